@@ -1,6 +1,6 @@
-"""Measure the overhead over hand-written code: `make bench`."""
+"""Measure the program's overhead compared with hand-written code: `make bench`."""
 
 import os
 
-# As on a user's machine, the measured commands cache bytecode.
+# Let the measured commands cache bytecode, as they do on a user's machine.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

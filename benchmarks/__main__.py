@@ -1,4 +1,4 @@
-"""Measure the figures behind the claims about speed, and write benchmarks/README.md: `make bench`."""
+"""Run all benchmarks, and write the results to benchmarks/README.md: `make bench`."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Measure previews and first updates of 1 role and of 100 roles on the engine."""
+"""Measure previews and first updates of 1 role and of 100 roles with Pulumi's engine."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ def rows(number: int, rounds: int) -> list[str]:
 
 
 def _operation(stack: Stack, *arguments: str) -> Command:
-    """Return an operation on a stack that first forgets its roles; destroying them takes minutes."""
+    """Return an operation that first restores the stack's state, because a destroy takes minutes."""
     command = ["pulumi", "--non-interactive", *arguments, "--stack", stack.name]
     forget = partial(stack.state_file.write_text, stack.state_file.read_text())
     return Command(command, stack.directory, stack.environment, forget)

@@ -1,4 +1,4 @@
-"""Measure several commands so that their figures are comparable.
+"""Measure several commands in a way that makes their figures comparable.
 
 Rounds are interleaved (A B C A B C …), so a slow period on the machine affects every command.
 """
@@ -77,6 +77,6 @@ def measure(commands: Mapping[str, Command], rounds: int) -> dict[str, list[Run]
 
 
 def ratio(runs: Sequence[Run], base: Sequence[Run], measure: str) -> float:
-    """Return the median of the ratios within each round."""
+    """Return the median of the ratios, one for each round."""
     pairs = zip(runs, base, strict=True)
     return statistics.median(getattr(run, measure) / getattr(other, measure) for run, other in pairs)

@@ -105,7 +105,7 @@ def by_hand(number: int) -> str:
 def component_by_hand(number: int) -> str:
     """Return a program with `number` hand-written components.
 
-    As with this project's component, the ARN resolves after the policy exists.
+    As with this project's component, the role's ARN resolves only after the policy exists.
     """
     return _COMPONENT_BY_HAND.format(number=number, **_documents())
 
@@ -120,7 +120,7 @@ PROGRAMS: Final[Mapping[str, Callable[[int], str]]] = {
     "hand-written components": component_by_hand,
     "hand-written resources": by_hand,
 }
-"""Functions that return each program for a number of roles; the last one is the base of all ratios."""
+"""Functions that return a program for a number of roles; all ratios are relative to the last program."""
 BASE: Final = [*PROGRAMS][-1]
 
 

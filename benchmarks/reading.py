@@ -28,9 +28,9 @@ DELAY: Final = 0.05
 """Seconds before each response."""
 DATA_SOURCES: Final = 500
 _PAGE: Final = 10
-"""Data sources in one response, as in the API."""
+"""The maximum number of data sources in one response, as in the API."""
 _MOST_CALLS: Final = 6.2
-"""The maximum number of calls for each data source, for any command."""
+"""The maximum number of calls per data source; a command that makes more calls fails the benchmark."""
 _ROUNDS: Final = 3
 _TRUST: Final = golden("trust-policy")
 _POLICY: Final = golden("minimal-role-policy")

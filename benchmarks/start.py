@@ -1,4 +1,4 @@
-"""Count the instructions needed to start the program and to create each additional role."""
+"""Count the CPU instructions for the start of a program, and for each additional role."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from sandbox.environment import PROJECT
 _MORE: Final = 10
 _COUNTING: Final = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 _ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/role"
-# With this decorator, Pulumi waits until all resources are registered.
+# The decorator makes Pulumi wait until all resources are registered.
 _PROGRAM: Final = f"""
 import pulumi, pulumi_aws.iam
 class Mocks(pulumi.runtime.Mocks):

@@ -1,4 +1,4 @@
-"""State facts about connectors for the tests, the pages, `roles check`, and `make live`.
+"""Facts about connectors for the tests, the pages, `roles check`, and `make live`.
 
 `calls` lists the calls that connectors make to AWS. `connector_calls` adds example resources, and lists
 requests that the role must deny. `properties` names the properties that the tests prove.

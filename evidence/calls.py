@@ -1,7 +1,7 @@
 """List the calls that connectors make to AWS, for any resources.
 
 The list is written by hand from AWS's pages. It does not depend on the program's policies, so it is
-evidence for them. `connector_calls` tests the calls with example resources, and `roles check` asks AWS
+evidence for them. `connector_calls` has the calls with example resources, and `roles check` asks AWS
 about the calls with a stack's resources. AWS checks a call with one request for each resource:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, Generic, NamedTuple, TypeVar
 
 _Text = TypeVar("_Text")
-"""`str`, or a type for text that may be known only in part."""
+"""`str`, or a type for text of which only the beginning may be known."""
 
 SERVICE: Final = "qbusiness.amazonaws.com"
 
@@ -30,7 +30,7 @@ class Resources(NamedTuple, Generic[_Text]):
     """The customer managed key that encrypts the secret."""
     bucket_account: str
     file_objects: Sequence[_Text]
-    """An object in a bucket that contains files that the configuration names."""
+    """An object in the bucket that contains the files that the configuration names."""
     source_buckets: Sequence[_Text]
     """The bucket that is the data source."""
     source_objects: Sequence[_Text]
@@ -41,7 +41,7 @@ class Resources(NamedTuple, Generic[_Text]):
     network: Sequence[_Text]
     """The subnets and security groups."""
     described: Sequence[_Text]
-    """`*` if there is a VPC: the actions that describe it do not support resource-level permissions."""
+    """`*` if there is a VPC, because Describe* actions do not support resource-level permissions."""
     network_interfaces: Sequence[_Text]
     deletable_network_interfaces: Sequence[_Text]
     tag: _Text
@@ -52,13 +52,13 @@ class ConnectorCall(NamedTuple, Generic[_Text]):
     """A call that AWS checks with one request for each resource."""
 
     sid: str
-    """The statement that allows it."""
+    """The Sid of the statement that allows the call."""
     title: str
     action: str
     resources: Sequence[_Text]
     """Empty if the connector does not make the call."""
     context: Mapping[str, str | _Text | list[str]] = MappingProxyType({})
-    """The action's condition keys; the service adds the global ones."""
+    """The condition keys that the policies use for the action; AWS adds others to the request."""
 
 
 def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:

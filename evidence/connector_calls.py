@@ -1,6 +1,6 @@
 """List connector calls with example resources, and similar calls that the role must not allow.
 
-A call is allowed if all of its requests are. ARNs are written out here, not taken from the program.
+A call is allowed if all its requests are allowed. ARNs are written out here, not taken from the program.
 """
 
 import itertools
@@ -50,7 +50,7 @@ SECRETS: Final = {
         f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     ),
 }
-"""Values of the setting, each with the secret's ARN."""
+"""Values of `secret_id`, each with the secret's ARN."""
 KEYS: Final = {
     "AWS managed key": None,
     "customer managed key": (KEY_ID, KEY_ARN),
@@ -182,7 +182,7 @@ class Options(NamedTuple):
 
 
 def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Options]:
-    """Return the options for one role of each shape, with these values."""
+    """Return all valid combinations of options, with or without each of these values."""
     return [
         options
         for options in itertools.starmap(
@@ -196,17 +196,17 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
                 ("no bucket", *buckets),
             ),
         )
-        # A connector for a bucket has no secret, and a key encrypts one of the two.
+        # A bucket that is the data source rules out a secret, and a key needs one of the two to encrypt.
         if not (options.secret_arn and options.bucket_is_source)
         if options.secret_arn or options.bucket_is_source or not options.key_arn
         if options.network_arns or not options.deletion
-        # The AWS managed key of another account cannot be used.
+        # The role cannot use another account's AWS managed key.
         if options.key_arn or options.secret != "secret of another account"
     ]
 
 
 SHAPES: Final = _combinations("secret of this account", "customer managed key", "VPC", "files", "source")
-"""One role of each shape: other roles of that shape differ only in the text of ARNs."""
+"""One role of each shape. Roles of the same shape set the same options, and differ only in ARNs."""
 COMBINATIONS: Final = [
     *dict.fromkeys(
         (
@@ -228,7 +228,7 @@ COMBINATIONS: Final = [
         )
     )
 ]
-"""Roles of all shapes, with three sets of values."""
+"""Roles of all shapes, with each of three sets of values."""
 FULL: Final = Options(
     "secret of this account",
     "customer managed key",
@@ -236,7 +236,7 @@ FULL: Final = Options(
     "applicationAndIndex",
     deletion=True,
 )
-"""The policies include every statement of the default connector."""
+"""With these options, the policies include every statement of the default connector."""
 FULL_WITH_FILES: Final = FULL._replace(bucket="files")
 FULL_OF_SOURCE: Final = Options(
     "no secret",
@@ -246,11 +246,11 @@ FULL_OF_SOURCE: Final = Options(
     deletion=True,
     bucket="source",
 )
-"""Together with FULL_WITH_FILES, the policies include every statement of any connector."""
+"""These policies and those of FULL_WITH_FILES together include every statement of any connector."""
 
 
 class Request(NamedTuple):
-    """A request to IAM for one decision."""
+    """A request that IAM either allows or denies."""
 
     action: str
     resource: str
@@ -262,7 +262,7 @@ class Call(NamedTuple):
     """A connector's call, or a call that differs from it in one part."""
 
     sid: str
-    """The statement that allows the call, or would allow it if it were included."""
+    """The Sid of the statement that allows the call, or would allow it if the policy included it."""
     title: str
     requests: tuple[Request, ...]
     allowed: bool

@@ -49,7 +49,7 @@ class NeverAllowed(StrEnum):
 
 
 class NeverAssumed(StrEnum):
-    """Ways in which the role is never assumed."""
+    """Ways in which the role can never be assumed."""
 
     OTHER_PRINCIPAL = "by a principal other than Amazon Q Business"
     OTHER_ACTION = "by an action other than sts:AssumeRole"
@@ -67,7 +67,7 @@ KNOWN_FINDINGS: Final = {
         "ec2:DeleteNetworkInterface",
     ): "AWS's page; the pair has no effect, see the table above",
 }
-"""The linter's findings by type and action, and why they are accepted."""
+"""The policy linter's findings by type and action, and why they are accepted."""
 
 _OF_AWS: Final = "AWS's page; the action does not support this type of resource"
 INERT: Final = {

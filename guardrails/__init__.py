@@ -1,1 +1,1 @@
-"""Rules for all of an organization's roles: a policy pack, and its policy reader for `roles`."""
+"""A policy pack for an organization's roles, and the IAM policy reader that `roles` also uses."""

@@ -1,4 +1,4 @@
-"""Serve the policy pack: rules and their enforcement levels."""
+"""Serve the policy pack, which consists of rules and their enforcement levels."""
 
 from collections.abc import Collection
 from functools import partial
@@ -38,7 +38,7 @@ def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
 
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report a rule's findings in a stack's roles, each on its resource."""
+    """Report a rule's findings about a stack's roles, each for the resource that has the problem."""
     exempt = args.get_config().get("exempt", [])
     for role in roles_of(args.resources, set_by_program):
         if role.urn not in exempt:

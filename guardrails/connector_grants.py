@@ -1,4 +1,4 @@
-"""Find a statement's permissions that no connector needs.
+"""Find the permissions in a statement that no connector needs.
 
 `connector_policy.json` contains the permissions that this project's component grants to the roles of all
 connectors, with placeholders for the values; a test verifies them. The pack does not import the
@@ -83,7 +83,7 @@ class _Pattern(NamedTuple):
     expression: re.Pattern[str]
 
     def covers(self, text: str, known: Known) -> bool:
-        """Return whether the text with the known values covers an IAM pattern."""
+        """Return whether this text, with the known values filled in, covers an IAM pattern."""
         match = self.expression.fullmatch(text)
         if match is None:
             return False

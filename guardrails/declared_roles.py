@@ -117,9 +117,9 @@ class _Declaration(NamedTuple):
     type: str
     properties: Mapping[str, Any]
     references: Mapping[str, Sequence[str]]
-    """The URNs of the resources on which a property's value depends."""
+    """By property name, the URNs of the resources on which the property's value depends."""
     set_by_program: Collection[str]
-    """The properties that the program sets; the provider also reports others."""
+    """The properties that the program sets; `properties` also contains others from the provider."""
 
     def values(self, name: str) -> list[Any]:
         """Return the known values of a property that has one or more values."""
@@ -328,7 +328,7 @@ def _inline_policies(
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the declared attached policies, the others that the stack attaches, and the rest."""
+    """Return the managed policies that the stack declares, those that it only attaches, and the rest."""
     attaching = [declaration for declaration in belonging if declaration.type in _ATTACHES_IN]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)
@@ -353,6 +353,6 @@ def _managed_policies(
 
 
 def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:
-    """Read a document; a property that the provider has not reported yet is unknown."""
+    """Read the document in a property; it is unknown if the provider has not reported it yet."""
     given = properties.get(name)
     return read_document(UNKNOWN if given is None else given, kind)

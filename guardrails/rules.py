@@ -1,6 +1,6 @@
 """Check the roles that Amazon Q Business assumes.
 
-Each rule is a function that returns its findings in a role. The rules follow this AWS page:
+Each rule is a function that returns its findings about a role. The rules follow this AWS page:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
 """
 
@@ -28,7 +28,7 @@ MAXIMUM_MANAGED_SIZE: Final = 6_144
 MAXIMUM_TRUST_SIZE: Final = 2_048
 MAXIMUM_ATTACHED: Final = 10
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
-"""The Amazon Q Business console lists only roles with one of these in their names."""
+"""The Amazon Q Business console lists only roles whose names contain one of these strings."""
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
@@ -36,7 +36,7 @@ _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
-    # Entire parts of an ARN, without brackets: as shown in a browser, or on other pages.
+    # Placeholders without brackets, as a browser or another page shows them, are entire parts of an ARN.
     r"|:(?:(?:your-)?(?:region|account[_-]id)|source_account):"
     r"|:(?:secret:secret[_-]id|key/key[_-]id|subnet/subnet_ids?|security-group/security_group"
     r"|application/application[_-]id|application/[^/]+/index/index[_-]id"
@@ -57,7 +57,7 @@ class Finding(NamedTuple):
 
     @property
     def report(self) -> str:
-        """The report's text, escaped so that no policy can forge a line."""
+        """The text to report, escaped so that a policy cannot forge additional lines."""
         lines = (self.message, f"expected: {self.expected}", f"fix: {self.remediation}")
         return "\n".join(map(_escape, lines))
 
@@ -183,7 +183,7 @@ _RULES_BY_SERVICE: Final = {
 
 
 def permissions(rule: str, role: Role) -> Iterator[Finding]:
-    """Find the unneeded permissions that this rule reports."""
+    """Find the permissions that no connector needs and that the rule named `rule` reports."""
     known = role.known
     for policy, statement in _statements(role):
         actions: dict[Excess, list[str]] = defaultdict(list)
@@ -208,7 +208,7 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
 
 
 def _rule_for(found: Excess) -> str:
-    """Return the rule that reports a permission; it is `excess` if no connector needs the action."""
+    """Return the rule that reports a permission; `excess` if no connector needs the action."""
     service = found.action.partition(":")[0].lower()
     return _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
 
@@ -271,7 +271,7 @@ def quote_argument(text: str) -> str:
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find ingestion that is allowed for an index but not its application: the actions require both."""
+    """Find ingestion that is allowed on an index but not its application; the actions require both."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)

@@ -1,5 +1,5 @@
-"""Write the pages in docs/ that are generated from the code, and files in template/: `python -m pages`.
+"""Generate pages in docs/ and files in template/ from the code: `python -m pages`.
 
-Each module has the name of its page. Example values are in `examples.py`; the tests use the same values
-and check that each page is up to date.
+Most modules are named after the page or file that they generate. The example values are in
+`evidence/examples.py`. The tests use the same values, and check that each file is up to date.
 """

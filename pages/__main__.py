@@ -1,4 +1,4 @@
-"""Write every generated page, or print the statements of one connector."""
+"""Write every generated page and file, or print one connector's statements."""
 
 import argparse
 import sys

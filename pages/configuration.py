@@ -1,6 +1,6 @@
 """Write docs/configuration.md from Pulumi.yaml, the connectors, and the program's messages.
 
-The expected values are those in the messages about invalid values.
+The expected values are the ones that the program prints in its messages about invalid values.
 """
 
 from collections.abc import Iterator
@@ -89,7 +89,7 @@ def _connector(connector: Connector) -> tuple[str, ...]:
 
 
 def _expected(name: str) -> Iterator[tuple[str, str, str]]:
-    """Return the key, the expected value, and an example, as in the message about an invalid value."""
+    """Return each key of a setting, with the expected value in the program's message, and an example."""
     if name == "connector":
         yield "connector", "a name from the table of [connectors](#connectors)", f"`{_CONNECTOR}`"
         return
@@ -114,7 +114,7 @@ _INVALID: Final = "\0"
 _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
 _NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
-"""Shorter versions of the program's descriptions, for the table."""
+"""The table's words for some needs; the program's messages are longer."""
 _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only for sites or a proxy that require signing in.",
     "connector": (

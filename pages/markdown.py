@@ -20,7 +20,7 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def compact_json(value: object, indent: str = "") -> str:
-    """Return JSON in few lines: neighboring entries share a line, with the brackets next to them."""
+    """Return JSON in few lines: neighboring entries share a line, and brackets have no line of their own."""
     line = json.dumps(value)
     if not isinstance(value, dict | list) or (indent and len(indent) + len(line) <= _WIDTH):
         return line

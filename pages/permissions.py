@@ -15,7 +15,7 @@ from pages.markdown import bullets, compact_json
 Statement = Mapping[str, Any]
 
 _APPLICATION: Final = policies.Application("aws", REGION, ACCOUNT, APPLICATION_ID)
-# The reason for a statement does not depend on the values.
+# The reason for a statement does not depend on these values.
 _FILES: Final = policies.PolicyResources(
     application=_APPLICATION,
     index_id=INDEX_ID,
@@ -93,7 +93,7 @@ def connector_page(name: str) -> str:
 
 
 def _example(connector: Connector) -> Options:
-    """Return the options with which a connector's role has every statement."""
+    """Return options that give a connector's role all of its possible statements."""
     has_vpc = connector.vpc is not Need.NOT_SUPPORTED
     bucket = "source" if connector.bucket_is_source else "files"
     return Options(

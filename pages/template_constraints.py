@@ -1,4 +1,4 @@
-"""Generate template/constraints.txt: the tested versions of all packages that its projects install."""
+"""Generate template/constraints.txt: the tested versions of the packages that a new project installs."""
 
 import re
 from typing import Final

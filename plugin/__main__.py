@@ -26,10 +26,10 @@ VERSION: Final = importlib.metadata.version(NAME).partition("+")[0]
 
 
 class Provider(ComponentProvider):
-    """Serves the component to the engine."""
+    """A provider that serves the component to the engine."""
 
     def __init__(self) -> None:
-        """Describe the package for registries: Pulumi's host sets only its name and version."""
+        """Describe the package for registries, because Pulumi's host sets only its name and version."""
         super().__init__([ConnectorRole], NAME, version=VERSION)
         package = importlib.metadata.metadata(NAME)
         described = {

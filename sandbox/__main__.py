@@ -22,7 +22,7 @@ from sandbox.environment import (
 )
 
 _INTERRUPTED = 130
-"""The exit code that shells use for a command that Ctrl-C ended."""
+"""The exit code that shells report for a command that Ctrl-C ended."""
 
 
 def main() -> int:
@@ -79,7 +79,7 @@ def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> 
 
 def _shell() -> tuple[list[str], Mapping[str, str]]:
     """Return the command that opens a shell, and additional variables for it."""
-    # Skip the user's startup files: they can set a different account or `pulumi`.
+    # Skip the user's startup files, which can select another account or another `pulumi`.
     command = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
     return command, {"PS1": "(sandbox) ${PWD##*/} $ "}
 
@@ -87,7 +87,7 @@ def _shell() -> tuple[list[str], Mapping[str, str]]:
 def _down(sandbox: Sandbox) -> int:
     """Destroy the stacks, and reset the sandbox even if that fails.
 
-    Return the exit code of the destroy, or 0 if it failed because the state could not be read.
+    Return the exit code of `pulumi destroy`, or 0 if it failed because the state could not be read.
     """
     signal.signal(signal.SIGINT, _leave_it_to_pulumi)
     exit_code = 0

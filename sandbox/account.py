@@ -1,8 +1,8 @@
-"""Create the resources that `Pulumi.dev.yaml` and `Pulumi.example.yaml` name in the sandbox's account.
+"""Create the resources that `Pulumi.dev.yaml`, `Pulumi.example.yaml`, and the pages in docs/ name.
 
-One bucket belongs to another account. Otherwise, the account contains only the defaults of every AWS
-account, such as the default VPC. Each service's resources are created on its first call, because moto's
-EC2 takes most of a second to import.
+One bucket belongs to another account. The other resources are in the sandbox's account, which otherwise
+contains only what every AWS account has, such as the default VPC. Each moto service gets its resources
+on the first call to the service, because moto's EC2 takes most of a second to import.
 """
 
 import json
@@ -16,7 +16,7 @@ from sandbox.qbusiness import QBusiness
 ACCOUNT: Final = "123456789012"
 """The sandbox's account, which is moto's default account."""
 OTHER_ACCOUNT: Final = "210987654321"
-"""The account of one bucket."""
+"""The account that owns DOCUMENTS_BUCKET."""
 APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
 INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
 SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:qbusiness/aem-cloud-a1B2c3"
@@ -28,11 +28,11 @@ SECRETS: Final[Mapping[str, str | None]] = {
     "qbusiness/slack-d4E5f6": None,
     "qbusiness/wiki-c3D4e5": None,
 }
-"""The customer managed key of each secret."""
+"""The customer managed key that encrypts each secret; None if AWS manages the key."""
 CERTIFICATE_BUCKET: Final = "qbusiness-files"
 CERTIFICATE: Final = "sharepoint.crt"
 DOCUMENTS_BUCKET: Final = "qbusiness-documents"
-"""The bucket in the other account."""
+"""The bucket that belongs to the other account."""
 VPC_ID: Final = "vpc-0d4e5f60718293041"
 # In zones that Amazon Q Business supports: use1-az1 and use1-az2.
 SUBNETS: Final[Mapping[str, tuple[str, str]]] = {
@@ -64,7 +64,7 @@ def _fill_secrets_manager() -> None:
 
     for secret_id, key in SECRETS.items():
         name, _, suffix = secret_id.rpartition("-")
-        # Only for this secret: a secret that replaces it under the same name gets a different ARN.
+        # Only this secret gets the suffix. If it is recreated, the new secret gets a different one.
         secret = SecretsManagerSecretIdentifier(ACCOUNT, REGION, name)
         moto_id_manager.set_custom_id(secret, suffix)
         secretsmanager_backends[ACCOUNT][REGION].create_secret(

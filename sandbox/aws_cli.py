@@ -1,7 +1,7 @@
 """Replace the AWS CLI in the sandbox on machines that do not have it.
 
-It supports every operation by its name and options, `--query`, and `--output`. It does not support the
-AWS CLI's own commands, such as `aws s3 ls`, or its shorthand syntax: structures must be JSON.
+This command supports every API operation and its options, `--query`, and `--output`. It does not support
+the AWS CLI's own commands, such as `aws s3 ls`, or its shorthand syntax: structures must be JSON.
 """
 
 import argparse

@@ -1,12 +1,12 @@
 """Serve AWS (moto behind IAM's rules, and Amazon Q Business) and the sandbox's providers on loopback.
 
-`python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In that directory,
+`python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In DIRECTORY,
 `server.json` contains its process ID and ports. `contents.pickle` contains IAM, STS, and Amazon Q
 Business, so that the stacks' resources and the roles' credentials survive if the server is killed; other
 services start again with their initial contents. A lock on `server.lock` shows that the server is
 running; deleting that file stops it. The server outlives the command that started it, unless there is a
-file `owner.lock` next to the directory. In that case, the server stops when no process holds a lock on
-that file: when a process ends, the system releases its locks.
+file `owner.lock` next to DIRECTORY. In that case, the server stops when no process holds a lock on that
+file any longer, because the system releases a process's locks when the process ends.
 """
 
 import fcntl
@@ -45,13 +45,13 @@ from sandbox.qbusiness import QBusiness, QBusinessError
 _LOCK_CHECK: Final = 0.1
 """Seconds between checks of the lock while no request arrives."""
 _GRACE: Final = 4.0
-"""Seconds that calls in progress have to finish when the server is stopped."""
+"""Seconds that calls in progress get to finish when the server is stopped."""
 _READING: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
 """The access key, the Region, and the service in a request's signature."""
 _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
 """The ARN of an AWS managed policy, and its name."""
-# A namespace, not an address: the SDKs require it in error documents.
+# An XML namespace, not an address. The SDKs require it in error documents.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 _SAVED: Final = {"iam": iam_backends, "sts": sts_backends}
@@ -62,7 +62,7 @@ Start = Callable[..., Any]
 
 
 class Aws:
-    """A WSGI application that serves AWS and saves its contents to disk.
+    """A WSGI application that stands in for AWS, and saves its contents to disk.
 
     As in moto, the access key determines the account: a key that a call created belongs to the account
     of its role or user, and any other key belongs to the sandbox's account.
@@ -115,7 +115,7 @@ class Aws:
     def _answer_for_others(
         self, service: str, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        """Fill the service if necessary, and pass the call to moto."""
+        """Create the service's initial resources if necessary, and pass the call to moto."""
         if service in FILL and service not in self.filled:
             FILL[service]()
             self.filled.add(service)
@@ -188,7 +188,7 @@ def _moto(service: Any) -> Any:
 
 
 class _Places(dict[tuple[str, str], QBusiness]):
-    """Amazon Q Business in each account and Region."""
+    """The Amazon Q Business stand-ins, by account and Region."""
 
     def __missing__(self, place: tuple[str, str]) -> QBusiness:
         account, region = place
@@ -197,7 +197,7 @@ class _Places(dict[tuple[str, str], QBusiness]):
 
 
 def _check_role(account: str, arn: str) -> None:
-    """Raise QBusinessError for a role that cannot be passed to Amazon Q Business."""
+    """Raise QBusinessError for a role in another account, or that Amazon Q Business cannot assume."""
     if arn.split(":")[4] != account:
         raise QBusinessError("AccessDeniedException", "Cross-account pass role is not allowed.")
     roles = [role for backend in iam_backends[account].values() for role in backend.roles.values()]
@@ -211,7 +211,10 @@ def _check_role(account: str, arn: str) -> None:
 
 
 def _trusts_service(document: str) -> bool:
-    """Return whether a trust policy allows Amazon Q Business, assuming that Allow conditions hold."""
+    """Return whether a trust policy lets Amazon Q Business assume the role.
+
+    The conditions of Allow statements count as met, and those of Deny statements as not met.
+    """
     effects = {
         statement["Effect"]
         for statement in listed(json.loads(document)["Statement"])
@@ -231,7 +234,7 @@ def _contents(backends: Any) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _parameters(environ: Environ) -> dict[str, str]:
-    """Return the parameters in a request's body, and keep the body readable."""
+    """Return the parameters in a request's body, which can still be read afterward."""
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
@@ -260,7 +263,7 @@ def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
 
 
 def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
-    """Add the parameters that UpdateRole omits: AWS keeps their values, but moto deletes them."""
+    """Add the parameters that an UpdateRole call omits, because moto would delete their values."""
     for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
@@ -279,7 +282,7 @@ def _error_response(rejection: IamError, start_response: Start) -> Iterable[byte
 
 
 def _reject_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Reject an operation as AWS rejects unknown ones: in XML for IAM, in JSON for other services."""
+    """Reject a call as AWS rejects unknown operations: in XML for IAM, in JSON for other services."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
@@ -295,7 +298,7 @@ def _end_with_the_holder_of(owner: Path) -> None:
 
 
 def main(directory: Path, sources: str) -> None:
-    """Serve in a background process until its lock is deleted from the directory.
+    """Serve in a background process until `server.lock` is deleted from the directory.
 
     `sources` is the digest of the server's source files.
     """
@@ -327,7 +330,7 @@ def main(directory: Path, sources: str) -> None:
         server.timeout = _LOCK_CHECK
         while _is_at(path, lock):
             server.handle_request()
-        # Let calls in progress end: the engine must learn their results.
+        # Let calls in progress finish, because the engine must receive their results.
         ended = [provider.stop(grace=_GRACE) for provider, _ in providers.values()]
         while not all(event.is_set() for event in ended):
             server.handle_request()

@@ -26,7 +26,7 @@ CACHE: Final = Path(__file__).resolve().parent.parent / ".sandbox" / "engine"
 _SOURCE: Final = Path(__file__).parent / "engine"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
 _PACKAGES: Final = ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "./pulumi-language-python")
-"""The CLI and our language host for Python programs."""
+"""The CLI, and the sandbox's language host for Python programs."""
 _LATER_PACKAGES: Final = (
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
     "./generate-python-package",
@@ -44,7 +44,7 @@ _ADVICE: Final = (
 
 
 class NoEngineError(Exception):
-    """Raised when there is no engine; the message says why, and what to do."""
+    """Raised when there is no engine; the message explains why, and what to do."""
 
 
 def directory(cache: Path) -> Path:
@@ -99,7 +99,7 @@ def _make(target: Path) -> None:
 def _build(target: Path) -> None:
     _say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes about 3 minutes")
     _compile(target, *_PACKAGES)
-    # The executor is one of Pulumi's files. Its path in the module is undocumented and may change in a
+    # The executor comes from Pulumi's SDK. Its path in the module is undocumented, and may change in a
     # newer release.
     module = Path(_go("finding", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE)[0])
     executor = module / "python" / "cmd" / "pulumi-language-python-exec"
@@ -115,7 +115,7 @@ def _build(target: Path) -> None:
 
 
 def complete(binaries: Path) -> None:
-    """Build the programs that are otherwise built on their first run, which requires a network.
+    """Build the programs that are otherwise built the first time they run, which needs a network.
 
     Raises NoEngineError.
     """
@@ -151,7 +151,7 @@ def _compile(target: Path, *packages: str) -> None:
     _go(
         f"of {len(needed)} packages compiled for {names}",
         *("build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace"),
-        # The linker drops debug information anyway, so the compiler need not write it.
+        # The linker drops debug information anyway, so the compiler does not need to write it.
         *("-gcflags=all=-dwarf=false", "-ldflags"),
         f"-s -w -X {_SDK_MODULE}/go/common/version.Version=v{VERSION}",
         *("-o", f"{target}{os.sep}", *packages),
@@ -222,7 +222,7 @@ def _say(text: str) -> None:
 
 
 def main(*arguments: str) -> int:
-    """Build the engine if Go is installed, or one package's program; return the exit code."""
+    """Build the engine if Go is installed, or build one package's program; return the exit code."""
     try:
         if arguments:
             package, program = arguments

@@ -1,4 +1,4 @@
-"""Set up the sandbox and the environment in which its commands run.
+"""Set up the sandbox, and the environment for commands that run in it.
 
 The real engine comes first on PATH. The environment has its own Pulumi home, file backend, and
 passphrase, and a server on loopback in place of AWS. The engine attaches to the providers in that
@@ -26,12 +26,12 @@ from sandbox import engine
 PROJECT: Final = Path(__file__).resolve().parent.parent
 DIRECTORY: Final = PROJECT / ".sandbox"
 PASSPHRASE: Final = "sandbox"
-"""Not confidential: the sandbox contains no secrets. The salt in `Pulumi.dev.yaml` matches it."""
+"""Not confidential: the sandbox has no real secrets. `Pulumi.dev.yaml` contains the matching salt."""
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
-"""The Region for that stack and for commands."""
+"""The Region for the stack `dev`, and for commands."""
 EXAMPLE_STACK: Final = "example"
-"""The stack of roles that `make example` deploys, and the stack of their data sources."""
+"""The name of both stacks that `make example` deploys: one for the roles, one for their data sources."""
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 EXAMPLE_NAME: Final = "qbusiness-data-sources"
 """The name of the example's project."""
@@ -46,7 +46,7 @@ _START_TIMEOUT: Final = 120.0
 """Seconds to wait for the server to start; on an idle machine, it takes about one second."""
 _END_TIMEOUT: Final = 5.0
 """Seconds to wait for the server to stop; after that, the server is ignored."""
-# User variables that change only a command's output.
+# The user's variables that change only a command's output.
 _HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
 # With the first two, Python does not find venv/ or the program. With the others, a shell runs the user's
 # startup files, which may set the variables that are removed here.
@@ -54,14 +54,14 @@ _HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
 class SandboxError(Exception):
-    """Raised when the sandbox cannot be set up; the message says what to do."""
+    """Raised when the sandbox cannot be set up; the message explains what to do."""
 
 
 class Sandbox:
-    """The state, AWS account, and engine in one directory."""
+    """A sandbox, with its Pulumi state and AWS server in one directory."""
 
     def __init__(self, directory: Path = DIRECTORY, engines: Path = engine.CACHE) -> None:
-        """Use one directory for the state, and another for built engines."""
+        """Use one directory for the sandbox's files, and another for built engines."""
         self.directory = directory
         self.engines = engines
         self.aws = directory / "aws"
@@ -71,7 +71,7 @@ class Sandbox:
     def prepare(self) -> dict[str, str]:
         """Create or repair the sandbox, and return the environment for a command.
 
-        Raises NoEngineError and SandboxError.
+        Raises NoEngineError or SandboxError if that fails.
         """
         with self._lock():
             binaries = engine.directory(self.engines)
@@ -215,7 +215,7 @@ class Sandbox:
         return _read(state)
 
     def _serving(self) -> bool:
-        """Return whether a server is running: when it ends, the system releases its lock."""
+        """Return whether a server is running, and so holds the lock."""
         with (self.aws / "server.lock").open("a") as lock:
             return not _take(lock)
 
@@ -246,7 +246,7 @@ def aws_variables(port: int) -> dict[str, str]:
         "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI reads only this name
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        # The server accepts any credentials; with these, an SDK does not use the user's.
+        # The server accepts any credentials. These keep an SDK from using the user's.
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_CONFIG_FILE": os.devnull,
@@ -261,7 +261,7 @@ def _sources() -> str:
 
 
 def _read(state: Path) -> dict[str, Any]:
-    """Return the contents of `server.json`, or nothing if the file is damaged or missing."""
+    """Return the contents of `server.json`; empty if the file is damaged or missing."""
     try:
         members = json.loads(state.read_text())
     except (FileNotFoundError, ValueError):

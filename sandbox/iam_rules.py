@@ -2,7 +2,7 @@
 
 The rules for roles and their inline policies come from https://docs.aws.amazon.com/IAM/latest/APIReference/
 and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html. They share no code
-with the program, so that they are independent of it.
+with the program, so that they can reveal its mistakes.
 """
 
 import json
@@ -29,7 +29,7 @@ class Role(NamedTuple):
     name: str
     inline_policies: Mapping[str, str]
     tags: tuple[str, ...] = ()
-    """The tags' keys."""
+    """The keys of the tags."""
 
 
 _MAXIMUM_INLINE: Final = 10_240

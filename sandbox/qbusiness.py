@@ -40,11 +40,11 @@ class QBusiness:
     def __init__(
         self, account: str, region: str, check_role: Callable[[str], None] = lambda _: None
     ) -> None:
-        """Start empty; `check_role` raises QBusinessError for a role that cannot be passed."""
+        """Start without resources; `check_role` raises QBusinessError for a role that cannot be used."""
         self.arn = f"arn:aws:qbusiness:{region}:{account}:"
         self.check_role = check_role
         self.resources: dict[Path, dict[str, Any]] = {}
-        """The response of the Get operation for each resource, with additional members."""
+        """The Get operation's response for each resource, with additional members."""
         self.sync_jobs: dict[Path, list[dict[str, Any]]] = {}
         """The sync jobs of each data source, latest first."""
         self.page_size = 10
@@ -133,7 +133,7 @@ class QBusiness:
     def _page(
         self, operation: Any, parameters: dict[str, Any], found: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        """Return one page of a list, which is the only list in the response's model."""
+        """Return one page of `found` as the only list in the operation's response."""
         (key,) = (
             name for name, shape in operation.output_shape.members.items() if shape.type_name == "list"
         )
@@ -178,7 +178,7 @@ class QBusiness:
 def parse(request: Request) -> tuple[Any, dict[str, Any]]:
     """Return a request's operation in the model, and its parameters.
 
-    Raises QBusinessError for a request without an operation.
+    Raises QBusinessError if no operation has the request's method and path, or the body is not JSON.
     """
     for method, pattern, operation in _routes():
         found = pattern.fullmatch(request.path)
@@ -202,7 +202,7 @@ def parse(request: Request) -> tuple[Any, dict[str, Any]]:
 
 
 def _type(configuration: Mapping[str, Any]) -> str:
-    """Return the connector that a configuration names."""
+    """Return the connector type in a configuration; CUSTOM if it contains none."""
     return str(configuration.get("type", "CUSTOM"))
 
 
@@ -211,7 +211,7 @@ def _path(parameters: Mapping[str, Any]) -> Path:
 
 
 def _members(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
-    """Return the parts of a resource that a response contains."""
+    """Return the members of a resource that are in a response's model."""
     return {name: resource[name] for name in shape.members if name in resource}
 
 
@@ -222,7 +222,7 @@ def _model() -> Any:
 
 @functools.cache
 def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
-    """Return the HTTP method of each operation, and a pattern for its path."""
+    """Return each operation's HTTP method, a pattern for its path, and the operation."""
     operations = [_model().operation_model(name) for name in _model().operation_names]
     return [
         (

@@ -45,6 +45,6 @@ for environment in given.environments:
 
 for kind, by_environment in arns.items():
     pulumi.export(f"{kind}Roles", by_environment)
-# For a bucket or key in another account.
+# Add these to the policy of a bucket or key in another account.
 pulumi.export("bucketPolicyStatements", bucket_policy)
 pulumi.export("keyPolicyStatements", key_policy)

@@ -32,7 +32,7 @@ GIVE_PERMISSIONS: Final = (
     "iam:PutRolePolicy",
     "iam:UpdateAssumeRolePolicy",
 )
-"""Actions that can give a role or their caller any permission, unless the role has a boundary."""
+"""Actions that can give a role, or the caller, any permission, unless the role has a boundary."""
 AUDIT_AND_CHECK: Final = (
     "qbusiness:ListDataSources",
     "qbusiness:GetDataSource",
@@ -64,14 +64,14 @@ AUDIT_AND_CHECK: Final = (
 )
 """The actions that `roles audit` and `roles check` need, as docs/audit.md lists them.
 
-They are repeated here because this program may be copied elsewhere. A test compares the two.
+The list is repeated here because this program may be copied elsewhere. A test compares the two lists.
 """
 
 
 def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
     """Return, for each of an environment's roles, the GitHub token subjects that can assume it.
 
-    If a job has a GitHub environment, its subject contains the environment instead of the branch.
+    If a job has a GitHub environment, its token's subject contains the environment, not the branch.
     https://docs.github.com/en/actions/reference/security/oidc
     """
     main = f"repo:{repository}:ref:refs/heads/main"
@@ -109,10 +109,10 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, li
     ]
     boundary = settings.boundary
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
-    # The condition would not prevent the removal of a boundary, so with one, the removal is not allowed.
+    # The condition does not prevent removing a boundary, so if there is one, do not allow its removal.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
-    # Without iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an instance
-    # profile: IAM cannot limit it to one role, so it would allow removing any instance's role.
+    # Do not allow iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an
+    # instance profile. IAM cannot limit the action to one role, so CI could remove any instance's role.
     return {
         "deploy": [
             _allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE, *unbounded), environment.roles),
@@ -126,21 +126,21 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, li
 
 
 def _without_path(roles: Sequence[str]) -> list[str]:
-    """Return the ARNs of an environment's roles without a path, as IAM sees missing roles.
+    """Return the ARNs of an environment's roles without a path, as IAM sees roles that do not exist.
 
     Otherwise, IAM would return AccessDenied, not NoSuchEntity, and CI could not recreate a deleted role.
     This is inferred from reported error messages, which name such a resource `role NAME`.
     """
     account = roles[0].partition("/")[0]
     names = [arn.rpartition("/")[2] for arn in roles]
-    # `*` stands for the automatic names. The pattern's first wildcard also matches a path.
+    # A name of `*` stands for all automatic names. Their pattern's first wildcard also matches a path.
     return [f"{account}/{'*-qbusiness-role-*' if name == '*' else name}" for name in names]
 
 
 def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
     """Return the permissions for a stack's state, and for the key that encrypts its secrets.
 
-    The objects are those of pkg/backend/diy in https://github.com/pulumi/pulumi: `ensurePulumiMeta`
+    The objects are the ones in pkg/backend/diy of https://github.com/pulumi/pulumi: `ensurePulumiMeta`
     reads meta.yaml, and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
     `getCheckpoint` reads, and `saveCheckpoint` writes, .json with the endings .gz, .zst, and .bak;
     `Lock`, `addToHistory`, and `backupStack` write to the other directories. A period or a slash follows
@@ -158,9 +158,9 @@ def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
         ]
         read = [f"{state}/meta.yaml", f"{state}/stacks/{of_stack}.pulumi-tags"]
         statements = [
-            # Without a condition on the prefix: if an object is missing, as .pulumi-tags usually is, S3
-            # returns NoSuchKey only if the caller can list the bucket. Otherwise, it returns
-            # AccessDenied, which fails the update.
+            # There is no condition on the prefix. If an object is missing, as .pulumi-tags usually is,
+            # S3 returns NoSuchKey only if the caller can list the bucket. Otherwise, S3 returns
+            # AccessDenied, and the update fails.
             _allow("StateList", ["s3:ListBucket"], [settings.bucket_arn]),
             _allow("StateRead", ["s3:GetObject"], read if write else [checkpoint, *read]),
         ]
@@ -195,7 +195,7 @@ def grants(service: str, statements: Sequence[Statement], role_arn: str) -> list
             "Effect": "Allow",
             "Principal": {"AWS": f"{account}:root"},
             "Action": statement["Action"],
-            # In a key policy, * is the key.
+            # In a key policy, * means the key.
             "Resource": "*" if service == "kms" else statement["Resource"],
             "Condition": {"ArnEquals": {"aws:PrincipalArn": role_arn}},
         }

@@ -51,8 +51,8 @@ TEXTS: Final[Mapping[str, Format]] = {
     ),
 }
 ENVIRONMENT: Final = Format(
-    # No periods, because .json follows a stack's name in its state. A role's name has at most 64
-    # characters, 21 of which are `connector-ci-preview-`.
+    # No periods, because .json follows the stack's name in its state's file name. A role's name has at
+    # most 64 characters, 21 of which are `connector-ci-preview-`.
     r"[\w-]{1,43}",
     "the NAME of a Pulumi.NAME.yaml: 1 to 43 letters, digits, hyphens, and underscores",
 )
@@ -91,7 +91,7 @@ class Settings(NamedTuple):
 
 
 class _Problems:
-    """The problems of all settings."""
+    """The problems with all settings."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -104,7 +104,7 @@ class _Problems:
         self.found.append(f"\n  {name}: {message}\n    expected: {expected}\n    fix: {fix}")
 
     def check(self, name: str, value: object, form: Format, *, account: str = "") -> None:
-        """Report a value that does not have a format, or is an ARN of another account."""
+        """Report a value that has the wrong format, or an ARN in another account."""
         if not form.fits(value):
             message = f"{_quote(value)} has the wrong format" if value else "is not set"
             self.add(name, message, form.expected, form.placeholder)
@@ -162,7 +162,7 @@ def read(partition: str, account: str) -> Settings:
 def _environments(
     given: Mapping[str, Any], roles: str, account: str, problems: _Problems
 ) -> list[Environment]:
-    """Return the environments; report every problem of each."""
+    """Return the environments, and report all problems with them."""
     found: list[Environment] = []
     if not given:
         problems.add("environments", "is empty", "the rolePath of each environment in this account")

@@ -36,7 +36,7 @@ class Condition(NamedTuple):
 
     @property
     def requires_key(self) -> bool:
-        """Whether no request without the key meets the condition."""
+        """Whether only requests that contain the key can meet the condition."""
         return met_by_absence(self) is Truth.NO
 
 
@@ -58,7 +58,7 @@ class Context(NamedTuple):
 def meets(condition: Condition, context: Context, *, variables: bool = True) -> Truth:
     """Return whether a request meets a condition.
 
-    `variables` says whether `${…}` is a variable in the document's version.
+    `variables` is True if `${…}` is a policy variable, which depends on the document's version.
     """
     parsed, values = parse_operator(condition.operator), context.get(condition.key)
     if parsed is None or values is None or not condition.values:
@@ -107,7 +107,7 @@ def _meets_value(parsed: Operator, patterns: Sequence[str | None], value: Text) 
 
 
 def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
-    """Replace the variables in patterns with their values; None for a pattern with an unknown variable.
+    """Replace the variables in patterns with their values; None for a pattern if a value is unknown.
 
     A pattern with a variable that has neither a value nor a default matches nothing, and is omitted:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
@@ -123,7 +123,7 @@ def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
 
 
 def variables_in(patterns: Iterable[str]) -> tuple[str, ...]:
-    """Return the condition keys that are variables in patterns."""
+    """Return the condition keys that patterns use as variables."""
     names = (name.partition(",")[0].strip() for each in patterns for name in VARIABLE.findall(each))
     return tuple(dict.fromkeys(name for name in names if ":" in name))
 
@@ -147,5 +147,5 @@ def _variable(text: str, context: Context) -> list[str] | None:
 
 
 def literal(patterns: Iterable[str]) -> list[str | None]:
-    """Return the patterns in a version without variables; None if a pattern seems to have a variable."""
+    """Return patterns for a version without variables; None for each that seems to have a variable."""
     return [None if VARIABLE.search(pattern) else pattern for pattern in patterns]

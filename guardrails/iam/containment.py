@@ -1,4 +1,4 @@
-"""Compare the conditions in IAM policies: True is certain, but False includes unknown."""
+"""Compare the conditions in IAM policies: True is certain, but False can also mean unknown."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _SINGLE_VALUED: Final = re.compile(
 )
 """Keys in connector policies that always have exactly one value."""
 Covers = Callable[[str, str], bool]
-"""Returns whether the first pattern certainly covers the second."""
+"""A function that returns whether the first pattern certainly covers the second."""
 
 
 @cache
@@ -38,7 +38,7 @@ def never_met(condition: Condition) -> bool:
 
 @cache
 def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
-    """Return the values that a condition requires for a key; empty if it accepts others or no value.
+    """Return the values that a condition requires for a key; empty if it accepts others, or no value.
 
     A value may be a pattern if the operator accepts patterns.
     """
@@ -90,7 +90,7 @@ def _values_imply(
     wanted: Sequence[str],
     covers_text: Covers,
 ) -> bool:
-    """Return whether every string that meets one operator and its values also meets the other."""
+    """Return whether every string that meets `ours` with `have` also meets `theirs` with `wanted`."""
     if not theirs.negated:
         return not ours.negated and all(
             any(_within(ours.base, value, theirs.base, other, covers_text) for other in wanted)
@@ -114,7 +114,7 @@ def _absence(condition: Condition) -> set[bool | None]:
 
 
 def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
-    """Return whether one condition requires a tag and the other requires any tag at all."""
+    """Return whether one condition requires a specific tag, and the other requires any tag at all."""
     return (
         have.key.lower().startswith("aws:requesttag/")
         and have.requires_key
@@ -125,7 +125,7 @@ def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
 
 
 def _quantified_alike(ours: Operator, theirs: Operator, key: str) -> bool:
-    """Return whether an implication that holds for each value of a key also holds for all together."""
+    """Return whether an implication for each value of a key also holds for all its values together."""
     alike = ours.quantifier == theirs.quantifier
     # IAM does not document how it compares several values without a quantifier.
     certain = bool(ours.quantifier) or ours.negated == theirs.negated
@@ -137,7 +137,7 @@ def _is_text(base: str) -> bool:
 
 
 def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether every string that meets one operator and value also meets the other pair."""
+    """Return whether every string that meets `ours` with `value` also meets `theirs` with `other`."""
     if not (_is_text(ours) and _is_text(theirs)):
         return ours == theirs and value == other
     if ours.startswith("Arn") and not may_be_arn(value):

@@ -22,8 +22,8 @@ _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition
 _VERSION_WITH_VARIABLES: Final = "2012-10-17"
 _KELVIN_SIGN: Final = "\N{KELVIN SIGN}"
 
-# A stack's roles share most of these. Each exists only once, because many small objects make Python
-# collect garbage more often.
+# A stack's roles share most patterns and conditions. These functions create each only once, because many
+# small objects make Python collect garbage more often.
 _shared_patterns = cache(Patterns)
 _shared_condition = cache(Condition)
 
@@ -36,7 +36,7 @@ class Kind(Enum):
     RESOURCE = ("Principal", "Resource")
     """The policy of a key, secret, or bucket."""
 
-    # Each lookup of a cached document needs the hash, and this one is not computed in Python code.
+    # Each lookup of a cached document computes this hash, and Enum's own is slower Python code.
     __hash__ = object.__hash__
 
 
@@ -92,7 +92,7 @@ def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> D
 
 @cache
 def _read_text(text: str, kind: Kind, policy: str) -> Document:
-    # Every rule reads the documents of the whole stack.
+    # This is cached because every rule reads all the stack's documents.
     try:
         given = parse(text)
     except MalformedError as error:
@@ -101,7 +101,7 @@ def _read_text(text: str, kind: Kind, policy: str) -> Document:
 
 
 def parse(text: str) -> Any:
-    """Parse a document's JSON; raise MalformedError, even if an object just has a duplicate key."""
+    """Parse a document's JSON; raise MalformedError for invalid JSON and duplicate keys."""
     try:
         return json.loads(text, object_pairs_hook=_members_once)
     except (RecursionError, ValueError):
@@ -146,7 +146,7 @@ def listed(value: Any) -> list[Any]:
 
 @cache
 def _elements(targets: tuple[str, ...]) -> frozenset[str]:
-    """Return the elements that a statement may contain, including the ones specific to its kind."""
+    """Return the elements that a statement may contain, including those for its kind of policy."""
     return frozenset({*_STATEMENT_ELEMENTS, *targets, *(f"Not{element}" for element in targets)})
 
 
@@ -167,7 +167,7 @@ def _statement(
     resources = _patterns(given, "Resource", number) if "Resource" in targets else _shared_patterns()
     principals = _principals(given, number) if "Principal" in targets else _shared_patterns()
     conditions = tuple(_conditions(given.get("Condition", {}), number))
-    # Actions and resources are independent, so an unknown one does not hide the others.
+    # Actions and resources are independent, so the others still apply if one is unknown.
     decisive = [principals, *(side for side in (actions, resources) if side.negated), *conditions]
     if effect is UNKNOWN or any(UNKNOWN in part.values for part in decisive):
         return None
@@ -190,7 +190,7 @@ def _patterns(
     """Return the values of an element or of its negation."""
     name = element if element in given else f"Not{element}"
     values = _texts(given[name], f"{name} of statement {number}")
-    # IAM's actions are ASCII. When Python ignores case, a long s equals an s.
+    # IAM's actions are ASCII, but when Python ignores case, a long s (U+017F) also matches an s.
     if ignore_case and not all(value is UNKNOWN or value.isascii() for value in values):
         raise MalformedError(f"the {name} of statement {number} is not ASCII")
     return _shared_patterns(values, name != element, ignore_case)
@@ -203,7 +203,7 @@ def _principals(given: Mapping[str, Any], number: int) -> Patterns:
         return Patterns((principals,), name == "NotPrincipal")
     if not isinstance(principals, Mapping) or not principals:
         raise MalformedError(f'the {name} of statement {number} is neither "*" nor an object')
-    # {"AWS": "*"} is everybody, as "*" is:
+    # {"AWS": "*"} means everybody, like "*":
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     values = tuple(
         value if value is UNKNOWN or (kind, value) == ("AWS", "*") else f"{kind}:{value}"
@@ -216,7 +216,7 @@ def _principals(given: Mapping[str, Any], number: int) -> Patterns:
 def _conditions(given: Any, number: int) -> Iterable[Condition]:
     for operator, keys in _members(given, number):
         for key, values in _members(keys, number):
-            # A key with a tag may contain any letter, but this letter's lowercase is an ASCII k.
+            # A key for a tag may contain any letter, but the lowercase of a Kelvin sign is an ASCII k.
             if _KELVIN_SIGN in key:
                 raise MalformedError(
                     f"a condition key in statement {number} has a Kelvin sign in place of a K"

@@ -92,7 +92,7 @@ def _compare_arn(pattern: str, value: Text) -> Truth:
 def _compare_parsed(
     parse: Callable[[str], Any], comparison: Callable[[Any, Any], bool], pattern: str, value: Text
 ) -> Truth:
-    """Compare as numbers, dates, or bytes; cannot tell if a value has another format."""
+    """Compare parsed values, such as numbers; return CANNOT_TELL if a value has another format."""
     try:
         given, wanted = parse(value.known), parse(pattern)
     except (ValueError, OverflowError, binascii.Error):
@@ -101,7 +101,7 @@ def _compare_parsed(
 
 
 def _date(text: str) -> datetime:
-    """Parse a date, or the number of seconds since 1970; raise ValueError for an ambiguous number."""
+    """Parse a date, or seconds since 1970; raise ValueError for other text, or an ambiguous number."""
     if re.fullmatch(r"\d{9,}(?:\.\d+)?", text, re.ASCII):
         return datetime.fromtimestamp(float(text), UTC)
     if not _DATE.fullmatch(text):

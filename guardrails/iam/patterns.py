@@ -92,7 +92,7 @@ def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  
 
 @cache
 def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
-    """Return whether a string may match both patterns; a variable may be any string."""
+    """Return whether a string may match both patterns; a variable may have any value."""
     first, second = (
         VARIABLE.sub("*", pattern.lower() if ignore_case else pattern) for pattern in (one, other)
     )

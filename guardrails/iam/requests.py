@@ -115,8 +115,8 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:
     """Return whether a pattern matches the resource, both as text and part by part.
 
-    In a principal's policy, IAM completes an ARN that has fewer parts. It does not document whether it
-    also does so elsewhere, and does not document clearly whether a wildcard matches several parts:
+    In a principal's policy, IAM completes an ARN that has fewer than six parts. It does not document
+    whether it also does so elsewhere, or clearly document whether a wildcard matches several parts:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     if pattern is None:

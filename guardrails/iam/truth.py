@@ -17,7 +17,7 @@ class Truth(Enum):
 
     @classmethod
     def of(cls, value: bool) -> "Truth":  # noqa: FBT001 the value to convert
-        """Return the answer that a known value stands for."""
+        """Return YES for True, and NO for False."""
         return cls.YES if value else cls.NO
 
     @property

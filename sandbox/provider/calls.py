@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _PATIENCE: Final = 30
-"""Timeout for a call in seconds."""
+"""Timeout for a call, in seconds."""
 _CONFLICT_PATIENCE: Final = 2
 """Seconds until a conflict becomes an error; 120 in the real provider (`propagationTimeout`)."""
 CALLS_AT_ONCE: Final = 16
 """Maximum number of concurrent engine requests, and of connections to AWS."""
 _LOCK: Final = threading.Lock()
-"""Protects the session, which is not thread-safe, unlike a client."""
+"""Protects the session, which, unlike a client, is not thread-safe."""
 
 
 class ProviderError(Exception):
@@ -30,7 +30,7 @@ def _session() -> Any:
 
 
 def warm_up() -> None:
-    """Import the modules for the first call while the engine waits for the program."""
+    """Import the modules for the first call in the background, while the engine runs the program."""
 
     def load() -> None:
         with _LOCK:
@@ -88,7 +88,7 @@ def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
 
 
 def delete_after_conflicts(function: Callable[..., Any], **arguments: str) -> None:
-    """Delete an entity that may not exist, and retry after DeleteConflict: `deleteRole` in role.go."""
+    """Delete an entity if it exists; retry DeleteConflict, like the real provider's `deleteRole`."""
     from botocore.exceptions import ClientError
 
     deadline = time.monotonic() + _CONFLICT_PATIENCE

@@ -13,7 +13,7 @@ UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """The protocol's marker for a value that is not known yet."""
 
 SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
-"""The protocol's marker for a secret, which accompanies its value."""
+"""The protocol's marker for a secret; the object with this marker also contains the value."""
 
 
 class Configuration(NamedTuple):
@@ -30,9 +30,9 @@ def configure(package: str, arguments: Properties) -> Configuration:
     allowed.
     """
     settings = {name: _parsed(value) for name, value in arguments.items()}
-    # `applyDefaults` in tfbridge for aws, `varsOrEnv` in provider for aws-native. The sandbox sets both
-    # variables for its commands and its server, so this error appears only outside the sandbox. The real
-    # provider would also find those commands' variables.
+    # The real functions: for aws, `applyDefaults` in tfbridge; for aws-native, `varsOrEnv` in provider.
+    # The sandbox sets both variables for its commands and its server, so this error appears only outside
+    # it. A real provider also reads the variables of the command; one in the sandbox's server does not.
     names = ("AWS_REGION", "AWS_DEFAULT_REGION")
     region = settings.get("region") or next(filter(None, map(os.environ.get, names)), "")
     if not region:
@@ -75,12 +75,12 @@ def _account_ids(package: str, name: str, settings: Properties) -> list[str]:
 
 
 def caller(configuration: Configuration) -> dict[str, str]:
-    """Return the credentials' caller identity."""
+    """Return STS's response to GetCallerIdentity."""
     return call("ask STS", client("sts", configuration.region).get_caller_identity)
 
 
 def _parsed(value: Any) -> Any:
-    """Return the value of JSON text, or any other value unchanged, without secret markers."""
+    """Parse a value if it is JSON text, and remove secret markers."""
     value = _unmarked(value)
     try:
         return _unmarked(json.loads(value))

@@ -1,7 +1,8 @@
 """Handle the engine's requests for a resource, as the Pulumi Terraform bridge does for pulumi-aws.
 
-Each docstring names the bridge's corresponding method, in the package `tfbridge` in
-https://github.com/pulumi/pulumi-terraform-bridge. sandbox/README.md lists the differences.
+Most docstrings name the bridge's corresponding function, such as `Provider.Check`. Unless stated
+otherwise, it is in the package `tfbridge` in https://github.com/pulumi/pulumi-terraform-bridge.
+sandbox/README.md lists the differences.
 """
 
 import json
@@ -54,8 +55,8 @@ class Property(NamedTuple):
     """One property of a resource."""
 
     kind: str = "string"
-    """The type in a Pulumi schema: string, boolean, integer, any, policies, object or array (of
-    strings), or lists (an object that contains arrays)."""
+    """The type: string, boolean, integer, any, object or array (of strings), lists (an object that
+    contains arrays), or policies (an array of objects)."""
     default: object = None
     required: bool = False
     replaces: bool = False
@@ -85,7 +86,7 @@ class Resource:
     token: str
     properties: Mapping[str, Property]
     stores_failed_updates = True
-    """Whether a failed update stores the planned values, as in resources of Terraform's SDK."""
+    """Whether a failed update stores the planned values, as resources built with Terraform's SDK do."""
     deletes_before_replacing = False
     """Whether a replacement always deletes the old resource first: `DeleteBeforeReplace`."""
 
@@ -121,7 +122,7 @@ class Lifecycle:
 
         Defaults from an earlier update are kept. If no list of defaults was stored, every old value of a
         property with a default counts as a default (`applyDefaults`). An earlier name is kept even if
-        the program set it.
+        the program had set it.
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}
@@ -179,8 +180,8 @@ class Lifecycle:
     def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
         """Return an update's desired state.
 
-        A document that is equivalent to the recorded one is ignored; any other document is normalized
-        (`StateFunc`).
+        If a document is equivalent to the recorded one, the recorded text is kept. Any other document is
+        normalized (`StateFunc`).
         """
         planned: Properties = {}
         for key, declared in self.resource.properties.items():
@@ -283,7 +284,7 @@ class Lifecycle:
         return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
 
     def _imported(self, actual: Properties) -> Properties:
-        """Return the required and non-default properties: `extractSchemaInputsObject`."""
+        """Return an import's required and non-default inputs: `extractSchemaInputsObject`."""
         found = {
             key: actual[key]
             for key, declared in self.resource.properties.items()
@@ -311,7 +312,7 @@ def _is_policy(text: Any) -> bool:
 
 
 def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
-    """Return the paths where two values differ."""
+    """Return the paths where two values differ, each with ADD, UPDATE, or DELETE."""
     old, new = old or None, new or None  # an empty value counts as missing
     if isinstance(old, dict) and isinstance(new, dict):
         found: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""Provide Amazon Q Business data sources, as pulumi-aws-native 1 does.
+"""Provide Amazon Q Business data sources, as version 1 of pulumi-aws-native does.
 
-Each docstring names the real provider's corresponding function, in `provider/pkg` in
+Most docstrings name the real provider's corresponding function and its package, in `provider/pkg` in
 https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
 Business; this module calls Amazon Q Business directly. sandbox/README.md lists the differences.
 """
@@ -33,7 +33,7 @@ _INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not 
 _STABLE: Final = ("dataSourceArn", "dataSourceId")
 """The outputs that an update does not change: `isStableOutput` in outputs."""
 _IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
-"""The parts of the ID, separated by `|`."""
+"""The properties that form the ID, separated by `|`."""
 _CHECKPOINT: Final = "__inputs"
 """The key in the state that contains the inputs, as a secret."""
 
@@ -121,7 +121,7 @@ class DataSource:
     ) -> Properties:
         """Update the data source and return its state: `CalcPatch` in resources.
 
-        Cloud Control's handler applies the patch to all properties that it reads, and sends all of them.
+        Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
         """
         del ignored
         removed = _baseline(state, inputs).keys() - inputs.keys()
@@ -134,7 +134,7 @@ class DataSource:
         return self._read_back(identifier, inputs)
 
     def delete(self, identifier: str, state: Properties) -> None:
-        """Delete the data source; it is not an error if it is missing: `Delete` in client."""
+        """Delete the data source; it is not an error if it does not exist: `Delete` in client."""
         del state
 
         def delete(api: Any) -> None:
@@ -181,7 +181,7 @@ def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
 def _baseline(state: Properties, inputs: Properties) -> Properties:
     """Return the actual values of the inputs that the program set before or sets now.
 
-    `ActualInputBaselineFromOutputs` in resources.
+    The real function is `ActualInputBaselineFromOutputs` in resources.
     """
     given = state.get(_CHECKPOINT, {}).keys() | inputs.keys()
     return {

@@ -1,4 +1,4 @@
-"""Provide the sandbox's IAM resources and functions, as pulumi-aws 7 does.
+"""Provide the sandbox's IAM resources and functions, as version 7 of pulumi-aws does.
 
 Errors name unsupported resources, functions, and properties. `sandbox/iam_rules.py` implements IAM's
 validation. sandbox/README.md lists the differences from the real provider.
@@ -129,7 +129,7 @@ class Role(Resource):
         self._update_policies(iam, identifier, actual, desired)
 
     def _update_policies(self, iam: Any, role: str, actual: Properties, desired: Properties) -> None:
-        """Update the policies that are the role's properties."""
+        """Update the policies in the role's own properties, `inlinePolicies` and `managedPolicyArns`."""
         old = {entry["name"]: entry["policy"] for entry in actual.get("inlinePolicies") or []}
         new = {entry["name"]: entry["policy"] for entry in desired.get("inlinePolicies") or []}
         for name in sorted(old.keys() - new.keys()):
@@ -146,7 +146,11 @@ class Role(Resource):
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the role from its instance profiles, remove its policies if forced, and delete it."""
+        """Remove the role from its instance profiles, and delete it.
+
+        First remove the inline policies if the state contains any, and likewise the managed policies.
+        With `forceDetachPolicies`, always remove both.
+        """
         profiles = ignore_not_found(iam.list_instance_profiles_for_role, RoleName=identifier) or {}
         for profile in profiles.get("InstanceProfiles", []):
             ignore_not_found(
@@ -305,7 +309,7 @@ class OpenIdConnectProvider(Resource):
 class Exclusive(Resource):
     """Ownership of all of a role's inline policies or managed policies; its ID is the role's name.
 
-    These resources use Terraform's plugin framework, not its SDK, so a failed update keeps the state.
+    These resources use Terraform's plugin framework, not its SDK: a failed update keeps the old state.
     """
 
     stores_failed_updates = False

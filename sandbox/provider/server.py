@@ -1,4 +1,4 @@
-"""Serve the sandbox's providers: the ResourceProvider protocol over gRPC on loopback.
+"""Serve the sandbox's providers on loopback, with the ResourceProvider protocol over gRPC.
 
 Properties are plain JSON values, with a marker string for unknown values. The engine handles secrets: a
 provider that does not accept secrets receives plain values, and the engine marks the outputs as secret.
@@ -30,9 +30,9 @@ class Package(NamedTuple):
 
     name: str
     lifecycle: Callable[[str, Configuration], Lifecycle | native.DataSource]
-    """Return the operations on a type of resource."""
+    """A function that returns the operations on a type of resource."""
     invoke: Callable[[Configuration, str], Properties]
-    """Run a function."""
+    """A function that runs one of the package's functions."""
     resources: Mapping[str, Mapping[str, Property]]
     functions: Collection[str] = ()
 
@@ -77,7 +77,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
-    """Fail with an error that still makes the engine store the resource."""
+    """Fail a request with an error that still makes the engine store the resource."""
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
     )
@@ -91,7 +91,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """A package's provider, with the protocol methods that the sandbox needs.
 
     An engine opens and configures a connection for each provider in its program, so each method receives
-    the address of the connection's other end.
+    the address of the engine's end of the connection.
     """
 
     def __init__(self, package: Package) -> None:
@@ -216,7 +216,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             request.id, _decode(request.properties), _decode(request.inputs)
         )
         if found is None:
-            return provider_pb2.ReadResponse()  # without an ID, the resource does not exist
+            return provider_pb2.ReadResponse()  # no ID: the resource does not exist
         inputs, state = found
         return provider_pb2.ReadResponse(
             id=request.id, inputs=_encode(inputs), properties=_encode(state)

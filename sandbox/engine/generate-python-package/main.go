@@ -1,8 +1,8 @@
-// Write the Python package that a program imports to use a component of any language.
+// Write the Python package that a program imports to use a component in any language.
 //
-// This is a separate program, which the language host runs when needed: upstream's generator doubles the
-// start time of a process, and the host starts twice in every command of the CLI. It reads a
-// GeneratePackageRequest from its standard input and writes a GeneratePackageResponse.
+// This is a separate program, which the language host runs only when needed, because Pulumi's generator
+// doubles a process's start time, and every CLI command starts the host twice. It reads a
+// GeneratePackageRequest from standard input, and writes a GeneratePackageResponse to standard output.
 package main
 
 import (

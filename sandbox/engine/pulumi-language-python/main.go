@@ -1,8 +1,8 @@
 // Run Python programs for an engine built from Pulumi's Go module.
 //
-// The official CLI includes pulumi-language-python; the Go module of the CLI does not. This is the part
-// of it that the sandbox needs. Upstream's code handles toolchains and virtual environments, so that the
-// runtime options of Pulumi.yaml have their usual meaning.
+// The official CLI includes pulumi-language-python, but the CLI's Go module does not. This program
+// implements the parts that the sandbox needs. Pulumi's own code handles toolchains and virtual
+// environments, so the runtime options in Pulumi.yaml have their usual meaning.
 // Protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto
 package main
 
@@ -30,9 +30,9 @@ import (
 )
 
 const (
-	// Exit code of the executor if it has shown the error to the user.
+	// The executor's exit code if it has already shown the error to the user.
 	exitAfterShownError = 32
-	// Interval of the check that the engine still runs: a killed engine sends no signal.
+	// How often to check that the engine is still running, because a killed engine sends no signal.
 	engineCheckInterval = 100 * time.Millisecond
 )
 
@@ -46,7 +46,7 @@ func main() {
 	}
 }
 
-// serve answers the engine until the engine ends or a signal arrives.
+// serve handles the engine's requests until the engine ends or a signal arrives.
 func serve(engineAddress string) error {
 	running, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -90,14 +90,14 @@ func (host *languageHost) GetPluginInfo(context.Context, *emptypb.Empty) (*pulum
 	return &pulumirpc.PluginInfo{Version: version.Version}, nil
 }
 
-// GetRequiredPackages returns none: the engine then loads each provider when a resource requires it.
+// GetRequiredPackages returns no packages, so the engine loads each provider when a resource requires it.
 func (host *languageHost) GetRequiredPackages(
 	context.Context, *pulumirpc.GetRequiredPackagesRequest,
 ) (*pulumirpc.GetRequiredPackagesResponse, error) {
 	return &pulumirpc.GetRequiredPackagesResponse{}, nil
 }
 
-// About omits pip's version: getting it takes a third of the time of a preview.
+// About omits pip's version, because getting it takes a third as long as a preview.
 func (host *languageHost) About(
 	ctx context.Context, request *pulumirpc.AboutRequest,
 ) (*pulumirpc.AboutResponse, error) {
@@ -154,8 +154,8 @@ func (host *languageHost) InstallDependencies(
 		request.GetUseLanguageVersionTools(), true, stdout, stderr)
 }
 
-// Run runs the program with the executor of Pulumi's SDK.
-// The request's context ends with the engine's connection, and the program with it.
+// Run runs the program with the executor from Pulumi's SDK.
+// When the engine's connection closes, the request's context ends, and so does the program.
 func (host *languageHost) Run(
 	ctx context.Context, request *pulumirpc.RunRequest,
 ) (*pulumirpc.RunResponse, error) {
@@ -192,7 +192,7 @@ func outcome(err error) (*pulumirpc.RunResponse, error) {
 	case errors.As(err, &exit) && exit.ExitCode() == exitAfterShownError:
 		return &pulumirpc.RunResponse{Bail: true}, nil
 	case errors.As(err, &exit):
-		// The same text as upstream's.
+		// The same text as in Pulumi's language host.
 		return &pulumirpc.RunResponse{
 			Error: fmt.Sprintf("Program exited with non-zero exit code: %d", exit.ExitCode()),
 		}, nil
@@ -257,8 +257,8 @@ func configuration(request *pulumirpc.RunRequest) ([]string, error) {
 	}, nil
 }
 
-// resolve reads the runtime options of Pulumi.yaml. It refuses the `typechecker` option, which the sandbox
-// does not support, so that no program runs unchecked.
+// resolve reads the runtime options in Pulumi.yaml. It rejects options that the sandbox does not support,
+// such as `typechecker`, so that no program runs without the type check that it asks for.
 func resolve(info *pulumirpc.ProgramInfo) (toolchain.Toolchain, error) {
 	options := toolchain.PythonOptions{Root: info.GetRootDirectory(), ProgramDir: info.GetProgramDirectory()}
 	for name, value := range info.GetOptions().GetFields() {

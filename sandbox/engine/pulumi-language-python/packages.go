@@ -1,4 +1,4 @@
-// Generate and link the packages through which Python programs use components of any language.
+// Generate and link the packages that let Python programs use components in any language.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// GeneratePackage writes the package that a program imports, by the program in this program's directory.
+// GeneratePackage writes the package that a program imports. It runs generate-python-package to do so.
 func (host *languageHost) GeneratePackage(
 	ctx context.Context, request *pulumirpc.GeneratePackageRequest,
 ) (*pulumirpc.GeneratePackageResponse, error) {
@@ -40,7 +40,7 @@ func (host *languageHost) GeneratePackage(
 	return &response, proto.Unmarshal(output, &response)
 }
 
-// Link adds generated packages to the requirements of the program, and returns how to import them.
+// Link adds generated packages to the program's requirements, and returns instructions for importing them.
 func (host *languageHost) Link(
 	ctx context.Context, request *pulumirpc.LinkRequest,
 ) (*pulumirpc.LinkResponse, error) {
@@ -66,7 +66,7 @@ func (host *languageHost) Link(
 	}, nil
 }
 
-// importName returns the name of a generated package: its directory contains one Python package.
+// importName returns the name of the only Python package in a generated package's directory.
 func importName(directory string) (string, error) {
 	modules, err := filepath.Glob(filepath.Join(directory, "*", "__init__.py"))
 	if err != nil {

@@ -49,7 +49,7 @@ type pluginRunner func(
 	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
 ) error
 
-// runComponentPackage starts a package, which serves the engine directly.
+// runComponentPackage runs a component package, which serves the engine directly.
 func runComponentPackage(
 	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
 ) error {
@@ -68,8 +68,8 @@ func runComponentPackage(
 	return provider.Run()
 }
 
-// runPolicyPack starts a pack behind upstream's proxy. Pulumi's policy SDK for Python learns the stack
-// and its configuration from environment variables only; the proxy waits until the engine has sent them.
+// runPolicyPack runs a policy pack behind Pulumi's proxy. The policy SDK for Python reads the stack and its
+// configuration only from environment variables, so the proxy first waits until the engine has sent them.
 func runPolicyPack(
 	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
 ) error {
