@@ -82,7 +82,7 @@ class UndeclaredPolicy(NamedTuple):
 
 
 class Role(NamedTuple):
-    """A role that Amazon Q Business can assume."""
+    """A role that Amazon Q Business can assume, or whose trust policy names it."""
 
     urn: str
     name: str | None

@@ -72,7 +72,7 @@ def parse_operator(text: str) -> Operator | None:
 
 
 def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Truth:
-    """Compare exactly: wildcards are ordinary characters."""
+    """Compare text in which wildcards are ordinary characters."""
     if value.example:
         wanted, known = (text.lower() if ignore_case else text for text in (pattern, value.known))
         return Truth.CANNOT_TELL if wanted.startswith(known) else Truth.NO

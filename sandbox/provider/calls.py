@@ -88,7 +88,7 @@ def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
 
 
 def delete_after_conflicts(function: Callable[..., Any], **arguments: str) -> None:
-    """Delete an entity if it exists; retry DeleteConflict, like the real provider's `deleteRole`."""
+    """Delete an entity if it exists; retry after DeleteConflict, like the real `deleteRole`."""
     from botocore.exceptions import ClientError
 
     deadline = time.monotonic() + _CONFLICT_PATIENCE
