@@ -61,9 +61,9 @@ botocore.client.ClientCreator = _ClientCreator
 botocore.session.EventAliaser = _EventAliaser
 # moto's EC2 would load two thousand images on each reset.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-# As on a user's machine, the commands under test cache bytecode.
+# Let the commands under test cache bytecode, as on a user's machine.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# Collecting garbage among all the modules would take a quarter of the time of tests without an engine.
+# Collect garbage less often: with so many modules, it would take a quarter of the unit tests' time.
 gc.set_threshold(50_000, 20, 20)
 # Shells start background jobs with SIGINT ignored, and the commands under test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -80,7 +80,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need an engine, because a fixture prepares a sandbox for them."""
+    """Mark the tests that need an engine: those with a fixture that prepares a sandbox."""
     for item in items:
         if {"prepared_sandbox", "own", "run"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("engine")

@@ -1,4 +1,4 @@
-"""Test that decisions and proofs detect documents with one part dropped or widened.
+"""Test that the simulator and the proofs detect policies with one part dropped or changed.
 
 `make test` does not run this file.
 """
@@ -32,7 +32,7 @@ class Document(NamedTuple):
     """A document, and the evidence that its mutants are tested against."""
 
     kind: str
-    """The kind of question for the simulator."""
+    """The key of the policy in the simulator's question: `policy` or `trust`."""
     mutants: list[Mutant]
     calls: list[Call]
     page: dict[str, Any]
@@ -40,7 +40,7 @@ class Document(NamedTuple):
 
 
 def documents() -> Iterator[Document]:
-    """Return documents that contain each connector statement once, with their mutants."""
+    """Return documents that together contain every statement, and mutants of each statement once."""
     known: list[Any] = []
     for options in (FULL_WITH_FILES, FULL_OF_SOURCE):
         policy = render(options).role_policy

@@ -1,4 +1,4 @@
-"""Write a policy's mutants: documents with one part dropped or widened."""
+"""Generate a policy's mutants: documents with one part dropped, widened, or changed."""
 
 import copy
 from collections.abc import Callable, Iterator

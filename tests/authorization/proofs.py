@@ -4,9 +4,9 @@ A policy document becomes a formula over one request: its action, its resource, 
 condition keys that it has, each with any string. Z3 then looks for a request that the policy allows
 and that has a forbidden property. If it finds none, none exists: this is a proof, not a sample.
 
-The formula knows the operators that the documents use, and related ones; an operator that it does
-not know is an error. A key with several values is modeled with two, which is enough: an operator
-looks at one value at a time, for all of them or for any.
+The formula supports the operators that the documents use, and related ones; any other operator is
+an error. A key with several values is modeled with two, which is enough, because an operator tests
+one value at a time, and requires a match for all of them or for any.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
@@ -21,12 +21,12 @@ Formula = Any
 """A Z3 expression; Z3 has no types of its own."""
 
 _COLONS: Final = 5
-"""Between the six parts of an ARN."""
+"""The number of colons between the six parts of an ARN."""
 _TIMEOUT: Final = 600_000
 """Timeout of one query in milliseconds; most take a few, unless the machine is busy."""
 
 _text: Final[Callable[[str], Formula]] = functools.cache(z3.StringVal)
-"""Return a constant; Z3's Python interface takes a long time to create one."""
+"""Return a string constant, cached because Z3's Python interface is slow to create one."""
 
 
 class Key(NamedTuple):
@@ -82,7 +82,7 @@ class Request:
 
 
 def allows(policy: Mapping[str, Any], request: Request) -> Formula:
-    """Return a formula: a statement allows the request, and no statement denies it."""
+    """Return a formula that is true if a statement allows the request and none denies it."""
     by_effect: dict[str, list[Formula]] = {"Allow": [], "Deny": []}
     for statement in policy["Statement"]:
         by_effect[statement["Effect"]].append(_matches(statement, request))
@@ -92,9 +92,9 @@ def allows(policy: Mapping[str, Any], request: Request) -> Formula:
 def counterexample(
     policy: Mapping[str, Any], request: Request, forbidden: Formula | None = None
 ) -> str | None:
-    """Return an allowed request that has the property; None if there is none.
+    """Return an allowed request that has the forbidden property, or None if there is none.
 
-    Each action of a statement with each of its resources is a separate query: most of them determine the
+    Each pair of a statement's action and resource is a separate query: most pairs determine the
     request, and leave Z3 little to search. For a pattern, an arbitrary string is tried first, because
     it is often a counterexample. Raises AssertionError if Z3 finds no answer.
     """
@@ -102,7 +102,7 @@ def counterexample(
     allowing = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
     for one in (one for statement in allowing for one in _single(statement)):
         guess, fixed = (_fixed(one, request, guess=guess) for guess in (True, False))
-        # For this action and resource, the property is often false, or the same as in another role.
+        # For this action and resource, the property is often false, or the same as for another role.
         remaining = _simplified(z3.BoolVal(val=True) if forbidden is None else forbidden, fixed)
         if z3.is_false(remaining):
             continue
@@ -119,7 +119,7 @@ def counterexample(
 
 
 _ANSWERS: Final[dict[tuple[str, str], str | None]] = {}
-"""Answers by query, because roles share most statements and so their queries."""
+"""Answers by query, cached because roles share most statements, and so most queries."""
 
 
 def _solve(
@@ -149,7 +149,7 @@ def _single(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _fixed(
     statement: Mapping[str, Any], request: Request, *, guess: bool
 ) -> list[tuple[Formula, Formula]]:
-    """Return a statement's action and resource values; `guess` fills in each `*`."""
+    """Return the action and resource that a statement fixes; with `guess`, fill in each `*`."""
     patterns = ((request.action, statement["Action"].lower()), (request.resource, statement["Resource"]))
     return [
         (variable, _text(pattern.replace("*", "unlisted")))
@@ -166,7 +166,7 @@ def decide(formula: Formula, values: list[tuple[Formula, Formula]]) -> bool:
 
 
 def in_service(request: Request, service: str) -> Formula:
-    """Return a formula: the request goes to this service."""
+    """Return a formula that is true if the request goes to this service."""
     return z3.PrefixOf(_text(f"{service}:"), request.action)
 
 
@@ -238,7 +238,7 @@ def _equal(given: Formula, value: str) -> Formula:
 
 
 def _like(given: Formula, pattern: str) -> Formula:
-    """Compare with a pattern; Z3 is fast for the usual pattern with one asterisk."""
+    """Match a pattern; Z3 is fast if the pattern has at most one asterisk, as is usual."""
     literal, *others = pattern.split("*")
     if "?" in pattern or len(others) > 1:
         return z3.InRe(given, _regular(pattern))

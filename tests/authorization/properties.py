@@ -22,12 +22,12 @@ _PLACEHOLDERS: Final = {
 
 
 def page(options: Options) -> dict[str, Any]:
-    """Return the statements on AWS's pages for these options, in the version with only the index."""
+    """Return the statements on AWS's older pages, which allow ingestion only for the index."""
     aem_cloud = json.loads(golden("aws-page-role-policy", _PLACEHOLDERS))["Statement"]
     if options.bucket_is_source:
         # AWS's page allows decryption through Secrets Manager, which does not read objects.
         aem_cloud[1:2] = statements("s3-v1", "Decrypt")
-        # AWS's page allows every role/QBusiness-DataSource-*, the roles that the console creates.
+        # AWS's page allows passing role/QBusiness-DataSource-*, the roles that the console creates.
         aem_cloud += statements("s3-v1", "PassCustomerRole")
     bucket = statements("s3-v1" if options.bucket_is_source else "confluence-server", "S3")
     return {"Statement": filled([*bucket, *aem_cloud], options)}
@@ -74,7 +74,7 @@ ACTIONS: Final = (
 
 
 def expected(options: Options) -> dict[str, Any]:
-    """Return the widest role policy: the page's, with the listed differences for the options."""
+    """Return the page's role policy, with the listed differences that these options include."""
     allowed = page(options)["Statement"]
     if options.ingest_scope == "applicationAndIndex":
         allowed.append(_INGEST_INTO_THE_APPLICATION)

@@ -1,12 +1,12 @@
-// Decide requests as IAM documents it: one JSON question per line on standard input, one JSON answer per
-// line on standard output.
+// Decide on requests as IAM's documentation describes. Each line on standard input is a JSON question,
+// and each line on standard output is its JSON answer.
 //
 //   {"policy": ..., "trust": ..., "boundary": ..., "requests": [...]}  the decision on each request
-//   {"policy": ..., "resources": [...], "context": {...}}  every action of AWS that the policy allows
+//   {"policy": ..., "resources": [...], "context": {...}}  every AWS action that the policy allows
 //       under that context, with the resource: one of those given, or a foreign one; with "services",
 //       only of these services
-//   {"actions": [...], "resources": [...]}  which types of resources the actions take, and whether they
-//       need one; which type each resource has
+//   {"actions": [...], "resources": [...]}  which resource types each action accepts, and whether it
+//       requires them; which type each resource has
 //
 // Context keys that an action does not have are dropped, and resources that it does not accept are rejected,
 // according to the Service Authorization Reference.
@@ -15,8 +15,8 @@ import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy, 
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 import { createInterface } from 'node:readline'
 
-// The simulator compares characters by localeCompare, which creates a collator at each call and takes most
-// of the time. One collator gives the same result.
+// The simulator compares characters with localeCompare, which creates a collator for each call and takes
+// most of the time. One collator gives the same result.
 const collator = new Intl.Collator(undefined, { sensitivity: 'accent' })
 const { localeCompare } = String.prototype
 String.prototype.localeCompare = function (other, locales, options) {

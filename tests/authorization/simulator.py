@@ -1,4 +1,4 @@
-"""Ask the policy simulator, which runs until the tests end."""
+"""Ask the policy simulator, which keeps running until the tests end."""
 
 import atexit
 import functools

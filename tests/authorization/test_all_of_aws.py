@@ -70,7 +70,7 @@ def context(service: str) -> dict[str, Any]:
 
 
 def documented(options: Options) -> set[tuple[str, str]]:
-    """Return each allowed action, with resources of the types that it requires.
+    """Return each documented action, paired with each resource of a type that it requires.
 
     The sources are AWS's pages and the Service Authorization Reference. Other pairs on the pages have no
     effect.
@@ -127,7 +127,7 @@ def documented(options: Options) -> set[tuple[str, str]]:
 
 
 def grants(statements: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
-    """Return each of the statements' actions with each of its resources and the condition."""
+    """Return each combination of an action, a resource, and the condition in the statements."""
     # Without a Deny, a policy with a subset of the grants allows a subset of the requests.
     assert {statement["Effect"] for statement in statements} == {"Allow"}
     return {
@@ -141,7 +141,7 @@ def grants(statements: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
 
 
 def every_statement() -> list[dict[str, Any]]:
-    """Return all statements that a role can have, without their Sids; one statement has two forms."""
+    """Return all statements that a role can have, without Sids; decryption has two forms."""
     statements = [
         {member: value for member, value in statement.items() if member != "Sid"}
         for options in (FULL_WITH_FILES, FULL_OF_SOURCE)

@@ -19,7 +19,7 @@ FILES = FULL._replace(bucket="files of another account")
 
 
 def statements() -> list[dict[str, Any]]:
-    """Return the statements for a data source, and for single files."""
+    """Return the page's bucket policy statements, for a data source and for single files."""
     section = prose("A bucket in another account", PROJECT / "docs" / "operations.md")
     (block,) = blocks("json", section)
     return json.loads(block)
@@ -28,7 +28,7 @@ def statements() -> list[dict[str, Any]]:
 def decision(
     role_policy: object, granted: list[dict[str, Any]], action: str, resource: str, role: str = ROLE
 ) -> str:
-    """Return the decision on a request with a role's and a bucket's policies."""
+    """Return the simulator's decision on a request, with a role policy and a bucket policy."""
     context = {"aws:ResourceAccount": OTHER_ACCOUNT, "aws:PrincipalArn": role}
     request = {"principal": role, "action": action, "resource": resource, "context": context}
     bucket_policy = {"Version": "2012-10-17", "Statement": granted}

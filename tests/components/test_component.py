@@ -417,7 +417,7 @@ OF_THE_ROLE: dict[str, Any] = {
 
 
 def member(value: object, as_output: Callable[[object], object]) -> object:
-    """Return an Output of a value, or an object that contains an Output."""
+    """Return a setting's value as an Output, or for tags, a dictionary that contains an Output."""
     return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
 
 
@@ -447,7 +447,7 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
 
 
 def secret_outputs(deployment: Deployment) -> set[str]:
-    """Return the secret documents and outputs."""
+    """Return the names of the documents and outputs that are secret."""
     arn = deployment.raw_outputs[COMPONENT_URN].fields["roleArn"]
     return deployment.secret_documents | ({"ARN"} if arn.HasField("struct_value") else set())
 

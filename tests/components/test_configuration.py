@@ -1,4 +1,4 @@
-"""Test that stack configuration gives the same settings as arguments, with its own names in errors."""
+"""Test that stack configuration has the same effect as arguments, and that errors name its keys."""
 
 import json
 import re
@@ -187,7 +187,7 @@ def test_a_problem_comes_with_the_command_that_fixes_it(
 
 @pytest.mark.parametrize(
     ("organization", "stack"),
-    [("acme", "acme/test"), ("organization", "test"), ("", "test")],  # second: a bucket or a file
+    [("acme", "acme/test"), ("organization", "test"), ("", "test")],  # the second is a DIY backend
 )
 def test_a_command_names_the_stack_with_its_organization_in_pulumi_cloud(
     monkeypatch: pytest.MonkeyPatch, organization: str, stack: str

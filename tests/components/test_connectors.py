@@ -1,4 +1,4 @@
-"""Test that each connector gets the documents, the options, and the requirements on its page."""
+"""Test that each connector gets the documents, options, and requirements on its AWS page."""
 
 import itertools
 import json
@@ -138,7 +138,7 @@ LONGEST_NAME = 64 * "r"
 
 
 def largest(facts: Facts, subnets: int) -> dict[str, Any]:
-    """Return the settings that give a connector's documents their maximum size."""
+    """Return the settings that give a connector with this many subnets its largest documents."""
     args = {
         "connector": facts.name,
         "application_id": ARN.format("qbusiness", ACCOUNT, f"application/{APPLICATION_ID}"),

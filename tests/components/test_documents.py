@@ -1,4 +1,4 @@
-"""Test that the policy documents equal AWS's page, byte for byte."""
+"""Compare the policy documents with AWS's page and the expected documents in golden/."""
 
 import json
 from typing import NamedTuple

@@ -136,7 +136,7 @@ def resources(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Compare the documents with the settings, and validate them like IAM."""
+    """Compare the documents with the settings, and validate them as IAM does."""
     role_name = given["role_name"] or "aem-qbusiness-role-1234567"
     written = written.of_role(role_name)
     assert written.role_policy is not None

@@ -157,7 +157,7 @@ PYTHON: Final = Arguments({}, PYTHON_ARGUMENTS)
 
 
 def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
-    """Return settings, spelled and reported as in their source."""
+    """Return settings as arguments that use the source's names, also in messages."""
     vpc = given.get("vpc_configuration")
     if isinstance(vpc, Mapping):
         spell = {name: source.paths[name][-1] for name in VPC_MEMBERS}
@@ -186,7 +186,7 @@ def rejection(
 
 
 def collect(name: str, source: Arguments, secrets: Collection[str] = ()) -> str:
-    """Return every message in its own section."""
+    """Return a source's messages, each in its own section."""
     found = {title: rejection(given, source, secrets=secrets) for title, given in WRONG.items()}
     elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
     found["credentials for another account"] = rejection({}, source, "aem", elsewhere, secrets)

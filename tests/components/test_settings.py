@@ -176,7 +176,7 @@ REFUSED: dict[str, list[Any]] = {
 
 
 def test_every_setting_has_values_that_are_accepted_and_rejected():
-    of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that supports them
+    of_a_bucket = {"bucket_name", "bucket_account_id"}  # tested below with such a connector
     assert {*ACCEPTED} | of_a_bucket == {*SETTINGS}
     assert {*REFUSED} | of_a_bucket == {*SETTINGS}
 

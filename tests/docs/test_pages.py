@@ -29,7 +29,7 @@ CI = DOCS / "ci.md"
 
 @pytest.fixture
 def typed(new_stack: NewStack) -> Iterator[Callable[[str, Path], str]]:
-    """Run the commands in a section that creates stacks, without confirmation prompts."""
+    """Return a function that runs a section's commands without prompts; afterward, delete its stacks."""
     stack = new_stack(REQUIRED)
 
     def run(section: str, page: Path) -> str:

@@ -1,6 +1,6 @@
 """Test the pages' shell blocks by pasting them into interactive shells.
 
-A block must be one command for the shell: Pulumi's CLI reads the lines after a command as its own input.
+A block must be one command for the shell, because Pulumi's CLI would read further lines as input.
 """
 
 import fcntl
@@ -36,7 +36,7 @@ SHELLS: Final = {
 PROMPT: Final = "ready> "
 BUILTINS: Final = (":", "cd", "eval", "export", "test", "unset")
 TIMEOUT: Final = 60
-"""Seconds without output after which a shell hangs."""
+"""Seconds without output after which a shell counts as hung."""
 PROGRAM: Final = r"""#!/bin/sh
 # Read all pending input, as Pulumi's CLI does; record the arguments; fail if this call is to fail.
 PATH=/usr/bin:/bin
@@ -173,7 +173,7 @@ class Pasted:
 VARIABLE: Final = r"\$(?!aws:)\{?(\w+)"
 """A shell variable; `$aws:` is part of a URN, in single quotes."""
 ASSIGNMENT: Final = re.compile(r"^(\w+)=\$(?=\()", re.MULTILINE)
-"""The beginning of `NAME=$(command)`. Only the account is printed, so other variables are empty."""
+"""The beginning of `NAME=$(command)`. Programs print only the account; other variables are empty."""
 
 
 def exported(block: str) -> dict[str, str]:
@@ -188,7 +188,7 @@ def variables(block: str) -> list[str]:
 
 
 def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
-    """Return the calls of programs in a block, with their arguments."""
+    """Return the program calls in a block, with their arguments."""
     values = {**values, **exported(block)}
     commands_only = ASSIGNMENT.sub("", block.replace("\\\n", " "))
     tokens = shlex.shlex(commands_only, posix=True, punctuation_chars=True)
@@ -203,7 +203,7 @@ def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
                 re.sub(rf"{VARIABLE}(:\?[^}}]*\}})?", lambda found: values.get(found[1], ""), token)
             )
     for command in commands:
-        if ">" in command:  # the file is not an argument, and ends the command
+        if ">" in command:  # a redirection comes last, and is not an argument
             del command[command.index(">") :]
     return [command for command in commands if command and command[0] not in BUILTINS]
 
@@ -254,7 +254,7 @@ def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted
 
 
 PRINTABLE: Final = "".join(map(chr, range(32, 127)))
-# IAM allows these in names and paths.
+# IAM allows most of these characters in paths, so printed commands can contain them.
 ARGUMENTS: Final = (
     *PRINTABLE,
     *(f"{character}ls" for character in PRINTABLE),

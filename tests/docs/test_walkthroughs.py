@@ -97,7 +97,7 @@ def deploy_and_check(clone: Path) -> None:
 
 
 def break_and_fix(clone: Path) -> None:
-    """Follow docs/check.md, and break more before the printed fixes are run."""
+    """Follow docs/check.md, with additional breaks, and run the printed fixes."""
     text = CHECK.read_text()
     (check,) = re.findall(
         r"`(venv/bin/python -m roles check --stack example .*?)` finds no problem",

@@ -86,7 +86,7 @@ def test_the_preview_after_an_import_shows_only_the_policy_s_difference(new_stac
     stack.run(*imported.split()[1:])
     steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
     assert steps == [
-        # In AWS, roles have no property forceDetachPolicies.
+        # A role in AWS has no forceDetachPolicies property.
         ("update", ROLE, ("forceDetachPolicies",)),
         ("update", POLICY, ("policy",)),
     ]

@@ -1,4 +1,4 @@
-"""Test that the recovery restores a stack after the CLI was killed at any IAM call.
+"""Test that the recovery restores a stack after the CLI is killed at any IAM call.
 
 Each of a stack's entries waits at a different call when the CLI is killed. There are no other states:
 between two calls, the engine only writes its own state.
@@ -72,7 +72,7 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
 
 
 def recover(stack: Stack, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the page's command, without its confirmation prompt."""
+    """Run the page's recovery command without its confirmation prompt."""
     command = f"{commands('After a crash during an update').strip()} --yes"
     session = {"PATH": page_path(stack), "STACK": stack.name, **variables}
     return stack.execute("sh", "-euc", command, check=check, **session)
@@ -130,7 +130,7 @@ def test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing(new_stack: N
     moved = settings_of(*entries, rolePath="/connectors/")
     stack.configure(moved)
     kill_at(stack, UP, CREATION)
-    # Now the credentials are for an account other than the roles', and the settings do not name one.
+    # Now the credentials are for a different account than the roles', and no setting names one.
     stack.configure({**moved, "applicationId": APPLICATION_ID})
     credentials = other_credentials(stack.environment)
     with running_provider({**stack.environment, **credentials}) as provider:

@@ -115,7 +115,7 @@ def test_the_commands_in_the_messages_correct_the_members(new_stack: NewStack, a
         "dataSources.files.bucketAccountId: expected a string",
     ):
         assert problem in failed.text
-    # One invalid entry stops all of them.
+    # One invalid entry stops the update of all entries.
     assert aws.roles() == []
     script = "\n".join(re.findall(r"fix: (.*)\n", failed.text))
     stack.execute("sh", "-euc", script.replace("ACCOUNT_ID", ACCOUNT))

@@ -22,9 +22,9 @@ class Fault(NamedTuple):
     effect: Mapping[str, Any]
     """Parts of the proxy's rule."""
     action: str
-    """As the proxy reports it."""
+    """The effect as the proxy reports it."""
     reason: str
-    """As Pulumi reports it."""
+    """The error as Pulumi reports it."""
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -87,7 +87,7 @@ def failing(one_proxy: Proxy) -> Proxy:
 def providers(
     prepared_sandbox: tuple[object, dict[str, str]], one_proxy: Proxy
 ) -> Iterator[Callable[[int], dict[str, str]]]:
-    """Return variables for a provider whose calls pass through the proxy, by the number of attempts."""
+    """Return a function that starts a provider behind the proxy and returns its variables."""
     with ExitStack() as cleanup:
 
         @functools.cache
@@ -148,7 +148,7 @@ def stack_of(
 def repeat_until_all_failed(
     failing: Proxy, number: int, stack: Stack, *command: str
 ) -> list[tuple[str, str]]:
-    """Repeat a command until a number of calls has failed, and return its errors.
+    """Repeat a command until this number of calls have failed, and return its errors.
 
     After a failure, the command may not reach other calls.
     """
@@ -208,7 +208,7 @@ def test_after_any_call_fails_for_good_the_next_plain_command_does_the_rest(
     stack = new_stack(stack_of(roles, BEFORE), attempts=1)
 
     def fail_at(calls: Collection[str], *command: str) -> None:
-        """Let each call fail for one role, and each writing call for another after its execution.
+        """Fail each call for one role; for another, lose the response to each write but CreateRole.
 
         Continue after errors, so that one role's failure does not stop the others.
         """

@@ -1,11 +1,12 @@
 """Test the state after commands with another account's credentials.
 
 The application's ARN names the account, so the program rejects the credentials. But a refresh and a
-destroy run before the program or without it: `Execute` in pkg/resource/deploy/deployment_executor.go in
-https://github.com/pulumi/pulumi. Another account does not have the role, and a resource that does not
-exist is dropped from the state. `aws:allowedAccountIds` prevents that if the state has recorded it,
-because these operations configure the provider from that record: `EnsureProvider` in deployment.go,
-`Same` in providers/registry.go. `PULUMI_RUN_PROGRAM=true` runs the program first: `RefreshProgram`.
+destroy run before the program or without it (`Execute` in pkg/resource/deploy/deployment_executor.go
+in https://github.com/pulumi/pulumi). Another account does not have the role, and a resource that does
+not exist is dropped from the state. `aws:allowedAccountIds` prevents that if the state has recorded
+it, because these operations configure the provider from that record (`EnsureProvider` in
+deployment.go, `Same` in providers/registry.go). `PULUMI_RUN_PROGRAM=true` runs the program first
+(`RefreshProgram`).
 """
 
 import json
@@ -43,17 +44,17 @@ RESULTS_IF_THE_PROGRAM_RUNS_FIRST: Final[Mapping[tuple[str, str], str]] = {
     (NEVER_SET, "up --yes --skip-preview"): KEEPS,
     (NEVER_SET, "refresh --yes --skip-preview"): KEEPS,
     (NEVER_SET, "destroy --yes"): KEEPS,  # its preview fails
-    # A destroy recognizes only `DestroyProgram`: with `refresh: always`, the refresh comes first.
+    # A destroy checks only `DestroyProgram`, so with `refresh: always`, the refresh comes first.
     (NEVER_SET, "destroy --yes --skip-preview"): LOSES,
     (NEVER_SET, "destroy --yes --skip-preview --refresh=false"): KEEPS,
     (NOT_RECORDED, "refresh --yes --skip-preview"): KEEPS,
     (RECORDED, "destroy --yes --skip-preview"): KEEPS,
 }
-"""The same with PULUMI_RUN_PROGRAM=true."""
+"""The results with PULUMI_RUN_PROGRAM=true."""
 
 
 def roles(stack: Stack) -> list[tuple[Any, ...]]:
-    """Return the role and its policy in the state."""
+    """Return the role and its policy from the state."""
     return [
         (each["type"], each["id"], each["inputs"], each["outputs"])
         for each in stack.resources()
@@ -62,7 +63,7 @@ def roles(stack: Stack) -> list[tuple[Any, ...]]:
 
 
 def recorded(stack: Stack) -> list[str]:
-    """Return the list that the state has recorded for the provider."""
+    """Return the list of allowed accounts that the state has recorded for the provider."""
     provider = stack.resource("pulumi:providers:aws")
     return json.loads(provider["inputs"].get("allowedAccountIds", "[]"))
 
@@ -119,7 +120,7 @@ def test_a_wrong_list_that_a_failed_update_records_locks_the_stack_until_the_pro
 ):
     stack = new_stack(ALLOWED)
     stack.up()
-    # With the ARN of the application, the program itself would reject this list.
+    # With the application's ARN, the program itself would reject this list.
     by_id = {**REQUIRED, "applicationId": APPLICATION_ID}
     stack.configure({**by_id, "aws:allowedAccountIds": [OTHER_ACCOUNT]})
     assert stack.up(check=False).exit_code != 0

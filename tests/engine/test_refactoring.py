@@ -1,4 +1,4 @@
-"""Test renames and resource options against Pulumi's documentation and the page."""
+"""Test renames and resource options against Pulumi's documentation and the operations page."""
 
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ def test_another_name_for_the_component_needs_an_alias_as_the_page_says(new_stac
     stack.up()
 
     stack.write_program(named("new", 'aliases=[pulumi.Alias(name="old")]'))
-    # `assertSeen` in pkg/engine/deployment.go. If this fails, Pulumi has fixed it: shorten the page.
+    # `assertSeen` in pkg/engine/deployment.go panics. If Pulumi fixes that, shorten the page.
     panicked = stack.up("--run-program", check=False)
     assert panicked.exit_code != 0
     assert "panic" in panicked.text

@@ -1,4 +1,4 @@
-"""Test on the real engine that the page's commands retire a data source and hand back roles."""
+"""Test on the real engine that the documented commands retire a data source and hand back roles."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws
     assert f"{interface}\tavailable\t" in listed
     assert f"\t{tag['Value']}\n" in listed
     assert interface not in str(ec2.describe_network_interfaces())
-    # The command that Pulumi suggests does not end the protection.
+    # The command that Pulumi suggests does not remove the protection.
     stack.run("state", "unprotect", "--all", "--yes")
     destroy = ("pulumi", "destroy", "--yes", "--skip-preview")
     rejected = stack.execute(*destroy, check=False, PULUMI_RUN_PROGRAM="true")

@@ -41,7 +41,7 @@ SETTINGS: dict[str, Any] = {
     key.replace("qbusiness-ci-roles:", ""): value
     for key, value in yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"].items()
 }
-# One of these names begins with the other.
+# One of these names begins with another.
 STACKS = ("staging", "prod", "prod-eu")
 ENVIRONMENTS = {stack: {"rolePath": f"/connectors/{stack}/"} for stack in STACKS}
 BOUNDARY = SETTINGS["permissionsBoundaryArn"]
@@ -52,7 +52,7 @@ Statements = list[dict[str, Any]]
 
 
 class Program(Deployment):
-    """One run of the program without an engine."""
+    """One run of the example without an engine."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, account: str = ACCOUNT, **changed: Any) -> None:
         defaults = {
@@ -108,7 +108,7 @@ def role_arn(environment: str, name: str = "wiki-qbusiness-role-1234567") -> str
 
 
 def state_objects(stack: str) -> list[str]:
-    """Return the objects in a stack's state that an update writes, also compressed."""
+    """Return the S3 objects that an update of a stack writes, including compressed ones."""
     checkpoint = f"{BUCKET}/.pulumi/stacks/{PROJECT_NAME}/{stack}.json"
     return [
         *(f"{checkpoint}{ending}" for ending in ("", ".bak", ".gz", ".zst")),
@@ -162,7 +162,7 @@ def test_an_existing_oidc_provider_is_used_and_not_created(monkeypatch: pytest.M
 
 
 def calls(*functions: Callable[..., Any]) -> set[str]:
-    """Return the IAM actions that the provider's functions call."""
+    """Return the IAM actions that these functions of the sandbox's provider call."""
     source = "".join(map(inspect.getsource, functions))
     names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
     return {"iam:" + name.title().replace("_", "") for name in names}
@@ -281,7 +281,7 @@ def test_the_page_and_the_example_list_the_settings():
     page = (PROJECT / "docs" / "ci.md").read_text()
     table = page.partition("| Setting | Value |")[2].partition("```")[0]
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))
-    required = MANIFEST["config"].keys() - {"requirePermissionsBoundary"}  # in the row of the boundary
+    required = MANIFEST["config"].keys() - {"requirePermissionsBoundary"}  # in the boundary's row
     assert {*listed} == required
     assert {key for key in SETTINGS if ":" not in key} <= required
 
@@ -418,7 +418,7 @@ def test_the_roles_are_created_and_a_second_update_changes_nothing(new_stack: Ne
 
 
 class Calls:
-    """The commands' requests to AWS, as IAM policies see them."""
+    """The commands' requests to AWS, as IAM actions and resource ARNs."""
 
     def __init__(self, upstream: str, aws: Aws) -> None:
         self.upstream = upstream

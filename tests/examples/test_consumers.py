@@ -1,4 +1,4 @@
-"""Test that the example's data sources use the other stack's roles, and the roles' resources."""
+"""Test that the example uses the other stack's roles, with resources that these can access."""
 
 import gc
 import runpy
@@ -29,7 +29,7 @@ SECRETS: Final = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 
 
 def read(text: str) -> dict[str, Any]:
-    """Return settings by name, except for the settings in providers' namespaces."""
+    """Return settings by key, with the project's namespace removed."""
     config: Mapping[str, Any] = yaml.safe_load(text)["config"]
     return {
         key.partition(":")[2] if key.startswith("qbusiness-") else key: value

@@ -35,7 +35,7 @@ GIVEN: Final = ("aws:region", REGION, "applicationId", APPLICATION_ARN, "indexId
 
 @pytest.fixture
 def package(tmp_path: Path) -> Mapping[str, str]:
-    """Return variables that make pip install the package from a repository of this checkout."""
+    """Return variables that make pip install the package from a copy of this checkout."""
     repository = tagged_repository(tmp_path)
     return {
         **offline(tmp_path),
@@ -207,7 +207,7 @@ def run_step(stack: Stack, name: str) -> None:
 
 
 def settings(stack: Stack) -> dict[str, Any]:
-    """Return the settings in the file, without the project's namespace."""
+    """Return the settings in the stack's file, without the project's namespace."""
     config = yaml.safe_load(stack.config_file.read_text())["config"]
     return {
         key.removeprefix(f"project-{stack.name}:"): value

@@ -23,7 +23,7 @@ PINNED: Final = TRUST["Statement"][0]["Condition"]
 
 
 class Declared(NamedTuple):
-    """A role that a program declares; without arguments, no rule reports it."""
+    """A role that a program declares; by default, one that no rule reports."""
 
     trust: Document | str = TRUST
     policy: Document | str = POLICY

@@ -42,7 +42,7 @@ CASES: Final = [
 
 
 def changed_values(values: list[str]) -> Iterator[list[str]]:
-    """Return values to compare: the same, in a different case, wider, narrower, and none at all."""
+    """Return values to compare: the same, in a different case, wider, different, and narrower."""
     yield values
     yield [values[0].swapcase()]
     yield [*values, "another"]
@@ -53,7 +53,7 @@ def changed_values(values: list[str]) -> Iterator[list[str]]:
 
 
 def variants(statement: Document) -> Iterator[Document]:
-    """Return the statement with each condition changed in turn, and with an additional condition."""
+    """Return the statement with each condition removed, changed, and joined or replaced by Null."""
     for operator, keys in statement["Condition"].items():
         for key, given in keys.items():
             values = given if isinstance(given, list) else [given]

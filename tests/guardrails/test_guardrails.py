@@ -66,7 +66,7 @@ def resource(
         props=unknown_checking_proxy(dict(props)),
         urn=f"urn:{name}",
         name=name,
-        opts=None,  # type: ignore[arg-type] no rule asks
+        opts=None,  # type: ignore[arg-type] no rule reads it
         provider=None,
         parent=None,
         dependencies=[],
@@ -501,7 +501,7 @@ def test_declared_policies_that_the_provider_also_reports_are_counted_once():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
     inline = [{"name": "connector", "policy": text(long)}]
     assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
-    # The same if the program also declares a policy inside the role.
+    # The same is true if the program also declares a policy inside the role.
     other = {"name": "other", "policy": golden("minimal-role-policy")}
     assert findings(role(inlinePolicies=[*inline, other]), role_policy(long)) == {}
 
@@ -697,7 +697,7 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
 def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, problem: str):
     (finding,) = findings(role(), role_policy(document))["readable"]
     assert f"one of the role's policies is not a policy document: {problem}" in finding.message
-    # As a trust policy, it names no service, but the role's policies name a service's actions.
+    # As a trust policy, it names no service, but the role policy allows Amazon Q Business actions.
     assert set(findings(role(document), role_policy())) == {"readable"}
     assert findings(role(document)) == {}
 

@@ -1,9 +1,9 @@
 """Test how the guardrails and `roles` read policies, against the policy simulator and for soundness.
 
-"Yes" and "no" must be IAM's answer whatever the values of a request's unknown parts are. The
+"Yes" and "no" must be IAM's answer for all possible values of a request's unknown parts. The
 simulator differs from IAM's documentation in three cases, which are left out: dates in seconds,
-addresses compared with ranges of the other IP version, and variables without a value under a negated
-operator.
+addresses compared with ranges of the other IP version, and variables without a value in a condition
+with a negated operator.
 
 With HYPOTHESIS_PROFILE=full, this tries thirty times as many cases, and different ones each time.
 """
@@ -90,7 +90,7 @@ def generators(number: int) -> Iterator[Random]:
     full = os.environ.get("HYPOTHESIS_PROFILE") == "full"
     first = time.time_ns() if full else 0
     for seed in range(first, first + number * (30 if full else 1)):
-        yield Random(seed)  # noqa: S311 no secret
+        yield Random(seed)  # noqa: S311 not for cryptography
 
 
 def some_of(random: Random, values: Sequence[Any], least: int, most: int) -> list[Any]:

@@ -11,7 +11,7 @@ from tests.helpers.processes import run
 from tests.helpers.stacks import Aws
 
 EMPTY: Final = "The sandbox is empty: nothing is left to remove. To start again, run `make up`.\n"
-"""The last line of `make down`."""
+"""The last line that `make down` prints."""
 
 
 def execute(

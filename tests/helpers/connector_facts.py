@@ -7,7 +7,7 @@ from evidence.connector_calls import SHAPES, Options
 
 
 class Facts(NamedTuple):
-    """A connector, by the name in its IAM role page's URL."""
+    """Facts about a connector; its name is the one in the URL of its IAM role page."""
 
     name: str
     types: str
@@ -18,9 +18,9 @@ class Facts(NamedTuple):
     status: str
 
 
-# A required bucket is the data source itself: only these pages let the role pass roles. The
-# pages of exchange, onedrive-original, onedrive-new and github-cloud have no bucket, but the
-# configuration of these may name one.
+# A required bucket is the data source itself; only the pages of these connectors let the role pass
+# roles. The pages of exchange, onedrive-original, onedrive-new, and github-cloud mention no bucket,
+# but these connectors' configurations can name one.
 _TABLE: Final = """
 aem-cloud                       AEM                        required  no        optional  legacy
 aem-server                      AEM                        required  no        optional  legacy
@@ -72,7 +72,7 @@ FACTS: Final = {row.split()[0]: Facts(*row.split()) for row in _TABLE.strip().sp
 
 
 def shapes(facts: Facts) -> Iterator[Options]:
-    """Return a role of each shape that the connector's roles can have."""
+    """Return options for each shape that the connector's roles can have."""
     may_have = {
         "required": {True},
         "optional": {True, False},

@@ -34,7 +34,7 @@ def statements(name: str, part_of_sid: str = "") -> list[Statement]:
 def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
     """Return the statements that the options include, with the options' ARNs."""
     objects = f"{options.bucket_arn}/*"
-    # The option that includes a statement, and the statement's resources if they differ.
+    # The option that includes a statement, and the resources if they depend on the options.
     changing = {
         "GetS3Objects": (options.bucket_arn, [objects]),
         "GetObjectfromS3": (options.bucket_arn, [objects]),

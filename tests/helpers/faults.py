@@ -49,7 +49,7 @@ class Proxy:
 
 
 async def _started(upstream: str) -> web.AppRunner:
-    # Without a timeout, shutdown would wait for open connections.
+    # By default, the shutdown would wait for open connections.
     runner = web.AppRunner(make_app(Microburst(upstream)), access_log=None, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -73,7 +73,7 @@ def proxy(upstream: str) -> Generator[Proxy]:
 
 
 class Stop(NamedTuple):
-    """An IAM call that is waiting at a gate."""
+    """An IAM call that waits at a gate."""
 
     action: str
     executed: bool = False
@@ -105,7 +105,7 @@ class Gate:
 def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
     """Run a gate in front of IAM; calls that are waiting when the context ends get no response.
 
-    By default, each CreateRole waits, before or after IAM has `applied` it.
+    By default, each CreateRole call waits: if `applied`, after IAM has executed it; otherwise, before.
     """
     stops = stops or (Stop("CreateRole", executed=applied),)
     closed = Gate()
@@ -129,7 +129,7 @@ def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
         def passes(self) -> bool:
             closed.arrived.release()
             closed.settled.wait()
-            # A waiting caller sends nothing; a caller that retries has closed its connection.
+            # A caller that waits sends nothing; a caller that retries has closed its connection.
             disconnected = select([self.connection], [], [], 0)[0]
             return closed.opened and not disconnected
 

@@ -28,7 +28,7 @@ class Fault(NamedTuple):
     name: str
     file: str
     before: str
-    """Occurs once in the file."""
+    """The replaced text, which occurs once in the file."""
     after: str
     test: str
     """The node ID of the test that finds it."""
@@ -1006,7 +1006,7 @@ def copied(directory: Path) -> Path:
 
 
 def outcome(fault: Fault, copy: Path) -> str:
-    """Plant a fault, run its test, and describe the failure; empty if the test finds the fault."""
+    """Plant a fault and run its test; return an error, or an empty string if the test finds it."""
     file = copy / fault.file
     text = file.read_text(encoding="utf-8")
     if text.count(fault.before) != 1:

@@ -12,7 +12,7 @@ from tests.helpers.support import TIMEOUT
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Handles requests without logging them."""
+    """A request handler that logs nothing."""
 
     def forward(self, upstream: str, body: bytes) -> tuple[int, bytes]:
         """Forward the request to another server and return the status and response."""

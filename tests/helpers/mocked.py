@@ -22,7 +22,7 @@ asyncio.set_event_loop(_LOOP)
 # when Python collects them, possibly during another test. (Printing their tracebacks even breaks
 # code that Python 3.11 is compiling at that moment: python/cpython#106905.)
 _LOOP.set_exception_handler(lambda _loop, _context: None)
-# No test reads a resource's position in the source, and finding it takes a third of a run.
+# No test reads a resource's position in the source, and finding it takes a third of a run's time.
 mock.patch("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace).start()
 
 
@@ -65,7 +65,7 @@ class Deployment(pulumi.runtime.Mocks):
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
         self.raw_outputs: dict[str, Any] = {}
-        """The inputs as sent, with secret markers."""
+        """The outputs as sent, with secret markers."""
         self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
         self.warnings: list[str] = []
         self.infos: list[str] = []
@@ -171,7 +171,7 @@ class _Monitor(MockMonitor):
 
 
 class _Collector(logging.Handler):
-    """Collects the messages at one level."""
+    """A handler that collects the messages at one level."""
 
     def __init__(self, level: int, messages: list[str]) -> None:
         super().__init__(level)

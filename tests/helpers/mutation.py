@@ -1,8 +1,9 @@
-"""Count the mutants that the tests detect in each package, which is called a room here.
+"""Count the mutants that the tests detect in each package.
 
-mutmut writes the mutants and runs the tests that reach them. Surviving mutants are listed. No test
-can detect some kinds of mutants. Trying all mutants takes hours: `python -m tests.helpers.mutation
-PATTERN...` tries mutants whose names match, for example one in ten of a room's with 'guardrails.*7'.
+mutmut generates the mutants and runs the tests that reach them. Surviving mutants are listed. No
+test can detect some kinds of mutants. Trying all mutants takes hours:
+`python -m tests.helpers.mutation PATTERN...` tries those whose names match. For example,
+'guardrails.*7' matches about one in ten in guardrails/.
 """
 
 import re
@@ -13,17 +14,17 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 GOALS: Final = {"components": 0.95, "guardrails": 0.8, "roles.check": 0.8}
-"""The share of a room's detectable mutants that tests must kill."""
+"""The share of a package's detectable mutants that tests must kill."""
 REASONS: Final = {
     "only for the type checker": re.compile(r'\bcast\((?:"[^"]*"|None)'),
 }
-"""Parts of lines in which no test can detect changes."""
+"""Parts of lines in which no test can detect changes, by the reason."""
 ELSEWHERE: Final = {
     "the tests on the engine check the order": "depends_on=[policy]",
     "the mocks do not record the resource of a warning": "pulumi.warn(warning, ",
     "the arguments always have the same length": "strict=True",
 }
-"""Lines in which mutmut's tests cannot detect changes, with the reason."""
+"""Lines in which mutmut's tests cannot detect changes, by the reason."""
 AT_IMPORT: Final = ("x_camel_case__", "x__id_or_arn__", "x__one_of__")
 """Functions that run at import, before mutmut changes them."""
 
@@ -64,28 +65,32 @@ def _mutmut(*arguments: str) -> list[str]:
 
 
 def main() -> int:
-    """Run mutmut, list the survivors, and fail if a room is below its goal."""
+    """Run mutmut, list the survivors, and fail if a package is below its goal."""
     subprocess.run([sys.executable, "-m", "mutmut", "run", *sys.argv[1:]], check=True)
     outcomes = (line.strip().partition(": ") for line in _mutmut("results", "--all", "true"))
-    tried = Counter(_room(name) for name, _, outcome in outcomes if outcome not in ("", "not checked"))
+    tried = Counter(
+        _package(name) for name, _, outcome in outcomes if outcome not in ("", "not checked")
+    )
     found = list(survivors())
     for survivor in sorted(found, key=lambda mutant: (mutant.reason, mutant.name)):
         sys.stdout.write(f"{survivor.name}: {survivor.reason or 'survived'}\n")
         if not survivor.reason:
             sys.stdout.write(f"{survivor.change}\n")
-    explained = Counter(_room(mutant.name) for mutant in found if mutant.reason)
-    survived = Counter(_room(mutant.name) for mutant in found if not mutant.reason)
-    shares = {room: 1 - survived[room] / (tried[room] - explained[room]) for room in tried}
-    for room, share in shares.items():
+    explained = Counter(_package(mutant.name) for mutant in found if mutant.reason)
+    survived = Counter(_package(mutant.name) for mutant in found if not mutant.reason)
+    shares = {
+        package: 1 - survived[package] / (tried[package] - explained[package]) for package in tried
+    }
+    for package, share in shares.items():
         sys.stdout.write(
-            f"{room}: {tried[room]:,} mutants, {explained[room]} that no test can detect, "
-            f"{survived[room]} survived: {share:.1%} of the detectable mutants killed\n"
+            f"{package}: {tried[package]:,} mutants, {explained[package]} that no test can detect, "
+            f"{survived[package]} survived: {share:.1%} of the detectable mutants killed\n"
         )
-    return int(any(share < GOALS[room] for room, share in shares.items()))
+    return int(any(share < GOALS[package] for package, share in shares.items()))
 
 
-def _room(name: str) -> str:
-    return next(room for room in GOALS if name.startswith(f"{room}."))
+def _package(name: str) -> str:
+    return next(package for package in GOALS if name.startswith(f"{package}."))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Load the policy pack's modules once; a pytest plugin for the mutation run.
+"""Load the policy pack's modules only once, as a pytest plugin for the mutation run.
 
 The pack runs separately and imports `rules` and `iam`; `roles` imports `guardrails.iam`. mutmut
 identifies a function by the path of its file, as `guardrails.rules`.

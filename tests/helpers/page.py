@@ -45,7 +45,7 @@ def with_values(script: str, values: Mapping[str, str]) -> str:
 
 
 def read_actions(command: str) -> set[str]:
-    """Return the actions that the page grants to one of the commands in `roles`."""
+    """Return the actions that the audit page's policy grants to one of the commands in `roles`."""
     (policy,) = blocks("json", prose("Read permissions", PROJECT / "docs" / "audit.md"))
     granted = [each["Action"] for each in json.loads(policy)["Statement"] if command in each["Sid"]]
     return {
@@ -69,7 +69,7 @@ def run_section(
     """
     script = with_values(commands(section, *pages), variables)
     assert script, f"the page has no commands under '{section}'"
-    # Without the pauses for IAM, because the sandbox shows every change at once.
+    # Skip the pauses for IAM, because the sandbox shows every change immediately.
     script = f"sleep() {{ :; }}\n{script}"
     session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **variables}
     return stack.execute("sh", "-euc", script, check=check, **session)

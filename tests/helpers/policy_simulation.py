@@ -1,4 +1,4 @@
-"""Decide on iam:SimulatePrincipalPolicy with the policy simulator and the policies in moto's IAM."""
+"""Answer iam:SimulatePrincipalPolicy with the policy simulator and the policies in moto's IAM."""
 
 import json
 from collections.abc import Mapping

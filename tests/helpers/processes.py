@@ -61,7 +61,7 @@ def eventually(happens: Callable[[], object], condition: str) -> None:
 
 
 def commands_in(directory: Path) -> list[str]:
-    """Return the commands of the processes whose working directory is in a directory."""
+    """Return the commands of the processes with this working directory."""
     return _commands(lambda process: (process / "cwd").readlink() == directory)
 
 
@@ -75,7 +75,7 @@ def commands_with(variable: str) -> list[str]:
 def _commands(matches: Callable[[Path], bool]) -> list[str]:
     found: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # ended, or another user's
+        with suppress(OSError):  # it has ended, or belongs to another user
             if matches(process):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found

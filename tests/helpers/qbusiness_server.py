@@ -35,7 +35,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
-# Once for all tests: moto's applications and RSA keys take a long time to create, and keep no state.
+# Create moto's applications and RSA keys only once: that takes a long time, and they keep no state.
 _moto = functools.cache(create_backend_app)
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
@@ -44,9 +44,9 @@ _BUCKET_ACTIONS = {
     "location": "GetBucketLocation",
     "policy": "GetBucketPolicy",
 }
-"""The IAM names for the operations on a bucket, by their query."""
+"""The IAM names for the operations on a bucket, by the query in the URL."""
 _PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
-"""IAM Access Analyzer's operations, by their path."""
+"""IAM Access Analyzer's operations, by the path in the URL."""
 
 
 class Simulation(NamedTuple):
@@ -148,7 +148,7 @@ class Server:
         return answer(environ, start_response)
 
     def _answer(self, service: str, operation: str, request: Request) -> Response | None:
-        """Return this server's own response; None leaves the call to moto."""
+        """Return this server's own response, or None to leave the call to moto."""
         action = f"{service}:{operation}"
         owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
         if action in self.pages:
@@ -243,7 +243,7 @@ class Front:
         self.server = Server(url)
 
     def new_server(self) -> Server:
-        """Serve an empty account from now on."""
+        """Serve a new account, without data sources, from now on."""
         moto_api_backend.reset()
         mock_random.seed(0)  # a secret's six characters look like part of its name in 1 of 200 cases
         self.server = Server(self.url)
@@ -270,7 +270,7 @@ def listening() -> Generator[Front]:
 def _sending_to(
     front: Front, answer: Callable[[dict[str, Any], Any], Iterable[bytes]]
 ) -> Callable[[URLLib3Session, AWSPreparedRequest], AWSResponse]:
-    """Let this process's SDK call the server directly: a connection takes a third of a call's time."""
+    """Let this process's SDK call the server directly; connecting takes a third of each call."""
     client = Client(answer, use_cookies=False)
     send = URLLib3Session.send
 

@@ -170,7 +170,7 @@ class Stack:
                     tuple(sorted(step.get("detailedDiff") or {})),
                 )
                 for step in steps
-                # Every operation refreshes first.
+                # By default, every operation refreshes first.
                 if step["op"] != "refresh" and not step["type"].startswith("pulumi:providers:")
             ],
             [(error.get("urn", "").rpartition("::")[2], error["message"]) for error in errors],

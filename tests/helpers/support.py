@@ -34,7 +34,7 @@ FULL: Final[Mapping[str, Any]] = {
     "vpc_configuration": VPC,
     "allow_network_interface_deletion": True,
 }
-"""The arguments of `golden/default-role-policy.json`."""
+"""The arguments for `golden/default-role-policy.json`."""
 
 S3: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
@@ -43,7 +43,7 @@ S3: Final[Mapping[str, Any]] = {
     "bucket_name": BUCKET_NAME,
     "kms_key_id": KEY_ID,
 }
-"""The arguments of `golden/s3-v2-role-policy.json`."""
+"""The arguments for `golden/s3-v2-role-policy.json`."""
 
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 

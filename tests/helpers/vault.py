@@ -1,7 +1,7 @@
 """Stand in for HashiCorp Vault, which decrypts the key for a stack's secrets.
 
 Deriving the key from a passphrase would take a fifth of each operation:
-`NewSymmetricCrypterFromPassphrase` of https://github.com/pulumi/pulumi/tree/v3.259.0/sdk/go/common/resource/config.
+`NewSymmetricCrypterFromPassphrase` in https://github.com/pulumi/pulumi/tree/v3.259.0/sdk/go/common/resource/config.
 Tests with the sandbox's own stacks use a passphrase.
 """
 
@@ -18,11 +18,11 @@ SECRETS_PROVIDER: Final[Mapping[str, str]] = {
     "secretsprovider": "hashivault://tests",
     "encryptedkey": base64.b64encode(b"the same for all stacks").decode(),
 }
-"""The settings for a stack that asks the server."""
+"""The settings for a stack that uses the server."""
 
 
 class Vault(Handler):
-    """Returns the same key for every request."""
+    """A stand-in that returns the same key for every request."""
 
     def do_PUT(self) -> None:  # noqa: N802 http.server calls it
         self.body()

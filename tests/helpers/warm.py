@@ -27,7 +27,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
 
 COLD: Final = {"COLD_PROGRAMS": "1"}
-"""For operations that a test interrupts, because a killed host must leave no fork."""
+"""Variables for operations that a test interrupts, because a killed host must leave no fork."""
 _PYTHON: Final = PROJECT / "venv" / "bin" / "python"
 _MODULES: Final = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
 _SCRIPT: Final = f"""\

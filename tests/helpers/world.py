@@ -41,7 +41,7 @@ FOREIGN_KEY_ARN: Final = KEY_ARN.replace(ACCOUNT, examples.OTHER_ACCOUNT)
 NAME: Final = "QBusiness-DataSource-x1y2z"
 PAGES_SECRET: Final = "qbusiness/aem-pages"
 
-# The stack `dev`, whose role somebody deployed.
+# The stack `dev`, whose role is deployed.
 ROLE_NAME: Final = "aem-connector-qbusiness-role-1234567"
 ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 USER_ARN: Final = f"arn:aws:iam::{ACCOUNT}:user/deployer"
@@ -65,7 +65,7 @@ case "$*" in
 *) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
 esac
 """
-"""Supports only commands that read, and writes nothing."""
+"""A stand-in for Pulumi that supports only commands that read."""
 _READING: Final = re.compile(
     r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"
 )
@@ -147,7 +147,7 @@ class Maker:
     def __init__(self, aws: Aws) -> None:
         self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
         self.secret_arn = self.role_arn = ""
-        """The ID of the last data source."""
+        """The ARNs of the last data source's secret and role."""
 
     def secret(self, name: str, **more: Any) -> str:
         return self.secrets.create_secret(Name=name, SecretString="{}", **more)["ARN"]
@@ -234,7 +234,7 @@ class World(Maker):
         self.secret_keys: set[str] = set()
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
         self.secret_outputs: set[str] = set()
-        """The names of outputs, and of keys in outputs."""
+        """The names of secret outputs, and of secret keys in outputs."""
         monkeypatch.chdir(directory)
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
@@ -255,7 +255,7 @@ class World(Maker):
     def run(self, command: str, *options: str) -> Output:
         """Run a command; check that its calls only read, and that the documentation lists them."""
         self.server.calls.clear()
-        # Pulumi keeps its configuration in context variables, and other tests must not find this one's.
+        # Pulumi keeps its configuration in context variables, and other tests must not find this test's.
         code = copy_context().run(main, [command, *options])
         assert all(_READING.fullmatch(call) for call in self.server.calls)
         assert set(self.server.calls) <= set(ACTIONS[command])
@@ -396,7 +396,7 @@ class World(Maker):
         (programs / "pulumi").chmod(0o755)
         self.write_project()
         self.patch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-        self.patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # not the stack's
+        self.patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # not the stack's Region
 
     def write_project(self) -> None:
         (self.directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
@@ -416,7 +416,7 @@ class World(Maker):
         )
 
     def set(self, **settings: Any) -> None:
-        """Set keys of the project's namespace, or remove them with None."""
+        """Set keys in the project's namespace, or remove them with None."""
         for key, value in settings.items():
             self.settings[f"{PROJECT_NAME}:{key}"] = value
         self.settings = {key: value for key, value in self.settings.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Test the package for other languages: the same role and the same messages.
+"""Test that the package for other languages creates the same roles and reports the same messages.
 
 Programs are compiled against the schema, so a breaking change to the schema breaks them.
 """
@@ -136,7 +136,7 @@ def test_only_inputs_that_decide_the_statements_and_resources_are_plain():
     assert {name for name, schema in inputs.items() if schema.get("plain")} == {
         "connector",
         "exclusivePolicies",
-        "vpcConfiguration",  # whose entries are not
+        "vpcConfiguration",  # its entries are not plain
     }
 
 
@@ -151,7 +151,7 @@ def check_the_role_of_the_page(arn: str, aws: Aws) -> None:
     assert role["Tags"] == [{"Key": "Team", "Value": "search"}]
     (policy,) = aws.role_policies(name).values()
     *expected, deletion = statement_ids(golden("default-role-policy"))
-    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # not set
+    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # its setting is not set
     assert statement_ids(policy) == expected
     for id_ in (KEY_ID, SUBNET_ID, examples.SECURITY_GROUP_ID):
         assert id_ in policy

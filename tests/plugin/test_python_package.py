@@ -194,7 +194,7 @@ def test_the_installed_commands_start_anywhere_and_next_to_packages_with_the_sam
 def test_the_installed_commands_name_the_packages_that_are_missing(package: Path):
     python = package / "venv/bin/python"
     (own,) = package.glob("venv/lib/python3*/site-packages")
-    # Without the file that adds this project's packages.
+    # -S skips the file that adds this project's packages.
     done = subprocess.run(
         [python, "-S", package / "venv/bin/qbusiness-roles"],
         env={**os.environ, "PYTHONPATH": str(own)},

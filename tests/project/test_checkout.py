@@ -210,7 +210,7 @@ def test_pip_installs_the_packages_if_uv_fails_even_for_a_python_without_pip(
     uninstalled: Path, python_without_pip: Path
 ):
     put_uv_on_path(uninstalled, ": >venv/half-a-package", 'echo "uv: no index" >&2', "exit 2")
-    # The real ones would take ten seconds.
+    # The real ensurepip and pip would take ten seconds.
     (uninstalled / "ensurepip.py").write_text(
         "import pathlib, sysconfig\n"
         "pip = pathlib.Path(sysconfig.get_path('purelib'), 'pip.py')\n"

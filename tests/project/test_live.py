@@ -106,7 +106,7 @@ def test_a_run_passes_and_leaves_a_transcript_and_nothing_else(live: Run):
 
 
 def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, recorded: Recorder):
-    # This is one of the similar requests, which must be denied.
+    # Allow one of the similar requests, which must be denied.
     decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
     finding = {
         "RESOURCE_POLICY": ("SUGGESTION", "EMPTY_OBJECT_CONDITION", "Add a condition."),
@@ -208,7 +208,7 @@ def typed(live: Run, answer: str) -> tuple[int, str]:
         try:
             while read := os.read(terminal, 65536):
                 shown += read
-        except OSError:  # the end, on Linux
+        except OSError:  # on Linux, the end of the output
             pass
         os.close(terminal)
     return process.returncode, shown.decode().replace("\r\n", "\n")

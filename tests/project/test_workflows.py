@@ -232,7 +232,7 @@ def owner(backend: str, organization: str) -> str:
     """Return the workflow's prefix for stack names."""
     expression = re.fullmatch(r"\$\{\{ (.*) \}\}", WORKFLOWS["environments"]["env"]["OWNER"])
     assert expression
-    # These operators have the same meaning in Python.
+    # Python has operators with the same meaning.
     python = expression[1].replace("&&", "and").replace("||", "or").replace("!", "not ")
     variables = SimpleNamespace(PULUMI_BACKEND_URL=backend, PULUMI_ORGANIZATION=organization)
     names = {"vars": variables, "format": str.format}

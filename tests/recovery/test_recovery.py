@@ -1,4 +1,4 @@
-"""Test the recovery of a stack with a replacement for the Pulumi CLI.
+"""Test the recovery of a stack against a stand-in for the Pulumi CLI.
 
 tests/engine/test_crashes.py kills and recovers updates on the real engine.
 """
@@ -43,7 +43,7 @@ WRITTEN: Final = [
 
 
 def role(name: str, **properties: Any) -> dict[str, Any]:
-    """Return one of the stack's roles."""
+    """Return a role as the stack's state contains it."""
     outputs = {"arn": f"arn:aws:iam::123456789012:role/{name}", "uniqueId": "AROAONE"}
     return {
         "urn": f"{URN}{name}-qbusiness-role",
@@ -179,7 +179,7 @@ FOUND: Final = {"op": "update", "urn": f"{URN}wiki-qbusiness-role"}
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param({**FOUND, "op": "create", "oldState": None}, id="no role of its name"),
+        pytest.param({**FOUND, "op": "create", "oldState": None}, id="no role with its name"),
         pytest.param({**FOUND, "oldState": {"outputs": {"uniqueId": "AROATWO"}}}, id="a different role"),
     ],
 )

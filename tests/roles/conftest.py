@@ -1,4 +1,4 @@
-"""Share the account among the tests of `python -m roles`."""
+"""Share one server among the tests of `python -m roles`; each test gets a new account."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ def front() -> Iterator[Front]:
 
 @pytest.fixture
 def server(front: Front) -> Iterator[Server]:
-    """Serve an empty account; fail if a call or a response does not match the API's model."""
+    """Serve a new account; fail if a call or a response does not match the API's model."""
     server = front.new_server()
     yield server
     assert not server.misfits

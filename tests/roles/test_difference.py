@@ -90,7 +90,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
             [get_if("ArnLike", aws_SourceAccount=ACCOUNT)],
             "missing subset",
         ),
-        # A quantifier makes no difference for a key with one value.
+        # For a key with one value, ForAnyValue changes nothing; ForAllValues admits an absent key.
         (DECRYPT, [decrypt_if(ForAnyValue_StringLike=THROUGH)], "covered equivalent"),
         (DECRYPT, [decrypt_if(ForAllValues_StringLike=THROUGH)], "covered excess"),
         (
@@ -109,7 +109,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
             [get_if("StringEqualsIgnoreCase", aws_SourceAccount=ACCOUNT)],
             "covered equivalent",
         ),
-        # The key is always present.
+        # StringLike already requires the key; on their own, these conditions allow more.
         (DECRYPT, [decrypt_if(**LIKE, Null={"kms:ViaService": "false"})], "covered equivalent"),
         (DECRYPT, [decrypt_if(Null={"kms:ViaService": False})], "covered excess"),
         (DECRYPT, [decrypt_if()], "covered excess"),
@@ -154,7 +154,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
             [get_if_tag("StringNotEqualsIgnoreCase", "Web")],
             "missing subset",
         ),
-        # IAM accepts operators only in this case, so no request can meet such a condition.
+        # IAM accepts operators only in their documented case.
         (DECRYPT, [decrypt_if(stringlike=THROUGH)], "missing excess"),
         (allow("a:One", "arn:x/*"), [allow("a:One", "arn:x/?")], "missing subset"),
         (
@@ -198,7 +198,7 @@ def test_a_policy_of_the_role_is_never_compared_with_its_trust_policy():
 
 
 def trust(*conditions: dict[str, Any]) -> list[Any]:
-    """Return the statements of a trust policy for Amazon Q Business under conditions."""
+    """Return trust policy statements for Amazon Q Business, one for each condition."""
     common = {"Effect": "Allow", "Principal": {"Service": "qbusiness.amazonaws.com"}}
     written = [{**common, "Action": "sts:AssumeRole", "Condition": each} for each in conditions]
     return list(statements(TRUST_POLICY, {"Statement": written}))

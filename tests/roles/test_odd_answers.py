@@ -29,11 +29,11 @@ DOCUMENTS: Final = {
     "secretsmanager:GetResourcePolicy": ("ResourcePolicy", "secret policy"),
     "kms:GetKeyPolicy": ("Policy", "key policy"),
 }
-"""The member that holds a policy, and the question that needs it."""
+"""The member that contains a policy, and the question that needs the policy, by action."""
 
 
 def malformed(action: str, statement: Any) -> Callable[[bytes], bytes]:
-    """Replace the policy in a response."""
+    """Return a function that replaces the policy in a response."""
     member, _ = DOCUMENTS[action]
     document = json.dumps({"Version": "2012-10-17", "Statement": statement})
 

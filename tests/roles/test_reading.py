@@ -64,7 +64,7 @@ def test_resources_that_data_sources_share_are_read_once(world: World):
 
 
 class _Throttling(dict[str, tuple[int, str]]):
-    """Rejects a few calls among the first."""
+    """Rejections for a few of the first calls."""
 
     calls = 0
 

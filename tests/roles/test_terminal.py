@@ -20,7 +20,7 @@ COLOR = re.compile(r"\033\[\d*m")
 
 
 def screen(width: int, *options: str, **variables: str) -> str:
-    """Run a command on a terminal with a width, and return everything that it writes there."""
+    """Run a command on a terminal of this width, and return everything that it writes there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     terminal = {"TERM": "xterm", "PYTHONPATH": str(PROJECT), **variables}
@@ -43,7 +43,7 @@ def screen(width: int, *options: str, **variables: str) -> str:
 
 
 def words(text: str) -> str:
-    """Return the text without colors, progress, and white space."""
+    """Return the text without colors, progress, or whitespace."""
     return "".join(COLOR.sub("", re.sub(r"^\r.*\n", "", text, flags=re.MULTILINE)).split())
 
 
@@ -56,7 +56,7 @@ def test_audit_fits_its_table_to_the_terminal_and_shows_names_as_they_are(world:
     assert "\\x1b[31m" in seen
     shown = COLOR.sub("", seen).partition("\n\n")[0].splitlines()
     assert max(map(len, shown)) <= width
-    # A word may continue in the next line of its cell.
+    # A word may continue on the next line of its cell.
     assert sorted(words(seen)) == sorted(words(world.audit().out))
 
 

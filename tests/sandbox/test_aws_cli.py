@@ -49,7 +49,7 @@ def test_an_operation_accepts_its_options_and_prints_its_response(run: Run, aws:
 def test_text_output_contains_a_line_for_each_list(run: Run, aws: Aws):
     for name in ("one", "two"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
-    # moto lists roles by their random IDs.
+    # moto lists roles in the order of their random IDs.
     query = "sort_by(Roles, &RoleName)[].[RoleName, MaxSessionDuration, IsNone]"
     printed = run("iam", "list-roles", "--query", query, "--output", "text").stdout
     assert printed == "one\t3600\tNone\ntwo\t3600\tNone\n"

@@ -39,7 +39,7 @@ UNKNOWN_CHANGES = provider_pb2.DiffResponse.DIFF_UNKNOWN
 
 @pytest.fixture
 def pages(environment: dict[str, str]) -> Resource:
-    """Return a data source that the tests create."""
+    """Return a data source that does not exist yet."""
     return Resource(Provider(environment, "aws-native", region=REGION), TOKEN)
 
 

@@ -267,7 +267,7 @@ def test_documents_with_other_statements_versions_or_ids_differ():
 
 
 def test_a_document_is_sent_and_stored_compact_and_sorted(role: Resource):
-    # structure.NormalizeJsonString of terraform-plugin-sdk, in resourceRoleCreate and in the StateFunc.
+    # structure.NormalizeJsonString in terraform-plugin-sdk, in resourceRoleCreate and in the StateFunc.
     role.up(**ROLE)
     assert role.outputs["assumeRolePolicy"] == (
         '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"AWS":"111122223333"},'
@@ -295,7 +295,7 @@ def test_a_role_is_deleted_before_it_is_replaced_only_if_the_program_names_it(ro
 def test_an_attachment_is_deleted_before_it_is_replaced(
     provider: Provider, role: Resource, managed_policy: str
 ):
-    # DeleteBeforeReplace of aws_iam_role_policy_attachment in pulumi-aws,
+    # DeleteBeforeReplace for aws_iam_role_policy_attachment in pulumi-aws,
     # provider/resource_overrides.go; Provider.Diff in tfbridge/provider.go.
     role.up(**ROLE)
     attachment = Resource(provider, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
@@ -386,7 +386,7 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
 def test_an_account_that_is_not_allowed_is_rejected(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], rejection: str | None
 ):
-    # ConflictsWith in NewProvider, internal/provider/sdkv2/provider.go of terraform-provider-aws.
+    # ConflictsWith in NewProvider, internal/provider/sdkv2/provider.go in terraform-provider-aws.
     # VerifyAccountIDAllowed in hashicorp/aws-sdk-go-base, which ConfigureProvider in
     # internal/conns/config.go calls. NewConfigEncoding in tfbridge/config_encoding.go: lists are JSON.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))

@@ -58,7 +58,7 @@ def test_a_killed_or_outdated_server_is_replaced_and_keeps_roles_credentials_and
     assert aws.roles() == ["kept"]
     arn = f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/other/tests"
     assert other.client("sts").get_caller_identity()["Arn"] == arn
-    # The other services start anew.
+    # The other services start from scratch.
     assert aws.client("kms").describe_key(KeyId=KEY_ID)["KeyMetadata"]["Enabled"]
     assert server(sandbox)["process"] != before
 
@@ -82,7 +82,7 @@ def test_the_server_listens_only_on_loopback(
     for port in (state["port"], *state["providers"].values()):
         listening = f":{port:04X}"
         (address,) = (line[1] for line in lines if line[3] == "0A" and line[1].endswith(listening))
-        assert address.endswith(f"{loopback}{listening}")  # IPv6 shows it with a prefix
+        assert address.endswith(f"{loopback}{listening}")  # the IPv6 table adds a prefix
 
 
 def test_the_user_s_aws_pulumi_proxy_and_python_variables_are_not_passed_on(

@@ -37,19 +37,19 @@ _OPTIONS: Final = (
     *("-o", "addopts=", "--import-mode=importlib", "--verbose"),
     *("-p", "no:xdist", "-p", "no:randomly", "-p", "no:cacheprovider"),
 )
-"""Run in this process, in the given order."""
+"""Options to run the tests in this process, in the given order."""
 _KEPT: Final = ("PULUMI_DEBUG_PROVIDERS", "PULUMI_SKIP_UPDATE_CHECK")
 _SERVICES: Final = ("accessanalyzer", "iam", "sts")
 _TERMINAL: Final = os.dup(2)
 """Standard error, which pytest replaces during a test."""
 _INTERRUPTED: Final = 130
 _received: Final[list[int]] = []
-"""The signal that has ended the run."""
+"""The signal that ended the run, if any."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Return the exit code."""
+    """Run the scenarios, and return the exit code."""
     options = _parser().parse_args()
     try:
         account = _Account(options.region, runs=not options.remove)
@@ -57,7 +57,7 @@ def main() -> int:
         _end(explain(error, page="CONTRIBUTING.md"))
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory:
         run = options.remove or new_run()
-        # Pulumi resolves symbolic links, such as that of macOS's temporary directory.
+        # Pulumi resolves symbolic links, such as macOS's temporary directory.
         world = account.world(run, Path(directory).resolve(), creates=not options.read_only)
         if options.remove:
             return _remove(world)
@@ -117,7 +117,7 @@ class _Account:
             _end(f"{given}: pass --region, one of {supported}")
         if runs and not shutil.which("pulumi"):
             _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
-        # Create the clients now, because pytest's process hides the user's variables from the tests.
+        # Create the clients now, because tests/conftest.py deletes the user's AWS variables.
         retries = Config(retries={"mode": "adaptive", "total_max_attempts": 10})
         region = self.region or "us-east-1"  # for the removal, any Region will do
         self.clients = {name: session.client(name, region, config=retries) for name in _SERVICES}
@@ -134,7 +134,7 @@ class _Account:
         plugins.mkdir(parents=True, exist_ok=True)
         (home / "plugins").symlink_to(plugins)
         (directory / "state" / ".pulumi").mkdir(parents=True)
-        # Other Pulumi variables change every command.
+        # Other Pulumi variables could change every command.
         own = {
             name: value
             for name, value in os.environ.items()
@@ -203,7 +203,7 @@ def _run(account: _Account, world: World, arguments: list[str]) -> int:
 
 
 class _Plugin:
-    """Passes the world to the fixture."""
+    """A pytest plugin that passes the world to the fixture."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -48,7 +48,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 def requested(operation: str, parameters: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return an IAM call's action and resource."""
+    """Return an IAM call's action and resource, or None for other calls."""
     if operation.startswith(("GET ", "POST ")) or operation == "GetCallerIdentity":
         return None
     if "RoleName" in parameters:

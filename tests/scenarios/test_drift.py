@@ -94,7 +94,7 @@ CHANGES: Final[Mapping[str, Change]] = {
         },
         settings={"exclusivePolicies": True},
     ),
-    # The role has both a name and a path.
+    # A role with both a name and a path keeps its duration: no default is recorded.
     "duration-edited": Change(
         edit_duration,
         {"role": ["maxSessionDuration"]},
@@ -145,7 +145,7 @@ def test_manual_changes_are_found_named_and_corrected(world: World):
     world.section(stack, "Correct drift")
     for entry, role in expected.items():
         world.expect(partial(world.role, names[entry]), role)
-    world.section(stack, "Find drift")  # which fails if it finds any
+    world.section(stack, "Find drift")  # fails if it finds any
     stack.destroy()
     world.expect(world.roles, [])
 

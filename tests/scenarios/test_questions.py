@@ -32,7 +32,7 @@ pytestmark = pytest.mark.engine
 SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
 """The types of findings that count as errors; others are printed."""
 PATHS: Final = ("/", "/service-role/")
-"""The paths on AWS's pages; any other path is a customer's."""
+"""The paths on AWS's pages; any other path is a customer's own."""
 
 
 class Role(NamedTuple):
@@ -74,7 +74,7 @@ def roles(world: World) -> list[Role]:
 def answers(
     world: World, service: str, operation: str, key: str, **parameters: Any
 ) -> list[dict[str, Any]]:
-    """Return all pages of a response; skip the test if the call is denied or the sandbox lacks it."""
+    """Return all pages of a response; skip the test if the call is denied or not supported."""
     pages = world.client(service).get_paginator(operation).paginate(**parameters)
     try:
         return [item for page in pages for item in page[key]]
@@ -181,7 +181,7 @@ def shape(role: Mapping[str, Any]) -> str:
 
 
 def statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a policy's statements; the policy may be missing from lists."""
+    """Return a policy's statements; a single statement need not be in a list."""
     found = policy["Statement"]
     return [found] if isinstance(found, dict) else found
 

@@ -34,7 +34,7 @@ _WORD: Final = re.compile(
 
 
 class Mask:
-    """Replaces confidential text."""
+    """A function that replaces confidential text."""
 
     def __init__(self, identity: Mapping[str, str], credentials: Collection[str]) -> None:
         """Mask the caller's identity and the credentials."""
@@ -160,7 +160,7 @@ class Transcript:
         lines += ["", "| scenario | result | seconds |", "|---|---|---|"]
         lines += [f"| {step.title} | {step.result} | {step.seconds:.0f} |" for step in self._steps]
         for step in self._steps:
-            # More backticks than any output contains.
+            # Use more backticks than any output contains.
             lines += ["", f"## {step.title}", "", "``````text", step.details.rstrip(), "``````"]
         text = self._mask("\n".join([*lines, ""]))
         self.path.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -35,7 +35,7 @@ _RACES: Final = (
 """The provider's errors right after a change that some of IAM's replicas do not have yet."""
 _ERRORS: Final = (BotoCoreError, ClientError)
 _REMOVALS: Final = 4
-"""Attempts to remove everything: the last one finds nothing."""
+"""The maximum number of attempts to remove everything; the last one should find nothing."""
 
 
 def new_run() -> str:

@@ -1,4 +1,4 @@
-"""`roles adopt` runs in a project's directory, and asks Pulumi for the backend's stacks."""
+"""Give each test of `roles adopt` a project's directory and a stand-in for Pulumi."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def _in_a_project(project: None) -> None:  # pyright: ignore[reportUnusedFunctio
 
 @pytest.fixture(autouse=True)
 def backend(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Put a backend without stacks on PATH in place of Pulumi, except in tests on the engine."""
+    """Put a stand-in for Pulumi, whose backend has no stacks, on PATH."""
     directory = tmp_path_factory.mktemp("pulumi")
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
     return Backend(directory)

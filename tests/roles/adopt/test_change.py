@@ -1,4 +1,4 @@
-"""`roles adopt` shows what the update after the import changes, and replaces policies without loss."""
+"""`roles adopt` shows what access the update after the import changes, and replaces policies."""
 
 import json
 import os
@@ -186,7 +186,7 @@ def test_an_attached_policy_that_only_this_role_has_is_detached_by_commands_afte
 
 
 ROLE_POLICY_SIZE: Final = size(own_policy()) - len("SECRET")
-"""Without the secret's ARN, whose length depends on the account."""
+"""The size of the role policy without the secret's ARN."""
 
 
 @pytest.mark.parametrize("over", [0, 359])
@@ -210,7 +210,7 @@ def test_the_script_restores_the_policies_of_one_role(world: World):
     assert f"\n\nsh restore-roles-1.sh {NAME}\n" in said.out
     aws = Aws({"AWS_ENDPOINT_URL": world.server.url})
     before = aws.trust_policy(NAME), aws.role_policies(NAME)
-    # As the update does.
+    # Make the changes of the update.
     world.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=TRUST)
     world.iam.delete_role_policy(RoleName=NAME, PolicyName="console's")
     world.put_policy(own_policy(world.secret_arn), OWN, NAME)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def on_a_terminal(world: World) -> None:
     world.patch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     world.patch.setattr("sys.stderr.isatty", lambda: True)
-    world.patch.setenv("TERM", "dumb")  # no bar
+    world.patch.setenv("TERM", "dumb")  # no progress bar
 
 
 def test_data_sources_of_every_connector_are_offered_unless_one_is_given(world: World):
@@ -71,7 +71,7 @@ def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(world: World):
     answers = iter(["first", "0", "3", "1"])
 
     def answer(question: str = "") -> str:
-        assert question == ""  # it is on standard error
+        assert question == ""  # the question is on standard error
         try:
             return next(answers)
         except StopIteration:
@@ -80,7 +80,7 @@ def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(world: World):
     world.patch.setattr("builtins.input", answer)
     on_a_terminal(world)
     world.patch.setattr("sys.stderr.isatty", lambda: False)
-    assert "which data source? Pass one of" in world.adopt().err  # nobody sees a question
+    assert "which data source? Pass one of" in world.adopt().err  # nobody would see a question
     world.patch.setattr("sys.stderr.isatty", lambda: True)
     said = world.adopt("--dry-run")
     assert said.code == 0
@@ -94,7 +94,7 @@ def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(world: World):
 
 
 def in_order(last: str) -> list[str]:
-    """Return five IDs."""
+    """Return five IDs in ascending order."""
     return [*(f"{number}{last[1:]}" for number in range(4)), last]
 
 

@@ -103,7 +103,7 @@ def test_an_invalid_stack_name_is_rejected_before_any_call(world: World, name: s
 NEEDED = [it for it in ACTIONS["adopt"] if it.startswith(("qbusiness", "secretsmanager"))]
 
 
-# The inline policies decide whether the policy is imported; an update would overwrite it unnoticed.
+# Inline policies must be read: an update would overwrite a role policy that was not imported.
 @pytest.mark.parametrize("action", [*NEEDED, "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"])
 def test_without_a_necessary_permission_nothing_is_written(world: World, action: str):
     world.make(policies={OWN: own_policy()})
@@ -207,7 +207,7 @@ def test_every_reason_not_to_import_a_role_is_given_at_once(world: World):
 
 def test_aws_tags_and_a_longer_session_are_warnings(world: World):
     world.make(role={"MaxSessionDuration": 7200})
-    # IAM lets nobody set such a tag, but AWS services can.
+    # Only AWS services can set such a tag.
     tags = [{"Key": "aws:servicecatalog:portfolioArn", "Value": "q"}, {"Key": "Team", "Value": "web"}]
     role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
     world.patch.setattr(role, "tags", tags)

@@ -395,6 +395,6 @@ def test_the_calls_grow_linearly_with_the_data_sources(world: World):
         if number in (4, 8, 12):
             assert world.adopt("--all", "--dry-run").code == 0
             counts.append(len(world.server.calls))
-    # Pages of ten data sources are read one by one.
+    # One ListDataSources call reads ten data sources.
     assert 0 <= (counts[2] - counts[1]) - (counts[1] - counts[0]) <= 1
     assert (counts[1] - counts[0]) / 4 <= 7

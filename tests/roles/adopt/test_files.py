@@ -1,4 +1,4 @@
-"""`roles adopt` writes the stack's file and the file for `pulumi import`."""
+"""`roles adopt` writes the stack's settings file and the file for `pulumi import`."""
 
 import errno
 import fcntl

@@ -96,7 +96,7 @@ def test_a_role_whose_replaced_policy_has_an_owner_is_left_out(
 
 def test_cloudformation_tags_name_an_owner(world: World):
     world.make()
-    # IAM lets nobody set such a tag, but AWS services can.
+    # Only AWS services can set such a tag.
     role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
     world.patch.setattr(role, "tags", [{"Key": "aws:cloudformation:stack-name", "Value": "q"}])
     said = world.adopt()

@@ -1,4 +1,4 @@
-"""One stack on the real engine adopts the roles of thirty data sources, in every shape.
+"""One stack on the real engine adopts roles of every shape, for 28 of thirty data sources.
 
 IAM is compared before and after: only the changes in the output of `roles adopt` happen.
 """
@@ -83,7 +83,7 @@ class Console(Maker):
         super().__init__(aws)
         self.qbusiness = aws.client("qbusiness")
         self.expected: dict[str, str] = {}
-        """The program's role policy for each data source with its own role."""
+        """The program's role policy by the data source's name."""
 
     def source(self, name: str, shape: Shape) -> str:
         """Create a data source with its own role, and return the ARN of the role."""
@@ -116,7 +116,7 @@ class Console(Maker):
         )
 
     def roles_of_data_sources(self) -> dict[str, str]:
-        """Return the ARNs of roles by the names of the data sources."""
+        """Return the ARN of each data source's role, by the data source's name."""
         ids = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
         listed: list[dict[str, Any]] = []
         more: dict[str, str] = {}
@@ -221,7 +221,7 @@ aws.iam.Role("owned", name="owned", assume_role_policy={LIKE!r})
 
 
 def thirty(console: Console, owner: Stack) -> dict[str, str]:
-    """Create thirty data sources with 28 roles; return the ARNs of the roles with one data source."""
+    """Create thirty data sources with 28 roles; return the ARNs of the roles in NAMED."""
     console.bucket()
     arns = {name: console.source(name, shape) for name, shape in NAMED.items()}
     shared = [console.role(f"shared-{number}", WIDE, trust=LIKE) for number in (0, 1)]

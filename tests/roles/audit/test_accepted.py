@@ -23,7 +23,7 @@ LACKING: Final = "expected: the IDs of the data sources that lack access, only w
 
 
 def write(world: World, **members: str) -> None:
-    """Accept the last role's statement Queues, with changed members."""
+    """Write an entry that accepts the last role's statement Queues, with these members changed."""
     entry = {"role": world.role_arn, "policy": OWN, "statement": "Queues", "reason": "moves soon"}
     world.path(FILE).write_text(json.dumps([{**entry, "until": "2999-12-31", **members}]))
 

@@ -141,9 +141,9 @@ def test_the_entries_of_a_stack_are_shown_with_their_roles(world: World):
     world.settings = {key: SETTINGS[key] for key in SETTINGS if key.endswith((":region", "nId", "xId"))}
     world.settings |= entries
     world.outputs = {"roleArns": {"wiki": owned}}
-    world.check()  # writes what Pulumi prints
+    world.check()  # writes Pulumi's output
     said = world.audit("--stack", "dev", "--json")
-    assert (said.json["stack"], said.json["region"]) == ("dev", REGION)  # the Region of the stack
+    assert (said.json["stack"], said.json["region"]) == ("dev", REGION)  # the stack's Region
     assert [(role["role"], role["member"]) for role in said.json["roles"]] == [
         (world.role_arn, None),
         (owned, "wiki"),

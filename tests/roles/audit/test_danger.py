@@ -1,4 +1,4 @@
-"""Findings are ordered by severity: access for others comes first."""
+"""`roles audit` recognizes dangerous statements: access for others, and administrator access."""
 
 import json
 from typing import Any, Final
@@ -43,7 +43,7 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
         (trust({"AWS": f"arn:aws:iam::{OTHER_ACCOUNT}:root"}), "trusts another account"),
         (trust({"AWS": [ACCOUNT, OTHER_ACCOUNT]}), "trusts another account"),
         (trust({"AWS": f"arn:aws:iam::{ACCOUNT}:user/admin"}), ""),
-        (trust({"AWS": "AIDAEXAMPLE"}), ""),  # the user is deleted
+        (trust({"AWS": "AIDAEXAMPLE"}), ""),  # the ID of a deleted user
         (trust(PROVIDER), FOR_USERS),
         (trust(PROVIDER, Condition={"StringEquals": {"example.com:sub": "ci"}}), ""),
         (

@@ -88,7 +88,7 @@ def test_markup_in_any_name_stays_text(world: World):
     found = survey([Account(REGION, notes)], notes, acceptances=[known])
     found = found._replace(skipped=("skipped",), denied=("iam:GetRole",), unmatched=(known,))
     text = render(with_markup(found)._replace(regions=found.regions, account=found.account))
-    # A longer fence than any in the text; in a table, a pipe is escaped even in code.
+    # The fence is longer than any in the text; in a table, a pipe is escaped even in code.
     assert f"- skipped: ``` skipped{MARKUP} ```\n".replace("``` s", "```s") in text.replace(
         "``` s", "```s"
     )

@@ -172,7 +172,7 @@ def test_a_role_that_does_not_exist_is_a_problem(world: World, role: str, text: 
         ),
         ({"roleArn": None}, "has no role: deploy the program"),
         ({"configuration": {"type": "AEM"}}, "has no secretArn"),
-        # botocore does not send such a name.
+        # botocore rejects such a name before it sends the call.
         (
             {"configuration": {"type": "S3", "bucketName": "no bucket"}, "type": "S3"},
             'Invalid bucket name "no bucket"',
@@ -210,7 +210,7 @@ def test_a_secret_or_bucket_that_does_not_exist_is_a_problem(world: World, gone:
         world.server.data_source(identifier).update(type="S3", configuration=configuration)
     said = world.audit("--json")
     assert said.code == 1
-    # The AEM connector's role reads a secret, which Amazon S3 does not have, and does not pass itself.
+    # The AEM role reads a secret, which an Amazon S3 data source lacks, and does not pass itself.
     different = ", 1 missing, 1 in excess" if gone == "bucket" else ""
     assert result(said, identifier) == f"{gone} does not exist{different}"
 
@@ -231,7 +231,7 @@ def test_a_secret_that_is_scheduled_for_deletion_is_a_problem(world: World):
 
 @pytest.mark.parametrize("named", ["by its ARN", "by its name"])
 def test_a_role_is_compared_even_if_the_secret_does_not_exist(world: World, named: str):
-    # It may read the secret, a recreated secret, and a key; wildcards are in excess.
+    # The role may read the secret, a recreated secret, and a key; wildcards are in excess.
     secret_arn = world.secret("wiki/pages")
     read = "secretsmanager:GetSecretValue"
     document = own_policy(

@@ -1,4 +1,4 @@
-"""`roles check` decides which requests a permissions boundary allows."""
+"""`roles check` determines which requests a permissions boundary allows."""
 
 import json
 from typing import Any

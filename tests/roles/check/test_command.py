@@ -1,4 +1,4 @@
-"""The answers of `roles check`, its JSON document, and its exit codes."""
+"""The answers, JSON document, and exit codes of `roles check`."""
 
 import re
 import socket
@@ -98,7 +98,7 @@ def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
     said = world.check(only=["role", "role policy"])
     assert said.code == 2
     assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
-    # Not again for each question about the role.
+    # Another question about the role does not repeat the calls.
     assert world.server.calls.count("iam:GetRole") == 10
 
 

@@ -243,7 +243,7 @@ def test_the_fix_of_one_entry_does_not_change_the_default_of_the_others(world: W
 
 
 def use_entries(world: World, **entries: dict[str, Any]) -> None:
-    """Give the stack entries that differ from its role in some settings."""
+    """Give the stack entries that have its settings, with the changes for each entry."""
     keys = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion", "connector", "bucketName")
     prefix = next(key for key in SETTINGS if key.endswith("secretId")).removesuffix("secretId")
     own = {key: world.settings[prefix + key] for key in keys if prefix + key in world.settings}
@@ -270,7 +270,7 @@ def test_a_data_source_of_one_entry_with_a_role_outside_the_stack_is_a_problem(w
         f"another role, {OTHER_ROLE_ARN}\n         fix: pulumi up --stack dev, then "
         f"{update_data_source('ROLE_ARN')}\n"
     )
-    # It shares only the secret.
+    # The data source has only the secret in common with this entry.
     assert world.ask("other data source", "--data-source", "tickets") == (
         f"note     other data source {DATA_SOURCE_ID}: Pages has the stack's secret, but uses "
         f"another role, {OTHER_ROLE_ARN}\n"

@@ -1,4 +1,4 @@
-"""`roles check` decides whether a key policy lets the role decrypt."""
+"""`roles check` determines whether a key policy lets the role decrypt."""
 
 import json
 from typing import Any, Final
@@ -91,7 +91,7 @@ SPARING: Final[list[dict[str, Any]]] = [
     {"StringEquals": {"kms:EncryptionContext:SecretARN": f"{SECRET_ARN}-other"}},
     {"Bool": {"kms:GrantIsForAWSResource": "false"}},
     {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
-    # One unmet condition decides, regardless of unknown values.
+    # One unmet condition determines the answer, regardless of unknown values.
     {**OUTSIDE, "Bool": {"aws:SecureTransport": "false"}},
 ]
 
@@ -217,7 +217,7 @@ def test_the_key_of_a_tag_may_be_stated_with_spaces(world: World):
         ({"StringNotEquals": {"aws:PrincipalArn": ADMIN}}, f"aws:PrincipalArn={ADMIN}", 1),
         ({"Bool": {"aws:ViaAWSService": "true"}}, "aws:ViaAWSService=", 1),
         ({"StringNotEquals": {"aws:PrincipalTag/team": "web"}}, "aws:PrincipalTag/team=web", 1),
-        # The rest of this key is unknown.
+        # The rest of this key's value is unknown.
         ({"StringLike": {"aws:userid": "*:me"}}, "aws:userid=AROAEXAMPLE:you", 0),
     ],
     ids=json.dumps,

@@ -1,4 +1,4 @@
-"""`roles check` asks about every entry of `dataSources`, or about one."""
+"""`roles check` checks every entry of `dataSources`, or one of them."""
 
 import json
 from threading import Thread, current_thread, main_thread

@@ -37,17 +37,17 @@ def _statement(effect: str, action: object, members: Mapping[str, Any]) -> State
 
 
 def allow(action: object = "*", **members: Any) -> Statement:
-    """Return a statement that allows actions, with other members."""
+    """Return a statement that allows actions, with other elements."""
     return _statement("Allow", action, members)
 
 
 def deny(condition: Condition | None = None, action: object = "*", **members: Any) -> Statement:
-    """Return a statement that denies actions under a condition, with other members."""
+    """Return a statement that denies actions under a condition, with other elements."""
     return _statement("Deny", action, {**({"Condition": condition} if condition else {}), **members})
 
 
 def key(statement: Statement, principal: object = "*") -> Statement:
-    """Return a statement for a key, with its principal."""
+    """Return a statement for a key policy, with a principal."""
     return {**({} if "NotPrincipal" in statement else {"Principal": principal}), **statement}
 
 

@@ -174,7 +174,7 @@ def test_a_policy_that_gives_a_role_without_a_stack_its_access_is_kept(world: Wo
     name = world.attach(ROLE_NAME, "terraform", document) if attached else "console"
     if not attached:
         world.put_policy(document, name)
-    # It denies nothing that the connector requests.
+    # The policy denies nothing that the connector requests.
     world.put_policy(policy(deny("iam:CreateUser", "*")), "guard")
     said = of_data_source(world)
     assert said.code == 0
@@ -242,7 +242,7 @@ def test_other_data_sources_that_share_a_role_without_a_stack_are_named_and_not_
         f"note     data source: the role is also used by Pages {OTHER_ID}, whose needs were not "
         "compared\n"
     )
-    # The role's data source is known: one that names a role that does not exist is a different one.
+    # The role's data source is known, so it is not the one that names a role that does not exist.
     other["roleArn"] = f"{ROLE_ARN}-2"
     configuration |= {"type": "AEM", "secretArn": SECRET_ARN}
     said = of_data_source(world, "--verbose")

@@ -48,7 +48,7 @@ def test_a_boundary_for_the_region_passes_the_simulation(world: World):
 
 
 def passing_policy(role: str) -> str:
-    """Return the role policy for a bucket that is the data source, but with other roles to pass."""
+    """Return the role policy for a data source in a bucket, but with other roles to pass."""
     return s3_policy(ROLE_NAME, key=True).replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 

@@ -1,4 +1,4 @@
-"""`roles check` asks about the resources that a stack names."""
+"""`roles check` checks the resources that a stack names."""
 
 from typing import Final
 

@@ -105,8 +105,8 @@ def test_no_part_of_a_secret_setting_is_shown_whatever_is_wrong(world: World, br
     broken.apply(world)
     world.secret_keys = {*world.settings}
     if f"{PROJECT_NAME}:kmsKeyId" not in world.settings:
-        hidden.remove(examples.KEY_ID)  # which no setting has then
-    asked = [broken.question] if broken in BREAKS else []  # all about a bucket
+        hidden.remove(examples.KEY_ID)  # no setting contains it then
+    asked = [broken.question] if broken in BREAKS else []  # for a bucket, ask all questions
     said = world.check(only=asked)
     assert f"problem  {broken.question}: " in said.out
     assert_hidden(hidden, said)
