@@ -338,9 +338,7 @@ def test_in_a_preview_an_unknown_bucket_or_role_leaves_the_trust_policy_known(na
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
     ids=["secret", "VPC", "bucket"],
 )
-def test_an_output_that_the_connector_does_not_support_may_resolve_to_blank(
-    args: Mapping[str, Any], name: str
-):
+def test_an_output_for_an_unsupported_setting_may_resolve_to_blank(args: Mapping[str, Any], name: str):
     def deploy_later(value: object, *, preview: bool) -> Deployment:
         return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
 
@@ -397,7 +395,7 @@ def test_in_a_preview_an_invalid_output_is_rejected_while_another_is_unknown():
     assert deployment.of_type("aws:iam/role:Role") == []
 
 
-def test_an_awaitable_is_an_input():
+def test_an_awaitable_can_be_an_input():
     async def secret() -> str:
         return SECRET_ID
 
@@ -605,7 +603,7 @@ def test_a_policy_beyond_the_quota_is_rejected_before_anything_is_registered():
     [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
 )
 @pytest.mark.parametrize("make", [output_of, pulumi.Output.secret, pulumi.Output.from_input])
-def test_exclusive_policies_must_be_a_plain_value(
+def test_exclusive_policies_and_the_connector_must_be_plain_values(
     make: Callable[[object], pulumi.Output[Any]], name: str, value: object
 ):
     deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
@@ -757,7 +755,7 @@ def test_outputs_in_any_mapping_or_sequence_are_validated_and_reach_the_policy(
     assert isinstance(policy, Unknown) if preview else SUBNET_ID in policy
 
 
-def test_an_invalid_output_in_another_mapping_is_rejected():
+def test_an_invalid_output_in_any_kind_of_mapping_is_rejected():
     deployment = Deployment(lambda: component({**MINIMAL, "tags": UserDict({"a": output_of("*")})}))
     assert isinstance(deployment.error, SettingsError)
 
@@ -774,7 +772,7 @@ def test_a_policy_with_an_unknown_value_is_unknown_in_a_preview(unknown: dict[st
 # The cost of a role.
 
 
-def outputs_of_a_further_role(program: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> int:
+def outputs_per_additional_role(program: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> int:
     """Count the Outputs that a program creates for each additional role."""
     created: list[int] = []
     output_class: Any = pulumi.Output
@@ -793,7 +791,7 @@ def outputs_of_a_further_role(program: Callable[[int], str], monkeypatch: pytest
 
 
 def test_an_additional_role_with_plain_settings_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
-    by_hand = outputs_of_a_further_role(programs.component_by_hand, monkeypatch)
-    ours = outputs_of_a_further_role(programs.components, monkeypatch)
+    by_hand = outputs_per_additional_role(programs.component_by_hand, monkeypatch)
+    ours = outputs_per_additional_role(programs.components, monkeypatch)
     # One for the validation with the credentials, and one for each policy.
     assert ours <= by_hand + 3

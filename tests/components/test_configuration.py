@@ -246,7 +246,7 @@ def test_another_namespace_is_named_if_a_connector_rejects_a_setting(monkeypatch
     assert "    fix: pulumi config rm --stack test -- search:secretId" in text
 
 
-def test_namespaces_side_by_side_are_connectors_side_by_side(monkeypatch: pytest.MonkeyPatch):
+def test_each_namespace_can_configure_its_own_connector(monkeypatch: pytest.MonkeyPatch):
     spaces = {"wiki": {**MINIMAL, "connector": "confluence-cloud"}, "files": S3_SETTINGS}
     config = {
         key if ":" in key else f"{space}:{key}": value
@@ -294,7 +294,7 @@ def test_a_message_about_a_tag_names_its_key(monkeypatch: pytest.MonkeyPatch):
     ]
 
 
-def test_a_key_named_region_is_not_the_provider_s(monkeypatch: pytest.MonkeyPatch):
+def test_a_key_named_region_is_rejected(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "region": "x"}, refuse_unknown_keys=True)
     assert "  region: is not a setting" in text
 
@@ -385,7 +385,7 @@ def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
         (f'["{OTHER_ACCOUNT}"]', "", f"the list does not include the application's account, {ACCOUNT}"),
     ],
 )
-def test_another_list_of_accounts_is_rejected_with_the_command_that_sets_it(
+def test_an_invalid_or_wrong_list_of_accounts_is_rejected_with_the_command_that_corrects_it(
     monkeypatch: pytest.MonkeyPatch, accounts: str, member: str, got: str
 ):
     text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
@@ -398,7 +398,7 @@ def test_another_list_of_accounts_is_rejected_with_the_command_that_sets_it(
 @pytest.mark.parametrize(
     "accounts", [["111122223333", OTHER_ACCOUNT], [ACCOUNT, "123"], [ACCOUNT, True]]
 )
-def test_a_list_of_several_accounts_is_edited_since_a_command_for_one_could_replace_it(
+def test_a_list_of_several_accounts_is_fixed_by_editing_because_a_command_could_replace_it(
     monkeypatch: pytest.MonkeyPatch, accounts: list[object]
 ):
     settings = {**MINIMAL, ACCOUNTS: json.dumps(accounts)}
@@ -415,7 +415,7 @@ def test_an_object_is_removed_before_a_list_is_set(monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_a_list_of_forbidden_accounts_makes_room_for_one_of_allowed_accounts(
+def test_the_warning_says_to_remove_a_list_of_forbidden_accounts_first(
     monkeypatch: pytest.MonkeyPatch,
 ):
     settings = {**MINIMAL, "aws:forbiddenAccountIds": f'["{OTHER_ACCOUNT}"]'}
@@ -423,7 +423,9 @@ def test_a_list_of_forbidden_accounts_makes_room_for_one_of_allowed_accounts(
     assert "`pulumi config rm --stack test -- aws:forbiddenAccountIds`" in warning
 
 
-def test_a_secret_list_is_edited_since_a_command_would_replace_it(monkeypatch: pytest.MonkeyPatch):
+def test_a_secret_list_is_fixed_by_editing_because_a_command_would_replace_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [ACCOUNTS].__contains__)
     text = message(monkeypatch, {**MINIMAL, ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}, **OF_THE_PROGRAM)
     assert "    fix: edit Pulumi.test.yaml; if a wrong list" in text
@@ -437,7 +439,7 @@ def test_problems_with_the_list_and_with_the_tags_are_reported_at_once(
     assert text.startswith("invalid configuration: 2 errors")
 
 
-def test_the_account_of_the_application_may_come_from_its_own_key(monkeypatch: pytest.MonkeyPatch):
+def test_the_application_s_account_may_be_set_separately(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, "applicationId": APPLICATION_ID, "accountId": ACCOUNT}
     settings[ACCOUNTS] = f'["{OTHER_ACCOUNT}"]'
     text = message(monkeypatch, {**settings, "indexId": "x"}, **OF_THE_PROGRAM)
@@ -455,7 +457,7 @@ def test_no_message_about_the_list_contains_a_secret_account(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
-def test_another_program_may_have_another_provider_so_nothing_is_said(
+def test_other_programs_get_no_message_about_the_list_because_they_may_use_another_provider(
     monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
 ):
     deployment = deploy(monkeypatch, {**MINIMAL, **settings})
@@ -520,7 +522,7 @@ ROLE = "aws:iam/role:Role"
         ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
     ],
 )
-def test_autonaming_that_gives_the_role_another_name_is_a_warning(
+def test_autonaming_that_gives_the_role_another_name_causes_a_warning(
     monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
 ):
     settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
@@ -565,7 +567,7 @@ def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
     assert "Hunter2" not in text
 
 
-def test_a_secret_connector_decides_the_policy_and_an_invalid_one_is_hidden(
+def test_a_secret_connector_determines_the_policy_and_an_invalid_one_is_hidden(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:connector"].__contains__)
@@ -595,6 +597,6 @@ def test_the_warning_about_a_missing_list_is_shown_even_if_the_credentials_are_w
     assert [warning.partition(":")[0] for warning in deployment.warnings] == ["aws"]
 
 
-def test_the_provider_s_namespace_has_its_own_region(monkeypatch: pytest.MonkeyPatch):
+def test_in_the_provider_s_namespace_the_region_is_a_known_key(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, MINIMAL, namespace="aws", **OF_THE_PROGRAM)
     assert deployment.error is None

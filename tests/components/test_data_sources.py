@@ -98,7 +98,7 @@ def test_each_member_gets_a_role_with_its_own_policy_and_one_lookup_of_the_calle
     assert deployment.warnings == []
 
 
-def test_a_member_has_the_defaults_of_the_settings_that_it_leaves_out(monkeypatch: pytest.MonkeyPatch):
+def test_a_member_gets_the_defaults_for_the_settings_that_it_omits(monkeypatch: pytest.MonkeyPatch):
     other = "c3d4e5f6-7890-12ab-cdef-333333333333"
     members = {
         "one": AEM,
@@ -248,9 +248,7 @@ def test_a_boolean_that_is_false_at_the_top_counts_as_not_set(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("name", ["Wiki", "a_b", "1a", "", "a" * 42, "secure", "a.b", "-a"])
-def test_the_name_of_a_member_is_a_component_s_name_in_lowercase(
-    monkeypatch: pytest.MonkeyPatch, name: str
-):
+def test_an_invalid_data_source_name_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str):
     text = rejection(monkeypatch, {name: AEM, "a" * 41: AEM})
     assert text.count("is not a valid data source name") == 1
 
@@ -264,7 +262,7 @@ def test_the_name_of_a_member_is_a_component_s_name_in_lowercase(
         (None, "is required but not set"),
     ],
 )
-def test_data_sources_in_another_form_are_rejected(
+def test_missing_or_malformed_data_sources_are_rejected(
     monkeypatch: pytest.MonkeyPatch, members: object, message: str
 ):
     assert f"  dataSources: {message}\n" in rejection(monkeypatch, members)
@@ -295,7 +293,7 @@ def test_a_secret_in_a_member_is_rejected_with_the_command_that_sets_plain_text(
     )
 
 
-def test_null_is_one_problem_even_for_a_required_setting(monkeypatch: pytest.MonkeyPatch):
+def test_a_null_required_setting_is_reported_once(monkeypatch: pytest.MonkeyPatch):
     text = rejection(monkeypatch, {"one": {"secretId": None}})
     assert text.startswith("invalid configuration: 1 error")
     assert "  dataSources.one.secretId: is null\n" in text
@@ -336,7 +334,7 @@ def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
     assert not re.search(size, text)
 
 
-def test_a_program_for_one_role_rejects_data_sources_and_one_for_several_needs_them(
+def test_a_program_for_one_role_rejects_data_sources(
     monkeypatch: pytest.MonkeyPatch,
 ):
     deploy(monkeypatch, {"one": AEM})
@@ -350,7 +348,7 @@ def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
 
 
-def test_autonaming_that_gives_the_roles_other_names_is_one_warning(monkeypatch: pytest.MonkeyPatch):
+def test_autonaming_that_gives_the_roles_other_names_causes_one_warning(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
     assert warning.startswith('dataSources.NAME.roleName is not set, so pulumi:autonaming ("verbatim")')

@@ -106,7 +106,7 @@ def test_without_options_the_policy_names_only_the_secret_and_the_index():
         ),
     ],
 )
-def test_a_connector_of_each_kind_of_page_has_the_documents_written_out(
+def test_a_connector_for_each_kind_of_page_has_the_expected_documents(
     connector: str, written_out: str, changes: dict[str, object]
 ):
     everything = {**FULL, "allow_network_interface_deletion": False, "connector": connector}
@@ -163,7 +163,7 @@ def test_an_unset_option_drops_only_its_own_statements(options: dict[str, object
     assert sids(write(**{**FULL, **options}).role_policy) == remaining
 
 
-def test_subnets_come_before_security_groups_in_order_and_without_repeats():
+def test_subnets_come_before_security_groups_in_order_and_without_duplicates():
     vpc = {
         "subnet_ids": [
             "subnet-0000000b",

@@ -258,7 +258,7 @@ def test_every_invalid_tag_is_reported():
     assert [problem.name for problem in found] == ['tags["1"]', 'tags["2"]', 'tags["k!"]', "tags.k"]
 
 
-def test_the_message_shows_the_value_and_the_expected_one():
+def test_the_message_shows_the_value_and_what_is_expected():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
@@ -277,7 +277,7 @@ def test_a_value_is_shown_in_ascii_on_one_line_and_shortened():
     assert len(problem.message) < 150
 
 
-def test_a_value_of_120_characters_is_shown_whole():
+def test_a_value_of_120_characters_is_shown_in_full():
     (problem,) = problems({"index_id": "x" * 118})
     assert problem.message == f'"{"x" * 118}" is not an index ID'
 
@@ -380,7 +380,7 @@ def test_a_secret_of_another_account_needs_a_customer_managed_key():
         ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket"),
     ],
 )
-def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one(
+def test_a_key_id_refers_to_a_key_in_the_application_s_account_and_may_be_the_wrong_key(
     args: dict[str, Any], place: str
 ):
     (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
@@ -392,7 +392,7 @@ def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one
     assert look({**args, "kms_key_id": key}).warnings == []
 
 
-def test_a_region_that_is_not_known_yet_rejects_no_arn():
+def test_no_arn_is_rejected_while_the_region_is_unknown():
     args = {**MINIMAL, "application_id": APPLICATION_ID, "account_id": ACCOUNT}
     args |= {
         "region": pulumi.UNKNOWN,
@@ -723,7 +723,7 @@ def test_an_invalid_bucket_account_is_rejected_with_the_advice_to_quote_it(
     )
 
 
-def test_an_unknown_setting_that_the_connector_does_not_support_may_resolve_to_blank():
+def test_an_unknown_value_of_an_unsupported_setting_may_resolve_to_blank():
     for given in (
         {**S3, "secret_id": pulumi.UNKNOWN},
         {**S3, "vpc_configuration": pulumi.UNKNOWN},
@@ -766,7 +766,7 @@ def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not
     [({"role_name": "qbusiness-files"}, "qbusiness-files"), ({}, 64 * "n")],
     ids=["given", "automatic"],
 )
-def test_the_size_of_a_policy_with_the_role_s_name_counts_the_longest_one(
+def test_the_size_of_a_policy_that_names_the_role_assumes_the_longest_automatic_name(
     name: dict[str, Any], longest: str
 ):
     def settings(path: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def typed(new_stack: NewStack) -> Iterator[Callable[[str, Path], str]]:
             file.unlink()
 
 
-def test_the_quick_start_deploys_a_role_and_the_next_pages_a_second_one_and_another_environment(
+def test_the_quick_start_deploys_a_role_and_the_next_pages_add_a_second_role_and_an_environment(
     typed: Callable[[str, Path], str], aws: Aws
 ):
     arn = typed("Deploy to AWS", QUICK_START).splitlines()[-1]
@@ -60,7 +60,7 @@ def test_the_quick_start_deploys_a_role_and_the_next_pages_a_second_one_and_anot
     assert [text in staging for text in (*shown, *of_prod)] == [True] * 3 + [False] * 4
 
 
-def test_the_quick_start_gives_the_role_of_a_bucket_its_objects(new_stack: NewStack):
+def test_the_quick_start_s_settings_for_a_bucket_allow_reading_its_objects(new_stack: NewStack):
     stack = new_stack({name: REQUIRED[name] for name in ("aws:region", "applicationId", "indexId")})
     secret, bucket = re.findall(r"`(--plaintext connector=.*?)`", QUICK_START.read_text())
     assert secret in commands("Deploy to AWS", QUICK_START)
@@ -122,7 +122,7 @@ def test_a_block_gives_iam_time_after_each_of_two_updates_and_ends_by_looking_fo
             assert last == drift
 
 
-def test_a_copied_environment_keeps_no_setting_that_names_a_resource():
+def test_a_copied_environment_keeps_only_settings_that_environments_can_share():
     removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", CI.read_text())
     assert removed
     replaced = {"applicationId", "indexId", "rolePath"}
@@ -133,7 +133,7 @@ def test_a_copied_environment_keeps_no_setting_that_names_a_resource():
     assert {*re.findall(r"\w+", removed[1])} == {*KEYS.values(), "dataSources"} - replaced - kept
 
 
-def test_the_commands_on_the_pages_are_targets_of_make():
+def test_the_make_targets_on_the_pages_exist():
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     for page in (PROJECT / "README.md", *PAGES):
         typed = re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE)
@@ -164,7 +164,7 @@ def test_the_readme_lists_every_page():
         assert f"(docs/{page.name})" in readme
 
 
-def test_each_connector_has_its_successors_with_a_source_and_a_date():
+def test_each_connector_is_listed_with_its_successors_a_source_and_a_date():
     rows = re.findall(r"^\| (`.*) \|$", (DOCS / "after-q-business.md").read_text(), re.MULTILINE)
     cells = [row.split(" | ") for row in rows]
     assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)

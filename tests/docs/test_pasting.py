@@ -272,7 +272,7 @@ def test_every_shell_passes_on_the_arguments_of_a_printed_command(shell: str, tm
     assert not [*tmp_path.iterdir()]
 
 
-def test_an_argument_is_left_as_it_is_only_if_no_shell_changes_it():
+def test_an_argument_is_left_unquoted_only_if_no_shell_changes_it():
     for text in ARGUMENTS:
         plain = re.fullmatch(r"[A-Za-z0-9_./:@%+,][A-Za-z0-9_./:@%+,-]*", text)
         assert quote_argument(text) == (text if plain else "'" + text.replace("'", "'\\''") + "'")

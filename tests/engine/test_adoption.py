@@ -76,7 +76,7 @@ def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
     return file, entry
 
 
-def test_the_preview_after_an_import_shows_only_the_policy_s_difference(new_stack: NewStack, aws: Aws):
+def test_after_an_import_the_role_and_its_policy_are_updated_in_place(new_stack: NewStack, aws: Aws):
     unique = console_role(aws, "qbusiness-aem-connector")
     stack = new_stack(SETTINGS)
     file, entry = import_files()

@@ -208,7 +208,7 @@ def test_an_empty_lock_left_by_a_full_disk_is_removed_and_the_state_kept(new_sta
     assert_complete(stack, aws, "role")
 
 
-def test_a_stack_with_an_empty_notes_file_can_be_read_again(new_stack: NewStack):
+def test_a_stack_with_an_empty_attrs_file_can_be_read_again(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     before = stack.state()
     backend = stack.state_file.parents[3]

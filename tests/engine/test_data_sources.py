@@ -74,7 +74,7 @@ def test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_r
     assert aws.roles() == [single["roleName"]]
 
 
-def test_the_role_of_another_stack_moves_into_one_with_several(new_stack: NewStack):
+def test_a_role_moves_from_another_stack_into_one_with_several_roles(new_stack: NewStack):
     target, source = new_stack(members(files=FILES)), new_stack({**TOP, **REQUIRED})
     target.up()
     source.up()

@@ -46,7 +46,7 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_a_changed_setting_updates_in_place_what_depends_on_it(
+def test_a_changed_setting_updates_only_the_resources_that_depend_on_it_and_in_place(
     new_stack: NewStack, aws: Aws, managed_policy: str
 ):
     secret = {"secretId": SECRET_ID}

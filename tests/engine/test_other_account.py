@@ -68,7 +68,7 @@ def recorded(stack: Stack) -> list[str]:
     return json.loads(provider["inputs"].get("allowedAccountIds", "[]"))
 
 
-def test_only_a_recorded_list_and_a_program_that_runs_first_keep_the_state_from_another_account(
+def test_only_a_recorded_list_or_a_program_that_runs_first_protects_the_state_from_another_account(
     new_stack: NewStack, aws: Aws, environment: dict[str, str]
 ):
     stack = new_stack(REQUIRED)

@@ -263,7 +263,7 @@ def test_a_role_may_write_the_state_of_its_own_stack_only(program: Program):
         assert program.decide("deploy", own, *shared) == ["Allowed", *["ImplicitlyDenied"] * 2]
 
 
-def test_without_a_bucket_and_a_key_no_role_may_use_any(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_bucket_and_a_key_the_roles_have_only_iam_permissions(monkeypatch: pytest.MonkeyPatch):
     program = Program(monkeypatch, stateBucket="", kmsKeyArn="")
     for kind in ("deploy", "preview"):
         granted = [each["Action"] for each in program.policies(kind, "prod")[1]]
@@ -287,7 +287,7 @@ def test_the_page_and_the_example_list_the_settings():
 
 
 @pytest.mark.parametrize("name", ["AdministratorAccess", "IAMFullAccess"])
-def test_an_aws_managed_policy_is_no_boundary_because_it_may_allow_iam_without_a_boundary(
+def test_an_aws_managed_policy_is_rejected_as_a_boundary_because_it_may_allow_iam_without_one(
     monkeypatch: pytest.MonkeyPatch, name: str
 ):
     arn = f"arn:aws:iam::aws:policy/{name}"

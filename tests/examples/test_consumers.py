@@ -113,7 +113,7 @@ COMMON: Final = {
         ),
     ],
 )
-def test_a_configuration_has_the_members_that_the_page_of_its_connector_requires(
+def test_a_configuration_has_the_properties_that_its_connector_s_page_requires(
     name: str, required: set[str], endpoint: set[str]
 ):
     configuration = SOURCES[name]["configuration"]

@@ -261,7 +261,7 @@ def test_no_arn_belongs_to_a_role_with_an_unknown_name():
     assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
 
 
-def test_a_policy_of_two_roles_lets_each_pass_only_itself():
+def test_a_policy_that_two_roles_share_is_checked_for_each_of_them():
     document = passing(PASSED)
     managed = managed_policy(document, arn=CUSTOMER_MANAGED)
     other = role(name="qbusiness-other", urn="other")
@@ -702,7 +702,7 @@ def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, prob
     assert findings(role(document)) == {}
 
 
-def test_a_malformed_trust_policy_counts_if_it_names_the_service():
+def test_a_malformed_trust_policy_is_reported_if_it_names_the_service():
     document = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}
     assert set(findings(role(document))) == {"readable"}
 

@@ -326,7 +326,7 @@ aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 """A role like the ones in many templates."""
 
 
-def test_the_page_shows_a_part_of_the_report_on_a_role_as_in_many_templates(
+def test_the_page_shows_part_of_the_report_on_a_role_like_those_in_many_templates(
     new_stack: NewStack, pack: Path
 ):
     stack = new_stack({"aws:region": REGION}, EXAMPLE)

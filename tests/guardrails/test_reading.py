@@ -245,7 +245,7 @@ def test_an_answer_with_unknown_keys_holds_for_all_their_values():
             assert found in (answer, Truth.CANNOT_TELL), (document, unknown, filled)
 
 
-def test_an_answer_on_a_partly_known_resource_holds_for_every_end():
+def test_an_answer_about_a_partly_known_resource_holds_for_every_ending():
     for random in generators(1000):
         document, context = generated_document(random), known(generated_context(random))
         beginning = OBJECT[: random.randint(0, len(OBJECT))]

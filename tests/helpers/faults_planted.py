@@ -139,7 +139,7 @@ FAULTS: Final = (
         "components/data_sources.py",
         '{**as_mapping(top["tags"]), **own_tags}',
         '{**own_tags, **as_mapping(top["tags"])}',
-        "tests/components/test_data_sources.py::test_a_member_has_the_defaults_of_the_settings_that_it_leaves_out",
+        "tests/components/test_data_sources.py::test_a_member_gets_the_defaults_for_the_settings_that_it_omits",
     ),
     Fault(
         "two entries get one role name",
@@ -272,7 +272,7 @@ FAULTS: Final = (
         "components/rules.py",
         'None if "region" in self.arguments.unknown else provider.region',
         "provider.region",
-        "tests/components/test_settings.py::test_a_region_that_is_not_known_yet_rejects_no_arn",
+        "tests/components/test_settings.py::test_no_arn_is_rejected_while_the_region_is_unknown",
     ),
     Fault(
         "a policy of exactly IAM's size limit is rejected",
@@ -286,7 +286,7 @@ FAULTS: Final = (
         "components/validation.py",
         'formats.MAXIMUM_ROLE_NAME_LENGTH * "n"',
         '"n"',
-        "tests/components/test_settings.py::test_the_size_of_a_policy_with_the_role_s_name_counts_the_longest_one",
+        "tests/components/test_settings.py::test_the_size_of_a_policy_that_names_the_role_assumes_the_longest_automatic_name",
     ),
     Fault(
         "one oversized entry fails after other roles exist",
@@ -307,7 +307,7 @@ FAULTS: Final = (
         "components/validation.py",
         "[*dict.fromkeys(network_arns())]",
         "sorted({*network_arns()})",
-        "tests/components/test_documents.py::test_subnets_come_before_security_groups_in_order_and_without_repeats",
+        "tests/components/test_documents.py::test_subnets_come_before_security_groups_in_order_and_without_duplicates",
     ),
     Fault(
         "any application of the account may assume the role",
@@ -321,14 +321,14 @@ FAULTS: Final = (
         "components/policies.py",
         'service = "s3" if resources.bucket_is_source else "secretsmanager"',
         'service = "secretsmanager"',
-        "tests/components/test_documents.py::test_a_connector_of_each_kind_of_page_has_the_documents_written_out",
+        "tests/components/test_documents.py::test_a_connector_for_each_kind_of_page_has_the_expected_documents",
     ),
     Fault(
         "s3:* on the bucket of a data source",
         "components/policies.py",
         '["s3:GetObject"]',
         '["s3:*"]',
-        "tests/components/test_documents.py::test_a_connector_of_each_kind_of_page_has_the_documents_written_out",
+        "tests/components/test_documents.py::test_a_connector_for_each_kind_of_page_has_the_expected_documents",
     ),
     Fault(
         "a bucket of any account",
@@ -371,7 +371,7 @@ FAULTS: Final = (
         "roles/account.py",
         '_PAGE.match(response_dict["body"]):',
         "False:",
-        "tests/roles/test_errors.py::test_a_page_in_place_of_a_response_is_one_line_without_html",
+        "tests/roles/test_errors.py::test_a_page_in_place_of_a_response_is_reported_on_one_line_without_html",
     ),
     Fault(
         "policies that are attached to a role are not compared",
@@ -427,7 +427,7 @@ FAULTS: Final = (
         "roles/adopt/access.py",
         "{TRUST_POLICY, POLICY_NAME, inline, attached}",
         "{TRUST_POLICY, POLICY_NAME}",
-        "tests/roles/adopt/test_change.py::test_the_option_replaces_a_policy_in_any_case_and_the_lost_access_is_named",
+        "tests/roles/adopt/test_change.py::test_the_option_always_replaces_a_policy_and_the_lost_access_is_named",
     ),
     Fault(
         "a second adopt overwrites the script that restores the roles",
@@ -553,7 +553,7 @@ FAULTS: Final = (
         "roles/check/resources.py",
         "if any(_own_key(subject, key) in usable for key in current):",
         "if current:",
-        "tests/roles/check/test_resources.py::test_a_current_version_under_an_earlier_key_is_a_problem",
+        "tests/roles/check/test_resources.py::test_a_current_version_encrypted_with_an_earlier_key_is_a_problem",
     ),
     Fault(
         "check does not see that a secret is scheduled for deletion",
@@ -588,7 +588,7 @@ FAULTS: Final = (
         "roles/stack.py",
         "if wanted and wanted != account_id:",
         "if False:",
-        "tests/roles/check/test_stack.py::test_credentials_of_another_account_are_one_line",
+        "tests/roles/check/test_stack.py::test_credentials_of_another_account_are_reported_on_one_line",
     ),
     Fault(
         "a skipped question hides a problem from the exit code",
@@ -602,7 +602,7 @@ FAULTS: Final = (
         "roles/check/command.py",
         "return CANNOT_TELL if counts[State.CANNOT_TELL] else FINE",
         "return FINE",
-        "tests/roles/check/test_boundary.py::test_a_boundary_under_an_unknown_condition_is_neither_ok_nor_a_problem",
+        "tests/roles/check/test_boundary.py::test_a_boundary_with_an_unknown_condition_is_neither_ok_nor_a_problem",
     ),
     # The guardrails and the policy reader.
     Fault(
@@ -752,7 +752,7 @@ FAULTS: Final = (
         "template/__main__.py",
         "refuse_unknown_keys=True",
         "refuse_unknown_keys=False",
-        "tests/examples/test_template.py::test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_environment",
+        "tests/examples/test_template.py::test_a_new_project_reports_missing_settings_deploys_a_role_and_gets_another_environment",
     ),
     Fault(
         "a project of the template never repeats a failed update",
@@ -958,7 +958,7 @@ FAULTS: Final = (
         "docs/ci.md",
         "bucketAccountId kmsKeyId vpcConfiguration",
         "bucketAccountId vpcConfiguration",
-        "tests/docs/test_pages.py::test_a_copied_environment_keeps_no_setting_that_names_a_resource",
+        "tests/docs/test_pages.py::test_a_copied_environment_keeps_only_settings_that_environments_can_share",
     ),
     Fault(
         "a bucket policy of the page admits other roles",

@@ -112,7 +112,7 @@ def frozen() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_schema_equals_the_published_one(package: Path):
+def test_the_schema_equals_the_published_schema(package: Path):
     program = "import runpy; print(runpy.run_path('__main__.py')['Provider']().schema)"
     asked = subprocess.run(
         ["venv/bin/python", "-c", program], cwd=package, check=True, capture_output=True
@@ -131,7 +131,7 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
     assert all(resource["description"].endswith(".") for resource in described)
 
 
-def test_only_inputs_that_decide_the_statements_and_resources_are_plain():
+def test_only_inputs_that_determine_the_statements_and_resources_are_plain():
     inputs = frozen()["resources"][TYPE]["inputProperties"]
     assert {name for name, schema in inputs.items() if schema.get("plain")} == {
         "connector",

@@ -194,7 +194,7 @@ UV = ("pip", "install", "--quiet", "--no-python-downloads", "--python", "venv/bi
 ANNOUNCED = "installing the Python packages for development into venv/ (only once)\n"
 
 
-def test_uv_on_path_installs_the_pinned_packages_with_the_python_of_make(uninstalled: Path):
+def test_uv_on_path_installs_the_pinned_packages_for_the_python_that_make_uses(uninstalled: Path):
     put_uv_on_path(uninstalled, 'echo "uv $*"', '"$6" -c "import sys; print(sys.base_prefix)"')
     lines = execute(uninstalled, *INSTALL).stdout.splitlines()
     assert lines == [

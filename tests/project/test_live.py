@@ -177,7 +177,7 @@ def test_a_signal_during_the_creation_of_a_role_leaves_nothing(
 
 
 @pytest.mark.usefixtures("foreign")
-def test_what_a_killed_run_leaves_is_removed_by_its_name(
+def test_the_roles_of_a_killed_run_are_removed_by_the_run_s_name(
     live: Run, environment: dict[str, str], aws: Aws
 ):
     del live.environment[ATTACHED]
@@ -233,7 +233,7 @@ def test_nothing_is_done_unless_the_user_names_the_account(live: Run, recorded: 
     assert [*live.directory.iterdir()] == []
 
 
-def test_missing_credentials_regions_and_programs_are_reported_in_one_line(live: Run):
+def test_missing_credentials_regions_and_programs_are_reported_on_one_line(live: Run):
     for variables, reason in (
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "there are no AWS credentials ("),
         ({"PATH": "/nowhere"}, "there is no `pulumi` on PATH: install the CLI, https://www.pulumi."),

@@ -112,7 +112,7 @@ def test_the_program_and_the_pack_depend_only_on_pulumi_and_one_package(place: s
     assert all(re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", line) for line in requirements)
 
 
-def test_the_engine_has_the_version_of_its_module():
+def test_go_mod_and_the_page_have_the_engine_s_version():
     assert (
         f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
     )

@@ -161,7 +161,7 @@ def test_only_a_tested_tag_becomes_a_release():
 
 
 @pytest.mark.slow
-def test_a_release_has_the_packages_and_the_notes_of_its_version_and_a_wrong_tag_none(tmp_path: Path):
+def test_a_release_has_its_version_s_packages_and_notes_and_a_wrong_tag_is_rejected(tmp_path: Path):
     copy_repository(tmp_path)
     # The real target would install the packages again.
     (tmp_path / "Makefile").write_text(f"venv/development-installed:\n\tln -s {PROJECT / 'venv'} venv\n")
@@ -504,7 +504,7 @@ def test_a_report_contains_both_streams_and_keeps_the_exit_code_of_the_command(t
     )
 
 
-def test_the_markdown_of_audit_is_not_in_a_code_block_and_its_notes_are(tmp_path: Path):
+def test_only_the_notes_of_audit_are_in_a_code_block_because_its_output_is_markdown(tmp_path: Path):
     command = [
         REPORT,
         "Audit of x",

@@ -152,7 +152,7 @@ def test_a_role_that_the_stack_has_recorded_is_not_deleted(stack: Stack):
     assert stack.imported()["resources"] == [role(NAME)]
 
 
-def test_a_streamed_preview_is_turned_off(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+def test_streaming_of_the_preview_is_turned_off(stack: Stack, monkeypatch: pytest.MonkeyPatch):
     stack.write_state(creating(AUTOMATIC))
     monkeypatch.setenv("PULUMI_ENABLE_STREAMING_JSON_PREVIEW", "true")
     assert recover("--yes") == 0
@@ -166,7 +166,7 @@ def test_without_a_yes_nothing_is_changed(stack: Stack, monkeypatch: pytest.Monk
     assert stack.calls() == READ
 
 
-def test_a_yes_recovers(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+def test_a_yes_starts_the_recovery(stack: Stack, monkeypatch: pytest.MonkeyPatch):
     stack.write_state(creating(AUTOMATIC))
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert recover() == 0

@@ -114,7 +114,7 @@ def test_an_ambiguous_configuration_means_a_connector_that_supports_its_members(
         ),
     ],
 )
-def test_a_bucket_that_the_role_cannot_read_is_a_warning(
+def test_a_bucket_that_the_role_cannot_read_causes_a_warning(
     world: World, configuration: dict[str, Any], bucket: str | None, warning: str
 ):
     world.make(configuration={"type": "AEM", **configuration})
@@ -164,7 +164,7 @@ def test_the_key_and_the_account_of_a_bucket_are_written(world: World):
     assert warning in world.adopt("--dry-run").err
 
 
-def test_a_bucket_that_does_not_exist_is_one_line(world: World):
+def test_a_bucket_that_does_not_exist_is_reported_on_one_line(world: World):
     world.make_s3()
     world.s3.delete_bucket(Bucket="documents")
     assert (

@@ -137,7 +137,7 @@ def test_all_but_printable_ascii_is_escaped(capsys: pytest.CaptureFixture[str]):
     assert "surrogates: \\ud800\\udfff\n" in out
 
 
-def test_there_is_one_document(capsys: pytest.CaptureFixture[str]):
+def test_only_one_json_document_is_printed(capsys: pytest.CaptureFixture[str]):
     output = Output("audit")
     output.json({"name": "\x9b\u202e"})
     output.json({"error": "interrupted"})
@@ -199,7 +199,7 @@ FULL = "audit: standard output cannot be written: No space left on device\n"
         ("$ROLES audit --help >/dev/full", 0, ""),
     ],
 )
-def test_a_closed_or_full_stream_ends_in_one_line(command: str, code: int, err: str):
+def test_a_closed_or_full_stream_is_reported_without_a_traceback(command: str, code: int, err: str):
     said = shell(command)
     assert (said.returncode, said.stdout, said.stderr) == (code, "", err)
 
@@ -217,7 +217,7 @@ def test_names_in_any_script_are_printed_on_an_ascii_terminal(account: Server):
 @pytest.mark.parametrize(
     ("where", "options"), [("import", ["--json"]), ("call", ["--json"]), ("call", [])]
 )
-def test_an_interruption_is_one_line_even_while_modules_are_imported(
+def test_an_interruption_is_reported_on_one_line_even_while_modules_are_imported(
     account: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
 ):
     begun = tmp_path / "begun"
@@ -254,7 +254,7 @@ def test_an_interruption_is_one_line_even_while_modules_are_imported(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("package", ["boto3", "rich"])
-def test_without_a_package_one_line_says_how_to_install_it(tmp_path: Path, package: str):
+def test_a_missing_package_is_reported_with_the_command_that_installs_it(tmp_path: Path, package: str):
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit --json")
     assert said.returncode == 2

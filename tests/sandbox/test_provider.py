@@ -246,7 +246,7 @@ def test_an_imported_role_keeps_its_maximum_session_duration_only_if_a_refresh_c
     ],
     ids=str,
 )
-def test_documents_are_compared_like_the_provider(
+def test_documents_are_compared_as_the_provider_does(
     one: dict[str, object], other: dict[str, object], equivalent: bool
 ):
     # PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
@@ -397,7 +397,7 @@ def test_an_account_that_is_not_allowed_is_rejected(
         configuration.configure("aws", {"region": REGION, **arguments})
 
 
-def test_secret_settings_count_like_others(monkeypatch: pytest.MonkeyPatch):
+def test_secret_settings_are_read_like_others(monkeypatch: pytest.MonkeyPatch):
     # The engine marks secrets in a provider's configuration if the provider accepts them.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     settings = {"allowedAccountIds": f'["{ACCOUNT}"]', "defaultTags": '{"tags":{"Cost":"5"}}'}
@@ -554,7 +554,7 @@ def test_tags_that_aws_sets_are_ignored():
 
 
 @pytest.mark.parametrize("listed", [{}, {DEFAULTS: []}, {DEFAULTS: ["name"]}], ids=str)
-def test_a_role_without_a_name_keeps_its_earlier_one(listed: Properties):
+def test_a_role_without_a_name_setting_keeps_its_earlier_name(listed: Properties):
     # applyDefaults in tfbridge/schema.go passes PriorValue to ComputeAutoNameDefault in
     # tfbridge/info/autonaming.go, even if the list of defaults does not contain the name
     # (TestSDKv2Check in tfbridge/provider_test.go).
@@ -595,7 +595,7 @@ def test_the_stack_s_autonaming_determines_the_name(role: Resource):
     ],
     ids=["resource", "property", "document"],
 )
-def test_what_the_sandbox_does_not_support_is_rejected_by_name_in_the_preview(
+def test_unsupported_resources_properties_and_documents_are_rejected_in_the_preview(
     provider: Provider, token: str, inputs: Properties, message: str
 ):
     with pytest.raises(RefusedError, match=re.escape(message)):

@@ -150,7 +150,7 @@ def test_manual_changes_are_found_named_and_corrected(world: World):
     world.expect(world.roles, [])
 
 
-def test_a_stack_may_own_all_policies_later_and_no_longer_and_destroy_deletes_added_ones(world: World):
+def test_a_stack_can_start_and_stop_owning_all_policies_and_destroy_deletes_added_ones(world: World):
     name = world.name("owned-later")
     settings = {**REQUIRED, **ENTRY, "roleName": name}
     own = [OWN_POLICY]

@@ -77,7 +77,7 @@ def test_a_role_has_the_previewed_documents_until_destroy_leaves_nothing(world: 
     assert stack.resources() == []
 
 
-def test_an_update_after_one_that_failed_applies_what_is_missing(world: World):
+def test_the_update_after_a_failed_one_applies_the_missing_changes(world: World):
     name = world.name("failure")
     stack = world.new_stack({**REQUIRED, "roleName": name})
     world.up(stack)

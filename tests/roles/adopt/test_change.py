@@ -120,7 +120,7 @@ def test_the_only_inline_policy_is_replaced_if_the_role_loses_no_access(world: W
 
 
 @pytest.mark.parametrize("protect", [True, False])
-def test_a_protected_role_whose_policy_is_replaced_is_a_warning(world: World, protect: bool):
+def test_a_protected_role_whose_policy_is_replaced_causes_a_warning(world: World, protect: bool):
     world.make(policies={"console": own_policy()})
     config = {f"{PROJECT_NAME}:roleName": NAME, f"{PROJECT_NAME}:protect": protect}
     world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
@@ -146,7 +146,7 @@ def test_other_policies_are_kept(world: World, policies: dict[str, str], kept: s
     assert imported(world.adopt("--json", "--force")) == []
 
 
-def test_the_option_replaces_a_policy_in_any_case_and_the_lost_access_is_named(world: World):
+def test_the_option_always_replaces_a_policy_and_the_lost_access_is_named(world: World):
     world.make(policies={"console": own_policy("SECRET", allow("s3:GetObject", "*"))})
     said = world.adopt("--replace-policies")
     assert "Role policy: replaces console.\n" in said.out
@@ -190,7 +190,9 @@ ROLE_POLICY_SIZE: Final = size(own_policy()) - len("SECRET")
 
 
 @pytest.mark.parametrize("over", [0, 359])
-def test_a_role_without_room_for_the_role_policy_is_a_warning_with_the_sizes(world: World, over: int):
+def test_a_role_without_room_for_the_role_policy_causes_a_warning_with_the_sizes(
+    world: World, over: int
+):
     world.make()
     own = ROLE_POLICY_SIZE + len(world.secret_arn)
     most = 10_240 - own + over

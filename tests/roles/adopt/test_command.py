@@ -55,7 +55,7 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(world: World):
     }
 
 
-def test_another_data_source_that_uses_the_role_is_a_warning(world: World):
+def test_another_data_source_that_uses_the_role_causes_a_warning(world: World):
     world.make()
     for role_arn, warned in ((world.role_arn, True), (f"{world.role_arn}2", False)):
         world.server.add(OTHER_ID, "S3", configuration={}, roleArn=role_arn)
@@ -65,7 +65,7 @@ def test_another_data_source_that_uses_the_role_is_a_warning(world: World):
         assert (OTHER_ID in said.err) is warned
 
 
-def test_a_data_source_of_another_application_that_uses_the_role_is_a_warning(world: World):
+def test_a_data_source_of_the_role_in_another_application_causes_a_warning(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     world.server.qbusiness.add(other, displayName="Other")
@@ -76,7 +76,7 @@ def test_a_data_source_of_another_application_that_uses_the_role_is_a_warning(wo
     assert f"warning: data source {OTHER_ID} of index {INDEX_ID} and application {other}" in said.err
 
 
-def test_another_data_source_that_was_just_deleted_is_a_warning(world: World):
+def test_another_data_source_that_was_just_deleted_causes_a_warning(world: World):
     world.make()
     listed = Account.data_sources
 
@@ -181,7 +181,7 @@ def test_a_data_source_that_does_not_suit_the_program_is_rejected(
 
 
 @pytest.mark.parametrize("gone", ["secret", "role"])
-def test_a_secret_or_role_that_does_not_exist_is_one_line(world: World, gone: str):
+def test_a_secret_or_role_that_does_not_exist_is_reported_on_one_line(world: World, gone: str):
     world.make()
     if gone == "secret":
         world.delete_secret(PAGES_SECRET)
@@ -205,7 +205,7 @@ def test_every_reason_not_to_import_a_role_is_given_at_once(world: World):
     assert world.adopt("--json").json["error"].splitlines()[1:] == [secret, role]
 
 
-def test_aws_tags_and_a_longer_session_are_warnings(world: World):
+def test_aws_tags_and_a_longer_session_cause_warnings(world: World):
     world.make(role={"MaxSessionDuration": 7200})
     # Only AWS services can set such a tag.
     tags = [{"Key": "aws:servicecatalog:portfolioArn", "Value": "q"}, {"Key": "Team", "Value": "web"}]
@@ -230,7 +230,7 @@ def test_every_action_is_called(world: World):
     assert called | {*world.server.calls} == set(ACTIONS["adopt"])
 
 
-def test_other_applications_that_cannot_be_listed_are_a_warning(world: World):
+def test_other_applications_that_cannot_be_listed_cause_a_warning(world: World):
     world.make()
     world.reject("qbusiness:ListApplications", code="AccessDeniedException")
     said = world.adopt("--dry-run", "--application", APPLICATION_ID)

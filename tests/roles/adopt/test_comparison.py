@@ -22,7 +22,7 @@ from tests.roles.adopt.help import ANY_CONSOLE_ROLE, console_s3_policy
 pytestmark = pytest.mark.slow
 
 
-def test_a_role_that_passes_every_role_of_the_console_exceeds_the_program_s(world: World):
+def test_a_role_that_may_pass_every_console_role_has_access_in_excess(world: World):
     world.make_s3(policies={"console": console_s3_policy()})
     said = world.adopt()
     assert "qbusiness-aem-connector, AllowsAmazonQToPassCustomerRole: covered\n" in said.out

@@ -206,7 +206,7 @@ def test_a_stack_has_one_application(world: World):
         (["--take", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
     ],
 )
-def test_options_that_do_not_fit_are_rejected(world: World, options: list[str], message: str):
+def test_conflicting_or_unmatched_options_are_rejected(world: World, options: list[str], message: str):
     world.make()
     assert message in world.adopt(*options).last
 

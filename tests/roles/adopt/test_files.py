@@ -274,7 +274,7 @@ def test_a_file_that_is_not_regular_is_rejected_before_any_call(world: World, na
         (STACK, b"config: [", "adopt: Pulumi.prod.yaml is not valid YAML (while parsing"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_line(
+def test_a_file_that_cannot_be_read_is_reported_on_one_line(
     world: World, name: str, content: bytes | None, line: str
 ):
     world.make()

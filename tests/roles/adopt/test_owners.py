@@ -34,7 +34,7 @@ def test_the_role_of_another_stack_is_left_out_unless_it_is_taken(world: World, 
 
 @pytest.mark.parametrize("name", ["prod", "acme/prod", f"acme/{PROJECT_NAME}/prod"])
 @pytest.mark.parametrize("listed", ["prod", f"acme/{PROJECT_NAME}/prod"])
-def test_the_stack_that_adopts_a_role_may_have_it_already(
+def test_the_stack_that_adopts_a_role_may_already_own_it(
     world: World, backend: Backend, name: str, listed: str
 ):
     world.make()
@@ -43,7 +43,9 @@ def test_the_stack_that_adopts_a_role_may_have_it_already(
 
 
 @pytest.mark.parametrize("name", [f"other/{PROJECT_NAME}/prod", "acme/other/prod"])
-def test_a_stack_with_the_same_name_elsewhere_is_another_one(world: World, backend: Backend, name: str):
+def test_a_stack_with_the_same_name_elsewhere_is_a_different_stack(
+    world: World, backend: Backend, name: str
+):
     world.make()
     backend.add(name, role_resource(world.role_arn))
     said = world.run("adopt", "--dry-run", "--stack", f"acme/{PROJECT_NAME}/prod")
@@ -62,7 +64,7 @@ def test_a_stack_with_the_same_name_elsewhere_is_another_one(world: World, backe
     ],
     ids=["another provider", "secret", "only read", "another resource"],
 )
-def test_a_stack_owns_the_roles_that_it_manages(
+def test_a_stack_owns_only_the_roles_that_it_manages(
     world: World, backend: Backend, resource: dict[str, Any], owns: bool
 ):
     world.make()

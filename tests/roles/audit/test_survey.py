@@ -314,7 +314,7 @@ def test_a_custom_connector_needs_no_role(world: World):
 
 
 @pytest.mark.parametrize("action", NOTHING_KNOWN)
-def test_without_a_permission_that_everything_needs_there_is_one_line(world: World, action: str):
+def test_a_missing_permission_that_everything_needs_is_reported_on_one_line(world: World, action: str):
     world.reject(action)
     line = world.audit().rejection
     assert line.startswith(f"audit: {action} is not allowed (AccessDenied by the test)")
@@ -377,7 +377,7 @@ def test_a_denied_permission_for_a_key_is_a_remark_about_its_data_source(world: 
         ("ExpiredToken", "audit: AWS does not accept the credentials (ExpiredToken)"),
     ],
 )
-def test_an_error_that_concerns_every_call_ends_the_audit_in_one_line(
+def test_an_error_that_concerns_every_call_ends_the_audit_with_one_line(
     world: World, code: str, line: str
 ):
     world.add_own()

@@ -10,7 +10,7 @@ from tests.helpers.world import OWN, World, allow, data_source_id, own_policy
 pytestmark = pytest.mark.slow
 
 
-def test_the_table_and_the_summary_of_an_equivalent_role(world: World):
+def test_the_table_and_the_summary_show_an_equivalent_role(world: World):
     world.add_own()
     said = world.audit()
     assert (said.code, said.err) == (0, "")

@@ -35,7 +35,7 @@ def test_a_boundary_that_the_settings_lack_is_a_problem(world: World):
     assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"
 
 
-def test_the_boundary_in_examples_is_found_to_allow_every_request(world: World):
+def test_the_boundary_in_examples_allows_every_request(world: World):
     arn = world.bound((PROJECT / "examples" / "connector-boundary.json").read_text())
     assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"
 
@@ -92,7 +92,7 @@ def test_a_boundary_whose_conditions_let_everything_through_is_ok(
     assert said.answer(BOUNDARY).startswith("ok ")
 
 
-def test_a_boundary_under_an_unknown_condition_is_neither_ok_nor_a_problem(world: World):
+def test_a_boundary_with_an_unknown_condition_is_neither_ok_nor_a_problem(world: World):
     bounded(world, deny_under({"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}, "secretsmanager:*"))
     said = world.check(only=[BOUNDARY])
     assert said.code == 3

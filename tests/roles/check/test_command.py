@@ -53,7 +53,7 @@ def test_json_is_one_document_with_every_answer(world: World):
     assert "AllowsAmazonQToGetSecret: missing" in answers["role policy"]["details"]
 
 
-def test_a_connector_without_secret_and_vpc_is_asked_about_its_bucket(world: World):
+def test_the_bucket_of_a_connector_without_a_secret_and_a_vpc_is_checked(world: World):
     world.use_bucket()
     said = world.check()
     assert said.code == 0
@@ -124,7 +124,7 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
     assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
 
 
-def test_an_address_that_cannot_be_reached_leaves_the_other_questions(world: World):
+def test_an_address_that_cannot_be_reached_does_not_affect_the_other_questions(world: World):
     world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -170,7 +170,7 @@ def test_an_outage_of_the_sandbox_is_not_taken_for_a_missing_action(
 
 
 @pytest.mark.parametrize("endpoint", ["AWS_ENDPOINT_URL", ""])
-def test_a_page_in_place_of_aws_is_one_line(world: World, endpoint: str):
+def test_a_page_in_place_of_a_response_skips_the_question(world: World, endpoint: str):
     world.server.pages["iam:SimulatePrincipalPolicy"] = 200
     if not endpoint:
         world.patch.delenv("AWS_ENDPOINT_URL")

@@ -88,7 +88,7 @@ def test_a_data_source_of_the_bucket_that_names_a_deleted_role_is_a_problem(worl
     assert answer.startswith("problem ")
 
 
-def test_a_role_under_another_path_is_another_role(world: World):
+def test_a_role_with_another_path_is_a_different_role(world: World):
     world.add_data_source(roleArn=ROLE_ARN.replace("role/", "role/old/"))
     answer = world.ask("other data source")
     assert answer.startswith("problem ")
@@ -179,7 +179,7 @@ def test_a_data_source_may_name_its_secret_in_each_form_that_aws_takes(world: Wo
     assert world.check(only=BOTH).code == 0
 
 
-def test_two_buckets_of_which_the_role_reads_one_are_a_problem(world: World):
+def test_a_second_bucket_that_the_role_does_not_read_is_a_problem(world: World):
     world.set(connector="webcrawler", bucketName="seeds")
     world.add_data_source(configuration={"type": "WEBCRAWLERV2", "secretArn": SECRET_ARN, **TWO_BUCKETS})
     answer = world.ask("data source")
@@ -187,7 +187,7 @@ def test_two_buckets_of_which_the_role_reads_one_are_a_problem(world: World):
     assert "fix: use one bucket in the data source, because its role can read only one\n" in answer
 
 
-def test_the_fix_of_a_setting_that_the_connector_requires_changes_the_data_source(world: World):
+def test_the_fix_for_a_setting_that_the_connector_requires_changes_the_data_source(world: World):
     world.add_data_source(configuration={"type": "AEM"})
     reason = "because the connector aem-cloud requires secretId"
     assert f"fix: change the data source, {reason}\n" in world.ask("data source")
@@ -234,7 +234,7 @@ def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
     )
 
 
-def test_the_fix_of_one_entry_does_not_change_the_default_of_the_others(world: World):
+def test_the_fix_for_one_entry_does_not_change_the_default_for_the_others(world: World):
     use_entries(world, wiki={}, pages={})
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000000")
     other_index = move_to_another_index(world)
@@ -292,7 +292,7 @@ def test_a_data_source_left_behind_is_a_problem_of_the_entry_that_it_matches(wor
     assert [answer.partition(" ")[0] for answer in answers] == ["note", "problem"]
 
 
-def test_roles_of_other_entries_of_the_stack_are_right(world: World):
+def test_a_data_source_with_the_role_of_another_entry_is_ok(world: World):
     use_entries(world, wiki={}, pages={})
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     answer = world.ask("other data source", "--data-source", "wiki")
@@ -302,7 +302,7 @@ def test_roles_of_other_entries_of_the_stack_are_right(world: World):
     )
 
 
-def test_a_crawler_without_a_secret_or_bucket_may_be_anyones(world: World):
+def test_a_crawler_without_a_secret_or_bucket_is_only_a_note(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
     answer = world.ask("other data source")
@@ -312,7 +312,7 @@ def test_a_crawler_without_a_secret_or_bucket_may_be_anyones(world: World):
 
 
 @pytest.mark.parametrize("role_exists", [True, False])
-def test_a_data_source_of_another_index_is_not_the_stacks(world: World, role_exists: bool):
+def test_a_data_source_in_another_index_is_ignored(world: World, role_exists: bool):
     if role_exists:
         add_under_other_role(world)
     else:
@@ -321,7 +321,7 @@ def test_a_data_source_of_another_index_is_not_the_stacks(world: World, role_exi
     assert world.ask("other data source").startswith("ok ")
 
 
-def test_of_entries_that_share_a_secret_the_one_with_the_connector_may_have_lost_its_data_source(
+def test_if_entries_share_a_secret_a_lost_data_source_is_a_problem_of_those_with_its_connector(
     world: World,
 ):
     use_entries(world, wiki={}, tickets={"connector": "jira"}, pages={})
@@ -331,7 +331,7 @@ def test_of_entries_that_share_a_secret_the_one_with_the_connector_may_have_lost
     assert answers[0].endswith("--role-arn ROLE_ARN\n")  # the role of wiki or of pages
 
 
-def test_the_name_of_a_secret_does_not_mean_a_secret_of_another_account(world: World):
+def test_the_name_of_a_secret_does_not_refer_to_a_secret_in_another_account(world: World):
     world.set(secretId=SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT))
     world.add_data_source(configuration={"type": "AEM", "secretArn": SECRET_NAME})
     assert f"its secret is {SECRET_NAME}, but secretId is " in world.ask("data source")

@@ -42,7 +42,7 @@ OUTSIDE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
         ([allow_key(ROOT), allow_key("*", Effect="Deny", Action="kms:ScheduleKeyDeletion")], TO_IAM),
     ],
 )
-def test_key_policies_that_let_the_role_decrypt(
+def test_key_policies_that_let_the_role_decrypt_are_ok(
     world: World, statements: list[dict[str, Any]], text: str
 ):
     world.key_policy(*statements)
@@ -131,7 +131,7 @@ def test_a_key_policy_that_denies_only_others_lets_the_role_decrypt(
 
 
 @pytest.mark.parametrize(("condition", "key"), UNKNOWN, ids=json.dumps)
-def test_a_key_policy_under_an_unknown_condition_is_neither_ok_nor_a_problem(
+def test_a_key_policy_with_an_unknown_condition_is_neither_ok_nor_a_problem(
     world: World, condition: dict[str, Any], key: str
 ):
     denied_under(world, condition)
@@ -166,7 +166,7 @@ def test_a_key_policy_under_an_unknown_condition_is_neither_ok_nor_a_problem(
         ),
     ],
 )
-def test_the_advice_names_only_keys_that_the_user_can_state(
+def test_the_advice_names_only_keys_that_the_user_can_pass(
     world: World, condition: dict[str, Any], depends_on: str, how: str
 ):
     world.iam.tag_role(RoleName=ROLE_NAME, Tags=[{"Key": "vpc", "Value": "192.0.2.1"}])
@@ -190,7 +190,9 @@ def test_the_advice_names_only_keys_that_the_user_can_state(
         ),
     ],
 )
-def test_context_keys_decide_and_are_printed(world: World, stated: list[str], code: int, printed: str):
+def test_context_keys_determine_the_answer_and_are_printed(
+    world: World, stated: list[str], code: int, printed: str
+):
     denied_under(world, OUTSIDE)
     options = [option for each in stated for option in ("--context", each)]
     said = world.check(*options, only=KEY_POLICY)
@@ -204,7 +206,7 @@ def test_a_key_cannot_be_both_absent_and_present(world: World):
     assert "--context says both that aws:SourceIp is absent and that it has a value" in said.rejection
 
 
-def test_the_key_of_a_tag_may_be_stated_with_spaces(world: World):
+def test_the_key_of_a_tag_may_contain_spaces(world: World):
     denied_under(world, {"StringEquals": {"aws:ResourceTag/Cost Center": "frozen"}})
     assert "--context 'aws:ResourceTag/Cost Center=VALUE'" in world.ask("key policy")
     assert world.check("--context", "aws:ResourceTag/Cost Center=42", only=KEY_POLICY).code == 0

@@ -39,7 +39,7 @@ def test_a_deleted_role_is_a_problem(world: World):
     assert said.answer("role policy") == "skipped  role policy: there is no role\n"
 
 
-def test_a_role_under_another_path_is_another_role(world: World):
+def test_a_role_with_another_path_is_a_different_role(world: World):
     world.outputs["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/q/{ROLE_NAME}"
     questions = ("trust policy", "role policy", "other policies", "requests allowed")
     said = world.check(only=["role", *questions])
@@ -94,7 +94,7 @@ def test_a_trust_policy_that_does_not_name_the_application_is_deployed_again(wor
     assert answer.endswith("fix: pulumi up --stack dev\n")
 
 
-def test_policies_in_another_form_mean_the_same(world: World):
+def test_policies_in_another_form_are_equivalent(world: World):
     document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
     document["Statement"].reverse()
     for statement in document["Statement"]:
@@ -118,7 +118,7 @@ def test_other_policies_are_a_note(world: World):
     assert "if unwanted: pulumi up --stack dev\n" in world.ask("other policies")
 
 
-def test_a_further_policy_does_not_hide_that_others_could_not_be_listed(world: World):
+def test_an_additional_policy_does_not_hide_that_others_could_not_be_listed(world: World):
     world.put_policy(WIDE, "by-hand")
     world.reject("iam:ListAttachedRolePolicies")
     said = world.check(only=["other policies"])
@@ -181,7 +181,9 @@ def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
         (f"arn:aws:sts::{ACCOUNT}:federated-user/me", "skipped  iam:PassRole: IAM does not simulate"),
     ],
 )
-def test_a_caller_that_is_not_simulated_leaves_the_exit_code(world: World, arn: str, answer: str):
+def test_a_caller_that_is_not_simulated_does_not_change_the_exit_code(
+    world: World, arn: str, answer: str
+):
     world.caller(arn)
     said = world.check(only=["iam:PassRole"])
     assert said.answer("iam:PassRole").startswith(answer)

@@ -663,7 +663,9 @@ def state_of(question: str, world: World, *options: str) -> str:
 
 
 @pytest.mark.parametrize(("question", "published"), PUBLISHED, ids=lambda value: str(value)[:60])
-def test_policies_in_published_forms_are_answered(world: World, question: str, published: Published):
+def test_policies_in_published_forms_get_the_expected_answers(
+    world: World, question: str, published: Published
+):
     apply(world, question, {"Version": "2012-10-17", "Statement": published.statements})
     assert state_of(question, world) == published.state
     if published.context:
@@ -674,7 +676,7 @@ def test_policies_in_published_forms_are_answered(world: World, question: str, p
 @pytest.mark.parametrize(
     ("question", "state", "name", "statements"), INVENTED, ids=[f"{it[0]}: {it[2]}" for it in INVENTED]
 )
-def test_policies_that_are_easily_misread_are_answered(
+def test_policies_that_are_easily_misread_get_the_expected_answers(
     world: World, question: str, state: str, name: str, statements: Sequence[Statement]
 ):
     apply(world, question, {"Version": "2012-10-17", "Statement": statements})

@@ -58,7 +58,7 @@ def test_access_in_excess_is_a_note_and_stops_nothing(world: World):
     assert said.out.endswith("\n22 ok, 0 problems, 0 skipped, 2 notes\n")
 
 
-def test_unread_answers_are_printed_and_inapplicable_ones_are_counted(world: World):
+def test_unanswered_questions_are_printed_and_inapplicable_ones_are_counted(world: World):
     world.delete_role()
     world.reject("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
     said = world.check(verbose=False)
@@ -131,7 +131,7 @@ def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: Wo
     assert len(world.check(only=asked).answers("problem")) == 1
 
 
-def test_a_fix_that_no_command_makes_names_the_file_and_the_text(world: World):
+def test_a_fix_without_a_command_names_the_file_and_the_text(world: World):
     vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
     world.add_data_source(vpcConfiguration=vpc)
     assert world.ask("data source").splitlines()[2] == (
@@ -186,7 +186,7 @@ def test_a_policy_that_gives_a_role_without_a_stack_its_access_is_kept(world: Wo
     assert said.out.endswith("\n23 ok, 0 problems, 0 skipped, 1 note\n")
 
 
-def test_required_access_under_another_condition_in_a_role_without_a_stack_is_not_judged(world: World):
+def test_required_access_with_another_condition_in_a_role_without_a_stack_is_not_judged(world: World):
     world.add_data_source()
     document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
     of_secret = next(each for each in document["Statement"] if "GetSecret" in each["Sid"])

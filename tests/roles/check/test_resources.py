@@ -38,13 +38,13 @@ def test_a_problem_with_a_resource_is_printed_with_the_command_that_fixes_it(
     assert f"fix: {broken.fix}" in answer or broken.fix in answer.partition("fix: ")[2]
 
 
-def test_the_fix_of_a_subnet_changes_its_own_entry_of_a_list_that_repeats_another(world: World):
+def test_the_fix_for_a_subnet_changes_its_entry_in_a_list_that_repeats_another_subnet(world: World):
     world.set(vpcConfiguration={**VPC, "subnetIds": [SUBNET_ID, SUBNET_ID, SECOND_SUBNET_ID]})
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     assert f"fix: {set_member('subnetIds[2]', 'SUBNET_ID')}\n" in world.ask("subnets")
 
 
-def test_the_fix_of_a_shared_subnet_replaces_its_id_even_if_its_arn_is_also_in_the_list(world: World):
+def test_the_fix_for_a_shared_subnet_replaces_its_id_even_if_its_arn_is_also_in_the_list(world: World):
     world.set(vpcConfiguration={**VPC, "subnetIds": [SHARED_SUBNET, SUBNET_ID]})
     world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
     assert f"fix: {set_member('subnetIds[1]', SHARED_SUBNET)}\n" in world.ask("subnets")
@@ -70,7 +70,7 @@ def test_a_bucket_that_cannot_be_read_may_belong_to_another_account(world: World
     )
 
 
-def test_a_secret_vpc_is_edited_because_a_command_would_replace_all_of_it(world: World):
+def test_a_secret_vpc_is_fixed_by_editing_because_a_command_would_replace_all_of_it(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:vpcConfiguration"}
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     assert "fix: edit Pulumi.dev.yaml, then pulumi up --stack dev\n" in world.ask("subnets")
@@ -109,7 +109,7 @@ def test_a_bucket_in_an_account_other_than_the_one_in_the_policy_is_a_problem(wo
     assert world.ask("bucket").startswith("ok ")
 
 
-def test_a_bucket_that_only_its_owner_can_see_is_not_called_fine(world: World):
+def test_a_bucket_that_only_its_owner_can_read_is_neither_ok_nor_a_problem(world: World):
     world.use_bucket()
     world.set(bucketAccountId=OTHER_ACCOUNT)
     world.put_policy(s3_policy("", key=True).replace(ACCOUNT, OTHER_ACCOUNT))
@@ -157,7 +157,7 @@ def use_files(world: World, key: str = "", **settings: str) -> None:
 
 
 @pytest.mark.parametrize("owner", [ACCOUNT, OTHER_ACCOUNT])
-def test_files_under_a_customer_managed_key_are_a_problem(world: World, owner: str):
+def test_files_encrypted_with_a_customer_managed_key_are_a_problem(world: World, owner: str):
     use_files(world, KEY_ARN.replace(ACCOUNT, owner), bucketAccountId=owner)
     world.server.bucket_owner = owner
     key = KEY_ARN.replace(ACCOUNT, owner)
@@ -169,7 +169,7 @@ def test_files_under_a_customer_managed_key_are_a_problem(world: World, owner: s
 
 
 @pytest.mark.parametrize("key", ["", "alias/aws/s3"])
-def test_files_under_a_key_that_aws_manages_in_the_same_account_are_fine(world: World, key: str):
+def test_files_encrypted_with_an_aws_managed_key_in_the_same_account_are_fine(world: World, key: str):
     use_files(world, key)
     assert world.ask("encryption").endswith(
         "ok       encryption: bucket documents is encrypted with a key that AWS manages\n"
@@ -179,7 +179,7 @@ def test_files_under_a_key_that_aws_manages_in_the_same_account_are_fine(world: 
 @pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
 @pytest.mark.parametrize("key", ["", f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:alias/aws/s3", KEY_ID])
 @pytest.mark.parametrize("is_source", [True, False])
-def test_a_bucket_of_another_account_under_its_aws_managed_key_is_a_problem(
+def test_a_bucket_in_another_account_that_uses_its_aws_managed_key_is_a_problem(
     world: World, algorithm: str, key: str, is_source: bool
 ):
     use_files(world, bucketAccountId=OTHER_ACCOUNT)
@@ -224,7 +224,7 @@ def keep_version_under(world: World, *keys: str, secret_arn: str = SECRET_ARN) -
     world.server.answers["secretsmanager:ListSecretVersionIds"] = answer
 
 
-def test_a_current_version_under_an_earlier_key_is_a_problem(world: World):
+def test_a_current_version_encrypted_with_an_earlier_key_is_a_problem(world: World):
     keep_version_under(world, OTHER_KEY_ARN)
     assert world.ask("encryption") == (
         "problem  encryption: the current version of the secret is still encrypted with "
@@ -233,7 +233,7 @@ def test_a_current_version_under_an_earlier_key_is_a_problem(world: World):
     )
 
 
-def test_no_role_of_another_account_can_use_the_managed_key_of_a_current_version(world: World):
+def test_a_version_still_encrypted_with_an_aws_managed_key_in_another_account_is_reported(world: World):
     secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
     world.describe_secret(ARN=secret_arn, KmsKeyId=FOREIGN_KEY_ARN)
@@ -244,7 +244,7 @@ def test_no_role_of_another_account_can_use_the_managed_key_of_a_current_version
     )
 
 
-def test_a_secret_of_another_account_under_a_key_that_aws_manages_is_a_problem(world: World):
+def test_a_secret_in_another_account_encrypted_with_an_aws_managed_key_is_a_problem(world: World):
     secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
     world.describe_secret(ARN=secret_arn)
@@ -255,7 +255,7 @@ def test_a_secret_of_another_account_under_a_key_that_aws_manages_is_a_problem(w
     )
 
 
-def test_the_bucket_is_asked_about_even_if_the_secret_cannot_be_read(world: World):
+def test_the_bucket_is_checked_even_if_the_secret_cannot_be_read(world: World):
     use_files(world, KEY_ARN)
     world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     answer = world.ask("encryption")
@@ -263,7 +263,7 @@ def test_the_bucket_is_asked_about_even_if_the_secret_cannot_be_read(world: Worl
     assert "problem  encryption: bucket documents is encrypted with" in answer
 
 
-def test_files_may_be_in_another_region_but_not_under_a_customer_managed_key(world: World):
+def test_files_may_be_in_another_region_but_not_encrypted_with_a_customer_managed_key(world: World):
     use_files(world, KEY_ARN.replace(REGION, "eu-west-1"))
     world.reject("kms:DescribeKey", status=400, code="NotFoundException")
     assert "eu-west-1" in world.ask("encryption")
@@ -273,13 +273,15 @@ def test_files_may_be_in_another_region_but_not_under_a_customer_managed_key(wor
 @pytest.mark.parametrize(
     "keys", [[KEY_ARN], [OTHER_KEY_ARN, KEY_ID], ["DefaultEncryptionKey"], ["alias/own"]]
 )
-def test_a_current_version_under_a_key_that_the_role_can_use_is_fine(world: World, keys: list[str]):
+def test_a_current_version_encrypted_with_a_key_that_the_role_can_use_is_fine(
+    world: World, keys: list[str]
+):
     world.kms.create_alias(AliasName="alias/own", TargetKeyId=KEY_ID)
     keep_version_under(world, *keys)
     assert world.ask("encryption").startswith("ok ")
 
 
-def test_without_permission_for_its_versions_the_key_of_the_current_one_is_unknown(world: World):
+def test_without_permission_to_list_versions_the_current_version_s_key_is_unknown(world: World):
     world.reject("secretsmanager:ListSecretVersionIds", status=400, code="AccessDeniedException")
     said = world.check(only=["encryption"])
     assert said.code == 3

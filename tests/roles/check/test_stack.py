@@ -12,7 +12,7 @@ from tests.helpers.world import ROLE_ARN, World
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
-def test_a_stack_that_does_not_exist_is_one_line(world: World):
+def test_a_stack_that_does_not_exist_is_reported_on_one_line(world: World):
     said = world.check("--stack", "nope")
     assert said.code == 2
     (line,) = said.err.splitlines()
@@ -33,7 +33,7 @@ def test_every_command_names_the_stack_as_it_was_given(world: World, name: str):
     assert set(named) == {name}
 
 
-def test_a_stack_of_another_project_is_one_line(world: World):
+def test_a_stack_of_another_project_is_reported_on_one_line(world: World):
     line = world.check("--stack", "acme/website/dev").rejection
     assert line == (
         "check: stack acme/website/dev belongs to another project, website, but Pulumi.yaml in this "
@@ -49,12 +49,12 @@ def test_a_stack_of_another_project_is_one_line(world: World):
     assert world.server.calls == []
 
 
-def test_outside_a_project_there_is_one_line(world: World):
+def test_a_missing_project_is_reported(world: World):
     world.path("Pulumi.yaml").unlink()
     assert "change to the project's directory" in world.check().err
 
 
-def test_without_pulumi_there_is_one_line(world: World):
+def test_a_machine_without_pulumi_is_reported(world: World):
     world.patch.setenv("PATH", "/nowhere")
     said = world.check()
     assert said.code == 2
@@ -69,7 +69,9 @@ ANOTHER_ACCOUNT: list[Callable[[World], object]] = [
 
 
 @pytest.mark.parametrize("apply", ANOTHER_ACCOUNT, ids=["role", "application", "setting"])
-def test_credentials_of_another_account_are_one_line(world: World, apply: Callable[[World], object]):
+def test_credentials_of_another_account_are_reported_on_one_line(
+    world: World, apply: Callable[[World], object]
+):
     apply(world)
     said = world.check()
     assert said.code == 2
