@@ -17,7 +17,6 @@ class Mutant(NamedTuple):
 
 
 def mutants(policy: dict[str, Any]) -> Iterator[Mutant]:
-    """Return a role policy's or trust policy's mutants."""
     for position, statement in enumerate(policy["Statement"]):
         sid = statement["Sid"]
         changed = copy.deepcopy(policy)

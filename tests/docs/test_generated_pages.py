@@ -68,7 +68,6 @@ def test_the_permissions_page_shows_every_statement_of_the_documents(options: Op
 
 
 def statements(page: str) -> list[Any]:
-    """Return the statements on a page."""
     return [statement for block in blocks("json", page) for statement in json.loads(block)]
 
 

@@ -150,7 +150,6 @@ class Replica:
 
 @contextmanager
 def replica(upstream: str) -> Generator[Replica]:
-    """Run a replica of IAM."""
     stale = Replica()
     last: dict[bytes, tuple[int, bytes]] = {}
 

@@ -41,13 +41,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def answer(self, status: int, content: bytes) -> None:
-        """Send the response."""
         self.send_response(status)
         self.end_headers()
         self.wfile.write(content)
 
     def body(self) -> bytes:
-        """Read the request's body."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002 the name in the base class

@@ -39,7 +39,6 @@ class Survivor(NamedTuple):
 
 
 def survivors() -> Iterator[Survivor]:
-    """Return the surviving mutants."""
     for line in _mutmut("results"):
         name, _, outcome = line.strip().partition(": ")
         if outcome in ("survived", "no tests", "timeout", "suspicious"):

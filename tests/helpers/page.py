@@ -27,7 +27,6 @@ def prose(section: str, *pages: Path) -> str:
 
 
 def commands(section: str, *pages: Path) -> str:
-    """Return a section's shell commands."""
     return "\n".join(blocks("sh", prose(section, *pages)))
 
 

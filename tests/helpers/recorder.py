@@ -35,7 +35,6 @@ class Recorder:
 
 @contextmanager
 def recorder(upstream: str) -> Generator[Recorder]:
-    """Run a recorder until the context ends."""
     recorded = Recorder()
 
     class RecordingHandler(Handler):

@@ -245,7 +245,6 @@ class Aws:
         self.iam = self.client("iam")
 
     def client(self, service: str, region: str = REGION) -> Any:
-        """Return the client for a service."""
         return _client(service, region, self.url, self.credentials)
 
     def roles(self) -> list[str]:

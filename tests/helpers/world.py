@@ -165,7 +165,6 @@ class Maker:
         return made["Role"]["Arn"]
 
     def managed(self, name: str, document: str = WIDE, **more: Any) -> str:
-        """Create a managed policy."""
         return self.iam.create_policy(PolicyName=name, PolicyDocument=document, **more)["Policy"]["Arn"]
 
     def attach(self, role: str, name: str, document: str = WIDE, **more: Any) -> str:

@@ -31,7 +31,6 @@ class Provider:
         self.ask("Configure", provider_pb2.ConfigureRequest(args=_encode(settings)))
 
     def ask(self, method: str, request: Any) -> Any:
-        """Call a method of the protocol."""
         try:
             return getattr(self._provider, method)(request)
         except grpc.RpcError as error:
@@ -40,7 +39,6 @@ class Provider:
             raise RefusedError(str(error.details()), stored=stored) from error
 
     def invoke(self, token: str) -> Properties:
-        """Call a function."""
         answer = self.ask("Invoke", provider_pb2.InvokeRequest(tok=token))
         return json_format.MessageToDict(getattr(answer, "return"))
 
@@ -87,7 +85,6 @@ class Resource:
         )
 
     def up(self, **inputs: object) -> None:
-        """Create or update the resource."""
         news = self.check(inputs)
         if not self.id:
             request = provider_pb2.CreateRequest(type=self.token, properties=_encode(news))
@@ -115,7 +112,6 @@ class Resource:
         self.inputs, self.outputs = map(json_format.MessageToDict, (answer.inputs, answer.properties))
 
     def delete(self) -> None:
-        """Delete the resource."""
         request = provider_pb2.DeleteRequest(
             type=self.token, id=self.id, properties=_encode(self.outputs)
         )

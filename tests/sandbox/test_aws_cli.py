@@ -19,8 +19,6 @@ ACCOUNT = "123456789012"
 
 @pytest.fixture
 def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Return a function that runs the sandbox's `aws`."""
-
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [AWS_CLI / "aws", *arguments],

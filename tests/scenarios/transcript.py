@@ -138,7 +138,6 @@ class Transcript:
             self._add(Step(title, report.outcome, report.duration, details))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Add the interruption."""
         del excinfo
         self._add(Step("interrupted", "interrupted", 0, ""))
 

@@ -14,7 +14,6 @@ from tests.helpers.world import (
 
 
 def result(said: Output, identifier: str) -> str:
-    """Return a data source's result."""
     (found,) = (each for each in said.json["dataSources"] if each["dataSourceId"] == identifier)
     return found["result"]
 
