@@ -15,7 +15,8 @@ if data_sources.are_set(pulumi.Config()):
 else:
     roles = {NAME: ConnectorRole.from_config(NAME, refuse_unknown_keys=True)}
 
-# A stack that had one role keeps these outputs if an entry has the role's component name.
+# A stack with one role has these outputs. If it changes to `dataSources`, it keeps them if an entry is
+# named NAME.
 if NAME in roles:
     pulumi.export("roleArn", roles[NAME].role_arn)
     pulumi.export("roleName", roles[NAME].role_name)

@@ -1,11 +1,12 @@
 """Install the packages for the Makefile's commands; the Makefile runs this script.
 
-`sandbox` installs the packages for `make up` and builds the engine at the same time. `roles` installs
-the packages for `python -m roles`, and `development` installs all packages in requirements-dev.txt.
+The argument `sandbox` installs the packages for `make up` and builds the engine at the same time.
+`roles` installs the packages for `python -m roles`, and `development` installs all packages in
+requirements-dev.txt.
 
-If uv is on PATH, it installs the packages, because it is several times as fast as pip. Its own settings,
-such as a company's index, apply. If there is no uv, or if it fails, pip installs them with pip's
-settings.
+If uv is on PATH, it installs the packages, because it is several times as fast as pip. uv's settings
+apply, such as a company's package index. If uv is not on PATH or fails, pip installs the packages with
+pip's settings.
 """
 
 import fcntl
@@ -33,7 +34,7 @@ NO_PIP = (
 
 
 def main(purpose: str) -> None:
-    """Install unless venv/ is up to date; a second process waits for the first."""
+    """Install the packages unless venv/ is up to date; first wait for any other installation."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback after Ctrl-C
     os.chdir(Path(__file__).parent)
     with Path(PINS).open() as pins:
@@ -47,7 +48,7 @@ def _installed(purpose: str) -> Path:
 
 
 def _is_current(installed: Path) -> bool:
-    """Return whether the installation is newer than every list; lists can include other lists."""
+    """Return whether no requirements file is newer than the installation; a file can include others."""
     files = {PINS, *(file for files in REQUIREMENTS.values() for file in files)}
     return installed.exists() and all(
         installed.stat().st_mtime >= Path(file).stat().st_mtime for file in files
@@ -73,8 +74,8 @@ def _install(purpose: str) -> None:
 def _create_venv() -> bool:
     """Delete venv/ if it is unusable, and create it without pip if it is missing.
 
-    It is unusable if its Python is missing, or after an interruption, which can leave a partly installed
-    package. Return whether it is new.
+    It is unusable if its Python is missing, or if an installation was interrupted, which can leave a
+    partly installed package. Return whether venv/ was created.
     """
     if VENV.exists() and (UNFINISHED.exists() or not Path(PYTHON).exists()):
         shutil.rmtree(VENV)
@@ -87,7 +88,7 @@ def _create_venv() -> bool:
 
 
 def _with_uv(packages: list[str]) -> bool:
-    """Return whether uv is on PATH and has installed the packages."""
+    """Install the packages with uv, and return whether this succeeded; False if uv is not on PATH."""
     uv = shutil.which("uv")
     if uv is None:
         return False
@@ -105,7 +106,7 @@ def _with_pip(packages: list[str]) -> None:
         _run(PYTHON, "-m", "ensurepip", advice=NO_PIP.format(python=sys.executable))
         pip = (PYTHON, "-m", "pip")
     options = ("--quiet", "--disable-pip-version-check", "--no-compile")
-    # First install the pinned pip, which needs half the processor time of Python 3.11's.
+    # First install the pinned pip, which needs half as much CPU time as the pip of Python 3.11.
     _run(*pip, "install", *options, "pip", "--constraint", PINS)
     # Python compiles modules when they are first imported; most pulumi_aws modules never are.
     _run(PYTHON, "-m", "pip", "install", *options, *packages)

@@ -1,6 +1,6 @@
-"""Append the commit to the version in pyproject.toml, unless the commit has the tag of the version.
+"""Append the commit to the version in pyproject.toml, except in a clone at the version's tag.
 
-pip compares only versions: of two commits with the same version, it keeps the installed one.
+pip compares only versions, so it would not replace an installed commit with another of the same version.
 """
 
 import re
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from setuptools import setup
 
-ARCHIVED = "$Format:%H$"  # In an archive, Git writes the commit here: .gitattributes.
+ARCHIVED = "$Format:%H$"  # In an archive, Git writes the commit here (export-subst in .gitattributes).
 
 
 def commit() -> str:
-    """Return the commit of an archive or a clone, or an empty string for the tag or without Git.
+    """Return the commit of an archive or clone; empty in a clone at the version's tag, or without Git.
 
-    From a source distribution, which has no commit here, setuptools reads it in setup.cfg.
+    In a source distribution, where this function finds no commit, setuptools reads it from setup.cfg.
     """
     if not ARCHIVED.startswith("$"):
         return ARCHIVED
-    # Not tomllib: Python 3.10 lacks it, where pip has to report that the package requires 3.11.
+    # Python 3.10 has no tomllib, and pip must be able to report there that the package requires 3.11.
     project = Path("pyproject.toml").read_text("utf-8")
     (version,) = re.findall('^version = "(.+)"$', project, re.MULTILINE)
     tag = f"v{version}"
