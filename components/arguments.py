@@ -1,4 +1,4 @@
-"""Hold one role's arguments, and report problems at the places where the arguments were given."""
+"""Store one role's arguments, and report problems with the paths at which the arguments were set."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -8,17 +8,17 @@ import pulumi
 from .commands import EDIT, REMOVE, PropertyPath, escape, property_path, quote, write_command
 
 BLANK: Final = ""
-"""Means not set, like None: the default that `Pulumi.yaml` declares for a setting."""
+"""Means not set, like None. `Pulumi.yaml` declares it as the default of optional strings."""
 HIDDEN: Final = "[secret]"
 """Shown in place of a secret value, or of a value derived from one."""
 
 
 class Problem(NamedTuple):
-    """One problem with one setting."""
+    """A problem with a setting or another key."""
 
     path: PropertyPath
     message: str
-    """The given value, and why it was rejected."""
+    """Why the setting was rejected, usually with its value."""
     expected: str
     fix: str | None = None
     """The command or action that fixes the problem; None if `expected` is enough."""
@@ -37,11 +37,11 @@ class SettingsError(pulumi.RunError):
     def __init__(self, problems: Sequence[Problem], component_name: str | None = None) -> None:
         """Describe every problem in the message.
 
-        `component_name` is the component whose arguments are invalid. The message names it, because the
-        program may have created other components.
+        If `component_name` is set, the message names that component, because the program may have
+        created other components.
         """
         self.problems = tuple(problems)
-        """The problems, in the order of the settings."""
+        """The problems, in the order in which the message lists them."""
         owner, outcome = "", "nothing was created or changed"
         if component_name:
             owner, outcome = f" for {quote(component_name)}", "its role was not created or changed"
@@ -54,7 +54,7 @@ class SettingsError(pulumi.RunError):
 
 
 class Arguments(dict[str, Any]):
-    """One role's settings by their names in ConnectorRoleArgs, and the places where they were given."""
+    """One role's settings, by their names in ConnectorRoleArgs, and the paths at which they were set."""
 
     def __init__(
         self,
@@ -67,9 +67,10 @@ class Arguments(dict[str, Any]):
     ) -> None:
         """Store the settings.
 
-        `paths` says where they and a VPC's lists were given. Messages never show the values of
-        `secrets`. With `in_stack`, the settings are in a stack's configuration: commands change them,
-        and the Region is required. Messages name the component unless it is the stack's `only_role`.
+        `paths` has the path of each setting, and of each of a VPC's lists. Messages never show the
+        values of the settings in `secrets`. If `in_stack` is true, the settings are in a stack's
+        configuration: messages contain the commands that fix them, and the Region is required. Messages
+        name the component unless `only_role` is true.
         """
         super().__init__(values)
         self.paths = paths
@@ -79,13 +80,13 @@ class Arguments(dict[str, Any]):
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
         self.unknown: set[str] = set()
-        """The settings that are not known yet, or have an entry that is not known yet."""
+        """The settings whose value is not known yet, or contains an entry that is not known yet."""
         self.protect = False
         """Whether the configuration protects the role from deletion."""
 
     @classmethod
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
-        """Return `given` as Arguments with these paths, or a copy if it already is one."""
+        """Convert a mapping to Arguments and reject unknown keys; copy it if it is already Arguments."""
         if isinstance(given, Arguments):
             return given.resolved({}, ())
         arguments = cls({}, paths)
@@ -98,7 +99,7 @@ class Arguments(dict[str, Any]):
         return arguments
 
     def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
-        """Return a copy for validation, with the values of Outputs, some of which are secret."""
+        """Return a copy for validation, with the values of Outputs and the names of secret ones."""
         copy = Arguments(
             {**self, **values},
             self.paths,
@@ -115,11 +116,11 @@ class Arguments(dict[str, Any]):
         return Place(self, self.paths[name], len(self.paths[name]), name in self.secrets, name)
 
     def at_key(self, *path: str | int, secret: bool = False) -> "Place":
-        """Return the place of a key that is not one of the role's settings, or of an entry in it."""
+        """Return the place of a path that is not one of the settings' paths."""
         return Place(self, path, len(path), secret)
 
     def show(self, value: object, *settings: str) -> str:
-        """Return a value derived from these settings, or hide it if one of them is secret."""
+        """Return a value derived from these settings, or HIDDEN if one of them is secret."""
         return str(value) if self.secrets.isdisjoint(settings) else HIDDEN
 
 
@@ -128,7 +129,7 @@ class Place(NamedTuple):
 
     arguments: Arguments
     path: PropertyPath
-    """Spelled as the user gave it."""
+    """As the user writes it: in snake case in Python, in camel case in stack configuration."""
     public: int
     """How many leading parts of the path are public even if the value is secret."""
     secret: bool
@@ -141,26 +142,26 @@ class Place(NamedTuple):
         return property_path(self.path)
 
     def entry(self, *names: str | int) -> "Place":
-        """Return the place of an entry, whose name is as secret as the value."""
+        """Return the place of an entry in this value; its name is hidden if the value is secret."""
         return self._replace(path=(*self.path, *names))
 
     def list_of_vpc(self, name: str) -> "Place":
-        """Return the place of a VPC's list, whose name is public."""
+        """Return the place of one of the VPC's lists; its name is shown even if the VPC is secret."""
         path = self.arguments.paths[name]
         return self._replace(path=path, public=len(path))
 
     def show(self, value: object) -> str:
-        """Return the value at this place, or a value derived from it; hide a secret one."""
+        """Return the value at this place, or one derived from it, as text; HIDDEN if it is secret."""
         return HIDDEN if self.secret else str(value)
 
     def quote(self, value: object) -> str:
-        """Quote the value at this place, or hide it if it is secret."""
+        """Return the value at this place in quotes, or HIDDEN if it is secret."""
         return HIDDEN if self.secret else quote(value)
 
     def command(self, value: str | None) -> str:
-        """Return the command that sets this place to `value`, removes it, or edits it.
+        """Return the command that sets or removes this place, or the instruction to edit the file.
 
-        Secret entries are edited, because a command that sets one would replace the whole secret.
+        An entry in a secret gets the instruction, because a command would replace the whole secret.
         """
         is_entry_of_secret = self.secret and len(self.path) > 1
         return write_command(self.path, EDIT if is_entry_of_secret else value, secret=self.secret)
@@ -168,9 +169,9 @@ class Place(NamedTuple):
     def reject(
         self, message: str, expected: str, value: str | None = EDIT, fix: str | None = None
     ) -> None:
-        """Add a problem, with a command that sets this place to `value`, removes it, or edits it.
+        """Add a problem with this place.
 
-        `fix` replaces the command.
+        In stack configuration, the default of `fix` is the command for `value`.
         """
         path = self.path[: self.public] if self.secret else self.path
         if self.arguments.in_stack and not fix:
@@ -183,7 +184,7 @@ class Place(NamedTuple):
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, example)
 
     def reject_name(self, known: Collection[str], expected: str = "") -> None:
-        """Reject a name that does not exist, and suggest similar ones."""
+        """Reject this place because its last name is not in `known`, and suggest similar names."""
         *parent, name = self.path
         near = suggestion(str(name), known, tuple(parent))
         message = "has an entry that is not a setting" if self.secret else f"is not a setting{near}"
@@ -193,7 +194,7 @@ class Place(NamedTuple):
 
 
 def suggestion(given: str, names: Collection[str], parent: PropertyPath = ()) -> str:
-    """Suggest the names that begin like the given one, or else the closest name."""
+    """Suggest the names that extend or abbreviate the given one; if there are none, the closest name."""
     if not given:
         return ""
     begin = given.lower()

@@ -1,4 +1,4 @@
-"""Write paths, values, and the commands that fix problems, as messages show them."""
+"""Format paths, values, and the commands that fix problems, for messages."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Final
 import pulumi
 
 PropertyPath = tuple[str | int, ...]
-"""The path of a setting, or of an entry in one, as given: `("vpcConfiguration", "subnetIds", 2)`."""
+"""The path of a setting, or of an entry in it, such as `("vpcConfiguration", "subnetIds", 2)`."""
 REMOVE: Final = ""
 """Passed in place of a value: the command removes the setting."""
 EDIT: Final = None
@@ -15,7 +15,7 @@ EDIT: Final = None
 _SHOWN: Final = 120
 """The maximum length of a value in a message."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
-"""Text that POSIX shells leave unchanged. It excludes = and ~, which zsh and other shells expand."""
+"""Matches text that POSIX shells leave unchanged, except = and ~, which zsh and other shells expand."""
 _LIKE_A_SECRET: Final = "(?i)pass|pwd|secret|token"
 """Matches keys whose values may look like secrets to Pulumi (`looksLikeSecret` in its commands)."""
 _BOOLEAN: Final = "--type bool"
@@ -53,14 +53,14 @@ def quote(value: object) -> str:
 
 
 def quote_argument(text: str) -> str:
-    """Quote an argument of a command in a message, for POSIX shells."""
+    """Quote an argument for POSIX shells, if necessary."""
     if re.fullmatch(_PLAIN_ARGUMENT, text):
         return text
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str:
-    """Return the command that sets or removes a path in a stack's configuration, or edits the file."""
+    """Return the command that sets or removes a path in a stack's configuration, or `edit FILE`."""
     key = property_path(path)
     name = _stack_name()
     if value is None or escape(key) != key or "\\" in key:
@@ -78,17 +78,17 @@ def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str
 
 
 def _type_in_object(key: str, value: str) -> str:
-    """Return the option that makes Pulumi store a value in an object unchanged; only one is allowed."""
+    """Return the one option that makes Pulumi store a value in an object unchanged."""
     if value in ("true", "false"):
         return _BOOLEAN
     # With --plaintext, digits become a number. With --type, Pulumi rejects an ARN if the key looks like
-    # a secret's key.
+    # the key of a secret.
     may_be_number = value.isdigit() or value in _PLACEHOLDERS_OF_DIGITS
     return "--plaintext" if re.search(_LIKE_A_SECRET, key) and not may_be_number else "--type string"
 
 
 def _stack_name() -> str:
-    """Return the stack's name for a command, with its organization in Pulumi Cloud.
+    """Return the stack's name for a command, with its organization if the backend is Pulumi Cloud.
 
     In Pulumi Cloud, a name without an organization refers to the default organization of the user who
     runs the command (`ParseStackReference` in pkg/backend/httpstate). In other backends, the

@@ -35,11 +35,11 @@ from .validation import ValidationResult, validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
-"""All roles use this name, so a retry after a crash overwrites the policy instead of adding another one.
-Changing the name would replace the policy of every existing role."""
+"""The name of every role's policy. Because it is fixed, a retry after a crash overwrites the policy, and
+does not add another one. Changing the name would replace the policy of every existing role."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
-"""The caller's partition and account by provider; the default provider's key is the stack's resource."""
+"""The caller's partition and account by provider; the key for the default provider is the stack."""
 
 
 class VpcConfiguration(TypedDict):
@@ -59,29 +59,29 @@ class ConnectorRoleArgs(TypedDict):
     index_id: pulumi.Input[str]
     """Index ID (36 characters)."""
     secret_id: NotRequired[pulumi.Input[str]]
-    """Secrets Manager secret with the credentials: ARN or NAME-XXXXXX. Default: none, as for S3."""
+    """Secrets Manager secret with the credentials: ARN or NAME-XXXXXX. Most connectors require it."""
     connector: NotRequired[str]
     """Connector, named as in the URL of its IAM role page. Default: aem-cloud."""
     bucket_name: NotRequired[pulumi.Input[str]]
-    """S3 bucket: the data source (s3-v1, s3-v2), or one with files for it. Default: no S3 statements."""
+    """S3 bucket that is the data source (s3-v1, s3-v2) or has files for it. Default: no S3 statement."""
     bucket_account_id: NotRequired[pulumi.Input[str]]
-    """Account of the bucket, 12 digits. Default: the application's."""
+    """Account ID of the bucket's owner, 12 digits. Default: the application's account."""
     region: NotRequired[pulumi.Input[str]]
     """Region of the application. Default: the Region in its ARN, or else the provider's."""
     account_id: NotRequired[pulumi.Input[str]]
-    """Account of the application, 12 digits; must be the provider's. Default: the provider's."""
+    """Account ID of the application, 12 digits; must be the provider's. Default: the provider's."""
     kms_key_id: NotRequired[pulumi.Input[str]]
     """Customer managed key for the secret or S3 data source: ID or ARN. Default: no KMS statement."""
     vpc_configuration: NotRequired[VpcConfiguration]
-    """Subnets and security groups of the data source. Default: no network statements."""
+    """Subnets and security groups for reaching the data source. Default: no network statements."""
     ingest_scope: NotRequired[pulumi.Input[str]]
-    """Resources of the ingest statement: applicationAndIndex or index. Default: applicationAndIndex."""
+    """Resources in the ingest statement: applicationAndIndex or index. Default: applicationAndIndex."""
     allow_network_interface_deletion: NotRequired[pulumi.Input[bool]]
     """Whether to allow deleting the connector's network interfaces; requires a VPC. Default: false."""
     exclusive_policies: NotRequired[bool]
-    """Whether the stack owns all of the role's policies and removes others. Default: false."""
+    """Whether the stack owns all of the role's policies and removes undeclared ones. Default: false."""
     role_name: NotRequired[pulumi.Input[str]]
-    """Role name, at most 64 characters. Default: from the component's name (at most 41)."""
+    """Role name, at most 64 characters. Default: derived from the component's name (at most 41)."""
     role_path: NotRequired[pulumi.Input[str]]
     """Role path, / or /.../, at most 512 characters. Default: /."""
     role_description: NotRequired[pulumi.Input[str]]
@@ -89,7 +89,7 @@ class ConnectorRoleArgs(TypedDict):
     permissions_boundary_arn: NotRequired[pulumi.Input[str]]
     """ARN of the IAM policy that is the role's permissions boundary. Default: none."""
     tags: NotRequired[pulumi.Input[dict[str, pulumi.Input[str]]]]
-    """Tags of the role, at most 50. Default: none."""
+    """Tags for the role, at most 50. Default: none."""
 
 
 class ConnectorRole(pulumi.ComponentResource):
@@ -105,11 +105,11 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> None:
         """Declare the role and its policy.
 
-        On destroy, the provider detaches policies that others have attached to the role
-        (`force_detach_policies`).
+        When the provider deletes the role, it also detaches policies that were attached outside the
+        stack (`force_detach_policies`).
 
-        Raises SettingsError before anything is registered or, for Outputs and facts that only the
-        provider knows, before the role is created.
+        Raises SettingsError before anything is registered. Problems with Outputs, or with the provider's
+        account or Region, are raised later, but before the role is created.
         """
         _check_types(name, args)
         arguments = Arguments.of(cast("Mapping[str, object]", args), PYTHON_ARGUMENTS)
@@ -117,10 +117,10 @@ class ConnectorRole(pulumi.ComponentResource):
         validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
         for warning in arguments.warnings:
-            pulumi.warn(warning, self)  # the configuration's: `validate` adds others to a copy
+            pulumi.warn(warning, self)  # from configuration; `validate` adds its own to a copy
         arguments.warnings.clear()  # `_validate` would repeat them
-        # `stack_config` passes secrets as plain values, because validation skips Outputs, and lists
-        # their names.
+        # `stack_config` passes secrets as plain values, because validation skips Outputs. It lists the
+        # secrets' names.
         arguments |= {
             key: pulumi.Output.secret(arguments[key])
             for key in arguments.secrets
@@ -156,9 +156,8 @@ class ConnectorRole(pulumi.ComponentResource):
             name=POLICY_NAME,
             role=role.name,
             policy=role_policy,
-            # Because the name is fixed, the provider deletes the old policy before it creates the new
-            # one by default. A role that is being replaced but is still in use would lose its policy too
-            # soon.
+            # Because the name is fixed, the old policy would by default be deleted before the new one is
+            # created. A role that is being replaced but is still in use would lose its policy too soon.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         if exclusive:
@@ -191,11 +190,11 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> "ConnectorRole":
         """Declare the role with the settings in the stack's configuration.
 
-        `config` is the namespace to read, by default the project's own; the Region is `aws:region`.
-        `refuse_unknown_keys` is for a program that owns the whole stack: it rejects keys in that
-        namespace that are not settings, and also checks the default provider's configuration.
+        `config` is the namespace to read, by default the project's. The Region comes from `aws:region`.
+        Set `refuse_unknown_keys` if the program owns the whole stack: then keys in the namespace that
+        are not settings are rejected, and the default provider's configuration is also checked.
 
-        Raises SettingsError, with the names of the keys and the commands that fix them.
+        Raises SettingsError, with the keys that are invalid and the commands that fix them.
         """
         arguments = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         return cls._with(name, arguments, opts)
@@ -210,10 +209,10 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> "dict[str, ConnectorRole]":
         """Declare one role for each entry in `dataSources` in the stack's configuration.
 
-        The parameters are the same as for `from_config`. Each component has the name of its entry, which
-        is its identity: if you rename an entry, it gets a new role. Returns the components by name.
+        The parameters are the same as for `from_config`. Each component is named after its entry: if you
+        rename an entry, it gets a new role. Returns the components by name.
 
-        Raises SettingsError, with every problem in every entry, before anything is registered.
+        Raises SettingsError, with every problem in the configuration, before anything is registered.
         """
         stack = data_sources.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         for warning in stack.warnings:
@@ -226,7 +225,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def _with(
         cls, name: str, arguments: Arguments, opts: pulumi.ResourceOptions | None
     ) -> "ConnectorRole":
-        """Declare the role with arguments from configuration; `protect` applies to its children."""
+        """Declare the role with arguments from configuration; its resources inherit `protect`."""
         if arguments.protect:
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
         return cls(name, cast("ConnectorRoleArgs", arguments), opts)
@@ -234,7 +233,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """Validate the settings with the values of Outputs; return the trust policy and role policy."""
+        """Validate the settings once Outputs have values; return the trust policy and role policy."""
         location = self._lookup_credentials(arguments)
         outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
         result: Any
@@ -253,7 +252,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
         resolved = pulumi.Output.all(location, outputs, are_secret)
         result = resolved.apply(lambda found: validate_resolved(*found), run_with_unknowns=True)
-        # A policy is secret or unknown only because of the settings in it, not because of others.
+        # Only the settings that a policy contains make it secret or unknown.
         result = pulumi.Output.unsecret(result)
         return (
             depending_on(result.trust_policy, *map(arguments.get, TRUST_POLICY_SETTINGS)),
@@ -261,9 +260,9 @@ class ConnectorRole(pulumi.ComponentResource):
         )
 
     def _validate(self, name: str, arguments: Arguments, location: Any) -> ValidationResult:
-        """Validate the settings against the provider's location, which `Output.all` makes a plain tuple.
+        """Validate the settings against the provider's location, which `Output.all` turns into a tuple.
 
-        Return unknown if the location is unknown.
+        If the location is unknown, the result is unknown, too.
         """
         known = not is_unknown(location)
         result = validate(name, arguments, Location(*location) if known else None)
@@ -286,7 +285,7 @@ class ConnectorRole(pulumi.ComponentResource):
         )
 
     def _lookup_caller(self, options: pulumi.InvokeOptions) -> pulumi.Output[Location]:
-        """Look up the caller once for all components in a program that have the same provider."""
+        """Look up the caller only once for all components in a program that use the same provider."""
         provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
         if provider_or_stack is None:  # in a package, because the program runs in another process
             return _location(aws.get_caller_identity_output(opts=options))
@@ -296,9 +295,9 @@ class ConnectorRole(pulumi.ComponentResource):
 
 
 def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
-    """Return hooks that warn before an existing role loses its other policies.
+    """Return a hook that warns, during a preview, that an existing role will lose its other policies.
 
-    The preview of that update shows only the creation of two resources.
+    Without the warning, the preview would show only that two resources will be created.
     """
     role_is_new = False
 
@@ -314,7 +313,7 @@ def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
                 component,
             )
 
-    # The name must be unique, even across a package's processes. Previews do not store it.
+    # A hook's name must be unique, even across a package's processes. Previews do not store it.
     hook = pulumi.ResourceHook(str(uuid4()), warn, pulumi.ResourceHookOptions(on_dry_run=True))
     return pulumi.ResourceHookBinding(before_create=[hook])
 
@@ -336,7 +335,7 @@ def _check_types(name: object, args: object) -> None:
 
 
 def _shown_in_arn(arguments: Arguments) -> list[object]:
-    """Return the settings that the role's ARN reveals."""
+    """Return the values of the settings that the role's ARN reveals."""
     application = cast("pulumi.Output[object] | str", arguments.get("application_id"))
     others: list[object] = [arguments.get(name) for name in ROLE_ARN_SETTINGS]
     if not isinstance(application, pulumi.Output):
@@ -350,9 +349,10 @@ def _shown_in_arn(arguments: Arguments) -> list[object]:
 
 
 def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
-    """Return the role's outputs that contain settings that may be secret because they are Outputs.
+    """Return the names of the role's outputs that contain an Output from the settings.
 
-    The provider builds these outputs, so the engine does not know that they contain a secret.
+    The Output may be secret. The provider computes the role's outputs, so the engine does not mark them
+    as secret.
     """
     contents = {
         "inlinePolicies": role_policy_settings(connector),
@@ -367,7 +367,7 @@ def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
 
 
 def _as_input(value: Any, levels: int = 2) -> Any:
-    """Copy mappings into dicts and sequences into lists: Pulumi finds Outputs only in these types.
+    """Copy mappings into dicts and tuples into lists, because Pulumi finds Outputs only in these types.
 
     An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
     (a list in `vpc_configuration`); deeper values are invalid.

@@ -1,6 +1,6 @@
-"""List the Amazon Q Business connectors, with the requirements on their IAM role pages.
+"""List the Amazon Q Business connectors, with the requirements from AWS's IAM role pages.
 
-The pages: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 from collections.abc import Mapping
@@ -26,23 +26,23 @@ class Status(StrEnum):
 
 
 class Connector(NamedTuple):
-    """One connector."""
+    """A connector, and the requirements on its IAM role page."""
 
     name: str
-    """As in the URL of its IAM role page."""
+    """As in the URL of the connector's IAM role page."""
     title: str
     types: str
     """Values of `type` in CreateDataSource's configuration, separated by spaces, newest first."""
     secret: Need
     """A secret with the credentials for the data source."""
     bucket: Need
-    """If required, the data source itself; otherwise, a bucket with files that its configuration names."""
+    """If required, the data source itself; otherwise, a bucket with files that the configuration names."""
     vpc: Need
     status: Status
 
     @property
     def page(self) -> str:
-        """URL of its IAM role page."""
+        """URL of the connector's IAM role page."""
         return f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{self.name}-iam-role.html"
 
     @property
@@ -51,7 +51,7 @@ class Connector(NamedTuple):
         return self.bucket is Need.REQUIRED
 
     def need(self, setting: str) -> Need:
-        """Return its need for a secret, bucket, or VPC; other settings are optional."""
+        """Return the connector's need for a setting; OPTIONAL for all except the secret, bucket, and VPC."""
         needs = {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
         return needs.get(setting, Need.OPTIONAL)
 

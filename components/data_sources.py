@@ -37,7 +37,7 @@ MAXIMUM_MEMBERS: Final = 100
 MAXIMUM_SIZE: Final = 100 * 1024
 """The configuration's limit in bytes. Linux limits environment variables to 128 KiB (MAX_ARG_STRLEN)."""
 MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
-"""A lowercase component name. Pulumi would read a value called `secure` as a secret."""
+"""A lowercase component name. Pulumi would read an entry named `secure` as a secret."""
 EXPECTED_NAME: Final = (
     f"a lowercase letter and at most {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, digits, and "
     "hyphens; the name `secure` is reserved"
@@ -45,7 +45,7 @@ EXPECTED_NAME: Final = (
 
 
 class DataSources(NamedTuple):
-    """The roles for a stack's data sources, and messages about the stack as a whole."""
+    """The settings of a stack's roles, and messages about the stack as a whole."""
 
     members: Mapping[str, Arguments]
     warnings: Sequence[str]
@@ -53,14 +53,14 @@ class DataSources(NamedTuple):
 
 
 def are_set(config: pulumi.Config) -> bool:
-    """Return whether a namespace has `dataSources`; the default in `Pulumi.yaml` is an empty object."""
+    """Return whether `dataSources` is set; `{}`, the default in `Pulumi.yaml`, means not set."""
     return config.get(DATA_SOURCES) not in (None, "", "{}")
 
 
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     """Read and validate the settings of every member.
 
-    Raises SettingsError with every problem in every member, so one invalid member stops all of them.
+    Raises SettingsError with the problems of all members. If one is invalid, none is returned.
     """
     top = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     at = top.at_key(shown_prefix(config) + DATA_SOURCES)
@@ -89,7 +89,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 
 
 def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
-    """Return the valid members as they were given; reject the others."""
+    """Return the members that are objects with a valid name; reject the others."""
     expected = "an object that maps each data source's name to its settings"
     secret_command = at.entry("NAME", KEYS["secret_id"]).command("VALUE")
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
@@ -134,7 +134,7 @@ def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
 
 
 def size_in_bytes(config: Mapping[str, str]) -> int:
-    """Return the size of a configuration in the environment variable where the engine passes it."""
+    """Return the size that a configuration has in the environment variable that the engine sets."""
     return len(json.dumps(dict(config), ensure_ascii=False).encode())
 
 
@@ -155,10 +155,10 @@ def _check_top_level(top: Arguments, at: Place) -> None:
 
 
 def _check_defaults(top: Arguments) -> None:
-    """Report an invalid default here, even if no member uses it: the next one might.
+    """Report an invalid default even if no member uses it, because a later member might.
 
-    Members repeat these problems word for word, except for tags, which they merge with their own. `read`
-    drops the repetitions. Only members warn.
+    Members that inherit the default report the same problem, and `read` drops the repetitions. Members
+    with tags of their own do not inherit invalid tags. Only members' warnings are kept.
     """
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():
@@ -168,7 +168,7 @@ def _check_defaults(top: Arguments) -> None:
 
 
 def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_tags: bool) -> Arguments:
-    """Return the settings of one member, including the top-level settings that it inherits."""
+    """Return one member's settings, including the top-level settings that it inherits."""
     inherited = [name for name in SETTINGS if _is_inherited(name, given)]
     values = {name: top[name] if name in inherited else given.get(KEYS[name]) for name in SETTINGS}
     for name, value in values.items():
@@ -181,10 +181,10 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
     own_keys = [key for name, key in KEYS.items() if name not in inherited]
     own_paths = {name: (*at.path, *path) for name, path in PACKAGE_INPUTS.items() if path[0] in own_keys}
     secrets = [name for name in top.secrets if name in inherited or name == "tags"]  # tags are merged
-    # Not `only_role`: other roles may exist before the credentials show a problem.
+    # Not `only_role`, because other roles may be created before the credentials prove to be wrong.
     member = Arguments(values, {**top.paths, **own_paths}, secrets, in_stack=True)
     _check_keys(given, member, at)
-    if check_tags and own_tags:  # `stack_config` checks the others
+    if check_tags and own_tags:  # `stack_config` checks the top-level tags
         default_provider.check_tags(own_tags, member)
     protect = given.get(PROTECT, top.protect)  # "" switches the default off
     member.protect = bool(read_protect(protect, member.at_key(*at.path, PROTECT)))
@@ -208,7 +208,7 @@ def _may_use_vpc(connector_name: object) -> bool:
 
 
 def _check_keys(given: Mapping[str, Any], member: Arguments, at: Place) -> None:
-    """Reject null values and keys that are not settings of a data source."""
+    """Reject null values, and keys that are not settings for a data source."""
     settings = {camel_case(name): setting for name, setting in SETTINGS.items()}
     known = [key for key, setting in settings.items() if setting.scope is not Scope.STACK] + [PROTECT]
     for key, value in given.items():
@@ -237,7 +237,7 @@ def _check_role_names(members: Mapping[str, Arguments], top: Arguments) -> None:
 def _unused_vpc(
     given: Mapping[str, Mapping[str, Any]], members: Mapping[str, Arguments], top: Arguments
 ) -> Iterator[str]:
-    """List the members that the default VPC does not apply to."""
+    """Yield a note about the members to which the default VPC does not apply, if there are any."""
     if not top["vpc_configuration"]:
         return
     key = KEYS["vpc_configuration"]

@@ -1,8 +1,8 @@
 """Check the default AWS provider's configuration against the role's settings.
 
 Without `aws:allowedAccountIds`, credentials for the wrong account can damage the state: a refresh runs
-before the program and drops a role that the account does not have, and a destroy does not run the
-program at all.
+before the program, and removes a role from the state if the account does not have it. A destroy does not
+run the program at all.
 """
 
 import json
@@ -31,7 +31,7 @@ def check(arguments: Arguments) -> None:
 
 
 def _check_accounts(arguments: Arguments) -> None:
-    """Require a list of accounts that includes the application's; warn about a missing list."""
+    """Reject a list of allowed accounts without the application's account; warn if there is no list."""
     given, secret = _read(ALLOWED_ACCOUNTS), pulumi.runtime.is_config_secret(ALLOWED_ACCOUNTS)
     at = arguments.at_key(ALLOWED_ACCOUNTS, secret=secret)
     account = _application_account(arguments)
@@ -73,7 +73,7 @@ def _check_accounts(arguments: Arguments) -> None:
 
 
 def _missing_list(command: str, arguments: Arguments) -> str:
-    """Return the warning about a missing list."""
+    """Return the warning about a missing list of allowed accounts."""
     conflict = ""
     if _read(FORBIDDEN_ACCOUNTS):
         removal = arguments.at_key(FORBIDDEN_ACCOUNTS).command(REMOVE)
@@ -102,7 +102,7 @@ def _application_account(arguments: Arguments) -> str | None:
 
 
 def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
-    """Reject default tags without `tags`, and tags that IAM would reject because of a default tag.
+    """Reject default tags without the key `tags`, and tags that clash with a default tag in IAM.
 
     The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
     terraform-provider-aws), but IAM ignores the case of keys and rejects the result:
@@ -126,7 +126,7 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
     ]
     all_tags = arguments.at("tags")
     hidden = secret or all_tags.secret
-    for key, default in clashes[:1] if hidden else clashes:  # without keys, all messages are the same
+    for key, default in clashes[:1] if hidden else clashes:  # hidden keys make all messages the same
         shown, shown_default = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(default))
         at = all_tags if hidden else all_tags.entry(key)
         at.reject(
@@ -143,7 +143,7 @@ def as_mapping(value: object) -> Mapping[str, object]:
 
 
 def parse_json(text: str | None) -> object:
-    """Parse a value that is not a string, which the engine passes as JSON; return other text."""
+    """Parse a value that the engine passes as JSON because it is not a string; return other text."""
     # Python cannot parse numbers with too many digits or values with too many levels.
     with suppress(ValueError, RecursionError):
         return json.loads(text) if text else text

@@ -13,7 +13,7 @@ from .connectors import CONNECTORS
 
 
 class ParsedText(NamedTuple):
-    """Valid text, with the parts of the ARN in it."""
+    """Valid text, and the parts of the ARN that it contains, if any."""
 
     text: str
     id: str | None = None
@@ -74,7 +74,7 @@ SECURITY_GROUP_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:security-group/"
 
 
 def located(arn: str, partition: str, region: str, account: str) -> str:
-    """Return one of these ARNs with its partition, Region, and account."""
+    """Fill in the partition, Region, and account of one of these ARNs."""
     return arn.replace("PARTITION", partition).replace("REGION", region).replace("ACCOUNT", account)
 
 
@@ -162,7 +162,7 @@ SECURITY_GROUP: Final = Format(
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html"""
 INGEST_APPLICATION_AND_INDEX: Final = "applicationAndIndex"
 INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
-"""Resources of the ingest statement, as on AWS's current page (the default) or its older version."""
+"""Resources in the ingest statement, as on AWS's current page (the default) or its older version."""
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 MAXIMUM_ROLE_NAME_LENGTH: Final = 64
 ROLE_NAME: Final = Format(
@@ -176,7 +176,7 @@ ROLE_NAME_SUFFIX: Final = "-qbusiness-role"
 POLICY_NAME_SUFFIX: Final = "-qbusiness-policy"
 """These follow the component's name in the resource names of the role and its policy."""
 _AUTOMATIC_SUFFIX = "-1234567"
-"""As long as the random suffix of an autonamed resource."""
+"""An example of the random suffix that Pulumi adds to an automatic name; only its length matters."""
 MAXIMUM_COMPONENT_NAME_LENGTH: Final = MAXIMUM_ROLE_NAME_LENGTH - len(
     ROLE_NAME_SUFFIX + _AUTOMATIC_SUFFIX
 )

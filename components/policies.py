@@ -1,7 +1,7 @@
 """Render the trust policy and the role policy of a connector role.
 
 The statements come from the AWS page "IAM role for Amazon Q AEM (Cloud) connector"; those for an S3
-bucket come from the other connectors' pages. docs/permissions.md lists the differences from AWS's pages:
+bucket come from other connectors' pages. docs/permissions.md lists the differences from AWS's pages:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
@@ -45,12 +45,12 @@ class PolicyResources(NamedTuple):
     """None unless a customer managed key encrypts the secret or the data source's bucket."""
     role_path: str
     network_arns: Sequence[str]
-    """Subnets first, then security groups; empty without a VPC."""
+    """Subnets first, then security groups; empty if there is no VPC."""
     allow_network_interface_deletion: bool
 
 
 class ExplainedStatement(NamedTuple):
-    """A policy statement."""
+    """A policy statement, and the reason for it."""
 
     reason: str
     """Why the connector needs the statement."""
@@ -63,12 +63,12 @@ def trust_policy(application: Application) -> str:
 
 
 def role_policy(resources: PolicyResources) -> str:
-    """Return the role policy as JSON, with ROLE_NAME_PLACEHOLDER; the output is deterministic."""
+    """Return the role policy as deterministic JSON, with ROLE_NAME_PLACEHOLDER as the role's name."""
     return _document(role_statements(resources))
 
 
 def with_role_name(role_policy: str, name: str) -> str:
-    """Return the role policy for the role with this name."""
+    """Replace ROLE_NAME_PLACEHOLDER in a role policy with the role's name."""
     return role_policy.replace(ROLE_NAME_PLACEHOLDER, name)
 
 
@@ -90,7 +90,7 @@ def trust_statement(application: Application) -> ExplainedStatement:
 
 
 def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
-    """Return the statements of the role policy, in the order of AWS's pages."""
+    """Return the role policy's statements, in the order in which AWS's pages list them."""
     if resources.bucket:
         yield from _bucket_statements(resources)
     if resources.secret_arn:

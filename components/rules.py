@@ -23,17 +23,17 @@ class Location(NamedTuple):
 
 
 class ReadSettings(NamedTuple):
-    """The settings of one role, each read independently of the others."""
+    """One role's settings, each read independently of the others."""
 
     component_name: str
     connector: Connector | None
-    """None if its name is invalid."""
+    """None if the connector's name is invalid."""
     credentials: Location
     """The provider's partition, account, and Region."""
     given: Collection[str]
     """The settings that are set and supported by the connector, valid or not."""
     valid: Mapping[str, Any]
-    """The known and valid settings, each in the form that its kind returns."""
+    """The settings that are known and valid, as their kinds' `read` methods return them."""
     arguments: Arguments
 
     def text(self, name: str) -> ParsedText | None:
@@ -47,7 +47,10 @@ class ReadSettings(NamedTuple):
 
     @property
     def location(self) -> Location:
-        """The known parts of the application's location; without a valid ID, those in the settings."""
+        """The known parts of the application's location.
+
+        If the application's ID is unknown or invalid, they come only from other settings.
+        """
         application, region = self.text("application_id"), self.text("region")
         account = self.text("account_id")
         if application is None:
@@ -62,7 +65,7 @@ class ReadSettings(NamedTuple):
         )
 
     def texts(self) -> Iterator[tuple[Place, ParsedText]]:
-        """Return every valid text and its place, including the entries in the VPC's lists."""
+        """Yield every valid text with its place, including the entries in the VPC's lists."""
         for name, value in self.valid.items():
             if isinstance(value, ParsedText):
                 yield self.arguments.at(name), value
@@ -172,9 +175,10 @@ def check_secret(settings: ReadSettings) -> None:
 
 
 def check_key(settings: ReadSettings) -> None:
-    """Require the key of a secret in another account; warn about a key ID without an account.
+    """Check the key of a secret or bucket in another account.
 
-    A bucket in another account does not need a customer managed key.
+    The secret needs a customer managed key, but the bucket does not. A key ID without an account causes
+    a warning.
     """
     arguments, connector, own = settings.arguments, settings.connector, settings.location.account
     if connector and connector.bucket_is_source:
@@ -201,7 +205,7 @@ def check_key(settings: ReadSettings) -> None:
 
 
 def check_role_name(settings: ReadSettings) -> None:
-    """Warn about names that the console does not list; reject component names that no role can have."""
+    """Warn if the console does not list the role; require a component name that fits a role name."""
     at, name = settings.arguments.at("role_name"), settings.text("role_name")
     if name and not any(word in name.text for word in formats.LISTED_NAMES):
         settings.arguments.warnings.append(

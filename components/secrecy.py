@@ -1,8 +1,8 @@
 """Decide which Outputs are secret or unknown.
 
 An Output is secret if it reveals a secret setting, and unknown if it depends on an unknown setting.
-`Output.all` has both effects. Because each of its inputs takes time, only inputs that are or contain
-Outputs are combined; plain settings are left out.
+`Output.all` ensures both. Because each of its inputs takes time, it gets only inputs that are or contain
+Outputs, but no plain settings.
 """
 
 from collections.abc import Mapping
@@ -33,18 +33,19 @@ def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
 def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
     """Return a value that is secret if, and only if, one of the inputs is.
 
-    Unknown inputs do not affect the value. If no input contains an Output, it is returned unchanged.
+    Unknown inputs do not affect the value. If no input contains an Output, the value is returned
+    unchanged.
     """
     outputs = [*filter(has_outputs, inputs)]
     if not outputs:
         return value
-    # Always known, so that it contributes only the secrecy of the inputs.
+    # Always known, so that it adds only the inputs' secrecy.
     marker = pulumi.Output.all(*outputs).apply(lambda _: None, run_with_unknowns=True)
     return depending_on(pulumi.Output.unsecret(value), marker)
 
 
 def unknown_if_missing(answer: pulumi.Output[Any]) -> pulumi.Output[str]:
-    """Treat a missing result of a provider function as unknown.
+    """Return a provider function's result, or unknown if it is missing.
 
     During a preview, the engine returns no result for a provider whose configuration is unknown
     (`provider.Invoke` in pkg/resource/plugin).

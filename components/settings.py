@@ -15,7 +15,7 @@ from .formats import Format, ParsedText
 
 
 def is_unknown(value: object) -> bool:
-    """Return whether a value is not known yet: it is an Output, or an Output's content in a preview."""
+    """Return whether a value is an Output, or the unknown content of an Output during a preview."""
     return isinstance(value, (pulumi.Output, Unknown))
 
 
@@ -27,7 +27,7 @@ class Flag:
     placeholder: Final = "false"
 
     def read(self, value: object, at: Place) -> bool | None:
-        """Return a boolean."""
+        """Return a boolean; reject any other value."""
         if isinstance(value, bool):
             return value
         is_true = str(value).lower() in ("true", "yes", "on") and not at.secret
@@ -36,7 +36,7 @@ class Flag:
 
 
 Network = Mapping[str, Mapping[int, ParsedText]]
-"""The valid texts in a VPC's lists, by the list's name in VpcConfiguration and by position."""
+"""The valid texts in a VPC's lists, by the list's name in VpcConfiguration and the text's index."""
 VPC_MEMBERS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
 
 
@@ -48,7 +48,7 @@ class Vpc:
     placeholder: Final = REMOVE
 
     def read(self, value: object, at: Place) -> Network | None:
-        """Return the subnets and security groups."""
+        """Return the valid subnets and security groups; reject the others."""
         subnets_at, groups_at = map(at.list_of_vpc, VPC_MEMBERS)
         if not isinstance(value, Mapping):
             lists = f"{subnets_at.name} and {groups_at.name}"
@@ -75,7 +75,7 @@ class Vpc:
 
 
 def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
-    """Return the valid items of one of the VPC's lists, by index."""
+    """Return the valid items in one of the VPC's lists, by index."""
     items = vpc.get(at.path[-1])
     expected = f"a list; each entry is {form.expected}"
     found: dict[int, ParsedText] = {}
@@ -97,14 +97,14 @@ def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping
 
 
 class Tags:
-    """An object of strings."""
+    """An object whose values are strings."""
 
     yaml_type: Final = "object"
     expected: Final = "an object of strings"
     placeholder: Final = REMOVE
 
     def read(self, value: object, at: Place) -> Mapping[str, object] | None:
-        """Return the tags."""
+        """Return the tags, and reject invalid ones."""
         if not isinstance(value, Mapping):
             at.reject_type("an object", value, self.expected)
             return None
@@ -140,7 +140,7 @@ Kind = Format | Flag | Vpc | Tags
 
 `yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value,
 and `placeholder` is the value that a command in a message sets. `read` returns a valid value in the form
-that the rules use; it rejects any other value and returns None. If an entry of the value is not known
+that the rules use; it rejects any other value and returns None. If an entry in the value is not known
 yet, it adds the setting to `Arguments.unknown`.
 """
 
@@ -157,15 +157,15 @@ class Scope(Enum):
 
 
 class Setting(NamedTuple):
-    """One setting."""
+    """A setting of a connector role."""
 
     name: str
     """As in ConnectorRoleArgs. Stack configuration and packages use camel case."""
     kind: Kind
     required: bool = False
-    """Whether every connector requires it; if not, the connector decides."""
+    """Whether every connector requires it; otherwise, that depends on the connector."""
     structural: bool = False
-    """Whether it determines which statements and resources exist, so it must be plain and is shown."""
+    """Whether it determines which statements and resources exist, so it must be plain and visible."""
     in_role_policy: bool = False
     """Whether the role policy depends on it."""
     scope: Scope = Scope.MEMBER
@@ -214,11 +214,11 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in SETTINGS} | {
     name: ("vpc_configuration", name) for name in VPC_MEMBERS
 }
-"""The paths of the settings and of a VPC's lists among a Python program's arguments."""
+"""The paths of the settings, and of a VPC's lists, in a Python program's arguments."""
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
 ROLE_ARN_SETTINGS: Final = ("account_id", "role_name", "role_path")
-"""The settings in the role's ARN, which also contains the account in the application's ARN, if given."""
+"""The settings in the role's ARN, which also contains the account from the application's ARN, if any."""
 
 
 def role_policy_settings(connector: Connector) -> Collection[str]:

@@ -1,7 +1,7 @@
-"""Read the settings of a connector role from stack configuration.
+"""Read a connector role's settings from stack configuration.
 
 The keys are the setting names in camel case, and `aws:region`. `Pulumi.yaml` declares the required keys
-and all keys' YAML types. The engine checks these, and the program validates every value that the engine
+and all keys' YAML types. The engine enforces both, and the program validates every value that the engine
 accepts: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
@@ -27,7 +27,7 @@ KEYS: Final = {name: camel_case(name) for name in SETTINGS if name != "region"}
 """The key of each setting in the project's namespace."""
 REGION_KEY: Final = "aws:region"
 PROTECT: Final = "protect"
-"""The key that protects the role of a stack, or all of its roles, from deletion."""
+"""The key that protects a stack's role, or all of its roles, from deletion."""
 DATA_SOURCES: Final = "dataSources"
 """The key with one entry for each data source, in a stack with several roles."""
 PACKAGE_INPUTS: Final[Mapping[str, PropertyPath]] = {
@@ -58,8 +58,8 @@ def shown_prefix(config: pulumi.Config) -> str:
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
     """Return the settings of a stack with one role.
 
-    With `refuse_unknown_keys`, the program owns the whole stack: reject unknown keys in the namespace,
-    and check the configuration of the default provider, which is the only one.
+    `refuse_unknown_keys` is for a program that owns the whole stack and has no other provider: then
+    unknown keys in the namespace are rejected, and the default provider's configuration is checked.
     """
     arguments = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     if read_object(config, DATA_SOURCES) is not None:
@@ -101,7 +101,7 @@ def read_protect(value: object, at: Place) -> bool | None:
 
 
 def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> None:
-    """Reject every key in a namespace that is not a setting; messages show it with the prefix."""
+    """Reject every unknown key in a namespace; messages show the key with the prefix."""
     names = [*KEYS.values(), PROTECT, DATA_SOURCES]
     for key in pulumi.runtime.get_config_env():
         key_namespace, _, name = key.partition(":")
@@ -111,7 +111,7 @@ def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> N
 
 
 def read_object(config: pulumi.Config, key: str) -> object:
-    """Parse a value that is not a string; return text that is not JSON for validation to reject.
+    """Parse a value that is not a string; return invalid JSON as it is, so that validation rejects it.
 
     An empty object, which is the default that `Pulumi.yaml` declares, means not set.
     """
@@ -122,8 +122,9 @@ def read_object(config: pulumi.Config, key: str) -> object:
 def autonaming_warnings(role_name: str) -> Iterator[str]:
     """Warn if automatic names may not begin with the component's name and a hyphen.
 
-    `role_name` is the key that would name them. The most specific section that has a mode or a pattern
-    applies: https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
+    `role_name` is the path of the setting that would replace the automatic names. The most specific
+    section that has a mode or a pattern applies:
+    https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
     """
     section = as_mapping(parse_json(pulumi.Config("pulumi").get("autonaming")))
     most_specific = section

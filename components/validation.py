@@ -1,4 +1,4 @@
-"""Validate the settings of a connector role, and render its policies.
+"""Validate a connector role's settings, and render its policies.
 
 `validate` returns both policies, or raises an error with every problem. It does not register resources,
 read configuration, or call a provider. It skips values that are not known yet (Outputs, or their
@@ -18,7 +18,7 @@ from .settings import PYTHON_ARGUMENTS, SETTINGS, Setting, is_unknown, role_poli
 
 
 class ValidationResult(NamedTuple):
-    """The policies; a policy is None until all settings that it depends on are known."""
+    """The policies and warnings; a policy is None until all settings that it depends on are known."""
 
     trust_policy: str | None
     role_policy: str | None
@@ -36,8 +36,8 @@ def validate(
 ) -> ValidationResult:
     """Return both policies, or raise SettingsError with every problem in the settings.
 
-    `args` is either a component's arguments or an Arguments. None and "" mean not set.
-    `credentials` has the provider's partition, account, and Region. The partition and account must be
+    `args` is a component's arguments, as a mapping or as Arguments. None and "" mean not set.
+    `credentials` has the provider's partition, account, and Region. The partition and account must match
     the application's; the Region applies if no setting specifies one.
     """
     arguments = Arguments.of(args, PYTHON_ARGUMENTS)
@@ -65,7 +65,7 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
         if setting.name not in given:
             _check_presence(setting, connector, arguments)
         elif given[setting.name] is None:
-            continue  # a null key, which was reported: neither valid nor the same as not set
+            continue  # null, which was already reported; it is not valid, but it counts as set
         elif is_unknown(given[setting.name]):
             _skip_unknown(setting, arguments)
         elif connector and connector.need(setting.name) is Need.NOT_SUPPORTED:
@@ -117,7 +117,7 @@ def _reject_unsupported(setting: Setting, connector: Connector, arguments: Argum
 
 
 def _raise_problems(settings: ReadSettings) -> None:
-    """Raise all problems, if any: first problems with other keys, then with the settings in order."""
+    """Raise SettingsError if there are problems; list other keys first, then the settings in order."""
     arguments = settings.arguments
     if arguments.problems:
         ranks = {name: rank for rank, name in enumerate(SETTINGS, start=1)}
@@ -156,7 +156,7 @@ def _render(settings: ReadSettings) -> ValidationResult:
 def _resources(
     settings: ReadSettings, connector: Connector, application: policies.Application, index: ParsedText
 ) -> policies.PolicyResources:
-    """Return the resources that the role policy names, each as an ARN in the application's Region."""
+    """Return the resources that the role policy names, with ARNs in the application's Region."""
 
     def arn(form: str, resource: ParsedText) -> str:
         account = resource.account or application.account
@@ -194,7 +194,7 @@ def _resources(
 
 
 def _check_size(role_policy: str, settings: ReadSettings) -> None:
-    """Reject a policy that is too long for IAM, which only subnets can cause."""
+    """Reject a policy that is too long for IAM; only a long list of subnets can cause this."""
     role_name = settings.text("role_name")
     # An automatic name is at most this long. A policy that contains an unknown name is not rendered.
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
