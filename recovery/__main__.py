@@ -1,8 +1,8 @@
 """Recover a stack whose update was interrupted: `python -m recovery --help`.
 
 The exit code is 0 if the stack was recovered or nothing was interrupted; 1 if you declined, the stack
-has since changed, or Pulumi failed; 2 if the stack could not be read or a role was not found (nothing
-was changed); and 130 after an interruption.
+changed in the meantime, or the recovery failed; 2 if the stack could not be read or previewed, or a role
+was not found (nothing was changed); and 130 after an interruption.
 """
 
 import argparse
@@ -28,7 +28,7 @@ class _Error(Exception):
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
-    """Run the command and return the exit code; `program` is its name, by default the file's name."""
+    """Run the command and return the exit code; `program` is its name in the help."""
     parser = argparse.ArgumentParser(
         program,
         description="Recover a stack whose update was interrupted: unlock it, delete the roles that "
@@ -95,7 +95,7 @@ def _confirmed() -> bool:
 
 
 def _read(*arguments: str) -> dict[str, Any]:
-    """Run a command that changes nothing, and return the JSON document that it prints."""
+    """Run a read-only Pulumi command, and return the JSON document that it prints."""
     done = subprocess.run(
         ["pulumi", *arguments, "--non-interactive"],
         stdin=subprocess.DEVNULL,
@@ -115,9 +115,9 @@ def _read(*arguments: str) -> dict[str, Any]:
 
 
 def _run(*arguments: str, given: str = "") -> bool:
-    """Run a command with the given input, and return whether it succeeded.
+    """Run a Pulumi command with the given input, and return whether it succeeded.
 
-    Pulumi also receives Ctrl-C: wait until its command has shut down properly, then raise
+    After Ctrl-C, which Pulumi also receives, wait until Pulumi has shut down properly, and then raise
     KeyboardInterrupt.
     """
     sys.stdout.flush()

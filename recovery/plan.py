@@ -9,14 +9,14 @@ _NO_CHANGE: Final = ("same", "refresh", "read")
 
 
 class Plan(NamedTuple):
-    """The steps that recover a stack; operations are lines to show the user."""
+    """A plan to recover a stack; `unfinished` and `changes` are lines to show to the user."""
 
     unfinished: Sequence[str]
     """The operations that were interrupted."""
     orphans: Sequence[dict[str, Any]]
     """Roles that an update began to create but did not record, as resources to delete."""
     changes: Sequence[str]
-    """The changes in the update that follows."""
+    """The changes that the next `pulumi up` will make."""
 
 
 def is_interrupted(deployment: dict[str, Any]) -> bool:
@@ -28,10 +28,10 @@ def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
     """Return the plan for a deployment and its preview."""
     pending = _pending(deployment)
     recorded = {resource.get("id") for resource in _resources(deployment)}
-    # Without outputs, the provider does not delete the role's policies, and IAM does not delete a role
-    # to which somebody has added a policy.
+    # Orphans have no outputs, so the provider does not remove their policies first, and IAM does not
+    # delete a role to which somebody has added a policy.
     to_delete = {"delete": True, "protect": False, "retainOnDelete": False}
-    # The preview does not list resources that an earlier update left to be deleted.
+    # The preview does not list resources that an earlier update has yet to delete.
     left = [_line("delete", each["urn"]) for each in _resources(deployment) if each.get("delete")]
     steps = [step for step in _steps(preview) if step["op"] not in _NO_CHANGE]
     return Plan(
@@ -48,9 +48,9 @@ def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
 def missing_role(deployment: dict[str, Any], preview: dict[str, Any]) -> str | None:
     """Return the ARN of a role in the stack that the preview did not find; None if it found all of them.
 
-    If it did not find one, AWS has no role with this name, or a different one, as with another account's
-    credentials. Roles that the interrupted update was deleting do not count. Returns the resource's name
-    if the ARN is secret.
+    A role is not found if AWS has no role with this name, or has a different role, as with another
+    account's credentials. Roles that the interrupted update was deleting are ignored. If the ARN is
+    secret, return the resource's name.
     """
     deleting = {each["resource"]["urn"] for each in _pending(deployment) if each["type"] == "deleting"}
     roles: dict[str, dict[str, Any]] = {
@@ -70,7 +70,7 @@ def missing_role(deployment: dict[str, Any], preview: dict[str, Any]) -> str | N
 
 
 def with_orphans(exported: dict[str, Any], orphans: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return an exported state with no pending operations, whose next update deletes the orphans."""
+    """Return an exported state without pending operations, with the orphans for an update to delete."""
     deployment = exported["deployment"]
     resources = [*_resources(deployment), *orphans]
     return {**exported, "deployment": {**deployment, "resources": resources, "pending_operations": []}}
@@ -104,6 +104,6 @@ def _steps(preview: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _line(operation: str, urn: str) -> str:
-    """Return an operation with its resource's type and name."""
+    """Return a line with an operation, and its resource's type and name."""
     _, _, kind, name = urn.rsplit("::", 3)
     return f"{operation:<9} {kind.rpartition('$')[2]} {name}"
