@@ -21,7 +21,8 @@ _INTERRUPTED: Final = 130
 def start(program: str, install: str) -> int:
     """Run the command so that no interruption prints a traceback, and return the exit code.
 
-    `program` is the start of the command, and `install` the command that installs missing packages.
+    `program` is how users start the command, and `install` is the command that installs missing
+    packages.
     """
     # A background job in a script, for example, ignores the signal.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -39,7 +40,7 @@ def start(program: str, install: str) -> int:
     try:
         return cli.main(None, program)
     except KeyboardInterrupt:
-        return _INTERRUPTED  # while another error is reported
+        return _INTERRUPTED  # interrupted while an error was reported
     finally:
         if interruptible:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -48,12 +49,12 @@ def start(program: str, install: str) -> int:
 def start_installed() -> int:
     """Run the command from the installed package, and return the exit code."""
     # The package contains, side by side, the directories of a clone that the commands import. Only
-    # components/ is elsewhere, under the name that programs import.
+    # components/ is elsewhere, under the name that Pulumi programs import.
     tools = Path(__file__).parents[1]
     sys.path.insert(0, str(tools))
     components = sys.modules["components"] = ModuleType("components")
     components.__path__ = [str(tools.parent / "qbusiness_connector")]
-    # For another Python, pip and uv would look for the installed package on an index.
+    # With a different Python, pip or uv would look for the installed package on an index.
     pip = (sys.executable, "-m", "pip", "install")
     uv = ("uv", "pip", "install", "--python", sys.executable)
     install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])
@@ -61,7 +62,7 @@ def start_installed() -> int:
 
 
 def _end(*_: object) -> None:
-    """End the process: nothing has begun yet, and an import can swallow an exception."""
+    """End the process without an exception, which an import could swallow; no work has begun yet."""
     _write("interrupted", '"interrupted"')
     os._exit(_INTERRUPTED)
 

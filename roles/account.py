@@ -1,7 +1,7 @@
 """Read one AWS account and Region.
 
-This module makes all calls to AWS. They only read: `roles/actions.py` lists them by command. AWS errors
-are botocore exceptions, which `roles/errors.py` explains.
+This module makes all of the commands' calls to AWS. They are read-only, and `roles/actions.py` lists
+their actions by command. AWS errors are botocore exceptions, which `roles/errors.py` explains.
 """
 
 import functools
@@ -28,9 +28,9 @@ from roles.output import Notes
 from roles.reading import THREADS
 
 _CONNECT_TIMEOUT: Final = 5
-"""Seconds that each attempt waits for an address that does not respond."""
+"""Seconds that each attempt waits for a connection."""
 _ATTEMPTS: Final = 10
-"""Attempts for each call, unless the environment or the profile specifies another number."""
+"""Attempts for each call, unless the environment or the profile specifies a different number."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The key ID that stands for aws/secretsmanager in a secret's versions."""
 _FIRST_ERROR: Final = 300
@@ -41,7 +41,7 @@ _DECISIONS: Final = ("allowed", "explicitDeny", "implicitDeny")
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
 
 S3_KEYS: Final = "AES256"
-"""The algorithm of a bucket that is encrypted with Amazon S3 managed keys."""
+"""The encryption algorithm of a bucket that uses Amazon S3 managed keys."""
 
 Reply = Mapping[str, Any]
 """An AWS response, or a structure in one, as parsed by botocore."""
@@ -79,12 +79,12 @@ class DataSource(NamedTuple):
 
     @property
     def application_label(self) -> str:
-        """The name, if it is known, and the ID of the application."""
+        """The application's name, if it is known, and its ID."""
         return f"{self.application_name} {self.application_id}".strip()
 
     @property
     def index_label(self) -> str:
-        """The name, if it is known, and the ID of the index."""
+        """The index's name, if it is known, and its ID."""
         return f"{self.index_name} {self.index_id}".strip()
 
     def document(self) -> dict[str, str]:
@@ -98,7 +98,7 @@ class DataSource(NamedTuple):
 
 
 class Encryption(NamedTuple):
-    """The default encryption of a bucket."""
+    """A bucket's default encryption."""
 
     algorithm: str
     """As in the API, such as `aws:kms`."""
@@ -117,7 +117,7 @@ class Role(NamedTuple):
     description: str
     permissions_boundary_arn: str
     maximum_session_duration: int
-    """Seconds."""
+    """In seconds."""
     tags: Mapping[str, str]
     trust_policy: Mapping[str, Any]
     inline_policies: Mapping[str, Mapping[str, Any]]
@@ -127,7 +127,7 @@ class Role(NamedTuple):
     attached_policies: Mapping[str, Mapping[str, Any]]
     """The documents that could be read, by ARN."""
     denied: str | None
-    """The missing permission to read attached policies; None if all were read."""
+    """The permission that was missing to read attached policies; None if all were read."""
     last_used: datetime | None
     """None if IAM reports no use in the last 400 days."""
 
@@ -140,9 +140,9 @@ class Role(NamedTuple):
 def _once(
     read: Callable[Concatenate["Account", _Question], _Answer],
 ) -> Callable[Concatenate["Account", _Question], _Answer]:
-    """Make each call once, even if several threads make it at the same time.
+    """Decorate a method so that it makes the same call only once, even if several threads call it.
 
-    Several data sources may have the same role or secret.
+    Data sources may share a role or secret.
     """
 
     @functools.wraps(read)
@@ -166,13 +166,13 @@ class Account:
     """Read-only access to the account in one Region."""
 
     def __init__(self, region: str | None, notes: Notes) -> None:
-        """Use a Region; None means the one in the environment or profile."""
+        """Set the Region; None means the one in the environment or the profile."""
         core = botocore.session.get_session()
         # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
-        # botocore would parse policies, and keep only the last of two members with the same name.
+        # Otherwise, botocore parses policies, and keeps only the last of two members with the same name.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_page)
         self._session.events.register("after-call", self._note_denial)
@@ -215,12 +215,12 @@ class Account:
 
     @_once
     def indices(self, application_id: str) -> list[Reply]:
-        """Return the indexes of an application."""
+        """Return an application's indexes."""
         return self._list("qbusiness", "list_indices", "indices", applicationId=application_id)
 
     @_once
     def data_sources_of(self, application_id: str, index_id: str) -> list[DataSource]:
-        """Return the data sources of one index, without the names of the index and application."""
+        """Return an index's data sources, without the names of the index and application."""
         found = self._list(
             "qbusiness",
             "list_data_sources",
@@ -267,7 +267,7 @@ class Account:
 
     @_once
     def secret(self, secret_id: str) -> Reply:
-        """Return the metadata of a secret, with the ARN of its key; nothing here reads its value."""
+        """Return a secret's metadata, with the ARN of its key; no method reads the secret's value."""
         found = self._call("secretsmanager", "describe_secret", SecretId=secret_id)
         if key_id := found.get("KmsKeyId"):
             return {**found, "KmsKeyId": _key_arn(key_id, Arn.of(found["ARN"]))}
@@ -275,8 +275,8 @@ class Account:
 
     @_once
     def secret_versions(self, arn: str) -> list[Reply]:
-        """Return the versions of a secret that have staging labels, with the ARNs of their keys."""
-        # A secret has at most 20 staging labels, so one page has all versions with a label.
+        """Return a secret's versions that have staging labels, with the ARNs of their keys."""
+        # A secret has at most 20 staging labels, so one page contains all versions that have a label.
         found = self._call("secretsmanager", "list_secret_version_ids", SecretId=arn, MaxResults=100)
         return [
             {
@@ -291,21 +291,21 @@ class Account:
 
     @_once
     def secret_policy(self, secret_id: str) -> Any | None:
-        """Return the resource policy of a secret; None without one."""
+        """Return a secret's resource policy; None if it has none."""
         found = self._call("secretsmanager", "get_resource_policy", SecretId=secret_id)
         operation = "secretsmanager:GetResourcePolicy"
-        if "ARN" not in found:  # which is present even without a policy
+        if "ARN" not in found:  # a response has it even if there is no policy
             raise OddAnswerError(operation=operation, reason="has no ARN")
         policy = found.get("ResourcePolicy")
         return _document(operation, policy) if policy else None
 
     @_once
     def key(self, key_id: str) -> Reply:
-        """Return the metadata of a key, by its ID, ARN, or alias."""
+        """Return a key's metadata; `key_id` can be an ID, ARN, or alias."""
         return self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
-        """Return a key's ARN, given its ARN or its alias's ARN; None for a key that AWS manages."""
+        """Return the ARN of a key, found by its ARN or alias ARN; None for a key that AWS manages."""
         if not key_id or is_aws_alias(key_id):
             return None
         key = self.key(key_id)
@@ -320,19 +320,19 @@ class Account:
     # VPCs.
 
     def subnets(self, subnet_ids: Sequence[str]) -> list[Reply]:
-        """Return the subnets that exist."""
+        """Return the existing subnets with these IDs."""
         wanted = [{"Name": "subnet-id", "Values": [*subnet_ids]}]
         return self._list("ec2", "describe_subnets", "Subnets", Filters=wanted)
 
     def security_groups(self, group_ids: Sequence[str]) -> list[Reply]:
-        """Return the security groups that exist."""
+        """Return the existing security groups with these IDs."""
         wanted = [{"Name": "group-id", "Values": [*group_ids]}]
         return self._list("ec2", "describe_security_groups", "SecurityGroups", Filters=wanted)
 
     # Buckets.
 
     def bucket_region(self, bucket: str, owner: str | None = None) -> str:
-        """Return a bucket's Region; with `owner`, AWS denies the call for another account's bucket."""
+        """Return a bucket's Region; if `owner` is set and does not own the bucket, AWS denies access."""
         expected = {"ExpectedBucketOwner": owner} if owner else {}
         found = self._call("s3", "get_bucket_location", Bucket=bucket, **expected)
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
@@ -357,7 +357,7 @@ class Account:
 
     @_once
     def bucket_policy(self, bucket: str) -> Any | None:
-        """Return the policy of a bucket in this account; None without one."""
+        """Return the policy of a bucket in this account; None if it has none."""
         try:
             found = self._call("s3", "get_bucket_policy", Bucket=bucket)
         except ClientError as error:
@@ -370,7 +370,7 @@ class Account:
 
     @_once
     def role(self, name: str) -> Role:
-        """Read a role and its policies; attached policies only as far as permissions allow."""
+        """Read a role, its inline policies, and, as far as permissions allow, its attached policies."""
         role = self._role(name)
         inline_policies = self.inline_policies(role["RoleName"])
         attached, attached_policies, denied = self._attached_policies(role["RoleName"])
@@ -394,7 +394,7 @@ class Account:
 
     @_once
     def role_arn(self, name: str) -> str:
-        """Return the ARN of a role, with its path."""
+        """Return a role's ARN, which contains its path."""
         return self._role(name)["Arn"]
 
     def inline_policies(self, role: str) -> dict[str, Mapping[str, Any]]:
@@ -420,7 +420,7 @@ class Account:
 
     @_once
     def managed_policy(self, arn: str) -> Mapping[str, Any]:
-        """Return the document of a managed policy, in its default version."""
+        """Return the document of a managed policy's default version."""
         version = self.policy(arn)["DefaultVersionId"]
         found = self._call("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
         return _document("iam:GetPolicyVersion", found["PolicyVersion"]["Document"])
@@ -429,7 +429,7 @@ class Account:
 
     @_once
     def caller(self) -> Reply:
-        """Return the identity of the credentials."""
+        """Return the identity to which the credentials belong."""
         return self._call("sts", "get_caller_identity")
 
     @_once
@@ -485,7 +485,7 @@ class Account:
     def _attached_policies(
         self, role: str
     ) -> tuple[tuple[str, ...] | None, dict[str, Mapping[str, Any]], str | None]:
-        """Return the ARNs and documents of attached policies, and the action that was not allowed."""
+        """Return the ARNs and documents of attached policies, and any action that was not allowed."""
         attached: tuple[str, ...] | None = None
         documents: dict[str, Mapping[str, Any]] = {}
         try:
@@ -512,7 +512,7 @@ class Account:
             options = Config(
                 connect_timeout=_CONNECT_TIMEOUT,
                 max_pool_connections=THREADS,
-                # Adaptive mode retries throttled calls, and slows down all later calls of the client.
+                # Adaptive mode retries throttled calls, and slows down the client's later calls.
                 retries={"mode": "adaptive", "total_max_attempts": attempts},
             )
             return self._session.client(service, config=options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType, reportUnknownVariableType]
@@ -522,11 +522,10 @@ class Account:
             raise InputError(f"the SDK rejects its settings (AWS_...): {error}") from None
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
-        """Call AWS."""
         return getattr(self._client(service), operation)(**parameters)
 
     def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """Read all pages of a list, and report progress after the first."""
+        """Read all pages of a list, and report progress after the first page."""
         client = self._client(service)
         items: list[Any] = []
         for page in client.get_paginator(operation).paginate(**parameters):
@@ -552,7 +551,7 @@ def is_aws_alias(key_id: str) -> bool:
 
 
 def _key_arn(key_id: str, home: Arn) -> str:
-    """Return the ARN of a key or alias; an ID without an account and Region takes them from `home`."""
+    """Return the ARN of a key or alias; add the account and Region of `home` unless it is an ARN."""
     if key_id.startswith("arn:"):
         return key_id
     resource = key_id if is_alias(key_id) else f"key/{key_id}"
@@ -565,7 +564,7 @@ def _resource(key_id: str) -> str:
 
 
 def _document(operation: str, text: str) -> Any:
-    """Return a policy from its JSON, which IAM URL-encodes."""
+    """Parse a policy's JSON, which IAM URL-encodes."""
     try:
         return parse(unquote(text) if text.startswith("%") else text)
     except MalformedError as error:

@@ -1,6 +1,6 @@
 """List the IAM actions that each command needs; all are read-only.
 
-The pages in docs/ contain the same lists as policies.
+Policies on the pages in docs/ allow the same actions.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _DATA_SOURCE: Final = (
     "iam:GetPolicyVersion",
     "s3:GetEncryptionConfiguration",
 )
-"""Actions that read a data source, its secret, bucket, and key, and its role with all policies."""
+"""Actions that read a data source, its secret, key, and bucket, and its role with all policies."""
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_DATA_SOURCE),
@@ -53,6 +53,6 @@ _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
 
 
 def action(operation: str) -> str:
-    """Return the IAM action that an operation of the API needs, such as `iam:GetRole`."""
+    """Return the IAM action that an API operation needs, such as `iam:GetRole` for GetRole."""
     known = {name.partition(":")[2]: name for names in ACTIONS.values() for name in names}
     return {**known, **_OTHER_NAMES}.get(operation, operation)

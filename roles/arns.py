@@ -29,12 +29,12 @@ class Arn(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The last part of the resource: a role's name without its path."""
+        """The last part of the resource, such as a role's name without its path."""
         return self.resource.rpartition("/")[2]
 
 
 def application(text: str) -> ParsedText:
-    """Return the parts of an application's ID or ARN; for argparse, which shows the error."""
+    """Parse an application's ID or ARN; for use as an argparse `type`."""
     if found := APPLICATION.parse(text):
         return found
     raise ArgumentTypeError(f"{text!r} is not {APPLICATION.name}: expected {APPLICATION.expected}")

@@ -6,7 +6,7 @@ from components.commands import quote_argument
 def aws_command(command: str, **options: str) -> str:
     """Return a command such as `aws iam get-role --role-name NAME`, quoted for POSIX shells.
 
-    The names of options contain underscores in place of hyphens.
+    The names of `options` have underscores in place of hyphens.
     """
     words = ["aws", command]
     for name, value in options.items():

@@ -1,11 +1,12 @@
-"""Import, audit, and check the roles of data sources from a shell.
+"""Import, audit, and check data sources' roles from the command line.
 
 python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
-python -m roles audit                  compare the role of every data source with the program's
+python -m roles audit                  compare every data source's role with the program's
 python -m roles check --stack STACK    ask AWS whether a sync with a stack's role will work
 
-Every command only reads from AWS. The exit code is 0 if all is well, 1 if there are problems, 2 if
-something could not be read, 3 if `audit` or `check` cannot tell, and 130 after an interruption.
+Every command only reads from AWS. The exit code is 0 if all is well, 1 if there are problems, 2 if the
+input is invalid or something could not be read, 3 if `audit` or `check` cannot tell whether all is well,
+and 130 after an interruption.
 """
 
 import argparse
@@ -33,7 +34,7 @@ _INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> int:
-    """Run a command and return the exit code; `program` is the start of the command."""
+    """Run a command and return the exit code; `program` is how users start it, for the help."""
     options = _parser(program).parse_args(arguments)
     output = Output(options.verb, draws=not options.json)
     details: Mapping[str, object] = {}
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> i
     except InputError as error:
         lines, details = [*error.lines], error.details
     except SettingsError as error:
-        # It quotes the values of settings, so they cannot add line breaks.
+        # The message quotes the values of settings, so they cannot add line breaks.
         lines = str(error).split("\n")
     except OSError as error:
         lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> i
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that escapes its messages, like all other messages."""
+    """A parser that escapes its error messages, as the commands do."""
 
     def error(self, message: str) -> NoReturn:
         super().error(escape(message))

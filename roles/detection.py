@@ -1,6 +1,6 @@
-"""Identify the connector of a data source from its type and configuration.
+"""Identify a data source's connector from its type and configuration.
 
-Each connector's page has the JSON schema of its configuration:
+Each connector's page has the JSON schema for its configuration:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html
 """
 
@@ -21,7 +21,7 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
     ),
     "CONFLUENCE": (("type",), {"SAAS": "confluence-cloud", "ON_PREM": "confluence-server"}),
     "GITHUB": (("type",), {"SAAS": "github-cloud", "ON_PREMISE": "github-server"}),
-    # Amazon RDS and Aurora databases have the same types and roles.
+    # The connectors for Amazon RDS and Aurora have the same types and roles as these.
     "JDBC": (
         ("dbType",),
         {
@@ -45,7 +45,7 @@ _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
 
 
 class Uses(NamedTuple):
-    """The type and configuration of a data source, and the resources that it uses."""
+    """A data source's type and configuration, and the resources that it uses."""
 
     type: str
     configuration: Mapping[str, Any]
@@ -57,7 +57,7 @@ class Uses(NamedTuple):
 
 
 def find_uses(data_source: Reply) -> Uses:
-    """Find the resources that a data source uses."""
+    """Find a data source's type and configuration, and the resources that it uses."""
 
     def text(value: object, name: str) -> str | None:
         found = _member(value, name)
@@ -83,10 +83,10 @@ def find_uses(data_source: Reply) -> Uses:
 
 
 def find_connector(uses: Uses) -> Connector:
-    """Identify the connector of a data source.
+    """Identify a data source's connector.
 
-    If the configuration fits several connectors, any one that supports the data source's resources will
-    do, because their roles are the same. Raises InputError for an unknown type.
+    If the configuration fits several connectors, return the first one that supports the data source's
+    resources, because their roles are the same. Raises InputError for an unknown type.
     """
     of_type = connectors_of(uses.type)
     if not of_type:
@@ -105,12 +105,12 @@ def find_connector(uses: Uses) -> Connector:
 
 
 def connectors_of(kind: str) -> list[Connector]:
-    """Return the connectors of a type; an unknown type has none."""
+    """Return the connectors that have this type; empty if the type is unknown."""
     return [connector for connector in CONNECTORS.values() if kind.upper() in connector.types.split()]
 
 
 def connector_named(name: str) -> Connector:
-    """Return the connector with a name; raise ValueError that suggests similar names."""
+    """Return the connector with this name; raise a ValueError that suggests similar names."""
     if name not in CONNECTORS:
         near = get_close_matches(name, CONNECTORS, 3) or [*CONNECTORS]
         raise ValueError(f"{name!r} is not a connector: expected one of {', '.join(near)}")

@@ -23,16 +23,16 @@ _NAMES: Final[Mapping[str, str]] = {
     "aws:sourceaccount": "the account",
     "aws:sourcearn": "the application",
 }
-"""The subjects of the condition keys in the program's trust policy."""
+"""The names that messages use for the condition keys in the program's trust policy."""
 
 
 class Access(NamedTuple):
-    """Actions on targets that one side allows and the other does not."""
+    """Actions on targets that one side, the program or the role, allows and the other does not."""
 
     actions: tuple[str, ...]
     targets: tuple[str, ...]
     condition: bool
-    """Whether the other side allows them, but only under another condition."""
+    """Whether the other side allows them, but only under a different condition."""
     conditions: tuple[str, ...] = ()
     """How the role's condition differs, such as `no condition on the account`."""
 
@@ -102,7 +102,7 @@ def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Differen
     """Compare the program's statements with a role's."""
     denials = [statement for statement in role if not statement.allows]
     allowed = [statement for statement in role if statement.allows]
-    # A statement that denies under a condition may never apply: it is reported, but subtracts no access.
+    # A statement that denies under a condition may never apply, so it is only reported, not subtracted.
     always = [statement for statement in denials if not statement.conditions]
     verdicts: list[Verdict] = []
     for statement in program:
@@ -118,7 +118,7 @@ def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Differen
 
 
 def statements(policy: str, document: Any) -> tuple[Statement, ...]:
-    """Return the statements of a document; `TRUST_POLICY` as `policy` marks a trust policy.
+    """Return a document's statements; for a trust policy, `policy` must be TRUST_POLICY.
 
     Raises OddAnswerError for a document that does not follow IAM's grammar.
     """
@@ -130,7 +130,7 @@ def statements(policy: str, document: Any) -> tuple[Statement, ...]:
 
 
 def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[Statement, ...]:
-    """Return the statements of a document that an operation returned.
+    """Return the statements in a document that an operation returned.
 
     Raises OddAnswerError for a document that does not follow IAM's grammar.
     """
@@ -142,7 +142,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the statements in trust policies if this one is in a trust policy, otherwise the others."""
+    """Return the others that are in the same kind of policy: a trust policy, or any other policy."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 
@@ -166,7 +166,7 @@ def _uncovered(
     *,
     of_role: bool = False,
 ) -> tuple[Access, ...]:
-    """Return the access of a statement that no other statement allows, or that a denial takes away.
+    """Return a statement's access that none of the others allows, or that a denial takes away.
 
     `of_role` means that the statement is the role's and the others are the program's.
     """
@@ -196,7 +196,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return how the role's conditions differ from the program's; compare only the closest statement."""
+    """Return how the role's conditions differ from the program's; use only the closest statement."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}
@@ -238,5 +238,5 @@ def _shown(side: Patterns, patterns: Iterable[str]) -> tuple[str, ...]:
 
 
 def _meets(statement: Statement, action: str, target: str) -> bool:
-    """Return whether a statement may apply to part of the action on the target."""
+    """Return whether a statement may apply to at least a part of an action on a target."""
     return statement.actions.meets(action) and statement.targets.meets(target)

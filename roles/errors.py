@@ -30,7 +30,7 @@ PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 """Exit codes of every command."""
 CANNOT_TELL: Final = 3
-"""Exit code of `audit` and `check` without a problem, if an answer depends on something unknown."""
+"""Exit code of `audit` and `check` if there is no problem, but an answer is unknown."""
 
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "
@@ -65,7 +65,7 @@ class InputError(Exception):
     """Raised for input that does not exist or cannot be used; the message explains how to fix it."""
 
     def __init__(self, text: str, *more: str, details: Mapping[str, object] | None = None) -> None:
-        """Store the message, more lines below it, and more members for `--json`."""
+        """Store the message, more lines below it, and more members of the `--json` document."""
         super().__init__(text)
         self.lines = (text, *more)
         self.details = details or {}
@@ -90,18 +90,18 @@ class PageError(OddAnswerError):
 
 
 def code(error: ClientError) -> str:
-    """Return the code of an error, or its HTTP status if it has no code."""
+    """Return an error's code, or its HTTP status if it has no code."""
     response: Mapping[str, Any] = error.response
     return response.get("Error", {}).get("Code") or str(response["ResponseMetadata"]["HTTPStatusCode"])
 
 
 def failed_action(error: BotoCoreError | ClientError) -> str:
-    """Return the IAM action of the failed call; a BotoCoreError must name the operation."""
+    """Return the IAM action of the failed call; a BotoCoreError must have `operation` in `kwargs`."""
     return action(error.operation_name if isinstance(error, ClientError) else error.kwargs["operation"])
 
 
 def is_denied(error: ClientError) -> bool:
-    """Return whether the credentials lack the permission."""
+    """Return whether the call failed because the credentials lack a permission."""
     return code(error) in DENIED
 
 
@@ -116,7 +116,7 @@ def is_bad_credentials(error: ClientError) -> bool:
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Return whether AWS throttles the calls even after several attempts."""
+    """Return whether AWS still throttled the call after several attempts."""
     return code(error) in _THROTTLED
 
 
@@ -144,8 +144,8 @@ def explain(
 ) -> str:
     """Return one line that explains an error and how to fix it.
 
-    `show` hides AWS messages that may contain the values of secret settings. `page` lists
-    the permissions that the caller needs.
+    `show` hides AWS messages that may contain the values of secret settings. `page` is the page that
+    lists the necessary permissions.
     """
     match error:
         case ClientError():

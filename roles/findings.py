@@ -10,7 +10,7 @@ from roles.errors import explain, failed_action
 
 
 class State(StrEnum):
-    """The state of a finding."""
+    """A finding's state."""
 
     OK = "ok"
     PROBLEM = "problem"
@@ -26,13 +26,13 @@ class Finding(NamedTuple):
 
     state: State
     text: str
-    """The answer; for problems from `roles.requirements`, a few words, with the line in `details`."""
+    """The answer; in problems from `roles.requirements`, a few words, with a sentence in `details`."""
     fix: tuple[str, ...] = ()
-    """The steps that fix a problem, or find the missing answer: commands and edits."""
+    """Commands and other steps that fix a problem, or find a missing answer."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""
-    """The ID of the resource, if a question has several answers."""
+    """The ID of the resource that the finding is about, if a question has several answers."""
     action: str = ""
     """The action whose denial or failure caused the question to be skipped, if any."""
 
@@ -53,7 +53,7 @@ def note(text: str, fix: str | tuple[str, ...] = (), *details: str) -> Finding:
 
 
 def cannot_tell(text: str, how: str | tuple[str, ...], *details: str) -> Finding:
-    """Return the answer that depends on something unknown, with a way to find out."""
+    """Return an answer that depends on something unknown, with the steps to find out."""
     return Finding(State.CANNOT_TELL, text, _steps(how), details)
 
 

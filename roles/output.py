@@ -1,8 +1,9 @@
 """Write a command's result to standard output, and its notes to standard error.
 
 All characters except printable ASCII are escaped, so that no name from AWS can imitate a line or control
-the terminal. On a terminal, rich fits tables and text to the width. Nothing is read as markup, and
-colors only repeat the text; rich omits them if the terminal has none, or if NO_COLOR is set.
+the terminal. On a terminal, rich fits tables and text to the width. Nothing is interpreted as markup.
+Colors add no information, and rich omits them if the terminal does not support colors or NO_COLOR is
+set.
 """
 
 import errno
@@ -24,13 +25,13 @@ from rich.text import Text
 from components.commands import escape
 
 _STEP: Final = 100
-"""Items between two lines of progress, if there is no bar."""
+"""The number of items between two lines of progress, if there is no progress bar."""
 _BAR: Final = 30
-"""Width of the bar in columns, if the terminal has room."""
+"""The progress bar's width in columns, if the terminal has room."""
 _NARROWEST: Final = 20
 """The width in columns of the narrowest terminal to which tables and text are fitted."""
 _TITLE_HANG: Final = 2
-"""The indentation of the lines of a long title."""
+"""The indentation of a long title's later lines."""
 
 
 class OutputError(Exception):
@@ -38,7 +39,7 @@ class OutputError(Exception):
 
 
 class Line(NamedTuple):
-    """A line that a terminal wraps between words, unlike a command."""
+    """A line that is wrapped between words on a terminal, unlike a command."""
 
     text: str
     hang: int
@@ -68,13 +69,13 @@ Part = str | Line | Table
 
 
 class Notes:
-    """The notes of a command, each of which begins with its name.
+    """A command's notes, each of which begins with the command's name.
 
-    A closed standard error does not stop the command. Threads can write notes too.
+    The command continues even if standard error is closed. Any thread can write notes.
     """
 
     def __init__(self, verb: str, *, draws: bool = True) -> None:
-        """Store the command's name, and whether to draw a bar on a terminal."""
+        """Store the command's name, and whether to draw a progress bar on a terminal."""
         self.verb = verb
         self._draws = draws
         self._in_line = False
@@ -92,7 +93,7 @@ class Notes:
         self(f"warning: {text}")
 
     def progress(self, items: str, done: int, total: int) -> None:
-        """Show the progress: as a bar on a terminal, otherwise as a line after every hundred items."""
+        """Show progress: as a bar on a terminal, or otherwise as a line after every hundred items."""
         if not self._draws or not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
             if done % _STEP == 0:
                 self(f"{items}: {done} of {total}")
@@ -105,7 +106,7 @@ class Notes:
                 self.end_line()
 
     def end_line(self) -> None:
-        """End the line of a bar or a question, if there is one."""
+        """End the line of a progress bar or a question, if there is one."""
         with self._lock:
             if self._in_line:
                 self._write("\n")
@@ -122,7 +123,7 @@ class Notes:
 
 
 class Remarks(Notes):
-    """The warnings about one data source, which are shown with it."""
+    """Notes that keep warnings, for example about one data source, until the caller shows them."""
 
     def __init__(self, verb: str) -> None:
         """Store the command's name."""
@@ -135,20 +136,20 @@ class Remarks(Notes):
 
 
 class Output(Notes):
-    """The output of a command: the lines of its result or one JSON document, and notes."""
+    """A command's output: its notes, and its result as lines or as one JSON document."""
 
     def __init__(self, verb: str, *, draws: bool = True) -> None:
-        """Store the command's name, and whether to draw a bar on a terminal."""
+        """Store the command's name, and whether to draw a progress bar on a terminal."""
         super().__init__(verb, draws=draws)
         self._has_document = False
 
     def check_open(self) -> None:
-        """Raise OutputError early if standard output is closed."""
+        """Raise OutputError if standard output is closed."""
         if sys.stdout is None:
             raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
 
     def show(self, *parts: Part) -> None:
-        """Write parts of the result, fitted to a wide terminal; elsewhere, a row is one line."""
+        """Write parts of the result: on a wide terminal, fitted to its width; elsewhere, unwrapped."""
         self.check_open()
         fits = _is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
         lines = _fitted if fits else _plain
@@ -157,7 +158,7 @@ class Output(Notes):
                 self._print(line)
 
     def json(self, document: object) -> None:
-        """Write a document in ASCII; a second document, after an interruption, is discarded."""
+        """Write a JSON document in ASCII; discard a second one, which an interruption can cause."""
         if not self._has_document:
             self._has_document = True
             self._print(json.dumps(document, indent=2))
@@ -237,9 +238,9 @@ def _table(head: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _wrapped(text: str, hang: int, color: str) -> str:
-    """Return text with a hanging indent; the part before that column has a color.
+    """Return text with a hanging indent, and with the part before the indent in color.
 
-    A word that does not fit in a line, such as an ARN, is not broken, so that it can be copied.
+    If a word, such as an ARN, does not fit in a line, the text is not wrapped, so that it can be copied.
     """
     console = _console()
     rest, width = Text(text[hang:]), console.width - hang
@@ -249,7 +250,7 @@ def _wrapped(text: str, hang: int, color: str) -> str:
 
 
 def _bar(label: str, done: int, total: int) -> str:
-    """Return a line that shows the progress."""
+    """Return a line with a progress bar."""
     shown = RichTable.grid(padding=(0, 1, 0, 0))
     for _ in range(3):
         shown.add_column(no_wrap=True, overflow="crop")
@@ -265,7 +266,7 @@ def _console(stream: TextIO | None = None) -> Console:
 
 
 def _rendered(shown: RenderableType, console: Console) -> str:
-    """Return the lines without trailing spaces."""
+    """Return what rich renders, without trailing spaces."""
     with console.capture() as captured:
         console.print(shown, soft_wrap=isinstance(shown, Text))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
@@ -277,7 +278,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def silence(stream: TextIO) -> None:
-    """Discard the buffer of a stream and all later output: Python flushes the buffer when it exits."""
+    """Discard a stream's buffer, which Python would flush when it exits, and all later output."""
     with suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

@@ -1,4 +1,4 @@
-"""Read the Pulumi project in this directory, and run Pulumi."""
+"""Read the Pulumi project in the current directory, and run Pulumi."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ _STACK_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+/(?:[A-Za-z0-9_.-]+/)?)?[A-Za
 
 
 def run_pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a Pulumi command that only reads; raise FileNotFoundError if Pulumi is not installed."""
+    """Run a read-only Pulumi command; raise FileNotFoundError if Pulumi is not on PATH."""
     return subprocess.run(
         ["pulumi", *arguments, "--non-interactive"],
         stdin=subprocess.DEVNULL,
@@ -27,7 +27,7 @@ def run_pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def project_name() -> str:
-    """Return the name of the project in this directory; raise InputError if there is none."""
+    """Return the name of the project in the current directory; raise InputError if there is none."""
     name = read_mapping(Path(_PROJECT_FILE)).get("name")
     if not isinstance(name, str):
         raise InputError(
@@ -37,7 +37,7 @@ def project_name() -> str:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that contains an object; a file that does not exist is empty."""
+    """Read a YAML file that contains an object; return an empty one if the file does not exist."""
     if not path.exists():
         return {}
     try:
@@ -54,7 +54,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def stack_name(text: str) -> str:
-    """Return the name of a stack; for argparse, which shows the error for other text."""
+    """Return a stack name if it is valid; for use as an argparse `type`."""
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
             f"{text!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or "

@@ -10,9 +10,11 @@ from typing import Final, TypeVar
 from roles.output import Notes
 
 THREADS: Final = 24
-"""Simultaneous calls. AWS publishes no limits for reading from IAM and Amazon Q Business. Each API has a
-bucket of tokens that AWS refills every second, and calls without a token are throttled. `Account`'s
-clients then slow down: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+"""The number of simultaneous calls.
+
+AWS publishes no limits for reading from IAM and Amazon Q Business. Each API has a bucket of tokens that
+AWS refills every second, and calls without a token are throttled. `Account`'s clients then slow down:
+https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 https://aws.amazon.com/blogs/security/how-to-monitor-and-query-iam-resources-at-scale-part-2/"""
 
 _Item = TypeVar("_Item")
@@ -22,10 +24,10 @@ _Result = TypeVar("_Result")
 def read_each(
     read: Callable[[_Item], _Result], items: Sequence[_Item], notes: Notes, name: str
 ) -> list[_Result]:
-    """Return the result for each item, in the order of the items, and show the progress.
+    """Read up to THREADS items at a time, show the progress, and return the results in order.
 
-    After an error, no more items are started. Of several errors, the earliest item's is raised.
-    Inside another `read_each`, items are read one after another.
+    After an error, no more items are read, and the error is raised. If several items fail, the error of
+    the earliest one is raised. Inside another `read_each`, items are read one after another.
     """
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]
@@ -48,7 +50,7 @@ def read_each(
     try:
         while threads < min(THREADS, len(items)):
             # A daemon, so that an interrupted command does not wait for AWS's responses.
-            # Pulumi keeps its configuration in context variables.
+            # The context is copied, because Pulumi keeps its configuration in context variables.
             Thread(target=copy_context().run, args=[work], daemon=True).start()
             threads += 1
         while threads:

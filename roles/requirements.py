@@ -42,19 +42,19 @@ class Requirements(NamedTuple):
     secret_arn: str | None
     bucket: str | None
     bucket_account: str | None
-    """None for the application's account."""
+    """None if it is the application's account."""
     key_arn: str | None
     """ARN of the customer managed key; None for a key that AWS manages."""
     vpc_configuration: Mapping[str, list[str]]
-    """As in the API; empty without a VPC."""
+    """As in the API; empty if there is no VPC."""
     role: Role
     named_secret: str = ""
-    """The ID of the secret in the configuration of the data source."""
+    """The secret's ID in the data source's configuration."""
     unknown: tuple[str, ...] = ()
     """Which of `secret`, `bucket`, and `key` do not exist or could not be read."""
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings of the program for this role, without empty ones."""
+        """Return the program's settings for this role, without empty ones."""
         role, vpc = self.role, self.vpc_configuration
         settings: dict[str, Any] = {
             "region": self.region,
@@ -79,27 +79,28 @@ class Requirements(NamedTuple):
     def render(self, **options: object) -> ValidationResult:
         """Return the policies that the program would write; raise SettingsError for invalid settings.
 
-        `options` are settings that the data source does not determine, such as `ingest_scope`.
+        `options` are settings to add or replace, such as `allow_network_interface_deletion`.
         """
         args = Arguments({**self.settings(), **options}, config_paths(), only_role=True)
         return validate(COMPONENT, args).of_role(self.role.name)
 
 
 def is_reserved(tag_key: str) -> bool:
-    """Return whether only AWS can set a tag."""
+    """Return whether only AWS can set a tag with this key."""
     return tag_key.lower().startswith("aws:")
 
 
 def read_requirements(
     account: Account, data_source: DataSource, connector: Connector | None = None
 ) -> tuple[Requirements | None, list[Finding]]:
-    """Read a data source and its secret, bucket, key, and role, and return all findings too.
+    """Read a data source, and return its requirements and the findings.
 
-    A finding is a note, a problem that keeps the data source from working, or a skipped read. All but
-    notes have a few words as their text, and one line as their detail. Without the role, there are no
-    requirements.
+    The requirements are None if the data source's role is missing, invalid, or not readable. A finding
+    is a note, a problem that keeps the data source from working, or a skipped read. Except for a note,
+    it has a sentence in `details`.
 
-    The configuration determines the connector unless one is given. Raises InputError for an unknown one.
+    If `connector` is None, the data source's configuration determines the connector. Raises InputError
+    if the data source's type is unknown.
     """
     found = account.data_source(data_source)
     named = f"data source {data_source.id} ({data_source.type})"
@@ -162,7 +163,7 @@ def invalid(line: str) -> Finding:
 
 
 def find(read: Callable[[], _T], name: str, faults: list[Finding]) -> _T | None:
-    """Return the result of a call; if AWS does not find or allow it, append to `faults` and return None.
+    """Return a call's result; if the call fails, append a finding to `faults`, and return None.
 
     Raises errors that concern every call.
     """
@@ -188,7 +189,7 @@ def _missing(noun: str, line: str) -> Finding:
 
 
 def _unread(error: ClientError | OddAnswerError) -> Finding:
-    """Return the finding for a resource that could not be read: the data source may be fine."""
+    """Return the finding for a resource that could not be read, although the data source may be fine."""
     found = unread(error)
     if isinstance(error, ClientError) and is_denied(error):
         return found._replace(text=f"{found.action} is not allowed", details=(found.text,))
@@ -196,7 +197,7 @@ def _unread(error: ClientError | OddAnswerError) -> Finding:
 
 
 def _deletion(secret: Reply | None) -> Iterator[Finding]:
-    """Report a secret that is scheduled for deletion; it keeps its ARN until then."""
+    """Report a secret that is scheduled for deletion, which DescribeSecret still returns."""
     if secret and "DeletedDate" in secret:
         restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
         text = f"the secret {secret['ARN']} is scheduled for deletion: run `{restore}`"
@@ -206,7 +207,7 @@ def _deletion(secret: Reply | None) -> Iterator[Finding]:
 def _role(
     account: Account, found: Reply, application_account: str, named: str, faults: list[Finding]
 ) -> Role | None:
-    """Return the role of a data source; IAM looks up roles without their path."""
+    """Return a data source's role, or append a fault; IAM finds a role even if the path is wrong."""
     if not found.get("roleArn"):
         line = f"{named} has no role: deploy the program, and give it the new role's ARN"
         faults.append(invalid(line))
@@ -230,7 +231,7 @@ def _role(
 
 
 def _bucket(connector: Connector, uses: Uses, named: str, notes: list[Finding]) -> str | None:
-    """Return the bucket that the role reads; the roles of this program read at most one."""
+    """Return the bucket that the role reads; the program's roles read at most one."""
     if not uses.buckets:
         return None
     if connector.bucket is Need.NOT_SUPPORTED:
@@ -265,7 +266,7 @@ def _bucket_key(account: Account, bucket: str | None, owner: str, notes: list[Fi
 
 
 def _customer_managed_key(account: Account, key_id: str | None, notes: list[Finding]) -> str | None:
-    """Return the ARN of a key unless AWS manages it."""
+    """Return a customer managed key's ARN; None for a key that AWS manages."""
     try:
         return account.customer_managed_key(key_id)
     except ClientError as error:

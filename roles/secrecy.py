@@ -1,4 +1,4 @@
-"""Hide the values of secret settings, and values that follow from them, as `[secret]`."""
+"""Replace the values of secret settings, and values derived from them, with `[secret]`."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ _PLACEHOLDERS: Final[Mapping[str, str]] = {
     "policy": "POLICY_ARN",
     "role": "ROLE_ARN",
 }
-"""Words for hidden ARNs in commands, by service, or by the kind of resource for IAM."""
+"""Placeholders for hidden ARNs in commands, by service; for IAM, by resource type."""
 _RECOGNIZED: Final = re.compile(r"""arn:aws[a-z-]*:[^\s"]*[^\s",;:.`')]|(?<![\w:-])[0-9]{12}(?![\w-])""")
 """A pattern for ARNs and account IDs in text."""
 
@@ -43,13 +43,13 @@ class Secrecy:
             self._accounts.update(texts.get(name, ()))
 
     def __bool__(self) -> bool:
-        """Return whether any setting is secret, so that AWS messages may contain its value."""
+        """Return whether any setting is secret; if so, AWS messages may contain its value."""
         return bool(self._secrets)
 
     def show(self, value: str, *settings: str) -> str:
-        """Return a value that depends on settings, with its secret parts hidden.
+        """Return a value that depends on these settings, with its secret parts hidden.
 
-        Accounts, and ARNs of resources in the settings, need no `settings`; `hide` finds them itself.
+        Account IDs, and ARNs of resources in the settings, are recognized without `settings`.
         """
         if not _is_arn(value):
             return HIDDEN if value and (self._hides(settings) or value in self._accounts) else value
@@ -69,7 +69,7 @@ class Secrecy:
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
     def hide(self, finding: Finding) -> Finding:
-        """Hide the secret parts of ARNs and accounts in a finding; replace them with words in a fix."""
+        """Hide the secret parts of ARNs and account IDs in a finding; in its fix, use placeholders."""
         return finding._replace(
             text=self._hidden(finding.text),
             fix=tuple(_RECOGNIZED.sub(self._placeholder, step) for step in finding.fix),
@@ -80,7 +80,7 @@ class Secrecy:
         return _RECOGNIZED.sub(lambda found: self.show(found[0]), text)
 
     def _placeholder(self, found: re.Match[str]) -> str:
-        """Return an ARN or account for a fix, or a word in capitals if a part of it is secret."""
+        """Return an ARN or account ID for a fix, or a placeholder if a part of it is secret."""
         value = found[0]
         if self.show(value) == value:
             return value
@@ -108,7 +108,7 @@ def _is_arn(text: str) -> bool:
 
 
 def _name(resource: str) -> str:
-    """Return an ARN's resource, such as `key/ID` or `secret:NAME`, without its kind."""
+    """Return the ID or name in an ARN's resource, such as `key/ID` or `secret:NAME`."""
     separator = min((mark for mark in ":/" if mark in resource), key=resource.index, default="")
     return resource.partition(separator)[2] if separator else resource
 

@@ -1,7 +1,7 @@
 """Read a stack's settings and outputs, and render its policies.
 
-The Pulumi CLI reads them, so that every backend, secrets provider, and environment works. The values of
-secret settings are read, to ask AWS about their resources, but are never shown.
+The Pulumi CLI does the reading, so every backend, secrets provider, and Pulumi ESC environment works.
+The values of secret settings are read, to ask AWS about their resources, but are never shown.
 """
 
 import json
@@ -53,12 +53,12 @@ class RoleSettings(NamedTuple):
 
     @property
     def region(self) -> str | None:
-        """The Region of the application."""
+        """The application's Region."""
         return self.get("region")
 
     @property
     def connector(self) -> Connector:
-        """The connector."""
+        """The connector that the role is for."""
         return CONNECTORS[self.get("connector") or DEFAULT]
 
     @property
@@ -74,13 +74,13 @@ class RoleSettings(NamedTuple):
         return self.get("role_name") or f"{self.component}{ROLE_NAME_SUFFIX}"
 
     def command(self, name: str, value: str | None, *members: str | int) -> str:
-        """Return the command that sets a setting, or a member of it; None removes it."""
+        """Return the command that sets a setting or a member of it, or removes it if `value` is None."""
         paths = self.args.paths
         spelled = (paths[member][-1] if isinstance(member, str) else member for member in members)
         return self.args.at(name).entry(*spelled).command(REMOVE if value is None else value)
 
     def own_path(self, name: str) -> str:
-        """Return the path that sets a setting of this role alone, even if it has the stack's default."""
+        """Return the path that sets a setting only for this role, even if it has the stack's default."""
         *entry, _ = self.args.paths["secret_id"]  # never a default
         return property_path((*entry, camel_case(name)))
 
@@ -99,7 +99,7 @@ class Policies(NamedTuple):
         return []
 
     def resource(self, action: str) -> str | None:
-        """Return the one resource for an action; None if no statement allows it."""
+        """Return the first resource for an action; None if no statement allows it."""
         return next(iter(self.resources(action)), None)
 
     @property
@@ -110,15 +110,15 @@ class Policies(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """A stack, with its roles."""
+    """A stack's roles."""
 
     roles: Sequence[RoleSettings]
     has_data_sources: bool
-    """Whether each role's settings are an entry of `dataSources`."""
+    """Whether each role's settings are in an entry of `dataSources`."""
 
 
 def read_stack(name: str) -> Stack:
-    """Read a stack of the project in this directory.
+    """Read a stack of the project in the current directory.
 
     Raises InputError if Pulumi does not find it, if it belongs to another project, or if its secrets
     cannot be decrypted; SettingsError for an entry of `dataSources` that the program rejects.
@@ -155,7 +155,7 @@ def read_stack(name: str) -> Stack:
     roles: list[RoleSettings] = []
     for component, args in arguments.items():
         secrets = {setting: args.get(setting) for setting in args.secrets}
-        # The setting may have been secret when the stack was deployed.
+        # The role name may have been secret when the stack was deployed.
         role_is_secret = shown.get(component) == HIDDEN
         secrecy = Secrecy({"role_name": None, **secrets} if role_is_secret else secrets)
         arn = arns.get(component, "")
@@ -167,7 +167,7 @@ def read_stack(name: str) -> Stack:
 
 
 def _check_project(name: str, project: str) -> None:
-    """Raise InputError if the full name of a stack names another project."""
+    """Raise InputError if a stack's full name contains another project."""
     match name.split("/"):
         case [_, other, _] if other != project:
             raise InputError(
@@ -191,7 +191,7 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
 
 
 def check_settings(settings: RoleSettings) -> None:
-    """Raise SettingsError for settings that the program rejects whatever the credentials are."""
+    """Raise SettingsError for settings that the program rejects regardless of the credentials."""
     validate(settings.component, settings.args)
 
 

@@ -13,7 +13,7 @@ from roles.errors import InputError
 
 
 def check_writable(*paths: Path) -> None:
-    """Raise InputError early if a file cannot be written."""
+    """Raise InputError if one of the files cannot be written."""
     with ExitStack() as stack:
         for path in paths:
             with _explained(path):
@@ -23,7 +23,7 @@ def check_writable(*paths: Path) -> None:
 def write(contents: Mapping[Path, str]) -> None:
     """Write all files, or none; raise InputError if one cannot be written.
 
-    A symbolic link stays, and its target is replaced. A file keeps its permissions, and, if the system
+    A symbolic link is kept, and its target is replaced. A file keeps its permissions and, if the system
     allows it, its owner.
     """
     with ExitStack() as stack, ExitStack() as undo:
@@ -42,7 +42,7 @@ def write(contents: Mapping[Path, str]) -> None:
 
 
 def _unfinished(path: Path, stack: ExitStack) -> Path:
-    """Return a new path on the same file system that no other process uses or can read."""
+    """Return a path for a temporary file, in a private directory on the same file system."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(f"{path} is a directory: specify another name, or move it")

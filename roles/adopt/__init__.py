@@ -1,1 +1,1 @@
-"""Import the role of an existing data source into a stack of this program."""
+"""Prepare the import of existing data sources' roles into a stack of this program."""

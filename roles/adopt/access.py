@@ -1,4 +1,4 @@
-"""Find how the update after a role's import changes its access and policies."""
+"""Find how the update after an import changes a role's access and policies."""
 
 import json
 from typing import Any, NamedTuple, cast
@@ -16,12 +16,12 @@ from roles.difference import (
 
 
 class Change(NamedTuple):
-    """The changes that the update, and the commands after it, make to a role."""
+    """The changes that the update and the commands after it make to a role."""
 
     lost: tuple[Verdict, ...]
-    """Statements of the role, with the access that no policy allows anymore."""
+    """The role's statements, with the access that no policy will allow anymore."""
     gained: tuple[Verdict, ...]
-    """Statements of the program, with the access that no policy allowed, and removed denials."""
+    """The program's statements, with the access that no policy allows yet, and removed denials."""
     text: bool
     """Whether a policy is written or replaced, even if the access stays the same."""
     inline: str | None = None
@@ -44,8 +44,8 @@ def find_change(
 ) -> Change:
     """Compare a role before and after the update, which writes the program's policies.
 
-    The role policy replaces a policy if the role loses none of the policy's access, or if `replace` is
-    true.
+    The role policy replaces the only inline or attached policy if this takes no access from the role and
+    removes no denial, or if `replace` is true.
     """
     written = trust_policy, role_policy
     change = _compare(role, *written)
@@ -111,7 +111,7 @@ def _compare(
 
 
 def _same_text(one: object, other: object) -> bool:
-    """Return whether documents are the same except for list order and `[x]` in place of `x`."""
+    """Return whether two documents differ at most in list order and in `[x]` in place of `x`."""
     return _in_order(one) == _in_order(other)
 
 

@@ -1,8 +1,8 @@
-"""Prepare the import of the roles of data sources into a stack.
+"""Prepare the import of data sources' roles into a stack.
 
-Find one data source, or all of an application, write `Pulumi.STACK.yaml` and `import.json`, and compare
-the roles with the policies that the program will write. docs/adopt.md describes the steps before and
-after.
+Find one data source, or all data sources of an application. Write `Pulumi.STACK.yaml` and `import.json`,
+and compare the roles with the policies that the program will write. docs/adopt.md describes the steps
+before and after.
 """
 
 import argparse
@@ -227,7 +227,7 @@ def _without_owners(
     options: argparse.Namespace,
     output: Output,
 ) -> list[Entry]:
-    """Return entries whose roles have no owner or are taken with --take; add others to `left_out`."""
+    """Return the entries whose roles have no owner, or are in --take; add the rest to `left_out`."""
     imported = [entry for entry in found if not entry.shared]
     owners = find_owners(imported, options.stack, project, options.stacks, output)
     for entry in found:
@@ -241,7 +241,7 @@ def _without_owners(
 
 
 def _connector(text: str) -> Connector:
-    """Return a connector by its name; for argparse, which shows the error for other text."""
+    """Return the connector with this name; for use as an argparse `type`."""
     try:
         return connector_named(text)
     except ValueError as error:
@@ -249,14 +249,14 @@ def _connector(text: str) -> Connector:
 
 
 def _number(text: str) -> int:
-    """Return a number of stacks; for argparse."""
+    """Parse a number of stacks; for use as an argparse `type`."""
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is not a number of stacks: expected 0 or more")
     return int(text)
 
 
 def _name(text: str) -> tuple[str, str]:
-    """Return the ID of a data source and the name of its entry; for argparse."""
+    """Parse a data source's ID and its entry's name; for use as an argparse `type`."""
     identifier, _, name = text.partition("=")
     if not identifier or not MEMBER_NAME.fullmatch(name):
         raise ArgumentTypeError(

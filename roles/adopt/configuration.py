@@ -1,4 +1,4 @@
-"""Write entries' settings as a stack's configuration."""
+"""Convert entries' settings to a stack's configuration."""
 
 import json
 from collections import Counter
@@ -34,7 +34,7 @@ def of_several(entries: Mapping[str, Entry], before: Existing, project: str) -> 
         settings = each.requirements.settings()
         if settings["index_id"] == default["index_id"]:
             del settings["index_id"]
-        # A default that is set later at the top level must not replace the role.
+        # Otherwise, a path that is set later at the top level would replace the role.
         settings.setdefault("role_path", "/")
         own = {camel_case(setting): value for setting, value in settings.items() if setting not in _TOP}
         sources[name] = {**own, **before.protect_of(name)}

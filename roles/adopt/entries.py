@@ -28,7 +28,7 @@ _HOUR: Final = 3600
 
 
 class Entry(NamedTuple):
-    """A data source, with its own role to import or a new one."""
+    """A data source, with the role to import for it, or with a new role."""
 
     data_source: DataSource
     requirements: Requirements
@@ -52,7 +52,7 @@ def plan(
     *,
     replace: bool,
 ) -> Entry:
-    """Read a data source and its role; raise InputError or SettingsError with the reasons against it."""
+    """Plan the import of a data source's role; raise InputError or SettingsError if it is impossible."""
     requirements, findings = read_requirements(account, source, connector)
     for note in findings:
         if note.state is State.NOTE:
@@ -145,7 +145,7 @@ def _warnings(role: Role) -> Iterator[str]:
 
 
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
-    """Warn if the role policy does not fit alongside the inline policies, even those it replaces."""
+    """Warn if the role policy does not fit alongside the inline policies, including any it replaces."""
     documents = {**role.inline_policies, POLICY_NAME: json.loads(role_policy)}
     sizes = {
         name: policy_size(json.dumps(document, ensure_ascii=False))
@@ -162,7 +162,7 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
 
 
 def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:
-    """Return a unique name for each entry: its current or chosen one, or one like its display name.
+    """Return a unique name for each entry: its current or chosen name, or one like its display name.
 
     Raises InputError for chosen names that cannot be used.
     """
@@ -188,7 +188,7 @@ def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Ex
 
 
 def _valid(text: str) -> str:
-    """Return a valid name that resembles a display name."""
+    """Return a valid entry name that resembles a display name."""
     name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name or not name[0].isalpha():
         name = f"source-{name}".rstrip("-")
@@ -196,7 +196,7 @@ def _valid(text: str) -> str:
 
 
 def _free(name: str, taken: Collection[str]) -> str:
-    """Return the name, or the first free one with a number."""
+    """Return the name, with a number if it is taken."""
     candidate, number = name, 1
     while candidate in taken:
         number += 1

@@ -1,4 +1,4 @@
-"""Keep the entries and `protect` when `adopt` overwrites a stack's file, and name lost settings.
+"""Keep the entries and `protect` when `adopt` overwrites a stack's file, and list lost settings.
 
 An entry's name is the name of the component that declares its role. If the entry is renamed or removed,
 the next update deletes the role.
@@ -19,7 +19,7 @@ from roles.errors import InputError
 from roles.requirements import COMPONENT
 
 _OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName", "connector")
-"""A stack with one role, and no entries, sets at least one of these keys."""
+"""A stack with one role, and no entries, has at least one of these keys."""
 _CHOSEN: Final = (
     *("ingestScope", "exclusivePolicies", "allowNetworkInterfaceDeletion"),
     *("bucketAccountId", "kmsKeyId", "vpcConfiguration"),
@@ -28,7 +28,7 @@ _CHOSEN: Final = (
 
 
 class Existing(NamedTuple):
-    """The roles in the file of a stack."""
+    """The roles in a stack's configuration file."""
 
     stack: str
     members: Mapping[str, Mapping[str, Any]]
@@ -36,16 +36,17 @@ class Existing(NamedTuple):
     has_members: bool
     """Whether the roles are entries of `dataSources`; otherwise, the stack has one role or none."""
     protect: Mapping[str, object]
-    """The `protect` at the top level, if it is set."""
+    """The top-level `protect`; empty if it is not set."""
     chosen: Mapping[tuple[str, ...], object]
     """The settings, by path, that `adopt` keeps only if it reads the same values from AWS."""
 
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the entry that declares a role; None if no entry does.
 
-        IAM finds a role by its name, whatever its path. An automatic name ends with seven hexadecimal
-        digits. A role keeps its name when its `roleName` is removed or its entry is renamed. Nothing in
-        the file shows this, because data sources can share a secret or a bucket.
+        IAM finds a role by its name, regardless of the path. An automatic name ends with seven
+        hexadecimal digits. A role keeps its name when its `roleName` is removed or its entry is renamed.
+        The file does not show this: a secret or bucket does not identify the role, because data sources
+        can share them.
         """
         for member, settings in self.members.items():
             own = settings.get("roleName")
@@ -59,7 +60,7 @@ class Existing(NamedTuple):
         return bool(self.members.get(member, {}).get("roleName"))
 
     def protect_of(self, member: str) -> Mapping[str, object]:
-        """Return the `protect` of an entry, if it is set."""
+        """Return an entry's `protect`; empty if it is not set."""
         settings = self.members.get(member, {})
         return {PROTECT: settings[PROTECT]} if PROTECT in settings else {}
 
@@ -112,8 +113,8 @@ class Existing(NamedTuple):
     def check_kept(self, roles: Mapping[str, str], left_out: Sequence[str]) -> None:
         """Raise InputError if an entry's role is not among the adopted roles.
 
-        `roles` has the name of each entry's role; it is empty for a new role, which keeps an entry that
-        sets no `roleName`. `left_out` describes the data sources that are not adopted.
+        `roles` has the name of each entry's role. The name of a new role is empty, and its entry is kept
+        if it sets no `roleName`. `left_out` describes the data sources that are not adopted.
         """
         kept = {self.name_of(role) if role else name for name, role in roles.items()}
         kept -= {name for name, role in roles.items() if not role and self._has_role_name(name)}
@@ -148,7 +149,7 @@ class Existing(NamedTuple):
 
 
 def read(stack: str, project: str) -> Existing:
-    """Read the file of a stack; raise InputError if its `dataSources` cannot be read."""
+    """Read a stack's configuration file; raise InputError if its `dataSources` cannot be read."""
     config = files.stack_config(stack)
     top = {str(key).removeprefix(f"{project}:"): value for key, value in config.items()}
     protect = {PROTECT: top[PROTECT]} if PROTECT in top else {}

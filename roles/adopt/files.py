@@ -26,7 +26,7 @@ RESTORATION_FILE: Final = "restore-roles-{}.sh"
 
 
 def config_file(stack: str) -> Path:
-    """Return the configuration file of a stack; its name does not contain the organization."""
+    """Return the path of a stack's configuration file, which does not contain the organization."""
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
@@ -52,9 +52,9 @@ def write(
 ) -> list[str]:
     """Write all files completely, or none, and return their names.
 
-    Other members of the stack's file, such as the salt of its secrets, are kept. The script that
-    restores roles, unless it is empty, gets a new name, because after the update only an earlier script
-    has their original policies.
+    Other members of the stack's file, such as `encryptionsalt`, are kept. The script that restores
+    roles, unless it is empty, gets a new name, because after the update only an earlier script has their
+    original policies.
     """
     with _locked_directory():
         # Another command may have written files for another role in the meantime.
@@ -80,7 +80,7 @@ def write(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write booleans without quotes, and everything else with them."""
+    """A YAML dumper that quotes everything except booleans."""
 
     def represent_bool(self, data: bool) -> yaml.ScalarNode:  # noqa: FBT001 the parent's signature
         return self.represent_scalar("tag:yaml.org,2002:bool", str(data).lower(), style="")
@@ -105,7 +105,7 @@ def _stack_file(stack: str) -> dict[str, Any]:
 
 
 def stack_config(stack: str) -> Mapping[str, Any]:
-    """Return the configuration in the file of a stack; empty if there is none."""
+    """Return the configuration in a stack's file; empty if there is none."""
     config = _stack_file(stack).get("config") or {}
     if not isinstance(config, Mapping):
         raise InputError(f"{config_file(stack)} is not a Pulumi configuration file: fix it, or move it")
@@ -113,7 +113,7 @@ def stack_config(stack: str) -> Mapping[str, Any]:
 
 
 def import_entries(component: str, role: Role, change: Change) -> list[dict[str, object]]:
-    """Return the entries for the role, and for the inline policy that the update writes or replaces."""
+    """Return the import file's entries for a role, and for the inline policy that the update changes."""
     entries: list[dict[str, object]] = [
         {"type": TOKEN, "name": component, "component": True},
         {

@@ -31,7 +31,7 @@ class _CannotReadError(Exception):
 def find_owners(
     entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes
 ) -> dict[str, str]:
-    """Return, by role ARN, the owners of roles and replaced policies, except this stack.
+    """Return, by role ARN, which other stack owns the role or a policy that the update changes.
 
     Read at most `most` stacks in the backend, and warn about stacks that cannot be read.
     """
@@ -67,14 +67,14 @@ def find_owners(
         if isinstance(found, _CannotReadError):
             notes.warn(f"cannot tell whether the stack {name} owns one of the roles: {found}")
         else:
-            # The role itself comes last.
+            # "Owns the role" comes last, and so overrides "owns a policy".
             owned = sorted(wanted[key] for key in found if key in wanted)
             owners |= {arn: f"the stack {name} {owns}" for arn, owns in owned}
     return owners
 
 
 def _other_stacks(stack: str, project: str) -> list[str]:
-    """Return the names of the other stacks that have resources, most recently updated first.
+    """Return the names of the other stacks that have resources, the most recently updated first.
 
     Pulumi omits a name's organization and project if they are the current ones.
     """
@@ -86,7 +86,7 @@ def _other_stacks(stack: str, project: str) -> list[str]:
 
 
 def _is_same(listed: list[str], given: list[str], project: str) -> bool:
-    """Return whether a listed name means the given stack, whose name may lack its project."""
+    """Return whether a listed name refers to the given stack, whose name may lack its project."""
     if len(given) == 1:
         return listed == given
     return listed[:-2] in ([], given[:1]) and listed[-2:] in ([given[-1]], [project, given[-1]])
@@ -103,7 +103,7 @@ def _owned_by(name: str) -> Iterator[str]:
 
 
 def _pulumi(*command: str) -> Any:
-    """Run a Pulumi command that only reads, and return the document that it prints."""
+    """Run a read-only Pulumi command, and return the JSON document that it prints."""
     try:
         done = run_pulumi(*command)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Report the entries, the written files, and the commands that follow: for one role and for several."""
+"""Report the entries, the written files, and the next commands, for one role or several."""
 
 import shlex
 from collections import Counter
@@ -24,7 +24,7 @@ _EQUIVALENT: Final = "equivalent"
 
 
 class Result(NamedTuple):
-    """The entries of a stack, the data sources that are left out, and the contents of the files."""
+    """A stack's entries, the data sources that are left out, and the contents of the files."""
 
     stack: str
     entries: Mapping[str, Entry]
@@ -37,12 +37,12 @@ class Result(NamedTuple):
 
     @property
     def restoration(self) -> str:
-        """The name of the script that restores the roles; empty without one."""
+        """The name of the script that restores the roles; empty if it was not written."""
         return next((name for name in self.files if name.endswith(".sh")), "")
 
 
 def reasons(left_out: Mapping[DataSource, Finding]) -> list[str]:
-    """Return the lines that name the data sources that are left out, with the reason."""
+    """Return a line for each data source that is left out, with the reason."""
     return [
         f"{source.name} ({source.type}, {source.id}): {finding.text}"
         for source, finding in left_out.items()
@@ -50,7 +50,7 @@ def reasons(left_out: Mapping[DataSource, Finding]) -> list[str]:
 
 
 def lines(result: Result) -> Iterator[str]:
-    """Report how one role compares, and the next steps."""
+    """Report how one role compares with the program's policies, and the next steps."""
     (entry,) = result.entries.values()
     role, difference = entry.role, entry.difference
     yield f"role: {role.arn}"
@@ -87,7 +87,7 @@ def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
 
 
 def _role_policy(entry: Entry) -> str:
-    """Return whether the role policy is new, and the policies that it replaces or that are kept."""
+    """Return whether the role policy is new or updated, or what it replaces, and the kept policies."""
     if entry.shared:
         return "new"
     change, kept = entry.change, _kept(entry)
@@ -106,7 +106,7 @@ def _kept(entry: Entry) -> list[str]:
 
 
 def lines_of_all(result: Result) -> Iterator[Part]:
-    """Report each entry and its comparison, the data sources that are left out, and the next step."""
+    """Report each entry and its comparison, the data sources that are left out, and the next steps."""
     rows: list[Row] = []
     for name, each in result.entries.items():
         source = f"{each.data_source.name} {each.data_source.id}"
@@ -145,7 +145,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report the access that the update changes: first losses, then gains."""
+    """Report the access that the roles lose in the update, and then the access that they gain."""
     changes = {f"{name} ({entry.role.name})": entry.change for name, entry in result.entries.items()}
     lost = {name: change.lost for name, change in changes.items() if change.lost}
     gained = {name: change.gained for name, change in changes.items() if change.gained}

@@ -28,7 +28,7 @@ esac
 
 
 def _commands(entry: Entry) -> str:
-    """Return the commands that restore a role: they delete nothing until its policies are back."""
+    """Return the commands that restore a role; they delete nothing before its policies are restored."""
     role = entry.role
     trust = {"role_name": role.name, "policy_document": _text(role.trust_policy)}
     commands = [aws_command("iam update-assume-role-policy", **trust)]

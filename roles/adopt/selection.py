@@ -1,4 +1,4 @@
-"""Select the account's data sources to adopt: one, or all of an application."""
+"""Select the data sources to adopt: one, or all data sources of an application."""
 
 import argparse
 from collections import Counter
@@ -81,7 +81,7 @@ def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], n
 def of_one_application(
     sources: Sequence[DataSource], options: argparse.Namespace
 ) -> Sequence[DataSource]:
-    """Return the selected data sources; raise InputError for several applications."""
+    """Return the selected data sources; raise InputError if they belong to several applications."""
     if options.application:
         sources = [source for source in sources if source.application_id == options.application]
     applications = {source.application_id: source.application_name for source in sources}
@@ -97,7 +97,7 @@ def of_one_application(
 def of_connectors(
     account: Account, sources: Sequence[DataSource], connectors: Sequence[Connector]
 ) -> Sequence[DataSource]:
-    """Return the data sources of the selected connectors; raise InputError if there are none."""
+    """Return the data sources that use the selected connectors; raise InputError if there are none."""
 
     def is_selected(source: DataSource) -> bool:
         try:
@@ -113,7 +113,7 @@ def of_connectors(
 
 
 def count_users(account: Account, sources: Sequence[DataSource], notes: Notes) -> Counter[str]:
-    """Count the data sources of the account, in any application, that use each role."""
+    """Count the data sources, in any application, that use each role."""
     return Counter(role_arn for _, role_arn in _role_arns(account, sources, notes))
 
 

@@ -23,7 +23,7 @@ _EXPECTED: Final = {
     "finding": f"one of {', '.join(LABELS)}",
     "dataSources": "the IDs of the data sources that lack access, only with `finding: missing`",
 }
-"""The members of an acceptance in the file; `finding` is optional."""
+"""The members of an acceptance in the file, and their expected values; `finding` is optional."""
 
 
 class Acceptance(NamedTuple):
@@ -44,7 +44,7 @@ class Acceptance(NamedTuple):
 
     @property
     def account(self) -> str:
-        """The account of the role."""
+        """The role's account."""
         return Arn.of(self.role).account
 
     @property
@@ -53,7 +53,7 @@ class Acceptance(NamedTuple):
         return f"{self.role}: {self.policy}, {self.statement}"
 
     def matches(self, role_arn: str, verdict: Verdict) -> bool:
-        """Return whether this acceptance covers a finding, for all data sources that lack access."""
+        """Return whether this acceptance covers a finding, and every data source that lacks access."""
         kind = kind_of(verdict)
         lacking = {each.id for each in verdict.data_sources} if kind == "missing" else set[str]()
         return (
@@ -64,11 +64,11 @@ class Acceptance(NamedTuple):
         )
 
     def is_over(self, today: date) -> bool:
-        """Return whether the last day is past."""
+        """Return whether the last day has passed."""
         return date.fromisoformat(self.until) < today
 
     def document(self) -> dict[str, object]:
-        """Return the members as in the file."""
+        """Return the members, as in the file."""
         return {
             camel_case(name): value
             for name, value in self._asdict().items()
@@ -87,7 +87,7 @@ def acceptance_for(role_arn: str, verdict: Verdict) -> Acceptance:
 def read_acceptances(path: Path) -> list[Acceptance]:
     """Read the acceptances in a file; raise an InputError that lists all errors."""
     try:
-        # Load only strings, so that an invalid date is an error in its entry.
+        # Load all values as strings, so that an invalid date is reported with its entry.
         given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8: save it as UTF-8") from None

@@ -1,4 +1,4 @@
-"""Order findings by severity: access for others, missing access, excess access."""
+"""Order findings by severity, and recognize dangerous statements."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +23,7 @@ _POWERS: Final[Mapping[str, tuple[str, str]]] = {
     "iam:CreatePolicyVersion": ("policy", "administrator access"),
     "sts:AssumeRole": ("role", "every role's access"),
 }
-"""The power that an action gives if it is allowed on all resources of this type in the account."""
+"""For each action: a resource type, and the access it gives if it is allowed on all such resources."""
 
 
 def kind_of(verdict: Verdict) -> str:
@@ -32,7 +32,7 @@ def kind_of(verdict: Verdict) -> str:
 
 
 def rank(verdict: Verdict) -> int:
-    """Return the position of a finding in order of severity."""
+    """Return a finding's position in the order of severity."""
     return [*LABELS].index(kind_of(verdict))
 
 
@@ -68,7 +68,7 @@ def _open_to(statement: Statement, account: str) -> str:
 
 def _requires_subject(statement: Statement) -> bool:
     """Return whether only some users of an identity provider can use a role."""
-    # A SAML provider names each user's roles. In a web identity, only the subject identifies one user.
+    # A SAML provider lists each user's roles. With a web identity, only the subject identifies a user.
     providers = [value for value in statement.principals.values if value.startswith("Federated:")]
     if all(":saml-provider/" in provider for provider in providers):
         return bool(statement.conditions)
@@ -81,7 +81,7 @@ def _requires_subject(statement: Statement) -> bool:
 
 
 def _requires_account(statement: Statement, account: str) -> bool:
-    """Return whether a service can use a role only for resources of an account."""
+    """Return whether a service can use a role only for resources in this account."""
     for condition in statement.conditions:
         accounts = {
             *certain_values(condition, "aws:SourceAccount"),

@@ -1,4 +1,4 @@
-"""Format the result of an audit as Markdown, for a job's summary or an issue on GitHub.
+"""Format an audit's result as Markdown, for a GitHub job summary or issue.
 
 Text from AWS is in a code span or escaped for HTML, so that it cannot be markup, a link, or a mention.
 """
@@ -15,14 +15,14 @@ from roles.audit.survey import DataSourceResult, RoleResult, Survey
 from roles.difference import Verdict
 
 LIMIT: Final = 60_000
-"""Bytes. GitHub accepts 65,536 characters in an issue or a comment."""
+"""In bytes. GitHub accepts 65,536 characters in an issue or a comment."""
 _HEAD: Final = ("data source", "connector", "role", "entry", "used by", "last used", "result")
 _ENTRY: Final = "entry"
-"""The column that appears only with a stack."""
+"""The column that appears only if a stack was specified."""
 
 
 def render(found: Survey) -> str:
-    """Return a one-line result, the tables, and the details; omit the end after LIMIT bytes."""
+    """Return a one-line result, the tables, and the details; omit sections beyond LIMIT bytes."""
     users = found.users()
     roles = [role for role in found.roles if role.has_details]
     sections = [
@@ -54,7 +54,7 @@ def _head(found: Survey) -> str:
 
 
 def _table(found: Survey, results: Sequence[DataSourceResult]) -> Iterator[str]:
-    """Return the rows of an index's table; the title and header precede the first."""
+    """Yield the rows of an index's table; the first also contains the title and header."""
     application, index, region = found.title(results[0])
     head = [name for name in _HEAD if found.stack or name != _ENTRY]
     title = f"Application {_code(application)}, index {_code(index)}{region}"
@@ -72,7 +72,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult]) -> str:
-    """Return the role's statements that differ, in a block that can be expanded."""
+    """Return the role's statements that differ, in a block that readers can expand."""
     title = html.escape(f"{escape(role.arn)}: {role.text}")
     lines = [f"\n<details><summary><code>{title}</code></summary>\n"]
     if role.member:
@@ -86,7 +86,7 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
 
 
 def _accepted(found: Survey) -> Iterator[str]:
-    """Return the accepted findings, one line each; a heading precedes the first."""
+    """Yield the accepted findings, one line each; the first also contains a heading."""
     before = "\nAccepted:\n\n"
     for role in found.roles:
         for verdict, acceptance in role.accepted:

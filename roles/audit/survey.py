@@ -1,4 +1,4 @@
-"""Read an account's data sources in some Regions, and compare each one's role with the program's.
+"""Read an account's data sources in some Regions, and compare their roles with the program's.
 
 A role is compared with the policies that the program would write for all data sources that use it.
 Access that none of them needs is in excess; access that only some of them need is shared.
@@ -37,10 +37,10 @@ from roles.stack import Stack
 
 
 class Outcome(StrEnum):
-    """How a role compares, for one data source or for all that use it, by severity."""
+    """The result of comparing a role, for one or all of its data sources, in order of severity."""
 
     DANGEROUS = "dangerous"
-    """Others have access, or the role has administrator access."""
+    """The role trusts too many principals, or has administrator access or every role's access."""
     INVALID = "invalid"
     """The data source cannot work as it is, or the program rejects its settings."""
     LACKING = "lacking access"
@@ -53,11 +53,11 @@ class Outcome(StrEnum):
     """Every difference is accepted."""
     EQUIVALENT = "equivalent"
     NO_ROLE = "without a role"
-    """The connector is unknown and does not need a role, such as a custom connector."""
+    """The data source has no role, and its connector is unknown, such as a custom connector."""
 
     @property
     def rank(self) -> int:
-        """The position in order of severity."""
+        """The position in the order of severity."""
         return [*Outcome].index(self)
 
 
@@ -69,7 +69,7 @@ class DataSourceResult(NamedTuple):
     connector: str
     """Empty if it is unknown."""
     role_arn: str
-    """Empty without a role."""
+    """Empty if the data source has no role."""
     state: Outcome
     text: str
     """The state in a few words."""
@@ -77,7 +77,7 @@ class DataSourceResult(NamedTuple):
 
 
 class RoleResult(NamedTuple):
-    """A role, and how it compares with the needs of its data sources."""
+    """A role, and how it compares with its data sources' needs."""
 
     arn: str
     state: Outcome
@@ -99,7 +99,7 @@ class RoleResult(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """The results for an account, by severity."""
+    """The results for an account, in order of severity."""
 
     account: str
     regions: tuple[str, ...]
@@ -115,7 +115,7 @@ class Survey(NamedTuple):
     unmatched: tuple[Acceptance, ...]
     """The accepted findings of this account that were not found."""
     stack: str = ""
-    """The stack whose entries are shown; empty without one."""
+    """The stack whose entries are shown; empty if no stack was specified."""
 
     @property
     def total(self) -> str:
@@ -133,7 +133,7 @@ class Survey(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The numbers of data sources and roles, the place, and the data sources in each state."""
+        """The `total`, the `place`, and the number of data sources in each state."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items() if count)
         return f"{self.total} in {self.place}{': ' * bool(counts)}{counts}"
 
@@ -145,7 +145,7 @@ class Survey(NamedTuple):
         return found
 
     def cells(self, results: Iterable[DataSourceResult]) -> Iterator[tuple[DataSourceResult, list[str]]]:
-        """Return each data source with its connector, role, entry in the stack, and the role's use."""
+        """Yield each data source with its cells: connector, role, entry, and the role's use."""
         users, roles = self.users(), {role.arn: role for role in self.roles}
         for result in results:
             role = roles.get(result.role_arn)
@@ -156,7 +156,7 @@ class Survey(NamedTuple):
             yield result, [connector, Arn.of(result.role_arn).name, *member, used_by, last_used]
 
     def by_index(self) -> list[list[DataSourceResult]]:
-        """Return the data sources of each index."""
+        """Return the data sources, grouped by index."""
         groups: dict[tuple[str, ...], list[DataSourceResult]] = {}
         for result in self.data_sources:
             place = result.data_source
@@ -165,7 +165,7 @@ class Survey(NamedTuple):
         return [*groups.values()]
 
     def title(self, result: DataSourceResult) -> tuple[str, str, str]:
-        """Return the application and index of a data source, and the Region if there are several."""
+        """Return a data source's application and index, and its Region if there are several."""
         place = result.data_source
         region = f" in {result.region}" if len(self.regions) > 1 else ""
         return place.application_label, place.index_label, region
@@ -194,10 +194,10 @@ def survey(
     stack: Stack | None = None,
     acceptances: Sequence[Acceptance] = (),
 ) -> Survey:
-    """Read and compare everything in some Regions of an account.
+    """Read an account's data sources, and compare their roles; `accounts` has one item for each Region.
 
-    Name the stack's entries that declare the roles, and separate the findings that are accepted.
-    Errors about a resource become part of the result; errors that concern every call are raised.
+    The result names the stack's entries that declare the roles, and lists accepted findings separately.
+    It includes errors about single resources. Errors that concern every call are raised.
     """
     caller, now = accounts[0].caller(), datetime.now(UTC)
     skipped: list[str] = []
@@ -275,7 +275,7 @@ def _explain(error: ClientError | OddAnswerError) -> str:
 
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
-    """Read a data source and its needs; without needs, its role cannot be compared."""
+    """Read a data source; return the result, and its needs, or None if its role cannot be compared."""
     findings: list[Finding] = []
     result = DataSourceResult(account.region, data_source, "", "", Outcome.EQUIVALENT, "")
     needs, unknown = None, ()
@@ -301,7 +301,7 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
         remarks.append(f"access to its {' and '.join(unknown)} counts as neither missing nor in excess")
     wrong = dict.fromkeys(finding.text for finding in findings if finding.state is State.PROBLEM)
     if wrong:
-        # A resource that does not exist is a more specific result.
+        # A problem such as a missing resource is more specific.
         shown = [text for text in wrong if text != Outcome.INVALID or len(wrong) == 1]
         result = result._replace(state=Outcome.INVALID, text=", ".join(shown))
     elif any(finding.state is State.SKIPPED for finding in findings):
@@ -310,12 +310,11 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
 
 
 def _remark(finding: Finding) -> str:
-    """Return the line about a finding."""
     return finding.details[0] if finding.state is State.PROBLEM else finding.text
 
 
 def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None:
-    """Return the needs; append to `findings` the settings that the program rejects."""
+    """Return the needs, and append the settings that the program rejects to `findings`."""
     try:
         return _render(requirements)
     except SettingsError as error:
@@ -334,7 +333,7 @@ def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None
 
 
 def _render(requirements: Requirements, **options: object) -> _Needs:
-    """Return the statements; those in only some of the possible cases are optional.
+    """Return the needs; statements in only some of the possible cases are optional.
 
     Raises SettingsError if no case is valid.
     """
@@ -368,7 +367,7 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
 
 
 def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]:
-    """Return the possible requirements: an unknown resource is absent, or one that the role reads."""
+    """Yield the possible requirements: an unknown secret or key is absent, or one in a policy."""
     statements = role_statements(requirements.role)
     named = dict.fromkeys(arn for each in statements for arn in each.targets.values)
     secrets, keys = [requirements.secret_arn], [requirements.key_arn]
@@ -448,7 +447,7 @@ def _compare(
 
 
 def _acceptance(role_arn: str, verdict: Verdict, acceptances: Sequence[Acceptance]) -> Acceptance | None:
-    """Return the acceptance that covers a finding longest; None without one."""
+    """Return the acceptance that covers a finding the longest; None if there is none."""
     matching = (each for each in acceptances if each.matches(role_arn, verdict))
     return max(matching, key=lambda each: each.until, default=None)
 
@@ -461,7 +460,7 @@ def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
 def _judge_data_source(
     result: DataSourceResult, differences: Sequence[Verdict], accepted: int, role: Role
 ) -> DataSourceResult:
-    """Return a data source's result, judged by its role's differences."""
+    """Return a data source's result with the state that follows from its role's differences."""
     complete = role.complete and result.state is not Outcome.SKIPPED
     state, text = _judge(differences, accepted, complete=complete)
     if result.state is Outcome.INVALID:
@@ -471,7 +470,7 @@ def _judge_data_source(
 
 
 def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role) -> Iterator[Verdict]:
-    """Compare the statements of a role with those that the program writes for its data sources."""
+    """Compare a role's statements with those that the program writes for its data sources."""
     actual = role_statements(role)
     possible = dict.fromkeys(
         statement for _, needs in compared for statement in (*needs.program, *needs.optional)
@@ -497,7 +496,7 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
 
 
 def _judge(differences: Sequence[Verdict], accepted: int, *, complete: bool) -> tuple[Outcome, str]:
-    """Return the state for some differences, and their number by kind."""
+    """Return the state that follows from differences, and text with their number by kind."""
     kinds = [kind_of(difference) for difference in differences]
     counts = [f"{kinds.count(each)} {label}" for each, label in LABELS.items() if each in kinds]
     text = ", ".join([*counts, *([f"{accepted} accepted"] if accepted else [])])

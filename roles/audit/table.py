@@ -1,4 +1,4 @@
-"""Format the result of an audit as text: a table, and the statements that differ."""
+"""Format an audit's result as text: a table, and the statements that differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -11,7 +11,7 @@ from roles.output import Line, Part, Row, Table
 
 _HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "ENTRY", "USED BY", "LAST USED", "RESULT")
 _ENTRY: Final = "ENTRY"
-"""The column that appears only with a stack."""
+"""The column that appears only if a stack was specified."""
 _COLORS: Final[Mapping[Outcome, str]] = {
     Outcome.DANGEROUS: "red",
     Outcome.INVALID: "red",
@@ -26,7 +26,7 @@ _COLORS: Final[Mapping[Outcome, str]] = {
 
 
 def parts(found: Survey) -> Iterator[Part]:
-    """Return a table, the statements that differ, the accepted ones, and a summary."""
+    """Yield a table, the statements that differ, the accepted findings, and a summary."""
     users = found.users()
     if found.data_sources:
         yield _table(found)
