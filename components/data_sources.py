@@ -158,7 +158,7 @@ def _check_defaults(top: Arguments) -> None:
     """Report an invalid default even if no member uses it, because a later member might.
 
     Members that inherit the default report the same problem, and `read` drops the repetitions. Members
-    with tags of their own do not inherit invalid tags. Only members' warnings are kept.
+    with tags of their own do not inherit invalid tags. Only members warn about a default.
     """
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():

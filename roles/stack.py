@@ -155,7 +155,7 @@ def read_stack(name: str) -> Stack:
     roles: list[RoleSettings] = []
     for component, args in arguments.items():
         secrets = {setting: args.get(setting) for setting in args.secrets}
-        # The role name may have been secret when the stack was deployed.
+        # A setting in the ARN may have been secret when the stack was deployed.
         role_is_secret = shown.get(component) == HIDDEN
         secrecy = Secrecy({"role_name": None, **secrets} if role_is_secret else secrets)
         arn = arns.get(component, "")
