@@ -166,7 +166,7 @@ def test_an_outage_of_the_sandbox_is_not_taken_for_a_missing_action(
     said = world.check(only=["key policy", "requests allowed"])
     assert said.code == 2
     assert said.answers("ok") == []
-    assert "the sandbox does not answer this" not in said.out
+    assert "the sandbox does not support" not in said.out
 
 
 @pytest.mark.parametrize("endpoint", ["AWS_ENDPOINT_URL", ""])
