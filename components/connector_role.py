@@ -295,9 +295,9 @@ class ConnectorRole(pulumi.ComponentResource):
 
 
 def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
-    """Return a hook that warns, during a preview, that an existing role will lose its other policies.
+    """Return a hook that warns that an existing role will lose its other policies.
 
-    Without the warning, the preview would show only that two resources will be created.
+    Without the warning, a preview would show only that two resources will be created.
     """
     role_is_new = False
 
