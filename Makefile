@@ -6,7 +6,7 @@ STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
 # The policy simulator. Without npm, the tests that use it are skipped.
 NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
-# Settings for trial stacks: if you commit them, continuous integration treats them as environments.
+# Lists stack files that are not in Git. If you commit one, CI treats it as an environment.
 STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
 	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
 	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
@@ -28,7 +28,7 @@ help: ## list the targets
 
 up: venv/sandbox-installed ## deploy the stack dev to the sandbox, and print the role's ARN
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
-		{ echo "If the program, its settings, or another running update is not the cause: \`make down\` resets the sandbox."; exit 1; }
+		{ echo "If the cause is not the program, its settings, or another running update, \`make down\` resets the sandbox."; exit 1; }
 
 example: venv/development-installed examples/data-source/venv ## deploy four roles and the example's data sources, which use them, and print the data sources' ARNs
 	@$(SANDBOX) sh -c ' \
@@ -64,7 +64,7 @@ down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 
 # Group: Read roles from AWS
 
-roles: venv/roles-installed ## install the packages for `python -m roles` adopt, audit, and check
+roles: venv/roles-installed ## install the packages for the commands `python -m roles adopt`, `audit`, and `check`
 	@:
 
 # Group: Test and check
@@ -97,7 +97,7 @@ bench: venv/development-installed ## measure the figures behind the claims about
 live: venv/development-installed ## run the scenarios on a real AWS account; asks first, cleans up afterward
 	@venv/bin/python -m tests.scenarios
 
-live-read-only: venv/development-installed ## ask a real AWS account about the roles of all connectors; changes nothing
+live-read-only: venv/development-installed ## evaluate all connectors' policies with a real AWS account; changes nothing
 	@venv/bin/python -m tests.scenarios --read-only
 
 venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt sandbox/requirements.txt
@@ -105,6 +105,6 @@ venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt s
 	@$(PYTHON) install.py $*
 
 tests/node_modules/.package-lock.json: tests/package-lock.json
-	@rm -rf tests/authorization/node_modules # their old location: the simulator would find these first
+	@rm -rf tests/authorization/node_modules # the old location, which the simulator would search first
 	@npm ci --prefix tests --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@

@@ -17,12 +17,12 @@ Measured on {date}: {versions}.
 |---|---|---|---|
 {rows}
 
-Compare the ratios. Each is relative to the same roles and policies written by hand, and is the median
-of the ratios within a round. Rounds are interleaved, so a slow period on the machine affects all
-programs alike. `pulumi` runs on the real engine with the sandbox in place of AWS; the processor time is
-the command's, without the sandbox's. To Pulumi, a component is one more resource. The {data_sources}
-data sources, each with a secret and a role, are read from a server that responds to each call after
-{delay} ms.
+Compare the ratios. Each ratio is relative to the same roles and policies as hand-written resources, and
+is the median of the ratios in each round. Rounds are interleaved, so a slow period on the machine
+affects all programs alike. `pulumi` runs on the real engine with the sandbox in place of AWS. The
+processor time is the command's, without the sandbox's. Pulumi counts a component as an additional
+resource. `audit` and `adopt --all` read {data_sources} data sources, each with a secret and a role, from
+a server that responds to each call after {delay} ms.
 
 `make test` takes minutes: `time make test` measures it.
 """

@@ -37,7 +37,7 @@ def rows() -> list[str]:
     return [
         f"| {what}, {name} | {found[place] / 1e6:,.1f} million instructions | "
         f"{found[place] / figures[BASE][place]:.3f} | |"
-        for place, what in enumerate(("start and the first role", "each further role"))
+        for place, what in enumerate(("start and the first role", "each additional role"))
         for name, found in figures.items()
     ]
 

@@ -122,8 +122,7 @@ _REMARKS: Final = {
         "rejected. A change updates the role policy and keeps the role."
     ),
     "vpc_configuration": (
-        "Some [connectors](#connectors) reject it. If only earlier versions of a connector support a VPC, the "
-        "program prints a warning."
+        "If only earlier versions of a connector support a VPC, the program prints a warning."
     ),
 }
 """Remarks that follow a setting's description."""
@@ -147,8 +146,8 @@ Leave it unset. The role can then ingest documents into the application and the 
 Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older editions, the
 tests' IAM policy simulator denies ingestion, because both actions require both resource types.""",
     "allow_network_interface_deletion": """\
-Set it if the data source has a VPC. The role can then delete network interfaces with the application's tag, which it
-otherwise [leaves behind](permissions.md#differences-from-awss-pages).""",
+Set it if the data source has a VPC. The role can then delete network interfaces with the application's tag, which are
+otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, create one, and set its ARN: `aws iam create-policy
 --policy-name connector-boundary --policy-document file://examples/connector-boundary.json`. Every connector's role
@@ -202,9 +201,8 @@ pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
-`aws:…`. The [connector](#connectors) determines whether you set a secret, a bucket, or a VPC. With [several data
-sources](data-sources.md#where-each-setting-goes), some settings move. The component's arguments have the same names in
-snake case.
+`aws:…`. With [several data sources](data-sources.md#where-each-setting-goes), some settings move to entries. The
+component's arguments have the same names in snake case.
 
 The program checks all settings before it creates anything, and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,
@@ -235,7 +233,7 @@ import, the role's properties until the first `pulumi up`.
 _CONNECTORS: Final = """\
 ## Connectors
 
-The names are the ones in the URLs of AWS's IAM role pages, which the titles link to. "no" means that the connector
-doesn't support the setting. AWS supported *legacy* connectors until May 31, 2026, but the program still creates their
-roles for the data sources that you keep. `type` is the value in the data source's configuration.
+The names come from the URLs of AWS's IAM role pages, which the titles link to. "no" means that the connector doesn't
+support the setting. AWS supported *legacy* connectors until May 31, 2026, but the program still creates their roles for
+the data sources that you keep. `type` is the value in the data source's configuration.
 """

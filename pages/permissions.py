@@ -180,7 +180,7 @@ The policies on AWS's pages have these risks, and so do this program's:
 - **The connector can change the whole index.** It can add documents, and delete other data sources' documents.
 - **The connector determines who can see each document.** It can create and update the application's users, and put and
   delete groups for every data source in the index.
-- **With `bucketName`, the role can read every object of the bucket.**
+- **With `bucketName`, the role can read every object in the bucket.**
 - **For `s3-v1` and `s3-v2`, the role can pass itself** to Amazon Q Business, but no other role. The trust policy
   still allows only the application.
 - **Nothing limits who can attach the network interfaces.** The pages have no condition on `ec2:AuthorizedService` for
@@ -195,21 +195,19 @@ role](operations.md#not-authorized-to-perform-iampassrole).
 """
 
 _PICTURE: Final = (
-    "![Amazon Q Business assumes the role, but only for this account and application. The role puts and deletes "
-    "documents in the application and index, and manages users and groups in the application, index, and data "
-    "sources. With bucketName, it reads objects. With secretId, it reads the secret. With kmsKeyId, it decrypts "
-    "through Secrets Manager or S3. With vpcConfiguration, it creates tagged network interfaces in the subnets and "
-    "security groups.](assets/role.svg)\n"
+    "![Amazon Q Business assumes the role for one application. The role puts and deletes documents, manages users and "
+    "groups, and, depending on the settings, reads objects and a secret, decrypts, and creates network "
+    "interfaces.](assets/role.svg)\n"
 )
 
 _OTHERS: Final = """\
-For `s3-v1` and `s3-v2`, the role has these instead of the statements for files and the secret:
+For `s3-v1` and `s3-v2`, the role has these statements instead of those for files, the secret, and its key:
 """
 
 _NEVER: Final = """\
 ## What the role can never do
 
-The proofs show that the role policy allows no request for any of these.
+The proofs show that the role policy allows none of the following.
 [CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work) describes the proofs and their assumptions about IAM. They sent
 no requests to AWS.
 """
@@ -217,9 +215,9 @@ no requests to AWS.
 _DIFFERENCES: Final = """\
 ## Differences from AWS's pages
 
-AWS has an IAM role page for each connector. The pages agree on a connector's needs, but differ in details. Every role
-gets the statements on the AEM Cloud page, and the S3 statements on the other pages. It allows exactly what AWS's page
-for the connector allows, with these exceptions:
+AWS's IAM role pages, one for each connector, agree on a connector's needs, but differ in details. Every role's
+statements come from the AEM Cloud page or, for S3, the other pages. The role allows exactly what AWS's page for the
+connector allows, with these exceptions:
 
 1. **Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new` name
    only the index, as the AEM Cloud page once did. The role names the application too, unless you set [`ingestScope:
@@ -237,5 +235,5 @@ for the connector allows, with these exceptions:
 Other differences don't change the role's access. Some pages have different Sids, which are only labels, or `ArnLike`,
 which IAM [treats like
 `ArnEquals`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
-Most of the policies on the pages aren't valid JSON, for example because of an extra comma.
+Most of the pages' policies aren't valid JSON, for example because of an extra comma.
 """
