@@ -331,7 +331,9 @@ def _check_types(name: object, args: object) -> None:
         keys = cast("Mapping[object, object]", args)
         if all(isinstance(key, str) for key in keys):
             return
-    raise pulumi.RunError("ConnectorRole takes a name (a string) and a dictionary of arguments")
+    raise pulumi.RunError(
+        "ConnectorRole takes a name, which is a string, and a dictionary of arguments with string keys"
+    )
 
 
 def _shown_in_arn(arguments: Arguments) -> list[object]:

@@ -39,8 +39,8 @@ MAXIMUM_SIZE: Final = 100 * 1024
 MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
 """A lowercase component name. Pulumi would read an entry named `secure` as a secret."""
 EXPECTED_NAME: Final = (
-    f"a lowercase letter and at most {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, digits, and "
-    "hyphens; the name `secure` is reserved"
+    f"a lowercase letter followed by up to {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, "
+    "digits, and hyphens; the name `secure` is reserved"
 )
 
 
@@ -215,7 +215,8 @@ def _check_keys(given: Mapping[str, Any], member: Arguments, at: Place) -> None:
         place = member.at_key(*at.path, key)
         if key in settings and key not in known:
             top_name = member.at(settings[key].name).name
-            place.reject("must be the same for all data sources in a stack", top_name, REMOVE)
+            expected = f"{top_name}, outside {DATA_SOURCES}"
+            place.reject("must be the same for all data sources in a stack", expected, REMOVE)
         elif key not in known:
             place.reject_name(known, expected=", ".join(known))
         elif value is None:
@@ -230,8 +231,11 @@ def _check_role_names(members: Mapping[str, Arguments], top: Arguments) -> None:
         if isinstance(role_name, str) and role_name:
             owner = owners.setdefault(role_name.lower(), name)
             if owner != name:
-                message = f"{quote(role_name)} is also the role name of {owner}"
-                top.at_key(*member.paths["role_name"]).reject(message, "a unique name", REMOVE)
+                top.at_key(*member.paths["role_name"]).reject(
+                    f"{quote(role_name)} is also the role name of {owner}",
+                    "a unique name: IAM ignores the case of role names",
+                    REMOVE,
+                )
 
 
 def _unused_vpc(
@@ -247,8 +251,8 @@ def _unused_vpc(
         if key not in given[name] and not member["vpc_configuration"]
     ]
     if unused:
-        whose = "its connector" if len(unused) == 1 else "their connectors"
+        versions = "version of its connector" if len(unused) == 1 else "versions of their connectors"
         yield (
             f"{top.at('vpc_configuration').name} does not apply to {', '.join(unused)}: AWS does not "
-            f"support a VPC for the current version of {whose}"
+            f"support a VPC for the current {versions}"
         )

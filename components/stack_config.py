@@ -136,6 +136,6 @@ def autonaming_warnings(role_name: str) -> Iterator[str]:
     if str(pattern).startswith("${name}-") or (mode == "default" and not pattern):
         return
     yield (
-        f"{role_name} is not set, so pulumi:autonaming ({quote(pattern or mode)}) determines the "
-        "role's name"
+        f"{role_name} is not set, so the role's name depends on pulumi:autonaming "
+        f"({quote(pattern or mode)})"
     )

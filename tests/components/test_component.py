@@ -714,7 +714,7 @@ def test_an_invalid_name_or_invalid_arguments_are_rejected_without_a_traceback(n
     deployment = Deployment(lambda: ConnectorRole(name, args))
     assert isinstance(deployment.error, pulumi.RunError)
     assert str(deployment.error) == (
-        "ConnectorRole takes a name (a string) and a dictionary of arguments"
+        "ConnectorRole takes a name, which is a string, and a dictionary of arguments with string keys"
     )
 
 

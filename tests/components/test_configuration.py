@@ -532,7 +532,7 @@ def test_autonaming_that_gives_the_role_another_name_causes_a_warning(
     else:
         (warning,) = warnings
         assert warning == (
-            f'roleName is not set, so pulumi:autonaming ("{named_by}") determines the role\'s name'
+            f'roleName is not set, so the role\'s name depends on pulumi:autonaming ("{named_by}")'
         )
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 

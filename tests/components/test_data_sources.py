@@ -133,13 +133,11 @@ def test_a_default_vpc_applies_to_connectors_that_support_one_and_the_others_are
     deployment = deploy(monkeypatch, members, vpcConfiguration=VPC)
     with_vpc = {name for name, document in policies(deployment).items() if "subnet/" in document}
     assert with_vpc == {"aem"}
-    unsupported = (
-        "vpcConfiguration does not apply to {}: AWS does not support a VPC for the current version"
-    )
+    unsupported = "vpcConfiguration does not apply to {}: AWS does not support a VPC for the current"
     both, one = "files, mail", "mail"
-    assert deployment.infos == [f"{unsupported.format(both)} of their connectors"]
+    assert deployment.infos == [f"{unsupported.format(both)} versions of their connectors"]
     deployment = deploy(monkeypatch, {"aem": AEM, "mail": mail}, vpcConfiguration=VPC)
-    assert deployment.infos == [f"{unsupported.format(one)} of its connector"]
+    assert deployment.infos == [f"{unsupported.format(one)} version of its connector"]
 
 
 def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatch):
@@ -351,7 +349,7 @@ def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch
 def test_autonaming_that_gives_the_roles_other_names_causes_one_warning(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
-    assert warning.startswith('dataSources.NAME.roleName is not set, so pulumi:autonaming ("verbatim")')
+    assert warning.startswith("dataSources.NAME.roleName is not set, so the role's name depends")
     named = {"one": {**AEM, "roleName": "qbusiness-one"}}
     assert deploy(monkeypatch, named, **autonaming).warnings == []
 

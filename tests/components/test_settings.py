@@ -564,7 +564,7 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
             {"connector": "webcrawler", "secret_id": "", "kms_key_id": KEY_ID},
             "kms_key_id",
             (
-                "requires secret_id: the connector webcrawler uses it only for the secret (see "
+                "requires secret_id: the connector webcrawler uses the key only for the secret (see "
                 f"{PAGES}webcrawler-iam-role.html)"
             ),
             "secret_id, or no kms_key_id",
