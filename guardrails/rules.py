@@ -82,7 +82,7 @@ def readable(role: Role) -> Iterator[Finding]:
         if policy.document.problem:
             yield Finding(
                 policy.urn,
-                f"one of the role's policies is not a policy document: {policy.document.problem}",
+                f"one of the role's policies is not a valid policy document: {policy.document.problem}",
                 "JSON that follows IAM's policy grammar",
                 "correct the document: "
                 "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html",
@@ -220,7 +220,7 @@ def excess(role: Role) -> Iterator[Finding]:
             yield Finding(
                 attachment.urn,
                 f"the AWS managed policy {attachment.arn} is attached to the role",
-                "only actions that a connector needs; every AWS managed policy allows others",
+                "only actions that a connector needs; every AWS managed policy allows other actions",
                 "detach the policy",
             )
     yield from permissions("excess", role)
@@ -259,8 +259,14 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
         resource = "RolePolicyAttachmentsExclusive"
         command = f"aws iam detach-role-policy --role-name {name} --policy-arn {policy_name}"
     if policy.removed:
-        return f"nothing to do: the stack's {resource} removes it; `pulumi refresh` shows that"
-    return f"declare it, or declare {resource} for the role, or run `{command}`, then `pulumi refresh`"
+        return (
+            f"nothing to do: the stack's {resource} removes it, and `pulumi refresh` then shows that it "
+            "is gone"
+        )
+    return (
+        f"declare the policy, or declare {resource} for the role, or run `{command}`, then "
+        "`pulumi refresh`"
+    )
 
 
 def quote_argument(text: str) -> str:
@@ -281,7 +287,7 @@ def ingest(role: Role) -> Iterator[Finding]:
             yield Finding(
                 urn,
                 f"qbusiness:BatchPutDocument is allowed on {resource}, but not on its application",
-                "both: the action requires the application and the index",
+                "both, because the action requires the application and the index",
                 f"add {application} to the statement",
             )
 
@@ -297,9 +303,10 @@ def subnets(role: Role) -> Iterator[Finding]:
         ):
             yield Finding(
                 policy.urn,
-                f"{_title(statement)} requires aws:RequestTag for subnets, which never have it",
-                "no such condition for subnets or security groups",
-                "allow them in a separate statement",
+                f"{_title(statement)} requires aws:RequestTag for subnets, but EC2 never sets this key "
+                "for subnets",
+                "no aws:RequestTag condition for subnets or security groups",
+                "allow subnets and security groups in a separate statement",
             )
 
 
@@ -367,7 +374,7 @@ def _above(urn: str, number: int, unit: str, maximum: int, remediation: str) -> 
 
 
 RULES: Final = (
-    Rule("readable", "Every policy is a policy document.", readable),
+    Rule("readable", "Every policy is a valid policy document.", readable),
     Rule("trust-account", "The trust policy names one account.", trust_account),
     Rule("trust-application", "The trust policy names one application.", trust_application),
     Rule("trust-service-alone", "Only the service may assume the role.", trust_service_alone),

@@ -59,8 +59,8 @@ def _recover(stack: str, *, yes: bool) -> int:
     preview = _read("preview", "--json", "--refresh", "--run-program", "--stack", stack)
     if role := missing_role(exported["deployment"], preview):
         raise _Error(
-            f"the stack's role {role} was not found with these credentials: use its account's, or "
-            "wait a minute if the role is new; if somebody deleted it, run "
+            f"the stack's role {role} was not found with these credentials: use credentials for "
+            "its account, or wait a minute if the role is new; if somebody deleted it, run "
             f"`{_text('cancel', '--stack', stack)}` and then `{_text('up', '--stack', stack)}`"
         )
     unfinished, orphans, changes = plan(exported["deployment"], preview)
@@ -87,9 +87,9 @@ def _recover(stack: str, *, yes: bool) -> int:
 
 def _confirmed() -> bool:
     try:
-        answer = input("Continue, if no other command is using the stack? [y/N] ")
+        answer = input("Make sure that no other command is using the stack. Continue? [y/N] ")
     except EOFError:
-        _say("not a terminal: pass --yes")
+        _say("there was no answer: pass --yes to continue without confirmation")
         return False
     return answer.lower() in ("y", "yes")
 

@@ -50,7 +50,7 @@ def main() -> int:
         case "run":
             command = arguments.command[arguments.command[:1] == ["--"] :]
             if not command:
-                run.error("expected a command: python -m sandbox run -- pulumi preview")
+                run.error("expected a command, such as: python -m sandbox run -- pulumi preview")
             return _run(sandbox, command, {})
         case "shell":
             return _run(sandbox, *_shell())

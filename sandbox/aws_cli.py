@@ -53,7 +53,7 @@ def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
     method = arguments.operation.replace("-", "_")
     operations = service.meta.method_to_api_mapping
     if method not in operations:
-        raise ProviderError(f"the sandbox does not support `aws {named}`; the AWS CLI may")
+        raise ProviderError(f"the sandbox does not support `aws {named}`; the AWS CLI may support it")
     shape = service.meta.service_model.operation_model(operations[method]).input_shape
     members = {xform_name(name, "-"): name for name in shape.members} if shape else {}
     given: dict[str, Any] = {}

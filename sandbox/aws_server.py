@@ -109,7 +109,7 @@ class Aws:
                         return self._answer_for_others(service, environ, start_response)
             except NotImplementedError as error:
                 return _reject_unknown(
-                    service, f"the sandbox does not support it: {error}", start_response
+                    service, f"the sandbox does not support this call: {error}", start_response
                 )
 
     def _answer_for_others(

@@ -175,7 +175,7 @@ def _go(step: str, *arguments: str) -> list[str]:
             assert process.stderr is not None  # noqa: S101 a type guard
             last_lines = _show_progress(process.stderr, step)
         if process.returncode:
-            raise NoEngineError(f"The engine did not build:\n{last_lines}\n{_ADVICE}")
+            raise NoEngineError(f"The engine could not be built:\n{last_lines}\n{_ADVICE}")
         output.seek(0)
         return output.read().splitlines()
 
@@ -212,7 +212,7 @@ def _install(target: Path) -> None:
     )
     if install.returncode:
         cause = (install.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise NoEngineError(f"The official installer could not be reached: {cause}\n{_ADVICE}")
+        raise NoEngineError(f"The official installer failed: {cause}\n{_ADVICE}")
     for installed in (target / "bin").iterdir():
         installed.rename(target / installed.name)
 

@@ -101,7 +101,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _configuration(self, connection: str) -> Configuration:
         if connection not in self._configurations:
-            raise ProviderError(f"{self.package.name} is not configured: run the command again")
+            raise ProviderError(
+                f"the provider {self.package.name} is not configured: run the command again"
+            )
         return self._configurations[connection]
 
     @_answer

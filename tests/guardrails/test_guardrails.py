@@ -530,14 +530,14 @@ def test_a_policy_that_the_stack_does_not_declare_is_reported_and_stops_nothing(
     inline, managed = found["undeclared"]
     assert inline.message == "the role has the inline policy console, which this stack does not declare"
     assert inline.remediation == (
-        "declare it, or declare RolePoliciesExclusive for the role, or run `aws iam delete-role-policy "
-        f"--role-name {NAME} --policy-name console`, then `pulumi refresh`"
+        "declare the policy, or declare RolePoliciesExclusive for the role, or run `aws iam "
+        f"delete-role-policy --role-name {NAME} --policy-name console`, then `pulumi refresh`"
     )
     assert managed.message == (
         f"the role has the managed policy {ADMINISTRATOR}, which this stack does not declare"
     )
     assert managed.remediation == (
-        "declare it, or declare RolePolicyAttachmentsExclusive for the role, or run "
+        "declare the policy, or declare RolePolicyAttachmentsExclusive for the role, or run "
         f"`aws iam detach-role-policy --role-name {NAME} --policy-arn {ADMINISTRATOR}`, "
         "then `pulumi refresh`"
     )
@@ -562,10 +562,10 @@ def test_a_policy_that_the_update_removes_needs_no_fix():
     )
     exclusive = [exclusive_policies("connector", "kept"), exclusive_attachments()]
     found = findings(its_role, role_policy(), *exclusive)["undeclared"]
-    nothing = "nothing to do: the stack's {} removes it; `pulumi refresh` shows that"
+    nothing = "nothing to do: the stack's {} removes it, and `pulumi refresh` then shows that it is gone"
     console, kept, administrator = (finding.remediation for finding in found)
     assert console == nothing.format("RolePoliciesExclusive")
-    assert kept.startswith("declare it")
+    assert kept.startswith("declare the policy")
     assert administrator == nothing.format("RolePolicyAttachmentsExclusive")
 
 
@@ -696,7 +696,7 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
 @pytest.mark.parametrize(("document", "problem"), MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, problem: str):
     (finding,) = findings(role(), role_policy(document))["readable"]
-    assert f"one of the role's policies is not a policy document: {problem}" in finding.message
+    assert f"one of the role's policies is not a valid policy document: {problem}" in finding.message
     # As a trust policy, it names no service, but the role policy allows Amazon Q Business actions.
     assert set(findings(role(document), role_policy())) == {"readable"}
     assert findings(role(document)) == {}

@@ -56,7 +56,7 @@ def test_text_output_contains_a_line_for_each_list(run: Run, aws: Aws):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("s3 ls", "the sandbox does not support `aws s3 ls`; the AWS CLI may"),
+        ("s3 ls", "the sandbox does not support `aws s3 ls`; the AWS CLI may support it"),
         ("iam get-role --name x", "iam get-role: unknown option --name; expected --role-name"),
         ("iam get-role --role-name x", "iam get-role: An error occurred (NoSuchEntity)"),
         ("iam tag-role --role-name x --tags Key=a,Value=b", "--tags: expected JSON, got 'Key=a,"),
