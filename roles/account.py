@@ -470,7 +470,8 @@ class Account:
         if decided != sorted(actions):
             raise OddAnswerError(
                 operation=action("SimulatePrincipalPolicy"),
-                reason=f"decides on {', '.join(decided) or 'nothing'}, not on {', '.join(actions)}",
+                reason=f"has decisions for {', '.join(decided) or 'no action'}, not for "
+                f"{', '.join(actions)}",
             )
         return found
 
@@ -519,7 +520,7 @@ class Account:
         except BotoCoreError:
             raise  # some are also a ValueError
         except ValueError as error:
-            raise InputError(f"the SDK rejects its settings (AWS_...): {error}") from None
+            raise InputError(f"the AWS SDK rejects its settings (AWS_...): {error}") from None
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
         return getattr(self._client(service), operation)(**parameters)

@@ -91,7 +91,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=program,
-        description="Read the roles of Amazon Q Business data sources, without changing AWS.",
+        description="Read the roles of Amazon Q Business data sources without changing AWS resources.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
     for name, verb in _VERBS.items():
@@ -99,7 +99,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
             name,
             help=verb.HELP,
             description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
-            epilog="Credentials come from the SDK's usual sources, such as AWS_PROFILE. "
+            epilog="Credentials come from the AWS SDK's usual sources, such as AWS_PROFILE. "
             f"See docs/{name}.md.",
         )
         verb.add_options(own)

@@ -91,8 +91,8 @@ def find_connector(uses: Uses) -> Connector:
     of_type = connectors_of(uses.type)
     if not of_type:
         raise InputError(
-            f"this program has no connector of the type {uses.type}: with --connector, pass one that "
-            f"has the same role: {', '.join(CONNECTORS)}"
+            f"this program has no connector of the type {uses.type}: with --connector, pass one whose "
+            f"role has the same permissions: {', '.join(CONNECTORS)}"
         )
     if len(of_type) > 1:
         path, names = _SETTLED_BY[re.sub(r"V\d+$", "", uses.type.upper())]

@@ -225,8 +225,8 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
     if not (admitted and expected and (extra or absent)):
         return f"under {_written(have)}, not {_written(want)}"
     if not absent:
-        return f"also admits {name} {extra}"
-    return f"admits {name} {extra}, not {absent}" if extra else f"does not admit {name} {absent}"
+        return f"also allows {name} {extra}"
+    return f"allows {name} {extra}, not {absent}" if extra else f"does not allow {name} {absent}"
 
 
 def _written(conditions: Iterable[Condition]) -> str:

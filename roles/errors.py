@@ -79,7 +79,7 @@ class OddAnswerError(BotoCoreError):
 
 def unknown_status(operation: str, status: str) -> OddAnswerError:
     """Return the error for a status that this version of the program does not know."""
-    reason = f"has the status {status!r}, which this version of check does not know"
+    reason = f"has the status {status!r}, which this version of check does not recognize"
     return OddAnswerError(operation=operation, reason=reason)
 
 
@@ -151,11 +151,11 @@ def explain(
         case ClientError():
             text = _explain_answer(error, show, page)
         case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
-            text = f"there are no AWS credentials ({error}): {_SIGN_IN}"
+            text = f"there are no usable AWS credentials ({error}): {_SIGN_IN}"
         case SSOError() | TokenRetrievalError():
-            text = f"the sign-in has expired ({error}): {_SIGN_IN}"
+            text = f"the sign-in is missing or has expired ({error}): {_SIGN_IN}"
         case ProfileNotFound():
-            text = f"{error}: AWS_PROFILE names it; `aws configure list-profiles` lists your profiles"
+            text = f"{error}: set AWS_PROFILE to a profile that `aws configure list-profiles` lists"
         case NoRegionError() | InvalidRegionError():
             regions = ", ".join(SUPPORTED_REGIONS)
             text = (
@@ -167,10 +167,12 @@ def explain(
         case ConnectionError() | HTTPClientError():
             text = (
                 f"AWS cannot be reached ({show(str(error))}): check the network, its proxy, and "
-                f"the Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
+                f"the Region; Amazon Q Business is available in {', '.join(SUPPORTED_REGIONS)}"
             )
         case OddAnswerError():
-            text = _explain_other_server(show(str(error)))
+            said = show(str(error))
+            is_shown = said == str(error)
+            text = _explain_other_server(said if is_shown else f"the response is unusable ({said})")
         case ResponseParserError():
             # Its message contains the whole response.
             text = _explain_other_server("the response is not in the API's format")
@@ -200,12 +202,15 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
     if is_denied(error):
         return (
             f"{called} is not allowed ({said}): allow it for these credentials and, if the resource is "
-            f"in another account, in the resource's policy; {page} contains the whole policy"
+            f"in another account, in the resource's policy; {page} lists the required permissions"
         )
     if is_bad_credentials(error):
         return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
     if is_throttled(error):
-        return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=20"
+        return (
+            f"AWS is throttling {called}: wait a minute and repeat the command, or set "
+            "AWS_MAX_ATTEMPTS=20"
+        )
     if is_gone(error):
         return (
             f"{called} found nothing ({said}): check the IDs and the Region, and whether the data "
@@ -216,7 +221,10 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
 
 def _explain_other_server(text: str) -> str:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
-        return f"{text} (AWS_ENDPOINT_URL={endpoint}): unset it to read AWS, then repeat the command"
+        return (
+            f"{text} (AWS_ENDPOINT_URL={endpoint}): unset this variable to call AWS, then repeat the "
+            "command"
+        )
     return (
         f"{text}, possibly because of a proxy, an outage, or a newer API: update boto3, check the "
         "network's proxy, then repeat the command"

@@ -58,7 +58,7 @@ def stack_name(text: str) -> str:
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
             f"{text!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or "
-            "ORGANIZATION/PROJECT/STACK, each of letters, digits, hyphens, underscores, and periods; "
+            "ORGANIZATION/PROJECT/STACK, with only letters, digits, hyphens, underscores, and periods; "
             "`pulumi stack ls` lists yours"
         )
     return text

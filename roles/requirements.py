@@ -209,15 +209,16 @@ def _role(
 ) -> Role | None:
     """Return a data source's role, or append a fault; IAM finds a role even if the path is wrong."""
     if not found.get("roleArn"):
-        line = f"{named} has no role: deploy the program, and give it the new role's ARN"
+        line = f"{named} has no role: deploy the program, and give the data source the new role's ARN"
         faults.append(invalid(line))
         return None
     arn = Arn.of(found["roleArn"])
     if arn.account != application_account:
         faults.append(
             invalid(
-                f"{named} is in account {application_account}, but its role is in {arn.account}: a role "
-                "can be passed only within its own account, so create a new role with the program"
+                f"{named} is in account {application_account}, but its role is in account "
+                f"{arn.account}: a role can be passed only within its own account, so create a new role "
+                "with the program"
             )
         )
         return None
@@ -236,8 +237,8 @@ def _bucket(connector: Connector, uses: Uses, named: str, notes: list[Finding]) 
         return None
     if connector.bucket is Need.NOT_SUPPORTED:
         text = (
-            f"the configuration of {named} names the bucket {uses.buckets[0]}, but the role of the "
-            f"connector {connector.name} has no access to it: see {connector.page}"
+            f"the configuration of {named} names the bucket {uses.buckets[0]}, but the program's role "
+            f"for the connector {connector.name} has no access to it: see {connector.page}"
         )
         notes.append(note(text))
         return None

@@ -91,7 +91,7 @@ class Secrecy:
 
     def message(self, text: str) -> str:
         """Return an AWS message unless it may contain the value of a secret setting."""
-        return "its message is hidden because settings are secret" if self and text else text
+        return "the message is hidden because some settings are secret" if self and text else text
 
     def error(self, error: Mapping[str, str]) -> str:
         """Return the message of an error that Amazon Q Business reports for a resource."""

@@ -227,7 +227,8 @@ def _pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, 
     except FileNotFoundError:
         raise InputError(
             "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/), or, in a "
-            "clone of the program, run this in the sandbox: venv/bin/python -m sandbox run -- COMMAND"
+            "clone of the program, run the command in the sandbox: "
+            "venv/bin/python -m sandbox run -- COMMAND"
         ) from None
     if done.returncode:
         said = " ".join(done.stderr.replace("error: ", "").split())

@@ -45,9 +45,9 @@ def _unfinished(path: Path, stack: ExitStack) -> Path:
     """Return a path for a temporary file, in a private directory on the same file system."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise InputError(f"{path} is a directory: specify another name, or move it")
+        raise InputError(f"{path} is a directory: move it")
     if (path.exists() or target.is_symlink()) and not path.is_file():
-        raise InputError(f"{path} is not a regular file: specify another name, or move it")
+        raise InputError(f"{path} is not a regular file: move it")
     directory = TemporaryDirectory(dir=target.parent, prefix=".roles-", ignore_cleanup_errors=True)
     return Path(stack.enter_context(directory)) / target.name
 

@@ -30,7 +30,7 @@ from roles.project import project_name, stack_name
 from roles.requirements import COMPONENT
 
 _STACKS: Final = 50
-HELP: Final = "write the stack configuration and import file for the role of a data source"
+HELP: Final = "write the stack configuration and import file for a data source's role"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--stack", type=stack_name, required=True, help="the stack that will own the role"
     )
     parser.add_argument(
-        "--region", help="the application's Region; default: from its ARN or the profile"
+        "--region",
+        help="the application's Region; default: from its ARN, the environment, or the profile",
     )
     parser.add_argument(
         "--application", metavar="ID", type=application, help="look only in this application"
@@ -51,12 +52,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_connector,
         action="append",
         default=[],
-        help="consider only data sources of this connector; with --all, can be repeated",
+        help="consider only data sources of this connector, or, with --data-source, write the role for "
+        "this connector; with --all, can be repeated",
     )
     parser.add_argument(
         "--all",
         action="store_true",
-        help="adopt the roles of all data sources of one application, as entries of dataSources",
+        help="adopt the roles of all data sources in one application, as entries of dataSources",
     )
     parser.add_argument(
         "--name",
@@ -72,7 +74,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         action="append",
         default=[],
-        help="adopt the role of this data source even if it has an owner; can be repeated",
+        help="adopt this data source's role even if another stack owns it or one of its policies; can "
+        "be repeated",
     )
     parser.add_argument(
         "--exclude",
@@ -91,7 +94,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace-policies",
         action="store_true",
-        help="replace a role's only inline and only attached policy even if the role loses access",
+        help="replace a role's only inline policy and only attached policy even if the role loses "
+        "access",
     )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
@@ -169,7 +173,7 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError("--name requires --all: pass --all as well")
     if len(options.connector) > 1 and not options.all:
         raise InputError(
-            "several --connector require --all: pass --all as well, or only one --connector"
+            "several --connector options require --all: pass --all as well, or only one --connector"
         )
 
 
@@ -181,7 +185,8 @@ def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry
         if not (options.application and is_denied(error)):
             raise
         output.warn(
-            f"other applications' data sources may use the role: {failed_action(error)} is not allowed"
+            "other applications' data sources may use the role, but they could not be listed: "
+            f"{failed_action(error)} is not allowed"
         )
         everything = [*account.data_sources(options.application)]
     found = [each for each in everything if options.application in (None, each.application_id)]
@@ -213,7 +218,7 @@ def _every(
         elif before.name_of(entry.role.name):
             left_out[entry.data_source] = skipped(
                 f"{count} data sources use {arn}, which {files.config_file(options.stack)} "
-                "declares: give each of the others its own role"
+                "declares: give each of the other data sources its own role"
             )
         else:
             found.append(entries.new_role(entry))
@@ -234,7 +239,7 @@ def _without_owners(
         source, owner = entry.data_source, owners.get(entry.role.arn)
         if owner and source.id not in options.take:
             left_out[source] = skipped(
-                f"{owner} {entry.role.name}: a role or policy with two owners is deleted with either, "
+                f"{owner} {entry.role.name}: if two stacks own a role or policy, either can delete it, "
                 f"so first release it there (docs/adopt.md), or take it with --take {source.id}"
             )
     return [entry for entry in found if entry.data_source not in left_out]

@@ -70,14 +70,15 @@ def check_limits(
         else:
             parts.append(([connector], {**own}))
     lines = [
-        f"  --connector {' --connector '.join(connectors)}  ({len(some)} data sources"
+        f"  --connector {' --connector '.join(connectors)}  "
+        f"({len(some)} data source{'s' * (len(some) != 1)}"
         f"{'' if fit(some) else ', too many: adopt each one separately, with --data-source'})"
         for connectors, some in parts
     ]
     raise InputError(
-        f"one stack can have {MAXIMUM_MEMBERS} data sources and {MAXIMUM_SIZE:,} bytes of settings; "
-        f"these have {len(entries)} and {size(entries):,}. Use {len(parts)} stacks: repeat the command "
-        "for each, with these options:",
+        f"a stack can have at most {MAXIMUM_MEMBERS} data sources and {MAXIMUM_SIZE:,} bytes of "
+        f"settings, but there are {len(entries)} data sources with {size(entries):,} bytes. Use "
+        f"{len(parts)} stacks: repeat the command for each, with these options:",
         *lines,
         details={
             "connectors": {connector: len(own) for connector, own in by_connector.items()},

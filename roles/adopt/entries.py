@@ -66,7 +66,7 @@ def plan(
     role = requirements.role
     if requirements.settings().get("tags", {}).keys() == {"secure"}:
         raise InputError(
-            'the role has only the tag "secure", which stack configuration would take for a secret: '
+            'the role\'s only tag is "secure", so Pulumi would read the tags as an encrypted secret: '
             "add another tag to the role"
         )
     trust_policy, role_policy, warnings = requirements.render()
@@ -128,14 +128,14 @@ def _warnings(role: Role) -> Iterator[str]:
     """Warn about policies that could not be read, and properties that a stack cannot keep."""
     if role.denied:
         yield (
-            f"{role.denied} is not allowed: the comparison lacks the policies that it reads, so it "
-            "may show too little access in excess and too much missing access"
+            f"{role.denied} is not allowed, so the comparison omits the policies that this action "
+            "reads, and may show too little excess access and too much missing access"
         )
     if role.maximum_session_duration != _HOUR:
         yield (
-            "no setting keeps the role's maximum session duration of "
-            f"{role.maximum_session_duration} seconds: it becomes an hour if the first `pulumi up` does "
-            "not refresh, or if the role is replaced. It does not limit AWS services' sessions"
+            "no setting preserves the role's maximum session duration of "
+            f"{role.maximum_session_duration} seconds: it becomes one hour if the first `pulumi up` "
+            "does not refresh, or if the role is replaced. It does not limit AWS services' sessions"
         )
     if own := [key for key in role.tags if is_reserved(key)]:
         yield (
@@ -169,10 +169,10 @@ def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Ex
     chosen = dict(given)
     if len(chosen) < len(given):
         twice = Counter(identifier for identifier, _ in given).most_common(1)[0][0]
-        raise InputError(f"several --name are for data source {twice}: pass only one")
+        raise InputError(f"several --name options are for data source {twice}: pass only one")
     roles = {each.data_source.id: each.role.name for each in entries}
     if unknown := set(chosen) - set(roles):
-        raise InputError(f"--name {min(unknown)}=...: this data source is not among the adopted ones")
+        raise InputError(f"--name {min(unknown)}=...: this is not one of the adopted data sources")
     for identifier, name in chosen.items():
         before.check_chosen(identifier, name, roles[identifier])
     fixed = [before.name_of(role) or chosen.get(identifier) for identifier, role in roles.items()]

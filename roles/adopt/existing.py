@@ -99,10 +99,10 @@ class Existing(NamedTuple):
         if current in (None, name):
             return
         text = (
-            f"--name {identifier}={name}: in {files.config_file(self.stack)}, the entry {current} "
-            "declares this role, and under another name the next `pulumi up` would delete it. Omit the "
-            "option, or first rename the entry with `pulumi state rename`: docs/data-sources.md has "
-            "the commands"
+            f"--name {identifier}={name}: {files.config_file(self.stack)} declares this role as "
+            f"{current}, and under another name the next `pulumi up` would delete it. Omit the option, "
+            f"or first rename {current} with `pulumi state rename`: docs/data-sources.md has the "
+            "commands"
         )
         if self.has_members:
             text += ". If no role is imported yet, you can first remove the entries instead:"
@@ -122,23 +122,25 @@ class Existing(NamedTuple):
         if not lost:
             return
         text = (
-            f"{files.config_file(self.stack)} declares roles that are not among the adopted ones "
-            f"({', '.join(lost)}), and the next `pulumi up` would delete them: adopt these as well, or "
+            f"{files.config_file(self.stack)} declares roles that this command would not adopt "
+            f"({', '.join(lost)}), and the next `pulumi up` would delete them: adopt them as well, or "
             "use another stack"
         )
         stack = quote_argument(self.stack)
         lines: list[str] = []
         if unnamed := [member for member in lost if not self._has_role_name(member)]:
             lines.append(
-                "A role keeps its name if roleName is removed or its entry is renamed. If one has done "
-                f"so, first set the name that `pulumi stack output --stack {stack}` shows:"
+                "A role keeps its name after roleName is removed or its entry is renamed. If that "
+                f"happened, first set the name that `pulumi stack output --stack {stack}` shows:"
             )
             for member in unnamed:
                 place = (DATA_SOURCES, member, "roleName") if self.has_members else ("roleName",)
                 path = quote_argument(property_path(place))
                 lines.append(f"  pulumi config set --stack {stack} --path {path} NAME")
         if self.has_members:
-            lines.append("If the stack should not own them, or has not imported them yet, first run:")
+            lines.append(
+                "If the stack should not own these roles, or has not imported them yet, first run:"
+            )
             places = [(DATA_SOURCES, member) for member in lost]
         else:
             lines.append("If the stack has not imported the role yet, first run:")
@@ -200,7 +202,7 @@ def reject_members(existing: Existing) -> None:
     """Raise InputError if a stack's file has entries, which a single role would replace."""
     if existing.has_members:
         raise InputError(
-            f"{files.config_file(existing.stack)} declares the roles of several data sources "
-            f"({', '.join(existing.members)}), and the next `pulumi up` would delete them: pass --all, "
-            "or use another stack"
+            f"{files.config_file(existing.stack)} declares roles in {DATA_SOURCES} "
+            f"({', '.join(existing.members)}), and without --all the next `pulumi up` would delete "
+            "them: pass --all, or use another stack"
         )

@@ -28,12 +28,16 @@ def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Out
     connector: Connector | None = next(iter(options.connector), None)
     choices = [source for source in found if _is_offered(source, options.data_source, connector)]
     if not choices:
-        missing = f"no data source {options.data_source}" if options.data_source else "no data source"
-        kind = f" of the connector {connector.name}" if connector else ""
+        if options.data_source:
+            missing = options.data_source
+            advice = "check --data-source, --application, and --region"
+        else:
+            missing = f"of the connector {connector.name}" if connector else "of a supported type"
+            advice = "check --application, --region, and --connector, or pass --data-source"
         types = ", ".join(sorted({source.type for source in found})) or "none"
         raise InputError(
-            f"there is {missing}{kind} (there are {len(found)}, of these types: {types}): check "
-            "--application, --region, and --connector, or pass --data-source"
+            f"there is no data source {missing} (data sources found: {len(found)}, types: {types}): "
+            f"{advice}"
         )
     if len(choices) == 1:
         if not options.data_source:
@@ -41,7 +45,7 @@ def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Out
         return choices[0]
     if options.json or not output.can_ask:
         raise InputError(
-            "which data source? Pass one of",
+            "which data source? Pass one of these:",
             *(f"  {_named(choice)}" for choice in choices),
             details={"choices": [choice.document() for choice in choices]},
         )
@@ -72,9 +76,9 @@ def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], n
     for other, role_arn in _role_arns(account, others, notes):
         if role_arn == role.arn:
             notes.warn(
-                f"data source {other.id} of index {other.index_id} and application "
-                f"{other.application_id} uses the same role, which will serve only the "
-                "adopted data source: first give the other one its own role"
+                f"data source {other.id} in index {other.index_id} of application "
+                f"{other.application_id} uses the same role, which will serve only the adopted data "
+                f"source: first give {other.id} its own role"
             )
 
 
@@ -87,7 +91,7 @@ def of_one_application(
     applications = {source.application_id: source.application_name for source in sources}
     if len(applications) > 1:
         raise InputError(
-            "which application? A stack has one: pass one of",
+            "which application? A stack can have roles for only one. Pass one of these:",
             *(f"  --application {identifier}  {name}" for identifier, name in applications.items()),
             details={"applications": [*applications]},
         )
@@ -136,6 +140,6 @@ def _role_arns(
             yield source, arn
         else:
             notes.warn(
-                f"data source {source.id} could not be read: it may use one of the adopted roles, "
+                f"data source {source.id} could not be read, and may use one of the adopted roles, "
                 f"which would no longer serve it ({explain(arn)})"
             )

@@ -18,7 +18,7 @@ from roles.output import Output
 from roles.project import stack_name
 from roles.stack import check_account, read_stack
 
-HELP: Final = "compare the role of every data source with the one that the program would create"
+HELP: Final = "compare every data source's role with the role that the program would create"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the applications' Region; default: from the stack or the profile; repeatable",
     )
     parser.add_argument(
-        "--stack", type=stack_name, help="show the dataSources entry of each of this stack's roles"
+        "--stack", type=stack_name, help="show the dataSources entry for each of this stack's roles"
     )
     parser.add_argument(
         "--accept",
@@ -71,11 +71,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
         if len(found.regions) > 1 and all(result.region != region for result in found.data_sources):
             output(f"found no data source in {region}")
     for acceptance in found.unmatched:
-        output(f"accepted, but not found in {found.place}: {acceptance.label}")
+        output(f"accepted finding not found in {found.place}: {acceptance.label}")
     for skipped in found.skipped:
         output(f"skipped: {skipped}")
     for denied in found.denied:
-        output(f"{denied} is not allowed for at least some resources: docs/audit.md contains the policy")
+        output(
+            f"{denied} is not allowed for at least some resources: docs/audit.md lists the required "
+            "permissions"
+        )
     return _exit_code(found)
 
 

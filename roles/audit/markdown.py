@@ -46,7 +46,7 @@ def _head(found: Survey) -> str:
     lines = [
         f"**{found.summary}**",
         f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
-        *(f"- accepted, but not found: {_code(each.label)}" for each in found.unmatched),
+        *(f"- accepted finding not found: {_code(each.label)}" for each in found.unmatched),
         *(f"- skipped: {_code(text)}" for text in found.skipped),
         *(f"- not allowed for at least some resources: {_code(action)}" for action in found.denied),
     ]

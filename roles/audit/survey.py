@@ -415,7 +415,7 @@ def _compare(
             f"also used by {names}, which could not be compared and may need the access in excess"
         )
     if role.denied:
-        remarks.append(f"{role.denied} is not allowed: the policies that it reads were not compared")
+        remarks.append(f"{role.denied} is not allowed, so the policies that it reads were not compared")
     differences: list[Verdict] = []
     accepted: list[tuple[Verdict, Acceptance]] = []
     for verdict in sorted(_differences(compared, role), key=rank):

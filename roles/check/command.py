@@ -40,7 +40,7 @@ from roles.requirements import COMPONENT
 from roles.secrecy import Secrecy
 from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
-HELP: Final = "ask AWS whether a data source's sync will work with the stack's role"
+HELP: Final = "ask AWS whether a data source's sync will work with its role"
 QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Finding]]]]] = (
     ("credentials", resources.credentials),
     ("application", resources.application),
@@ -162,7 +162,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     every = [answer for found in answers.values() for answer in found]
     incomplete = any(finding.action for _, finding in every)
     if incomplete:
-        output("not every question was answered: docs/audit.md contains the whole policy")
+        output("not every question was answered: docs/audit.md lists the required permissions")
     return _exit_code(_counts(every), incomplete=incomplete)
 
 
@@ -177,7 +177,7 @@ def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for key, values in given.values():
         if "" in values and any(values):
             raise InputError(
-                f"--context says both that {key} is absent and that it has a value: pass only one"
+                f"--context has both an empty value and another value for {key}: pass only one"
             )
     return {key: [*filter(None, values)] for key, values in given.values()}
 
@@ -188,7 +188,9 @@ def _check_options(options: argparse.Namespace) -> None:
     if given != (0 if options.stack else 2):
         raise InputError("pass either --stack, or --application and --data-source-id")
     if options.data_source is not None and not options.stack:
-        raise InputError("--data-source selects an entry of --stack: with --application, omit it")
+        raise InputError(
+            "--data-source selects an entry of the stack's dataSources: with --application, omit it"
+        )
 
 
 def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSettings]:

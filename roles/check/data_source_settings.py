@@ -27,7 +27,7 @@ def read_settings(
     kind = find_uses(account.data_source(source)).type
     if not connectors_of(kind):
         raise InputError(
-            f"this program has no connector of the type {kind}, the type of {data_source_id}"
+            f"data source {data_source_id} has the type {kind}, for which this program has no connector"
         )
     requirements, found = read_requirements(account, source)
     # Notes have no details. Other findings have a few words as text, and the full line as a detail.

@@ -20,17 +20,17 @@ from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, unread
 
 _ABOUT_THE_ROLE: Final = (
-    (r"kms|decrypt", 'this is about the key: see "KMS key" and "key policy"'),
-    (r"secret", 'this is about the secret: see "secret" and "role policy"'),
+    (r"kms|decrypt", 'the error is about the key: see "KMS key" and "key policy"'),
+    (r"secret", 'the error is about the secret: see "secret" and "role policy"'),
     (
         r"network interface|subnet|security group|\bvpc\b|\beni\b",
-        'this is about the VPC: see "subnets", "security groups", and "role policy"',
+        'the error is about the VPC: see "subnets", "security groups", and "role policy"',
     ),
-    (r"\bs3\b|bucket", 'this is about the bucket: see "bucket" and "role policy"'),
-    (r"assume|trust", 'this is about the trust policy: see "trust policy"'),
+    (r"\bs3\b|bucket", 'the error is about the bucket: see "bucket" and "role policy"'),
+    (r"assume|trust", 'the error is about the trust policy: see "trust policy"'),
     (
         r"access ?denied|not authori[sz]ed|unauthori[sz]ed|permission|\brole\b",
-        'this is about the role: see "role policy" and "requests allowed"',
+        'the error is about the role: see "role policy" and "requests allowed"',
     ),
 )
 """Patterns for sync errors, and their explanations; the most specific first."""
@@ -96,11 +96,11 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
         yield problem(
             f"{source.name} is in index {theirs}, but the role is for index {ours}",
             f"{subject.edit('index_id', argument)}; or, if other data sources of index {ours} "
-            "use the role, give this one its own role",
+            "use the role, give this data source its own role",
         )
     if different := [*_differences(subject, found)]:
         yield problem(
-            f"{source.name} does not match the settings: change them, or the data source",
+            f"{source.name} does not match the settings: change the settings or the data source",
             tuple(fix for _, fix in different),
             *(text for text, _ in different),
         )
@@ -112,15 +112,15 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
     uses, show = find_uses(found), subject.show
     connector = subject.settings.connector
     if uses.type.upper() not in connector.types.split():
-        text = (
-            f"its type is {uses.type}, but the connector {connector.name} has the type {connector.types}"
-        )
+        types = " or ".join(connector.types.split())
+        text = f"its type is {uses.type}, but the connector {connector.name} has the type {types}"
         yield text, subject.set_command("connector", "CONNECTOR")
     secret_arn = subject.secret_arn
     names_it = secret_arn and _is_named(secret_arn, uses.secret_id, subject.account_id)
     if not names_it and (secret_arn or uses.secret_id) and not _names_recreated(subject, uses):
         theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
-        text = f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
+        has = f"its secret is {theirs}" if theirs else "it has no secret"
+        text = f"{has}, but secretId is {ours or 'not set'}"
         value = subject.argument(uses.secret_id or "", "SECRET_ARN", "secret_id") or None
         if value and not formats.SECRET.parse(value):  # a data source can omit the suffix
             value = formats.SECRET.placeholder
@@ -132,7 +132,8 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
             ", ".join(show(name, "vpc_configuration") for name in sorted(names))
             for names in (actual, subject.network)
         )
-        text = f"its VPC has {theirs or 'nothing'}, but vpcConfiguration has {ours or 'nothing'}"
+        has = f"its VPC has {theirs}" if theirs else "it has no VPC"
+        text = f"{has}, but vpcConfiguration {f'has {ours}' if ours else 'is not set'}"
         value = subject.argument(json.dumps(vpc), "VALUE", "vpc_configuration")
         yield text, subject.edit("vpc_configuration", value)
     bucket, owner = subject.settings.get("bucket_name"), subject.bucket_owner
@@ -146,7 +147,9 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
         yield text, one if several else _fix(subject, "bucket_name", value)
     elif uses.buckets and uses.bucket_account not in (None, owner):
         theirs, ours = (show(account, "bucket_account_id") for account in (uses.bucket_account, owner))
-        text = f"its bucket belongs to account {theirs}, but the role reads one in account {ours}"
+        text = (
+            f"its bucket belongs to account {theirs}, but the role can read only one in account {ours}"
+        )
         value = subject.argument(str(uses.bucket_account), "ACCOUNT_ID", "bucket_account_id")
         yield text, subject.set_command("bucket_account_id", value)
 
@@ -186,7 +189,10 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
             found_any = True
             yield answer._replace(subject=source.id)
     if not found_any:
-        yield ok("no data source with a role outside the stack has the secret or bucket in the settings")
+        yield ok(
+            "in the index, no data source with a role outside the stack has the secret or bucket in the "
+            "settings"
+        )
 
 
 def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
@@ -283,7 +289,7 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
         raise unknown_status("qbusiness:ListDataSourceSyncJobs", outcome)
     if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **_options(subject, source))
-        return _failure(text, subject, error, code, f"after you fix it, {start}")
+        return _failure(text, subject, error, code, f"fix the cause, then {start}")
     return ok(_with(text, subject, error, code))
 
 

@@ -109,7 +109,7 @@ def for_now(*found: Decision) -> str:
     A certain decision has no unknown keys, except for keys that depend on the time.
     """
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
-    return f", at this time: depends on {', '.join(keys)}" if keys else ""
+    return f" at this time (depends on {', '.join(keys)})" if keys else ""
 
 
 def dependence(decision: Decision) -> str:

@@ -61,14 +61,14 @@ def application_arn(subject: Subject) -> Finding:
     difference = compare(statements(TRUST_POLICY, expected), statements(TRUST_POLICY, role.trust_policy))
     if any(verdict.verdict == "missing" for verdict in difference.program):
         return problem(
-            f"the trust policy does not admit {arn}, the application's ARN in AWS",
+            f"the trust policy does not allow {arn}, the application's ARN in AWS",
             subject.up_command
             if arn == subject.policies.application_arn
             else subject.set_command("application_id", arn),
         )
     if any(verdict.verdict == "denies" for verdict in difference.role):
         return skipped('the trust policy has a Deny statement: see "trust policy"')
-    return ok(f"the trust policy admits {arn}")
+    return ok(f"the trust policy allows {arn}")
 
 
 def role_policy(subject: Subject) -> Finding:
@@ -145,7 +145,7 @@ def other_policies(subject: Subject) -> Iterator[Finding]:
     if role.attached is None:
         yield not_allowed(str(role.denied))
     elif not (inline or attached):
-        yield ok("the role has none")
+        yield ok("the role has no other policies")
 
 
 def permissions_boundary(subject: Subject) -> Finding:
@@ -159,7 +159,7 @@ def permissions_boundary(subject: Subject) -> Finding:
             subject.up_command,
         )
     if not actual:
-        return ok("the role has none")
+        return ok("the role has no permissions boundary")
     policy = statements(actual, subject.account.managed_policy(actual))
     found = [*decisions(subject, policy, connector_requests(subject))]
     if denied := [each for each in found if each[1].allowed is Truth.NO]:
@@ -167,8 +167,9 @@ def permissions_boundary(subject: Subject) -> Finding:
         statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         return problem(
             f"{_boundary(subject, actual)} does not allow all requests",
-            f'in this policy, add to "Statement": {json.dumps(statement)}, and remove denials of '
-            "requests; or " + subject.set_command("permissions_boundary_arn", "POLICY_ARN"),
+            f'in this policy, add to "Statement": {json.dumps(statement)}, and remove statements '
+            "that deny these requests; or "
+            f"{subject.set_command('permissions_boundary_arn', 'POLICY_ARN')}",
             *(
                 f"{request.action} on {request.resource}{_denied_by(decision)}{for_now(decision)}"
                 for request, decision in denied
@@ -194,7 +195,7 @@ def _denied_by(decision: Decision) -> str:
 
 
 def _boundary(subject: Subject, arn: str) -> str:
-    return subject.show(arn, "permissions_boundary_arn") if arn else "none"
+    return subject.show(arn, "permissions_boundary_arn") if arn else "no permissions boundary"
 
 
 # Decisions that IAM and IAM Access Analyzer make.
@@ -220,7 +221,7 @@ def requests_allowed(subject: Subject) -> Finding:
     if denied:
         return problem(
             f"IAM denies {len(denied)} of the {len(results)} connector requests",
-            "fix the causes above; only your organization can change service control policies",
+            "fix these causes; only your organization can change service control policies",
             *denied,
         )
     if depending:
@@ -265,7 +266,7 @@ def unwanted_requests(subject: Subject) -> Finding:
             'remove this access from the policies: see "role policy" and "other policies"',
             *allowed,
         )
-    return ok("IAM denies access to another secret, application, and role")
+    return ok("IAM denies access to another secret, application, or role")
 
 
 def _simulate(subject: Subject, principal: str, request: RequestGroup) -> list[Reply]:
@@ -281,7 +282,7 @@ def _named(result: Mapping[str, Any]) -> str:
 def _reason(subject: Subject, result: Mapping[str, Any]) -> str:
     """Return why a request was denied."""
     if _is_denied_by_organization(result):
-        return "denied by a service control policy of the organization"
+        return "denied by the organization's service control policies"
     boundary = result.get("PermissionsBoundaryDecisionDetail", {})
     if not boundary.get("AllowedByPermissionsBoundary", True):
         return "not allowed by the permissions boundary"
@@ -319,11 +320,11 @@ def policy_findings(subject: Subject) -> Finding:
     ]
     if serious:
         return problem(
-            f"IAM Access Analyzer finds {len(serious)} errors or security warnings",
+            f"IAM Access Analyzer finds errors or security warnings: {len(serious)}",
             "follow the links; an error in these policies is a bug in the program",
             *serious,
         )
-    others = f", {len(findings)} warnings or suggestions" if findings else ""
+    others = f"; other warnings and suggestions: {len(findings)}" if findings else ""
     return ok(f"IAM Access Analyzer finds no error and no security warning{others}")
 
 
@@ -331,7 +332,7 @@ def passing(subject: Subject) -> Finding:
     """Ask whether the caller may pass the role to Amazon Q Business."""
     arn, principal = subject.role_arn, _principal(subject)
     if principal is None:
-        return skipped(f"IAM does not simulate {subject.caller.text}")
+        return skipped(f"IAM does not simulate requests by {subject.caller.text}")
     if principal.endswith(":root"):
         return ok("no IAM policy limits the account's root user")
     (result,) = _simulate(subject, principal, pass_request(arn))
@@ -345,7 +346,7 @@ def passing(subject: Subject) -> Finding:
         raise unread[0]
     if keys := ", ".join(_missing_keys(result)):
         return cannot_tell(
-            f"IAM may not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",
+            f"IAM might not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",
             "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
             "the data source",
         )

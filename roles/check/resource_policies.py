@@ -154,16 +154,17 @@ def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
     """Return the answer for a policy that only another account can read, with the actions to grant."""
     actions = dict.fromkeys(name for each in _requests(subject, prefix) for name in each.actions)
     return cannot_tell(
-        f"only account {owner}, which owns the {kind}, can read its policy: it must grant "
+        f"only account {owner}, which owns the {kind}, can read its policy, which must grant "
         f"{', '.join(actions)} to {subject.settings.role_arn or 'the role'}",
-        "read the policy there; if the role was recreated, save the policy again with the role's ARN",
+        "read the policy in that account; if the role was recreated, save the policy again with the "
+        "role's ARN",
     )
 
 
 def _answer(subject: Subject, policy: _Policy) -> Finding:
     """Ask whether a policy names a deleted role, or denies a connector request."""
     if policy.document is None:
-        return ok(f"the {policy.kind} has none")
+        return ok(f"the {policy.kind} has no policy")
     statements = readable(policy.document, Kind.RESOURCE, f"of the {policy.kind}", policy.action)
     role_arn = subject.settings.role_arn
     if deleted := ", ".join(dict.fromkeys(_deleted_roles(statements, role_arn))):

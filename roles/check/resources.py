@@ -42,7 +42,7 @@ def application(subject: Subject) -> Finding:
         region = subject.argument(subject.region, "REGION", "region")
         return problem(
             f"there is no application {identifier} in {subject.shown_region}: "
-            f"`{aws_command('qbusiness list-applications', region=region)}` lists them",
+            f"`{aws_command('qbusiness list-applications', region=region)}` lists the applications",
             f"{subject.set_command('application_id', 'APPLICATION_ID')}; "
             f"or, if it is in another Region, {subject.set_command('region', 'REGION')}",
         )
@@ -59,10 +59,10 @@ def index(subject: Subject) -> Finding:
         of = subject.argument(subject.application_id, "APPLICATION_ID", "application_id")
         return problem(
             f"there is no index {identifier} in this application: "
-            f"`{aws_command('qbusiness list-indices', application_id=of)}` lists them",
+            f"`{aws_command('qbusiness list-indices', application_id=of)}` lists the indexes",
             subject.set_command("index_id", "INDEX_ID"),
         )
-    return _active(subject, "index", identifier, found, ", and belongs to the application")
+    return _active(subject, "index", identifier, found, " and belongs to the application")
 
 
 def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: str) -> Finding:
@@ -87,7 +87,7 @@ def secret(subject: Subject) -> Finding:
     """Ask whether the secret exists with the exact ARN in the policy, and has a value."""
     arn = subject.secret_arn
     if arn is None:
-        return ok(f"the settings for the connector {subject.settings.connector.name} have none")
+        return ok(f"the settings for the connector {subject.settings.connector.name} have no secret")
     found = subject.find_secret()
     if found is None:
         return _other_secret(subject, arn)
@@ -133,7 +133,7 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
             ),
         )
     return problem(
-        f"there is no secret {arn}: `aws secretsmanager list-secrets` lists them",
+        f"there is no secret {arn}: `aws secretsmanager list-secrets` lists the secrets",
         subject.set_command("secret_id", "SECRET_ARN"),
     )
 
@@ -162,7 +162,7 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
             raise
         return cannot_tell(
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
-            f"allow {action(error.operation_name)}: docs/audit.md",
+            f"allow {action(error.operation_name)} (docs/audit.md)",
         )
     # Here, key_id and wanted are the same key. If the version names either, no lookup is needed.
     if not current or {wanted, key_id}.intersection(current):
@@ -172,7 +172,7 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
     if any(_own_key(subject, key) in usable for key in current):
         return answer
     return problem(
-        f"the current version of the secret is still encrypted with {', '.join(current)}",
+        f"the secret's current version is still encrypted with {', '.join(current)}",
         _put_secret_value(arn),
     )
 
@@ -229,7 +229,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     if actual is None:
         return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
     return problem(
-        f"{encrypted} is encrypted with {actual}, but no setting lets the role decrypt files",
+        f"{encrypted} is encrypted with {actual}, but no setting lets the role use this key for files",
         _encrypt_bucket(subject, bucket),
     )
 
@@ -291,7 +291,9 @@ def key(subject: Subject) -> Finding:
             "Disabled": enable,
             "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
         }
-        return problem(f"{subject.key_arn} is {state}", fix.get(state, "get it to state Enabled"))
+        return problem(
+            f"{subject.key_arn} is {state}", fix.get(state, "bring the key to the Enabled state")
+        )
     spec = found.get("KeySpec") or found["CustomerMasterKeySpec"]
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
         arn = "SYMMETRIC_KEY_ARN"
@@ -302,7 +304,7 @@ def key(subject: Subject) -> Finding:
             default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{arn}"}}'
             encrypt = _encrypt_bucket(subject, subject.bucket, default)
         return problem(
-            f"{subject.key_arn} is not a symmetric key for encryption: its spec is {spec}, and its "
+            f"{subject.key_arn} is not a symmetric encryption key: its spec is {spec}, and its "
             f"usage is {found.get('KeyUsage')}",
             (encrypt, subject.set_command("kms_key_id", arn)),
         )
@@ -377,7 +379,7 @@ def security_groups(subject: Subject) -> Finding:
         fixes.append(_set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
     if wrong:
         return problem(wrong[0], tuple(dict.fromkeys(fixes)), *wrong[1:])
-    return ok(f"{len(wanted)}, in the subnets' VPC") if vpcs else skipped("no subnet to compare with")
+    return ok(f"{len(wanted)} in the subnets' VPC") if vpcs else skipped("none of the subnets exists")
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
@@ -453,6 +455,7 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     if not is_denied(error) or owner == subject.account_id:
         raise error
     return cannot_tell(
-        f"only account {owner}, which owns the bucket, can see this",
-        f"in its policy, grant {action(error.operation_name)} to {subject.caller.text}, the caller",
+        f"access to the bucket, which account {owner} owns, is denied",
+        f"in the bucket policy, grant {action(error.operation_name)} to {subject.caller.text}, the "
+        "caller",
     )

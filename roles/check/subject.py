@@ -104,7 +104,7 @@ class Subject:
             path = (camel_case(each) if isinstance(each, str) else each for each in (name, *members))
             setting = property_path(tuple(path))
             change = f"change {setting} to {value}" if value else f"remove {setting}"
-            return f"{change} in the data source and in the policies of its role"
+            return f"{change} in the data source and in its role's policies"
         command = self.settings.command(name, value, *members)
         return f"{command}{' &&' if command.startswith('pulumi') else ', then'} {self.up_command}"
 

@@ -304,7 +304,7 @@ def test_warnings_are_shown_including_one_about_the_name_that_autonaming_gives_t
     for warning in (
         "vpcConfiguration: only earlier versions of the connector gmail support it",
         "`aws secretsmanager describe-secret",
-        "roleName is not set, so pulumi:autonaming",
+        "roleName is not set, so the role's name depends on pulumi:autonaming",
     ):
         assert warning in update.text
     assert aws.roles() == [stack.outputs()["roleName"]] == [f"{stack.name}-{ROLE}"]

@@ -579,7 +579,7 @@ FAULTS: Final = (
     Fault(
         "check shows the value of a secret setting in a message of AWS",
         "roles/secrecy.py",
-        '"its message is hidden because settings are secret" if self and text else text',
+        '"the message is hidden because some settings are secret" if self and text else text',
         "text",
         "tests/roles/check/test_secrecy.py::test_the_code_of_a_hidden_message_is_shown",
     ),

@@ -235,7 +235,10 @@ def test_nothing_is_done_unless_the_user_names_the_account(live: Run, recorded: 
 
 def test_missing_credentials_regions_and_programs_are_reported_on_one_line(live: Run):
     for variables, reason in (
-        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "there are no AWS credentials ("),
+        (
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            "there are no usable AWS credentials (",
+        ),
         ({"PATH": "/nowhere"}, "there is no `pulumi` on PATH: install the CLI, https://www.pulumi."),
     ):
         code, shown = live("--read-only", **variables)

@@ -105,7 +105,7 @@ def test_an_ambiguous_configuration_means_a_connector_that_supports_its_members(
         (
             {"bucketName": "files"},
             None,
-            "names the bucket files, but the role of the connector aem-cloud has no access",
+            "names the bucket files, but the program's role for the connector aem-cloud has no access",
         ),
         (
             configured("WEBCRAWLERV2", s3SeedUrl="s3://one/a", s3SiteMapUrl="s3://two/b"),
@@ -174,9 +174,12 @@ def test_a_bucket_that_does_not_exist_is_reported_on_one_line(world: World):
 
 def test_a_data_source_of_an_unknown_type_is_imported_as_the_given_connector(world: World):
     world.make(configuration={"type": "NEW"})
-    assert "there is no data source (there are 1, of these types: NEW)" in world.adopt().err
+    assert (
+        "there is no data source of a supported type (data sources found: 1, types: NEW)"
+        in world.adopt().err
+    )
     said = world.adopt("--data-source", DATA_SOURCE_ID)
-    assert "this program has no connector of the type NEW: with --connector, pass one that" in said.err
+    assert "this program has no connector of the type NEW: with --connector, pass one whose" in said.err
     assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
 
 

@@ -213,7 +213,7 @@ SECURE: Final = {"Bool": {"aws:SecureTransport": "true"}}
 NOT_THROUGH: Final = "under StringNotLike {0}, not StringLike {0}".format(
     "kms:ViaService secretsmanager.*.amazonaws.com"
 )
-ADMITS_OTHER: Final = f"admits the application {OTHER_ARN}, not {APPLICATION_ARN}"
+ADMITS_OTHER: Final = f"allows the application {OTHER_ARN}, not {APPLICATION_ARN}"
 
 
 @pytest.mark.parametrize(
@@ -228,8 +228,8 @@ ADMITS_OTHER: Final = f"admits the application {OTHER_ARN}, not {APPLICATION_ARN
         ),
         (OF_ACCOUNT | OF_APPLICATION, OF_ACCOUNT, [], ["no condition on the application"]),
         (OF_APPLICATION, OF_OTHER, [ADMITS_OTHER], [ADMITS_OTHER]),
-        (OF_APPLICATION, OF_BOTH, [], [f"also admits the application {OTHER_ARN}"]),
-        (OF_BOTH, OF_APPLICATION, [f"does not admit the application {OTHER_ARN}"], []),
+        (OF_APPLICATION, OF_BOTH, [], [f"also allows the application {OTHER_ARN}"]),
+        (OF_BOTH, OF_APPLICATION, [f"does not allow the application {OTHER_ARN}"], []),
         (OF_ACCOUNT, OF_ACCOUNT | SECURE, ["only if Bool aws:SecureTransport true"], []),
         (
             LIKE,
@@ -237,7 +237,7 @@ ADMITS_OTHER: Final = f"admits the application {OTHER_ARN}, not {APPLICATION_ARN
             [NOT_THROUGH],
             [NOT_THROUGH],
         ),
-        (LIKE, {"StringLike": {"kms:ViaService": "*"}}, [], ["also admits kms:ViaService *"]),
+        (LIKE, {"StringLike": {"kms:ViaService": "*"}}, [], ["also allows kms:ViaService *"]),
     ],
 )
 def test_both_sides_describe_how_the_role_s_condition_differs(

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
-        (429, "ThrottlingException", "AWS throttles qbusiness:ListApplications: wait a minute"),
+        (429, "ThrottlingException", "AWS is throttling qbusiness:ListApplications: wait a minute"),
         (403, "ExpiredTokenException", "the credentials (ExpiredTokenException): sign in"),
         (403, "UnrecognizedClientException", "AWS does not accept the credentials"),
         (404, "ResourceNotFoundException", "qbusiness:ListApplications found nothing"),
@@ -33,10 +33,10 @@ def test_a_throttled_call_is_repeated(world: World, command: str):
     world.repeat_at_once()
     world.reject("iam:GetRole", status=400, code="Throttling")
     run = getattr(world, command)
-    assert "AWS throttles iam:GetRole" in run().last
+    assert "AWS is throttling iam:GetRole" in run().last
     assert world.server.calls.count("iam:GetRole") == 10
     world.patch.setenv("AWS_MAX_ATTEMPTS", "2")
-    assert "AWS throttles iam:GetRole" in run().last
+    assert "AWS is throttling iam:GetRole" in run().last
     assert world.server.calls.count("iam:GetRole") == 2
 
 
@@ -70,7 +70,7 @@ def test_a_page_in_place_of_a_response_is_reported_on_one_line_without_html(
     world.server.pages[action] = status
     line = world.adopt().last
     assert answered in line
-    assert f" (AWS_ENDPOINT_URL={world.server.url}): unset it to read AWS" in line
+    assert f" (AWS_ENDPOINT_URL={world.server.url}): unset this variable to call AWS" in line
     assert "<" not in line
     world.patch.delenv("AWS_ENDPOINT_URL")
     for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER"):
@@ -83,9 +83,12 @@ def test_a_page_in_place_of_a_response_is_reported_on_one_line_without_html(
 @pytest.mark.parametrize(
     ("variables", "advice"),
     [
-        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
-        ({"AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
-        ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE names it"),
+        (
+            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+            "there are no usable AWS credentials",
+        ),
+        ({"AWS_SECRET_ACCESS_KEY": None}, "there are no usable AWS credentials"),
+        ({"AWS_PROFILE": "nobody"}, "set AWS_PROFILE to a profile"),
         (
             {"AWS_DEFAULT_REGION": None},
             "You must specify a region. Set AWS_REGION, or --region for adopt ",
@@ -120,7 +123,7 @@ def test_an_unreachable_network_is_reported_on_one_line(world: World):
         world.patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
         line = world.adopt().rejection
     assert "AWS cannot be reached" in line
-    assert "Amazon Q Business is in us-east-1" in line
+    assert "Amazon Q Business is available in us-east-1" in line
 
 
 def test_a_bug_is_reported_on_one_line_and_in_one_document(world: World):
@@ -141,4 +144,4 @@ def test_a_bug_is_reported_on_one_line_and_in_one_document(world: World):
 @pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
 def test_an_invalid_sdk_setting_is_reported_on_one_line(world: World, variable: str):
     world.patch.setenv(variable, "odd")
-    assert world.adopt().rejection.startswith("adopt: the SDK rejects its settings (AWS_...): ")
+    assert world.adopt().rejection.startswith("adopt: the AWS SDK rejects its settings (AWS_...): ")

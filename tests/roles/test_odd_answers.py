@@ -86,7 +86,7 @@ def test_missing_or_wrong_decisions_skip_the_question(world: World, pattern: str
     }
     for question in ("requests allowed", "unwanted requests", "iam:PassRole"):
         assert world.ask(question).startswith(
-            f"skipped  {question}: the response to {action} decides on "
+            f"skipped  {question}: the response to {action} has decisions for "
         )
 
 

@@ -73,7 +73,7 @@ def test_check_wraps_texts_and_keeps_commands_and_arns_whole(world: World):
     seen = screen(60, "check", "--stack", "dev", "--verbose")
     assert words(seen) == words(plain)
     assert (
-        "\033[32mok       \033[0mindex: Main is active, and belongs to the\n         application\n"
+        "\033[32mok       \033[0mindex: Main is active and belongs to the\n         application\n"
         in seen
     )
     assert "\033[31mproblem  \033[0mencryption: " in seen

@@ -61,7 +61,7 @@ def test_another_data_source_that_uses_the_role_causes_a_warning(world: World):
         world.server.add(OTHER_ID, "S3", configuration={}, roleArn=role_arn)
         said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
         assert said.code == 0
-        assert (f"warning: data source {OTHER_ID} of index {INDEX_ID}" in said.err) is warned
+        assert (f"warning: data source {OTHER_ID} in index {INDEX_ID}" in said.err) is warned
         assert (OTHER_ID in said.err) is warned
 
 
@@ -73,7 +73,7 @@ def test_a_data_source_of_the_role_in_another_application_causes_a_warning(world
     world.server.qbusiness.add(other, INDEX_ID, OTHER_ID, type="AEM", roleArn=world.role_arn)
     said = world.adopt("--dry-run", "--application", APPLICATION_ID)
     assert said.code == 0
-    assert f"warning: data source {OTHER_ID} of index {INDEX_ID} and application {other}" in said.err
+    assert f"warning: data source {OTHER_ID} in index {INDEX_ID} of application {other}" in said.err
 
 
 def test_another_data_source_that_was_just_deleted_causes_a_warning(world: World):
@@ -87,7 +87,7 @@ def test_another_data_source_that_was_just_deleted_causes_a_warning(world: World
     world.patch.setattr(Account, "data_sources", data_sources)
     said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
     assert said.code == 0
-    assert f"warning: data source {OTHER_ID} could not be read: it may use" in said.err
+    assert f"warning: data source {OTHER_ID} could not be read, and may use" in said.err
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b/c/d", "prod!", "-x", "a" * 101])
@@ -110,7 +110,7 @@ def test_without_a_necessary_permission_nothing_is_written(world: World, action:
     world.reject(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
     line = world.adopt().last
     assert line.startswith(f"adopt: {action} is not allowed")
-    assert "docs/audit.md contains the whole policy" in line
+    assert "docs/audit.md lists the required permissions" in line
     assert world.files == ["Pulumi.yaml"]
 
 
@@ -214,7 +214,7 @@ def test_aws_tags_and_a_longer_session_cause_warnings(world: World):
     assert world.adopted("--dry-run")["tags"] == {"Team": "web"}
     for said in (world.adopt("--dry-run").err, world.adopt("--dry-run", "--all").out):
         assert "tags that only AWS can set (aws:servicecatalog:portfolioArn)" in said
-        assert "maximum session duration of 7200 seconds: it becomes an hour if the first" in said
+        assert "maximum session duration of 7200 seconds: it becomes one hour if the first" in said
 
 
 def test_every_action_is_called(world: World):
@@ -236,6 +236,6 @@ def test_other_applications_that_cannot_be_listed_cause_a_warning(world: World):
     said = world.adopt("--dry-run", "--application", APPLICATION_ID)
     assert said.code == 0
     assert (
-        "warning: other applications' data sources may use the role: qbusiness:ListApplications is not "
-        "allowed\n"
+        "warning: other applications' data sources may use the role, but they could not be listed: "
+        "qbusiness:ListApplications is not allowed\n"
     ) in said.err

@@ -149,7 +149,7 @@ def test_a_role_in_the_file_that_another_data_source_shares_is_left_out(world: W
     add(world, 3, "Fine")
     said = world.adopt("--all", "--force")
     assert said.code == 2
-    assert "roles that are not among the adopted ones (wiki)" in said.err
+    assert "roles that this command would not adopt (wiki)" in said.err
     assert f"2 data sources use {shared}, which Pulumi.prod.yaml declares: give" in said.err
 
 
@@ -158,7 +158,7 @@ def test_a_new_role_is_not_taken_for_the_named_role_of_an_entry(world: World):
     add(world, 2, "Tickets", "JIRA", roleArn=world.server.data_source(identifier(1))["roleArn"])
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": {"roleName": "another"}}}
     world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
-    assert "not among the adopted ones (wiki)" in world.adopt("--all", "--force").err
+    assert "would not adopt (wiki)" in world.adopt("--all", "--force").err
 
 
 def test_without_a_role_to_adopt_nothing_is_written(world: World):
@@ -176,7 +176,7 @@ def test_a_throttled_account_ends_the_command_without_warnings(world: World):
     said = world.adopt("--all", "--connector", "aem-cloud")
     assert (said.code, said.out) == (2, "")
     (line,) = said.err.splitlines()
-    assert line.startswith("adopt: AWS throttles qbusiness:GetDataSource: wait a minute")
+    assert line.startswith("adopt: AWS is throttling qbusiness:GetDataSource: wait a minute")
 
 
 def test_a_stack_has_one_application(world: World):
@@ -195,11 +195,11 @@ def test_a_stack_has_one_application(world: World):
     [
         (["--all", "--data-source", DATA_SOURCE_ID], "--all adopts every data source"),
         (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name requires --all"),
-        (["--connector", "box", "--connector", "quip"], "several --connector require --all"),
-        (["--all", "--name", f"{OTHER_ID}=wiki"], "this data source is not among the adopted ones"),
+        (["--connector", "box", "--connector", "quip"], "several --connector options require --all"),
+        (["--all", "--name", f"{OTHER_ID}=wiki"], "this is not one of the adopted data sources"),
         (
             ["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2],
-            "several --name are for data source c3d4",
+            "several --name options are for data source c3d4",
         ),
         (["--all", "--connector", "box"], "there is no data source: check --application"),
         (["--all", "--exclude", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
@@ -217,7 +217,7 @@ def test_conflicting_or_unmatched_options_are_rejected(world: World, options: li
         (
             "--name",
             f"{OTHER_ID}=Wiki",
-            "a lowercase letter and at most 40 lowercase letters, digits, and",
+            "a lowercase letter followed by up to 40 lowercase letters, digits, and",
         ),
         ("--name", f"{OTHER_ID}=secure", "the name `secure` is reserved"),
         ("--stacks", "-1", "'-1' is not a number of stacks: expected 0 or more"),
@@ -272,11 +272,11 @@ def test_entries_in_the_file_keep_their_names_and_their_protection(world: World)
     assert own["slack"]["roleName"] == "slack-qbusiness-role-0a1b2c3"
     assert world.adopt("--all", "--json", "--force", "--name", f"{identifier(1)}=europe").code == 0
     line = world.adopt("--all", "--force", "--name", f"{identifier(1)}=wiki").err
-    assert "the entry europe declares this role" in line
+    assert "declares this role as europe" in line
     assert "`pulumi state rename`: docs/data-sources.md" in line
     assert line.endswith("\n  pulumi config rm --stack prod dataSources\n")
     for option in ("--force", "--dry-run"):
-        assert "declares the roles of several data sources (europe, wiki," in world.adopt(option).last
+        assert "declares roles in dataSources (europe, wiki," in world.adopt(option).last
 
 
 def test_a_role_in_the_file_is_never_dropped(world: World):
@@ -287,7 +287,7 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
     path.write_text(f"{text}dataSources: {{wiki: {{roleName: gone}}}}\n")
     said = world.adopt("--all", "--force")
     assert said.code == 2
-    assert "roles that are not among the adopted ones (wiki), and the next `pulumi up` would" in said.err
+    assert "roles that this command would not adopt (wiki), and the next `pulumi up` would" in said.err
     assert "\n  pulumi config rm --stack prod --path dataSources.wiki\n" in said.err
     assert "\n  left out: Odd (CUSTOM, " in said.err
     assert "config set" not in said.err
@@ -295,7 +295,7 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
     assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
     name = f"{identifier(1)}=wiki"
-    assert "the entry aem-connector declares" in world.adopt("--all", "--force", "--name", name).last
+    assert "declares this role as aem-connector" in world.adopt("--all", "--force", "--name", name).last
     assert [*members(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
     for members_of_file in ("{secure: v1}", "{no: {}}", "{2024: {}}"):
         path.write_text(f"{text}dataSources: {members_of_file}\n")
@@ -335,7 +335,7 @@ def test_the_only_role_in_the_file_is_never_replaced_by_another(world: World):
     before = world.path("Pulumi.prod.yaml").read_text()
     said = world.adopt("--force", "--data-source", identifier(2))
     assert said.code == 2
-    assert "not among the adopted ones (aem-connector), and the next `pulumi up` would" in said.err
+    assert "would not adopt (aem-connector), and the next `pulumi up` would" in said.err
     assert said.err.endswith(
         "If the stack has not imported the role yet, first run:\n"
         "  pulumi config rm --stack prod --path roleName\n"

@@ -23,7 +23,7 @@ def test_the_role_of_another_stack_is_left_out_unless_it_is_taken(world: World, 
     assert said.code == 1
     assert (
         f"  Mine (AEM, {data_source_id(1)}): the stack acme/website/prod owns the role qbusiness-Mine: "
-        "a role or policy with two owners is deleted with either, so first release it there "
+        "if two stacks own a role or policy, either can delete it, so first release it there "
         f"(docs/adopt.md), or take it with --take {data_source_id(1)}\n"
     ) in said.out
     assert world.adopt("--all", "--dry-run", "--take", data_source_id(1)).code == 0
@@ -92,7 +92,7 @@ def test_a_role_whose_replaced_policy_has_an_owner_is_left_out(
     world.attach(NAME, "console", own_policy(world.secret_arn))
     backend.add("acme/website/prod", {"type": f"aws:iam/{kind}", "outputs": output})
     said = world.adopt("--dry-run").err
-    claim = f"the stack acme/website/prod owns a policy of the role {NAME}: a role or policy with two"
+    claim = f"the stack acme/website/prod owns a policy of the role {NAME}: if two stacks own a role"
     assert (claim in said) is owns
 
 
@@ -103,9 +103,7 @@ def test_cloudformation_tags_name_an_owner(world: World):
     world.patch.setattr(role, "tags", [{"Key": "aws:cloudformation:stack-name", "Value": "q"}])
     said = world.adopt()
     assert said.code == 2
-    assert (
-        f"the CloudFormation stack q owns the role {NAME}: a role or policy with two owners" in said.err
-    )
+    assert f"the CloudFormation stack q owns the role {NAME}: if two stacks own a role or" in said.err
     assert world.adopt("--take", DATA_SOURCE_ID).code == 0
 
 

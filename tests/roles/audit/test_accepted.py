@@ -183,8 +183,10 @@ def test_an_entry_that_matches_nothing_is_reported(world: World, other: dict[str
     assert said.code == 1
     statement = other.get("statement", "Queues")
     label = f"{world.role_arn}: {OWN}, {statement}"
-    assert said.err == f"audit: accepted, but not found in us-east-1, account {ACCOUNT}: {label}\n"
-    assert f"- accepted, but not found: `{label}`\n" in world.audit("--accept", FILE, "--markdown").out
+    assert said.err == f"audit: accepted finding not found in us-east-1, account {ACCOUNT}: {label}\n"
+    assert (
+        f"- accepted finding not found: `{label}`\n" in world.audit("--accept", FILE, "--markdown").out
+    )
     (entry,) = world.audit("--accept", FILE, "--json").json["unmatched"]
     assert entry["statement"] == statement
 

@@ -168,7 +168,7 @@ def test_a_role_that_does_not_exist_is_a_problem(world: World, role: str, text: 
     [
         (
             {"roleArn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"},
-            f"is in account {ACCOUNT}, but its role is in {OTHER_ACCOUNT}",
+            f"is in account {ACCOUNT}, but its role is in account {OTHER_ACCOUNT}",
         ),
         ({"roleArn": None}, "has no role: deploy the program"),
         ({"configuration": {"type": "AEM"}}, "has no secretArn"),
@@ -318,7 +318,7 @@ def test_a_missing_permission_that_everything_needs_is_reported_on_one_line(worl
     world.reject(action)
     line = world.audit().rejection
     assert line.startswith(f"audit: {action} is not allowed (AccessDenied by the test)")
-    assert line.endswith("docs/audit.md contains the whole policy")
+    assert line.endswith("docs/audit.md lists the required permissions")
     assert set(world.audit("--json").json) == {"error"}
 
 
@@ -334,7 +334,7 @@ def test_without_another_permission_the_rest_is_compared(world: World, action: s
     world.reject(action)
     said = world.audit()
     assert said.code == 2
-    page = "docs/audit.md contains the policy"
+    page = "docs/audit.md lists the required permissions"
     line = f"audit: {action} is not allowed for at least some resources: {page}"
     assert line in said.err.splitlines()
     assert f"account {ACCOUNT}" in said.out
@@ -354,7 +354,7 @@ def test_unread_policies_are_not_a_difference(world: World):
     assert said.json["dataSources"][0]["state"] == "not compared"
     assert result(said, identifier) == "1 missing, not completely compared"
     assert said.json["roles"][0]["remarks"] == [
-        "iam:GetPolicyVersion is not allowed: the policies that it reads were not compared"
+        "iam:GetPolicyVersion is not allowed, so the policies that it reads were not compared"
     ]
     # Access is in excess regardless of the other policies.
     world.put_policy(WIDE, "wide", "qbusiness-Pages")
@@ -373,7 +373,7 @@ def test_a_denied_permission_for_a_key_is_a_remark_about_its_data_source(world: 
 @pytest.mark.parametrize(
     ("code", "line"),
     [
-        ("Throttling", "audit: AWS throttles iam:GetRole: wait a minute and repeat"),
+        ("Throttling", "audit: AWS is throttling iam:GetRole: wait a minute and repeat"),
         ("ExpiredToken", "audit: AWS does not accept the credentials (ExpiredToken)"),
     ],
 )
@@ -463,7 +463,7 @@ def test_a_condition_that_differs_is_written_out(world: World):
     secret_arn = world.secret("pages")
     world.put_policy(own_policy(secret_arn), role="qbusiness-pages")
     world.add("Pages", role_arn, secret_arn)
-    text = f"admits the application {other}, not {arn}"
+    text = f"allows the application {other}, not {arn}"
     out = world.audit().out
     assert out.count(f"        by Service:qbusiness.amazonaws.com\n        {text}\n") == 2
     markdown = world.audit("--markdown").out

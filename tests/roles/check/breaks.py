@@ -105,7 +105,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.delete_secret(SECRET_ARN),
         "secret",
-        f"there is no secret {SECRET_ARN}: `aws secretsmanager list-secrets` lists them",
+        f"there is no secret {SECRET_ARN}: `aws secretsmanager list-secrets` lists the secrets",
         set_up("secretId", "SECRET_ARN"),
     ),
     Break(
@@ -154,12 +154,12 @@ BREAKS: list[Break] = [
         lambda world: world.describe_key(KeyState="PendingImport"),
         "KMS key",
         f"{KEY_ARN} is PendingImport",
-        "get it to state Enabled",
+        "bring the key to the Enabled state",
     ),
     Break(
         lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
         "KMS key",
-        f"{KEY_ARN} is not a symmetric key for encryption: its spec is RSA_2048, and its "
+        f"{KEY_ARN} is not a symmetric encryption key: its spec is RSA_2048, and its "
         "usage is SIGN_VERIFY",
         f"1. aws secretsmanager update-secret --secret-id {SECRET_ARN} --kms-key-id SYMMETRIC_KEY_ARN\n",
     ),
@@ -260,7 +260,7 @@ BUCKET_BREAKS: list[Break] = [
     Break(
         lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
         "KMS key",
-        f"{KEY_ARN} is not a symmetric key for encryption",
+        f"{KEY_ARN} is not a symmetric encryption key",
         "1. aws s3api put-bucket-encryption --bucket documents --server-side-encryption-configuration "
         """'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"""
         '"SYMMETRIC_KEY_ARN"',

@@ -29,7 +29,7 @@ def deny_under(condition: dict[str, Any], action: str = "*", resource: str = "*"
 
 def test_a_boundary_that_the_settings_lack_is_a_problem(world: World):
     arn = world.bound(WIDE, is_set=False)
-    problem = f"problem  permissions boundary: the role has {arn}, but the settings have none"
+    problem = f"problem  permissions boundary: the role has {arn}, but the settings have no "
     assert world.ask(BOUNDARY).startswith(problem)
     world.set(permissionsBoundaryArn=arn)
     assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"

@@ -57,7 +57,7 @@ def test_the_bucket_of_a_connector_without_a_secret_and_a_vpc_is_checked(world: 
     world.use_bucket()
     said = world.check()
     assert said.code == 0
-    assert "ok       secret: the settings for the connector s3-v2 have none\n" in said.out
+    assert "ok       secret: the settings for the connector s3-v2 have no secret\n" in said.out
     assert f"encryption: bucket documents is encrypted with {KEY_ARN}\n" in said.out
     assert "subnets: the settings have no VPC\n" in said.out
     assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out
@@ -88,7 +88,7 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
     assert all(line.endswith(f": {action} is not allowed for these credentials") for line in skipped)
     assert said.answers("problem") == []
     assert said.err.splitlines()[-1] == (
-        "check: not every question was answered: docs/audit.md contains the whole policy"
+        "check: not every question was answered: docs/audit.md lists the required permissions"
     )
 
 
@@ -97,7 +97,7 @@ def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
     world.reject("iam:GetRole", status=400, code="Throttling")
     said = world.check(only=["role", "role policy"])
     assert said.code == 2
-    assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
+    assert "AWS is throttling iam:GetRole: wait a minute" in said.answer("role policy")
     # Another question about the role does not repeat the calls.
     assert world.server.calls.count("iam:GetRole") == 10
 
@@ -179,7 +179,7 @@ def test_a_page_in_place_of_a_response_skips_the_question(world: World, endpoint
     said = world.check(only=["requests allowed"])
     assert said.code == 2
     assert said.answers("problem") == []
-    reason = f" ({endpoint}={world.server.url}): unset it" if endpoint else ", possibly because of a "
+    reason = f" ({endpoint}={world.server.url}): unset this" if endpoint else ", possibly because of a "
     assert f"SimulatePrincipalPolicy returned an HTML page{reason}" in (said.answer("requests allowed"))
 
 

@@ -131,7 +131,7 @@ def test_a_role_that_may_not_be_read_is_not_reported_as_deleted(world: World):
             {"configuration": {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}ffffff"}},
             f"its secret is {SECRET_ARN[:-6]}ffffff, but secretId is {SECRET_ARN}",
         ),
-        ({"configuration": {"type": "AEM"}}, f"its secret is none, but secretId is {SECRET_ARN}"),
+        ({"configuration": {"type": "AEM"}}, f"it has no secret, but secretId is {SECRET_ARN}"),
         (
             {"configuration": {"type": "BOX", "secretArn": SECRET_ARN}},
             "its type is BOX, but the connector aem-cloud has the type AEM",
@@ -146,7 +146,7 @@ def test_a_role_that_may_not_be_read_is_not_reported_as_deleted(world: World):
         ),
         (
             {"vpcConfiguration": None},
-            f"its VPC has nothing, but vpcConfiguration has {SECURITY_GROUP_ID}, {SUBNET_ID}",
+            f"it has no VPC, but vpcConfiguration has {SECURITY_GROUP_ID}, {SUBNET_ID}",
         ),
     ],
 )
@@ -161,8 +161,8 @@ def test_a_data_source_that_differs_from_the_settings_is_a_problem(
     assert said.code == 1
     answer = said.answer(f"data source {DATA_SOURCE_ID}")
     assert answer.startswith(
-        f"problem  data source {DATA_SOURCE_ID}: Pages does not match the settings: change them, or the "
-        "data source\n"
+        f"problem  data source {DATA_SOURCE_ID}: Pages does not match the settings: change the settings "
+        "or the data source\n"
     )
     assert text in answer
     assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in answer
@@ -204,8 +204,8 @@ def test_a_bucket_in_an_account_other_than_the_one_in_the_settings_is_a_problem(
     connection = {"bucketName": "documents", "bucketOwnerAccountId": OTHER_ACCOUNT}
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
     del world.add_data_source(configuration=configuration)["vpcConfiguration"]
-    text = f"its bucket belongs to account {OTHER_ACCOUNT}, but the role reads one in account {owner}\n"
-    assert text in world.ask("data source")
+    text = f"its bucket belongs to account {OTHER_ACCOUNT}, but the role can read only one in account "
+    assert f"{text}{owner}\n" in world.ask("data source")
     connection["bucketOwnerAccountId"] = owner
     assert "problem" not in world.ask("data source")
 
@@ -228,8 +228,8 @@ def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
     assert said.answer(f"data source {DATA_SOURCE_ID}") == (
         f"problem  data source {DATA_SOURCE_ID}: Pages is in index {other_index}, but the role is for "
         f"index {INDEX_ID}\n         fix: in Pulumi.dev.yaml, set indexId to {other_index}, then pulumi "
-        f"up --stack dev; or, if other data sources of index {INDEX_ID} use the role, give this one "
-        "its own role\n"
+        f"up --stack dev; or, if other data sources of index {INDEX_ID} use the role, give this data "
+        "source its own role\n"
         f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, but has not synced yet\n"
     )
 
@@ -297,8 +297,8 @@ def test_a_data_source_with_the_role_of_another_entry_is_ok(world: World):
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     answer = world.ask("other data source", "--data-source", "wiki")
     assert answer == (
-        "ok       other data source: no data source with a role outside the stack has the secret or "
-        "bucket in the settings\n"
+        "ok       other data source: in the index, no data source with a role outside the stack has the "
+        "secret or bucket in the settings\n"
     )
 
 
@@ -365,8 +365,8 @@ def test_a_sync_that_failed_is_explained_if_it_is_about_the_role(
     assert answer == (
         f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE; its last sync, at 2026-11-02 12:30 "
         f"UTC, has the status {status}: {message}\n"
-        f"           this is about {about}\n"
-        "         fix: after you fix it, aws qbusiness start-data-source-sync-job --application-id "
+        f"           the error is about {about}\n"
+        "         fix: fix the cause, then aws qbusiness start-data-source-sync-job --application-id "
         f"{APPLICATION_ID} --index-id {INDEX_ID} --data-source-id {DATA_SOURCE_ID}\n"
     )
 
@@ -376,7 +376,7 @@ def test_a_sync_that_failed_for_another_reason_is_a_problem_without_explanation(
     world.add_sync("FAILED", error={"errorMessage": "Too slow"}, dataSourceErrorCode="AEM-1")
     answer = world.ask("data source")
     assert answer.splitlines()[0].endswith("FAILED: Too slow, code AEM-1")
-    assert "this is about" not in answer
+    assert "the error is about" not in answer
 
 
 @pytest.mark.parametrize("status", ["SYNCING", "SYNCING_INDEXING", "INCOMPLETE"])
@@ -396,7 +396,7 @@ def test_a_sync_that_was_stopped_is_a_problem(world: World, status: str):
     answer = world.ask("data source")
     problem = f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE; its last sync, at "
     assert answer.startswith(problem)
-    fix = "         fix: after you fix it, aws qbusiness start-data-source-sync-job "
+    fix = "         fix: fix the cause, then aws qbusiness start-data-source-sync-job "
     assert f" {status}\n{fix}" in answer
 
 
@@ -426,12 +426,12 @@ def test_only_the_statuses_that_aws_documents_are_known(world: World, of_sync: b
             world.add_sync(status)
         else:
             source["status"] = status
-        assert ("does not know" in world.ask("data source")) == (status == "PAUSED")
+        assert ("does not recognize" in world.ask("data source")) == (status == "PAUSED")
     said = world.check(only=["data source"])
     assert said.code == 2
     assert said.answer("data source").startswith(
         f"skipped  data source {DATA_SOURCE_ID}: the response to qbusiness:{operation} has the status "
-        "'PAUSED', which this version of check does not know"
+        "'PAUSED', which this version of check does not recognize"
     )
 
 
@@ -453,7 +453,7 @@ def test_a_data_source_that_failed_is_a_problem(world: World):
     world.add_data_source(status="FAILED", error={"errorMessage": "cannot assume the role"})
     answer = world.ask("data source")
     assert "Pages is FAILED: cannot assume the role\n" in answer
-    assert "this is about the trust policy" in answer
+    assert "the error is about the trust policy" in answer
 
 
 def test_many_data_sources_are_read_with_progress(world: World):

@@ -203,7 +203,7 @@ def test_context_keys_determine_the_answer_and_are_printed(
 
 def test_a_key_cannot_be_both_absent_and_present(world: World):
     said = world.check("--context", "aws:SourceIp=", "--context", "aws:SourceIP=192.0.2.1")
-    assert "--context says both that aws:SourceIp is absent and that it has a value" in said.rejection
+    assert "--context has both an empty value and another value for aws:SourceIp" in said.rejection
 
 
 def test_the_key_of_a_tag_may_contain_spaces(world: World):
@@ -240,7 +240,7 @@ def test_an_answer_that_depends_on_the_time_says_so(world: World, key: str, valu
     denied_under(world, {"DateGreaterThan": {key: value}})
     said = world.check(only=KEY_POLICY)
     assert said.code == 0
-    at_this_time = f", at this time: depends on {key}\n"
+    at_this_time = f" at this time (depends on {key})\n"
     assert said.answer("key policy") == f"ok       key policy: {TO_IAM}{at_this_time}"
     assert world.check("--context", f"{key}=2200-01-01T00:00:00Z", only=KEY_POLICY).code == 1
     denied_under(world, {"DateGreaterThan": {key: "1577836800"}})
@@ -306,6 +306,6 @@ def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: W
     said = world.check(verbose=False)
     assert said.answer("key policy").startswith(
         f"cannot tell key policy: only account {OTHER_ACCOUNT}, which owns the key, can read its "
-        f"policy: it must grant kms:Decrypt to {ROLE_ARN}\n         find out: "
+        f"policy, which must grant kms:Decrypt to {ROLE_ARN}\n         find out: "
     )
     assert said.code == 3

@@ -70,7 +70,7 @@ def test_a_trust_policy_for_another_application_arn_is_a_problem(world: World):
     said = world.check(only=["trust policy", "application ARN"])
     assert said.answer("trust policy").startswith("ok ")
     assert said.answer("application ARN") == (
-        f"problem  application ARN: the trust policy does not admit {actual}, the "
+        f"problem  application ARN: the trust policy does not allow {actual}, the "
         f"application's ARN in AWS\n         fix: {set_up('applicationId', actual)}\n"
     )
 
@@ -90,7 +90,7 @@ def test_a_trust_policy_that_does_not_name_the_application_is_deployed_again(wor
     document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
     world.trust(document)
     answer = world.ask("application ARN")
-    assert f"does not admit {APPLICATION_ARN}, the application's ARN" in answer
+    assert f"does not allow {APPLICATION_ARN}, the application's ARN" in answer
     assert answer.endswith("fix: pulumi up --stack dev\n")
 
 
@@ -144,10 +144,10 @@ def test_names_that_a_shell_would_expand_are_quoted_in_the_commands(world: World
 def test_serious_findings_of_access_analyzer_are_problems(world: World):
     world.find(findingType="SUGGESTION")
     answer = world.ask("policy validation")
-    assert answer.endswith("no error and no security warning, 2 warnings or suggestions\n")
+    assert answer.endswith("no error and no security warning; other warnings and suggestions: 2\n")
     world.find(findingType="SECURITY_WARNING")
     answer = world.ask("policy validation")
-    assert "finds 2 errors or security warnings\n" in answer
+    assert "finds errors or security warnings: 2\n" in answer
     assert "trust policy, PASS_ROLE_WITH_STAR_IN_RESOURCE: Details. https://docs.aws" in answer
 
 
@@ -203,7 +203,7 @@ def test_a_caller_that_may_pass_the_role_under_a_condition_is_not_called_a_probl
     said = world.check(only=["iam:PassRole"])
     assert said.code == 3
     assert said.answer("iam:PassRole").startswith(
-        f"cannot tell iam:PassRole: IAM may not let {USER_ARN} pass the role to "
+        f"cannot tell iam:PassRole: IAM might not let {USER_ARN} pass the role to "
         "qbusiness.amazonaws.com: its simulation lacks aws:MultiFactorAuthPresent\n"
     )
 

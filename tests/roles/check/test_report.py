@@ -254,7 +254,7 @@ def test_a_bucket_that_a_role_without_a_stack_does_not_read_is_only_a_note(world
     world.add_data_source(configuration=configuration)
     said = of_data_source(world)
     assert said.code == 0
-    assert " names the bucket files, but the role of " in said.answer("data source")
+    assert " names the bucket files, but the program's role for " in said.answer("data source")
 
 
 def test_a_data_source_of_another_application_is_not_found(world: World):
@@ -291,4 +291,4 @@ def test_either_a_stack_or_a_data_source_is_checked(world: World, options: list[
 
 def test_the_name_of_an_entry_needs_a_stack(world: World):
     line = of_data_source(world, "--data-source", "wiki").rejection
-    assert line == "check: --data-source selects an entry of --stack: with --application, omit it"
+    assert line.startswith("check: --data-source selects an entry of the stack's dataSources: with ")

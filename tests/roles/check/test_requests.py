@@ -123,12 +123,12 @@ def test_the_simulation_finds_a_boundary_and_excess(world: World):
             {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "guard"}] * 2},
             "denied by guard",
         ),
-        (DENIED | BY_ORGANIZATION, "denied by a service control policy of the organization"),
+        (DENIED | BY_ORGANIZATION, "denied by the organization's service control policies"),
         # Another statement mentions the key, which the request contains.
         (DENIED | {"MissingContextValues": ["kms:ViaService"]}, NOT_ALLOWED),
         (
             DENIED | BY_ORGANIZATION | {"MissingContextValues": ["aws:SourceIp"]},
-            "denied by a service control policy of the organization",
+            "denied by the organization's service control policies",
         ),
     ],
 )

@@ -90,7 +90,7 @@ def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world
     world.reject(GET_SECRET_POLICY, status=400, code="AccessDeniedException")
     assert world.ask("secret policy").startswith(
         f"cannot tell secret policy: only account {OTHER_ACCOUNT}, which owns the secret, can read its "
-        "policy: it must grant secretsmanager:GetSecretValue"
+        "policy, which must grant secretsmanager:GetSecretValue"
     )
 
 

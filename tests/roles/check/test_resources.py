@@ -122,12 +122,12 @@ def test_a_bucket_that_only_its_owner_can_read_is_neither_ok_nor_a_problem(world
         ("encryption", "s3:GetEncryptionConfiguration"),
     ):
         assert said.answer(question) == (
-            f"cannot tell {question}: only account {OTHER_ACCOUNT}, which owns the bucket, can see "
-            f"this\n         find out: in its policy, grant {asked} to {USER_ARN}, the caller\n"
+            f"cannot tell {question}: access to the bucket, which account {OTHER_ACCOUNT} owns, is "
+            f"denied\n         find out: in the bucket policy, grant {asked} to {USER_ARN}, the caller\n"
         )
     assert said.answer("bucket policy").startswith(
         f"cannot tell bucket policy: only account {OTHER_ACCOUNT}, which owns the bucket, can read its "
-        f"policy: it must grant s3:GetObject, s3:ListBucket to {ROLE_ARN}\n"
+        f"policy, which must grant s3:GetObject, s3:ListBucket to {ROLE_ARN}\n"
     )
     assert "s3:GetBucketPolicy" not in world.server.calls
     assert "not every question" not in said.err
@@ -139,7 +139,7 @@ def test_a_region_other_than_the_application_s_is_a_problem(world: World):
     world.reject("qbusiness:GetApplication", status=404, code="ResourceNotFoundException")
     answer = world.ask("application")
     assert f"there is no application {APPLICATION_ID} in us-west-2: `aws qbusiness list-app" in answer
-    assert "--region us-west-2` lists them" in answer
+    assert "--region us-west-2` lists the applications" in answer
     assert "in another Region, pulumi config set --stack dev --plaintext -- aws:region REGION" in answer
 
 
@@ -164,7 +164,7 @@ def test_files_encrypted_with_a_customer_managed_key_are_a_problem(world: World,
     assert world.ask("encryption") == (
         f"ok       encryption: the secret is encrypted with {KEY_ARN}\n"
         f"problem  encryption: bucket documents is encrypted with {key}, but "
-        f"no setting lets the role decrypt files\n         fix: {WITH_S3_KEYS}\n"
+        f"no setting lets the role use this key for files\n         fix: {WITH_S3_KEYS}\n"
     )
 
 
@@ -227,7 +227,7 @@ def keep_version_under(world: World, *keys: str, secret_arn: str = SECRET_ARN) -
 def test_a_current_version_encrypted_with_an_earlier_key_is_a_problem(world: World):
     keep_version_under(world, OTHER_KEY_ARN)
     assert world.ask("encryption") == (
-        "problem  encryption: the current version of the secret is still encrypted with "
+        "problem  encryption: the secret's current version is still encrypted with "
         f"{OTHER_KEY_ARN}\n"
         f"         fix: aws secretsmanager put-secret-value --secret-id {SECRET_ARN} --secret-string file://SECRET_FILE\n"
     )
@@ -267,7 +267,7 @@ def test_files_may_be_in_another_region_but_not_encrypted_with_a_customer_manage
     use_files(world, KEY_ARN.replace(REGION, "eu-west-1"))
     world.reject("kms:DescribeKey", status=400, code="NotFoundException")
     assert "eu-west-1" in world.ask("encryption")
-    assert "no setting lets the role decrypt files" in world.ask("encryption")
+    assert "no setting lets the role use this key for files" in world.ask("encryption")
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_without_permission_to_list_versions_the_current_version_s_key_is_unknow
     assert said.answer("encryption") == (
         f"cannot tell encryption: the secret is encrypted with {KEY_ARN}, but its current version may "
         "still be encrypted with an earlier key\n         find out: allow "
-        "secretsmanager:ListSecretVersionIds: docs/audit.md\n"
+        "secretsmanager:ListSecretVersionIds (docs/audit.md)\n"
     )
 
 

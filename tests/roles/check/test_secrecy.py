@@ -180,8 +180,8 @@ def test_the_code_of_a_hidden_message_is_shown(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:secretId"}
     world.reject("ec2:DescribeSubnets", status=400, code="InvalidRequest")
     assert world.ask("subnets") == (
-        "skipped  subnets: ec2:DescribeSubnets failed (InvalidRequest: its message is hidden because "
-        "settings are secret): repeat the command\n"
+        "skipped  subnets: ec2:DescribeSubnets failed (InvalidRequest: the message is hidden because "
+        "some settings are secret): repeat the command\n"
     )
 
 
