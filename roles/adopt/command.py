@@ -89,7 +89,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         type=_number,
         default=_STACKS,
-        help="look for owners in at most this many stacks of the backend; default: %(default)s",
+        help="look for owners in at most this many stacks in the backend; default: %(default)s",
     )
     parser.add_argument(
         "--replace-policies",

@@ -41,7 +41,7 @@ def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Out
         )
     if len(choices) == 1:
         if not options.data_source:
-            output(f"the only choice: {_named(choices[0])}")
+            output(f"selected the only match: {_named(choices[0])}")
         return choices[0]
     if options.json or not output.can_ask:
         raise InputError(

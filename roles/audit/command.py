@@ -26,7 +26,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--region",
         action="append",
-        help="the applications' Region; default: from the stack or the profile; repeatable",
+        help="the applications' Region; default: from the stack, the environment, or the profile; "
+        "repeatable",
     )
     parser.add_argument(
         "--stack", type=stack_name, help="show the dataSources entry for each of this stack's roles"

@@ -76,7 +76,7 @@ def _account_ids(package: str, name: str, settings: Properties) -> list[str]:
 
 def caller(configuration: Configuration) -> dict[str, str]:
     """Return STS's response to GetCallerIdentity."""
-    return call("ask STS", client("sts", configuration.region).get_caller_identity)
+    return call("get the caller identity", client("sts", configuration.region).get_caller_identity)
 
 
 def _parsed(value: Any) -> Any:

@@ -467,7 +467,7 @@ def test_default_tags_are_on_the_role_and_their_changes_are_detected(
 
 def test_the_provider_looks_up_the_account_first(monkeypatch: pytest.MonkeyPatch):
     # validateCredentials in pulumi-aws, provider/resources.go.
-    expired = ProviderError("ask STS: The token has expired")
+    expired = ProviderError("get the caller identity: The token has expired")
     monkeypatch.setattr(configuration, "caller", Mock(side_effect=expired))
     with pytest.raises(ProviderError, match="The token has expired"):
         configuration.configure("aws", {"region": REGION})

@@ -35,7 +35,7 @@ def test_data_sources_of_every_connector_are_offered_unless_one_is_given(world: 
 def test_an_ambiguous_choice_lists_the_options(world: World):
     world.make()
     (line,) = world.adopt("--dry-run").err.splitlines()
-    assert "the only choice" in line
+    assert "selected the only match" in line
     world.server.add(OTHER_ID, configuration={}, roleArn=world.role_arn)
     said = world.adopt()
     assert said.code == 2
@@ -43,7 +43,7 @@ def test_an_ambiguous_choice_lists_the_options(world: World):
         assert f"--data-source {identifier}  Pages (AEM, ACTIVE) of application Docs" in said.err
     said = world.adopt("--data-source", DATA_SOURCE_ID, "--application", APPLICATION_ID)
     assert said.code == 0
-    assert "the only choice" not in said.err
+    assert "selected the only match" not in said.err
 
 
 def test_a_name_cannot_forge_another_line(world: World):
