@@ -1,8 +1,9 @@
 """Test that the example uses the other stack's roles, with resources that these can access."""
 
 import gc
+import inspect
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pulumi
@@ -16,12 +17,8 @@ from tests.helpers.page import blocks
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
-pytestmark = [
-    # Pulumi's SDK causes this warning for a property of type Any.
-    pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning"),
-    # The program fails before StackReference.require_output awaits its coroutines.
-    pytest.mark.filterwarnings("ignore:coroutine 'Output\\.:RuntimeWarning"),
-]
+# Pulumi's SDK causes this warning for a property of type Any.
+pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
 
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 DATA_SOURCE: Final = "aws-native:qbusiness:DataSource"
@@ -51,6 +48,11 @@ class Consumer(Deployment):
     def __init__(self, outputs: Mapping[str, Any], *, preview: bool = False) -> None:
         self.role_outputs = outputs
         super().__init__(lambda: runpy.run_path(str(EXAMPLE / "__main__.py")), preview=preview)
+        # A failed program never awaits some coroutines of StackReference.require_output. Close them,
+        # because Python otherwise reports each when it deletes it, possibly during another test.
+        for found in gc.get_objects() if self.error else []:
+            if inspect.iscoroutine(found) and found.__qualname__.startswith("Output."):
+                found.close()
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.typ == "pulumi:pulumi:StackReference":
@@ -60,13 +62,9 @@ class Consumer(Deployment):
 
 
 @pytest.fixture(autouse=True)
-def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {f"{PROJECT_NAME}:{name}": value for name, value in SETTINGS.items() if ":" not in name}
     monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(config))
-    yield
-    # Collect the coroutines of a failed program here. While Python creates a named tuple, it can't
-    # import the module that filters their warnings, and reports an error instead.
-    gc.collect()
 
 
 # The two settings files.
