@@ -136,7 +136,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
     """
     found = read_document(document, kind, policy)
     if found.problem:
-        reason = f"has the policy {policy}, which cannot be read: {found.problem}"
+        reason = f"has a policy that cannot be read ({policy}): {found.problem}"
         raise OddAnswerError(operation=operation, reason=reason)
     return found.statements
 

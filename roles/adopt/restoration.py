@@ -18,7 +18,7 @@ def script(entries: Iterable[Entry]) -> str:
 #!/bin/sh
 # Restore a role's trust policy, inline policies, and replaced attached policy as `roles adopt` found
 # them.
-# Then remove the role from its stack, or `pulumi up` changes them again (docs/operations.md).
+# Then hand the role back (docs/operations.md), or `pulumi up` changes its policies again.
 set -eu
 case "${{1:?name the role to restore}}" in
 {cases}

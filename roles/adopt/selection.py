@@ -112,7 +112,9 @@ def of_connectors(
     if connectors:
         sources = [*filter(is_selected, sources)]
     if not sources:
-        raise InputError("there is no data source: check --application, --region, and --connector")
+        raise InputError(
+            "no data source is selected: check --application, --region, --connector, and --exclude"
+        )
     return sources
 
 

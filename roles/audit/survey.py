@@ -83,7 +83,7 @@ class RoleResult(NamedTuple):
     state: Outcome
     text: str
     last_used: str = ""
-    """The day, or `none` for the last 400 days; empty if the role was not read."""
+    """The day; `none` if IAM reports no use; empty if the role was not read."""
     differences: tuple[Verdict, ...] = ()
     """The statements that make the role different, by severity."""
     accepted: tuple[tuple[Verdict, Acceptance], ...] = ()

@@ -17,7 +17,7 @@ from roles.aws_cli import aws_command
 from roles.check.subject import NO_ROLE, Subject, ignore, needed
 from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
-from roles.findings import Finding, not_allowed, note, ok, problem, unread
+from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
 
 _ABOUT_THE_ROLE: Final = (
     (r"kms|decrypt", 'the error is about the key: see "KMS key" and "key policy"'),
@@ -36,8 +36,8 @@ _ABOUT_THE_ROLE: Final = (
 """Patterns for sync errors, and their explanations; the most specific first."""
 _NOTHING, _LITTLE, _CONNECTOR_TOO, _EVERYTHING = range(4)
 """How well a data source fits an entry. _LITTLE: the same secret or bucket, or if the entry has neither,
-the same connector. _CONNECTOR_TOO: the same secret or bucket, and the same connector. _EVERYTHING: all
-settings."""
+all settings. _CONNECTOR_TOO: the same secret or bucket, and the same connector. _EVERYTHING: all
+settings, with a secret or bucket."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -178,7 +178,7 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
     After a role is replaced, its data source names the old role until the data source is updated.
     However, two data sources that share a secret or a bucket may also have different roles.
     """
-    needed(subject.settings.stack, ok("no stack owns the role"))
+    needed(subject.settings.stack, skipped("this question needs --stack"))
     found_any = False
     for source, found in subject.every_data_source:
         try:

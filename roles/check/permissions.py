@@ -128,7 +128,7 @@ def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] 
 def other_policies(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role has policies other than the role policy."""
     role = subject.role
-    needed(subject.settings.stack, ok('no stack owns the role: see "role policy"'))
+    needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
     if inline or attached:
@@ -329,7 +329,7 @@ def policy_findings(subject: Subject) -> Finding:
 
 
 def passing(subject: Subject) -> Finding:
-    """Ask whether the caller may pass the role to Amazon Q Business."""
+    """Ask whether the caller can pass the role to Amazon Q Business."""
     arn, principal = subject.role_arn, _principal(subject)
     if principal is None:
         return skipped(f"IAM does not simulate requests by {subject.caller.text}")
@@ -337,11 +337,11 @@ def passing(subject: Subject) -> Finding:
         return ok("no IAM policy limits the account's root user")
     (result,) = _simulate(subject, principal, pass_request(arn))
     if result["EvalDecision"] == "allowed":
-        return ok(f"{principal} may pass the role to {SERVICE}")
+        return ok(f"{principal} can pass the role to {SERVICE}")
     sources = subject.data_sources if subject.find_application() else []
     unread = [found for _, found in sources if isinstance(found, OddAnswerError)]
     if len(unread) < len(sources):  # at least one of them is known to use the role
-        return ok(f"{principal} may not pass the role, but a data source already uses it")
+        return ok(f"{principal} cannot pass the role, but a data source already uses it")
     if unread:
         raise unread[0]
     if keys := ", ".join(_missing_keys(result)):
@@ -351,7 +351,7 @@ def passing(subject: Subject) -> Finding:
             "the data source",
         )
     return problem(
-        f"{principal} may not pass the role to {SERVICE}: {_reason(subject, result)}",
+        f"{principal} cannot pass the role to {SERVICE}: {_reason(subject, result)}",
         f'in a policy of the principal that creates the data source, add to "Statement": '
         f"{json.dumps(_PASS_ROLE | {'Resource': arn})}",
     )

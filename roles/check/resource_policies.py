@@ -165,7 +165,7 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
     """Ask whether a policy names a deleted role, or denies a connector request."""
     if policy.document is None:
         return ok(f"the {policy.kind} has no policy")
-    statements = readable(policy.document, Kind.RESOURCE, f"of the {policy.kind}", policy.action)
+    statements = readable(policy.document, Kind.RESOURCE, f"{policy.kind} policy", policy.action)
     role_arn = subject.settings.role_arn
     if deleted := ", ".join(dict.fromkeys(_deleted_roles(statements, role_arn))):
         return problem(

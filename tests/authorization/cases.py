@@ -1,4 +1,4 @@
-"""Render a role's documents, decide on requests, and compare the decisions with the expected ones."""
+"""Render a role's documents, evaluate requests, and compare the decisions with the expected ones."""
 
 import functools
 import json

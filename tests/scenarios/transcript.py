@@ -88,7 +88,7 @@ def _longest_first(texts: Collection[str]) -> list[str]:
 
 
 def _caller(identity: Mapping[str, str]) -> list[str]:
-    """Return a user's name, or a role's and its session's names, and the unique ID."""
+    """Return the names of a user, or of a role and its session, and the unique ID."""
     kind, *names = identity["Arn"].rpartition(":")[2].split("/")
     names = names if kind == "assumed-role" else names[-1:]  # a user's name follows its path
     return [*names, *identity.get("UserId", "").split(":")]

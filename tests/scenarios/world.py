@@ -83,7 +83,7 @@ class World:
         return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
 
     def document(self, name: str, role: str = "") -> Any:
-        """Return an expected document, perhaps for a role that it names."""
+        """Return an expected document; `role` replaces the name in its role ARN."""
         return json.loads(self.moved(of_role(golden(name), role)))
 
     # Stacks.

@@ -201,7 +201,7 @@ def test_a_stack_has_one_application(world: World):
             ["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2],
             "several --name options are for data source c3d4",
         ),
-        (["--all", "--connector", "box"], "there is no data source: check --application"),
+        (["--all", "--connector", "box"], "no data source is selected: check --application"),
         (["--all", "--exclude", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
         (["--take", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
     ],

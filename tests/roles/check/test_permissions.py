@@ -169,7 +169,7 @@ def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
     admin = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
     said = world.check(only=["requests allowed", "iam:PassRole"])
     assert said.answer("iam:PassRole") == (
-        f"ok       iam:PassRole: {admin} may pass the role to qbusiness.amazonaws.com\n"
+        f"ok       iam:PassRole: {admin} can pass the role to qbusiness.amazonaws.com\n"
     )
     assert set(principals) == {ROLE_ARN, admin}
 
@@ -193,7 +193,7 @@ def test_a_caller_that_is_not_simulated_does_not_change_the_exit_code(
 def test_a_caller_that_may_not_pass_the_role_is_a_problem(world: World):
     world.deny_passing()
     answer = world.ask("iam:PassRole")
-    assert f"problem  iam:PassRole: {USER_ARN} may not pass the role to qbusiness" in answer
+    assert f"problem  iam:PassRole: {USER_ARN} cannot pass the role to qbusiness" in answer
     assert 'add to "Statement": {"Effect": "Allow", "Action": "iam:PassRole", ' in answer
 
 
@@ -212,5 +212,5 @@ def test_the_role_of_an_existing_data_source_need_not_be_passed(world: World):
     world.deny_passing()
     world.add_data_source()
     said = world.check(only=["iam:PassRole"])
-    assert "may not pass the role, but a data source already uses it" in said.answer("iam:PassRole")
+    assert "cannot pass the role, but a data source already uses it" in said.answer("iam:PassRole")
     assert said.code == 0
