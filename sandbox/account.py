@@ -1,4 +1,4 @@
-"""Create the resources that `Pulumi.dev.yaml`, `Pulumi.example.yaml`, and the pages in docs/ name.
+"""Create resources that `Pulumi.dev.yaml`, `Pulumi.example.yaml`, and the pages in docs/ refer to.
 
 One bucket belongs to another account. The other resources are in the sandbox's account, which otherwise
 contains only what every AWS account has, such as the default VPC. Each moto service gets its resources

@@ -1,7 +1,8 @@
 """Replace the AWS CLI in the sandbox on machines that do not have it.
 
-This command supports every API operation and its options, `--query`, and `--output`. It does not support
-the AWS CLI's own commands, such as `aws s3 ls`, or its shorthand syntax: structures must be JSON.
+This command supports API operations with their options, `--query`, and `--output json` or `text`. It
+does not support the AWS CLI's own commands and service names, such as `aws s3 ls` and `s3api`, or its
+shorthand syntax: structures must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
 """
 
 import argparse

@@ -1,12 +1,13 @@
 """Serve AWS (moto behind IAM's rules, and Amazon Q Business) and the sandbox's providers on loopback.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In DIRECTORY,
-`server.json` contains its process ID and ports. `contents.pickle` contains IAM, STS, and Amazon Q
-Business, so that the stacks' resources and the roles' credentials survive if the server is killed; other
-services start again with their initial contents. A lock on `server.lock` shows that the server is
-running; deleting that file stops it. The server outlives the command that started it, unless there is a
-file `owner.lock` next to DIRECTORY. In that case, the server stops when no process holds a lock on that
-file any longer, because the system releases a process's locks when the process ends.
+`server.json` contains its process ID and ports. `contents.pickle` contains IAM, STS, and the resources
+of Amazon Q Business, so that the stacks' resources and the roles' credentials survive if the server is
+killed; other services start again with their initial contents. A lock on `server.lock` shows that the
+server is running; deleting that file stops the server. The server outlives the command that started it,
+unless there is a file `owner.lock` next to DIRECTORY. In that case, the server stops when no process
+holds an exclusive lock on that file any longer, because the system releases a process's locks when the
+process ends.
 """
 
 import fcntl
@@ -55,7 +56,7 @@ _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 _SAVED: Final = {"iam": iam_backends, "sts": sts_backends}
-"""The moto services whose contents are saved: roles, policies, and the roles' credentials."""
+"""The moto services whose contents are saved, such as roles, policies, and the roles' credentials."""
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -115,7 +116,7 @@ class Aws:
     def _answer_for_others(
         self, service: str, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        """Create the service's initial resources if necessary, and pass the call to moto."""
+        """Create the service's initial resources if necessary and pass the call to moto."""
         if service in FILL and service not in self.filled:
             FILL[service]()
             self.filled.add(service)
@@ -154,7 +155,7 @@ class Aws:
         return answer
 
     def _answer_for_sts(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Pass the call to moto, and save the credentials that it creates."""
+        """Pass the call to moto and save the credentials that it creates."""
         action = _parameters(environ).get("Action", "")
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
         if not action.startswith(_READING):
@@ -197,7 +198,7 @@ class _Places(dict[tuple[str, str], QBusiness]):
 
 
 def _check_role(account: str, arn: str) -> None:
-    """Raise QBusinessError for a role in another account, or that Amazon Q Business cannot assume."""
+    """Raise QBusinessError if a role is in another account or Amazon Q Business cannot assume it."""
     if arn.split(":")[4] != account:
         raise QBusinessError("AccessDeniedException", "Cross-account pass role is not allowed.")
     roles = [role for backend in iam_backends[account].values() for role in backend.roles.values()]
@@ -248,7 +249,7 @@ def _roles(iam: IAMBackend) -> dict[str, Role]:
 
 
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
-    """Add an AWS managed policy to an account the first time that a call names it.
+    """Add an AWS managed policy to an account the first time that a call refers to it.
 
     moto would add all 1,500 at the start, and each change to IAM would save them again.
     """
@@ -282,7 +283,7 @@ def _error_response(rejection: IamError, start_response: Start) -> Iterable[byte
 
 
 def _reject_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Reject a call as AWS rejects unknown operations: in XML for IAM, in JSON for other services."""
+    """Reject a call with an unknown operation: in XML for IAM, and in JSON for other services."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"

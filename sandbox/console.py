@@ -26,7 +26,7 @@ _TRUST_POLICY: Final = {
     ],
 }
 # Like a policy that several data sources share: unlike the policy on AWS's page, it allows access to all
-# secrets, and allows ingestion only on the index, not on the application.
+# secrets and allows ingestion only on the index, not on the application.
 _POLICY: Final = {
     "Version": "2012-10-17",
     "Statement": [

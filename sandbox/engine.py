@@ -1,8 +1,9 @@
 """Find or build the Pulumi engine.
 
-The options, in order: the `pulumi` on PATH; a build of the CLI's published Go module, with a language
-host for Python, which the module does not contain; and the official installer, if it can be reached.
-Programs that `make up` does not need are built the first time they run.
+The options, in order: the `pulumi` on PATH, if it can run Python programs; if Go is installed, a build
+of the CLI's published Go module, with a language host for Python, which the module does not contain; and
+otherwise the official installer. In a build, programs that `make up` does not need are compiled the
+first time they run.
 """
 
 import fcntl
@@ -22,7 +23,7 @@ VERSION: Final = "3.259.0"
 """The release to build or install; the same as in `engine/go.mod`."""
 
 CACHE: Final = Path(__file__).resolve().parent.parent / ".sandbox" / "engine"
-"""The directory for built engines."""
+"""The directory for engines that were built or installed."""
 _SOURCE: Final = Path(__file__).parent / "engine"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
 _PACKAGES: Final = ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "./pulumi-language-python")
@@ -33,7 +34,7 @@ _LATER_PACKAGES: Final = (
 )
 """The language host for YAML programs and the generator of Python packages; built on their first run."""
 _PROGRESS_INTERVAL: Final = 15.0
-"""Seconds between progress lines if the output is not a terminal."""
+"""Minimum seconds between progress lines if the output is not a terminal."""
 _INSTALLER_PATIENCE: Final = 5
 """Timeout in seconds for the installer's site."""
 _ADVICE: Final = (
@@ -48,7 +49,7 @@ class NoEngineError(Exception):
 
 
 def directory(cache: Path) -> Path:
-    """Return the directory that contains `pulumi`; build the engine in `cache` if necessary.
+    """Return the directory that contains `pulumi`; build or install it in `cache` if necessary.
 
     Raises NoEngineError.
     """
@@ -99,7 +100,7 @@ def _make(target: Path) -> None:
 def _build(target: Path) -> None:
     _say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes about 3 minutes")
     _compile(target, *_PACKAGES)
-    # The executor comes from Pulumi's SDK. Its path in the module is undocumented, and may change in a
+    # The executor comes from Pulumi's SDK. Its path in the module is undocumented and may change in a
     # newer release.
     module = Path(_go("finding", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE)[0])
     executor = module / "python" / "cmd" / "pulumi-language-python-exec"
@@ -222,7 +223,7 @@ def _say(text: str) -> None:
 
 
 def main(*arguments: str) -> int:
-    """Build the engine if Go is installed, or build one package's program; return the exit code."""
+    """Find or build the engine if Go is installed, or build one program; return the exit code."""
     try:
         if arguments:
             package, program = arguments

@@ -2,8 +2,9 @@
 
 The real engine comes first on PATH. The environment has its own Pulumi home, file backend, and
 passphrase, and a server on loopback in place of AWS. The engine attaches to the providers in that
-server, which is faster than starting them for each command. All files are in one directory. The
-environment does not contain the user's credentials or settings for AWS, Pulumi, and proxies.
+server, which is faster than starting them for each command. By default, all files are in `.sandbox`. The
+environment does not contain the user's credentials or settings for AWS, Pulumi, and proxies, except two
+Pulumi variables that change only a command's output.
 """
 
 import fcntl
@@ -86,7 +87,7 @@ class Sandbox:
         return any((stacks / f"{stack}.{ending}").exists() for ending in ("json", "json.gz"))
 
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
-        """Create the stack `dev` unless it exists, and select it unless a stack is selected.
+        """Create and select the stack `dev`; if it exists, only select it unless a stack is selected.
 
         Raises SandboxError.
         """
@@ -142,7 +143,7 @@ class Sandbox:
                 shutil.rmtree(place, ignore_errors=True)
 
     def _end_server(self) -> None:
-        """Delete the server's lock, which stops the server, and wait until it has stopped.
+        """Delete the server's lock, which stops the server, and wait a few seconds for it to stop.
 
         Do not send a signal: the process ID may now belong to another process or container.
         """
@@ -194,7 +195,7 @@ class Sandbox:
             state.unlink(missing_ok=True)
             with log.open("w") as output:
                 subprocess.run(
-                    # -E ignores PYTHONSAFEPATH and PYTHONHOME, which would hide the working directory.
+                    # -E ignores the user's PYTHON* variables, such as PYTHONPATH.
                     [sys.executable, "-E", "-m", "sandbox.aws_server", str(self.aws), sources],
                     cwd=PROJECT,
                     env=_kept_variables(),
@@ -246,7 +247,8 @@ def aws_variables(port: int) -> dict[str, str]:
         "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI reads only this name
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        # The server accepts any credentials. These keep an SDK from using the user's.
+        # The server accepts any credentials. These variables keep an SDK from using the user's
+        # credentials.
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_CONFIG_FILE": os.devnull,
@@ -270,7 +272,7 @@ def _read(state: Path) -> dict[str, Any]:
 
 
 def _kept_variables() -> dict[str, str]:
-    """Return the user's variables, except those that refer to anything outside the sandbox."""
+    """Return the user's variables, except `_HARMFUL` ones and most for AWS, Pulumi, and proxies."""
     return {
         name: value
         for name, value in os.environ.items()

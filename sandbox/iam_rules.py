@@ -195,7 +195,7 @@ def _check_condition(condition: dict[str, Any]) -> None:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return one value or several as a list."""
+    """Return a list unchanged, None as an empty list, and any other value in a list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

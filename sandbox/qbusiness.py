@@ -1,4 +1,4 @@
-"""Implement Amazon Q Business, which moto lacks, according to botocore's service model.
+"""Implement some operations of Amazon Q Business, which moto lacks, by botocore's service model.
 
 Requests, responses, and errors have the model's format. Operations that are asynchronous on AWS finish
 immediately: a new data source is active at once, and a deleted index no longer exists.
@@ -178,7 +178,7 @@ class QBusiness:
 def parse(request: Request) -> tuple[Any, dict[str, Any]]:
     """Return a request's operation in the model, and its parameters.
 
-    Raises QBusinessError if no operation has the request's method and path, or the body is not JSON.
+    Raises QBusinessError if no operation has the request's method and path, or if the body is not JSON.
     """
     for method, pattern, operation in _routes():
         found = pattern.fullmatch(request.path)

@@ -76,7 +76,7 @@ def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
-    """Call AWS and return the response; None if the named entity does not exist."""
+    """Call AWS and return the response; None if the entity does not exist."""
     from botocore.exceptions import ClientError
 
     try:

@@ -1,4 +1,4 @@
-"""Validate a provider's configuration, and look up the account for its credentials."""
+"""Validate a provider's configuration and look up the account for its credentials."""
 
 import json
 import os
@@ -32,7 +32,8 @@ def configure(package: str, arguments: Properties) -> Configuration:
     settings = {name: _parsed(value) for name, value in arguments.items()}
     # The real functions: for aws, `applyDefaults` in tfbridge; for aws-native, `varsOrEnv` in provider.
     # The sandbox sets both variables for its commands and its server, so this error appears only outside
-    # it. A real provider also reads the variables of the command; one in the sandbox's server does not.
+    # it. A real provider also reads the command's variables; a provider in the sandbox's server does
+    # not.
     names = ("AWS_REGION", "AWS_DEFAULT_REGION")
     region = settings.get("region") or next(filter(None, map(os.environ.get, names)), "")
     if not region:
@@ -80,7 +81,7 @@ def caller(configuration: Configuration) -> dict[str, str]:
 
 
 def _parsed(value: Any) -> Any:
-    """Parse a value if it is JSON text, and remove secret markers."""
+    """Return a value without secret markers; JSON text is parsed."""
     value = _unmarked(value)
     try:
         return _unmarked(json.loads(value))

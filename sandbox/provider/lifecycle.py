@@ -1,6 +1,6 @@
 """Handle the engine's requests for a resource, as the Pulumi Terraform bridge does for pulumi-aws.
 
-Most docstrings name the bridge's corresponding function, such as `Provider.Check`. Unless stated
+Most docstrings mention the bridge's corresponding function, such as `Provider.Check`. Unless stated
 otherwise, it is in the package `tfbridge` in https://github.com/pulumi/pulumi-terraform-bridge.
 sandbox/README.md lists the differences.
 """
@@ -64,9 +64,9 @@ class Property(NamedTuple):
     document: bool = False
     """Whether the value is a policy document; equivalent documents count as equal."""
     computed: bool = False
-    """Whether AWS sets it if the program does not."""
+    """Whether AWS sets the property if the program does not."""
     output_only: bool = False
-    """Whether only AWS can set it."""
+    """Whether only AWS can set the property."""
 
 
 class Diff(NamedTuple):
@@ -217,8 +217,9 @@ class Lifecycle:
     ) -> Properties:
         """Update the resource in place and return its state: `Provider.Update`.
 
-        After a failed call, the state contains the planned values, not the actual ones (`Resource.Apply`
-        and `ResourceData.State` in terraform-plugin-sdk), so only a refresh detects the difference.
+        If the resource stores failed updates, a failed call leaves the planned values in the state, not
+        the actual ones (`Resource.Apply` and `ResourceData.State` in terraform-plugin-sdk), so only a
+        refresh detects the difference.
         """
         planned = self._plan(state, inputs, ignored)
         try:

@@ -1,6 +1,6 @@
 """Provide Amazon Q Business data sources, as version 1 of pulumi-aws-native does.
 
-Most docstrings name the real provider's corresponding function and its package, in `provider/pkg` in
+Most docstrings mention the real provider's corresponding function and its package, in `provider/pkg` in
 https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
 Business; this module calls Amazon Q Business directly. sandbox/README.md lists the differences.
 """

@@ -26,7 +26,7 @@ def are_equivalent(one: str, other: str) -> bool:
     The provider ignores the order of statements and values, a list around a single value, the case of
     `Effect`, elements that are not in IAM's grammar, and whether a principal names an account by its ID
     or its root ARN. It compares Sid, Version, Id, condition operators, and condition keys exactly. JSON
-    that is not a policy document is not equivalent to anything.
+    that is not an object is not equivalent to anything.
     """
     try:
         return _document(one) == _document(other)

@@ -1,7 +1,7 @@
 """Provide the sandbox's IAM resources and functions, as version 7 of pulumi-aws does.
 
-Errors name unsupported resources, functions, and properties. `sandbox/iam_rules.py` implements IAM's
-validation. sandbox/README.md lists the differences from the real provider.
+Error messages list the supported resources, functions, and properties. `sandbox/iam_rules.py` implements
+IAM's validation. sandbox/README.md lists the differences from the real provider.
 """
 
 import json
@@ -102,7 +102,7 @@ class Role(Resource):
         return name
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Update the properties that differ from the recorded state with one call each, tags first."""
+        """Update the properties that differ from the recorded state: tags first, policies last."""
         old, new = actual.get("tagsAll") or {}, desired.get("tagsAll") or {}
         if removed := sorted(set(old) - set(new)):
             iam.untag_role(RoleName=identifier, TagKeys=removed)
@@ -146,10 +146,10 @@ class Role(Resource):
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the role from its instance profiles, and delete it.
+        """Remove the role from its instance profiles and delete it.
 
-        First remove the inline policies if the state contains any, and likewise the managed policies.
-        With `forceDetachPolicies`, always remove both.
+        Before the deletion, remove all inline policies if the state contains any, and likewise all
+        managed policies. With `forceDetachPolicies`, always remove both.
         """
         profiles = ignore_not_found(iam.list_instance_profiles_for_role, RoleName=identifier) or {}
         for profile in profiles.get("InstanceProfiles", []):

@@ -59,7 +59,7 @@ def _encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Convert exceptions to protocol errors, which the engine shows unchanged."""
+    """Convert each ProviderError to a protocol error, which the engine shows unchanged."""
 
     @functools.wraps(method)
     def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
