@@ -1,4 +1,4 @@
-"""Run all benchmarks, and write the results to benchmarks/README.md: `make bench`."""
+"""Run all benchmarks and write the results to benchmarks/README.md: `make bench`."""
 
 import datetime as dt
 
@@ -29,7 +29,7 @@ a server that responds to each call after {delay} ms.
 
 
 def main() -> None:
-    """Measure everything, and write the page."""
+    """Measure everything and write the page."""
     rows = [*start.rows(), *engine.rows(1, 6), *engine.rows(100, 2), *reading.rows()]
     text = _PAGE.format(
         date=dt.datetime.now(tz=dt.UTC).date(),

@@ -16,7 +16,7 @@ class Run(NamedTuple):
     """The time that one run of a command took."""
 
     wall: float
-    """Seconds."""
+    """Wall-clock time, in seconds."""
     processor: float
     """Processor time, in seconds, of the command and the processes that it waited for."""
 

@@ -1,4 +1,4 @@
-"""Measure the commands that read AWS, against a server that responds to each call after a delay.
+"""Measure the commands that read AWS; a server responds to each call after a delay.
 
 The responses are built here, because moto would take longer than the delay.
 """
@@ -158,7 +158,7 @@ def served() -> Generator[tuple[str, Counter[str]]]:
 
 
 def rows() -> list[str]:
-    """Measure the commands, and return the table's rows."""
+    """Measure the commands and return the table's rows."""
     found: list[str] = []
     with tempfile.TemporaryDirectory() as directory, served() as (address, calls):
         (Path(directory) / "Pulumi.yaml").write_text("name: qbusiness-connector-role\n")

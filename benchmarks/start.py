@@ -1,4 +1,4 @@
-"""Count the CPU instructions for the start of a program, and for each additional role."""
+"""Count the CPU instructions for a program's start and for each additional role."""
 
 import os
 import re
@@ -28,7 +28,7 @@ run()
 
 
 def rows() -> list[str]:
-    """Return the table's rows; valgrind's counts are exact."""
+    """Return the table's rows; valgrind counts instructions, so no rounds are needed."""
     counts = {
         name: [_instructions(program(number)) for number in (1, 1 + _MORE)]
         for name, program in PROGRAMS.items()

@@ -30,7 +30,7 @@ class Resources(NamedTuple, Generic[_Text]):
     """The customer managed key that encrypts the secret."""
     bucket_account: str
     file_objects: Sequence[_Text]
-    """An object in the bucket that contains the files that the configuration names."""
+    """An object in the bucket that contains the files that the configuration refers to."""
     source_buckets: Sequence[_Text]
     """The bucket that is the data source."""
     source_objects: Sequence[_Text]

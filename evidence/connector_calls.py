@@ -88,7 +88,7 @@ class Bucket(NamedTuple):
     name: str
     account: str
     is_source: bool
-    """Whether the bucket is the data source; if not, it contains files that the configuration names."""
+    """Whether the bucket is the data source; if not, it contains files for the configuration."""
 
 
 BUCKETS: Final = {
@@ -206,7 +206,7 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
 
 
 SHAPES: Final = _combinations("secret of this account", "customer managed key", "VPC", "files", "source")
-"""One role of each shape. Roles of the same shape set the same options, and differ only in ARNs."""
+"""One role of each shape. Roles of the same shape set the same options and differ only in ARNs."""
 COMBINATIONS: Final = [
     *dict.fromkeys(
         (
@@ -457,9 +457,9 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     """Return ARNs that differ from an ARN in one part."""
     _, partition, service, region, account, resource = arn.split(":", 5)
     others = {"other partition": ("aws-cn", service, region, account, resource)}
-    if region:  # Amazon S3 and IAM ARNs do not have one
+    if region:  # Amazon S3 and IAM ARNs do not have a Region
         others["other Region"] = (partition, service, "us-west-2", account, resource)
-    if account:  # Amazon S3 ARNs do not have one
+    if account:  # Amazon S3 ARNs do not have an account
         others["other account"] = (partition, service, region, "999988887777", resource)
     for difference, parts in others.items():
         yield difference, ":".join(("arn", *parts))

@@ -22,4 +22,4 @@ REQUIRED_INPUTS: Final[Mapping[str, str]] = {
     "indexId": INDEX_ID,
     "secretId": SECRET_ID,
 }
-"""The settings without a default, by their names in the package and in stack configuration."""
+"""The default connector's required settings except the Region, by their names in code and YAML."""

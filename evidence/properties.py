@@ -1,4 +1,4 @@
-"""Name the properties of the role that the tests prove, and the accepted findings.
+"""List the properties of the role that the tests prove, and the accepted findings.
 
 `tests/authorization/` contains the proofs. Its tests fail if an entry is missing or superfluous.
 """

@@ -82,7 +82,7 @@ class UndeclaredPolicy(NamedTuple):
 
 
 class Role(NamedTuple):
-    """A role that Amazon Q Business can assume, or whose trust policy names it."""
+    """A role that Amazon Q Business can assume, or whose trust policy names the service."""
 
     urn: str
     name: str | None
@@ -126,7 +126,7 @@ class _Declaration(NamedTuple):
         return [value for value in listed(self.properties.get(name)) if value is not UNKNOWN]
 
     def text(self, name: str) -> str | None:
-        """Return a string property; None while unknown."""
+        """Return a property if it is a string; otherwise None."""
         value = self.properties.get(name)
         return value if isinstance(value, str) else None
 
@@ -134,7 +134,7 @@ class _Declaration(NamedTuple):
 def roles_of(
     resources: Iterable[Resource], set_by_program: Mapping[str, Collection[str]]
 ) -> Iterator[Role]:
-    """Return the stack's roles that Amazon Q Business can assume, or whose trust policy names it.
+    """Return the roles that Amazon Q Business can assume, or whose trust policy names the service.
 
     `set_by_program` contains the properties that the program sets, by resource URN. If nothing was
     recorded, it is empty, and every property counts as set by the program.
@@ -197,7 +197,7 @@ def _is_for_service(role: Role, declaration: _Declaration) -> bool:
 
 
 def _names_service(statement: Statement) -> bool:
-    """Return whether a statement names the service, regardless of its actions and conditions."""
+    """Return whether a statement allows the service as a principal, for any action and condition."""
     return statement.allows and _SERVICE_PRINCIPAL in statement.principals.listed()
 
 

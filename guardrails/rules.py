@@ -32,7 +32,7 @@ LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
-"""An argument that needs no quotes in any shell."""
+"""An argument that needs no quotes in a POSIX shell or zsh."""
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
@@ -183,7 +183,7 @@ _RULES_BY_SERVICE: Final = {
 
 
 def permissions(rule: str, role: Role) -> Iterator[Finding]:
-    """Find the permissions that no connector needs and that the rule named `rule` reports."""
+    """Find the permissions that no connector needs and that the rule `rule` reports."""
     known = role.known
     for policy, statement in _statements(role):
         actions: dict[Excess, list[str]] = defaultdict(list)
@@ -208,13 +208,13 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
 
 
 def _rule_for(found: Excess) -> str:
-    """Return the rule that reports a permission; `excess` if no connector needs the action."""
+    """Return the rule that reports a permission: the service's own rule, or `excess`."""
     service = found.action.partition(":")[0].lower()
     return _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
 
 
 def excess(role: Role) -> Iterator[Finding]:
-    """Find actions that no connector needs, and AWS managed policies."""
+    """Find AWS managed policies, and unneeded permissions that no other rule reports."""
     for attachment in role.attachments:
         if _AWS_MANAGED.match(attachment.arn):
             yield Finding(
@@ -227,7 +227,7 @@ def excess(role: Role) -> Iterator[Finding]:
 
 
 def unchecked(role: Role) -> Iterator[Finding]:
-    """Find attached policies that the stack does not declare."""
+    """Find customer managed policies that the stack attaches but does not declare."""
     for attachment in role.attachments:
         if not _AWS_MANAGED.match(attachment.arn):
             yield Finding(
@@ -270,7 +270,7 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
 
 
 def quote_argument(text: str) -> str:
-    """Quote a command argument for any shell."""
+    """Quote a command argument for POSIX shells and zsh, unless it needs no quotes."""
     if _PLAIN_ARGUMENT.fullmatch(text):
         return text
     return "'" + text.replace("'", "'\\''") + "'"
@@ -293,7 +293,7 @@ def ingest(role: Role) -> Iterator[Finding]:
 
 
 def subnets(role: Role) -> Iterator[Finding]:
-    """Find conditions that prevent the creation of network interfaces in subnets."""
+    """Find aws:RequestTag conditions that prevent the creation of network interfaces in subnets."""
     creating = [*_allowing(role, "ec2:createnetworkinterface")]
     without_tag = [statement.resources for _, statement in creating if not statement.conditions]
     for policy, statement in creating:

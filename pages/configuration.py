@@ -1,6 +1,7 @@
 """Write docs/configuration.md from Pulumi.yaml, the connectors, and the program's messages.
 
-The expected values are the ones that the program prints in its messages about invalid values.
+Except for the connector, the expected values are the ones that the program prints in its messages about
+invalid values.
 """
 
 from collections.abc import Iterator

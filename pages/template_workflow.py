@@ -1,8 +1,8 @@
 """Generate the workflow and action in template/ from this project's workflow and action.
 
 A new project has the package instead of this repository's files, so scripts and commands come from the
-package, and every stack is an environment. The new workflow also runs the guardrails, and it has no lines
-that contain only a comment.
+package, and every stack is an environment. The new workflow also runs the guardrails, and apart from its
+first line, it has no lines that contain only a comment.
 """
 
 import re

@@ -25,7 +25,8 @@ bucket_policy: list[policies.Statement] = []
 key_policy: list[policies.Statement] = []
 for environment in given.environments:
     for kind, permissions in policies.permissions(given, environment).items():
-        # No environment has the default path /, so no CI role can change a CI role.
+        # CI roles have the default path, /. settings.py rejects environments whose roles overlap with CI
+        # roles, so no CI role can change a CI role.
         name = f"connector-ci-{kind}-{environment.name}"
         subjects = policies.subjects(given.repository, environment.name)[kind]
         role = aws.iam.Role(

@@ -129,7 +129,7 @@ def _without_path(roles: Sequence[str]) -> list[str]:
     """Return the ARNs of an environment's roles without a path, as IAM sees roles that do not exist.
 
     Otherwise, IAM would return AccessDenied, not NoSuchEntity, and CI could not recreate a deleted role.
-    This is inferred from reported error messages, which name such a resource `role NAME`.
+    This is inferred from reported error messages, which refer to such a resource as `role NAME`.
     """
     account = roles[0].partition("/")[0]
     names = [arn.rpartition("/")[2] for arn in roles]
@@ -141,10 +141,10 @@ def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
     """Return the permissions for a stack's state, and for the key that encrypts its secrets.
 
     The objects are the ones in pkg/backend/diy of https://github.com/pulumi/pulumi: `ensurePulumiMeta`
-    reads meta.yaml, and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
+    reads meta.yaml and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
     `getCheckpoint` reads, and `saveCheckpoint` writes, .json with the endings .gz, .zst, and .bak;
     `Lock`, `addToHistory`, and `backupStack` write to the other directories. A period or a slash follows
-    each stack name, which contains neither, so no pattern matches another stack.
+    each stack name, which contains neither, so no pattern matches another environment's stack.
     """
     statements: list[Statement] = []
     if settings.bucket_arn:

@@ -81,7 +81,7 @@ class Settings(NamedTuple):
     repository: str
     environments: Sequence[Environment]
     boundary: str
-    """Empty if the roles don't need one."""
+    """The ARN of the connector roles' permissions boundary; empty if it is not set."""
     create_oidc_provider: bool
     project: str
     bucket_arn: str

@@ -109,7 +109,7 @@ def _meets_value(parsed: Operator, patterns: Sequence[str | None], value: Text) 
 def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
     """Replace the variables in patterns with their values; None for a pattern if a value is unknown.
 
-    A pattern with a variable that has neither a value nor a default matches nothing, and is omitted:
+    A pattern with a variable that has neither a value nor a default matches nothing and is omitted:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
     resolved: list[str | None] = []

@@ -17,7 +17,7 @@ _SINGLE_VALUED: Final = re.compile(
     r"|ec2:createaction|iam:passedtoservice|kms:(?:viaservice|calleraccount|encryptioncontext:.+)",
     re.IGNORECASE,
 )
-"""Keys in connector policies that always have exactly one value."""
+"""Keys in connector policies that cannot have several values."""
 Covers = Callable[[str, str], bool]
 """A function that returns whether the first pattern certainly covers the second."""
 
@@ -38,7 +38,7 @@ def never_met(condition: Condition) -> bool:
 
 @cache
 def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
-    """Return the values that a condition requires for a key; empty if it accepts others, or no value.
+    """Return the values that a condition requires for a key; empty if it accepts others or no value.
 
     A value may be a pattern if the operator accepts patterns.
     """
@@ -77,7 +77,7 @@ def _implies(have: Condition, wanted: Condition, covers_text: Covers) -> bool:
         # The check above covers requests without the key. Requests with the key meet only `false`.
         return False in _absence(wanted) or (ours.base == "Null" and _absence(have) == {True})
     if ours.base == "Null":
-        return _absence(have) == {True}  # no request with the key meets it
+        return _absence(have) == {True}  # no request with the key meets `have`
     return _quantified_alike(ours, theirs, have.key) and _values_imply(
         ours, have.values, theirs, wanted.values, covers_text
     )
@@ -141,7 +141,7 @@ def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers)
     if not (_is_text(ours) and _is_text(theirs)):
         return ours == theirs and value == other
     if ours.startswith("Arn") and not may_be_arn(value):
-        return True  # no string meets it
+        return True  # no string meets `ours`
     exact = ours.startswith("StringEquals")
     wild = "${" in value or (is_pattern(value) and not exact)
     any_case = ours == "StringEqualsIgnoreCase" and not _has_no_case(value)

@@ -167,7 +167,7 @@ def _statement(
     resources = _patterns(given, "Resource", number) if "Resource" in targets else _shared_patterns()
     principals = _principals(given, number) if "Principal" in targets else _shared_patterns()
     conditions = tuple(_conditions(given.get("Condition", {}), number))
-    # Actions and resources are independent, so the others still apply if one is unknown.
+    # Actions and resources are independent, so the known values still apply if others are unknown.
     decisive = [principals, *(side for side in (actions, resources) if side.negated), *conditions]
     if effect is UNKNOWN or any(UNKNOWN in part.values for part in decisive):
         return None

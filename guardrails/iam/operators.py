@@ -1,4 +1,4 @@
-"""Parse IAM's condition operators, and compare values with them.
+"""Parse IAM's condition operators and compare values with them.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """

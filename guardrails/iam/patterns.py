@@ -16,7 +16,7 @@ ARN_PARTS: Final = 6
 
 
 class Text(NamedTuple):
-    """A value in a request; only its beginning may be known."""
+    """A value in a request, of which possibly only the beginning is known."""
 
     known: str
     example: str = ""
@@ -122,13 +122,13 @@ def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # no
 
 
 def split_arn(text: str) -> list[str] | None:
-    """Return the six parts of an ARN, or of an ARN pattern; None if there are fewer."""
+    """Return the six parts of an ARN or an ARN pattern; None for other text."""
     parts = text.split(":", ARN_PARTS - 1)
     return parts if len(parts) == ARN_PARTS and overlap(parts[0], "arn") else None
 
 
 def split_text(text: Text) -> list[Text] | None:
-    """Return the six parts of an ARN whose end may be unknown; None if there are fewer."""
+    """Return the six parts of an ARN whose end may be unknown; None for other text."""
     parts = split_arn(text.known)
     return [*map(Text, parts[:-1]), Text(parts[-1], text.example)] if parts else None
 

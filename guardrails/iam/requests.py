@@ -40,7 +40,7 @@ class Decision(NamedTuple):
 
     allowed: Truth
     statements: tuple[Statement, ...] = ()
-    """The statements that determine the decision; empty if no statement allows the request."""
+    """The statements that determine the decision; empty if none denies and none could allow."""
     unknown_keys: tuple[str, ...] = ()
     """The condition keys that the decision depends on and whose values are unknown."""
     unclear: tuple[str, ...] = ()
@@ -115,8 +115,9 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:
     """Return whether a pattern matches the resource, both as text and part by part.
 
-    In a principal's policy, IAM completes an ARN that has fewer than six parts. It does not document
-    whether it also does so elsewhere, or clearly document whether a wildcard matches several parts:
+    In a principal's policy, IAM completes an ARN that has fewer than six parts. Its documentation does
+    not say whether it also does so elsewhere, and does not clearly say whether a wildcard matches
+    several parts:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     if pattern is None:
@@ -158,6 +159,6 @@ def _is_principal(value: str, role: RolePrincipal) -> Truth:
 
 
 def _accounts(role: RolePrincipal) -> Iterable[str]:
-    """Return the principals that name the role's account in a policy, and so include the role."""
+    """Return the principals that name the role's account in a policy and so include the role."""
     yield f"AWS:{role.account}"
     yield f"AWS:{role.arn.partition(':role/')[0]}:root"
