@@ -119,7 +119,7 @@ def prepared_sandbox(
 
 @pytest.fixture
 def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Return the environment for commands in a sandbox whose account is emptied after the test."""
+    """Return the environment for commands in a sandbox whose account is reset after the test."""
     _, variables = prepared_sandbox
     yield variables
     # `pulumi destroy` would take as long as most tests.

@@ -6,7 +6,7 @@ and that has a forbidden property. If it finds none, none exists: this is a proo
 
 The formula supports the operators that the documents use, and related ones; any other operator is
 an error. A key with several values is modeled with two, which is enough, because an operator tests
-one value at a time, and requires a match for all of them or for any.
+one value at a time and requires a match for all of them or for any.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
@@ -95,7 +95,7 @@ def counterexample(
     """Return an allowed request that has the forbidden property, or None if there is none.
 
     Each pair of a statement's action and resource is a separate query: most pairs determine the
-    request, and leave Z3 little to search. For a pattern, an arbitrary string is tried first, because
+    request and leave Z3 little to search. For a pattern, an arbitrary string is tried first, because
     it is often a counterexample. Raises AssertionError if Z3 finds no answer.
     """
     denials = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]

@@ -22,7 +22,10 @@ _PLACEHOLDERS: Final = {
 
 
 def page(options: Options) -> dict[str, Any]:
-    """Return the statements on AWS's older pages, which allow ingestion only for the index."""
+    """Return the statements on AWS's older pages, with corrections if a bucket is the source.
+
+    These pages allow ingestion only for the index.
+    """
     aem_cloud = json.loads(golden("aws-page-role-policy", _PLACEHOLDERS))["Statement"]
     if options.bucket_is_source:
         # AWS's page allows decryption through Secrets Manager, which does not read objects.
@@ -33,7 +36,8 @@ def page(options: Options) -> dict[str, Any]:
     return {"Statement": filled([*bucket, *aem_cloud], options)}
 
 
-# The listed differences from the page; each belongs to an option. Nothing else may be allowed.
+# The listed differences from the page; each belongs to an option. Apart from them, the role must allow
+# exactly what the page allows.
 _INGEST_INTO_THE_APPLICATION: Final[dict[str, Any]] = {
     "Sid": "IngestDocumentsOfTheApplication",  # AWS's current page
     "Effect": "Allow",
@@ -70,7 +74,7 @@ ACTIONS: Final = (
         )
     ),
 )
-"""All actions named on the pages."""
+"""All actions on the pages."""
 
 
 def expected(options: Options) -> dict[str, Any]:

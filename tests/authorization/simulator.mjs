@@ -89,7 +89,7 @@ async function typeOf(resource) {
 async function foreignResource(type) {
   const [service, ...name] = type.split('/')
   const types = await iamResourceTypesForService(service)
-  // The Reference does not describe a few of the types that it names.
+  // The Reference does not describe a few of the types that it lists.
   const form = types.includes(name.join('/'))
     ? (await iamResourceTypeDetails(service, name.join('/'))).arn
     : `arn:aws:${service}:us-east-1:${ACCOUNT}:${name.join('/')}/x`

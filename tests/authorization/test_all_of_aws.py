@@ -141,7 +141,7 @@ def grants(statements: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
 
 
 def every_statement() -> list[dict[str, Any]]:
-    """Return all statements that a role can have, without Sids; decryption has two forms."""
+    """Return the statements of roles with all options, without Sids; decryption has two forms."""
     statements = [
         {member: value for member, value in statement.items() if member != "Sid"}
         for options in (FULL_WITH_FILES, FULL_OF_SOURCE)

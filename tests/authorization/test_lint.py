@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def pairs(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return each of a policy's actions with each of its resources."""
+    """Return each action with each resource of its statement."""
     for statement in policy["Statement"]:
         resources = statement["Resource"]
         for action in statement["Action"]:

@@ -411,7 +411,7 @@ OF_THE_ROLE: dict[str, Any] = {
     "role_description": "AEM",
     "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
-"""Settings that neither policy contains."""
+"""Settings that neither policy contains, unless the data source is a bucket."""
 
 
 def member(value: object, as_output: Callable[[object], object]) -> object:
@@ -793,5 +793,5 @@ def outputs_per_additional_role(program: Callable[[int], str], monkeypatch: pyte
 def test_an_additional_role_with_plain_settings_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
     by_hand = outputs_per_additional_role(programs.component_by_hand, monkeypatch)
     ours = outputs_per_additional_role(programs.components, monkeypatch)
-    # One for the validation with the credentials, and one for each policy.
+    # One Output is for the validation with the credentials, and one is for each policy.
     assert ours <= by_hand + 3

@@ -1,4 +1,4 @@
-"""Test that stack configuration has the same effect as arguments, and that errors name its keys."""
+"""Test that stack configuration has the same effect as arguments, and that errors mention its keys."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Compare every message about invalid settings with golden/messages.txt."""
+"""Compare messages about invalid settings with golden/messages.txt."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Test that the commands on the pages in docs/ work, and that links and names are correct."""
+"""Test commands on the pages in docs/, and that links, keys, and names are correct."""
 
 import json
 import re

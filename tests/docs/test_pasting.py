@@ -162,7 +162,7 @@ class Pasted:
         return status, [file.read_text().split("\0")[:-1] for file in files]
 
     def assert_stops_at_each_failure(self, block: str, expected: list[list[str]]) -> None:
-        """Check that the block makes all calls, or stops at the first that fails."""
+        """Check that the block makes all calls, and that it stops at a call that fails."""
         assert self.run(block) == (0, expected)
         for number in range(1, len(expected) + 1):
             status, called = self.run(block, failing=number)
@@ -203,7 +203,7 @@ def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
                 re.sub(rf"{VARIABLE}(:\?[^}}]*\}})?", lambda found: values.get(found[1], ""), token)
             )
     for command in commands:
-        if ">" in command:  # a redirection comes last, and is not an argument
+        if ">" in command:  # a redirection comes last and is not an argument
             del command[command.index(">") :]
     return [command for command in commands if command and command[0] not in BUILTINS]
 

@@ -1,4 +1,4 @@
-"""Test the pages' walkthroughs in a fresh clone, which they leave clean."""
+"""Test the pages' walkthroughs in a fresh clone, and which files they change."""
 
 import re
 import shutil
@@ -103,7 +103,7 @@ def break_and_fix(clone: Path) -> None:
         r"`(venv/bin/python -m roles check --stack example .*?)` finds no problem",
         " ".join(text.split()),
     )
-    # Skip confirmation prompts, and use the sandbox's AWS CLI.
+    # Skip confirmation prompts and use the sandbox's AWS CLI.
     options = ("PULUMI_OPTION_YES=true", "PULUMI_OPTION_SKIP_PREVIEW=true")
     prepare = f"export {' '.join(options)} PATH=$PWD/sandbox/bin:$PATH"
     section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]

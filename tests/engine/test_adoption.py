@@ -53,7 +53,7 @@ ConnectorRole("aem", {{
 
 
 def console_role(aws: Aws, policy_name: str) -> str:
-    """Create a role as the console does, and return its unique ID."""
+    """Create a role as the console does; return its unique ID."""
     created = aws.iam.create_role(
         RoleName=NAME,
         Path="/service-role/",
@@ -70,7 +70,7 @@ def identity(aws: Aws) -> str:
 
 
 def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the page's import file, and the entry that it adds."""
+    """Return the page's import file and the entry that the page adds to it."""
     documents = blocks("json", prose("Write the import file by hand"))
     file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents)
     return file, entry

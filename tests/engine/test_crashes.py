@@ -1,7 +1,7 @@
-"""Test that the recovery restores a stack after the CLI is killed at any IAM call.
+"""Test that the recovery restores a stack after the CLI is killed at any IAM call that changes a role.
 
 Each of a stack's entries waits at a different call when the CLI is killed. There are no other states:
-between two calls, the engine only writes its own state.
+between two such calls, the engine only reads IAM and writes its own state.
 """
 
 import os
@@ -130,7 +130,7 @@ def test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing(new_stack: N
     moved = settings_of(*entries, rolePath="/connectors/")
     stack.configure(moved)
     kill_at(stack, UP, CREATION)
-    # Now the credentials are for a different account than the roles', and no setting names one.
+    # Now the credentials are for another account than the roles' account, which no setting contains.
     stack.configure({**moved, "applicationId": APPLICATION_ID})
     credentials = other_credentials(stack.environment)
     with running_provider({**stack.environment, **credentials}) as provider:

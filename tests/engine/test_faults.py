@@ -42,7 +42,7 @@ FAULTS: Mapping[str, Fault] = {
     # IAM has executed the call.
     "reply-lost": Fault({"response": {"abort_frac": 0.3}}, "response:abort", "Connection was closed"),
 }
-# Every call during the role's lifetime, in the operation that first needs it.
+# The calls during the role's lifetime that these tests fail, by the operation that first needs them.
 READS = ("GetRole", "GetRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies")
 CREATE = ("CreateRole", "PutRolePolicy", *READS)
 CHANGES = (
@@ -148,7 +148,7 @@ def stack_of(
 def repeat_until_all_failed(
     failing: Proxy, number: int, stack: Stack, *command: str
 ) -> list[tuple[str, str]]:
-    """Repeat a command until this number of calls have failed, and return its errors.
+    """Repeat a command until this number of calls have failed; return its errors.
 
     After a failure, the command may not reach other calls.
     """
@@ -220,7 +220,7 @@ def test_after_any_call_fails_for_good_the_next_plain_command_does_the_rest(
         show(f"Failing: {failures}")
         failing.set_rules(*rules(failures))
         errors = repeat_until_all_failed(failing, len(failures), stack, *command, "--continue-on-error")
-        # Each error names the role that it concerns.
+        # Each error identifies the role that it concerns.
         reports = {(role, text) for name, text in errors for role in roles if name.startswith(role)}
         assert {role for role, _ in reports} == {failure.role for failure in failures}
         clear = {

@@ -490,7 +490,7 @@ def test_the_roles_allow_each_call_of_a_preview_an_update_and_a_destroy_with_the
         assert [each for each, its in zip(requests, decided, strict=True) if its != "Allowed"] == []
         return {action for action, _ in requests}
 
-    # A person creates the stack, before CI uses it.
+    # A person creates the stack before CI uses it.
     stack.environment["PULUMI_BACKEND_URL"] = backend(upstream)
     stack.run("stack", "init", stack.name)
     stack.configure(settings)

@@ -1,4 +1,4 @@
-"""Test that the example uses the other stack's roles, with resources that these can access."""
+"""Test that the example uses the other stack's roles, with resources that the roles can access."""
 
 import gc
 import inspect

@@ -1,4 +1,4 @@
-"""Test that `pulumi new` creates a project from the template, and that it deploys with the package."""
+"""Test that `pulumi new` creates a project from the template, and deploy it with the package."""
 
 import os
 import shutil
@@ -71,7 +71,7 @@ def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str])
 
 
 def add_data_source(project: Stack) -> dict[str, Any]:
-    """Add the first data source as the README says, and return the shell's variables."""
+    """Add the first data source as the README says; return the shell's variables."""
     session: dict[str, Any] = {
         "ACCOUNT": ACCOUNT,
         "SECRET_ID": SECRET_ID,

@@ -44,12 +44,12 @@ class Declared(NamedTuple):
 
 
 def trust(**changes: Any) -> Document:
-    """Return the component's trust policy with elements of its statement changed; None removes one."""
+    """Return the component's trust policy with changes to its statement; None removes an element."""
     return {**TRUST, "Statement": [_changed(TRUST["Statement"][0], changes)]}
 
 
 def policy(sid: str = "", **changes: Any) -> Document:
-    """Return the component's role policy with elements of one statement changed; None removes one."""
+    """Return the component's role policy with changes to one statement; None removes an element."""
     return {
         **POLICY,
         "Statement": [

@@ -1,4 +1,4 @@
-"""Test the policy pack on the engine: it stops a role that allows too much before it is created."""
+"""Test on the engine that the policy pack stops roles that allow too much, usually before creation."""
 
 import json
 import re

@@ -5,7 +5,7 @@ simulator differs from IAM's documentation in three cases, which are left out: d
 addresses compared with ranges of the other IP version, and variables without a value in a condition
 with a negated operator.
 
-With HYPOTHESIS_PROFILE=full, this tries thirty times as many cases, and different ones each time.
+With HYPOTHESIS_PROFILE=full, this tries thirty times as many cases, and different cases each time.
 """
 
 import json

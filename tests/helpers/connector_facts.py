@@ -20,7 +20,7 @@ class Facts(NamedTuple):
 
 # A required bucket is the data source itself; only the pages of these connectors let the role pass
 # roles. The pages of exchange, onedrive-original, onedrive-new, and github-cloud mention no bucket,
-# but these connectors' configurations can name one.
+# but these connectors' configurations can specify a bucket.
 _TABLE: Final = """
 aem-cloud                       AEM                        required  no        optional  legacy
 aem-server                      AEM                        required  no        optional  legacy

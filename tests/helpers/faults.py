@@ -29,7 +29,7 @@ class Proxy:
         self.url = f"http://127.0.0.1:{port}"
 
     def set_rules(self, *rules: dict[str, Any]) -> None:
-        """Replace the rules: each names an IAM operation and an effect."""
+        """Replace the rules: each specifies an IAM operation and an effect."""
         self._call("POST", "rules", [{"service": "iam", **rule} for rule in rules])
         self._call("DELETE", "fired")
 

@@ -1,9 +1,10 @@
 # ruff: noqa: E501 a table is read by its columns
 """Plant faults that users would encounter, one at a time, and check that a test finds each of them.
 
-Each fault names the cheapest test that finds it. Run this after you rewrite or remove tests:
+Each fault includes the cheapest test that finds it. Run this after you rewrite or remove tests:
 `python -m tests.helpers.faults_planted [PATTERN...]` tries the faults whose name, file, or test contains one
-of the patterns, by default all faults. They are planted in a copy of the tracked files, never here.
+of the patterns, by default all faults. The faults are planted in a copy of the tracked files, never
+here.
 """
 
 import shutil
@@ -31,7 +32,7 @@ class Fault(NamedTuple):
     """The replaced text, which occurs once in the file."""
     after: str
     test: str
-    """The node ID of the test that finds it."""
+    """The node ID of the test that finds the fault."""
 
 
 FAULTS: Final = (
@@ -1021,7 +1022,7 @@ def outcome(fault: Fault, copy: Path) -> str:
 
 
 def main() -> int:
-    """Try the faults, and fail if one is not found or cannot be planted."""
+    """Try the faults and fail if one is not found or cannot be planted."""
     patterns = sys.argv[1:] or [""]
     with TemporaryDirectory() as directory:
         copy, failed = copied(Path(directory)), False

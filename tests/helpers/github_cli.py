@@ -1,4 +1,4 @@
-"""Replace the GitHub CLI's `gh issue` and `gh release`, and store their objects in $TEST_GITHUB."""
+"""Replace the GitHub CLI's `gh issue` and `gh release`; store their objects in $TEST_GITHUB."""
 
 import argparse
 import json

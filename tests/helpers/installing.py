@@ -57,7 +57,7 @@ def commit(repository: Path) -> str:
 
 
 def tagged_repository(directory: Path) -> Path:
-    """Create a repository for the package with a tag for the version, and return its path."""
+    """Create a repository for the package with a tag for the version; return its path."""
     repository = directory / "repository"
     repository.mkdir()
     copy_repository(repository)
@@ -82,7 +82,7 @@ def make_separate(directory: Path, project: Mapping[str, object]) -> None:
 
 
 def build_wheel(repository: Path, directory: Path) -> Path:
-    """Build a repository's wheel in a directory, and return its path."""
+    """Build a repository's wheel in a directory and return its path."""
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", directory)
     subprocess.run([*_PIP, "--quiet", "wheel", *options, repository], check=True)
     (wheel,) = directory.glob("*.whl")
@@ -103,8 +103,8 @@ def install(package: Path | str, directory: Path, *more: str) -> str:
 def offline(directory: Path) -> Mapping[str, str]:
     """Return variables that make Pulumi create virtual environments from the packages in venv/.
 
-    They name files in the directory: an empty package wheel, which Pulumi installs but nothing needs,
-    and a Python that adds no pip to a virtual environment, which would take ten seconds.
+    They refer to files in the directory: an empty package wheel, which Pulumi installs but nothing
+    needs, and a Python that adds no pip to a virtual environment, which would take ten seconds.
     """
     name = "wheel-1"
     with zipfile.ZipFile(directory / f"{name}-py3-none-any.whl", "w") as empty:

@@ -1,4 +1,4 @@
-"""Serve HTTP on loopback within a context, and forward calls to the sandbox."""
+"""Serve HTTP on loopback within a context and forward calls to the sandbox."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class Handler(BaseHTTPRequestHandler):
             return error.code, error.read()
 
     def relay(self, upstream: str, body: bytes) -> None:
-        """Forward a request with any method, and send the response, both with their headers."""
+        """Forward a request with any method and send the response, each with its headers."""
         url, headers = upstream + self.path, dict(self.headers)
         call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
         try:

@@ -1,4 +1,4 @@
-"""Run commands, and find processes by directory or environment."""
+"""Run commands and find processes by directory or environment."""
 
 import os
 import shlex

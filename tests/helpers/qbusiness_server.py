@@ -1,7 +1,8 @@
 """Replace AWS for `python -m roles`: Amazon Q Business as in the sandbox, and moto for the rest.
 
-Calls are recorded, and a test can set other responses. A call or response that does not match botocore's
-service model fails the test, unless the test changes it on purpose.
+Calls are recorded, and a test can set other responses. Calls to Amazon Q Business, its responses, and
+the responses that a test sets must match botocore's service model; otherwise, the test fails, unless it
+spoils them on purpose.
 """
 
 import functools

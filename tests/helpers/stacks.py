@@ -29,7 +29,7 @@ from tests.helpers.warm import COLD
 
 _NUMBERS: Final = itertools.count(1)
 ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
-"""The variable that names the running providers; without it, each operation starts its own."""
+"""The variable that lists the running providers; without it, each operation starts its own."""
 UP: Final = ("up", "--yes", "--skip-preview")
 DESTROY: Final = ("destroy", "--yes", "--skip-preview")
 
@@ -107,7 +107,7 @@ class Stack:
         return (self.directory / "__main__.py").read_text()
 
     def write_program(self, text: str) -> None:
-        """Replace the program, and delete the old program's bytecode.
+        """Replace the program and delete the old program's bytecode.
 
         Otherwise, Python would reuse the bytecode for a program with the same length and timestamp.
         """

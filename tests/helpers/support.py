@@ -21,13 +21,13 @@ MINIMAL: Final[Mapping[str, Any]] = {
     "index_id": INDEX_ID,
     "secret_id": examples.SECRET_ID,
 }
-"""Only the required arguments."""
+"""Only the arguments that the default connector requires."""
 VPC: Final[Mapping[str, Any]] = {
     "subnet_ids": [examples.SUBNET_ID, examples.SHARED_SUBNET_ARN],
     "security_group_ids": [examples.SECURITY_GROUP_ID],
 }
 REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **examples.REQUIRED_INPUTS}
-"""The required settings as stack configuration."""
+"""The settings that the default connector requires, as stack configuration."""
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,
     "kms_key_id": KEY_ID,

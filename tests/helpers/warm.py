@@ -133,7 +133,7 @@ def serve(name: str) -> Callable[[], object] | None:
 
 
 def _become(request: bytes, descriptors: list[int]) -> None:
-    """Take the place of the requesting process, and run its script."""
+    """Take the place of the requesting process and run its script."""
     arguments, environment, directory = ast.literal_eval(request.decode())
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)

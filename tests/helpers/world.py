@@ -284,7 +284,7 @@ class World(Maker):
         return said
 
     def ask(self, question: str, *options: str) -> str:
-        """Ask one of the questions about the stack, and return the answer."""
+        """Ask one of the questions about the stack and return the answer."""
         return self.check(*options, only=[question]).answer(question)
 
     def adopted(self, *options: str) -> dict[str, Any]:
@@ -357,7 +357,7 @@ class World(Maker):
     def add(
         self, name: str, role_arn: str | None, secret_arn: str = "", kind: str = "AEM", **more: Any
     ) -> str:
-        """Add a data source, and return its ID."""
+        """Add a data source and return its ID."""
         self.count += 1
         configuration = {"type": kind} | ({"secretArn": secret_arn} if secret_arn else {})
         members = {"configuration": configuration, **more} | ({"roleArn": role_arn} if role_arn else {})

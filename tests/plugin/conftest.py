@@ -13,7 +13,7 @@ from tests.helpers.installing import build_wheel, install, share_packages, tagge
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository, which no test changes; the wheel is next to it.
 
-    A run's workers share it.
+    A run's workers share the repository.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

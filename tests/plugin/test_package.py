@@ -79,7 +79,7 @@ INVALID_INPUTS: Final[Mapping[str, object]] = {
         "securityGroupIds": [examples.SECURITY_GROUP_ID],
     },
 }
-"""The inputs for the error message on the page."""
+"""The inputs for the error message in `invalid_inputs.txt`."""
 REMOVAL: Final = "this update removes every policy"
 HIDDEN: Final = "qbusiness/hidden-a1B2c3"
 """A secret's ID that is itself secret."""

@@ -102,7 +102,7 @@ def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
 
 
 def build_sdist(directory: Path, **variables: str) -> str:
-    """Build a directory's source distribution there, and return its file name."""
+    """Build a directory's source distribution there and return its file name."""
     return subprocess.run(
         [sys.executable, "-c", "from setuptools import build_meta; print(build_meta.build_sdist('.'))"],
         cwd=directory,

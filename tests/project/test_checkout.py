@@ -1,4 +1,4 @@
-"""Test the installation, and the sandbox's commands in checkouts in any state and at any path."""
+"""Test the installation and the sandbox's commands with several states and paths of a checkout."""
 
 import ensurepip
 import json
@@ -29,7 +29,7 @@ QUICK_START = PROJECT / "docs" / "index.md"
 
 @pytest.fixture(scope="module")
 def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return another checkout that shares this one's packages and engine."""
+    """Return another checkout that shares this checkout's packages and engine."""
     del prepared_sandbox  # skips the test if there is no engine
     directory = tmp_path_factory.mktemp("parent") / "checkout"
     (directory / ".sandbox").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Test `make live` against the sandbox: a run reveals no names and leaves nothing behind."""
+"""Test `make live` against the sandbox, including what a run reveals and leaves behind."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""Test the GitHub workflow files, and run their commands without GitHub."""
+"""Test the GitHub workflow files and run their commands without GitHub."""
 
 import json
 import os

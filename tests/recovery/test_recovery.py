@@ -55,7 +55,7 @@ def role(name: str, **properties: Any) -> dict[str, Any]:
 
 
 def creating(inputs: dict[str, Any], operation: str = "creating") -> dict[str, Any]:
-    """Return the interrupted creation of the protected role `wiki`."""
+    """Return an interrupted operation on the protected role `wiki`, by default its creation."""
     resource = {"urn": f"{URN}wiki-qbusiness-role", "type": "aws:iam/role:Role", "protect": True}
     return {"type": operation, "resource": {**resource, "inputs": inputs}}
 

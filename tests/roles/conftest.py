@@ -17,7 +17,7 @@ def front() -> Iterator[Front]:
 
 @pytest.fixture
 def server(front: Front) -> Iterator[Server]:
-    """Serve a new account; fail if a call or a response does not match the API's model."""
+    """Serve a new account; fail if the server recorded a mismatch with the API's model."""
     server = front.new_server()
     yield server
     assert not server.misfits

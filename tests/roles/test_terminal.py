@@ -20,7 +20,7 @@ COLOR = re.compile(r"\033\[\d*m")
 
 
 def screen(width: int, *options: str, **variables: str) -> str:
-    """Run a command on a terminal of this width, and return everything that it writes there."""
+    """Run a command on a terminal of this width and return everything that it writes there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     terminal = {"TERM": "xterm", "PYTHONPATH": str(PROJECT), **variables}

@@ -1,4 +1,4 @@
-"""Files are replaced completely, and remain as private as they were."""
+"""Files are replaced completely and remain as private as they were."""
 
 import errno
 import os

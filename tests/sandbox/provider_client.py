@@ -100,7 +100,7 @@ class Resource:
         self.inputs, self.outputs = news, json_format.MessageToDict(answer.properties)
 
     def read(self, identifier: str = "") -> None:
-        """Refresh the resource, or import the one with an ID."""
+        """Refresh the resource, or import the resource with an ID."""
         request = provider_pb2.ReadRequest(
             type=self.token,
             id=identifier or self.id,

@@ -28,7 +28,7 @@ VALID_TRUST = json.dumps(TRUST)
 
 
 def changed(document: dict[str, Any], **members: object) -> str:
-    """Return the document with elements of its statement changed; None removes one."""
+    """Return the document with elements of its statement changed; None removes an element."""
     statement = {**document["Statement"][0], **members}
     kept = {name: value for name, value in statement.items() if value is not None}
     return json.dumps({**document, "Statement": [kept]})

@@ -1,7 +1,8 @@
-"""Test that the sandbox's data source behaves like pulumi-aws-native; tests name the real functions.
+"""Test that the sandbox's data source behaves like pulumi-aws-native.
 
-The files are in `provider/pkg` in https://github.com/pulumi/pulumi-aws-native. The properties of the
-resource and its ID follow AWS's schema for `AWS::QBusiness::DataSource`.
+Comments mention the real functions. Their files are in `provider/pkg` in
+https://github.com/pulumi/pulumi-aws-native. The properties of the resource and its ID follow AWS's
+schema for `AWS::QBusiness::DataSource`.
 """
 
 import json

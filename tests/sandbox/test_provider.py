@@ -1,7 +1,8 @@
-"""Test that the sandbox's provider behaves like pulumi-aws; each test names the real function.
+"""Test that the sandbox's provider behaves like pulumi-aws.
 
-`tfbridge` is a package in https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other
-IAM files are in `internal/service/iam` in https://github.com/hashicorp/terraform-provider-aws.
+Comments in most tests mention the real functions. `tfbridge` is a package in
+https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other IAM files are in
+`internal/service/iam` in https://github.com/hashicorp/terraform-provider-aws.
 """
 
 import datetime as dt

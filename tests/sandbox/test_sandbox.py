@@ -32,7 +32,7 @@ def server(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def kill(sandbox: Sandbox) -> None:
-    """Kill the server, and wait until it has ended."""
+    """Kill the server and wait until it has ended."""
     with (sandbox.aws / "server.lock").open() as lock:
         os.kill(server(sandbox)["process"], signal.SIGKILL)
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,6 +1,6 @@
 """Run the scenarios on a real AWS account: `python -m tests.scenarios --help`.
 
-The exit code is 0 if all scenarios passed and nothing is left, 1 otherwise, 2 if nothing was done, and
+The exit code is 0 if no scenario failed and nothing is left, 1 otherwise, 2 if nothing was done, and
 130 after an interruption.
 """
 
@@ -49,7 +49,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Run the scenarios, and return the exit code."""
+    """Run the scenarios and return the exit code."""
     options = _parser().parse_args()
     try:
         account = _Account(options.region, runs=not options.remove)
@@ -153,7 +153,7 @@ class _Account:
 
 
 def _ask(account: _Account, run: str, agreed: str | None) -> None:
-    """Show the target, and continue only if the user names the account."""
+    """Show the target and continue only if the user enters the account's ID."""
     own = account.identity["Account"]
     print(f"""\
 This creates IAM roles in an AWS account and deletes them again. It should take about a quarter of

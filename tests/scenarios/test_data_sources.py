@@ -1,4 +1,4 @@
-"""Each of a stack's data sources has its own role, which is created and deleted with it."""
+"""Each entry of a stack's data sources has a role, which is created and deleted with the entry."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""Manual changes to roles are found, named, and corrected, and nothing else is touched."""
+"""Manual changes to roles are found and corrected, with exceptions, and nothing else changes."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -71,7 +71,7 @@ class Change(NamedTuple):
 
     make: Callable[[World, str], object]
     reported: Mapping[str, list[str]]
-    """The properties or values that the report names for each resource."""
+    """The properties or values that the report lists for each resource."""
     corrected: bool = True
     settings: Mapping[str, Any] = MappingProxyType({})
 

@@ -22,7 +22,7 @@ _ACCOUNT_ID: Final = re.compile(
 """12 digits that are not the end of a UUID."""
 _ACCESS_KEY_ID: Final = re.compile(rf"{_START}(?:AKIA|ASIA)[A-Z0-9]{{16,}}{_END}")
 _SHORTEST_CREDENTIAL: Final = 16
-"""The length of an access key ID in IAM's API. A shorter string is a placeholder, possibly a word."""
+"""An access key ID's minimum length in IAM's API. Shorter strings are placeholders, possibly words."""
 _SHORTEST_NAME: Final = 3
 _WORD: Final = re.compile(
     "admin|administrator|aem|application|aws|connector|default|deploy|deployer|deployment|dev|developer|"
@@ -54,7 +54,10 @@ class Mask:
         ]
 
     def __call__(self, text: str) -> str:
-        """Return the text without account IDs, credentials, or the names of the user and machine."""
+        """Return the text without account IDs, credentials, or most names of the user and machine.
+
+        Short and generic names remain.
+        """
         for pattern, replacement in self._replacements:
             text = re.sub(pattern, replacement, text)
         return text

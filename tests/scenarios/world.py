@@ -39,7 +39,7 @@ _REMOVALS: Final = 4
 
 
 def new_run() -> str:
-    """Return a prefix for the names of everything that a run creates, and of nothing else."""
+    """Return a random prefix for the names of everything that a run creates."""
     return f"{PREFIX}{secrets.token_hex(4)}"
 
 
@@ -110,7 +110,7 @@ class World:
         return done
 
     def section(self, stack: Stack, heading: str, *, check: bool = True) -> str:
-        """Run the commands in a page's section, and return the output."""
+        """Run the commands in a page's section and return the output."""
         if not self._real:
             return run_section(stack, heading, check=check).stdout
         script = commands(heading)
@@ -144,13 +144,13 @@ class World:
         }
 
     def new_policy(self, end: str) -> str:
-        """Create a managed policy that grants nothing, and return its ARN."""
+        """Create a managed policy that grants nothing and return its ARN."""
         created = self.iam.create_policy(PolicyName=self.name(end), PolicyDocument=DENY_ALL)
         self.iam.get_waiter("policy_exists").wait(PolicyArn=created["Policy"]["Arn"])
         return created["Policy"]["Arn"]
 
     def settle(self) -> None:
-        """On AWS, wait until changes are visible to every reader of a role."""
+        """On AWS, wait until changes are usually visible to all readers of a role."""
         time.sleep(_SETTLED * self.is_aws)
 
     def expect(self, read: Callable[[], object], expected: object) -> None:
@@ -165,7 +165,7 @@ class World:
         removed: dict[str, None] = {}
         left: list[str] = []
         for _ in range(_REMOVALS):
-            self.settle()  # IAM may not list a new role yet, and may still list a deleted one
+            self.settle()  # IAM might omit a new role or still list a deleted role
             left.clear()
             found = False
             # Remove policies after the roles that have them.

@@ -1,4 +1,4 @@
-"""`roles adopt` shows what access the update after the import changes, and replaces policies."""
+"""`roles adopt` shows what access the update after the import changes, and what policies it replaces."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def trusting(*principals: dict[str, str]) -> str:
 
 
 def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that `adopt` has printed, in its directory."""
+    """Run a command that `adopt` has printed, in the directory where `adopt` ran."""
     path = f"{AWS_CLI}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path}
     arguments = ["sh", "-c", command]
@@ -212,7 +212,7 @@ def test_the_script_restores_the_policies_of_one_role(world: World):
     assert f"\n\nsh restore-roles-1.sh {NAME}\n" in said.out
     aws = Aws({"AWS_ENDPOINT_URL": world.server.url})
     before = aws.trust_policy(NAME), aws.role_policies(NAME)
-    # Make the changes of the update.
+    # Make the changes that the update would make.
     world.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=TRUST)
     world.iam.delete_role_policy(RoleName=NAME, PolicyName="console's")
     world.put_policy(own_policy(world.secret_arn), OWN, NAME)

@@ -1,4 +1,4 @@
-"""`roles adopt` finds the account's data sources, and asks which one to adopt."""
+"""`roles adopt` finds the account's data sources and asks which one to adopt."""
 
 import re
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""`roles adopt` reads a data source and its role, and reports how an import would change them."""
+"""`roles adopt` reads a data source and its role, and reports how an update would change the role."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""`roles adopt --all` adopts the roles of all of an application's data sources in one stack."""
+"""`roles adopt --all` adopts the roles of all data sources of an application into one stack."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""A role from the console is imported into a stack on the real engine, and updated in place."""
+"""A role from the console is imported into a stack on the real engine and updated in place."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def import_role(stack: Stack) -> str:
 
 
 def write_files(stack: Stack) -> str:
-    """Run the page's commands that write the files, and return their output."""
+    """Run the page's commands that write the files; return their output."""
     return run_section(
         stack,
         "Write the files",

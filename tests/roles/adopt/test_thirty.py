@@ -86,7 +86,7 @@ class Console(Maker):
         """The program's role policy by the data source's name."""
 
     def source(self, name: str, shape: Shape) -> str:
-        """Create a data source with its own role, and return the ARN of the role."""
+        """Create a data source with its own role and return the ARN of the role."""
         role = f"QBusiness-DataSource-{name}"
         if shape.kind == "S3V2":
             bucket = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
@@ -200,7 +200,7 @@ def missing(some: set[Triple], others: set[Triple]) -> set[tuple[str, str]]:
 
 
 def said_access(verdicts: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    """Return the actions and targets that `adopt --json` names."""
+    """Return the actions and targets that `adopt --json` lists."""
     accesses = [each for verdict in verdicts for each in verdict["access"]]
     return {
         (action, target) for each in accesses for action in each["actions"] for target in each["targets"]

@@ -1,4 +1,4 @@
-"""`roles check` examines the index's data sources."""
+"""`roles check` examines the application's data sources."""
 
 from typing import Any, Final
 
@@ -211,7 +211,7 @@ def test_a_bucket_in_an_account_other_than_the_one_in_the_settings_is_a_problem(
 
 
 def move_to_another_index(world: World) -> str:
-    """Move the data source to a new index, and return the index's ID."""
+    """Move the data source to a new index and return the index's ID."""
     other_index = INDEX_ID[:-1] + "3"
     world.server.qbusiness.add(APPLICATION_ID, other_index, displayName="Other")
     data_source = world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID))

@@ -1,4 +1,4 @@
-"""`roles check` checks every entry of `dataSources`, or one of them."""
+"""`roles check` checks every entry of `dataSources`, or one entry."""
 
 import json
 from threading import Thread, current_thread, main_thread

@@ -64,7 +64,7 @@ def test_drift_in_the_policies_names_the_statements(world: World):
 
 
 def test_a_trust_policy_for_another_application_arn_is_a_problem(world: World):
-    # IAM compares ARNs case-sensitively, but an API may not.
+    # IAM compares ARNs case-sensitively, but an API might ignore case.
     actual = APPLICATION_ARN.replace(APPLICATION_ID, APPLICATION_ID.upper())
     world.resource(APPLICATION_ID, applicationArn=actual)
     said = world.check(only=["trust policy", "application ARN"])

@@ -47,7 +47,7 @@ def deny(condition: Condition | None = None, action: object = "*", **members: An
 
 
 def key(statement: Statement, principal: object = "*") -> Statement:
-    """Return a statement for a key policy, with a principal."""
+    """Return a statement for a key policy, with a principal unless it has NotPrincipal."""
     return {**({} if "NotPrincipal" in statement else {"Principal": principal}), **statement}
 
 
@@ -382,7 +382,7 @@ UNDER_ROLE: Final = "arn:aws:iam::${aws:PrincipalAccount}:role/" + ROLE_NAME
 
 
 def denying(condition: Condition, **members: Any) -> list[Statement]:
-    """Return a key policy that denies decryption under a condition, and delegates the rest to IAM."""
+    """Return a key policy that denies decryption under a condition and delegates the rest to IAM."""
     return [OF_ACCOUNT, key(deny(condition, "kms:Decrypt", **members))]
 
 

@@ -242,7 +242,7 @@ def test_other_data_sources_that_share_a_role_without_a_stack_are_named_and_not_
         f"note     data source: the role is also used by Pages {OTHER_ID}, whose needs were not "
         "compared\n"
     )
-    # The role's data source is known, so it is not the one that names a role that does not exist.
+    # The role's data source is known, so it is not the data source whose role does not exist.
     other["roleArn"] = f"{ROLE_ARN}-2"
     configuration |= {"type": "AEM", "secretArn": SECRET_ARN}
     said = of_data_source(world, "--verbose")

@@ -143,7 +143,7 @@ def test_a_denial_is_reported_with_its_reason(world: World, decision: dict[str, 
 def test_a_denial_for_a_missing_condition_key_is_neither_ok_nor_a_problem(
     world: World, in_resource: bool
 ):
-    # IAM names the keys of other statements too.
+    # IAM also lists the keys of other statements.
     missing = {"MissingContextValues": ["aws:SourceIp", "KMS:viaservice"]}
     of_resource = {"EvalResourceName": SECRET_ARN, "EvalResourceDecision": "explicitDeny", **missing}
     results = {"ResourceSpecificResults": [of_resource]} if in_resource else missing

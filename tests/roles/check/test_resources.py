@@ -1,4 +1,4 @@
-"""`roles check` checks the resources that a stack names."""
+"""`roles check` checks the resources that a stack's settings refer to."""
 
 from typing import Final
 
