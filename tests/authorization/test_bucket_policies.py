@@ -61,7 +61,7 @@ def test_the_bucket_policy_allows_only_the_role(options: Options, action: str, r
         ("s3:PutObject", CERTIFICATE),
     ],
 )
-def test_the_bucket_policy_for_single_files_denies_everything_else(action: str, resource: str):
+def test_the_bucket_policy_for_single_files_denies_other_requests(action: str, resource: str):
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     everything = {"Version": "2012-10-17", "Statement": [statement]}
     assert decision(everything, statements(), "s3:GetObject", CERTIFICATE) == "Allowed"

@@ -74,7 +74,7 @@ def test_the_default_with_every_option_equals_the_expected_document():
     assert in_one_line(written.trust_policy) == golden("trust-policy")
 
 
-def test_without_options_the_policy_names_only_the_secret_and_the_index():
+def test_without_options_the_policy_names_only_the_secret_the_application_and_the_index():
     written = write(**MINIMAL)
     assert in_one_line(written.role_policy) == golden("minimal-role-policy")
     assert in_one_line(written.trust_policy) == golden("trust-policy")

@@ -201,7 +201,7 @@ def assert_correct(aws: Aws, settings: Mapping[str, Any], *roles: str) -> None:
     assert present == dict.fromkeys(roles, expected)
 
 
-def test_after_any_call_fails_for_good_the_next_plain_command_does_the_rest(
+def test_after_a_call_fails_for_good_the_next_plain_command_does_the_rest(
     new_stack: NewStack, failing: Proxy, aws: Aws, managed_policy: str
 ):
     roles = [f"{NAME}-{number}" for number in range(7)]

@@ -731,7 +731,7 @@ FAULTS: Final = (
         "sandbox/__main__.py",
         "        exit_code = _destroy(PROJECT, STACK, environment) or exit_code",
         "        _destroy(PROJECT, STACK, environment)",
-        "tests/project/test_checkout.py::test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command",
+        "tests/project/test_checkout.py::test_make_down_resets_a_sandbox_in_several_states_and_make_up_names_the_command",
     ),
     # The package, the template, and the example.
     Fault(
@@ -973,7 +973,7 @@ FAULTS: Final = (
         "docs/operations.md",
         "qbusiness-files/sharepoint.crt",
         "qbusiness-files/*",
-        "tests/authorization/test_bucket_policies.py::test_the_bucket_policy_for_single_files_denies_everything_else",
+        "tests/authorization/test_bucket_policies.py::test_the_bucket_policy_for_single_files_denies_other_requests",
     ),
     Fault(
         "a renamed entry gets another role",

@@ -124,7 +124,7 @@ def test_a_sandbox_shell_has_a_distinct_prompt_a_stack_and_a_region(checkout: Pa
 # `make down`.
 
 
-def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(checkout: Path):
+def test_make_down_resets_a_sandbox_in_several_states_and_make_up_names_the_command(checkout: Path):
     def make_up_fails() -> bool:
         done = make(checkout, "up", check=False)
         return done.returncode != 0 and "`make down` resets the sandbox." in done.stdout

@@ -113,7 +113,7 @@ def test_two_data_sources_with_their_own_roles_may_share_a_secret(world: World):
     assert world.server.calls.count("qbusiness:GetDataSource") == 6
 
 
-def test_a_role_that_may_not_be_read_is_not_reported_as_deleted(world: World):
+def test_a_role_that_cannot_be_read_is_not_reported_as_deleted(world: World):
     world.add_data_source(roleArn=OTHER_ROLE_ARN)
     world.reject("iam:GetRole")
     said = world.check(only=BOTH)

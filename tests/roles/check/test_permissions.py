@@ -190,7 +190,7 @@ def test_a_caller_that_is_not_simulated_does_not_change_the_exit_code(
     assert said.code == 0
 
 
-def test_a_caller_that_may_not_pass_the_role_is_a_problem(world: World):
+def test_a_caller_that_cannot_pass_the_role_is_a_problem(world: World):
     world.deny_passing()
     answer = world.ask("iam:PassRole")
     assert f"problem  iam:PassRole: {USER_ARN} cannot pass the role to qbusiness" in answer
