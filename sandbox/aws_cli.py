@@ -1,8 +1,8 @@
 """Replace the AWS CLI in the sandbox on machines that do not have it.
 
 This command supports API operations with their options, `--query`, and `--output json` or `text`. It
-does not support the AWS CLI's own commands and service names, such as `aws s3 ls` and `s3api`, or its
-shorthand syntax: structures must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
+does not support the AWS CLI's own commands, such as `aws s3 ls`, or its shorthand syntax: structures
+must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
 """
 
 import argparse
@@ -48,7 +48,9 @@ def main() -> None:
 def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
     named = f"{arguments.service} {arguments.operation}"
     try:
-        service = client(arguments.service, arguments.region)
+        # The AWS CLI's `aws s3` has its own commands.
+        name = "s3" if arguments.service == "s3api" else arguments.service
+        service = client(name, arguments.region)
     except UnknownServiceError:
         raise ProviderError(f"there is no service {arguments.service}") from None
     method = arguments.operation.replace("-", "_")

@@ -44,6 +44,11 @@ def test_an_operation_accepts_its_options_and_prints_its_response(run: Run, aws:
     assert (deleted.returncode, deleted.stdout) == (0, "")
 
 
+def test_the_api_of_amazon_s3_has_the_aws_cli_s_name(run: Run):
+    called = run("s3api", "get-bucket-location", "--bucket", "qbusiness-documents")
+    assert (called.returncode, called.stderr) == (0, "")
+
+
 def test_text_output_contains_a_line_for_each_list(run: Run, aws: Aws):
     for name in ("one", "two"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
