@@ -1,4 +1,4 @@
-"""Store one role's arguments, and report problems with the paths at which the arguments were set."""
+"""Store one role's arguments and report problems with the paths at which the arguments were set."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -21,13 +21,13 @@ class Problem(NamedTuple):
     """Why the setting was rejected, usually with its value."""
     expected: str
     fix: str | None = None
-    """The command or action that fixes the problem; None if `expected` is enough."""
+    """The command or action that fixes the problem, if the message suggests one."""
     setting: str = ""
     """The setting's name in ConnectorRoleArgs; empty for any other key."""
 
     @property
     def name(self) -> str:
-        """The setting's path, as messages show it."""
+        """The path, as messages show it."""
         return escape(property_path(self.path))
 
 
@@ -37,8 +37,8 @@ class SettingsError(pulumi.RunError):
     def __init__(self, problems: Sequence[Problem], component_name: str | None = None) -> None:
         """Describe every problem in the message.
 
-        If `component_name` is set, the message names that component, because the program may have
-        created other components.
+        If `component_name` is set, the message contains it, because the program may have created other
+        components.
         """
         self.problems = tuple(problems)
         """The problems, in the order in which the message lists them."""
@@ -67,10 +67,10 @@ class Arguments(dict[str, Any]):
     ) -> None:
         """Store the settings.
 
-        `paths` has the path of each setting, and of each of a VPC's lists. Messages never show the
-        values of the settings in `secrets`. If `in_stack` is true, the settings are in a stack's
-        configuration: messages contain the commands that fix them, and the Region is required. Messages
-        name the component unless `only_role` is true.
+        `paths` has the path of each setting, and of each of a VPC's lists. Messages hide the values of
+        the settings in `secrets`, except a valid connector's name. If `in_stack` is true, the settings
+        are in a stack's configuration: messages also say how to fix each problem, and the Region is
+        required. An error message contains the component's name unless `only_role` is true.
         """
         super().__init__(values)
         self.paths = paths
@@ -80,7 +80,7 @@ class Arguments(dict[str, Any]):
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
         self.unknown: set[str] = set()
-        """The settings whose value is not known yet, or contains an entry that is not known yet."""
+        """The settings whose values are not known yet or contain an entry that is not known yet."""
         self.protect = False
         """Whether the configuration protects the role from deletion."""
 
@@ -129,7 +129,7 @@ class Place(NamedTuple):
 
     arguments: Arguments
     path: PropertyPath
-    """As the user writes it: in snake case in Python, in camel case in stack configuration."""
+    """In snake case for a Python program, or in camel case for stack configuration and packages."""
     public: int
     """How many leading parts of the path are public even if the value is secret."""
     secret: bool
@@ -138,7 +138,7 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path, as messages show it."""
+        """The path in Pulumi's notation."""
         return property_path(self.path)
 
     def entry(self, *names: str | int) -> "Place":
@@ -159,7 +159,7 @@ class Place(NamedTuple):
         return HIDDEN if self.secret else quote(value)
 
     def command(self, value: str | None) -> str:
-        """Return the command that sets or removes this place, or the instruction to edit the file.
+        """Return the command that sets or removes this value, or the instruction to edit the file.
 
         An entry in a secret gets the instruction, because a command would replace the whole secret.
         """
@@ -184,7 +184,7 @@ class Place(NamedTuple):
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, example)
 
     def reject_name(self, known: Collection[str], expected: str = "") -> None:
-        """Reject this place because its last name is not in `known`, and suggest similar names."""
+        """Reject this place because its last name is not in `known` and suggest similar names."""
         *parent, name = self.path
         near = suggestion(str(name), known, tuple(parent))
         message = "has an entry that is not a setting" if self.secret else f"is not a setting{near}"
@@ -194,7 +194,7 @@ class Place(NamedTuple):
 
 
 def suggestion(given: str, names: Collection[str], parent: PropertyPath = ()) -> str:
-    """Suggest the names that extend or abbreviate the given one; if there are none, the closest name."""
+    """Suggest the names that extend or abbreviate the given one, or else a similar name, if any."""
     if not given:
         return ""
     begin = given.lower()

@@ -9,18 +9,18 @@ import pulumi
 PropertyPath = tuple[str | int, ...]
 """The path of a setting, or of an entry in it, such as `("vpcConfiguration", "subnetIds", 2)`."""
 REMOVE: Final = ""
-"""Passed in place of a value: the command removes the setting."""
+"""Passed in place of a value: the command removes the setting or entry."""
 EDIT: Final = None
-"""Passed in place of a value: no command can set it, so the user edits the file."""
+"""Passed in place of a value: the message says to edit the file and contains no command."""
 _SHOWN: Final = 120
-"""The maximum length of a value in a message."""
+"""The length to which `quote` shortens a value."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
-"""Matches text that POSIX shells leave unchanged, except = and ~, which zsh and other shells expand."""
+"""Matches text that POSIX shells and zsh leave unchanged and that does not begin with a hyphen."""
 _LIKE_A_SECRET: Final = "(?i)pass|pwd|secret|token"
 """Matches keys whose values may look like secrets to Pulumi (`looksLikeSecret` in its commands)."""
 _BOOLEAN: Final = "--type bool"
 _PLACEHOLDERS_OF_DIGITS: Final = ("ACCOUNT_ID", "TAG_VALUE")
-"""The placeholders that a user may replace with digits."""
+"""Placeholders that a user is likely to replace with digits only."""
 
 
 def property_path(path: PropertyPath) -> str:
@@ -37,12 +37,12 @@ def property_path(path: PropertyPath) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape everything except printable ASCII, so that no text can imitate other parts of a message."""
+    """Escape everything except printable ASCII, so that no text adds a line or controls a terminal."""
     return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def quote(value: object) -> str:
-    """Quote a value for a message in printable ASCII, and shorten it."""
+    """Quote a value for a message in printable ASCII; shorten a long value."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # packages receive every number as a float
     try:
@@ -78,7 +78,7 @@ def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str
 
 
 def _type_in_object(key: str, value: str) -> str:
-    """Return the one option that makes Pulumi store a value in an object unchanged."""
+    """Return an option with which Pulumi stores a value in an object with the right type."""
     if value in ("true", "false"):
         return _BOOLEAN
     # With --plaintext, digits become a number. With --type, Pulumi rejects an ARN if the key looks like

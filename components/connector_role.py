@@ -1,9 +1,9 @@
 """Declare the IAM role for an Amazon Q Business data source connector.
 
 The component registers an IAM role, its role policy, and, with `exclusive_policies`, the two resources
-that make the stack own all of the role's policies. It creates no provider, and reads configuration only
-in `from_config` and `all_from_config`. If a setting is invalid, it does not create the role; otherwise,
-the mistake would surface only at the next sync.
+that make the stack own all of the role's policies. It creates no provider and reads configuration only
+in `from_config` and `all_from_config`. If it finds an invalid setting, it does not create the role; many
+such mistakes would otherwise surface only at the next sync.
 
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
@@ -35,8 +35,11 @@ from .validation import ValidationResult, validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
-"""The name of every role's policy. Because it is fixed, a retry after a crash overwrites the policy, and
-does not add another one. Changing the name would replace the policy of every existing role."""
+"""The name of every role policy.
+
+Because the name is fixed, a retry after a crash overwrites the policy and does not add another one.
+Changing the name would replace the policy of every existing role.
+"""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 """The caller's partition and account by provider; the key for the default provider is the stack."""
@@ -105,8 +108,8 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> None:
         """Declare the role and its policy.
 
-        When the provider deletes the role, it also detaches policies that were attached outside the
-        stack (`force_detach_policies`).
+        When the provider deletes the role, it also removes policies, inline and attached, that were
+        added outside the stack (`force_detach_policies`).
 
         Raises SettingsError before anything is registered. Problems with Outputs, or with the provider's
         account or Region, are raised later, but before the role is created.
@@ -119,8 +122,8 @@ class ConnectorRole(pulumi.ComponentResource):
         for warning in arguments.warnings:
             pulumi.warn(warning, self)  # from configuration; `validate` adds its own to a copy
         arguments.warnings.clear()  # `_validate` would repeat them
-        # `stack_config` passes secrets as plain values, because validation skips Outputs. It lists the
-        # secrets' names.
+        # `stack_config` passes secrets as plain values, because validation skips Outputs. The attribute
+        # `secrets` contains their names.
         arguments |= {
             key: pulumi.Output.secret(arguments[key])
             for key in arguments.secrets
@@ -147,7 +150,8 @@ class ConnectorRole(pulumi.ComponentResource):
             ),
         )
         if connector.bucket_is_source:
-            # The policy contains the role's ARN. In previews, the name is known but `role.arn` is not.
+            # The policy contains the role's ARN. In a new role's preview, the name is known but
+            # `role.arn` is not.
             role_policy = pulumi.Output.all(role_policy, role.name).apply(
                 lambda document_and_name: policies.with_role_name(*document_and_name)
             )
@@ -194,7 +198,7 @@ class ConnectorRole(pulumi.ComponentResource):
         Set `refuse_unknown_keys` if the program owns the whole stack: then keys in the namespace that
         are not settings are rejected, and the default provider's configuration is also checked.
 
-        Raises SettingsError, with the keys that are invalid and the commands that fix them.
+        Raises SettingsError, with the invalid keys and how to fix each problem.
         """
         arguments = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         return cls._with(name, arguments, opts)
@@ -209,10 +213,12 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> "dict[str, ConnectorRole]":
         """Declare one role for each entry in `dataSources` in the stack's configuration.
 
-        The parameters are the same as for `from_config`. Each component is named after its entry: if you
-        rename an entry, it gets a new role. Returns the components by name.
+        The parameters have the same meaning as in `from_config`. Each component is named after its
+        entry: if you rename an entry, the next update deletes its role and creates another one. Returns
+        the components by name.
 
-        Raises SettingsError, with every problem in the configuration, before anything is registered.
+        Raises SettingsError, with the problems in all entries, before anything is registered. Problems
+        with the provider's account or Region are raised later, as in the constructor.
         """
         stack = data_sources.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         for warning in stack.warnings:
@@ -252,7 +258,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
         resolved = pulumi.Output.all(location, outputs, are_secret)
         result = resolved.apply(lambda found: validate_resolved(*found), run_with_unknowns=True)
-        # Only the settings that a policy contains make it secret or unknown.
+        # Of the settings, only those that a policy depends on make it secret or unknown.
         result = pulumi.Output.unsecret(result)
         return (
             depending_on(result.trust_policy, *map(arguments.get, TRUST_POLICY_SETTINGS)),
@@ -271,7 +277,7 @@ class ConnectorRole(pulumi.ComponentResource):
         return result if known else cast("ValidationResult", pulumi.UNKNOWN)
 
     def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
-        """Look up the provider's account and partition, and its Region if no setting specifies one."""
+        """Look up the provider's account and partition, and its Region unless a setting overrides it."""
         options = pulumi.InvokeOptions(parent=self)
         caller = self._lookup_caller(options)
         application, region = arguments["application_id"], arguments.get("region")
@@ -295,7 +301,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
 
 def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
-    """Return a hook that warns that an existing role will lose its other policies.
+    """Return a hook that warns that an existing role will lose any policies from outside the stack.
 
     Without the warning, a preview would show only that two resources will be created.
     """
@@ -343,7 +349,7 @@ def _shown_in_arn(arguments: Arguments) -> list[object]:
     if not isinstance(application, pulumi.Output):
         return others
     # A secret ARN makes the role's ARN secret, because both contain the account; a secret ID does not.
-    # The result is as secret as the Output that the function returns; its value is not used.
+    # `apply` returns an Output that is secret if the lambda returns a secret; its value is not used.
     application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )
@@ -351,9 +357,9 @@ def _shown_in_arn(arguments: Arguments) -> list[object]:
 
 
 def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
-    """Return the names of the role's outputs that contain an Output from the settings.
+    """Return the names of the role's outputs to mark as secret, because settings in them are Outputs.
 
-    The Output may be secret. The provider computes the role's outputs, so the engine does not mark them
+    An Output may be secret. The provider computes the role's outputs, so the engine would not mark them
     as secret.
     """
     contents = {
@@ -369,7 +375,7 @@ def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
 
 
 def _as_input(value: Any, levels: int = 2) -> Any:
-    """Copy mappings into dicts and tuples into lists, because Pulumi finds Outputs only in these types.
+    """Copy tuples into lists, and mappings into dicts, the only mappings in which Pulumi finds Outputs.
 
     An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
     (a list in `vpc_configuration`); deeper values are invalid.

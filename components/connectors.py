@@ -36,7 +36,7 @@ class Connector(NamedTuple):
     secret: Need
     """A secret with the credentials for the data source."""
     bucket: Need
-    """If required, the data source itself; otherwise, a bucket with files that the configuration names."""
+    """If required, the data source itself; otherwise, a bucket with files that the data source uses."""
     vpc: Need
     status: Status
 

@@ -2,7 +2,7 @@
 
 Each entry in `dataSources`, here called a member, has the settings of one role. Settings at the top
 level apply to all members, or are defaults for members that leave them out. The engine passes the whole
-configuration in one environment variable, which limits its size.
+configuration in one environment variable, which limits the configuration's size.
 """
 
 import json
@@ -35,9 +35,12 @@ from .validation import validate
 
 MAXIMUM_MEMBERS: Final = 100
 MAXIMUM_SIZE: Final = 100 * 1024
-"""The configuration's limit in bytes. Linux limits environment variables to 128 KiB (MAX_ARG_STRLEN)."""
+"""The maximum size of the configuration, in bytes.
+
+Linux limits an environment variable to 128 KiB (MAX_ARG_STRLEN).
+"""
 MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
-"""A lowercase component name. Pulumi would read an entry named `secure` as a secret."""
+"""A lowercase component name. In Pulumi's configuration files, the key `secure` marks a secret."""
 EXPECTED_NAME: Final = (
     f"a lowercase letter followed by up to {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, "
     "digits, and hyphens; the name `secure` is reserved"
@@ -60,7 +63,7 @@ def are_set(config: pulumi.Config) -> bool:
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     """Read and validate the settings of every member.
 
-    Raises SettingsError with the problems of all members. If one is invalid, none is returned.
+    Raises SettingsError with the problems at the top level and in all members.
     """
     top = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     at = top.at_key(shown_prefix(config) + DATA_SOURCES)
@@ -141,7 +144,7 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
 def _check_top_level(top: Arguments, at: Place) -> None:
     """Reject settings at the top level that belong to a single data source.
 
-    Pulumi passes `false` for a boolean that is not set, so only `true` is rejected.
+    Pulumi passes `false` for a boolean that is not set, so `false` is not rejected.
     """
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.MEMBER and top[name] not in (None, BLANK, False):

@@ -1,8 +1,8 @@
 """Check the default AWS provider's configuration against the role's settings.
 
-Without `aws:allowedAccountIds`, credentials for the wrong account can damage the state: a refresh runs
-before the program, and removes a role from the state if the account does not have it. A destroy does not
-run the program at all.
+Without `aws:allowedAccountIds`, credentials for the wrong account can damage the state. A refresh, which
+by default runs before the program, removes a role from the state if the account does not have it. By
+default, a destroy does not run the program at all.
 """
 
 import json
@@ -20,8 +20,11 @@ ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 _RECOVERY: Final = "`pulumi refresh --run-program`, then `pulumi up`"
-"""Both commands read the list from the configuration. A plain `pulumi refresh` reads it from the state,
-where it may be wrong (`EnsureProvider` in pkg/resource/deploy in Pulumi's engine)."""
+"""Both commands read the list from the configuration.
+
+A plain `pulumi refresh` reads it from the state, where it may be wrong (`EnsureProvider` in
+pkg/resource/deploy in Pulumi's engine).
+"""
 
 
 def check(arguments: Arguments) -> None:
@@ -31,7 +34,7 @@ def check(arguments: Arguments) -> None:
 
 
 def _check_accounts(arguments: Arguments) -> None:
-    """Reject a list of allowed accounts without the application's account; warn if there is no list."""
+    """Reject a list that is invalid or lacks the application's account; warn if there is no list."""
     given, secret = _read(ALLOWED_ACCOUNTS), pulumi.runtime.is_config_secret(ALLOWED_ACCOUNTS)
     at = arguments.at_key(ALLOWED_ACCOUNTS, secret=secret)
     account = _application_account(arguments)
@@ -143,7 +146,10 @@ def as_mapping(value: object) -> Mapping[str, object]:
 
 
 def parse_json(text: str | None) -> object:
-    """Parse a value that the engine passes as JSON because it is not a string; return other text."""
+    """Parse a value that the engine passes as JSON because it is not a string.
+
+    Return text that is not JSON unchanged.
+    """
     # Python cannot parse numbers with too many digits or values with too many levels.
     with suppress(ValueError, RecursionError):
         return json.loads(text) if text else text

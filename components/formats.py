@@ -1,7 +1,7 @@
 """Define the formats of text values, and AWS's limits.
 
 No identifier format allows a wildcard, a policy variable, a quote, whitespace, or a control character,
-so no value can match anything but the one resource that it names.
+so in a policy, a value matches only the resource that it identifies.
 """
 
 import re
@@ -13,26 +13,26 @@ from .connectors import CONNECTORS
 
 
 class ParsedText(NamedTuple):
-    """Valid text, and the parts of the ARN that it contains, if any."""
+    """Valid text, with the ID, partition, Region, and account that it contains, if any."""
 
     text: str
     id: str | None = None
-    """The end of an ARN, or the whole text if it is just an ID; None for formats without an ID."""
+    """The end of an ARN, or the whole text if it is just an ID; None if the pattern lacks this group."""
     partition: str | None = None
     region: str | None = None
     account: str | None = None
 
 
 class Format(NamedTuple):
-    """The format of a text value, which is the most common kind of setting."""
+    """The format of a text value; text is the most common kind of setting."""
 
     name: str
     pattern: str
-    """Matches an entire valid value. Its named groups are fields of ParsedText. It is compiled on first
-    use, because compiling all patterns would take a third of this package's import time."""
+    """Matches an entire valid value. Its named groups are fields of ParsedText. The pattern is compiled
+    on first use, because compiling all patterns would take a third of this package's import time."""
     expected: str
     placeholder: str
-    """Shown in the command that sets the value. It is never valid."""
+    """Shown in the command that sets the value; `read` rejects the placeholder itself."""
     choices: Collection[str] = ()
     """All valid values, if they can be listed."""
     yaml_type: str = "string"
@@ -57,11 +57,12 @@ class Format(NamedTuple):
         return None
 
 
-# Every real name is within these limits; without them, a Region could make a policy too long.
+# AWS's current names are within these limits. Without limits, a Region could make a policy too long.
 _PARTITION = r"aws(?:-[a-z]{1,16}){0,3}"
 _REGION = r"[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}"
 _ACCOUNT = r"[0-9]{12}"
-# IAM allows all printable ASCII in a path; this excludes wildcards, quotes, $, and backslashes.
+# IAM allows all printable ASCII in a path. This pattern excludes wildcards, quotes, backquotes, $, and
+# backslashes.
 _PATH = r"/(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?"
 _ENTITY_NAME = r"[A-Za-z0-9_+=,.@-]"
 _QBUSINESS_ID = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
@@ -70,7 +71,7 @@ SECRET_ARN: Final = "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:"
 KEY_ARN: Final = "arn:PARTITION:kms:REGION:ACCOUNT:key/"
 SUBNET_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:subnet/"
 SECURITY_GROUP_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:security-group/"
-"""ARNs as messages show them, without the ID at the end."""
+"""ARNs with placeholders, without the ID at the end."""
 
 
 def located(arn: str, partition: str, region: str, account: str) -> str:
@@ -79,7 +80,7 @@ def located(arn: str, partition: str, region: str, account: str) -> str:
 
 
 def _id_or_arn(arn: str, id_: str) -> str:
-    """Return a pattern that matches an ID, or an ARN that ends with it, and names the parts."""
+    """Return a pattern, with named groups, that matches an ID or an ARN that ends with an ID."""
     partition, region = f"(?P<partition>{_PARTITION})", f"(?P<region>{_REGION})"
     return f"(?:{located(arn, partition, region, f'(?P<account>{_ACCOUNT})')})?(?P<id>{id_})"
 
@@ -162,7 +163,7 @@ SECURITY_GROUP: Final = Format(
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html"""
 INGEST_APPLICATION_AND_INDEX: Final = "applicationAndIndex"
 INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
-"""Resources in the ingest statement, as on AWS's current page (the default) or its older version."""
+"""Resources in the ingest statement: as on AWS's current page (the default), or as on an older one."""
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 MAXIMUM_ROLE_NAME_LENGTH: Final = 64
 ROLE_NAME: Final = Format(
@@ -230,5 +231,7 @@ MAXIMUM_TAGS: Final = 50
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 """The Amazon Q Business console lists only roles with one of these in their names."""
 MAXIMUM_INLINE_SIZE: Final = 10_240
-"""Total characters in a role's inline policies, not counting whitespace; the quota is fixed.
+"""The maximum size of all of a role's inline policies together, in characters without whitespace.
+
+This quota cannot be increased:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""

@@ -1,6 +1,6 @@
 """Render the trust policy and the role policy of a connector role.
 
-The statements come from the AWS page "IAM role for Amazon Q AEM (Cloud) connector"; those for an S3
+Most statements come from the AWS page "IAM role for Amazon Q AEM (Cloud) connector"; those for an S3
 bucket come from other connectors' pages. docs/permissions.md lists the differences from AWS's pages:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
@@ -42,7 +42,7 @@ class PolicyResources(NamedTuple):
     """Whether the bucket is the data source; otherwise, the connector reads individual files by name."""
     secret_arn: str | None
     key_arn: str | None
-    """None unless a customer managed key encrypts the secret or the data source's bucket."""
+    """The customer managed key for the secret or for the data source's bucket; None if there is none."""
     role_path: str
     network_arns: Sequence[str]
     """Subnets first, then security groups; empty if there is no VPC."""

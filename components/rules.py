@@ -15,7 +15,7 @@ from .settings import TRUST_POLICY_SETTINGS, Network
 
 
 class Location(NamedTuple):
-    """The partition, Region, and account of a resource or provider; None for unknown parts."""
+    """The partition, Region, and account of an application or provider; None for unknown parts."""
 
     partition: str | None = None
     region: str | None = None
@@ -23,17 +23,17 @@ class Location(NamedTuple):
 
 
 class ReadSettings(NamedTuple):
-    """One role's settings, each read independently of the others."""
+    """One role's settings, as their kinds read them; the rules check them against each other."""
 
     component_name: str
     connector: Connector | None
-    """None if the connector's name is invalid."""
+    """None if the connector is invalid or an Output."""
     credentials: Location
-    """The provider's partition, account, and Region."""
+    """The provider's partition, account, and Region, as far as they are known."""
     given: Collection[str]
     """The settings that are set and supported by the connector, valid or not."""
     valid: Mapping[str, Any]
-    """The settings that are known and valid, as their kinds' `read` methods return them."""
+    """What `read` returned for each setting that is set, known, and not invalid as a whole."""
     arguments: Arguments
 
     def text(self, name: str) -> ParsedText | None:
@@ -42,14 +42,14 @@ class ReadSettings(NamedTuple):
 
     @property
     def network(self) -> Network | None:
-        """The VPC; None if it is not set, unknown, or invalid."""
+        """The valid entries of the VPC's lists; None if the VPC is not set, unknown, or no object."""
         return self.valid.get("vpc_configuration")
 
     @property
     def location(self) -> Location:
         """The known parts of the application's location.
 
-        If the application's ID is unknown or invalid, they come only from other settings.
+        If the application's ID is unknown or invalid, the parts come only from other settings.
         """
         application, region = self.text("application_id"), self.text("region")
         account = self.text("account_id")
@@ -65,7 +65,7 @@ class ReadSettings(NamedTuple):
         )
 
     def texts(self) -> Iterator[tuple[Place, ParsedText]]:
-        """Yield every valid text with its place, including the entries in the VPC's lists."""
+        """Yield each valid text setting and each valid entry of the VPC's lists, with its place."""
         for name, value in self.valid.items():
             if isinstance(value, ParsedText):
                 yield self.arguments.at(name), value
@@ -77,7 +77,7 @@ class ReadSettings(NamedTuple):
 
 
 def show_location(part: str, arguments: Arguments) -> str:
-    """Return a part of the application's location, or hide it if it may come from a secret."""
+    """Return a part of the application's location, or HIDDEN if it may come from a secret."""
     return arguments.show(part, *TRUST_POLICY_SETTINGS)
 
 
@@ -133,11 +133,11 @@ def check_region(settings: ReadSettings) -> None:
 
 
 _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
-"""Settings whose account must be the application's; secrets, keys, and subnets may be shared."""
+"""Settings whose account must be the application's. Other resources may be in other accounts."""
 
 
 def check_arns(settings: ReadSettings) -> None:
-    """Check that ARNs, Regions, and accounts match the application's."""
+    """Check that partitions, Regions, and the accounts in `_SAME_ACCOUNT` match the application's."""
     location = settings.location
     for at, text in settings.texts():
         # In the ARN of an AWS managed policy, the account is `aws`.
@@ -205,7 +205,7 @@ def check_key(settings: ReadSettings) -> None:
 
 
 def check_role_name(settings: ReadSettings) -> None:
-    """Warn if the console does not list the role; require a component name that fits a role name."""
+    """Warn if the console does not list a role with this name; if none is set, check that one fits."""
     at, name = settings.arguments.at("role_name"), settings.text("role_name")
     if name and not any(word in name.text for word in formats.LISTED_NAMES):
         settings.arguments.warnings.append(

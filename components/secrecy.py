@@ -1,8 +1,7 @@
 """Decide which Outputs are secret or unknown.
 
-An Output is secret if it reveals a secret setting, and unknown if it depends on an unknown setting.
-`Output.all` ensures both. Because each of its inputs takes time, it gets only inputs that are or contain
-Outputs, but no plain settings.
+An Output that reveals a secret setting is secret, and an Output that depends on an unknown setting is
+unknown. `Output.all` ensures both. Because each of its inputs takes time, plain settings are not passed.
 """
 
 from collections.abc import Mapping
@@ -31,15 +30,15 @@ def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
 
 
 def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
-    """Return a value that is secret if, and only if, one of the inputs is.
+    """Make a value secret if one of the inputs is secret; otherwise, make it not secret.
 
-    Unknown inputs do not affect the value. If no input contains an Output, the value is returned
-    unchanged.
+    Unknown inputs do not make the value unknown. If no input contains an Output, return the value
+    unchanged, even if it is secret.
     """
     outputs = [*filter(has_outputs, inputs)]
     if not outputs:
         return value
-    # Always known, so that it adds only the inputs' secrecy.
+    # Always known, so that unknown inputs do not make the value unknown.
     marker = pulumi.Output.all(*outputs).apply(lambda _: None, run_with_unknowns=True)
     return depending_on(pulumi.Output.unsecret(value), marker)
 

@@ -48,7 +48,7 @@ class Vpc:
     placeholder: Final = REMOVE
 
     def read(self, value: object, at: Place) -> Network | None:
-        """Return the valid subnets and security groups; reject the others."""
+        """Return the valid subnets and security groups; reject everything else."""
         subnets_at, groups_at = map(at.list_of_vpc, VPC_MEMBERS)
         if not isinstance(value, Mapping):
             lists = f"{subnets_at.name} and {groups_at.name}"
@@ -104,7 +104,7 @@ class Tags:
     placeholder: Final = REMOVE
 
     def read(self, value: object, at: Place) -> Mapping[str, object] | None:
-        """Return the tags, and reject invalid ones."""
+        """Reject invalid tags; return all tags, even invalid ones."""
         if not isinstance(value, Mapping):
             at.reject_type("an object", value, self.expected)
             return None
@@ -138,10 +138,11 @@ class Tags:
 Kind = Format | Flag | Vpc | Tags
 """A kind of value.
 
-`yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value,
-and `placeholder` is the value that a command in a message sets. `read` returns a valid value in the form
-that the rules use; it rejects any other value and returns None. If an entry in the value is not known
-yet, it adds the setting to `Arguments.unknown`.
+`yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value.
+A command in a message sets `placeholder` or removes the setting if `placeholder` is REMOVE. `read`
+rejects an invalid value and returns None; if only some entries are invalid, it rejects those entries and
+returns a value. It returns values in the form that the rules use. If an entry is not known yet, `read`
+adds the setting to `Arguments.unknown`.
 """
 
 
@@ -163,11 +164,15 @@ class Setting(NamedTuple):
     """As in ConnectorRoleArgs. Stack configuration and packages use camel case."""
     kind: Kind
     required: bool = False
-    """Whether every connector requires it; otherwise, that depends on the connector."""
+    """Whether it is always required; a connector or stack configuration can require other settings."""
     structural: bool = False
-    """Whether it determines which statements and resources exist, so it must be plain and visible."""
+    """Whether the component needs its value to declare resources, so it must be plain and visible."""
     in_role_policy: bool = False
-    """Whether the role policy depends on it."""
+    """Whether the role policy depends on it.
+
+    False for `connector`, whose value is always known, and for `role_name` and `role_path`, which only
+    some connectors' policies contain.
+    """
     scope: Scope = Scope.MEMBER
 
     @property
@@ -218,7 +223,7 @@ PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
 ROLE_ARN_SETTINGS: Final = ("account_id", "role_name", "role_path")
-"""The settings in the role's ARN, which also contains the account from the application's ARN, if any."""
+"""The settings whose values are in the role's ARN; the account can also be in `application_id`."""
 
 
 def role_policy_settings(connector: Connector) -> Collection[str]:

@@ -1,8 +1,8 @@
 """Read a connector role's settings from stack configuration.
 
-The keys are the setting names in camel case, and `aws:region`. `Pulumi.yaml` declares the required keys
-and all keys' YAML types. The engine enforces both, and the program validates every value that the engine
-accepts: https://www.pulumi.com/docs/iac/concepts/config/
+The keys are the setting names in camel case, and `aws:region`. This project's `Pulumi.yaml` declares the
+required keys and the YAML types of the project's keys. The engine enforces both, and the program
+validates every value that the engine accepts: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,10 +24,10 @@ def camel_case(name: str) -> str:
 
 
 KEYS: Final = {name: camel_case(name) for name in SETTINGS if name != "region"}
-"""The key of each setting in the project's namespace."""
+"""The key of each setting except the Region, without its namespace."""
 REGION_KEY: Final = "aws:region"
 PROTECT: Final = "protect"
-"""The key that protects a stack's role, or all of its roles, from deletion."""
+"""The key that protects roles from deletion: a stack's roles, or in `dataSources`, an entry's role."""
 DATA_SOURCES: Final = "dataSources"
 """The key with one entry for each data source, in a stack with several roles."""
 PACKAGE_INPUTS: Final[Mapping[str, PropertyPath]] = {
@@ -96,7 +96,7 @@ def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Argum
 
 
 def read_protect(value: object, at: Place) -> bool | None:
-    """Return the value of `protect`; None if it is not set or is invalid."""
+    """Return the value of `protect`; None if it is not set. Reject an invalid value."""
     return None if value in (None, "") else Flag().read(value, at)
 
 
@@ -120,7 +120,7 @@ def read_object(config: pulumi.Config, key: str) -> object:
 
 
 def autonaming_warnings(role_name: str) -> Iterator[str]:
-    """Warn if automatic names may not begin with the component's name and a hyphen.
+    """Warn if automatic names might not begin with the role resource's name and a hyphen.
 
     `role_name` is the path of the setting that would replace the automatic names. The most specific
     section that has a mode or a pattern applies:

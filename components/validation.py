@@ -1,8 +1,8 @@
-"""Validate a connector role's settings, and render its policies.
+"""Validate a connector role's settings and render its policies.
 
-`validate` returns both policies, or raises an error with every problem. It does not register resources,
-read configuration, or call a provider. It skips values that are not known yet (Outputs, or their
-contents in a preview); call it again once they are known.
+`validate` returns the policies or raises an error with every problem that it finds. It does not
+register resources, read configuration, or call a provider. It skips values that are not known yet
+(Outputs, or their contents in a preview); call it again once they are known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,10 @@ from .settings import PYTHON_ARGUMENTS, SETTINGS, Setting, is_unknown, role_poli
 
 
 class ValidationResult(NamedTuple):
-    """The policies and warnings; a policy is None until all settings that it depends on are known."""
+    """The policies and warnings.
+
+    A policy is None until its settings and the application's partition, Region, and account are known.
+    """
 
     trust_policy: str | None
     role_policy: str | None
@@ -34,7 +37,7 @@ class ValidationResult(NamedTuple):
 def validate(
     component_name: str, args: Mapping[str, object], credentials: Location | None = None
 ) -> ValidationResult:
-    """Return both policies, or raise SettingsError with every problem in the settings.
+    """Return the policies or raise SettingsError with every problem that is found in the settings.
 
     `args` is a component's arguments, as a mapping or as Arguments. None and "" mean not set.
     `credentials` has the provider's partition, account, and Region. The partition and account must match
@@ -51,7 +54,7 @@ def validate(
 
 
 def _read(component_name: str, arguments: Arguments, credentials: Location) -> ReadSettings:
-    """Read each setting independently of the others."""
+    """Read each setting; apart from the connector, no setting affects how another one is read."""
     reported = {problem.path for problem in arguments.problems}
     given = {
         name: value
@@ -117,7 +120,7 @@ def _reject_unsupported(setting: Setting, connector: Connector, arguments: Argum
 
 
 def _raise_problems(settings: ReadSettings) -> None:
-    """Raise SettingsError if there are problems; list other keys first, then the settings in order."""
+    """Raise SettingsError if there are problems; list other keys first, then settings in order."""
     arguments = settings.arguments
     if arguments.problems:
         ranks = {name: rank for rank, name in enumerate(SETTINGS, start=1)}
@@ -126,7 +129,7 @@ def _raise_problems(settings: ReadSettings) -> None:
 
 
 def _render(settings: ReadSettings) -> ValidationResult:
-    """Render the policies whose settings are known, and check their size."""
+    """Render the policies whose settings are known; check the size of the role policy."""
     application, index, location = (
         settings.text("application_id"),
         settings.text("index_id"),
