@@ -19,7 +19,7 @@ _INTERRUPTED: Final = 130
 
 
 def start(program: str, install: str) -> int:
-    """Run the command so that no interruption prints a traceback, and return the exit code.
+    """Run the command so that no interruption prints a traceback and return the exit code.
 
     `program` is how users start the command, and `install` is the command that installs missing
     packages.
@@ -47,7 +47,7 @@ def start(program: str, install: str) -> int:
 
 
 def start_installed() -> int:
-    """Run the command from the installed package, and return the exit code."""
+    """Run the command from the installed package and return the exit code."""
     # The package contains, side by side, the directories of a clone that the commands import. Only
     # components/ is elsewhere, under the name that Pulumi programs import.
     tools = Path(__file__).parents[1]
@@ -68,7 +68,7 @@ def _end(*_: object) -> None:
 
 
 def _fail(text: str) -> int:
-    """Report why the command did not load, and return the exit code."""
+    """Report why the command did not load and return the exit code."""
     _write(text, import_module("json").dumps(text))
     return _FAILED
 

@@ -30,7 +30,7 @@ from roles.reading import THREADS
 _CONNECT_TIMEOUT: Final = 5
 """Seconds that each attempt waits for a connection."""
 _ATTEMPTS: Final = 10
-"""Attempts for each call, unless the environment or the profile specifies a different number."""
+"""The maximum attempts for each call, unless the environment or the profile specifies another number."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The key ID that stands for aws/secretsmanager in a secret's versions."""
 _FIRST_ERROR: Final = 300
@@ -103,7 +103,7 @@ class Encryption(NamedTuple):
     algorithm: str
     """As in the API, such as `aws:kms`."""
     key_id: str | None
-    """The ARN of a key or alias; None for Amazon S3 managed keys and for aws/s3."""
+    """The ARN of a key or alias; None if none is set, as for Amazon S3 managed keys."""
 
 
 class Role(NamedTuple):
@@ -111,7 +111,7 @@ class Role(NamedTuple):
 
     arn: str
     id: str
-    """Unique: even a later role with the same name gets a different one."""
+    """The unique ID; even a later role with the same name has a different ID."""
     name: str
     path: str
     description: str
@@ -166,13 +166,13 @@ class Account:
     """Read-only access to the account in one Region."""
 
     def __init__(self, region: str | None, notes: Notes) -> None:
-        """Set the Region; None means the one in the environment or the profile."""
+        """Set the Region; None means the Region in the environment or the profile."""
         core = botocore.session.get_session()
-        # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
+        # Unlike Pulumi's provider, the SDK does not read AWS_REGION, only AWS_DEFAULT_REGION.
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
-        # Otherwise, botocore parses policies, and keeps only the last of two members with the same name.
+        # Otherwise, botocore parses policies and keeps only the last of two members with the same name.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_page)
         self._session.events.register("after-call", self._note_denial)
@@ -267,7 +267,7 @@ class Account:
 
     @_once
     def secret(self, secret_id: str) -> Reply:
-        """Return a secret's metadata, with the ARN of its key; no method reads the secret's value."""
+        """Return a secret's metadata, with the ARN of its key or alias; no method reads its value."""
         found = self._call("secretsmanager", "describe_secret", SecretId=secret_id)
         if key_id := found.get("KmsKeyId"):
             return {**found, "KmsKeyId": _key_arn(key_id, Arn.of(found["ARN"]))}
@@ -275,7 +275,7 @@ class Account:
 
     @_once
     def secret_versions(self, arn: str) -> list[Reply]:
-        """Return a secret's versions that have staging labels, with the ARNs of their keys."""
+        """Return a secret's versions that have staging labels, with their keys' ARNs or alias ARNs."""
         # A secret has at most 20 staging labels, so one page contains all versions that have a label.
         found = self._call("secretsmanager", "list_secret_version_ids", SecretId=arn, MaxResults=100)
         return [
@@ -305,7 +305,7 @@ class Account:
         return self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
-        """Return the ARN of a key, found by its ARN or alias ARN; None for a key that AWS manages."""
+        """Return a key's ARN, given its ARN or alias ARN; None for no key, or a key that AWS manages."""
         if not key_id or is_aws_alias(key_id):
             return None
         key = self.key(key_id)
@@ -513,7 +513,7 @@ class Account:
             options = Config(
                 connect_timeout=_CONNECT_TIMEOUT,
                 max_pool_connections=THREADS,
-                # Adaptive mode retries throttled calls, and slows down the client's later calls.
+                # Adaptive mode retries throttled calls and slows down the client's later calls.
                 retries={"mode": "adaptive", "total_max_attempts": attempts},
             )
             return self._session.client(service, config=options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType, reportUnknownVariableType]
@@ -526,7 +526,7 @@ class Account:
         return getattr(self._client(service), operation)(**parameters)
 
     def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """Read all pages of a list, and report progress after the first page."""
+        """Read all pages of a list and report progress after the first page."""
         client = self._client(service)
         items: list[Any] = []
         for page in client.get_paginator(operation).paginate(**parameters):
@@ -547,7 +547,7 @@ def is_alias(key_id: str) -> bool:
 
 
 def is_aws_alias(key_id: str) -> bool:
-    """Return whether a key ID is the alias of a key that AWS manages."""
+    """Return whether a key ID is the alias of a key that AWS manages, or the alias's ARN."""
     return _resource(key_id).startswith("alias/aws/")
 
 

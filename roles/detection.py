@@ -70,7 +70,7 @@ def find_uses(data_source: Reply) -> Uses:
     kind = text(configuration, "type") or str(data_source["type"])
     if connectors_of(kind):
         configuration = data_source["configuration"]
-    # Newer connectors name their secret and bucket under connectionConfiguration.
+    # Newer connectors have their secret and bucket under connectionConfiguration.
     connection = _member(configuration, "connectionConfiguration")
     return Uses(
         kind,
@@ -86,7 +86,8 @@ def find_connector(uses: Uses) -> Connector:
     """Identify a data source's connector.
 
     If the configuration fits several connectors, return the first one that supports the data source's
-    resources, because their roles are the same. Raises InputError for an unknown type.
+    resources, or else the first one: the roles of all connectors that support these resources are the
+    same. Raises InputError for an unknown type.
     """
     of_type = connectors_of(uses.type)
     if not of_type:
@@ -110,7 +111,7 @@ def connectors_of(kind: str) -> list[Connector]:
 
 
 def connector_named(name: str) -> Connector:
-    """Return the connector with this name; raise a ValueError that suggests similar names."""
+    """Return the connector with this name; raise a ValueError that suggests names."""
     if name not in CONNECTORS:
         near = get_close_matches(name, CONNECTORS, 3) or [*CONNECTORS]
         raise ValueError(f"{name!r} is not a connector: expected one of {', '.join(near)}")
@@ -118,7 +119,7 @@ def connector_named(name: str) -> Connector:
 
 
 def _supports(connector: Connector, uses: Uses) -> bool:
-    """Return whether a connector supports the resources of a data source, and requires no others."""
+    """Return whether a connector supports the resources of a data source and requires no others."""
     has = (uses.secret_id is not None, bool(uses.buckets), uses.vpc)
     return all(
         need is not (Need.NOT_SUPPORTED if used else Need.REQUIRED)

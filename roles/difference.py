@@ -27,12 +27,12 @@ _NAMES: Final[Mapping[str, str]] = {
 
 
 class Access(NamedTuple):
-    """Actions on targets that one side, the program or the role, allows and the other does not."""
+    """The actions and targets that a verdict is about."""
 
     actions: tuple[str, ...]
     targets: tuple[str, ...]
     condition: bool
-    """Whether the other side allows them, but only under a different condition."""
+    """Whether the other side allows these actions, but only under a different condition."""
     conditions: tuple[str, ...] = ()
     """How the role's condition differs, such as `no condition on the account`."""
 
@@ -166,7 +166,7 @@ def _uncovered(
     *,
     of_role: bool = False,
 ) -> tuple[Access, ...]:
-    """Return a statement's access that none of the others allows, or that a denial takes away.
+    """Return a statement's access that no other certainly allows, or that a denial may take away.
 
     `of_role` means that the statement is the role's and the others are the program's.
     """
@@ -204,7 +204,7 @@ def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bo
 
 
 def _unmet(statement: Statement, other: Statement) -> list[Condition]:
-    """Return the other statement's conditions that may not hold when this one's do."""
+    """Return the other statement's conditions that might not hold when this one's do."""
     return [each for each in other.conditions if not implied(statement.conditions, [each])]
 
 

@@ -30,7 +30,7 @@ PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 """Exit codes of every command."""
 CANNOT_TELL: Final = 3
-"""Exit code of `audit` and `check` if there is no problem, but an answer is unknown."""
+"""Exit code of `audit` and `check` if there is no problem and no failed read, but an unknown answer."""
 
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "
@@ -101,7 +101,7 @@ def failed_action(error: BotoCoreError | ClientError) -> str:
 
 
 def is_denied(error: ClientError) -> bool:
-    """Return whether the call failed because the credentials lack a permission."""
+    """Return whether AWS denied access, for example because the credentials lack a permission."""
     return code(error) in DENIED
 
 
@@ -116,12 +116,12 @@ def is_bad_credentials(error: ClientError) -> bool:
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Return whether AWS still throttled the call after several attempts."""
+    """Return whether AWS still throttled the call on the last attempt."""
     return code(error) in _THROTTLED
 
 
 def concerns_every_call(error: ClientError | OddAnswerError) -> bool:
-    """Return whether other calls would fail too, because no single resource is at fault."""
+    """Return whether other calls would probably fail too, because no single resource is at fault."""
     return isinstance(error, ClientError) and (is_bad_credentials(error) or is_throttled(error))
 
 
@@ -197,7 +197,7 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
     reason, said = code(error), show(error.response["Error"].get("Message", ""))
     called = action(error.operation_name)
     if reason.isdigit():
-        # Every error from the APIs has a code, but this one has none.
+        # The APIs' errors have codes, so this error is probably not from an API.
         return _explain_other_server(f"{called} returned HTTP {reason} without an error code")
     if is_denied(error):
         return (

@@ -18,7 +18,7 @@ class State(StrEnum):
     """Worth knowing, but not a problem with the role."""
     SKIPPED = "skipped"
     CANNOT_TELL = "cannot tell"
-    """The answer depends on something that cannot be read."""
+    """The answer depends on something unknown."""
 
 
 class Finding(NamedTuple):
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
     text: str
     """The answer; in problems from `roles.requirements`, a few words, with a sentence in `details`."""
     fix: tuple[str, ...] = ()
-    """Commands and other steps that fix a problem, or find a missing answer."""
+    """Steps, such as commands: to fix a problem, find a missing answer, or undo what a note reports."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""

@@ -1,6 +1,6 @@
 """Write a command's result to standard output, and its notes to standard error.
 
-All characters except printable ASCII are escaped, so that no name from AWS can imitate a line or control
+All characters except printable ASCII are escaped, so that no name from AWS can begin a line or control
 the terminal. On a terminal, rich fits tables and text to the width. Nothing is interpreted as markup.
 Colors add no information, and rich omits them if the terminal does not support colors or NO_COLOR is
 set.
@@ -82,7 +82,7 @@ class Notes:
         self._lock = RLock()
 
     def __call__(self, text: str, *more: str) -> None:
-        """Write a note, and more lines below it."""
+        """Write a note and more lines below it."""
         with self._lock:
             self.end_line()
             for line in (f"{self.verb}: {text}", *more):
@@ -93,7 +93,7 @@ class Notes:
         self(f"warning: {text}")
 
     def progress(self, items: str, done: int, total: int) -> None:
-        """Show progress: as a bar on a terminal, or otherwise as a line after every hundred items."""
+        """Show progress: as a bar if one can be drawn, or otherwise as a line after every 100 items."""
         if not self._draws or not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
             if done % _STEP == 0:
                 self(f"{items}: {done} of {total}")
@@ -113,7 +113,7 @@ class Notes:
                 self._in_line = False
 
     def _write(self, text: str) -> None:
-        """Write escaped text."""
+        """Write text that is already escaped."""
         if sys.stderr is None:
             return
         try:
@@ -149,7 +149,7 @@ class Output(Notes):
             raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
 
     def show(self, *parts: Part) -> None:
-        """Write parts of the result: on a wide terminal, fitted to its width; elsewhere, unwrapped."""
+        """Write parts of the result: fitted to a terminal that is wide enough, or else unwrapped."""
         self.check_open()
         fits = _is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
         lines = _fitted if fits else _plain
@@ -169,7 +169,7 @@ class Output(Notes):
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
     def ask(self, question: str, *choices: str) -> str:
-        """Show choices and a question, and return the answer; raise EOFError at the end of input."""
+        """Show choices and a question; return the answer; raise EOFError at the end of input."""
         for choice in choices:
             self._write(f"{escape(choice)}\n")
         self._write(escape(question))
@@ -238,7 +238,7 @@ def _table(head: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _wrapped(text: str, hang: int, color: str) -> str:
-    """Return text with a hanging indent, and with the part before the indent in color.
+    """Return text with a hanging indent, and with its first `hang` characters in color.
 
     If a word, such as an ARN, does not fit in a line, the text is not wrapped, so that it can be copied.
     """
@@ -260,7 +260,7 @@ def _bar(label: str, done: int, total: int) -> str:
 
 
 def _console(stream: TextIO | None = None) -> Console:
-    # rich would accept COLUMNS=0, and print nothing.
+    # rich would accept COLUMNS=0 and print nothing.
     width = shutil.get_terminal_size().columns
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 

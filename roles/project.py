@@ -1,4 +1,4 @@
-"""Read the Pulumi project in the current directory, and run Pulumi."""
+"""Read the Pulumi project in the current directory and run Pulumi."""
 
 import re
 import subprocess

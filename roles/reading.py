@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from roles.output import Notes
 
 THREADS: Final = 24
-"""The number of simultaneous calls.
+"""The maximum number of simultaneous calls.
 
 AWS publishes no limits for reading from IAM and Amazon Q Business. Each API has a bucket of tokens that
 AWS refills every second, and calls without a token are throttled. `Account`'s clients then slow down:
@@ -26,8 +26,9 @@ def read_each(
 ) -> list[_Result]:
     """Read up to THREADS items at a time, show the progress, and return the results in order.
 
-    After an error, no more items are read, and the error is raised. If several items fail, the error of
-    the earliest one is raised. Inside another `read_each`, items are read one after another.
+    After an error, no other reads begin, and the error is raised once the running reads end. If several
+    reads fail, the error of the first of these items is raised. Inside another `read_each`, items are
+    read one after another.
     """
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]

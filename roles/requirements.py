@@ -42,16 +42,16 @@ class Requirements(NamedTuple):
     secret_arn: str | None
     bucket: str | None
     bucket_account: str | None
-    """None if it is the application's account."""
+    """None if it is the application's account, or the configuration does not contain it."""
     key_arn: str | None
-    """ARN of the customer managed key; None for a key that AWS manages."""
+    """ARN of the customer managed key; None if there is none, or it is unknown."""
     vpc_configuration: Mapping[str, list[str]]
     """As in the API; empty if there is no VPC."""
     role: Role
     named_secret: str = ""
-    """The secret's ID in the data source's configuration."""
+    """The secret's ARN or name in the data source's configuration."""
     unknown: tuple[str, ...] = ()
-    """Which of `secret`, `bucket`, and `key` do not exist or could not be read."""
+    """Which of `secret`, `bucket`, and `key` are unknown, for example because they do not exist."""
 
     def settings(self) -> dict[str, Any]:
         """Return the program's settings for this role, without empty ones."""
@@ -79,7 +79,8 @@ class Requirements(NamedTuple):
     def render(self, **options: object) -> ValidationResult:
         """Return the policies that the program would write; raise SettingsError for invalid settings.
 
-        `options` are settings to add or replace, such as `allow_network_interface_deletion`.
+        `options` are settings to add or replace, such as `allow_network_interface_deletion`; None
+        removes a setting.
         """
         args = Arguments({**self.settings(), **options}, config_paths(), only_role=True)
         return validate(COMPONENT, args).of_role(self.role.name)
@@ -93,14 +94,14 @@ def is_reserved(tag_key: str) -> bool:
 def read_requirements(
     account: Account, data_source: DataSource, connector: Connector | None = None
 ) -> tuple[Requirements | None, list[Finding]]:
-    """Read a data source, and return its requirements and the findings.
+    """Read a data source and return its requirements and the findings.
 
     The requirements are None if the data source's role is missing, invalid, or not readable. A finding
-    is a note, a problem that keeps the data source from working, or a skipped read. Except for a note,
-    it has a sentence in `details`.
+    is a note, a problem that keeps the data source from working, or a skipped read. All findings except
+    notes have a sentence in `details`.
 
-    If `connector` is None, the data source's configuration determines the connector. Raises InputError
-    if the data source's type is unknown.
+    If `connector` is None, the data source's type and configuration determine the connector, and an
+    unknown type raises InputError.
     """
     found = account.data_source(data_source)
     named = f"data source {data_source.id} ({data_source.type})"
@@ -163,9 +164,9 @@ def invalid(line: str) -> Finding:
 
 
 def find(read: Callable[[], _T], name: str, faults: list[Finding]) -> _T | None:
-    """Return a call's result; if the call fails, append a finding to `faults`, and return None.
+    """Return a call's result; if the call fails, append a finding to `faults` and return None.
 
-    Raises errors that concern every call.
+    Raises errors that concern every call, and connection errors.
     """
     try:
         return read()
@@ -207,7 +208,7 @@ def _deletion(secret: Reply | None) -> Iterator[Finding]:
 def _role(
     account: Account, found: Reply, application_account: str, named: str, faults: list[Finding]
 ) -> Role | None:
-    """Return a data source's role, or append a fault; IAM finds a role even if the path is wrong."""
+    """Return a data source's role or append a fault; IAM finds a role even if the path is wrong."""
     if not found.get("roleArn"):
         line = f"{named} has no role: deploy the program, and give the data source the new role's ARN"
         faults.append(invalid(line))

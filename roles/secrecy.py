@@ -94,7 +94,7 @@ class Secrecy:
         return "the message is hidden because some settings are secret" if self and text else text
 
     def error(self, error: Mapping[str, str]) -> str:
-        """Return the message of an error that Amazon Q Business reports for a resource."""
+        """Return the message of an Amazon Q Business error; if the message is hidden, add the code."""
         text = error.get("errorMessage", "")
         code = f"{error['errorCode']}, " if self and "errorCode" in error else ""
         return f"{code}{self.message(text)}" if text else ""

@@ -1,7 +1,8 @@
-"""Read a stack's settings and outputs, and render its policies.
+"""Read a stack's settings and outputs; render its policies.
 
 The Pulumi CLI does the reading, so every backend, secrets provider, and Pulumi ESC environment works.
-The values of secret settings are read, to ask AWS about their resources, but are never shown.
+The values of secret settings are read, to ask AWS about their resources, but are hidden in the output,
+except for the connector's name.
 """
 
 import json
@@ -120,8 +121,9 @@ class Stack(NamedTuple):
 def read_stack(name: str) -> Stack:
     """Read a stack of the project in the current directory.
 
-    Raises InputError if Pulumi does not find it, if it belongs to another project, or if its secrets
-    cannot be decrypted; SettingsError for an entry of `dataSources` that the program rejects.
+    Raises InputError if the stack belongs to another project or Pulumi cannot read it, for example
+    because its secrets cannot be decrypted; SettingsError if it has `dataSources` and the program
+    rejects a setting.
     """
     project = project_name()
     _check_project(name, project)
@@ -220,7 +222,7 @@ def render(settings: RoleSettings, credentials: Location) -> Policies:
 
 
 def _pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, Any]:
-    """Run a read-only Pulumi command, and return the JSON document that it prints."""
+    """Run a read-only Pulumi command and return the JSON document that it prints."""
     options = ["--json", "--show-secrets"] if show_secrets else ["--json"]
     try:
         done = run_pulumi(*command, "--stack", stack, *options)

@@ -1,4 +1,4 @@
-"""Write files completely, or leave them unchanged."""
+"""Write files completely or leave them unchanged."""
 
 import os
 import shutil

@@ -19,9 +19,9 @@ class Change(NamedTuple):
     """The changes that the update and the commands after it make to a role."""
 
     lost: tuple[Verdict, ...]
-    """The role's statements, with the access that no policy will allow anymore."""
+    """The role's statements, with the access that might no longer be allowed."""
     gained: tuple[Verdict, ...]
-    """The program's statements, with the access that no policy allows yet, and removed denials."""
+    """The program's statements, with the access that might not be allowed yet, and removed denials."""
     text: bool
     """Whether a policy is written or replaced, even if the access stays the same."""
     inline: str | None = None
@@ -35,7 +35,7 @@ class Change(NamedTuple):
         return self.text and not self.lost and not self.gained
 
     def spares(self, policy: str) -> bool:
-        """Return whether replacing a policy takes no access from the role, and removes no denial."""
+        """Return whether replacing a policy takes no access from the role and removes no denial."""
         return not any(verdict.policy == policy for verdict in (*self.lost, *self.gained))
 
 
@@ -44,8 +44,8 @@ def find_change(
 ) -> Change:
     """Compare a role before and after the update, which writes the program's policies.
 
-    The role policy replaces the only inline or attached policy if this takes no access from the role and
-    removes no denial, or if `replace` is true.
+    The role policy replaces the policies from `_only_inline` and `_only_attached`, if any: each of them
+    if this takes no access from the role and removes no denial, or if `replace` is true.
     """
     written = trust_policy, role_policy
     change = _compare(role, *written)

@@ -1,8 +1,9 @@
 """Prepare the import of data sources' roles into a stack.
 
-Find one data source, or all data sources of an application. Write `Pulumi.STACK.yaml` and `import.json`,
-and compare the roles with the policies that the program will write. docs/adopt.md describes the steps
-before and after.
+Select one data source, or the data sources of an application. Compare their roles with the policies that
+the program will write. Unless `--dry-run` is set, write `Pulumi.STACK.yaml`, `import.json`, and, if the
+policies of a role will change, a script that restores them. docs/adopt.md describes the steps before and
+after.
 """
 
 import argparse
@@ -102,7 +103,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files, print the comparison, and return PROBLEMS if a role is left out, else FINE."""
+    """Write the files, print the report, and return PROBLEMS if a data source is left out, else FINE."""
     _check(options)
     if options.application:
         options.region = options.region or options.application.region
@@ -178,7 +179,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry:
-    """Plan the import of one data source's role; raise InputError with every reason against it."""
+    """Select one data source and plan the import of its role; raise InputError if that is impossible."""
     try:
         everything = [*account.data_sources()]
     except ClientError as error:
@@ -232,7 +233,10 @@ def _without_owners(
     options: argparse.Namespace,
     output: Output,
 ) -> list[Entry]:
-    """Return the entries whose roles have no owner, or are in --take; add the rest to `left_out`."""
+    """Return the entries whose roles no other stack is found to own, or that are selected in --take.
+
+    Add the data sources of the other entries to `left_out`.
+    """
     imported = [entry for entry in found if not entry.shared]
     owners = find_owners(imported, options.stack, project, options.stacks, output)
     for entry in found:

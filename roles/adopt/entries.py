@@ -1,4 +1,4 @@
-"""Plan the import of roles: each data source becomes an entry of a stack, or is left out."""
+"""Plan the import of roles: each data source becomes an entry of a stack or is left out."""
 
 import json
 import re
@@ -125,7 +125,7 @@ def new_role(entry: Entry) -> Entry:
 
 
 def _warnings(role: Role) -> Iterator[str]:
-    """Warn about policies that could not be read, and properties that a stack cannot keep."""
+    """Warn about policies that could not be read, and about properties that no setting can contain."""
     if role.denied:
         yield (
             f"{role.denied} is not allowed, so the comparison omits the policies that this action "

@@ -1,7 +1,7 @@
-"""Keep the entries and `protect` when `adopt` overwrites a stack's file, and list lost settings.
+"""Keep entries' names and `protect` when `adopt` overwrites a stack's file; list lost settings.
 
-An entry's name is the name of the component that declares its role. If the entry is renamed or removed,
-the next update deletes the role.
+An entry's name is the name of the component that declares its role. If the entry is renamed or removed
+only in the file, the next update deletes the role.
 """
 
 import json
@@ -32,7 +32,7 @@ class Existing(NamedTuple):
 
     stack: str
     members: Mapping[str, Mapping[str, Any]]
-    """The settings of each role by the name of its component."""
+    """Each role's settings by its component's name; for a single role, only those in _OF_ONE_ROLE."""
     has_members: bool
     """Whether the roles are entries of `dataSources`; otherwise, the stack has one role or none."""
     protect: Mapping[str, object]
@@ -41,12 +41,12 @@ class Existing(NamedTuple):
     """The settings, by path, that `adopt` keeps only if it reads the same values from AWS."""
 
     def name_of(self, role_name: str) -> str | None:
-        """Return the name of the entry that declares a role; None if no entry does.
+        """Return the name of the entry that declares a role; None if none is found.
 
-        IAM finds a role by its name, regardless of the path. An automatic name ends with seven
-        hexadecimal digits. A role keeps its name when its `roleName` is removed or its entry is renamed.
-        The file does not show this: a secret or bucket does not identify the role, because data sources
-        can share them.
+        IAM finds a role by its name, regardless of the path. By default, an automatic name ends with
+        seven hexadecimal digits. A role keeps its name when its `roleName` is removed, or its entry is
+        renamed with `pulumi state rename`. The file does not show this: a secret or bucket does not
+        identify the role, because data sources can share them.
         """
         for member, settings in self.members.items():
             own = settings.get("roleName")
@@ -67,7 +67,7 @@ class Existing(NamedTuple):
     def warnings(
         self, settings: Mapping[str, Mapping[str, Any]], replaced: Iterable[str]
     ) -> Iterator[str]:
-        """Warn about settings that are not kept, and `protect` for entries whose policy is replaced.
+        """Warn about settings that are not kept, and about `protect` where a policy is replaced.
 
         `settings` has the new settings of each entry.
         """
@@ -111,10 +111,11 @@ class Existing(NamedTuple):
         raise InputError(text)
 
     def check_kept(self, roles: Mapping[str, str], left_out: Sequence[str]) -> None:
-        """Raise InputError if an entry's role is not among the adopted roles.
+        """Raise InputError if the role of an entry in the file is not among the adopted roles.
 
-        `roles` has the name of each entry's role. The name of a new role is empty, and its entry is kept
-        if it sets no `roleName`. `left_out` describes the data sources that are not adopted.
+        `roles` has the name of each adopted entry's role. The name of a new role is empty; an entry of
+        the file with the same name is kept if it sets no `roleName`. `left_out` describes the data
+        sources that are not adopted.
         """
         kept = {self.name_of(role) if role else name for name, role in roles.items()}
         kept -= {name for name, role in roles.items() if not role and self._has_role_name(name)}

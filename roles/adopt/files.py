@@ -1,4 +1,4 @@
-"""Write a stack's configuration, its import file, and the script that restores the roles."""
+"""Write a stack's configuration, its import file, and the script that restores the roles' policies."""
 
 import fcntl
 import itertools
@@ -26,7 +26,7 @@ RESTORATION_FILE: Final = "restore-roles-{}.sh"
 
 
 def config_file(stack: str) -> Path:
-    """Return the path of a stack's configuration file, which does not contain the organization."""
+    """Return the path of a stack's configuration file, whose name does not contain the organization."""
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
@@ -50,11 +50,11 @@ def write(
     *,
     overwrite: bool,
 ) -> list[str]:
-    """Write all files completely, or none, and return their names.
+    """Write all files completely, or none; return their names.
 
-    Other members of the stack's file, such as `encryptionsalt`, are kept. The script that restores
-    roles, unless it is empty, gets a new name, because after the update only an earlier script has their
-    original policies.
+    Other members of the stack's file, such as `encryptionsalt`, are kept. The script that restores the
+    roles' policies, unless it is empty, gets a new name, because after an update only an earlier script
+    has their original policies.
     """
     with _locked_directory():
         # Another command may have written files for another role in the meantime.
@@ -113,7 +113,7 @@ def stack_config(stack: str) -> Mapping[str, Any]:
 
 
 def import_entries(component: str, role: Role, change: Change) -> list[dict[str, object]]:
-    """Return the import file's entries for a role, and for the inline policy that the update changes."""
+    """Return the import file's entries for a component, its role, and any policy that is updated."""
     entries: list[dict[str, object]] = [
         {"type": TOKEN, "name": component, "component": True},
         {

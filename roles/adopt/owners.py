@@ -1,4 +1,4 @@
-"""Find Pulumi and CloudFormation stacks that already own a role or its policy."""
+"""Find Pulumi and CloudFormation stacks that already own a role or one of its policies."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,15 +25,16 @@ _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 
 
 class _CannotReadError(Exception):
-    """Raised if Pulumi cannot read stacks; the message is Pulumi's error."""
+    """Raised if Pulumi cannot read stacks; the message explains why."""
 
 
 def find_owners(
     entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes
 ) -> dict[str, str]:
-    """Return, by role ARN, which other stack owns the role or a policy that the update changes.
+    """Return, by role ARN, which other stack owns the role or a policy that is replaced or written.
 
-    Read at most `most` stacks in the backend, and warn about stacks that cannot be read.
+    Read at most `most` stacks in the backend. Warn if there are more, and about stacks that cannot be
+    read.
     """
     owners = {
         entry.role.arn: f"the CloudFormation stack {entry.role.tags[_CLOUDFORMATION]} owns the role"
@@ -67,16 +68,16 @@ def find_owners(
         if isinstance(found, _CannotReadError):
             notes.warn(f"cannot tell whether the stack {name} owns one of the roles: {found}")
         else:
-            # "Owns the role" comes last, and so overrides "owns a policy".
+            # "Owns the role" comes last and so overrides "owns a policy".
             owned = sorted(wanted[key] for key in found if key in wanted)
             owners |= {arn: f"the stack {name} {owns}" for arn, owns in owned}
     return owners
 
 
 def _other_stacks(stack: str, project: str) -> list[str]:
-    """Return the names of the other stacks that have resources, the most recently updated first.
+    """Return the names of the other stacks that may have resources, the most recently updated first.
 
-    Pulumi omits a name's organization and project if they are the current ones.
+    Pulumi omits the current organization and project from a name.
     """
     full = ["--fully-qualify-stack-names"] * ("/" in stack)
     listed: list[Mapping[str, Any]] = _pulumi("stack", "ls", "--all", "--json", *full)
@@ -103,7 +104,7 @@ def _owned_by(name: str) -> Iterator[str]:
 
 
 def _pulumi(*command: str) -> Any:
-    """Run a read-only Pulumi command, and return the JSON document that it prints."""
+    """Run a read-only Pulumi command and return the JSON document that it prints."""
     try:
         done = run_pulumi(*command)
     except FileNotFoundError:

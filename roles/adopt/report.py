@@ -37,7 +37,7 @@ class Result(NamedTuple):
 
     @property
     def restoration(self) -> str:
-        """The name of the script that restores the roles; empty if it was not written."""
+        """The name of the script that restores the roles' policies; empty if it was not written."""
         return next((name for name in self.files if name.endswith(".sh")), "")
 
 
@@ -99,7 +99,7 @@ def _role_policy(entry: Entry) -> str:
 
 
 def _kept(entry: Entry) -> list[str]:
-    """Return the policies that the program does not own, by name or ARN."""
+    """Return the other policies, by name or ARN, that neither the update nor a later step removes."""
     gone = {POLICY_NAME, entry.change.inline, entry.change.attached}
     policies = (*entry.role.inline_policies, *(entry.role.attached or ()))
     return [policy for policy in policies if policy not in gone]
@@ -161,7 +161,7 @@ def _changes(result: Result) -> Iterator[str]:
 
 
 def _next_steps(result: Result) -> Iterator[str]:
-    """Report the written files, the command that imports the roles, and the commands after it."""
+    """Report the written files, and any commands to import roles, restore policies, and finish."""
     if not result.files:
         yield "Nothing was written."
         return
@@ -187,7 +187,7 @@ def _next_steps(result: Result) -> Iterator[str]:
 
 
 def _later_commands(result: Result) -> list[str]:
-    """Return the commands that give data sources their new roles, and delete replaced policies."""
+    """Return the commands that give data sources new roles or delete replaced attached policies."""
     commands: list[str] = []
     for name, entry in result.entries.items():
         if entry.shared:

@@ -1,4 +1,4 @@
-"""Write the shell script that restores roles' policies as they were before the import."""
+"""Generate the shell script that restores roles' policies, as far as an update changes them."""
 
 import json
 import shlex
@@ -28,7 +28,7 @@ esac
 
 
 def _commands(entry: Entry) -> str:
-    """Return the commands that restore a role; they delete nothing before its policies are restored."""
+    """Return the commands that restore a role's policies; only the last command deletes a policy."""
     role = entry.role
     trust = {"role_name": role.name, "policy_document": _text(role.trust_policy)}
     commands = [aws_command("iam update-assume-role-policy", **trust)]

@@ -1,4 +1,4 @@
-"""Select the data sources to adopt: one, or all data sources of an application."""
+"""Select the data sources to adopt: one, or several data sources of an application."""
 
 import argparse
 from collections import Counter
@@ -24,7 +24,10 @@ def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace)
 
 
 def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> DataSource:
-    """Return the only data source that matches the options, or the one that the user chooses."""
+    """Return the only data source that matches the options, or the one that the user chooses.
+
+    Raises InputError if none matches, or if several match and the user cannot be asked.
+    """
     connector: Connector | None = next(iter(options.connector), None)
     choices = [source for source in found if _is_offered(source, options.data_source, connector)]
     if not choices:
@@ -72,7 +75,7 @@ def _named(source: DataSource) -> str:
 
 
 def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:
-    """Warn about other data sources that use the role and would lose access."""
+    """Warn about other data sources that use the role and may lose access."""
     for other, role_arn in _role_arns(account, others, notes):
         if role_arn == role.arn:
             notes.warn(
@@ -101,7 +104,10 @@ def of_one_application(
 def of_connectors(
     account: Account, sources: Sequence[DataSource], connectors: Sequence[Connector]
 ) -> Sequence[DataSource]:
-    """Return the data sources that use the selected connectors; raise InputError if there are none."""
+    """Return the data sources of the selected connectors, or all data sources if none is selected.
+
+    Raises InputError if there are no such data sources.
+    """
 
     def is_selected(source: DataSource) -> bool:
         try:

@@ -23,14 +23,17 @@ _EXPECTED: Final = {
     "finding": f"one of {', '.join(LABELS)}",
     "dataSources": "the IDs of the data sources that lack access, only with `finding: missing`",
 }
-"""The members of an acceptance in the file, and their expected values; `finding` is optional."""
+"""The members of an acceptance in the file, and their expected values.
+
+`finding` is optional. `dataSources` is required for `finding: missing`, and only allowed then.
+"""
 
 
 class Acceptance(NamedTuple):
     """An accepted finding."""
 
     role: str
-    """The ARN."""
+    """The role's ARN."""
     policy: str
     statement: str
     """The Sid, or the number of a statement without one."""

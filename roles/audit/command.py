@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the results, and return the exit code."""
+    """Print the results and return the exit code."""
     acceptances = read_acceptances(options.accept) if options.accept else []
     stack = read_stack(options.stack) if options.stack else None
     regions = options.region or [stack.roles[0].region if stack else None]

@@ -1,4 +1,4 @@
-"""Order findings by severity, and recognize dangerous statements."""
+"""Order findings by severity and recognize dangerous statements."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +23,7 @@ _POWERS: Final[Mapping[str, tuple[str, str]]] = {
     "iam:CreatePolicyVersion": ("policy", "administrator access"),
     "sts:AssumeRole": ("role", "every role's access"),
 }
-"""For each action: a resource type, and the access it gives if it is allowed on all such resources."""
+"""For each action: a resource type, and the access that the action gives on all such resources."""
 
 
 def kind_of(verdict: Verdict) -> str:
@@ -67,7 +67,7 @@ def _open_to(statement: Statement, account: str) -> str:
 
 
 def _requires_subject(statement: Statement) -> bool:
-    """Return whether only some users of an identity provider can use a role."""
+    """Return whether conditions limit which users of an identity provider can use a role."""
     # A SAML provider lists each user's roles. With a web identity, only the subject identifies a user.
     providers = [value for value in statement.principals.values if value.startswith("Federated:")]
     if all(":saml-provider/" in provider for provider in providers):

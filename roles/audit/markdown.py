@@ -22,7 +22,7 @@ _ENTRY: Final = "entry"
 
 
 def render(found: Survey) -> str:
-    """Return a one-line result, the tables, and the details; omit sections beyond LIMIT bytes."""
+    """Return the summary, the tables, and the details; omit sections beyond LIMIT bytes."""
     users = found.users()
     roles = [role for role in found.roles if role.has_details]
     sections = [

@@ -1,7 +1,7 @@
-"""Read an account's data sources in some Regions, and compare their roles with the program's.
+"""Read an account's data sources in some Regions and compare their roles with the program's.
 
-A role is compared with the policies that the program would write for all data sources that use it.
-Access that none of them needs is in excess; access that only some of them need is shared.
+A role is compared with the policies that the program would write for all data sources, in these Regions,
+that use it. Access that none of them needs is in excess; access that only some of them need is shared.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     """The result of comparing a role, for one or all of its data sources, in order of severity."""
 
     DANGEROUS = "dangerous"
-    """The role trusts too many principals, or has administrator access or every role's access."""
+    """The role trusts too many principals, or can gain administrator access or every role's access."""
     INVALID = "invalid"
     """The data source cannot work as it is, or the program rejects its settings."""
     LACKING = "lacking access"
@@ -69,7 +69,7 @@ class DataSourceResult(NamedTuple):
     connector: str
     """Empty if it is unknown."""
     role_arn: str
-    """Empty if the data source has no role."""
+    """Empty if the data source has no role or could not be read."""
     state: Outcome
     text: str
     """The state in a few words."""
@@ -115,7 +115,7 @@ class Survey(NamedTuple):
     unmatched: tuple[Acceptance, ...]
     """The accepted findings of this account that were not found."""
     stack: str = ""
-    """The stack whose entries are shown; empty if no stack was specified."""
+    """The stack whose entries are shown; empty if no stack is specified."""
 
     @property
     def total(self) -> str:
@@ -194,10 +194,11 @@ def survey(
     stack: Stack | None = None,
     acceptances: Sequence[Acceptance] = (),
 ) -> Survey:
-    """Read an account's data sources, and compare their roles; `accounts` has one item for each Region.
+    """Read an account's data sources and compare their roles; `accounts` has one item for each Region.
 
-    The result names the stack's entries that declare the roles, and lists accepted findings separately.
-    It includes errors about single resources. Errors that concern every call are raised.
+    The result contains the stack's entries that declare the roles and lists accepted findings
+    separately. It includes errors about single resources. Other errors, such as errors that concern
+    every call, are raised.
     """
     caller, now = accounts[0].caller(), datetime.now(UTC)
     skipped: list[str] = []
@@ -301,7 +302,7 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
         remarks.append(f"access to its {' and '.join(unknown)} counts as neither missing nor in excess")
     wrong = dict.fromkeys(finding.text for finding in findings if finding.state is State.PROBLEM)
     if wrong:
-        # A problem such as a missing resource is more specific.
+        # A problem such as a missing resource is more specific than INVALID.
         shown = [text for text in wrong if text != Outcome.INVALID or len(wrong) == 1]
         result = result._replace(state=Outcome.INVALID, text=", ".join(shown))
     elif any(finding.state is State.SKIPPED for finding in findings):
@@ -314,7 +315,7 @@ def _remark(finding: Finding) -> str:
 
 
 def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None:
-    """Return the needs, and append the settings that the program rejects to `findings`."""
+    """Return the needs and append the settings that the program rejects to `findings`."""
     try:
         return _render(requirements)
     except SettingsError as error:
@@ -333,7 +334,7 @@ def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None
 
 
 def _render(requirements: Requirements, **options: object) -> _Needs:
-    """Return the needs; statements in only some of the possible cases are optional.
+    """Return the needs; statements that are not needed in all possible cases are optional.
 
     Raises SettingsError if no case is valid.
     """
@@ -367,7 +368,7 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
 
 
 def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]:
-    """Yield the possible requirements: an unknown secret or key is absent, or one in a policy."""
+    """Yield the possible requirements: an unknown secret or key is absent, or is in a role's policy."""
     statements = role_statements(requirements.role)
     named = dict.fromkeys(arn for each in statements for arn in each.targets.values)
     secrets, keys = [requirements.secret_arn], [requirements.key_arn]
@@ -382,7 +383,7 @@ def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]
 
 
 def _is_secret(arn: str, named: str) -> bool:
-    """Return whether an ARN names a secret, with the name in `named` unless that is empty."""
+    """Return whether an ARN is a secret's and, unless `named` is empty, the ARN of that secret."""
     if not SECRET.parse(arn):
         return False
     name, own = (text.rpartition(":secret:")[2] for text in (arn, named))
@@ -390,7 +391,7 @@ def _is_secret(arn: str, named: str) -> bool:
 
 
 def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
-    """Return whether a statement is about the data source's bucket, which does not exist."""
+    """Return whether a statement is about the data source's bucket and the bucket does not exist."""
     buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}
     return "bucket" in requirements.unknown and requirements.bucket in buckets
 

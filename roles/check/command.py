@@ -1,6 +1,6 @@
 """Check whether a data source's sync will work with its role.
 
-Read the settings from a stack through Pulumi, or from a data source, and then ask AWS each question in
+Read the settings from a stack through Pulumi, or from a data source. Then ask AWS each question in
 `QUESTIONS`. docs/check.md describes the questions.
 """
 
@@ -183,7 +183,7 @@ def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    """Raise InputError unless the options name either a stack or one data source."""
+    """Raise InputError unless the options specify either a stack or one data source."""
     given = sum(map(bool, (options.application, options.data_source_id)))
     if given != (0 if options.stack else 2):
         raise InputError("pass either --stack, or --application and --data-source-id")
@@ -228,7 +228,10 @@ def _ask_all(subject: Subject) -> list[Answer]:
 def _answers(
     ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
 ) -> Iterator[Finding]:
-    """Return the answers to a question, even if its resource does not exist or a call to AWS fails."""
+    """Return the answers to a question, even if its resource does not exist or a call to AWS fails.
+
+    Raises errors about the credentials.
+    """
     try:
         found = ask(subject)
         yield from [found] if isinstance(found, Finding) else found

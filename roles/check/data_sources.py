@@ -1,4 +1,4 @@
-"""Ask whether the data sources that use the role match the settings, and have synced."""
+"""Ask whether the data sources that use the role match the settings and have synced."""
 
 import json
 import re
@@ -33,11 +33,13 @@ _ABOUT_THE_ROLE: Final = (
         'the error is about the role: see "role policy" and "requests allowed"',
     ),
 )
-"""Patterns for sync errors, and their explanations; the most specific first."""
+"""Patterns for data source and sync errors, and their explanations; the most specific first."""
 _NOTHING, _LITTLE, _CONNECTOR_TOO, _EVERYTHING = range(4)
-"""How well a data source fits an entry. _LITTLE: the same secret or bucket, or if the entry has neither,
-all settings. _CONNECTOR_TOO: the same secret or bucket, and the same connector. _EVERYTHING: all
-settings, with a secret or bucket."""
+"""How well a data source fits an entry.
+
+_LITTLE: the same secret or bucket, or if the entry has neither, all settings. _CONNECTOR_TOO: the same
+secret or bucket, and a type of the same connector. _EVERYTHING: all settings, with a secret or bucket.
+"""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -64,8 +66,8 @@ https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.h
 def data_sources(subject: Subject) -> Iterator[Finding]:
     """Ask about each of the application's data sources that uses the role.
 
-    For a role outside any stack, the settings come from one data source, and the answers only name
-    the role's other data sources.
+    For a role outside any stack, the settings come from one data source, and one note lists the role's
+    other data sources.
     """
     sources, own = subject.data_sources, subject.settings.data_source_id
     if not sources:
@@ -167,15 +169,15 @@ def _fix(subject: Subject, name: str, value: str | None) -> str:
 
 
 def _names_recreated(subject: Subject, uses: Uses) -> bool:
-    """Return whether a data source names the recreated secret, which `secret` reports."""
+    """Return whether a data source already uses the recreated secret, which `secret` reports."""
     new = subject.recreated_secret if subject.secret_arn else None
     return new is not None and _is_named(new, uses.secret_id, subject.account_id)
 
 
 def other_data_sources(subject: Subject) -> Iterator[Finding]:
-    """Ask about each data source that may belong to this entry, but uses a role outside the stack.
+    """Ask about each data source that may belong to this entry but uses a role outside the stack.
 
-    After a role is replaced, its data source names the old role until the data source is updated.
+    After a role is replaced, its data source has the old role until the data source is updated.
     However, two data sources that share a secret or a bucket may also have different roles.
     """
     needed(subject.settings.stack, skipped("this question needs --stack"))
@@ -242,7 +244,8 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     # A data source does not match without the settings' bucket, which `_differences` does not report.
     matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
     if not (entry.secret_arn or bucket):
-        # Only the connector can identify the data source, so an entry that has one claims no other.
+        # Without a secret or bucket, many data sources can match. An entry that already has a data
+        # source claims no other.
         likeness = _LITTLE if matches and not entry.data_sources else _NOTHING
         return likeness, f"has the connector {entry.settings.connector.name}"
     if matches:

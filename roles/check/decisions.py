@@ -1,4 +1,4 @@
-"""Decide whether policies that IAM does not simulate allow connector requests."""
+"""Decide whether resource policies and permissions boundaries allow connector requests."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -20,7 +20,7 @@ _ABSENT: Final = (
     "aws:multifactorauthpresent",
     "aws:multifactorauthage",
     "aws:federatedprovider",
-    # The role's trust policy does not allow sts:SetSourceIdentity:
+    # The program's trust policy does not allow sts:SetSourceIdentity:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
     "aws:sourceidentity",
     # Only direct calls by a service principal have these keys.

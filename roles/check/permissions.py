@@ -358,7 +358,7 @@ def passing(subject: Subject) -> Finding:
 
 
 def _principal(subject: Subject) -> str | None:
-    """Return the ARN of the caller's user or role; None for other callers.
+    """Return the ARN of the caller's user, root user, or role; None for other callers.
 
     A session's ARN lacks its role's path, so look up the role's ARN.
     """

@@ -1,4 +1,4 @@
-"""Ask whether resource policies deny the role access, or name a deleted role.
+"""Ask whether resource policies deny or fail to grant the role access, or name a deleted role.
 
 A policy stores the unique ID of each role that it names, and AWS shows the role's ARN in its place.
 After the role is deleted, AWS shows the ID. A role that is recreated with the same ARN has a
@@ -41,8 +41,11 @@ _ROLE_POLICY: Final = Statement(
     conditions=(),
     variables=False,
 )
-"""Stands in for the role policy. Within an account, it is enough that the role policy allows a request,
-and that no policy denies it. Only a key policy must also allow the request."""
+"""Stands in for the role policy.
+
+Within an account, it is enough that the role policy allows a request, and that no policy denies it. Only
+a key policy must also allow the request.
+"""
 
 
 class _Policy(NamedTuple):
@@ -57,7 +60,7 @@ class _Policy(NamedTuple):
     get: str
     """The command that prints the policy."""
     put: str
-    """The command that replaces the policy, without `put_option`, which names the file."""
+    """The command that replaces the policy, without `put_option`, the option for the file."""
     put_option: str
 
     def edited(self, edit: str) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ class _Policy(NamedTuple):
 
 
 def key_policy(subject: Subject) -> Finding:
-    """Ask whether the key policy lets the role decrypt, and names no deleted role."""
+    """Ask whether the key policy lets the role decrypt and names no deleted role."""
     key = subject.key
     owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
@@ -95,7 +98,10 @@ def key_policy(subject: Subject) -> Finding:
 
 
 def secret_policy(subject: Subject) -> Finding:
-    """Ask whether the secret's resource policy denies the role access, or names a deleted role."""
+    """Ask whether the secret's resource policy denies the role access or names a deleted role.
+
+    The policy of a secret in another account must also grant the access.
+    """
     arn = subject.secret_arn
     if arn is None:
         return ok("the settings have no secret")
@@ -124,7 +130,7 @@ def secret_policy(subject: Subject) -> Finding:
 
 
 def bucket_policy(subject: Subject) -> Finding:
-    """Ask whether the bucket policy denies the role access, or names a deleted role."""
+    """Ask whether the bucket policy denies the role access or names a deleted role."""
     name, owner = subject.bucket, subject.bucket_owner
     if owner != subject.account_id:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
@@ -151,7 +157,7 @@ def bucket_policy(subject: Subject) -> Finding:
 
 
 def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
-    """Return the answer for a policy that only another account can read, with the actions to grant."""
+    """Return the answer for a policy that these credentials cannot read, with the actions to grant."""
     actions = dict.fromkeys(name for each in _requests(subject, prefix) for name in each.actions)
     return cannot_tell(
         f"only account {owner}, which owns the {kind}, can read its policy, which must grant "
@@ -162,7 +168,7 @@ def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
 
 
 def _answer(subject: Subject, policy: _Policy) -> Finding:
-    """Ask whether a policy names a deleted role, or denies a connector request."""
+    """Ask whether a policy names a deleted role, and whether it allows the connector requests."""
     if policy.document is None:
         return ok(f"the {policy.kind} has no policy")
     statements = readable(policy.document, Kind.RESOURCE, f"{policy.kind} policy", policy.action)
@@ -243,7 +249,10 @@ def _roles(subject: Subject, policy: _Policy) -> list[str]:
 
 
 def _edited(subject: Subject, policy: _Policy, edit: str) -> tuple[str, ...]:
-    """Return the steps that add the role to a policy, which can name only roles that exist."""
+    """Return the steps that add the role to a policy.
+
+    A policy can name only roles that exist, so if the role does not exist, first deploy it.
+    """
     if subject.find_role():
         return policy.edited(edit)
     reason = "because a policy cannot name a role that does not exist"

@@ -35,7 +35,7 @@ def credentials(subject: Subject) -> Finding:
 
 
 def application(subject: Subject) -> Finding:
-    """Ask whether the application exists, and is active."""
+    """Ask whether the application exists and is active."""
     found = subject.find_application()
     identifier = subject.show(subject.application_id, "application_id")
     if found is None:
@@ -84,7 +84,7 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 
 
 def secret(subject: Subject) -> Finding:
-    """Ask whether the secret exists with the exact ARN in the policy, and has a value."""
+    """Ask whether the secret exists with the exact ARN in the policy and has a value."""
     arn = subject.secret_arn
     if arn is None:
         return ok(f"the settings for the connector {subject.settings.connector.name} have no secret")
@@ -164,7 +164,7 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
             f"allow {action(error.operation_name)} (docs/audit.md)",
         )
-    # Here, key_id and wanted are the same key. If the version names either, no lookup is needed.
+    # Here, key_id and wanted are the same key. If either encrypts the version, no lookup is needed.
     if not current or {wanted, key_id}.intersection(current):
         return answer
     # Every role can use its account's AWS managed key for Secrets Manager.
@@ -205,7 +205,7 @@ def _own_key(subject: Subject, key: str) -> str | None:
 
 
 def bucket_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt the bucket's objects."""
+    """Ask whether the role can decrypt objects that have the bucket's default encryption."""
     if bucket := subject.settings.get("bucket_name"):
         yield _encryption_of_bucket(subject, bucket)
 
@@ -235,7 +235,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
 
 
 def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
-    """Return the ARN of the key that encrypts a bucket with files; None if AWS manages it."""
+    """Return the ARN or alias ARN of the key for a bucket with files; None if AWS manages the key."""
     key = Arn.of(key_id or "")
     is_here = (key.region, key.account) == (subject.region, subject.account_id)
     # Only a key in this account and Region can be looked up. Elsewhere, an alias identifies AWS's keys.
@@ -383,14 +383,14 @@ def security_groups(subject: Subject) -> Finding:
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
-    """Return the command that replaces a subnet or security group, which the list names by ARN or ID."""
+    """Return the command that replaces a subnet or security group, which is in the list by ARN or ID."""
     given = subject.settings.get("vpc_configuration")[subject.settings.args.paths[name][-1]]
     position = given.index(arn if arn in given else Arn.of(arn).name)
     return subject.set_command("vpc_configuration", value, name, position)
 
 
 def _in_vpc(subject: Subject, value: str) -> str:
-    """Return a subnet or security group ID, or hide it if it is secret."""
+    """Return an ID that reveals the VPC settings, or HIDDEN if they are secret."""
     return subject.show(value, "vpc_configuration")
 
 
@@ -448,7 +448,10 @@ def bucket(subject: Subject) -> Finding:
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
-    """Return the answer if the bucket does not exist, or if another account denies access to it."""
+    """Return the answer if the bucket does not exist or its account, another one, denies access.
+
+    Raises other errors.
+    """
     if code(error) == "NoSuchBucket":
         return skipped("there is no bucket")
     owner = subject.bucket_owner

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 NO_APPLICATION: Final = skipped("there is no application")
 NO_ROLE: Final = skipped("there is no role")
 NO_VPC: Final = ok("the settings have no VPC")
-"""Answers to questions about a resource that does not exist."""
+"""Answers to questions about a resource that does not exist or is not in the settings."""
 
 
 class MissingError(Exception):
@@ -46,8 +46,8 @@ def needed(value: _T | None, without: Finding) -> _T:
 class Subject:
     """A role and the resources in its settings.
 
-    If a resource that a question needs does not exist, its property raises MissingError, which
-    contains the answer. The methods `find_...` return None instead.
+    If a resource that a question needs does not exist, properties such as `role` and `secret` raise
+    MissingError, which contains the answer. The methods `find_...` return None instead.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Subject:
         stated_context: Mapping[str, Sequence[str]],
         entries: Sequence["Subject"],
     ) -> None:
-        """Identify the caller, and render the policies. A stack's roles share one `account`.
+        """Identify the caller and render the policies. A stack's roles share one `account`.
 
         By the time the first question is asked, `entries` contains a Subject for each of the stack's
         roles.
@@ -82,9 +82,10 @@ class Subject:
 
     @property
     def up_command(self) -> str:
-        """The command that deploys the stack, which also corrects drift.
+        """The command that deploys the stack.
 
-        For a role outside any stack, this is advice to update the role's policies.
+        With `refresh: always` in Pulumi.yaml, as in this project, the command also corrects drift. For a
+        role outside any stack, this is advice to update the role's policies.
         """
         if not self.settings.stack:
             return "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
@@ -93,12 +94,12 @@ class Subject:
     def set_command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the commands that change a setting, or a member of it, and deploy the stack.
 
-        A value of None removes the setting or member.
+        A value of None removes the setting or member. For a role outside any stack, return advice.
         """
         if not self.settings.stack:
             if name == "permissions_boundary_arn":
                 return f"change the role's permissions boundary to {value}"
-            if name == "kms_key_id":  # the key appears only in the policies
+            if name == "kms_key_id":  # the data source does not contain the key
                 change = f"name the key {value}" if value else "remove kms:Decrypt"
                 return f"in the role policy, {change}"
             path = (camel_case(each) if isinstance(each, str) else each for each in (name, *members))
@@ -239,7 +240,7 @@ class Subject:
         return needed(self.find_role(), NO_ROLE)
 
     def find_role(self) -> Role | None:
-        """Return the deployed role; None if it is not deployed yet, or was deleted.
+        """Return the deployed role; None if it is not deployed yet or was deleted.
 
         IAM looks up roles without their path, so the ARN must match too.
         """
