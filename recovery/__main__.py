@@ -1,8 +1,8 @@
 """Recover a stack whose update was interrupted: `python -m recovery --help`.
 
-The exit code is 0 if the stack was recovered or nothing was interrupted; 1 if you declined, the stack
-changed in the meantime, or the recovery failed; 2 if the stack could not be read or previewed, or a role
-was not found (nothing was changed); and 130 after an interruption.
+The exit code is 0 if the stack was recovered or nothing was interrupted; 1 if you did not confirm, the
+stack changed in the meantime, or the recovery failed; 2 if the options are invalid, the stack could not
+be read or previewed, or a role was not found (nothing was changed); and 130 after an interruption.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _INTERRUPTED: Final = 130
 
 
 class _Error(Exception):
-    """Raised if the command cannot plan the recovery; the message is for the user."""
+    """Raised if a stack cannot be read or previewed, or lacks a role; the message is for the user."""
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
@@ -95,7 +95,7 @@ def _confirmed() -> bool:
 
 
 def _read(*arguments: str) -> dict[str, Any]:
-    """Run a read-only Pulumi command, and return the JSON document that it prints."""
+    """Run a read-only Pulumi command and return the JSON document that it prints."""
     done = subprocess.run(
         ["pulumi", *arguments, "--non-interactive"],
         stdin=subprocess.DEVNULL,
@@ -115,10 +115,9 @@ def _read(*arguments: str) -> dict[str, Any]:
 
 
 def _run(*arguments: str, given: str = "") -> bool:
-    """Run a Pulumi command with the given input, and return whether it succeeded.
+    """Run a Pulumi command with the given input and return whether it succeeded.
 
-    After Ctrl-C, which Pulumi also receives, wait until Pulumi has shut down properly, and then raise
-    KeyboardInterrupt.
+    After Ctrl-C, which Pulumi also receives, wait until Pulumi exits, then raise KeyboardInterrupt.
     """
     sys.stdout.flush()
     command = ["pulumi", *arguments, "--non-interactive"]

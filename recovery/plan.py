@@ -16,7 +16,7 @@ class Plan(NamedTuple):
     orphans: Sequence[dict[str, Any]]
     """Roles that an update began to create but did not record, as resources to delete."""
     changes: Sequence[str]
-    """The changes that the next `pulumi up` will make."""
+    """The changes that the next `pulumi up` is expected to make, apart from deleting the orphans."""
 
 
 def is_interrupted(deployment: dict[str, Any]) -> bool:
@@ -48,9 +48,9 @@ def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
 def missing_role(deployment: dict[str, Any], preview: dict[str, Any]) -> str | None:
     """Return the ARN of a role in the stack that the preview did not find; None if it found all of them.
 
-    A role is not found if AWS has no role with this name, or has a different role, as with another
-    account's credentials. Roles that the interrupted update was deleting are ignored. If the ARN is
-    secret, return the resource's name.
+    A role is not found if AWS has no role with this name or has a different role, as with another
+    account's credentials. Roles that the interrupted update was deleting or replacing are ignored. If
+    the ARN is secret, return the resource's name.
     """
     deleting = {each["resource"]["urn"] for each in _pending(deployment) if each["type"] == "deleting"}
     roles: dict[str, dict[str, Any]] = {
@@ -77,10 +77,11 @@ def with_orphans(exported: dict[str, Any], orphans: Sequence[dict[str, Any]]) ->
 
 
 def _automatic_name(operation: dict[str, Any]) -> str | None:
-    """Return the automatic name of a role that was being created; None for any other operation.
+    """Return the automatic name of a role that was being created; None for other names and operations.
 
-    A name with a random suffix cannot belong to another role. A name from the configuration, or from
-    `pulumi:autonaming` without a suffix, may belong to a role that this stack does not own.
+    A name with a random suffix is very unlikely to belong to another role. A name from the
+    configuration, or from `pulumi:autonaming` without a suffix, may belong to a role that this stack
+    does not own.
     """
     resource = operation["resource"]
     inputs: dict[str, Any] = resource.get("inputs") or {}
