@@ -42,7 +42,7 @@ class SettingsError(pulumi.RunError):
         """
         self.problems = tuple(problems)
         """The problems, in the order in which the message lists them."""
-        owner, outcome = "", "nothing was created or changed"
+        owner, outcome = "", "none of its roles was created or changed"
         if component_name:
             owner, outcome = f" for {quote(component_name)}", "its role was not created or changed"
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"

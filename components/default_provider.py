@@ -82,8 +82,9 @@ def _missing_list(command: str, arguments: Arguments) -> str:
         removal = arguments.at_key(FORBIDDEN_ACCOUNTS).command(REMOVE)
         conflict = f"First remove {FORBIDDEN_ACCOUNTS}, which conflicts with the list (`{removal}`). "
     return (
-        f"{ALLOWED_ACCOUNTS} is not set: with credentials for another account, a refresh drops the role "
-        "from the stack's state, and a destroy removes it from the state without deleting it. "
+        f"{ALLOWED_ACCOUNTS} is not set or is empty: with credentials for another account, a refresh "
+        "can drop roles from the stack's state, and a destroy can remove them from the state without "
+        "deleting them. "
         f"{conflict}Set the list to the application's account (`{command}`), make sure that `aws sts "
         "get-caller-identity` shows this account, and run `pulumi up`. To correct a wrong list, change "
         f"it and run {_RECOVERY}"

@@ -94,7 +94,7 @@ REGION: Final = Format("a Region", f"(?P<region>{_REGION})", "a Region such as u
 ACCOUNT_ID: Final = Format(
     "an account ID",
     f"(?P<account>{_ACCOUNT})",
-    "12 digits in quotes, because YAML reads an unquoted number that begins with 0 as octal",
+    "12 digits in quotes, because YAML changes an unquoted number that begins with 0",
     "ACCOUNT_ID",
 )
 APPLICATION: Final = Format(
@@ -131,7 +131,8 @@ BUCKET: Final = Format(
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
     ),
     "3 to 63 lowercase letters, digits, hyphens, and single periods, beginning and ending with a letter "
-    "or digit; not an ARN, an IP address, an alias, or a directory or table bucket",
+    "or digit; not an ARN, an IP address, an alias, a directory or table bucket, or a name with a "
+    "reserved prefix (xn--, sthree-, amzn-s3-demo-)",
     "BUCKET_NAME",
 )
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
@@ -190,14 +191,14 @@ COMPONENT_NAME: Final = Format(
 ROLE_PATH: Final = Format(
     "a role path",
     rf"(?=.{{1,512}}\Z)(?!/aws-service-role/){_PATH}",
-    "/ or /.../, at most 512 printable ASCII characters, without quotes, \\, *, ?, or $; not "
-    "/aws-service-role/, which IAM reserves for service-linked roles",
+    "/ or /.../, at most 512 printable ASCII characters, without spaces, quotes, backticks, \\, *, ?, "
+    "or $; not beginning with /aws-service-role/, which IAM reserves for service-linked roles",
     "ROLE_PATH",
 )
 ROLE_DESCRIPTION: Final = Format(
     "a role description",
     r"[\t\n\r\x20-\x7e\xa1-\xff]{1,1000}",
-    "at most 1,000 Latin-1 characters",
+    "at most 1,000 printable Latin-1 characters, tabs, and line breaks",
     "ROLE_DESCRIPTION",
 )
 PERMISSIONS_BOUNDARY: Final = Format(

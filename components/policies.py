@@ -116,7 +116,7 @@ def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
     yield _allow(
         "AllowsAmazonQToIngestDocuments",
         """\
-Put documents into the index, and delete documents that were deleted from the data source.
+Put documents into the index and delete documents that were deleted from the data source.
 
 Both actions require both resource types, application and index:
 <https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>""",
@@ -161,7 +161,7 @@ def _bucket_statements(resources: PolicyResources) -> Iterator[ExplainedStatemen
         else "AllowsAmazonQToGetS3Objects",
         "Read the documents in the bucket."
         if resources.bucket_is_source
-        else "Read files that the data source's configuration names, such as a certificate.",
+        else "Read files that the data source's configuration specifies, such as a certificate.",
         ["s3:GetObject"],
         [f"{arn}/*"],
         condition,

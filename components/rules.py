@@ -115,7 +115,8 @@ def check_credentials(settings: ReadSettings) -> None:
             arguments.at("application_id" if in_arn else "account_id").reject(
                 f"the application is in {part} {shown}, but the credentials are for {part} {actual}; a "
                 "role can be passed only to a service in its own account",
-                f"credentials for {part} {shown}; `aws sts get-caller-identity` shows yours",
+                f"credentials for {part} {shown}; `aws sts get-caller-identity` shows the account of "
+                "the default credentials",
                 fix=f"deploy with credentials for {part} {shown}",
             )
             return

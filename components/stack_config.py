@@ -65,7 +65,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
     if read_object(config, DATA_SOURCES) is not None:
         at = arguments.at_key(shown_prefix(config) + DATA_SOURCES)
         at.reject(
-            "is set, but this program declares a single role from the other keys",
+            "is set, but ConnectorRole.from_config reads a single role from the other keys",
             f"no {at.name}, or a program that calls ConnectorRole.all_from_config",
             REMOVE,
         )

@@ -366,7 +366,9 @@ def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
     deployment = deploy(monkeypatch, settings, **OF_THE_PROGRAM)
     assert deployment.error is None
     (warning,) = deployment.warnings
-    assert warning.startswith(f"{ACCOUNTS} is not set: with credentials for another account, ")
+    assert warning.startswith(
+        f"{ACCOUNTS} is not set or is empty: with credentials for another account, "
+    )
     command = f"pulumi config set --stack test --path --type string -- '{ACCOUNTS}[0]' {account}"
     assert f"`{command}`" in warning
     assert warning.endswith("run `pulumi refresh --run-program`, then `pulumi up`")

@@ -337,7 +337,9 @@ def test_a_program_for_one_role_rejects_data_sources(
 ):
     deploy(monkeypatch, {"one": AEM})
     single = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
-    assert "  dataSources: is set, but this program declares a single role" in str(single.error)
+    assert "  dataSources: is set, but ConnectorRole.from_config reads a single role" in str(
+        single.error
+    )
     assert single.registrations == []
 
 

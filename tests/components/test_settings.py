@@ -405,6 +405,7 @@ def test_credentials_for_another_account_are_rejected():
     correct = f"credentials for account {ACCOUNT}"
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service in its own account"
+    shown = "`aws sts get-caller-identity` shows the account of the default credentials"
     for given, name in (
         ({}, "application_id"),
         ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, "account_id"),
@@ -415,7 +416,7 @@ def test_credentials_for_another_account_are_rejected():
         assert problem.path == (name,)
         assert str(caught.value).splitlines()[2:] == [
             f"  {name}: the application is in account {ACCOUNT}, {theirs}; {reason}",
-            f"    expected: {correct}; `aws sts get-caller-identity` shows yours",
+            f"    expected: {correct}; {shown}",
             f"    fix: deploy with {correct}",
         ]
 
@@ -719,7 +720,7 @@ def test_an_invalid_bucket_account_is_rejected_with_the_advice_to_quote_it(
     (problem,) = rejected.value.problems
     assert (problem.name, problem.message) == ("bucket_account_id", message)
     assert problem.expected == (
-        "12 digits in quotes, because YAML reads an unquoted number that begins with 0 as octal"
+        "12 digits in quotes, because YAML changes an unquoted number that begins with 0"
     )
 
 
