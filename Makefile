@@ -26,7 +26,7 @@ help: ## list the targets
 
 # Group: Try the program in the sandbox
 
-up: venv/sandbox-installed ## deploy the stack dev to the sandbox, and print the role's ARN
+up: venv/sandbox-installed ## deploy the stack dev to the sandbox and print the role's ARN
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
 		{ echo "If the cause is not the program, its settings, or another running update, \`make down\` resets the sandbox."; exit 1; }
 
@@ -45,7 +45,7 @@ examples/data-source/venv:
 preview: venv/sandbox-installed ## show the changes that `make up` would make
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
-drift: venv/sandbox-installed ## fail if a role or its policy differs from the stack, and show the difference; also fail if there is no role
+drift: venv/sandbox-installed ## show the difference and fail if a role or its policy differs from the stack; also fail if there is no role
 	@$(SANDBOX) sh -c ' \
 		state=$$(pulumi stack export --stack $(STACK)) || exit; \
 		case $$state in \
@@ -56,7 +56,7 @@ drift: venv/sandbox-installed ## fail if a role or its policy differs from the s
 		pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff; \
 		case $$? in 0) ;; \
 			7) echo "AWS differs from the stack. \`make up\` corrects it: docs/operations.md, \"Correct drift\"."; exit 1 ;; \
-			*) echo "AWS differs from the stack, or could not be read: see the error above."; exit 1 ;; esac'
+			*) echo "AWS differs from the stack, or the comparison failed: see the error above."; exit 1 ;; esac'
 
 down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 	@venv/bin/python -m sandbox down

@@ -56,7 +56,7 @@ def _is_current(installed: Path) -> bool:
 
 
 def _install(purpose: str) -> None:
-    print(f"installing the Python packages for {purpose} into venv/ (only once)", flush=True)
+    print(f"installing the Python packages for {purpose} into venv/", flush=True)
     build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
     packages = [option for file in REQUIREMENTS[purpose] for option in ("--requirement", file)]
     if purpose != "development":

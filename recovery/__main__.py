@@ -31,8 +31,9 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     """Run the command and return the exit code; `program` is its name in the help."""
     parser = argparse.ArgumentParser(
         program,
-        description="Recover a stack whose update was interrupted: unlock it, delete the roles that "
-        "Pulumi began to create but did not record, and finish the update. See docs/operations.md.",
+        description="Recover a stack whose update was interrupted: unlock it, delete the roles "
+        "with automatic names that Pulumi began to create but did not record, and finish the update. "
+        "See docs/operations.md.",
     )
     parser.add_argument("--stack", required=True, help="the stack's name")
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
@@ -53,15 +54,17 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 def _recover(stack: str, *, yes: bool) -> int:
     exported = _read("stack", "export", "--show-secrets", "--stack", stack)
     if not is_interrupted(exported["deployment"]):
-        print(f"Nothing was interrupted. To deploy changes, run `{_text('up', '--stack', stack)}`.")
-        print(f"If the stack is locked, first run `{_text('cancel', '--stack', stack)}`.")
+        up, cancel = _text("up", "--stack", stack), _text("cancel", "--stack", stack)
+        print(f"The state contains no interrupted operation. To deploy changes, run `{up}`.")
+        print(f"If the stack is locked and no other command is using it, first run `{cancel}`.")
         return _RECOVERED
     preview = _read("preview", "--json", "--refresh", "--run-program", "--stack", stack)
     if role := missing_role(exported["deployment"], preview):
         raise _Error(
             f"the stack's role {role} was not found with these credentials: use credentials for "
             "its account, or wait a minute if the role is new; if somebody deleted it, run "
-            f"`{_text('cancel', '--stack', stack)}` and then `{_text('up', '--stack', stack)}`"
+            f"`{_text('cancel', '--stack', stack)}` and then "
+            f"`{_text('up', '--refresh', '--stack', stack)}`"
         )
     unfinished, orphans, changes = plan(exported["deployment"], preview)
     if unfinished:
@@ -74,7 +77,7 @@ def _recover(stack: str, *, yes: bool) -> int:
     try:
         unchanged = _read("stack", "export", "--show-secrets", "--stack", stack) == exported
     except _Error as error:
-        _say(f"{error}: the stack is unlocked, but not recovered; run this command again")
+        _say(f"{error}: the stack was not recovered; run this command again")
         return _NOT_RECOVERED
     if not unchanged:
         _say("the stack has since changed: run this command again")

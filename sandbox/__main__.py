@@ -104,7 +104,7 @@ def _down(sandbox: Sandbox) -> int:
     except (NoEngineError, SandboxError, OSError) as error:
         _fail(error)
     sandbox.stop()
-    print("The sandbox is empty: nothing is left to remove. To start again, run `make up`.")
+    print("The sandbox is empty: no stack, role, or data source is left. To start again, run `make up`.")
     return exit_code
 
 

@@ -52,7 +52,9 @@ def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
         name = "s3" if arguments.service == "s3api" else arguments.service
         service = client(name, arguments.region)
     except UnknownServiceError:
-        raise ProviderError(f"there is no service {arguments.service}") from None
+        raise ProviderError(
+            f"the sandbox does not support the service {arguments.service}; the AWS CLI may support it"
+        ) from None
     method = arguments.operation.replace("-", "_")
     operations = service.meta.method_to_api_mapping
     if method not in operations:

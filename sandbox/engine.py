@@ -39,7 +39,7 @@ _INSTALLER_PATIENCE: Final = 5
 """Timeout in seconds for the installer's site."""
 _ADVICE: Final = (
     "Install the Pulumi CLI (https://www.pulumi.com/docs/install/) or a Go toolchain "
-    "(https://go.dev/doc/install) that is at least the version in sandbox/engine/go.mod, and run the "
+    "(https://go.dev/doc/install) of at least the version in sandbox/engine/go.mod. Then run the "
     "command again."
 )
 
@@ -102,7 +102,7 @@ def _build(target: Path) -> None:
     _compile(target, *_PACKAGES)
     # The executor comes from Pulumi's SDK. Its path in the module is undocumented and may change in a
     # newer release.
-    module = Path(_go("finding", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE)[0])
+    module = Path(_go("downloads for Pulumi's SDK", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE)[0])
     executor = module / "python" / "cmd" / "pulumi-language-python-exec"
     shutil.copyfile(executor, target / executor.name)
     for package in _LATER_PACKAGES:

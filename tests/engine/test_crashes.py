@@ -203,7 +203,7 @@ def test_an_empty_lock_left_by_a_full_disk_is_removed_and_the_state_kept(new_sta
     assert "unexpected end of JSON input" in stack.up(check=False).text
     run_section(stack, "After a full disk")
     assert stack.state_file.read_text() == before
-    assert "Nothing was interrupted." in recover(stack).stdout
+    assert "The state contains no interrupted operation." in recover(stack).stdout
     stack.up()
     assert_complete(stack, aws, "role")
 

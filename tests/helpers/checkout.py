@@ -10,7 +10,9 @@ from typing import Final
 from tests.helpers.processes import run
 from tests.helpers.stacks import Aws
 
-EMPTY: Final = "The sandbox is empty: nothing is left to remove. To start again, run `make up`.\n"
+EMPTY: Final = (
+    "The sandbox is empty: no stack, role, or data source is left. To start again, run `make up`.\n"
+)
 """The last line that `make down` prints."""
 
 

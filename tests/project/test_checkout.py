@@ -191,7 +191,7 @@ PINS = "requirements-dev.txt"
 INSTALL = ("make", "venv/development-installed", f"PYTHON={sys.executable}")
 INSTALLED = "venv/development-installed"
 UV = ("pip", "install", "--quiet", "--no-python-downloads", "--python", "venv/bin/python")
-ANNOUNCED = "installing the Python packages for development into venv/ (only once)\n"
+ANNOUNCED = "installing the Python packages for development into venv/\n"
 
 
 def test_uv_on_path_installs_the_pinned_packages_for_the_python_that_make_uses(uninstalled: Path):

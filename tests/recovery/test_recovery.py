@@ -231,8 +231,9 @@ def test_the_changes_of_a_stack_without_anything_to_recover_are_not_deployed(
     assert recover("--yes") == 0
     assert stack.calls() == READ[:1]
     assert capsys.readouterr().out == (
-        "Nothing was interrupted. To deploy changes, run `pulumi up --stack prod`.\n"
-        "If the stack is locked, first run `pulumi cancel --stack prod`.\n"
+        "The state contains no interrupted operation. To deploy changes, run `pulumi up --stack prod`.\n"
+        "If the stack is locked and no other command is using it, first run "
+        "`pulumi cancel --stack prod`.\n"
     )
 
 
@@ -271,7 +272,7 @@ def test_a_stack_that_cannot_be_read_again_is_not_recovered(
     stack.fail("stack 2")
     assert recover("--yes") == 1
     assert stack.calls() == [*READ, *WRITTEN[:2]]
-    assert "failed: the stack is unlocked, but not recovered; run this" in capsys.readouterr().err
+    assert "failed: the stack was not recovered; run this" in capsys.readouterr().err
 
 
 def test_a_stack_that_another_command_changes_is_left_as_it_is(stack: Stack):
