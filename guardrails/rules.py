@@ -168,11 +168,11 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
 
 
 _REMEDIATIONS: Final = {
-    "secret": "name the secret by its full ARN, including the last six characters",
-    "key": "name the key by its ARN; an alias's ARN does not match a key",
-    "bucket": "name the bucket, without a wildcard",
-    "application": "name the trust policy's application and its index",
-    "excess": "name the resource by its ARN",
+    "secret": "specify the secret by its full ARN, including the last six characters",
+    "key": "specify the key by its ARN; an alias's ARN does not match a key",
+    "bucket": "specify the bucket without a wildcard",
+    "application": "specify the trust policy's application and its index",
+    "excess": "specify the resource by its ARN",
 }
 _RULES_BY_SERVICE: Final = {
     "secretsmanager": "secret",
@@ -195,7 +195,8 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
             if not found.resource:
                 expected = "only actions that a connector needs"
                 remediation = (
-                    "remove the actions that no connector needs; name the others without a wildcard"
+                    "remove the actions that no connector needs; list the other actions without a "
+                    "wildcard"
                 )
             elif found.expected_resources:
                 message += f" on {found.resource}"
@@ -220,7 +221,7 @@ def excess(role: Role) -> Iterator[Finding]:
             yield Finding(
                 attachment.urn,
                 f"the AWS managed policy {attachment.arn} is attached to the role",
-                "only actions that a connector needs; every AWS managed policy allows other actions",
+                "only actions that a connector needs; AWS managed policies usually allow other actions",
                 "detach the policy",
             )
     yield from permissions("excess", role)
@@ -264,7 +265,7 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
             "is gone"
         )
     return (
-        f"declare the policy, or declare {resource} for the role, or run `{command}`, then "
+        f"declare the policy; or remove it: declare {resource} for the role, or run `{command}`, then "
         "`pulumi refresh`"
     )
 
@@ -286,8 +287,8 @@ def ingest(role: Role) -> Iterator[Finding]:
         if separator and application not in resources:
             yield Finding(
                 urn,
-                f"qbusiness:BatchPutDocument is allowed on {resource}, but not on its application",
-                "both, because the action requires the application and the index",
+                f"qbusiness:BatchPutDocument is listed for {resource}, but not for its application",
+                "both resources, because the action requires the application and the index",
                 f"add {application} to the statement",
             )
 
@@ -339,7 +340,7 @@ def listed_name(role: Role) -> Iterator[Finding]:
             role.urn,
             f"the Amazon Q Business console does not list the role {role.name}",
             f"a name that contains {' or '.join(LISTED_NAMES)}",
-            "rename the role",
+            "rename the role; if the role already exists, the new name replaces it",
         )
 
 
@@ -350,7 +351,7 @@ def quotas(role: Role) -> Iterator[Finding]:
     inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
     inline_size += sum(policy.size for policy in staying)
     attached = len(managed) + len(role.attachments) + sum(not policy.inline for policy in staying)
-    fewer = "name fewer resources"
+    fewer = "list fewer resources in the policy statements"
     increase = "or increase the quota and exempt the role from this rule"
     yield from _above(role.urn, inline_size, "characters in inline policies", MAXIMUM_INLINE_SIZE, fewer)
     for policy in managed:
@@ -360,17 +361,21 @@ def quotas(role: Role) -> Iterator[Finding]:
         )
     size = role.trust.document.size
     yield from _above(
-        role.urn, size, "characters in the trust policy", MAXIMUM_TRUST_SIZE, f"shorten it, {increase}"
+        role.urn,
+        size,
+        "characters in the trust policy",
+        MAXIMUM_TRUST_SIZE,
+        f"shorten the trust policy, {increase}",
     )
     yield from _above(
-        role.urn, attached, "attached policies", MAXIMUM_ATTACHED, f"detach some, {increase}"
+        role.urn, attached, "attached policies", MAXIMUM_ATTACHED, f"detach policies, {increase}"
     )
 
 
 def _above(urn: str, number: int, unit: str, maximum: int, remediation: str) -> Iterator[Finding]:
     if number > maximum:
         message = f"the role has {number:,} {unit}"
-        yield Finding(urn, message, f"at most {maximum:,}, IAM's quota", remediation)
+        yield Finding(urn, message, f"at most {maximum:,}, IAM's default quota", remediation)
 
 
 RULES: Final = (

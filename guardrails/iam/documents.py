@@ -159,7 +159,9 @@ def _statement(
     _check_elements(given, _elements(targets), f"statement {number}")
     for element in ("Action", *targets):
         if (element in given) == (f"Not{element}" in given):
-            raise MalformedError(f"statement {number} needs either {element} or Not{element}")
+            raise MalformedError(
+                f"statement {number} needs either {element} or Not{element}, but not both"
+            )
     effect = given.get("Effect")
     if effect not in ("Allow", "Deny", UNKNOWN):
         raise MalformedError(f'the Effect of statement {number} is neither "Allow" nor "Deny"')
@@ -247,13 +249,15 @@ def _check_elements(given: Any, allowed: AbstractSet[str], element: str) -> None
         raise MalformedError(f"{element} is not an object")
     surplus = cast("Mapping[str, Any]", given).keys() - allowed
     if surplus:
-        raise MalformedError(f"{element} has {', '.join(sorted(surplus))}, which is not allowed there")
+        raise MalformedError(
+            f"{element} has elements that are not allowed there: {', '.join(sorted(surplus))}"
+        )
 
 
 def _texts(given: Any, element: str) -> tuple[Any, ...]:
     values = listed(given)
     if not values or not all(value is UNKNOWN or isinstance(value, str) for value in values):
-        raise MalformedError(f"the {element} is neither a string nor a list of strings")
+        raise MalformedError(f"the {element} is neither a string nor a list of at least one string")
     return tuple(values)
 
 

@@ -196,19 +196,19 @@ def test_a_finding_shows_the_violation_the_expected_value_and_the_fix():
         == f"""\
 statement Mapping allows qbusiness:CreateUser on *
 expected: {APPLICATION_ARN} or {index} or {index}/data-source/*
-fix: name the trust policy's application and its index
+fix: specify the trust policy's application and its index
 statement AllowsAmazonQToCreateTags allows ec2:CreateTags on {interfaces} without the required condition
 expected: {{"StringEquals": {{"ec2:CreateAction": ["CreateNetworkInterface"]}}}}
 fix: add the condition to the statement
 statement 11 allows iam:GetRole, s3:PutObject
 expected: only actions that a connector needs
-fix: remove the actions that no connector needs; name the others without a wildcard
+fix: remove the actions that no connector needs; list the other actions without a wildcard
 statement Pass allows iam:PassRole on *
 expected: arn:aws:iam::{ACCOUNT}:role/{NAME}
-fix: name the resource by its ARN
+fix: specify the resource by its ARN
 statement 13 allows everything except iam:*, sts:*
 expected: only actions that a connector needs
-fix: remove the actions that no connector needs; name the others without a wildcard"""
+fix: remove the actions that no connector needs; list the other actions without a wildcard"""
     )
 
 
@@ -530,14 +530,14 @@ def test_a_policy_that_the_stack_does_not_declare_is_reported_and_stops_nothing(
     inline, managed = found["undeclared"]
     assert inline.message == "the role has the inline policy console, which this stack does not declare"
     assert inline.remediation == (
-        "declare the policy, or declare RolePoliciesExclusive for the role, or run `aws iam "
-        f"delete-role-policy --role-name {NAME} --policy-name console`, then `pulumi refresh`"
+        "declare the policy; or remove it: declare RolePoliciesExclusive for the role, or run `aws "
+        f"iam delete-role-policy --role-name {NAME} --policy-name console`, then `pulumi refresh`"
     )
     assert managed.message == (
         f"the role has the managed policy {ADMINISTRATOR}, which this stack does not declare"
     )
     assert managed.remediation == (
-        "declare the policy, or declare RolePolicyAttachmentsExclusive for the role, or run "
+        "declare the policy; or remove it: declare RolePolicyAttachmentsExclusive for the role, or run "
         f"`aws iam detach-role-policy --role-name {NAME} --policy-arn {ADMINISTRATOR}`, "
         "then `pulumi refresh`"
     )
@@ -602,8 +602,8 @@ def test_at_most_ten_policies_are_attached_wherever_they_are_declared():
     (finding,) = findings(role_with(9), of_stack, attached, other)["quotas"]
     assert finding.report == (
         "the role has 11 attached policies\n"
-        "expected: at most 10, IAM's quota\n"
-        "fix: detach some, or increase the quota and exempt the role from this rule"
+        "expected: at most 10, IAM's default quota\n"
+        "fix: detach policies, or increase the quota and exempt the role from this rule"
     )
     assert "quotas" not in findings(role_with(9), of_stack, attached, exclusive_attachments())
 
@@ -643,7 +643,10 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
     "a member twice": ('{"Statement": [], "Statement": []}', "it has an object with a duplicate key"),
     "a list": ([], "the document is not an object"),
     "no statement": ({"Version": "2012-10-17"}, "it has no Statement"),
-    "an element of no document": ({"Statements": []}, "the document has Statements, which"),
+    "an element of no document": (
+        {"Statements": []},
+        "the document has elements that are not allowed there: Statements",
+    ),
     "null": ({"Statement": [None]}, "statement 1 is not an object"),
     "no resource": (
         {"Statement": [{"Effect": "Allow", "Action": "a:b"}]},
@@ -656,7 +659,7 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
                 "an object",
                 "Action",
                 {"a": 1},
-                "the Action of statement 1 is neither a string nor a list",
+                "the Action of statement 1 is neither a string nor a list of at least one string",
             ),
             ("a list in a list", "Action", [["*"]], "the Action of statement 1 is neither"),
             ("a number", "Resource", 1, "the Resource of statement 1 is neither"),
@@ -687,7 +690,12 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
                 {"Bool": ["x"]},
                 "the Condition of statement 1 is",
             ),
-            ("a principal in a role policy", "Principal", "*", "statement 1 has Principal, which"),
+            (
+                "a principal in a role policy",
+                "Principal",
+                "*",
+                "statement 1 has elements that are not allowed there: Principal",
+            ),
         )
     },
 }
