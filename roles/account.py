@@ -520,7 +520,9 @@ class Account:
         except BotoCoreError:
             raise  # some are also a ValueError
         except ValueError as error:
-            raise InputError(f"the AWS SDK rejects its settings (AWS_...): {error}") from None
+            raise InputError(
+                f"the AWS SDK rejects a setting in the environment or the profile: {error}"
+            ) from None
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
         return getattr(self._client(service), operation)(**parameters)

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> i
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
         advice = (
-            "repeat the command with PYTHONDEVMODE=1, and report the traceback without any secret "
+            "repeat the command with PYTHONDEVMODE=1 and report the traceback without any secret "
             "values in it"
         )
         lines = [f"this is a bug in this program ({place}): {advice}"]
@@ -103,7 +103,5 @@ def _parser(program: str) -> argparse.ArgumentParser:
             f"See docs/{name}.md.",
         )
         verb.add_options(own)
-        own.add_argument(
-            "--json", action="store_true", help="print one JSON document, and do not prompt"
-        )
+        own.add_argument("--json", action="store_true", help="print one JSON document and do not prompt")
     return parser

@@ -92,8 +92,8 @@ def find_connector(uses: Uses) -> Connector:
     of_type = connectors_of(uses.type)
     if not of_type:
         raise InputError(
-            f"this program has no connector of the type {uses.type}: with --connector, pass one whose "
-            f"role has the same permissions: {', '.join(CONNECTORS)}"
+            f"this program has no connector of the type {uses.type}: with --connector, pass a "
+            f"connector whose role has the same permissions: {', '.join(CONNECTORS)}"
         )
     if len(of_type) > 1:
         path, names = _SETTLED_BY[re.sub(r"V\d+$", "", uses.type.upper())]
@@ -113,8 +113,9 @@ def connectors_of(kind: str) -> list[Connector]:
 def connector_named(name: str) -> Connector:
     """Return the connector with this name; raise a ValueError that suggests names."""
     if name not in CONNECTORS:
-        near = get_close_matches(name, CONNECTORS, 3) or [*CONNECTORS]
-        raise ValueError(f"{name!r} is not a connector: expected one of {', '.join(near)}")
+        near = " or ".join(get_close_matches(name, CONNECTORS, 3))
+        advice = f"; did you mean {near}?" if near else f": expected one of {', '.join(CONNECTORS)}"
+        raise ValueError(f"{name!r} is not a connector{advice}")
     return CONNECTORS[name]
 
 

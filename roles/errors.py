@@ -33,7 +33,7 @@ CANNOT_TELL: Final = 3
 """Exit code of `audit` and `check` if there is no problem and no failed read, but an unknown answer."""
 
 _SIGN_IN: Final = (
-    "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "
+    "sign in (`aws sso login`, `aws configure`), or set AWS_PROFILE to a profile; "
     "`aws sts get-caller-identity` shows who you are"
 )
 DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
@@ -166,8 +166,9 @@ def explain(
             text = _explain_certificate(show(str(error)))
         case ConnectionError() | HTTPClientError():
             text = (
-                f"AWS cannot be reached ({show(str(error))}): check the network, its proxy, and "
-                f"the Region; Amazon Q Business is available in {', '.join(SUPPORTED_REGIONS)}"
+                f"AWS cannot be reached ({show(str(error))}): check the network, its proxy, the "
+                "Region, and, if it is set, AWS_ENDPOINT_URL; Amazon Q Business is available in "
+                f"{', '.join(SUPPORTED_REGIONS)}"
             )
         case OddAnswerError():
             said = show(str(error))
@@ -216,7 +217,10 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
             f"{called} found nothing ({said}): check the IDs and the Region, and whether the data "
             "source's secret, key, and role still exist"
         )
-    return f"{called} failed ({reason}: {said}): repeat the command"
+    return (
+        f"{called} failed ({reason}: {said}): correct the cause if the message shows it; otherwise, "
+        "repeat the command"
+    )
 
 
 def _explain_other_server(text: str) -> str:

@@ -47,9 +47,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         content = "not UTF-8"
     except yaml.YAMLError as error:
         said = " ".join(str(error).split())
-        raise InputError(f"{path} is not valid YAML ({said}): fix it, or move it") from None
+        raise InputError(f"{path} is not valid YAML ({said}): fix it or move it") from None
     if not isinstance(content, dict | None):
-        raise InputError(f"{path} is not a Pulumi configuration file: fix it, or move it")
+        raise InputError(f"{path} is not a Pulumi project or configuration file: fix it or move it")
     return cast("dict[str, Any]", content or {})
 
 
@@ -58,7 +58,8 @@ def stack_name(text: str) -> str:
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
             f"{text!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or "
-            "ORGANIZATION/PROJECT/STACK, with only letters, digits, hyphens, underscores, and periods; "
-            "`pulumi stack ls` lists yours"
+            "ORGANIZATION/PROJECT/STACK, not beginning with a hyphen, with only letters, digits, "
+            "hyphens, underscores, and periods (no periods in ORGANIZATION), and with at most 100 "
+            "characters in STACK; `pulumi stack ls` lists the project's stacks"
         )
     return text

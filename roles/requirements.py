@@ -210,7 +210,7 @@ def _role(
 ) -> Role | None:
     """Return a data source's role or append a fault; IAM finds a role even if the path is wrong."""
     if not found.get("roleArn"):
-        line = f"{named} has no role: deploy the program, and give the data source the new role's ARN"
+        line = f"{named} has no role: deploy the program and give the data source the new role's ARN"
         faults.append(invalid(line))
         return None
     arn = Arn.of(found["roleArn"])
@@ -238,14 +238,14 @@ def _bucket(connector: Connector, uses: Uses, named: str, notes: list[Finding]) 
         return None
     if connector.bucket is Need.NOT_SUPPORTED:
         text = (
-            f"the configuration of {named} names the bucket {uses.buckets[0]}, but the program's role "
-            f"for the connector {connector.name} has no access to it: see {connector.page}"
+            f"the configuration of {named} refers to the bucket {uses.buckets[0]}, but the program's "
+            f"role for the connector {connector.name} has no access to it: see {connector.page}"
         )
         notes.append(note(text))
         return None
     if len(uses.buckets) > 1:
         text = (
-            f"the configuration of {named} names several buckets ({', '.join(uses.buckets)}), but "
+            f"the configuration of {named} refers to several buckets ({', '.join(uses.buckets)}), but "
             f"bucketName is a single bucket: the role policy is only for {uses.buckets[0]}"
         )
         notes.append(note(text))
@@ -277,7 +277,7 @@ def _customer_managed_key(account: Account, key_id: str | None, notes: list[Find
             raise
         text = (
             f"{action(error.operation_name)} is not allowed for {key_id}, so the key is assumed to be "
-            "customer managed: if AWS manages it (aws/secretsmanager, aws/s3), do not set kmsKeyId"
+            "customer managed: if AWS manages it (aws/secretsmanager, aws/s3), leave kmsKeyId out"
         )
         notes.append(note(text))
         return key_id

@@ -30,8 +30,8 @@ from roles.secrecy import Secrecy
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
 """Configuration namespaces that do not belong to a project."""
 _OTHER_PROJECT: Final = (
-    "run the command in that project's directory, or name one of this project's stacks; `pulumi stack "
-    "ls` lists them"
+    "run the command in that project's directory, or pass one of this project's stacks with --stack; "
+    "`pulumi stack ls` lists them"
 )
 
 

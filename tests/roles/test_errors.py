@@ -135,7 +135,7 @@ def test_a_bug_is_reported_on_one_line_and_in_one_document(world: World):
     assert re.match(
         r"adopt: this is a bug in this program \(KeyError in test_errors.py, line \d+\)", line
     )
-    assert "with PYTHONDEVMODE=1, and report the traceback without any secret values" in line
+    assert "with PYTHONDEVMODE=1 and report the traceback without any secret values" in line
     assert "a secret" not in line
     assert set(world.adopt("--json").json) == {"error"}
     assert world.server.calls == []
@@ -144,4 +144,6 @@ def test_a_bug_is_reported_on_one_line_and_in_one_document(world: World):
 @pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
 def test_an_invalid_sdk_setting_is_reported_on_one_line(world: World, variable: str):
     world.patch.setenv(variable, "odd")
-    assert world.adopt().rejection.startswith("adopt: the AWS SDK rejects its settings (AWS_...): ")
+    assert world.adopt().rejection.startswith(
+        "adopt: the AWS SDK rejects a setting in the environment or the profile: "
+    )

@@ -256,7 +256,7 @@ def test_a_bucket_that_a_role_without_a_stack_does_not_read_is_only_a_note(world
     world.add_data_source(configuration=configuration)
     said = of_data_source(world)
     assert said.code == 0
-    assert " names the bucket files, but the program's role for " in said.answer("data source")
+    assert " refers to the bucket files, but the program's role for " in said.answer("data source")
 
 
 def test_a_data_source_of_another_application_is_not_found(world: World):

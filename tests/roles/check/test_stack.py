@@ -38,7 +38,7 @@ def test_a_stack_of_another_project_is_reported_on_one_line(world: World):
     assert line == (
         "check: stack acme/website/dev belongs to another project, website, but Pulumi.yaml in this "
         f"directory is for {PROJECT_NAME}: run the command in that project's directory, or "
-        "name one of this project's stacks; `pulumi stack ls` lists them"
+        "pass one of this project's stacks with --stack; `pulumi stack ls` lists them"
     )
     world.settings = {"aws:region": REGION, "website:domain": "example.com"}
     line = world.check().rejection
