@@ -314,8 +314,8 @@ def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
         elif not role_is_new:  # RolePoliciesExclusive is created for an existing role
             pulumi.warn(
                 "the stack now owns all of the role's policies: this update removes every policy, "
-                "inline or managed, that the stack does not declare; `pulumi preview --refresh` "
-                "with the policy pack lists them (docs/guardrails.md)",
+                "inline or managed, except the component's; `pulumi preview --refresh` with the policy "
+                "pack lists the policies that the stack does not declare (docs/guardrails.md)",
                 component,
             )
 
