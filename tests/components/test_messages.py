@@ -288,7 +288,7 @@ def test_a_missing_list_in_a_secret_vpc_is_reported_by_its_path_and_fixed_by_edi
     assert (
         message
         == f"""\
-invalid configuration: 2 errors; its role was not created or changed
+invalid configuration: 2 errors; none of its roles was created or changed
 
   aem:vpcConfiguration.subnetIds: [secret] is not a subnet ID or ARN
     expected: {VPC_MEMBERS["subnet_ids"].expected}

@@ -56,7 +56,7 @@ def test_an_update_reports_all_invalid_settings_at_once_and_creates_nothing(
     stack = new_stack(settings)
     update = stack.up(check=False)
     assert update.exit_code != 0
-    begin = f"invalid configuration: {len(problems)} errors; its role was not created or changed\n"
+    begin = f"invalid configuration: {len(problems)} errors; none of its roles was created or changed\n"
     _, _, text = update.text.partition(begin)
     assert text.count("expected: ") == text.count("fix: ") == len(problems)
     for problem in problems:
