@@ -129,16 +129,16 @@ _REMARKS: Final = {
 """Remarks that follow a setting's description."""
 _NOTES: Final = {
     "bucket_name": """\
-For `s3-v1` and `s3-v2`, the bucket is the data source, so the role can list it and read its objects. For other
-connectors, set it only if the data source's configuration names a file in S3, such as a certificate, or Web Crawler's
-seed or sitemap file. The role can read every object in the bucket, so keep other files elsewhere.""",
+For `s3-v1` and `s3-v2`, the role can also list the bucket. For other connectors, set `bucketName` only if the data
+source's configuration refers to a file in S3, such as a certificate, or Web Crawler's seed or sitemap file. The role
+can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
 Set it if the bucket and the application are in different accounts. The role can then read the bucket only in this
 account, and the [bucket policy](operations.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
 Set it if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
-and `s3-v2`, it's the key that encrypts the bucket's objects, and the role can use it only through Amazon S3. The [key
-policy](operations.md#access-denied-to-the-kms-key) must also allow the role, or delegate to IAM policies.
+and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it only through Amazon S3. The [key
+policy](operations.md#access-denied-to-the-kms-key) must also allow the role or delegate to IAM policies.
 
 Don't set it for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that isn't the
 data source, so encrypt a certificate there with SSE-S3.""",
@@ -150,7 +150,7 @@ tests' IAM policy simulator denies ingestion, because both actions require both 
 Set it if the data source has a VPC. The role can then delete network interfaces with the application's tag, which are
 otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
-If your organization has no boundary for these roles yet, create one, and set its ARN: `aws iam create-policy
+If your organization has no boundary for these roles yet, create one and set its ARN: `aws iam create-policy
 --policy-name connector-boundary --policy-document file://examples/connector-boundary.json`. Every connector's role
 works with it. It allows the roles' actions on all resources, but `kms:Decrypt` only through Secrets Manager or Amazon
 S3, tagging only for new network interfaces, and in IAM only passing a role to Amazon Q Business.""",
@@ -158,8 +158,8 @@ S3, tagging only for new network interfaces, and in IAM only passing a role to A
 If you set it, [drift detection](operations.md#find-drift) finds policies that somebody adds to the role by hand, and
 `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool.
 
-If the role already exists, the next preview shows only that two resources are created, and warns that the update
-removes the role's other policies. A preview with the [policy pack](guardrails.md) lists each policy:
+If the role already exists, the next preview shows two resources to create, and a warning that the update removes the
+role's other policies. A preview with the [policy pack](guardrails.md) lists each policy:
 
 ```text
 - [advisory]  undeclared  (aws:iam:Role: aem-connector-qbusiness-role)
@@ -202,10 +202,9 @@ pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
-`aws:…`. With [several data sources](data-sources.md#where-each-setting-goes), some settings move to entries. The
-component's arguments have the same names in snake case.
+`aws:…`. With [several data sources](data-sources.md#where-each-setting-goes), some settings move to entries.
 
-The program checks all settings before it creates anything, and prints each problem with its fix. It also rejects
+The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,
 because YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp.
 
@@ -215,7 +214,7 @@ because YAML reads `012345670123` as a different number and `2024-05-01` as a ti
 _SECRETS: Final = """\
 ## Default tags
 
-`aws:defaultTags` sets tags on every resource in the stack:
+`aws:defaultTags` sets tags on every resource in the stack that supports tags:
 
 ```sh
 pulumi config set --path 'aws:defaultTags.tags.CostCenter' search --type string
@@ -227,14 +226,14 @@ case, because IAM rejects them.
 ## Secret settings
 
 No setting needs to be secret. If you set one with `--secret`, each policy that contains it is secret, and so is
-`roleArn` if it would reveal the value. Previews then show `[secret]` instead of a change, and `pulumi stack output
-roleArn` needs `--show-secrets`. The state still has two plaintext copies: secret tags in `tagsAll` and, after an
-import, the role's properties until the first `pulumi up`.
+`roleArn` if it would reveal the value. Previews then show `[secret]` instead of a change, and `pulumi stack output`
+shows a secret `roleArn` only with `--show-secrets`. The state still has two plaintext copies: secret tags in `tagsAll`
+and, after an import, the role's properties until the first `pulumi up`.
 """
 _CONNECTORS: Final = """\
 ## Connectors
 
-The names come from the URLs of AWS's IAM role pages, which the titles link to. "no" means that the connector doesn't
-support the setting. AWS supported *legacy* connectors until May 31, 2026, but the program still creates their roles for
-the data sources that you keep. `type` is the value in the data source's configuration.
+The names come from the URLs of AWS's IAM role pages, which the titles link to. AWS supported *legacy* connectors until
+May 31, 2026, but the program still creates their roles for the data sources that you keep. `type` is the value in the
+data source's configuration.
 """

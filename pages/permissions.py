@@ -174,10 +174,10 @@ all connectors' statements, with example values.
 
 ## Risks
 
-The policies on AWS's pages have these risks, and so do this program's:
+This program's policies have these risks, and the policies on AWS's pages have the same or greater ones:
 
 - **Other data sources can use the role.** The trust policy names the application, not one of its data sources.
-- **The connector can change the whole index.** It can add documents, and delete other data sources' documents.
+- **The connector can change the whole index.** It can add documents and delete other data sources' documents.
 - **The connector determines who can see each document.** It can create and update the application's users, and put and
   delete groups for every data source in the index.
 - **With `bucketName`, the role can read every object in the bucket.**
@@ -207,7 +207,7 @@ For `s3-v1` and `s3-v2`, the role has these statements instead of those for file
 _NEVER: Final = """\
 ## What the role can never do
 
-The proofs show that the role policy allows none of the following.
+The proofs show that the role policy allows none of the following, although another policy of the role could.
 [CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work) describes the proofs and their assumptions about IAM. They sent
 no requests to AWS.
 """
@@ -215,25 +215,25 @@ no requests to AWS.
 _DIFFERENCES: Final = """\
 ## Differences from AWS's pages
 
-AWS's IAM role pages, one for each connector, agree on a connector's needs, but differ in details. Every role's
+AWS's IAM role pages, one for each connector, agree on a connector's needs but differ in details. Every role's
 statements come from the AEM Cloud page or, for S3, other pages. The role allows exactly what AWS's page for the
 connector allows, with these exceptions:
 
 1. **Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new` name
-   only the index, as the AEM Cloud page once did. The role names the application too, unless you set [`ingestScope:
-   index`](configuration.md#ingestscope).
+   only the index, as the AEM Cloud page once did. The role policy also names the application, unless you set
+   [`ingestScope: index`](configuration.md#ingestscope).
 2. **Deletion of network interfaces.** The pages allow it only with a tag in the request, which a deletion never has, so
-   interfaces are left behind. [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion) allows it
-   for those with the application's tag.
+   interfaces are left behind. With
+   [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion), the role can delete interfaces with
+   the application's tag.
 3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which doesn't
    decrypt S3 objects. The role can use the key through Amazon S3.
 4. **`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, the names that the
    console assigns. The role can pass only itself.
 5. **Files in S3.** The pages for `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the
-   bucket that the data source can name. You can set `bucketName` for these connectors.
+   bucket that the data source can use. You can set `bucketName` for these connectors.
 
 Other differences don't change the role's access. Some pages have different Sids, which are only labels, or `ArnLike`,
 which IAM [treats like
 `ArnEquals`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
-Most of the pages' policies aren't valid JSON, for example because of an extra comma.
 """
