@@ -44,7 +44,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the application's Region; default: from its ARN, the environment, or the profile",
     )
     parser.add_argument(
-        "--application", metavar="ID", type=application, help="look only in this application"
+        "--application",
+        metavar="ID",
+        type=application,
+        help="consider only data sources of this application",
     )
     parser.add_argument("--data-source", metavar="ID", help="adopt the role of this data source")
     parser.add_argument(
@@ -53,8 +56,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_connector,
         action="append",
         default=[],
-        help="consider only data sources of this connector, or, with --data-source, write the role for "
-        "this connector; with --all, can be repeated",
+        help="without --data-source, consider only data sources of this connector's type; write the "
+        "role for this connector. With --all: consider only data sources of this connector; can be "
+        "repeated",
     )
     parser.add_argument(
         "--all",
@@ -67,16 +71,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_name,
         action="append",
         default=[],
-        help="with --all: the name of the entry for a data source; default: from its display name; "
-        "can be repeated",
+        help="with --all: the name of the entry for a data source; default: its current name, or one "
+        "from the display name; can be repeated",
     )
     parser.add_argument(
         "--take",
         metavar="ID",
         action="append",
         default=[],
-        help="adopt this data source's role even if another stack owns it or one of its policies; can "
-        "be repeated",
+        help="adopt this data source's role even if another stack owns the role or one of its policies; "
+        "can be repeated",
     )
     parser.add_argument(
         "--exclude",
@@ -95,11 +99,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace-policies",
         action="store_true",
-        help="replace a role's only inline policy and only attached policy even if the role loses "
-        "access",
+        help="replace a role's only inline policy, and its only attached policy if it is customer "
+        "managed and only this role uses it, even if the role's access changes",
     )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
-    parser.add_argument("--force", action="store_true", help="overwrite existing files")
+    parser.add_argument(
+        "--force", action="store_true", help="overwrite the stack's configuration and import.json"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -169,7 +175,9 @@ def _check(options: argparse.Namespace) -> None:
             f"--application is in {region}, but --region is {options.region}: omit --region"
         )
     if options.all and options.data_source:
-        raise InputError("--all adopts every data source: omit --data-source, or omit --all")
+        raise InputError(
+            "--data-source selects one data source, and --all selects several: omit one of the options"
+        )
     if options.name and not options.all:
         raise InputError("--name requires --all: pass --all as well")
     if len(options.connector) > 1 and not options.all:
@@ -219,7 +227,7 @@ def _every(
         elif before.name_of(entry.role.name):
             left_out[entry.data_source] = skipped(
                 f"{count} data sources use {arn}, which {files.config_file(options.stack)} "
-                "declares: give each of the other data sources its own role"
+                "declares: give all but one of these data sources their own roles"
             )
         else:
             found.append(entries.new_role(entry))
@@ -244,7 +252,8 @@ def _without_owners(
         if owner and source.id not in options.take:
             left_out[source] = skipped(
                 f"{owner} {entry.role.name}: if two stacks own a role or policy, either can delete it, "
-                f"so first release it there (docs/adopt.md), or take it with --take {source.id}"
+                "so first release it there (docs/adopt.md); to adopt the role anyway, pass --take "
+                f"{source.id}"
             )
     return [entry for entry in found if entry.data_source not in left_out]
 

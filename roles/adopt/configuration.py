@@ -72,13 +72,13 @@ def check_limits(
     lines = [
         f"  --connector {' --connector '.join(connectors)}  "
         f"({len(some)} data source{'s' * (len(some) != 1)}"
-        f"{'' if fit(some) else ', too many: adopt each one separately, with --data-source'})"
+        f"{'' if fit(some) else ', too many: adopt each role into its own stack, with --data-source'})"
         for connectors, some in parts
     ]
     raise InputError(
         f"a stack can have at most {MAXIMUM_MEMBERS} data sources and {MAXIMUM_SIZE:,} bytes of "
-        f"settings, but there are {len(entries)} data sources with {size(entries):,} bytes. Use "
-        f"{len(parts)} stacks: repeat the command for each, with these options:",
+        f"settings, but there are {len(entries)} data sources with {size(entries):,} bytes. Use several "
+        "stacks: repeat the command for each stack with the options in one of these lines:",
         *lines,
         details={
             "connectors": {connector: len(own) for connector, own in by_connector.items()},

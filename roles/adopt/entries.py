@@ -128,19 +128,20 @@ def _warnings(role: Role) -> Iterator[str]:
     """Warn about policies that could not be read, and about properties that no setting can contain."""
     if role.denied:
         yield (
-            f"{role.denied} is not allowed, so the comparison omits the policies that this action "
-            "reads, and may show too little excess access and too much missing access"
+            f"{role.denied} is not allowed, so the comparison may omit attached policies, show too "
+            "little excess access, and show too much missing access"
         )
     if role.maximum_session_duration != _HOUR:
         yield (
             "no setting preserves the role's maximum session duration of "
             f"{role.maximum_session_duration} seconds: it becomes one hour if the first `pulumi up` "
-            "does not refresh, or if the role is replaced. It does not limit AWS services' sessions"
+            "does not refresh, or if the role is replaced. The duration does not limit AWS services' "
+            "sessions"
         )
     if own := [key for key in role.tags if is_reserved(key)]:
         yield (
-            f"the role has tags that only AWS can set ({', '.join(own)}) and keeps them. If they name "
-            "an owner, release the role there first: docs/adopt.md"
+            f"the role has tags that only AWS can set ({', '.join(own)}) and keeps them. If they "
+            "identify an owner, release the role there first: docs/adopt.md"
         )
 
 
@@ -154,7 +155,7 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
     if (excess := sum(sizes.values()) - MAXIMUM_INLINE_SIZE) > 0:
         listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
         yield (
-            f"there is no room for the role policy: a role's inline policies may have "
+            f"there is no room for the role policy: a role's inline policies can have "
             f"{MAXIMUM_INLINE_SIZE:,} characters in total, but these would have {excess:,} more "
             f"({listed}), so `pulumi up` would fail with LimitExceeded. First make room, as "
             "docs/adopt.md describes"

@@ -74,13 +74,13 @@ class Existing(NamedTuple):
         file = files.config_file(self.stack)
         if lost := [*self._lost(settings)]:
             yield (
-                f"{file} has settings that are not kept ({', '.join(lost)}): set them again before "
-                "`pulumi up`"
+                f"{file} has settings that are dropped or replaced ({', '.join(lost)}): before "
+                "`pulumi up`, set again those that you still need"
             )
         if protected := [member for member in replaced if self._is_protected(member)]:
             yield (
                 f"protect would stop `pulumi up`, which replaces policies of {', '.join(protected)}: "
-                f"remove protect from {file}, and set it again after `pulumi up`"
+                f"remove protect from {file} and set it again after `pulumi up`"
             )
 
     def _lost(self, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -100,12 +100,12 @@ class Existing(NamedTuple):
             return
         text = (
             f"--name {identifier}={name}: {files.config_file(self.stack)} declares this role as "
-            f"{current}, and under another name the next `pulumi up` would delete it. Omit the option, "
-            f"or first rename {current} with `pulumi state rename`: docs/data-sources.md has the "
-            "commands"
+            f"{current}, and under another name, the next `pulumi up` would delete the role if the "
+            f"stack owns it. Omit the option, or first rename {current} with `pulumi state rename`: "
+            "docs/data-sources.md has the commands"
         )
         if self.has_members:
-            text += ". If no role is imported yet, you can first remove the entries instead:"
+            text += ". If the stack owns no role yet, you can first remove the entries instead:"
             command = f"pulumi config rm --stack {quote_argument(self.stack)} {DATA_SOURCES}"
             raise InputError(text, f"  {command}")
         raise InputError(text)
@@ -124,27 +124,26 @@ class Existing(NamedTuple):
             return
         text = (
             f"{files.config_file(self.stack)} declares roles that this command would not adopt "
-            f"({', '.join(lost)}), and the next `pulumi up` would delete them: adopt them as well, or "
-            "use another stack"
+            f"({', '.join(lost)}), and if the stack owns them, the next `pulumi up` would delete "
+            "them: adopt them as well, or use another stack"
         )
         stack = quote_argument(self.stack)
         lines: list[str] = []
         if unnamed := [member for member in lost if not self._has_role_name(member)]:
             lines.append(
                 "A role keeps its name after roleName is removed or its entry is renamed. If that "
-                f"happened, first set the name that `pulumi stack output --stack {stack}` shows:"
+                f"happened, first set the name from the ARN that `pulumi stack output --stack {stack}` "
+                "shows:"
             )
             for member in unnamed:
                 place = (DATA_SOURCES, member, "roleName") if self.has_members else ("roleName",)
                 path = quote_argument(property_path(place))
                 lines.append(f"  pulumi config set --stack {stack} --path {path} NAME")
         if self.has_members:
-            lines.append(
-                "If the stack should not own these roles, or has not imported them yet, first run:"
-            )
+            lines.append(f"If `pulumi stack --stack {stack}` does not list these roles, first run:")
             places = [(DATA_SOURCES, member) for member in lost]
         else:
-            lines.append("If the stack has not imported the role yet, first run:")
+            lines.append(f"If `pulumi stack --stack {stack}` does not list the role, first run:")
             places = [(key,) for key in self.members[COMPONENT]]
         paths = [quote_argument(property_path(place)) for place in places]
         lines += [f"  pulumi config rm --stack {stack} --path {path}" for path in paths]
@@ -175,7 +174,8 @@ def read(stack: str, project: str) -> Existing:
     if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in found.items()):
         raise InputError(
             f"{DATA_SOURCES} in {files.config_file(stack)} does not map names to settings: "
-            "correct it (names such as no or 2024 need quotes), or remove it"
+            "correct it (names such as no or 2024 need quotes), or, if the stack owns no role, "
+            "remove it"
         )
     members = cast("Mapping[str, Mapping[str, Any]]", found)
     chosen |= {
@@ -204,6 +204,6 @@ def reject_members(existing: Existing) -> None:
     if existing.has_members:
         raise InputError(
             f"{files.config_file(existing.stack)} declares roles in {DATA_SOURCES} "
-            f"({', '.join(existing.members)}), and without --all the next `pulumi up` would delete "
-            "them: pass --all, or use another stack"
+            f"({', '.join(existing.members)}), and without --all, the next `pulumi up` would delete "
+            "those that the stack owns: pass --all, or use another stack"
         )

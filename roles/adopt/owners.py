@@ -37,7 +37,8 @@ def find_owners(
     read.
     """
     owners = {
-        entry.role.arn: f"the CloudFormation stack {entry.role.tags[_CLOUDFORMATION]} owns the role"
+        entry.role.arn: "according to a tag, the CloudFormation stack "
+        f"{entry.role.tags[_CLOUDFORMATION]} owns the role"
         for entry in entries
         if _CLOUDFORMATION in entry.role.tags
     }
@@ -62,7 +63,8 @@ def find_owners(
     if len(others) > most:
         notes.warn(
             "cannot tell whether an unread stack owns one of the roles: --stacks allows only "
-            f"the {most} most recently updated of {len(others)}; pass --stacks {len(others)} to read all"
+            f"the {most} most recently updated of {len(others)} stacks; to read all of them, pass "
+            f"--stacks {len(others)}"
         )
     for name, found in zip(others, read_each(read, others[:most], notes, "stacks"), strict=False):
         if isinstance(found, _CannotReadError):

@@ -56,7 +56,7 @@ def lines(result: Result) -> Iterator[str]:
     yield f"role: {role.arn}"
     yield f"connector: {entry.requirements.connector.name}"
     yield ""
-    yield "Statements that the program will write, and whether the role has them:"
+    yield "Statements that the program will write, and whether the role covers them:"
     yield from _lines(difference.program)
     yield ""
     yield "Statements that the role has, compared with the program's:"
@@ -67,7 +67,7 @@ def lines(result: Result) -> Iterator[str]:
         yield ""
     yield f"Role policy: {_role_policy(entry)}."
     if _kept(entry):
-        yield "Other policies are kept until exclusivePolicies is true."
+        yield "Other policies are kept until you set exclusivePolicies to true."
     yield ""
     yield from _changes(result)
     yield from _next_steps(result)
@@ -87,14 +87,14 @@ def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
 
 
 def _role_policy(entry: Entry) -> str:
-    """Return whether the role policy is new or updated, or what it replaces, and the kept policies."""
+    """Return whether the role policy is new or imported, or what it replaces, and the kept policies."""
     if entry.shared:
         return "new"
     change, kept = entry.change, _kept(entry)
     replaced = " and ".join(filter(None, (change.inline, change.attached)))
     action = f"replaces {replaced}" if replaced else ""
     if not action:
-        action = "updated" if POLICY_NAME in entry.role.inline_policies else "new"
+        action = "imported" if POLICY_NAME in entry.role.inline_policies else "new"
     return f"{action}; kept: {', '.join(kept)}" if kept else action
 
 
@@ -145,13 +145,13 @@ def _compared(entry: Entry) -> str:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report the access that the roles lose in the update, and then the access that they gain."""
+    """Report the access that the roles may lose after the import, and then what they may gain."""
     changes = {f"{name} ({entry.role.name})": entry.change for name, entry in result.entries.items()}
     lost = {name: change.lost for name, change in changes.items() if change.lost}
     gained = {name: change.gained for name, change in changes.items() if change.gained}
     same = sum(change.is_only_text for change in changes.values())
     for title, found in (("lose", lost), ("gain", gained)):
-        yield f"Roles that {title} access in `pulumi up`: {len(found)}"
+        yield f"Roles that may {title} access after the import: {len(found)}"
         for name, verdicts in found.items():
             yield f"  {name}"
             for verdict in verdicts:
@@ -176,7 +176,10 @@ def _next_steps(result: Result) -> Iterator[str]:
     if result.restoration:
         changed = next(entry.role.name for entry in result.entries.values() if entry.change.text)
         yield ""
-        yield f"{result.restoration} has the current policies. To restore one role's policies:"
+        yield (
+            f"To undo the changes to a role's policies later, run {result.restoration} with the role's "
+            "name:"
+        )
         yield ""
         yield f"sh {result.restoration} {shlex.quote(changed)}"
     if commands := _later_commands(result):

@@ -20,7 +20,7 @@ def script(entries: Iterable[Entry]) -> str:
 # them.
 # Then hand the role back (docs/operations.md), or `pulumi up` changes its policies again.
 set -eu
-case "${{1:?name the role to restore}}" in
+case "${{1:?pass the name of the role to restore}}" in
 {cases}
 *) echo "$1: this script has no policies for this role" >&2 && exit 2 ;;
 esac

@@ -18,7 +18,8 @@ def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace)
     """Return the data sources without the excluded ones; raise InputError for unknown IDs."""
     if unknown := {*options.exclude, *options.take} - {source.id for source in sources}:
         raise InputError(
-            f"there is no data source {min(unknown)}: check --exclude, --take, and --application"
+            f"no data source {min(unknown)} was found: check --exclude, --take, --application, and "
+            "--region"
         )
     return [source for source in sources if source.id not in options.exclude]
 
@@ -33,14 +34,14 @@ def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Out
     if not choices:
         if options.data_source:
             missing = options.data_source
-            advice = "check --data-source, --application, and --region"
+            advice = "check --data-source, --application, --region, and --exclude"
         else:
             missing = f"of the connector {connector.name}" if connector else "of a supported type"
-            advice = "check --application, --region, and --connector, or pass --data-source"
+            advice = "check --application, --region, --connector, and --exclude, or pass --data-source"
         types = ", ".join(sorted({source.type for source in found})) or "none"
         raise InputError(
-            f"there is no data source {missing} (data sources found: {len(found)}, types: {types}): "
-            f"{advice}"
+            f"no data source {missing} matches the options (data sources considered: {len(found)}, "
+            f"types: {types}): {advice}"
         )
     if len(choices) == 1:
         if not options.data_source:
@@ -80,8 +81,8 @@ def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], n
         if role_arn == role.arn:
             notes.warn(
                 f"data source {other.id} in index {other.index_id} of application "
-                f"{other.application_id} uses the same role, which will serve only the adopted data "
-                f"source: first give {other.id} its own role"
+                f"{other.application_id} uses the same role, but the program's policies are only for "
+                f"the adopted data source: first give {other.id} its own role"
             )
 
 
@@ -94,7 +95,7 @@ def of_one_application(
     applications = {source.application_id: source.application_name for source in sources}
     if len(applications) > 1:
         raise InputError(
-            "which application? A stack can have roles for only one. Pass one of these:",
+            "which application? A stack can have roles for only one application. Pass one of these:",
             *(f"  --application {identifier}  {name}" for identifier, name in applications.items()),
             details={"applications": [*applications]},
         )
@@ -148,6 +149,6 @@ def _role_arns(
             yield source, arn
         else:
             notes.warn(
-                f"data source {source.id} could not be read, and may use one of the adopted roles, "
-                f"which would no longer serve it ({explain(arn)})"
+                f"data source {source.id} could not be read. If it uses one of the adopted roles, it "
+                f"may lose access ({explain(arn)})"
             )

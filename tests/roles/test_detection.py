@@ -175,8 +175,8 @@ def test_a_bucket_that_does_not_exist_is_reported_on_one_line(world: World):
 def test_a_data_source_of_an_unknown_type_is_imported_as_the_given_connector(world: World):
     world.make(configuration={"type": "NEW"})
     assert (
-        "there is no data source of a supported type (data sources found: 1, types: NEW)"
-        in world.adopt().err
+        "no data source of a supported type matches the options (data sources considered: 1, "
+        "types: NEW)" in world.adopt().err
     )
     said = world.adopt("--data-source", DATA_SOURCE_ID)
     assert "this program has no connector of the type NEW: with --connector, pass a" in said.err

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.slow
 
 ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 UNCHANGED: Final = """\
-Roles that lose access in `pulumi up`: 0
-Roles that gain access in `pulumi up`: 0
+Roles that may lose access after the import: 0
+Roles that may gain access after the import: 0
 Roles whose policies change only in their text: {}
 """
 
@@ -58,7 +58,7 @@ def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
 
 def changes(said: Any) -> str:
     """Return the part of the output about changed access."""
-    (found,) = re.findall(r"\n(Roles that lose .*?\n)\n", said.out, re.DOTALL)
+    (found,) = re.findall(r"\n(Roles that may lose .*?\n)\n", said.out, re.DOTALL)
     return found
 
 
@@ -73,15 +73,15 @@ def test_the_access_that_a_role_loses_and_gains_is_named_before_the_import_comma
     world.make(trust=trusting(ROOT), policies={"console": without_ingestion})
     said = world.adopt()
     assert (
-        "\nRoles that lose access in `pulumi up`: 1\n"
+        "\nRoles that may lose access after the import: 1\n"
         f"  aem-connector ({NAME})\n"
         "      sts:AssumeRole\n"
         f"        by AWS:arn:aws:iam::{ACCOUNT}:root\n"
-        "Roles that gain access in `pulumi up`: 1\n"
+        "Roles that may gain access after the import: 1\n"
         f"  aem-connector ({NAME})\n"
         f"      {', '.join(INGEST)}\n"
     ) in said.out
-    assert said.out.index("Roles that lose") < said.out.index("Written: ")
+    assert said.out.index("Roles that may lose") < said.out.index("Written: ")
     change = world.adopt("--json", "--force").json["change"]
     assert [(it["policy"], it["access"][0]["actions"]) for it in change["lost"]] == [
         ("trust policy", ["sts:AssumeRole"])
@@ -96,7 +96,7 @@ def test_a_trust_policy_that_gets_conditions_loses_access(world: World):
     assert (
         "      sts:AssumeRole\n        by Service:qbusiness.amazonaws.com\n"
         "        no condition on the account\n        no condition on the application\n"
-        "Roles that gain access in `pulumi up`: 0\n"
+        "Roles that may gain access after the import: 0\n"
     ) in world.adopt().out
 
 
@@ -126,7 +126,7 @@ def test_a_protected_role_whose_policy_is_replaced_causes_a_warning(world: World
     world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
     warning = (
         "warning: protect would stop `pulumi up`, which replaces policies of aem-connector: remove "
-        "protect from Pulumi.prod.yaml, and set it again after `pulumi up`\n"
+        "protect from Pulumi.prod.yaml and set it again after `pulumi up`\n"
     )
     assert (warning in world.adopt("--force").err) is protect
 
@@ -151,9 +151,9 @@ def test_the_option_always_replaces_a_policy_and_the_lost_access_is_named(world:
     said = world.adopt("--replace-policies")
     assert "Role policy: replaces console.\n" in said.out
     assert changes(said) == (
-        f"Roles that lose access in `pulumi up`: 1\n  aem-connector ({NAME})\n"
+        f"Roles that may lose access after the import: 1\n  aem-connector ({NAME})\n"
         "      s3:GetObject\n        on *\n"
-        "Roles that gain access in `pulumi up`: 0\n"
+        "Roles that may gain access after the import: 0\n"
         "Roles whose policies change only in their text: 0\n"
     )
     world.iam.delete_role_policy(RoleName=NAME, PolicyName="console")
@@ -198,7 +198,7 @@ def test_a_role_without_room_for_the_role_policy_causes_a_warning_with_the_sizes
     most = 10_240 - own + over
     world.put_policy(large("full", most), "full", NAME)
     warning = (
-        "adopt: warning: there is no room for the role policy: a role's inline policies may have "
+        "adopt: warning: there is no room for the role policy: a role's inline policies can have "
         f"10,240 characters in total, but these would have 359 more (full {most:,}, {OWN} {own:,}), so "
         "`pulumi up` would fail with LimitExceeded. First make room, as docs/adopt.md describes\n"
     )

@@ -37,7 +37,7 @@ def test_the_report_ends_with_the_next_command(world: World):
         "pulumi import --stack acme/test --file import.json --yes --protect=false "
         "--generate-code=false\n"
         "\n"
-        "restore-roles-1.sh has the current policies. To restore one role's policies:\n"
+        "To undo the changes to a role's policies later, run restore-roles-1.sh with the role's name:\n"
         "\n"
         f"sh restore-roles-1.sh {NAME}\n"
     )
@@ -87,7 +87,7 @@ def test_another_data_source_that_was_just_deleted_causes_a_warning(world: World
     world.patch.setattr(Account, "data_sources", data_sources)
     said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
     assert said.code == 0
-    assert f"warning: data source {OTHER_ID} could not be read, and may use" in said.err
+    assert f"warning: data source {OTHER_ID} could not be read. If it uses" in said.err
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b/c/d", "prod!", "-x", "a" * 101])

@@ -150,7 +150,7 @@ def test_a_role_in_the_file_that_another_data_source_shares_is_left_out(world: W
     said = world.adopt("--all", "--force")
     assert said.code == 2
     assert "roles that this command would not adopt (wiki)" in said.err
-    assert f"2 data sources use {shared}, which Pulumi.prod.yaml declares: give" in said.err
+    assert f"2 data sources use {shared}, which Pulumi.prod.yaml declares: give all" in said.err
 
 
 def test_a_new_role_is_not_taken_for_the_named_role_of_an_entry(world: World):
@@ -193,7 +193,7 @@ def test_a_stack_has_one_application(world: World):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--all", "--data-source", DATA_SOURCE_ID], "--all adopts every data source"),
+        (["--all", "--data-source", DATA_SOURCE_ID], "--data-source selects one data source"),
         (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name requires --all"),
         (["--connector", "box", "--connector", "quip"], "several --connector options require --all"),
         (["--all", "--name", f"{OTHER_ID}=wiki"], "this is not one of the adopted data sources"),
@@ -202,8 +202,8 @@ def test_a_stack_has_one_application(world: World):
             "several --name options are for data source c3d4",
         ),
         (["--all", "--connector", "box"], "no data source is selected: check --application"),
-        (["--all", "--exclude", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
-        (["--take", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
+        (["--all", "--exclude", OTHER_ID], f"no data source {OTHER_ID} was found: check --exclude"),
+        (["--take", OTHER_ID], f"no data source {OTHER_ID} was found: check --exclude"),
     ],
 )
 def test_conflicting_or_unmatched_options_are_rejected(world: World, options: list[str], message: str):
@@ -287,12 +287,12 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
     path.write_text(f"{text}dataSources: {{wiki: {{roleName: gone}}}}\n")
     said = world.adopt("--all", "--force")
     assert said.code == 2
-    assert "roles that this command would not adopt (wiki), and the next `pulumi up` would" in said.err
+    assert "roles that this command would not adopt (wiki), and if the stack owns them" in said.err
     assert "\n  pulumi config rm --stack prod --path dataSources.wiki\n" in said.err
     assert "\n  left out: Odd (CUSTOM, " in said.err
     assert "config set" not in said.err
     path.write_text(f"{text}roleName: gone\n")
-    assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
+    assert "(aem-connector), and if the stack owns them" in world.adopt("--all", "--force").err
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
     name = f"{identifier(1)}=wiki"
     assert "declares this role as aem-connector" in world.adopt("--all", "--force", "--name", name).last
@@ -303,7 +303,7 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
             "dataSources in Pulumi.prod.yaml does not map names" in world.adopt("--all", "--force").last
         )
     path.write_text(f"{text}connector: webcrawler\n")
-    assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
+    assert "(aem-connector), and if the stack owns them" in world.adopt("--all", "--force").err
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_a_role_that_may_have_kept_an_earlier_name_needs_its_name_set(
     said = world.adopt("--all", "--force")
     assert said.code == 2
     assert (
-        "first set the name that `pulumi stack output --stack prod` shows:\n"
+        "first set the name from the ARN that `pulumi stack output --stack prod` shows:\n"
         f"  pulumi config set --stack prod --path {setting} NAME\n"
     ) in said.err
 
@@ -335,9 +335,9 @@ def test_the_only_role_in_the_file_is_never_replaced_by_another(world: World):
     before = world.path("Pulumi.prod.yaml").read_text()
     said = world.adopt("--force", "--data-source", identifier(2))
     assert said.code == 2
-    assert "would not adopt (aem-connector), and the next `pulumi up` would" in said.err
+    assert "would not adopt (aem-connector), and if the stack owns them" in said.err
     assert said.err.endswith(
-        "If the stack has not imported the role yet, first run:\n"
+        "If `pulumi stack --stack prod` does not list the role, first run:\n"
         "  pulumi config rm --stack prod --path roleName\n"
         "  pulumi config rm --stack prod --path secretId\n"
         "  pulumi config rm --stack prod --path connector\n"
@@ -356,7 +356,7 @@ def test_settings_that_are_not_kept_are_named(world: World):
     config |= {"aws:region": REGION, "aws:profile": "prod"}
     world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
     said = world.adopt("--all", "--force")
-    assert "not kept (aws:profile, exclusivePolicies, dataSources.wiki.ingestScope): set" in said.err
+    assert "replaced (aws:profile, exclusivePolicies, dataSources.wiki.ingestScope): before" in said.err
 
 
 def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
@@ -385,7 +385,7 @@ def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: W
     assert len(members(said)) == 9
     for number in range(11, 15):
         add(world, number, f"Source-{number}", "JIRA")
-    assert "  --connector jira  (11 data sources, too many: adopt each one" in world.adopt("--all").err
+    assert "  --connector jira  (11 data sources, too many: adopt each role" in world.adopt("--all").err
 
 
 def test_the_calls_grow_linearly_with_the_data_sources(world: World):

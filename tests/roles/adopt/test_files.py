@@ -147,7 +147,7 @@ def test_a_corrected_or_encrypted_setting_that_is_not_kept_is_named(world: World
     world.path(STACK).write_text(yaml.safe_dump(document, sort_keys=False))
     place = 'dataSources["aem-connector"]'
     lost = f"{place}.kmsKeyId, encrypted {place}.tags"
-    assert f"not kept ({lost}): set" in world.adopt("--force", "--all").err
+    assert f"dropped or replaced ({lost}): before" in world.adopt("--force", "--all").err
     subnet = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{VPC['subnetIds'][0]}"
     settings: dict[str, Any] = {
         "roleName": NAME,
@@ -159,7 +159,7 @@ def test_a_corrected_or_encrypted_setting_that_is_not_kept_is_named(world: World
     config = {f"{PROJECT_NAME}:{key}": value for key, value in settings.items()}
     world.path(STACK).write_text(yaml.safe_dump({"config": config}, sort_keys=False))
     lost = "encrypted secretId, bucketAccountId, vpcConfiguration"
-    assert f"not kept ({lost}): set" in world.adopt("--force").err
+    assert f"dropped or replaced ({lost}): before" in world.adopt("--force").err
 
 
 def test_protect_is_kept_and_other_settings_that_do_not_come_from_aws_are_named(world: World):
@@ -169,7 +169,9 @@ def test_protect_is_kept_and_other_settings_that_do_not_come_from_aws_are_named(
     config |= {"aws:region": REGION, "aws:defaultTags": {"tags": {"Team": "web"}}}
     world.path(STACK).write_text(yaml.safe_dump({"config": config}))
     said = world.adopt("--force", "--json")
-    assert f"{STACK} has settings that are not kept (aws:defaultTags, ingestScope): set" in said.err
+    assert (
+        f"{STACK} has settings that are dropped or replaced (aws:defaultTags, ingestScope)" in said.err
+    )
     written = yaml.safe_load(world.path(STACK).read_text())["config"]
     assert written == said.json["config"]
     assert written[f"{PROJECT_NAME}:protect"] is True

@@ -24,7 +24,7 @@ def test_the_role_of_another_stack_is_left_out_unless_it_is_taken(world: World, 
     assert (
         f"  Mine (AEM, {data_source_id(1)}): the stack acme/website/prod owns the role qbusiness-Mine: "
         "if two stacks own a role or policy, either can delete it, so first release it there "
-        f"(docs/adopt.md), or take it with --take {data_source_id(1)}\n"
+        f"(docs/adopt.md); to adopt the role anyway, pass --take {data_source_id(1)}\n"
     ) in said.out
     assert world.adopt("--all", "--dry-run", "--take", data_source_id(1)).code == 0
     assert world.adopt("--all", "--force", "--exclude", data_source_id(1)).code == 0
@@ -103,7 +103,10 @@ def test_cloudformation_tags_name_an_owner(world: World):
     world.patch.setattr(role, "tags", [{"Key": "aws:cloudformation:stack-name", "Value": "q"}])
     said = world.adopt()
     assert said.code == 2
-    assert f"the CloudFormation stack q owns the role {NAME}: if two stacks own a role or" in said.err
+    assert (
+        f"according to a tag, the CloudFormation stack q owns the role {NAME}: if two stacks own"
+        in said.err
+    )
     assert world.adopt("--take", DATA_SOURCE_ID).code == 0
 
 
@@ -115,7 +118,7 @@ def test_an_owner_that_cannot_be_read_is_not_ruled_out(world: World, backend: Ba
     assert said.code == 0
     assert (
         "warning: cannot tell whether an unread stack owns one of the roles: --stacks allows "
-        "only the 1 most recently updated of 2; pass --stacks 2 to read all\n"
+        "only the 1 most recently updated of 2 stacks; to read all of them, pass --stacks 2\n"
     ) in said.err
     (backend.directory / "old.json").unlink()
     unreadable = "warning: cannot tell whether the stack acme/website/old owns one of the roles: cat: "

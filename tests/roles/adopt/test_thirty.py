@@ -63,9 +63,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "inline": Shape(inline={"console": "OWN"}, role_policy="replaces console"),
     "managed": Shape(attached="OWN", role_policy="replaces arn:aws:iam::"),
     "root": Shape(WITH_ROOT, {"console": "OWN"}, lost=True, role_policy="replaces console"),
-    "open": Shape(WITHOUT_CONDITIONS, {OWN: "OWN"}, lost=True, role_policy="updated"),
+    "open": Shape(WITHOUT_CONDITIONS, {OWN: "OWN"}, lost=True, role_policy="imported"),
     "wide": Shape(inline={"console": WIDE}, role_policy="new; kept: console"),
-    "own": Shape(inline={OWN: WIDE}, lost=True, role_policy="updated"),
+    "own": Shape(inline={OWN: WIDE}, lost=True, role_policy="imported"),
     "two": Shape(inline={"console": "OWN", "more": "OWN"}, role_policy="new; kept: console, more"),
     "files": Shape(inline={"console": "OWN"}, kind="S3V2", role_policy="new; kept: console"),
 }
@@ -243,7 +243,7 @@ def assert_said(said: Any, shown: str, owner: Stack) -> None:
     reasons = {each["dataSource"]["displayName"]: each["reason"] for each in said["leftOut"]}
     assert reasons.keys() == {"custom", "owned"}
     assert f"the stack {owner.name} owns the role owned" in reasons["owned"]
-    assert "\nRoles that lose access in `pulumi up`: 9\n" in shown
+    assert "\nRoles that may lose access after the import: 9\n" in shown
     for name, shape in NAMED.items():
         assert bool(members[name]["change"]["lost"]) is shape.lost, name
         (row,) = re.findall(rf"^{name} .*", shown, flags=re.MULTILINE)
