@@ -118,7 +118,7 @@ def read_acceptances(path: Path) -> list[Acceptance]:
 def _problems(entry: Any) -> Iterator[str]:
     """Return the problems with an entry, each with the expected value."""
     if not isinstance(entry, dict):
-        yield f": {quote(entry)}; expected: {', '.join(_EXPECTED)}"
+        yield f": {quote(entry)}; expected: a mapping with {', '.join(_EXPECTED)}"
         return
     members = cast("dict[str, Any]", entry)
     for name in members:

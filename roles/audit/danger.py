@@ -21,7 +21,7 @@ _POWERS: Final[Mapping[str, tuple[str, str]]] = {
     "iam:PutRolePolicy": ("role", "administrator access"),
     "iam:AttachRolePolicy": ("role", "administrator access"),
     "iam:CreatePolicyVersion": ("policy", "administrator access"),
-    "sts:AssumeRole": ("role", "every role's access"),
+    "sts:AssumeRole": ("role", "permission to assume every role"),
 }
 """For each action: a resource type, and the access that the action gives on all such resources."""
 
@@ -62,7 +62,7 @@ def _open_to(statement: Statement, account: str) -> str:
     if "Federated" in kinds and not _requires_subject(statement):
         return "trusts every user of an identity provider"
     if "Service" in kinds and not _requires_account(statement, account):
-        return "trusts a service for any account"
+        return "trusts a service for other accounts"
     return ""
 
 

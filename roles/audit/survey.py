@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     """The result of comparing a role, for one or all of its data sources, in order of severity."""
 
     DANGEROUS = "dangerous"
-    """The role trusts too many principals, or can gain administrator access or every role's access."""
+    """The role trusts too many principals, or can gain administrator access or assume every role."""
     INVALID = "invalid"
     """The data source cannot work as it is, or the program rejects its settings."""
     LACKING = "lacking access"
@@ -413,10 +413,11 @@ def _compare(
     if others:
         names = ", ".join(other.data_source.id for other in others)
         remarks.append(
-            f"also used by {names}, which could not be compared and may need the access in excess"
+            f"also used by {names}, which could not be compared and may need access that is otherwise "
+            "in excess"
         )
     if role.denied:
-        remarks.append(f"{role.denied} is not allowed, so the policies that it reads were not compared")
+        remarks.append(f"{role.denied} is not allowed, so the comparison may omit attached policies")
     differences: list[Verdict] = []
     accepted: list[tuple[Verdict, Acceptance]] = []
     for verdict in sorted(_differences(compared, role), key=rank):

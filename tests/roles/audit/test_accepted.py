@@ -45,7 +45,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
     [
         ("{a: 1}", " is not a list: expected entries with " + MEMBERS),
         ("[", " is not valid YAML (while parsing a flow node"),
-        ("- x", f' has 1 error\n  entry 1: "x"; expected: {MEMBERS}'),
+        ("- x", f' has 1 error\n  entry 1: "x"; expected: a mapping with {MEMBERS}'),
         (
             f"- {VALID}\n- {VALID.replace('2999-12-31', '2026-02-30')}",
             f' has 1 error\n  entry 2, until: "2026-02-30"; {DATE}',

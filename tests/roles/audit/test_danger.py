@@ -21,7 +21,7 @@ OF_OTHERS: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN.replace(ACCOUNT
 OF_ANY: Final = {"StringLike": {"aws:SourceAccount": "*"}}
 ROLE: Final = Arn.of(f"arn:aws:iam::{ACCOUNT}:role/x")
 ROLES: Final = f"arn:aws:iam::{ACCOUNT}:role/*"
-FOR_ALL: Final = "trusts a service for any account"
+FOR_ALL: Final = "trusts a service for other accounts"
 FOR_USERS: Final = "trusts every user of an identity provider"
 
 
@@ -87,8 +87,8 @@ def test_a_trust_policy_is_dangerous_if_it_admits_others(statement: dict[str, An
         (allow("iam:*", ROLES), "administrator access"),
         (allow(["iam:PutRolePolicy", "iam:AttachRolePolicy"], "*"), "administrator access"),
         (allow("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:*"), "administrator access"),
-        (allow("sts:AssumeRole", "*"), "every role's access"),
-        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, "every role's access"),
+        (allow("sts:AssumeRole", "*"), "permission to assume every role"),
+        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, "permission to assume every role"),
         ({"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}, ""),
         (allow("iam:PutRolePolicy", ROLES.replace("*", "service-role/*")), ""),
         (allow("iam:Get*", "*"), ""),
