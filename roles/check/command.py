@@ -81,7 +81,7 @@ _COLORS: Final[Mapping[State, str]] = {
 _LABELS: Final = {State.CANNOT_TELL: "find out: ", State.NOTE: "if unwanted: "}
 _SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
 """The states that are printed without `--verbose`, in this order; SKIPPED only after a failed read."""
-_UNANSWERED: Final = "the sandbox does not support this check: run it on AWS"
+_UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: run it on AWS"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -162,7 +162,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     every = [answer for found in answers.values() for answer in found]
     incomplete = any(finding.action for _, finding in every)
     if incomplete:
-        output("not every question was answered: docs/audit.md lists the required permissions")
+        output(
+            "not every question was answered: the skipped answers have the causes, and docs/audit.md "
+            "lists the required permissions"
+        )
     return _exit_code(_counts(every), incomplete=incomplete)
 
 
@@ -201,7 +204,8 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
     if not selected:
         names = ", ".join(role.component for role in stack.roles)
         raise InputError(
-            f"stack {options.stack} has no entry {options.data_source!r} in dataSources: it has {names}"
+            f"stack {options.stack} has no entry {options.data_source!r} in dataSources: its entries "
+            f"are {names}"
         )
     for role in stack.roles:
         check_settings(role)

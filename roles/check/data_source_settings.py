@@ -23,7 +23,9 @@ def read_settings(
     source = listed.get(data_source_id)
     if source is None:
         has = ", ".join(listed) or "none"
-        raise InputError(f"there is no data source {data_source_id} in this application: it has {has}")
+        raise InputError(
+            f"there is no data source {data_source_id} in this application; its data sources: {has}"
+        )
     kind = find_uses(account.data_source(source)).type
     if not connectors_of(kind):
         raise InputError(

@@ -20,17 +20,17 @@ from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
 
 _ABOUT_THE_ROLE: Final = (
-    (r"kms|decrypt", 'the error is about the key: see "KMS key" and "key policy"'),
-    (r"secret", 'the error is about the secret: see "secret" and "role policy"'),
+    (r"kms|decrypt", 'the error may be about the key: see "KMS key" and "key policy"'),
+    (r"secret", 'the error may be about the secret: see "secret" and "role policy"'),
     (
         r"network interface|subnet|security group|\bvpc\b|\beni\b",
-        'the error is about the VPC: see "subnets", "security groups", and "role policy"',
+        'the error may be about the VPC: see "subnets", "security groups", and "role policy"',
     ),
-    (r"\bs3\b|bucket", 'the error is about the bucket: see "bucket" and "role policy"'),
-    (r"assume|trust", 'the error is about the trust policy: see "trust policy"'),
+    (r"\bs3\b|bucket", 'the error may be about the bucket: see "bucket" and "role policy"'),
+    (r"assume|trust", 'the error may be about the trust policy: see "trust policy"'),
     (
         r"access ?denied|not authori[sz]ed|unauthori[sz]ed|permission|\brole\b",
-        'the error is about the role: see "role policy" and "requests allowed"',
+        'the error may be about the role: see "role policy" and "requests allowed"',
     ),
 )
 """Patterns for data source and sync errors, and their explanations; the most specific first."""
@@ -41,7 +41,7 @@ _LITTLE: the same secret or bucket, or if the entry has neither, all settings. _
 secret or bucket, and a type of the same connector. _EVERYTHING: all settings, with a secret or bucket.
 """
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
-_WAIT: Final = "wait until it is ACTIVE"
+_WAIT: Final = "wait until the data source is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
     "PENDING_CREATION": _WAIT,
     "CREATING": _WAIT,
@@ -145,12 +145,13 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
         several = len(uses.buckets) > 1
         text = f"its {'buckets are' if several else 'bucket is'} {theirs}, but bucketName is {ours}"
         value = subject.argument(uses.buckets[0], "BUCKET_NAME", "bucket_name")
-        one = "use one bucket in the data source, because its role can read only one"
+        one = "use one bucket in the data source, because its role can read only one bucket"
         yield text, one if several else _fix(subject, "bucket_name", value)
     elif uses.buckets and uses.bucket_account not in (None, owner):
         theirs, ours = (show(account, "bucket_account_id") for account in (uses.bucket_account, owner))
         text = (
-            f"its bucket belongs to account {theirs}, but the role can read only one in account {ours}"
+            f"its bucket belongs to account {theirs}, but the role can read only a bucket in account "
+            f"{ours}"
         )
         value = subject.argument(str(uses.bucket_account), "ACCOUNT_ID", "bucket_account_id")
         yield text, subject.set_command("bucket_account_id", value)
@@ -247,7 +248,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
         # Without a secret or bucket, many data sources can match. An entry that already has a data
         # source claims no other.
         likeness = _LITTLE if matches and not entry.data_sources else _NOTHING
-        return likeness, f"has the connector {entry.settings.connector.name}"
+        return likeness, "matches the settings"
     if matches:
         return _EVERYTHING, "matches the settings"
     if entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id):
@@ -257,7 +258,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     else:
         return _NOTHING, ""
     same_connector = uses.type.upper() in entry.settings.connector.types.split()
-    return (_CONNECTOR_TOO if same_connector else _LITTLE), f"has the stack's {shared}"
+    return (_CONNECTOR_TOO if same_connector else _LITTLE), f"has the {shared} in the settings"
 
 
 def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:

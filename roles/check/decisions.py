@@ -122,7 +122,7 @@ def context_advice(*found: Decision) -> str:
     """Return the advice to pass unknown keys with `--context`, or else to review the statement."""
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
-    return f"repeat with {options}" if options else "review the statement yourself"
+    return f"repeat the check with {options}" if options else "review the statement yourself"
 
 
 def _request(subject: Subject, group: RequestGroup, action: str) -> Request:

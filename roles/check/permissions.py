@@ -39,7 +39,7 @@ def role(subject: Subject) -> Finding:
     """Ask whether the role exists."""
     arn = subject.settings.role_arn
     if arn is None:
-        return problem("the stack has no role yet", subject.up_command)
+        return problem("the stack's outputs contain no ARN for the role yet", subject.up_command)
     if subject.find_role() is None:
         return problem(f"there is no role {arn}", subject.up_command)
     return ok(arn)
@@ -99,14 +99,15 @@ def _all_policies(subject: Subject) -> Finding:
                 *(f"{name}: {', '.join(access.conditions)}" for name, access in found),
             )
         details = [f"{each.statement}: missing" for each in missing]
-        return problem("the role's policies lack required access", subject.up_command, *details)
+        text = "the role's policies do not allow all required access"
+        return problem(text, subject.up_command, *details)
     if excess := [each for each in verdicts if each.verdict == "excess"]:
         return note(
             "the role's policies allow more than the expected policy",
             "remove this access, unless another data source needs it",
             *(f"{each.policy}, {each.statement}: excess" for each in excess),
         )
-    return ok("the role's policies allow exactly the access in the expected policy")
+    return ok("the role's Allow statements grant exactly the access in the expected policy")
 
 
 def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] | None) -> Finding:
@@ -166,7 +167,7 @@ def permissions_boundary(subject: Subject) -> Finding:
         actions = [*dict.fromkeys(request.action for request, _ in denied)]
         statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         return problem(
-            f"{_boundary(subject, actual)} does not allow all requests",
+            f"{_boundary(subject, actual)} does not allow all connector requests",
             f'in this policy, add to "Statement": {json.dumps(statement)}, and remove statements '
             "that deny these requests; or "
             f"{subject.set_command('permissions_boundary_arn', 'POLICY_ARN')}",
@@ -177,7 +178,8 @@ def permissions_boundary(subject: Subject) -> Finding:
         )
     if depending := [each for each in found if each[1].allowed is Truth.CANNOT_TELL]:
         return cannot_tell(
-            f"{_boundary(subject, actual)} may deny up to {len(depending)} of {len(found)} requests",
+            f"{_boundary(subject, actual)} may deny up to {len(depending)} of the {len(found)} "
+            "connector requests",
             f"{context_advice(*(decision for _, decision in depending))}, or use "
             "`aws iam simulate-principal-policy` with the requests' keys in --context-entries",
             *(
@@ -186,7 +188,7 @@ def permissions_boundary(subject: Subject) -> Finding:
             ),
         )
     more = for_now(*(decision for _, decision in found))
-    return ok(f"{_boundary(subject, actual)} allows every request{more}")
+    return ok(f"{_boundary(subject, actual)} allows every connector request{more}")
 
 
 def _denied_by(decision: Decision) -> str:
@@ -266,7 +268,7 @@ def unwanted_requests(subject: Subject) -> Finding:
             'remove this access from the policies: see "role policy" and "other policies"',
             *allowed,
         )
-    return ok("IAM denies access to another secret, application, or role")
+    return ok("IAM denies sample requests for another secret, application, and role")
 
 
 def _simulate(subject: Subject, principal: str, request: RequestGroup) -> list[Reply]:
@@ -325,7 +327,9 @@ def policy_findings(subject: Subject) -> Finding:
             *serious,
         )
     others = f"; other warnings and suggestions: {len(findings)}" if findings else ""
-    return ok(f"IAM Access Analyzer finds no error and no security warning{others}")
+    return ok(
+        "IAM Access Analyzer finds no error and no security warning in the expected policies" + others
+    )
 
 
 def passing(subject: Subject) -> Finding:
@@ -341,7 +345,10 @@ def passing(subject: Subject) -> Finding:
     sources = subject.data_sources if subject.find_application() else []
     unread = [found for _, found in sources if isinstance(found, OddAnswerError)]
     if len(unread) < len(sources):  # at least one of them is known to use the role
-        return ok(f"{principal} cannot pass the role, but a data source already uses it")
+        return ok(
+            f"IAM's simulation does not let {principal} pass the role, but a data source already uses "
+            "the role"
+        )
     if unread:
         raise unread[0]
     if keys := ", ".join(_missing_keys(result)):
@@ -352,8 +359,8 @@ def passing(subject: Subject) -> Finding:
         )
     return problem(
         f"{principal} cannot pass the role to {SERVICE}: {_reason(subject, result)}",
-        f'in a policy of the principal that creates the data source, add to "Statement": '
-        f"{json.dumps(_PASS_ROLE | {'Resource': arn})}",
+        "fix this cause; if no policy allows the request, in a policy of the principal that creates the "
+        f'data source, add to "Statement": {json.dumps(_PASS_ROLE | {"Resource": arn})}',
     )
 
 

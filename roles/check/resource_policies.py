@@ -27,7 +27,7 @@ from roles.errors import code, is_denied
 from roles.findings import Finding, cannot_tell, ok, problem, skipped
 
 _SERVICE: Final = "kms:ViaService"
-_NOTHING_WRONG: Final = "neither denies the role access nor names a deleted role"
+_NOTHING_WRONG: Final = "neither denies the role access nor names a deleted role in its place"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _EVERYTHING: Final = Patterns(("*",))
@@ -160,8 +160,8 @@ def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
     """Return the answer for a policy that these credentials cannot read, with the actions to grant."""
     actions = dict.fromkeys(name for each in _requests(subject, prefix) for name in each.actions)
     return cannot_tell(
-        f"only account {owner}, which owns the {kind}, can read its policy, which must grant "
-        f"{', '.join(actions)} to {subject.settings.role_arn or 'the role'}",
+        f"the {kind} policy in account {owner} must grant {', '.join(actions)} to "
+        f"{subject.settings.role_arn or 'the role'}, but these credentials cannot read the policy",
         "read the policy in that account; if the role was recreated, save the policy again with the "
         "role's ARN",
     )
@@ -175,8 +175,8 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
     role_arn = subject.settings.role_arn
     if deleted := ", ".join(dict.fromkeys(_deleted_roles(statements, role_arn))):
         return problem(
-            f"the {policy.kind} policy names {deleted}, the ID of a deleted role: a recreated role is a "
-            "different principal, even with the same ARN",
+            f"the {policy.kind} policy names a deleted role by its ID ({deleted}): a recreated role is "
+            "a different principal, even with the same ARN",
             _edited(
                 subject,
                 policy,
@@ -196,7 +196,7 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
             return problem(
                 f"the {policy.kind} policy denies the role {request.action} "
                 f"({names}){for_now(decision)}",
-                policy.edited(f"remove the statement {names}, or exclude the role from it"),
+                policy.edited(f"exclude the role from the statement {names}, or remove the statement"),
             )
         is_there = any(statement.name == _SID for statement in statements)
         place = f"replace the statement {_SID} with" if is_there else 'add to "Statement":'
@@ -208,9 +208,11 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
     if depending := [each for each in found if each[1].allowed is Truth.CANNOT_TELL]:
         actions = ", ".join(request.action for request, _ in depending)
         advice = context_advice(*(decision for _, decision in depending))
+        # CloudTrail logs requests for a bucket's objects only as data events.
+        trail = "CloudTrail data events" if policy.kind == "bucket" else "CloudTrail"
         return cannot_tell(
-            f"cannot determine whether the {policy.kind} policy grants {actions} to the role",
-            f"{advice}, or start a sync and look for {actions} in CloudTrail",
+            f"cannot determine whether the {policy.kind} policy lets the role perform {actions}",
+            f"{advice}, or start a sync and look for {actions} in {trail}",
             *dict.fromkeys(dependence(decision) for _, decision in depending),
         )
     by = [decision for _, decision in found]

@@ -1,6 +1,6 @@
 """Ask whether the resources in the settings exist, and whether the connector can use them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from botocore.exceptions import ClientError
@@ -74,7 +74,7 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
     reason = f": {error}" if error else ""
     return problem(
         f"{kind} {identifier} is {status}{reason}",
-        "wait until it is ACTIVE"
+        f"wait until the {kind} is ACTIVE"
         if status == "CREATING"
         else f"create another {kind}, then {subject.set_command(f'{kind}_id', f'{kind.upper()}_ID')}",
     )
@@ -123,8 +123,8 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
         get = aws_command("qbusiness get-data-source", **data_source, query="configuration")
         file = {"configuration": "file://configuration.json"}
         return problem(
-            f"there is no secret {arn}, but there is {new}: the secret was recreated, and the policy "
-            "names the old one",
+            f"there is no secret {arn}, but {new} has the same name: the secret was recreated, or "
+            "secretId has the wrong suffix",
             (
                 subject.set_command("secret_id", new),
                 f"{get} > configuration.json",
@@ -215,11 +215,11 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
         algorithm, key_id = subject.account.bucket_encryption(bucket, subject.bucket_owner)
     except ClientError as error:
         return _unseen_bucket(subject, error)
-    encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
+    encrypted = f"by default, bucket {subject.show(bucket, 'bucket_name')}"
     is_source = subject.settings.connector.bucket_is_source
     actual = _actual_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS and subject.bucket_owner != subject.account_id:
-        or_key = "; or use a customer managed key, and set kmsKeyId" if is_source else ""
+        or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
             f"{_encrypt_bucket(subject, bucket)}{or_key}",
@@ -339,7 +339,8 @@ def subnets(subject: Subject) -> Finding:
     free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
     zones = sorted({subject.show(subnet["AvailabilityZoneId"], "region") for subnet in found.values()})
     return ok(
-        f"{len(found)} in {_in_vpc(subject, vpcs[0])}, {', '.join(zones)}, with {free:,} free addresses"
+        f"{_number(found, 'subnet')} in {_in_vpc(subject, vpcs[0])}, {', '.join(zones)}, with {free:,} "
+        "free addresses"
     )
 
 
@@ -350,7 +351,10 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
         return f"there is no subnet {identifier} in {subject.shown_region}"
     if subnet["SubnetArn"] != arn:
         owner = _in_vpc(subject, subnet["OwnerId"])
-        return f"{identifier} belongs to account {owner}, which shares it: set its ARN"
+        return (
+            f"{identifier} belongs to account {owner}, but the policy has another account: set the "
+            "subnet's ARN"
+        )
     zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
     if supported and zone not in supported:
         zone, others = (subject.show(text, "region") for text in (zone, ", ".join(supported)))
@@ -379,7 +383,13 @@ def security_groups(subject: Subject) -> Finding:
         fixes.append(_set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
     if wrong:
         return problem(wrong[0], tuple(dict.fromkeys(fixes)), *wrong[1:])
-    return ok(f"{len(wanted)} in the subnets' VPC") if vpcs else skipped("none of the subnets exists")
+    if not vpcs:
+        return skipped("none of the subnets exists")
+    return ok(f"{_number(wanted, 'security group')} in the subnets' VPC")
+
+
+def _number(items: Collection[object], noun: str) -> str:
+    return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
@@ -430,7 +440,7 @@ def bucket(subject: Subject) -> Finding:
     except ClientError as error:
         if is_denied(error):
             return problem(
-                f"bucket {shown} does not belong to account {owner}, which the policy names",
+                f"bucket {shown} does not belong to account {owner}, the account in the role policy",
                 subject.set_command("bucket_account_id", "ACCOUNT_ID"),
             )
         raise
@@ -438,7 +448,7 @@ def bucket(subject: Subject) -> Finding:
         old = subject.argument(name, "OLD_BUCKET_NAME", "bucket_name")
         return problem(
             f"bucket {shown} is in {subject.show(region, 'region')}, but the index is in "
-            f"{subject.shown_region}: Amazon Q Business reads only buckets in its own Region",
+            f"{subject.shown_region}: Amazon Q Business reads only buckets in the index's Region",
             (
                 f"copy the documents to a bucket in the index's Region: aws s3 sync s3://{old} s3://BUCKET_NAME",
                 subject.set_command("bucket_name", "BUCKET_NAME"),
@@ -458,7 +468,7 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     if not is_denied(error) or owner == subject.account_id:
         raise error
     return cannot_tell(
-        f"access to the bucket, which account {owner} owns, is denied",
+        f"access to the bucket, which account {owner} owns according to the settings, is denied",
         f"in the bucket policy, grant {action(error.operation_name)} to {subject.caller.text}, the "
         "caller",
     )

@@ -100,7 +100,7 @@ class Subject:
             if name == "permissions_boundary_arn":
                 return f"change the role's permissions boundary to {value}"
             if name == "kms_key_id":  # the data source does not contain the key
-                change = f"name the key {value}" if value else "remove kms:Decrypt"
+                change = f"set the key to {value}" if value else "remove kms:Decrypt"
                 return f"in the role policy, {change}"
             path = (camel_case(each) if isinstance(each, str) else each for each in (name, *members))
             setting = property_path(tuple(path))

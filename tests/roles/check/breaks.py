@@ -82,7 +82,7 @@ BREAKS: list[Break] = [
         lambda world: world.resource(APPLICATION_ID, status="CREATING"),
         "application",
         f"application {APPLICATION_ID} is CREATING",
-        "wait until it is ACTIVE",
+        "wait until the application is ACTIVE",
     ),
     Break(
         lambda world: world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID)),
@@ -111,7 +111,7 @@ BREAKS: list[Break] = [
     Break(
         World.recreate_secret,
         "secret",
-        f"there is no secret {SECRET_ARN}, but there is {SECRETS}{SECRET_NAME}-",
+        f"there is no secret {SECRET_ARN}, but {SECRETS}{SECRET_NAME}-",
         f"-- secretId {SECRETS}{SECRET_NAME}-",
     ),
     Break(
@@ -191,7 +191,7 @@ BREAKS: list[Break] = [
         lambda world: world.key_policy(allow_key(ROOT), DENIAL),
         "key policy",
         "the key policy denies the role kms:Decrypt (No)",
-        "in key-policy.json, remove the statement No, or exclude the role from it",
+        "in key-policy.json, exclude the role from the statement No, or remove the statement",
     ),
     Break(
         lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),
@@ -220,7 +220,8 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET),
         "subnets",
-        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}, which shares it: set its ARN",
+        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}, but the policy has another account: set the "
+        "subnet's ARN",
         set_member("subnetIds[0]", SHARED_SUBNET),
     ),
     Break(
@@ -254,7 +255,7 @@ BUCKET_BREAKS: list[Break] = [
     Break(
         lambda world: world.set(kmsKeyId=None),
         "encryption",
-        f"bucket documents is encrypted with {KEY_ARN}, but kmsKeyId is not set",
+        f"by default, bucket documents is encrypted with {KEY_ARN}, but kmsKeyId is not set",
         set_up("kmsKeyId", KEY_ARN),
     ),
     Break(

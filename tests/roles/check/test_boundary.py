@@ -32,18 +32,22 @@ def test_a_boundary_that_the_settings_lack_is_a_problem(world: World):
     problem = f"problem  permissions boundary: the role has {arn}, but the settings have no "
     assert world.ask(BOUNDARY).startswith(problem)
     world.set(permissionsBoundaryArn=arn)
-    assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"
+    assert (
+        world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every connector request\n"
+    )
 
 
 def test_the_boundary_in_examples_allows_every_request(world: World):
     arn = world.bound((PROJECT / "examples" / "connector-boundary.json").read_text())
-    assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"
+    assert (
+        world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every connector request\n"
+    )
 
 
 def test_the_requests_that_a_boundary_does_not_let_through_are_named(world: World):
     arn = world.bound(policy({"Effect": "Allow", "NotAction": ["kms:*", "ec2:*"], "Resource": "*"}))
     answer = world.ask(BOUNDARY)
-    assert f"{arn} does not allow all requests\n" in answer
+    assert f"{arn} does not allow all connector requests\n" in answer
     assert f"  kms:Decrypt on {KEY_ARN}\n" in answer
     assert "  ec2:DescribeNetworkInterfaces on *\n" in answer
     assert "secretsmanager:GetSecretValue" not in answer
@@ -99,7 +103,7 @@ def test_a_boundary_with_an_unknown_condition_is_neither_ok_nor_a_problem(world:
     answer = said.answer(BOUNDARY)
     assert f"\n           {READ} depends on aws:SourceVpc (Lock)\n" in answer
     how = "'aws:SourceVpc=VALUE', or use `aws iam simulate-principal-policy`"
-    assert f"find out: repeat with --context {how}" in answer
+    assert f"find out: repeat the check with --context {how}" in answer
     assert world.check("--context", "aws:SourceVpc=vpc-1", only=[BOUNDARY]).code == 0
 
 

@@ -84,7 +84,7 @@ def test_a_data_source_of_the_bucket_that_names_a_deleted_role_is_a_problem(worl
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration=configuration)
     answer = world.ask("other data source")
-    assert f"Pages has the stack's bucket, but uses {OTHER_ROLE_ARN}, a role that" in answer
+    assert f"Pages has the bucket in the settings, but uses {OTHER_ROLE_ARN}, a role that" in answer
     assert answer.startswith("problem ")
 
 
@@ -184,7 +184,9 @@ def test_a_second_bucket_that_the_role_does_not_read_is_a_problem(world: World):
     world.add_data_source(configuration={"type": "WEBCRAWLERV2", "secretArn": SECRET_ARN, **TWO_BUCKETS})
     answer = world.ask("data source")
     assert "its buckets are seeds, maps, but bucketName is seeds\n" in answer
-    assert "fix: use one bucket in the data source, because its role can read only one\n" in answer
+    assert (
+        "fix: use one bucket in the data source, because its role can read only one bucket\n" in answer
+    )
 
 
 def test_the_fix_for_a_setting_that_the_connector_requires_changes_the_data_source(world: World):
@@ -204,7 +206,9 @@ def test_a_bucket_in_an_account_other_than_the_one_in_the_settings_is_a_problem(
     connection = {"bucketName": "documents", "bucketOwnerAccountId": OTHER_ACCOUNT}
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
     del world.add_data_source(configuration=configuration)["vpcConfiguration"]
-    text = f"its bucket belongs to account {OTHER_ACCOUNT}, but the role can read only one in account "
+    text = (
+        f"its bucket belongs to account {OTHER_ACCOUNT}, but the role can read only a bucket in account "
+    )
     assert f"{text}{owner}\n" in world.ask("data source")
     connection["bucketOwnerAccountId"] = owner
     assert "problem" not in world.ask("data source")
@@ -272,7 +276,7 @@ def test_a_data_source_of_one_entry_with_a_role_outside_the_stack_is_a_problem(w
     )
     # The data source has only the secret in common with this entry.
     assert world.ask("other data source", "--data-source", "tickets") == (
-        f"note     other data source {DATA_SOURCE_ID}: Pages has the stack's secret, but uses "
+        f"note     other data source {DATA_SOURCE_ID}: Pages has the secret in the settings, but uses "
         f"another role, {OTHER_ROLE_ARN}\n"
     )
 
@@ -306,7 +310,7 @@ def test_a_crawler_without_a_secret_or_bucket_is_only_a_note(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
     answer = world.ask("other data source")
-    assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages has the connector web")
+    assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages matches the settings")
     world.add_data_source(OTHER_ID, configuration={"type": "WEBCRAWLERV2"})
     assert world.ask("other data source").startswith("ok ")
 
@@ -365,7 +369,7 @@ def test_a_sync_that_failed_is_explained_if_it_is_about_the_role(
     assert answer == (
         f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE; its last sync, at 2026-11-02 12:30 "
         f"UTC, has the status {status}: {message}\n"
-        f"           the error is about {about}\n"
+        f"           the error may be about {about}\n"
         "         fix: fix the cause, then aws qbusiness start-data-source-sync-job --application-id "
         f"{APPLICATION_ID} --index-id {INDEX_ID} --data-source-id {DATA_SOURCE_ID}\n"
     )
@@ -376,7 +380,7 @@ def test_a_sync_that_failed_for_another_reason_is_a_problem_without_explanation(
     world.add_sync("FAILED", error={"errorMessage": "Too slow"}, dataSourceErrorCode="AEM-1")
     answer = world.ask("data source")
     assert answer.splitlines()[0].endswith("FAILED: Too slow, code AEM-1")
-    assert "the error is about" not in answer
+    assert "the error may be about" not in answer
 
 
 @pytest.mark.parametrize("status", ["SYNCING", "SYNCING_INDEXING", "INCOMPLETE"])
@@ -403,8 +407,8 @@ def test_a_sync_that_was_stopped_is_a_problem(world: World, status: str):
 @pytest.mark.parametrize(
     ("status", "fix"),
     [
-        ("PENDING_CREATION", "wait until it is ACTIVE"),
-        ("CREATING", "wait until it is ACTIVE"),
+        ("PENDING_CREATION", "wait until the data source is ACTIVE"),
+        ("CREATING", "wait until the data source is ACTIVE"),
         ("DELETING", "create the data source again, unless it is no longer needed"),
     ],
 )
@@ -453,7 +457,7 @@ def test_a_data_source_that_failed_is_a_problem(world: World):
     world.add_data_source(status="FAILED", error={"errorMessage": "cannot assume the role"})
     answer = world.ask("data source")
     assert "Pages is FAILED: cannot assume the role\n" in answer
-    assert "the error is about the trust policy" in answer
+    assert "the error may be about the trust policy" in answer
 
 
 def test_many_data_sources_are_read_with_progress(world: World):

@@ -138,11 +138,11 @@ def test_a_key_policy_with_an_unknown_condition_is_neither_ok_nor_a_problem(
     said = world.check(only=KEY_POLICY)
     assert said.code == 3
     assert said.answer("key policy") == (
-        "cannot tell key policy: cannot determine whether the key policy grants kms:Decrypt to the "
-        "role\n"
+        "cannot tell key policy: cannot determine whether the key policy lets the role perform "
+        "kms:Decrypt\n"
         f"           depends on {key} (Lock)\n"
-        f"         find out: repeat with --context '{key}=VALUE', or start a sync and look for "
-        "kms:Decrypt in CloudTrail\n"
+        f"         find out: repeat the check with --context '{key}=VALUE', or start a sync and look "
+        "for kms:Decrypt in CloudTrail\n"
     )
     assert said.out.endswith("\n0 ok, 0 problems, 0 skipped, 1 cannot tell\n")
     said = world.check("--json", only=KEY_POLICY)
@@ -162,7 +162,7 @@ def test_a_key_policy_with_an_unknown_condition_is_neither_ok_nor_a_problem(
         (
             {"StringNotEquals": {"aws:PrincipalTag/vpc": "${aws:SourceIp}"}},
             "aws:SourceIp",
-            "repeat with --context 'aws:SourceIp=VALUE', or start",
+            "repeat the check with --context 'aws:SourceIp=VALUE', or start",
         ),
     ],
 )
@@ -305,7 +305,7 @@ def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: W
     world.describe_secret(KmsKeyId=arn)
     said = world.check(verbose=False)
     assert said.answer("key policy").startswith(
-        f"cannot tell key policy: only account {OTHER_ACCOUNT}, which owns the key, can read its "
-        f"policy, which must grant kms:Decrypt to {ROLE_ARN}\n         find out: "
+        f"cannot tell key policy: the key policy in account {OTHER_ACCOUNT} must grant kms:Decrypt to "
+        f"{ROLE_ARN}, but these credentials cannot read the policy\n         find out: "
     )
     assert said.code == 3

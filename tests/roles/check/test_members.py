@@ -48,7 +48,7 @@ def test_one_entry_can_be_selected(world: World):
     assert said.json["dataSources"]["aem"]["problem"] == 0
     assert len(said.json["dataSources"]["aem"]["answers"]) == 24
     line = world.check("--data-source", "wiki").rejection
-    assert line == "check: stack dev has no entry 'wiki' in dataSources: it has aem, tickets"
+    assert line == "check: stack dev has no entry 'wiki' in dataSources: its entries are aem, tickets"
 
 
 def test_a_stack_with_one_role_has_no_entries_to_select(world: World):
@@ -80,7 +80,7 @@ def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
     world.outputs = {"roleArns": {"aem": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}}
     said = world.check("--data-source", "aem", "--json", only=["role", "data source"])
     answers = {answer["question"]: answer for answer in said.json["dataSources"]["aem"]["answers"]}
-    assert answers["role"]["text"] == "the stack has no role yet"
+    assert answers["role"]["text"] == "the stack's outputs contain no ARN for the role yet"
     assert answers["data source"]["state"] == "skipped"
 
 

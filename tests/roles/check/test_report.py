@@ -227,7 +227,7 @@ def test_a_key_without_a_stack_is_named_only_in_the_role_policy(world: World):
     world.add_data_source()
     world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
     answer = of_data_source(world).answer("KMS key")
-    assert "2. in the role policy, name the key SYMMETRIC_KEY_ARN\n" in answer
+    assert "2. in the role policy, set the key to SYMMETRIC_KEY_ARN\n" in answer
 
 
 def test_other_data_sources_that_share_a_role_without_a_stack_are_named_and_not_compared(world: World):
@@ -262,7 +262,7 @@ def test_a_bucket_that_a_role_without_a_stack_does_not_read_is_only_a_note(world
 def test_a_data_source_of_another_application_is_not_found(world: World):
     world.add_data_source()
     assert of_data_source(world, identifier="other").rejection == (
-        f"check: there is no data source other in this application: it has {DATA_SOURCE_ID}"
+        f"check: there is no data source other in this application; its data sources: {DATA_SOURCE_ID}"
     )
 
 

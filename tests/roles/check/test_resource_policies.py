@@ -41,7 +41,7 @@ def test_a_resource_policy_that_names_a_deleted_role_is_a_problem(world: World, 
     said = world.check(only=[question])
     assert said.code == 1
     assert said.answer(question) == (
-        f"problem  {question}: the {of} policy names {ROLE_ID}, the ID of a deleted role: a "
+        f"problem  {question}: the {of} policy names a deleted role by its ID ({ROLE_ID}): a "
         "recreated role is a different principal, even with the same ARN\n"
         f"         fix: 1. {get_command} --output text > {file}\n"
         f"              2. in {file}, replace {ROLE_ID} with {ROLE_ARN} if it was this role, or remove "
@@ -75,11 +75,13 @@ def test_a_resource_policy_that_denies_the_role_is_a_problem(
     assert said.code == 1
     answer = said.answer(question)
     assert f" denies the role {action} (Lock)\n" in answer
-    assert "remove the statement Lock, or exclude the role from it\n" in answer
+    assert "exclude the role from the statement Lock, or remove the statement\n" in answer
     outside = {"Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
     world.server.answers[call] = {**more, member: policy(denial | outside)}
     assert world.ask(question).startswith(f"cannot tell {question}: ")
-    nothing = f"ok       {question}: neither denies the role access nor names a deleted role\n"
+    nothing = (
+        f"ok       {question}: neither denies the role access nor names a deleted role in its place\n"
+    )
     assert world.ask(question, "--context", "aws:SourceIp=192.0.2.1").startswith(nothing)
 
 
@@ -89,8 +91,8 @@ def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world
     world.server.answers["secretsmanager:DescribeSecret"] = {"ARN": arn, "KmsKeyId": KEY_ARN}
     world.reject(GET_SECRET_POLICY, status=400, code="AccessDeniedException")
     assert world.ask("secret policy").startswith(
-        f"cannot tell secret policy: only account {OTHER_ACCOUNT}, which owns the secret, can read its "
-        "policy, which must grant secretsmanager:GetSecretValue"
+        f"cannot tell secret policy: the secret policy in account {OTHER_ACCOUNT} must grant "
+        f"secretsmanager:GetSecretValue to {ROLE_ARN}, but these credentials cannot read the policy\n"
     )
 
 

@@ -103,7 +103,7 @@ def test_a_bucket_in_an_account_other_than_the_one_in_the_policy_is_a_problem(wo
     world.use_bucket()
     world.server.bucket_owner = OTHER_ACCOUNT
     answer = world.ask("bucket")
-    assert f"bucket documents does not belong to account {ACCOUNT}, which the policy" in answer
+    assert f"bucket documents does not belong to account {ACCOUNT}, the account in the" in answer
     assert f"fix: {set_up('bucketAccountId', 'ACCOUNT_ID')}\n" in answer
     world.set(bucketAccountId=OTHER_ACCOUNT)
     assert world.ask("bucket").startswith("ok ")
@@ -122,12 +122,13 @@ def test_a_bucket_that_only_its_owner_can_read_is_neither_ok_nor_a_problem(world
         ("encryption", "s3:GetEncryptionConfiguration"),
     ):
         assert said.answer(question) == (
-            f"cannot tell {question}: access to the bucket, which account {OTHER_ACCOUNT} owns, is "
-            f"denied\n         find out: in the bucket policy, grant {asked} to {USER_ARN}, the caller\n"
+            f"cannot tell {question}: access to the bucket, which account {OTHER_ACCOUNT} owns "
+            "according to the settings, is denied\n"
+            f"         find out: in the bucket policy, grant {asked} to {USER_ARN}, the caller\n"
         )
     assert said.answer("bucket policy").startswith(
-        f"cannot tell bucket policy: only account {OTHER_ACCOUNT}, which owns the bucket, can read its "
-        f"policy, which must grant s3:GetObject, s3:ListBucket to {ROLE_ARN}\n"
+        f"cannot tell bucket policy: the bucket policy in account {OTHER_ACCOUNT} must grant "
+        f"s3:GetObject, s3:ListBucket to {ROLE_ARN}, but these credentials cannot read the policy\n"
     )
     assert "s3:GetBucketPolicy" not in world.server.calls
     assert "not every question" not in said.err
@@ -163,7 +164,7 @@ def test_files_encrypted_with_a_customer_managed_key_are_a_problem(world: World,
     key = KEY_ARN.replace(ACCOUNT, owner)
     assert world.ask("encryption") == (
         f"ok       encryption: the secret is encrypted with {KEY_ARN}\n"
-        f"problem  encryption: bucket documents is encrypted with {key}, but "
+        f"problem  encryption: by default, bucket documents is encrypted with {key}, but "
         f"no setting lets the role use this key for files\n         fix: {WITH_S3_KEYS}\n"
     )
 
@@ -172,7 +173,7 @@ def test_files_encrypted_with_a_customer_managed_key_are_a_problem(world: World,
 def test_files_encrypted_with_an_aws_managed_key_in_the_same_account_are_fine(world: World, key: str):
     use_files(world, key)
     assert world.ask("encryption").endswith(
-        "ok       encryption: bucket documents is encrypted with a key that AWS manages\n"
+        "ok       encryption: by default, bucket documents is encrypted with a key that AWS manages\n"
     )
 
 
@@ -192,7 +193,7 @@ def test_a_bucket_in_another_account_that_uses_its_aws_managed_key_is_a_problem(
     assert "problem" not in world.ask("encryption")
     world.bucket(key, algorithm)
     answer = world.ask("encryption")
-    assert "problem  encryption: bucket documents is encrypted with " in answer
+    assert "problem  encryption: by default, bucket documents is encrypted with " in answer
     assert f"fix: {WITH_S3_KEYS}" in answer
 
 
@@ -260,7 +261,7 @@ def test_the_bucket_is_checked_even_if_the_secret_cannot_be_read(world: World):
     world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     answer = world.ask("encryption")
     assert "skipped  encryption: secretsmanager:DescribeSecret is not allowed" in answer
-    assert "problem  encryption: bucket documents is encrypted with" in answer
+    assert "problem  encryption: by default, bucket documents is encrypted with" in answer
 
 
 def test_files_may_be_in_another_region_but_not_encrypted_with_a_customer_managed_key(world: World):

@@ -41,7 +41,7 @@ def test_the_values_of_secret_settings_are_not_shown(world: World):
         assert value not in said.out + said.err
     arn = f"arn:aws:secretsmanager:{examples.REGION}:{examples.ACCOUNT}:secret:[secret]"
     answer = said.answer("secret")
-    assert f"there is no secret {arn}, but there is {arn}: the secret was recreated" in answer
+    assert f"there is no secret {arn}, but {arn} has the same name: the secret was" in answer
     assert "fix: 1. pulumi config set --stack dev --secret -- secretId SECRET_ARN && pulumi up" in answer
     assert "subnets: [secret] is in use1-az6, but Amazon Q Business supports only use1-az1" in said.out
 
