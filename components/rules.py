@@ -89,7 +89,7 @@ def check_requirements(settings: ReadSettings) -> None:
         ("bucket_account_id", "bucket_name", ""),
     ]
     if connector and connector.secret is Need.OPTIONAL:
-        use = f": the connector {connector.name} uses the key only for the secret (see {connector.page})"
+        use = f": the {connector.name} connector uses the key only for the secret (see {connector.page})"
         requirements.append(("kms_key_id", "secret_id", use))
     for name, other, reason in requirements:
         need = connector.need(other) if connector else Need.OPTIONAL

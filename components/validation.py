@@ -77,8 +77,8 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
         else:
             if connector and connector.need(setting.name) is Need.EARLIER_VERSIONS:
                 arguments.warnings.append(
-                    f"{arguments.at(setting.name).name}: only earlier versions of the connector "
-                    f"{connector.name} support it (see {connector.page})"
+                    f"{arguments.at(setting.name).name}: only earlier versions of the "
+                    f"{connector.name} connector support it (see {connector.page})"
                 )
             value = setting.kind.read(given[setting.name], arguments.at(setting.name))
             if value is not None:
@@ -91,7 +91,7 @@ def _check_presence(setting: Setting, connector: Connector | None, arguments: Ar
     if setting.required or (setting.name == "region" and arguments.in_stack):
         reason = ""
     elif connector and connector.need(setting.name) is Need.REQUIRED:
-        reason = f": the connector {connector.name} needs it (see {connector.page})"
+        reason = f": the {connector.name} connector needs it (see {connector.page})"
     else:
         return
     arguments.at(setting.name).reject(
@@ -113,7 +113,7 @@ def _reject_unsupported(setting: Setting, connector: Connector, arguments: Argum
     """Reject a setting that the connector does not support."""
     at = arguments.at(setting.name)
     at.reject(
-        f"is not supported by the connector {connector.name} (see {connector.page})",
+        f"is not supported by the {connector.name} connector (see {connector.page})",
         f"no {at.name}, or another {arguments.at('connector').name}",
         REMOVE,
     )

@@ -124,7 +124,7 @@ def read_requirements(
         unknown.append("secret")
         faults.append(
             invalid(
-                f"the configuration of {named} has no secretArn, but the connector {connector.name} "
+                f"the configuration of {named} has no secretArn, but the {connector.name} connector "
                 f"needs a secret: see {connector.page}"
             )
         )
@@ -239,7 +239,7 @@ def _bucket(connector: Connector, uses: Uses, named: str, notes: list[Finding]) 
     if connector.bucket is Need.NOT_SUPPORTED:
         text = (
             f"the configuration of {named} refers to the bucket {uses.buckets[0]}, but the program's "
-            f"role for the connector {connector.name} has no access to it: see {connector.page}"
+            f"role for the {connector.name} connector has no access to it: see {connector.page}"
         )
         notes.append(note(text))
         return None

@@ -68,11 +68,11 @@ def find_owners(
         )
     for name, found in zip(others, read_each(read, others[:most], notes, "stacks"), strict=False):
         if isinstance(found, _CannotReadError):
-            notes.warn(f"cannot tell whether the stack {name} owns one of the roles: {found}")
+            notes.warn(f"cannot tell whether stack {name} owns any of the roles: {found}")
         else:
             # "Owns the role" comes last and so overrides "owns a policy".
             owned = sorted(wanted[key] for key in found if key in wanted)
-            owners |= {arn: f"the stack {name} {owns}" for arn, owns in owned}
+            owners |= {arn: f"stack {name} {owns}" for arn, owns in owned}
     return owners
 
 

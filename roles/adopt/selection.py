@@ -36,7 +36,7 @@ def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Out
             missing = options.data_source
             advice = "check --data-source, --application, --region, and --exclude"
         else:
-            missing = f"of the connector {connector.name}" if connector else "of a supported type"
+            missing = f"of the {connector.name} connector" if connector else "of a supported type"
             advice = "check --application, --region, --connector, and --exclude, or pass --data-source"
         types = ", ".join(sorted({source.type for source in found})) or "none"
         raise InputError(

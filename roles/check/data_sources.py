@@ -115,7 +115,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
     connector = subject.settings.connector
     if uses.type.upper() not in connector.types.split():
         types = " or ".join(connector.types.split())
-        text = f"its type is {uses.type}, but the connector {connector.name} has the type {types}"
+        text = f"its type is {uses.type}, but the {connector.name} connector has the type {types}"
         yield text, subject.set_command("connector", "CONNECTOR")
     secret_arn = subject.secret_arn
     names_it = secret_arn and _is_named(secret_arn, uses.secret_id, subject.account_id)
@@ -165,7 +165,7 @@ def _fix(subject: Subject, name: str, value: str | None) -> str:
     connector = subject.settings.connector
     if connector.need(name) is (Need.NOT_SUPPORTED if value else Need.REQUIRED):
         reason = f"{'does not support' if value else 'requires'} {camel_case(name)}"
-        return f"change the data source, because the connector {connector.name} {reason}"
+        return f"change the data source, because the {connector.name} connector {reason}"
     return subject.set_command(name, value)
 
 
@@ -258,7 +258,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     else:
         return _NOTHING, ""
     same_connector = uses.type.upper() in entry.settings.connector.types.split()
-    return (_CONNECTOR_TOO if same_connector else _LITTLE), f"has the {shared} in the settings"
+    return (_CONNECTOR_TOO if same_connector else _LITTLE), f"has the settings' {shared}"
 
 
 def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:

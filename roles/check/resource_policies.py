@@ -139,7 +139,7 @@ def bucket_policy(subject: Subject) -> Finding:
         document = subject.account.bucket_policy(name)
     except ClientError as error:
         if code(error) == "NoSuchBucket":
-            return skipped("there is no bucket")
+            return skipped("the bucket was not found")
         raise
     bucket = subject.argument(name, "BUCKET_NAME", "bucket_name")
     return _answer(

@@ -87,7 +87,7 @@ def secret(subject: Subject) -> Finding:
     """Ask whether the secret exists with the exact ARN in the policy and has a value."""
     arn = subject.secret_arn
     if arn is None:
-        return ok(f"the settings for the connector {subject.settings.connector.name} have no secret")
+        return ok(f"the settings for the {subject.settings.connector.name} connector have no secret")
     found = subject.find_secret()
     if found is None:
         return _other_secret(subject, arn)
@@ -463,7 +463,7 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     Raises other errors.
     """
     if code(error) == "NoSuchBucket":
-        return skipped("there is no bucket")
+        return skipped("the bucket was not found")
     owner = subject.bucket_owner
     if not is_denied(error) or owner == subject.account_id:
         raise error

@@ -21,8 +21,8 @@ from roles.stack import RoleSettings, check_account, render
 
 _T = TypeVar("_T")
 
-NO_APPLICATION: Final = skipped("there is no application")
-NO_ROLE: Final = skipped("there is no role")
+NO_APPLICATION: Final = skipped("the application was not found")
+NO_ROLE: Final = skipped("the role was not found")
 NO_VPC: Final = ok("the settings have no VPC")
 """Answers to questions about a resource that does not exist or is not in the settings."""
 
@@ -191,7 +191,7 @@ class Subject:
     @property
     def secret(self) -> Reply:
         """The secret in the policy."""
-        return needed(self.find_secret(), skipped("there is no secret"))
+        return needed(self.find_secret(), skipped("the secret was not found"))
 
     def find_secret(self) -> Reply | None:
         """Return the secret with exactly the ARN in the policy; None if it does not exist.
@@ -224,7 +224,7 @@ class Subject:
     @property
     def key(self) -> Reply:
         """The key in the policy."""
-        return needed(self.find_key(), skipped("there is no key"))
+        return needed(self.find_key(), skipped("the key was not found"))
 
     def find_key(self) -> Reply | None:
         """Return the key in the policy; None if it does not exist.
@@ -284,7 +284,7 @@ class Subject:
 
 
 def ignore(is_expected: Callable[[ClientError], bool], read: Callable[[], _T]) -> _T | None:
-    """Return the result of a call; None after an expected error, such as `is_gone` or `is_denied`."""
+    """Return the result of a call; None after an error that `is_expected` accepts."""
     try:
         return read()
     except ClientError as error:

@@ -241,7 +241,7 @@ def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest
 
 def test_another_namespace_is_named_if_a_connector_rejects_a_setting(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
-    assert "  search:secretId: is not supported by the connector s3-v2 (see https://docs.aws" in text
+    assert "  search:secretId: is not supported by the s3-v2 connector (see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text
     assert "    fix: pulumi config rm --stack test -- search:secretId" in text
 

@@ -125,7 +125,7 @@ def test_three_connectors_warn_that_only_earlier_versions_support_a_vpc():
         for name, facts in FACTS.items()
         for options in [*shapes(facts)][-1:]
     }
-    warning = "vpc_configuration: only earlier versions of the connector {} support it (see {})"
+    warning = "vpc_configuration: only earlier versions of the {} connector support it (see {})"
     assert {name: text for name, text in warnings.items() if text} == {
         name: [warning.format(name, PAGE.format(name))] for name in ("exchange", "gmail", "teams")
     }

@@ -529,7 +529,7 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
             {"connector": "confluence-cloud", "secret_id": ""},
             "secret_id",
             (
-                f"is required but not set: the connector confluence-cloud needs it (see {PAGES}"
+                f"is required but not set: the confluence-cloud connector needs it (see {PAGES}"
                 "confluence-cloud-iam-role.html)"
             ),
             "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX",
@@ -537,26 +537,26 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
         (
             {**S3, "secret_id": SECRET_ID},
             "secret_id",
-            f"is not supported by the connector s3-v2 (see {PAGES}s3-v2-iam-role.html)",
+            f"is not supported by the s3-v2 connector (see {PAGES}s3-v2-iam-role.html)",
             "no secret_id, or another connector",
         ),
         (
             {"connector": "s3-v1", "secret_id": None},
             "bucket_name",
-            f"is required but not set: the connector s3-v1 needs it (see {PAGES}s3-v1-iam-role.html)",
+            f"is required but not set: the s3-v1 connector needs it (see {PAGES}s3-v1-iam-role.html)",
             "3 to 63 lowercase letters",
         ),
         (
             {"bucket_name": "qbusiness-documents"},
             "bucket_name",
-            f"is not supported by the connector aem-cloud (see {PAGES}aem-cloud-iam-role.html)",
+            f"is not supported by the aem-cloud connector (see {PAGES}aem-cloud-iam-role.html)",
             "no bucket_name, or another connector",
         ),
         (
             {"connector": "googledrive-v2", **with_vpc()},
             "vpc_configuration",
             (
-                "is not supported by the connector googledrive-v2 (see "
+                "is not supported by the googledrive-v2 connector (see "
                 f"{PAGES}googledrive-v2-iam-role.html)"
             ),
             "no vpc_configuration, or another connector",
@@ -565,7 +565,7 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
             {"connector": "webcrawler", "secret_id": "", "kms_key_id": KEY_ID},
             "kms_key_id",
             (
-                "requires secret_id: the connector webcrawler uses the key only for the secret (see "
+                "requires secret_id: the webcrawler connector uses the key only for the secret (see "
                 f"{PAGES}webcrawler-iam-role.html)"
             ),
             "secret_id, or no kms_key_id",
@@ -596,7 +596,7 @@ def test_unsupported_and_missing_settings_are_rejected_with_the_connector_s_page
 def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_known():
     (warning,) = warnings(connector="gmail", **with_vpc())
     assert warning == (
-        "vpc_configuration: only earlier versions of the connector gmail support it (see "
+        "vpc_configuration: only earlier versions of the gmail connector support it (see "
         f"{PAGES}gmail-iam-role.html)"
     )
     assert warnings(connector="gmail", vpc_configuration=pulumi.UNKNOWN) == []

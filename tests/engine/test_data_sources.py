@@ -111,7 +111,7 @@ def test_the_commands_in_the_messages_correct_the_members(new_stack: NewStack, a
     assert failed.exit_code != 0
     for problem in (
         "dataSources.wiki.protect: expected a boolean",
-        "dataSources.files.secretId: is not supported by the connector s3-v2",
+        "dataSources.files.secretId: is not supported by the s3-v2 connector",
         "dataSources.files.bucketAccountId: expected a string",
     ):
         assert problem in failed.text

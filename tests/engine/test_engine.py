@@ -302,7 +302,7 @@ def test_warnings_are_shown_including_one_about_the_name_that_autonaming_gives_t
     stack = new_stack({**settings, **pattern})
     update = stack.up()
     for warning in (
-        "vpcConfiguration: only earlier versions of the connector gmail support it",
+        "vpcConfiguration: only earlier versions of the gmail connector support it",
         "`aws secretsmanager describe-secret",
         "roleName is not set, so the role's name depends on pulumi:autonaming",
     ):

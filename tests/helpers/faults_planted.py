@@ -454,7 +454,7 @@ FAULTS: Final = (
     Fault(
         "adopt is silent about stacks that it cannot read",
         "roles/adopt/owners.py",
-        'notes.warn(f"cannot tell whether the stack {name} owns one of the roles: {found}")',
+        'notes.warn(f"cannot tell whether stack {name} owns any of the roles: {found}")',
         "pass",
         "tests/roles/adopt/test_owners.py::test_an_owner_that_cannot_be_read_is_not_ruled_out",
     ),

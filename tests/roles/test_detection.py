@@ -105,7 +105,7 @@ def test_an_ambiguous_configuration_means_a_connector_that_supports_its_members(
         (
             {"bucketName": "files"},
             None,
-            "refers to the bucket files, but the program's role for the connector aem-cloud has no",
+            "refers to the bucket files, but the program's role for the aem-cloud connector has no",
         ),
         (
             configured("WEBCRAWLERV2", s3SeedUrl="s3://one/a", s3SiteMapUrl="s3://two/b"),

@@ -29,7 +29,7 @@ def test_data_sources_of_every_connector_are_offered_unless_one_is_given(world: 
     assert said.json["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
     assert said.json["connector"] == "aem-server"
     line = world.adopt("--connector", "box").rejection
-    assert "no data source of the connector box matches the options (data sources considered: 3" in line
+    assert "no data source of the box connector matches the options (data sources considered: 3" in line
 
 
 def test_an_ambiguous_choice_lists_the_options(world: World):

@@ -143,7 +143,7 @@ def test_without_permission_for_a_key_its_arn_is_accepted_and_an_alias_is_not(wo
         (
             {"configuration": {"secretArn": ""}},
             {},
-            "has no secretArn, but the connector aem-cloud needs",
+            "has no secretArn, but the aem-cloud connector needs",
         ),
         (
             {"configuration": {"type": "CUSTOM"}, "kind": "AEM"},

@@ -22,7 +22,7 @@ def test_the_role_of_another_stack_is_left_out_unless_it_is_taken(world: World, 
     said = world.adopt("--all")
     assert said.code == 1
     assert (
-        f"  Mine (AEM, {data_source_id(1)}): the stack acme/website/prod owns the role qbusiness-Mine: "
+        f"  Mine (AEM, {data_source_id(1)}): stack acme/website/prod owns the role qbusiness-Mine: "
         "if two stacks own a role or policy, either can delete it, so first release it there "
         f"(docs/adopt.md); to adopt the role anyway, pass --take {data_source_id(1)}\n"
     ) in said.out
@@ -49,9 +49,9 @@ def test_a_stack_with_the_same_name_elsewhere_is_a_different_stack(
     world.make()
     backend.add(name, role_resource(world.role_arn))
     said = world.run("adopt", "--dry-run", "--stack", f"acme/{PROJECT_NAME}/prod")
-    assert f"the stack {name} owns" in said.err
+    assert f"stack {name} owns" in said.err
     said = world.run("adopt", "--dry-run", "--stack", "prod")
-    assert f"the stack {name.replace(f'/{PROJECT_NAME}', '')} owns" in said.err
+    assert f"stack {name.replace(f'/{PROJECT_NAME}', '')} owns" in said.err
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_role_whose_replaced_policy_has_an_owner_is_left_out(
     world.attach(NAME, "console", own_policy(world.secret_arn))
     backend.add("acme/website/prod", {"type": f"aws:iam/{kind}", "outputs": output})
     said = world.adopt("--dry-run").err
-    claim = f"the stack acme/website/prod owns a policy of the role {NAME}: if two stacks own a role"
+    claim = f"stack acme/website/prod owns a policy of the role {NAME}: if two stacks own a role"
     assert (claim in said) is owns
 
 
@@ -121,7 +121,7 @@ def test_an_owner_that_cannot_be_read_is_not_ruled_out(world: World, backend: Ba
         "only the 1 most recently updated of 2 stacks; to read all of them, pass --stacks 2\n"
     ) in said.err
     (backend.directory / "old.json").unlink()
-    unreadable = "warning: cannot tell whether the stack acme/website/old owns one of the roles: cat: "
+    unreadable = "warning: cannot tell whether stack acme/website/old owns any of the roles: cat: "
     assert unreadable in world.adopt("--dry-run").err
     backend.program.unlink()
     missing = "cannot tell whether another stack owns one of the roles: pulumi is not on PATH\n"

@@ -242,7 +242,7 @@ def assert_said(said: Any, shown: str, owner: Stack) -> None:
     assert members.keys() == {*NAMED, *PAIRS}
     reasons = {each["dataSource"]["displayName"]: each["reason"] for each in said["leftOut"]}
     assert reasons.keys() == {"custom", "owned"}
-    assert f"the stack {owner.name} owns the role owned" in reasons["owned"]
+    assert f"stack {owner.name} owns the role owned" in reasons["owned"]
     assert "\nRoles that may lose access after the import: 9\n" in shown
     for name, shape in NAMED.items():
         assert bool(members[name]["change"]["lost"]) is shape.lost, name

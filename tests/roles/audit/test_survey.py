@@ -179,7 +179,7 @@ def test_a_role_that_does_not_exist_is_a_problem(world: World, role: str, text: 
         ),
         (
             {"configuration": {"type": "ONEDRIVEV3"}, "vpcConfiguration": VPC},
-            "vpcConfiguration: is not supported by the connector onedrive-new",
+            "vpcConfiguration: is not supported by the onedrive-new connector",
         ),
     ],
 )

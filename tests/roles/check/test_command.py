@@ -57,7 +57,7 @@ def test_the_bucket_of_a_connector_without_a_secret_and_a_vpc_is_checked(world: 
     world.use_bucket()
     said = world.check()
     assert said.code == 0
-    assert "ok       secret: the settings for the connector s3-v2 have no secret\n" in said.out
+    assert "ok       secret: the settings for the s3-v2 connector have no secret\n" in said.out
     assert f"encryption: by default, bucket documents is encrypted with {KEY_ARN}\n" in said.out
     assert "subnets: the settings have no VPC\n" in said.out
     assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out

@@ -84,7 +84,7 @@ def test_a_data_source_of_the_bucket_that_names_a_deleted_role_is_a_problem(worl
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration=configuration)
     answer = world.ask("other data source")
-    assert f"Pages has the bucket in the settings, but uses {OTHER_ROLE_ARN}, a role that" in answer
+    assert f"Pages has the settings' bucket, but uses {OTHER_ROLE_ARN}, a role that" in answer
     assert answer.startswith("problem ")
 
 
@@ -134,7 +134,7 @@ def test_a_role_that_cannot_be_read_is_not_reported_as_deleted(world: World):
         ({"configuration": {"type": "AEM"}}, f"it has no secret, but secretId is {SECRET_ARN}"),
         (
             {"configuration": {"type": "BOX", "secretArn": SECRET_ARN}},
-            "its type is BOX, but the connector aem-cloud has the type AEM",
+            "its type is BOX, but the aem-cloud connector has the type AEM",
         ),
         (
             {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, "bucketName": "files"}},
@@ -191,7 +191,7 @@ def test_a_second_bucket_that_the_role_does_not_read_is_a_problem(world: World):
 
 def test_the_fix_for_a_setting_that_the_connector_requires_changes_the_data_source(world: World):
     world.add_data_source(configuration={"type": "AEM"})
-    reason = "because the connector aem-cloud requires secretId"
+    reason = "because the aem-cloud connector requires secretId"
     assert f"fix: change the data source, {reason}\n" in world.ask("data source")
 
 
@@ -276,7 +276,7 @@ def test_a_data_source_of_one_entry_with_a_role_outside_the_stack_is_a_problem(w
     )
     # The data source has only the secret in common with this entry.
     assert world.ask("other data source", "--data-source", "tickets") == (
-        f"note     other data source {DATA_SOURCE_ID}: Pages has the secret in the settings, but uses "
+        f"note     other data source {DATA_SOURCE_ID}: Pages has the settings' secret, but uses "
         f"another role, {OTHER_ROLE_ARN}\n"
     )
 

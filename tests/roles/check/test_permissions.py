@@ -23,7 +23,7 @@ def test_before_the_first_deployment_there_is_no_role(world: World):
         "         fix: pulumi up --stack dev\n"
     )
     assert said.answers("skipped") == [
-        f"{question}: there is no role"
+        f"{question}: the role was not found"
         for question in (
             *("trust policy", "application ARN", "role policy"),
             *("other policies", "permissions boundary"),
@@ -37,7 +37,7 @@ def test_a_deleted_role_is_a_problem(world: World):
     world.delete_role()
     said = world.check(only=["role", "role policy"])
     assert said.answer("role").startswith(f"problem  role: there is no role {ROLE_ARN}\n")
-    assert said.answer("role policy") == "skipped  role policy: there is no role\n"
+    assert said.answer("role policy") == "skipped  role policy: the role was not found\n"
 
 
 def test_a_role_with_another_path_is_a_different_role(world: World):
@@ -46,7 +46,7 @@ def test_a_role_with_another_path_is_a_different_role(world: World):
     said = world.check(only=["role", *questions])
     assert f"there is no role arn:aws:iam::{ACCOUNT}:role/q/" in said.answer("role")
     for question in questions:
-        assert said.answer(question) == f"skipped  {question}: there is no role\n"
+        assert said.answer(question) == f"skipped  {question}: the role was not found\n"
 
 
 def test_drift_in_the_policies_names_the_statements(world: World):
