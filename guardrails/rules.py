@@ -375,7 +375,7 @@ def quotas(role: Role) -> Iterator[Finding]:
 def _above(urn: str, number: int, unit: str, maximum: int, remediation: str) -> Iterator[Finding]:
     if number > maximum:
         message = f"the role has {number:,} {unit}"
-        yield Finding(urn, message, f"at most {maximum:,}, IAM's default quota", remediation)
+        yield Finding(urn, message, f"at most {maximum:,}, IAM's quota", remediation)
 
 
 RULES: Final = (

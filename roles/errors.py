@@ -218,8 +218,8 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
             "source's secret, key, and role still exist"
         )
     return (
-        f"{called} failed ({reason}: {said}): correct the cause if the message shows it; otherwise, "
-        "repeat the command"
+        f"{called} failed ({reason}: {said}): repeat the command; if it fails again, look up {reason} "
+        "in AWS's documentation"
     )
 
 

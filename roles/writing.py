@@ -81,7 +81,8 @@ def _explained(path: Path) -> Generator[None]:
         directory = Path(os.path.realpath(path)).parent
         raise InputError(
             f"{path} cannot be written: Permission denied: the command replaces the whole file, so "
-            f"you need write permission for its directory {directory} and read permission for the file"
+            "you need read permission for the file, if it exists, and write permission for its "
+            f"directory {directory}"
         ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None

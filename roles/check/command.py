@@ -204,8 +204,8 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
     if not selected:
         names = ", ".join(role.component for role in stack.roles)
         raise InputError(
-            f"stack {options.stack} has no entry {options.data_source!r} in dataSources: its entries "
-            f"are {names}"
+            f"stack {options.stack} has no entry {options.data_source!r} in dataSources; its entries: "
+            f"{names}"
         )
     for role in stack.roles:
         check_settings(role)

@@ -335,13 +335,19 @@ def subnets(subject: Subject) -> Finding:
         wrong.append(f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}")
         fixes.append(subject.set_command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
     if wrong:
-        return problem(wrong[0], tuple(dict.fromkeys(fixes)), *wrong[1:])
+        return _problems(wrong, fixes)
     free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
     zones = sorted({subject.show(subnet["AvailabilityZoneId"], "region") for subnet in found.values()})
     return ok(
         f"{_number(found, 'subnet')} in {_in_vpc(subject, vpcs[0])}, {', '.join(zones)}, with {free:,} "
         "free addresses"
     )
+
+
+def _problems(wrong: Iterable[str], fixes: Iterable[str]) -> Finding:
+    """Return one problem for several; hidden values can make some texts and fixes equal."""
+    text, *details = dict.fromkeys(wrong)
+    return problem(text, tuple(dict.fromkeys(fixes)), *details)
 
 
 def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
@@ -351,10 +357,7 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
         return f"there is no subnet {identifier} in {subject.shown_region}"
     if subnet["SubnetArn"] != arn:
         owner = _in_vpc(subject, subnet["OwnerId"])
-        return (
-            f"{identifier} belongs to account {owner}, but the policy has another account: set the "
-            "subnet's ARN"
-        )
+        return f"{identifier} belongs to account {owner}: set the subnet's ARN"
     zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
     if supported and zone not in supported:
         zone, others = (subject.show(text, "region") for text in (zone, ", ".join(supported)))
@@ -382,7 +385,7 @@ def security_groups(subject: Subject) -> Finding:
             continue
         fixes.append(_set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
     if wrong:
-        return problem(wrong[0], tuple(dict.fromkeys(fixes)), *wrong[1:])
+        return _problems(wrong, fixes)
     if not vpcs:
         return skipped("none of the subnets exists")
     return ok(f"{_number(wanted, 'security group')} in the subnets' VPC")
@@ -430,7 +433,7 @@ def bucket(subject: Subject) -> Finding:
             return problem(
                 f"there is no bucket {shown}", subject.set_command("bucket_name", "BUCKET_NAME")
             )
-        if is_denied(error) and owner == subject.account_id:
+        if is_denied(error) and owner == subject.account_id and subject.settings.stack:
             set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
             fix = f"if another account owns the bucket, {set_owner}"
             return not_allowed(failed_action(error))._replace(fix=(fix,))

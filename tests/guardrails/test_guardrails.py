@@ -602,7 +602,7 @@ def test_at_most_ten_policies_are_attached_wherever_they_are_declared():
     (finding,) = findings(role_with(9), of_stack, attached, other)["quotas"]
     assert finding.report == (
         "the role has 11 attached policies\n"
-        "expected: at most 10, IAM's default quota\n"
+        "expected: at most 10, IAM's quota\n"
         "fix: detach policies, or increase the quota and exempt the role from this rule"
     )
     assert "quotas" not in findings(role_with(9), of_stack, attached, exclusive_attachments())

@@ -220,8 +220,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET),
         "subnets",
-        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}, but the policy has another account: set the "
-        "subnet's ARN",
+        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}: set the subnet's ARN",
         set_member("subnetIds[0]", SHARED_SUBNET),
     ),
     Break(

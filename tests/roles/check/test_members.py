@@ -48,7 +48,7 @@ def test_one_entry_can_be_selected(world: World):
     assert said.json["dataSources"]["aem"]["problem"] == 0
     assert len(said.json["dataSources"]["aem"]["answers"]) == 24
     line = world.check("--data-source", "wiki").rejection
-    assert line == "check: stack dev has no entry 'wiki' in dataSources: its entries are aem, tickets"
+    assert line == "check: stack dev has no entry 'wiki' in dataSources; its entries: aem, tickets"
 
 
 def test_a_stack_with_one_role_has_no_entries_to_select(world: World):

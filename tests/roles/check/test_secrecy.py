@@ -181,8 +181,8 @@ def test_the_code_of_a_hidden_message_is_shown(world: World):
     world.reject("ec2:DescribeSubnets", status=400, code="InvalidRequest")
     assert world.ask("subnets") == (
         "skipped  subnets: ec2:DescribeSubnets failed (InvalidRequest: the message is hidden because "
-        "some settings are secret): correct the cause if the message shows it; otherwise, "
-        "repeat the command\n"
+        "some settings are secret): repeat the command; if it fails again, look up InvalidRequest in "
+        "AWS's documentation\n"
     )
 
 
