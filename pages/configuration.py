@@ -47,7 +47,7 @@ def _table() -> str:
         meaning = ". ".join(filter(None, (declared[key]["description"], _REMARKS.get(name))))
         rows += _rows(key, name, _type(key, declared[key]), meaning)
     for key in (PROTECT, DATA_SOURCES):
-        meaning = f"{declared[key]['description']}: [several data sources](data-sources.md)"
+        meaning = f"{declared[key]['description']}; see [Several data sources](data-sources.md)"
         rows.append((f"`{key}`<br>{declared[key]['type']}", meaning, "", ""))
     return table(("Setting", "Meaning", "Expected", "Example"), rows)
 
@@ -117,10 +117,10 @@ _CONNECTOR: Final = "webcrawler"
 _NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
 """The table's words for some needs; the program's messages are longer."""
 _REMARKS: Final = {
-    "secret_id": "Web Crawler needs it only for sites or a proxy that require signing in.",
+    "secret_id": "Web Crawler needs it only for sites or a proxy that require sign-in.",
     "connector": (
         "It determines whether `secretId`, `bucketName`, and `vpcConfiguration` are required, optional, or "
-        "rejected. A change updates the role policy and keeps the role."
+        "rejected. Changing it updates the role policy and keeps the role."
     ),
     "vpc_configuration": (
         "If only earlier versions of a connector support a VPC, the program prints a warning."
@@ -129,12 +129,12 @@ _REMARKS: Final = {
 """Remarks that follow a setting's description."""
 _NOTES: Final = {
     "bucket_name": """\
-For `s3-v1` and `s3-v2`, the role can also list the bucket. For other connectors, set `bucketName` only if the data
+For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate, or Web Crawler's seed or sitemap file. The role
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set it if the bucket and the application are in different accounts. The role can then read the bucket only in this
-account, and the [bucket policy](operations.md#a-bucket-in-another-account) must also allow the role.""",
+Set it if the bucket and the application are in different accounts. The role can then read the bucket only if this
+account owns it, and the [bucket policy](operations.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
 Set it if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
 and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it only through Amazon S3. The [key
@@ -186,8 +186,8 @@ _EXAMPLES: Final = {
     "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
 _ACCOUNTS: Final = (
-    "Accounts whose credentials the AWS provider accepts, including the application's account: "
-    "[guard](index.md#guard-against-the-wrong-account)"
+    "[Accounts whose credentials the AWS provider accepts](index.md#guard-against-the-wrong-account), "
+    "including the application's account"
 )
 _REGION: Final = "Region of the application; the settings can't contain ARNs from other Regions"
 
@@ -202,7 +202,7 @@ pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
-`aws:…`. With [several data sources](data-sources.md#where-each-setting-goes), some settings move to entries.
+`aws:…`. With [several data sources](data-sources.md#where-each-setting-goes), some settings go in the entries.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,
@@ -227,8 +227,8 @@ case, because IAM rejects them.
 
 No setting needs to be secret. If you set one with `--secret`, each policy that contains it is secret, and so is
 `roleArn` if it would reveal the value. Previews then show `[secret]` instead of a change, and `pulumi stack output`
-shows a secret `roleArn` only with `--show-secrets`. The state still has two plaintext copies: secret tags in `tagsAll`
-and, after an import, the role's properties until the first `pulumi up`.
+shows a secret `roleArn` only with `--show-secrets`. The state still contains two plaintext copies: secret tags in
+`tagsAll` and, after an import, the role's properties until the first `pulumi up`.
 """
 _CONNECTORS: Final = """\
 ## Connectors
