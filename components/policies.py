@@ -143,7 +143,7 @@ Both actions require both resource types, application and index:
 Pass this role, but no other, to Amazon Q Business.
 
 For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
-be allowed to pass it to the service.""",
+be allowed to pass that role to the service.""",
             ["iam:PassRole"],
             [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME_PLACEHOLDER}"],
             {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
@@ -186,8 +186,8 @@ def _network_statements(resources: PolicyResources) -> Iterator[ExplainedStateme
         """\
 Create network interfaces in these subnets and security groups to reach the data source through the VPC.
 
-AWS's pages also list the deletion. EC2 doesn't check it against subnets or security groups, so it has no
-effect.""",
+AWS's pages also list `ec2:DeleteNetworkInterface`. It has no effect, because EC2 doesn't check this
+action against subnets or security groups.""",
         create_and_delete,
         resources.network_arns,
     )
@@ -196,7 +196,8 @@ effect.""",
         """\
 Create only network interfaces with the application's AMAZON_Q tag.
 
-AWS's pages also list the deletion. It has no effect, because a deletion request has no tags.""",
+AWS's pages also list `ec2:DeleteNetworkInterface`. It has no effect, because its requests have no
+tags.""",
         create_and_delete,
         network_interfaces,
         {

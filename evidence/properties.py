@@ -52,7 +52,7 @@ class NeverAssumed(StrEnum):
     """Ways in which the role can never be assumed."""
 
     OTHER_PRINCIPAL = "by a principal other than Amazon Q Business"
-    OTHER_ACTION = "by an action other than sts:AssumeRole"
+    OTHER_ACTION = "with an action other than sts:AssumeRole"
     OTHER_ACCOUNT = "for another account"
     OTHER_APPLICATION = "for another application"
 

@@ -390,7 +390,7 @@ RULES: Final = (
     ),
     Rule(
         "key",
-        "The policies name each key, for use only through Secrets Manager or Amazon S3.",
+        "The policies name each key and restrict its use to Secrets Manager or Amazon S3.",
         partial(permissions, "key"),
     ),
     Rule(

@@ -169,26 +169,27 @@ venv/bin/python -m pages permissions --connector s3-v2
 ```
 
 After `pulumi install`, this command prints one [connector](configuration.md#connectors)'s statements for all optional
-settings, each with its reason. `pulumi preview --diff` shows a new role's policies with your own values. This page has
-all connectors' statements, with example values.
+settings, each with its reason. `pulumi preview --diff` shows a new role's policies with your values. This page has all
+connectors' statements, with example values.
 
 ## Risks
 
-This program's policies have these risks, and the policies on AWS's pages have the same or greater ones:
+This program's policies have these risks, and the policies on AWS's pages have the same or greater risks:
 
 - **Other data sources can use the role.** The trust policy names the application, not one of its data sources.
 - **The connector can change the whole index.** It can add documents and delete other data sources' documents.
 - **The connector determines who can see each document.** It can create and update the application's users, and put and
   delete groups for every data source in the index.
 - **With `bucketName`, the role can read every object in the bucket.**
-- **For `s3-v1` and `s3-v2`, the role can pass itself** to Amazon Q Business, but no other role. The trust policy
+- **For `s3-v1` and `s3-v2`, the role can pass itself**, but no other role, to Amazon Q Business. The trust policy
   still allows only the application.
-- **Nothing limits who can attach the network interfaces.** The pages have no condition on `ec2:AuthorizedService` for
-  `ec2:CreateNetworkInterfacePermission`. The statement applies only to interfaces with the application's tag.
+- **The role can let any account or service attach the network interfaces.** AWS's pages have no condition on
+  `ec2:AuthorizedService` for `ec2:CreateNetworkInterfacePermission`. The statement applies only to interfaces with the
+  application's tag.
 - **`kms:ViaService` matches every Region**, as in `secretsmanager.*.amazonaws.com`. The key itself is in one Region.
 
 Review these separately, because this page doesn't include them: the policies of the secret, the key, and the bucket;
-the permissions boundary and service control policies, which only limit the role; and [who can pass the
+the permissions boundary and service control policies, which can only limit the role; and [who can pass the
 role](operations.md#not-authorized-to-perform-iampassrole).
 
 ## What the role can do
@@ -208,8 +209,8 @@ _NEVER: Final = """\
 ## What the role can never do
 
 The proofs show that the role policy allows none of the following, although another policy of the role could.
-[CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work) describes the proofs and their assumptions about IAM. They sent
-no requests to AWS.
+[CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work) describes the proofs and their assumptions about IAM. The proofs
+sent no requests to AWS.
 """
 
 _DIFFERENCES: Final = """\
@@ -233,7 +234,7 @@ connector allows, with these exceptions:
 5. **Files in S3.** The pages for `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the
    bucket that the data source can use. You can set `bucketName` for these connectors.
 
-Other differences don't change the role's access. Some pages have different Sids, which are only labels, or `ArnLike`,
-which IAM [treats like
+Other differences don't change the role's access. Some pages have different Sids, which are only labels, or use
+`ArnLike`, which IAM [treats like
 `ArnEquals`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
 """
