@@ -338,7 +338,7 @@ def _check_types(name: object, args: object) -> None:
         if all(isinstance(key, str) for key in keys):
             return
     raise pulumi.RunError(
-        "ConnectorRole takes a name, which is a string, and a dictionary of arguments with string keys"
+        "ConnectorRole takes a string name and a dictionary of arguments with string keys"
     )
 
 

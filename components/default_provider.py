@@ -80,7 +80,7 @@ def _missing_list(command: str, arguments: Arguments) -> str:
     conflict = ""
     if _read(FORBIDDEN_ACCOUNTS):
         removal = arguments.at_key(FORBIDDEN_ACCOUNTS).command(REMOVE)
-        conflict = f"First remove {FORBIDDEN_ACCOUNTS}, which conflicts with the list (`{removal}`). "
+        conflict = f"First run `{removal}`, because {FORBIDDEN_ACCOUNTS} conflicts with the list. "
     return (
         f"{ALLOWED_ACCOUNTS} is not set or is empty: with credentials for another account, a refresh "
         "can drop roles from the stack's state, and a destroy can remove them from the state without "

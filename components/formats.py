@@ -112,7 +112,7 @@ INDEX_ID: Final = Format(
 )
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetIndex.html"""
 SECRET: Final = Format(
-    "a secret's ARN or NAME-XXXXXX",
+    "a secret ARN or NAME-XXXXXX",
     _id_or_arn(SECRET_ARN, r"[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"),
     f"{SECRET_ARN}NAME-XXXXXX, or NAME-XXXXXX, where XXXXXX is the suffix that Secrets Manager added. "
     "For the full ARN, see 'Secret ARN' in the console, or run "
@@ -143,8 +143,8 @@ KEY: Final = Format(
         r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
     ),
     "a key ID (a lowercase UUID, or mrk- and 32 hexadecimal digits), or "
-    f"{KEY_ARN}ID; not an alias, because policies do not resolve aliases: "
-    "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows the key's ARN",
+    f"{KEY_ARN}ID; not an alias, because policies do not resolve aliases. To get the ARN, run "
+    "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn`",
     "KEY_ID",
 )
 """https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id"""
@@ -183,9 +183,9 @@ MAXIMUM_COMPONENT_NAME_LENGTH: Final = MAXIMUM_ROLE_NAME_LENGTH - len(
     ROLE_NAME_SUFFIX + _AUTOMATIC_SUFFIX
 )
 COMPONENT_NAME: Final = Format(
-    "a component's name",
+    "a component name",
     rf"{_ENTITY_NAME}{{1,{MAXIMUM_COMPONENT_NAME_LENGTH}}}",
-    f"a component's name of 1 to {MAXIMUM_COMPONENT_NAME_LENGTH} letters, digits, and _+=,.@-",
+    f"a component name of 1 to {MAXIMUM_COMPONENT_NAME_LENGTH} letters, digits, and _+=,.@-",
     "NAME",
 )
 ROLE_PATH: Final = Format(

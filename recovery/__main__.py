@@ -77,10 +77,10 @@ def _recover(stack: str, *, yes: bool) -> int:
     try:
         unchanged = _read("stack", "export", "--show-secrets", "--stack", stack) == exported
     except _Error as error:
-        _say(f"{error}: the stack was not recovered; run this command again")
+        _say(f"{error}: the stack was not recovered; run the recovery again")
         return _NOT_RECOVERED
     if not unchanged:
-        _say("the stack has since changed: run this command again")
+        _say("the stack has since changed: run the recovery again")
         return _NOT_RECOVERED
     recovered = _run(
         "stack", "import", "--stack", stack, given=json.dumps(with_orphans(exported, orphans))

@@ -92,7 +92,7 @@ def find_connector(uses: Uses) -> Connector:
     of_type = connectors_of(uses.type)
     if not of_type:
         raise InputError(
-            f"this program has no connector of the type {uses.type}: with --connector, pass a "
+            f"this program has no connector of type {uses.type}: with --connector, pass a "
             f"connector whose role has the same permissions: {', '.join(CONNECTORS)}"
         )
     if len(of_type) > 1:

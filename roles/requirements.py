@@ -260,7 +260,7 @@ def _bucket_key(account: Account, bucket: str | None, owner: str, notes: list[Fi
         if not is_denied(error):
             raise
         text = (
-            f"{action(error.operation_name)} is not allowed for the bucket {bucket}: if a customer "
+            f"{action(error.operation_name)} is not allowed on the bucket {bucket}: if a customer "
             "managed key encrypts its objects, set kmsKeyId"
         )
         notes.append(note(text))
@@ -276,7 +276,7 @@ def _customer_managed_key(account: Account, key_id: str | None, notes: list[Find
         if not is_denied(error) or is_alias(str(key_id)):
             raise
         text = (
-            f"{action(error.operation_name)} is not allowed for {key_id}, so the key is assumed to be "
+            f"{action(error.operation_name)} is not allowed on {key_id}, so the key is assumed to be "
             "customer managed: if AWS manages it (aws/secretsmanager, aws/s3), leave kmsKeyId out"
         )
         notes.append(note(text))

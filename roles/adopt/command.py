@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="without --data-source, consider only data sources of this connector's type; write the "
-        "role for this connector. With --all: consider only data sources of this connector; can be "
+        "role for this connector. With --all: consider only this connector's data sources; can be "
         "repeated",
     )
     parser.add_argument(
@@ -71,7 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_name,
         action="append",
         default=[],
-        help="with --all: the name of the entry for a data source; default: its current name, or one "
+        help="with --all: the name of the entry for a data source; default: from the current entry or "
         "from the display name; can be repeated",
     )
     parser.add_argument(

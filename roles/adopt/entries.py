@@ -88,7 +88,7 @@ def plan_all(
         try:
             if connectors_of(source.type):
                 return plan(account, source, remarks, replace=replace), remarks
-            found = skipped(f"this program has no connector of the type {source.type}")
+            found = skipped(f"this program has no connector of type {source.type}")
         except InputError as error:
             # A heading and reasons, or one reason.
             found = skipped("; ".join(line.strip() for line in error.lines[1:] or error.lines))
@@ -141,7 +141,7 @@ def _warnings(role: Role) -> Iterator[str]:
     if own := [key for key in role.tags if is_reserved(key)]:
         yield (
             f"the role has tags that only AWS can set ({', '.join(own)}) and keeps them. If they "
-            "identify an owner, release the role there first: docs/adopt.md"
+            "identify an owner, it must first release the role: docs/adopt.md"
         )
 
 
@@ -173,7 +173,7 @@ def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Ex
         raise InputError(f"several --name options are for data source {twice}: pass only one")
     roles = {each.data_source.id: each.role.name for each in entries}
     if unknown := set(chosen) - set(roles):
-        raise InputError(f"--name {min(unknown)}=...: this is not one of the adopted data sources")
+        raise InputError(f"--name: {min(unknown)} is not one of the adopted data sources")
     for identifier, name in chosen.items():
         before.check_chosen(identifier, name, roles[identifier])
     fixed = [before.name_of(role) or chosen.get(identifier) for identifier, role in roles.items()]

@@ -75,7 +75,7 @@ class Existing(NamedTuple):
         if lost := [*self._lost(settings)]:
             yield (
                 f"{file} has settings that are dropped or replaced ({', '.join(lost)}): before "
-                "`pulumi up`, set again those that you still need"
+                "`pulumi up`, restore those that you still need"
             )
         if protected := [member for member in replaced if self._is_protected(member)]:
             yield (
@@ -105,7 +105,7 @@ class Existing(NamedTuple):
             "docs/data-sources.md has the commands"
         )
         if self.has_members:
-            text += ". If the stack owns no role yet, you can first remove the entries instead:"
+            text += ". If the stack owns no role yet, you can instead remove the entries first:"
             command = f"pulumi config rm --stack {quote_argument(self.stack)} {DATA_SOURCES}"
             raise InputError(text, f"  {command}")
         raise InputError(text)

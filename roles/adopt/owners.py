@@ -51,7 +51,7 @@ def find_owners(
     try:
         others = _other_stacks(stack, project)
     except _CannotReadError as error:
-        notes.warn(f"cannot tell whether another stack owns one of the roles: {error}")
+        notes.warn(f"cannot tell whether another stack owns any of the roles: {error}")
         return owners
 
     def read(name: str) -> list[str] | _CannotReadError:
@@ -62,7 +62,7 @@ def find_owners(
 
     if len(others) > most:
         notes.warn(
-            "cannot tell whether an unread stack owns one of the roles: --stacks allows only "
+            "cannot tell whether an unread stack owns any of the roles: --stacks allows only "
             f"the {most} most recently updated of {len(others)} stacks; to read all of them, pass "
             f"--stacks {len(others)}"
         )

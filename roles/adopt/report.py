@@ -156,7 +156,7 @@ def _changes(result: Result) -> Iterator[str]:
             yield f"  {name}"
             for verdict in verdicts:
                 yield from _access(verdict, "no longer denied: " * (verdict.verdict == "denies"))
-    yield f"Roles whose policies change only in their text: {same}"
+    yield f"Roles whose policies change only in wording: {same}"
     yield ""
 
 
@@ -167,7 +167,7 @@ def _next_steps(result: Result) -> Iterator[str]:
         return
     yield f"Written: {', '.join(result.files)}. Next steps: docs/adopt.md."
     if count := sum(not entry.shared for entry in result.entries.values()):
-        yield f"Import the {'role' if count == 1 else 'roles'}, which changes nothing in AWS:"
+        yield f"Import the {'role' if count == 1 else 'roles'}; this changes nothing in AWS:"
         yield ""
         yield (
             f"pulumi import --stack {shlex.quote(result.stack)} --file {IMPORT_FILE} --yes "

@@ -18,7 +18,7 @@ def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace)
     """Return the data sources without the excluded ones; raise InputError for unknown IDs."""
     if unknown := {*options.exclude, *options.take} - {source.id for source in sources}:
         raise InputError(
-            f"no data source {min(unknown)} was found: check --exclude, --take, --application, and "
+            f"data source {min(unknown)} was not found: check --exclude, --take, --application, and "
             "--region"
         )
     return [source for source in sources if source.id not in options.exclude]
@@ -149,6 +149,6 @@ def _role_arns(
             yield source, arn
         else:
             notes.warn(
-                f"data source {source.id} could not be read. If it uses one of the adopted roles, it "
-                f"may lose access ({explain(arn)})"
+                f"data source {source.id} could not be read ({explain(arn)}). If it uses one of the "
+                "adopted roles, it may lose access"
             )

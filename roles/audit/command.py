@@ -36,13 +36,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--accept",
         metavar="FILE",
         type=Path,
-        help="accept the findings in this YAML file until their dates",
+        help="accept the findings in this YAML file until they expire",
     )
     parser.add_argument(
-        "--markdown", action="store_true", help="print Markdown, for a job's summary or an issue"
+        "--markdown", action="store_true", help="print Markdown, for a job summary or an issue"
     )
     parser.add_argument(
-        "--allow-empty", action="store_true", help="do not fail if there is no data source"
+        "--allow-empty", action="store_true", help="do not fail if there are no data sources"
     )
 
 
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output(f"skipped: {skipped}")
     for denied in found.denied:
         output(
-            f"{denied} is not allowed for at least some resources: docs/audit.md lists the required "
+            f"{denied} is not allowed on at least some resources: docs/audit.md lists the required "
             "permissions"
         )
     return _exit_code(found)

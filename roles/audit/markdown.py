@@ -48,7 +48,7 @@ def _head(found: Survey) -> str:
         f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
         *(f"- accepted finding not found: {_code(each.label)}" for each in found.unmatched),
         *(f"- skipped: {_code(text)}" for text in found.skipped),
-        *(f"- not allowed for at least some resources: {_code(action)}" for action in found.denied),
+        *(f"- not allowed on at least some resources: {_code(action)}" for action in found.denied),
     ]
     return "\n\n".join(lines) + "\n"
 

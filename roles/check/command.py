@@ -81,7 +81,7 @@ _COLORS: Final[Mapping[State, str]] = {
 _LABELS: Final = {State.CANNOT_TELL: "find out: ", State.NOTE: "if unwanted: "}
 _SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
 """The states that are printed without `--verbose`, in this order; SKIPPED only after a failed read."""
-_UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: run it on AWS"
+_UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--application",
         metavar="ID",
         type=application,
-        help="the application of a data source whose role is outside any stack",
+        help="the application of a data source whose role no stack owns",
     )
     parser.add_argument("--data-source-id", metavar="ID", help="with --application: the data source")
     parser.add_argument(
@@ -163,8 +163,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     incomplete = any(finding.action for _, finding in every)
     if incomplete:
         output(
-            "not every question was answered: the skipped answers have the causes, and docs/audit.md "
-            "lists the required permissions"
+            "not every question was answered: see the skipped answers for the causes and docs/audit.md "
+            "for the required permissions"
         )
     return _exit_code(_counts(every), incomplete=incomplete)
 

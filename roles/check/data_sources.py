@@ -72,7 +72,7 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
     sources, own = subject.data_sources, subject.settings.data_source_id
     if not sources:
         needed(subject.settings.role_arn, NO_ROLE)
-        yield ok("no data source of the application uses the role yet")
+        yield ok("no data source in the application uses the role yet")
     others: list[str] = []
     for source, found in sources:
         if own and source.id != own and not isinstance(found, OddAnswerError):
@@ -87,7 +87,7 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
         for answer in answers:
             yield answer._replace(subject=source.id)
     if others:
-        yield note(f"the role is also used by {', '.join(others)}, whose needs were not compared")
+        yield note(f"the role's other data sources were not checked: {', '.join(others)}")
 
 
 def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Finding]:
@@ -97,7 +97,7 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
         argument = subject.argument(source.index_id, "INDEX_ID", "index_id")
         yield problem(
             f"{source.name} is in index {theirs}, but the role is for index {ours}",
-            f"{subject.edit('index_id', argument)}; or, if other data sources of index {ours} "
+            f"{subject.edit('index_id', argument)}; or, if other data sources in index {ours} "
             "use the role, give this data source its own role",
         )
     if different := [*_differences(subject, found)]:
@@ -193,8 +193,8 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
             yield answer._replace(subject=source.id)
     if not found_any:
         yield ok(
-            "in the index, no data source with a role outside the stack has the secret or bucket in the "
-            "settings"
+            "no data source in the index uses the secret or bucket in the settings with a role outside "
+            "the stack"
         )
 
 

@@ -359,8 +359,8 @@ def passing(subject: Subject) -> Finding:
         )
     return problem(
         f"{principal} cannot pass the role to {SERVICE}: {_reason(subject, result)}",
-        "fix this cause; if no policy allows the request, in a policy of the principal that creates the "
-        f'data source, add to "Statement": {json.dumps(_PASS_ROLE | {"Resource": arn})}',
+        "fix this cause; if no policy allows the request, add this statement to a policy of the "
+        f"principal that creates the data source: {json.dumps(_PASS_ROLE | {'Resource': arn})}",
     )
 
 

@@ -194,7 +194,7 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
             continue
         if names := ", ".join(statement.name for statement in decision.statements):
             return problem(
-                f"the {policy.kind} policy denies the role {request.action} "
+                f"the {policy.kind} policy denies {request.action} to the role "
                 f"({names}){for_now(decision)}",
                 policy.edited(f"exclude the role from the statement {names}, or remove the statement"),
             )

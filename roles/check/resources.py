@@ -292,7 +292,7 @@ def key(subject: Subject) -> Finding:
             "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
         }
         return problem(
-            f"{subject.key_arn} is {state}", fix.get(state, "bring the key to the Enabled state")
+            f"{subject.key_arn} is {state}", fix.get(state, "change the key state to Enabled")
         )
     spec = found.get("KeySpec") or found["CustomerMasterKeySpec"]
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
@@ -357,7 +357,7 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
         return f"there is no subnet {identifier} in {subject.shown_region}"
     if subnet["SubnetArn"] != arn:
         owner = _in_vpc(subject, subnet["OwnerId"])
-        return f"{identifier} belongs to account {owner}: set the subnet's ARN"
+        return f"{identifier} belongs to account {owner}: use the subnet's ARN"
     zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
     if supported and zone not in supported:
         zone, others = (subject.show(text, "region") for text in (zone, ", ".join(supported)))
@@ -471,7 +471,7 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     if not is_denied(error) or owner == subject.account_id:
         raise error
     return cannot_tell(
-        f"access to the bucket, which account {owner} owns according to the settings, is denied",
+        f"access to the bucket is denied; according to the settings, account {owner} owns it",
         f"in the bucket policy, grant {action(error.operation_name)} to {subject.caller.text}, the "
         "caller",
     )

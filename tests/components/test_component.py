@@ -702,7 +702,7 @@ def test_an_invalid_secret_is_not_shown():
     )
     assert isinstance(deployment.error, SettingsError)
     assert "hunter2" not in str(deployment.error)
-    assert "secret_id: [secret] is not a secret's ARN" in str(deployment.error)
+    assert "secret_id: [secret] is not a secret ARN" in str(deployment.error)
     assert 'index_id: "x" is not an index ID' in str(deployment.error)
 
 
@@ -714,7 +714,7 @@ def test_an_invalid_name_or_invalid_arguments_are_rejected_without_a_traceback(n
     deployment = Deployment(lambda: ConnectorRole(name, args))
     assert isinstance(deployment.error, pulumi.RunError)
     assert str(deployment.error) == (
-        "ConnectorRole takes a name, which is a string, and a dictionary of arguments with string keys"
+        "ConnectorRole takes a string name and a dictionary of arguments with string keys"
     )
 
 

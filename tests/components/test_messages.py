@@ -260,7 +260,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
         "aem:vpcConfiguration",
         "aem:tags",
     ]
-    assert named[1].partition(": ")[2].startswith("[secret] is not a secret's")
+    assert named[1].partition(": ")[2].startswith("[secret] is not a secret")
     assert named[2].partition(": ")[2] == "has an entry that is not a setting"
     begin = "    fix: pulumi config set --stack prod"
     assert [line for line in message.splitlines() if line.startswith("    fix: ")] == [

@@ -341,7 +341,7 @@ def test_a_kms_alias_is_rejected_with_the_reason():
     (problem,) = problems({"kms_key_id": "alias/aem"})
     assert problem.message == '"alias/aem" is not a KMS key ID or ARN'
     assert (
-        "not an alias, because policies do not resolve aliases: `aws kms describe-key"
+        "not an alias, because policies do not resolve aliases. To get the ARN, run `aws kms"
         in problem.expected
     )
 

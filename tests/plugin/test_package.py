@@ -200,7 +200,7 @@ def test_a_yaml_program_deploys_roles_and_a_value_is_validated_once_it_is_known(
     assert failed.exit_code != 0
     # During an update, Pulumi's host prefixes a message with the exception's name.
     assert "; its role was not created or changed" in failed.text
-    assert "is not a secret's ARN or NAME-XXXXXX" in failed.text
+    assert "is not a secret ARN or NAME-XXXXXX" in failed.text
     assert "Traceback" not in failed.text
     assert {name for operation, name, _ in failed.steps if operation != "same"} == {"late"}
     assert aws.roles() == before

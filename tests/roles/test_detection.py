@@ -160,7 +160,7 @@ def test_the_key_and_the_account_of_a_bucket_are_written(world: World):
     assert (config["kmsKeyId"], config["bucketAccountId"]) == (FOREIGN_KEY_ARN, OTHER_ACCOUNT)
     world.reject("s3:GetEncryptionConfiguration")
     assert "kmsKeyId" not in world.adopted("--dry-run")
-    warning = "warning: s3:GetEncryptionConfiguration is not allowed for the bucket documents"
+    warning = "warning: s3:GetEncryptionConfiguration is not allowed on the bucket documents"
     assert warning in world.adopt("--dry-run").err
 
 
@@ -179,7 +179,7 @@ def test_a_data_source_of_an_unknown_type_is_imported_as_the_given_connector(wor
         "types: NEW)" in world.adopt().err
     )
     said = world.adopt("--data-source", DATA_SOURCE_ID)
-    assert "this program has no connector of the type NEW: with --connector, pass a" in said.err
+    assert "this program has no connector of type NEW: with --connector, pass a" in said.err
     assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
 
 

@@ -32,7 +32,7 @@ ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 UNCHANGED: Final = """\
 Roles that may lose access after the import: 0
 Roles that may gain access after the import: 0
-Roles whose policies change only in their text: {}
+Roles whose policies change only in wording: {}
 """
 
 
@@ -154,7 +154,7 @@ def test_the_option_always_replaces_a_policy_and_the_lost_access_is_named(world:
         f"Roles that may lose access after the import: 1\n  aem-connector ({NAME})\n"
         "      s3:GetObject\n        on *\n"
         "Roles that may gain access after the import: 0\n"
-        "Roles whose policies change only in their text: 0\n"
+        "Roles whose policies change only in wording: 0\n"
     )
     world.iam.delete_role_policy(RoleName=NAME, PolicyName="console")
     world.put_policy(own_policy(world.secret_arn, deny("s3:*", "*")), "console", NAME)

@@ -92,7 +92,7 @@ def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world:
     )
     assert reasons.keys() == {"Pages", "Odd", "No-secret", "No-role"}
     assert "role/gone-too" in reasons["Pages"]
-    assert "this program has no connector of the type CUSTOM" in reasons["Odd"]
+    assert "this program has no connector of type CUSTOM" in reasons["Odd"]
     assert f"there is no secret {GONE}" in reasons["No-secret"]
     assert "role/gone" in reasons["No-role"]
     assert world.files == [
@@ -196,14 +196,14 @@ def test_a_stack_has_one_application(world: World):
         (["--all", "--data-source", DATA_SOURCE_ID], "--data-source selects one data source"),
         (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name requires --all"),
         (["--connector", "box", "--connector", "quip"], "several --connector options require --all"),
-        (["--all", "--name", f"{OTHER_ID}=wiki"], "this is not one of the adopted data sources"),
+        (["--all", "--name", f"{OTHER_ID}=wiki"], f"--name: {OTHER_ID} is not one of the adopted"),
         (
             ["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2],
             "several --name options are for data source c3d4",
         ),
         (["--all", "--connector", "box"], "no data source is selected: check --application"),
-        (["--all", "--exclude", OTHER_ID], f"no data source {OTHER_ID} was found: check --exclude"),
-        (["--take", OTHER_ID], f"no data source {OTHER_ID} was found: check --exclude"),
+        (["--all", "--exclude", OTHER_ID], f"data source {OTHER_ID} was not found: check --exclude"),
+        (["--take", OTHER_ID], f"data source {OTHER_ID} was not found: check --exclude"),
     ],
 )
 def test_conflicting_or_unmatched_options_are_rejected(world: World, options: list[str], message: str):

@@ -117,12 +117,12 @@ def test_an_owner_that_cannot_be_read_is_not_ruled_out(world: World, backend: Ba
     said = world.adopt("--dry-run", "--stacks", "1")
     assert said.code == 0
     assert (
-        "warning: cannot tell whether an unread stack owns one of the roles: --stacks allows "
+        "warning: cannot tell whether an unread stack owns any of the roles: --stacks allows "
         "only the 1 most recently updated of 2 stacks; to read all of them, pass --stacks 2\n"
     ) in said.err
     (backend.directory / "old.json").unlink()
     unreadable = "warning: cannot tell whether stack acme/website/old owns any of the roles: cat: "
     assert unreadable in world.adopt("--dry-run").err
     backend.program.unlink()
-    missing = "cannot tell whether another stack owns one of the roles: pulumi is not on PATH\n"
+    missing = "cannot tell whether another stack owns any of the roles: pulumi is not on PATH\n"
     assert missing in world.adopt("--dry-run").err

@@ -321,7 +321,7 @@ def test_one_stack_adopts_28_of_thirty_data_sources_and_changes_only_what_the_ou
     stack.run("config", "set", "--path", "dataSources.wide-1.protect", "true", "--type", "bool")
     console.source("later", SHAPES["inline"])
     again = stack.execute(*adopt, "--force", check=False).stdout
-    assert "\nRoles whose policies change only in their text: 1\n" in again
+    assert "\nRoles whose policies change only in wording: 1\n" in again
     run_commands(stack, importing)
     steps = stack.up().steps
     assert {name for operation, name, _ in steps if operation not in ("same", "update")} == {

@@ -43,7 +43,7 @@ def test_the_result_comes_first_then_the_tables_then_the_details(world: World):
         f"**7 data sources with 5 roles in us-east-1, account {ACCOUNT}: 2 invalid, 3 different, "
         "1 not compared, 1 without a role**"
     )
-    assert "- not allowed for at least some resources: `iam:ListAttachedRolePolicies`" in lines
+    assert "- not allowed on at least some resources: `iam:ListAttachedRolePolicies`" in lines
     assert (
         f"Application `Docs {APPLICATION_ID}`, index `Main b2c3d4e5-6789-01ab-cdef-222222222222`"
         in lines

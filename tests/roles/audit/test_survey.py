@@ -136,7 +136,7 @@ def test_a_data_source_with_unknown_needs_may_need_the_access_in_excess(world: W
     custom = world.add("Queue", world.role_arn, kind="CUSTOM")
     said = world.audit()
     assert said.code == 1
-    assert f"  also used by {custom}, which could not be compared and may need access" in said.out
+    assert f"  also used by {custom}, which could not be compared and may need any access" in said.out
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_without_another_permission_the_rest_is_compared(world: World, action: s
     said = world.audit()
     assert said.code == 2
     page = "docs/audit.md lists the required permissions"
-    line = f"audit: {action} is not allowed for at least some resources: {page}"
+    line = f"audit: {action} is not allowed on at least some resources: {page}"
     assert line in said.err.splitlines()
     assert f"account {ACCOUNT}" in said.out
     found = world.audit("--json").json
@@ -366,7 +366,7 @@ def test_a_denied_permission_for_a_key_is_a_remark_about_its_data_source(world: 
     world.reject("kms:DescribeKey")
     pages, files = world.audit("--json").json["dataSources"]
     assert pages["result"] == "equivalent"
-    assert pages["remarks"][0].startswith(f"kms:DescribeKey is not allowed for {KEY_ARN}, so the key")
+    assert pages["remarks"][0].startswith(f"kms:DescribeKey is not allowed on {KEY_ARN}, so the key")
     assert files["remarks"] == []
 
 

@@ -154,7 +154,7 @@ BREAKS: list[Break] = [
         lambda world: world.describe_key(KeyState="PendingImport"),
         "KMS key",
         f"{KEY_ARN} is PendingImport",
-        "bring the key to the Enabled state",
+        "change the key state to Enabled",
     ),
     Break(
         lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
@@ -190,7 +190,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.key_policy(allow_key(ROOT), DENIAL),
         "key policy",
-        "the key policy denies the role kms:Decrypt (No)",
+        "the key policy denies kms:Decrypt to the role (No)",
         "in key-policy.json, exclude the role from the statement No, or remove the statement",
     ),
     Break(
@@ -220,7 +220,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET),
         "subnets",
-        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}: set the subnet's ARN",
+        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}: use the subnet's ARN",
         set_member("subnetIds[0]", SHARED_SUBNET),
     ),
     Break(

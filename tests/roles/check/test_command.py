@@ -88,8 +88,8 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
     assert all(line.endswith(f": {action} is not allowed for these credentials") for line in skipped)
     assert said.answers("problem") == []
     assert said.err.splitlines()[-1] == (
-        "check: not every question was answered: the skipped answers have the causes, and docs/audit.md "
-        "lists the required permissions"
+        "check: not every question was answered: see the skipped answers for the causes and "
+        "docs/audit.md for the required permissions"
     )
 
 
@@ -146,7 +146,7 @@ def test_an_action_that_the_sandbox_lacks_is_skipped(world: World, code: str):
     world.server.pages["access-analyzer:ValidatePolicy"] = 501
     said = world.check()
     assert said.answers("skipped") == [
-        f"{question}: the server at AWS_ENDPOINT_URL does not support this check: run it on AWS"
+        f"{question}: the server at AWS_ENDPOINT_URL does not support this check: use AWS"
         for question in ("requests allowed", "unwanted requests", "policy validation", "iam:PassRole")
     ]
     assert said.code == 0

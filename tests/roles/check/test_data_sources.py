@@ -37,7 +37,7 @@ def test_data_sources_with_other_roles_do_not_concern_the_stack(world: World):
 
 
 BOTH: Final = ("data source", "other data source")
-NONE: Final = "ok       data source: no data source of the application uses the role yet\n"
+NONE: Final = "ok       data source: no data source in the application uses the role yet\n"
 TWO_BUCKETS: Final = {"s3SeedUrl": "s3://seeds/a.txt", "s3SiteMapUrl": "s3://maps/b.xml"}
 ONE_SUBNET: Final = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
@@ -232,7 +232,7 @@ def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
     assert said.answer(f"data source {DATA_SOURCE_ID}") == (
         f"problem  data source {DATA_SOURCE_ID}: Pages is in index {other_index}, but the role is for "
         f"index {INDEX_ID}\n         fix: in Pulumi.dev.yaml, set indexId to {other_index}, then pulumi "
-        f"up --stack dev; or, if other data sources of index {INDEX_ID} use the role, give this data "
+        f"up --stack dev; or, if other data sources in index {INDEX_ID} use the role, give this data "
         "source its own role\n"
         f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, but has not synced yet\n"
     )
@@ -301,8 +301,8 @@ def test_a_data_source_with_the_role_of_another_entry_is_ok(world: World):
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     answer = world.ask("other data source", "--data-source", "wiki")
     assert answer == (
-        "ok       other data source: in the index, no data source with a role outside the stack has the "
-        "secret or bucket in the settings\n"
+        "ok       other data source: no data source in the index uses the secret or bucket in the "
+        "settings with a role outside the stack\n"
     )
 
 

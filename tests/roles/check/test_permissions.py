@@ -195,7 +195,7 @@ def test_a_caller_that_cannot_pass_the_role_is_a_problem(world: World):
     world.deny_passing()
     answer = world.ask("iam:PassRole")
     assert f"problem  iam:PassRole: {USER_ARN} cannot pass the role to qbusiness" in answer
-    assert 'add to "Statement": {"Effect": "Allow", "Action": "iam:PassRole", ' in answer
+    assert 'creates the data source: {"Effect": "Allow", "Action": "iam:PassRole", ' in answer
 
 
 def test_a_caller_that_may_pass_the_role_under_a_condition_is_not_called_a_problem(world: World):

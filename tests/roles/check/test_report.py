@@ -239,8 +239,7 @@ def test_other_data_sources_that_share_a_role_without_a_stack_are_named_and_not_
     assert said.code == 0
     assert said.answer("data source") == (
         f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, but has not synced yet\n"
-        f"note     data source: the role is also used by Pages {OTHER_ID}, whose needs were not "
-        "compared\n"
+        f"note     data source: the role's other data sources were not checked: Pages {OTHER_ID}\n"
     )
     # The role's data source is known, so it is not the data source whose role does not exist.
     other["roleArn"] = f"{ROLE_ARN}-2"

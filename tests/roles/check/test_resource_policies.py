@@ -74,7 +74,7 @@ def test_a_resource_policy_that_denies_the_role_is_a_problem(
     said = world.check(only=[question])
     assert said.code == 1
     answer = said.answer(question)
-    assert f" denies the role {action} (Lock)\n" in answer
+    assert f" denies {action} to the role (Lock)\n" in answer
     assert "exclude the role from the statement Lock, or remove the statement\n" in answer
     outside = {"Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
     world.server.answers[call] = {**more, member: policy(denial | outside)}
