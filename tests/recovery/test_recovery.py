@@ -272,7 +272,7 @@ def test_a_stack_that_cannot_be_read_again_is_not_recovered(
     stack.fail("stack 2")
     assert recover("--yes") == 1
     assert stack.calls() == [*READ, *WRITTEN[:2]]
-    assert "failed: the stack was not recovered; run this" in capsys.readouterr().err
+    assert "failed: the stack was not recovered; run the recovery" in capsys.readouterr().err
 
 
 def test_a_stack_that_another_command_changes_is_left_as_it_is(stack: Stack):

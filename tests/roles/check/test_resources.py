@@ -122,8 +122,8 @@ def test_a_bucket_that_only_its_owner_can_read_is_neither_ok_nor_a_problem(world
         ("encryption", "s3:GetEncryptionConfiguration"),
     ):
         assert said.answer(question) == (
-            f"cannot tell {question}: access to the bucket, which account {OTHER_ACCOUNT} owns "
-            "according to the settings, is denied\n"
+            f"cannot tell {question}: access to the bucket is denied; according to the settings, "
+            f"account {OTHER_ACCOUNT} owns it\n"
             f"         find out: in the bucket policy, grant {asked} to {USER_ARN}, the caller\n"
         )
     assert said.answer("bucket policy").startswith(
