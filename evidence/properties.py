@@ -82,9 +82,9 @@ INERT: Final = {
 }
 """Actions and resources that no request can combine, and why the policy contains the pairs."""
 
-_OLDER_EDITION: Final = "ingestScope: index, AWS's older edition"
+_OLDER_VERSION: Final = "ingestScope: index, an older version of AWS's page"
 UNCOVERED: Final = {
-    ("qbusiness:BatchPutDocument", "qbusiness/application"): _OLDER_EDITION,
-    ("qbusiness:BatchDeleteDocument", "qbusiness/application"): _OLDER_EDITION,
+    ("qbusiness:BatchPutDocument", "qbusiness/application"): _OLDER_VERSION,
+    ("qbusiness:BatchDeleteDocument", "qbusiness/application"): _OLDER_VERSION,
 }
 """Actions and required resource types that the policy does not cover, and why."""

@@ -144,7 +144,7 @@ Don't set it for an AWS managed key, such as `aws/secretsmanager`. No setting co
 data source, so encrypt a certificate there with SSE-S3.""",
     "ingest_scope": """\
 Leave it unset. The role can then ingest documents into the application and the index, as on AWS's current page for AEM
-Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older editions, the
+Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older versions, the
 tests' IAM policy simulator denies ingestion, because both actions require both resource types.""",
     "allow_network_interface_deletion": """\
 Set it if the data source has a VPC. The role can then delete network interfaces with the application's tag, which are

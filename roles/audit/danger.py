@@ -62,7 +62,7 @@ def _open_to(statement: Statement, account: str) -> str:
     if "Federated" in kinds and not _requires_subject(statement):
         return "trusts every user of an identity provider"
     if "Service" in kinds and not _requires_account(statement, account):
-        return "trusts a service for other accounts"
+        return "trusts a service in other accounts"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Test commands on the pages in docs/, and that links, keys, and names are correct."""
+"""Test that commands, links, keys, and names on the pages in docs/ are correct."""
 
 import json
 import re

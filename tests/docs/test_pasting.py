@@ -188,7 +188,7 @@ def variables(block: str) -> list[str]:
 
 
 def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
-    """Return the program calls in a block, with their arguments."""
+    """Return a block's commands and arguments, except builtins."""
     values = {**values, **exported(block)}
     commands_only = ASSIGNMENT.sub("", block.replace("\\\n", " "))
     tokens = shlex.shlex(commands_only, posix=True, punctuation_chars=True)

@@ -1,4 +1,4 @@
-"""Test the contents of the sandbox's account, and changes to it as in an AWS account."""
+"""Test the contents of the sandbox's account, and that it changes as on AWS."""
 
 import itertools
 import json

@@ -21,7 +21,7 @@ OF_OTHERS: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN.replace(ACCOUNT
 OF_ANY: Final = {"StringLike": {"aws:SourceAccount": "*"}}
 ROLE: Final = Arn.of(f"arn:aws:iam::{ACCOUNT}:role/x")
 ROLES: Final = f"arn:aws:iam::{ACCOUNT}:role/*"
-FOR_ALL: Final = "trusts a service for other accounts"
+FOR_ALL: Final = "trusts a service in other accounts"
 FOR_USERS: Final = "trusts every user of an identity provider"
 
 
