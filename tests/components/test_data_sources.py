@@ -351,7 +351,10 @@ def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch
 def test_autonaming_that_gives_the_roles_other_names_causes_one_warning(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
-    assert warning.startswith("dataSources.NAME.roleName is not set, so the role's name depends")
+    assert warning == (
+        "dataSources.NAME.roleName is not set, so the role's name depends on pulumi:autonaming "
+        '("verbatim")'
+    )
     named = {"one": {**AEM, "roleName": "qbusiness-one"}}
     assert deploy(monkeypatch, named, **autonaming).warnings == []
 

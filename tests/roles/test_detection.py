@@ -105,7 +105,7 @@ def test_an_ambiguous_configuration_means_a_connector_that_supports_its_members(
         (
             {"bucketName": "files"},
             None,
-            "refers to the bucket files, but the program's role for the aem-cloud connector has no",
+            "to the bucket files, but the program's role for the aem-cloud connector has no access",
         ),
         (
             configured("WEBCRAWLERV2", s3SeedUrl="s3://one/a", s3SiteMapUrl="s3://two/b"),
@@ -179,7 +179,7 @@ def test_a_data_source_of_an_unknown_type_is_imported_as_the_given_connector(wor
         "types: NEW)" in world.adopt().err
     )
     said = world.adopt("--data-source", DATA_SOURCE_ID)
-    assert "this program has no connector of type NEW: with --connector, pass a" in said.err
+    assert "this program has no connector of type NEW: with --connector, pass a connector" in said.err
     assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
 
 
@@ -187,5 +187,5 @@ def test_an_unknown_connector_is_rejected_with_similar_names(world: World):
     with pytest.raises(SystemExit) as stopped:
         world.adopt("--connector", "confluence")
     assert stopped.value.code == 2
-    line = "'confluence' is not a connector; did you mean confluence-cloud or confluence-server"
+    line = "'confluence' is not a connector; did you mean confluence-cloud or confluence-server?"
     assert line in world.capsys.readouterr().err

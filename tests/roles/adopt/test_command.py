@@ -88,6 +88,7 @@ def test_another_data_source_that_was_just_deleted_causes_a_warning(world: World
     said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
     assert said.code == 0
     assert f"warning: data source {OTHER_ID} could not be read (" in said.err
+    assert "). If it uses one of the adopted roles, it may lose access\n" in said.err
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b/c/d", "prod!", "-x", "a" * 101])

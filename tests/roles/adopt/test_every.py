@@ -158,7 +158,7 @@ def test_a_new_role_is_not_taken_for_the_named_role_of_an_entry(world: World):
     add(world, 2, "Tickets", "JIRA", roleArn=world.server.data_source(identifier(1))["roleArn"])
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": {"roleName": "another"}}}
     world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
-    assert "would not adopt (wiki)" in world.adopt("--all", "--force").err
+    assert "roles that this command would not adopt (wiki)" in world.adopt("--all", "--force").err
 
 
 def test_without_a_role_to_adopt_nothing_is_written(world: World):
@@ -287,12 +287,13 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
     path.write_text(f"{text}dataSources: {{wiki: {{roleName: gone}}}}\n")
     said = world.adopt("--all", "--force")
     assert said.code == 2
-    assert "roles that this command would not adopt (wiki), and if the stack owns them" in said.err
+    dropped = "and if the stack owns them, the next `pulumi up` would"
+    assert f"roles that this command would not adopt (wiki), {dropped}" in said.err
     assert "\n  pulumi config rm --stack prod --path dataSources.wiki\n" in said.err
     assert "\n  left out: Odd (CUSTOM, " in said.err
     assert "config set" not in said.err
     path.write_text(f"{text}roleName: gone\n")
-    assert "(aem-connector), and if the stack owns them" in world.adopt("--all", "--force").err
+    assert f"(aem-connector), {dropped}" in world.adopt("--all", "--force").err
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
     name = f"{identifier(1)}=wiki"
     assert "declares this role as aem-connector" in world.adopt("--all", "--force", "--name", name).last
@@ -303,7 +304,7 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
             "dataSources in Pulumi.prod.yaml does not map names" in world.adopt("--all", "--force").last
         )
     path.write_text(f"{text}connector: webcrawler\n")
-    assert "(aem-connector), and if the stack owns them" in world.adopt("--all", "--force").err
+    assert f"(aem-connector), {dropped}" in world.adopt("--all", "--force").err
 
 
 @pytest.mark.parametrize(
@@ -335,7 +336,8 @@ def test_the_only_role_in_the_file_is_never_replaced_by_another(world: World):
     before = world.path("Pulumi.prod.yaml").read_text()
     said = world.adopt("--force", "--data-source", identifier(2))
     assert said.code == 2
-    assert "would not adopt (aem-connector), and if the stack owns them" in said.err
+    dropped = "and if the stack owns them, the next `pulumi up` would"
+    assert f"would not adopt (aem-connector), {dropped}" in said.err
     assert said.err.endswith(
         "If `pulumi stack --stack prod` does not list the role, first run:\n"
         "  pulumi config rm --stack prod --path roleName\n"

@@ -292,4 +292,5 @@ def test_either_a_stack_or_a_data_source_is_checked(world: World, options: list[
 
 def test_the_name_of_an_entry_needs_a_stack(world: World):
     line = of_data_source(world, "--data-source", "wiki").rejection
-    assert line.startswith("check: --data-source selects an entry of the stack's dataSources: with ")
+    text = "--data-source selects an entry of the stack's dataSources: with --application, omit it"
+    assert line == f"check: {text}"
