@@ -6,9 +6,9 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple, cast
 
+from components.arguments import suggestion
 from components.connectors import CONNECTORS, Connector, Need
 from roles.account import Reply
 from roles.errors import InputError, OddAnswerError
@@ -113,8 +113,7 @@ def connectors_of(kind: str) -> list[Connector]:
 def connector_named(name: str) -> Connector:
     """Return the connector with this name; raise a ValueError that suggests names."""
     if name not in CONNECTORS:
-        near = " or ".join(get_close_matches(name, CONNECTORS, 3))
-        advice = f"; did you mean {near}?" if near else f": expected one of {', '.join(CONNECTORS)}"
+        advice = suggestion(name, CONNECTORS) or f": expected one of {', '.join(CONNECTORS)}"
         raise ValueError(f"{name!r} is not a connector{advice}")
     return CONNECTORS[name]
 
