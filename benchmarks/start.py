@@ -35,9 +35,9 @@ def rows() -> list[str]:
     }
     figures = {name: (first, (more - first) / _MORE) for name, (first, more) in counts.items()}
     return [
-        f"| {what}, {name} | {found[place] / 1e6:,.1f} million instructions | "
+        f"| {measured}, {name} | {found[place] / 1e6:,.1f} million instructions | "
         f"{found[place] / figures[BASE][place]:.3f} | |"
-        for place, what in enumerate(("start and the first role", "each additional role"))
+        for place, measured in enumerate(("start and the first role", "each additional role"))
         for name, found in figures.items()
     ]
 

@@ -28,7 +28,7 @@ class Finding(NamedTuple):
     text: str
     """The answer; in problems from `roles.requirements`, a few words, with a sentence in `details`."""
     fix: tuple[str, ...] = ()
-    """Steps, such as commands: to fix a problem, find a missing answer, or undo what a note reports."""
+    """Steps, such as commands, to fix a problem, find a missing answer, or remove a note's cause."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""

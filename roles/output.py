@@ -266,7 +266,7 @@ def _console(stream: TextIO | None = None) -> Console:
 
 
 def _rendered(shown: RenderableType, console: Console) -> str:
-    """Return what rich renders, without trailing spaces."""
+    """Return rich's output without trailing spaces."""
     with console.capture() as captured:
         console.print(shown, soft_wrap=isinstance(shown, Text))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

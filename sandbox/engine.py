@@ -45,7 +45,7 @@ _ADVICE: Final = (
 
 
 class NoEngineError(Exception):
-    """Raised when there is no engine; the message explains why, and what to do."""
+    """Raised when there is no engine; the message has the reason and the next step."""
 
 
 def directory(cache: Path) -> Path:

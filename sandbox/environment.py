@@ -55,7 +55,7 @@ _HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
 class SandboxError(Exception):
-    """Raised when the sandbox cannot be set up; the message explains what to do."""
+    """Raised when the sandbox cannot be set up; the message has the next step."""
 
 
 class Sandbox:

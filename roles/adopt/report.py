@@ -87,7 +87,7 @@ def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
 
 
 def _role_policy(entry: Entry) -> str:
-    """Return whether the role policy is new or imported, or what it replaces, and the kept policies."""
+    """Describe the change to the role policy, and list the kept policies."""
     if entry.shared:
         return "new"
     change, kept = entry.change, _kept(entry)
@@ -145,7 +145,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report the access that the roles may lose after the import, and then what they may gain."""
+    """Report the access that the roles may lose after the import, then the access that they may gain."""
     changes = {f"{name} ({entry.role.name})": entry.change for name, entry in result.entries.items()}
     lost = {name: change.lost for name, change in changes.items() if change.lost}
     gained = {name: change.gained for name, change in changes.items() if change.gained}

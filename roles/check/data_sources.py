@@ -238,7 +238,7 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
 
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
-    """Return how well a data source fits an entry's settings, and a description of what they share."""
+    """Return how well a data source fits an entry's settings, and a description of the match."""
     if source.index_id != entry.index_id:
         return _NOTHING, ""
     uses, bucket = find_uses(found), entry.settings.get("bucket_name")

@@ -37,7 +37,7 @@ def page(options: Options) -> dict[str, Any]:
 
 
 # The listed differences from the page; each belongs to an option. Apart from them, the role must allow
-# exactly what the page allows.
+# exactly the requests that the page allows.
 _INGEST_INTO_THE_APPLICATION: Final[dict[str, Any]] = {
     "Sid": "IngestDocumentsOfTheApplication",  # AWS's current page
     "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""Test `make live` against the sandbox, including what a run reveals and leaves behind."""
+"""Test `make live` against the sandbox, including the transcript and the resources that a run leaves."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""`roles adopt` shows what access the update after the import changes, and what policies it replaces."""
+"""`roles adopt` shows the access and the policies that the update after the import changes."""
 
 import json
 import os
