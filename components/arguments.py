@@ -1,14 +1,21 @@
 """Store one role's arguments and report problems with the paths at which the arguments were set."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import pulumi
+from pulumi.output import Unknown
 
-from .commands import EDIT, REMOVE, PropertyPath, escape, property_path, quote, write_command
+from .commands import (
+    PropertyPath,
+    edit_instruction,
+    escape,
+    property_path,
+    quote,
+    remove_command,
+    set_command,
+)
 
-BLANK: Final = ""
-"""Means not set, like None. `Pulumi.yaml` declares it as the default of optional strings."""
 HIDDEN: Final = "[secret]"
 """Shown in place of a secret value, or of a value derived from one."""
 
@@ -20,8 +27,8 @@ class Problem(NamedTuple):
     message: str
     """Why the setting was rejected, usually with its value."""
     expected: str
-    fix: str | None = None
-    """The command or action that fixes the problem, if the message suggests one."""
+    fix: str = ""
+    """The command or action that fixes the problem; empty if the message suggests none."""
     setting: str = ""
     """The setting's name in ConnectorRoleArgs; empty for any other key."""
 
@@ -79,8 +86,6 @@ class Arguments(dict[str, Any]):
         self.only_role = only_role
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
-        self.unknown: set[str] = set()
-        """The settings whose values are not known yet or contain an entry that is not known yet."""
         self.protect = False
         """Whether the configuration protects the role from deletion."""
 
@@ -111,13 +116,24 @@ class Arguments(dict[str, Any]):
         copy.warnings += self.warnings
         return copy
 
+    def is_set(self, name: str) -> bool:
+        """Return whether a setting has a value.
+
+        None means not set, and so does "", which `Pulumi.yaml` declares as the default of strings.
+        """
+        return self.get(name) not in (None, "")
+
+    def with_outputs(self) -> dict[str, object]:
+        """Return the settings that are, or contain, Outputs or values that are not known yet."""
+        return {name: value for name, value in self.items() if _has_outputs(value)}
+
     def at(self, name: str) -> "Place":
         """Return the place of a setting."""
-        return Place(self, self.paths[name], len(self.paths[name]), name in self.secrets, name)
+        return Place(self, self.paths[name], self.paths[name], name in self.secrets, name)
 
     def at_key(self, *path: str | int, secret: bool = False) -> "Place":
         """Return the place of a path that is not one of the settings' paths."""
-        return Place(self, path, len(path), secret)
+        return Place(self, path, path, secret)
 
     def show(self, value: object, *settings: str) -> str:
         """Return a value derived from these settings, or HIDDEN if one of them is secret."""
@@ -130,25 +146,26 @@ class Place(NamedTuple):
     arguments: Arguments
     path: PropertyPath
     """In snake case for a Python program, or in camel case for stack configuration and packages."""
-    public: int
-    """How many leading parts of the path are public even if the value is secret."""
+    shown: PropertyPath
+    """The path in messages: without the names of entries in a secret, which are secret, too."""
     secret: bool
     setting: str = ""
     """The setting's name in ConnectorRoleArgs; empty for any other key."""
 
     @property
     def name(self) -> str:
-        """The path in Pulumi's notation."""
-        return property_path(self.path)
+        """The path, as messages show it, in Pulumi's notation."""
+        return property_path(self.shown)
 
     def entry(self, *names: str | int) -> "Place":
         """Return the place of an entry in this value; its name is hidden if the value is secret."""
-        return self._replace(path=(*self.path, *names))
+        path = (*self.path, *names)
+        return self._replace(path=path, shown=self.shown if self.secret else path)
 
     def list_of_vpc(self, name: str) -> "Place":
         """Return the place of one of the VPC's lists; its name is shown even if the VPC is secret."""
         path = self.arguments.paths[name]
-        return self._replace(path=path, public=len(path))
+        return self._replace(path=path, shown=path)
 
     def show(self, value: object) -> str:
         """Return the value at this place, or one derived from it, as text; HIDDEN if it is secret."""
@@ -158,30 +175,36 @@ class Place(NamedTuple):
         """Return the value at this place in quotes, or HIDDEN if it is secret."""
         return HIDDEN if self.secret else quote(value)
 
-    def command(self, value: str | None) -> str:
-        """Return the command that sets or removes this value, or the instruction to edit the file.
+    def set(self, value: str) -> str:
+        """Return the command that sets this value; empty outside a stack's configuration."""
+        if self._is_in_secret or not self.arguments.in_stack:
+            return self.edit()
+        return set_command(self.path, value, secret=self.secret)
 
-        An entry in a secret gets the instruction, because a command would replace the whole secret.
-        """
-        is_entry_of_secret = self.secret and len(self.path) > 1
-        return write_command(self.path, EDIT if is_entry_of_secret else value, secret=self.secret)
+    def remove(self) -> str:
+        """Return the command that removes this value; empty outside a stack's configuration."""
+        if self._is_in_secret or not self.arguments.in_stack:
+            return self.edit()
+        return remove_command(self.path)
 
-    def reject(
-        self, message: str, expected: str, value: str | None = EDIT, fix: str | None = None
-    ) -> None:
-        """Add a problem with this place.
+    def edit(self) -> str:
+        """Return the instruction to edit the stack's file; empty outside a stack's configuration."""
+        return edit_instruction() if self.arguments.in_stack else ""
 
-        In stack configuration, the default of `fix` is the command for `value`.
-        """
-        path = self.path[: self.public] if self.secret else self.path
-        if self.arguments.in_stack and not fix:
-            fix = self.command(value)
-        self.arguments.problems.append(Problem(path, message, expected, fix, self.setting))
+    @property
+    def _is_in_secret(self) -> bool:
+        """Whether this is an entry in a secret, which a command would replace as a whole."""
+        return self.secret and len(self.path) > 1
 
-    def reject_type(self, kind: str, value: object, expected: str, example: str | None = None) -> None:
+    def reject(self, message: str, expected: str, fix: str = "") -> None:
+        """Add a problem with this place; by default, the fix is to edit the stack's file."""
+        problem = Problem(self.shown, message, expected, fix or self.edit(), self.setting)
+        self.arguments.problems.append(problem)
+
+    def reject_type(self, kind: str, value: object, expected: str, fix: str = "") -> None:
         """Add a problem for a value whose type is not `kind`."""
         advice = "; quote it" if kind == "a string" and isinstance(value, (int, float)) else ""
-        self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, example)
+        self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, fix)
 
     def reject_name(self, known: Collection[str], expected: str = "") -> None:
         """Reject this place because its last name is not in `known` and suggest similar names."""
@@ -190,7 +213,21 @@ class Place(NamedTuple):
         message = "has an entry that is not a setting" if self.secret else f"is not a setting{near}"
         paths = ", ".join(property_path((*parent, each)) for each in known)
         # Removing a misspelled setting would lose its value.
-        self.reject(message, expected or paths, EDIT if near else REMOVE)
+        self.reject(message, expected or paths, self.edit() if near else self.remove())
+
+
+def is_unknown(value: object) -> bool:
+    """Return whether a value is an Output, or the unknown content of an Output during a preview."""
+    return isinstance(value, (pulumi.Output, Unknown))
+
+
+def _has_outputs(value: object) -> bool:
+    """Return whether a value is, or contains, an Output or an unknown value."""
+    if isinstance(value, Mapping):
+        return any(map(_has_outputs, cast("Mapping[object, object]", value).values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_outputs, cast("Sequence[object]", value)))
+    return is_unknown(value)
 
 
 def suggestion(given: str, names: Collection[str], parent: PropertyPath = ()) -> str:

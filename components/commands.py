@@ -8,10 +8,6 @@ import pulumi
 
 PropertyPath = tuple[str | int, ...]
 """The path of a setting, or of an entry in it, such as `("vpcConfiguration", "subnetIds", 2)`."""
-REMOVE: Final = ""
-"""Passed in place of a value: the command removes the setting or entry."""
-EDIT: Final = None
-"""Passed in place of a value: the message says to edit the file and contains no command."""
 _SHOWN: Final = 120
 """The length to which `quote` shortens a value."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
@@ -59,22 +55,40 @@ def quote_argument(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str:
-    """Return the command that sets or removes a path in a stack's configuration, or `edit FILE`."""
+def set_command(path: PropertyPath, value: str, *, secret: bool) -> str:
+    """Return the command that sets a path in a stack's configuration, or `edit FILE`."""
     key = property_path(path)
-    name = _stack_name()
-    if value is None or escape(key) != key or "\\" in key:
-        return f"edit Pulumi.{quote_argument(name.rpartition('/')[2])}.yaml"
-    stack, argument = quote_argument(name), quote_argument(key)
+    if not _fits_command(key):
+        return edit_instruction()
     in_object = key != path[0]
-    at = f"--stack {stack}{' --path' * in_object}"
-    remove = f"pulumi config rm {at} -- {argument}"
-    if value == REMOVE:
-        return remove
     kind = "--secret" if secret else _type_in_object(key, value) if in_object else "--plaintext"
-    command = f"pulumi config set {at} {kind} -- {argument} {quote_argument(value)}"
+    command = f"pulumi config set {_stack_options(path)} {kind} -- {quote_argument(key)}"
     # Without the removal, a string entry would stay a string.
-    return f"{remove} && {command}" if kind == _BOOLEAN else command
+    first = f"{remove_command(path)} && " if kind == _BOOLEAN else ""
+    return f"{first}{command} {quote_argument(value)}"
+
+
+def remove_command(path: PropertyPath) -> str:
+    """Return the command that removes a path from a stack's configuration, or `edit FILE`."""
+    key = property_path(path)
+    if not _fits_command(key):
+        return edit_instruction()
+    return f"pulumi config rm {_stack_options(path)} -- {quote_argument(key)}"
+
+
+def edit_instruction() -> str:
+    """Return the instruction to edit the stack's configuration file."""
+    return f"edit Pulumi.{quote_argument(_stack_name().rpartition('/')[2])}.yaml"
+
+
+def _fits_command(key: str) -> bool:
+    """Return whether a user can paste a command with this key."""
+    return escape(key) == key and "\\" not in key
+
+
+def _stack_options(path: PropertyPath) -> str:
+    in_object = property_path(path) != path[0]
+    return f"--stack {quote_argument(_stack_name())}{' --path' * in_object}"
 
 
 def _type_in_object(key: str, value: str) -> str:

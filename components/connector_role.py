@@ -9,7 +9,7 @@ AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -18,20 +18,12 @@ import pulumi
 import pulumi_aws as aws
 
 from . import data_sources, policies, stack_config
-from .arguments import Arguments
+from .arguments import Arguments, is_unknown
 from .connectors import CONNECTORS, DEFAULT, Connector
 from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
 from .rules import Location
-from .secrecy import as_secret_as, depending_on, has_outputs, unknown_if_missing
-from .settings import (
-    PYTHON_ARGUMENTS,
-    ROLE_ARN_SETTINGS,
-    SETTINGS,
-    TRUST_POLICY_SETTINGS,
-    is_unknown,
-    role_policy_settings,
-)
-from .validation import ValidationResult, validate
+from .settings import PYTHON_ARGUMENTS, SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
+from .validation import validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
@@ -117,17 +109,18 @@ class ConnectorRole(pulumi.ComponentResource):
         _check_types(name, args)
         arguments = Arguments.of(cast("Mapping[str, object]", args), PYTHON_ARGUMENTS)
         arguments |= {key: _as_input(value) for key, value in arguments.items()}
-        validate(name, arguments)
+        if not arguments.in_stack:  # otherwise, `from_config` or `all_from_config` has validated them
+            validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
         for warning in arguments.warnings:
             pulumi.warn(warning, self)  # from configuration; `validate` adds its own to a copy
-        arguments.warnings.clear()  # `_validate` would repeat them
+        arguments.warnings.clear()  # `_policies` would repeat them
         # `stack_config` passes secrets as plain values, because validation skips Outputs. The attribute
         # `secrets` contains their names.
         arguments |= {
             key: pulumi.Output.secret(arguments[key])
             for key in arguments.secrets
-            if SETTINGS[key].can_be_secret
+            if not SETTINGS[key].structural
         }
 
         connector = CONNECTORS[arguments.get("connector") or DEFAULT]
@@ -145,7 +138,11 @@ class ConnectorRole(pulumi.ComponentResource):
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                additional_secret_outputs=_secret_outputs(arguments, connector),
+                # An Output may be secret. The provider computes these outputs, so the engine would not
+                # mark them as secret.
+                additional_secret_outputs=["inlinePolicies", "tagsAll"]
+                if arguments.with_outputs()
+                else None,
                 hooks=hooks,
             ),
         )
@@ -178,8 +175,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 # Detach the policies of an imported role only after the new policy is in place.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        arn_with_policy = pulumi.Output.all(role.arn, policy.id).apply(lambda values: values[0])
-        self.role_arn = as_secret_as(arn_with_policy, *_shown_in_arn(arguments))
+        self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda values: values[0])
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 
@@ -201,6 +197,7 @@ class ConnectorRole(pulumi.ComponentResource):
         Raises SettingsError, with the invalid keys and how to fix each problem.
         """
         arguments = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
+        validate(name, arguments)
         return cls._with(name, arguments, opts)
 
     @classmethod
@@ -225,13 +222,13 @@ class ConnectorRole(pulumi.ComponentResource):
             pulumi.warn(warning)
         for note in stack.notes:
             pulumi.info(note)
-        return {name: cls._with(name, member, opts) for name, member in stack.members.items()}
+        return {name: cls._with(name, entry, opts) for name, entry in stack.entries.items()}
 
     @classmethod
     def _with(
         cls, name: str, arguments: Arguments, opts: pulumi.ResourceOptions | None
     ) -> "ConnectorRole":
-        """Declare the role with arguments from configuration; its resources inherit `protect`."""
+        """Declare the role with valid arguments from configuration; its resources inherit `protect`."""
         if arguments.protect:
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
         return cls(name, cast("ConnectorRoleArgs", arguments), opts)
@@ -240,41 +237,46 @@ class ConnectorRole(pulumi.ComponentResource):
         self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         """Validate the settings once Outputs have values; return the trust policy and role policy."""
-        location = self._lookup_credentials(arguments)
-        outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
-        result: Any
-        if not outputs:
+        location, outputs = self._lookup_credentials(arguments), arguments.with_outputs()
+        result: pulumi.Output[Any]
+        if not outputs:  # the rest would return the same, but would create more Outputs, which take time
             result = location.apply(
-                lambda found: self._validate(name, arguments, found), run_with_unknowns=True
+                lambda found: self._render(name, arguments, connector, found), run_with_unknowns=True
             )
-            return result.trust_policy, result.role_policy
-
+            return result[0], result[1]
         # `apply` gets only the values, but messages must hide the secret ones.
         are_secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
 
-        def validate_resolved(location: Any, values: Any, are_secret: Any) -> ValidationResult:
+        def render(found: Any) -> tuple[object, object]:
+            location, values, are_secret = found
             secrets = [key for key, is_secret in are_secret.items() if is_secret]
-            return self._validate(name, arguments.resolved(values, secrets), location)
+            return self._render(name, arguments.resolved(values, secrets), connector, location)
 
-        resolved = pulumi.Output.all(location, outputs, are_secret)
-        result = resolved.apply(lambda found: validate_resolved(*found), run_with_unknowns=True)
-        # Of the settings, only those that a policy depends on make it secret or unknown.
-        result = pulumi.Output.unsecret(result)
-        return (
-            depending_on(result.trust_policy, *map(arguments.get, TRUST_POLICY_SETTINGS)),
-            depending_on(result.role_policy, *map(arguments.get, role_policy_settings(connector))),
-        )
+        # `Output.all` would make both policies secret if any setting is.
+        resolved = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
+        result = resolved.apply(render, run_with_unknowns=True)
+        return result[0], result[1]
 
-    def _validate(self, name: str, arguments: Arguments, location: Any) -> ValidationResult:
-        """Validate the settings against the provider's location, which `Output.all` turns into a tuple.
+    def _render(
+        self, name: str, arguments: Arguments, connector: Connector, location: Any
+    ) -> tuple[object, object]:
+        """Return the trust policy and role policy; each is unknown or secret if a setting in it is.
 
-        If the location is unknown, the result is unknown, too.
+        `Output.all` turns the provider's location into a list. If it is unknown, so are the policies.
         """
-        known = not is_unknown(location)
-        result = validate(name, arguments, Location(*location) if known else None)
+        location_is_known = not is_unknown(location)
+        result = validate(name, arguments, Location(*location) if location_is_known else None)
         for warning in result.warnings:
             pulumi.warn(warning, self)
-        return result if known else cast("ValidationResult", pulumi.UNKNOWN)
+
+        def mark(policy: str | None, settings: Collection[str]) -> object:
+            value = policy if policy and location_is_known else pulumi.UNKNOWN
+            return value if arguments.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
+
+        return (
+            mark(result.trust_policy, TRUST_POLICY_SETTINGS),
+            mark(result.role_policy, role_policy_settings(connector)),
+        )
 
     def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
         """Look up the provider's account and partition, and its Region unless a setting overrides it."""
@@ -285,7 +287,7 @@ class ConnectorRole(pulumi.ComponentResource):
         # If an Output resolves to an empty string, the provider's Region applies.
         if in_arn or (region and not isinstance(region, pulumi.Output)):
             return caller
-        provider_region = unknown_if_missing(aws.get_region_output(opts=options).region)
+        provider_region = _unknown_if_missing(aws.get_region_output(opts=options).region)
         return pulumi.Output.all(caller, provider_region).apply(
             lambda known: Location(*known[0])._replace(region=known[1])
         )
@@ -326,9 +328,18 @@ def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
 
 def _location(caller: pulumi.Output[aws.GetCallerIdentityResult]) -> pulumi.Output[Location]:
     """Return the caller's partition and account; unknown if the provider is not configured yet."""
-    return pulumi.Output.all(unknown_if_missing(caller.arn), caller.account_id).apply(
+    return pulumi.Output.all(_unknown_if_missing(caller.arn), caller.account_id).apply(
         lambda known: Location(known[0].split(":")[1], account=known[1])
     )
+
+
+def _unknown_if_missing(answer: pulumi.Output[Any]) -> pulumi.Output[str]:
+    """Return a provider function's result, or unknown if it is missing.
+
+    During a preview, the engine returns no result for a provider whose configuration is unknown
+    (`provider.Invoke` in pkg/resource/plugin).
+    """
+    return answer.apply(lambda value: cast("str", pulumi.UNKNOWN) if value is None else value)
 
 
 def _check_types(name: object, args: object) -> None:
@@ -340,38 +351,6 @@ def _check_types(name: object, args: object) -> None:
     raise pulumi.RunError(
         "ConnectorRole takes a string name and a dictionary of arguments with string keys"
     )
-
-
-def _shown_in_arn(arguments: Arguments) -> list[object]:
-    """Return the values of the settings that the role's ARN reveals."""
-    application = cast("pulumi.Output[object] | str", arguments.get("application_id"))
-    others: list[object] = [arguments.get(name) for name in ROLE_ARN_SETTINGS]
-    if not isinstance(application, pulumi.Output):
-        return others
-    # A secret ARN makes the role's ARN secret, because both contain the account; a secret ID does not.
-    # `apply` returns an Output that is secret if the lambda returns a secret; its value is not used.
-    application_arn = pulumi.Output.unsecret(application).apply(
-        lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
-    )
-    return [application_arn, *others]
-
-
-def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
-    """Return the names of the role's outputs to mark as secret, because settings in them are Outputs.
-
-    An Output may be secret. The provider computes the role's outputs, so the engine would not mark them
-    as secret.
-    """
-    contents = {
-        "inlinePolicies": role_policy_settings(connector),
-        "tagsAll": ("tags",),
-        "arn": ("application_id", *ROLE_ARN_SETTINGS),
-    }
-    return [
-        output
-        for output, settings in contents.items()
-        if any(has_outputs(arguments.get(setting)) for setting in settings)
-    ]
 
 
 def _as_input(value: Any, levels: int = 2) -> Any:

@@ -1,20 +1,20 @@
 """Read the settings of several connector roles from one stack's configuration.
 
-Each entry in `dataSources`, here called a member, has the settings of one role. Settings at the top
-level apply to all members, or are defaults for members that leave them out. The engine passes the whole
-configuration in one environment variable, which limits the configuration's size.
+Each entry in `dataSources` has the settings of one role. Settings at the top level apply to all entries,
+or are defaults for entries that leave them out. The engine passes the whole configuration in one
+environment variable, which limits the configuration's size.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import pulumi
 
 from . import default_provider
-from .arguments import BLANK, Arguments, Place, SettingsError
-from .commands import REMOVE, escape, quote
+from .arguments import Arguments, Place, SettingsError
+from .commands import PropertyPath, escape, quote
 from .connectors import CONNECTORS, DEFAULT, Need
 from .default_provider import as_mapping
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
@@ -33,13 +33,13 @@ from .stack_config import (
 )
 from .validation import validate
 
-MAXIMUM_MEMBERS: Final = 100
+MAXIMUM_ENTRIES: Final = 100
 MAXIMUM_SIZE: Final = 100 * 1024
 """The maximum size of the configuration, in bytes.
 
 Linux limits an environment variable to 128 KiB (MAX_ARG_STRLEN).
 """
-MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
+ENTRY_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
 """A lowercase component name. In Pulumi's configuration files, the key `secure` marks a secret."""
 EXPECTED_NAME: Final = (
     f"a lowercase letter followed by up to {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, "
@@ -50,7 +50,7 @@ EXPECTED_NAME: Final = (
 class DataSources(NamedTuple):
     """The settings of a stack's roles, and messages about the stack as a whole."""
 
-    members: Mapping[str, Arguments]
+    entries: Mapping[str, Arguments]
     warnings: Sequence[str]
     notes: Sequence[str]
 
@@ -61,46 +61,46 @@ def are_set(config: pulumi.Config) -> bool:
 
 
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
-    """Read and validate the settings of every member.
+    """Read and validate the settings of every entry.
 
-    Raises SettingsError with the problems at the top level and in all members.
+    Raises SettingsError with the problems at the top level and in all entries.
     """
     top = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     at = top.at_key(shown_prefix(config) + DATA_SOURCES)
-    given = _read_members(config, at)
+    given = _read_entries(config, at)
     _check_top_level(top, at)
     _check_defaults(top)
-    members = {
-        name: _read_member(settings, top, at.entry(name), check_tags=refuse_unknown_keys)
+    entries = {
+        name: _read_entry(settings, top, at.entry(name), check_tags=refuse_unknown_keys)
         for name, settings in given.items()
     }
-    _check_role_names(members, top)
+    _check_role_names(entries, top)
     problems = top.problems
-    for name, member in members.items():
+    for name, entry in entries.items():
         try:
-            validate(name, member)
+            validate(name, entry)
         except SettingsError as error:
-            # Report a problem with a default once, not for every member.
+            # Report a problem with a default once, not for every entry.
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise SettingsError(problems)
     warnings = top.warnings
-    if any(not member["role_name"] for member in members.values()):
+    if any(not entry["role_name"] for entry in entries.values()):
         role_name = at.entry("NAME", KEYS["role_name"]).name
         warnings += autonaming_warnings(role_name)
-    return DataSources(members, warnings, [*_unused_vpc(given, members, top)])
+    return DataSources(entries, warnings, [*_unused_vpc(given, entries, top)])
 
 
-def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
-    """Return the members that are objects with a valid name; reject the others."""
+def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
+    """Return the entries that are objects with a valid name; reject the others."""
     expected = "an object that maps each data source's name to its settings"
-    secret_command = at.entry("NAME", KEYS["secret_id"]).command("VALUE")
+    secret_command = at.entry("NAME", KEYS["secret_id"]).set("VALUE")
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
         at.reject(
             "has a secret value, so Pulumi treats the whole object as a secret and previews hide it; "
             "`pulumi config` shows [secret] in place of the value",
             "plain values, because IDs and ARNs are not secret",
-            fix=f"{at.entry('NAME', 'KEY').command('VALUE')}, and for secretId {secret_command}",
+            fix=f"{at.entry('NAME', 'KEY').set('VALUE')}, and for secretId {secret_command}",
         )
         return {}
     value = read_object(config, DATA_SOURCES)
@@ -111,11 +111,11 @@ def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
     if not isinstance(value, Mapping):
         at.reject_type("an object", value, expected)
         return {}
-    members = cast("Mapping[str, object]", value)
-    if len(members) > MAXIMUM_MEMBERS:
+    entries = cast("Mapping[str, object]", value)
+    if len(entries) > MAXIMUM_ENTRIES:
         at.reject(
-            f"has {len(members)} entries",
-            f"at most {MAXIMUM_MEMBERS}; use another stack for the rest",
+            f"has {len(entries)} entries",
+            f"at most {MAXIMUM_ENTRIES}; use another stack for the rest",
             fix="split the stack, for example by connector",
         )
     size = size_in_bytes(pulumi.runtime.get_config_env())
@@ -126,8 +126,8 @@ def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
             fix="split the stack, for example by connector",
         )
     valid: dict[str, Mapping[str, Any]] = {}
-    for name, settings in members.items():
-        if not MEMBER_NAME.fullmatch(name):
+    for name, settings in entries.items():
+        if not ENTRY_NAME.fullmatch(name):
             at.entry(name).reject(f"{quote(name)} is not a valid data source name", EXPECTED_NAME)
         elif not isinstance(settings, Mapping):
             at.entry(name).reject_type("an object", settings, "the settings of one data source")
@@ -147,33 +147,52 @@ def _check_top_level(top: Arguments, at: Place) -> None:
     Pulumi passes `false` for a boolean that is not set, so `false` is not rejected.
     """
     for name, setting in SETTINGS.items():
-        if setting.scope is Scope.MEMBER and top[name] not in (None, BLANK, False):
+        if setting.scope is Scope.ENTRY and top.is_set(name) and top[name] is not False:
             here, there = top.at(name), at.entry("NAME", KEYS[name])
             value = "true" if top[name] is True else str(top[name])
             is_plain = escape(value) == value and not here.secret
             # Removing the setting without moving it could take permissions from a role in use.
-            move = f"{there.command(value if is_plain else 'VALUE')} && {here.command(REMOVE)}"
+            move = f"{there.set(value if is_plain else 'VALUE')} && {here.remove()}"
             expected = f"{there.name}, as in docs/data-sources.md"
             here.reject("is a setting for a single data source", expected, fix=move)
 
 
 def _check_defaults(top: Arguments) -> None:
-    """Report an invalid default even if no member uses it, because a later member might.
+    """Report an invalid default even if no entry uses it, because a later entry might.
 
     Members that inherit the default report the same problem, and `read` drops the repetitions. Members
-    with tags of their own do not inherit invalid tags. Only members warn about a default.
+    with tags of their own do not inherit invalid tags. Only entries warn about a default.
     """
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():
-        if setting.scope is Scope.DEFAULT and top[name] not in (None, BLANK):
+        if setting.scope is Scope.DEFAULT and top.is_set(name):
             setting.kind.read(top[name], defaults.at(name))
     top.problems += defaults.problems
 
 
-def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_tags: bool) -> Arguments:
-    """Return one member's settings, including the top-level settings that it inherits."""
+def _read_entry(given: Mapping[str, Any], top: Arguments, at: Place, *, check_tags: bool) -> Arguments:
+    """Return one entry's settings, including the top-level settings that it inherits."""
     inherited = [name for name in SETTINGS if _is_inherited(name, given)]
-    values = {name: top[name] if name in inherited else given.get(KEYS[name]) for name in SETTINGS}
+    values, paths = _merge_values(given, top, inherited), _merge_paths(top, at, inherited)
+    secrets = [name for name in top.secrets if name in inherited or name == "tags"]  # tags are merged
+    # Not `only_role`, because other roles may be created before the credentials prove to be wrong.
+    entry = Arguments(values, paths, secrets, in_stack=True)
+    _check_keys(given, entry, at)
+    own_tags = as_mapping(given.get("tags"))
+    if check_tags and own_tags:  # `stack_config` checks the top-level tags
+        default_provider.check_tags(own_tags, entry)
+    protect = given.get(PROTECT, top.protect)  # "" switches the default off
+    entry.protect = bool(read_protect(protect, entry.at_key(*at.path, PROTECT)))
+    return entry
+
+
+def _merge_values(
+    given: Mapping[str, Any], top: Arguments, inherited: Collection[str]
+) -> dict[str, object]:
+    """Return the values of an entry's settings: inherited ones, its own, and both in its tags."""
+    values: dict[str, object] = {
+        name: top[name] if name in inherited else given.get(KEYS[name]) for name in SETTINGS
+    }
     for name, value in values.items():
         if value == {} and SETTINGS[name].scope is Scope.DEFAULT:
             values[name] = None  # like "", an empty object turns off a default
@@ -181,21 +200,18 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
     # Invalid top-level tags are reported at the top level.
     if own_tags and not any(problem.setting == "tags" for problem in top.problems):
         values["tags"] = {**as_mapping(top["tags"]), **own_tags}
+    return values
+
+
+def _merge_paths(top: Arguments, at: Place, inherited: Collection[str]) -> dict[str, PropertyPath]:
+    """Return the path at which each of an entry's settings is set or, if it is not, would be set."""
     own_keys = [key for name, key in KEYS.items() if name not in inherited]
-    own_paths = {name: (*at.path, *path) for name, path in PACKAGE_INPUTS.items() if path[0] in own_keys}
-    secrets = [name for name in top.secrets if name in inherited or name == "tags"]  # tags are merged
-    # Not `only_role`, because other roles may be created before the credentials prove to be wrong.
-    member = Arguments(values, {**top.paths, **own_paths}, secrets, in_stack=True)
-    _check_keys(given, member, at)
-    if check_tags and own_tags:  # `stack_config` checks the top-level tags
-        default_provider.check_tags(own_tags, member)
-    protect = given.get(PROTECT, top.protect)  # "" switches the default off
-    member.protect = bool(read_protect(protect, member.at_key(*at.path, PROTECT)))
-    return member
+    own = {name: (*at.path, *path) for name, path in PACKAGE_INPUTS.items() if path[0] in own_keys}
+    return {**top.paths, **own}
 
 
 def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
-    """Return whether a member gets the value of a setting from the top level."""
+    """Return whether an entry gets the value of a setting from the top level."""
     scope = SETTINGS[name].scope
     if scope is not Scope.DEFAULT:
         return scope is Scope.STACK
@@ -210,48 +226,49 @@ def _may_use_vpc(connector_name: object) -> bool:
     return connector is None or connector.vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
 
 
-def _check_keys(given: Mapping[str, Any], member: Arguments, at: Place) -> None:
+def _check_keys(given: Mapping[str, Any], entry: Arguments, at: Place) -> None:
     """Reject null values, and keys that are not settings for a data source."""
     settings = {camel_case(name): setting for name, setting in SETTINGS.items()}
     known = [key for key, setting in settings.items() if setting.scope is not Scope.STACK] + [PROTECT]
     for key, value in given.items():
-        place = member.at_key(*at.path, key)
+        place = entry.at_key(*at.path, key)
         if key in settings and key not in known:
-            top_name = member.at(settings[key].name).name
+            top_name = entry.at(settings[key].name).name
             expected = f"{top_name}, outside {DATA_SOURCES}"
-            place.reject("must be the same for all data sources in a stack", expected, REMOVE)
+            place.reject("must be the same for all data sources in a stack", expected, place.remove())
         elif key not in known:
             place.reject_name(known, expected=", ".join(known))
         elif value is None:
-            place.reject("is null", "a value; '' or {} turns off a default", REMOVE)
+            place.reject("is null", "a value; '' or {} turns off a default", place.remove())
 
 
-def _check_role_names(members: Mapping[str, Arguments], top: Arguments) -> None:
-    """Reject a role name that another member already has; IAM ignores the case of names."""
+def _check_role_names(entries: Mapping[str, Arguments], top: Arguments) -> None:
+    """Reject a role name that another entry already has; IAM ignores the case of names."""
     owners: dict[str, str] = {}
-    for name, member in members.items():
-        role_name = member["role_name"]
+    for name, entry in entries.items():
+        role_name = entry["role_name"]
         if isinstance(role_name, str) and role_name:
             owner = owners.setdefault(role_name.lower(), name)
             if owner != name:
-                top.at_key(*member.paths["role_name"]).reject(
+                at = top.at_key(*entry.paths["role_name"])
+                at.reject(
                     f"{quote(role_name)} is also the role name of {owner}",
                     "a unique name: IAM ignores the case of role names",
-                    REMOVE,
+                    at.remove(),
                 )
 
 
 def _unused_vpc(
-    given: Mapping[str, Mapping[str, Any]], members: Mapping[str, Arguments], top: Arguments
+    given: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Arguments], top: Arguments
 ) -> Iterator[str]:
-    """Yield a note about the members to which the default VPC does not apply, if there are any."""
+    """Yield a note about the entries to which the default VPC does not apply, if there are any."""
     if not top["vpc_configuration"]:
         return
     key = KEYS["vpc_configuration"]
     unused = [
         name
-        for name, member in members.items()
-        if key not in given[name] and not member["vpc_configuration"]
+        for name, entry in entries.items()
+        if key not in given[name] and not entry["vpc_configuration"]
     ]
     if unused:
         versions = "version of its connector" if len(unused) == 1 else "versions of their connectors"

@@ -13,7 +13,7 @@ from typing import Final, cast
 import pulumi
 
 from .arguments import HIDDEN, Arguments
-from .commands import EDIT, REMOVE, quote
+from .commands import quote
 from .formats import ACCOUNT_ID, APPLICATION
 
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
@@ -42,14 +42,14 @@ def _check_accounts(arguments: Arguments) -> None:
     shown_or_placeholder = ACCOUNT_ID.placeholder if shown in (None, HIDDEN) else shown
 
     def set_first() -> str:
-        return at.entry(0).command(shown_or_placeholder)
+        return at.entry(0).set(shown_or_placeholder)
 
     if given in (None, "", []):
         arguments.warnings.append(_missing_list(set_first(), arguments))
         return
     if not isinstance(given, list):
         # Pulumi cannot set a list entry in an object.
-        remove = f"{at.command(REMOVE)} && " if isinstance(given, dict) and not secret else ""
+        remove = f"{at.remove()} && " if isinstance(given, dict) and not secret else ""
         at.reject(
             f"expected a list, got {at.quote(cast('object', given))}",
             "a list of 12-digit account IDs",
@@ -62,7 +62,7 @@ def _check_accounts(arguments: Arguments) -> None:
         return
     # Replace a single account, because it probably belongs to another environment. If a longer list was
     # written as JSON text, a command for one entry would replace the whole list.
-    fix = set_first() if len(accounts) == 1 else at.command(EDIT)
+    fix = set_first() if len(accounts) == 1 else at.edit()
     for index in invalid:
         message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"
         entry = arguments.at_key(ALLOWED_ACCOUNTS, index, secret=secret)
@@ -79,7 +79,7 @@ def _missing_list(command: str, arguments: Arguments) -> str:
     """Return the warning about a missing list of allowed accounts."""
     conflict = ""
     if _read(FORBIDDEN_ACCOUNTS):
-        removal = arguments.at_key(FORBIDDEN_ACCOUNTS).command(REMOVE)
+        removal = arguments.at_key(FORBIDDEN_ACCOUNTS).remove()
         conflict = f"First run `{removal}`, because {FORBIDDEN_ACCOUNTS} conflicts with the list. "
     return (
         f"{ALLOWED_ACCOUNTS} is not set or is empty: with credentials for another account, a refresh "
@@ -115,11 +115,11 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
     given, secret = as_mapping(_read(DEFAULT_TAGS)), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
     if given and "tags" not in given:
         at = arguments.at_key(DEFAULT_TAGS, secret=secret)
-        set_tag = at.entry("tags", "KEY").command("VALUE")
+        set_tag = at.entry("tags", "KEY").set("VALUE")
         at.reject(
             f"expected an object of default tags, got {at.quote(given)}",
             "an object with the tags under the key `tags`",
-            fix=at.command(EDIT) if secret else f"{at.command(REMOVE)} && {set_tag}",
+            fix=at.edit() if secret else f"{at.remove()} && {set_tag}",
         )
     defaults = as_mapping(given.get("tags"))
     regardless_of_case = {key.lower(): key for key in defaults}
@@ -137,7 +137,7 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
             f"{shown} and {shown_default} in {DEFAULT_TAGS} differ only in case",
             "keys that are unique regardless of case, including the default tags' keys: IAM ignores the "
             "case of tag keys",
-            EDIT if hidden else REMOVE,
+            at.edit() if hidden else at.remove(),
         )
 
 

@@ -44,16 +44,17 @@ class Format(NamedTuple):
 
     def read(self, value: object, at: Place) -> ParsedText | None:
         """Return valid text; reject any other value."""
-        if not isinstance(value, str):
-            at.reject_type("a string", value, self.expected, self.placeholder)
-        elif value == self.placeholder:
-            at.reject(f"{value} is a placeholder", self.expected, value)
-        elif text := self.parse(value):
+        is_placeholder = value == self.placeholder
+        if isinstance(value, str) and not is_placeholder and (text := self.parse(value)):
             return text
+        fix = at.set(self.placeholder)
+        if not isinstance(value, str):
+            at.reject_type("a string", value, self.expected, fix)
+        elif is_placeholder:
+            at.reject(f"{value} is a placeholder", self.expected, fix)
         else:
             advice = "" if at.secret else suggestion(value, self.choices)
-            message = f"{at.quote(value)} is not {self.name}{advice}"
-            at.reject(message, self.expected, self.placeholder)
+            at.reject(f"{at.quote(value)} is not {self.name}{advice}", self.expected, fix)
         return None
 
 

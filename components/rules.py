@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from . import formats
-from .arguments import Arguments, Place
-from .commands import REMOVE, quote
+from .arguments import Arguments, Place, is_unknown
+from .commands import quote
 from .connectors import Connector, Need
 from .formats import ParsedText
 from .settings import TRUST_POLICY_SETTINGS, Network
@@ -57,7 +57,7 @@ class ReadSettings(NamedTuple):
             return Location(None, region and region.text, account and account.text)
         provider = self.credentials
         # A Region that is not known yet may differ from the provider's.
-        default_region = None if "region" in self.arguments.unknown else provider.region
+        default_region = None if is_unknown(self.arguments.get("region")) else provider.region
         return Location(
             application.partition or provider.partition,
             application.region or (region.text if region else default_region),
@@ -100,7 +100,7 @@ def check_requirements(settings: ReadSettings) -> None:
             without = f"no {at.name}"
             # If the connector does not support the other setting, the only fix is to remove this one.
             expected = without if need is Need.NOT_SUPPORTED else f"{required}, or {without}"
-            at.reject(f"requires {required}{reason}", expected, REMOVE)
+            at.reject(f"requires {required}{reason}", expected, at.remove())
 
 
 def check_credentials(settings: ReadSettings) -> None:
@@ -157,7 +157,7 @@ def check_arns(settings: ReadSettings) -> None:
                 at.reject(
                     f"{at.quote(text.text)} does not match the application's {title}",
                     f"the {title} {shown}",
-                    shown if whole_value else "VALUE",
+                    at.set(shown if whole_value else "VALUE"),
                 )
 
 
@@ -201,7 +201,7 @@ def check_key(settings: ReadSettings) -> None:
             "is required but not set: an AWS managed key cannot be used from another account, and "
             f"{place}",
             f"the ARN of the customer managed key that encrypts the secret, {formats.KEY_ARN}ID",
-            "KEY_ARN",
+            at.set("KEY_ARN"),
         )
 
 
@@ -219,7 +219,7 @@ def check_role_name(settings: ReadSettings) -> None:
             "is not set and cannot be derived from the component's name "
             f"{quote(component_name)} ({len(component_name)} characters)",
             f"a role name, or {formats.COMPONENT_NAME.expected}",
-            formats.ROLE_NAME.placeholder,
+            at.set(formats.ROLE_NAME.placeholder),
         )
 
 

@@ -4,19 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple, cast
 
-import pulumi
-from pulumi.output import Unknown
-
 from . import formats
-from .arguments import Place
-from .commands import REMOVE, PropertyPath, quote
+from .arguments import Place, is_unknown
+from .commands import PropertyPath, quote
 from .connectors import Connector
 from .formats import Format, ParsedText
-
-
-def is_unknown(value: object) -> bool:
-    """Return whether a value is an Output, or the unknown content of an Output during a preview."""
-    return isinstance(value, (pulumi.Output, Unknown))
 
 
 class Flag:
@@ -31,13 +23,14 @@ class Flag:
         if isinstance(value, bool):
             return value
         is_true = str(value).lower() in ("true", "yes", "on") and not at.secret
-        at.reject_type("a boolean", value, self.expected, "true" if is_true else self.placeholder)
+        fix = at.set("true" if is_true else self.placeholder)
+        at.reject_type("a boolean", value, self.expected, fix)
         return None
 
 
 Network = Mapping[str, Mapping[int, ParsedText]]
 """The valid texts in a VPC's lists, by the list's name in VpcConfiguration and the text's index."""
-VPC_MEMBERS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
+VPC_LISTS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
 
 
 class Vpc:
@@ -45,11 +38,10 @@ class Vpc:
 
     yaml_type: Final = "object"
     expected: Final = "an object with a list of subnet IDs and a list of security group IDs"
-    placeholder: Final = REMOVE
 
     def read(self, value: object, at: Place) -> Network | None:
         """Return the valid subnets and security groups; reject everything else."""
-        subnets_at, groups_at = map(at.list_of_vpc, VPC_MEMBERS)
+        subnets_at, groups_at = map(at.list_of_vpc, VPC_LISTS)
         if not isinstance(value, Mapping):
             lists = f"{subnets_at.name} and {groups_at.name}"
             at.reject_type("an object", value, f"an object with {lists}")
@@ -80,18 +72,16 @@ def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping
     expected = f"a list; each entry is {form.expected}"
     found: dict[int, ParsedText] = {}
     if is_unknown(items):
-        at.arguments.unknown.add(at.setting)
-    elif items in (None, [], ()):
+        return found
+    if items in (None, [], ()):
         message = "is required but not set" if items is None else "the list is empty"
-        # The command that fixes the problem sets the first item.
-        at.entry(0).reject(message, expected, form.placeholder)
+        first = at.entry(0)
+        first.reject(message, expected, first.set(form.placeholder))
     elif not isinstance(items, (list, tuple)):
         at.reject_type("a list", items, expected)
     else:
         for index, item in enumerate(cast("Sequence[object]", items)):
-            if is_unknown(item):
-                at.arguments.unknown.add(at.setting)
-            elif text := form.read(item, at.entry(index)):
+            if not is_unknown(item) and (text := form.read(item, at.entry(index))):
                 found[index] = text
     return found
 
@@ -101,7 +91,6 @@ class Tags:
 
     yaml_type: Final = "object"
     expected: Final = "an object of strings"
-    placeholder: Final = REMOVE
 
     def read(self, value: object, at: Place) -> Mapping[str, object] | None:
         """Reject invalid tags; return all tags, even invalid ones."""
@@ -114,23 +103,22 @@ class Tags:
         first: dict[str, str] = {}
         for key, text in tags.items():
             shown = at.quote(key)
+            tag = at.entry(key if isinstance(key, str) else quote(key))
             if not isinstance(key, str):
-                at.entry(quote(key)).reject(f"{shown} is not a string", "a string", REMOVE)
+                tag.reject(f"{shown} is not a string", "a string", tag.remove())
                 continue
-            tag = at.entry(key)
             if not formats.TAG_KEY.parse(key):
-                tag.reject(f"{shown} is not a tag key", formats.TAG_KEY.expected, REMOVE)
+                tag.reject(f"{shown} is not a tag key", formats.TAG_KEY.expected, tag.remove())
             if key.lower().startswith("aws:"):
-                tag.reject(f"{shown} is reserved", "a key that does not begin with aws:", REMOVE)
+                expected = "a key that does not begin with aws:"
+                tag.reject(f"{shown} is reserved", expected, tag.remove())
             if (other := first.setdefault(key.lower(), key)) != key:
                 tag.reject(
                     f"{shown} and {at.quote(other)} differ only in case",
                     "keys that are unique regardless of case: IAM ignores the case of tag keys",
-                    REMOVE,
+                    tag.remove(),
                 )
-            if is_unknown(text):
-                at.arguments.unknown.add(at.setting)
-            else:
+            if not is_unknown(text):
                 formats.TAG_VALUE.read(text, tag)
         return cast("Mapping[str, object]", tags)
 
@@ -139,10 +127,9 @@ Kind = Format | Flag | Vpc | Tags
 """A kind of value.
 
 `yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value.
-A command in a message sets `placeholder` or removes the setting if `placeholder` is REMOVE. `read`
-rejects an invalid value and returns None; if only some entries are invalid, it rejects those entries and
-returns a value. It returns values in the form that the rules use. If an entry is not known yet, `read`
-adds the setting to `Arguments.unknown`.
+`read` rejects an invalid value and returns None; if only some
+entries are invalid, it rejects those entries and returns a value. It skips entries that are not known
+yet, and returns values in the form that the rules use.
 """
 
 
@@ -153,7 +140,7 @@ class Scope(Enum):
     """At the top level: it is the same for all data sources."""
     DEFAULT = auto()
     """At the top level as a default, or in the entry for one data source."""
-    MEMBER = auto()
+    ENTRY = auto()
     """Only in the entry for one data source."""
 
 
@@ -173,12 +160,7 @@ class Setting(NamedTuple):
     False for `connector`, whose value is always known, and for `role_name` and `role_path`, which only
     some connectors' policies contain.
     """
-    scope: Scope = Scope.MEMBER
-
-    @property
-    def can_be_secret(self) -> bool:
-        """Whether it can stay secret; previews reveal flags and structural settings."""
-        return not self.structural and not isinstance(self.kind, Flag)
+    scope: Scope = Scope.ENTRY
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {
@@ -217,12 +199,12 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 }
 """Every setting by name, in the order in which messages list the problems."""
 PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in SETTINGS} | {
-    name: ("vpc_configuration", name) for name in VPC_MEMBERS
+    name: ("vpc_configuration", name) for name in VPC_LISTS
 }
 """The paths of the settings, and of a VPC's lists, in a Python program's arguments."""
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
-ROLE_ARN_SETTINGS: Final = ("account_id", "role_name", "role_path")
+_ROLE_ARN_SETTINGS: Final = ("account_id", "role_name", "role_path")
 """The settings whose values are in the role's ARN; the account can also be in `application_id`."""
 
 
@@ -231,5 +213,5 @@ def role_policy_settings(connector: Connector) -> Collection[str]:
 
     If the data source is a bucket, the policy contains the role's ARN.
     """
-    in_arn = ROLE_ARN_SETTINGS if connector.bucket_is_source else ()
+    in_arn = _ROLE_ARN_SETTINGS if connector.bucket_is_source else ()
     return [name for name in SETTINGS if SETTINGS[name].in_role_policy or name in in_arn]

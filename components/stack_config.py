@@ -12,7 +12,7 @@ import pulumi
 
 from . import default_provider
 from .arguments import Arguments, Place
-from .commands import REMOVE, PropertyPath, quote
+from .commands import PropertyPath, quote
 from .default_provider import as_mapping, parse_json
 from .settings import PYTHON_ARGUMENTS, SETTINGS, Flag
 
@@ -67,7 +67,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
         at.reject(
             "is set, but ConnectorRole.from_config reads a single role from the other keys",
             f"no {at.name}, or a program that calls ConnectorRole.all_from_config",
-            REMOVE,
+            at.remove(),
         )
     if not arguments["role_name"]:
         arguments.warnings += autonaming_warnings(arguments.at("role_name").name)

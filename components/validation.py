@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from . import formats, policies
-from .arguments import BLANK, Arguments, SettingsError
-from .commands import REMOVE
+from .arguments import Arguments, SettingsError, is_unknown
 from .connectors import CONNECTORS, DEFAULT, Connector, Need
-from .formats import ParsedText, located
+from .formats import Format, ParsedText, located
 from .rules import RULES, Location, ReadSettings
-from .settings import PYTHON_ARGUMENTS, SETTINGS, Setting, is_unknown, role_policy_settings
+from .settings import PYTHON_ARGUMENTS, SETTINGS, Setting, role_policy_settings
 
 
 class ValidationResult(NamedTuple):
@@ -57,9 +56,9 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
     """Read each setting; apart from the connector, no setting affects how another one is read."""
     reported = {problem.path for problem in arguments.problems}
     given = {
-        name: value
+        name: arguments.get(name)
         for name in SETTINGS
-        if (value := arguments.get(name)) not in (None, BLANK) or arguments.paths[name] in reported
+        if arguments.is_set(name) or arguments.paths[name] in reported
     }
     name = given.get("connector", DEFAULT)
     connector = CONNECTORS.get(name) if isinstance(name, str) else None
@@ -70,7 +69,11 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
         elif given[setting.name] is None:
             continue  # null, which was already reported; it is not valid, but it counts as set
         elif is_unknown(given[setting.name]):
-            _skip_unknown(setting, arguments)
+            if setting.structural:
+                arguments.at(setting.name).reject(
+                    "is an Output, but it determines which statements and resources exist",
+                    "a plain value, not an Output or a secret",
+                )
         elif connector and connector.need(setting.name) is Need.NOT_SUPPORTED:
             _reject_unsupported(setting, connector, arguments)
             del given[setting.name]  # the rules treat it as not set
@@ -94,19 +97,9 @@ def _check_presence(setting: Setting, connector: Connector | None, arguments: Ar
         reason = f": the {connector.name} connector needs it (see {connector.page})"
     else:
         return
-    arguments.at(setting.name).reject(
-        f"is required but not set{reason}", setting.kind.expected, setting.kind.placeholder
-    )
-
-
-def _skip_unknown(setting: Setting, arguments: Arguments) -> None:
-    """Record a setting that is not known yet; reject it if it must be known."""
-    arguments.unknown.add(setting.name)
-    if setting.structural:
-        arguments.at(setting.name).reject(
-            "is an Output, but it determines which statements and resources exist",
-            "a plain value, not an Output or a secret",
-        )
+    at, kind = arguments.at(setting.name), setting.kind
+    fix = at.set(kind.placeholder) if isinstance(kind, Format) else ""
+    at.reject(f"is required but not set{reason}", kind.expected, fix)
 
 
 def _reject_unsupported(setting: Setting, connector: Connector, arguments: Arguments) -> None:
@@ -115,7 +108,7 @@ def _reject_unsupported(setting: Setting, connector: Connector, arguments: Argum
     at.reject(
         f"is not supported by the {connector.name} connector (see {connector.page})",
         f"no {at.name}, or another {arguments.at('connector').name}",
-        REMOVE,
+        at.remove(),
     )
 
 
@@ -147,7 +140,8 @@ def _render(settings: ReadSettings) -> ValidationResult:
         application.id,
     )
     trust_policy = policies.trust_policy(target) if all(location) else None
-    if index is None or not settings.arguments.unknown.isdisjoint(role_policy_settings(connector)):
+    unknown = settings.arguments.with_outputs()
+    if index is None or not unknown.keys().isdisjoint(role_policy_settings(connector)):
         return ValidationResult(trust_policy, None, settings.arguments.warnings)
     role_policy = policies.role_policy(_resources(settings, connector, target, index))
     _check_size(role_policy, settings)

@@ -12,7 +12,7 @@ import yaml
 from components.arguments import Arguments, SettingsError
 from components.connectors import CONNECTORS, Connector, Need
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.settings import VPC_MEMBERS
+from components.settings import VPC_LISTS
 from components.stack_config import DATA_SOURCES, KEYS, PACKAGE_INPUTS, PROTECT, camel_case
 from components.validation import validate
 from evidence.examples import (
@@ -95,7 +95,7 @@ def _expected(name: str) -> Iterator[tuple[str, str, str]]:
         yield "connector", "a name from the table of [connectors](#connectors)", f"`{_CONNECTOR}`"
         return
     if name == "vpc_configuration":
-        invalid: object = {camel_case(member): [_INVALID] for member in VPC_MEMBERS}
+        invalid: object = {camel_case(member): [_INVALID] for member in VPC_LISTS}
     elif name == "tags":
         invalid = {"KEY": 1}
     else:

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from components.arguments import Arguments
 from components.connectors import DEFAULT, Connector, Need
-from components.settings import VPC_MEMBERS
+from components.settings import VPC_LISTS
 from components.stack_config import camel_case, config_paths
 from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Reply, Role, is_alias
@@ -69,9 +69,7 @@ class Requirements(NamedTuple):
             "role_path": "" if role.path == "/" else role.path,
             "role_description": role.description,
             "permissions_boundary_arn": role.permissions_boundary_arn,
-            "vpc_configuration": {key: vpc[key] for key in map(camel_case, VPC_MEMBERS)}
-            if vpc
-            else None,
+            "vpc_configuration": {key: vpc[key] for key in map(camel_case, VPC_LISTS)} if vpc else None,
             "tags": {key: value for key, value in role.tags.items() if not is_reserved(key)},
         }
         return {name: value for name, value in settings.items() if value}

@@ -14,7 +14,7 @@ from pulumi.runtime import Settings, configure, set_all_config
 
 from components import data_sources, stack_config
 from components.arguments import HIDDEN, Arguments
-from components.commands import REMOVE, property_path
+from components.commands import property_path
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.formats import ROLE_NAME_SUFFIX
 from components.rules import Location
@@ -78,7 +78,8 @@ class RoleSettings(NamedTuple):
         """Return the command that sets a setting or a member of it, or removes it if `value` is None."""
         paths = self.args.paths
         spelled = (paths[member][-1] if isinstance(member, str) else member for member in members)
-        return self.args.at(name).entry(*spelled).command(REMOVE if value is None else value)
+        at = self.args.at(name).entry(*spelled)
+        return at.remove() if value is None else at.set(value)
 
     def own_path(self, name: str) -> str:
         """Return the path that sets a setting only for this role, even if it has the stack's default."""
@@ -138,7 +139,7 @@ def read_stack(name: str) -> Stack:
     project_config = pulumi.Config(project)
     has_data_sources = data_sources.are_set(project_config)
     if has_data_sources:
-        arguments = data_sources.read(project_config, refuse_unknown_keys=False).members
+        arguments = data_sources.read(project_config, refuse_unknown_keys=False).entries
     else:
         arguments = {COMPONENT: stack_config.read(project_config, refuse_unknown_keys=False)}
 

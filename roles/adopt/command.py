@@ -15,7 +15,7 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from components.connectors import Connector
-from components.data_sources import EXPECTED_NAME, MEMBER_NAME
+from components.data_sources import ENTRY_NAME, EXPECTED_NAME
 from components.stack_config import camel_case
 from roles.account import Account, DataSource
 from roles.adopt import configuration, entries, existing, files, report, restoration, selection
@@ -276,7 +276,7 @@ def _number(text: str) -> int:
 def _name(text: str) -> tuple[str, str]:
     """Parse a data source's ID and its entry's name; for use as an argparse `type`."""
     identifier, _, name = text.partition("=")
-    if not identifier or not MEMBER_NAME.fullmatch(name):
+    if not identifier or not ENTRY_NAME.fullmatch(name):
         raise ArgumentTypeError(
             f"{text!r} is not ID=NAME: expected the ID of a data source and the name of its entry, "
             f"which is {EXPECTED_NAME}"

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from components.data_sources import MAXIMUM_MEMBERS, MAXIMUM_SIZE, size_in_bytes
+from components.data_sources import MAXIMUM_ENTRIES, MAXIMUM_SIZE, size_in_bytes
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.stack_config import DATA_SOURCES, camel_case, config_key
 from roles.adopt.entries import Entry
@@ -53,7 +53,7 @@ def check_limits(
         return size_in_bytes(passed)
 
     def fit(some: Mapping[str, Entry]) -> bool:
-        return len(some) <= MAXIMUM_MEMBERS and size(some) <= MAXIMUM_SIZE
+        return len(some) <= MAXIMUM_ENTRIES and size(some) <= MAXIMUM_SIZE
 
     if fit(entries):
         return
@@ -76,7 +76,7 @@ def check_limits(
         for connectors, some in parts
     ]
     raise InputError(
-        f"a stack can have at most {MAXIMUM_MEMBERS} data sources and {MAXIMUM_SIZE:,} bytes of "
+        f"a stack can have at most {MAXIMUM_ENTRIES} data sources and {MAXIMUM_SIZE:,} bytes of "
         f"settings, but there are {len(entries)} data sources with {size(entries):,} bytes. Use several "
         "stacks: repeat the command for each stack with the options in one of these lines:",
         *lines,

@@ -551,7 +551,7 @@ def test_a_secret_key_makes_only_the_values_that_contain_it_secret(monkeypatch: 
     deployment = deploy(monkeypatch, MINIMAL)
     assert deployment.secret_documents == {"role policy"}
     (role,) = deployment.of_type("aws:iam/role:Role")
-    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies"]
+    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies", "tagsAll"]
 
 
 @pytest.mark.parametrize("key", ["bucketName", "bucketAccountId"])
@@ -562,7 +562,7 @@ def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
     deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.secret_documents == {"role policy"}
     (role,) = deployment.of_type("aws:iam/role:Role")
-    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies"]
+    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies", "tagsAll"]
     text = message(monkeypatch, {**S3_SETTINGS, key: "Hunter2"})
     assert f"  {key}: [secret] is not " in text
     assert f"fix: pulumi config set --stack test --secret -- {key} " in text

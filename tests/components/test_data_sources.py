@@ -383,7 +383,7 @@ def test_the_settings_have_the_documented_scopes():
             "tags",
             "vpcConfiguration",
         },
-        Scope.MEMBER: {
+        Scope.ENTRY: {
             "connector",
             "secretId",
             "bucketName",

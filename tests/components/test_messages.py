@@ -11,7 +11,7 @@ from components import stack_config
 from components.arguments import Arguments, SettingsError
 from components.formats import Format
 from components.rules import Location
-from components.settings import PYTHON_ARGUMENTS, SETTINGS, VPC_MEMBERS
+from components.settings import PYTHON_ARGUMENTS, SETTINGS, VPC_LISTS
 from components.validation import validate
 from evidence.examples import (
     ACCOUNT,
@@ -160,7 +160,7 @@ def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
     """Return settings as arguments that use the source's names, also in messages."""
     vpc = given.get("vpc_configuration")
     if isinstance(vpc, Mapping):
-        spell = {name: source.paths[name][-1] for name in VPC_MEMBERS}
+        spell = {name: source.paths[name][-1] for name in VPC_LISTS}
         given = {**given, "vpc_configuration": {spell.get(name, name): vpc[name] for name in vpc}}
     if not source.in_stack:
         return Arguments.of(given, source.paths)
@@ -227,7 +227,7 @@ def test_the_placeholder_in_a_command_is_not_a_valid_value():
             message = rejection(given, config)
             assert f"{kind.placeholder} is a placeholder" in message
             assert message.endswith(f" {kind.placeholder}")
-    for member, form in VPC_MEMBERS.items():
+    for member, form in VPC_LISTS.items():
         message = rejection({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config)
         assert f"{form.placeholder} is a placeholder" in message
     assert "TAG_VALUE is a placeholder" in rejection({"tags": {"Team": "TAG_VALUE"}}, config)
@@ -291,11 +291,11 @@ def test_a_missing_list_in_a_secret_vpc_is_reported_by_its_path_and_fixed_by_edi
 invalid configuration: 2 errors; none of its roles was created or changed
 
   aem:vpcConfiguration.subnetIds: [secret] is not a subnet ID or ARN
-    expected: {VPC_MEMBERS["subnet_ids"].expected}
+    expected: {VPC_LISTS["subnet_ids"].expected}
     fix: edit Pulumi.prod.yaml
 
   aem:vpcConfiguration.securityGroupIds: {problem}
-    expected: a list; each entry is {VPC_MEMBERS["security_group_ids"].expected}
+    expected: a list; each entry is {VPC_LISTS["security_group_ids"].expected}
     fix: edit Pulumi.prod.yaml"""
     )
 

@@ -10,7 +10,7 @@ import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
-from components.settings import SETTINGS, VPC_MEMBERS
+from components.settings import SETTINGS, VPC_LISTS
 from components.stack_config import KEYS
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
@@ -51,7 +51,7 @@ def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_requi
 
 def test_the_arguments_are_the_settings_in_snake_case():
     assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS)
-    assert set(VpcConfiguration.__annotations__) == set(VPC_MEMBERS)
+    assert set(VpcConfiguration.__annotations__) == set(VPC_LISTS)
     assert ConnectorRoleArgs.__required_keys__ == {
         name for name, setting in SETTINGS.items() if setting.required
     }

@@ -362,7 +362,7 @@ def test_settings_that_are_not_kept_are_named(world: World):
 
 
 def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
-    world.patch.setattr("roles.adopt.configuration.MAXIMUM_MEMBERS", 10)
+    world.patch.setattr("roles.adopt.configuration.MAXIMUM_ENTRIES", 10)
     world.patch.setattr("roles.output._STEP", 10)
     for number in range(11):
         add(
