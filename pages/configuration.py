@@ -225,10 +225,11 @@ case, because IAM rejects them.
 
 ## Secret settings
 
-No setting needs to be secret. If you set one with `--secret`, each policy that contains it is secret, and so is
-`roleArn` if it would reveal the value. Previews then show `[secret]` instead of a change, and `pulumi stack output`
-shows a secret `roleArn` only with `--show-secrets`. The state still contains two plaintext copies: secret tags in
-`tagsAll` and, after an import, the role's properties until the first `pulumi up`.
+No setting needs to be secret, because names, IDs, and ARNs contain no credentials. If you set one with `--secret`,
+each policy that contains it is secret: previews show `[secret]` instead of a change, and reviewers can't see the
+policy. [`check`](check.md#secret-settings) rejects the stack unless you pass `--show-secrets`. The state still contains
+some plaintext copies: the ARNs and IDs that contain a secret `roleName` or `rolePath`, secret tags in `tagsAll`, and,
+after an import, the role's properties until the first `pulumi up`.
 """
 _CONNECTORS: Final = """\
 ## Connectors

@@ -1,7 +1,7 @@
 """Explain AWS and connection errors, and how to fix them."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -137,19 +137,15 @@ def is_unanswered(error: ClientError) -> bool:
 
 
 def explain(
-    error: BotoCoreError | ClientError | ResponseParserError,
-    show: Callable[[str], str] = str,
-    *,
-    page: str = "docs/audit.md",
+    error: BotoCoreError | ClientError | ResponseParserError, *, page: str = "docs/audit.md"
 ) -> str:
     """Return one line that explains an error and how to fix it.
 
-    `show` hides AWS messages that may contain the values of secret settings. `page` is the page that
-    lists the necessary permissions.
+    `page` is the page that lists the necessary permissions.
     """
     match error:
         case ClientError():
-            text = _explain_answer(error, show, page)
+            text = _explain_answer(error, page)
         case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
             text = f"there are no usable AWS credentials ({error}): {_SIGN_IN}"
         case SSOError() | TokenRetrievalError():
@@ -158,27 +154,22 @@ def explain(
             text = f"{error}: set AWS_PROFILE to a profile that `aws configure list-profiles` lists"
         case NoRegionError() | InvalidRegionError():
             regions = ", ".join(SUPPORTED_REGIONS)
-            text = (
-                f"{show(str(error))} Set AWS_REGION, or --region for adopt and audit, to one of "
-                f"{regions}"
-            )
+            text = f"{error} Set AWS_REGION, or --region for adopt and audit, to one of {regions}"
         case SSLError():
-            text = _explain_certificate(show(str(error)))
+            text = _explain_certificate(str(error))
         case ConnectionError() | HTTPClientError():
             text = (
-                f"AWS cannot be reached ({show(str(error))}): check the network, its proxy, the "
+                f"AWS cannot be reached ({error}): check the network, its proxy, the "
                 "Region, and, if it is set, AWS_ENDPOINT_URL; Amazon Q Business is available in "
                 f"{', '.join(SUPPORTED_REGIONS)}"
             )
         case OddAnswerError():
-            said = show(str(error))
-            is_shown = said == str(error)
-            text = _explain_other_server(said if is_shown else f"the response is unusable ({said})")
+            text = _explain_other_server(str(error))
         case ResponseParserError():
             # Its message contains the whole response.
             text = _explain_other_server("the response is not in the API's format")
         case _:
-            text = show(str(error))
+            text = str(error)
     return " ".join(text.split())
 
 
@@ -194,8 +185,8 @@ def _explain_certificate(error: str) -> str:
     )
 
 
-def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -> str:
-    reason, said = code(error), show(error.response["Error"].get("Message", ""))
+def _explain_answer(error: ClientError, page: str) -> str:
+    reason, said = code(error), error.response["Error"].get("Message", "")
     called = action(error.operation_name)
     if reason.isdigit():
         # The APIs' errors have codes, so this error is probably not from an API.

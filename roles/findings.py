@@ -1,6 +1,5 @@
 """Define findings, such as `check`'s answers: ok, problem, note, skipped, or cannot tell."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -71,9 +70,6 @@ def not_allowed(action: str) -> Finding:
     return Finding(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)
 
 
-def unread(error: BotoCoreError | ClientError, show: Callable[[str], str] = str) -> Finding:
-    """Return the answer for an AWS error, an unusable response, or no response.
-
-    `show` hides AWS messages that may contain the values of secret settings.
-    """
-    return Finding(State.SKIPPED, explain(error, show), action=failed_action(error))
+def unread(error: BotoCoreError | ClientError) -> Finding:
+    """Return the answer for an AWS error, an unusable response, or no response."""
+    return Finding(State.SKIPPED, explain(error), action=failed_action(error))

@@ -1,12 +1,10 @@
 """Read a stack's settings and outputs; render its policies.
 
 The Pulumi CLI does the reading, so every backend, secrets provider, and Pulumi ESC environment works.
-The values of secret settings are read, to ask AWS about their resources, but are hidden in the output,
-except for the connector's name.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import pulumi
@@ -14,18 +12,18 @@ from pulumi.runtime import Settings, configure, set_all_config
 
 from components import data_sources, stack_config
 from components.arguments import HIDDEN, Arguments
-from components.commands import property_path
+from components.commands import property_path, quote_argument
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.formats import ROLE_NAME_SUFFIX
 from components.rules import Location
-from components.stack_config import camel_case
+from components.settings import SETTINGS
+from components.stack_config import REGION_KEY, camel_case, config_key
 from components.validation import validate
 from guardrails.iam.documents import listed
 from roles.arns import Arn
 from roles.errors import InputError
 from roles.project import project_name, run_pulumi
 from roles.requirements import COMPONENT
-from roles.secrecy import Secrecy
 
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
 """Configuration namespaces that do not belong to a project."""
@@ -42,7 +40,6 @@ class RoleSettings(NamedTuple):
     component: str
     """The name of the component that declares the role: its entry in `dataSources`, if any."""
     args: Arguments
-    secrecy: Secrecy
     role_arn: str | None
     """None until the stack is deployed."""
     data_source_id: str | None = None
@@ -63,9 +60,10 @@ class RoleSettings(NamedTuple):
         return CONNECTORS[self.get("connector") or DEFAULT]
 
     @property
-    def application_account(self) -> str | None:
-        """The account in the settings; None if they do not contain one."""
-        return Arn.of(str(self.get("application_id"))).account or self.get("account_id")
+    def accounts(self) -> Iterator[str]:
+        """The accounts in the role's ARN and in the settings, as far as they contain one."""
+        yield Arn.of(self.role_arn or "").account
+        yield Arn.of(str(self.get("application_id"))).account or self.get("account_id") or ""
 
     @property
     def role_name(self) -> str:
@@ -112,29 +110,43 @@ class Policies(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """A stack's roles."""
+    """A stack's roles and their settings."""
 
     roles: Sequence[RoleSettings]
     has_data_sources: bool
     """Whether each role's settings are in an entry of `dataSources`."""
 
 
-def read_stack(name: str) -> Stack:
+class DeployedRoles(NamedTuple):
+    """The roles in a stack's outputs."""
+
+    stack: str
+    region: str | None
+    """The applications' Region; None if it is not set."""
+    arns: Mapping[str, str]
+    """The roles' ARNs by component, as in `RoleSettings`."""
+
+
+def read_stack(name: str, *, show_secrets: bool) -> Stack:
     """Read a stack of the project in the current directory.
 
-    Raises InputError if the stack belongs to another project or Pulumi cannot read it, for example
-    because its secrets cannot be decrypted; SettingsError if it has `dataSources` and the program
-    rejects a setting.
+    Unless `show_secrets`, raises InputError if a setting or a role's ARN is secret. Also raises
+    InputError if the stack belongs to another project, or Pulumi cannot read it, for example because
+    its secrets cannot be decrypted; and SettingsError if it has `dataSources` and the program rejects a
+    setting.
     """
     project = project_name()
-    _check_project(name, project)
-    config = _pulumi(name, "config", show_secrets=True)
-    _check_namespace(name, project, config)
+    config = _read_config(name, project, show_secrets=show_secrets)
+    arns = _read_role_arns(name, show_secrets=show_secrets)
+    if not show_secrets:
+        keys = {setting: config_key(setting, f"{project}:") for setting in SETTINGS}
+        secrets = [setting for setting, key in keys.items() if key in config and config[key].secret]
+        _check_plain(name, secrets, role_is_secret=HIDDEN in arns.values())
     # The program reads its settings from these globals of Pulumi.
     configure(Settings(project, name))
     set_all_config(
-        {key: entry.get("value", "") for key, entry in config.items()},
-        [key for key, entry in config.items() if entry.get("secret")],
+        {key: entry.value for key, entry in config.items()},
+        [key for key, entry in config.items() if entry.secret],
     )
     project_config = pulumi.Config(project)
     has_data_sources = data_sources.are_set(project_config)
@@ -142,31 +154,90 @@ def read_stack(name: str) -> Stack:
         arguments = data_sources.read(project_config, refuse_unknown_keys=False).entries
     else:
         arguments = {COMPONENT: stack_config.read(project_config, refuse_unknown_keys=False)}
-
-    def role_arns(*, show_secrets: bool = False) -> dict[str, str]:
-        outputs = _pulumi(name, "stack", "output", show_secrets=show_secrets)
-        if not has_data_sources:
-            return {COMPONENT: str(outputs.get("roleArn"))}
-        found = outputs.get("roleArns")
-        if not isinstance(found, dict):
-            return dict.fromkeys(arguments, str(found))
-        return {member: str(arn) for member, arn in cast("dict[str, object]", found).items()}
-
-    shown = arns = role_arns()
-    if HIDDEN in shown.values():
-        arns = role_arns(show_secrets=True)
-    roles: list[RoleSettings] = []
-    for component, args in arguments.items():
-        secrets = {setting: args.get(setting) for setting in args.secrets}
-        # A setting in the ARN may have been secret when the stack was deployed.
-        role_is_secret = shown.get(component) == HIDDEN
-        secrecy = Secrecy({"role_name": None, **secrets} if role_is_secret else secrets)
-        arn = arns.get(component, "")
-        roles.append(
-            # After an update with --continue-on-error, an output can be a placeholder.
-            RoleSettings(name, component, args, secrecy, arn if arn.startswith("arn:") else None)
-        )
+    roles = [
+        RoleSettings(name, component, args, arns.get(component)) for component, args in arguments.items()
+    ]
     return Stack(roles, has_data_sources)
+
+
+def read_deployed_roles(name: str) -> DeployedRoles:
+    """Read the roles of a stack of the project in the current directory.
+
+    Of the settings, only the Region is read, so an invalid or a secret setting does not matter. Raises
+    InputError if the stack belongs to another project or Pulumi cannot read it.
+    """
+    project = project_name()
+    config = _read_config(name, project, show_secrets=False)
+    if REGION_KEY in config and config[REGION_KEY].secret:
+        config = _read_config(name, project, show_secrets=True)
+    arns = _read_role_arns(name, show_secrets=False)
+    if HIDDEN in arns.values():
+        arns = _read_role_arns(name, show_secrets=True)
+    return DeployedRoles(name, config[REGION_KEY].value if REGION_KEY in config else None, arns)
+
+
+class _ConfigValue(NamedTuple):
+    value: str
+    """Empty if it is secret and was read without secrets."""
+    secret: bool
+
+
+def _read_config(name: str, project: str, *, show_secrets: bool) -> dict[str, _ConfigValue]:
+    """Return a stack's configuration by key; raise InputError if it is another project's."""
+    _check_project(name, project)
+    config = {
+        key: _ConfigValue(entry.get("value", ""), bool(entry.get("secret")))
+        for key, entry in _pulumi(name, "config", show_secrets=show_secrets).items()
+    }
+    _check_namespace(name, project, config)
+    return config
+
+
+def _read_role_arns(name: str, *, show_secrets: bool) -> dict[str, str]:
+    """Return the ARNs in a stack's outputs, by component; unless `show_secrets`, HIDDEN for secret ones.
+
+    After an update with --continue-on-error, an output can be a placeholder, which is left out.
+    """
+    outputs = _pulumi(name, "stack", "output", show_secrets=show_secrets)
+    arns = outputs.get("roleArns", {COMPONENT: outputs.get("roleArn")})
+    if not isinstance(arns, dict):  # all of them are secret
+        arns = {COMPONENT: arns}
+    found = {component: str(arn) for component, arn in cast("dict[str, object]", arns).items()}
+    return {component: arn for component, arn in found.items() if arn.startswith(("arn:", HIDDEN))}
+
+
+def _check_plain(name: str, secrets: Sequence[str], *, role_is_secret: bool) -> None:
+    """Raise InputError if a setting or a role's ARN is secret, with commands that make them plain."""
+    if not (secrets or role_is_secret):
+        return
+    stack = quote_argument(name)
+    lines: list[str] = []
+    if secrets:
+        lines.append(
+            "Settings are names, IDs, and ARNs. They identify a secret or another resource, but contain "
+            "no credentials, so they do not need to be secret. To make them plain, run:"
+        )
+        lines += [f"  {_make_plain(name, setting)}" for setting in secrets]
+    if role_is_secret:
+        lines.append(f"To make the role's ARN plain, run `pulumi up --stack {stack}`.")
+    lines.append(
+        "Or pass --show-secrets: then the output of check, and an issue that CI opens with it, show "
+        "these values."
+    )
+    hidden = [*map(config_key, secrets), *(["the ARN of a role"] if role_is_secret else [])]
+    raise InputError(
+        f"stack {name} has secret values, which check would show: {', '.join(hidden)}", *lines
+    )
+
+
+def _make_plain(name: str, setting: str) -> str:
+    """Return the command or edit that makes a secret setting plain, without its value."""
+    stack, key = quote_argument(name), config_key(setting)
+    get = f"pulumi config get --stack {stack} -- {key}"
+    if SETTINGS[setting].kind.yaml_type == "object":  # the engine rejects an object's JSON text
+        file = f"Pulumi.{name.rpartition('/')[2]}.yaml"
+        return f"in {file}, replace each `secure` entry of {key} with its value, which `{get}` prints"
+    return f'pulumi config set --stack {stack} --plaintext -- {key} "$({get})"'  # the shell inserts it
 
 
 def _check_project(name: str, project: str) -> None:
@@ -198,18 +269,14 @@ def check_settings(settings: RoleSettings) -> None:
     validate(settings.component, settings.args)
 
 
-def check_account(settings: RoleSettings, account_id: str) -> None:
-    """Raise InputError if the credentials are not for the stack's account."""
-    for wanted, setting in (
-        (Arn.of(settings.role_arn or "").account, "role_name"),
-        (settings.application_account, "application_id"),
-    ):
-        if wanted and wanted != account_id:
-            show = settings.secrecy.show
+def check_account(stack: str, wanted: Iterable[str], account_id: str) -> None:
+    """Raise InputError if the credentials are for an account other than a wanted one."""
+    for account in wanted:
+        if account and account != account_id:
             raise InputError(
-                f"stack {settings.stack} is in account {show(wanted, setting)}, but the credentials are "
-                f"for account {show(account_id)}: set AWS_PROFILE to a profile for the stack's account; "
-                "`aws sts get-caller-identity` shows who you are"
+                f"stack {stack} is in account {account}, but the credentials are for account "
+                f"{account_id}: set AWS_PROFILE to a profile for the stack's account; `aws sts "
+                "get-caller-identity` shows who you are"
             )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from roles.account import Account
+from roles.arns import Arn
 from roles.audit import markdown, table
 from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.audit.survey import Outcome, Survey, survey
@@ -16,7 +17,7 @@ from roles.difference import Verdict
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PROBLEMS, InputError
 from roles.output import Output
 from roles.project import stack_name
-from roles.stack import check_account, read_stack
+from roles.stack import check_account, read_deployed_roles
 
 HELP: Final = "compare every data source's role with the role that the program would create"
 
@@ -49,11 +50,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the results and return the exit code."""
     acceptances = read_acceptances(options.accept) if options.accept else []
-    stack = read_stack(options.stack) if options.stack else None
-    regions = options.region or [stack.roles[0].region if stack else None]
+    stack = read_deployed_roles(options.stack) if options.stack else None
+    regions = options.region or [stack.region if stack else None]
     accounts = [Account(region, output) for region in dict.fromkeys(regions)]
-    for role in stack.roles if stack else ():
-        check_account(role, accounts[0].caller()["Account"])
+    if stack:
+        of_roles = (Arn.of(arn).account for arn in stack.arns.values())
+        check_account(stack.stack, of_roles, accounts[0].caller()["Account"])
     found = survey(accounts, output, stack, acceptances)
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(

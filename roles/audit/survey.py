@@ -33,7 +33,7 @@ from roles.findings import Finding, State, unread
 from roles.output import Notes
 from roles.reading import read_each
 from roles.requirements import Requirements, find, invalid, read_requirements
-from roles.stack import Stack
+from roles.stack import DeployedRoles
 
 
 class Outcome(StrEnum):
@@ -191,7 +191,7 @@ class _Needs(NamedTuple):
 def survey(
     accounts: Sequence[Account],
     notes: Notes,
-    stack: Stack | None = None,
+    stack: DeployedRoles | None = None,
     acceptances: Sequence[Acceptance] = (),
 ) -> Survey:
     """Read an account's data sources and compare their roles; `accounts` has one item for each Region.
@@ -209,7 +209,7 @@ def survey(
     users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
     for result, needs in read_each(lambda pair: _read(*pair), listed, notes, "data sources"):
         users.setdefault(result.role_arn, []).append((result, needs))
-    members = {role.role_arn: role.component for role in (stack.roles if stack else ())}
+    members = {arn: component for component, arn in stack.arns.items()} if stack else {}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
     for role_arn, readings in users.items():
@@ -226,7 +226,7 @@ def survey(
         tuple(skipped),
         tuple(sorted({action for account in accounts for action in account.denied})),
         tuple(_unmatched(acceptances, caller["Account"], roles)),
-        stack.roles[0].stack if stack else "",
+        stack.stack if stack else "",
     )
 
 

@@ -7,11 +7,10 @@ Read the settings from a stack through Pulumi, or from a data source. Then ask A
 import argparse
 import json
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from roles.account import Account
 from roles.arns import application
@@ -26,7 +25,6 @@ from roles.errors import (
     UNREACHABLE,
     InputError,
     OddAnswerError,
-    explain,
     failed_action,
     is_bad_credentials,
     is_denied,
@@ -37,7 +35,6 @@ from roles.output import Line, Output, Part
 from roles.project import stack_name
 from roles.reading import read_each
 from roles.requirements import COMPONENT
-from roles.secrecy import Secrecy
 from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
 HELP: Final = "ask AWS whether a data source's sync will work with its role"
@@ -109,6 +106,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "read, such as aws:SourceVpc=vpc-1; an empty VALUE means that the key is absent; repeatable",
     )
     parser.add_argument(
+        "--show-secrets",
+        action="store_true",
+        help="with --stack: also check a stack that has secret settings, and show their values",
+    )
+    parser.add_argument(
         "--verbose", action="store_true", help="print all answers, in the order of the questions"
     )
 
@@ -131,7 +133,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     _check_options(options)
     answers: dict[str, list[Answer]] = {}
     if options.stack:
-        stack = read_stack(options.stack)
+        stack = read_stack(options.stack, show_secrets=options.show_secrets)
         selected = _selected(stack, options)
         account = Account(selected[0].region, output)
     else:
@@ -145,8 +147,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     entries: list[Subject] = []
     for role in stack.roles:
         # The first Subject looks up the caller. In this thread, a profile with MFA can ask for a code.
-        with _hidden_messages(role.secrecy):
-            entries.append(Subject(role, account, output, stated_context, entries))
+        entries.append(Subject(role, account, output, stated_context, entries))
     subjects = [subject for subject in entries if subject.settings in selected]
     for subject, found in zip(subjects, read_each(_ask_all, subjects, output, "roles"), strict=True):
         answers.setdefault(subject.settings.component, []).extend(found)
@@ -224,9 +225,7 @@ def _check_account(wanted: str | None, account: Account) -> None:
 
 def _ask_all(subject: Subject) -> list[Answer]:
     """Ask all questions about one role."""
-    hide = subject.settings.secrecy.hide
-    with _hidden_messages(subject.settings.secrecy):
-        return [(question, hide(each)) for question, ask in QUESTIONS for each in _answers(ask, subject)]
+    return [(question, each) for question, ask in QUESTIONS for each in _answers(ask, subject)]
 
 
 def _answers(
@@ -242,7 +241,7 @@ def _answers(
     except MissingError as missing:
         yield missing.answer
     except (OddAnswerError, *UNREACHABLE) as error:
-        yield unread(error, subject.settings.secrecy.message)
+        yield unread(error)
     except ClientError as error:
         if is_bad_credentials(error):
             raise
@@ -251,18 +250,7 @@ def _answers(
         elif is_denied(error):
             yield not_allowed(failed_action(error))
         else:
-            yield unread(error, subject.settings.secrecy.message)
-
-
-@contextmanager
-def _hidden_messages(secrecy: Secrecy) -> Generator[None]:
-    """Hide the messages of AWS errors, which may contain the values of secret settings."""
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        if not secrecy:
-            raise
-        raise InputError(explain(error, secrecy.message)) from None
+            yield unread(error)
 
 
 def _document(

@@ -7,7 +7,6 @@ from roles.detection import connectors_of, find_uses
 from roles.errors import InputError
 from roles.findings import Finding, State
 from roles.requirements import COMPONENT, read_requirements
-from roles.secrecy import Secrecy
 from roles.stack import RoleSettings
 
 
@@ -40,4 +39,4 @@ def read_settings(
         return None, findings
     args = Arguments(requirements.settings(), config_paths(), only_role=True)
     role_arn = requirements.role.arn
-    return RoleSettings("", COMPONENT, args, Secrecy({}), role_arn, data_source_id), findings
+    return RoleSettings("", COMPONENT, args, role_arn, data_source_id), findings

@@ -83,7 +83,7 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
                 raise found
             answers = [_status(subject, source, found)] if own else [*_about(subject, source, found)]
         except OddAnswerError as error:
-            answers = [unread(error, subject.settings.secrecy.message)]
+            answers = [unread(error)]
         for answer in answers:
             yield answer._replace(subject=source.id)
     if others:
@@ -93,11 +93,10 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
 def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Finding]:
     """Ask whether a data source matches the settings, and whether its last sync worked."""
     if source.index_id != subject.index_id:
-        theirs, ours = (subject.show(each, "index_id") for each in (source.index_id, subject.index_id))
-        argument = subject.argument(source.index_id, "INDEX_ID", "index_id")
+        ours = subject.index_id
         yield problem(
-            f"{source.name} is in index {theirs}, but the role is for index {ours}",
-            f"{subject.edit('index_id', argument)}; or, if other data sources in index {ours} "
+            f"{source.name} is in index {source.index_id}, but the role is for index {ours}",
+            f"{subject.edit('index_id', source.index_id)}; or, if other data sources in index {ours} "
             "use the role, give this data source its own role",
         )
     if different := [*_differences(subject, found)]:
@@ -111,7 +110,7 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
 
 def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
     """Find the settings that do not match a data source, each with its fix."""
-    uses, show = find_uses(found), subject.show
+    uses = find_uses(found)
     connector = subject.settings.connector
     if uses.type.upper() not in connector.types.split():
         types = " or ".join(connector.types.split())
@@ -120,41 +119,32 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
     secret_arn = subject.secret_arn
     names_it = secret_arn and _is_named(secret_arn, uses.secret_id, subject.account_id)
     if not names_it and (secret_arn or uses.secret_id) and not _names_recreated(subject, uses):
-        theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
-        has = f"its secret is {theirs}" if theirs else "it has no secret"
-        text = f"{has}, but secretId is {ours or 'not set'}"
-        value = subject.argument(uses.secret_id or "", "SECRET_ARN", "secret_id") or None
+        value = uses.secret_id
+        has = f"its secret is {value}" if value else "it has no secret"
+        text = f"{has}, but secretId is {secret_arn or 'not set'}"
         if value and not formats.SECRET.parse(value):  # a data source can omit the suffix
             value = formats.SECRET.placeholder
         yield text, _fix(subject, "secret_id", value)
     vpc = found.get("vpcConfiguration", {})
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
     if actual != subject.network:
-        theirs, ours = (
-            ", ".join(show(name, "vpc_configuration") for name in sorted(names))
-            for names in (actual, subject.network)
-        )
+        theirs, ours = (", ".join(sorted(names)) for names in (actual, subject.network))
         has = f"its VPC has {theirs}" if theirs else "it has no VPC"
         text = f"{has}, but vpcConfiguration {f'has {ours}' if ours else 'is not set'}"
-        value = subject.argument(json.dumps(vpc), "VALUE", "vpc_configuration")
-        yield text, subject.edit("vpc_configuration", value)
+        yield text, subject.edit("vpc_configuration", json.dumps(vpc))
     bucket, owner = subject.settings.get("bucket_name"), subject.bucket_owner
     if uses.buckets and uses.buckets != [bucket]:
-        theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)
-        ours = show(bucket or "", "bucket_name") or "not set"
+        theirs, ours = ", ".join(uses.buckets), bucket or "not set"
         several = len(uses.buckets) > 1
         text = f"its {'buckets are' if several else 'bucket is'} {theirs}, but bucketName is {ours}"
-        value = subject.argument(uses.buckets[0], "BUCKET_NAME", "bucket_name")
         one = "use one bucket in the data source, because its role can read only one bucket"
-        yield text, one if several else _fix(subject, "bucket_name", value)
+        yield text, one if several else _fix(subject, "bucket_name", uses.buckets[0])
     elif uses.buckets and uses.bucket_account not in (None, owner):
-        theirs, ours = (show(account, "bucket_account_id") for account in (uses.bucket_account, owner))
         text = (
-            f"its bucket belongs to account {theirs}, but the role can read only a bucket in account "
-            f"{ours}"
+            f"its bucket belongs to account {uses.bucket_account}, but the role can read only a bucket "
+            f"in account {owner}"
         )
-        value = subject.argument(str(uses.bucket_account), "ACCOUNT_ID", "bucket_account_id")
-        yield text, subject.set_command("bucket_account_id", value)
+        yield text, subject.set_command("bucket_account_id", uses.bucket_account)
 
 
 def _fix(subject: Subject, name: str, value: str | None) -> str:
@@ -187,7 +177,7 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
         try:
             answer = _about_other(subject, source, found)
         except OddAnswerError as error:
-            answer = unread(error, subject.settings.secrecy.message)
+            answer = unread(error)
         if answer:
             found_any = True
             yield answer._replace(subject=source.id)
@@ -232,7 +222,7 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
         return note(text)
     own = subject.find_role()
     # `pulumi up` recreates a deleted role, perhaps with another name.
-    options = {**_options(subject, source), "role_arn": own.arn if own and fits_best else "ROLE_ARN"}
+    options = {**_options(source), "role_arn": own.arn if own and fits_best else "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
     return problem(text, update if own else f"{subject.up_command}, then {update}")
 
@@ -278,7 +268,7 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     if status not in _ACTIVE:
         if status not in _NOT_ACTIVE:
             raise unknown_status("qbusiness:GetDataSource", status)
-        return _failure(f"{source.name} is {status}", subject, error, "", _NOT_ACTIVE[status])
+        return _failure(f"{source.name} is {status}", error, "", _NOT_ACTIVE[status])
     sync = subject.account.last_sync(source)
     if sync is None:
         return ok(f"{source.name} is {status}, but has not synced yet")
@@ -292,27 +282,27 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     if outcome not in _SYNCS:
         raise unknown_status("qbusiness:ListDataSourceSyncJobs", outcome)
     if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
-        start = aws_command("qbusiness start-data-source-sync-job", **_options(subject, source))
-        return _failure(text, subject, error, code, f"fix the cause, then {start}")
-    return ok(_with(text, subject, error, code))
+        start = aws_command("qbusiness start-data-source-sync-job", **_options(source))
+        return _failure(text, error, code, f"fix the cause, then {start}")
+    return ok(_with(text, error, code))
 
 
-def _failure(text: str, subject: Subject, error: Mapping[str, str], code: str, fix: str) -> Finding:
+def _failure(text: str, error: Mapping[str, str], code: str, fix: str) -> Finding:
     hint = _hint(error, code)
-    return problem(_with(text, subject, error, code), fix, *([hint] if hint else []))
+    return problem(_with(text, error, code), fix, *([hint] if hint else []))
 
 
-def _with(text: str, subject: Subject, error: Mapping[str, str], code: str) -> str:
+def _with(text: str, error: Mapping[str, str], code: str) -> str:
     """Add Amazon Q Business's error to a message."""
-    said = ", ".join(filter(None, (subject.settings.secrecy.error(error), code)))
+    said = ", ".join(filter(None, (error.get("errorMessage"), code)))
     return f"{text}: {said}" if said else text
 
 
-def _options(subject: Subject, source: DataSource) -> dict[str, str]:
+def _options(source: DataSource) -> dict[str, str]:
     """Return the options of an AWS CLI command that identify a data source."""
     return {
-        "application_id": subject.argument(source.application_id, "APPLICATION_ID", "application_id"),
-        "index_id": subject.argument(source.index_id, "INDEX_ID", "index_id"),
+        "application_id": source.application_id,
+        "index_id": source.index_id,
         "data_source_id": source.id,
     }
 

@@ -133,10 +133,13 @@ def other_policies(subject: Subject) -> Iterator[Finding]:
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
     if inline or attached:
-        of = {"role_name": subject.argument(role.name, "ROLE_NAME", "role_name")}
+        name = role.name
         commands = [
-            *(aws_command("iam delete-role-policy", **of, policy_name=name) for name in inline),
-            *(aws_command("iam detach-role-policy", **of, policy_arn=arn) for arn in attached),
+            *(
+                aws_command("iam delete-role-policy", role_name=name, policy_name=each)
+                for each in inline
+            ),
+            *(aws_command("iam detach-role-policy", role_name=name, policy_arn=arn) for arn in attached),
         ]
         exclusive = bool(subject.settings.get("exclusive_policies"))
         yield note(
@@ -155,8 +158,7 @@ def permissions_boundary(subject: Subject) -> Finding:
     wanted = subject.settings.get("permissions_boundary_arn") or ""
     if actual != wanted:
         return problem(
-            f"the role has {_boundary(subject, actual)}, but the settings have "
-            f"{_boundary(subject, wanted)}",
+            f"the role has {_boundary(actual)}, but the settings have {_boundary(wanted)}",
             subject.up_command,
         )
     if not actual:
@@ -167,7 +169,7 @@ def permissions_boundary(subject: Subject) -> Finding:
         actions = [*dict.fromkeys(request.action for request, _ in denied)]
         statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         return problem(
-            f"{_boundary(subject, actual)} does not allow all connector requests",
+            f"{_boundary(actual)} does not allow all connector requests",
             f'in this policy, add to "Statement": {json.dumps(statement)}, and remove statements '
             "that deny these requests; or "
             f"{subject.set_command('permissions_boundary_arn', 'POLICY_ARN')}",
@@ -178,7 +180,7 @@ def permissions_boundary(subject: Subject) -> Finding:
         )
     if depending := [each for each in found if each[1].allowed is Truth.CANNOT_TELL]:
         return cannot_tell(
-            f"{_boundary(subject, actual)} may deny up to {len(depending)} of the {len(found)} "
+            f"{_boundary(actual)} may deny up to {len(depending)} of the {len(found)} "
             "connector requests",
             f"{context_advice(*(decision for _, decision in depending))}, or use "
             "`aws iam simulate-principal-policy` with the requests' keys in --context-entries",
@@ -188,7 +190,7 @@ def permissions_boundary(subject: Subject) -> Finding:
             ),
         )
     more = for_now(*(decision for _, decision in found))
-    return ok(f"{_boundary(subject, actual)} allows every connector request{more}")
+    return ok(f"{_boundary(actual)} allows every connector request{more}")
 
 
 def _denied_by(decision: Decision) -> str:
@@ -196,8 +198,8 @@ def _denied_by(decision: Decision) -> str:
     return f": denied by {names}" if names else ""
 
 
-def _boundary(subject: Subject, arn: str) -> str:
-    return subject.show(arn, "permissions_boundary_arn") if arn else "no permissions boundary"
+def _boundary(arn: str) -> str:
+    return arn or "no permissions boundary"
 
 
 # Decisions that IAM and IAM Access Analyzer make.
@@ -219,7 +221,7 @@ def requests_allowed(subject: Subject) -> Finding:
         if keys := _missing_keys(result, ours):
             depending.append(f"{_named(result)} depends on {', '.join(keys)}")
         else:
-            denied.append(f"{_named(result)}: {_reason(subject, result)}")
+            denied.append(f"{_named(result)}: {_reason(result)}")
     if denied:
         return problem(
             f"IAM denies {len(denied)} of the {len(results)} connector requests",
@@ -257,7 +259,7 @@ def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:
 def unwanted_requests(subject: Subject) -> Finding:
     """Ask IAM whether it denies requests that no connector's role should be allowed to make."""
     allowed = [
-        f"{_named(result)}: allowed by {_sources(subject, result)}"
+        f"{_named(result)}: allowed by {_sources(result)}"
         for request in foreign_requests(subject)
         for result in _simulate(subject, subject.role.arn, request)
         if result["EvalDecision"] == "allowed"
@@ -281,7 +283,7 @@ def _named(result: Mapping[str, Any]) -> str:
     return f"{result['EvalActionName']} on {result.get('EvalResourceName', '*')}"
 
 
-def _reason(subject: Subject, result: Mapping[str, Any]) -> str:
+def _reason(result: Mapping[str, Any]) -> str:
     """Return why a request was denied."""
     if _is_denied_by_organization(result):
         return "denied by the organization's service control policies"
@@ -289,16 +291,14 @@ def _reason(subject: Subject, result: Mapping[str, Any]) -> str:
     if not boundary.get("AllowedByPermissionsBoundary", True):
         return "not allowed by the permissions boundary"
     if result["EvalDecision"] == "explicitDeny":
-        return f"denied by {_sources(subject, result)}"
+        return f"denied by {_sources(result)}"
     return "no policy allows it"
 
 
-def _sources(subject: Subject, result: Mapping[str, Any]) -> str:
+def _sources(result: Mapping[str, Any]) -> str:
     matched = [
         # The IDs that IAM gives to policies contain the names of the role and of the policy.
-        subject.show(found["SourcePolicyId"], "role_name", "permissions_boundary_arn")
-        if "SourcePolicyId" in found
-        else "a policy"
+        found.get("SourcePolicyId", "a policy")
         for found in result.get("MatchedStatements", [])
     ]
     return ", ".join(dict.fromkeys(matched)) or "a policy"
@@ -315,8 +315,7 @@ def policy_findings(subject: Subject) -> Finding:
     findings = [(POLICY_NAME, each) for each in role_findings]
     findings += [(TRUST_POLICY, each) for each in trust_findings]
     serious = [
-        f"{name}, {finding['issueCode']}: {subject.settings.secrecy.message(finding['findingDetails'])} "
-        f"{finding['learnMoreLink']}"
+        f"{name}, {finding['issueCode']}: {finding['findingDetails']} {finding['learnMoreLink']}"
         for name, finding in findings
         if finding["findingType"] not in ("WARNING", "SUGGESTION")
     ]
@@ -358,7 +357,7 @@ def passing(subject: Subject) -> Finding:
             "the data source",
         )
     return problem(
-        f"{principal} cannot pass the role to {SERVICE}: {_reason(subject, result)}",
+        f"{principal} cannot pass the role to {SERVICE}: {_reason(result)}",
         "fix this cause; if no policy allows the request, add this statement to a policy of the "
         f"principal that creates the data source: {json.dumps(_PASS_ROLE | {'Resource': arn})}",
     )

@@ -78,11 +78,8 @@ def key_policy(subject: Subject) -> Finding:
     key = subject.key
     owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
-        return _left_to(subject, subject.show(owner, "kms_key_id"), "key", "kms:")
-    options = {
-        "key_id": subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
-        "policy_name": "default",
-    }
+        return _left_to(subject, owner, "key", "kms:")
+    options = {"key_id": key["KeyId"], "policy_name": "default"}
     return _answer(
         subject,
         _Policy(
@@ -141,7 +138,6 @@ def bucket_policy(subject: Subject) -> Finding:
         if code(error) == "NoSuchBucket":
             return skipped("the bucket was not found")
         raise
-    bucket = subject.argument(name, "BUCKET_NAME", "bucket_name")
     return _answer(
         subject,
         _Policy(
@@ -149,8 +145,8 @@ def bucket_policy(subject: Subject) -> Finding:
             document,
             "s3:GetBucketPolicy",
             "s3:",
-            aws_command("s3api get-bucket-policy", bucket=bucket, query="Policy", output="text"),
-            aws_command("s3api put-bucket-policy", bucket=bucket),
+            aws_command("s3api get-bucket-policy", bucket=name, query="Policy", output="text"),
+            aws_command("s3api put-bucket-policy", bucket=name),
             "policy",
         ),
     )
@@ -267,12 +263,7 @@ def _statement(subject: Subject, policy: _Policy) -> str:
     If it named only one role, each entry's fix would overwrite the previous entry's statement.
     """
     groups = [group for entry in _users(subject, policy) for group in _requests(entry, policy.prefix)]
-    region = subject.argument(subject.region, "REGION", "region")
-    services = {
-        str(group.context[_SERVICE]).replace(subject.region, region)
-        for group in groups
-        if _SERVICE in group.context
-    }
+    services = {str(group.context[_SERVICE]) for group in groups if _SERVICE in group.context}
     statement: dict[str, object] = {
         "Sid": _SID,
         "Effect": "Allow",

@@ -28,7 +28,7 @@ _NOT_ACROSS_ACCOUNTS: Final = "which no other account can use"
 
 def credentials(subject: Subject) -> Finding:
     """Show the account, Region, and caller."""
-    return ok(f"account {subject.account_id} in {subject.shown_region}, {subject.caller.text}")
+    return ok(f"account {subject.account_id} in {subject.region}, {subject.caller.text}")
 
 
 # Amazon Q Business.
@@ -37,11 +37,10 @@ def credentials(subject: Subject) -> Finding:
 def application(subject: Subject) -> Finding:
     """Ask whether the application exists and is active."""
     found = subject.find_application()
-    identifier = subject.show(subject.application_id, "application_id")
+    identifier, region = subject.application_id, subject.region
     if found is None:
-        region = subject.argument(subject.region, "REGION", "region")
         return problem(
-            f"there is no application {identifier} in {subject.shown_region}: "
+            f"there is no application {identifier} in {region}: "
             f"`{aws_command('qbusiness list-applications', region=region)}` lists the applications",
             f"{subject.set_command('application_id', 'APPLICATION_ID')}; "
             f"or, if it is in another Region, {subject.set_command('region', 'REGION')}",
@@ -54,19 +53,18 @@ def index(subject: Subject) -> Finding:
     if subject.find_application() is None:
         return NO_APPLICATION
     found = subject.find_index()
-    identifier = subject.show(subject.index_id, "index_id")
+    identifier = subject.index_id
     if found is None:
-        of = subject.argument(subject.application_id, "APPLICATION_ID", "application_id")
+        lists = aws_command("qbusiness list-indices", application_id=subject.application_id)
         return problem(
-            f"there is no index {identifier} in this application: "
-            f"`{aws_command('qbusiness list-indices', application_id=of)}` lists the indexes",
+            f"there is no index {identifier} in this application: `{lists}` lists the indexes",
             subject.set_command("index_id", "INDEX_ID"),
         )
     return _active(subject, "index", identifier, found, " and belongs to the application")
 
 
 def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: str) -> Finding:
-    status, error = found["status"], subject.settings.secrecy.error(found.get("error", {}))
+    status, error = found["status"], found.get("error", {}).get("errorMessage")
     if status in ("ACTIVE", "UPDATING"):
         return ok(f"{found.get('displayName') or identifier} is {status.lower()}{more}")
     if status not in ("CREATING", "DELETING", "FAILED"):
@@ -215,14 +213,14 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
         algorithm, key_id = subject.account.bucket_encryption(bucket, subject.bucket_owner)
     except ClientError as error:
         return _unseen_bucket(subject, error)
-    encrypted = f"by default, bucket {subject.show(bucket, 'bucket_name')}"
+    encrypted = f"by default, bucket {bucket}"
     is_source = subject.settings.connector.bucket_is_source
     actual = _actual_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS and subject.bucket_owner != subject.account_id:
         or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
-            f"{_encrypt_bucket(subject, bucket)}{or_key}",
+            f"{_encrypt_bucket(bucket)}{or_key}",
         )
     if is_source:
         return _same_key(subject, encrypted, actual)
@@ -230,7 +228,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
         return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
     return problem(
         f"{encrypted} is encrypted with {actual}, but no setting lets the role use this key for files",
-        _encrypt_bucket(subject, bucket),
+        _encrypt_bucket(bucket),
     )
 
 
@@ -244,11 +242,11 @@ def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
     return None if not key_id or is_aws_alias(key_id) else key_id
 
 
-def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
+def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
     """Return the command that sets a bucket's encryption, by default to Amazon S3 managed keys."""
     command = aws_command(
         "s3api put-bucket-encryption",
-        bucket=subject.argument(bucket, "BUCKET_NAME", "bucket_name"),
+        bucket=bucket,
         server_side_encryption_configuration=(
             f'{{"Rules":[{{"ApplyServerSideEncryptionByDefault":{default}}}]}}'
         ),
@@ -285,7 +283,7 @@ def key(subject: Subject) -> Finding:
         return problem(f"there is no key {subject.key_arn}", subject.set_command("kms_key_id", "KEY_ID"))
     state = found["KeyState"]
     if state != "Enabled":
-        key_id = subject.argument(found["KeyId"], "KEY_ID", "kms_key_id")
+        key_id = found["KeyId"]
         enable = aws_command("kms enable-key", key_id=key_id)
         fix = {
             "Disabled": enable,
@@ -302,7 +300,7 @@ def key(subject: Subject) -> Finding:
             encrypt = aws_command(update, secret_id=subject.secret_arn, kms_key_id=arn)
         else:
             default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{arn}"}}'
-            encrypt = _encrypt_bucket(subject, subject.bucket, default)
+            encrypt = _encrypt_bucket(subject.bucket, default)
         return problem(
             f"{subject.key_arn} is not a symmetric encryption key: its spec is {spec}, and its "
             f"usage is {found.get('KeyUsage')}",
@@ -328,40 +326,34 @@ def subnets(subject: Subject) -> Finding:
             fixes.append(_set_in_vpc(subject, "subnet_ids", arn, value))
     vpcs = sorted({subnet["VpcId"] for subnet in found.values()})
     if len(vpcs) > 1:
-        places = (
-            f"{_in_vpc(subject, identifier)} in {_in_vpc(subject, subnet['VpcId'])}"
-            for identifier, subnet in found.items()
-        )
+        places = (f"{identifier} in {subnet['VpcId']}" for identifier, subnet in found.items())
         wrong.append(f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}")
         fixes.append(subject.set_command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
     if wrong:
         return _problems(wrong, fixes)
     free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
-    zones = sorted({subject.show(subnet["AvailabilityZoneId"], "region") for subnet in found.values()})
+    zones = sorted({subnet["AvailabilityZoneId"] for subnet in found.values()})
     return ok(
-        f"{_number(found, 'subnet')} in {_in_vpc(subject, vpcs[0])}, {', '.join(zones)}, with {free:,} "
-        "free addresses"
+        f"{_number(found, 'subnet')} in {vpcs[0]}, {', '.join(zones)}, with {free:,} free addresses"
     )
 
 
 def _problems(wrong: Iterable[str], fixes: Iterable[str]) -> Finding:
-    """Return one problem for several; hidden values can make some texts and fixes equal."""
-    text, *details = dict.fromkeys(wrong)
+    """Return one problem for several, whose fixes can be the same."""
+    text, *details = wrong
     return problem(text, tuple(dict.fromkeys(fixes)), *details)
 
 
 def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
     """Return the problem with a subnet; empty if there is none."""
-    identifier = _in_vpc(subject, Arn.of(arn).name)
+    identifier = Arn.of(arn).name
     if subnet is None:
-        return f"there is no subnet {identifier} in {subject.shown_region}"
+        return f"there is no subnet {identifier} in {subject.region}"
     if subnet["SubnetArn"] != arn:
-        owner = _in_vpc(subject, subnet["OwnerId"])
-        return f"{identifier} belongs to account {owner}: use the subnet's ARN"
+        return f"{identifier} belongs to account {subnet['OwnerId']}: use the subnet's ARN"
     zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
     if supported and zone not in supported:
-        zone, others = (subject.show(text, "region") for text in (zone, ", ".join(supported)))
-        return f"{identifier} is in {zone}, but Amazon Q Business supports only {others}"
+        return f"{identifier} is in {zone}, but Amazon Q Business supports only {', '.join(supported)}"
     return f"{identifier} has no free address" if subnet["AvailableIpAddressCount"] == 0 else ""
 
 
@@ -375,12 +367,12 @@ def security_groups(subject: Subject) -> Finding:
     wrong: list[str] = []
     fixes: list[str] = []
     for arn, identifier in zip(arns, wanted, strict=True):
-        group, shown = found.get(identifier), _in_vpc(subject, identifier)
+        group = found.get(identifier)
         if group is None:
-            wrong.append(f"there is no security group {shown} in {subject.shown_region}")
+            wrong.append(f"there is no security group {identifier} in {subject.region}")
         elif vpcs and group["VpcId"] not in vpcs:
-            theirs, ours = (_in_vpc(subject, text) for text in (group["VpcId"], ", ".join(vpcs)))
-            wrong.append(f"{shown} is in {theirs}, but the subnets are in {ours}")
+            ours = ", ".join(vpcs)
+            wrong.append(f"{identifier} is in {group['VpcId']}, but the subnets are in {ours}")
         else:
             continue
         fixes.append(_set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
@@ -402,11 +394,6 @@ def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
     return subject.set_command("vpc_configuration", value, name, position)
 
 
-def _in_vpc(subject: Subject, value: str) -> str:
-    """Return an ID that reveals the VPC settings, or HIDDEN if they are secret."""
-    return subject.show(value, "vpc_configuration")
-
-
 def _network_arns(subject: Subject, kind: str) -> list[str]:
     """Return the policy's ARNs of one kind: `subnet/` or `security-group/`."""
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
@@ -424,14 +411,13 @@ def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
 
 def bucket(subject: Subject) -> Finding:
     """Ask whether the bucket exists, and whether its account and Region are right."""
-    name = subject.bucket
-    owner, shown = subject.bucket_owner, subject.show(name, "bucket_name")
+    name, owner = subject.bucket, subject.bucket_owner
     try:
         region = subject.account.bucket_region(name)
     except ClientError as error:
         if code(error) == "NoSuchBucket":
             return problem(
-                f"there is no bucket {shown}", subject.set_command("bucket_name", "BUCKET_NAME")
+                f"there is no bucket {name}", subject.set_command("bucket_name", "BUCKET_NAME")
             )
         if is_denied(error) and owner == subject.account_id and subject.settings.stack:
             set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
@@ -443,21 +429,20 @@ def bucket(subject: Subject) -> Finding:
     except ClientError as error:
         if is_denied(error):
             return problem(
-                f"bucket {shown} does not belong to account {owner}, the account in the role policy",
+                f"bucket {name} does not belong to account {owner}, the account in the role policy",
                 subject.set_command("bucket_account_id", "ACCOUNT_ID"),
             )
         raise
     if region != subject.region and subject.settings.connector.bucket is Need.REQUIRED:
-        old = subject.argument(name, "OLD_BUCKET_NAME", "bucket_name")
         return problem(
-            f"bucket {shown} is in {subject.show(region, 'region')}, but the index is in "
-            f"{subject.shown_region}: Amazon Q Business reads only buckets in the index's Region",
+            f"bucket {name} is in {region}, but the index is in {subject.region}: Amazon Q Business "
+            "reads only buckets in the index's Region",
             (
-                f"copy the documents to a bucket in the index's Region: aws s3 sync s3://{old} s3://BUCKET_NAME",
+                f"copy the documents to a bucket in the index's Region: aws s3 sync s3://{name} s3://BUCKET_NAME",
                 subject.set_command("bucket_name", "BUCKET_NAME"),
             ),
         )
-    return ok(f"{shown} exists in account {owner}, {subject.show(region, 'region')}")
+    return ok(f"{name} exists in account {owner}, {region}")
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:

@@ -76,7 +76,7 @@ class Subject:
         self.account, self.region = account, account.region
         caller = self.account.caller()
         self.caller, self.account_id = Arn.of(caller["Arn"]), caller["Account"]
-        check_account(settings, self.account_id)
+        check_account(settings.stack, settings.accounts, self.account_id)
         self.partition = self.caller.partition
         self.policies = render(settings, Location(self.partition, self.region, self.account_id))
 
@@ -114,19 +114,6 @@ class Subject:
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
         return f"in {file}, set {self.settings.own_path(name)} to {value}, then {self.up_command}"
 
-    def show(self, value: str, *settings: str) -> str:
-        """Return a value that depends on settings, with its secret parts hidden."""
-        return self.settings.secrecy.show(value, *settings)
-
-    def argument(self, value: str, placeholder: str, *settings: str) -> str:
-        """Return a value for a command, or a placeholder if the value is secret."""
-        return value if self.show(value, *settings) == value else placeholder
-
-    @property
-    def shown_region(self) -> str:
-        """The Region, unless it is secret."""
-        return self.show(self.region, "region")
-
     @property
     def application_id(self) -> str:
         """The ID of the application."""
@@ -135,10 +122,7 @@ class Subject:
     @property
     def index_options(self) -> dict[str, str]:
         """The options of an AWS CLI command that identify the index."""
-        return {
-            "application_id": self.argument(self.application_id, "APPLICATION_ID", "application_id"),
-            "index_id": self.argument(self.index_id, "INDEX_ID", "index_id"),
-        }
+        return {"application_id": self.application_id, "index_id": self.index_id}
 
     @property
     def index_id(self) -> str:

@@ -242,6 +242,9 @@ def test_secret_settings_are_hidden_in_previews_and_encrypted_in_the_state(
     for command in (UP, ("refresh", "--yes", "--skip-preview"), (*UP, "--expect-no-changes")):
         assert "confidential" not in stack.operate(*command).text
         assert in_plaintext(stack) == {
+            # No setting makes the ARN secret, because the IDs contain the name anyway.
+            *((f"{name}-qbusiness-role", "outputs.arn") for name in ("name", "path")),
+            *((name, "outputs.roleArn") for name in ("name", "path")),
             ("name-qbusiness-role", "id"),
             ("name-qbusiness-policy", "id"),
             # The provider computes tagsAll, and no resource option can make an input secret.

@@ -59,6 +59,7 @@ SETTINGS: Final[dict[str, Any]] = {
 _PULUMI: Final = """\
 #!/bin/sh
 case "$*" in
+"config --stack "*dev" --json --non-interactive") cat shown-config.json ;;
 "config --stack "*dev" --json --show-secrets --non-interactive") cat config.json ;;
 "stack output --stack "*dev" --json --non-interactive") cat shown-outputs.json ;;
 "stack output --stack "*dev" --json --show-secrets --non-interactive") cat outputs.json ;;
@@ -530,11 +531,15 @@ class World(Maker):
         }
         shown = {
             name: {member: self._shown(member, its) for member, its in value.items()}
-            if isinstance(value, dict)
+            if isinstance(value, dict) and name not in self.secret_outputs
             else self._shown(name, value)
             for name, value in self.outputs.items()
         }
-        for name, content in {"config": config, "outputs": self.outputs, "shown-outputs": shown}.items():
+        files = {"config": config, "outputs": self.outputs, "shown-outputs": shown}
+        files["shown-config"] = {
+            key: {"secret": True} if entry["secret"] else entry for key, entry in config.items()
+        }
+        for name, content in files.items():
             (self.directory / f"{name}.json").write_text(json.dumps(content))
 
     def _shown(self, name: str, value: object) -> object:

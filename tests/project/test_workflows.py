@@ -146,7 +146,7 @@ def test_the_page_lists_each_repository_variable():
     page = (PROJECT / "docs" / "ci.md").read_text()
     text = "".join(path.read_text() for path in FILES)
     names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
-    assert len(names) == 7
+    assert len(names) == 8
     assert names == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
 
 
@@ -268,6 +268,8 @@ class Repository:
         self.report = stack.directory / "report.md"
         self.summary = stack.directory / "summary.md"
         self.store = stack.directory / "github.json"
+        self.show_secrets = ""
+        """The variable SHOW_SECRETS."""
         (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
@@ -314,6 +316,7 @@ class Repository:
             "github.event.pull_request.head.sha || github.sha": "abc",
             "secrets.PULUMI_CONFIG_PASSPHRASE": self.stack.environment["PULUMI_CONFIG_PASSPHRASE"],
             "vars.PULUMI_BACKEND_URL": self.stack.environment["PULUMI_BACKEND_URL"],
+            "vars.SHOW_SECRETS": self.show_secrets,
         }
         if text == WORKFLOWS["environments"]["env"]["OWNER"]:
             return owner(values["vars.PULUMI_BACKEND_URL"], "acme")
@@ -421,6 +424,15 @@ def test_an_unknown_answer_is_a_notice(repository: Repository, job: str):
     assert done.returncode == 0
     assert "::notice::" in done.stdout
     assert repository.issues() == []
+
+
+@needs_jq
+def test_check_shows_secrets_only_if_a_variable_allows_it(repository: Repository):
+    repository.end_with(0)
+    for value, shown in (("", False), ("false", False), ("true", True)):
+        repository.show_secrets = value
+        repository.run("check")
+        assert ("--show-secrets" in repository.reported()) is shown
 
 
 @needs_jq

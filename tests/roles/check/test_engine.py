@@ -1,4 +1,4 @@
-"""`roles check` reads the secret settings of a stack on the real engine."""
+"""`roles check` and `roles audit` read a stack with secret settings on the real engine."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.helpers.world import SETTINGS
 pytestmark = pytest.mark.slow
 
 
-def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_stack: NewStack):
+def test_secret_settings_are_read_by_audit_and_made_plain_for_check(new_stack: NewStack):
     stack = new_stack({**SETTINGS, f"{PROJECT_NAME}:tags": {"Environment": "dev"}})
     for package in ("evidence", "guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)
@@ -18,13 +18,25 @@ def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_st
     stack.run("config", "set", "--secret", "--path", "tags.Owner", "somebody")
     stack.run("config", "set", "--secret", "roleName", "confidential-qbusiness-role")
     stack.up()
-    # The output stays secret until the next deployment.
-    stack.run("config", "set", "--plaintext", "roleName", "confidential-qbusiness-role")
-    command = ("venv/bin/python", "-m", "roles", "check", "--stack", stack.name, "--verbose")
-    said = stack.execute(*command).stdout
-    assert "secret: arn:aws:secretsmanager:us-east-1:123456789012:secret:[secret] exists and" in said
+    roles = ("venv/bin/python", "-m", "roles")
+    check = (*roles, "check", "--stack", stack.name, "--verbose")
+    rejected = stack.execute(*check, check=False)
+    assert rejected.returncode == 2
+    text = rejected.stdout
+    assert SECRET_ID not in text
+    assert "confidential" not in text
+    said = stack.execute(*check, "--show-secrets").stdout
+    assert f":secret:{SECRET_ID} exists and has a value\n" in said
+    assert "role: arn:aws:iam::123456789012:role/confidential-qbusiness-role\n" in said
     assert "role policy: is equivalent to the expected policy\n" in said
-    assert said.endswith("20 ok, 0 problems, 4 skipped\n")
-    assert "role: arn:aws:iam::123456789012:role/[secret]\n" in said
-    assert SECRET_ID not in said
-    assert "confidential" not in said
+    audit = stack.execute(*roles, "audit", "--stack", stack.name, "--allow-empty", check=False)
+    assert audit.returncode == 0, audit.stdout
+    assert "confidential" not in audit.stdout
+    # The commands in the message, except for the edit.
+    stack.run("config", "rm", "--path", "tags.Owner")
+    commands = [line.strip() for line in text.splitlines() if " config set " in line]
+    for command in commands:
+        stack.execute("sh", "-c", command)
+    assert len(commands) == 2
+    plain = stack.execute(*check).stdout
+    assert plain == said

@@ -9,6 +9,7 @@ from botocore.httpsession import URLLib3Session
 
 from evidence import examples
 from evidence.examples import INDEX_ID
+from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.world import ROLE_ARN, SETTINGS, World
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -67,12 +68,16 @@ def test_an_entry_that_the_program_rejects_is_reported_as_the_program_does(
 
 
 @pytest.mark.usefixtures("members")
-def test_an_entry_whose_role_is_secret_is_checked_and_its_arn_is_hidden(world: World):
-    world.secret_outputs = {"aem"}
-    said = world.check("--data-source", "aem")
-    assert said.code == 0, said.out
-    assert said.answer("role").startswith("ok       role: ")
-    assert ROLE_ARN not in said.out
+def test_secret_roles_and_defaults_are_rejected(world: World):
+    world.secret_keys = {f"{PROJECT_NAME}:indexId"}
+    for world.secret_outputs in ({"aem"}, {"roleArns"}):
+        said = world.check("--data-source", "aem")
+        assert (said.code, said.out) == (2, "")
+        assert said.err.startswith(
+            "check: stack dev has secret values, which check would show: indexId, the ARN of a role\n"
+        )
+    said = world.check("--data-source", "aem", "--show-secrets", only=["role"])
+    assert (said.code, said.answer("role")) == (0, f"ok       role: {ROLE_ARN}\n")
 
 
 @pytest.mark.usefixtures("members")

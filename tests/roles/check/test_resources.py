@@ -5,7 +5,6 @@ from typing import Final
 import pytest
 
 from evidence.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT, REGION, SUBNET_ID
-from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import (
     FOREIGN_KEY_ARN,
     KEY_ARN,
@@ -68,12 +67,6 @@ def test_a_bucket_that_cannot_be_read_may_belong_to_another_account(world: World
         "         fix: if another account owns the bucket, pulumi config set --stack dev "
         "--plaintext -- bucketAccountId ACCOUNT_ID && pulumi up --stack dev\n"
     )
-
-
-def test_a_secret_vpc_is_fixed_by_editing_because_a_command_would_replace_all_of_it(world: World):
-    world.secret_keys = {f"{PROJECT_NAME}:vpcConfiguration"}
-    world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
-    assert "fix: edit Pulumi.dev.yaml, then pulumi up --stack dev\n" in world.ask("subnets")
 
 
 def test_the_alias_of_a_key_is_resolved(world: World):
