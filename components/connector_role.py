@@ -175,7 +175,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 # Detach the policies of an imported role only after the new policy is in place.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda values: values[0])
+        # Version 0.2.0 made the ARN secret in some stacks' states, where an unchanged role keeps it so.
+        self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 

@@ -507,6 +507,22 @@ def test_values_that_the_provider_repeats_are_secret_if_a_setting_may_be(
     assert [*role.request.additionalSecretOutputs] == expected
 
 
+class EarlierState(Deployment):
+    """A deployment whose state has the role's ARN as a secret."""
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        identifier, state = super().new_resource(args)
+        return identifier, state | (
+            {"arn": pulumi.Output.secret(state["arn"])} if "arn" in state else {}
+        )
+
+
+def test_an_arn_that_an_earlier_version_made_secret_becomes_plain():
+    deployment = EarlierState(lambda: component({**FULL, "role_name": "qbusiness-aem"}))
+    role_arn = deployment.raw_outputs[COMPONENT_URN].fields["roleArn"]
+    assert role_arn.string_value == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem"
+
+
 # Invalid settings.
 
 
@@ -631,13 +647,22 @@ def test_a_warning_about_an_output_is_reported_when_the_output_is_known():
     ],
     ids=["account of the ARN", "partition", "account"],
 )
+@pytest.mark.parametrize(
+    "key", [lambda: KEY_ID, lambda: output_of(KEY_ID)], ids=["", "key from an Output"]
+)
 def test_credentials_for_another_account_create_no_role(
-    given: dict[str, Any], credentials: dict[str, str], name: str, preview: bool
+    given: dict[str, Any],
+    credentials: dict[str, Any],
+    name: str,
+    key: Callable[[], object],
+    preview: bool,
 ):
-    deployment = deploy({**FULL, **given}, preview=preview, **credentials)
+    deployment = Deployment(
+        lambda: component({**FULL, **given, "kms_key_id": key()}), preview=preview, **credentials
+    )
     assert isinstance(deployment.error, SettingsError)
     assert [problem.path for problem in deployment.error.problems] == [(name,)]
-    assert types(deployment) == ["qbusiness-connector:index:ConnectorRole"]
+    assert {*types(deployment)} <= {"qbusiness-connector:index:ConnectorRole", "test:index:Upstream"}
 
 
 def test_the_account_of_a_secret_application_is_not_shown():
