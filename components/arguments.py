@@ -91,9 +91,12 @@ class Arguments(dict[str, Any]):
 
     @classmethod
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
-        """Convert a mapping to Arguments and reject unknown keys; copy it if it is already Arguments."""
+        """Convert a mapping to Arguments and reject unknown keys.
+
+        Arguments keep their paths: they are copied, because validation adds problems and warnings.
+        """
         if isinstance(given, Arguments):
-            return given.resolved({}, ())
+            return given.copied()
         arguments = cls({}, paths)
         names = {path: name for name, path in paths.items()}
         for key, value in given.items():
@@ -104,13 +107,16 @@ class Arguments(dict[str, Any]):
         return arguments
 
     def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
-        """Return a copy for validation, with the values of Outputs and the names of secret ones."""
+        """Return a copy with the values of Outputs and the names of secret ones."""
+        copy = self.copied()
+        copy.update(values)
+        copy.secrets |= {*secrets}
+        return copy
+
+    def copied(self) -> "Arguments":
+        """Return a copy for validation, which does not need `protect`."""
         copy = Arguments(
-            {**self, **values},
-            self.paths,
-            self.secrets.union(secrets),
-            in_stack=self.in_stack,
-            only_role=self.only_role,
+            self, self.paths, self.secrets, in_stack=self.in_stack, only_role=self.only_role
         )
         copy.problems += self.problems
         copy.warnings += self.warnings
@@ -123,7 +129,7 @@ class Arguments(dict[str, Any]):
         """
         return self.get(name) not in (None, "")
 
-    def with_outputs(self) -> dict[str, object]:
+    def unresolved(self) -> dict[str, object]:
         """Return the settings that are, or contain, Outputs or values that are not known yet."""
         return {name: value for name, value in self.items() if _has_outputs(value)}
 
@@ -175,26 +181,23 @@ class Place(NamedTuple):
         """Return the value at this place in quotes, or HIDDEN if it is secret."""
         return HIDDEN if self.secret else quote(value)
 
-    def set(self, value: str) -> str:
-        """Return the command that sets this value; empty outside a stack's configuration."""
-        if self._is_in_secret or not self.arguments.in_stack:
-            return self.edit()
-        return set_command(self.path, value, secret=self.secret)
+    def set(self, value: str | bool) -> str:  # noqa: FBT001 the value to set
+        """Return the command that sets this value, or see `edit`."""
+        return set_command(self.path, value, secret=self.secret) if self._has_command else self.edit()
 
     def remove(self) -> str:
-        """Return the command that removes this value; empty outside a stack's configuration."""
-        if self._is_in_secret or not self.arguments.in_stack:
-            return self.edit()
-        return remove_command(self.path)
+        """Return the command that removes this value, or see `edit`."""
+        return remove_command(self.path) if self._has_command else self.edit()
 
     def edit(self) -> str:
         """Return the instruction to edit the stack's file; empty outside a stack's configuration."""
         return edit_instruction() if self.arguments.in_stack else ""
 
     @property
-    def _is_in_secret(self) -> bool:
-        """Whether this is an entry in a secret, which a command would replace as a whole."""
-        return self.secret and len(self.path) > 1
+    def _has_command(self) -> bool:
+        """Whether a command can change this value; in a secret, it would replace the whole secret."""
+        in_secret = self.secret and len(self.path) > 1
+        return self.arguments.in_stack and not in_secret
 
     def reject(self, message: str, expected: str, fix: str = "") -> None:
         """Add a problem with this place; by default, the fix is to edit the stack's file."""

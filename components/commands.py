@@ -14,7 +14,6 @@ _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
 """Matches text that POSIX shells and zsh leave unchanged and that does not begin with a hyphen."""
 _LIKE_A_SECRET: Final = "(?i)pass|pwd|secret|token"
 """Matches keys whose values may look like secrets to Pulumi (`looksLikeSecret` in its commands)."""
-_BOOLEAN: Final = "--type bool"
 _PLACEHOLDERS_OF_DIGITS: Final = ("ACCOUNT_ID", "TAG_VALUE")
 """Placeholders that a user is likely to replace with digits only."""
 
@@ -55,17 +54,29 @@ def quote_argument(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def set_command(path: PropertyPath, value: str, *, secret: bool) -> str:
+def set_command(
+    path: PropertyPath,
+    value: str | bool,  # noqa: FBT001 the value to set
+    *,
+    secret: bool,
+) -> str:
     """Return the command that sets a path in a stack's configuration, or `edit FILE`."""
     key = property_path(path)
     if not _fits_command(key):
         return edit_instruction()
-    in_object = key != path[0]
-    kind = "--secret" if secret else _type_in_object(key, value) if in_object else "--plaintext"
-    command = f"pulumi config set {_stack_options(path)} {kind} -- {quote_argument(key)}"
-    # Without the removal, a string entry would stay a string.
-    first = f"{remove_command(path)} && " if kind == _BOOLEAN else ""
-    return f"{first}{command} {quote_argument(value)}"
+    text = str(value).lower() if isinstance(value, bool) else value
+    first = ""
+    if secret:
+        kind = "--secret"
+    elif len(path) == 1:
+        kind = "--plaintext"
+    elif isinstance(value, bool):
+        kind = "--type bool"
+        first = f"{remove_command(path)} && "  # otherwise, a string entry would stay a string
+    else:
+        kind = _type_of_string(key, text)
+    options = f"{_stack_options(path)} {kind}"
+    return f"{first}pulumi config set {options} -- {quote_argument(key)} {quote_argument(text)}"
 
 
 def remove_command(path: PropertyPath) -> str:
@@ -87,18 +98,15 @@ def _fits_command(key: str) -> bool:
 
 
 def _stack_options(path: PropertyPath) -> str:
-    in_object = property_path(path) != path[0]
-    return f"--stack {quote_argument(_stack_name())}{' --path' * in_object}"
+    return f"--stack {quote_argument(_stack_name())}{' --path' * (len(path) > 1)}"
 
 
-def _type_in_object(key: str, value: str) -> str:
-    """Return an option with which Pulumi stores a value in an object with the right type."""
-    if value in ("true", "false"):
-        return _BOOLEAN
-    # With --plaintext, digits become a number. With --type, Pulumi rejects an ARN if the key looks like
-    # the key of a secret.
-    may_be_number = value.isdigit() or value in _PLACEHOLDERS_OF_DIGITS
-    return "--plaintext" if re.search(_LIKE_A_SECRET, key) and not may_be_number else "--type string"
+def _type_of_string(key: str, text: str) -> str:
+    """Return an option with which Pulumi stores text in an object as a string."""
+    if text.isdigit() or text in (*_PLACEHOLDERS_OF_DIGITS, "true", "false"):
+        return "--type string"  # with --plaintext, Pulumi would store a number or a boolean
+    # With --type, Pulumi rejects other text, such as an ARN, if the key looks like the key of a secret.
+    return "--plaintext" if re.search(_LIKE_A_SECRET, key) else "--type string"
 
 
 def _stack_name() -> str:

@@ -116,7 +116,7 @@ class ConnectorRole(pulumi.ComponentResource):
             pulumi.warn(warning, self)  # from configuration; `validate` adds its own to a copy
         arguments.warnings.clear()  # `_policies` would repeat them
         # `stack_config` passes secrets as plain values, because validation skips Outputs. The attribute
-        # `secrets` contains their names.
+        # `secrets` contains their names. A structural setting must stay plain.
         arguments |= {
             key: pulumi.Output.secret(arguments[key])
             for key in arguments.secrets
@@ -141,7 +141,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 # An Output may be secret. The provider computes these outputs, so the engine would not
                 # mark them as secret.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
-                if arguments.with_outputs()
+                if arguments.unresolved()
                 else None,
                 hooks=hooks,
             ),
@@ -175,7 +175,9 @@ class ConnectorRole(pulumi.ComponentResource):
                 # Detach the policies of an imported role only after the new policy is in place.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        # Version 0.2.0 made the ARN secret in some stacks' states, where an unchanged role keeps it so.
+        # `policy.id` resolves once the policy is in place. The ARN is plain even if the role's name is
+        # secret, because the state's IDs contain the name, too. Version 0.2.0 made it secret, and the
+        # state of an unchanged role keeps that.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
@@ -238,46 +240,40 @@ class ConnectorRole(pulumi.ComponentResource):
         self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         """Validate the settings once Outputs have values; return the trust policy and role policy."""
-        location, outputs = self._lookup_credentials(arguments), arguments.with_outputs()
-        result: pulumi.Output[Any]
-        if not outputs:  # the rest would return the same, but would create more Outputs, which take time
-            result = location.apply(
-                lambda found: self._render(name, arguments, connector, found), run_with_unknowns=True
-            )
-            return result[0], result[1]
-        # `apply` gets only the values, but messages must hide the secret ones.
-        are_secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
+        location, outputs = self._lookup_credentials(arguments), arguments.unresolved()
 
-        def render(found: Any) -> tuple[object, object]:
-            location, values, are_secret = found
+        def render(found_location: Any, resolved: Arguments) -> tuple[object, object]:
+            known = not is_unknown(found_location)
+            # `Output.all` turns the location into a list.
+            result = validate(name, resolved, Location(*found_location) if known else None)
+            for warning in result.warnings:
+                pulumi.warn(warning, self)
+
+            def mark(policy: str | None, settings: Collection[str]) -> object:
+                value = policy if policy and known else pulumi.UNKNOWN
+                return value if resolved.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
+
+            trust_policy = mark(result.trust_policy, TRUST_POLICY_SETTINGS)
+            return trust_policy, mark(result.role_policy, role_policy_settings(connector))
+
+        def resolve(found: Any) -> tuple[object, object]:
+            found_location, values, are_secret = found
             secrets = [key for key, is_secret in are_secret.items() if is_secret]
-            return self._render(name, arguments.resolved(values, secrets), connector, location)
+            return render(found_location, arguments.resolved(values, secrets))
 
-        # `Output.all` would make both policies secret if any setting is.
-        resolved = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
-        result = resolved.apply(render, run_with_unknowns=True)
-        return result[0], result[1]
-
-    def _render(
-        self, name: str, arguments: Arguments, connector: Connector, location: Any
-    ) -> tuple[object, object]:
-        """Return the trust policy and role policy; each is unknown or secret if a setting in it is.
-
-        `Output.all` turns the provider's location into a list. If it is unknown, so are the policies.
-        """
-        location_is_known = not is_unknown(location)
-        result = validate(name, arguments, Location(*location) if location_is_known else None)
-        for warning in result.warnings:
-            pulumi.warn(warning, self)
-
-        def mark(policy: str | None, settings: Collection[str]) -> object:
-            value = policy if policy and location_is_known else pulumi.UNKNOWN
-            return value if arguments.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
-
-        return (
-            mark(result.trust_policy, TRUST_POLICY_SETTINGS),
-            mark(result.role_policy, role_policy_settings(connector)),
-        )
+        both: pulumi.Output[Any]
+        if outputs:
+            # `apply` gets only the values, but messages must hide the secret ones.
+            are_secret = {
+                key: pulumi.Output.from_input(each).is_secret() for key, each in outputs.items()
+            }
+            # One secret setting would make both policies secret. So none does, and `mark` decides.
+            found = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
+            both = found.apply(resolve, run_with_unknowns=True)
+        else:  # the same with fewer Outputs, because each takes time
+            both = location.apply(lambda known: render(known, arguments), run_with_unknowns=True)
+        # Indexing unwraps the Output in which `mark` may have put a policy.
+        return both[0], both[1]
 
     def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
         """Look up the provider's account and partition, and its Region unless a setting overrides it."""

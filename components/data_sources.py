@@ -69,26 +69,24 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     at = top.at_key(shown_prefix(config) + DATA_SOURCES)
     given = _read_entries(config, at)
     _check_top_level(top, at)
-    _check_defaults(top)
+    _check_defaults(top)  # before the entries, which do not inherit tags with problems
     entries = {
         name: _read_entry(settings, top, at.entry(name), check_tags=refuse_unknown_keys)
         for name, settings in given.items()
     }
     _check_role_names(entries, top)
-    problems = top.problems
     for name, entry in entries.items():
         try:
             validate(name, entry)
         except SettingsError as error:
             # Report a problem with a default once, not for every entry.
-            problems += [problem for problem in error.problems if problem not in problems]
-    if problems:
-        raise SettingsError(problems)
-    warnings = top.warnings
+            top.problems += [problem for problem in error.problems if problem not in top.problems]
+    if top.problems:
+        raise SettingsError(top.problems)
     if any(not entry["role_name"] for entry in entries.values()):
         role_name = at.entry("NAME", KEYS["role_name"]).name
-        warnings += autonaming_warnings(role_name)
-    return DataSources(entries, warnings, [*_unused_vpc(given, entries, top)])
+        top.warnings += autonaming_warnings(role_name)
+    return DataSources(entries, top.warnings, [*_unused_vpc(given, entries, top)])
 
 
 def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
@@ -149,8 +147,8 @@ def _check_top_level(top: Arguments, at: Place) -> None:
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.ENTRY and top.is_set(name) and top[name] is not False:
             here, there = top.at(name), at.entry("NAME", KEYS[name])
-            value = "true" if top[name] is True else str(top[name])
-            is_plain = escape(value) == value and not here.secret
+            value = True if top[name] is True else str(top[name])
+            is_plain = escape(str(value)) == str(value) and not here.secret
             # Removing the setting without moving it could take permissions from a role in use.
             move = f"{there.set(value if is_plain else 'VALUE')} && {here.remove()}"
             expected = f"{there.name}, as in docs/data-sources.md"
@@ -160,7 +158,7 @@ def _check_top_level(top: Arguments, at: Place) -> None:
 def _check_defaults(top: Arguments) -> None:
     """Report an invalid default even if no entry uses it, because a later entry might.
 
-    Members that inherit the default report the same problem, and `read` drops the repetitions. Members
+    Entries that inherit the default report the same problem, and `read` drops the repetitions. Entries
     with tags of their own do not inherit invalid tags. Only entries warn about a default.
     """
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
@@ -174,7 +172,8 @@ def _read_entry(given: Mapping[str, Any], top: Arguments, at: Place, *, check_ta
     """Return one entry's settings, including the top-level settings that it inherits."""
     inherited = [name for name in SETTINGS if _is_inherited(name, given)]
     values, paths = _merge_values(given, top, inherited), _merge_paths(top, at, inherited)
-    secrets = [name for name in top.secrets if name in inherited or name == "tags"]  # tags are merged
+    # An entry's tags contain the tags from the top level.
+    secrets = [name for name in top.secrets if name in inherited or name == "tags"]
     # Not `only_role`, because other roles may be created before the credentials prove to be wrong.
     entry = Arguments(values, paths, secrets, in_stack=True)
     _check_keys(given, entry, at)
@@ -213,8 +212,10 @@ def _merge_paths(top: Arguments, at: Place, inherited: Collection[str]) -> dict[
 def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
     """Return whether an entry gets the value of a setting from the top level."""
     scope = SETTINGS[name].scope
-    if scope is not Scope.DEFAULT:
-        return scope is Scope.STACK
+    if scope is Scope.STACK:
+        return True
+    if scope is Scope.ENTRY:
+        return False
     if name == "vpc_configuration" and not _may_use_vpc(given.get(KEYS["connector"]) or DEFAULT):
         return False
     return KEYS[name] not in given

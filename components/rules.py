@@ -49,14 +49,15 @@ class ReadSettings(NamedTuple):
     def location(self) -> Location:
         """The known parts of the application's location.
 
-        If the application's ID is unknown or invalid, the parts come only from other settings.
+        If the application is unknown or invalid, the parts come only from other settings, because its
+        ARN may contain any location.
         """
         application, region = self.text("application_id"), self.text("region")
         account = self.text("account_id")
         if application is None:
             return Location(None, region and region.text, account and account.text)
         provider = self.credentials
-        # A Region that is not known yet may differ from the provider's.
+        # A Region that is not known yet may differ from the provider's, but an account may not.
         default_region = None if is_unknown(self.arguments.get("region")) else provider.region
         return Location(
             application.partition or provider.partition,
@@ -148,10 +149,8 @@ def check_arns(settings: ReadSettings) -> None:
             if part == "account" and any_account:
                 continue
             if given and wanted and given != wanted:
-                title, shown = (
-                    part.replace("region", "Region"),
-                    show_location(wanted, settings.arguments),
-                )
+                title = "Region" if part == "region" else part
+                shown = show_location(wanted, settings.arguments)
                 # A command can set a whole Region or account, but an ARN has other parts.
                 whole_value = given == text.text and shown == wanted
                 at.reject(

@@ -16,15 +16,13 @@ class Flag:
 
     yaml_type: Final = "boolean"
     expected: Final = "true or false"
-    placeholder: Final = "false"
 
     def read(self, value: object, at: Place) -> bool | None:
         """Return a boolean; reject any other value."""
         if isinstance(value, bool):
             return value
         is_true = str(value).lower() in ("true", "yes", "on") and not at.secret
-        fix = at.set("true" if is_true else self.placeholder)
-        at.reject_type("a boolean", value, self.expected, fix)
+        at.reject_type("a boolean", value, self.expected, at.set(is_true))
         return None
 
 
@@ -153,7 +151,10 @@ class Setting(NamedTuple):
     required: bool = False
     """Whether it is always required; a connector or stack configuration can require other settings."""
     structural: bool = False
-    """Whether the component needs its value to declare resources, so it must be plain and visible."""
+    """Whether the component needs its value to declare resources.
+
+    So it must not be an Output. If it is secret in a stack's configuration, previews show its value.
+    """
     in_role_policy: bool = False
     """Whether the role policy depends on it.
 

@@ -13,7 +13,13 @@ from .arguments import Arguments, SettingsError, is_unknown
 from .connectors import CONNECTORS, DEFAULT, Connector, Need
 from .formats import Format, ParsedText, located
 from .rules import RULES, Location, ReadSettings
-from .settings import PYTHON_ARGUMENTS, SETTINGS, Setting, role_policy_settings
+from .settings import (
+    PYTHON_ARGUMENTS,
+    SETTINGS,
+    TRUST_POLICY_SETTINGS,
+    Setting,
+    role_policy_settings,
+)
 
 
 class ValidationResult(NamedTuple):
@@ -54,6 +60,7 @@ def validate(
 
 def _read(component_name: str, arguments: Arguments, credentials: Location) -> ReadSettings:
     """Read each setting; apart from the connector, no setting affects how another one is read."""
+    # A null in an entry of `dataSources` counts as set, because `data_sources` has reported it.
     reported = {problem.path for problem in arguments.problems}
     given = {
         name: arguments.get(name)
@@ -67,7 +74,7 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
         if setting.name not in given:
             _check_presence(setting, connector, arguments)
         elif given[setting.name] is None:
-            continue  # null, which was already reported; it is not valid, but it counts as set
+            continue
         elif is_unknown(given[setting.name]):
             if setting.structural:
                 arguments.at(setting.name).reject(
@@ -139,9 +146,10 @@ def _render(settings: ReadSettings) -> ValidationResult:
         location.account or 12 * "0",
         application.id,
     )
-    trust_policy = policies.trust_policy(target) if all(location) else None
-    unknown = settings.arguments.with_outputs()
-    if index is None or not unknown.keys().isdisjoint(role_policy_settings(connector)):
+    unknown = settings.arguments.unresolved().keys()
+    trust_is_known = all(location) and unknown.isdisjoint(TRUST_POLICY_SETTINGS)
+    trust_policy = policies.trust_policy(target) if trust_is_known else None
+    if index is None or not unknown.isdisjoint(role_policy_settings(connector)):
         return ValidationResult(trust_policy, None, settings.arguments.warnings)
     role_policy = policies.role_policy(_resources(settings, connector, target, index))
     _check_size(role_policy, settings)

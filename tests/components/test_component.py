@@ -446,6 +446,17 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
     assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
 
 
+@pytest.mark.parametrize(("name", "value"), [("region", REGION), ("account_id", ACCOUNT)])
+def test_an_unknown_setting_of_both_policies_makes_both_unknown(name: str, value: str):
+    args = {**FULL, "application_id": APPLICATION_ID, "region": REGION}
+    deployment = Deployment(
+        lambda: component({**args, name: output_of(value)}), preview=True, existing=True
+    )
+    assert deployment.error is None
+    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [

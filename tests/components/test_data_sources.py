@@ -187,6 +187,14 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
     ) in text
 
 
+def test_text_that_looks_like_a_boolean_is_moved_as_text(monkeypatch: pytest.MonkeyPatch):
+    text = rejection(
+        monkeypatch, {"aem": AEM}, roleDescription="true", allowNetworkInterfaceDeletion=True
+    )
+    assert f"fix: {FIX} --type string -- dataSources.NAME.roleDescription true && " in text
+    assert f"&& {FIX} --type bool -- dataSources.NAME.allowNetworkInterfaceDeletion true && " in text
+
+
 @pytest.mark.parametrize(
     ("member", "key"),
     [
