@@ -1,0 +1,14 @@
+"""The worlds with which `roles check` was tested before its redesign keep their answers."""
+
+from tests.roles.check.recording import Recording
+
+
+def test_every_recorded_world_keeps_its_states_and_exit_code():
+    recording = Recording()
+    changed: dict[str, dict[str, tuple[object, object]]] = {}
+    for row in recording.rows:
+        result = recording.replay(row)
+        if different := {name: (row[name], its) for name, its in result.items() if row[name] != its}:
+            changed[row["id"]] = different
+    assert changed == {}
+    assert len(recording.rows) == 554
