@@ -93,7 +93,7 @@ class Arguments(dict[str, Any]):
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
         """Convert a mapping to Arguments and reject unknown keys.
 
-        Arguments keep their paths: they are copied, because validation adds problems and warnings.
+        Arguments keep their paths. They are copied, because their user changes them.
         """
         if isinstance(given, Arguments):
             return given.copied()
@@ -114,7 +114,7 @@ class Arguments(dict[str, Any]):
         return copy
 
     def copied(self) -> "Arguments":
-        """Return a copy for validation, which does not need `protect`."""
+        """Return a copy without `protect`, which `ConnectorRole` reads from the original."""
         copy = Arguments(
             self, self.paths, self.secrets, in_stack=self.in_stack, only_role=self.only_role
         )

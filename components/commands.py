@@ -105,7 +105,7 @@ def _type_of_string(key: str, text: str) -> str:
     """Return an option with which Pulumi stores text in an object as a string."""
     if text.isdigit() or text in (*_PLACEHOLDERS_OF_DIGITS, "true", "false"):
         return "--type string"  # with --plaintext, Pulumi would store a number or a boolean
-    # With --type, Pulumi rejects other text, such as an ARN, if the key looks like the key of a secret.
+    # If the key looks like the key of a secret, Pulumi rejects --type with text such as an ARN.
     return "--plaintext" if re.search(_LIKE_A_SECRET, key) else "--type string"
 
 

@@ -176,8 +176,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         # `policy.id` resolves once the policy is in place. The ARN is plain even if the role's name is
-        # secret, because the state's IDs contain the name, too. Version 0.2.0 made it secret, and the
-        # state of an unchanged role keeps that.
+        # secret, because the state's IDs contain the name, too. Without `unsecret`, it would stay secret
+        # where version 0.2.0 made it so, because the state of an unchanged role keeps the mark.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
@@ -250,6 +250,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 pulumi.warn(warning, self)
 
             def mark(policy: str | None, settings: Collection[str]) -> object:
+                # An ARN alone can say the location, but `validate` has not compared it with credentials.
                 value = policy if policy and known else pulumi.UNKNOWN
                 return value if resolved.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
 

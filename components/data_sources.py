@@ -92,6 +92,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
     """Return the entries that are objects with a valid name; reject the others."""
     expected = "an object that maps each data source's name to its settings"
+    # Because this key looks like the key of a secret, its command has another option.
     secret_command = at.entry("NAME", KEYS["secret_id"]).set("VALUE")
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
         at.reject(

@@ -122,6 +122,7 @@ def read_object(config: pulumi.Config, key: str) -> object:
 def autonaming_warnings(role_name: str) -> Iterator[str]:
     """Warn if automatic names might not begin with the role resource's name and a hyphen.
 
+    Only then do they contain `qbusiness`, and match the names in the permissions of CI's roles.
     `role_name` is the path of the setting that would replace the automatic names. The most specific
     section that has a mode or a pattern applies:
     https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
