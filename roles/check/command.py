@@ -10,11 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from guardrails.iam.patterns import Text
 from roles.account import Account
 from roles.arns import application
-from roles.check import data_sources, permissions, resource_policies, resources
+from roles.check import causes, data_sources, permissions, resources
+from roles.check.case import Case
+from roles.check.collection import answer_of
 from roles.check.data_source_settings import read_settings
 from roles.check.subject import MissingError, Subject
 from roles.errors import (
@@ -22,15 +25,9 @@ from roles.errors import (
     COULD_NOT_LOOK,
     FINE,
     PROBLEMS,
-    UNREACHABLE,
     InputError,
-    OddAnswerError,
-    failed_action,
-    is_bad_credentials,
-    is_denied,
-    is_unanswered,
 )
-from roles.findings import Finding, State, not_allowed, skipped, unread
+from roles.findings import Finding, State
 from roles.output import Line, Output, Part
 from roles.project import stack_name
 from roles.reading import read_each
@@ -38,31 +35,39 @@ from roles.requirements import COMPONENT
 from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
 HELP: Final = "ask AWS whether a data source's sync will work with its role"
-QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Finding]]]]] = (
-    ("credentials", resources.credentials),
-    ("application", resources.application),
-    ("index", resources.index),
-    ("secret", resources.secret),
-    ("encryption", resources.secret_encryption),
-    ("encryption", resources.bucket_encryption),
-    ("KMS key", resources.key),
-    ("key policy", resource_policies.key_policy),
-    ("secret policy", resource_policies.secret_policy),
-    ("subnets", resources.subnets),
-    ("security groups", resources.security_groups),
-    ("bucket", resources.bucket),
-    ("bucket policy", resource_policies.bucket_policy),
-    ("role", permissions.role),
-    ("trust policy", permissions.trust_policy),
-    ("application ARN", permissions.application_arn),
+Found = Finding | Iterable[Finding]
+
+
+def _alone(ask: Callable[[Subject], Found]) -> Callable[[Case], Found]:
+    """Return a question about a role that needs neither decisions nor the stack's other roles."""
+    return lambda case: ask(case.subject)
+
+
+QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Found]]]] = (
+    ("credentials", _alone(resources.credentials)),
+    ("application", _alone(resources.application)),
+    ("index", _alone(resources.index)),
+    ("secret", _alone(resources.secret)),
+    ("encryption", _alone(resources.secret_encryption)),
+    ("encryption", _alone(resources.bucket_encryption)),
+    ("KMS key", _alone(resources.key)),
+    ("key policy", causes.key_policy),
+    ("secret policy", causes.secret_policy),
+    ("subnets", _alone(resources.subnets)),
+    ("security groups", _alone(resources.security_groups)),
+    ("bucket", _alone(resources.bucket)),
+    ("bucket policy", causes.bucket_policy),
+    ("role", _alone(permissions.role)),
+    ("trust policy", _alone(permissions.trust_policy)),
+    ("application ARN", _alone(permissions.application_arn)),
     ("role policy", permissions.role_policy),
-    ("other policies", permissions.other_policies),
-    ("permissions boundary", permissions.permissions_boundary),
-    ("requests allowed", permissions.requests_allowed),
-    ("unwanted requests", permissions.unwanted_requests),
-    ("policy validation", permissions.policy_findings),
+    ("other policies", causes.other_policies),
+    ("permissions boundary", causes.permissions_boundary),
+    ("requests allowed", causes.requests_allowed),
+    ("unwanted requests", causes.unwanted_requests),
+    ("policy validation", _alone(permissions.policy_findings)),
     ("iam:PassRole", permissions.passing),
-    ("data source", data_sources.data_sources),
+    ("data source", _alone(data_sources.data_sources)),
     ("other data source", data_sources.other_data_sources),
 )
 """The questions, in the order of the answers. Several questions can have the same name."""
@@ -78,7 +83,6 @@ _COLORS: Final[Mapping[State, str]] = {
 _LABELS: Final = {State.CANNOT_TELL: "find out: ", State.NOTE: "if unwanted: "}
 _SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
 """The states that are printed without `--verbose`, in this order; SKIPPED only after a failed read."""
-_UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -143,14 +147,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
         selected = [settings] if settings else []
         stack = Stack(selected, has_data_sources=False)
         answers[COMPONENT] = [("data source", finding) for finding in findings]
-    # The answers about one role also depend on the stack's other roles.
-    entries: list[Subject] = []
-    for role in stack.roles:
-        # The first Subject looks up the caller. In this thread, a profile with MFA can ask for a code.
-        entries.append(Subject(role, account, output, stated_context, entries))
+    # The first Subject looks up the caller. In this thread, a profile with MFA can ask for a code.
+    entries = [Subject(role, account, output) for role in stack.roles]
+    stated = {key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()}
     subjects = [subject for subject in entries if subject.settings in selected]
-    for subject, found in zip(subjects, read_each(_ask_all, subjects, output, "roles"), strict=True):
-        answers.setdefault(subject.settings.component, []).extend(found)
+    # The answers about one role also depend on the stack's other roles.
+    cases = [Case(subject, entries, stated) for subject in subjects]
+    for subject, found in zip(subjects, read_each(_ask_all, cases, output, "roles"), strict=True):
+        answers.setdefault(subject.name, []).extend(found)
     if options.json:
         of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}
         context = {"context": stated_context} if stated_context else {}
@@ -223,34 +227,21 @@ def _check_account(wanted: str | None, account: Account) -> None:
         )
 
 
-def _ask_all(subject: Subject) -> list[Answer]:
+def _ask_all(case: Case) -> list[Answer]:
     """Ask all questions about one role."""
-    return [(question, each) for question, ask in QUESTIONS for each in _answers(ask, subject)]
+    return [(question, each) for question, ask in QUESTIONS for each in _answers(ask, case)]
 
 
-def _answers(
-    ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
-) -> Iterator[Finding]:
+def _answers(ask: Callable[[Case], Found], case: Case) -> Iterator[Finding]:
     """Return the answers to a question, even if its resource does not exist or a call to AWS fails.
 
     Raises errors about the credentials.
     """
     try:
-        found = ask(subject)
+        found = ask(case)
         yield from [found] if isinstance(found, Finding) else found
-    except MissingError as missing:
-        yield missing.answer
-    except (OddAnswerError, *UNREACHABLE) as error:
-        yield unread(error)
-    except ClientError as error:
-        if is_bad_credentials(error):
-            raise
-        if is_unanswered(error):
-            yield skipped(_UNANSWERED)
-        elif is_denied(error):
-            yield not_allowed(failed_action(error))
-        else:
-            yield unread(error)
+    except (MissingError, BotoCoreError, ClientError) as error:
+        yield answer_of(error)
 
 
 def _document(

@@ -14,6 +14,7 @@ from components.stack_config import camel_case
 from roles.account import DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
+from roles.check.case import Case
 from roles.check.subject import NO_ROLE, Subject, ignore, needed
 from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
@@ -165,17 +166,18 @@ def _names_recreated(subject: Subject, uses: Uses) -> bool:
     return new is not None and _is_named(new, uses.secret_id, subject.account_id)
 
 
-def other_data_sources(subject: Subject) -> Iterator[Finding]:
+def other_data_sources(case: Case) -> Iterator[Finding]:
     """Ask about each data source that may belong to this entry but uses a role outside the stack.
 
     After a role is replaced, its data source has the old role until the data source is updated.
     However, two data sources that share a secret or a bucket may also have different roles.
     """
+    subject = case.subject
     needed(subject.settings.stack, skipped("this question needs --stack"))
     found_any = False
     for source, found in subject.every_data_source:
         try:
-            answer = _about_other(subject, source, found)
+            answer = _about_other(case, source, found)
         except OddAnswerError as error:
             answer = unread(error)
         if answer:
@@ -188,20 +190,20 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
+def _about_other(case: Case, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
     """Return the answer about one data source.
 
     Returns None if it has no role or one of the stack's roles, or if it does not fit this entry.
     """
     if isinstance(found, OddAnswerError):
         raise found
-    role_arn: str = found.get("roleArn") or ""
-    if role_arn in ("", *(entry.settings.role_arn for entry in subject.entries)):
+    subject, role_arn = case.subject, str(found.get("roleArn") or "")
+    if role_arn in ("", *(entry.settings.role_arn for entry in case.entries)):
         return None
     likeness, common = _likeness(subject, source, found)
     if likeness == _NOTHING:
         return None
-    others = (_likeness(entry, source, found)[0] for entry in subject.entries if entry is not subject)
+    others = (_likeness(entry, source, found)[0] for entry in case.entries if entry is not subject)
     of_others = max(others, default=_NOTHING)
     fits_best = likeness > of_others
     try:

@@ -1,252 +1,225 @@
-"""Decide whether resource policies and permissions boundaries allow connector requests."""
+"""Decide whether AWS lets a role make a request, from all policies that apply to the request.
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html,
+https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html, and
+https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html. Nothing here calls AWS.
+"""
 
-from components.commands import quote_argument
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
 from guardrails.iam.conditions import Context
 from guardrails.iam.documents import Statement
-from guardrails.iam.patterns import Text
-from guardrails.iam.requests import Decision, Request, RolePrincipal, decide
-from guardrails.iam.truth import Truth
-from roles.arns import Arn
-from roles.check.requests import ENCRYPTED_SECRET, RequestGroup, region_of
-from roles.check.subject import Subject
+from guardrails.iam.truth import Truth, every, some
+from roles.check.evaluation import Grantee, Request, applies, grantees, unknown_parts
+from roles.findings import Finding
 
-_ABSENT: Final = (
-    "aws:username",
-    # MFA protects the call to AssumeRole. Requests by the role's sessions do not contain these keys.
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
-    "aws:multifactorauthpresent",
-    "aws:multifactorauthage",
-    "aws:federatedprovider",
-    # The program's trust policy does not allow sts:SetSourceIdentity:
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
-    "aws:sourceidentity",
-    # Only direct calls by a service principal have these keys.
-    "aws:principalservicename",
-    "aws:principalservicenameslist",
-    "aws:sourceaccount",
-    "aws:sourcearn",
-    "aws:sourceorgid",
-    "aws:sourceorgpaths",
-)
-"""Keys that are absent from requests by a role that a service assumes. Availability of each key:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
-_ABSENT_FROM_DIRECT_CALL: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
-"""Keys that are present only if a service calls another one on its caller's behalf (same page)."""
-_ABSENT_FROM_DECRYPTION: Final = (
-    # Forward access sessions do not pass on the caller's VPC endpoint:
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
-    "aws:sourcevpc",
-    "aws:sourcevpce",
-    "aws:vpcsourceip",
-    # Decrypt does not support these keys:
-    # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
-    "kms:grantisforawsresource",
-    "kms:grantconstrainttype",
-    "kms:granteeprincipal",
-    "kms:grantoperations",
-    "kms:retiringprincipal",
-)
-"""Keys that are absent from a request to decrypt, because Secrets Manager or Amazon S3 makes it."""
-_SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
-"""The keys in a secret's encryption context:
-https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
-_ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
-_OF_ORGANIZATION: Final = (
-    *("aws:principalorgid", "aws:principalorgpaths"),
-    *("aws:resourceorgid", "aws:resourceorgpaths"),
-)
-_OF_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
-"""Prefixes of the condition keys for a secret's tags."""
 _OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
 
 
-def decisions(
-    subject: Subject, statements: Sequence[Statement], groups: Iterable[RequestGroup]
-) -> Iterator[tuple[Request, Decision]]:
-    """Return each request in the groups, and whether the statements allow it."""
-    for group in groups:
-        for action in group.actions:
-            yield _decision(subject, statements, _request(subject, group, action))
+class Policy(NamedTuple):
+    """A policy, as far as it could be read."""
+
+    question: str
+    """The question of `check` that reports on this policy, such as `key policy`."""
+    name: str
+    statements: tuple[Statement, ...] = ()
+    unread: Finding | None = None
+    """The answer to the question if the policy could not be read."""
 
 
-def _decision(
-    subject: Subject, statements: Sequence[Statement], request: Request
-) -> tuple[Request, Decision]:
-    """Decide a request; read tags and the organization only if the decision depends on them."""
-    decision = decide(statements, request)
-    for keys, read in ((_OF_TAGS, _tags), (_OF_ORGANIZATION, _organization)):
-        if _depends_on(decision, keys):
-            request = _with(request, read(subject, request))
-            decision = decide(statements, request)
-    if not _depends_on(decision, _OF_TIME):
-        return request, decision
-    now = decide(statements, _with(request, Context(_time(subject))))
-    if now.allowed is Truth.CANNOT_TELL:
-        return request, decision
-    # Keep the time keys, so that `for_now` reports that the decision holds only at this time.
-    time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
-    return request, now._replace(unknown_keys=time_keys)
+class Owner(Enum):
+    """Who owns a request's resource, which determines how the policies combine."""
+
+    ACCOUNT = auto()
+    """The role's account: a policy of the role or of the resource must allow the request."""
+    ACCOUNT_KEY = auto()
+    """The role's account, for a KMS key: the key policy must allow or delegate the request."""
+    ANOTHER_ACCOUNT = auto()
+    """Policies of the role and of the resource must both allow the request."""
 
 
-def _depends_on(decision: Decision, keys: tuple[str, ...]) -> bool:
-    """Return whether a decision depends on an unknown key with one of these lowercase prefixes."""
-    return any(key.lower().startswith(keys) for key in decision.unknown_keys)
+class Applicable(NamedTuple):
+    """The policies that apply to a request."""
+
+    role: Sequence[Policy]
+    """The role's own policies, inline and attached; at least one."""
+    boundary: Policy | None = None
+    """None if the role has no permissions boundary."""
+    resource: Policy | None = None
+    """None if the resource's type has no policies."""
+    owner: Owner = Owner.ACCOUNT
+
+    def every(self) -> Iterator[Policy]:
+        """Return all policies."""
+        yield from self.role
+        yield from filter(None, (self.boundary, self.resource))
 
 
-def _with(request: Request, more: Context) -> Request:
-    """Add context to a request; values in the request take precedence."""
-    context = request.context
-    values = {**more.values, **context.values}
-    return request._replace(context=Context(values, (*context.complete, *more.complete)))
+class Cause(NamedTuple):
+    """Why a policy denies a request, or may deny it."""
 
+    policy: Policy
+    statements: tuple[Statement, ...] = ()
+    """The statements that deny the request, or that may deny or allow it.
 
-def for_now(*found: Decision) -> str:
-    """Return text to add to an answer that holds only at this time; empty if it always holds.
-
-    A certain decision has no unknown keys, except for keys that depend on the time.
+    Empty if no statement of the policy allows the request, or if the policy could not be read.
     """
-    keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
-    return f" at this time (depends on {', '.join(keys)})" if keys else ""
+    keys: tuple[str, ...] = ()
+    """The condition keys that decide and whose values are unknown."""
+    unclear: tuple[str, ...] = ()
+    """The elements and operators that decide and that cannot be evaluated."""
 
 
-def dependence(decision: Decision) -> str:
-    """Describe the statements and unknown keys on which a decision depends."""
-    names = ", ".join(statement.name for statement in decision.statements)
-    return f"depends on {', '.join((*decision.unknown_keys, *decision.unclear))} ({names})"
+class Decision(NamedTuple):
+    """Whether AWS allows a request, and why not."""
+
+    request: Request
+    allowed: Truth
+    causes: tuple[Cause, ...] = ()
+    """Empty if the request is allowed."""
+    by_resource_policy: bool = False
+    """Whether only the resource's policy allows the request."""
+    only_now: tuple[str, ...] = ()
+    """The condition keys for the time, if another time could change the decision."""
+
+    def causes_in(self, question: str) -> list[Cause]:
+        """Return the causes in the policies on which a question reports."""
+        return [cause for cause in self.causes if cause.policy.question == question]
+
+    @property
+    def unread(self) -> bool:
+        """Whether the decision is unknown because a policy could not be read."""
+        return any(cause.policy.unread for cause in self.causes)
 
 
-def context_advice(*found: Decision) -> str:
-    """Return the advice to pass unknown keys with `--context`, or else to review the statement."""
-    keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
-    options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
-    return f"repeat the check with {options}" if options else "review the statement yourself"
+class _Answer(NamedTuple):
+    truth: Truth
+    causes: tuple[Cause, ...] = ()
+    """Why the answer is no or unknown."""
 
 
-def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
-    """Return the request for one action, with its known condition keys."""
-    role = subject.find_role()
-    unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
-    principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
-    values = {**_of_principal(subject), **_of_request(subject, group, action)}
-    known = Context(values, _complete(subject, group))
-    # A key in --context applies to all requests. Certain values of this request take precedence.
-    stated = {
-        key: given
-        for key, given in subject.stated_context.items()
-        if (texts := known.get(key)) is None or any(text.example for text in texts)
-    }
-    context = known._replace(values={**values, **stated})
-    return Request(action, group.resource, context, principal)
+def decide(request: Request, policies: Applicable, now: Context) -> Decision:
+    """Return whether the policies, taken together, allow a request.
 
-
-def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
-    """Return the condition keys that are the same for all requests by the role.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    `now` has the condition keys for the time.
     """
-    known: dict[str, tuple[Text, ...]] = {
-        **dict.fromkeys(_ABSENT, ()),
-        "aws:principalaccount": (Text(subject.account_id),),
-        "aws:principaltype": (Text("AssumedRole"),),
-        "aws:principalisawsservice": (Text("false"),),
-    }
-    if role := subject.find_role():
-        known["aws:principalarn"] = (Text(role.arn),)  # a session has its role's ARN
-        known["aws:userid"] = (Text(f"{role.id}:", "session"),)
-        known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
-    return known
+    decision = _decide(request, policies)
+    keys = dict.fromkeys(key for cause in decision.causes for key in cause.keys)
+    time_keys = tuple(key for key in keys if key.lower() in _OF_TIME)
+    if not time_keys:
+        return decision
+    at_this_time = Context({**request.context.values, **now.values}, request.context.complete)
+    decision_now = _decide(request._replace(context=at_this_time), policies)
+    if decision_now.allowed is Truth.CANNOT_TELL:
+        return decision
+    return decision_now._replace(only_now=time_keys)
 
 
-def _of_request(subject: Subject, group: RequestGroup, action: str) -> dict[str, tuple[Text, ...]]:
-    """Return a request's condition keys: global keys, its service's keys, and `group.context`."""
-    account = Arn.of(str(group.resource)).account
-    service = action.partition(":")[0]
-    # Only KMS is called through another service, with the role session's credentials.
-    via_service = service == "kms"
-    values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
-    if region := region_of(subject, group, service):
-        values["aws:requestedregion"] = region
-    if account:
-        values["aws:resourceaccount"] = account
-    if service == "kms":
-        values["kms:calleraccount"] = subject.account_id
-    known: dict[str, tuple[Text, ...]] = dict.fromkeys(
-        _ABSENT_FROM_DECRYPTION if via_service else _ABSENT_FROM_DIRECT_CALL, ()
+def _decide(request: Request, policies: Applicable) -> Decision:
+    if denials := (*_denials(request, policies, Truth.YES),):
+        return Decision(request, Truth.NO, denials)
+    role = _allowed(request, policies.role)
+    granted = _granted(request, policies, role)
+    # Unread policies may deny, too.
+    undenied = _answer(
+        Truth.CANNOT_TELL, *_denials(request, policies, Truth.CANNOT_TELL), *_unread(policies)
     )
-    known |= {key: (Text(value),) for key, value in values.items()}
-    if _is_of_secret(group):
-        known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
-        known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
-    elif service == "kms":
-        known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
-    own = {key.lower(): (*_texts(value),) for key, value in group.context.items()}
-    return {**known, **own}
+    answer = _all(granted, undenied)
+    by_resource_policy = answer.truth is Truth.YES and role.truth is not Truth.YES
+    return Decision(request, answer.truth, answer.causes, by_resource_policy)
 
 
-def _texts(value: str | Text | list[str]) -> Iterable[Text]:
-    """Return each value of a condition key."""
-    match value:
-        case Text():
-            yield value
-        case str():
-            yield Text(value)
-        case _:
-            yield from map(Text, value)
+def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
+    """Return whether policies allow a request that none denies; `role` is the answer of the role's."""
+    boundary = _allowed(request, [policies.boundary]) if policies.boundary else _Answer(Truth.YES)
+    resource = policies.resource
+    if resource is None:
+        return _all(role, boundary)
+
+    def to(*wanted: Grantee) -> _Answer:
+        """Return whether the resource's policy allows the request to some kinds of principals."""
+        return _allowed(
+            request, [resource], lambda each: not grantees(each, request.principal).isdisjoint(wanted)
+        )
+
+    match policies.owner:
+        case Owner.ANOTHER_ACCOUNT:
+            return _all(role, to(*Grantee), boundary)
+        case Owner.ACCOUNT_KEY:
+            granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), _all(to(Grantee.ACCOUNT), role))
+        case Owner.ACCOUNT:
+            granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), role)
+    # A boundary limits an Allow for the role, but not for a session, whose name nobody knows. AWS does
+    # not say whether it limits an Allow for everybody:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    unlimited = to(Grantee.SESSION, Grantee.EVERYBODY)
+    if unlimited.truth is Truth.YES:
+        unlimited = _Answer(Truth.CANNOT_TELL, (Cause(resource, unclear=("Principal",)),))
+    return _any(unlimited, _all(granted, boundary))
 
 
-def _complete(subject: Subject, group: RequestGroup) -> tuple[str, ...]:
-    """Return the prefixes of keys that are absent unless they are known."""
-    of_role = ("aws:principaltag/",) if subject.find_role() else ()
-    created = ("aws:requesttag/",) if "aws:TagKeys" in group.context else ()
-    of_secret = (_ENCRYPTION_CONTEXT,) if _is_of_secret(group) else ()
-    return (*of_role, *created, *of_secret)
+def _allowed(
+    request: Request,
+    policies: Sequence[Policy],
+    is_relevant: Callable[[Statement], bool] = lambda _: True,
+) -> _Answer:
+    """Return whether a relevant statement of one of these policies allows a request."""
+    possible: list[Cause] = []
+    for policy in policies:
+        statements = [each for each in policy.statements if each.allows and is_relevant(each)]
+        by_truth = {truth: [*_that(statements, request, truth)] for truth in Truth}
+        if by_truth[Truth.YES]:
+            return _Answer(Truth.YES)
+        if policy.unread:
+            possible.append(Cause(policy))
+        elif found := by_truth[Truth.CANNOT_TELL]:
+            possible.append(_cause(policy, found, request))
+    if possible:
+        return _Answer(Truth.CANNOT_TELL, tuple(possible))
+    return _Answer(Truth.NO, (Cause(policies[0]),))
 
 
-def _is_of_secret(group: RequestGroup) -> bool:
-    """Return whether the request decrypts a secret."""
-    return ENCRYPTED_SECRET in group.context
+def _denials(request: Request, policies: Applicable, truth: Truth) -> Iterator[Cause]:
+    """Return the policies that deny a request (YES) or may deny it (CANNOT_TELL)."""
+    for policy in policies.every():
+        denying = (each for each in policy.statements if not each.allows)
+        if found := [*_that(denying, request, truth)]:
+            yield _cause(policy, found, request)
 
 
-def _tags(subject: Subject, request: Request) -> Context:
-    """Return the condition keys for the secret's tags; none if they cannot be read or do not apply.
-
-    If tag keys differ only in case, IAM does not document which of their values it compares.
-    """
-    tags = subject.secret_tags
-    if tags is None or ":secretsmanager:" not in request.resource.known:
-        return Context({})
-    values: dict[str, set[str]] = {}
-    for key, value in tags:
-        values.setdefault(key.lower(), set()).add(value)
-    known = {
-        f"{prefix}{key}": (Text("", "value") if others else Text(value),)
-        for key, (value, *others) in values.items()
-        for prefix in _OF_TAGS
-    }
-    return Context(known, _OF_TAGS)
+def _unread(policies: Applicable) -> Iterator[Cause]:
+    return (Cause(policy) for policy in policies.every() if policy.unread)
 
 
-def _organization(subject: Subject, request: Request) -> Context:
-    """Return the condition keys for the organization; an empty context if it cannot be read."""
-    found = subject.organization
-    if found is None:
-        return Context({})
-    # A path begins with the organization. Most accounts cannot read the rest.
-    keys = {
-        "orgid": (Text(found),) if found else (),
-        "orgpaths": (Text(f"{found}/", "r-root/ou-unit/"),) if found else (),
-    }
-    own = request.context.values.get("aws:resourceaccount") == (Text(subject.account_id),)
-    sides = ("principal", "resource") if own else ("principal",)
-    return Context({f"aws:{side}{key}": value for side in sides for key, value in keys.items()})
+def _that(statements: Iterable[Statement], request: Request, truth: Truth) -> Iterator[Statement]:
+    return (each for each in statements if applies(each, request) is truth)
 
 
-def _time(subject: Subject) -> dict[str, tuple[Text, ...]]:
-    """Return the condition keys for the time of the check."""
-    return {
-        "aws:currenttime": (Text(subject.time.isoformat()),),
-        "aws:epochtime": (Text(str(int(subject.time.timestamp()))),),
-    }
+def _cause(policy: Policy, statements: Sequence[Statement], request: Request) -> Cause:
+    return Cause(policy, tuple(statements), *unknown_parts(statements, request))
+
+
+def _answer(truth: Truth, *causes: Cause) -> _Answer:
+    return _Answer(truth, causes) if causes else _Answer(Truth.YES)
+
+
+def _all(*answers: _Answer) -> _Answer:
+    """Return whether all answers are yes; the causes are those of the answers that decide."""
+    truth = every(answer.truth for answer in answers)
+    if truth is Truth.YES:
+        return _Answer(truth)
+    causes = [cause for answer in answers if answer.truth is truth for cause in answer.causes]
+    return _Answer(truth, tuple(dict.fromkeys(causes)))
+
+
+def _any(*answers: _Answer) -> _Answer:
+    """Return whether any answer is yes; if all are no, the causes are those of the last answer."""
+    truth = some(answer.truth for answer in answers)
+    if truth is Truth.YES:
+        return _Answer(truth)
+    if truth is Truth.NO:
+        return _Answer(truth, answers[-1].causes)
+    causes = [cause for answer in answers if answer.truth is truth for cause in answer.causes]
+    return _Answer(truth, tuple(dict.fromkeys(causes)))

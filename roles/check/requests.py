@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from evidence.calls import SERVICE, Resources, calls
 from guardrails.iam.patterns import Text
 from roles.arns import Arn
-from roles.check.subject import Subject
+from roles.check.entry import Entry
 
 ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
 """The condition key for the ARN of the secret that KMS decrypts:
@@ -22,30 +22,33 @@ class RequestGroup(NamedTuple):
 
     actions: list[str]
     resource: Text
+    region: str
+    """The value of aws:RequestedRegion; empty if it is unknown."""
     context: Mapping[str, str | Text | list[str]]
     """The condition keys that are specific to these requests."""
 
 
-def connector_requests(subject: Subject) -> list[RequestGroup]:
+def connector_requests(entry: Entry) -> list[RequestGroup]:
     """Return the requests that the connector makes."""
-    requests: list[RequestGroup] = []
-    for call in calls(_resources(subject)):
-        context = {**call.context, **_encryption_context(subject, call.action)}
+    groups: list[RequestGroup] = []
+    for call in calls(_resources(entry)):
+        context = {**call.context, **_encryption_context(entry, call.action)}
         for resource in call.resources:
-            for request in requests:
-                if (request.resource, request.context) == (resource, context):
-                    request.actions.append(call.action)
+            for group in groups:
+                if (group.resource, group.context) == (resource, context):
+                    group.actions.append(call.action)
                     break
             else:
-                requests.append(RequestGroup([call.action], resource, context))
-    return requests
+                region = _region_of(entry, resource, call.action.partition(":")[0])
+                groups.append(RequestGroup([call.action], resource, region, context))
+    return groups
 
 
-def _resources(subject: Subject) -> Resources[Text]:
+def _resources(entry: Entry) -> Resources[Text]:
     """Return the resources that the connector uses, as the expected policies name them."""
-    policies, settings = subject.policies, subject.settings
-    partition, account_id, region = subject.partition, subject.account_id, subject.region
-    bucket_name, is_source = settings.get("bucket_name"), settings.connector.bucket_is_source
+    policies, settings = entry.policies, entry.settings
+    partition, account_id, region = entry.partition, entry.account_id, entry.region
+    bucket_name, is_source = entry.bucket_name, settings.connector.bucket_is_source
     buckets = [f"arn:{partition}:s3:::{bucket_name}"] if bucket_name else []
     objects = [Text(f"{arn}/", "document") for arn in buckets]
     secrets = [*map(Text, policies.resources("secretsmanager:GetSecretValue"))]
@@ -58,10 +61,10 @@ def _resources(subject: Subject) -> Resources[Text]:
     return Resources(
         region=region,
         applications=[Text(policies.application_arn)],
-        indices=[Text(f"{policies.application_arn}/index/{subject.index_id}")],
+        indices=[Text(f"{policies.application_arn}/index/{entry.index_id}")],
         secrets=secrets,
         secret_keys=keys if secrets else [],
-        bucket_account=subject.bucket_owner,
+        bucket_account=entry.bucket_owner,
         file_objects=[] if is_source else objects,
         source_buckets=[*map(Text, buckets)] if is_source else [],
         source_objects=objects if is_source else [],
@@ -71,48 +74,38 @@ def _resources(subject: Subject) -> Resources[Text]:
         described=[Text("*")] if network else [],
         network_interfaces=[interface] if network else [],
         deletable_network_interfaces=[interface] if deletes else [],
-        tag=Text(f"qbusiness_{account_id}_{subject.application_id}_", "1"),
+        tag=Text(f"qbusiness_{account_id}_{entry.application_id}_", "1"),
     )
 
 
-def _encryption_context(subject: Subject, action: str) -> dict[str, str]:
+def _encryption_context(entry: Entry, action: str) -> dict[str, str]:
     """Return the condition key for the secret's encryption context, if an action decrypts the secret."""
-    secret_arn = subject.secret_arn
+    secret_arn = entry.secret_arn
     return {ENCRYPTED_SECRET: secret_arn} if secret_arn and action == "kms:Decrypt" else {}
 
 
 def pass_request(role_arn: str) -> RequestGroup:
     """Return the request to pass a role to Amazon Q Business."""
-    return RequestGroup(["iam:PassRole"], Text(role_arn), {"iam:PassedToService": SERVICE})
+    # IAM does not document a Region for iam:PassRole.
+    return RequestGroup(["iam:PassRole"], Text(role_arn), "", {"iam:PassedToService": SERVICE})
 
 
-def simulated_context(subject: Subject, request: RequestGroup) -> dict[str, str | list[str]]:
-    """Return the context for IAM's simulation, with examples in place of unknown text.
-
-    The simulation does not add the Region, on which boundaries may depend:
-    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
-    """
-    region = region_of(subject, request, request.actions[0].partition(":")[0])
-    context = {**request.context, **({"aws:RequestedRegion": region} if region else {})}
-    return {key: value if isinstance(value, list) else str(value) for key, value in context.items()}
-
-
-def foreign_requests(subject: Subject) -> Iterator[RequestGroup]:
+def foreign_requests(entry: Entry) -> Iterator[RequestGroup]:
     """Return requests that no connector's role should be allowed to make."""
-    place = f"{subject.region}:{subject.account_id}"
-    secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
-    yield RequestGroup(["secretsmanager:GetSecretValue"], Text(secret_arn), {})
+    region, place = entry.region, f"{entry.region}:{entry.account_id}"
+    secret_arn = f"arn:{entry.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
+    yield RequestGroup(["secretsmanager:GetSecretValue"], Text(secret_arn), region, {})
     other = "00000000-0000-0000-0000-000000000000"
-    application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
-    yield RequestGroup(["qbusiness:BatchPutDocument"], Text(application_arn), {})
+    application_arn = f"arn:{entry.partition}:qbusiness:{place}:application/{other}"
+    yield RequestGroup(["qbusiness:BatchPutDocument"], Text(application_arn), region, {})
     # The console gives roles such names, and the policies on AWS's Amazon S3 pages allow passing them.
     role = "role/QBusiness-DataSource-another"
-    yield pass_request(f"arn:{subject.partition}:iam::{subject.account_id}:{role}")
+    yield pass_request(f"arn:{entry.partition}:iam::{entry.account_id}:{role}")
 
 
-def region_of(subject: Subject, request: RequestGroup, service: str) -> str:
+def _region_of(entry: Entry, resource: Text, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
     # A bucket with files may be in another Region. IAM does not document a Region for iam:PassRole.
-    if service == "iam" or (service == "s3" and not subject.settings.connector.bucket_is_source):
+    if service == "iam" or (service == "s3" and not entry.settings.connector.bucket_is_source):
         return ""
-    return Arn.of(str(request.resource)).region or subject.region
+    return Arn.of(str(resource)).region or entry.region

@@ -1,23 +1,19 @@
 """Read the role and the resources that `check` asks about."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import cached_property
 from typing import Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from components.commands import property_path, quote_argument
-from components.rules import Location
-from components.stack_config import camel_case
-from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
-from roles.errors import UNREACHABLE, OddAnswerError, is_denied, is_gone
+from roles.check.entry import Entry
+from roles.errors import OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
 from roles.reading import read_each
-from roles.stack import RoleSettings, check_account, render
+from roles.stack import RoleSettings
 
 _T = TypeVar("_T")
 
@@ -43,91 +39,22 @@ def needed(value: _T | None, without: Finding) -> _T:
     return value
 
 
-class Subject:
-    """A role and the resources in its settings.
+class Subject(Entry):
+    """A role, and what AWS says about it and about the resources in its settings.
 
     If a resource that a question needs does not exist, properties such as `role` and `secret` raise
     MissingError, which contains the answer. The methods `find_...` return None instead.
     """
 
-    def __init__(
-        self,
-        settings: RoleSettings,
-        account: Account,
-        notes: Notes,
-        stated_context: Mapping[str, Sequence[str]],
-        entries: Sequence["Subject"],
-    ) -> None:
+    def __init__(self, settings: RoleSettings, account: Account, notes: Notes) -> None:
         """Identify the caller and render the policies. A stack's roles share one `account`.
-
-        By the time the first question is asked, `entries` contains a Subject for each of the stack's
-        roles.
 
         Raises InputError for another account's credentials, and SettingsError for settings that the
         program rejects.
         """
-        self.settings = settings
-        self.notes = notes
-        self.entries = entries
-        self.stated_context = {
-            key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()
-        }
-        self.time = datetime.now(UTC)
-        self.account, self.region = account, account.region
-        caller = self.account.caller()
-        self.caller, self.account_id = Arn.of(caller["Arn"]), caller["Account"]
-        check_account(settings.stack, settings.accounts, self.account_id)
-        self.partition = self.caller.partition
-        self.policies = render(settings, Location(self.partition, self.region, self.account_id))
-
-    @property
-    def up_command(self) -> str:
-        """The command that deploys the stack.
-
-        With `refresh: always` in Pulumi.yaml, as in this project, the command also corrects drift. For a
-        role outside any stack, this is advice to update the role's policies.
-        """
-        if not self.settings.stack:
-            return "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
-        return f"pulumi up --stack {quote_argument(self.settings.stack)}"
-
-    def set_command(self, name: str, value: str | None, *members: str | int) -> str:
-        """Return the commands that change a setting, or a member of it, and deploy the stack.
-
-        A value of None removes the setting or member. For a role outside any stack, return advice.
-        """
-        if not self.settings.stack:
-            if name == "permissions_boundary_arn":
-                return f"change the role's permissions boundary to {value}"
-            if name == "kms_key_id":  # the data source does not contain the key
-                change = f"set the key to {value}" if value else "remove kms:Decrypt"
-                return f"in the role policy, {change}"
-            path = (camel_case(each) if isinstance(each, str) else each for each in (name, *members))
-            setting = property_path(tuple(path))
-            change = f"change {setting} to {value}" if value else f"remove {setting}"
-            return f"{change} in the data source and in its role's policies"
-        command = self.settings.command(name, value, *members)
-        return f"{command}{' &&' if command.startswith('pulumi') else ', then'} {self.up_command}"
-
-    def edit(self, name: str, value: str) -> str:
-        """Return the edit to the stack's configuration that changes a setting for this role alone."""
-        file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
-        return f"in {file}, set {self.settings.own_path(name)} to {value}, then {self.up_command}"
-
-    @property
-    def application_id(self) -> str:
-        """The ID of the application."""
-        return Arn.of(self.policies.application_arn).name
-
-    @property
-    def index_options(self) -> dict[str, str]:
-        """The options of an AWS CLI command that identify the index."""
-        return {"application_id": self.application_id, "index_id": self.index_id}
-
-    @property
-    def index_id(self) -> str:
-        """The ID of the index."""
-        return str(self.settings.get("index_id"))
+        self.account, self.notes = account, notes
+        self.caller = Arn.of(account.caller()["Arn"])
+        super().__init__(settings, self.caller, account.region)
 
     @property
     def application(self) -> Reply:
@@ -142,21 +69,6 @@ class Subject:
         """Return the index; None if it does not exist in the application."""
         return ignore(is_gone, lambda: self.account.index(self.application_id, self.index_id))
 
-    @cached_property
-    def secret_arn(self) -> str | None:
-        """The ARN of the secret in the policy; None if there is no secret."""
-        return self.policies.resource("secretsmanager:GetSecretValue")
-
-    @cached_property
-    def network(self) -> set[str]:
-        """The IDs of the subnets and security groups in the policy."""
-        return {Arn.of(arn).name for arn in self.policies.resources("ec2:CreateNetworkInterface")}
-
-    @property
-    def key_arn(self) -> str | None:
-        """The ARN of the customer managed key in the policy; None if there is none."""
-        return self.policies.resource("kms:Decrypt")
-
     @property
     def role_arn(self) -> str:
         """The ARN of the role, which may have been deleted."""
@@ -165,12 +77,7 @@ class Subject:
     @property
     def bucket(self) -> str:
         """The name of the bucket."""
-        return needed(self.settings.get("bucket_name"), ok("the settings have no bucket"))
-
-    @property
-    def bucket_owner(self) -> str:
-        """The account that owns the bucket, according to the settings."""
-        return self.settings.get("bucket_account_id") or self.account_id
+        return needed(self.bucket_name, ok("the settings have no bucket"))
 
     @property
     def secret(self) -> Reply:
@@ -199,11 +106,9 @@ class Subject:
 
     @property
     def secret_tags(self) -> list[tuple[str, str]] | None:
-        """Keys and values of the secret's tags; None if they cannot be read."""
-        secret = ignore(is_denied, self.find_secret)
-        if secret is None:
-            return None
-        return [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
+        """Keys and values of the secret's tags; None if the secret does not exist."""
+        secret = self.find_secret()
+        return [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])] if secret else None
 
     @property
     def key(self) -> Reply:
@@ -231,14 +136,6 @@ class Subject:
         arn = self.settings.role_arn
         found = ignore(is_gone, lambda: self.account.role(Arn.of(arn).name)) if arn else None
         return found if found and found.arn == arn else None
-
-    @property
-    def organization(self) -> str | None:
-        """The ID of the account's organization; empty if there is none, None if it cannot be read."""
-        try:
-            return ignore(is_denied, self.account.organization)
-        except UNREACHABLE:
-            return None
 
     @property
     def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:

@@ -23,8 +23,9 @@ from guardrails.iam.conditions import Condition, Context, meets
 from guardrails.iam.containment import implied
 from guardrails.iam.documents import Kind, read_document
 from guardrails.iam.patterns import Text
-from guardrails.iam.requests import Request, RolePrincipal, decide
 from guardrails.iam.truth import Truth
+from roles.check.decisions import Applicable, Owner, Policy, decide
+from roles.check.evaluation import Request, RolePrincipal
 from tests.authorization.simulator import ask
 
 pytestmark = pytest.mark.slow
@@ -168,14 +169,25 @@ def known(context: Values) -> Context:
     return Context(values, ("aws:",))
 
 
+PRINCIPAL: Final = RolePrincipal(ROLE, "AROAEXAMPLE")
+EVERYTHING: Final = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+
+
 def request(context: Context) -> Request:
-    return Request(ACTION, Text(OBJECT), context)
+    return Request(ACTION, Text(OBJECT), context, PRINCIPAL)
 
 
-def decided(document: Document, asked: Request, kind: Kind = Kind.IDENTITY) -> Truth:
+def read(document: Document, kind: Kind = Kind.IDENTITY) -> Policy:
     found = read_document(json.dumps(document), kind)
     assert not found.problem
-    return decide(found.statements, asked).allowed
+    return Policy("", "", found.statements)
+
+
+def decided(document: Document, asked: Request) -> Truth:
+    return decide(asked, Applicable([read(document)]), Context({})).allowed
 
 
 def compare(cases: list[tuple[Document, Values]], found: list[Truth], questions: list[Any]) -> None:
@@ -207,20 +219,17 @@ def test_key_policies_are_evaluated_as_in_the_simulator():
         (generated_document(random, Kind.RESOURCE), generated_context(random))
         for random in generators(700)
     ]
-    everything = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
-    }
     asked = {"principal": ROLE, "action": "kms:Decrypt", "resource": KEY}
     questions = [
-        {"policy": everything, "trust": document, "requests": [{**asked, "context": context}]}
+        {"policy": EVERYTHING, "trust": document, "requests": [{**asked, "context": context}]}
         for document, context in cases
     ]
-    principal = RolePrincipal(ROLE, "AROAEXAMPLE")
-    found = [
-        decided(document, Request("kms:Decrypt", Text(KEY), known(context), principal), Kind.RESOURCE)
-        for document, context in cases
-    ]
+    found: list[Truth] = []
+    for document, context in cases:
+        key_policy = read(document, Kind.RESOURCE)
+        policies = Applicable([read(EVERYTHING)], None, key_policy, Owner.ACCOUNT_KEY)
+        decrypt = Request("kms:Decrypt", Text(KEY), known(context), PRINCIPAL)
+        found.append(decide(decrypt, policies, Context({})).allowed)
     compare(cases, found, questions)
 
 
@@ -250,9 +259,9 @@ def test_an_answer_about_a_partly_known_resource_holds_for_every_ending():
         document, context = generated_document(random), known(generated_context(random))
         beginning = OBJECT[: random.randint(0, len(OBJECT))]
         rest = "".join(random.choices("abcx/:*?.", k=random.randint(0, 4)))
-        answer = decided(document, Request(ACTION, Text(beginning, "example"), context))
+        answer = decided(document, Request(ACTION, Text(beginning, "example"), context, PRINCIPAL))
         if answer is not Truth.CANNOT_TELL:
-            found = decided(document, Request(ACTION, Text(beginning + rest), context))
+            found = decided(document, Request(ACTION, Text(beginning + rest), context, PRINCIPAL))
             assert found in (answer, Truth.CANNOT_TELL), (document, beginning, rest)
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 for name in (
     *("iam", "iam.truth", "iam.patterns", "iam.operators", "iam.conditions"),
-    *("iam.containment", "iam.documents", "iam.requests"),
+    *("iam.containment", "iam.documents"),
     *("connector_grants", "declared_roles", "rules"),
 ):
     sys.modules[name] = import_module(f"guardrails.{name}")

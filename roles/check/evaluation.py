@@ -1,15 +1,16 @@
-"""Decide whether policies allow a request, parts of which may be unknown.
+"""Decide whether one statement applies to a request, parts of which may be unknown.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from enum import Enum, auto
 from typing import NamedTuple
 
-from .conditions import Context, literal, meets, resolve, variables_in
-from .documents import Statement
-from .patterns import ARN_PARTS, Text, matches, split_text
-from .truth import Truth, every, some
+from guardrails.iam.conditions import Context, literal, meets, resolve, variables_in
+from guardrails.iam.documents import Statement
+from guardrails.iam.patterns import ARN_PARTS, Text, matches, split_text
+from guardrails.iam.truth import Truth, every, some
 
 
 class RolePrincipal(NamedTuple):
@@ -18,6 +19,8 @@ class RolePrincipal(NamedTuple):
     arn: str
     role_id: str
     """For example `AROAEXAMPLE`."""
+    bounded: bool = False
+    """Whether the role has a permissions boundary."""
 
     @property
     def account(self) -> str:
@@ -31,45 +34,56 @@ class Request(NamedTuple):
     action: str
     resource: Text
     context: Context
-    principal: RolePrincipal | None = None
-    """None if the policies belong to the principal, as a role's policies do."""
-
-
-class Decision(NamedTuple):
-    """Whether a request is allowed, and the reasons."""
-
-    allowed: Truth
-    statements: tuple[Statement, ...] = ()
-    """The statements that determine the decision; empty if none denies and none could allow."""
-    unknown_keys: tuple[str, ...] = ()
-    """The condition keys that the decision depends on and whose values are unknown."""
-    unclear: tuple[str, ...] = ()
-    """The elements and operators that the decision depends on but that cannot be evaluated."""
-
-
-def decide(statements: Sequence[Statement], request: Request) -> Decision:
-    """Return whether the statements, taken together, allow a request."""
-    by_answer: dict[tuple[bool, Truth], list[Statement]] = {}
-    for statement in statements:
-        by_answer.setdefault((statement.allows, applies(statement, request)), []).append(statement)
-    denying = by_answer.get((False, Truth.YES), [])
-    allowing = by_answer.get((True, Truth.YES), [])
-    possibly = by_answer.get((True, Truth.CANNOT_TELL), [])
-    if denying or not (allowing or possibly):
-        return Decision(Truth.NO, tuple(denying))
-    unclear = by_answer.get((False, Truth.CANNOT_TELL), []) + ([] if allowing else possibly)
-    if unclear:
-        parts = [part for each in unclear for part in _parts(each, request)]
-        parts = [part for part in parts if part.fits is Truth.CANNOT_TELL]
-        keys = dict.fromkeys(key for part in parts for key in part.unknown_keys(request.context))
-        others = dict.fromkeys(part.name for part in parts if not part.unknown_keys(request.context))
-        return Decision(Truth.CANNOT_TELL, tuple(unclear), tuple(keys), tuple(others))
-    return Decision(Truth.YES, tuple(allowing))
+    principal: RolePrincipal
 
 
 def applies(statement: Statement, request: Request) -> Truth:
     """Return whether a statement applies to a request."""
     return every(part.fits for part in _parts(statement, request))
+
+
+def unknown_parts(
+    statements: Iterable[Statement], request: Request
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return why it is unknown whether statements apply.
+
+    The result has the condition keys whose values are unknown, and the elements and operators that
+    cannot be evaluated.
+    """
+    parts = [part for each in statements for part in _parts(each, request)]
+    parts = [part for part in parts if part.fits is Truth.CANNOT_TELL]
+    keys = dict.fromkeys(key for part in parts for key in part.unknown_keys(request.context))
+    others = dict.fromkeys(part.name for part in parts if not part.unknown_keys(request.context))
+    return tuple(keys), tuple(others)
+
+
+class Grantee(Enum):
+    """Whom a resource policy's statement names, if that includes a role."""
+
+    ROLE = auto()
+    EVERYBODY = auto()
+    """Everybody, or everybody but some principals."""
+    ACCOUNT = auto()
+    """The role's account."""
+    SESSION = auto()
+    """A session of the role."""
+
+
+def grantees(statement: Statement, role: RolePrincipal) -> set[Grantee]:
+    """Return which of a resource policy's principals include a role."""
+    if statement.principals.negated:
+        return {Grantee.EVERYBODY}
+    found: set[Grantee] = set()
+    for value in statement.principals.values:
+        if value == "*":
+            found.add(Grantee.EVERYBODY)
+        elif value in _accounts(role):
+            found.add(Grantee.ACCOUNT)
+        elif value.startswith(_sessions(role)):
+            found.add(Grantee.SESSION)
+        elif _is_principal(value, role) is Truth.YES:
+            found.add(Grantee.ROLE)
+    return found
 
 
 class _Part(NamedTuple):
@@ -104,7 +118,7 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
             resources.append(Truth.CANNOT_TELL)
         fits = some(resources).negated_if(statement.resources.negated)
         yield _Part("Resource", fits, variables_in(values))
-    if statement.principals.values and request.principal:
+    if statement.principals.values:
         yield _Part("Principal", _fits_principal(statement, request.principal))
     for condition in statement.conditions:
         fits = meets(condition, request.context, variables=statement.variables)
@@ -139,7 +153,8 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
     answers = [_is_principal(value, role) for value in statement.principals.values]
     if not statement.principals.negated:
         return some(answers)
-    if some(answers) is Truth.NO:
+    # A Deny with NotPrincipal always denies a role that has a permissions boundary (same page as below).
+    if some(answers) is Truth.NO or (role.bounded and not statement.allows):
         return Truth.YES
     # A statement exempts a session only if it exempts both the session's role and its account:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
@@ -153,9 +168,13 @@ def _is_principal(value: str, role: RolePrincipal) -> Truth:
     if value in ("*", f"AWS:{role.arn}", f"AWS:{role.role_id}", *_accounts(role)):
         return Truth.YES
     # The service's session name is unknown.
-    session = f"AWS:{role.arn.partition(':iam:')[0]}:sts::{role.account}:assumed-role/"
-    name = role.arn.rpartition("/")[2]
-    return Truth.CANNOT_TELL if value.startswith(f"{session}{name}/") else Truth.NO
+    return Truth.CANNOT_TELL if value.startswith(_sessions(role)) else Truth.NO
+
+
+def _sessions(role: RolePrincipal) -> str:
+    """Return the beginning of the principals that name a session of the role."""
+    partition, name = role.arn.partition(":iam:")[0], role.arn.rpartition("/")[2]
+    return f"AWS:{partition}:sts::{role.account}:assumed-role/{name}/"
 
 
 def _accounts(role: RolePrincipal) -> Iterable[str]:

@@ -1,0 +1,288 @@
+"""Collect every policy that applies to a role's requests, and what else decides about them.
+
+What cannot be read becomes a `Policy` with the answer to the question about it, so that the other
+policies still count.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+from botocore.exceptions import ClientError
+
+from components.connector_role import POLICY_NAME
+from guardrails.iam.documents import Kind, Statement
+from guardrails.iam.patterns import Text
+from roles.account import Role
+from roles.arns import Arn
+from roles.aws_cli import aws_command
+from roles.check.context import Facts, is_of_organization, keys_in
+from roles.check.decisions import Applicable, Owner, Policy
+from roles.check.evaluation import RolePrincipal
+from roles.check.requests import RequestGroup, connector_requests
+from roles.check.subject import MissingError, Subject
+from roles.difference import readable, statements
+from roles.errors import (
+    UNREACHABLE,
+    OddAnswerError,
+    code,
+    failed_action,
+    is_bad_credentials,
+    is_denied,
+    is_unanswered,
+)
+from roles.findings import Finding, cannot_tell, not_allowed, ok, skipped, unread
+
+ROLE_POLICY: Final = "role policy"
+OTHER_POLICIES: Final = "other policies"
+BOUNDARY: Final = "permissions boundary"
+KEY_POLICY: Final = "key policy"
+SECRET_POLICY: Final = "secret policy"
+BUCKET_POLICY: Final = "bucket policy"
+"""The questions that report on each kind of policy."""
+_T = TypeVar("_T")
+_UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
+
+
+class ResourcePolicy(NamedTuple):
+    """The policy of a key, secret, or bucket, with the commands that read and replace it."""
+
+    policy: Policy
+    kind: str = ""
+    """`key`, `secret`, or `bucket`."""
+    exists: bool = False
+    get: str = ""
+    """The command that prints the policy."""
+    put: str = ""
+    """The command that replaces the policy, up to its file."""
+
+    def edited(self, edit: str) -> tuple[str, ...]:
+        """Return the steps that change the policy."""
+        file = f"{self.kind}-policy.json"
+        return f"{self.get} > {file}", f"in {file}, {edit}", f"{self.put} file://{file}"
+
+
+class Collected(NamedTuple):
+    """The policies that apply to a role's requests, and other facts about the requests."""
+
+    role: Sequence[Policy]
+    """The role's own policies; if the role does not exist, the one that the program would write."""
+    boundary: Policy | None
+    resources: Mapping[str, ResourcePolicy]
+    """The policies of the key, secret, and bucket, by the prefix of the actions, such as `kms:`."""
+    facts: Facts
+
+    def applicable(self, group: RequestGroup) -> Applicable:
+        """Return the policies that apply to a group of requests."""
+        service = group.actions[0].partition(":")[0]
+        found = self.resources.get(f"{service}:")
+        if found is None:
+            return Applicable(self.role, self.boundary)
+        given = group.context.get("aws:ResourceAccount")
+        account = str(given or Arn.of(group.resource.known).account)
+        if account != self.facts.account:
+            owner = Owner.ANOTHER_ACCOUNT
+        else:
+            owner = Owner.ACCOUNT_KEY if service == "kms" else Owner.ACCOUNT
+        return Applicable(self.role, self.boundary, found.policy, owner)
+
+
+def collect(subject: Subject, stated: Mapping[str, tuple[Text, ...]]) -> Collected:
+    """Read the policies that apply to a role's requests; `stated` has the user's condition keys.
+
+    Raises errors about the credentials.
+    """
+    role: Role | None = None
+    try:
+        role = subject.find_role()
+        policies = _of_role(subject, role)
+        boundary = _boundary(subject, role.permissions_boundary_arn) if role else None
+    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
+        answer = answer_of(error)
+        policies = [Policy(ROLE_POLICY, POLICY_NAME, unread=answer)]
+        boundary = Policy(BOUNDARY, BOUNDARY, unread=answer)
+    resources = {
+        "kms:": _key_policy(subject),
+        "secretsmanager:": _secret_policy(subject),
+        "s3:": _bucket_policy(subject),
+    }
+    every = [*policies, *filter(None, [boundary]), *(each.policy for each in resources.values())]
+    keys = keys_in(statement for policy in every for statement in policy.statements)
+    named = subject.settings.role_arn or f"arn:{subject.partition}:iam::{subject.account_id}:role/"
+    facts = Facts(
+        account=subject.account_id,
+        secret_arn=subject.secret_arn,
+        role=role,
+        principal=RolePrincipal(role.arn, role.id, boundary is not None)
+        if role
+        else RolePrincipal(named, ""),
+        secret_tags=_unless_failed(lambda: subject.secret_tags),
+        # Reading the organization needs a permission that most callers do not need.
+        organization=_unless_failed(subject.account.organization)
+        if any(map(is_of_organization, keys))
+        else None,
+        time=datetime.now(UTC),
+        stated=stated,
+    )
+    return Collected(policies, boundary, resources, facts)
+
+
+def answer_of(error: Exception) -> Finding:
+    """Return the answer to a question whose resource does not exist or whose call to AWS failed.
+
+    Raises other errors, and errors about the credentials.
+    """
+    match error:
+        case MissingError():
+            return error.answer
+        case ClientError() if is_bad_credentials(error):
+            raise error
+        case ClientError() if is_unanswered(error):
+            return skipped(_UNANSWERED)
+        case ClientError() if is_denied(error):
+            return not_allowed(failed_action(error))
+        case ClientError() | OddAnswerError():
+            return unread(error)
+        case _ if isinstance(error, UNREACHABLE):
+            return unread(error)
+        case _:
+            raise error
+
+
+def _read(question: str, name: str, read: Callable[[], Sequence[Statement]]) -> Policy:
+    try:
+        return Policy(question, name, tuple(read()))
+    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
+        return Policy(question, name, unread=answer_of(error))
+
+
+def _of_role(subject: Subject, role: Role | None) -> list[Policy]:
+    """Return the policies of the role; before it exists, the one that the program would write."""
+    in_stack = bool(subject.settings.stack)
+    if role is None:
+        expected = subject.policies.role_policy
+        return [Policy(ROLE_POLICY, POLICY_NAME, statements(POLICY_NAME, expected))]
+
+    def policy(name: str, document: Any) -> Policy:
+        is_own = name == POLICY_NAME or not in_stack
+        question = ROLE_POLICY if is_own else OTHER_POLICIES
+        return _read(question, name, lambda: statements(name, document))
+
+    documents = {POLICY_NAME: None, **role.inline_policies, **role.attached_policies}
+    found = [policy(name, document) for name, document in documents.items() if document is not None]
+    if POLICY_NAME not in role.inline_policies:  # so that a missing Allow is this policy's
+        found.insert(0, Policy(ROLE_POLICY, POLICY_NAME))
+    if role.denied:
+        question = OTHER_POLICIES if in_stack else ROLE_POLICY
+        found.append(Policy(question, "attached policies", unread=not_allowed(role.denied)))
+    return found
+
+
+def _boundary(subject: Subject, arn: str) -> Policy | None:
+    if not arn:
+        return None
+    return _read(BOUNDARY, arn, lambda: statements(arn, subject.account.managed_policy(arn)))
+
+
+def _key_policy(subject: Subject) -> ResourcePolicy:
+    def read() -> ResourcePolicy:
+        key = subject.key
+        owner = Arn.of(key["Arn"]).account
+        if owner != subject.account_id:
+            return ResourcePolicy(_of_another_account(subject, owner, KEY_POLICY, "kms:"))
+        options = {"key_id": key["KeyId"], "policy_name": "default"}
+        return _resource_policy(
+            KEY_POLICY,
+            subject.account.key_policy(key["Arn"]),
+            "kms:GetKeyPolicy",
+            aws_command("kms get-key-policy", **options, query="Policy", output="text"),
+            f"{aws_command('kms put-key-policy', **options)} --policy",
+        )
+
+    return _unless_unread(KEY_POLICY, read)
+
+
+def _secret_policy(subject: Subject) -> ResourcePolicy:
+    def read() -> ResourcePolicy:
+        arn = subject.secret_arn
+        if arn is None:
+            raise MissingError(ok("the settings have no secret"))
+        if "DeletedDate" in subject.secret:
+            raise MissingError(skipped("the secret is scheduled for deletion"))
+        owner = Arn.of(arn).account
+        try:
+            document = subject.account.secret_policy(arn)
+        except ClientError as error:
+            if is_denied(error) and owner != subject.account_id:
+                policy = _of_another_account(subject, owner, SECRET_POLICY, "secretsmanager:")
+                return ResourcePolicy(policy)
+            raise
+        get = "secretsmanager get-resource-policy"
+        put = aws_command("secretsmanager put-resource-policy", secret_id=arn)
+        return _resource_policy(
+            SECRET_POLICY,
+            document,
+            "secretsmanager:GetResourcePolicy",
+            aws_command(get, secret_id=arn, query="ResourcePolicy", output="text"),
+            f"{put} --resource-policy",
+        )
+
+    return _unless_unread(SECRET_POLICY, read)
+
+
+def _bucket_policy(subject: Subject) -> ResourcePolicy:
+    def read() -> ResourcePolicy:
+        name, owner = subject.bucket, subject.bucket_owner
+        if owner != subject.account_id:
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
+            return ResourcePolicy(_of_another_account(subject, owner, BUCKET_POLICY, "s3:"))
+        try:
+            document = subject.account.bucket_policy(name)
+        except ClientError as error:
+            if code(error) == "NoSuchBucket":
+                raise MissingError(skipped("the bucket was not found")) from None
+            raise
+        return _resource_policy(
+            BUCKET_POLICY,
+            document,
+            "s3:GetBucketPolicy",
+            aws_command("s3api get-bucket-policy", bucket=name, query="Policy", output="text"),
+            f"{aws_command('s3api put-bucket-policy', bucket=name)} --policy",
+        )
+
+    return _unless_unread(BUCKET_POLICY, read)
+
+
+def _unless_unread(question: str, read: Callable[[], ResourcePolicy]) -> ResourcePolicy:
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
+        return ResourcePolicy(Policy(question, question, unread=answer_of(error)))
+
+
+def _resource_policy(question: str, document: Any, operation: str, get: str, put: str) -> ResourcePolicy:
+    found = readable(document, Kind.RESOURCE, question, operation) if document is not None else ()
+    kind = question.partition(" ")[0]
+    return ResourcePolicy(Policy(question, question, found), kind, document is not None, get, put)
+
+
+def _of_another_account(subject: Subject, owner: str, question: str, prefix: str) -> Policy:
+    """Return a policy that these credentials cannot read, with the actions that it must grant."""
+    groups = [each for each in connector_requests(subject) if each.actions[0].startswith(prefix)]
+    actions = dict.fromkeys(name for each in groups for name in each.actions)
+    answer = cannot_tell(
+        f"the {question} in account {owner} must grant {', '.join(actions)} to "
+        f"{subject.settings.role_arn or 'the role'}, but these credentials cannot read the policy",
+        "read the policy in that account; if the role was recreated, save the policy again with the "
+        "role's ARN",
+    )
+    return Policy(question, question, unread=answer)
+
+
+def _unless_failed(read: Callable[[], _T]) -> _T | None:
+    """Return what was read; None if the call to AWS failed."""
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
+        answer_of(error)
+        return None

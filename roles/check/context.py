@@ -1,0 +1,252 @@
+"""List the condition keys of a role's requests, as far as they are known.
+
+Each key has a value, is absent, or is unknown. Which requests contain a key:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from guardrails.iam.conditions import Context, variables_in
+from guardrails.iam.documents import Statement
+from guardrails.iam.patterns import Text
+from roles.account import Role
+from roles.arns import Arn
+from roles.check.evaluation import Request, RolePrincipal
+from roles.check.requests import ENCRYPTED_SECRET, RequestGroup
+
+_ABSENT: Final = (
+    "aws:username",
+    # MFA protects the call to AssumeRole. Requests by the role's sessions do not contain these keys.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
+    "aws:multifactorauthpresent",
+    "aws:multifactorauthage",
+    "aws:federatedprovider",
+    # The program's trust policy does not allow sts:SetSourceIdentity:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
+    "aws:sourceidentity",
+    # Only direct calls by a service principal have these keys.
+    "aws:principalservicename",
+    "aws:principalservicenameslist",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+)
+"""Keys that are absent from requests by a role that a service assumes. Availability of each key:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
+_ABSENT_FROM_DIRECT_CALL: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
+"""Keys that are present only if a service calls another one on its caller's behalf (same page)."""
+_ABSENT_FROM_DECRYPTION: Final = (
+    # Forward access sessions do not pass on the caller's VPC endpoint:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:vpcsourceip",
+    # Decrypt does not support these keys:
+    # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
+    "kms:grantisforawsresource",
+    "kms:grantconstrainttype",
+    "kms:granteeprincipal",
+    "kms:grantoperations",
+    "kms:retiringprincipal",
+)
+"""Keys that are absent from a request to decrypt, because Secrets Manager or Amazon S3 makes it."""
+_SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
+"""The keys in a secret's encryption context:
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
+_ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
+_SERVICES: Final = ("ec2", "iam", "kms", "qbusiness", "s3", "secretsmanager")
+"""The services of the connector's requests. A service's own keys are only in its requests."""
+_OF_ORGANIZATION: Final = (
+    *("aws:principalorgid", "aws:principalorgpaths"),
+    *("aws:resourceorgid", "aws:resourceorgpaths"),
+)
+_OF_SECRET_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
+_OF_ROLE_TAGS: Final = ("aws:resourcetag/", "iam:resourcetag/")
+"""Prefixes of the condition keys for the tags of a secret that is read, and of a role that is passed."""
+
+Values = dict[str, tuple[Text, ...]]
+"""The values of condition keys, by lowercase key; empty for a key that is absent."""
+
+
+class Facts(NamedTuple):
+    """What is known about a role's requests in addition to the requests themselves."""
+
+    account: str
+    secret_arn: str | None
+    role: Role | None
+    """None if the role does not exist yet."""
+    principal: RolePrincipal
+    """The role, or an unknown role of the account."""
+    secret_tags: Sequence[tuple[str, str]] | None
+    """Keys and values of the secret's tags; None if they cannot be read."""
+    organization: str | None
+    """The ID of the account's organization; empty if there is none, None if it is unknown."""
+    time: datetime
+    stated: Mapping[str, tuple[Text, ...]]
+    """The user's values, by lowercase key."""
+
+    def now(self) -> Context:
+        """Return the condition keys for the time."""
+        return Context(
+            {
+                "aws:currenttime": (Text(self.time.isoformat()),),
+                "aws:epochtime": (Text(str(int(self.time.timestamp()))),),
+            }
+        )
+
+
+def keys_in(statements: Iterable[Statement]) -> list[str]:
+    """Return the condition keys in statements, as they are written."""
+    keys = (
+        key
+        for statement in statements
+        for key in (
+            *(condition.key for condition in statement.conditions),
+            *variables_in(value for each in statement.conditions for value in each.values),
+            *variables_in(statement.resources.values),
+        )
+    )
+    return [*{key.lower(): key for key in keys}.values()]
+
+
+def is_of_organization(key: str) -> bool:
+    """Return whether a condition key is about the organization of the principal or the resource."""
+    return key.lower() in _OF_ORGANIZATION
+
+
+def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
+    """Return the request for one action, with its known condition keys."""
+    values = {
+        **_of_organization(facts),
+        **_of_tags(facts, group),
+        **_of_principal(facts),
+        **_of_request(facts, group, action),
+    }
+    if _resource_account(facts, group) != facts.account:
+        values = {key: value for key, value in values.items() if not key.startswith("aws:resourceorg")}
+    known = Context(values, _complete(facts, group))
+    # A key in --context applies to all requests. Certain values of this request take precedence.
+    stated = {
+        key: given
+        for key, given in facts.stated.items()
+        if (texts := known.get(key)) is None or any(text.example for text in texts)
+    }
+    context = known._replace(values={**values, **stated})
+    return Request(action, group.resource, context, facts.principal)
+
+
+def _resource_account(facts: Facts, group: RequestGroup) -> str:
+    """Return the value of aws:ResourceAccount.
+
+    Only a few actions of EC2 do not support this key, and the connector uses none of these. Without a
+    resource, a request is about the caller's own account (not tested on AWS).
+    """
+    given = group.context.get("aws:ResourceAccount")
+    return str(given or Arn.of(str(group.resource)).account or facts.account)
+
+
+def _of_principal(facts: Facts) -> Values:
+    """Return the condition keys that are the same for all requests by the role."""
+    known: Values = {
+        **dict.fromkeys(_ABSENT, ()),
+        "aws:principalaccount": (Text(facts.account),),
+        "aws:principaltype": (Text("AssumedRole"),),
+        "aws:principalisawsservice": (Text("false"),),
+    }
+    if role := facts.role:
+        known["aws:principalarn"] = (Text(role.arn),)  # a session has its role's ARN
+        known["aws:userid"] = (Text(f"{role.id}:", "session"),)
+        known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
+    return known
+
+
+def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
+    """Return a request's condition keys: global keys, its service's keys, and `group.context`."""
+    service = action.partition(":")[0]
+    # Only KMS is called through another service, with the role session's credentials.
+    via_service = service == "kms"
+    values = {
+        "aws:securetransport": "true",
+        "aws:viaawsservice": str(via_service).lower(),
+        "aws:resourceaccount": _resource_account(facts, group),
+    }
+    if group.region:
+        values["aws:requestedregion"] = group.region
+    if service == "kms":
+        values["kms:calleraccount"] = facts.account
+    # Only requests that create or tag a network interface have tags, which `group.context` contains.
+    absent = _ABSENT_FROM_DECRYPTION if via_service else _ABSENT_FROM_DIRECT_CALL
+    known: Values = dict.fromkeys((*absent, "aws:tagkeys"), ())
+    known |= {key: (Text(value),) for key, value in values.items()}
+    if _decrypts_secret(group):
+        known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
+        known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
+    elif service == "kms":
+        known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
+    return known | {key.lower(): (*_texts(value),) for key, value in group.context.items()}
+
+
+def _texts(value: str | Text | list[str]) -> Iterable[Text]:
+    """Return each value of a condition key."""
+    match value:
+        case Text():
+            yield value
+        case str():
+            yield Text(value)
+        case _:
+            yield from map(Text, value)
+
+
+def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:
+    """Return the prefixes of keys that are absent unless they are known."""
+    service = group.actions[0].partition(":")[0]
+    of_role = ("aws:principaltag/",) if facts.role else ()
+    of_key = (_ENCRYPTION_CONTEXT,) if _decrypts_secret(group) else ()
+    of_others = (f"{other}:" for other in _SERVICES if other != service)
+    return ("aws:requesttag/", *of_role, *of_key, *of_others, *_tags(facts, group)[0])
+
+
+def _decrypts_secret(group: RequestGroup) -> bool:
+    return ENCRYPTED_SECRET in group.context
+
+
+def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[tuple[str, str]]]:
+    """Return the tags of a request's resource and their prefixes; no prefixes if they are unknown."""
+    if group.resource.known == facts.secret_arn and facts.secret_tags is not None:
+        return _OF_SECRET_TAGS, facts.secret_tags
+    if facts.role and group.resource.known == facts.role.arn:
+        return _OF_ROLE_TAGS, [*facts.role.tags.items()]
+    return (), ()
+
+
+def _of_tags(facts: Facts, group: RequestGroup) -> Values:
+    """Return the condition keys for the tags of a request's resource.
+
+    If tag keys differ only in case, IAM does not document which of their values it compares.
+    """
+    prefixes, tags = _tags(facts, group)
+    values: dict[str, set[str]] = {}
+    for key, value in tags:
+        values.setdefault(key.lower(), set()).add(value)
+    return {
+        f"{prefix}{key}": (Text("", "value") if others else Text(value),)
+        for key, (value, *others) in values.items()
+        for prefix in prefixes
+    }
+
+
+def _of_organization(facts: Facts) -> Values:
+    """Return the condition keys for the organization, as if it also had the resource."""
+    found = facts.organization
+    if found is None:
+        return {}
+    # A path begins with the organization. Most accounts cannot read the rest.
+    keys = {
+        "orgid": (Text(found),) if found else (),
+        "orgpaths": (Text(f"{found}/", "r-root/ou-unit/"),) if found else (),
+    }
+    sides = ("principal", "resource")
+    return {f"aws:{side}{key}": value for side in sides for key, value in keys.items()}

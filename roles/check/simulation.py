@@ -1,0 +1,108 @@
+"""Ask IAM to simulate requests, for what only IAM knows, such as an organization's policies."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from roles.account import Reply
+from roles.check.case import Case
+from roles.check.context import keys_in
+from roles.check.decisions import Decision
+from roles.check.requests import RequestGroup
+from roles.reading import read_each
+
+
+class Simulated(NamedTuple):
+    """IAM's decision about a request."""
+
+    allowed: bool
+    explicit: bool
+    """Whether a Deny statement decided."""
+    missing_keys: tuple[str, ...]
+    """The condition keys in any of the principal's statements that the simulation had no values for."""
+    by_organization: bool
+    """Whether service control policies deny the request; this does not depend on missing keys."""
+    by_boundary: bool
+    """Whether the permissions boundary does not allow the request."""
+    sources: str
+    """The policies whose statements decided."""
+
+    @property
+    def reason(self) -> str:
+        """Why IAM denies the request."""
+        if self.by_organization:
+            return "denied by the organization's service control policies"
+        if self.by_boundary:
+            return "not allowed by the permissions boundary"
+        return f"denied by {self.sources}" if self.explicit else "no policy allows it"
+
+
+def simulate_decided(
+    case: Case, groups: Iterable[tuple[RequestGroup, list[Decision]]]
+) -> list[tuple[Decision, Simulated]]:
+    """Ask IAM about requests of the role that were decided; return both answers for each."""
+    subject, collected = case.subject, case.collected
+    policies = [*collected.role, *([collected.boundary] if collected.boundary else [])]
+    keys = keys_in(statement for policy in policies for statement in policy.statements)
+
+    def ask(
+        group_and_decisions: tuple[RequestGroup, list[Decision]],
+    ) -> list[tuple[Decision, Simulated]]:
+        group, decisions = group_and_decisions
+        context = _context(group, decisions[0], keys)
+        results = simulate(case, subject.role.arn, group, context)
+        return [(each, results[each.request.action]) for each in decisions]
+
+    answers = read_each(ask, [*groups], subject.notes, "simulations")
+    return [answer for found in answers for answer in found]
+
+
+def simulate(
+    case: Case, principal: str, group: RequestGroup, context: Mapping[str, str | list[str]]
+) -> dict[str, Simulated]:
+    """Return IAM's decisions about a principal's requests, by action."""
+    resource = str(group.resource)
+    found = case.subject.account.simulate(principal, group.actions, resource, context)
+    return {reply["EvalActionName"]: _simulated(reply, resource) for reply in found}
+
+
+def _simulated(reply: Reply, resource: str) -> Simulated:
+    """Read IAM's answer about one resource, to which the aggregate for the action may not apply."""
+    specific = [
+        each
+        for each in reply.get("ResourceSpecificResults", ())
+        if each.get("EvalResourceName") == resource
+    ]
+    decision = specific[0]["EvalResourceDecision"] if specific else reply["EvalDecision"]
+    answers = [*specific, reply]
+    of_organization = reply.get("OrganizationsDecisionDetail", {})
+    boundaries = [each.get("PermissionsBoundaryDecisionDetail", {}) for each in answers]
+    keys = dict.fromkeys(key for each in answers for key in each.get("MissingContextValues", ()))
+    matched = (each for answer in answers[:1] for each in answer.get("MatchedStatements", ()))
+    names = dict.fromkeys(each.get("SourcePolicyId", "a policy") for each in matched)
+    return Simulated(
+        decision == "allowed",
+        decision == "explicitDeny",
+        tuple(keys),
+        not of_organization.get("AllowedByOrganizations", True),
+        not all(each.get("AllowedByPermissionsBoundary", True) for each in boundaries),
+        ", ".join(names) or "a policy",
+    )
+
+
+def _context(group: RequestGroup, decision: Decision, keys: Iterable[str]) -> dict[str, str | list[str]]:
+    """Return the context for the simulation, with examples in place of unknown text.
+
+    The simulation does not add the Region, and gets the other known keys that the policies name, as
+    they write them: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+    context = {
+        key: value if isinstance(value, list) else str(value) for key, value in group.context.items()
+    }
+    if group.region:
+        context["aws:RequestedRegion"] = group.region
+    given = {key.lower() for key in context}
+    for key in keys:
+        values = decision.request.context.get(key)
+        if values and key.lower() not in given:
+            context[key] = str(values[0]) if len(values) == 1 else [*map(str, values)]
+    return context
