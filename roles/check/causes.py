@@ -36,8 +36,9 @@ from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, p
 _SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
-_CONDITIONS: Final = ("iam:PassedToService", _SERVICE)
+_LIMITS: Final = ("iam:PassedToService", _SERVICE)
 """The condition keys with which the program limits an action to one service."""
+_SEE: Final = "see "
 _NOT_CHECKED: Final = (
     "KMS grants, resource control policies, service control policies with conditions, and VPC endpoint "
     "policies were not checked"
@@ -74,19 +75,18 @@ def _resource_policy(case: Case, prefix: str) -> Iterator[Finding]:
             f"the {question} denies {actions} to the role ({names}){_for_now(denying)}",
             found.edited(f"exclude the role from the statement {names}, or remove the statement"),
         )
+    elif lost := _lost_with(case, policy, [one for one in decisions if one.allowed is Truth.NO]):
+        yield problem(
+            f"the {question} names a deleted role by its ID ({lost}): a recreated role is a "
+            "different principal, even with the same ARN",
+            _for_roles(
+                case,
+                found,
+                f"replace {lost} with {' or '.join(_roles(case, prefix))} if it was this role, or "
+                "remove it",
+            ),
+        )
     elif lacking := _that(decisions, question, Truth.NO, with_statements=False):
-        if deleted := _lost_with(case, policy, [decision for decision, _ in lacking]):
-            yield problem(
-                f"the {question} names a deleted role by its ID ({deleted}): a recreated role is a "
-                "different principal, even with the same ARN",
-                _for_roles(
-                    case,
-                    found,
-                    f"replace {deleted} with {' or '.join(_roles(case, prefix))} if it was this role, "
-                    "or remove it",
-                ),
-            )
-            return
         is_there = any(statement.name == _SID for statement in policy.statements)
         place = f"replace the statement {_SID} with" if is_there else 'add to "Statement":'
         yield problem(
@@ -282,21 +282,21 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
 
 def _allowing(case: Case, lacking: Sequence[Decision]) -> list[dict[str, Any]]:
     """Return statements that allow these requests, but no others; many roles may share a boundary."""
-    by_condition: dict[str, dict[str, Any]] = {}
+    actions: dict[tuple[str, str], list[str]] = {}
     for group, decisions in case.decisions:
-        actions = [each.request.action for each in decisions if any(each is one for one in lacking)]
-        if not actions:
-            continue
-        limits = {key: str(group.context[key]) for key in _CONDITIONS if key in group.context}
-        new: dict[str, Any] = {"Effect": "Allow", "Action": [], "Resource": []}
-        if limits:
-            new["Condition"] = {"StringEquals": limits}
-        services = {action.partition(":")[0] for action in actions}
-        statement = by_condition.setdefault(json.dumps([sorted(services), limits]), new)
-        statement["Action"] += [each for each in actions if each not in statement["Action"]]
-        if group.resource.pattern not in statement["Resource"]:
-            statement["Resource"].append(group.resource.pattern)
-    return [*by_condition.values()]
+        limits = json.dumps({key: str(group.context[key]) for key in _LIMITS if key in group.context})
+        wanted = [each.request.action for each in decisions if any(each is one for one in lacking)]
+        if wanted:
+            actions.setdefault((group.resource.pattern, limits), []).extend(wanted)
+    resources: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for (resource, limits), names in actions.items():
+        resources.setdefault((tuple(dict.fromkeys(names)), limits), []).append(resource)
+    statements: list[dict[str, Any]] = []
+    for (names, limits), on in resources.items():
+        condition = json.loads(limits)
+        statement: dict[str, Any] = {"Effect": "Allow", "Action": [*names], "Resource": on}
+        statements.append(statement | ({"Condition": {"StringEquals": condition}} if condition else {}))
+    return statements
 
 
 # The role's policies.
@@ -304,7 +304,7 @@ def _allowing(case: Case, lacking: Sequence[Decision]) -> list[dict[str, Any]]:
 
 def denials_in_role_policy(case: Case) -> Iterator[Finding]:
     """Report the requests that the policies under the question `role policy` deny."""
-    yield from _denials(case, ROLE_POLICY)
+    yield from (answer for _, answer in _denials(case, ROLE_POLICY))
 
 
 def other_policies(case: Case) -> Iterator[Finding]:
@@ -312,7 +312,8 @@ def other_policies(case: Case) -> Iterator[Finding]:
     subject = case.subject
     role = subject.role
     needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
-    yield from _denials(case, OTHER_POLICIES)
+    denials = [*_denials(case, OTHER_POLICIES)]
+    yield from (answer for _, answer in denials)
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = [arn for arn in role.attached or () if arn]
     removal = {
@@ -330,7 +331,9 @@ def other_policies(case: Case) -> Iterator[Finding]:
     elif not removal:
         yield ok("the role has no other policies")
     exclusive = bool(subject.settings.get("exclusive_policies"))
+    reported = [name for name, _ in denials]
     found = [(name, _excess(case, name)) for name in removal]
+    found = [(name, excess) for name, excess in found if excess or name not in reported]
     for name, excess in sorted(found, key=lambda each: not any(danger for danger, _ in each[1])):
         dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
         if dangers:
@@ -365,27 +368,30 @@ def _shown(verdict: Verdict) -> str:
     return f"{verdict.statement}: {access}"
 
 
-def _denials(case: Case, question: str) -> Iterator[Finding]:
-    """Report the policies under a question that deny requests, or that may deny them."""
+def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
+    """Return the policies under a question that deny requests, or may deny them, with the answers."""
     decisions = case.connector_decisions
     denying = _by_policy(_that(decisions, question, Truth.NO, with_statements=True))
     for policy, found in denying.items():
         names = _names(cause for _, cause in found)
-        yield problem(
+        answer = problem(
             f"{policy} denies {len(found)} of the {len(decisions)} connector requests",
             f"in {policy}, exclude the role from the statement {names}, or remove the statement",
             *_denied(found),
         )
+        yield policy, answer
     depending = _by_policy(
         [each for each in _that(decisions, question, Truth.CANNOT_TELL) if not each[1].policy.unread]
     )
     for policy, found in depending.items():
-        yield cannot_tell(
-            f"{policy} may deny or may not allow {len(found)} of the {len(decisions)} connector "
-            "requests",
+        denies = any(not statement.allows for _, cause in found for statement in cause.statements)
+        answer = cannot_tell(
+            f"{policy} may {'deny' if denies else 'not allow'} {len(found)} of the {len(decisions)} "
+            "connector requests",
             f"{_context_advice(found)}, or start a sync",
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in found),
         )
+        yield policy, answer
 
 
 def _by_policy(
@@ -412,53 +418,67 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
     except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
         failure = answer_of(error)
     decisions = case.connector_decisions
-    found: dict[State, list[str]] = {state: [] for state in State}
+    found: dict[State, list[tuple[Decision, str]]] = {state: [] for state in State}
     for decision in decisions:
-        state, why = _conclude(decision, simulated.get(id(decision)), ours)
-        found[state].append(f"{_title(decision)}{why}")
+        state, why = _conclude(case, decision, simulated.get(id(decision)), ours)
+        found[state].append((decision, why))
     total = f"of the {len(decisions)} connector requests"
     if denied := found[State.PROBLEM]:
         yield problem(
             f"AWS denies {len(denied)} {total}",
             "remove these causes; only your organization can change service control policies",
-            *denied,
+            *_list(denied),
         )
     elif depending := found[State.CANNOT_TELL]:
         keys = (key for decision in decisions for cause in decision.causes for key in cause.keys)
         options = _options(dict.fromkeys(keys))
         yield cannot_tell(
-            f"AWS may deny {len(depending)} {total}", f"{options}, or start a sync", *depending
+            f"AWS may deny {len(depending)} {total}", f"{options}, or start a sync", *_list(depending)
         )
     elif undecided := found[State.SKIPPED]:
         text = f"{len(undecided)} {total} could not be decided"
-        yield skipped(text)._replace(details=tuple(undecided))
+        yield skipped(text)._replace(details=(*_list(undecided),))
     elif not failure:
         yield ok(f"AWS allows all {len(decisions)} connector requests; {_NOT_CHECKED}")
     if failure:
         yield failure
 
 
-def _conclude(decision: Decision, answer: Simulated | None, ours: Collection[str]) -> tuple[State, str]:
+def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
+    """Return a line for each request, or for all requests that another answer is about."""
+    elsewhere: dict[str, int] = {}
+    for decision, why in found:
+        if why.startswith(_SEE):
+            elsewhere[why] = elsewhere.get(why, 0) + 1
+        else:
+            yield f"{_title(decision)}: {why}"
+    for why, number in elsewhere.items():
+        yield f"{number} request{'s' * (number > 1)}: {why}"
+
+
+def _conclude(
+    case: Case, decision: Decision, answer: Simulated | None, ours: Collection[str]
+) -> tuple[State, str]:
     """Return whether a request is allowed according to the policies and to IAM, and why not.
 
     `ours` has the keys in the program's policies, in lowercase: every request contains those that it
     needs.
     """
     if decision.allowed is Truth.NO:
-        return State.PROBLEM, f": {_why(decision)}{_for_now([(decision, None)])}"
+        return State.PROBLEM, f"{_why(case, decision)}{_for_now([(decision, None)])}"
     contradicts = answer is not None and _contradicts(decision, answer)
     missing = answer.missing_keys if answer else ()
     unknown = [
         key for key in missing if key.lower() not in ours and decision.request.context.get(key) is None
     ]
     if answer and (answer.by_organization or (contradicts and not unknown)):
-        return State.PROBLEM, f": {answer.reason}"
+        return State.PROBLEM, answer.reason
     if decision.unread:
-        return State.SKIPPED, f": {_why(decision)}"
+        return State.SKIPPED, _why(case, decision)
     if decision.allowed is Truth.CANNOT_TELL:
-        return State.CANNOT_TELL, f" {_why(decision)}"
+        return State.CANNOT_TELL, _why(case, decision)
     if contradicts:
-        return State.CANNOT_TELL, f" depends on {', '.join(unknown)}"
+        return State.CANNOT_TELL, f"depends on {', '.join(unknown)}"
     return State.OK, ""
 
 
@@ -472,20 +492,19 @@ def _contradicts(decision: Decision, answer: Simulated) -> bool:
     return answer.explicit or not decision.by_resource_policy
 
 
-def _why(decision: Decision) -> str:
+def _why(case: Case, decision: Decision) -> str:
     """Return why a request is denied or undecided."""
-    return ", ".join(dict.fromkeys(_because(cause, decision) for cause in decision.causes))
+    return ", ".join(dict.fromkeys(_because(case, cause) for cause in decision.causes))
 
 
-def _because(cause: Cause, decision: Decision) -> str:
-    policy = cause.policy
-    if policy.question not in (ROLE_POLICY, OTHER_POLICIES) or policy.unread:
-        return f'see "{policy.question}"'
-    if decision.allowed is Truth.CANNOT_TELL:
-        return _dependence(cause)
-    if cause.statements:
-        return f"denied by {policy.name} ({_names([cause])})"
-    return "no policy allows it"
+def _because(case: Case, cause: Cause) -> str:
+    question = cause.policy.question
+    in_stack = bool(case.subject.settings.stack)
+    if question == ROLE_POLICY and not cause.policy.unread and (in_stack or not cause.statements):
+        # "role policy" compares the policy, but does not name the requests.
+        names = _names([cause])
+        return f"denied by {cause.policy.name} ({names})" if names else "no policy allows it"
+    return f'{_SEE}"{question}"'
 
 
 def unwanted_requests(case: Case) -> Finding:

@@ -106,8 +106,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_context,
         action="append",
         default=[],
-        help="for policies that IAM does not simulate: the value of a condition key that check cannot "
-        "read, such as aws:SourceVpc=vpc-1; an empty VALUE means that the key is absent; repeatable",
+        help="the value of a condition key that check cannot read, such as aws:SourceVpc=vpc-1; an "
+        "empty VALUE means that the key is absent; repeatable",
     )
     parser.add_argument(
         "--show-secrets",

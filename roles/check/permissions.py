@@ -8,6 +8,7 @@ from components import policies
 from components.connector_role import POLICY_NAME
 from components.policies import Application
 from evidence.calls import SERVICE
+from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.check.case import Case
 from roles.check.causes import denials_in_role_policy
@@ -68,16 +69,13 @@ def role_policy(case: Case) -> Iterator[Finding]:
         actual = subject.role.inline_policies.get(POLICY_NAME)
         yield _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
     else:
-        yield _all_policies(subject)
+        yield _all_policies(case)
         yield from denials_in_role_policy(case)
 
 
-def _all_policies(subject: Subject) -> Finding:
-    """Ask whether the role's policies together grant the access in the expected policy.
-
-    `requests_allowed` asks IAM whether these policies deny a request that the expected policy allows.
-    """
-    role = subject.role
+def _all_policies(case: Case) -> Finding:
+    """Ask whether the role's policies together grant the access in the expected policy."""
+    subject, role = case.subject, case.subject.role
     if not role.complete:
         return not_allowed(str(role.denied))
     difference = compare_role(role, subject.policies.trust_policy, subject.policies.role_policy)
@@ -92,6 +90,9 @@ def _all_policies(subject: Subject) -> Finding:
                 *(f"{name}: {', '.join(access.conditions)}" for name, access in found),
             )
         details = [f"{each.statement}: missing" for each in missing]
+        if all(decision.allowed is Truth.YES for decision in case.connector_decisions):
+            text = "the role's policies lack access that the policy of the secret, key, or bucket grants"
+            return note(text, subject.up_command, *details)
         text = "the role's policies do not allow all required access"
         return problem(text, subject.up_command, *details)
     if excess := [each for each in verdicts if each.verdict == "excess"]:

@@ -11,7 +11,7 @@ ones; `git diff` then shows the rows that changed.
 import importlib
 import json
 import subprocess
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from contextvars import copy_context
 from io import StringIO
@@ -61,17 +61,25 @@ class Recording:
             "config": {key: value for key, value in config.items() if value is not None},
             "stack": row.get("outputs", self.base["outputs"]),
         }
-        arguments = row.get("argv", ["--stack", "dev"])
-        with _world(self.calls(row), printed, endpoint=row.get("endpoint", True)):
-            out = StringIO()
-            with redirect_stdout(out), redirect_stderr(StringIO()):
-                code = copy_context().run(main, ["check", *arguments, "--json"])
-        return {**_result(json.loads(out.getvalue() or "{}")), "code": code}
+        arguments = [*row.get("argv", ["--stack", "dev"]), "--json"]
+        with replaced(self.calls(row), printed, endpoint=row.get("endpoint", True)):
+            code, out = run(arguments)
+        return {**_result(json.loads(out or "{}")), "code": code}
+
+
+def run(arguments: Sequence[str]) -> tuple[int, str]:
+    """Run `roles check` in this process; return its exit code and standard output."""
+    out = StringIO()
+    with redirect_stdout(out), redirect_stderr(StringIO()):
+        code = copy_context().run(main, ["check", *arguments])
+    return code, out.getvalue()
 
 
 @contextmanager
-def _world(calls: Mapping[str, Any], printed: Mapping[str, Any], *, endpoint: bool) -> Generator[None]:
-    """Replace AWS and the Pulumi CLI."""
+def replaced(
+    calls: Mapping[str, Any], printed: Mapping[str, Any], *, endpoint: bool = True
+) -> Generator[None]:
+    """Replace AWS and the Pulumi CLI with their answers."""
 
     class Recorded(Account):
         """An account whose answers are recorded."""

@@ -8,7 +8,17 @@ import pytest
 from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOUNT
 from tests.helpers.qbusiness_server import Simulation
 from tests.helpers.support import golden
-from tests.helpers.world import DENIED, OTHER_ID, ROLE_ARN, ROLE_NAME, USER_ARN, WIDE, World, policy
+from tests.helpers.world import (
+    DENIED,
+    OTHER_ID,
+    ROLE_ARN,
+    ROLE_NAME,
+    USER_ARN,
+    WIDE,
+    World,
+    allow,
+    policy,
+)
 from tests.roles.check.help import set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -104,19 +114,21 @@ def test_policies_in_another_form_are_equivalent(world: World):
     assert world.ask("role policy").startswith("ok ")
 
 
-def test_other_policies_are_a_note(world: World):
+def test_other_policies_are_notes_with_the_dangerous_first(world: World):
     arn = world.attach(ROLE_NAME, "wide")
-    world.put_policy(WIDE, "by-hand")
+    world.put_policy(policy(allow("s3:GetObject", "*")), "by-hand")
     said = world.check(only=["other policies"])
     assert said.code == 0
-    answer = said.answer("other policies")
-    assert f"note     other policies: the role also has by-hand, {arn}\n" in answer
-    assert answer.endswith(
-        f"if unwanted: aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name by-hand && "
-        f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n"
-    )
+    notes = said.answers("note")
+    assert notes == [
+        f"other policies: {arn} is dangerous: administrator access",
+        "other policies: by-hand allows more than the role policy",
+    ]
+    assert "           Everything: * on *\n" in said.out
+    assert f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n" in said.out
+    assert f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name by-hand\n" in said.out
     world.set(exclusivePolicies=True)
-    assert "if unwanted: pulumi up --stack dev\n" in world.ask("other policies")
+    assert world.check(only=["other policies"]).out.count("if unwanted: pulumi up --stack dev\n") == 2
 
 
 def test_an_additional_policy_does_not_hide_that_others_could_not_be_listed(world: World):
@@ -124,7 +136,7 @@ def test_an_additional_policy_does_not_hide_that_others_could_not_be_listed(worl
     world.reject("iam:ListAttachedRolePolicies")
     said = world.check(only=["other policies"])
     assert said.code == 2
-    assert said.answers("note") == ["other policies: the role also has by-hand"]
+    assert said.answers("note") == ["other policies: by-hand is dangerous: administrator access"]
     assert said.answers("skipped") == [
         "other policies: iam:ListAttachedRolePolicies is not allowed for these credentials"
     ]
@@ -134,8 +146,8 @@ def test_names_that_a_shell_would_expand_are_quoted_in_the_commands(world: World
     arn = world.attach(ROLE_NAME, "wide", Path="/$(id)/")
     for name in ("=ls", "-x"):
         world.put_policy(WIDE, name)
-    fix = world.ask("other policies").partition("if unwanted: ")[2]
-    assert sorted(fix.strip().split(" && ")) == [
+    lines = world.check(only=["other policies"]).out.splitlines()
+    assert sorted(line.partition("if unwanted: ")[2] for line in lines if "if unwanted: " in line) == [
         f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name '=ls'",
         f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name='-x'",
         f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn '{arn}'",

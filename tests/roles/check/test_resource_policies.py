@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT
-from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, World, allow_key, policy
+from tests.helpers.world import KEY_ARN, ROLE_ARN, ROOT, SECRET_ARN, World, allow_key, policy
 from tests.roles.check.help import ROLE_ID
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -34,20 +34,24 @@ RESOURCE_POLICIES: Final[Mapping[str, tuple[Callable[..., None], str, str]]] = {
 
 
 @pytest.mark.parametrize("of", RESOURCE_POLICIES)
-def test_a_resource_policy_that_names_a_deleted_role_is_a_problem(world: World, of: str):
+def test_a_policy_that_denies_the_role_is_changed_by_its_own_commands(world: World, of: str):
     put, get_command, put_command = RESOURCE_POLICIES[of]
     question, file = f"{of} policy", f"{of}-policy.json"
-    put(world, {"AWS": [ROLE_ID, f"arn:aws:iam::{ACCOUNT}:role/admin"]})
+    if of == "bucket":
+        put(world, {"AWS": ROLE_ID})  # denies everybody but a role that was deleted
+    elif of == "key":
+        world.key_policy(
+            allow_key(ROOT), allow_key({"AWS": ROLE_ARN}, Effect="Deny", Action="kms:Decrypt")
+        )
+    else:
+        denial = allow_key("*", Effect="Deny", Action="secretsmanager:*")
+        world.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=policy(denial))
     said = world.check(only=[question])
     assert said.code == 1
-    assert said.answer(question) == (
-        f"problem  {question}: the {of} policy names a deleted role by its ID ({ROLE_ID}): a "
-        "recreated role is a different principal, even with the same ARN\n"
-        f"         fix: 1. {get_command} --output text > {file}\n"
-        f"              2. in {file}, replace {ROLE_ID} with {ROLE_ARN} if it was this role, or remove "
-        "it\n"
-        f"              3. {put_command} file://{file}\n"
-    )
+    answer = said.answer(question)
+    assert answer.startswith(f"problem  {question}: the {question} denies ")
+    assert f"fix: 1. {get_command} --output text > {file}\n" in answer
+    assert f" 3. {put_command} file://{file}\n" in answer
 
 
 @pytest.mark.parametrize("of", RESOURCE_POLICIES)

@@ -1,0 +1,111 @@
+"""`roles check` decides each request from all policies that apply, as AWS documents it."""
+
+from collections.abc import Sequence
+from contextvars import copy_context
+from typing import Any, Final
+
+import pytest
+
+from guardrails.iam.truth import Truth
+from roles.check import command
+from roles.check.case import Case
+from roles.check.context import keys_in
+from roles.check.decisions import Decision
+from roles.check.subject import Subject
+from roles.output import Output
+from roles.stack import read_stack
+from tests.authorization.simulator import ask
+from tests.helpers.world import ROLE_ARN
+from tests.roles.check.recording import replaced
+from tests.roles.check.worlds import (
+    DATA_SOURCE,
+    GOLDEN,
+    STACK,
+    WORLDS,
+    World,
+    allow,
+    change,
+    document,
+    exit_code,
+    gallery,
+    states,
+    without,
+)
+
+WITH_AND_WITHOUT_STACK: Final = [
+    pytest.param(world, arguments, id=f"{world.name}, {arguments[0]}")
+    for world in WORLDS
+    for arguments in (STACK, DATA_SOURCE)
+    if arguments == STACK or not world.is_of_bucket
+]
+
+
+@pytest.mark.parametrize(("world", "arguments"), WITH_AND_WITHOUT_STACK)
+def test_world(world: World, arguments: Sequence[str]):
+    wrong = world.wrong_with(arguments)
+    assert states(world, arguments) == (exit_code(wrong.values()), wrong)
+
+
+def decide(world: World) -> tuple[Case, list[Decision]]:
+    """Return the decisions about the stack's role in a world."""
+
+    def read() -> tuple[Case, list[Decision]]:
+        (settings,) = read_stack("dev", show_secrets=False).roles
+        output = Output("check")
+        subject = Subject(settings, command.Account(settings.region, output), output)
+        case = Case(subject, [subject], {})
+        return case, case.connector_decisions
+
+    with replaced(*change(world, STACK)):
+        return copy_context().run(read)
+
+
+def as_question(case: Case, world: World, decision: Decision) -> dict[str, Any]:
+    """Return the question for the simulator, with all keys that the policies name."""
+    policies = case.collected
+    every = [*policies.role, *(each.policy for each in policies.resources.values())]
+    every += [policies.boundary] if policies.boundary else []
+    keys = keys_in(statement for each in every for statement in each.statements)
+    found = {key: decision.request.context.get(key) for key in keys}
+    context = {
+        key: str(values[0]) if len(values) == 1 else [*map(str, values)]
+        for key, values in found.items()
+        if values
+    }
+    context["aws:ResourceAccount"] = str(decision.request.context.values["aws:resourceaccount"][0])
+    request = decision.request
+    asked = {
+        "principal": ROLE_ARN,
+        "action": request.action,
+        "resource": str(request.resource),
+        "context": context,
+    }
+    own = [*(world.own or without(bucket_owner=world.bucket_owner)), *world.guard, *world.attached]
+    resource = {"kms": world.key, "secretsmanager": world.secret, "s3": world.bucket or ()}
+    service = request.action.partition(":")[0]
+    statements = resource.get(service, ())
+    if service in resource and not statements:  # otherwise, the simulator would add a delegation
+        statements = [allow(Principal={"AWS": "arn:aws:iam::444455556666:root"})]
+    return {
+        "policy": document([each | {"Sid": f"S{number}"} for number, each in enumerate(own)]),
+        "requests": [asked],
+        **({"trust": document(statements)} if statements else {}),
+        **({"boundary": document(world.boundary)} if world.boundary else {}),
+    }
+
+
+def test_another_judge_agrees():
+    different: list[str] = []
+    for world in WORLDS:
+        case, decisions = decide(world)
+        known = [each for each in decisions if each.allowed is not Truth.CANNOT_TELL]
+        answers = ask([as_question(case, world, each) for each in known])
+        for decision, answer in zip(known, answers, strict=True):
+            allowed = answer["decisions"] == ["Allowed"]
+            if allowed != (decision.allowed is Truth.YES):
+                different.append(f"{world.name}: {decision.request.action}")
+    assert different == []
+
+
+def test_output_of_every_world():
+    assert gallery() == GOLDEN.read_text()
