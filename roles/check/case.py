@@ -1,7 +1,6 @@
 """Decide every request of a role once, for all questions that ask about them."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 from guardrails.iam.patterns import Text
 from roles.check.collection import Collected, collect
@@ -9,6 +8,9 @@ from roles.check.context import with_context
 from roles.check.decisions import Applicable, Decision, decide
 from roles.check.requests import RequestGroup, connector_requests, foreign_requests
 from roles.check.subject import Subject
+
+Decided = list[tuple[RequestGroup, list[Decision]]]
+"""Decisions in groups of requests that IAM can simulate together."""
 
 
 class Case:
@@ -20,25 +22,32 @@ class Case:
         """Store the role, all of its stack's roles, and the condition keys that the user stated."""
         self.subject, self.entries = subject, entries
         self._stated = stated
+        self._collected: Collected | None = None
+        self._by_group: Decided | None = None
 
-    @cached_property
+    # Not a cached_property, because in Python 3.11, a role would wait for the reading of the others.
+    @property
     def collected(self) -> Collected:
         """The policies that apply to the role's requests."""
-        return collect(self.subject, self._stated)
-
-    @cached_property
-    def decisions(self) -> list[tuple[RequestGroup, list[Decision]]]:
-        """The decisions about the connector's requests, in groups that IAM can simulate together."""
-        return [(group, self._decide(group)) for group in connector_requests(self.subject)]
+        if self._collected is None:
+            self._collected = collect(self.subject, self._stated)
+        return self._collected
 
     @property
-    def connector_decisions(self) -> list[Decision]:
-        """The decisions about the connector's requests."""
-        return [decision for _, decisions in self.decisions for decision in decisions]
+    def by_group(self) -> Decided:
+        """The decisions about the connector's requests, by group."""
+        if self._by_group is None:
+            groups = connector_requests(self.subject)
+            self._by_group = [(group, self._decide(group)) for group in groups]
+        return self._by_group
 
-    @cached_property
-    def foreign_decisions(self) -> list[tuple[RequestGroup, list[Decision]]]:
-        """The decisions about requests that no role should be allowed to make.
+    @property
+    def decisions(self) -> list[Decision]:
+        """The decisions about the connector's requests."""
+        return [decision for _, found in self.by_group for decision in found]
+
+    def decide_foreign(self) -> Decided:
+        """Return the decisions about requests that no role should be allowed to make.
 
         The policies of their resources, which may not even exist, are left out.
         """

@@ -1,24 +1,26 @@
-"""Report the decisions about a role's requests by cause: one answer for each policy that decides.
+"""Report the decisions about a role's requests by cause: one answer for each policy.
 
-A policy that denies a request, or lacks an Allow, is a problem; a policy of which nobody can know is
-`cannot tell`. `requests allowed` has the total.
+A policy that denies a request, or lacks an Allow, is a problem, even if another policy also denies the
+request. A policy of which nobody can know is `cannot tell`. `requests allowed` has the total.
 """
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components.commands import quote_argument
 from components.connector_role import POLICY_NAME
-from guardrails.iam.documents import Statement
+from guardrails.iam.documents import Statement, listed
+from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.audit.danger import find_danger
 from roles.aws_cli import aws_command
-from roles.check.case import Case
+from roles.check.case import Case, Decided
 from roles.check.collection import (
     BOUNDARY,
+    FAILURES,
     OTHER_POLICIES,
     ROLE_POLICY,
     ResourcePolicy,
@@ -27,17 +29,15 @@ from roles.check.collection import (
 from roles.check.context import keys_in
 from roles.check.decisions import Cause, Decision, Policy, decide
 from roles.check.evaluation import applies
-from roles.check.requests import RequestGroup, connector_requests
+from roles.check.requests import requests_for
 from roles.check.simulation import Simulated, simulate_decided
-from roles.check.subject import Subject, needed
+from roles.check.subject import NO_ROLE, Subject, needed
 from roles.difference import Verdict, compare_role, statements
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
 
-_SERVICE: Final = "kms:ViaService"
+_VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
-_LIMITS: Final = ("iam:PassedToService", _SERVICE)
-"""The condition keys with which the program limits an action to one service."""
 _SEE: Final = "see "
 _NOT_CHECKED: Final = (
     "KMS grants, resource control policies, service control policies with conditions, and VPC endpoint "
@@ -50,51 +50,55 @@ _NOT_CHECKED: Final = (
 
 def key_policy(case: Case) -> Iterator[Finding]:
     """Ask whether the key policy lets the role decrypt."""
-    return _resource_policy(case, "kms:")
+    return _ask_about(case, "kms")
 
 
 def secret_policy(case: Case) -> Iterator[Finding]:
     """Ask whether the secret's resource policy lets the role read the secret."""
-    return _resource_policy(case, "secretsmanager:")
+    return _ask_about(case, "secretsmanager")
 
 
 def bucket_policy(case: Case) -> Iterator[Finding]:
     """Ask whether the bucket policy lets the role read the bucket."""
-    return _resource_policy(case, "s3:")
+    return _ask_about(case, "s3")
 
 
-def _resource_policy(case: Case, prefix: str) -> Iterator[Finding]:
-    found = case.collected.resources[prefix]
+def _ask_about(case: Case, service: str) -> Iterator[Finding]:
+    """Ask about the resource policy that applies to the requests to a service."""
+    found = case.collected.resources[service]
     policy, question, kind = found.policy, found.policy.question, found.kind
-    decisions = [each for each in case.connector_decisions if each.request.action.startswith(prefix)]
+    decisions = [one for one in case.decisions if one.request.action.startswith(f"{service}:")]
+    failing = _causes_in(decisions, question, Truth.NO)
+    denying = [each for each in failing if each[1].statements]
     if policy.unread:
         yield policy.unread
-    elif denying := _that(decisions, question, Truth.NO, with_statements=True):
+    elif denying:
         actions, names = _actions(denying), _names(cause for _, cause in denying)
         yield problem(
-            f"the {question} denies {actions} to the role ({names}){_for_now(denying)}",
+            f"the {question} denies {actions} to the role ({names})"
+            f"{_for_now(one for one, _ in denying)}",
             found.edited(f"exclude the role from the statement {names}, or remove the statement"),
         )
-    elif lost := _lost_with(case, policy, [one for one in decisions if one.allowed is Truth.NO]):
+    elif lost := [*_lost_with(case, policy, decisions)]:
         yield problem(
-            f"the {question} names a deleted role by its ID ({lost}): a recreated role is a "
+            f"the {question} names a deleted role by its ID ({', '.join(lost)}): a recreated role is a "
             "different principal, even with the same ARN",
             _for_roles(
                 case,
                 found,
-                f"replace {lost} with {' or '.join(_roles(case, prefix))} if it was this role, or "
-                "remove it",
+                f"replace {', '.join(lost)} with {' or '.join(_roles(case, service))} if it was this "
+                "role, or remove it",
             ),
         )
-    elif lacking := _that(decisions, question, Truth.NO, with_statements=False):
+    elif failing:
         is_there = any(statement.name == _SID for statement in policy.statements)
         place = f"replace the statement {_SID} with" if is_there else 'add to "Statement":'
         yield problem(
-            f"the {question} neither grants {_actions(lacking)} to the role nor delegates to IAM "
-            f"policies{_for_now(lacking)}",
-            _for_roles(case, found, f"{place} {_statement(case, prefix)}"),
+            f"the {question} neither grants {_actions(failing)} to the role nor delegates to IAM "
+            f"policies{_for_now(one for one, _ in failing)}",
+            _for_roles(case, found, f"{place} {_statement(case, service)}"),
         )
-    elif depending := _that(decisions, question, Truth.CANNOT_TELL):
+    elif depending := _causes_in(decisions, question, Truth.CANNOT_TELL):
         actions = _actions(depending)
         # CloudTrail logs requests for a bucket's objects only as data events.
         trail = "CloudTrail data events" if kind == "bucket" else "CloudTrail"
@@ -110,13 +114,11 @@ def _resource_policy(case: Case, prefix: str) -> Iterator[Finding]:
         )
     elif not found.exists:
         yield ok(f"the {kind} has no policy")
+    elif kind == "key":
+        yield ok(f"{_by_whom(case, policy, decisions)}{_for_now(decisions)}")
     else:
-        more = _for_now([(decision, None) for decision in decisions])
-        yield ok(f"{_by_whom(case, policy, decisions) if kind == 'key' else _nothing_wrong()}{more}")
-
-
-def _nothing_wrong() -> str:
-    return "neither denies the role access nor names a deleted role in its place"
+        nothing = "neither denies the role access nor names a deleted role in its place"
+        yield ok(f"{nothing}{_for_now(decisions)}")
 
 
 def _by_whom(case: Case, policy: Policy, decisions: Sequence[Decision]) -> str:
@@ -153,30 +155,31 @@ def _deleted_roles(statements: Iterable[Statement], role_arn: str | None) -> lis
     return [*dict.fromkeys(found)]
 
 
-def _lost_with(case: Case, policy: Policy, denied: Iterable[Decision]) -> str:
-    """Return the deleted roles without whose deletion a denied request would be allowed."""
+def _lost_with(case: Case, policy: Policy, decisions: Iterable[Decision]) -> Iterator[str]:
+    """Find the deleted roles without whose deletion a denied request would be allowed."""
     role_arn = case.subject.settings.role_arn
-    deleted = _deleted_roles(policy.statements, role_arn)
-    named = {f"AWS:{each}": f"AWS:{role_arn}" for each in deleted}
-    restored = policy._replace(
-        statements=tuple(
-            each._replace(
-                principals=each.principals._replace(
-                    values=tuple(named.get(value, value) for value in each.principals.values)
-                )
-            )
-            for each in policy.statements
+    for deleted in _deleted_roles(policy.statements, role_arn):
+        named = {f"AWS:{deleted}": f"AWS:{role_arn}"}
+        restored = policy._replace(
+            statements=tuple(_with_principals(each, named) for each in policy.statements)
         )
-    )
-    now = case.collected.facts.now()
-    for decision in denied:
-        group = next(
-            group for group, decisions in case.decisions if any(each is decision for each in decisions)
-        )
-        applicable = case.collected.applicable(group)._replace(resource=restored)
-        if deleted and decide(decision.request, applicable, now).allowed is Truth.YES:
-            return ", ".join(deleted)
-    return ""
+        if any(
+            decide(
+                decision.request,
+                decision.policies._replace(resource=restored),
+                case.collected.facts.now(),
+            ).allowed
+            is Truth.YES
+            for decision in decisions
+            if decision.allowed is Truth.NO
+        ):
+            yield deleted
+
+
+def _with_principals(statement: Statement, names: Mapping[str, str]) -> Statement:
+    """Replace principals in a statement."""
+    values = tuple(names.get(value, value) for value in statement.principals.values)
+    return statement._replace(principals=statement.principals._replace(values=values))
 
 
 def _for_roles(case: Case, found: ResourcePolicy, edit: str) -> tuple[str, ...]:
@@ -190,41 +193,37 @@ def _for_roles(case: Case, found: ResourcePolicy, edit: str) -> tuple[str, ...]:
     return (f"{case.subject.up_command}, then repeat `check`, {reason}",)
 
 
-def _requests(entry: Subject, prefix: str) -> list[RequestGroup]:
-    """Return an entry's requests whose actions have a prefix."""
-    return [each for each in connector_requests(entry) if each.actions[0].startswith(prefix)]
-
-
-def _users(case: Case, prefix: str) -> list[Subject]:
+def _users(case: Case, service: str) -> list[Subject]:
     """Return the stack's entries that use the same key, secret, or bucket and whose roles exist."""
-    resources = {group.resource for group in _requests(case.subject, prefix)}
+    resources = {group.resource for group in requests_for(case.subject, service)}
     return [
         entry
         for entry in case.entries
-        if any(group.resource in resources for group in _requests(entry, prefix)) and entry.find_role()
+        if any(group.resource in resources for group in requests_for(entry, service))
+        and entry.find_role()
     ]
 
 
-def _roles(case: Case, prefix: str) -> list[str]:
-    return [entry.role_arn for entry in _users(case, prefix)]
+def _roles(case: Case, service: str) -> list[str]:
+    return [entry.role_arn for entry in _users(case, service)]
 
 
-def _statement(case: Case, prefix: str) -> str:
+def _statement(case: Case, service: str) -> str:
     """Return one statement that allows the requests for all the stack's roles that use the resource.
 
     If it named only one role, each entry's fix would overwrite the previous entry's statement.
     """
-    groups = [group for entry in _users(case, prefix) for group in _requests(entry, prefix)]
-    services = {str(group.context[_SERVICE]) for group in groups if _SERVICE in group.context}
+    groups = [group for entry in _users(case, service) for group in requests_for(entry, service)]
+    services = {str(group.context[_VIA_SERVICE]) for group in groups if _VIA_SERVICE in group.context}
     statement: dict[str, object] = {
         "Sid": _SID,
         "Effect": "Allow",
-        "Principal": {"AWS": _roles(case, prefix)},
+        "Principal": {"AWS": _roles(case, service)},
         "Action": [*dict.fromkeys(action for group in groups for action in group.actions)],
         "Resource": "*",
     }
     if services:
-        statement["Condition"] = {"StringEquals": {_SERVICE: sorted(services)}}
+        statement["Condition"] = {"StringEquals": {_VIA_SERVICE: sorted(services)}}
     return json.dumps(statement)
 
 
@@ -236,7 +235,7 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
     subject, policy = case.subject, case.collected.boundary
     actual = subject.role.permissions_boundary_arn
     wanted = subject.settings.get("permissions_boundary_arn") or ""
-    decisions = case.connector_decisions
+    decisions = case.decisions
     named = actual or "no permissions boundary"
     if actual != wanted:
         yield problem(
@@ -248,13 +247,13 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
             yield ok("the role has no permissions boundary")
     elif policy.unread:
         yield policy.unread
-    elif denied := _that(decisions, BOUNDARY, Truth.NO):
+    elif denied := _causes_in(decisions, BOUNDARY, Truth.NO):
         yield problem(
             f"{actual} does not allow all connector requests",
             _change_boundary(case, denied),
             *_denied(denied),
         )
-    elif depending := _that(decisions, BOUNDARY, Truth.CANNOT_TELL):
+    elif depending := _causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
         yield cannot_tell(
             f"{actual} may deny up to {len(depending)} of the {len(decisions)} connector requests",
             f"{_context_advice(depending)}, or use `aws iam simulate-principal-policy` with the "
@@ -262,41 +261,43 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in depending),
         )
     elif actual == wanted:
-        more = _for_now([(decision, None) for decision in decisions])
-        yield ok(f"{actual} allows every connector request{more}")
+        yield ok(f"{actual} allows every connector request{_for_now(decisions)}")
 
 
 def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> str:
-    """Return how to change a boundary: never more than the denied requests, and no policy of AWS."""
+    """Return how to change a boundary; nobody can change a policy of AWS."""
     subject = case.subject
+    another = subject.set_command("permissions_boundary_arn", "POLICY_ARN")
+    if Arn.of(subject.role.permissions_boundary_arn).account == "aws":
+        return another
     edits: list[str] = []
     if names := _names(cause for _, cause in denied):
         edits.append(f"exclude the role from the statement {names}, or remove the statement")
     if lacking := [decision for decision, cause in denied if not cause.statements]:
         edits.append(f'add to "Statement": {", ".join(map(json.dumps, _allowing(case, lacking)))}')
-    another = subject.set_command("permissions_boundary_arn", "POLICY_ARN")
-    if Arn.of(subject.role.permissions_boundary_arn).account == "aws":
-        return another
     return f"in this policy, {', and '.join(edits)}; or {another}"
 
 
-def _allowing(case: Case, lacking: Sequence[Decision]) -> list[dict[str, Any]]:
-    """Return statements that allow these requests, but no others; many roles may share a boundary."""
-    actions: dict[tuple[str, str], list[str]] = {}
-    for group, decisions in case.decisions:
-        limits = json.dumps({key: str(group.context[key]) for key in _LIMITS if key in group.context})
-        wanted = [each.request.action for each in decisions if any(each is one for one in lacking)]
-        if wanted:
-            actions.setdefault((group.resource.pattern, limits), []).extend(wanted)
-    resources: dict[tuple[tuple[str, ...], str], list[str]] = {}
-    for (resource, limits), names in actions.items():
-        resources.setdefault((tuple(dict.fromkeys(names)), limits), []).append(resource)
-    statements: list[dict[str, Any]] = []
-    for (names, limits), on in resources.items():
-        condition = json.loads(limits)
-        statement: dict[str, Any] = {"Effect": "Allow", "Action": [*names], "Resource": on}
-        statements.append(statement | ({"Condition": {"StringEquals": condition}} if condition else {}))
-    return statements
+def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any]]:
+    """Return the program's statements, reduced to these requests: many roles may share a boundary."""
+    expected = case.subject.policies.role_policy
+    for given, statement in zip(
+        json.loads(expected)["Statement"], statements(POLICY_NAME, expected), strict=True
+    ):
+        requests = [
+            decision.request for decision in lacking if applies(statement, decision.request) is Truth.YES
+        ]
+        if requests:
+            yield {
+                "Effect": "Allow",
+                "Action": [*dict.fromkeys(request.action for request in requests)],
+                "Resource": [
+                    pattern
+                    for pattern in listed(given["Resource"])
+                    if any(matches(pattern, each.resource) is Truth.YES for each in requests)
+                ],
+                **({"Condition": given["Condition"]} if "Condition" in given else {}),
+            }
 
 
 # The role's policies.
@@ -315,7 +316,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
     denials = [*_denials(case, OTHER_POLICIES)]
     yield from (answer for _, answer in denials)
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
-    attached = [arn for arn in role.attached or () if arn]
+    attached = role.attached or ()
     removal = {
         **{
             name: aws_command("iam delete-role-policy", role_name=role.name, policy_name=name)
@@ -350,14 +351,12 @@ def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
     """Return a policy's access in excess, as text, each with the reason why it is dangerous, if any."""
     subject = case.subject
     difference = compare_role(subject.role, subject.policies.trust_policy, subject.policies.role_policy)
-    found = {
-        each.name: each
-        for each in next((one.statements for one in case.collected.role if one.name == policy), ())
-    }
+    (found,) = (each.statements for each in case.collected.role if each.name == policy)
+    by_name = {statement.name: statement for statement in found}
     return [
-        (find_danger(found[verdict.statement], Arn.of(subject.role.arn)), _shown(verdict))
+        (find_danger(by_name[verdict.statement], Arn.of(subject.role.arn)), _shown(verdict))
         for verdict in difference.role
-        if verdict.policy == policy and verdict.verdict == "excess" and verdict.statement in found
+        if verdict.policy == policy and verdict.verdict == "excess"
     ]
 
 
@@ -370,24 +369,23 @@ def _shown(verdict: Verdict) -> str:
 
 def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
     """Return the policies under a question that deny requests, or may deny them, with the answers."""
-    decisions = case.connector_decisions
-    denying = _by_policy(_that(decisions, question, Truth.NO, with_statements=True))
-    for policy, found in denying.items():
+    total = f"of the {len(case.decisions)} connector requests"
+    failing = [each for each in _causes_in(case.decisions, question, Truth.NO) if each[1].statements]
+    for policy, found in _by_policy(failing).items():
         names = _names(cause for _, cause in found)
         answer = problem(
-            f"{policy} denies {len(found)} of the {len(decisions)} connector requests",
+            f"{policy} denies {len(found)} {total}",
             f"in {policy}, exclude the role from the statement {names}, or remove the statement",
             *_denied(found),
         )
         yield policy, answer
-    depending = _by_policy(
-        [each for each in _that(decisions, question, Truth.CANNOT_TELL) if not each[1].policy.unread]
-    )
-    for policy, found in depending.items():
+    depending = [
+        each for each in _causes_in(case.decisions, question, Truth.CANNOT_TELL) if each[1].statements
+    ]
+    for policy, found in _by_policy(depending).items():
         denies = any(not statement.allows for _, cause in found for statement in cause.statements)
         answer = cannot_tell(
-            f"{policy} may {'deny' if denies else 'not allow'} {len(found)} of the {len(decisions)} "
-            "connector requests",
+            f"{policy} may {'deny' if denies else 'not allow'} {len(found)} {total}",
             f"{_context_advice(found)}, or start a sync",
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in found),
         )
@@ -408,21 +406,21 @@ def _by_policy(
 
 def requests_allowed(case: Case) -> Iterator[Finding]:
     """Report how many of the connector's requests AWS allows, and ask IAM to simulate them."""
-    needed(case.subject.find_role(), skipped("the role was not found"))
+    needed(case.subject.find_role(), NO_ROLE)
     expected = statements(POLICY_NAME, case.subject.policies.role_policy)
     ours = {key.lower() for key in keys_in(expected)}
-    simulated: dict[int, Simulated] = {}
-    failure: Finding | None = None
-    try:
-        simulated = {id(one): answer for one, answer in simulate_decided(case, case.decisions)}
-    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
-        failure = answer_of(error)
-    decisions = case.connector_decisions
+    simulated, failure = _simulate(case, case.by_group)
     found: dict[State, list[tuple[Decision, str]]] = {state: [] for state in State}
-    for decision in decisions:
-        state, why = _conclude(case, decision, simulated.get(id(decision)), ours)
+    keys: dict[str, None] = {}
+    for decision in case.decisions:
+        answer = simulated.get(id(decision))
+        unknown = [key for key in _unknown_keys(decision, answer) if key.lower() not in ours]
+        state, why = _conclude(case, decision, answer, unknown)
         found[state].append((decision, why))
-    total = f"of the {len(decisions)} connector requests"
+        if state is State.CANNOT_TELL:
+            of_causes = (key for cause in decision.deciding for key in cause.keys)
+            keys |= dict.fromkeys([*of_causes, *unknown])
+    total = f"of the {len(case.decisions)} connector requests"
     if denied := found[State.PROBLEM]:
         yield problem(
             f"AWS denies {len(denied)} {total}",
@@ -430,18 +428,23 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
             *_list(denied),
         )
     elif depending := found[State.CANNOT_TELL]:
-        keys = (key for decision in decisions for cause in decision.causes for key in cause.keys)
-        options = _options(dict.fromkeys(keys))
-        yield cannot_tell(
-            f"AWS may deny {len(depending)} {total}", f"{options}, or start a sync", *_list(depending)
-        )
+        how = f"{_options(keys)}, or start a sync"
+        yield cannot_tell(f"AWS may deny {len(depending)} {total}", how, *_list(depending))
     elif undecided := found[State.SKIPPED]:
         text = f"{len(undecided)} {total} could not be decided"
         yield skipped(text)._replace(details=(*_list(undecided),))
     elif not failure:
-        yield ok(f"AWS allows all {len(decisions)} connector requests; {_NOT_CHECKED}")
+        yield ok(f"AWS allows all {len(case.decisions)} connector requests; {_NOT_CHECKED}")
     if failure:
         yield failure
+
+
+def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Finding | None]:
+    """Return IAM's answers by the decision's identity, or the answer to the question if IAM has none."""
+    try:
+        return {id(one): answer for one, answer in simulate_decided(case, groups)}, None
+    except FAILURES as error:
+        return {}, answer_of(error)
 
 
 def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
@@ -457,20 +460,15 @@ def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
 
 
 def _conclude(
-    case: Case, decision: Decision, answer: Simulated | None, ours: Collection[str]
+    case: Case, decision: Decision, answer: Simulated | None, unknown: Sequence[str]
 ) -> tuple[State, str]:
     """Return whether a request is allowed according to the policies and to IAM, and why not.
 
-    `ours` has the keys in the program's policies, in lowercase: every request contains those that it
-    needs.
+    `unknown` has the keys that the simulation lacked and that nobody knows.
     """
     if decision.allowed is Truth.NO:
-        return State.PROBLEM, f"{_why(case, decision)}{_for_now([(decision, None)])}"
+        return State.PROBLEM, f"{_why(case, decision)}{_for_now([decision])}"
     contradicts = answer is not None and _contradicts(decision, answer)
-    missing = answer.missing_keys if answer else ()
-    unknown = [
-        key for key in missing if key.lower() not in ours and decision.request.context.get(key) is None
-    ]
     if answer and (answer.by_organization or (contradicts and not unknown)):
         return State.PROBLEM, answer.reason
     if decision.unread:
@@ -480,6 +478,11 @@ def _conclude(
     if contradicts:
         return State.CANNOT_TELL, f"depends on {', '.join(unknown)}"
     return State.OK, ""
+
+
+def _unknown_keys(decision: Decision, answer: Simulated | None) -> list[str]:
+    missing = answer.missing_keys if answer else ()
+    return [key for key in missing if decision.request.context.get(key) is None]
 
 
 def _contradicts(decision: Decision, answer: Simulated) -> bool:
@@ -493,64 +496,78 @@ def _contradicts(decision: Decision, answer: Simulated) -> bool:
 
 
 def _why(case: Case, decision: Decision) -> str:
-    """Return why a request is denied or undecided."""
-    return ", ".join(dict.fromkeys(_because(case, cause) for cause in decision.causes))
+    """Return why a request is denied or undecided, or which answers say so."""
+    here: list[str] = []
+    elsewhere: list[str] = []
+    for cause in decision.deciding:
+        question = cause.policy.question
+        denies = bool(cause.statements)
+        # "role policy" compares the policy with the program's, but does not name the requests.
+        is_here = question == ROLE_POLICY and not cause.policy.unread
+        if not is_here or (denies and not case.subject.settings.stack):
+            elsewhere.append(f'"{question}"')
+        elif cause.truth is Truth.CANNOT_TELL:
+            here.append(_dependence(cause))
+        else:
+            denied = f"denied by {cause.policy.name} ({_names([cause])})"
+            here.append(denied if denies else "no policy allows it")
+    if elsewhere:
+        here.append(f"{_SEE}{', '.join(dict.fromkeys(elsewhere))}")
+    return ", ".join(dict.fromkeys(here))
 
 
-def _because(case: Case, cause: Cause) -> str:
-    question = cause.policy.question
-    in_stack = bool(case.subject.settings.stack)
-    if question == ROLE_POLICY and not cause.policy.unread and (in_stack or not cause.statements):
-        # "role policy" compares the policy, but does not name the requests.
-        names = _names([cause])
-        return f"denied by {cause.policy.name} ({names})" if names else "no policy allows it"
-    return f'{_SEE}"{question}"'
-
-
-def unwanted_requests(case: Case) -> Finding:
+def unwanted_requests(case: Case) -> Iterator[Finding]:
     """Ask whether the role may make requests that no connector's role should be allowed to make."""
-    needed(case.subject.find_role(), skipped("the role was not found"))
-    allowed: list[str] = []
-    for decision, answer in simulate_decided(case, case.foreign_decisions):
-        granting = [
-            (policy, statement)
-            for policy in case.collected.role
-            for statement in policy.statements
-            if statement.allows and applies(statement, decision.request) is not Truth.NO
-        ]
-        names = ", ".join(dict.fromkeys(policy.name for policy, _ in granting))
-        if decision.allowed is Truth.YES:
-            allowed.append(f"{_title(decision)}: allowed by {names}")
-        elif answer.allowed:
-            allowed.append(f"{_title(decision)}: allowed by {answer.sources}")
-        elif decision.allowed is Truth.CANNOT_TELL and not decision.unread:
-            why = ", ".join(map(_dependence, decision.causes))
-            allowed.append(f"{_title(decision)}: may be allowed by {names}; {why}")
-    if allowed:
-        return note(
+    needed(case.subject.find_role(), NO_ROLE)
+    foreign = case.decide_foreign()
+    simulated, failure = _simulate(case, foreign)
+    decisions = [decision for _, found in foreign for decision in found]
+    lines = (_unwanted(case, decision, simulated.get(id(decision))) for decision in decisions)
+    if allowed := [*filter(None, lines)]:
+        yield note(
             "the role can reach another secret or another application, or pass another role",
             'remove this access from the policies: see "role policy" and "other policies"',
             *allowed,
         )
-    return ok("AWS denies sample requests for another secret, application, and role")
+    elif not failure:
+        yield ok("AWS denies sample requests for another secret, application, and role")
+    if failure:
+        yield failure
+
+
+def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
+    """Return a line about a request that the role may make; empty if AWS denies it."""
+    if answer and answer.by_organization:
+        return ""
+    names = ", ".join(
+        policy.name
+        for policy in case.collected.role
+        if any(
+            each.allows and applies(each, decision.request) is not Truth.NO for each in policy.statements
+        )
+    )
+    if decision.allowed is Truth.YES:
+        return f"{_title(decision)}: allowed by {names}"
+    if answer and answer.allowed:
+        return f"{_title(decision)}: allowed by {answer.sources}"
+    if decision.allowed is Truth.NO or decision.unread:
+        return ""
+    why = ", ".join(map(_dependence, decision.deciding))
+    return f"{_title(decision)}: may be allowed by {names}; {why}"
 
 
 # Explanations.
 
 
-def _that(
-    decisions: Iterable[Decision], question: str, allowed: Truth, *, with_statements: bool | None = None
+def _causes_in(
+    decisions: Iterable[Decision], question: str, truth: Truth
 ) -> list[tuple[Decision, Cause]]:
-    """Return the decisions with an answer, and their causes in the policies of a question.
-
-    `with_statements` selects causes with statements, which deny, or without, which lack an Allow.
-    """
+    """Return the causes in the policies of a question, with the decisions about which they are."""
     return [
         (decision, cause)
         for decision in decisions
-        if decision.allowed is allowed
-        for cause in decision.causes_in(question)
-        if with_statements in (None, bool(cause.statements))
+        for cause in decision.causes
+        if cause.truth is truth and cause.policy.question == question
     ]
 
 
@@ -571,17 +588,19 @@ def _denied(found: Iterable[tuple[Decision, Cause]]) -> Iterator[str]:
     """Return a line for each denied request."""
     for decision, cause in found:
         by = f": denied by {_names([cause])}" if cause.statements else ""
-        yield f"{_title(decision)}{by}{_for_now([(decision, cause)])}"
+        yield f"{_title(decision)}{by}{_for_now([decision])}"
 
 
-def _for_now(found: Iterable[tuple[Decision, Cause | None]]) -> str:
+def _for_now(decisions: Iterable[Decision]) -> str:
     """Return text to add to an answer that holds only at this time; empty if it always holds."""
-    keys = dict.fromkeys(key for decision, _ in found for key in decision.only_now)
+    keys = dict.fromkeys(key for decision in decisions for key in decision.only_now)
     return f" at this time (depends on {', '.join(keys)})" if keys else ""
 
 
 def _dependence(cause: Cause) -> str:
-    """Describe the unknown keys and the statements on which a decision depends."""
+    """Describe the unknown keys and the statements on which it depends whether a request passes."""
+    if not (cause.keys or cause.unclear):
+        return f"is not allowed by {cause.policy.name}"
     names = _names([cause])
     return f"depends on {', '.join((*cause.keys, *cause.unclear))}{f' ({names})' if names else ''}"
 

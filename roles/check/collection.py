@@ -1,4 +1,4 @@
-"""Collect every policy that applies to a role's requests, and what else decides about them.
+"""Collect the policies of a role, and of the resources that it uses, and what else decides.
 
 What cannot be read becomes a `Policy` with the answer to the question about it, so that the other
 policies still count.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from components.connector_role import POLICY_NAME
 from guardrails.iam.documents import Kind, Statement
@@ -19,7 +19,7 @@ from roles.aws_cli import aws_command
 from roles.check.context import Facts, is_of_organization, keys_in
 from roles.check.decisions import Applicable, Owner, Policy
 from roles.check.evaluation import RolePrincipal
-from roles.check.requests import RequestGroup, connector_requests
+from roles.check.requests import RequestGroup, requests_for
 from roles.check.subject import MissingError, Subject
 from roles.difference import readable, statements
 from roles.errors import (
@@ -40,6 +40,8 @@ KEY_POLICY: Final = "key policy"
 SECRET_POLICY: Final = "secret policy"
 BUCKET_POLICY: Final = "bucket policy"
 """The questions that report on each kind of policy."""
+FAILURES: Final = (MissingError, BotoCoreError, ClientError)
+"""The exceptions that `answer_of` can explain."""
 _T = TypeVar("_T")
 _UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
 
@@ -69,18 +71,16 @@ class Collected(NamedTuple):
     """The role's own policies; if the role does not exist, the one that the program would write."""
     boundary: Policy | None
     resources: Mapping[str, ResourcePolicy]
-    """The policies of the key, secret, and bucket, by the prefix of the actions, such as `kms:`."""
+    """The policies of the key, secret, and bucket, by service, such as `kms`."""
     facts: Facts
 
     def applicable(self, group: RequestGroup) -> Applicable:
         """Return the policies that apply to a group of requests."""
         service = group.actions[0].partition(":")[0]
-        found = self.resources.get(f"{service}:")
+        found = self.resources.get(service)
         if found is None:
             return Applicable(self.role, self.boundary)
-        given = group.context.get("aws:ResourceAccount")
-        account = str(given or Arn.of(group.resource.known).account)
-        if account != self.facts.account:
+        if group.account != self.facts.account:
             owner = Owner.ANOTHER_ACCOUNT
         else:
             owner = Owner.ACCOUNT_KEY if service == "kms" else Owner.ACCOUNT
@@ -97,14 +97,14 @@ def collect(subject: Subject, stated: Mapping[str, tuple[Text, ...]]) -> Collect
         role = subject.find_role()
         policies = _of_role(subject, role)
         boundary = _boundary(subject, role.permissions_boundary_arn) if role else None
-    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
+    except FAILURES as error:
         answer = answer_of(error)
         policies = [Policy(ROLE_POLICY, POLICY_NAME, unread=answer)]
         boundary = Policy(BOUNDARY, BOUNDARY, unread=answer)
     resources = {
-        "kms:": _key_policy(subject),
-        "secretsmanager:": _secret_policy(subject),
-        "s3:": _bucket_policy(subject),
+        "kms": _key_policy(subject),
+        "secretsmanager": _secret_policy(subject),
+        "s3": _bucket_policy(subject),
     }
     every = [*policies, *filter(None, [boundary]), *(each.policy for each in resources.values())]
     keys = keys_in(statement for policy in every for statement in policy.statements)
@@ -152,7 +152,7 @@ def answer_of(error: Exception) -> Finding:
 def _read(question: str, name: str, read: Callable[[], Sequence[Statement]]) -> Policy:
     try:
         return Policy(question, name, tuple(read()))
-    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
+    except FAILURES as error:
         return Policy(question, name, unread=answer_of(error))
 
 
@@ -168,9 +168,10 @@ def _of_role(subject: Subject, role: Role | None) -> list[Policy]:
         question = ROLE_POLICY if is_own else OTHER_POLICIES
         return _read(question, name, lambda: statements(name, document))
 
+    # The program's policy comes first, because a missing Allow is reported for the first one.
     documents = {POLICY_NAME: None, **role.inline_policies, **role.attached_policies}
     found = [policy(name, document) for name, document in documents.items() if document is not None]
-    if POLICY_NAME not in role.inline_policies:  # so that a missing Allow is this policy's
+    if POLICY_NAME not in role.inline_policies:
         found.insert(0, Policy(ROLE_POLICY, POLICY_NAME))
     if role.denied:
         question = OTHER_POLICIES if in_stack else ROLE_POLICY
@@ -189,7 +190,7 @@ def _key_policy(subject: Subject) -> ResourcePolicy:
         key = subject.key
         owner = Arn.of(key["Arn"]).account
         if owner != subject.account_id:
-            return ResourcePolicy(_of_another_account(subject, owner, KEY_POLICY, "kms:"))
+            return ResourcePolicy(_of_another_account(subject, owner, KEY_POLICY, "kms"))
         options = {"key_id": key["KeyId"], "policy_name": "default"}
         return _resource_policy(
             KEY_POLICY,
@@ -214,7 +215,7 @@ def _secret_policy(subject: Subject) -> ResourcePolicy:
             document = subject.account.secret_policy(arn)
         except ClientError as error:
             if is_denied(error) and owner != subject.account_id:
-                policy = _of_another_account(subject, owner, SECRET_POLICY, "secretsmanager:")
+                policy = _of_another_account(subject, owner, SECRET_POLICY, "secretsmanager")
                 return ResourcePolicy(policy)
             raise
         get = "secretsmanager get-resource-policy"
@@ -235,7 +236,7 @@ def _bucket_policy(subject: Subject) -> ResourcePolicy:
         name, owner = subject.bucket, subject.bucket_owner
         if owner != subject.account_id:
             # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
-            return ResourcePolicy(_of_another_account(subject, owner, BUCKET_POLICY, "s3:"))
+            return ResourcePolicy(_of_another_account(subject, owner, BUCKET_POLICY, "s3"))
         try:
             document = subject.account.bucket_policy(name)
         except ClientError as error:
@@ -256,7 +257,7 @@ def _bucket_policy(subject: Subject) -> ResourcePolicy:
 def _unless_unread(question: str, read: Callable[[], ResourcePolicy]) -> ResourcePolicy:
     try:
         return read()
-    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
+    except FAILURES as error:
         return ResourcePolicy(Policy(question, question, unread=answer_of(error)))
 
 
@@ -266,9 +267,9 @@ def _resource_policy(question: str, document: Any, operation: str, get: str, put
     return ResourcePolicy(Policy(question, question, found), kind, document is not None, get, put)
 
 
-def _of_another_account(subject: Subject, owner: str, question: str, prefix: str) -> Policy:
+def _of_another_account(subject: Subject, owner: str, question: str, service: str) -> Policy:
     """Return a policy that these credentials cannot read, with the actions that it must grant."""
-    groups = [each for each in connector_requests(subject) if each.actions[0].startswith(prefix)]
+    groups = requests_for(subject, service)
     actions = dict.fromkeys(name for each in groups for name in each.actions)
     answer = cannot_tell(
         f"the {question} in account {owner} must grant {', '.join(actions)} to "
@@ -280,9 +281,9 @@ def _of_another_account(subject: Subject, owner: str, question: str, prefix: str
 
 
 def _unless_failed(read: Callable[[], _T]) -> _T | None:
-    """Return what was read; None if the call to AWS failed."""
+    """Return what was read; None if the call to AWS failed. Raises errors about the credentials."""
     try:
         return read()
-    except Exception as error:  # noqa: BLE001 answer_of raises all that it cannot explain
+    except FAILURES as error:
         answer_of(error)
         return None

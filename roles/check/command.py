@@ -10,16 +10,23 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from guardrails.iam.patterns import Text
 from roles.account import Account
 from roles.arns import application
 from roles.check import causes, data_sources, permissions, resources
 from roles.check.case import Case
-from roles.check.collection import answer_of
+from roles.check.collection import (
+    BOUNDARY,
+    BUCKET_POLICY,
+    FAILURES,
+    KEY_POLICY,
+    OTHER_POLICIES,
+    ROLE_POLICY,
+    SECRET_POLICY,
+    answer_of,
+)
 from roles.check.data_source_settings import read_settings
-from roles.check.subject import MissingError, Subject
+from roles.check.subject import Subject
 from roles.errors import (
     CANNOT_TELL,
     COULD_NOT_LOOK,
@@ -51,18 +58,18 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Found]]]] = (
     ("encryption", _alone(resources.secret_encryption)),
     ("encryption", _alone(resources.bucket_encryption)),
     ("KMS key", _alone(resources.key)),
-    ("key policy", causes.key_policy),
-    ("secret policy", causes.secret_policy),
+    (KEY_POLICY, causes.key_policy),
+    (SECRET_POLICY, causes.secret_policy),
     ("subnets", _alone(resources.subnets)),
     ("security groups", _alone(resources.security_groups)),
     ("bucket", _alone(resources.bucket)),
-    ("bucket policy", causes.bucket_policy),
+    (BUCKET_POLICY, causes.bucket_policy),
     ("role", _alone(permissions.role)),
     ("trust policy", _alone(permissions.trust_policy)),
     ("application ARN", _alone(permissions.application_arn)),
-    ("role policy", permissions.role_policy),
-    ("other policies", causes.other_policies),
-    ("permissions boundary", causes.permissions_boundary),
+    (ROLE_POLICY, permissions.role_policy),
+    (OTHER_POLICIES, causes.other_policies),
+    (BOUNDARY, causes.permissions_boundary),
     ("requests allowed", causes.requests_allowed),
     ("unwanted requests", causes.unwanted_requests),
     ("policy validation", _alone(permissions.policy_findings)),
@@ -240,7 +247,7 @@ def _answers(ask: Callable[[Case], Found], case: Case) -> Iterator[Finding]:
     try:
         found = ask(case)
         yield from [found] if isinstance(found, Finding) else found
-    except (MissingError, BotoCoreError, ClientError) as error:
+    except FAILURES as error:
         yield answer_of(error)
 
 

@@ -12,7 +12,6 @@ from guardrails.iam.conditions import Context, variables_in
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import Text
 from roles.account import Role
-from roles.arns import Arn
 from roles.check.evaluation import Request, RolePrincipal
 from roles.check.requests import ENCRYPTED_SECRET, RequestGroup
 
@@ -64,7 +63,7 @@ _OF_ORGANIZATION: Final = (
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
 _OF_SECRET_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
-_OF_ROLE_TAGS: Final = ("aws:resourcetag/", "iam:resourcetag/")
+ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
 """Prefixes of the condition keys for the tags of a secret that is read, and of a role that is passed."""
 
 Values = dict[str, tuple[Text, ...]]
@@ -144,8 +143,7 @@ def _resource_account(facts: Facts, group: RequestGroup) -> str:
     Only a few actions of EC2 do not support this key, and the connector uses none of these. Without a
     resource, a request is about the caller's own account (not tested on AWS).
     """
-    given = group.context.get("aws:ResourceAccount")
-    return str(given or Arn.of(str(group.resource)).account or facts.account)
+    return group.account or facts.account
 
 
 def _of_principal(facts: Facts) -> Values:
@@ -165,9 +163,8 @@ def _of_principal(facts: Facts) -> Values:
 
 def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     """Return a request's condition keys: global keys, its service's keys, and `group.context`."""
-    service = action.partition(":")[0]
     # Only KMS is called through another service, with the role session's credentials.
-    via_service = service == "kms"
+    via_service = action.startswith("kms:")
     values = {
         "aws:securetransport": "true",
         "aws:viaawsservice": str(via_service).lower(),
@@ -175,7 +172,7 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     }
     if group.region:
         values["aws:requestedregion"] = group.region
-    if service == "kms":
+    if via_service:
         values["kms:calleraccount"] = facts.account
     # Only requests that create or tag a network interface have tags, which `group.context` contains.
     absent = _ABSENT_FROM_DECRYPTION if via_service else _ABSENT_FROM_DIRECT_CALL
@@ -184,7 +181,7 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     if _decrypts_secret(group):
         known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
         known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
-    elif service == "kms":
+    elif via_service:
         known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
     return known | {key.lower(): (*_texts(value),) for key, value in group.context.items()}
 
@@ -218,7 +215,7 @@ def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[
     if group.resource.known == facts.secret_arn and facts.secret_tags is not None:
         return _OF_SECRET_TAGS, facts.secret_tags
     if facts.role and group.resource.known == facts.role.arn:
-        return _OF_ROLE_TAGS, [*facts.role.tags.items()]
+        return tuple(map(str.lower, ROLE_TAGS)), [*facts.role.tags.items()]
     return (), ()
 
 

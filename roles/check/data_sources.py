@@ -133,7 +133,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
         has = f"its VPC has {theirs}" if theirs else "it has no VPC"
         text = f"{has}, but vpcConfiguration {f'has {ours}' if ours else 'is not set'}"
         yield text, subject.edit("vpc_configuration", json.dumps(vpc))
-    bucket, owner = subject.settings.get("bucket_name"), subject.bucket_owner
+    bucket, owner = subject.bucket_name, subject.bucket_owner
     if uses.buckets and uses.buckets != [bucket]:
         theirs, ours = ", ".join(uses.buckets), bucket or "not set"
         several = len(uses.buckets) > 1
@@ -233,7 +233,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     """Return how well a data source fits an entry's settings, and a description of the match."""
     if source.index_id != entry.index_id:
         return _NOTHING, ""
-    uses, bucket = find_uses(found), entry.settings.get("bucket_name")
+    uses, bucket = find_uses(found), entry.bucket_name
     # A data source does not match without the settings' bucket, which `_differences` does not report.
     matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
     if not (entry.secret_arn or bucket):

@@ -1,11 +1,13 @@
-"""Decide whether AWS lets a role make a request, from all policies that apply to the request.
+"""Decide whether AWS lets a role make a request, from the policies of the role and of the resource.
+
+Other policies, such as those of an organization, are left to IAM's simulation.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html, and
 https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html. Nothing here calls AWS.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -26,7 +28,10 @@ class Policy(NamedTuple):
     name: str
     statements: tuple[Statement, ...] = ()
     unread: Finding | None = None
-    """The answer to the question if the policy could not be read."""
+    """The answer to the question if there are no statements to decide with.
+
+    For example, the policy could not be read, or the settings have no such resource.
+    """
 
 
 class Owner(Enum):
@@ -58,46 +63,50 @@ class Applicable(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """Why a policy denies a request, or may deny it."""
+    """Why a policy does not let a request pass, or may not."""
 
     policy: Policy
+    truth: Truth
+    """NO if the policy denies the request or lacks an Allow; CANNOT_TELL if it may."""
     statements: tuple[Statement, ...] = ()
-    """The statements that deny the request, or that may deny or allow it.
-
-    Empty if no statement of the policy allows the request, or if the policy could not be read.
-    """
+    """The statements that deny the request, or may deny or allow it; empty if an Allow is missing."""
     keys: tuple[str, ...] = ()
-    """The condition keys that decide and whose values are unknown."""
+    """The condition keys on which it depends and whose values are unknown."""
     unclear: tuple[str, ...] = ()
-    """The elements and operators that decide and that cannot be evaluated."""
+    """The elements and operators on which it depends and that cannot be evaluated."""
 
 
 class Decision(NamedTuple):
     """Whether AWS allows a request, and why not."""
 
     request: Request
+    policies: Applicable
     allowed: Truth
     causes: tuple[Cause, ...] = ()
-    """Empty if the request is allowed."""
+    """All causes, even if one suffices to deny the request; empty if the request is allowed."""
     by_resource_policy: bool = False
     """Whether only the resource's policy allows the request."""
     only_now: tuple[str, ...] = ()
     """The condition keys for the time, if another time could change the decision."""
 
-    def causes_in(self, question: str) -> list[Cause]:
-        """Return the causes in the policies on which a question reports."""
-        return [cause for cause in self.causes if cause.policy.question == question]
+    @property
+    def deciding(self) -> list[Cause]:
+        """The causes without which the decision would be different."""
+        return [cause for cause in self.causes if cause.truth is self.allowed]
 
     @property
     def unread(self) -> bool:
         """Whether the decision is unknown because a policy could not be read."""
-        return any(cause.policy.unread for cause in self.causes)
+        return any(cause.policy.unread for cause in self.deciding)
 
 
 class _Answer(NamedTuple):
     truth: Truth
     causes: tuple[Cause, ...] = ()
     """Why the answer is no or unknown."""
+
+
+_YES: Final = _Answer(Truth.YES)
 
 
 def decide(request: Request, policies: Applicable, now: Context) -> Decision:
@@ -112,28 +121,34 @@ def decide(request: Request, policies: Applicable, now: Context) -> Decision:
         return decision
     at_this_time = Context({**request.context.values, **now.values}, request.context.complete)
     decision_now = _decide(request._replace(context=at_this_time), policies)
-    if decision_now.allowed is Truth.CANNOT_TELL:
-        return decision
+    if decision.allowed is decision_now.allowed:
+        return decision_now
     return decision_now._replace(only_now=time_keys)
 
 
 def _decide(request: Request, policies: Applicable) -> Decision:
-    if denials := (*_denials(request, policies, Truth.YES),):
-        return Decision(request, Truth.NO, denials)
     role = _allowed(request, policies.role)
-    granted = _granted(request, policies, role)
-    # Unread policies may deny, too.
-    undenied = _answer(
-        Truth.CANNOT_TELL, *_denials(request, policies, Truth.CANNOT_TELL), *_unread(policies)
-    )
-    answer = _all(granted, undenied)
+    undenied = (_undenied(request, policy) for policy in policies.every())
+    answer = _all(*undenied, _granted(request, policies, role))
     by_resource_policy = answer.truth is Truth.YES and role.truth is not Truth.YES
-    return Decision(request, answer.truth, answer.causes, by_resource_policy)
+    return Decision(request, policies, answer.truth, answer.causes, by_resource_policy)
+
+
+def _undenied(request: Request, policy: Policy) -> _Answer:
+    """Return whether a policy does not deny a request."""
+    found = _by_truth(request, (each for each in policy.statements if not each.allows))
+    if denying := found[Truth.YES]:
+        return _answer(policy, Truth.NO, request, denying)
+    if policy.unread:
+        return _answer(policy, Truth.CANNOT_TELL, request)
+    if possible := found[Truth.CANNOT_TELL]:
+        return _answer(policy, Truth.CANNOT_TELL, request, possible)
+    return _YES
 
 
 def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
     """Return whether policies allow a request that none denies; `role` is the answer of the role's."""
-    boundary = _allowed(request, [policies.boundary]) if policies.boundary else _Answer(Truth.YES)
+    boundary = _allowed(request, [policies.boundary]) if policies.boundary else _YES
     resource = policies.resource
     if resource is None:
         return _all(role, boundary)
@@ -156,7 +171,8 @@ def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
     unlimited = to(Grantee.SESSION, Grantee.EVERYBODY)
     if unlimited.truth is Truth.YES:
-        unlimited = _Answer(Truth.CANNOT_TELL, (Cause(resource, unclear=("Principal",)),))
+        cause = Cause(resource, Truth.CANNOT_TELL, unclear=("Principal",))
+        unlimited = _Answer(Truth.CANNOT_TELL, (cause,))
     return _any(unlimited, _all(granted, boundary))
 
 
@@ -165,61 +181,60 @@ def _allowed(
     policies: Sequence[Policy],
     is_relevant: Callable[[Statement], bool] = lambda _: True,
 ) -> _Answer:
-    """Return whether a relevant statement of one of these policies allows a request."""
+    """Return whether a relevant statement of one of these policies allows a request.
+
+    If none does, the cause is the first policy.
+    """
     possible: list[Cause] = []
     for policy in policies:
-        statements = [each for each in policy.statements if each.allows and is_relevant(each)]
-        by_truth = {truth: [*_that(statements, request, truth)] for truth in Truth}
-        if by_truth[Truth.YES]:
-            return _Answer(Truth.YES)
+        relevant = (each for each in policy.statements if each.allows and is_relevant(each))
+        found = _by_truth(request, relevant)
+        if found[Truth.YES]:
+            return _YES
         if policy.unread:
-            possible.append(Cause(policy))
-        elif found := by_truth[Truth.CANNOT_TELL]:
-            possible.append(_cause(policy, found, request))
+            possible += _answer(policy, Truth.CANNOT_TELL, request).causes
+        elif found[Truth.CANNOT_TELL]:
+            possible += _answer(policy, Truth.CANNOT_TELL, request, found[Truth.CANNOT_TELL]).causes
     if possible:
         return _Answer(Truth.CANNOT_TELL, tuple(possible))
-    return _Answer(Truth.NO, (Cause(policies[0]),))
+    return _answer(policies[0], Truth.NO, request)
 
 
-def _denials(request: Request, policies: Applicable, truth: Truth) -> Iterator[Cause]:
-    """Return the policies that deny a request (YES) or may deny it (CANNOT_TELL)."""
-    for policy in policies.every():
-        denying = (each for each in policy.statements if not each.allows)
-        if found := [*_that(denying, request, truth)]:
-            yield _cause(policy, found, request)
+def _by_truth(request: Request, statements: Iterable[Statement]) -> Mapping[Truth, Sequence[Statement]]:
+    """Sort statements by whether they apply to a request."""
+    found: dict[Truth, list[Statement]] = {truth: [] for truth in Truth}
+    for statement in statements:
+        found[applies(statement, request)].append(statement)
+    return found
 
 
-def _unread(policies: Applicable) -> Iterator[Cause]:
-    return (Cause(policy) for policy in policies.every() if policy.unread)
-
-
-def _that(statements: Iterable[Statement], request: Request, truth: Truth) -> Iterator[Statement]:
-    return (each for each in statements if applies(each, request) is truth)
-
-
-def _cause(policy: Policy, statements: Sequence[Statement], request: Request) -> Cause:
-    return Cause(policy, tuple(statements), *unknown_parts(statements, request))
-
-
-def _answer(truth: Truth, *causes: Cause) -> _Answer:
-    return _Answer(truth, causes) if causes else _Answer(Truth.YES)
+def _answer(
+    policy: Policy, truth: Truth, request: Request, statements: Sequence[Statement] = ()
+) -> _Answer:
+    unknown = unknown_parts(statements, request) if truth is Truth.CANNOT_TELL else ((), ())
+    return _Answer(truth, (Cause(policy, truth, tuple(statements), *unknown),))
 
 
 def _all(*answers: _Answer) -> _Answer:
-    """Return whether all answers are yes; the causes are those of the answers that decide."""
-    truth = every(answer.truth for answer in answers)
-    if truth is Truth.YES:
-        return _Answer(truth)
-    causes = [cause for answer in answers if answer.truth is truth for cause in answer.causes]
-    return _Answer(truth, tuple(dict.fromkeys(causes)))
+    """Return whether all answers are yes."""
+    causes = dict.fromkeys(cause for answer in answers for cause in answer.causes)
+    return _Answer(every(answer.truth for answer in answers), tuple(causes))
 
 
 def _any(*answers: _Answer) -> _Answer:
     """Return whether any answer is yes; if all are no, the causes are those of the last answer."""
     truth = some(answer.truth for answer in answers)
     if truth is Truth.YES:
-        return _Answer(truth)
+        return _YES
     if truth is Truth.NO:
         return _Answer(truth, answers[-1].causes)
-    causes = [cause for answer in answers if answer.truth is truth for cause in answer.causes]
-    return _Answer(truth, tuple(dict.fromkeys(causes)))
+    # The last answer is the usual way. While another is unknown, even its certain causes may not matter.
+    unknown = [answer for answer in answers[:-1] if answer.truth is truth]
+    causes = (
+        cause._replace(truth=truth) for answer in (*unknown, answers[-1]) for cause in answer.causes
+    )
+    by_policy: dict[Policy, Cause] = {}
+    for cause in causes:
+        if cause.statements or cause.unclear or cause.policy not in by_policy:
+            by_policy[cause.policy] = cause
+    return _Answer(truth, tuple(by_policy.values()))

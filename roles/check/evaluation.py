@@ -144,7 +144,8 @@ def _matches_resource(pattern: str | None, statement: Statement, request: Reques
     parts = pattern.split(":", ARN_PARTS - 1)
     missing = ARN_PARTS - len(parts)
     by_part = every(map(matches, [*parts, *["*"] * missing], given))
-    completed = missing > 0 and not statement.principals.values
+    of_principal = not statement.principals.values  # only a resource policy names principals
+    completed = missing > 0 and of_principal
     agreed = whole is by_part or (completed and whole is Truth.NO)
     return by_part if agreed else Truth.CANNOT_TELL
 

@@ -12,6 +12,7 @@ from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.check.case import Case
 from roles.check.causes import denials_in_role_policy
+from roles.check.context import ROLE_TAGS
 from roles.check.requests import pass_request
 from roles.check.simulation import simulate
 from roles.check.subject import Subject
@@ -90,7 +91,7 @@ def _all_policies(case: Case) -> Finding:
                 *(f"{name}: {', '.join(access.conditions)}" for name, access in found),
             )
         details = [f"{each.statement}: missing" for each in missing]
-        if all(decision.allowed is Truth.YES for decision in case.connector_decisions):
+        if all(decision.allowed is Truth.YES for decision in case.decisions):
             text = "the role's policies lack access that the policy of the secret, key, or bucket grants"
             return note(text, subject.up_command, *details)
         text = "the role's policies do not allow all required access"
@@ -158,11 +159,12 @@ def passing(case: Case) -> Finding:
         return skipped(f"IAM does not simulate requests by {subject.caller.text}")
     if principal.endswith(":root"):
         return ok("no IAM policy limits the account's root user")
-    role = case.collected.facts.role
-    context: dict[str, str | list[str]] = {"iam:PassedToService": SERVICE}
+    group = pass_request(arn)
+    context: dict[str, str | list[str]] = {key: str(value) for key, value in group.context.items()}
+    role = case.collected.facts.role  # None, too, if the role cannot be read
     for key, value in role.tags.items() if role else ():
-        context |= {f"iam:ResourceTag/{key}": value, f"aws:ResourceTag/{key}": value}
-    (answer,) = simulate(case, principal, pass_request(arn), context).values()
+        context |= {f"{prefix}{key}": value for prefix in ROLE_TAGS}
+    (answer,) = simulate(case, principal, group, context).values()
     keys = ", ".join(answer.missing_keys)
     if answer.allowed:
         more = f", according to IAM's simulation, which lacks {keys}" if keys else ""

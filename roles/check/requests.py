@@ -27,6 +27,11 @@ class RequestGroup(NamedTuple):
     context: Mapping[str, str | Text | list[str]]
     """The condition keys that are specific to these requests."""
 
+    @property
+    def account(self) -> str:
+        """The resource's account; empty if the requests have no resource."""
+        return str(self.context.get("aws:ResourceAccount") or Arn.of(self.resource.known).account)
+
 
 def connector_requests(entry: Entry) -> list[RequestGroup]:
     """Return the requests that the connector makes."""
@@ -42,6 +47,11 @@ def connector_requests(entry: Entry) -> list[RequestGroup]:
                 region = _region_of(entry, resource, call.action.partition(":")[0])
                 groups.append(RequestGroup([call.action], resource, region, context))
     return groups
+
+
+def requests_for(entry: Entry, service: str) -> list[RequestGroup]:
+    """Return the requests that the connector makes to a service, such as `kms`."""
+    return [each for each in connector_requests(entry) if each.actions[0].startswith(f"{service}:")]
 
 
 def _resources(entry: Entry) -> Resources[Text]:

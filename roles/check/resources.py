@@ -5,7 +5,6 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from components.connectors import Need
 from roles.account import S3_KEYS, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
@@ -140,7 +139,7 @@ def secret_encryption(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role can decrypt the secret and its current version, whose keys can differ."""
     if subject.secret_arn:
         yield _encryption_of_secret(subject, subject.secret_arn, subject.secret.get("KmsKeyId"))
-    elif not subject.settings.get("bucket_name"):
+    elif not subject.bucket_name:
         yield ok("the role reads neither a secret nor a bucket")
 
 
@@ -204,7 +203,7 @@ def _own_key(subject: Subject, key: str) -> str | None:
 
 def bucket_encryption(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role can decrypt objects that have the bucket's default encryption."""
-    if bucket := subject.settings.get("bucket_name"):
+    if bucket := subject.bucket_name:
         yield _encryption_of_bucket(subject, bucket)
 
 
@@ -433,7 +432,7 @@ def bucket(subject: Subject) -> Finding:
                 subject.set_command("bucket_account_id", "ACCOUNT_ID"),
             )
         raise
-    if region != subject.region and subject.settings.connector.bucket is Need.REQUIRED:
+    if region != subject.region and subject.settings.connector.bucket_is_source:
         return problem(
             f"bucket {name} is in {region}, but the index is in {subject.region}: Amazon Q Business "
             "reads only buckets in the index's Region",

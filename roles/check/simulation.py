@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from roles.account import Reply
-from roles.check.case import Case
+from roles.check.case import Case, Decided
 from roles.check.context import keys_in
 from roles.check.decisions import Decision
 from roles.check.requests import RequestGroup
@@ -36,9 +36,7 @@ class Simulated(NamedTuple):
         return f"denied by {self.sources}" if self.explicit else "no policy allows it"
 
 
-def simulate_decided(
-    case: Case, groups: Iterable[tuple[RequestGroup, list[Decision]]]
-) -> list[tuple[Decision, Simulated]]:
+def simulate_decided(case: Case, groups: Decided) -> list[tuple[Decision, Simulated]]:
     """Ask IAM about requests of the role that were decided; return both answers for each."""
     subject, collected = case.subject, case.collected
     policies = [*collected.role, *([collected.boundary] if collected.boundary else [])]
@@ -52,7 +50,7 @@ def simulate_decided(
         results = simulate(case, subject.role.arn, group, context)
         return [(each, results[each.request.action]) for each in decisions]
 
-    answers = read_each(ask, [*groups], subject.notes, "simulations")
+    answers = read_each(ask, groups, subject.notes, "simulations")
     return [answer for found in answers for answer in found]
 
 
@@ -77,7 +75,7 @@ def _simulated(reply: Reply, resource: str) -> Simulated:
     of_organization = reply.get("OrganizationsDecisionDetail", {})
     boundaries = [each.get("PermissionsBoundaryDecisionDetail", {}) for each in answers]
     keys = dict.fromkeys(key for each in answers for key in each.get("MissingContextValues", ()))
-    matched = (each for answer in answers[:1] for each in answer.get("MatchedStatements", ()))
+    matched = answers[0].get("MatchedStatements", ())
     names = dict.fromkeys(each.get("SourcePolicyId", "a policy") for each in matched)
     return Simulated(
         decision == "allowed",

@@ -1,7 +1,6 @@
 """Read the role and the resources that `check` asks about."""
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Final, TypeVar
 
 from botocore.exceptions import ClientError
@@ -43,7 +42,8 @@ class Subject(Entry):
     """A role, and what AWS says about it and about the resources in its settings.
 
     If a resource that a question needs does not exist, properties such as `role` and `secret` raise
-    MissingError, which contains the answer. The methods `find_...` return None instead.
+    MissingError, which contains the answer. The methods `find_...` return None instead; `find_key` also
+    raises it if there is no key in the policy.
     """
 
     def __init__(self, settings: RoleSettings, account: Account, notes: Notes) -> None:
@@ -55,6 +55,7 @@ class Subject(Entry):
         self.account, self.notes = account, notes
         self.caller = Arn.of(account.caller()["Arn"])
         super().__init__(settings, self.caller, account.region)
+        self._every_data_source: list[tuple[DataSource, Reply | OddAnswerError]] | None = None
 
     @property
     def application(self) -> Reply:
@@ -149,9 +150,11 @@ class Subject(Entry):
             if isinstance(found, OddAnswerError) or found.get("roleArn") == role_arn
         ]
 
-    @cached_property
+    @property
     def every_data_source(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
         """All data sources of the application, with their details or the error from reading them."""
+        if self._every_data_source is not None:
+            return self._every_data_source
         needed(self.find_application(), NO_APPLICATION)
         listed = [*self.account.data_sources(self.application_id)]
 
@@ -161,7 +164,8 @@ class Subject(Entry):
             except OddAnswerError as error:
                 return source, error
 
-        return read_each(read, listed, self.notes, "data sources")
+        self._every_data_source = read_each(read, listed, self.notes, "data sources")
+        return self._every_data_source
 
 
 def ignore(is_expected: Callable[[ClientError], bool], read: Callable[[], _T]) -> _T | None:

@@ -100,6 +100,7 @@ def replaced(
                 return _answer(calls.get(name, []))
             if operation != "simulate_principal_policy":
                 return self._call(service, operation, **parameters)
+            _answer(calls.get("simulate"))  # an error for all simulations
             principal, resources = parameters["PolicySourceArn"], parameters["ResourceArns"]
             asked = [(action, each) for action in parameters["ActionNames"] for each in resources]
             return [

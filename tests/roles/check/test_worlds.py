@@ -54,7 +54,7 @@ def decide(world: World) -> tuple[Case, list[Decision]]:
         output = Output("check")
         subject = Subject(settings, command.Account(settings.region, output), output)
         case = Case(subject, [subject], {})
-        return case, case.connector_decisions
+        return case, case.decisions
 
     with replaced(*change(world, STACK)):
         return copy_context().run(read)

@@ -32,6 +32,7 @@ Document = Sequence[dict[str, Any]]
 STACK: Final = ("--stack", "dev")
 DATA_SOURCE_ID: Final = "c3d4e5f6-7890-12ab-cdef-333333333333"
 DATA_SOURCE: Final = ("--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+OTHER_SECRET: Final = SECRET_ARN.replace("qbusiness/aem-cloud-a1B2c3", "another-secret-AbCdEf")
 OTHER_SECRET_ARN: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 FOREIGN: Final = {"StringNotEquals": {"aws:ResourceAccount": ACCOUNT}}
 FROM_ELSEWHERE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
@@ -299,7 +300,11 @@ WORLDS: Final = (
     ),
     World(
         "a boundary lacks decryption, which the key policy allows a session of the role",
-        {"key policy": "cannot tell", "requests allowed": "cannot tell"},
+        {
+            "key policy": "cannot tell",
+            "permissions boundary": "cannot tell",
+            "requests allowed": "cannot tell",
+        },
         boundary=[{"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}],
         key=[
             DELEGATION,
@@ -315,6 +320,49 @@ WORLDS: Final = (
         UNBOUNDED,
         boundary=[{"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}],
         key=[DELEGATION, allow("kms:Decrypt", Principal=ROLE)],
+    ),
+    # Several policies.
+    World(
+        "a policy denies decryption, and the key policy does not delegate it",
+        DENIED | {"key policy": "problem"},
+        guard=deny("kms:Decrypt"),
+        key=[allow("kms:Put*", Principal=ROOT)],
+    ),
+    World(
+        "a policy denies decryption, and the boundary lacks it",
+        DENIED | UNBOUNDED,
+        guard=deny("kms:Decrypt"),
+        boundary=[{"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}],
+    ),
+    World(
+        "no policy allows reading the secret, and the boundary may deny it",
+        {
+            "role policy": "problem",
+            "permissions boundary": "cannot tell",
+            "requests allowed": "problem",
+        },
+        own=without("AllowsAmazonQToGetSecret"),
+        boundary=[*EVERYTHING, *deny(READ, FROM_ELSEWHERE)],
+    ),
+    World(
+        "no policy allows decryption, which the key policy delegates to some addresses",
+        {"role policy": "problem", "key policy": "cannot tell", "requests allowed": "problem"},
+        own=without("AllowsAmazonQToDecryptSecret"),
+        key=[DELEGATION | {"Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}],
+    ),
+    World(
+        "the role policy allows reading the secret from some addresses",
+        {"role policy": "problem", "requests allowed": "cannot tell"},
+        own=[
+            *without("AllowsAmazonQToGetSecret"),
+            allow(READ, SECRET_ARN, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+        ],
+        outside={"role policy": "cannot tell", "requests allowed": "cannot tell"},
+    ),
+    World(
+        "the role policy itself denies reading the secret",
+        {"role policy": "problem", "requests allowed": "problem"},
+        own=[*without(), *deny(READ)],
     ),
     # Only a resource policy allows a request.
     World(
@@ -377,6 +425,14 @@ WORLDS: Final = (
         key=[allow("kms:Put*", Principal=ROOT), allow("kms:Put*", Principal=DELETED)],
     ),
     World(
+        "a key policy names two deleted roles, of which one could decrypt",
+        {"key policy": "problem", "requests allowed": "problem"},
+        key=[
+            allow("kms:Put*", Principal={"AWS": "AROAEXAMPLEDELETED002"}),
+            allow("kms:Decrypt", Principal=DELETED),
+        ],
+    ),
+    World(
         "the secret's policy names a deleted role",
         {"secret policy": "note"},
         secret=[allow(READ, Principal=DELETED)],
@@ -402,6 +458,30 @@ WORLDS: Final = (
         "the organization denies a request, and keys are missing",
         {"requests allowed": "problem"},
         calls=simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION | lacking("aws:SourceIp")),
+    ),
+    World(
+        "a policy allows everything, but the organization denies another secret",
+        {"other policies": "note", "unwanted requests": "note"},
+        guard=EVERYTHING,
+        calls=simulated(READ, OTHER_SECRET, IMPLICIT | BY_ORGANIZATION),
+        outside={"role policy": "note", "unwanted requests": "note"},
+    ),
+    World(
+        "a policy allows everything, and IAM's simulation is not allowed",
+        {
+            "iam:PassRole": "skipped",
+            "other policies": "note",
+            "requests allowed": "skipped",
+            "unwanted requests": "note skipped",
+        },
+        guard=EVERYTHING,
+        calls={"simulate": NOT_ALLOWED},
+        outside={
+            "iam:PassRole": "skipped",
+            "role policy": "note",
+            "requests allowed": "skipped",
+            "unwanted requests": "note skipped",
+        },
     ),
     World(
         "IAM denies a request explicitly, and no key is missing",
@@ -547,7 +627,7 @@ def _add_data_source(calls: dict[str, Any], secret_arn: str) -> None:
 
 
 def states(world: World, arguments: Sequence[str]) -> tuple[int, dict[str, str]]:
-    """Return the exit code, and the states of the questions that are not `ok`.
+    """Return the exit code, and the different states of the questions that are not `ok`.
 
     Without a stack, two questions are always skipped.
     """
@@ -557,7 +637,7 @@ def states(world: World, arguments: Sequence[str]) -> tuple[int, dict[str, str]]
     for answer in json.loads(out)["answers"]:
         if answer["state"] != "ok" and "--stack" not in answer["text"]:
             found.setdefault(answer["question"], []).append(answer["state"])
-    return code, {question: " ".join(its) for question, its in found.items()}
+    return code, {question: " ".join(dict.fromkeys(its)) for question, its in found.items()}
 
 
 def text(world: World, arguments: Sequence[str]) -> str:
