@@ -21,8 +21,8 @@ Compare the ratios. Each ratio is relative to the same roles and policies as han
 is the median of the ratios in each round. Rounds are interleaved, so a slow period on the machine
 affects all programs alike. `pulumi` runs on the real engine with the sandbox in place of AWS. The
 processor time is the command's, without the sandbox's. Pulumi counts a component as an additional
-resource. `audit` and `adopt --all` read {data_sources} data sources, each with a secret and a role, from
-a server that responds to each call after {delay} ms.
+resource. `audit` and `adopt --all` read {data_sources} data sources, each with a secret and a role, and
+`check` reads a stack's {entries}, from a server that responds to each call after {delay} ms.
 
 `make test` takes minutes: `time make test` measures it.
 """
@@ -36,6 +36,7 @@ def main() -> None:
         versions=versions(),
         rows="\n".join(rows),
         data_sources=reading.DATA_SOURCES,
+        entries=reading.ENTRIES,
         delay=round(reading.DELAY * 1000),
     )
     (PROJECT / "benchmarks" / "README.md").write_text(text)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
@@ -22,24 +22,38 @@ from components.connector_role import POLICY_NAME
 from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.loopback import serving
-from tests.helpers.support import golden
+from tests.helpers.support import PROJECT_NAME, golden
 
 DELAY: Final = 0.05
 """Seconds before each response."""
 DATA_SOURCES: Final = 500
+"""The number of data sources that `audit` and `adopt --all` read."""
 _PAGE: Final = 10
 """The maximum number of data sources in one response, as in the API."""
-_MOST_CALLS: Final = 6.2
-"""The maximum number of calls per data source; a command that makes more calls fails the benchmark."""
+ENTRIES: Final = 30
+"""The number of data sources in the stack that `check` reads."""
 _ROUNDS: Final = 3
 _TRUST: Final = golden("trust-policy")
 _POLICY: Final = golden("minimal-role-policy")
 _PYTHON: Final = str(PROJECT / "venv" / "bin" / "python")
-_COMMANDS: Final = {
-    "`audit`": "audit --json",
+
+
+class _Reading(NamedTuple):
+    """A command that reads AWS."""
+
+    title: str
+    arguments: str
+    data_sources: int
+    most_calls: float
+    """The maximum number of calls per data source; if there are more, the benchmark fails."""
+
+
+_READINGS: Final = (
+    _Reading("`audit`", "audit --json", DATA_SOURCES, 6.2),
     # There are too many data sources for one stack, which `adopt` detects after it has read them.
-    "`adopt --all`": "adopt --all --dry-run --stack prod || test $? = 2",
-}
+    _Reading("`adopt --all`", "adopt --all --dry-run --stack prod || test $? = 2", DATA_SOURCES, 6.2),
+    _Reading("`check`", "check --stack dev", ENTRIES, 16.2),
+)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,6 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # one packet for each response: a second packet would wait for an acknowledgment
     calls: ClassVar[Counter[str]]
     lock: ClassVar[Lock]
+    data_sources: ClassVar[int]
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
@@ -60,8 +75,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer("ListIndices", {"indices": [{"indexId": INDEX_ID, "displayName": "Main"}]})
             case [_, _, _, _, "datasources"]:
                 first = int(parse_qs(address.query).get("nextToken", ["0"])[0])
-                sources = [_listed(number) for number in range(first, first + _PAGE)]
-                more = {"nextToken": str(first + _PAGE)} if first + _PAGE < DATA_SOURCES else {}
+                sources = [
+                    _listed(number) for number in range(first, min(first + _PAGE, self.data_sources))
+                ]
+                more = {"nextToken": str(first + _PAGE)} if first + _PAGE < self.data_sources else {}
                 self._answer("ListDataSources", {"dataSources": sources, **more})
             case [_, _, _, _, _, identifier]:
                 self._answer("GetDataSource", _data_source(int(identifier[-12:])))
@@ -70,12 +87,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if self.headers.get("X-Amz-Target") == "secretsmanager.DescribeSecret":
-            arn = json.loads(body)["SecretId"]
-            self._answer("DescribeSecret", {"ARN": arn, "Name": arn})
-            return
-        call = dict(parse_qsl(body))
-        self._answer(call["Action"], _xml(call))
+        if target := self.headers.get("X-Amz-Target"):
+            call, arn = target.removeprefix("secretsmanager."), json.loads(body)["SecretId"]
+            stages = {"1": ["AWSCURRENT"]}
+            secret = {"ARN": arn, "Name": arn, "VersionIdsToStages": stages, "Versions": []}
+            self._answer(call, secret)
+        elif self.path.startswith("/policy/validation"):
+            self._answer("ValidatePolicy", {"findings": []})
+        else:
+            parameters = dict(parse_qsl(body))
+            self._answer(parameters["Action"], _xml(parameters))
 
     def _answer(self, call: str, content: object) -> None:
         time.sleep(DELAY)
@@ -104,6 +125,10 @@ def _secret_arn(number: int) -> str:
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-{number:05}-a1B2c3"
 
 
+def _role_arn(number: int) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/pages-{number:05}"
+
+
 def _data_source(number: int) -> dict[str, Any]:
     listed = _listed(number)
     arn = f"{APPLICATION_ARN}/index/{INDEX_ID}/data-source/{listed['dataSourceId']}"
@@ -112,7 +137,7 @@ def _data_source(number: int) -> dict[str, Any]:
         "applicationId": APPLICATION_ID,
         "indexId": INDEX_ID,
         "dataSourceArn": arn,
-        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/pages-{number:05}",
+        "roleArn": _role_arn(number),
         "configuration": {"type": "AEM", "secretArn": _secret_arn(number)},
     }
 
@@ -136,18 +161,36 @@ def _xml(call: dict[str, str]) -> str:
         "GetRolePolicy": f"<RoleName>{name}</RoleName><PolicyName>{POLICY_NAME}</PolicyName>"
         f"<PolicyDocument>{policy}</PolicyDocument>",
         "ListAttachedRolePolicies": "<AttachedPolicies/><IsTruncated>false</IsTruncated>",
+        "SimulatePrincipalPolicy": f"<EvaluationResults>{_allowed(call)}</EvaluationResults>"
+        "<IsTruncated>false</IsTruncated>",
     }
     action = call["Action"]
     return f"<{action}Response><{action}Result>{results[action]}</{action}Result></{action}Response>"
 
 
+def _allowed(call: dict[str, str]) -> str:
+    """Return the results of a simulation in which the role may do everything."""
+    actions = [value for name, value in call.items() if name.startswith("ActionNames.")]
+    resources = [value for name, value in call.items() if name.startswith("ResourceArns.")] or ["*"]
+    return "".join(
+        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
+        "<EvalDecision>allowed</EvalDecision></member>"
+        for action in actions
+        for resource in resources
+    )
+
+
 @contextmanager
-def served() -> Generator[tuple[str, Counter[str]]]:
-    """Serve the account on loopback; return its address and the number of times each call was made."""
+def served(number: int) -> Generator[tuple[str, Counter[str]]]:
+    """Serve an account with a number of data sources on loopback.
+
+    Return its address and the number of times each call was made.
+    """
 
     class Handler(_Handler):
         calls: ClassVar[Counter[str]] = Counter()
         lock: ClassVar[Lock] = Lock()
+        data_sources: ClassVar[int] = number
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
@@ -157,11 +200,34 @@ def served() -> Generator[tuple[str, Counter[str]]]:
         yield address, Handler.calls
 
 
+def _write_stack(directory: Path) -> None:
+    """Write a project and a `pulumi` that prints its stack, because starting the CLI isn't measured."""
+    (directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
+    entries = {f"pages-{number}": {"secretId": _secret_arn(number)} for number in range(ENTRIES)}
+    settings = {
+        "aws:region": REGION,
+        f"{PROJECT_NAME}:applicationId": APPLICATION_ID,
+        f"{PROJECT_NAME}:indexId": INDEX_ID,
+        f"{PROJECT_NAME}:dataSources": json.dumps(entries),
+    }
+    arns = {f"pages-{number}": _role_arn(number) for number in range(ENTRIES)}
+    config = {key: {"value": value, "secret": False} for key, value in settings.items()}
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "stack.json").write_text(json.dumps({"roleArns": arns}))
+    program = directory / "pulumi"
+    program.write_text(f'#!/bin/sh\nexec cat "{directory}/$1.json"\n')
+    program.chmod(0o755)
+
+
 def rows() -> list[str]:
     """Measure the commands and return the table's rows."""
-    found: list[str] = []
-    with tempfile.TemporaryDirectory() as directory, served() as (address, calls):
-        (Path(directory) / "Pulumi.yaml").write_text("name: qbusiness-connector-role\n")
+    return [_row(reading) for reading in _READINGS]
+
+
+def _row(reading: _Reading) -> str:
+    number = reading.data_sources
+    with tempfile.TemporaryDirectory() as directory, served(number) as (address, calls):
+        _write_stack(Path(directory))
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "AWS_ENDPOINT_URL": address,
@@ -169,19 +235,16 @@ def rows() -> list[str]:
             "AWS_ACCESS_KEY_ID": "benchmarks",
             "AWS_SECRET_ACCESS_KEY": "benchmarks",
             "AWS_CONFIG_FILE": os.devnull,
+            "PATH": f"{directory}:{os.environ['PATH']}",
             "PYTHONPATH": str(PROJECT),
         }
-        for title, options in _COMMANDS.items():
-            calls.clear()
-            script = ["sh", "-c", f"{_PYTHON} -m roles {options}"]
-            command = Command(script, Path(directory), environment)
-            wall = spread([command.run().wall for _ in range(_ROUNDS)])
-            if calls["GetDataSource"] != _ROUNDS * DATA_SOURCES:
-                raise RuntimeError(f"{title} did not read every data source: {calls}")
-            number = calls.total() / _ROUNDS
-            if number > _MOST_CALLS * DATA_SOURCES:
-                raise RuntimeError(f"{title} makes more calls than it promises: {calls}")
-            figure = f"{wall.median:.1f} s ({wall.minimum:.1f} to {wall.maximum:.1f})"
-            what = f"{title}, {number:,.0f} calls, {number / DATA_SOURCES:.1f} for each data source"
-            found.append(f"| {what} | {figure} | | |")
-    return found
+        script = ["sh", "-c", f"{_PYTHON} -m roles {reading.arguments}"]
+        command = Command(script, Path(directory), environment)
+        wall = spread([command.run().wall for _ in range(_ROUNDS)])
+    if calls["GetRole"] != _ROUNDS * number:
+        raise RuntimeError(f"{reading.title} did not read every role: {calls}")
+    total = calls.total() / _ROUNDS
+    if total > reading.most_calls * number:
+        raise RuntimeError(f"{reading.title} makes more calls than it promises: {calls}")
+    what = f"{reading.title}, {total:,.0f} calls, {total / number:.1f} for each data source"
+    return f"| {what} | {wall.median:.1f} s ({wall.minimum:.1f} to {wall.maximum:.1f}) | | |"
