@@ -90,7 +90,12 @@ class _Handler(BaseHTTPRequestHandler):
         if target := self.headers.get("X-Amz-Target"):
             call, arn = target.removeprefix("secretsmanager."), json.loads(body)["SecretId"]
             stages = {"1": ["AWSCURRENT"]}
-            secret = {"ARN": arn, "Name": arn, "VersionIdsToStages": stages, "Versions": []}
+            secret: dict[str, Any] = {
+                "ARN": arn,
+                "Name": arn,
+                "VersionIdsToStages": stages,
+                "Versions": [],
+            }
             self._answer(call, secret)
         elif self.path.startswith("/policy/validation"):
             self._answer("ValidatePolicy", {"findings": []})
