@@ -85,9 +85,12 @@ def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa
 @cache
 def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  # noqa: FBT001 a key of the cache
     """Convert a pattern to a regular expression; `one` replaces each question mark."""
-    wildcards = {"*": ".*", "?": one}
-    parts = (wildcards.get(character) or re.escape(character) for character in pattern)
-    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
+    first, *others = (re.escape(part).replace(r"\?", one) for part in pattern.split("*"))
+    # The first place for each part is the best. The atomic group keeps Python from trying the others,
+    # because it would try all combinations of the places for all parts.
+    middle = [f"(?>.*?{part})" for part in others[:-1]]
+    expression = "".join([first, *middle, *(f".*{part}" for part in others[-1:])])
+    return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
 
 
 @cache

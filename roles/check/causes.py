@@ -76,8 +76,8 @@ def _ask_about(case: Case, service: str) -> Iterator[Finding]:
         actions, names = _actions(denying), _names(cause for _, cause in denying)
         yield problem(
             f"the {question} denies {actions} to the role ({names})"
-            f"{_for_now(one for one, _ in denying)}",
-            found.edited(f"exclude the role from the statement {names}, or remove the statement"),
+            f"{_for_now((one for one, _ in denying), policy)}",
+            found.edited(_exclude(cause for _, cause in denying)),
         )
     elif lost := [*_lost_with(case, policy, decisions)]:
         yield problem(
@@ -91,12 +91,10 @@ def _ask_about(case: Case, service: str) -> Iterator[Finding]:
             ),
         )
     elif failing:
-        is_there = any(statement.name == _SID for statement in policy.statements)
-        place = f"replace the statement {_SID} with" if is_there else 'add to "Statement":'
         yield problem(
             f"the {question} neither grants {_actions(failing)} to the role nor delegates to IAM "
-            f"policies{_for_now(one for one, _ in failing)}",
-            _for_roles(case, found, f"{place} {_statement(case, service)}"),
+            f"policies{_for_now((one for one, _ in failing), policy)}",
+            _for_roles(case, found, _grant(case, found, service)),
         )
     elif depending := _causes_in(decisions, question, Truth.CANNOT_TELL):
         actions = _actions(depending)
@@ -115,10 +113,10 @@ def _ask_about(case: Case, service: str) -> Iterator[Finding]:
     elif not found.exists:
         yield ok(f"the {kind} has no policy")
     elif kind == "key":
-        yield ok(f"{_by_whom(case, policy, decisions)}{_for_now(decisions)}")
+        yield ok(f"{_by_whom(case, policy, decisions)}{_for_now(decisions, policy)}")
     else:
         nothing = "neither denies the role access nor names a deleted role in its place"
-        yield ok(f"{nothing}{_for_now(decisions)}")
+        yield ok(f"{nothing}{_for_now(decisions, policy)}")
 
 
 def _by_whom(case: Case, policy: Policy, decisions: Sequence[Decision]) -> str:
@@ -187,10 +185,18 @@ def _for_roles(case: Case, found: ResourcePolicy, edit: str) -> tuple[str, ...]:
 
     A policy can name only roles that exist, so if the role does not exist, first deploy it.
     """
-    if case.subject.find_role():
+    if _exists(case.subject):
         return found.edited(edit)
     reason = "because a policy cannot name a role that does not exist"
     return (f"{case.subject.up_command}, then repeat `check`, {reason}",)
+
+
+def _exists(entry: Subject) -> bool:
+    """Return whether the role exists; if it cannot be read, assume that it does."""
+    try:
+        return entry.find_role() is not None
+    except FAILURES:
+        return True
 
 
 def _users(case: Case, service: str) -> list[Subject]:
@@ -199,8 +205,7 @@ def _users(case: Case, service: str) -> list[Subject]:
     return [
         entry
         for entry in case.entries
-        if any(group.resource in resources for group in requests_for(entry, service))
-        and entry.find_role()
+        if any(group.resource in resources for group in requests_for(entry, service)) and _exists(entry)
     ]
 
 
@@ -208,17 +213,29 @@ def _roles(case: Case, service: str) -> list[str]:
     return [entry.role_arn for entry in _users(case, service)]
 
 
-def _statement(case: Case, service: str) -> str:
-    """Return one statement that allows the requests for all the stack's roles that use the resource.
+def _grant(case: Case, found: ResourcePolicy, service: str) -> str:
+    """Return the edit that allows the requests for all the stack's roles that use the resource.
 
-    If it named only one role, each entry's fix would overwrite the previous entry's statement.
+    If the statement named only one role, each entry's fix would overwrite the previous entry's.
     """
+    previous = [each for each in found.policy.statements if each.name == _SID]
+    arns = (name.removeprefix("AWS:") for each in previous for name in each.principals.values)
+    # The statement may also name the roles of other stacks.
+    roles = dict.fromkeys([*_roles(case, service), *(arn for arn in arns if arn.startswith("arn:"))])
+    statement = _statement(case, service, [*roles])
+    if not found.exists:
+        return f'write {{"Version": "2012-10-17", "Statement": [{statement}]}}'
+    place = f"replace the statement {_SID} with" if previous else 'add to "Statement":'
+    return f"{place} {statement}"
+
+
+def _statement(case: Case, service: str, roles: Sequence[str]) -> str:
     groups = [group for entry in _users(case, service) for group in requests_for(entry, service)]
     services = {str(group.context[_VIA_SERVICE]) for group in groups if _VIA_SERVICE in group.context}
     statement: dict[str, object] = {
         "Sid": _SID,
         "Effect": "Allow",
-        "Principal": {"AWS": _roles(case, service)},
+        "Principal": {"AWS": roles},
         "Action": [*dict.fromkeys(action for group in groups for action in group.actions)],
         "Resource": "*",
     }
@@ -261,7 +278,7 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in depending),
         )
     elif actual == wanted:
-        yield ok(f"{actual} allows every connector request{_for_now(decisions)}")
+        yield ok(f"{actual} allows every connector request{_for_now(decisions, policy)}")
 
 
 def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> str:
@@ -271,8 +288,8 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
     if Arn.of(subject.role.permissions_boundary_arn).account == "aws":
         return another
     edits: list[str] = []
-    if names := _names(cause for _, cause in denied):
-        edits.append(f"exclude the role from the statement {names}, or remove the statement")
+    if any(cause.statements for _, cause in denied):
+        edits.append(_exclude(cause for _, cause in denied))
     if lacking := [decision for decision, cause in denied if not cause.statements]:
         edits.append(f'add to "Statement": {", ".join(map(json.dumps, _allowing(case, lacking)))}')
     return f"in this policy, {', and '.join(edits)}; or {another}"
@@ -351,7 +368,7 @@ def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
     """Return a policy's access in excess, as text, each with the reason why it is dangerous, if any."""
     subject = case.subject
     difference = compare_role(subject.role, subject.policies.trust_policy, subject.policies.role_policy)
-    (found,) = (each.statements for each in case.collected.role if each.name == policy)
+    found = next((each.statements for each in case.collected.role if each.name == policy), ())
     by_name = {statement.name: statement for statement in found}
     return [
         (find_danger(by_name[verdict.statement], Arn.of(subject.role.arn)), _shown(verdict))
@@ -372,10 +389,9 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
     total = f"of the {len(case.decisions)} connector requests"
     failing = [each for each in _causes_in(case.decisions, question, Truth.NO) if each[1].statements]
     for policy, found in _by_policy(failing).items():
-        names = _names(cause for _, cause in found)
         answer = problem(
             f"{policy} denies {len(found)} {total}",
-            f"in {policy}, exclude the role from the statement {names}, or remove the statement",
+            _remove_denial(case, policy, found),
             *_denied(found),
         )
         yield policy, answer
@@ -390,6 +406,13 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in found),
         )
         yield policy, answer
+
+
+def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Cause]]) -> str:
+    """Return how to change a policy of the role that denies requests; nobody can change AWS's."""
+    if policy.startswith("arn:") and Arn.of(policy).account == "aws":
+        return aws_command("iam detach-role-policy", role_name=case.subject.role.name, policy_arn=policy)
+    return f"in {policy}, {_exclude(cause for _, cause in found)}"
 
 
 def _by_policy(
@@ -434,7 +457,8 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
         text = f"{len(undecided)} {total} could not be decided"
         yield skipped(text)._replace(details=(*_list(undecided),))
     elif not failure:
-        yield ok(f"AWS allows all {len(case.decisions)} connector requests; {_NOT_CHECKED}")
+        now = _for_now(case.decisions)
+        yield ok(f"AWS allows all {len(case.decisions)} connector requests{now}; {_NOT_CHECKED}")
     if failure:
         yield failure
 
@@ -584,16 +608,32 @@ def _names(causes: Iterable[Cause]) -> str:
     return ", ".join(dict.fromkeys(each.name for cause in causes for each in cause.statements))
 
 
+def _exclude(causes: Iterable[Cause]) -> str:
+    """Return the edit after which a policy's statements do not deny requests to the role."""
+    statements = dict.fromkeys(each for cause in causes for each in cause.statements)
+    names = ", ".join(dict.fromkeys(each.name for each in statements))
+    if any(each.principals.negated for each in statements):
+        how = "replace NotPrincipal with the condition ArnNotEquals on aws:PrincipalArn"
+        return f"in the statement {names}, {how}, or remove the statement"
+    return f"exclude the role from the statement {names}, or remove the statement"
+
+
 def _denied(found: Iterable[tuple[Decision, Cause]]) -> Iterator[str]:
     """Return a line for each denied request."""
     for decision, cause in found:
         by = f": denied by {_names([cause])}" if cause.statements else ""
-        yield f"{_title(decision)}{by}{_for_now([decision])}"
+        yield f"{_title(decision)}{by}{_for_now([decision], cause.policy)}"
 
 
-def _for_now(decisions: Iterable[Decision]) -> str:
-    """Return text to add to an answer that holds only at this time; empty if it always holds."""
-    keys = dict.fromkeys(key for decision in decisions for key in decision.only_now)
+def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str:
+    """Return text to add to an answer that holds only at this time; empty if it always holds.
+
+    The answer is about one policy, or else about all.
+    """
+    ours = {key.lower() for key in keys_in(policy.statements)} if policy else None
+    keys = dict.fromkeys(
+        key for decision in decisions for key in decision.only_now if ours is None or key.lower() in ours
+    )
     return f" at this time (depends on {', '.join(keys)})" if keys else ""
 
 

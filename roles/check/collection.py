@@ -61,6 +61,8 @@ class ResourcePolicy(NamedTuple):
     def edited(self, edit: str) -> tuple[str, ...]:
         """Return the steps that change the policy."""
         file = f"{self.kind}-policy.json"
+        if not self.exists:
+            return f"in {file}, {edit}", f"{self.put} file://{file}"
         return f"{self.get} > {file}", f"in {file}, {edit}", f"{self.put} file://{file}"
 
 

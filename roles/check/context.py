@@ -17,9 +17,6 @@ from roles.check.requests import ENCRYPTED_SECRET, RequestGroup
 
 _ABSENT: Final = (
     "aws:username",
-    # MFA protects the call to AssumeRole. Requests by the role's sessions do not contain these keys.
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
-    "aws:multifactorauthpresent",
     "aws:multifactorauthage",
     "aws:federatedprovider",
     # The program's trust policy does not allow sts:SetSourceIdentity:
@@ -32,9 +29,17 @@ _ABSENT: Final = (
     "aws:sourcearn",
     "aws:sourceorgid",
     "aws:sourceorgpaths",
+    "aws:assumedroot",
+    # Only requests with the credentials of an EC2 instance have these keys.
+    "ec2:roledelivery",
+    "ec2:sourceinstancearn",
 )
 """Keys that are absent from requests by a role that a service assumes. Availability of each key:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
+_MFA: Final = "aws:multifactorauthpresent"
+"""A service cannot use MFA, so this key is false or absent. AWS's pages contradict each other:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html says that
+requests by a role's sessions lack the key, and the page about condition keys that they can have it."""
 _ABSENT_FROM_DIRECT_CALL: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
 """Keys that are present only if a service calls another one on its caller's behalf (same page)."""
 _ABSENT_FROM_DECRYPTION: Final = (
@@ -63,8 +68,6 @@ _OF_ORGANIZATION: Final = (
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
 _OF_SECRET_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
-ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
-"""Prefixes of the condition keys for the tags of a secret that is read, and of a role that is passed."""
 
 Values = dict[str, tuple[Text, ...]]
 """The values of condition keys, by lowercase key; empty for a key that is absent."""
@@ -93,6 +96,8 @@ class Facts(NamedTuple):
             {
                 "aws:currenttime": (Text(self.time.isoformat()),),
                 "aws:epochtime": (Text(str(int(self.time.timestamp()))),),
+                # The next sync gets new credentials.
+                "aws:tokenissuetime": (Text(self.time.isoformat()),),
             }
         )
 
@@ -126,14 +131,16 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
     }
     if _resource_account(facts, group) != facts.account:
         values = {key: value for key, value in values.items() if not key.startswith("aws:resourceorg")}
-    known = Context(values, _complete(facts, group))
+    known = Context(values, _complete(facts, group), frozenset({_MFA}))
     # A key in --context applies to all requests. Certain values of this request take precedence.
     stated = {
         key: given
         for key, given in facts.stated.items()
-        if (texts := known.get(key)) is None or any(text.example for text in texts)
+        if (texts := known.get(key)) is None
+        or key in known.optional
+        or any(text.example for text in texts)
     }
-    context = known._replace(values={**values, **stated})
+    context = known._replace(values={**values, **stated}, optional=known.optional - stated.keys())
     return Request(action, group.resource, context, facts.principal)
 
 
@@ -150,6 +157,7 @@ def _of_principal(facts: Facts) -> Values:
     """Return the condition keys that are the same for all requests by the role."""
     known: Values = {
         **dict.fromkeys(_ABSENT, ()),
+        _MFA: (Text("false"),),
         "aws:principalaccount": (Text(facts.account),),
         "aws:principaltype": (Text("AssumedRole"),),
         "aws:principalisawsservice": (Text("false"),),
@@ -174,6 +182,8 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
         values["aws:requestedregion"] = group.region
     if via_service:
         values["kms:calleraccount"] = facts.account
+    if action.startswith("s3:"):
+        values["s3:resourceaccount"] = values["aws:resourceaccount"]
     # Only requests that create or tag a network interface have tags, which `group.context` contains.
     absent = _ABSENT_FROM_DECRYPTION if via_service else _ABSENT_FROM_DIRECT_CALL
     known: Values = dict.fromkeys((*absent, "aws:tagkeys"), ())
@@ -214,8 +224,8 @@ def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[
     """Return the tags of a request's resource and their prefixes; no prefixes if they are unknown."""
     if group.resource.known == facts.secret_arn and facts.secret_tags is not None:
         return _OF_SECRET_TAGS, facts.secret_tags
-    if facts.role and group.resource.known == facts.role.arn:
-        return tuple(map(str.lower, ROLE_TAGS)), [*facts.role.tags.items()]
+    # AWS says that a role's tags do not reliably decide who can pass the role:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
     return (), ()
 
 

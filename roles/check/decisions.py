@@ -17,7 +17,7 @@ from guardrails.iam.truth import Truth, every, some
 from roles.check.evaluation import Grantee, Request, applies, grantees, unknown_parts
 from roles.findings import Finding
 
-_OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
+_OF_TIME: Final = ("aws:currenttime", "aws:epochtime", "aws:tokenissuetime")
 
 
 class Policy(NamedTuple):
@@ -235,6 +235,10 @@ def _any(*answers: _Answer) -> _Answer:
     )
     by_policy: dict[Policy, Cause] = {}
     for cause in causes:
-        if cause.statements or cause.unclear or cause.policy not in by_policy:
-            by_policy[cause.policy] = cause
+        known = by_policy.get(cause.policy, cause)
+        by_policy[cause.policy] = known._replace(
+            statements=(*dict.fromkeys((*known.statements, *cause.statements)),),
+            keys=(*dict.fromkeys((*known.keys, *cause.keys)),),
+            unclear=(*dict.fromkeys((*known.unclear, *cause.unclear)),),
+        )
     return _Answer(truth, tuple(by_policy.values()))

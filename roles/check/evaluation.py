@@ -99,7 +99,9 @@ class _Part(NamedTuple):
         """Return the keys whose values are unknown or partly unknown."""
         values = {key: context.get(key) for key in self.keys}
         return [
-            key for key, found in values.items() if found is None or any(each.example for each in found)
+            key
+            for key, found in values.items()
+            if found is None or key.lower() in context.optional or any(each.example for each in found)
         ]
 
 
@@ -157,19 +159,19 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
     # A Deny with NotPrincipal always denies a role that has a permissions boundary (same page as below).
     if some(answers) is Truth.NO or (role.bounded and not statement.allows):
         return Truth.YES
-    # A statement exempts a session only if it exempts both the session's role and its account:
+    # AWS may look for the account, the role, and the session, whose name nobody knows:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
-    spared = {*statement.principals.values}
-    by_name = f"AWS:{role.arn}" in spared
-    by_account = bool(spared & {*_accounts(role)})
-    return Truth.NO if by_name and by_account else Truth.CANNOT_TELL
+    return Truth.CANNOT_TELL
 
 
 def _is_principal(value: str, role: RolePrincipal) -> Truth:
     if value in ("*", f"AWS:{role.arn}", f"AWS:{role.role_id}", *_accounts(role)):
         return Truth.YES
-    # The service's session name is unknown.
-    return Truth.CANNOT_TELL if value.startswith(_sessions(role)) else Truth.NO
+    if value.startswith(_sessions(role)):  # the service's session name is unknown
+        return Truth.CANNOT_TELL
+    # A canonical user ID means an account, but not evidently which one.
+    is_clear = value.startswith(("AWS:", "Service:", "Federated:"))
+    return Truth.NO if is_clear else Truth.CANNOT_TELL
 
 
 def _sessions(role: RolePrincipal) -> str:

@@ -12,14 +12,17 @@ from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.check.case import Case
 from roles.check.causes import denials_in_role_policy
-from roles.check.context import ROLE_TAGS
+from roles.check.collection import ROLE_POLICY
+from roles.check.evaluation import applies
 from roles.check.requests import pass_request
 from roles.check.simulation import simulate
 from roles.check.subject import Subject
-from roles.difference import TRUST_POLICY, compare, compare_role, statements
+from roles.difference import TRUST_POLICY, Verdict, compare, compare_role, statements
 from roles.errors import OddAnswerError
 from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped
 
+_ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
+"""Prefixes of the condition keys for the tags of a role that is passed."""
 _PASS_ROLE: Final = {
     "Effect": "Allow",
     "Action": "iam:PassRole",
@@ -70,39 +73,57 @@ def role_policy(case: Case) -> Iterator[Finding]:
         actual = subject.role.inline_policies.get(POLICY_NAME)
         yield _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
     else:
-        yield _all_policies(case)
-        yield from denials_in_role_policy(case)
+        decided = [*denials_in_role_policy(case)]
+        yield from _all_policies(case, is_decided=bool(decided))
+        yield from decided
 
 
-def _all_policies(case: Case) -> Finding:
-    """Ask whether the role's policies together grant the access in the expected policy."""
+def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
+    """Ask whether the role's policies together grant the access in the expected policy.
+
+    `is_decided` is True if there are already answers about requests that these policies may deny.
+    """
     subject, role = case.subject, case.subject.role
     if not role.complete:
-        return not_allowed(str(role.denied))
+        yield not_allowed(str(role.denied))
+        return
     difference = compare_role(role, subject.policies.trust_policy, subject.policies.role_policy)
     both = (*difference.program, *difference.role)
     verdicts = [verdict for verdict in both if verdict.policy != TRUST_POLICY]
-    if missing := [each for each in verdicts if each.verdict == "missing"]:
-        found = [(each.statement, access) for each in missing for access in each.access]
-        if all(access.condition for _, access in found):
-            return cannot_tell(
-                "the role's policies allow required access only under another condition",
-                'see "requests allowed", or start a sync',
-                *(f"{name}: {', '.join(access.conditions)}" for name, access in found),
-            )
-        details = [f"{each.statement}: missing" for each in missing]
-        if all(decision.allowed is Truth.YES for decision in case.decisions):
-            text = "the role's policies lack access that the policy of the secret, key, or bucket grants"
-            return note(text, subject.up_command, *details)
+    missing = [each for each in verdicts if each.verdict == "missing"]
+    denied = [
+        decision.request
+        for decision in case.decisions
+        for cause in decision.causes
+        if cause.truth is Truth.NO and cause.policy.question == ROLE_POLICY and not cause.statements
+    ]
+    needed_for = {
+        statement.name
+        for statement in statements(POLICY_NAME, subject.policies.role_policy)
+        if any(applies(statement, request) is Truth.YES for request in denied)
+    }
+    if lacking := [each for each in missing if each.statement in needed_for]:
         text = "the role's policies do not allow all required access"
-        return problem(text, subject.up_command, *details)
-    if excess := [each for each in verdicts if each.verdict == "excess"]:
-        return note(
+        yield problem(text, subject.up_command, *map(_shown, lacking))
+    elif missing and not is_decided:
+        text = "the role's policies allow less than the expected policy, but every connector request"
+        if any(decision.by_resource_policy for decision in case.decisions):
+            text = "the role's policies lack access that the policy of the secret, key, or bucket grants"
+        yield note(text, subject.up_command, *map(_shown, missing))
+    elif excess := [each for each in verdicts if each.verdict == "excess"]:
+        yield note(
             "the role's policies allow more than the expected policy",
             "remove this access, unless another data source needs it",
             *(f"{each.policy}, {each.statement}: excess" for each in excess),
         )
-    return ok("the role's Allow statements grant exactly the access in the expected policy")
+    elif not is_decided:
+        yield ok("the role's Allow statements grant exactly the access in the expected policy")
+
+
+def _shown(missing: Verdict) -> str:
+    """Return a statement that the role lacks, with the conditions under which the role has access."""
+    conditions = (condition for access in missing.access for condition in access.conditions)
+    return f"{missing.statement}: {', '.join(dict.fromkeys(conditions)) or 'missing'}"
 
 
 def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] | None) -> Finding:
@@ -163,7 +184,7 @@ def passing(case: Case) -> Finding:
     context: dict[str, str | list[str]] = {key: str(value) for key, value in group.context.items()}
     role = case.collected.facts.role  # None, too, if the role cannot be read
     for key, value in role.tags.items() if role else ():
-        context |= {f"{prefix}{key}": value for prefix in ROLE_TAGS}
+        context |= {f"{prefix}{key}": value for prefix in _ROLE_TAGS}
     (answer,) = simulate(case, principal, group, context).values()
     keys = ", ".join(answer.missing_keys)
     if answer.allowed:

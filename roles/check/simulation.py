@@ -46,7 +46,7 @@ def simulate_decided(case: Case, groups: Decided) -> list[tuple[Decision, Simula
         group_and_decisions: tuple[RequestGroup, list[Decision]],
     ) -> list[tuple[Decision, Simulated]]:
         group, decisions = group_and_decisions
-        context = _context(group, decisions[0], keys)
+        context = _context(group, decisions, keys)
         results = simulate(case, subject.role.arn, group, context)
         return [(each, results[each.request.action]) for each in decisions]
 
@@ -87,7 +87,9 @@ def _simulated(reply: Reply, resource: str) -> Simulated:
     )
 
 
-def _context(group: RequestGroup, decision: Decision, keys: Iterable[str]) -> dict[str, str | list[str]]:
+def _context(
+    group: RequestGroup, decisions: Iterable[Decision], keys: Iterable[str]
+) -> dict[str, str | list[str]]:
     """Return the context for the simulation, with examples in place of unknown text.
 
     The simulation does not add the Region, and gets the other known keys that the policies name, as
@@ -100,7 +102,9 @@ def _context(group: RequestGroup, decision: Decision, keys: Iterable[str]) -> di
         context["aws:RequestedRegion"] = group.region
     given = {key.lower() for key in context}
     for key in keys:
-        values = decision.request.context.get(key)
+        # Only a request that depends on the time has the time.
+        known = (decision.request.context.get(key) for decision in decisions)
+        values = next(filter(None, known), None)
         if values and key.lower() not in given:
             context[key] = str(values[0]) if len(values) == 1 else [*map(str, values)]
     return context

@@ -286,7 +286,7 @@ def test_a_key_policy_that_names_another_principal_is_not_ok(world: World, princ
 @pytest.mark.parametrize(
     ("spared", "state"),
     [
-        ([ROLE_ARN, f"arn:aws:iam::{ACCOUNT}:root"], "ok "),
+        ([ROLE_ARN, f"arn:aws:iam::{ACCOUNT}:root"], "cannot tell "),
         ([ROLE_ARN], "cannot tell "),
         ([ADMIN], "problem "),
     ],

@@ -306,7 +306,9 @@ BOUNDARIES: Final = (
                 NotAction=["iam:ChangePassword", "iam:EnableMFADevice", "iam:ListMFADevices"],
             ),
         ],
-        "ok",
+        # AWS contradicts itself: credentials from AssumeRole "do not include MFA information", but the
+        # key is present when "temporary credentials are used to authenticate IAM roles".
+        "cannot tell",
     ),
     Published(
         "nothing without MFA",

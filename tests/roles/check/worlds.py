@@ -32,6 +32,8 @@ Document = Sequence[dict[str, Any]]
 STACK: Final = ("--stack", "dev")
 DATA_SOURCE_ID: Final = "c3d4e5f6-7890-12ab-cdef-333333333333"
 DATA_SOURCE: Final = ("--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+PERIMETER: Final = f"arn:aws:iam::{ACCOUNT}:policy/perimeter"
+UNREADABLE: Final = f"arn:aws:iam::{ACCOUNT}:policy/unreadable"
 OTHER_SECRET: Final = SECRET_ARN.replace("qbusiness/aem-cloud-a1B2c3", "another-secret-AbCdEf")
 OTHER_SECRET_ARN: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 FOREIGN: Final = {"StringNotEquals": {"aws:ResourceAccount": ACCOUNT}}
@@ -86,6 +88,7 @@ class World(NamedTuple):
     guard: Document = ()
     """An inline policy of the role, besides the program's."""
     attached: Document = ()
+    attached_arn: str = PERIMETER
     own: Document | None = None
     """The role policy, if it is not the program's."""
     boundary: Document = ()
@@ -235,6 +238,54 @@ WORLDS: Final = (
         calls={f'iam.list_attached_role_policies {{"RoleName": "{ROLE_NAME}"}}': NOT_ALLOWED},
         outside={"role policy": "skipped", "requests allowed": "skipped"},
     ),
+    World(
+        "one of the attached policies cannot be read, and the other denies reading the secret",
+        {"other policies": "problem skipped note", "requests allowed": "problem"},
+        attached=deny(READ),
+        calls={
+            f'iam.list_attached_role_policies {{"RoleName": "{ROLE_NAME}"}}': [
+                {"PolicyArn": PERIMETER, "PolicyName": "perimeter"},
+                {"PolicyArn": UNREADABLE, "PolicyName": "unreadable"},
+            ],
+            f'iam.get_policy {{"PolicyArn": "{UNREADABLE}"}}': NOT_ALLOWED,
+        },
+        outside={"role policy": "skipped problem", "requests allowed": "problem"},
+    ),
+    World(
+        "AWS's policy that denies everything",
+        DENIED,
+        attached=deny(),
+        attached_arn="arn:aws:iam::aws:policy/AWSDenyAll",
+    ),
+    World(
+        "a policy denies sessions that say that they are without MFA",
+        UNKNOWN,
+        guard=deny(condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}}),
+    ),
+    World(
+        "a policy denies sessions without MFA",
+        DENIED,
+        guard=deny(condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}),
+    ),
+    World(
+        "a policy denies sessions from before it was written",
+        HARMLESS,
+        guard=deny(condition={"DateLessThan": {"aws:TokenIssueTime": "2026-01-01T00:00:00Z"}}),
+        outside=AS_OWN,
+    ),
+    World(
+        "a policy denies passing roles without a tag",
+        UNKNOWN,
+        guard=deny("iam:PassRole", {"StringNotEquals": {"aws:ResourceTag/team": "search"}}),
+        bucket=[],
+        role_tags={"team": "search"},
+    ),
+    World(
+        "a policy has many wildcards",
+        HARMLESS,
+        guard=[*deny("s3:*", Resource=f"{'*?' * 12}Z")],
+        outside=AS_OWN,
+    ),
     # A data perimeter.
     World("a data perimeter in a policy", HARMLESS, guard=deny(condition=FOREIGN), outside=AS_OWN),
     World("a data perimeter in the boundary", boundary=[*EVERYTHING, *deny(condition=FOREIGN)]),
@@ -281,6 +332,10 @@ WORLDS: Final = (
         UNBOUNDED,
         boundary=[allow(["kms:*", "qbusiness:*", "ec2:Describe*"])],
     ),
+    World(
+        "a boundary allows everything until 2199",
+        boundary=[allow(Condition={"DateLessThan": {"aws:CurrentTime": "2199-01-01T00:00:00Z"}})],
+    ),
     World("a boundary denies decryption", UNBOUNDED, boundary=[*EVERYTHING, *deny("kms:Decrypt")]),
     World(
         "a boundary of AWS lacks requests",
@@ -296,6 +351,7 @@ WORLDS: Final = (
     ),
     World(
         "a key policy that denies everybody else, without a boundary",
+        {"key policy": "cannot tell", "requests allowed": "cannot tell"},
         key=[DELEGATION, *deny("kms:*", NotPrincipal={"AWS": [ROLE_ARN, ROOT["AWS"]]})],
     ),
     World(
@@ -320,6 +376,31 @@ WORLDS: Final = (
         UNBOUNDED,
         boundary=[{"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}],
         key=[DELEGATION, allow("kms:Decrypt", Principal=ROLE)],
+    ),
+    World(
+        "the bucket's policy denies a canonical user",
+        {"bucket policy": "cannot tell", "requests allowed": "cannot tell"},
+        bucket=deny("s3:*", Principal={"CanonicalUser": "79a59df900b949e55d96a1e698fbaced"}),
+    ),
+    World(
+        "a key policy depends on two keys",
+        {"key policy": "cannot tell", "requests allowed": "cannot tell"},
+        key=[
+            allow("kms:*", Principal=ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+            allow("kms:*", Principal=ROLE, Condition={"StringEquals": {"aws:UserAgent": "sync"}}),
+        ],
+    ),
+    World(
+        "a key policy names the role of another stack",
+        {"key policy": "problem", "requests allowed": "problem"},
+        key=[
+            allow("kms:Put*", Principal=ROOT),
+            allow(
+                "kms:Decrypt",
+                Sid="AllowsTheConnectorRoles",
+                Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/prod-connector"},
+            ),
+        ],
     ),
     # Several policies.
     World(
@@ -358,6 +439,20 @@ WORLDS: Final = (
             allow(READ, SECRET_ARN, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
         ],
         outside={"role policy": "cannot tell", "requests allowed": "cannot tell"},
+    ),
+    World(
+        "the role policy allows reading the secret only with a tag, which it lacks",
+        {"role policy": "problem", "requests allowed": "problem"},
+        own=[*without("AllowsAmazonQToGetSecret"), allow(READ, SECRET_ARN, Condition=TAGGED)],
+    ),
+    World(
+        "the role policy allows reading the secret only in its account",
+        {"role policy": "problem"},
+        own=[
+            *without("AllowsAmazonQToGetSecret"),
+            allow(READ, SECRET_ARN, Condition={"StringEquals": {"aws:ResourceAccount": ACCOUNT}}),
+        ],
+        outside={"role policy": "note"},
     ),
     World(
         "the role policy itself denies reading the secret",
@@ -561,8 +656,8 @@ def _change_role(calls: dict[str, Any], world: World, *, in_stack: bool) -> None
         calls[f"iam.get_role_policy {parameters}"] = {"PolicyDocument": policy(statements)}
     calls[f'iam.list_role_policies {{"RoleName": "{ROLE_NAME}"}}'] = [*inline]
     if world.attached:
-        arn = f"arn:aws:iam::{ACCOUNT}:policy/perimeter"
-        listed = [{"PolicyArn": arn, "PolicyName": "perimeter"}]
+        arn = world.attached_arn
+        listed = [{"PolicyArn": arn, "PolicyName": arn.rpartition("/")[2]}]
         calls[f'iam.list_attached_role_policies {{"RoleName": "{ROLE_NAME}"}}'] = listed
         _put_managed(calls, arn, world.attached)
     role = calls[f'iam.get_role {{"RoleName": "{ROLE_NAME}"}}']["Role"]
