@@ -17,7 +17,7 @@ from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.formats import ROLE_NAME_SUFFIX
 from components.rules import Location
 from components.settings import SETTINGS
-from components.stack_config import REGION_KEY, camel_case, config_key
+from components.stack_config import DATA_SOURCES, REGION_KEY, camel_case, config_key
 from components.validation import validate
 from guardrails.iam.documents import listed
 from roles.arns import Arn
@@ -142,6 +142,10 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
         keys = {setting: config_key(setting, f"{project}:") for setting in SETTINGS}
         secrets = [setting for setting, key in keys.items() if key in config and config[key].secret]
         _check_plain(name, secrets, role_is_secret=HIDDEN in arns.values())
+    entries = config.get(config_key(DATA_SOURCES, f"{project}:"))
+    if entries and entries.secret and not entries.value:
+        # The program rejects it, with a message that contains no value.
+        config = _read_config(name, project, show_secrets=True)
     # The program reads its settings from these globals of Pulumi.
     configure(Settings(project, name))
     set_all_config(
@@ -215,7 +219,7 @@ def _check_plain(name: str, secrets: Sequence[str], *, role_is_secret: bool) -> 
     if secrets:
         lines.append(
             "Settings are names, IDs, and ARNs. They identify a secret or another resource, but contain "
-            "no credentials, so they do not need to be secret. To make them plain, run:"
+            "no credentials, so they do not need to be secret. To make them plain:"
         )
         lines += [f"  {_make_plain(name, setting)}" for setting in secrets]
     if role_is_secret:

@@ -47,8 +47,6 @@ class Context(NamedTuple):
     """Values by lowercase key; empty for a key that is not in the request."""
     complete: tuple[str, ...] = ()
     """Lowercase prefixes, such as `aws:principaltag/`, of keys that are absent unless listed."""
-    optional: frozenset[str] = frozenset()
-    """Lowercase keys that either have their value or are absent."""
 
     def get(self, key: str) -> tuple[Text, ...] | None:
         """Return the values of a key: empty if the key is absent, None if unknown."""
@@ -62,14 +60,6 @@ def meets(condition: Condition, context: Context, *, variables: bool = True) -> 
 
     `variables` is True if `${…}` is a policy variable, which depends on the document's version.
     """
-    answers = {_meets(condition, context, variables=variables)}
-    if (key := condition.key.lower()) in context.optional:
-        absent = context._replace(values={**context.values, key: ()})
-        answers.add(_meets(condition, absent, variables=variables))
-    return answers.pop() if len(answers) == 1 else Truth.CANNOT_TELL
-
-
-def _meets(condition: Condition, context: Context, *, variables: bool) -> Truth:
     parsed, values = parse_operator(condition.operator), context.get(condition.key)
     if parsed is None or values is None or not condition.values:
         return Truth.CANNOT_TELL

@@ -410,9 +410,12 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
 
 def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Cause]]) -> str:
     """Return how to change a policy of the role that denies requests; nobody can change AWS's."""
-    if policy.startswith("arn:") and Arn.of(policy).account == "aws":
+    causes = [cause for _, cause in found]
+    if not policy.startswith("arn:"):  # an inline policy, which is only for this role
+        return f"in {policy}, remove the statement {_names(causes)}, or let it deny fewer requests"
+    if Arn.of(policy).account == "aws":
         return aws_command("iam detach-role-policy", role_name=case.subject.role.name, policy_arn=policy)
-    return f"in {policy}, {_exclude(cause for _, cause in found)}"
+    return f"in {policy}, {_exclude(causes)}"
 
 
 def _by_policy(
@@ -445,11 +448,10 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
             keys |= dict.fromkeys([*of_causes, *unknown])
     total = f"of the {len(case.decisions)} connector requests"
     if denied := found[State.PROBLEM]:
-        yield problem(
-            f"AWS denies {len(denied)} {total}",
-            "remove these causes; only your organization can change service control policies",
-            *_list(denied),
-        )
+        fix = "remove these causes"
+        if any(answer.by_organization for answer in simulated.values()):
+            fix += "; only your organization can change service control policies"
+        yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))
     elif depending := found[State.CANNOT_TELL]:
         how = f"{_options(keys)}, or start a sync"
         yield cannot_tell(f"AWS may deny {len(depending)} {total}", how, *_list(depending))

@@ -17,6 +17,11 @@ from roles.check.requests import ENCRYPTED_SECRET, RequestGroup
 
 _ABSENT: Final = (
     "aws:username",
+    # MFA protects the call to AssumeRole. Requests by the role's sessions do not contain these keys:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
+    # The boundary of AWS's Landing Zone Accelerator relies on it: it denies sessions whose key is false,
+    # and is for roles that EC2 assumes.
+    "aws:multifactorauthpresent",
     "aws:multifactorauthage",
     "aws:federatedprovider",
     # The program's trust policy does not allow sts:SetSourceIdentity:
@@ -36,10 +41,6 @@ _ABSENT: Final = (
 )
 """Keys that are absent from requests by a role that a service assumes. Availability of each key:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
-_MFA: Final = "aws:multifactorauthpresent"
-"""A service cannot use MFA, so this key is false or absent. AWS's pages contradict each other:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html says that
-requests by a role's sessions lack the key, and the page about condition keys that they can have it."""
 _ABSENT_FROM_DIRECT_CALL: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
 """Keys that are present only if a service calls another one on its caller's behalf (same page)."""
 _ABSENT_FROM_DECRYPTION: Final = (
@@ -131,16 +132,15 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
     }
     if _resource_account(facts, group) != facts.account:
         values = {key: value for key, value in values.items() if not key.startswith("aws:resourceorg")}
-    known = Context(values, _complete(facts, group), frozenset({_MFA}))
-    # A key in --context applies to all requests. Certain values of this request take precedence.
+    known = Context(values, _complete(facts, group))
+    # A key in --context applies to all requests. Certain values of this request take precedence, but
+    # not AWS's statements about all requests of such roles.
     stated = {
         key: given
         for key, given in facts.stated.items()
-        if (texts := known.get(key)) is None
-        or key in known.optional
-        or any(text.example for text in texts)
+        if (texts := known.get(key)) is None or key in _ABSENT or any(text.example for text in texts)
     }
-    context = known._replace(values={**values, **stated}, optional=known.optional - stated.keys())
+    context = known._replace(values={**values, **stated})
     return Request(action, group.resource, context, facts.principal)
 
 
@@ -157,7 +157,6 @@ def _of_principal(facts: Facts) -> Values:
     """Return the condition keys that are the same for all requests by the role."""
     known: Values = {
         **dict.fromkeys(_ABSENT, ()),
-        _MFA: (Text("false"),),
         "aws:principalaccount": (Text(facts.account),),
         "aws:principaltype": (Text("AssumedRole"),),
         "aws:principalisawsservice": (Text("false"),),

@@ -99,9 +99,7 @@ class _Part(NamedTuple):
         """Return the keys whose values are unknown or partly unknown."""
         values = {key: context.get(key) for key in self.keys}
         return [
-            key
-            for key, found in values.items()
-            if found is None or key.lower() in context.optional or any(each.example for each in found)
+            key for key, found in values.items() if found is None or any(each.example for each in found)
         ]
 
 

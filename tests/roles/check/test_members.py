@@ -81,6 +81,14 @@ def test_secret_roles_and_defaults_are_rejected(world: World):
 
 
 @pytest.mark.usefixtures("members")
+def test_a_secret_value_in_an_entry_is_reported_as_the_program_does(world: World):
+    world.secret_keys = {f"{PROJECT_NAME}:dataSources"}
+    said = world.check("--data-source", "aem")
+    assert (said.code, said.out) == (2, "")
+    assert "  dataSources: has a secret value, so Pulumi treats the whole object as a secret" in said.err
+
+
+@pytest.mark.usefixtures("members")
 def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
     world.outputs = {"roleArns": {"aem": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}}
     said = world.check("--data-source", "aem", "--json", only=["role", "data source"])

@@ -306,9 +306,7 @@ BOUNDARIES: Final = (
                 NotAction=["iam:ChangePassword", "iam:EnableMFADevice", "iam:ListMFADevices"],
             ),
         ],
-        # AWS contradicts itself: credentials from AssumeRole "do not include MFA information", but the
-        # key is present when "temporary credentials are used to authenticate IAM roles".
-        "cannot tell",
+        "ok",
     ),
     Published(
         "nothing without MFA",

@@ -11,7 +11,7 @@ from tests.helpers.world import ROLE_ARN, ROLE_NAME, SECRET_NAME, World
 SECRET_SETTINGS: Final = """\
 check: stack dev has secret values, which check would show: aws:region, vpcConfiguration, roleName
 Settings are names, IDs, and ARNs. They identify a secret or another resource, but contain no \
-credentials, so they do not need to be secret. To make them plain, run:
+credentials, so they do not need to be secret. To make them plain:
   pulumi config set --stack dev --plaintext -- aws:region \
 "$(pulumi config get --stack dev -- aws:region)"
   in Pulumi.dev.yaml, replace each `secure` entry of vpcConfiguration with its value, which \

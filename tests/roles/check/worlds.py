@@ -259,8 +259,9 @@ WORLDS: Final = (
     ),
     World(
         "a policy denies sessions that say that they are without MFA",
-        UNKNOWN,
+        HARMLESS,
         guard=deny(condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}}),
+        outside=AS_OWN,
     ),
     World(
         "a policy denies sessions without MFA",
