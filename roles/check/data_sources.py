@@ -20,7 +20,16 @@ from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
 
+_ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
+"""An ARN in an error message. Names in it, such as `qbusiness-s3-docs`, do not tell what failed."""
+_APPLICATION_ROLE: Final = (
+    "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/create-application-iam-role.html"
+)
 _ABOUT_THE_ROLE: Final = (
+    (
+        r"\blogs?\b.?(?:group|stream)|\blogs:|cloudwatch",
+        f"the error may be about the application's role, which writes logs: see {_APPLICATION_ROLE}",
+    ),
     (r"kms|decrypt", 'the error may be about the key: see "KMS key" and "key policy"'),
     (r"secret", 'the error may be about the secret: see "secret" and "role policy"'),
     (
@@ -205,28 +214,31 @@ def _about_other(case: Case, source: DataSource, found: Reply | OddAnswerError) 
         return None
     others = (_likeness(entry, source, found)[0] for entry in case.entries if entry is not subject)
     of_others = max(others, default=_NOTHING)
-    fits_best = likeness > of_others
     try:
         exists = ignore(is_gone, lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn
     except ClientError as error:
         if is_denied(error):
             return not_allowed("iam:GetRole")
         raise
-    if exists:
-        role = f"another role, {role_arn}"
-        is_ours = likeness == _EVERYTHING and fits_best and not subject.data_sources
-    else:
-        # No sync works with this role, so this is a problem even if another entry fits equally well.
-        role = f"{role_arn}, a role that does not exist"
-        is_ours = likeness >= max(_CONNECTOR_TOO, of_others)
-    text = f"{source.name} {common}, but uses {role}"
-    if not is_ours:
+    if exists:  # perhaps another stack's
+        return note(f"{source.name} {common}, but uses another role, {role_arn}")
+    text = f"{source.name} {common}, but uses {role_arn}, a role that does not exist"
+    # No sync works with this role, so this is a problem even if another entry fits equally well.
+    if likeness < max(_CONNECTOR_TOO, of_others):
         return note(text)
+    return problem(text, _replacement(subject, source, role_arn))
+
+
+def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
+    """Return the command that gives a data source this entry's role, unless it lost another's role."""
+    name = subject.settings.get("role_name") or f"{subject.name}{formats.ROLE_NAME_SUFFIX}"
+    if not Arn.of(lost).name.startswith(name):
+        return "deploy the role with its own stack, or give the data source another role"
     own = subject.find_role()
     # `pulumi up` recreates a deleted role, perhaps with another name.
-    options = {**_options(source), "role_arn": own.arn if own and fits_best else "ROLE_ARN"}
+    options = {**_options(source), "role_arn": own.arn if own else "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
-    return problem(text, update if own else f"{subject.up_command}, then {update}")
+    return update if own else f"{subject.up_command}, then {update}"
 
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
@@ -274,6 +286,10 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     sync = subject.account.last_sync(source)
     if sync is None:
         return ok(f"{source.name} is {status}, but has not synced yet")
+    return _sync_status(source, status, sync)
+
+
+def _sync_status(source: DataSource, status: str, sync: Reply) -> Finding:
     outcome, error = sync["status"], sync.get("error", {})
     started = sync["startTime"].astimezone(UTC)
     text = (
@@ -286,7 +302,18 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **_options(source))
         return _failure(text, error, code, f"fix the cause, then {start}")
+    scanned, failed = (_number(sync, name) for name in ("documentsScanned", "documentsFailed"))
+    if outcome == "SUCCEEDED" and failed:
+        return note(f"{text}, but {failed} documents failed; documents scanned: {scanned}")
+    if outcome == "SUCCEEDED" and scanned == 0:
+        return note(f"{text}, but it scanned no documents")
     return ok(_with(text, error, code))
+
+
+def _number(sync: Reply, metric: str) -> int | None:
+    """Return one of a sync's metrics, which are text in the API; None if AWS does not give it."""
+    text = str(sync.get("metrics", {}).get(metric, ""))
+    return int(text) if text.isdecimal() else None
 
 
 def _failure(text: str, error: Mapping[str, str], code: str, fix: str) -> Finding:
@@ -311,7 +338,7 @@ def _options(source: DataSource) -> dict[str, str]:
 
 def _hint(error: Mapping[str, str], code: str) -> str:
     """Explain an error about the role or a resource that it reads; empty for other errors."""
-    said = f"{error.get('errorMessage', '')}, {code}"
+    said = _ARN.sub("", f"{error.get('errorMessage', '')}, {code}")
     return next(
         (text for pattern, text in _ABOUT_THE_ROLE if re.search(pattern, said, re.IGNORECASE)), ""
     )
