@@ -112,9 +112,11 @@ class ConnectorRole(pulumi.ComponentResource):
         if not arguments.in_stack:  # otherwise, `from_config` or `all_from_config` has validated them
             validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
+        # These warnings are about the configuration. `_policies` prints all that it finds in `arguments`
+        # after it has validated them, so remove these.
         for warning in arguments.warnings:
-            pulumi.warn(warning, self)  # from configuration; `validate` adds its own to a copy
-        arguments.warnings.clear()  # `_policies` would repeat them
+            pulumi.warn(warning, self)
+        arguments.warnings.clear()
         # `stack_config` passes secrets as plain values, because validation skips Outputs. The attribute
         # `secrets` contains their names. A structural setting must stay plain.
         arguments |= {
@@ -138,8 +140,8 @@ class ConnectorRole(pulumi.ComponentResource):
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # An Output may be secret. The provider computes these outputs, so the engine would not
-                # mark them as secret.
+                # The provider computes these two properties. If an argument is a secret Output, the
+                # engine would not mark them as secret.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
                 if arguments.unresolved()
                 else None,
@@ -176,8 +178,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         # `policy.id` resolves once the policy is in place. The ARN is plain even if the role's name is
-        # secret, because the state's IDs contain the name, too. Without `unsecret`, it would stay secret
-        # where version 0.2.0 made it so, because the state of an unchanged role keeps the mark.
+        # secret, because the state's IDs contain the name, too. It needs `unsecret`, because the outputs
+        # of a role that had a secret argument remain secret until the role changes.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
@@ -250,7 +252,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 pulumi.warn(warning, self)
 
             def mark(policy: str | None, settings: Collection[str]) -> object:
-                # An ARN alone can say the location, but `validate` has not compared it with credentials.
+                # Until the credentials are known, nobody has compared the account and the Region in
+                # `application_id` with them. So do not show a policy, although there may be one.
                 value = policy if policy and known else pulumi.UNKNOWN
                 return value if resolved.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
 
@@ -268,7 +271,8 @@ class ConnectorRole(pulumi.ComponentResource):
             are_secret = {
                 key: pulumi.Output.from_input(each).is_secret() for key, each in outputs.items()
             }
-            # One secret setting would make both policies secret. So none does, and `mark` decides.
+            # If one setting is secret, `Output.all` would make both policies secret. Remove the mark
+            # here; `mark` puts it on the policies that depend on a secret setting.
             found = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
             both = found.apply(resolve, run_with_unknowns=True)
         else:  # the same with fewer Outputs, because each takes time

@@ -69,7 +69,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     at = top.at_key(shown_prefix(config) + DATA_SOURCES)
     given = _read_entries(config, at)
     _check_top_level(top, at)
-    _check_defaults(top)  # before the entries, which do not inherit tags with problems
+    _check_defaults(top)
     entries = {
         name: _read_entry(settings, top, at.entry(name), check_tags=refuse_unknown_keys)
         for name, settings in given.items()
@@ -92,7 +92,8 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
     """Return the entries that are objects with a valid name; reject the others."""
     expected = "an object that maps each data source's name to its settings"
-    # Because this key looks like the key of a secret, its command has another option.
+    # Because secretId looks like the key of a secret, Pulumi needs --plaintext to set it. So `Place.set`
+    # returns another command than for the other settings.
     secret_command = at.entry("NAME", KEYS["secret_id"]).set("VALUE")
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
         at.reject(
@@ -159,8 +160,9 @@ def _check_top_level(top: Arguments, at: Place) -> None:
 def _check_defaults(top: Arguments) -> None:
     """Report an invalid default even if no entry uses it, because a later entry might.
 
-    Entries that inherit the default report the same problem, and `read` drops the repetitions. Entries
-    with tags of their own do not inherit invalid tags. Only entries warn about a default.
+    Entries that inherit the default report the same problem, and this module's `read` drops the
+    repetitions. Entries with tags of their own do not inherit invalid tags, so call this first. Only
+    entries warn about a default.
     """
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():

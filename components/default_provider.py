@@ -1,8 +1,8 @@
 """Check the default AWS provider's configuration against the role's settings.
 
-Without `aws:allowedAccountIds`, credentials for the wrong account can damage the state. A refresh, which
-by default runs before the program, removes a role from the state if the account does not have it. By
-default, a destroy does not run the program at all.
+Without `aws:allowedAccountIds`, credentials for the wrong account can damage the state, because a
+refresh removes a role from the state if the account does not have it. `pulumi up --refresh` refreshes
+before the program runs. By default, `pulumi refresh` and `pulumi destroy` do not run the program at all.
 """
 
 import json
@@ -60,12 +60,12 @@ def _check_accounts(arguments: Arguments) -> None:
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     if not invalid and (account is None or account in map(str, accounts)):
         return
-    # Replace a single account, because it probably belongs to another environment. If a longer list was
-    # written as JSON text, a command for one entry would replace the whole list.
+    # Replace a single account, because it probably belongs to another environment. A longer list needs
+    # an edit, because if it is JSON text, `pulumi config set --path` would replace all of it.
     fix = set_first() if len(accounts) == 1 else at.edit()
     for index in invalid:
         message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"
-        entry = arguments.at_key(ALLOWED_ACCOUNTS, index, secret=secret)
+        entry = arguments.at_key(ALLOWED_ACCOUNTS, index, secret=secret)  # hides a secret account
         entry.reject(message, ACCOUNT_ID.expected, fix=fix)
     if not invalid:
         at.reject(

@@ -90,7 +90,7 @@ def trust_statement(application: Application) -> ExplainedStatement:
 
 
 def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
-    """Return the role policy's statements, in the order in which AWS's pages list them."""
+    """Return the role policy's statements, in the order of AWS's pages, then one that they lack."""
     if resources.bucket:
         yield from _bucket_statements(resources)
     if resources.secret_arn:

@@ -151,8 +151,8 @@ def check_arns(settings: ReadSettings) -> None:
             if given and wanted and given != wanted:
                 title = "Region" if part == "region" else part
                 shown = show_location(wanted, settings.arguments)
-                # A command can set a whole Region or account that is not hidden, but an ARN has other
-                # parts.
+                # If the setting is only a Region or an account, the command can contain the right one,
+                # unless it is hidden. For an ARN, the user must find the right ARN.
                 whole_value = given == text.text and shown == wanted
                 at.reject(
                     f"{at.quote(text.text)} does not match the application's {title}",

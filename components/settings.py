@@ -21,6 +21,7 @@ class Flag:
         """Return a boolean; reject any other value."""
         if isinstance(value, bool):
             return value
+        # The suggested value must not reveal a secret one.
         is_true = str(value).lower() in ("true", "yes", "on") and not at.secret
         at.reject_type("a boolean", value, self.expected, at.set(is_true))
         return None
@@ -66,7 +67,7 @@ class Vpc:
 
 def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
     """Return the valid items in one of the VPC's lists, by index."""
-    items = vpc.get(at.path[-1])
+    items = vpc.get(at.path[-1])  # the list's name, as the program or the configuration writes it
     expected = f"a list; each entry is {form.expected}"
     found: dict[int, ParsedText] = {}
     if is_unknown(items):

@@ -105,6 +105,7 @@ def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> N
     names = [*KEYS.values(), PROTECT, DATA_SOURCES]
     for key in pulumi.runtime.get_config_env():
         key_namespace, _, name = key.partition(":")
+        # A component can read its settings from the namespace `aws`, which has the Region, too.
         if key_namespace == namespace and name not in names and key != REGION_KEY:
             known = [REGION_KEY, *(f"{prefix}{each}" for each in names)]
             arguments.at_key(f"{prefix}{name}").reject_name(known)
@@ -122,7 +123,7 @@ def read_object(config: pulumi.Config, key: str) -> object:
 def autonaming_warnings(role_name: str) -> Iterator[str]:
     """Warn if automatic names might not begin with the role resource's name and a hyphen.
 
-    Only then do they contain `qbusiness`, and match the names in the permissions of CI's roles.
+    Names that begin with it contain `qbusiness`, and match those in the permissions of CI's roles.
     `role_name` is the path of the setting that would replace the automatic names. The most specific
     section that has a mode or a pattern applies:
     https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming

@@ -60,7 +60,8 @@ def validate(
 
 def _read(component_name: str, arguments: Arguments, credentials: Location) -> ReadSettings:
     """Read each setting; apart from the connector, no setting affects how another one is read."""
-    # A null in an entry of `dataSources` counts as set, because `data_sources` has reported it.
+    # A null in an entry of `dataSources` counts as set: `data_sources` has rejected it, and "is required
+    # but not set" would be a second problem.
     reported = {problem.path for problem in arguments.problems}
     given = {
         name: arguments.get(name)
@@ -138,8 +139,8 @@ def _render(settings: ReadSettings) -> ValidationResult:
     connector = settings.connector
     if application is None or application.id is None or connector is None:
         return ValidationResult(None, None, settings.arguments.warnings)
-    # An unknown part gets the shortest possible value, because the size check below must not reject a
-    # policy that may turn out to be short enough.
+    # An unknown part gets a short value, because the size check below must not reject a policy that may
+    # turn out to be short enough. No Region of Amazon Q Business is shorter than this one.
     target = policies.Application(
         location.partition or "aws",
         location.region or "us-east-1",
