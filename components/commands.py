@@ -93,7 +93,10 @@ def edit_instruction() -> str:
 
 
 def _fits_command(key: str) -> bool:
-    """Return whether a user can paste a command with this key."""
+    """Return whether a user can paste a command with this key.
+
+    `property_path` does not escape backslashes, so Pulumi could read another key.
+    """
     return escape(key) == key and "\\" not in key
 
 

@@ -112,8 +112,8 @@ class ConnectorRole(pulumi.ComponentResource):
         if not arguments.in_stack:  # otherwise, `from_config` or `all_from_config` has validated them
             validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
-        # These warnings are about the configuration. `_policies` prints all that it finds in `arguments`
-        # after it has validated them, so remove these.
+        # Print the warnings from reading the configuration. Then remove them, because `_policies` prints
+        # every warning in `arguments`, together with those of the validation.
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
         arguments.warnings.clear()
@@ -140,8 +140,8 @@ class ConnectorRole(pulumi.ComponentResource):
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # The provider computes these two properties. If an argument is a secret Output, the
-                # engine would not mark them as secret.
+                # The provider computes these two properties from others, and the engine does not mark
+                # them as secret. Whether an Output is secret is not known here, so each may be.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
                 if arguments.unresolved()
                 else None,

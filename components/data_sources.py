@@ -92,8 +92,8 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
     """Return the entries that are objects with a valid name; reject the others."""
     expected = "an object that maps each data source's name to its settings"
-    # Because secretId looks like the key of a secret, Pulumi needs --plaintext to set it. So `Place.set`
-    # returns another command than for the other settings.
+    # An example of an entry's first setting. It has --plaintext, because secretId looks like the key of
+    # a secret.
     secret_command = at.entry("NAME", KEYS["secret_id"]).set("VALUE")
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
         at.reject(
@@ -161,8 +161,8 @@ def _check_defaults(top: Arguments) -> None:
     """Report an invalid default even if no entry uses it, because a later entry might.
 
     Entries that inherit the default report the same problem, and this module's `read` drops the
-    repetitions. Entries with tags of their own do not inherit invalid tags, so call this first. Only
-    entries warn about a default.
+    repetitions. Call this before `_merge_values`, which looks for problems with the default tags and
+    does not merge invalid ones. Only entries warn about a default.
     """
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():

@@ -60,12 +60,12 @@ def _check_accounts(arguments: Arguments) -> None:
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     if not invalid and (account is None or account in map(str, accounts)):
         return
-    # Replace a single account, because it probably belongs to another environment. A longer list needs
-    # an edit, because if it is JSON text, `pulumi config set --path` would replace all of it.
+    # The command for the first entry replaces the whole list if the list is JSON text. That is right for
+    # a single account, which probably belongs to another environment, but a longer list needs an edit.
     fix = set_first() if len(accounts) == 1 else at.edit()
     for index in invalid:
         message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"
-        entry = arguments.at_key(ALLOWED_ACCOUNTS, index, secret=secret)  # hides a secret account
+        entry = arguments.at_key(ALLOWED_ACCOUNTS, index, secret=secret)  # shows the index
         entry.reject(message, ACCOUNT_ID.expected, fix=fix)
     if not invalid:
         at.reject(
