@@ -110,7 +110,7 @@ class ConnectorRole(pulumi.ComponentResource):
         arguments = Arguments.of(cast("Mapping[str, object]", args), PYTHON_ARGUMENTS)
         arguments |= {key: _as_input(value) for key, value in arguments.items()}
         if not arguments.in_stack:  # otherwise, `from_config` or `all_from_config` has validated them
-            validate(name, arguments)
+            validate(name, arguments)  # only to raise problems; it adds its warnings to a copy
         super().__init__(TOKEN, name, None, opts)
         # Print the warnings from reading the configuration. Then remove them, because `_policies` prints
         # every warning in `arguments`, together with those of the validation.
@@ -177,9 +177,9 @@ class ConnectorRole(pulumi.ComponentResource):
                 # Detach the policies of an imported role only after the new policy is in place.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        # `policy.id` resolves once the policy is in place. The ARN is plain even if the role's name is
-        # secret, because the state's IDs contain the name, too. It needs `unsecret`, because the outputs
-        # of a role that had a secret argument remain secret until the role changes.
+        # The ARN resolves once the policy is in place. It is plain even if the role's name is secret,
+        # because the state's IDs contain the name, too. If an earlier update of the role had a secret
+        # argument, the state still marks `role.arn` as secret; `unsecret` removes the mark.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})

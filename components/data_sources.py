@@ -92,8 +92,8 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
     """Return the entries that are objects with a valid name; reject the others."""
     expected = "an object that maps each data source's name to its settings"
-    # An example of an entry's first setting. It has --plaintext, because secretId looks like the key of
-    # a secret.
+    # An example of an entry's first setting. Its command has --plaintext instead of --type string,
+    # because Pulumi takes secretId for the key of a secret and then rejects --type.
     secret_command = at.entry("NAME", KEYS["secret_id"]).set("VALUE")
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
         at.reject(

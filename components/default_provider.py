@@ -60,8 +60,8 @@ def _check_accounts(arguments: Arguments) -> None:
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     if not invalid and (account is None or account in map(str, accounts)):
         return
-    # The command for the first entry replaces the whole list if the list is JSON text. That is right for
-    # a single account, which probably belongs to another environment, but a longer list needs an edit.
+    # Replace a single account, because it probably belongs to another environment. In a longer list,
+    # edit the entry, because if the list is JSON text, a command for one entry would replace all.
     fix = set_first() if len(accounts) == 1 else at.edit()
     for index in invalid:
         message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"
