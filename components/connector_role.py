@@ -128,6 +128,7 @@ class ConnectorRole(pulumi.ComponentResource):
         connector = CONNECTORS[arguments.get("connector") or DEFAULT]
         trust_policy, role_policy = self._policies(name, arguments, connector)
         exclusive = arguments.get("exclusive_policies")
+        # On the role, the hook notes whether the role is new; on the exclusive policies, it warns.
         hooks = _removal_warning(self) if exclusive and pulumi.runtime.is_dry_run() else None
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
@@ -177,9 +178,9 @@ class ConnectorRole(pulumi.ComponentResource):
                 # Detach the policies of an imported role only after the new policy is in place.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        # The ARN resolves once the policy is in place. It is plain even if the role's name is secret,
-        # because the state's IDs contain the name, too. If an earlier update of the role had a secret
-        # argument, the state still marks `role.arn` as secret; `unsecret` removes the mark.
+        # The ARN resolves once the policy is in place. `role.arn` is secret if the role has a secret
+        # argument, or had one in an earlier update. `unsecret` removes the mark, which hides nothing,
+        # because the state's IDs contain the role's name in any case.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})

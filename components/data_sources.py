@@ -162,8 +162,9 @@ def _check_defaults(top: Arguments) -> None:
 
     Entries that inherit the default report the same problem, and this module's `read` drops the
     repetitions. Call this before `_merge_values`, which looks for problems with the default tags and
-    does not merge invalid ones. Only entries warn about a default.
+    does not merge invalid ones.
     """
+    # Only the problems are copied to `top`, not the warnings, because the entries warn about a default.
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.DEFAULT and top.is_set(name):

@@ -20,10 +20,10 @@ ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 _RECOVERY: Final = "`pulumi refresh --run-program`, then `pulumi up`"
-"""Both commands read the list from the configuration.
+"""The commands after which a corrected list of allowed accounts also applies to a refresh.
 
-A plain `pulumi refresh` reads it from the state, where it may be wrong (`EnsureProvider` in
-pkg/resource/deploy in Pulumi's engine).
+Both read the list from the configuration. A plain `pulumi refresh` reads it from the state, where it may
+be wrong (`EnsureProvider` in pkg/resource/deploy in Pulumi's engine).
 """
 
 
