@@ -68,7 +68,7 @@ def _ask_about(case: Case, service: str) -> Iterator[Finding]:
     found = case.collected.resources[service]
     policy, question, kind = found.policy, found.policy.question, found.kind
     decisions = [one for one in case.decisions if one.request.action.startswith(f"{service}:")]
-    failing = _causes_in(decisions, question, Truth.NO)
+    failing = causes_in(decisions, question, Truth.NO)
     denying = [each for each in failing if each[1].statements]
     if policy.unread:
         yield policy.unread
@@ -77,7 +77,7 @@ def _ask_about(case: Case, service: str) -> Iterator[Finding]:
         yield problem(
             f"the {question} denies {actions} to the role ({names})"
             f"{_for_now((one for one, _ in denying), policy)}",
-            found.edited(_exclude(cause for _, cause in denying)),
+            found.edited(_exclude([cause for _, cause in denying])),
         )
     elif lost := [*_lost_with(case, policy, decisions)]:
         yield problem(
@@ -96,7 +96,7 @@ def _ask_about(case: Case, service: str) -> Iterator[Finding]:
             f"policies{_for_now((one for one, _ in failing), policy)}",
             _for_roles(case, found, _grant(case, found, service)),
         )
-    elif depending := _causes_in(decisions, question, Truth.CANNOT_TELL):
+    elif depending := causes_in(decisions, question, Truth.CANNOT_TELL):
         actions = _actions(depending)
         # CloudTrail logs requests for a bucket's objects only as data events.
         trail = "CloudTrail data events" if kind == "bucket" else "CloudTrail"
@@ -264,13 +264,13 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
             yield ok("the role has no permissions boundary")
     elif policy.unread:
         yield policy.unread
-    elif denied := _causes_in(decisions, BOUNDARY, Truth.NO):
+    elif denied := causes_in(decisions, BOUNDARY, Truth.NO):
         yield problem(
             f"{actual} does not allow all connector requests",
             _change_boundary(case, denied),
             *_denied(denied),
         )
-    elif depending := _causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
+    elif depending := causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
         yield cannot_tell(
             f"{actual} may deny up to {len(depending)} of the {len(decisions)} connector requests",
             f"{_context_advice(depending)}, or use `aws iam simulate-principal-policy` with the "
@@ -289,7 +289,7 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
         return another
     edits: list[str] = []
     if any(cause.statements for _, cause in denied):
-        edits.append(_exclude(cause for _, cause in denied))
+        edits.append(_exclude([cause for _, cause in denied]))
     if lacking := [decision for decision, cause in denied if not cause.statements]:
         edits.append(f'add to "Statement": {", ".join(map(json.dumps, _allowing(case, lacking)))}')
     return f"in this policy, {', and '.join(edits)}; or {another}"
@@ -326,7 +326,7 @@ def denials_in_role_policy(case: Case) -> Iterator[Finding]:
 
 
 def other_policies(case: Case) -> Iterator[Finding]:
-    """Ask whether the role's other policies deny requests, and what more they allow."""
+    """Ask whether the role's other policies deny requests, and report their access in excess."""
     subject = case.subject
     role = subject.role
     needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
@@ -334,23 +334,14 @@ def other_policies(case: Case) -> Iterator[Finding]:
     yield from (answer for _, answer in denials)
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
-    removal = {
-        **{
-            name: aws_command("iam delete-role-policy", role_name=role.name, policy_name=name)
-            for name in inline
-        },
-        **{
-            arn: aws_command("iam detach-role-policy", role_name=role.name, policy_arn=arn)
-            for arn in attached
-        },
-    }
+    others = [*inline, *attached]
     if role.denied:
         yield not_allowed(role.denied)
-    elif not removal:
+    elif not others:
         yield ok("the role has no other policies")
     exclusive = bool(subject.settings.get("exclusive_policies"))
     reported = [name for name, _ in denials]
-    found = [(name, _excess(case, name)) for name in removal]
+    found = [(name, _excess(case, name)) for name in others]
     found = [(name, excess) for name, excess in found if excess or name not in reported]
     for name, excess in sorted(found, key=lambda each: not any(danger for danger, _ in each[1])):
         dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
@@ -361,7 +352,14 @@ def other_policies(case: Case) -> Iterator[Finding]:
         else:
             text = f"the role also has {name}"
         details = (line for _, line in sorted(excess, key=lambda each: not each[0]))
-        yield note(text, subject.up_command if exclusive else removal[name], *details)
+        yield note(text, subject.up_command if exclusive else _removal(role.name, name), *details)
+
+
+def _removal(role_name: str, policy: str) -> str:
+    """Return the command that takes a policy, given by its name or ARN, from a role."""
+    if policy.startswith("arn:"):
+        return aws_command("iam detach-role-policy", role_name=role_name, policy_arn=policy)
+    return aws_command("iam delete-role-policy", role_name=role_name, policy_name=policy)
 
 
 def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
@@ -387,7 +385,7 @@ def _shown(verdict: Verdict) -> str:
 def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
     """Return the policies under a question that deny requests, or may deny them, with the answers."""
     total = f"of the {len(case.decisions)} connector requests"
-    failing = [each for each in _causes_in(case.decisions, question, Truth.NO) if each[1].statements]
+    failing = [each for each in causes_in(case.decisions, question, Truth.NO) if each[1].statements]
     for policy, found in _by_policy(failing).items():
         answer = problem(
             f"{policy} denies {len(found)} {total}",
@@ -396,7 +394,7 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
         )
         yield policy, answer
     depending = [
-        each for each in _causes_in(case.decisions, question, Truth.CANNOT_TELL) if each[1].statements
+        each for each in causes_in(case.decisions, question, Truth.CANNOT_TELL) if each[1].statements
     ]
     for policy, found in _by_policy(depending).items():
         denies = any(not statement.allows for _, cause in found for statement in cause.statements)
@@ -414,7 +412,7 @@ def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Caus
     if not policy.startswith("arn:"):  # an inline policy, which is only for this role
         return f"in {policy}, remove the statement {_names(causes)}, or let it deny fewer requests"
     if Arn.of(policy).account == "aws":
-        return aws_command("iam detach-role-policy", role_name=case.subject.role.name, policy_arn=policy)
+        return _removal(case.subject.role.name, policy)
     return f"in {policy}, {_exclude(causes)}"
 
 
@@ -585,7 +583,7 @@ def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
 # Explanations.
 
 
-def _causes_in(
+def causes_in(
     decisions: Iterable[Decision], question: str, truth: Truth
 ) -> list[tuple[Decision, Cause]]:
     """Return the causes in the policies of a question, with the decisions about which they are."""
@@ -610,11 +608,10 @@ def _names(causes: Iterable[Cause]) -> str:
     return ", ".join(dict.fromkeys(each.name for cause in causes for each in cause.statements))
 
 
-def _exclude(causes: Iterable[Cause]) -> str:
+def _exclude(causes: Sequence[Cause]) -> str:
     """Return the edit after which a policy's statements do not deny requests to the role."""
-    statements = dict.fromkeys(each for cause in causes for each in cause.statements)
-    names = ", ".join(dict.fromkeys(each.name for each in statements))
-    if any(each.principals.negated for each in statements):
+    names = _names(causes)
+    if any(each.principals.negated for cause in causes for each in cause.statements):
         how = "replace NotPrincipal with the condition ArnNotEquals on aws:PrincipalArn"
         return f"in the statement {names}, {how}, or remove the statement"
     return f"exclude the role from the statement {names}, or remove the statement"

@@ -1,7 +1,7 @@
-"""Collect the policies of a role, and of the resources that it uses, and what else decides.
+"""Collect the policies of a role and of the resources that it uses, and other facts that decide.
 
-What cannot be read becomes a `Policy` with the answer to the question about it, so that the other
-policies still count.
+A policy that cannot be read becomes a `Policy` with the answer to the question about it, so that the
+other policies still count.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -283,7 +283,7 @@ def _of_another_account(subject: Subject, owner: str, question: str, service: st
 
 
 def _unless_failed(read: Callable[[], _T]) -> _T | None:
-    """Return what was read; None if the call to AWS failed. Raises errors about the credentials."""
+    """Return the result; None if the call to AWS failed. Raises errors about the credentials."""
     try:
         return read()
     except FAILURES as error:

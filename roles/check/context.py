@@ -75,7 +75,7 @@ Values = dict[str, tuple[Text, ...]]
 
 
 class Facts(NamedTuple):
-    """What is known about a role's requests in addition to the requests themselves."""
+    """Known facts about a role's requests, in addition to the requests themselves."""
 
     account: str
     secret_arn: str | None

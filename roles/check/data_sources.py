@@ -21,7 +21,7 @@ from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
-"""An ARN in an error message. Names in it, such as `qbusiness-s3-docs`, do not tell what failed."""
+"""An ARN in an error message. Names in it, such as `qbusiness-s3-docs`, do not name the cause."""
 _APPLICATION_ROLE: Final = (
     "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/create-application-iam-role.html"
 )

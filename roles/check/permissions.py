@@ -11,7 +11,7 @@ from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.check.case import Case
-from roles.check.causes import denials_in_role_policy
+from roles.check.causes import causes_in, denials_in_role_policy
 from roles.check.collection import ROLE_POLICY
 from roles.check.evaluation import applies
 from roles.check.requests import pass_request
@@ -93,9 +93,8 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     missing = [each for each in verdicts if each.verdict == "missing"]
     denied = [
         decision.request
-        for decision in case.decisions
-        for cause in decision.causes
-        if cause.truth is Truth.NO and cause.policy.question == ROLE_POLICY and not cause.statements
+        for decision, cause in causes_in(case.decisions, ROLE_POLICY, Truth.NO)
+        if not cause.statements
     ]
     needed_for = {
         statement.name
@@ -142,7 +141,7 @@ def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] 
     return problem("differs from the expected policy", subject.up_command, *details)
 
 
-# What IAM and IAM Access Analyzer say.
+# Answers of IAM and IAM Access Analyzer.
 
 
 def policy_findings(subject: Subject) -> Finding:

@@ -1,4 +1,4 @@
-"""Ask IAM to simulate requests, for what only IAM knows, such as an organization's policies."""
+"""Ask IAM to simulate requests, because only IAM knows policies such as an organization's."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple

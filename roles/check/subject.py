@@ -39,7 +39,7 @@ def needed(value: _T | None, without: Finding) -> _T:
 
 
 class Subject(Entry):
-    """A role, and what AWS says about it and about the resources in its settings.
+    """A role, and AWS's answers about it and about the resources in its settings.
 
     If a resource that a question needs does not exist, properties such as `role` and `secret` raise
     MissingError, which contains the answer. The methods `find_...` return None instead; `find_key` also

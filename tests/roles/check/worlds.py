@@ -1,4 +1,4 @@
-"""Worlds in which policies decide about a connector's requests, and what `roles check` must say.
+"""Worlds in which policies decide about a connector's requests, and the expected answers of `check`.
 
 A world is the account of the stack `dev`, in which nothing is wrong, with some policies changed. Each is
 checked with the stack, and, unless it concerns a bucket, without it. worlds.txt has the output of all
@@ -80,7 +80,7 @@ EVERYTHING: Final = [allow()]
 
 
 class World(NamedTuple):
-    """An account, as it differs from the one in which nothing is wrong, and what is wrong in it."""
+    """An account's differences from the one in which nothing is wrong, and the expected answers."""
 
     name: str
     wrong: Mapping[str, str] = MappingProxyType({})
@@ -544,7 +544,7 @@ WORLDS: Final = (
         {"bucket policy": "note"},
         bucket=deny("s3:*", Principal=DELETED),
     ),
-    # What only IAM knows.
+    # Denials that only IAM knows.
     World(
         "the organization denies a request",
         {"requests allowed": "problem"},
@@ -622,7 +622,7 @@ _recording = cache(Recording)
 
 
 def change(world: World, arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return AWS's answers in a world, and what Pulumi prints."""
+    """Return AWS's answers in a world, and Pulumi's output."""
     recording = _recording()
     calls, config = deepcopy(recording.calls({})), deepcopy(recording.base["config"])
     settings = dict(world.settings)
