@@ -93,7 +93,7 @@ class Arguments(dict[str, Any]):
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
         """Convert a mapping to Arguments and reject unknown keys.
 
-        Arguments keep their paths. They are copied, because their user changes them.
+        If `given` is already an Arguments object, return a copy, because validation adds problems to it.
         """
         if isinstance(given, Arguments):
             return given.copied()

@@ -246,16 +246,16 @@ class ConnectorRole(pulumi.ComponentResource):
         location, outputs = self._lookup_credentials(arguments), arguments.unresolved()
 
         def render(found_location: Any, resolved: Arguments) -> tuple[object, object]:
-            known = not is_unknown(found_location)
+            is_located = not is_unknown(found_location)
             # `Output.all` turns the location into a list.
-            result = validate(name, resolved, Location(*found_location) if known else None)
+            result = validate(name, resolved, Location(*found_location) if is_located else None)
             for warning in result.warnings:
                 pulumi.warn(warning, self)
 
             def mark(policy: str | None, settings: Collection[str]) -> object:
                 # Until the credentials are known, nobody has compared the account and the Region in
                 # `application_id` with them. So do not show a policy, although there may be one.
-                value = policy if policy and known else pulumi.UNKNOWN
+                value = policy if policy and is_located else pulumi.UNKNOWN
                 return value if resolved.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
 
             trust_policy = mark(result.trust_policy, TRUST_POLICY_SETTINGS)
@@ -277,7 +277,7 @@ class ConnectorRole(pulumi.ComponentResource):
             found = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
             both = found.apply(resolve, run_with_unknowns=True)
         else:  # the same with fewer Outputs, because each takes time
-            both = location.apply(lambda known: render(known, arguments), run_with_unknowns=True)
+            both = location.apply(lambda found: render(found, arguments), run_with_unknowns=True)
         # Indexing unwraps the Output in which `mark` may have put a policy.
         return both[0], both[1]
 

@@ -71,7 +71,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     _check_top_level(top, at)
     _check_defaults(top)
     entries = {
-        name: _read_entry(settings, top, at.entry(name), check_tags=refuse_unknown_keys)
+        name: _read_entry(settings, top, at.entry(name).path, check_tags=refuse_unknown_keys)
         for name, settings in given.items()
     }
     _check_role_names(entries, top)
@@ -172,20 +172,22 @@ def _check_defaults(top: Arguments) -> None:
     top.problems += defaults.problems
 
 
-def _read_entry(given: Mapping[str, Any], top: Arguments, at: Place, *, check_tags: bool) -> Arguments:
+def _read_entry(
+    given: Mapping[str, Any], top: Arguments, path: PropertyPath, *, check_tags: bool
+) -> Arguments:
     """Return one entry's settings, including the top-level settings that it inherits."""
     inherited = [name for name in SETTINGS if _is_inherited(name, given)]
-    values, paths = _merge_values(given, top, inherited), _merge_paths(top, at, inherited)
+    values, paths = _merge_values(given, top, inherited), _merge_paths(top, path, inherited)
     # An entry's tags contain the tags from the top level.
     secrets = [name for name in top.secrets if name in inherited or name == "tags"]
     # Not `only_role`, because other roles may be created before the credentials prove to be wrong.
     entry = Arguments(values, paths, secrets, in_stack=True)
-    _check_keys(given, entry, at)
+    _check_keys(given, entry, path)
     own_tags = as_mapping(given.get("tags"))
     if check_tags and own_tags:  # `stack_config` checks the top-level tags
         default_provider.check_tags(own_tags, entry)
     protect = given.get(PROTECT, top.protect)  # "" switches the default off
-    entry.protect = bool(read_protect(protect, entry.at_key(*at.path, PROTECT)))
+    entry.protect = bool(read_protect(protect, entry.at_key(*path, PROTECT)))
     return entry
 
 
@@ -206,10 +208,13 @@ def _merge_values(
     return values
 
 
-def _merge_paths(top: Arguments, at: Place, inherited: Collection[str]) -> dict[str, PropertyPath]:
+def _merge_paths(
+    top: Arguments, path: PropertyPath, inherited: Collection[str]
+) -> dict[str, PropertyPath]:
     """Return the path at which each of an entry's settings is set or, if it is not, would be set."""
     own_keys = [key for name, key in KEYS.items() if name not in inherited]
-    own = {name: (*at.path, *path) for name, path in PACKAGE_INPUTS.items() if path[0] in own_keys}
+    # A VPC's lists have paths of two keys: they are set where `vpcConfiguration` is.
+    own = {name: (*path, *keys) for name, keys in PACKAGE_INPUTS.items() if keys[0] in own_keys}
     return {**top.paths, **own}
 
 
@@ -231,12 +236,12 @@ def _may_use_vpc(connector_name: object) -> bool:
     return connector is None or connector.vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
 
 
-def _check_keys(given: Mapping[str, Any], entry: Arguments, at: Place) -> None:
+def _check_keys(given: Mapping[str, Any], entry: Arguments, path: PropertyPath) -> None:
     """Reject null values, and keys that are not settings for a data source."""
     settings = {camel_case(name): setting for name, setting in SETTINGS.items()}
     known = [key for key, setting in settings.items() if setting.scope is not Scope.STACK] + [PROTECT]
     for key, value in given.items():
-        place = entry.at_key(*at.path, key)
+        place = entry.at_key(*path, key)
         if key in settings and key not in known:
             top_name = entry.at(settings[key].name).name
             expected = f"{top_name}, outside {DATA_SOURCES}"
@@ -270,6 +275,8 @@ def _unused_vpc(
     if not top["vpc_configuration"]:
         return
     key = KEYS["vpc_configuration"]
+    # An entry that does not inherit the default, although it has no value of its own, has a connector
+    # without support for a VPC (see `_is_inherited`).
     unused = [
         name
         for name, entry in entries.items()

@@ -48,7 +48,7 @@ def _check_accounts(arguments: Arguments) -> None:
         arguments.warnings.append(_missing_list(set_first(), arguments))
         return
     if not isinstance(given, list):
-        # Pulumi cannot set a list entry in an object.
+        # Pulumi cannot set a list entry in an object. For a secret, `set_first` returns an edit.
         remove = f"{at.remove()} && " if isinstance(given, dict) and not secret else ""
         at.reject(
             f"expected a list, got {at.quote(cast('object', given))}",
@@ -60,8 +60,8 @@ def _check_accounts(arguments: Arguments) -> None:
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     if not invalid and (account is None or account in map(str, accounts)):
         return
-    # Replace a single account, because it probably belongs to another environment. In a longer list,
-    # edit the entry, because if the list is JSON text, a command for one entry would replace all.
+    # With several accounts, a command for one could lose the others, because it replaces a list that is
+    # stored as JSON text.
     fix = set_first() if len(accounts) == 1 else at.edit()
     for index in invalid:
         message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"

@@ -57,8 +57,8 @@ class ReadSettings(NamedTuple):
         if application is None:
             return Location(None, region and region.text, account and account.text)
         provider = self.credentials
-        # A Region that is not known yet can differ from the provider's. An account must not differ, so
-        # the provider's account stands in for one that is not known yet.
+        # A Region that is not known yet can turn out to differ from the provider's, so it stays unknown.
+        # An account cannot, because validation rejects another account than the provider's.
         default_region = None if is_unknown(self.arguments.get("region")) else provider.region
         return Location(
             application.partition or provider.partition,

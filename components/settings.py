@@ -40,7 +40,7 @@ class Vpc:
 
     def read(self, value: object, at: Place) -> Network | None:
         """Return the valid subnets and security groups; reject everything else."""
-        subnets_at, groups_at = map(at.list_of_vpc, VPC_LISTS)
+        subnets_at, groups_at = at.list_of_vpc("subnet_ids"), at.list_of_vpc("security_group_ids")
         if not isinstance(value, Mapping):
             lists = f"{subnets_at.name} and {groups_at.name}"
             at.reject_type("an object", value, f"an object with {lists}")
@@ -50,8 +50,8 @@ class Vpc:
         for key in given:
             if key not in names:
                 at.entry(key if isinstance(key, str) else quote(key)).reject_name(names)
-        subnets = _read_list(given, subnets_at, formats.SUBNET)
-        groups = _read_list(given, groups_at, formats.SECURITY_GROUP)
+        subnets = _read_list(given, subnets_at, VPC_LISTS["subnet_ids"])
+        groups = _read_list(given, groups_at, VPC_LISTS["security_group_ids"])
         if (number := len({*groups.values()})) > formats.MAXIMUM_SECURITY_GROUPS:
             groups_at.reject(
                 f"has {at.show(number)} security groups",
@@ -206,8 +206,8 @@ PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in
 """The paths of the settings, and of a VPC's lists, in a Python program's arguments."""
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
-_ROLE_ARN_SETTINGS: Final = ("account_id", "role_name", "role_path")
-"""The settings whose values are in the role's ARN; the account can also be in `application_id`."""
+_ROLE_ARN_SETTINGS: Final = ("role_name", "role_path")
+"""The settings whose values are in the role's ARN, next to the account, which is in every policy."""
 
 
 def role_policy_settings(connector: Connector) -> Collection[str]:

@@ -60,13 +60,12 @@ def validate(
 
 def _read(component_name: str, arguments: Arguments, credentials: Location) -> ReadSettings:
     """Read each setting; apart from the connector, no setting affects how another one is read."""
-    # A null in an entry of `dataSources` counts as set: `data_sources` has rejected it, and "is required
-    # but not set" would be a second problem.
-    reported = {problem.path for problem in arguments.problems}
-    given = {
-        name: arguments.get(name)
-        for name in SETTINGS
-        if arguments.is_set(name) or arguments.paths[name] in reported
+    given = {name: arguments.get(name) for name in SETTINGS if arguments.is_set(name)}
+    # `data_sources` has rejected each null in an entry. Such a setting counts as set, because "is
+    # required but not set" would be a second problem.
+    rejected = {problem.path for problem in arguments.problems}
+    given |= {
+        name: None for name, path in arguments.paths.items() if path in rejected and name not in given
     }
     name = given.get("connector", DEFAULT)
     connector = CONNECTORS.get(name) if isinstance(name, str) else None
@@ -202,7 +201,8 @@ def _resources(
 def _check_size(role_policy: str, settings: ReadSettings) -> None:
     """Reject a policy that is too long for IAM; only a long list of subnets can cause this."""
     role_name = settings.text("role_name")
-    # An automatic name is at most this long. A policy that contains an unknown name is not rendered.
+    # Nobody knows an automatic name before the role is created, so no later check can replace this one:
+    # assume the longest name. A policy that contains an unknown `roleName` is not rendered.
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:
