@@ -28,7 +28,7 @@ class Resources(NamedTuple, Generic[_Text]):
     secrets: Sequence[_Text]
     secret_keys: Sequence[_Text]
     """The customer managed key that encrypts the secret."""
-    bucket_account: str
+    bucket_account: str | _Text
     file_objects: Sequence[_Text]
     """An object in the bucket that contains the files that the configuration refers to."""
     source_buckets: Sequence[_Text]

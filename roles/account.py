@@ -341,9 +341,10 @@ class Account:
 
     @_once
     def bucket_encryption(self, bucket: str, owner: str) -> Encryption:
-        """Return the default encryption of a bucket in the account `owner`."""
+        """Return the default encryption of a bucket; AWS denies access if `owner` does not own it."""
+        expected = {"Bucket": bucket, "ExpectedBucketOwner": owner}
         try:
-            found = self._call("s3", "get_bucket_encryption", Bucket=bucket)
+            found = self._call("s3", "get_bucket_encryption", **expected)
         except ClientError as error:
             if code(error) == "ServerSideEncryptionConfigurationNotFoundError":
                 return Encryption(S3_KEYS, None)

@@ -1,4 +1,4 @@
-"""Identify a data source's connector from its type and configuration.
+"""Read a data source's configuration: its connector, and the resources that it names.
 
 Each connector's page has the JSON schema for its configuration:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html
@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 from components.arguments import suggestion
@@ -40,24 +41,35 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
 """For each type that several connectors share, without its version: the path to the endpoint's member
 that distinguishes them, and the connector for each of its values."""
 _ENDPOINT: Final = "repositoryEndpointMetadata"
-_BUCKET_MEMBER: Final = re.compile(r"(?:s3)?bucket_?name", re.IGNORECASE)
+_BUCKET_MEMBER: Final = re.compile(r"(?:s3)?bucket(?:_?name)?", re.IGNORECASE)
 _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
 
 
 class Uses(NamedTuple):
-    """A data source's type and configuration, and the resources that it uses."""
+    """A data source's type, and the resources that its configuration or a role's settings name."""
 
     type: str
-    configuration: Mapping[str, Any]
-    secret_id: str | None
-    buckets: Sequence[str]
-    bucket_account: str | None
-    """The bucket's account, if the configuration contains it."""
-    vpc: bool
+    """Empty for settings."""
+    connectors: Sequence[Connector]
+    """The connectors of this type, or the one in the settings; empty if the type is unknown."""
+    secret_ids: Sequence[str] = ()
+    """The ARNs or names of the secrets: the data source's, then the one of its web proxy."""
+    buckets: Sequence[str] = ()
+    bucket_account: str | None = None
+    """None if there is no bucket, or the configuration does not contain its account."""
+    vpc: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """`subnetIds` and `securityGroupIds`, as in the API; empty if there is no VPC."""
+    configuration: Mapping[str, Any] = MappingProxyType({})
+    """The rest of a data source's configuration; empty for settings."""
+
+    @property
+    def network(self) -> set[str]:
+        """The IDs of the VPC's subnets and security groups."""
+        return {each for name in ("subnetIds", "securityGroupIds") for each in self.vpc.get(name, ())}
 
 
 def find_uses(data_source: Reply) -> Uses:
-    """Find a data source's type and configuration, and the resources that it uses."""
+    """Read GetDataSource's response; nothing else reads a data source's configuration."""
 
     def text(value: object, name: str) -> str | None:
         found = _member(value, name)
@@ -72,13 +84,16 @@ def find_uses(data_source: Reply) -> Uses:
         configuration = data_source["configuration"]
     # Newer connectors have their secret and bucket under connectionConfiguration.
     connection = _member(configuration, "connectionConfiguration")
+    proxy = _member(_member(configuration, "additionalProperties"), "proxy")
+    secrets = text(configuration, "secretArn") or text(connection, "secretArn"), text(proxy, "secretArn")
     return Uses(
         kind,
-        configuration,
-        text(configuration, "secretArn") or text(connection, "secretArn"),
-        [*dict.fromkeys(_bucket_names(configuration))],
+        tuple(connectors_of(kind)),
+        tuple(dict.fromkeys(filter(None, secrets))),
+        tuple(dict.fromkeys(_bucket_names(configuration))),
         text(connection, "bucketOwnerAccountId"),
-        bool(data_source.get("vpcConfiguration")),
+        data_source.get("vpcConfiguration") or {},
+        configuration,
     )
 
 
@@ -89,7 +104,7 @@ def find_connector(uses: Uses) -> Connector:
     resources, or else the first one: the roles of all connectors that support these resources are the
     same. Raises InputError for an unknown type.
     """
-    of_type = connectors_of(uses.type)
+    of_type = uses.connectors
     if not of_type:
         raise InputError(
             f"this program has no connector of type {uses.type}: with --connector, pass a "
@@ -120,7 +135,7 @@ def connector_named(name: str) -> Connector:
 
 def _supports(connector: Connector, uses: Uses) -> bool:
     """Return whether a connector supports the resources of a data source and requires no others."""
-    has = (uses.secret_id is not None, bool(uses.buckets), uses.vpc)
+    has = map(bool, (uses.secret_ids, uses.buckets, uses.vpc))
     return all(
         need is not (Need.NOT_SUPPORTED if used else Need.REQUIRED)
         for need, used in zip((connector.secret, connector.bucket, connector.vpc), has, strict=True)

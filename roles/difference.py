@@ -10,7 +10,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_con
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from components.connector_role import POLICY_NAME
 from guardrails.iam.conditions import Condition
 from guardrails.iam.containment import certain_values, implied
 from guardrails.iam.documents import Kind, Statement, read_document
@@ -80,16 +79,6 @@ class Difference(NamedTuple):
         """Whether the role allows exactly what the program's documents allow."""
         verdicts = {verdict.verdict for verdict in (*self.program, *self.role)}
         return verdicts <= {"covered", "equivalent", "subset"}
-
-
-def compare_role(role: Role, trust_policy: str, role_policy: str) -> Difference:
-    """Compare a role with the policies that the program writes."""
-    return compare(program_statements(trust_policy, role_policy), role_statements(role))
-
-
-def program_statements(trust_policy: str, role_policy: str) -> list[Statement]:
-    """Return the statements that the program writes."""
-    return [*statements(TRUST_POLICY, trust_policy), *statements(POLICY_NAME, role_policy)]
 
 
 def role_statements(role: Role) -> list[Statement]:

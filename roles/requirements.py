@@ -1,4 +1,8 @@
-"""Read the resources that a data source's role must reach, and return them as settings."""
+"""Read the resources that a data source's role must reach, and return them as settings.
+
+`Uses` has the names in the data source's configuration. This module adds AWS's answers about them, such
+as a secret's ARN and key.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
@@ -10,13 +14,15 @@ from components.connectors import DEFAULT, Connector, Need
 from components.settings import VPC_LISTS
 from components.stack_config import camel_case, config_paths
 from components.validation import ValidationResult, validate
-from roles.account import Account, DataSource, Reply, Role, is_alias
+from roles.account import Account, DataSource, Encryption, Reply, Role, is_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.detection import Uses, find_connector, find_uses
+from roles.difference import role_statements
 from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
 from roles.findings import Finding, State, note, problem, unread
+from roles.policies import Policies, policy_of_other_secrets
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
@@ -29,7 +35,17 @@ _READ: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The resource that an operation reads, and the fix if it does not exist."""
 
+_OWNER_KEY: Final = "aws:resourceaccount"
+"""The condition key for the account that owns a bucket, in lowercase."""
 _T = TypeVar("_T")
+
+
+class Secret(NamedTuple):
+    """A secret that a role must read."""
+
+    arn: str
+    key_arn: str | None
+    """ARN of the customer managed key; None if there is none, or it is unknown."""
 
 
 class Requirements(NamedTuple):
@@ -42,7 +58,7 @@ class Requirements(NamedTuple):
     secret_arn: str | None
     bucket: str | None
     bucket_account: str | None
-    """None if it is the application's account, or the configuration does not contain it."""
+    """None if it is the application's account, or is not known."""
     key_arn: str | None
     """ARN of the customer managed key; None if there is none, or it is unknown."""
     vpc_configuration: Mapping[str, list[str]]
@@ -50,8 +66,12 @@ class Requirements(NamedTuple):
     role: Role
     named_secret: str = ""
     """The secret's ARN or name in the data source's configuration."""
+    other_secrets: tuple[Secret, ...] = ()
+    """Secrets for which there is no setting; a policy of the user's own must grant access to them."""
     unknown: tuple[str, ...] = ()
     """Which of `secret`, `bucket`, and `key` are unknown, for example because they do not exist."""
+    bucket_account_is_known: bool = True
+    """Whether the configuration or Amazon S3 says which account owns the bucket."""
 
     def settings(self) -> dict[str, Any]:
         """Return the program's settings for this role, without empty ones."""
@@ -83,6 +103,20 @@ class Requirements(NamedTuple):
         args = Arguments({**self.settings(), **options}, config_paths(), only_role=True)
         return validate(COMPONENT, args).of_role(self.role.name)
 
+    def policies(self, **options: object) -> Policies:
+        """Return the policies that the role needs; `options` and errors are as in `render`."""
+
+        def role_policy(secret: Secret) -> str:
+            names = {"secret_id": secret.arn, "kms_key_id": secret.key_arn}
+            return str(self.render(**options, **names).role_policy)
+
+        trust_policy, own, _ = self.render(**options)
+        assert trust_policy is not None  # noqa: S101 every setting is known
+        assert own is not None  # noqa: S101 every setting is known
+        return Policies(
+            trust_policy, own, policy_of_other_secrets(own, map(role_policy, self.other_secrets))
+        )
+
 
 def is_reserved(tag_key: str) -> bool:
     """Return whether only AWS can set a tag with this key."""
@@ -110,7 +144,8 @@ def read_requirements(
     unknown: list[str] = []
     source_arn = Arn.of(found["dataSourceArn"])
     application_account = source_arn.account
-    secret_id, secret, secret_arn, key_id = uses.secret_id, None, None, None
+    secret, secret_arn, key_id = None, None, None
+    secret_id = next(iter(uses.secret_ids), "")
     if secret_id:
         if secret := find(lambda: account.secret(secret_id), secret_id, faults):
             secret_arn, key_id = secret["ARN"], secret.get("KmsKeyId")
@@ -127,17 +162,25 @@ def read_requirements(
             )
         )
     bucket = _bucket(connector, uses, named, notes)
-    if connector.bucket_is_source:
+    bucket_account, is_known = uses.bucket_account or application_account, True
+    if bucket:
         of_bucket: list[Finding] = []
-        owner = uses.bucket_account or application_account
-        key_id = find(lambda: _bucket_key(account, bucket, owner, notes), str(bucket), of_bucket)
-        if any(fault.state is State.PROBLEM for fault in of_bucket):
-            unknown.append("bucket")
-        faults += of_bucket
+        encryption = find(
+            lambda: _encryption(account, connector, bucket, bucket_account, notes), bucket, of_bucket
+        )
+        is_known = bool(uses.bucket_account or encryption)
+        if connector.bucket_is_source:
+            key_id = encryption and encryption.key_id
+            if any(fault.state is State.PROBLEM for fault in of_bucket):
+                unknown.append("bucket")
+            faults += of_bucket
+        if not (is_known or (connector.bucket_is_source and of_bucket)):
+            notes.append(_unknown_account(named, bucket, application_account))
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
     if faults:  # without the secret or bucket, its key is also unknown
         unknown.append("key")
     faults += _deletion(secret)
+    others = [_other_secret(account, other, notes, faults) for other in uses.secret_ids[1:]]
     role = _role(account, found, application_account, named, faults)
     requirements = role and Requirements(
         source_arn.text.partition("/index/")[0],
@@ -146,12 +189,14 @@ def read_requirements(
         connector,
         secret_arn,
         bucket,
-        None if not bucket or uses.bucket_account == application_account else uses.bucket_account,
+        bucket_account if bucket and bucket_account != application_account else None,
         key_arn,
-        found.get("vpcConfiguration") or {},
+        {name: [*its] for name, its in uses.vpc.items()},
         role,
-        secret_id or "",
+        secret_id,
+        tuple(each for each in others if each and each.arn != secret_arn),
         tuple(unknown),
+        bucket_account_is_known=is_known,
     )
     return requirements, [*notes, *faults]
 
@@ -250,10 +295,12 @@ def _bucket(connector: Connector, uses: Uses, named: str, notes: list[Finding]) 
     return uses.buckets[0]
 
 
-def _bucket_key(account: Account, bucket: str | None, owner: str, notes: list[Finding]) -> str | None:
-    """Return the key of a bucket that is the data source."""
+def _encryption(
+    account: Account, connector: Connector, bucket: str, owner: str, notes: list[Finding]
+) -> Encryption | None:
+    """Return the encryption of a bucket in the account `owner`; None if access is denied."""
     try:
-        return account.bucket_encryption(bucket, owner).key_id if bucket else None
+        return account.bucket_encryption(bucket, owner)
     except ClientError as error:
         if not is_denied(error):
             raise
@@ -261,8 +308,44 @@ def _bucket_key(account: Account, bucket: str | None, owner: str, notes: list[Fi
             f"{action(error.operation_name)} is not allowed on the bucket {bucket}: if a customer "
             "managed key encrypts its objects, set kmsKeyId"
         )
-        notes.append(note(text))
+        if connector.bucket_is_source:
+            notes.append(note(text))
         return None
+
+
+def _unknown_account(named: str, bucket: str, account_id: str) -> Finding:
+    return note(
+        f"the account that owns the bucket {bucket} is unknown: the configuration of {named} does not "
+        f"contain it, and Amazon S3 does not confirm that it is {account_id}"
+    )
+
+
+def bucket_accounts(role: Role, bucket: str) -> list[str]:
+    """Return the accounts that a role's Allow statements for a bucket's objects name as its owners."""
+    return [
+        *dict.fromkeys(
+            value
+            for statement in role_statements(role)
+            if statement.allows
+            and any(f":s3:::{bucket}/" in each for each in statement.resources.values)
+            for condition in statement.conditions
+            if condition.key.lower() == _OWNER_KEY
+            for value in condition.values
+        )
+    ]
+
+
+def _other_secret(
+    account: Account, secret_id: str, notes: list[Finding], faults: list[Finding]
+) -> Secret | None:
+    """Return a secret for which there is no setting, or append a fault."""
+    secret = find(lambda: account.secret(secret_id), secret_id, faults)
+    if secret is None:
+        return Secret(secret_id, None) if secret_id.startswith("arn:") else None
+    faults += _deletion(secret)
+    key_id = secret.get("KmsKeyId")
+    key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
+    return Secret(secret["ARN"], key_arn)
 
 
 def _customer_managed_key(account: Account, key_id: str | None, notes: list[Finding]) -> str | None:

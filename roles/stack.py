@@ -19,9 +19,9 @@ from components.rules import Location
 from components.settings import SETTINGS
 from components.stack_config import DATA_SOURCES, REGION_KEY, camel_case, config_key
 from components.validation import validate
-from guardrails.iam.documents import listed
 from roles.arns import Arn
 from roles.errors import InputError
+from roles.policies import Policies
 from roles.project import project_name, run_pulumi
 from roles.requirements import COMPONENT
 
@@ -44,6 +44,8 @@ class RoleSettings(NamedTuple):
     """None until the stack is deployed."""
     data_source_id: str | None = None
     """The data source whose settings were read, if the role is outside any stack; otherwise, None."""
+    bucket_account_is_known: bool = True
+    """Whether the data source's configuration or Amazon S3 says which account owns the bucket."""
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if it is not set."""
@@ -83,30 +85,6 @@ class RoleSettings(NamedTuple):
         """Return the path that sets a setting only for this role, even if it has the stack's default."""
         *entry, _ = self.args.paths["secret_id"]  # never a default
         return property_path((*entry, camel_case(name)))
-
-
-class Policies(NamedTuple):
-    """The policies that the program would write, and the resources in them."""
-
-    trust_policy: str
-    role_policy: str
-
-    def resources(self, action: str) -> list[str]:
-        """Return the resources of the first statement for an action; empty if no statement allows it."""
-        for statement in json.loads(self.role_policy)["Statement"]:
-            if action in listed(statement["Action"]):
-                return listed(statement["Resource"])
-        return []
-
-    def resource(self, action: str) -> str | None:
-        """Return the first resource for an action; None if no statement allows it."""
-        return next(iter(self.resources(action)), None)
-
-    @property
-    def application_arn(self) -> str:
-        """ARN of the application."""
-        (statement,) = json.loads(self.trust_policy)["Statement"]
-        return statement["Condition"]["ArnEquals"]["aws:SourceArn"]
 
 
 class Stack(NamedTuple):

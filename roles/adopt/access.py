@@ -6,13 +6,8 @@ from typing import Any, NamedTuple, cast
 from components.connector_role import POLICY_NAME
 from roles.account import Account, Role
 from roles.arns import Arn
-from roles.difference import (
-    TRUST_POLICY,
-    Verdict,
-    compare,
-    program_statements,
-    role_statements,
-)
+from roles.difference import TRUST_POLICY, Verdict, compare, role_statements
+from roles.policies import Policies
 
 
 class Change(NamedTuple):
@@ -39,23 +34,25 @@ class Change(NamedTuple):
         return not any(verdict.policy == policy for verdict in (*self.lost, *self.gained))
 
 
-def find_change(
-    account: Account, role: Role, trust_policy: str, role_policy: str, *, replace: bool
-) -> Change:
+def find_change(account: Account, role: Role, policies: Policies, *, replace: bool) -> Change:
     """Compare a role before and after the update, which writes the program's policies.
 
     The role policy replaces the policies from `_only_inline` and `_only_attached`, if any: each of them
-    if this takes no access from the role and removes no denial, or if `replace` is true.
+    if this takes no access from the role and removes no denial, or if `replace` is true and the policy
+    does not let the role read the other secrets.
     """
-    written = trust_policy, role_policy
-    change = _compare(role, *written)
+
+    def may_replace(policy: str, replaced: Change) -> bool:
+        return replaced.spares(policy) or (replace and not policies.is_granted_by(role, policy))
+
+    change = _compare(role, policies)
     if inline := _only_inline(role):
-        replaced = _compare(role, *written, inline)
-        if replace or replaced.spares(inline):
+        replaced = _compare(role, policies, inline)
+        if may_replace(inline, replaced):
             change = replaced
     if attached := _only_attached(role, account):
-        replaced = _compare(role, *written, change.inline, attached)
-        if replace or replaced.spares(attached):
+        replaced = _compare(role, policies, change.inline, attached)
+        if may_replace(attached, replaced):
             change = replaced
     return change
 
@@ -79,17 +76,13 @@ def _only_attached(role: Role, account: Account) -> str | None:
 
 
 def _compare(
-    role: Role,
-    trust_policy: str,
-    role_policy: str,
-    inline: str | None = None,
-    attached: str | None = None,
+    role: Role, policies: Policies, inline: str | None = None, attached: str | None = None
 ) -> Change:
     """Compare a role before and after an update that replaces these policies.
 
     Access counts as kept only if that is certain.
     """
-    written = program_statements(trust_policy, role_policy)
+    written = policies.written
     before = role_statements(role)
     changed = {TRUST_POLICY, POLICY_NAME, inline, attached}
     removed = [each for each in before if each.policy in changed]
@@ -103,8 +96,8 @@ def _compare(
             each for each in (*of_written, *of_removed) if each.verdict in ("missing", "denies")
         ),
         text=attached is not None
-        or not _same_text(role.trust_policy, json.loads(trust_policy))
-        or not _same_text(role.inline_policies.get(POLICY_NAME), json.loads(role_policy)),
+        or not _same_text(role.trust_policy, json.loads(policies.trust_policy))
+        or not _same_text(role.inline_policies.get(POLICY_NAME), json.loads(policies.role_policy)),
         inline=inline,
         attached=attached,
     )

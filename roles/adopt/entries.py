@@ -11,18 +11,20 @@ from botocore.exceptions import ClientError
 from components.arguments import SettingsError
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
-from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
+from components.formats import ACCOUNT_ID, MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.access import Change, find_change
 from roles.adopt.existing import Existing
+from roles.arns import Arn
 from roles.detection import connectors_of
-from roles.difference import Difference, compare_role
+from roles.difference import Difference
 from roles.errors import InputError, OddAnswerError, concerns_every_call
 from roles.findings import Finding, State, skipped, unread
 from roles.output import Notes, Output, Remarks
+from roles.policies import Policies
 from roles.reading import read_each
-from roles.requirements import Requirements, is_reserved, read_requirements
+from roles.requirements import Requirements, bucket_accounts, is_reserved, read_requirements
 
 _HOUR: Final = 3600
 
@@ -69,13 +71,37 @@ def plan(
             'the role\'s only tag is "secure", so Pulumi would read the tags as an encrypted secret: '
             "add another tag to the role"
         )
-    trust_policy, role_policy, warnings = requirements.render()
-    assert trust_policy is not None  # noqa: S101 every setting is known
-    assert role_policy is not None  # noqa: S101 every setting is known
-    difference = compare_role(role, trust_policy, role_policy)
-    change = find_change(account, role, trust_policy, role_policy, replace=replace)
-    warnings = (*_warnings(role), *_warnings_of_size(role, role_policy), *warnings)
+    if not requirements.bucket_account_is_known:
+        requirements = _with_bucket_account(requirements, notes)
+    policies, warnings = requirements.policies(), requirements.render().warnings
+    difference = policies.compare(role)
+    change = find_change(account, role, policies, replace=replace)
+    warnings = (
+        *_warnings(role),
+        *_warnings_of_size(role, policies.role_policy),
+        *_warnings_of_secrets(requirements, policies, change),
+        *warnings,
+    )
     return Entry(source, requirements, difference, change, warnings)
+
+
+def _with_bucket_account(requirements: Requirements, notes: Notes) -> Requirements:
+    """Return the requirements with the account that the role's own policies name as the bucket's owner.
+
+    Only an import may take it from there: it keeps the access that the role has.
+    """
+    named = bucket_accounts(requirements.role, str(requirements.bucket))
+    default = Arn.of(requirements.application_arn).account
+    if len(named) == 1 and ACCOUNT_ID.parse(named[0]):
+        if named[0] == default:
+            return requirements
+        notes.warn(f"bucketAccountId is {named[0]}, the account in the role's policies")
+        return requirements._replace(bucket_account=named[0])
+    notes.warn(
+        f"if an account other than {default} owns the bucket, set bucketAccountId before `pulumi up`: "
+        "otherwise, the role loses access to it"
+    )
+    return requirements
 
 
 def plan_all(
@@ -142,6 +168,30 @@ def _warnings(role: Role) -> Iterator[str]:
         yield (
             f"the role has tags that only AWS can set ({', '.join(own)}) and keeps them. If they "
             "identify an owner, it must first release the role: docs/adopt.md"
+        )
+
+
+def _warnings_of_secrets(
+    requirements: Requirements, policies: Policies, change: Change
+) -> Iterator[str]:
+    """Warn about secrets that the role policy does not contain, because secretId is a single secret."""
+    if not requirements.other_secrets:
+        return
+    role = requirements.role
+    arns = " and ".join(each.arn for each in requirements.other_secrets)
+    text = f"the data source uses {arns} besides secretId"
+    kept = [
+        name
+        for name in (*role.inline_policies, *(role.attached or ()))
+        if name not in (POLICY_NAME, change.inline, change.attached)
+        and policies.is_granted_by(role, name)
+    ]
+    if kept:
+        yield f"{text}: keep {', '.join(kept)}, which lets the role read it"
+    else:
+        yield (
+            f"{text}, and the role policy does not let the role read it: before `pulumi up`, run "
+            f"`{policies.put_for_other_secrets(role.name)}`"
         )
 
 

@@ -15,6 +15,7 @@ from roles.aws_cli import aws_command
 from roles.difference import Verdict
 from roles.findings import Finding
 from roles.output import Line, Part, Row, Table
+from roles.policies import OTHER_SECRETS
 
 _HEAD: Final = (
     *("ENTRY", "DATA SOURCE", "CONNECTOR", "ROLE", "ROLE POLICY"),
@@ -57,7 +58,7 @@ def lines(result: Result) -> Iterator[str]:
     yield f"connector: {entry.requirements.connector.name}"
     yield ""
     yield "Statements that the program will write, and whether the role covers them:"
-    yield from _lines(difference.program)
+    yield from _lines(each for each in difference.program if each.policy != OTHER_SECRETS)
     yield ""
     yield "Statements that the role has, compared with the program's:"
     yield from _lines(difference.role)

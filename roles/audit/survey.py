@@ -20,7 +20,7 @@ from roles.arns import Arn
 from roles.audit.accepted import Acceptance
 from roles.audit.danger import LABELS, find_danger, kind_of, rank
 from roles.detection import connectors_of, find_connector, find_uses
-from roles.difference import Access, Verdict, compare, program_statements, role_statements
+from roles.difference import Access, Verdict, compare, role_statements
 from roles.errors import (
     InputError,
     OddAnswerError,
@@ -32,7 +32,7 @@ from roles.errors import (
 from roles.findings import Finding, State, unread
 from roles.output import Notes
 from roles.reading import read_each
-from roles.requirements import Requirements, find, invalid, read_requirements
+from roles.requirements import Requirements, bucket_accounts, find, invalid, read_requirements
 from roles.stack import DeployedRoles
 
 
@@ -348,11 +348,11 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
     for case in _cases(requirements, no_secret):
         for more in ({}, deletion) if requirements.vpc_configuration else ({},):
             try:
-                *documents, _ = case.render(**options, **more)
+                policies = case.policies(**options, **more)
             except SettingsError as error:
                 rejected.append(error)
             else:
-                written.append([*program_statements(*map(str, documents))])
+                written.append([*policies.written, *policies.for_other_secrets])
     if not written:
         raise rejected[0]
     every = dict.fromkeys(statement for statements in written for statement in statements)
@@ -391,9 +391,17 @@ def _is_secret(arn: str, named: str) -> bool:
 
 
 def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
-    """Return whether a statement is about the data source's bucket and the bucket does not exist."""
+    """Return whether a statement is about a bucket that does not exist or may be another account's.
+
+    The latter if the account is unknown and a policy of the role names one. The role's own statement
+    does not prove that the access is needed, but the program's is not missing either.
+    """
+    bucket = requirements.bucket
     buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}
-    return "bucket" in requirements.unknown and requirements.bucket in buckets
+    if bucket not in buckets:
+        return False
+    named = not requirements.bucket_account_is_known and bucket_accounts(requirements.role, bucket)
+    return "bucket" in requirements.unknown or bool(named)
 
 
 def _compare(

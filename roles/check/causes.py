@@ -20,19 +20,22 @@ from roles.aws_cli import aws_command
 from roles.check.case import Case, Decided
 from roles.check.collection import (
     BOUNDARY,
+    BUCKET_POLICY,
     FAILURES,
+    KEY_POLICY,
     OTHER_POLICIES,
     ROLE_POLICY,
+    SECRET_POLICY,
     ResourcePolicy,
     answer_of,
 )
 from roles.check.context import keys_in
 from roles.check.decisions import Cause, Decision, Policy, decide
 from roles.check.evaluation import applies
-from roles.check.requests import requests_for
+from roles.check.requests import RequestGroup, connector_requests
 from roles.check.simulation import Simulated, simulate_decided
 from roles.check.subject import NO_ROLE, Subject, needed
-from roles.difference import Verdict, compare_role, statements
+from roles.difference import Verdict, statements
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
 
 _VIA_SERVICE: Final = "kms:ViaService"
@@ -50,24 +53,31 @@ _NOT_CHECKED: Final = (
 
 def key_policy(case: Case) -> Iterator[Finding]:
     """Ask whether the key policy lets the role decrypt."""
-    return _ask_about(case, "kms")
+    return _ask_about(case, KEY_POLICY)
 
 
 def secret_policy(case: Case) -> Iterator[Finding]:
-    """Ask whether the secret's resource policy lets the role read the secret."""
-    return _ask_about(case, "secretsmanager")
+    """Ask whether the resource policies of the secrets let the role read them."""
+    return _ask_about(case, SECRET_POLICY)
 
 
 def bucket_policy(case: Case) -> Iterator[Finding]:
     """Ask whether the bucket policy lets the role read the bucket."""
-    return _ask_about(case, "s3")
+    return _ask_about(case, BUCKET_POLICY)
 
 
-def _ask_about(case: Case, service: str) -> Iterator[Finding]:
-    """Ask about the resource policy that applies to the requests to a service."""
-    found = case.collected.resources[service]
+def _ask_about(case: Case, question: str) -> Iterator[Finding]:
+    """Ask about the policies of the resources of one kind."""
+    found = [each for each in case.collected.resources if each.policy.question == question]
+    for number, each in enumerate(found):
+        for answer in _ask(case, each):
+            yield answer._replace(subject=each.resource if number else "")
+
+
+def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
+    """Ask about a resource policy."""
     policy, question, kind = found.policy, found.policy.question, found.kind
-    decisions = [one for one in case.decisions if one.request.action.startswith(f"{service}:")]
+    decisions = [one for group, own in case.by_group if found.applies(group) for one in own]
     failing = causes_in(decisions, question, Truth.NO)
     denying = [each for each in failing if each[1].statements]
     if policy.unread:
@@ -86,7 +96,7 @@ def _ask_about(case: Case, service: str) -> Iterator[Finding]:
             _for_roles(
                 case,
                 found,
-                f"replace {', '.join(lost)} with {' or '.join(_roles(case, service))} if it was this "
+                f"replace {', '.join(lost)} with {' or '.join(_users(case, found))} if it was this "
                 "role, or remove it",
             ),
         )
@@ -94,7 +104,7 @@ def _ask_about(case: Case, service: str) -> Iterator[Finding]:
         yield problem(
             f"the {question} neither grants {_actions(failing)} to the role nor delegates to IAM "
             f"policies{_for_now((one for one, _ in failing), policy)}",
-            _for_roles(case, found, _grant(case, found, service)),
+            _for_roles(case, found, _grant(case, found)),
         )
     elif depending := causes_in(decisions, question, Truth.CANNOT_TELL):
         actions = _actions(depending)
@@ -199,38 +209,35 @@ def _exists(entry: Subject) -> bool:
         return True
 
 
-def _users(case: Case, service: str) -> list[Subject]:
-    """Return the stack's entries that use the same key, secret, or bucket and whose roles exist."""
-    resources = {group.resource for group in requests_for(case.subject, service)}
-    return [
-        entry
-        for entry in case.entries
-        if any(group.resource in resources for group in requests_for(entry, service)) and _exists(entry)
-    ]
+def _users(case: Case, found: ResourcePolicy) -> dict[str, list[RequestGroup]]:
+    """Return the stack's roles that exist and use the resource, each with its requests."""
+    resources = {group.resource for group, _ in case.by_group if found.applies(group)}
+    users: dict[str, list[RequestGroup]] = {}
+    for entry in case.entries:
+        groups = [each for each in connector_requests(entry) if each.resource in resources]
+        if groups and _exists(entry):
+            users[entry.role_arn] = groups
+    return users
 
 
-def _roles(case: Case, service: str) -> list[str]:
-    return [entry.role_arn for entry in _users(case, service)]
-
-
-def _grant(case: Case, found: ResourcePolicy, service: str) -> str:
+def _grant(case: Case, found: ResourcePolicy) -> str:
     """Return the edit that allows the requests for all the stack's roles that use the resource.
 
     If the statement named only one role, each entry's fix would overwrite the previous entry's.
     """
+    users = _users(case, found)
     previous = [each for each in found.policy.statements if each.name == _SID]
     arns = (name.removeprefix("AWS:") for each in previous for name in each.principals.values)
     # The statement may also name the roles of other stacks.
-    roles = dict.fromkeys([*_roles(case, service), *(arn for arn in arns if arn.startswith("arn:"))])
-    statement = _statement(case, service, [*roles])
+    roles = dict.fromkeys([*users, *(arn for arn in arns if arn.startswith("arn:"))])
+    statement = _statement([*roles], [group for groups in users.values() for group in groups])
     if not found.exists:
         return f'write {{"Version": "2012-10-17", "Statement": [{statement}]}}'
     place = f"replace the statement {_SID} with" if previous else 'add to "Statement":'
     return f"{place} {statement}"
 
 
-def _statement(case: Case, service: str, roles: Sequence[str]) -> str:
-    groups = [group for entry in _users(case, service) for group in requests_for(entry, service)]
+def _statement(roles: Sequence[str], groups: Sequence[RequestGroup]) -> str:
     services = {str(group.context[_VIA_SERVICE]) for group in groups if _VIA_SERVICE in group.context}
     statement: dict[str, object] = {
         "Sid": _SID,
@@ -296,25 +303,26 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
 
 
 def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any]]:
-    """Return the program's statements, reduced to these requests: many roles may share a boundary."""
-    expected = case.subject.policies.role_policy
-    for given, statement in zip(
-        json.loads(expected)["Statement"], statements(POLICY_NAME, expected), strict=True
-    ):
-        requests = [
-            decision.request for decision in lacking if applies(statement, decision.request) is Truth.YES
-        ]
-        if requests:
-            yield {
-                "Effect": "Allow",
-                "Action": [*dict.fromkeys(request.action for request in requests)],
-                "Resource": [
-                    pattern
-                    for pattern in listed(given["Resource"])
-                    if any(matches(pattern, each.resource) is Truth.YES for each in requests)
-                ],
-                **({"Condition": given["Condition"]} if "Condition" in given else {}),
-            }
+    """Return the expected statements, reduced to these requests: many roles may share a boundary."""
+    policies = case.subject.needed_policies
+    for document in filter(None, (policies.role_policy, policies.of_other_secrets)):
+        for given, statement in zip(
+            json.loads(document)["Statement"], statements(POLICY_NAME, document), strict=True
+        ):
+            requests = [
+                each.request for each in lacking if applies(statement, each.request) is Truth.YES
+            ]
+            if requests:
+                yield {
+                    "Effect": "Allow",
+                    "Action": [*dict.fromkeys(request.action for request in requests)],
+                    "Resource": [
+                        pattern
+                        for pattern in listed(given["Resource"])
+                        if any(matches(pattern, each.resource) is Truth.YES for each in requests)
+                    ],
+                    **({"Condition": given["Condition"]} if "Condition" in given else {}),
+                }
 
 
 # The role's policies.
@@ -325,25 +333,54 @@ def denials_in_role_policy(case: Case) -> Iterator[Finding]:
     yield from (answer for _, answer in _denials(case, ROLE_POLICY))
 
 
+def unread_secrets(case: Case) -> Iterator[Finding]:
+    """Report secrets of a data source that no setting contains and that no policy lets the role read."""
+    subject, policies = case.subject, case.subject.needed_policies
+    lacking = causes_in(case.decisions, ROLE_POLICY, Truth.NO)
+    denied = [decision.request for decision, cause in lacking if not cause.statements]
+    statements = [
+        each
+        for each in policies.for_other_secrets
+        if any(applies(each, request) is Truth.YES for request in denied)
+    ]
+    if not statements:
+        return
+    put = policies.put_for_other_secrets(subject.role.name)
+    # With exclusivePolicies, the next `pulumi up` would remove the policy.
+    shared = (subject.edit("exclusive_policies", "false"),)
+    yield problem(
+        "no policy lets the role read a secret that its data source uses besides secretId: add a policy "
+        "of your own",
+        (*(shared if subject.settings.get("exclusive_policies") else ()), put),
+        *(f"{each.name}: missing on {', '.join(each.resources.values)}" for each in statements),
+    )
+
+
 def other_policies(case: Case) -> Iterator[Finding]:
-    """Ask whether the role's other policies deny requests, and report their access in excess."""
+    """Ask whether the role's other policies deny or lack requests, and report their access in excess."""
     subject = case.subject
     role = subject.role
     needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
     denials = [*_denials(case, OTHER_POLICIES)]
     yield from (answer for _, answer in denials)
+    lacking = [*unread_secrets(case)]
+    yield from lacking
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
     others = [*inline, *attached]
     if role.denied:
         yield not_allowed(role.denied)
-    elif not others:
+    elif not (others or lacking):
         yield ok("the role has no other policies")
     exclusive = bool(subject.settings.get("exclusive_policies"))
     reported = [name for name, _ in denials]
     found = [(name, _excess(case, name)) for name in others]
     found = [(name, excess) for name, excess in found if excess or name not in reported]
     for name, excess in sorted(found, key=lambda each: not any(danger for danger, _ in each[1])):
+        is_needed = subject.needed_policies.is_granted_by(role, name)
+        if is_needed and not excess:
+            yield ok(f"{name} lets the role read a secret that its data source uses besides secretId")
+            continue
         dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
         if dangers:
             text = f"{name} is dangerous: {', '.join(dangers)}"
@@ -352,7 +389,10 @@ def other_policies(case: Case) -> Iterator[Finding]:
         else:
             text = f"the role also has {name}"
         details = (line for _, line in sorted(excess, key=lambda each: not each[0]))
-        yield note(text, subject.up_command if exclusive else _removal(role.name, name), *details)
+        removal = subject.up_command if exclusive else _removal(role.name, name)
+        put = subject.needed_policies.put_for_other_secrets(role.name)
+        fix = (put, removal) if is_needed else removal
+        yield note(text, fix, *details)
 
 
 def _removal(role_name: str, policy: str) -> str:
@@ -365,7 +405,7 @@ def _removal(role_name: str, policy: str) -> str:
 def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
     """Return a policy's access in excess, as text, each with the reason why it is dangerous, if any."""
     subject = case.subject
-    difference = compare_role(subject.role, subject.policies.trust_policy, subject.policies.role_policy)
+    difference = subject.needed_policies.compare(subject.role)
     found = next((each.statements for each in case.collected.role if each.name == policy), ())
     by_name = {statement.name: statement for statement in found}
     return [
@@ -431,7 +471,8 @@ def _by_policy(
 def requests_allowed(case: Case) -> Iterator[Finding]:
     """Report how many of the connector's requests AWS allows, and ask IAM to simulate them."""
     needed(case.subject.find_role(), NO_ROLE)
-    expected = statements(POLICY_NAME, case.subject.policies.role_policy)
+    policies = case.subject.needed_policies
+    expected = [*policies.written, *policies.for_other_secrets]
     ours = {key.lower() for key in keys_in(expected)}
     simulated, failure = _simulate(case, case.by_group)
     found: dict[State, list[tuple[Decision, str]]] = {state: [] for state in State}

@@ -40,6 +40,12 @@ KEY_POLICY: Final = "key policy"
 SECRET_POLICY: Final = "secret policy"
 BUCKET_POLICY: Final = "bucket policy"
 """The questions that report on each kind of policy."""
+_OPERATIONS: Final = {
+    KEY_POLICY: "kms:GetKeyPolicy",
+    SECRET_POLICY: "secretsmanager:GetResourcePolicy",
+    BUCKET_POLICY: "s3:GetBucketPolicy",
+}
+"""The actions that read the policies of resources."""
 FAILURES: Final = (MissingError, BotoCoreError, ClientError)
 """The exceptions that `answer_of` can explain."""
 _T = TypeVar("_T")
@@ -50,13 +56,24 @@ class ResourcePolicy(NamedTuple):
     """The policy of a key, secret, or bucket, with the commands that read and replace it."""
 
     policy: Policy
-    kind: str = ""
-    """`key`, `secret`, or `bucket`."""
+    resource: str = ""
+    """The ARN of the key or secret, of which a connector can use several; otherwise, empty."""
     exists: bool = False
     get: str = ""
     """The command that prints the policy."""
     put: str = ""
     """The command that replaces the policy, up to its file."""
+
+    @property
+    def kind(self) -> str:
+        """`key`, `secret`, or `bucket`."""
+        return self.policy.question.partition(" ")[0]
+
+    def applies(self, group: RequestGroup) -> bool:
+        """Return whether this policy applies to a group of requests."""
+        service = _OPERATIONS[self.policy.question].partition(":")[0]
+        is_of_service = group.actions[0].startswith(f"{service}:")
+        return is_of_service and self.resource in ("", group.resource.known)
 
     def edited(self, edit: str) -> tuple[str, ...]:
         """Return the steps that change the policy."""
@@ -72,20 +89,19 @@ class Collected(NamedTuple):
     role: Sequence[Policy]
     """The role's own policies; if the role does not exist, the one that the program would write."""
     boundary: Policy | None
-    resources: Mapping[str, ResourcePolicy]
-    """The policies of the key, secret, and bucket, by service, such as `kms`."""
+    resources: Sequence[ResourcePolicy]
+    """The policies of the keys, secrets, and bucket, or the reason why there are none."""
     facts: Facts
 
     def applicable(self, group: RequestGroup) -> Applicable:
         """Return the policies that apply to a group of requests."""
-        service = group.actions[0].partition(":")[0]
-        found = self.resources.get(service)
+        found = next((each for each in self.resources if each.applies(group)), None)
         if found is None:
             return Applicable(self.role, self.boundary)
         if group.account != self.facts.account:
             owner = Owner.ANOTHER_ACCOUNT
         else:
-            owner = Owner.ACCOUNT_KEY if service == "kms" else Owner.ACCOUNT
+            owner = Owner.ACCOUNT_KEY if found.kind == "key" else Owner.ACCOUNT
         return Applicable(self.role, self.boundary, found.policy, owner)
 
 
@@ -103,22 +119,23 @@ def collect(subject: Subject, stated: Mapping[str, tuple[Text, ...]]) -> Collect
         answer = answer_of(error)
         policies = [Policy(ROLE_POLICY, POLICY_NAME, unread=answer)]
         boundary = Policy(BOUNDARY, BOUNDARY, unread=answer)
-    resources = {
-        "kms": _key_policy(subject),
-        "secretsmanager": _secret_policy(subject),
-        "s3": _bucket_policy(subject),
-    }
-    every = [*policies, *filter(None, [boundary]), *(each.policy for each in resources.values())]
+    keys = [_key_policy(subject, arn) for arn in subject.key_arns]
+    secrets = [_secret_policy(subject, each.arn) for each in subject.secrets]
+    resources = [
+        *(keys or [_without(KEY_POLICY, "the settings have no customer managed key")]),
+        *(secrets or [_without(SECRET_POLICY, "the settings have no secret")]),
+        _bucket_policy(subject),
+    ]
+    every = [*policies, *filter(None, [boundary]), *(each.policy for each in resources)]
     keys = keys_in(statement for policy in every for statement in policy.statements)
     named = subject.settings.role_arn or f"arn:{subject.partition}:iam::{subject.account_id}:role/"
     facts = Facts(
         account=subject.account_id,
-        secret_arn=subject.secret_arn,
         role=role,
         principal=RolePrincipal(role.arn, role.id, boundary is not None)
         if role
         else RolePrincipal(named, ""),
-        secret_tags=_unless_failed(lambda: subject.secret_tags),
+        secret_tags=_unless_failed(lambda: subject.secret_tags) or {},
         # Reading the organization needs a permission that most callers do not need.
         organization=_unless_failed(subject.account.organization)
         if any(map(is_of_organization, keys))
@@ -187,50 +204,46 @@ def _boundary(subject: Subject, arn: str) -> Policy | None:
     return _read(BOUNDARY, arn, lambda: statements(arn, subject.account.managed_policy(arn)))
 
 
-def _key_policy(subject: Subject) -> ResourcePolicy:
+def _key_policy(subject: Subject, arn: str) -> ResourcePolicy:
     def read() -> ResourcePolicy:
-        key = subject.key
+        key = subject.key(arn)
         owner = Arn.of(key["Arn"]).account
         if owner != subject.account_id:
-            return ResourcePolicy(_of_another_account(subject, owner, KEY_POLICY, "kms"))
+            return _of_another_account(subject, owner, KEY_POLICY, arn)
         options = {"key_id": key["KeyId"], "policy_name": "default"}
         return _resource_policy(
             KEY_POLICY,
+            arn,
             subject.account.key_policy(key["Arn"]),
-            "kms:GetKeyPolicy",
             aws_command("kms get-key-policy", **options, query="Policy", output="text"),
             f"{aws_command('kms put-key-policy', **options)} --policy",
         )
 
-    return _unless_unread(KEY_POLICY, read)
+    return _unless_unread(KEY_POLICY, arn, read)
 
 
-def _secret_policy(subject: Subject) -> ResourcePolicy:
+def _secret_policy(subject: Subject, arn: str) -> ResourcePolicy:
     def read() -> ResourcePolicy:
-        arn = subject.secret_arn
-        if arn is None:
-            raise MissingError(ok("the settings have no secret"))
-        if "DeletedDate" in subject.secret:
+        if "DeletedDate" in subject.secret(arn):
             raise MissingError(skipped("the secret is scheduled for deletion"))
         owner = Arn.of(arn).account
         try:
             document = subject.account.secret_policy(arn)
         except ClientError as error:
             if is_denied(error) and owner != subject.account_id:
-                policy = _of_another_account(subject, owner, SECRET_POLICY, "secretsmanager")
-                return ResourcePolicy(policy)
+                return _of_another_account(subject, owner, SECRET_POLICY, arn)
             raise
         get = "secretsmanager get-resource-policy"
         put = aws_command("secretsmanager put-resource-policy", secret_id=arn)
         return _resource_policy(
             SECRET_POLICY,
+            arn,
             document,
-            "secretsmanager:GetResourcePolicy",
             aws_command(get, secret_id=arn, query="ResourcePolicy", output="text"),
             f"{put} --resource-policy",
         )
 
-    return _unless_unread(SECRET_POLICY, read)
+    return _unless_unread(SECRET_POLICY, arn, read)
 
 
 def _bucket_policy(subject: Subject) -> ResourcePolicy:
@@ -238,7 +251,7 @@ def _bucket_policy(subject: Subject) -> ResourcePolicy:
         name, owner = subject.bucket, subject.bucket_owner
         if owner != subject.account_id:
             # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
-            return ResourcePolicy(_of_another_account(subject, owner, BUCKET_POLICY, "s3"))
+            return _of_another_account(subject, owner, BUCKET_POLICY, "")
         try:
             document = subject.account.bucket_policy(name)
         except ClientError as error:
@@ -247,39 +260,44 @@ def _bucket_policy(subject: Subject) -> ResourcePolicy:
             raise
         return _resource_policy(
             BUCKET_POLICY,
+            "",
             document,
-            "s3:GetBucketPolicy",
             aws_command("s3api get-bucket-policy", bucket=name, query="Policy", output="text"),
             f"{aws_command('s3api put-bucket-policy', bucket=name)} --policy",
         )
 
-    return _unless_unread(BUCKET_POLICY, read)
+    return _unless_unread(BUCKET_POLICY, "", read)
 
 
-def _unless_unread(question: str, read: Callable[[], ResourcePolicy]) -> ResourcePolicy:
+def _unless_unread(question: str, arn: str, read: Callable[[], ResourcePolicy]) -> ResourcePolicy:
     try:
         return read()
     except FAILURES as error:
-        return ResourcePolicy(Policy(question, question, unread=answer_of(error)))
+        return ResourcePolicy(Policy(question, question, unread=answer_of(error)), arn)
 
 
-def _resource_policy(question: str, document: Any, operation: str, get: str, put: str) -> ResourcePolicy:
+def _without(question: str, reason: str) -> ResourcePolicy:
+    return ResourcePolicy(Policy(question, question, unread=ok(reason)))
+
+
+def _resource_policy(question: str, arn: str, document: Any, get: str, put: str) -> ResourcePolicy:
+    operation = _OPERATIONS[question]
     found = readable(document, Kind.RESOURCE, question, operation) if document is not None else ()
-    kind = question.partition(" ")[0]
-    return ResourcePolicy(Policy(question, question, found), kind, document is not None, get, put)
+    return ResourcePolicy(Policy(question, question, found), arn, document is not None, get, put)
 
 
-def _of_another_account(subject: Subject, owner: str, question: str, service: str) -> Policy:
+def _of_another_account(subject: Subject, owner: str | None, question: str, arn: str) -> ResourcePolicy:
     """Return a policy that these credentials cannot read, with the actions that it must grant."""
-    groups = requests_for(subject, service)
+    groups = requests_for(subject, _OPERATIONS[question].partition(":")[0])
     actions = dict.fromkeys(name for each in groups for name in each.actions)
     answer = cannot_tell(
-        f"the {question} in account {owner} must grant {', '.join(actions)} to "
-        f"{subject.settings.role_arn or 'the role'}, but these credentials cannot read the policy",
+        f"the {question} in {f'account {owner}' if owner else 'the account of the bucket'} must grant "
+        f"{', '.join(actions)} to {subject.settings.role_arn or 'the role'}, but these credentials "
+        "cannot read the policy",
         "read the policy in that account; if the role was recreated, save the policy again with the "
         "role's ARN",
     )
-    return Policy(question, question, unread=answer)
+    return ResourcePolicy(Policy(question, question, unread=answer), arn)
 
 
 def _unless_failed(read: Callable[[], _T]) -> _T | None:

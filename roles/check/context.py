@@ -78,13 +78,12 @@ class Facts(NamedTuple):
     """Known facts about a role's requests, in addition to the requests themselves."""
 
     account: str
-    secret_arn: str | None
     role: Role | None
     """None if the role does not exist yet."""
     principal: RolePrincipal
     """The role, or an unknown role of the account."""
-    secret_tags: Sequence[tuple[str, str]] | None
-    """Keys and values of the secret's tags; None if they cannot be read."""
+    secret_tags: Mapping[str, Sequence[tuple[str, str]]]
+    """Keys and values of the tags of each secret that can be read, by the secret's ARN."""
     organization: str | None
     """The ID of the account's organization; empty if there is none, None if it is unknown."""
     time: datetime
@@ -145,11 +144,13 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
 
 
 def _resource_account(facts: Facts, group: RequestGroup) -> str:
-    """Return the value of aws:ResourceAccount.
+    """Return the value of aws:ResourceAccount; empty if it is unknown.
 
     Only a few actions of EC2 do not support this key, and the connector uses none of these. Without a
     resource, a request is about the caller's own account (not tested on AWS).
     """
+    if isinstance(group.context.get("aws:ResourceAccount"), Text):
+        return ""
     return group.account or facts.account
 
 
@@ -175,14 +176,15 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     values = {
         "aws:securetransport": "true",
         "aws:viaawsservice": str(via_service).lower(),
-        "aws:resourceaccount": _resource_account(facts, group),
     }
+    if owner := _resource_account(facts, group):
+        values["aws:resourceaccount"] = owner
+        if action.startswith("s3:"):
+            values["s3:resourceaccount"] = owner
     if group.region:
         values["aws:requestedregion"] = group.region
     if via_service:
         values["kms:calleraccount"] = facts.account
-    if action.startswith("s3:"):
-        values["s3:resourceaccount"] = values["aws:resourceaccount"]
     # Only requests that create or tag a network interface have tags, which `group.context` contains.
     absent = _ABSENT_FROM_DECRYPTION if via_service else _ABSENT_FROM_DIRECT_CALL
     known: Values = dict.fromkeys((*absent, "aws:tagkeys"), ())
@@ -221,8 +223,8 @@ def _decrypts_secret(group: RequestGroup) -> bool:
 
 def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[tuple[str, str]]]:
     """Return the tags of a request's resource and their prefixes; no prefixes if they are unknown."""
-    if group.resource.known == facts.secret_arn and facts.secret_tags is not None:
-        return _OF_SECRET_TAGS, facts.secret_tags
+    if (tags := facts.secret_tags.get(group.resource.known)) is not None:
+        return _OF_SECRET_TAGS, tags
     # AWS says that a role's tags do not reliably decide who can pass the role:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
     return (), ()

@@ -39,4 +39,5 @@ def read_settings(
         return None, findings
     args = Arguments(requirements.settings(), config_paths(), only_role=True)
     role_arn = requirements.role.arn
-    return RoleSettings("", COMPONENT, args, role_arn, data_source_id), findings
+    is_known = requirements.bucket_account_is_known
+    return RoleSettings("", COMPONENT, args, role_arn, data_source_id, is_known), findings

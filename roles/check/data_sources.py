@@ -1,6 +1,5 @@
 """Ask whether the data sources that use the role match the settings and have synced."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC
@@ -15,6 +14,7 @@ from roles.account import DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.case import Case
+from roles.check.differences import Difference, differences, is_named, shared_secrets
 from roles.check.subject import NO_ROLE, Subject, ignore, needed
 from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
@@ -109,70 +109,47 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
             f"{subject.edit('index_id', source.index_id)}; or, if other data sources in index {ours} "
             "use the role, give this data source its own role",
         )
-    if different := [*_differences(subject, found)]:
+    uses = find_uses(found)
+    different = [
+        each
+        for each in differences(subject.uses, uses, subject.account_id)
+        if each.setting != "secret_id" or not _names_recreated(subject, uses)  # "secret" reports it
+    ]
+    if different:
         yield problem(
             f"{source.name} does not match the settings: change the settings or the data source",
-            tuple(fix for _, fix in different),
-            *(text for text, _ in different),
+            tuple(_fix(subject, each) for each in different),
+            *(each.text for each in different),
         )
     yield _status(subject, source, found)
 
 
-def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
-    """Find the settings that do not match a data source, each with its fix."""
-    uses = find_uses(found)
-    connector = subject.settings.connector
-    if uses.type.upper() not in connector.types.split():
-        types = " or ".join(connector.types.split())
-        text = f"its type is {uses.type}, but the {connector.name} connector has the type {types}"
-        yield text, subject.set_command("connector", "CONNECTOR")
-    secret_arn = subject.secret_arn
-    names_it = secret_arn and _is_named(secret_arn, uses.secret_id, subject.account_id)
-    if not names_it and (secret_arn or uses.secret_id) and not _names_recreated(subject, uses):
-        value = uses.secret_id
-        has = f"its secret is {value}" if value else "it has no secret"
-        text = f"{has}, but secretId is {secret_arn or 'not set'}"
-        if value and not formats.SECRET.parse(value):  # a data source can omit the suffix
-            value = formats.SECRET.placeholder
-        yield text, _fix(subject, "secret_id", value)
-    vpc = found.get("vpcConfiguration", {})
-    actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
-    if actual != subject.network:
-        theirs, ours = (", ".join(sorted(names)) for names in (actual, subject.network))
-        has = f"its VPC has {theirs}" if theirs else "it has no VPC"
-        text = f"{has}, but vpcConfiguration {f'has {ours}' if ours else 'is not set'}"
-        yield text, subject.edit("vpc_configuration", json.dumps(vpc))
-    bucket, owner = subject.bucket_name, subject.bucket_owner
-    if uses.buckets and uses.buckets != [bucket]:
-        theirs, ours = ", ".join(uses.buckets), bucket or "not set"
-        several = len(uses.buckets) > 1
-        text = f"its {'buckets are' if several else 'bucket is'} {theirs}, but bucketName is {ours}"
-        one = "use one bucket in the data source, because its role can read only one bucket"
-        yield text, one if several else _fix(subject, "bucket_name", uses.buckets[0])
-    elif uses.buckets and uses.bucket_account not in (None, owner):
-        text = (
-            f"its bucket belongs to account {uses.bucket_account}, but the role can read only a bucket "
-            f"in account {owner}"
-        )
-        yield text, subject.set_command("bucket_account_id", uses.bucket_account)
-
-
-def _fix(subject: Subject, name: str, value: str | None) -> str:
+def _fix(subject: Subject, difference: Difference) -> str:
     """Return the command that changes a setting, or the advice to change the data source instead.
 
     The advice is for a value that the connector does not allow.
     """
+    name, values = difference.setting, difference.values
     connector = subject.settings.connector
-    if connector.need(name) is (Need.NOT_SUPPORTED if value else Need.REQUIRED):
-        reason = f"{'does not support' if value else 'requires'} {camel_case(name)}"
+    if name == "connector":
+        return subject.set_command(name, "CONNECTOR")
+    if name == "vpc_configuration":
+        return subject.edit(name, *values)
+    if name == "bucket_name" and len(values) > 1:
+        return "use one bucket in the data source, because its role can read only one bucket"
+    if connector.need(name) is (Need.NOT_SUPPORTED if values else Need.REQUIRED):
+        reason = f"{'does not support' if values else 'requires'} {camel_case(name)}"
         return f"change the data source, because the {connector.name} connector {reason}"
+    value = next(iter(values), None)
+    if name == "secret_id" and value and not formats.SECRET.parse(value):
+        value = formats.SECRET.placeholder  # a data source can omit the suffix
     return subject.set_command(name, value)
 
 
 def _names_recreated(subject: Subject, uses: Uses) -> bool:
-    """Return whether a data source already uses the recreated secret, which `secret` reports."""
+    """Return whether a data source already uses the recreated secret."""
     new = subject.recreated_secret if subject.secret_arn else None
-    return new is not None and _is_named(new, uses.secret_id, subject.account_id)
+    return new is not None and any(is_named(new, each, subject.account_id) for each in uses.secret_ids)
 
 
 def other_data_sources(case: Case) -> Iterator[Finding]:
@@ -245,35 +222,25 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     """Return how well a data source fits an entry's settings, and a description of the match."""
     if source.index_id != entry.index_id:
         return _NOTHING, ""
-    uses, bucket = find_uses(found), entry.bucket_name
-    # A data source does not match without the settings' bucket, which `_differences` does not report.
-    matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
-    if not (entry.secret_arn or bucket):
+    ours, uses = entry.uses, find_uses(found)
+    # A data source does not match without the settings' bucket, which `differences` does not report.
+    different = any(differences(ours, uses, entry.account_id))
+    matches = bool(ours.buckets) == bool(uses.buckets) and not different
+    if not (ours.secret_ids or ours.buckets):
         # Without a secret or bucket, many data sources can match. An entry that already has a data
         # source claims no other.
         likeness = _LITTLE if matches and not entry.data_sources else _NOTHING
         return likeness, "matches the settings"
     if matches:
         return _EVERYTHING, "matches the settings"
-    if entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id):
+    if shared_secrets(ours, uses, entry.account_id):
         shared = "secret"
-    elif bucket in uses.buckets:
+    elif {*ours.buckets}.intersection(uses.buckets):
         shared = "bucket"
     else:
         return _NOTHING, ""
-    same_connector = uses.type.upper() in entry.settings.connector.types.split()
+    same_connector = entry.settings.connector in uses.connectors
     return (_CONNECTOR_TOO if same_connector else _LITTLE), f"has the settings' {shared}"
-
-
-def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:
-    """Return whether `secret_id` is a secret's ARN or name, with or without the suffix.
-
-    A name refers to a secret in the data source's account.
-    """
-    texts = [arn]
-    if Arn.of(arn).account == account_id:
-        texts.append(arn.rpartition(":secret:")[2])
-    return secret_id in [name for text in texts for name in (text, text[: -len("-XXXXXX")])]
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:

@@ -1,11 +1,15 @@
 """A role's settings, the policies that it should have, and the commands that change them."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from components.commands import property_path, quote_argument
 from components.rules import Location
 from components.stack_config import camel_case
 from roles.arns import Arn
+from roles.detection import Uses
+from roles.policies import Policies, policy_of_other_secrets
+from roles.requirements import Secret
 from roles.stack import RoleSettings, check_account, render
 
 
@@ -89,9 +93,21 @@ class Entry:
         return self.policies.resource("kms:Decrypt")
 
     @cached_property
-    def network(self) -> set[str]:
-        """The IDs of the subnets and security groups in the policy."""
-        return {Arn.of(arn).name for arn in self.policies.resources("ec2:CreateNetworkInterface")}
+    def uses(self) -> Uses:
+        """The resources in the settings, to compare with a data source's."""
+        network = [*map(Arn.of, self.policies.resources("ec2:CreateNetworkInterface"))]
+        kinds = {"subnetIds": "subnet/", "securityGroupIds": "security-group/"}
+        return Uses(
+            type="",
+            connectors=(self.settings.connector,),
+            secret_ids=tuple(filter(None, [self.secret_arn])),
+            buckets=tuple(filter(None, [self.bucket_name])),
+            bucket_account=self.bucket_owner,
+            vpc={
+                name: [each.name for each in network if each.resource.startswith(kind)]
+                for name, kind in kinds.items()
+            },
+        )
 
     @property
     def bucket_name(self) -> str | None:
@@ -99,6 +115,27 @@ class Entry:
         return self.settings.get("bucket_name")
 
     @property
-    def bucket_owner(self) -> str:
-        """The account that owns the bucket, according to the settings."""
+    def bucket_owner(self) -> str | None:
+        """The account that owns the bucket, according to the settings; None if it is unknown."""
+        if not self.settings.bucket_account_is_known:
+            return None
         return self.settings.get("bucket_account_id") or self.account_id
+
+    @property
+    def other_secrets(self) -> Sequence[Secret]:
+        """The data source's secrets that no setting contains; none as long as AWS was not asked."""
+        return ()
+
+    @property
+    def needed_policies(self) -> Policies:
+        """The policies that the role needs: the program's, and one for `other_secrets`."""
+        location = Location(self.partition, self.region, self.account_id)
+
+        def role_policy(secret: Secret) -> str:
+            values = {"secret_id": secret.arn, "kms_key_id": secret.key_arn}
+            args = self.settings.args.resolved(values, ())
+            return render(self.settings._replace(args=args), location).role_policy
+
+        own = self.policies.role_policy
+        more = policy_of_other_secrets(own, map(role_policy, self.other_secrets))
+        return self.policies._replace(of_other_secrets=more)

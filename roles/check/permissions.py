@@ -11,15 +11,16 @@ from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.check.case import Case
-from roles.check.causes import causes_in, denials_in_role_policy
+from roles.check.causes import causes_in, denials_in_role_policy, unread_secrets
 from roles.check.collection import ROLE_POLICY
 from roles.check.evaluation import applies
 from roles.check.requests import pass_request
 from roles.check.simulation import simulate
 from roles.check.subject import Subject
-from roles.difference import TRUST_POLICY, Verdict, compare, compare_role, statements
+from roles.difference import TRUST_POLICY, Verdict, compare, statements
 from roles.errors import OddAnswerError
 from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped
+from roles.policies import OTHER_SECRETS
 
 _ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
 """Prefixes of the condition keys for the tags of a role that is passed."""
@@ -73,7 +74,7 @@ def role_policy(case: Case) -> Iterator[Finding]:
         actual = subject.role.inline_policies.get(POLICY_NAME)
         yield _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
     else:
-        decided = [*denials_in_role_policy(case)]
+        decided = [*denials_in_role_policy(case), *unread_secrets(case)]
         yield from _all_policies(case, is_decided=bool(decided))
         yield from decided
 
@@ -87,7 +88,8 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     if not role.complete:
         yield not_allowed(str(role.denied))
         return
-    difference = compare_role(role, subject.policies.trust_policy, subject.policies.role_policy)
+    policies = subject.needed_policies
+    difference = policies.compare(role)
     both = (*difference.program, *difference.role)
     verdicts = [verdict for verdict in both if verdict.policy != TRUST_POLICY]
     missing = [each for each in verdicts if each.verdict == "missing"]
@@ -98,10 +100,14 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     ]
     needed_for = {
         statement.name
-        for statement in statements(POLICY_NAME, subject.policies.role_policy)
+        for statement in (*policies.written, *policies.for_other_secrets)
         if any(applies(statement, request) is Truth.YES for request in denied)
     }
-    if lacking := [each for each in missing if each.statement in needed_for]:
+    if lacking := [
+        each
+        for each in missing
+        if each.statement in needed_for and each.policy != OTHER_SECRETS  # see `unread_secrets`
+    ]:
         text = "the role's policies do not allow all required access"
         yield problem(text, subject.up_command, *map(_shown, lacking))
     elif missing and not is_decided:

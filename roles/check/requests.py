@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from evidence.calls import SERVICE, Resources, calls
+from evidence.calls import SERVICE, ConnectorCall, Resources, calls
 from guardrails.iam.patterns import Text
 from roles.arns import Arn
 from roles.check.entry import Entry
@@ -15,6 +15,9 @@ from roles.check.entry import Entry
 ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
 """The condition key for the ARN of the secret that KMS decrypts:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
+
+
+_SOME_ACCOUNT: Final = 12 * "0"
 
 
 class RequestGroup(NamedTuple):
@@ -29,15 +32,18 @@ class RequestGroup(NamedTuple):
 
     @property
     def account(self) -> str:
-        """The resource's account; empty if the requests have no resource."""
-        return str(self.context.get("aws:ResourceAccount") or Arn.of(self.resource.known).account)
+        """The resource's account; empty if it is unknown, or the requests have no resource."""
+        owner = self.context.get("aws:ResourceAccount")
+        return owner if isinstance(owner, str) else Arn.of(self.resource.known).account
 
 
 def connector_requests(entry: Entry) -> list[RequestGroup]:
     """Return the requests that the connector makes."""
     groups: list[RequestGroup] = []
-    for call in calls(_resources(entry)):
-        context = {**call.context, **_encryption_context(entry, call.action)}
+    for call, secret_arn in _calls(entry):
+        context = {**call.context}
+        if secret_arn and call.action == "kms:Decrypt":
+            context[ENCRYPTED_SECRET] = secret_arn
         for resource in call.resources:
             for group in groups:
                 if (group.resource, group.context) == (resource, context):
@@ -52,6 +58,19 @@ def connector_requests(entry: Entry) -> list[RequestGroup]:
 def requests_for(entry: Entry, service: str) -> list[RequestGroup]:
     """Return the requests that the connector makes to a service, such as `kms`."""
     return [each for each in connector_requests(entry) if each.actions[0].startswith(f"{service}:")]
+
+
+def _calls(entry: Entry) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
+    """Yield the connector's calls, each with the secret that it reads or decrypts, if any."""
+    resources = _resources(entry)
+    for call in calls(resources):
+        yield call, entry.secret_arn
+    for secret in entry.other_secrets:
+        keys = [Text(secret.key_arn)] if secret.key_arn else []
+        of_secret = resources._replace(secrets=[Text(secret.arn)], secret_keys=keys)
+        for call in calls(of_secret):
+            if call.action.startswith(("secretsmanager:", "kms:")):
+                yield call, secret.arn
 
 
 def _resources(entry: Entry) -> Resources[Text]:
@@ -74,7 +93,7 @@ def _resources(entry: Entry) -> Resources[Text]:
         indices=[Text(f"{policies.application_arn}/index/{entry.index_id}")],
         secrets=secrets,
         secret_keys=keys if secrets else [],
-        bucket_account=entry.bucket_owner,
+        bucket_account=entry.bucket_owner or Text("", _SOME_ACCOUNT),
         file_objects=[] if is_source else objects,
         source_buckets=[*map(Text, buckets)] if is_source else [],
         source_objects=objects if is_source else [],
@@ -86,12 +105,6 @@ def _resources(entry: Entry) -> Resources[Text]:
         deletable_network_interfaces=[interface] if deletes else [],
         tag=Text(f"qbusiness_{account_id}_{entry.application_id}_", "1"),
     )
-
-
-def _encryption_context(entry: Entry, action: str) -> dict[str, str]:
-    """Return the condition key for the secret's encryption context, if an action decrypts the secret."""
-    secret_arn = entry.secret_arn
-    return {ENCRYPTED_SECRET: secret_arn} if secret_arn and action == "kms:Decrypt" else {}
 
 
 def pass_request(role_arn: str) -> RequestGroup:

@@ -12,6 +12,7 @@ from roles.aws_cli import aws_command
 from roles.check.subject import NO_APPLICATION, NO_VPC, Subject, ignore, needed
 from roles.errors import code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
+from roles.requirements import Secret
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
@@ -21,6 +22,9 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
 }
 """IDs of the Availability Zones in which Amazon Q Business creates network interfaces.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
+_ONLY_S3_KEYS: Final = ("webcrawler",)
+"""Connectors that read files only from buckets with Amazon S3 managed keys.
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html"""
 _AWS_MANAGED: Final = "a key that AWS manages"
 _NOT_ACROSS_ACCOUNTS: Final = "which no other account can use"
 
@@ -80,22 +84,47 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 # The secret, and the keys of the secret and the bucket.
 
 
-def secret(subject: Subject) -> Finding:
-    """Ask whether the secret exists with the exact ARN in the policy and has a value."""
+def secret(subject: Subject) -> Iterator[Finding]:
+    """Ask whether the secrets exist with the exact ARNs that policies need, and have a value."""
     arn = subject.secret_arn
     if arn is None:
-        return ok(f"the settings for the {subject.settings.connector.name} connector have no secret")
-    found = subject.find_secret()
-    if found is None:
-        return _other_secret(subject, arn)
-    if "DeletedDate" in found:
+        yield ok(f"the settings for the {subject.settings.connector.name} connector have no secret")
+    else:
+        found = subject.find_secret(arn)
+        yield _usable(found) if found else _another_secret(subject, arn)
+    for secret_id in subject.other_secret_ids:
+        yield _other_secret(subject, secret_id)._replace(subject=secret_id)
+
+
+def _usable(secret: Reply) -> Finding:
+    """Ask whether a secret has a value."""
+    arn = secret["ARN"]
+    if "DeletedDate" in secret:
         return problem(
             f"{arn} is scheduled for deletion",
             aws_command("secretsmanager restore-secret", secret_id=arn),
         )
-    if not any("AWSCURRENT" in stages for stages in found.get("VersionIdsToStages", {}).values()):
+    if not any("AWSCURRENT" in stages for stages in secret.get("VersionIdsToStages", {}).values()):
         return problem(f"{arn} has no value", _put_secret_value(arn))
     return ok(f"{arn} exists and has a value")
+
+
+def _other_secret(subject: Subject, secret_id: str) -> Finding:
+    """Ask about a secret of a data source that no setting contains."""
+    found = ignore(is_gone, lambda: subject.account.secret(secret_id))
+    if found is None:
+        return problem(
+            f"there is no secret {secret_id}, which the data source uses besides secretId",
+            "give the data source the ARN of a secret that exists, or no such secret",
+        )
+    region = Arn.of(found["ARN"]).region
+    if region != subject.region:
+        return problem(
+            f"{found['ARN']}, which the data source uses besides secretId, is in {region}, but the "
+            f"application is in {subject.region}",
+            f"give the data source the ARN of a secret in {subject.region}",
+        )
+    return _usable(found)
 
 
 def _put_secret_value(secret_id: str) -> str:
@@ -107,7 +136,7 @@ def _put_secret_value(secret_id: str) -> str:
     )
 
 
-def _other_secret(subject: Subject, arn: str) -> Finding:
+def _another_secret(subject: Subject, arn: str) -> Finding:
     """Return the problem with a secret that does not exist; look for one with the same name."""
     if found := ignore(is_gone, lambda: subject.account.secret(arn)):
         return problem(
@@ -136,20 +165,26 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
 
 
 def secret_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt the secret and its current version, whose keys can differ."""
-    if subject.secret_arn:
-        yield _encryption_of_secret(subject, subject.secret_arn, subject.secret.get("KmsKeyId"))
-    elif not subject.bucket_name:
+    """Ask whether the role can decrypt each secret and its current version, whose keys can differ."""
+    for number, secret in enumerate(subject.secrets):
+        answer = _encryption_of_secret(subject, secret)
+        yield answer._replace(subject=secret.arn if number else "")
+    if not (subject.secrets or subject.bucket_name):
         yield ok("the role reads neither a secret nor a bucket")
 
 
-def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Finding:
-    wanted, actual = subject.key_arn, _actual_key(subject, key_id)
+def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
+    arn, wanted = secret
+    key_id = subject.secret(arn).get("KmsKeyId")
+    actual = _actual_key(subject, key_id)
     is_own = Arn.of(arn).account == subject.account_id
     if actual is None and not is_own:
         fix = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=wanted or "KEY_ARN")
         return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", fix)
-    answer = _same_key(subject, "the secret", actual)
+    if secret in subject.other_secrets:  # there is no setting for its key
+        answer = ok(f"the secret is encrypted with {wanted or _AWS_MANAGED}")
+    else:
+        answer = _same_key(subject, "the secret", actual)
     if answer.state is State.PROBLEM:
         return answer
     try:
@@ -208,14 +243,22 @@ def bucket_encryption(subject: Subject) -> Iterator[Finding]:
 
 
 def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
+    owner = subject.bucket_owner or subject.account_id
     try:
-        algorithm, key_id = subject.account.bucket_encryption(bucket, subject.bucket_owner)
+        algorithm, key_id = subject.account.bucket_encryption(bucket, owner)
     except ClientError as error:
         return _unseen_bucket(subject, error)
     encrypted = f"by default, bucket {bucket}"
-    is_source = subject.settings.connector.bucket_is_source
+    connector = subject.settings.connector
+    is_source = connector.bucket_is_source
+    if connector.name in _ONLY_S3_KEYS and algorithm != S3_KEYS:
+        return problem(
+            f"{encrypted} is encrypted with {key_id or _AWS_MANAGED} ({algorithm}), but the "
+            f"{connector.name} connector reads only buckets with Amazon S3 managed keys",
+            _encrypt_bucket(bucket),
+        )
     actual = _actual_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
-    if actual is None and algorithm != S3_KEYS and subject.bucket_owner != subject.account_id:
+    if actual is None and algorithm != S3_KEYS and owner != subject.account_id:
         or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
@@ -275,11 +318,18 @@ def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
     )
 
 
-def key(subject: Subject) -> Finding:
-    """Ask whether the key exists, is enabled, and is a symmetric encryption key."""
-    found = subject.find_key()
+def key(subject: Subject) -> Iterator[Finding]:
+    """Ask whether each key exists, is enabled, and is a symmetric encryption key."""
+    if not subject.key_arns:
+        yield ok("the settings have no customer managed key")
+    for arn in subject.key_arns:
+        yield _key(subject, arn)._replace(subject="" if arn == subject.key_arn else arn)
+
+
+def _key(subject: Subject, arn: str) -> Finding:
+    found = subject.find_key(arn)
     if found is None:
-        return problem(f"there is no key {subject.key_arn}", subject.set_command("kms_key_id", "KEY_ID"))
+        return problem(f"there is no key {arn}", _change_key(subject, arn, "KEY_ID")[-1])
     state = found["KeyState"]
     if state != "Enabled":
         key_id = found["KeyId"]
@@ -288,24 +338,31 @@ def key(subject: Subject) -> Finding:
             "Disabled": enable,
             "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
         }
-        return problem(
-            f"{subject.key_arn} is {state}", fix.get(state, "change the key state to Enabled")
-        )
+        return problem(f"{arn} is {state}", fix.get(state, "change the key state to Enabled"))
     spec = found.get("KeySpec") or found["CustomerMasterKeySpec"]
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
-        arn = "SYMMETRIC_KEY_ARN"
-        if subject.secret_arn:
-            update = "secretsmanager update-secret"
-            encrypt = aws_command(update, secret_id=subject.secret_arn, kms_key_id=arn)
-        else:
-            default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{arn}"}}'
-            encrypt = _encrypt_bucket(subject.bucket, default)
         return problem(
-            f"{subject.key_arn} is not a symmetric encryption key: its spec is {spec}, and its "
-            f"usage is {found.get('KeyUsage')}",
-            (encrypt, subject.set_command("kms_key_id", arn)),
+            f"{arn} is not a symmetric encryption key: its spec is {spec}, and its usage is "
+            f"{found.get('KeyUsage')}",
+            _change_key(subject, arn, "SYMMETRIC_KEY_ARN"),
         )
-    return ok(f"{subject.key_arn} is enabled and symmetric")
+    return ok(f"{arn} is enabled and symmetric")
+
+
+def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
+    """Return the steps that encrypt with another key whatever is encrypted with this one."""
+    update = "secretsmanager update-secret"
+    steps = [
+        aws_command(update, secret_id=secret.arn, kms_key_id=new)
+        for secret in subject.secrets
+        if secret.key_arn == arn
+    ]
+    if not steps:
+        default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{new}"}}'
+        steps = [_encrypt_bucket(subject.bucket, default)]
+    if arn == subject.key_arn:
+        steps.append(subject.set_command("kms_key_id", new))
+    return tuple(steps)
 
 
 # VPC.
@@ -410,7 +467,8 @@ def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
 
 def bucket(subject: Subject) -> Finding:
     """Ask whether the bucket exists, and whether its account and Region are right."""
-    name, owner = subject.bucket, subject.bucket_owner
+    name = subject.bucket
+    owner = needed(subject.bucket_owner, _unknown_owner(subject, name))
     try:
         region = subject.account.bucket_region(name)
     except ClientError as error:
@@ -444,6 +502,15 @@ def bucket(subject: Subject) -> Finding:
     return ok(f"{name} exists in account {owner}, {region}")
 
 
+def _unknown_owner(subject: Subject, name: str) -> Finding:
+    """Return the answer about a bucket whose account neither the data source nor Amazon S3 says."""
+    return cannot_tell(
+        f"the account that owns the bucket {name} is unknown: the data source's configuration does not "
+        f"contain it, and Amazon S3 does not confirm that it is {subject.account_id}",
+        "repeat the check with --context aws:ResourceAccount=ACCOUNT_ID",
+    )
+
+
 def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     """Return the answer if the bucket does not exist or its account, another one, denies access.
 
@@ -454,6 +521,8 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     owner = subject.bucket_owner
     if not is_denied(error) or owner == subject.account_id:
         raise error
+    if owner is None:
+        return _unknown_owner(subject, subject.bucket)
     return cannot_tell(
         f"access to the bucket is denied; according to the settings, account {owner} owns it",
         f"in the bucket policy, grant {action(error.operation_name)} to {subject.caller.text}, the "

@@ -1,17 +1,21 @@
 """Read the role and the resources that `check` asks about."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.account import Account, DataSource, Reply, Role
+from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
+from roles.check.differences import shared_secrets
 from roles.check.entry import Entry
+from roles.detection import find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
 from roles.reading import read_each
+from roles.requirements import Secret
 from roles.stack import RoleSettings
 
 _T = TypeVar("_T")
@@ -42,8 +46,7 @@ class Subject(Entry):
     """A role, and AWS's answers about it and about the resources in its settings.
 
     If a resource that a question needs does not exist, properties such as `role` and `secret` raise
-    MissingError, which contains the answer. The methods `find_...` return None instead; `find_key` also
-    raises it if there is no key in the policy.
+    MissingError, which contains the answer. The methods `find_...` return None instead.
     """
 
     def __init__(self, settings: RoleSettings, account: Account, notes: Notes) -> None:
@@ -56,6 +59,7 @@ class Subject(Entry):
         self.caller = Arn.of(account.caller()["Arn"])
         super().__init__(settings, self.caller, account.region)
         self._every_data_source: list[tuple[DataSource, Reply | OddAnswerError]] | None = None
+        self._other_secrets: list[Secret] | None = None
 
     @property
     def application(self) -> Reply:
@@ -81,17 +85,27 @@ class Subject(Entry):
         return needed(self.bucket_name, ok("the settings have no bucket"))
 
     @property
-    def secret(self) -> Reply:
-        """The secret in the policy."""
-        return needed(self.find_secret(), skipped("the secret was not found"))
+    def secrets(self) -> list[Secret]:
+        """The secrets that the role must read: the one in the settings, then `other_secrets`."""
+        own = [Secret(self.secret_arn, self.key_arn)] if self.secret_arn else []
+        return [*own, *self.other_secrets]
 
-    def find_secret(self) -> Reply | None:
-        """Return the secret with exactly the ARN in the policy; None if it does not exist.
+    @property
+    def key_arns(self) -> list[str]:
+        """The customer managed keys that the role must use."""
+        keys = (self.key_arn, *(each.key_arn for each in self.other_secrets))
+        return [*dict.fromkeys(filter(None, keys))]
+
+    def secret(self, arn: str) -> Reply:
+        """Return a secret."""
+        return needed(self.find_secret(arn), skipped("the secret was not found"))
+
+    def find_secret(self, arn: str) -> Reply | None:
+        """Return the secret with exactly this ARN; None if it does not exist.
 
         AWS also finds a secret by an ARN without the suffix, which the policy would not match.
         """
-        arn = self.secret_arn
-        found = ignore(is_gone, lambda: self.account.secret(arn)) if arn else None
+        found = ignore(is_gone, lambda: self.account.secret(arn))
         return found if found and found["ARN"] == arn else None
 
     @property
@@ -106,22 +120,64 @@ class Subject(Entry):
         return arn if arn.startswith(f"{name}-") and arn != self.secret_arn else None
 
     @property
-    def secret_tags(self) -> list[tuple[str, str]] | None:
-        """Keys and values of the secret's tags; None if the secret does not exist."""
-        secret = self.find_secret()
-        return [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])] if secret else None
+    def secret_tags(self) -> dict[str, list[tuple[str, str]]]:
+        """Keys and values of the tags of each secret that exists, by the secret's ARN."""
+        found = (self.find_secret(each.arn) for each in self.secrets)
+        return {
+            secret["ARN"]: [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
+            for secret in filter(None, found)
+        }
 
     @property
-    def key(self) -> Reply:
-        """The key in the policy."""
-        return needed(self.find_key(), skipped("the key was not found"))
+    def other_secret_ids(self) -> list[str]:
+        """The ARNs or names of the data sources' secrets that no setting contains.
 
-    def find_key(self) -> Reply | None:
-        """Return the key in the policy; None if it does not exist.
-
-        Raises MissingError if the policy names no key.
+        Empty if the data sources cannot be read, which "data source" reports.
         """
-        arn = needed(self.key_arn, ok("the settings have no customer managed key"))
+        try:
+            sources = self.data_sources
+        except (MissingError, BotoCoreError, ClientError):
+            return []
+        own = self.settings.data_source_id
+        found: dict[str, None] = {}
+        for source, reply in sources:
+            if not isinstance(reply, OddAnswerError) and own in (None, source.id):
+                with suppress(OddAnswerError):
+                    uses = find_uses(reply)
+                    used = shared_secrets(self.uses, uses, self.account_id) or uses.secret_ids[:1]
+                    found |= dict.fromkeys(each for each in uses.secret_ids if each not in used)
+        return [*found]
+
+    @property
+    def other_secrets(self) -> list[Secret]:
+        """The data sources' secrets that no setting contains, as far as they can be read.
+
+        The question "secret" reports the others.
+        """
+        if self._other_secrets is None:
+            self._other_secrets = [*filter(None, map(self._other_secret, self.other_secret_ids))]
+        return self._other_secrets
+
+    def _other_secret(self, secret_id: str) -> Secret | None:
+        try:
+            secret = self.account.secret(secret_id)
+        except (OddAnswerError, BotoCoreError, ClientError):
+            return None
+        if Arn.of(secret["ARN"]).region != self.region:  # which no policy of the program can allow
+            return None
+        key_id = secret.get("KmsKeyId")
+        try:
+            key_arn = self.account.customer_managed_key(key_id)
+        except (OddAnswerError, BotoCoreError, ClientError):
+            key_arn = None if is_alias(str(key_id)) else key_id  # "encryption" reports the error
+        return Secret(secret["ARN"], key_arn)
+
+    def key(self, arn: str) -> Reply:
+        """Return a key."""
+        return needed(self.find_key(arn), skipped("the key was not found"))
+
+    def find_key(self, arn: str) -> Reply | None:
+        """Return a key; None if it does not exist."""
         return ignore(is_gone, lambda: self.account.key(arn))
 
     @property

@@ -155,6 +155,7 @@ def test_a_bucket_as_the_data_source_needs_no_secret_and_no_key(world: World):
 
 def test_the_key_and_the_account_of_a_bucket_are_written(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
+    world.server.bucket_owner = OTHER_ACCOUNT
     world.make_s3(FOREIGN_KEY_ARN, OTHER_ACCOUNT)
     config = world.adopted("--dry-run")
     assert (config["kmsKeyId"], config["bucketAccountId"]) == (FOREIGN_KEY_ARN, OTHER_ACCOUNT)

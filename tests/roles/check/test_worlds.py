@@ -63,7 +63,7 @@ def decide(world: World) -> tuple[Case, list[Decision]]:
 def as_question(case: Case, world: World, decision: Decision) -> dict[str, Any]:
     """Return the question for the simulator, with all keys that the policies name."""
     policies = case.collected
-    every = [*policies.role, *(each.policy for each in policies.resources.values())]
+    every = [*policies.role, *(each.policy for each in policies.resources)]
     every += [policies.boundary] if policies.boundary else []
     keys = keys_in(statement for each in every for statement in each.statements)
     found = {key: decision.request.context.get(key) for key in keys}

@@ -695,7 +695,7 @@ def _use_bucket(calls: dict[str, Any], settings: dict[str, str], statements: Doc
     default = {"KMSMasterKeyID": KEY_ARN, "SSEAlgorithm": "aws:kms"}
     rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
     answer = denied if foreign else {"ServerSideEncryptionConfiguration": rules}
-    calls['s3.get_bucket_encryption {"Bucket": "documents"}'] = answer
+    calls[f"s3.get_bucket_encryption {location}"] = answer
     missing = {"$client": [{"Error": {"Code": "NoSuchBucketPolicy"}}, "GetBucketPolicy"]}
     found = {"Policy": policy(statements)} if statements else missing
     calls['s3.get_bucket_policy {"Bucket": "documents"}'] = found

@@ -1,0 +1,135 @@
+"""A Web Crawler's data source can have two secrets: the site's and the proxy's."""
+
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import APPLICATION_ID, REGION
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.world import (
+    KEY_ARN,
+    ROLE_NAME,
+    SECRET_ARN,
+    SECRET_NAME,
+    THROUGH_SECRETS_MANAGER,
+    WIDE,
+    World,
+    allow,
+    policy,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+GET: Final = "secretsmanager:GetSecretValue"
+OUTSIDE: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+
+
+def crawl(world: World, site: str | None, proxy: str | None) -> None:
+    """Give the stack's role to a Web Crawler's data source with these secrets."""
+    world.patch.setenv("AWS_DEFAULT_REGION", REGION)
+    world.set(connector="webcrawler")
+    members: dict[str, Any] = {"proxy": {"secretArn": proxy}} if proxy else {}
+    configuration = {"type": "WEBCRAWLERV2", "secretArn": site, "additionalProperties": members}
+    world.add_data_source(configuration=configuration)
+
+
+def reader(*secrets: str, keys: tuple[str, ...] = ()) -> str:
+    """Return a policy that lets a role read secrets and decrypt with keys."""
+    decrypt = allow("kms:Decrypt", [*keys], Condition=THROUGH_SECRETS_MANAGER, Sid="Decrypt")
+    return policy(allow(GET, [*secrets], Sid="Read"), *([decrypt] if keys else []))
+
+
+@pytest.mark.parametrize("site", [SECRET_ARN, None])
+@pytest.mark.parametrize("proxy", [SECRET_ARN, SECRET_NAME, None])
+def test_the_only_secret_of_a_data_source_is_its_secret_id(
+    world: World, site: str | None, proxy: str | None
+):
+    if site or proxy:
+        crawl(world, site, proxy)
+        assert world.check().code == world.run(*OUTSIDE).code == 0
+        assert world.adopted("--dry-run")["secretId"] == SECRET_ARN
+        assert world.audit("--json").json["dataSources"][0]["result"] == "equivalent"
+
+
+@pytest.mark.parametrize("encrypted_with", ["the same key", "another key", "a key that AWS manages"])
+def test_a_second_secret_that_the_role_cannot_read_is_a_problem_with_a_fix(
+    world: World, encrypted_with: str
+):
+    another = world.kms.create_key()["KeyMetadata"]["Arn"]
+    key = {"the same key": KEY_ARN, "another key": another}.get(encrypted_with)
+    proxy = world.secret("proxy", **({"KmsKeyId": key} if key else {}))
+    crawl(world, SECRET_ARN, proxy)
+    statements = [{"Sid": "AllowsAmazonQToGetSecret", **allow([GET], [proxy])}]
+    if key == another:  # the role policy already allows the other key
+        condition = {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}}
+        decrypt = allow(["kms:Decrypt"], [key], Condition=condition)
+        statements.append({"Sid": "AllowsAmazonQToDecryptSecret", **decrypt})
+    missing = "".join(
+        f"           {each['Sid']}: missing on {each['Resource'][0]}\n" for each in statements
+    )
+    put = (
+        f"aws iam put-role-policy --role-name {ROLE_NAME} --policy-name qbusiness-other-secrets "
+        f"--policy-document '{policy(*statements)}'"
+    )
+    text = "no policy lets the role read a secret that its data source uses besides secretId: add a"
+    assert world.ask("other policies") == (
+        f"problem  other policies: {text} policy of your own\n{missing}         fix: {put}\n"
+    )
+    said = world.run(*OUTSIDE)
+    assert said.code == 1
+    assert f"problem  role policy: {text}" in said.out
+    (result,) = world.audit("--json").json["dataSources"]
+    assert result["result"] == f"{len(statements)} missing"
+    adopt = world.adopt("--dry-run")
+    assert f"the data source uses {proxy} besides secretId" in adopt.err
+    assert put in adopt.err
+
+    world.put_policy(policy(*statements), "qbusiness-other-secrets")
+    assert world.check().code == world.run(*OUTSIDE).code == 0
+    assert world.audit("--json").json["dataSources"][0]["result"] == "equivalent"
+
+
+def test_exclusive_policies_are_switched_off_before_a_policy_for_a_second_secret_is_added(world: World):
+    crawl(world, SECRET_ARN, world.secret("proxy"))
+    world.set(exclusivePolicies=True)
+    answer = world.ask("other policies")
+    edit = "in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up --stack dev\n"
+    assert f"fix: 1. {edit}" in answer
+    assert "2. aws iam put-role-policy" in answer
+
+
+def test_a_policy_for_a_second_secret_is_not_in_excess_and_is_kept(world: World):
+    proxy = world.secret("proxy")
+    crawl(world, SECRET_ARN, proxy)
+    world.put_policy(reader(proxy), "proxy")
+    assert world.ask("other policies") == (
+        "ok       other policies: proxy lets the role read a secret that its data source uses besides "
+        "secretId\n"
+    )
+    world.delete_policy()
+    world.put_policy(reader(SECRET_ARN, proxy, keys=(KEY_ARN,)), "proxy")
+    said = world.adopt("--dry-run", "--replace-policies")
+    assert "Role policy: new; kept: proxy.\n" in said.out
+    assert f"uses {proxy} besides secretId: keep proxy, which lets the role read it" in said.err
+
+
+def test_a_policy_with_more_than_a_second_secret_is_reduced_before_it_is_removed(world: World):
+    crawl(world, SECRET_ARN, world.secret("proxy"))
+    world.put_policy(WIDE, "wide")
+    answer = world.ask("other policies")
+    assert answer.startswith("note     other policies: wide is dangerous")
+    assert "if unwanted: 1. aws iam put-role-policy" in answer
+    assert f"2. aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name wide\n" in answer
+
+
+def test_a_second_secret_that_does_not_exist_or_is_elsewhere_is_a_problem(world: World):
+    gone = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3")
+    crawl(world, SECRET_ARN, gone)
+    text = f"there is no secret {gone}, which the data source uses besides secretId\n"
+    assert f"problem  secret {gone}: {text}" in world.check(only=["secret"]).out
+    elsewhere = gone.replace(REGION, "eu-west-1")
+    world.describe_secret(ARN=elsewhere)
+    assert (
+        f"{elsewhere}, which the data source uses besides secretId, is in"
+        in world.check(only=["secret"]).out
+    )
