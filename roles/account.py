@@ -73,6 +73,15 @@ class DataSource(NamedTuple):
         }
 
     @property
+    def options(self) -> dict[str, str]:
+        """The options of an AWS CLI command that identify the data source."""
+        return {
+            "application_id": self.application_id,
+            "index_id": self.index_id,
+            "data_source_id": self.id,
+        }
+
+    @property
     def label(self) -> str:
         """The name, if there is one, and the ID."""
         return f"{self.name} {self.id}".strip()

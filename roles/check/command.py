@@ -13,7 +13,7 @@ from typing import Final
 from guardrails.iam.patterns import Text
 from roles.account import Account
 from roles.arns import application
-from roles.check import causes, data_sources, permissions, resources
+from roles.check import causes, data_sources, network, permissions, resources
 from roles.check.case import Case
 from roles.check.collection import (
     BOUNDARY,
@@ -60,8 +60,8 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Found]]]] = (
     ("KMS key", _alone(resources.key)),
     (KEY_POLICY, causes.key_policy),
     (SECRET_POLICY, causes.secret_policy),
-    ("subnets", _alone(resources.subnets)),
-    ("security groups", _alone(resources.security_groups)),
+    ("subnets", _alone(network.subnets)),
+    ("security groups", _alone(network.security_groups)),
     ("bucket", _alone(resources.bucket)),
     (BUCKET_POLICY, causes.bucket_policy),
     ("role", _alone(permissions.role)),

@@ -1,12 +1,16 @@
 """Read the settings of a role outside any stack from the data source that uses the role."""
 
+from botocore.exceptions import ClientError
+
 from components.arguments import Arguments
 from components.stack_config import config_paths
 from roles.account import Account
+from roles.arns import Arn
+from roles.check.network import values_in_settings
 from roles.detection import connectors_of, find_uses
-from roles.errors import InputError
+from roles.errors import InputError, is_denied
 from roles.findings import Finding, State
-from roles.requirements import COMPONENT, read_requirements
+from roles.requirements import COMPONENT, Requirements, read_requirements
 from roles.stack import RoleSettings
 
 
@@ -37,7 +41,28 @@ def read_settings(
     ]
     if requirements is None or any(each.state is not State.NOTE for each in findings):
         return None, findings
+    requirements = requirements._replace(vpc_configuration=_with_arns(account, requirements))
     args = Arguments(requirements.settings(), config_paths(), only_role=True)
     role_arn = requirements.role.arn
     is_known = requirements.bucket_account_is_known
     return RoleSettings("", COMPONENT, args, role_arn, data_source_id, is_known), findings
+
+
+def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[str]]:
+    """Return the VPC configuration with the ARNs of subnets and groups that other accounts own.
+
+    The data source contains only IDs. `adopt` and `audit` do not call EC2, and assume that the
+    application's account owns them.
+    """
+    vpc = requirements.vpc_configuration
+    if not vpc:
+        return {}
+    account_id = Arn.of(requirements.application_arn).account
+    try:
+        values = values_in_settings(account, account_id, vpc)
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        values = {}  # "subnets" and "security groups" report it
+    shared = {identifier: value for identifier, value in values.items() if value.startswith("arn:")}
+    return {name: [shared.get(each, each) for each in its] for name, its in vpc.items()}

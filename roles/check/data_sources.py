@@ -1,5 +1,6 @@
 """Ask whether the data sources that use the role match the settings and have synced."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC
@@ -15,6 +16,7 @@ from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.case import Case
 from roles.check.differences import Difference, differences, is_named, shared_secrets
+from roles.check.network import PLACEHOLDERS, update_vpc, values_in_settings
 from roles.check.subject import NO_ROLE, Subject, ignore, needed
 from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
@@ -22,9 +24,8 @@ from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unr
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
 """An ARN in an error message. Names in it, such as `qbusiness-s3-docs`, do not name the cause."""
-_APPLICATION_ROLE: Final = (
-    "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/create-application-iam-role.html"
-)
+_USER_GUIDE: Final = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug"
+_APPLICATION_ROLE: Final = f"{_USER_GUIDE}/create-application-iam-role.html"
 _ABOUT_THE_ROLE: Final = (
     (
         r"\blogs?\b.?(?:group|stream)|\blogs:|cloudwatch",
@@ -60,16 +61,23 @@ _NOT_ACTIVE: Final[Mapping[str, str]] = {
 }
 """The other values of DataSourceStatus, and the fix for each.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
-_SYNCS: Final[Mapping[str, bool]] = {
-    "SUCCEEDED": False,
-    "SYNCING": False,
-    "SYNCING_INDEXING": False,
-    "INCOMPLETE": False,
-    "FAILED": True,
-    "STOPPING": True,
-    "ABORTED": True,
+_UNFINISHED: Final = (
+    "it did not finish: somebody may have stopped it, or AWS may be maintaining the index (see "
+    f"{_USER_GUIDE}/maintenance.html)"
+)
+_INCOMPLETE: Final = (
+    f"some documents may not be in the index (see {_USER_GUIDE}/troubleshooting-data-sources.html)"
+)
+_NOTES: Final[Mapping[str, str]] = {
+    "SUCCEEDED": "",
+    "SYNCING": "",
+    "SYNCING_INDEXING": "",
+    "FAILED": "",
+    "INCOMPLETE": _INCOMPLETE,
+    "STOPPING": _UNFINISHED,
+    "ABORTED": _UNFINISHED,
 }
-"""The values of DataSourceSyncJobStatus, and whether each is always a failure.
+"""The values of DataSourceSyncJobStatus, and notes about those that neither mean success nor failure.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
@@ -118,32 +126,52 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
     if different:
         yield problem(
             f"{source.name} does not match the settings: change the settings or the data source",
-            tuple(_fix(subject, each) for each in different),
+            tuple(fix for each in different for fix in _fixes(subject, source, uses, each)),
             *(each.text for each in different),
         )
     yield _status(subject, source, found)
 
 
-def _fix(subject: Subject, difference: Difference) -> str:
-    """Return the command that changes a setting, or the advice to change the data source instead.
+def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Difference) -> Iterator[str]:
+    """Yield the commands that change a setting, or the advice to change the data source instead.
 
     The advice is for a value that the connector does not allow.
     """
     name, values = difference.setting, difference.values
     connector = subject.settings.connector
-    if name == "connector":
-        return subject.set_command(name, "CONNECTOR")
-    if name == "vpc_configuration":
-        return subject.edit(name, *values)
-    if name == "bucket_name" and len(values) > 1:
-        return "use one bucket in the data source, because its role can read only one bucket"
-    if connector.need(name) is (Need.NOT_SUPPORTED if values else Need.REQUIRED):
-        reason = f"{'does not support' if values else 'requires'} {camel_case(name)}"
-        return f"change the data source, because the {connector.name} connector {reason}"
     value = next(iter(values), None)
-    if name == "secret_id" and value and not formats.SECRET.parse(value):
-        value = formats.SECRET.placeholder  # a data source can omit the suffix
-    return subject.set_command(name, value)
+    if name == "vpc_configuration":
+        yield from _fix_vpc(subject, source, uses)
+    elif name == "connector":
+        yield subject.set_command(name, "CONNECTOR")
+    elif name == "bucket_name" and len(values) > 1:
+        yield "use one bucket in the data source, because its role can read only one bucket"
+    elif connector.need(name) is (Need.NOT_SUPPORTED if values else Need.REQUIRED):
+        reason = f"{'does not support' if values else 'requires'} {camel_case(name)}"
+        yield f"change the data source, because the {connector.name} connector {reason}"
+    elif name == "secret_id" and value and not formats.SECRET.parse(value):
+        yield subject.set_command(name, formats.SECRET.placeholder)  # it lacks the suffix
+    else:
+        yield subject.set_command(name, value)
+
+
+def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
+    """Yield the steps after which the VPC in the settings and the data source's are the same.
+
+    The settings follow the data source, unless it names something that does not exist.
+    """
+    own, values = subject.uses, values_in_settings(subject.account, subject.account_id, uses.vpc)
+    gone = [identifier for identifier, value in values.items() if value in PLACEHOLDERS]
+    vpc = {name: [values[each] for each in its] for name, its in uses.vpc.items()}
+    if not gone:
+        yield subject.edit("vpc_configuration", json.dumps(vpc))
+    elif not own.network:
+        yield update_vpc(source, vpc)
+        yield subject.edit("vpc_configuration", json.dumps(vpc))
+    elif own.network.isdisjoint(gone):
+        yield update_vpc(source, own.vpc)
+    else:
+        yield 'see "subnets" and "security groups"'
 
 
 def _names_recreated(subject: Subject, uses: Uses) -> bool:
@@ -213,7 +241,7 @@ def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
         return "deploy the role with its own stack, or give the data source another role"
     own = subject.find_role()
     # `pulumi up` recreates a deleted role, perhaps with another name.
-    options = {**_options(source), "role_arn": own.arn if own else "ROLE_ARN"}
+    options = {**source.options, "role_arn": own.arn if own else "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
     return update if own else f"{subject.up_command}, then {update}"
 
@@ -264,17 +292,19 @@ def _sync_status(source: DataSource, status: str, sync: Reply) -> Finding:
         f"{outcome}"
     )
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
-    if outcome not in _SYNCS:
+    if outcome not in _NOTES:
         raise unknown_status("qbusiness:ListDataSourceSyncJobs", outcome)
-    if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
-        start = aws_command("qbusiness start-data-source-sync-job", **_options(source))
+    more = _NOTES[outcome]
+    if outcome == "FAILED" or (more and _hint(error, code)):
+        start = aws_command("qbusiness start-data-source-sync-job", **source.options)
         return _failure(text, error, code, f"fix the cause, then {start}")
     scanned, failed = (_number(sync, name) for name in ("documentsScanned", "documentsFailed"))
     if outcome == "SUCCEEDED" and failed:
         return note(f"{text}, but {failed} documents failed; documents scanned: {scanned}")
     if outcome == "SUCCEEDED" and scanned == 0:
         return note(f"{text}, but it scanned no documents")
-    return ok(_with(text, error, code))
+    said = _with(text, error, code)
+    return note(f"{said}; {more}") if more else ok(said)
 
 
 def _number(sync: Reply, metric: str) -> int | None:
@@ -292,15 +322,6 @@ def _with(text: str, error: Mapping[str, str], code: str) -> str:
     """Add Amazon Q Business's error to a message."""
     said = ", ".join(filter(None, (error.get("errorMessage"), code)))
     return f"{text}: {said}" if said else text
-
-
-def _options(source: DataSource) -> dict[str, str]:
-    """Return the options of an AWS CLI command that identify a data source."""
-    return {
-        "application_id": source.application_id,
-        "index_id": source.index_id,
-        "data_source_id": source.id,
-    }
 
 
 def _hint(error: Mapping[str, str], code: str) -> str:

@@ -92,6 +92,8 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     difference = policies.compare(role)
     both = (*difference.program, *difference.role)
     verdicts = [verdict for verdict in both if verdict.policy != TRUST_POLICY]
+    if subject.bucket_name and not subject.bucket_owner:  # the access may be right or in excess
+        verdicts = [each for each in verdicts if not _is_on_bucket(each, subject.bucket_name)]
     missing = [each for each in verdicts if each.verdict == "missing"]
     denied = [
         decision.request
@@ -123,6 +125,11 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
         )
     elif not is_decided:
         yield ok("the role's Allow statements grant exactly the access in the expected policy")
+
+
+def _is_on_bucket(verdict: Verdict, bucket: str) -> bool:
+    targets = (target for access in verdict.access for target in access.targets)
+    return any(target.partition(":s3:::")[2].partition("/")[0] == bucket for target in targets)
 
 
 def _shown(missing: Verdict) -> str:

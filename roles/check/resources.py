@@ -1,6 +1,6 @@
 """Ask whether the resources in the settings exist, and whether the connector can use them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from botocore.exceptions import ClientError
@@ -9,19 +9,11 @@ from roles.account import S3_KEYS, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.subject import NO_APPLICATION, NO_VPC, Subject, ignore, needed
+from roles.check.subject import NO_APPLICATION, Subject, ignore, needed
 from roles.errors import code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
 from roles.requirements import Secret
 
-_ZONES: Final[Mapping[str, Sequence[str]]] = {
-    "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
-    "us-west-2": ("usw2-az1", "usw2-az2", "usw2-az3"),
-    "eu-west-1": ("euw1-az1", "euw1-az2", "euw1-az3"),
-    "ap-southeast-2": ("apse2-az1", "apse2-az2", "apse2-az3"),
-}
-"""IDs of the Availability Zones in which Amazon Q Business creates network interfaces.
-https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 _ONLY_S3_KEYS: Final = ("webcrawler",)
 """Connectors that read files only from buckets with Amazon S3 managed keys.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html"""
@@ -365,103 +357,6 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
     return tuple(steps)
 
 
-# VPC.
-
-
-def subnets(subject: Subject) -> Finding:
-    """Ask whether the subnets exist in one VPC, in supported zones, with free addresses."""
-    wanted = needed(_network_arns(subject, "subnet/"), NO_VPC)
-    found = _subnets(subject, wanted)
-    wrong: list[str] = []
-    fixes: list[str] = []
-    for arn in wanted:
-        subnet = found.get(Arn.of(arn).name)
-        if text := _wrong_with_subnet(subject, arn, subnet):
-            value = subnet["SubnetArn"] if subnet and subnet["SubnetArn"] != arn else "SUBNET_ID"
-            wrong.append(text)
-            fixes.append(_set_in_vpc(subject, "subnet_ids", arn, value))
-    vpcs = sorted({subnet["VpcId"] for subnet in found.values()})
-    if len(vpcs) > 1:
-        places = (f"{identifier} in {subnet['VpcId']}" for identifier, subnet in found.items())
-        wrong.append(f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}")
-        fixes.append(subject.set_command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
-    if wrong:
-        return _problems(wrong, fixes)
-    free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
-    zones = sorted({subnet["AvailabilityZoneId"] for subnet in found.values()})
-    return ok(
-        f"{_number(found, 'subnet')} in {vpcs[0]}, {', '.join(zones)}, with {free:,} free addresses"
-    )
-
-
-def _problems(wrong: Iterable[str], fixes: Iterable[str]) -> Finding:
-    """Return one problem for several, whose fixes can be the same."""
-    text, *details = wrong
-    return problem(text, tuple(dict.fromkeys(fixes)), *details)
-
-
-def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
-    """Return the problem with a subnet; empty if there is none."""
-    identifier = Arn.of(arn).name
-    if subnet is None:
-        return f"there is no subnet {identifier} in {subject.region}"
-    if subnet["SubnetArn"] != arn:
-        return f"{identifier} belongs to account {subnet['OwnerId']}: use the subnet's ARN"
-    zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
-    if supported and zone not in supported:
-        return f"{identifier} is in {zone}, but Amazon Q Business supports only {', '.join(supported)}"
-    return f"{identifier} has no free address" if subnet["AvailableIpAddressCount"] == 0 else ""
-
-
-def security_groups(subject: Subject) -> Finding:
-    """Ask whether the security groups exist, in the subnets' VPC."""
-    arns = needed(_network_arns(subject, "security-group/"), NO_VPC)
-    wanted = [Arn.of(arn).name for arn in arns]
-    found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
-    subnets = _subnets(subject, _network_arns(subject, "subnet/"))
-    vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
-    wrong: list[str] = []
-    fixes: list[str] = []
-    for arn, identifier in zip(arns, wanted, strict=True):
-        group = found.get(identifier)
-        if group is None:
-            wrong.append(f"there is no security group {identifier} in {subject.region}")
-        elif vpcs and group["VpcId"] not in vpcs:
-            ours = ", ".join(vpcs)
-            wrong.append(f"{identifier} is in {group['VpcId']}, but the subnets are in {ours}")
-        else:
-            continue
-        fixes.append(_set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
-    if wrong:
-        return _problems(wrong, fixes)
-    if not vpcs:
-        return skipped("none of the subnets exists")
-    return ok(f"{_number(wanted, 'security group')} in the subnets' VPC")
-
-
-def _number(items: Collection[object], noun: str) -> str:
-    return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
-
-
-def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
-    """Return the command that replaces a subnet or security group, which is in the list by ARN or ID."""
-    given = subject.settings.get("vpc_configuration")[subject.settings.args.paths[name][-1]]
-    position = given.index(arn if arn in given else Arn.of(arn).name)
-    return subject.set_command("vpc_configuration", value, name, position)
-
-
-def _network_arns(subject: Subject, kind: str) -> list[str]:
-    """Return the policy's ARNs of one kind: `subnet/` or `security-group/`."""
-    arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
-
-
-def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
-    """Return the subnets that exist, by ID."""
-    identifiers = [Arn.of(arn).name for arn in arns]
-    return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}
-
-
 # The bucket.
 
 
@@ -504,10 +399,11 @@ def bucket(subject: Subject) -> Finding:
 
 def _unknown_owner(subject: Subject, name: str) -> Finding:
     """Return the answer about a bucket whose account neither the data source nor Amazon S3 says."""
+    head = aws_command("s3api head-bucket", bucket=name, expected_bucket_owner="ACCOUNT_ID")
     return cannot_tell(
         f"the account that owns the bucket {name} is unknown: the data source's configuration does not "
         f"contain it, and Amazon S3 does not confirm that it is {subject.account_id}",
-        "repeat the check with --context aws:ResourceAccount=ACCOUNT_ID",
+        f"`{head}` succeeds only for the owner",
     )
 
 
@@ -522,7 +418,7 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     if not is_denied(error) or owner == subject.account_id:
         raise error
     if owner is None:
-        return _unknown_owner(subject, subject.bucket)
+        return skipped('the account that owns the bucket is unknown: see "bucket"')
     return cannot_tell(
         f"access to the bucket is denied; according to the settings, account {owner} owns it",
         f"in the bucket policy, grant {action(error.operation_name)} to {subject.caller.text}, the "

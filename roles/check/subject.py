@@ -10,7 +10,7 @@ from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
 from roles.check.differences import shared_secrets
 from roles.check.entry import Entry
-from roles.detection import find_uses
+from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
@@ -130,23 +130,30 @@ class Subject(Entry):
 
     @property
     def other_secret_ids(self) -> list[str]:
-        """The ARNs or names of the data sources' secrets that no setting contains.
+        """The ARNs or names of the data sources' secrets that no setting contains."""
+        found: dict[str, None] = {}
+        for _, uses in self.used_by_data_sources:
+            used = shared_secrets(self.uses, uses, self.account_id) or uses.secret_ids[:1]
+            found |= dict.fromkeys(each for each in uses.secret_ids if each not in used)
+        return [*found]
 
-        Empty if the data sources cannot be read, which "data source" reports.
+    @property
+    def used_by_data_sources(self) -> list[tuple[DataSource, Uses]]:
+        """The data sources that use the role, with the resources that they use.
+
+        Without those that cannot be read, which "data source" reports.
         """
         try:
             sources = self.data_sources
         except (MissingError, BotoCoreError, ClientError):
             return []
         own = self.settings.data_source_id
-        found: dict[str, None] = {}
+        found: list[tuple[DataSource, Uses]] = []
         for source, reply in sources:
             if not isinstance(reply, OddAnswerError) and own in (None, source.id):
                 with suppress(OddAnswerError):
-                    uses = find_uses(reply)
-                    used = shared_secrets(self.uses, uses, self.account_id) or uses.secret_ids[:1]
-                    found |= dict.fromkeys(each for each in uses.secret_ids if each not in used)
-        return [*found]
+                    found.append((source, find_uses(reply)))
+        return found
 
     @property
     def other_secrets(self) -> list[Secret]:

@@ -484,13 +484,15 @@ class World(Maker):
                 "SubnetArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{identifier}",
                 "OwnerId": ACCOUNT,
                 "VpcId": "vpc-1",
+                "State": "available",
                 "AvailabilityZoneId": "use1-az1",
                 "AvailableIpAddressCount": 5,
             }
             for identifier in (SUBNET_ID, SECOND_SUBNET_ID)
         )
         self.server.answers["ec2:DescribeSubnets"] = {"Subnets": [{**first, **members}, second]}
-        group = {"GroupId": SECURITY_GROUP_ID, "VpcId": "vpc-1"}
+        arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"
+        group = {"GroupId": SECURITY_GROUP_ID, "SecurityGroupArn": arn, "VpcId": "vpc-1"}
         self.server.answers["ec2:DescribeSecurityGroups"] = {"SecurityGroups": [group]}
 
     def put_secret_policy(self, *principals: dict[str, Any]) -> None:

@@ -46,7 +46,16 @@ def set_member(member: str, value: str) -> str:
     )
 
 
-OTHER_GROUPS: Final = {"SecurityGroups": [{"GroupId": SECURITY_GROUP_ID, "VpcId": "vpc-9"}]}
+GROUP_ARN: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"
+SHARED_GROUP: Final = GROUP_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+
+
+def group(**members: str) -> dict[str, list[dict[str, str]]]:
+    """Return DescribeSecurityGroups' response for the group, with some changes."""
+    found = {"GroupId": SECURITY_GROUP_ID, "SecurityGroupArn": GROUP_ARN, "OwnerId": ACCOUNT}
+    return {"SecurityGroups": [{**found, "VpcId": "vpc-0d4e5f60718293041", **members}]}
+
+
 IN_IRELAND: Final = {"LocationConstraint": "eu-west-1"}
 NO_PROVIDER: Final = {"errorMessage": "No identity provider"}
 MANAGED_KEY: Final = "alias/aws/secretsmanager"
@@ -206,6 +215,12 @@ BREAKS: list[Break] = [
         set_member("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
+        lambda world: world.subnet(State="pending"),
+        "subnets",
+        f"{SUBNET_ID} is pending, not available",
+        set_member("subnetIds[0]", "SUBNET_ID"),
+    ),
+    Break(
         lambda world: world.subnet(AvailableIpAddressCount=0),
         "subnets",
         f"{SUBNET_ID} has no free address",
@@ -230,7 +245,15 @@ BREAKS: list[Break] = [
         set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
     ),
     Break(
-        lambda world: world.server.answers.update({"ec2:DescribeSecurityGroups": OTHER_GROUPS}),
+        lambda world: world.server.answers.update(
+            {"ec2:DescribeSecurityGroups": group(OwnerId=OTHER_ACCOUNT, SecurityGroupArn=SHARED_GROUP)}
+        ),
+        "security groups",
+        f"{SECURITY_GROUP_ID} belongs to account {OTHER_ACCOUNT}: use the security group's ARN",
+        set_member("securityGroupIds[0]", SHARED_GROUP),
+    ),
+    Break(
+        lambda world: world.server.answers.update({"ec2:DescribeSecurityGroups": group(VpcId="vpc-9")}),
         "security groups",
         f"{SECURITY_GROUP_ID} is in vpc-9, but the subnets are in vpc-0d4e5f60718293041",
         set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),

@@ -5,7 +5,15 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOUNT, REGION
+from evidence.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
@@ -132,7 +140,7 @@ def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: Wo
 
 
 def test_a_fix_without_a_command_names_the_file_and_the_text(world: World):
-    vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+    vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
     world.add_data_source(vpcConfiguration=vpc)
     assert world.ask("data source").splitlines()[2] == (
         f"         fix: in Pulumi.dev.yaml, set vpcConfiguration to {json.dumps(vpc)}, then "

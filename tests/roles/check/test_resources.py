@@ -170,6 +170,28 @@ def test_files_encrypted_with_an_aws_managed_key_in_the_same_account_are_fine(wo
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "algorithm", "shown"),
+    [
+        (KEY_ARN, "aws:kms", KEY_ARN),
+        ("", "aws:kms", "a key that AWS manages"),
+        ("", "aws:kms:dsse", "a key that AWS manages"),
+    ],
+)
+def test_the_web_crawler_reads_only_buckets_with_amazon_s3_managed_keys(
+    world: World, key: str, algorithm: str, shown: str
+):
+    use_files(world)
+    world.set(connector="webcrawler")
+    assert "problem" not in world.ask("encryption")
+    world.bucket(key, algorithm)
+    assert (
+        f"problem  encryption: by default, bucket documents is encrypted with {shown} ({algorithm}), but "
+        "the webcrawler connector reads only buckets with Amazon S3 managed keys\n"
+        f"         fix: {WITH_S3_KEYS}\n"
+    ) in world.ask("encryption")
+
+
 @pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
 @pytest.mark.parametrize("key", ["", f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:alias/aws/s3", KEY_ID])
 @pytest.mark.parametrize("is_source", [True, False])

@@ -1,0 +1,116 @@
+"""After the fixes for a subnet or security group, the next `roles check` finds nothing wrong."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import (
+    ACCOUNT,
+    APPLICATION_ID,
+    INDEX_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.world import SECOND_SUBNET_ID, VPC, World
+from tests.roles.check.breaks import SHARED_SUBNET, set_member
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+ASKED: Final = ("subnets", "security groups", "data source")
+BOTH: Final = {**VPC, "subnetIds": [SUBNET_ID, SECOND_SUBNET_ID]}
+OUTSIDE: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+
+
+def update(vpc: dict[str, Any]) -> str:
+    return (
+        f"aws qbusiness update-data-source --application-id {APPLICATION_ID} --index-id {INDEX_ID} "
+        f"--data-source-id {DATA_SOURCE_ID} --vpc-configuration '{json.dumps(vpc)}'\n"
+    )
+
+
+def edit(vpc: dict[str, Any]) -> str:
+    return f"in Pulumi.dev.yaml, set vpcConfiguration to {json.dumps(vpc)}, then pulumi up --stack dev\n"
+
+
+def test_a_subnet_that_is_gone_is_replaced_in_the_settings_and_in_the_data_source(world: World):
+    data_source = world.add_data_source()
+    world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
+    new = {**VPC, "subnetIds": [SUBNET_ID, "SUBNET_ID"]}
+    answer = world.ask("subnets")
+    assert f"fix: 1. {set_member('subnetIds[1]', 'SUBNET_ID')}\n" in answer
+    assert f"2. {update(new)}" in answer
+
+    replaced = {**VPC, "subnetIds": [SUBNET_ID, SUBNET_ID]}
+    world.set(vpcConfiguration=replaced)
+    half = world.check(only=ASKED)  # the data source still names the subnet
+    assert f"fix: {update(VPC)}" in half.answer(f"data source {DATA_SOURCE_ID}")
+    data_source["vpcConfiguration"] = VPC
+    assert world.check(only=ASKED).code == 0
+
+
+def test_a_security_group_that_is_gone_is_replaced_in_both_too(world: World):
+    data_source = world.add_data_source()
+    world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID)
+    answer = world.ask("security groups")
+    assert f"fix: 1. {set_member('securityGroupIds[0]', 'SECURITY_GROUP_ID')}\n" in answer
+    assert f"2. {update({**BOTH, 'securityGroupIds': ['SECURITY_GROUP_ID']})}" in answer
+    vpc = world.ec2.describe_subnets(SubnetIds=[SUBNET_ID])["Subnets"][0]["VpcId"]
+    group = world.ec2.create_security_group(GroupName="new", Description="new", VpcId=vpc)["GroupId"]
+    new = {**BOTH, "securityGroupIds": [group]}
+    world.set(vpcConfiguration=new)
+    data_source["vpcConfiguration"] = new
+    assert world.check(only=ASKED).code == 0
+
+
+def test_settings_and_a_data_source_that_both_name_a_missing_subnet_are_fixed_in_one_place(world: World):
+    world.add_data_source(vpcConfiguration={**VPC, "subnetIds": [SECOND_SUBNET_ID]})
+    world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
+    answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
+    assert 'fix: see "subnets" and "security groups"\n' in answer
+
+
+@pytest.mark.parametrize("theirs", [VPC, BOTH])
+def test_a_subnet_only_in_the_settings_or_only_in_the_data_source_is_changed_in_the_settings(
+    world: World, theirs: dict[str, Any]
+):
+    world.set(vpcConfiguration=BOTH if theirs == VPC else VPC)
+    world.add_data_source(vpcConfiguration=theirs)
+    answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
+    assert f"fix: {edit(theirs)}" in answer
+    world.set(vpcConfiguration=theirs)
+    assert world.check(only=ASKED).code == 0
+
+
+def test_a_vpc_only_in_the_data_source_with_a_missing_subnet_is_changed_in_both(world: World):
+    world.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
+    world.add_data_source(vpcConfiguration=BOTH)
+    world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
+    new = {**VPC, "subnetIds": [SUBNET_ID, "SUBNET_ID"]}
+    answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
+    assert f"fix: 1. {update(new)}" in answer
+    assert f"2. {edit(new)}" in answer
+
+
+def test_settings_from_a_data_source_get_the_arn_of_a_shared_subnet(world: World):
+    world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
+    world.set(vpcConfiguration=VPC)
+    world.add_data_source(vpcConfiguration={**VPC, "subnetIds": [SECOND_SUBNET_ID, SUBNET_ID]})
+    shared = {**VPC, "subnetIds": [SECOND_SUBNET_ID, SHARED_SUBNET]}
+    assert edit(shared) in world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
+
+
+def test_without_a_stack_a_role_needs_the_arn_of_a_shared_subnet(world: World):
+    world.patch.setenv("AWS_DEFAULT_REGION", REGION)
+    world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
+    world.add_data_source()
+    own = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"
+    said = world.run(*OUTSIDE, "--json").json
+    answers = {each["question"]: each for each in said["answers"]}
+    assert answers["subnets"]["state"] == "ok"
+    assert SHARED_SUBNET in json.dumps(said["rolePolicy"])
+    assert own not in json.dumps(said["rolePolicy"])
+    assert answers["role policy"]["state"] == "problem"  # the role has the other ARN

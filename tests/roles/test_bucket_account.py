@@ -1,0 +1,102 @@
+"""The account that owns a bucket comes from the configuration or Amazon S3; only an import infers it."""
+
+import json
+from typing import Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.world import NAME, OWN, World, s3_policy
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("of_s3")]
+
+OUTSIDE: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+UNKNOWN: Final = "the account that owns the bucket documents is unknown"
+
+
+@pytest.fixture
+def of_s3(world: World, deployed: None) -> None:
+    """Create the bucket, and read from the account's Region."""
+    del deployed
+    world.patch.setenv("AWS_DEFAULT_REGION", REGION)
+    world.bucket()
+
+
+def make(world: World, owner: str | None) -> None:
+    """Create a data source of the original Amazon S3 connector, which does not name the account.
+
+    Its role's policy names an account or has no such condition.
+    """
+    document = json.loads(s3_policy(NAME, "s3-v1"))
+    for statement in document["Statement"]:
+        if "S3" in statement["Sid"]:
+            statement["Condition"] = {"StringEquals": {"aws:ResourceAccount": owner}}
+            if owner is None:
+                del statement["Condition"]
+    connection = {"repositoryEndpointMetadata": {"BucketName": "documents"}}
+    configuration = {"type": "S3", "secretArn": None, "connectionConfiguration": connection}
+    world.make(policies={OWN: json.dumps(document)}, configuration=configuration)
+
+
+def test_amazon_s3_confirms_that_the_application_s_account_owns_a_bucket(world: World):
+    make(world, ACCOUNT)
+    assert "bucketAccountId" not in world.adopted("--dry-run")
+    assert world.audit("--json").json["dataSources"][0]["remarks"] == []
+    assert world.run(*OUTSIDE).code == 0
+
+
+def test_an_import_keeps_access_to_a_bucket_of_another_account(world: World):
+    world.server.bucket_owner = OTHER_ACCOUNT
+    make(world, OTHER_ACCOUNT)
+    assert world.adopted("--dry-run")["bucketAccountId"] == OTHER_ACCOUNT
+    said = world.adopt("--dry-run")
+    assert UNKNOWN in said.err
+    assert f"bucketAccountId is {OTHER_ACCOUNT}, the account in the role's policies" in said.err
+    assert "Roles that may lose access after the import: 0\n" in said.out
+
+
+def test_an_import_without_evidence_of_the_account_warns_of_lost_access(world: World):
+    world.server.bucket_owner = OTHER_ACCOUNT
+    make(world, None)
+    said = world.adopt("--dry-run")
+    assert f"if an account other than {ACCOUNT} owns the bucket, set bucketAccountId before" in said.err
+    assert "Roles that may lose access after the import: 1\n" in said.out
+
+
+@pytest.mark.parametrize(
+    ("owner", "result"), [(ACCOUNT, "equivalent"), (OTHER_ACCOUNT, "2 in excess"), (None, "2 in excess")]
+)
+def test_the_audit_does_not_take_the_account_from_the_audited_policy(
+    world: World, owner: str | None, result: str
+):
+    world.server.bucket_owner = OTHER_ACCOUNT
+    make(world, owner)
+    (data_source,) = world.audit("--json").json["dataSources"]
+    assert data_source["result"] == result
+    assert any(remark.startswith(UNKNOWN) for remark in data_source["remarks"])
+
+
+@pytest.mark.parametrize("owner", [ACCOUNT, OTHER_ACCOUNT, None])
+def test_a_check_cannot_tell_whether_a_role_can_read_a_bucket_of_an_unknown_account(
+    world: World, owner: str | None
+):
+    world.server.bucket_owner = OTHER_ACCOUNT
+    make(world, owner)
+    said = world.run(*OUTSIDE)
+    assert said.code == 3
+    assert f"cannot tell bucket: {UNKNOWN}" in said.out
+    head = "aws s3api head-bucket --bucket documents --expected-bucket-owner ACCOUNT_ID"
+    assert f"find out: `{head}` succeeds only for the owner\n" in said.out
+    assert "excess" not in said.out
+    if owner:
+        stated = world.run(*OUTSIDE, "--context", f"aws:ResourceAccount={OTHER_ACCOUNT}").out
+        assert ("no policy allows it" in stated) == (owner == ACCOUNT)
+
+
+def test_a_bucket_with_files_belongs_to_the_account_that_amazon_s3_confirms(world: World):
+    configuration = {"type": "WEBCRAWLERV2", "s3SeedUrl": "s3://documents/seeds.txt"}
+    world.make(configuration=configuration)
+    assert UNKNOWN not in world.adopt("--dry-run").err
+    world.server.bucket_owner = OTHER_ACCOUNT
+    assert UNKNOWN in world.adopt("--dry-run").err
