@@ -128,6 +128,27 @@ _REMARKS: Final = {
 }
 """Remarks that follow a setting's description."""
 _NOTES: Final = {
+    "secret_id": """\
+Web Crawler's data source can have two secrets: `secretArn` for the sites, and `additionalProperties.proxy.secretArn`
+for a web proxy. No other connector's configuration has a second one. If the data source has both, set `secretId` to the
+first, and let the role read the second with a policy of your own:
+
+```json
+{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
+      "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:qbusiness/proxy-a1B2c3"
+    }
+  ]
+}
+```
+
+[`roles check`](check.md) prints the command that adds it, with your values, and with `kms:Decrypt` if a customer
+managed key that isn't in `kmsKeyId` encrypts the second secret. [`roles adopt`](adopt.md) keeps a policy that grants
+this access. Don't set [`exclusivePolicies`](#exclusivepolicies) for this role, because the stack would remove the
+policy. If the proxy's secret is the only one, set `secretId` to it.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate, or Web Crawler's seed or sitemap file. The role
@@ -141,7 +162,8 @@ and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it
 policy](operations.md#access-denied-to-the-kms-key) must also allow the role or delegate to IAM policies.
 
 Don't set it for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that isn't the
-data source, so encrypt a certificate there with SSE-S3.""",
+data source, so encrypt a certificate there with SSE-S3. Web Crawler reads files [only from buckets with
+SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
     "ingest_scope": """\
 Leave it unset. The role can then ingest documents into the application and the index, as on AWS's current page for AEM
 Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older versions, the

@@ -92,8 +92,9 @@ def _wrong_group(
     if group is None:
         return _Wrong(arn, f"there is no security group {identifier} in {subject.region}", _GROUP)
     if group["SecurityGroupArn"] != arn:
-        text = f"{identifier} belongs to account {group['OwnerId']}: use the security group's ARN"
-        return _Wrong(arn, text, group["SecurityGroupArn"])
+        owner, own = group["OwnerId"], subject.account_id
+        text = f"{identifier} belongs to account {owner}, but the role can use only groups of {own}"
+        return _Wrong(arn, text, _GROUP)
     if vpcs and group["VpcId"] not in vpcs:
         text = f"{identifier} is in {group['VpcId']}, but the subnets are in {', '.join(vpcs)}"
         return _Wrong(arn, text, _GROUP)
@@ -140,17 +141,18 @@ def values_in_settings(
 ) -> dict[str, str]:
     """Return the value that the settings need for each subnet and security group of a data source.
 
-    The value is the ID, or the ARN if another account owns the resource, or one of PLACEHOLDERS if it
-    does not exist.
+    The value is the ID, or the ARN of a subnet that another account owns, or one of PLACEHOLDERS if the
+    resource does not exist.
     """
-    subnets, groups = vpc.get("subnetIds", ()), vpc.get("securityGroupIds", ())
     if not vpc:
         return {}
-    arns = {each["SubnetId"]: each["SubnetArn"] for each in account.subnets(subnets)}
-    arns |= {each["GroupId"]: each["SecurityGroupArn"] for each in account.security_groups(groups)}
+    subnets, groups = vpc["subnetIds"], vpc["securityGroupIds"]
     values = {**dict.fromkeys(subnets, _SUBNET), **dict.fromkeys(groups, _GROUP)}
-    for identifier, arn in arns.items():
-        values[identifier] = identifier if Arn.of(arn).account == account_id else arn
+    for subnet in account.subnets(subnets):
+        is_shared = subnet["OwnerId"] != account_id
+        values[subnet["SubnetId"]] = subnet["SubnetArn" if is_shared else "SubnetId"]
+    for group in account.security_groups(groups):
+        values[group["GroupId"]] = group["GroupId"]
     return values
 
 

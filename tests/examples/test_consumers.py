@@ -80,8 +80,8 @@ def test_each_data_source_uses_the_resources_that_its_role_may_use(name: str):
     source, member = SOURCES[name], MEMBERS[name]
     uses = find_uses(source)
     assert find_connector(uses).name == member.get("connector", "aem-cloud")
-    assert uses.secret_id == (SECRETS + member["secretId"] if "secretId" in member else None)
-    assert uses.buckets == ([member["bucketName"]] if "bucketName" in member else [])
+    assert [*uses.secret_ids] == ([SECRETS + member["secretId"]] if "secretId" in member else [])
+    assert [*uses.buckets] == ([member["bucketName"]] if "bucketName" in member else [])
     assert uses.bucket_account == member.get("bucketAccountId")
     default = ROLES["vpcConfiguration"] if name != "files" else {}
     assert source.get("vpcConfiguration", {}) == member.get("vpcConfiguration", default)

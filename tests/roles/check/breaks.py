@@ -249,8 +249,8 @@ BREAKS: list[Break] = [
             {"ec2:DescribeSecurityGroups": group(OwnerId=OTHER_ACCOUNT, SecurityGroupArn=SHARED_GROUP)}
         ),
         "security groups",
-        f"{SECURITY_GROUP_ID} belongs to account {OTHER_ACCOUNT}: use the security group's ARN",
-        set_member("securityGroupIds[0]", SHARED_GROUP),
+        f"{SECURITY_GROUP_ID} belongs to account {OTHER_ACCOUNT}, but the role can use only groups of",
+        set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
     ),
     Break(
         lambda world: world.server.answers.update({"ec2:DescribeSecurityGroups": group(VpcId="vpc-9")}),

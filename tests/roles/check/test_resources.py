@@ -186,8 +186,8 @@ def test_the_web_crawler_reads_only_buckets_with_amazon_s3_managed_keys(
     assert "problem" not in world.ask("encryption")
     world.bucket(key, algorithm)
     assert (
-        f"problem  encryption: by default, bucket documents is encrypted with {shown} ({algorithm}), but "
-        "the webcrawler connector reads only buckets with Amazon S3 managed keys\n"
+        f"problem  encryption: by default, bucket documents is encrypted with {shown} ({algorithm}), "
+        "but the webcrawler connector reads only buckets with Amazon S3 managed keys\n"
         f"         fix: {WITH_S3_KEYS}\n"
     ) in world.ask("encryption")
 
