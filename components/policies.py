@@ -94,22 +94,9 @@ def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
     if resources.bucket:
         yield from _bucket_statements(resources)
     if resources.secret_arn:
-        yield _allow(
-            "AllowsAmazonQToGetSecret",
-            "Read the credentials that the connector uses to sign in to the data source.",
-            ["secretsmanager:GetSecretValue"],
-            [resources.secret_arn],
-        )
+        yield secret_statement(resources.secret_arn)
     if resources.key_arn:
-        service = "s3" if resources.bucket_is_source else "secretsmanager"
-        yield _allow(
-            "AllowsAmazonQToDecryptSecret",
-            "Decrypt with a customer managed key through one service only: Secrets Manager for the "
-            "secret, or Amazon S3 for the objects in a bucket that is the data source.",
-            ["kms:Decrypt"],
-            [resources.key_arn],
-            {"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com"]}},
-        )
+        yield key_statement(resources.key_arn, "s3" if resources.bucket_is_source else "secretsmanager")
     application = resources.application.arn
     index = f"{application}/index/{resources.index_id}"
     both = resources.ingest_scope == INGEST_APPLICATION_AND_INDEX
@@ -150,6 +137,28 @@ be allowed to pass that role to the service.""",
         )
     if resources.network_arns:
         yield from _network_statements(resources)
+
+
+def secret_statement(secret_arn: str) -> ExplainedStatement:
+    """Return the statement that lets a role read a secret."""
+    return _allow(
+        "AllowsAmazonQToGetSecret",
+        "Read the credentials that the connector uses to sign in to the data source.",
+        ["secretsmanager:GetSecretValue"],
+        [secret_arn],
+    )
+
+
+def key_statement(key_arn: str, service: str) -> ExplainedStatement:
+    """Return the statement that lets a role decrypt through a service, such as `secretsmanager`."""
+    return _allow(
+        "AllowsAmazonQToDecryptSecret",
+        "Decrypt with a customer managed key through one service only: Secrets Manager for the "
+        "secret, or Amazon S3 for the objects in a bucket that is the data source.",
+        ["kms:Decrypt"],
+        [key_arn],
+        {"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com"]}},
+    )
 
 
 def _bucket_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:

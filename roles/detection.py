@@ -60,7 +60,7 @@ class Uses(NamedTuple):
     vpc: Mapping[str, Sequence[str]] = MappingProxyType({})
     """`subnetIds` and `securityGroupIds`, as in the API; empty if there is no VPC."""
     configuration: Mapping[str, Any] = MappingProxyType({})
-    """The rest of a data source's configuration; empty for settings."""
+    """The data source's configuration; empty for settings."""
 
     @property
     def network(self) -> set[str]:

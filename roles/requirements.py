@@ -4,7 +4,7 @@
 as a secret's ARN and key.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
@@ -22,7 +22,7 @@ from roles.detection import Uses, find_connector, find_uses
 from roles.difference import role_statements
 from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
 from roles.findings import Finding, State, note, problem, unread
-from roles.policies import Policies, policy_of_other_secrets
+from roles.policies import Policies, Secret
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
@@ -35,17 +35,7 @@ _READ: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The resource that an operation reads, and the fix if it does not exist."""
 
-_OWNER_KEY: Final = "aws:resourceaccount"
-"""The condition key for the account that owns a bucket, in lowercase."""
 _T = TypeVar("_T")
-
-
-class Secret(NamedTuple):
-    """A secret that a role must read."""
-
-    arn: str
-    key_arn: str | None
-    """ARN of the customer managed key; None if there is none, or it is unknown."""
 
 
 class Requirements(NamedTuple):
@@ -67,7 +57,7 @@ class Requirements(NamedTuple):
     named_secret: str = ""
     """The secret's ARN or name in the data source's configuration."""
     other_secrets: tuple[Secret, ...] = ()
-    """Secrets for which there is no setting; a policy of the user's own must grant access to them."""
+    """Secrets that no setting contains, such as a web proxy's."""
     unknown: tuple[str, ...] = ()
     """Which of `secret`, `bucket`, and `key` are unknown, for example because they do not exist."""
     bucket_account_is_known: bool = True
@@ -105,17 +95,10 @@ class Requirements(NamedTuple):
 
     def policies(self, **options: object) -> Policies:
         """Return the policies that the role needs; `options` and errors are as in `render`."""
-
-        def role_policy(secret: Secret) -> str:
-            names = {"secret_id": secret.arn, "kms_key_id": secret.key_arn}
-            return str(self.render(**options, **names).role_policy)
-
-        trust_policy, own, _ = self.render(**options)
+        trust_policy, role_policy, _ = self.render(**options)
         assert trust_policy is not None  # noqa: S101 every setting is known
-        assert own is not None  # noqa: S101 every setting is known
-        return Policies(
-            trust_policy, own, policy_of_other_secrets(own, map(role_policy, self.other_secrets))
-        )
+        assert role_policy is not None  # noqa: S101 every setting is known
+        return Policies(trust_policy, role_policy, self.other_secrets)
 
 
 def is_reserved(tag_key: str) -> bool:
@@ -161,21 +144,12 @@ def read_requirements(
                 f"needs a secret: see {connector.page}"
             )
         )
-    bucket = _bucket(connector, uses, named, notes)
-    bucket_account, is_known = uses.bucket_account or application_account, True
-    if bucket:
-        of_bucket: list[Finding] = []
-        encryption = find(
-            lambda: _encryption(account, connector, bucket, bucket_account, notes), bucket, of_bucket
-        )
-        is_known = bool(uses.bucket_account or encryption)
-        if connector.bucket_is_source:
-            key_id = encryption and encryption.key_id
-            if any(fault.state is State.PROBLEM for fault in of_bucket):
-                unknown.append("bucket")
-            faults += of_bucket
-        if not (is_known or (connector.bucket_is_source and of_bucket)):
-            notes.append(_unknown_account(named, bucket, application_account))
+    bucket = _read_bucket(account, connector, uses, source_arn)
+    notes += bucket.notes
+    faults += bucket.faults
+    if connector.bucket_is_source:
+        key_id = bucket.key_id
+        unknown += ["bucket"] if bucket.is_missing else []
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
     if faults:  # without the secret or bucket, its key is also unknown
         unknown.append("key")
@@ -188,15 +162,15 @@ def read_requirements(
         data_source.index_id,
         connector,
         secret_arn,
-        bucket,
-        bucket_account if bucket and bucket_account != application_account else None,
+        bucket.name,
+        bucket.account if bucket.account != application_account else None,
         key_arn,
         {name: [*its] for name, its in uses.vpc.items()},
         role,
         secret_id,
         tuple(each for each in others if each and each.arn != secret_arn),
         tuple(unknown),
-        bucket_account_is_known=is_known,
+        bucket_account_is_known=bucket.account_is_known,
     )
     return requirements, [*notes, *faults]
 
@@ -275,7 +249,49 @@ def _role(
     return role
 
 
-def _bucket(connector: Connector, uses: Uses, named: str, notes: list[Finding]) -> str | None:
+class _Bucket(NamedTuple):
+    """The bucket that a role reads."""
+
+    name: str | None
+    """None if the data source has no bucket, or the program's role cannot read it."""
+    account: str
+    """The owner in the configuration, or else the application's account."""
+    account_is_known: bool = True
+    is_missing: bool = False
+    key_id: str | None = None
+    """The default key."""
+    notes: Sequence[Finding] = ()
+    faults: Sequence[Finding] = ()
+
+
+def _read_bucket(account: Account, connector: Connector, uses: Uses, source_arn: Arn) -> _Bucket:
+    """Read the bucket in a configuration."""
+    notes: list[Finding] = []
+    named = f"data source {source_arn.name} ({uses.type})"
+    owner = uses.bucket_account or source_arn.account
+    name = _bucket_name(connector, uses, named, notes)
+    if name is None:
+        return _Bucket(None, source_arn.account, notes=notes)
+    faults: list[Finding] = []
+    encryption = find(lambda: _encryption(account, connector, name, owner, notes), name, faults)
+    is_missing = any(fault.state is State.PROBLEM for fault in faults)
+    is_known = bool(uses.bucket_account or encryption or is_missing)
+    if connector.bucket_is_source:
+        is_known = is_known or bool(faults)
+    else:  # the data source may work without its files
+        notes += [note(detail) for fault in faults if is_missing for detail in fault.details]
+        faults = []
+    if not is_known:
+        text = (
+            f"the account that owns the bucket {name} is unknown: the configuration of {named} does not "
+            f"contain it, and Amazon S3 does not confirm that it is {owner}"
+        )
+        notes.append(note(text))
+    key_id = encryption.key_id if encryption else None
+    return _Bucket(name, owner, is_known, is_missing, key_id, notes, faults)
+
+
+def _bucket_name(connector: Connector, uses: Uses, named: str, notes: list[Finding]) -> str | None:
     """Return the bucket that the role reads; the program's roles read at most one."""
     if not uses.buckets:
         return None
@@ -313,13 +329,6 @@ def _encryption(
         return None
 
 
-def _unknown_account(named: str, bucket: str, account_id: str) -> Finding:
-    return note(
-        f"the account that owns the bucket {bucket} is unknown: the configuration of {named} does not "
-        f"contain it, and Amazon S3 does not confirm that it is {account_id}"
-    )
-
-
 def bucket_accounts(role: Role, bucket: str) -> list[str]:
     """Return the accounts that a role's Allow statements for a bucket's objects name as its owners."""
     return [
@@ -329,7 +338,7 @@ def bucket_accounts(role: Role, bucket: str) -> list[str]:
             if statement.allows
             and any(f":s3:::{bucket}/" in each for each in statement.resources.values)
             for condition in statement.conditions
-            if condition.key.lower() == _OWNER_KEY
+            if condition.is_on("aws:ResourceAccount") and condition.operator == "StringEquals"
             for value in condition.values
         )
     ]
@@ -341,7 +350,8 @@ def _other_secret(
     """Return a secret for which there is no setting, or append a fault."""
     secret = find(lambda: account.secret(secret_id), secret_id, faults)
     if secret is None:
-        return Secret(secret_id, None) if secret_id.startswith("arn:") else None
+        may_exist = faults[-1].state is State.SKIPPED and secret_id.startswith("arn:")
+        return Secret(secret_id, None) if may_exist else None
     faults += _deletion(secret)
     key_id = secret.get("KmsKeyId")
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)

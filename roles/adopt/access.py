@@ -39,11 +39,12 @@ def find_change(account: Account, role: Role, policies: Policies, *, replace: bo
 
     The role policy replaces the policies from `_only_inline` and `_only_attached`, if any: each of them
     if this takes no access from the role and removes no denial, or if `replace` is true and the policy
-    does not let the role read the other secrets.
+    is not for the other secrets.
     """
 
     def may_replace(policy: str, replaced: Change) -> bool:
-        return replaced.spares(policy) or (replace and not policies.is_granted_by(role, policy))
+        is_needed = any(policies.allowed_for_other_secrets(role, [policy]))
+        return replaced.spares(policy) or (replace and not is_needed)
 
     change = _compare(role, policies)
     if inline := _only_inline(role):

@@ -179,18 +179,16 @@ def _warnings_of_secrets(
         return
     role = requirements.role
     arns = " and ".join(each.arn for each in requirements.other_secrets)
-    text = f"the data source uses {arns} besides secretId"
-    kept = [
-        name
-        for name in (*role.inline_policies, *(role.attached or ()))
-        if name not in (POLICY_NAME, change.inline, change.attached)
-        and policies.is_granted_by(role, name)
-    ]
-    if kept:
-        yield f"{text}: keep {', '.join(kept)}, which lets the role read it"
+    replaced = (POLICY_NAME, change.inline, change.attached)
+    every = (*role.inline_policies, *(role.attached or ()))
+    kept = [name for name in every if name not in replaced]
+    needed = [name for name in kept if any(policies.allowed_for_other_secrets(role, [name]))]
+    text = f"secretId is a single secret, but the data source also uses {arns}"
+    if all(policies.allowed_for_other_secrets(role, kept)):
+        yield f"{text}: keep {', '.join(needed)}, which lets the role read it"
     else:
         yield (
-            f"{text}, and the role policy does not let the role read it: before `pulumi up`, run "
+            f"{text}, which the role policy does not let the role read: before `pulumi up`, run "
             f"`{policies.put_for_other_secrets(role.name)}`"
         )
 

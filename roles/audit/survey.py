@@ -393,8 +393,8 @@ def _is_secret(arn: str, named: str) -> bool:
 def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
     """Return whether a statement is about a bucket that does not exist or may be another account's.
 
-    The latter if the account is unknown and a policy of the role names one. The role's own statement
-    does not prove that the access is needed, but the program's is not missing either.
+    If the account is unknown and a policy of the role names one, the program's statement is not missing,
+    but the role's own statement does not prove that the access is needed.
     """
     bucket = requirements.bucket
     buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}

@@ -333,26 +333,25 @@ def denials_in_role_policy(case: Case) -> Iterator[Finding]:
     yield from (answer for _, answer in _denials(case, ROLE_POLICY))
 
 
-def unread_secrets(case: Case) -> Iterator[Finding]:
-    """Report secrets of a data source that no setting contains and that no policy lets the role read."""
+def lacking_for_other_secrets(case: Case) -> Iterator[Finding]:
+    """Report that no policy of the role allows the requests for `other_secrets`."""
     subject, policies = case.subject, case.subject.needed_policies
     lacking = causes_in(case.decisions, ROLE_POLICY, Truth.NO)
     denied = [decision.request for decision, cause in lacking if not cause.statements]
-    statements = [
+    missing = [
         each
         for each in policies.for_other_secrets
         if any(applies(each, request) is Truth.YES for request in denied)
     ]
-    if not statements:
+    if not missing:
         return
     put = policies.put_for_other_secrets(subject.role.name)
     # With exclusivePolicies, the next `pulumi up` would remove the policy.
-    shared = (subject.edit("exclusive_policies", "false"),)
+    first = (subject.edit("exclusive_policies", "false"),)
     yield problem(
-        "no policy lets the role read a secret that its data source uses besides secretId: add a policy "
-        "of your own",
-        (*(shared if subject.settings.get("exclusive_policies") else ()), put),
-        *(f"{each.name}: missing on {', '.join(each.resources.values)}" for each in statements),
+        "no policy lets the role read the data source's second secret: add a separate policy",
+        (*(first if subject.settings.get("exclusive_policies") else ()), put),
+        *(f"{each.name}: missing on {', '.join(each.resources.values)}" for each in missing),
     )
 
 
@@ -363,7 +362,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
     needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
     denials = [*_denials(case, OTHER_POLICIES)]
     yield from (answer for _, answer in denials)
-    lacking = [*unread_secrets(case)]
+    lacking = [*lacking_for_other_secrets(case)]
     yield from lacking
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
@@ -372,14 +371,14 @@ def other_policies(case: Case) -> Iterator[Finding]:
         yield not_allowed(role.denied)
     elif not (others or lacking):
         yield ok("the role has no other policies")
-    exclusive = bool(subject.settings.get("exclusive_policies"))
+    exclusive, policies = bool(subject.settings.get("exclusive_policies")), subject.needed_policies
     reported = [name for name, _ in denials]
     found = [(name, _excess(case, name)) for name in others]
     found = [(name, excess) for name, excess in found if excess or name not in reported]
     for name, excess in sorted(found, key=lambda each: not any(danger for danger, _ in each[1])):
-        is_needed = subject.needed_policies.is_granted_by(role, name)
+        is_needed = any(policies.allowed_for_other_secrets(role, [name]))
         if is_needed and not excess:
-            yield ok(f"{name} lets the role read a secret that its data source uses besides secretId")
+            yield ok(f"{name} is for the data source's second secret")
             continue
         dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
         if dangers:
@@ -390,8 +389,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
             text = f"the role also has {name}"
         details = (line for _, line in sorted(excess, key=lambda each: not each[0]))
         removal = subject.up_command if exclusive else _removal(role.name, name)
-        put = subject.needed_policies.put_for_other_secrets(role.name)
-        fix = (put, removal) if is_needed else removal
+        fix = (policies.put_for_other_secrets(role.name), removal) if is_needed else removal
         yield note(text, fix, *details)
 
 

@@ -77,7 +77,7 @@ _NOTES: Final[Mapping[str, str]] = {
     "STOPPING": _UNFINISHED,
     "ABORTED": _UNFINISHED,
 }
-"""The values of DataSourceSyncJobStatus, and notes about those that neither mean success nor failure.
+"""The values of DataSourceSyncJobStatus, with a note for those that mean neither success nor failure.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
@@ -163,10 +163,12 @@ def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
     own, values = subject.uses, values_in_settings(subject.account, subject.account_id, uses.vpc)
     gone = [identifier for identifier, value in values.items() if value in PLACEHOLDERS]
     vpc = {name: [values[each] for each in its] for name, its in uses.vpc.items()}
-    if not gone:
-        yield subject.edit("vpc_configuration", json.dumps(vpc))
-    elif not own.network:
-        yield update_vpc(source, vpc)
+    if not own.network and gone:
+        new = {each: values[each] for each in gone}
+        yield update_vpc(
+            source, {name: [new.get(each, each) for each in its] for name, its in uses.vpc.items()}
+        )
+    if not (own.network and gone):
         yield subject.edit("vpc_configuration", json.dumps(vpc))
     elif own.network.isdisjoint(gone):
         yield update_vpc(source, own.vpc)

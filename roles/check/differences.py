@@ -1,6 +1,5 @@
 """Compare the resources in a role's settings with those in a data source's configuration."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -33,7 +32,7 @@ def differences(settings: Uses, data_source: Uses, account_id: str) -> Iterator[
         has, named = (", ".join(sorted(each.network)) for each in (theirs, ours))
         has = f"its VPC has {has}" if has else "it has no VPC"
         text = f"{has}, but vpcConfiguration {f'has {named}' if named else 'is not set'}"
-        yield Difference("vpc_configuration", text, (json.dumps(theirs.vpc),))
+        yield Difference("vpc_configuration", text, ())
     if theirs.buckets and theirs.buckets != ours.buckets:
         has, named = _has("bucket", theirs.buckets), ", ".join(ours.buckets) or "not set"
         yield Difference("bucket_name", f"{has}, but bucketName is {named}", theirs.buckets)

@@ -8,8 +8,7 @@ from components.rules import Location
 from components.stack_config import camel_case
 from roles.arns import Arn
 from roles.detection import Uses
-from roles.policies import Policies, policy_of_other_secrets
-from roles.requirements import Secret
+from roles.policies import Policies, Secret
 from roles.stack import RoleSettings, check_account, render
 
 
@@ -123,19 +122,10 @@ class Entry:
 
     @property
     def other_secrets(self) -> Sequence[Secret]:
-        """The data source's secrets that no setting contains; none as long as AWS was not asked."""
+        """The data sources' secrets that no setting contains; empty if AWS is not asked."""
         return ()
 
     @property
     def needed_policies(self) -> Policies:
         """The policies that the role needs: the program's, and one for `other_secrets`."""
-        location = Location(self.partition, self.region, self.account_id)
-
-        def role_policy(secret: Secret) -> str:
-            values = {"secret_id": secret.arn, "kms_key_id": secret.key_arn}
-            args = self.settings.args.resolved(values, ())
-            return render(self.settings._replace(args=args), location).role_policy
-
-        own = self.policies.role_policy
-        more = policy_of_other_secrets(own, map(role_policy, self.other_secrets))
-        return self.policies._replace(of_other_secrets=more)
+        return self.policies._replace(other_secrets=(*self.other_secrets,))

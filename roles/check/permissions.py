@@ -11,7 +11,7 @@ from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.check.case import Case
-from roles.check.causes import causes_in, denials_in_role_policy, unread_secrets
+from roles.check.causes import causes_in, denials_in_role_policy, lacking_for_other_secrets
 from roles.check.collection import ROLE_POLICY
 from roles.check.evaluation import applies
 from roles.check.requests import pass_request
@@ -74,7 +74,7 @@ def role_policy(case: Case) -> Iterator[Finding]:
         actual = subject.role.inline_policies.get(POLICY_NAME)
         yield _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
     else:
-        decided = [*denials_in_role_policy(case), *unread_secrets(case)]
+        decided = [*denials_in_role_policy(case), *lacking_for_other_secrets(case)]
         yield from _all_policies(case, is_decided=bool(decided))
         yield from decided
 
@@ -101,14 +101,15 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
         if not cause.statements
     ]
     needed_for = {
-        statement.name
+        (statement.policy, statement.name)
         for statement in (*policies.written, *policies.for_other_secrets)
         if any(applies(statement, request) is Truth.YES for request in denied)
     }
     if lacking := [
         each
         for each in missing
-        if each.statement in needed_for and each.policy != OTHER_SECRETS  # see `unread_secrets`
+        if (each.policy, each.statement) in needed_for
+        and each.policy != OTHER_SECRETS  # which has an answer of its own
     ]:
         text = "the role's policies do not allow all required access"
         yield problem(text, subject.up_command, *map(_shown, lacking))

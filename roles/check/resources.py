@@ -12,7 +12,7 @@ from roles.aws_cli import aws_command
 from roles.check.subject import NO_APPLICATION, Subject, ignore, needed
 from roles.errors import code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
-from roles.requirements import Secret
+from roles.policies import Secret
 
 _ONLY_S3_KEYS: Final = ("webcrawler",)
 """Connectors that read files only from buckets with Amazon S3 managed keys.
@@ -106,15 +106,8 @@ def _other_secret(subject: Subject, secret_id: str) -> Finding:
     found = ignore(is_gone, lambda: subject.account.secret(secret_id))
     if found is None:
         return problem(
-            f"there is no secret {secret_id}, which the data source uses besides secretId",
-            "give the data source the ARN of a secret that exists, or no such secret",
-        )
-    region = Arn.of(found["ARN"]).region
-    if region != subject.region:
-        return problem(
-            f"{found['ARN']}, which the data source uses besides secretId, is in {region}, but the "
-            f"application is in {subject.region}",
-            f"give the data source the ARN of a secret in {subject.region}",
+            f"there is no secret {secret_id}, the data source's second secret",
+            "give the data source the ARN of a secret that exists",
         )
     return _usable(found)
 
@@ -342,7 +335,7 @@ def _key(subject: Subject, arn: str) -> Finding:
 
 
 def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
-    """Return the steps that encrypt with another key whatever is encrypted with this one."""
+    """Return the steps that replace a key by another one, for the secrets or the bucket."""
     update = "secretsmanager update-secret"
     steps = [
         aws_command(update, secret_id=secret.arn, kms_key_id=new)
@@ -398,7 +391,7 @@ def bucket(subject: Subject) -> Finding:
 
 
 def _unknown_owner(subject: Subject, name: str) -> Finding:
-    """Return the answer about a bucket whose account neither the data source nor Amazon S3 says."""
+    """Return the answer if neither the data source nor Amazon S3 says which account owns the bucket."""
     head = aws_command("s3api head-bucket", bucket=name, expected_bucket_owner="ACCOUNT_ID")
     return cannot_tell(
         f"the account that owns the bucket {name} is unknown: the data source's configuration does not "

@@ -14,8 +14,8 @@ from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
+from roles.policies import Secret
 from roles.reading import read_each
-from roles.requirements import Secret
 from roles.stack import RoleSettings
 
 _T = TypeVar("_T")
@@ -157,9 +157,9 @@ class Subject(Entry):
 
     @property
     def other_secrets(self) -> list[Secret]:
-        """The data sources' secrets that no setting contains, as far as they can be read.
+        """The data sources' secrets that no setting contains, without those that cannot be read.
 
-        The question "secret" reports the others.
+        The question "secret" reports those.
         """
         if self._other_secrets is None:
             self._other_secrets = [*filter(None, map(self._other_secret, self.other_secret_ids))]
@@ -169,8 +169,6 @@ class Subject(Entry):
         try:
             secret = self.account.secret(secret_id)
         except (OddAnswerError, BotoCoreError, ClientError):
-            return None
-        if Arn.of(secret["ARN"]).region != self.region:  # which no policy of the program can allow
             return None
         key_id = secret.get("KmsKeyId")
         try:

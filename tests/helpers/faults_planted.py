@@ -524,7 +524,7 @@ FAULTS: Final = (
     Fault(
         "adopt replaces the policy for a second secret",
         "roles/adopt/access.py",
-        "(replace and not policies.is_granted_by(role, policy))",
+        "(replace and not is_needed)",
         "replace",
         "tests/roles/test_other_secrets.py::test_a_policy_for_a_second_secret_is_not_in_excess_and_is_kept",
     ),

@@ -23,7 +23,7 @@ def of_s3(world: World, deployed: None) -> None:
     world.bucket()
 
 
-def make(world: World, owner: str | None) -> None:
+def make(world: World, owner: str | None, operator: str = "StringEquals") -> None:
     """Create a data source of the original Amazon S3 connector, which does not name the account.
 
     Its role's policy names an account or has no such condition.
@@ -31,7 +31,7 @@ def make(world: World, owner: str | None) -> None:
     document = json.loads(s3_policy(NAME, "s3-v1"))
     for statement in document["Statement"]:
         if "S3" in statement["Sid"]:
-            statement["Condition"] = {"StringEquals": {"aws:ResourceAccount": owner}}
+            statement["Condition"] = {operator: {"aws:ResourceAccount": owner}}
             if owner is None:
                 del statement["Condition"]
     connection = {"repositoryEndpointMetadata": {"BucketName": "documents"}}
@@ -56,9 +56,10 @@ def test_an_import_keeps_access_to_a_bucket_of_another_account(world: World):
     assert "Roles that may lose access after the import: 0\n" in said.out
 
 
-def test_an_import_without_evidence_of_the_account_warns_of_lost_access(world: World):
+@pytest.mark.parametrize("operator", ["", "StringNotEquals"])
+def test_an_import_without_evidence_of_the_account_warns_of_lost_access(world: World, operator: str):
     world.server.bucket_owner = OTHER_ACCOUNT
-    make(world, None)
+    make(world, ACCOUNT if operator else None, operator)
     said = world.adopt("--dry-run")
     assert f"if an account other than {ACCOUNT} owns the bucket, set bucketAccountId before" in said.err
     assert "Roles that may lose access after the import: 1\n" in said.out
@@ -100,3 +101,6 @@ def test_a_bucket_with_files_belongs_to_the_account_that_amazon_s3_confirms(worl
     assert UNKNOWN not in world.adopt("--dry-run").err
     world.server.bucket_owner = OTHER_ACCOUNT
     assert UNKNOWN in world.adopt("--dry-run").err
+    world.server.bucket_owner = ACCOUNT
+    world.s3.delete_bucket(Bucket="documents")
+    assert "warning: there is no bucket documents" in world.adopt("--dry-run").err

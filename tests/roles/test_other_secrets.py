@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import APPLICATION_ID, REGION
+from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import (
     KEY_ARN,
@@ -71,9 +71,9 @@ def test_a_second_secret_that_the_role_cannot_read_is_a_problem_with_a_fix(
         f"aws iam put-role-policy --role-name {ROLE_NAME} --policy-name qbusiness-other-secrets "
         f"--policy-document '{policy(*statements)}'"
     )
-    text = "no policy lets the role read a secret that its data source uses besides secretId: add a"
+    text = "no policy lets the role read the data source's second secret: add a separate policy"
     assert world.ask("other policies") == (
-        f"problem  other policies: {text} policy of your own\n{missing}         fix: {put}\n"
+        f"problem  other policies: {text}\n{missing}         fix: {put}\n"
     )
     said = world.run(*OUTSIDE)
     assert said.code == 1
@@ -81,7 +81,7 @@ def test_a_second_secret_that_the_role_cannot_read_is_a_problem_with_a_fix(
     (result,) = world.audit("--json").json["dataSources"]
     assert result["result"] == f"{len(statements)} missing"
     adopt = world.adopt("--dry-run")
-    assert f"the data source uses {proxy} besides secretId" in adopt.err
+    assert f"the data source also uses {proxy}, which the role policy does not let" in adopt.err
     assert put in adopt.err
 
     world.put_policy(policy(*statements), "qbusiness-other-secrets")
@@ -103,14 +103,13 @@ def test_a_policy_for_a_second_secret_is_not_in_excess_and_is_kept(world: World)
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(reader(proxy), "proxy")
     assert world.ask("other policies") == (
-        "ok       other policies: proxy lets the role read a secret that its data source uses besides "
-        "secretId\n"
+        "ok       other policies: proxy is for the data source's second secret\n"
     )
     world.delete_policy()
     world.put_policy(reader(SECRET_ARN, proxy, keys=(KEY_ARN,)), "proxy")
     said = world.adopt("--dry-run", "--replace-policies")
     assert "Role policy: new; kept: proxy.\n" in said.out
-    assert f"uses {proxy} besides secretId: keep proxy, which lets the role read it" in said.err
+    assert f"also uses {proxy}: keep proxy, which lets the role read it" in said.err
 
 
 def test_a_policy_with_more_than_a_second_secret_is_reduced_before_it_is_removed(world: World):
@@ -122,14 +121,28 @@ def test_a_policy_with_more_than_a_second_secret_is_reduced_before_it_is_removed
     assert f"2. aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name wide\n" in answer
 
 
-def test_a_second_secret_that_does_not_exist_or_is_elsewhere_is_a_problem(world: World):
+def test_a_second_secret_that_does_not_exist_is_a_problem(world: World):
     gone = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3")
     crawl(world, SECRET_ARN, gone)
-    text = f"there is no secret {gone}, which the data source uses besides secretId\n"
+    text = f"there is no secret {gone}, the data source's second secret\n"
     assert f"problem  secret {gone}: {text}" in world.check(only=["secret"]).out
-    elsewhere = gone.replace(REGION, "eu-west-1")
-    world.describe_secret(ARN=elsewhere)
-    assert (
-        f"{elsewhere}, which the data source uses besides secretId, is in"
-        in world.check(only=["secret"]).out
-    )
+
+
+def test_a_second_secret_of_another_account_without_a_key_is_decided_too(world: World):
+    foreign = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3").replace(ACCOUNT, OTHER_ACCOUNT)
+    world.describe_secret(ARN=foreign)
+    crawl(world, SECRET_ARN, foreign)
+    answer = world.ask("other policies")
+    assert f"AllowsAmazonQToGetSecret: missing on {foreign}\n" in answer
+
+
+def test_a_policy_that_only_decrypts_a_second_secret_does_not_suffice(world: World):
+    key = world.kms.create_key()["KeyMetadata"]["Arn"]
+    proxy = world.secret("proxy", KmsKeyId=key)
+    crawl(world, SECRET_ARN, proxy)
+    decrypt = allow("kms:Decrypt", key, Condition=THROUGH_SECRETS_MANAGER, Sid="Decrypt")
+    world.put_policy(policy(decrypt), "key")
+    answer = world.check(only=["other policies"]).out
+    assert f"AllowsAmazonQToGetSecret: missing on {proxy}\n" in answer
+    assert "AllowsAmazonQToDecryptSecret: missing" not in answer
+    assert "which the role policy does not let the role read: before" in world.adopt("--dry-run").err
