@@ -129,9 +129,9 @@ _REMARKS: Final = {
 """Remarks that follow a setting's description."""
 _NOTES: Final = {
     "secret_id": """\
-Web Crawler's data source can have two secrets: `secretArn` for the sites, and `additionalProperties.proxy.secretArn`
-for a web proxy. No other connector's configuration has a second one. If the data source has both, set `secretId` to the
-first, and let the role read the second with a policy of your own:
+A data source has one secret, except that Web Crawler's can have two: `secretArn` for the sites, and
+`additionalProperties.proxy.secretArn` for a web proxy. If it has only one of them, set `secretId` to that one. If it has
+both secrets, set `secretId` to the first, and let the role read the second with a separate policy:
 
 ```json
 {
@@ -145,10 +145,10 @@ first, and let the role read the second with a policy of your own:
 }
 ```
 
-[`roles check`](check.md) prints the command that adds it, with your values, and with `kms:Decrypt` if a customer
-managed key that isn't in `kmsKeyId` encrypts the second secret. [`roles adopt`](adopt.md) keeps a policy that grants
-this access. Don't set [`exclusivePolicies`](#exclusivepolicies) for this role, because the stack would remove the
-policy. If the proxy's secret is the only one, set `secretId` to it.""",
+Once the data source uses the role, [`roles check`](check.md) prints the `aws iam put-role-policy` command with your
+values, and with `kms:Decrypt` if a customer managed key that isn't in `kmsKeyId` encrypts the second secret. [`roles
+adopt`](adopt.md) keeps a policy that grants this access. Don't set [`exclusivePolicies`](#exclusivepolicies) for this
+role, because `pulumi up` would remove the policy.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate, or Web Crawler's seed or sitemap file. The role

@@ -1,8 +1,8 @@
 """Represent the policies that a role needs: the program's, and one for secrets without a setting."""
 
 import json
-from collections.abc import Collection, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection
+from typing import Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from components.policies import key_statement, secret_statement
@@ -11,8 +11,9 @@ from roles.account import Role
 from roles.aws_cli import aws_command
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements, statements
 
-OTHER_SECRETS: Final = "qbusiness-other-secrets"
-"""The name of the separate policy for a data source's secrets that no setting contains."""
+_MAXIMUM_NAME: Final = 128
+"""Characters in a policy's name:
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html"""
 
 
 class Secret(NamedTuple):
@@ -23,6 +24,28 @@ class Secret(NamedTuple):
     """The ARN of the customer managed key; None if there is none, or it is unknown."""
 
 
+class SeparatePolicy(NamedTuple):
+    """A policy that lets a role read one secret. The user adds it to the role."""
+
+    name: str
+    document: str
+    """JSON."""
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """The policy's statements."""
+        return statements(self.name, self.document)
+
+    def put(self, role_name: str) -> str:
+        """Return the command that adds the policy to a role."""
+        return aws_command(
+            "iam put-role-policy",
+            role_name=role_name,
+            policy_name=self.name,
+            policy_document=self.document,
+        )
+
+
 class Policies(NamedTuple):
     """The policies that a role needs."""
 
@@ -30,22 +53,25 @@ class Policies(NamedTuple):
     """JSON, like the role policy."""
     role_policy: str
     other_secrets: tuple[Secret, ...] = ()
-    """Secrets that no setting contains. A separate policy, which the user adds, must allow them."""
+    """Secrets that no setting contains."""
 
     @property
-    def of_other_secrets(self) -> str:
-        """The separate policy, as JSON; empty if it needs no statement."""
-        known = json.loads(self.role_policy)["Statement"]
-        added: list[Mapping[str, Any]] = []
-        for number, (arn, key_arn) in enumerate(self.other_secrets, start=1):
-            needed = [secret_statement(arn)]
+    def separate(self) -> list[SeparatePolicy]:
+        """A policy for each of `other_secrets`, because the program writes none.
+
+        Each has a name of its own, so that adding one does not replace another.
+        """
+        written = json.loads(self.role_policy)["Statement"]
+        found: list[SeparatePolicy] = []
+        for arn, key_arn in self.other_secrets:
+            needed = [secret_statement(arn).json]
             if key_arn:
-                needed.append(key_statement(key_arn, "secretsmanager"))
-            for statement in (each.json for each in needed if each.json not in known):
-                known.append(statement)
-                sid = f"{statement['Sid']}{number if number > 1 else ''}"
-                added.append({**statement, "Sid": sid})
-        return json.dumps({"Version": "2012-10-17", "Statement": added}) if added else ""
+                needed.append(key_statement(key_arn, "secretsmanager").json)
+            added = [each for each in needed if each not in written]
+            name = f"secret-{arn.rpartition(':secret:')[2].replace('/', '-')}"[:_MAXIMUM_NAME]
+            document = json.dumps({"Version": "2012-10-17", "Statement": added})
+            found.append(SeparatePolicy(name, document))
+        return found
 
     @property
     def written(self) -> list[Statement]:
@@ -54,27 +80,19 @@ class Policies(NamedTuple):
         return [*trusted, *statements(POLICY_NAME, self.role_policy)]
 
     @property
-    def for_other_secrets(self) -> tuple[Statement, ...]:
-        """The statements of the separate policy."""
-        return statements(OTHER_SECRETS, self.of_other_secrets) if self.of_other_secrets else ()
+    def needed(self) -> list[Statement]:
+        """The statements that the role needs."""
+        return [*self.written, *(each for policy in self.separate for each in policy.statements)]
 
     def compare(self, role: Role) -> Difference:
         """Compare the statements that the role needs with those that it has."""
-        return compare([*self.written, *self.for_other_secrets], role_statements(role))
+        return compare(self.needed, role_statements(role))
 
-    def allowed_for_other_secrets(self, role: Role, policies: Collection[str]) -> list[bool]:
-        """Return whether the role's policies with these names allow each of `for_other_secrets`."""
-        own = [each for each in role_statements(role) if each.policy in policies]
-        return [each.verdict == "covered" for each in compare(self.for_other_secrets, own).program]
-
-    def put_for_other_secrets(self, role_name: str) -> str:
-        """Return the command that lets a role read the other secrets."""
-        return aws_command(
-            "iam put-role-policy",
-            role_name=role_name,
-            policy_name=OTHER_SECRETS,
-            policy_document=self.of_other_secrets,
-        )
+    def allow_other_secrets(self, role: Role, names: Collection[str]) -> list[bool]:
+        """Return whether the role's policies with these names allow each statement of `separate`."""
+        own = [each for each in role_statements(role) if each.policy in names]
+        wanted = [each for policy in self.separate for each in policy.statements]
+        return [each.verdict == "covered" for each in compare(wanted, own).program]
 
     def resources(self, action: str) -> list[str]:
         """Return the resources of the role policy's first statement for an action; empty if none."""

@@ -43,7 +43,7 @@ def find_change(account: Account, role: Role, policies: Policies, *, replace: bo
     """
 
     def may_replace(policy: str, replaced: Change) -> bool:
-        is_needed = any(policies.allowed_for_other_secrets(role, [policy]))
+        is_needed = any(policies.allow_other_secrets(role, [policy]))
         return replaced.spares(policy) or (replace and not is_needed)
 
     change = _compare(role, policies)

@@ -182,14 +182,14 @@ def _warnings_of_secrets(
     replaced = (POLICY_NAME, change.inline, change.attached)
     every = (*role.inline_policies, *(role.attached or ()))
     kept = [name for name in every if name not in replaced]
-    needed = [name for name in kept if any(policies.allowed_for_other_secrets(role, [name]))]
+    needed = [name for name in kept if any(policies.allow_other_secrets(role, [name]))]
     text = f"secretId is a single secret, but the data source also uses {arns}"
-    if all(policies.allowed_for_other_secrets(role, kept)):
+    if all(policies.allow_other_secrets(role, kept)):
         yield f"{text}: keep {', '.join(needed)}, which lets the role read it"
     else:
         yield (
             f"{text}, which the role policy does not let the role read: before `pulumi up`, run "
-            f"`{policies.put_for_other_secrets(role.name)}`"
+            f"`{' && '.join(each.put(role.name) for each in policies.separate)}`"
         )
 
 

@@ -12,10 +12,9 @@ from roles.adopt.entries import Entry
 from roles.adopt.files import IMPORT_FILE
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.difference import Verdict
+from roles.difference import TRUST_POLICY, Verdict
 from roles.findings import Finding
 from roles.output import Line, Part, Row, Table
-from roles.policies import OTHER_SECRETS
 
 _HEAD: Final = (
     *("ENTRY", "DATA SOURCE", "CONNECTOR", "ROLE", "ROLE POLICY"),
@@ -58,7 +57,7 @@ def lines(result: Result) -> Iterator[str]:
     yield f"connector: {entry.requirements.connector.name}"
     yield ""
     yield "Statements that the program will write, and whether the role covers them:"
-    yield from _lines(each for each in difference.program if each.policy != OTHER_SECRETS)
+    yield from _lines(each for each in difference.program if each.policy in (TRUST_POLICY, POLICY_NAME))
     yield ""
     yield "Statements that the role has, compared with the program's:"
     yield from _lines(difference.role)

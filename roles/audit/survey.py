@@ -352,7 +352,7 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
             except SettingsError as error:
                 rejected.append(error)
             else:
-                written.append([*policies.written, *policies.for_other_secrets])
+                written.append(policies.needed)
     if not written:
         raise rejected[0]
     every = dict.fromkeys(statement for statements in written for statement in statements)

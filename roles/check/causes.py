@@ -32,6 +32,7 @@ from roles.check.collection import (
 from roles.check.context import keys_in
 from roles.check.decisions import Cause, Decision, Policy, decide
 from roles.check.evaluation import applies
+from roles.check.other_secrets import about_needed_policy, is_for_second_secret, second_secret
 from roles.check.requests import RequestGroup, connector_requests
 from roles.check.simulation import Simulated, simulate_decided
 from roles.check.subject import NO_ROLE, Subject, needed
@@ -305,7 +306,7 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
 def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any]]:
     """Return the expected statements, reduced to these requests: many roles may share a boundary."""
     policies = case.subject.needed_policies
-    for document in filter(None, (policies.role_policy, policies.of_other_secrets)):
+    for document in (policies.role_policy, *(each.document for each in policies.separate)):
         for given, statement in zip(
             json.loads(document)["Statement"], statements(POLICY_NAME, document), strict=True
         ):
@@ -333,28 +334,6 @@ def denials_in_role_policy(case: Case) -> Iterator[Finding]:
     yield from (answer for _, answer in _denials(case, ROLE_POLICY))
 
 
-def lacking_for_other_secrets(case: Case) -> Iterator[Finding]:
-    """Report that no policy of the role allows the requests for `other_secrets`."""
-    subject, policies = case.subject, case.subject.needed_policies
-    lacking = causes_in(case.decisions, ROLE_POLICY, Truth.NO)
-    denied = [decision.request for decision, cause in lacking if not cause.statements]
-    missing = [
-        each
-        for each in policies.for_other_secrets
-        if any(applies(each, request) is Truth.YES for request in denied)
-    ]
-    if not missing:
-        return
-    put = policies.put_for_other_secrets(subject.role.name)
-    # With exclusivePolicies, the next `pulumi up` would remove the policy.
-    first = (subject.edit("exclusive_policies", "false"),)
-    yield problem(
-        "no policy lets the role read the data source's second secret: add a separate policy",
-        (*(first if subject.settings.get("exclusive_policies") else ()), put),
-        *(f"{each.name}: missing on {', '.join(each.resources.values)}" for each in missing),
-    )
-
-
 def other_policies(case: Case) -> Iterator[Finding]:
     """Ask whether the role's other policies deny or lack requests, and report their access in excess."""
     subject = case.subject
@@ -362,7 +341,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
     needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
     denials = [*_denials(case, OTHER_POLICIES)]
     yield from (answer for _, answer in denials)
-    lacking = [*lacking_for_other_secrets(case)]
+    lacking = [*second_secret(case)]
     yield from lacking
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
@@ -376,9 +355,9 @@ def other_policies(case: Case) -> Iterator[Finding]:
     found = [(name, _excess(case, name)) for name in others]
     found = [(name, excess) for name, excess in found if excess or name not in reported]
     for name, excess in sorted(found, key=lambda each: not any(danger for danger, _ in each[1])):
-        is_needed = any(policies.allowed_for_other_secrets(role, [name]))
+        is_needed = is_for_second_secret(case, name)
         if is_needed and not excess:
-            yield ok(f"{name} is for the data source's second secret")
+            yield about_needed_policy(case, name)
             continue
         dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
         if dangers:
@@ -389,8 +368,10 @@ def other_policies(case: Case) -> Iterator[Finding]:
             text = f"the role also has {name}"
         details = (line for _, line in sorted(excess, key=lambda each: not each[0]))
         removal = subject.up_command if exclusive else _removal(role.name, name)
-        fix = (policies.put_for_other_secrets(role.name), removal) if is_needed else removal
-        yield note(text, fix, *details)
+        # Without the policies that are needed, removing this one would break the sync.
+        first = [each.put(role.name) for each in policies.separate] if is_needed else []
+        replaced = any(each.name == name for each in policies.separate) and is_needed
+        yield note(text, (*first, *([] if replaced else [removal])), *details)
 
 
 def _removal(role_name: str, policy: str) -> str:
@@ -469,9 +450,7 @@ def _by_policy(
 def requests_allowed(case: Case) -> Iterator[Finding]:
     """Report how many of the connector's requests AWS allows, and ask IAM to simulate them."""
     needed(case.subject.find_role(), NO_ROLE)
-    policies = case.subject.needed_policies
-    expected = [*policies.written, *policies.for_other_secrets]
-    ours = {key.lower() for key in keys_in(expected)}
+    ours = {key.lower() for key in keys_in(case.subject.needed_policies.needed)}
     simulated, failure = _simulate(case, case.by_group)
     found: dict[State, list[tuple[Decision, str]]] = {state: [] for state in State}
     keys: dict[str, None] = {}

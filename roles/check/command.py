@@ -266,6 +266,10 @@ def _document(
         if not subject.settings.stack:
             document["trustPolicy"] = json.loads(subject.policies.trust_policy)
             document["rolePolicy"] = json.loads(subject.policies.role_policy)
+            if separate := subject.needed_policies.separate:
+                document["separatePolicies"] = {
+                    each.name: json.loads(each.document) for each in separate
+                }
     return document
 
 

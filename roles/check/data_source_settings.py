@@ -44,7 +44,7 @@ def read_settings(
     requirements = requirements._replace(vpc_configuration=_with_arns(account, requirements))
     args = Arguments(requirements.settings(), config_paths(), only_role=True)
     role_arn = requirements.role.arn
-    is_known = requirements.bucket_account_is_known
+    is_known = requirements.bucket_account_is_known or _owns_bucket(account, requirements)
     return RoleSettings("", COMPONENT, args, role_arn, data_source_id, is_known), findings
 
 
@@ -55,14 +55,18 @@ def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[s
     application's account owns them.
     """
     vpc = requirements.vpc_configuration
-    if not vpc:
-        return {}
-    account_id = Arn.of(requirements.application_arn).account
+    values = values_in_settings(account, Arn.of(requirements.application_arn).account, vpc)
+    shared = {identifier: value for identifier, value in values.items() if value.startswith("arn:")}
+    return {name: [shared.get(each, each) for each in its] for name, its in vpc.items()}
+
+
+def _owns_bucket(account: Account, requirements: Requirements) -> bool:
+    """Return whether Amazon S3 confirms in a second way that the application's account is the owner."""
+    owner = Arn.of(requirements.application_arn).account
     try:
-        values = values_in_settings(account, account_id, vpc)
+        account.bucket_region(str(requirements.bucket), owner)
     except ClientError as error:
         if not is_denied(error):
             raise
-        values = {}  # "subnets" and "security groups" report it
-    shared = {identifier: value for identifier, value in values.items() if value.startswith("arn:")}
-    return {name: [shared.get(each, each) for each in its] for name, its in vpc.items()}
+        return False
+    return True

@@ -140,15 +140,16 @@ def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Differe
     name, values = difference.setting, difference.values
     connector = subject.settings.connector
     value = next(iter(values), None)
-    if name == "vpc_configuration":
+    has = values or (name == "vpc_configuration" and uses.network)
+    if connector.need(name) is (Need.NOT_SUPPORTED if has else Need.REQUIRED):
+        reason = f"{'does not support' if has else 'requires'} {camel_case(name)}"
+        yield f"change the data source, because the {connector.name} connector {reason}"
+    elif name == "vpc_configuration":
         yield from _fix_vpc(subject, source, uses)
     elif name == "connector":
         yield subject.set_command(name, "CONNECTOR")
     elif name == "bucket_name" and len(values) > 1:
         yield "use one bucket in the data source, because its role can read only one bucket"
-    elif connector.need(name) is (Need.NOT_SUPPORTED if values else Need.REQUIRED):
-        reason = f"{'does not support' if values else 'requires'} {camel_case(name)}"
-        yield f"change the data source, because the {connector.name} connector {reason}"
     elif name == "secret_id" and value and not formats.SECRET.parse(value):
         yield subject.set_command(name, formats.SECRET.placeholder)  # it lacks the suffix
     else:
@@ -163,17 +164,18 @@ def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
     own, values = subject.uses, values_in_settings(subject.account, subject.account_id, uses.vpc)
     gone = [identifier for identifier, value in values.items() if value in PLACEHOLDERS]
     vpc = {name: [values[each] for each in its] for name, its in uses.vpc.items()}
-    if not own.network and gone:
-        new = {each: values[each] for each in gone}
+    if own.network and gone:
+        is_fixed = own.network.isdisjoint(gone)
+        yield update_vpc(source, own.vpc) if is_fixed else 'see "subnets" and "security groups"'
+        return
+    if gone:
+        new = {identifier: values[identifier] for identifier in gone}
         yield update_vpc(
             source, {name: [new.get(each, each) for each in its] for name, its in uses.vpc.items()}
         )
-    if not (own.network and gone):
-        yield subject.edit("vpc_configuration", json.dumps(vpc))
-    elif own.network.isdisjoint(gone):
-        yield update_vpc(source, own.vpc)
-    else:
-        yield 'see "subnets" and "security groups"'
+    if not uses.network and subject.settings.get("allow_network_interface_deletion"):
+        yield subject.set_command("allow_network_interface_deletion", None)  # requires a VPC
+    yield subject.edit("vpc_configuration", json.dumps(vpc))
 
 
 def _names_recreated(subject: Subject, uses: Uses) -> bool:

@@ -1,13 +1,17 @@
 """Ask whether the subnets and security groups in the settings exist, and whether they fit together."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
+
+from botocore.exceptions import ClientError
 
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.subject import NO_VPC, Subject, needed
+from roles.errors import is_denied
 from roles.findings import Finding, ok, problem, skipped
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
@@ -38,18 +42,20 @@ def subnets(subject: Subject) -> Finding:
     found = _subnets(subject, wanted)
     each_wrong = (_wrong_subnet(subject, arn, found.get(Arn.of(arn).name)) for arn in wanted)
     wrong = [*filter(None, each_wrong)]
-    vpcs = sorted({subnet["VpcId"] for subnet in found.values()})
+    vpcs = Counter(subnet["VpcId"] for subnet in found.values())
     if len(vpcs) > 1:
         places = (f"{identifier} in {subnet['VpcId']}" for identifier, subnet in found.items())
         text = f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}"
-        wrong.append(_Wrong(wanted[0], text, _SUBNET))
+        rarest = min(vpcs, key=lambda vpc: vpcs[vpc])
+        in_it = [name for name, subnet in found.items() if subnet["VpcId"] == rarest]
+        arn = next(arn for arn in wanted if Arn.of(arn).name in in_it)
+        wrong.append(_Wrong(arn, text, _SUBNET))
     if wrong:
         return _problem(subject, "subnet_ids", wrong)
     free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
     zones = sorted({subnet["AvailabilityZoneId"] for subnet in found.values()})
-    return ok(
-        f"{_number(found, 'subnet')} in {vpcs[0]}, {', '.join(zones)}, with {free:,} free addresses"
-    )
+    places = f"{', '.join(vpcs)}, {', '.join(zones)}"
+    return ok(f"{_number(found, 'subnet')} in {places}, with {free:,} free addresses")
 
 
 def _wrong_subnet(subject: Subject, arn: str, subnet: Reply | None) -> _Wrong | None:
@@ -142,17 +148,22 @@ def values_in_settings(
     """Return the value that the settings need for each subnet and security group of a data source.
 
     The value is the ID, or the ARN of a subnet that another account owns, or one of PLACEHOLDERS if the
-    resource does not exist.
+    resource does not exist. Without permission to read them, it is the ID.
     """
     if not vpc:
         return {}
-    subnets, groups = vpc["subnetIds"], vpc["securityGroupIds"]
+    subnets, groups = vpc.get("subnetIds", ()), vpc.get("securityGroupIds", ())
     values = {**dict.fromkeys(subnets, _SUBNET), **dict.fromkeys(groups, _GROUP)}
-    for subnet in account.subnets(subnets):
-        is_shared = subnet["OwnerId"] != account_id
-        values[subnet["SubnetId"]] = subnet["SubnetArn" if is_shared else "SubnetId"]
-    for group in account.security_groups(groups):
-        values[group["GroupId"]] = group["GroupId"]
+    try:
+        for subnet in account.subnets(subnets):
+            is_shared = subnet["OwnerId"] != account_id
+            values[subnet["SubnetId"]] = subnet["SubnetArn" if is_shared else "SubnetId"]
+        for group in account.security_groups(groups):
+            values[group["GroupId"]] = group["GroupId"]
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        return {each: each for each in values}  # "subnets" and "security groups" report the denial
     return values
 
 

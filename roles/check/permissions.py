@@ -11,16 +11,16 @@ from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.check.case import Case
-from roles.check.causes import causes_in, denials_in_role_policy, lacking_for_other_secrets
+from roles.check.causes import causes_in, denials_in_role_policy
 from roles.check.collection import ROLE_POLICY
 from roles.check.evaluation import applies
+from roles.check.other_secrets import second_secret
 from roles.check.requests import pass_request
 from roles.check.simulation import simulate
 from roles.check.subject import Subject
 from roles.difference import TRUST_POLICY, Verdict, compare, statements
 from roles.errors import OddAnswerError
 from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped
-from roles.policies import OTHER_SECRETS
 
 _ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
 """Prefixes of the condition keys for the tags of a role that is passed."""
@@ -74,7 +74,7 @@ def role_policy(case: Case) -> Iterator[Finding]:
         actual = subject.role.inline_policies.get(POLICY_NAME)
         yield _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
     else:
-        decided = [*denials_in_role_policy(case), *lacking_for_other_secrets(case)]
+        decided = [*denials_in_role_policy(case), *second_secret(case)]
         yield from _all_policies(case, is_decided=bool(decided))
         yield from decided
 
@@ -102,15 +102,10 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     ]
     needed_for = {
         (statement.policy, statement.name)
-        for statement in (*policies.written, *policies.for_other_secrets)
+        for statement in policies.written
         if any(applies(statement, request) is Truth.YES for request in denied)
     }
-    if lacking := [
-        each
-        for each in missing
-        if (each.policy, each.statement) in needed_for
-        and each.policy != OTHER_SECRETS  # which has an answer of its own
-    ]:
+    if lacking := [each for each in missing if (each.policy, each.statement) in needed_for]:
         text = "the role's policies do not allow all required access"
         yield problem(text, subject.up_command, *map(_shown, lacking))
     elif missing and not is_decided:
@@ -130,7 +125,7 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
 
 def _is_on_bucket(verdict: Verdict, bucket: str) -> bool:
     targets = (target for access in verdict.access for target in access.targets)
-    return any(target.partition(":s3:::")[2].partition("/")[0] == bucket for target in targets)
+    return all(target.partition(":s3:::")[2].partition("/")[0] == bucket for target in targets)
 
 
 def _shown(missing: Verdict) -> str:

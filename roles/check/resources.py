@@ -1,6 +1,7 @@
 """Ask whether the resources in the settings exist, and whether the connector can use them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from botocore.exceptions import ClientError
@@ -9,6 +10,7 @@ from roles.account import S3_KEYS, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
+from roles.check.collection import FAILURES, answer_of
 from roles.check.subject import NO_APPLICATION, Subject, ignore, needed
 from roles.errors import code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
@@ -78,14 +80,27 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 
 def secret(subject: Subject) -> Iterator[Finding]:
     """Ask whether the secrets exist with the exact ARNs that policies need, and have a value."""
-    arn = subject.secret_arn
-    if arn is None:
+    if not subject.secret_arn:
         yield ok(f"the settings for the {subject.settings.connector.name} connector have no secret")
-    else:
-        found = subject.find_secret(arn)
-        yield _usable(found) if found else _another_secret(subject, arn)
-    for secret_id in subject.other_secret_ids:
-        yield _other_secret(subject, secret_id)._replace(subject=secret_id)
+    own = {"": partial(_own_secret, subject, subject.secret_arn)} if subject.secret_arn else {}
+    others = {each: partial(_other_secret, subject, each) for each in subject.other_secret_ids}
+    yield from _about_each({**own, **others})
+
+
+def _own_secret(subject: Subject, arn: str) -> Finding:
+    """Ask about the secret in the settings."""
+    found = subject.find_secret(arn)
+    return _usable(found) if found else _another_secret(subject, arn)
+
+
+def _about_each(questions: Mapping[str, Callable[[], Finding]]) -> Iterator[Finding]:
+    """Ask a question about each resource, even if another one cannot be read."""
+    for resource, ask in questions.items():
+        try:
+            answer = ask()
+        except FAILURES as error:
+            answer = answer_of(error)
+        yield answer._replace(subject=resource)
 
 
 def _usable(secret: Reply) -> Finding:
@@ -151,9 +166,12 @@ def _another_secret(subject: Subject, arn: str) -> Finding:
 
 def secret_encryption(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role can decrypt each secret and its current version, whose keys can differ."""
-    for number, secret in enumerate(subject.secrets):
-        answer = _encryption_of_secret(subject, secret)
-        yield answer._replace(subject=secret.arn if number else "")
+    secrets = {
+        secret.arn if secret.arn != subject.secret_arn else "": secret for secret in subject.secrets
+    }
+    yield from _about_each(
+        {name: partial(_encryption_of_secret, subject, each) for name, each in secrets.items()}
+    )
     if not (subject.secrets or subject.bucket_name):
         yield ok("the role reads neither a secret nor a bucket")
 
@@ -307,8 +325,8 @@ def key(subject: Subject) -> Iterator[Finding]:
     """Ask whether each key exists, is enabled, and is a symmetric encryption key."""
     if not subject.key_arns:
         yield ok("the settings have no customer managed key")
-    for arn in subject.key_arns:
-        yield _key(subject, arn)._replace(subject="" if arn == subject.key_arn else arn)
+    keys = {arn if arn != subject.key_arn else "": arn for arn in subject.key_arns}
+    yield from _about_each({name: partial(_key, subject, arn) for name, arn in keys.items()})
 
 
 def _key(subject: Subject, arn: str) -> Finding:

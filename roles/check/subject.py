@@ -157,10 +157,7 @@ class Subject(Entry):
 
     @property
     def other_secrets(self) -> list[Secret]:
-        """The data sources' secrets that no setting contains, without those that cannot be read.
-
-        The question "secret" reports those.
-        """
+        """The data sources' secrets that no setting contains, as far as their ARNs are known."""
         if self._other_secrets is None:
             self._other_secrets = [*filter(None, map(self._other_secret, self.other_secret_ids))]
         return self._other_secrets
@@ -168,12 +165,14 @@ class Subject(Entry):
     def _other_secret(self, secret_id: str) -> Secret | None:
         try:
             secret = self.account.secret(secret_id)
-        except (OddAnswerError, BotoCoreError, ClientError):
-            return None
+        except (BotoCoreError, ClientError) as error:
+            # "secret" reports the error. A secret that cannot be read may exist.
+            is_missing = isinstance(error, ClientError) and is_gone(error)
+            return None if is_missing or not secret_id.startswith("arn:") else Secret(secret_id, None)
         key_id = secret.get("KmsKeyId")
         try:
             key_arn = self.account.customer_managed_key(key_id)
-        except (OddAnswerError, BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError):
             key_arn = None if is_alias(str(key_id)) else key_id  # "encryption" reports the error
         return Secret(secret["ARN"], key_arn)
 

@@ -104,3 +104,17 @@ def test_a_bucket_with_files_belongs_to_the_account_that_amazon_s3_confirms(worl
     world.server.bucket_owner = ACCOUNT
     world.s3.delete_bucket(Bucket="documents")
     assert "warning: there is no bucket documents" in world.adopt("--dry-run").err
+
+
+def test_amazon_s3_can_confirm_the_account_in_two_ways(world: World):
+    make(world, ACCOUNT)
+    world.reject("s3:GetEncryptionConfiguration")
+    said = world.run(*OUTSIDE)
+    assert said.code == 2
+    assert "skipped  encryption: s3:GetEncryptionConfiguration is not allowed" in said.out
+    assert "cannot tell" not in said.out
+
+
+def test_a_bucket_with_files_that_does_not_exist_is_a_problem_without_a_stack(world: World):
+    world.make(configuration={"type": "WEBCRAWLERV2", "s3SeedUrl": "s3://gone/seeds.txt"})
+    assert "problem  bucket: there is no bucket gone" in world.run(*OUTSIDE).out

@@ -1,11 +1,13 @@
 """A Web Crawler's data source can have two secrets: the site's and the proxy's."""
 
+import json
 from typing import Any, Final
 
 import pytest
 
 from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,
     ROLE_NAME,
@@ -60,15 +62,15 @@ def test_a_second_secret_that_the_role_cannot_read_is_a_problem_with_a_fix(
     proxy = world.secret("proxy", **({"KmsKeyId": key} if key else {}))
     crawl(world, SECRET_ARN, proxy)
     statements = [{"Sid": "AllowsAmazonQToGetSecret", **allow([GET], [proxy])}]
+    missing = f"           {GET} on {proxy}\n"
     if key == another:  # the role policy already allows the other key
         condition = {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}}
         decrypt = allow(["kms:Decrypt"], [key], Condition=condition)
         statements.append({"Sid": "AllowsAmazonQToDecryptSecret", **decrypt})
-    missing = "".join(
-        f"           {each['Sid']}: missing on {each['Resource'][0]}\n" for each in statements
-    )
+        missing += f"           kms:Decrypt on {key}\n"
+    name = f"secret-{proxy.rpartition(':')[2]}"
     put = (
-        f"aws iam put-role-policy --role-name {ROLE_NAME} --policy-name qbusiness-other-secrets "
+        f"aws iam put-role-policy --role-name {ROLE_NAME} --policy-name {name} "
         f"--policy-document '{policy(*statements)}'"
     )
     text = "no policy lets the role read the data source's second secret: add a separate policy"
@@ -78,24 +80,62 @@ def test_a_second_secret_that_the_role_cannot_read_is_a_problem_with_a_fix(
     said = world.run(*OUTSIDE)
     assert said.code == 1
     assert f"problem  role policy: {text}" in said.out
+    assert world.run(*OUTSIDE, "--json").json["separatePolicies"] == {
+        name: json.loads(policy(*statements))
+    }
     (result,) = world.audit("--json").json["dataSources"]
     assert result["result"] == f"{len(statements)} missing"
     adopt = world.adopt("--dry-run")
     assert f"the data source also uses {proxy}, which the role policy does not let" in adopt.err
     assert put in adopt.err
 
-    world.put_policy(policy(*statements), "qbusiness-other-secrets")
+    world.put_policy(policy(*statements), name)
     assert world.check().code == world.run(*OUTSIDE).code == 0
     assert world.audit("--json").json["dataSources"][0]["result"] == "equivalent"
 
 
-def test_exclusive_policies_are_switched_off_before_a_policy_for_a_second_secret_is_added(world: World):
+def test_exclusive_policies_are_switched_off_before_a_separate_policy_is_added(world: World):
     crawl(world, SECRET_ARN, world.secret("proxy"))
     world.set(exclusivePolicies=True)
     answer = world.ask("other policies")
     edit = "in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up --stack dev\n"
     assert f"fix: 1. {edit}" in answer
     assert "2. aws iam put-role-policy" in answer
+
+
+def test_exclusive_policies_would_remove_the_policy_for_a_second_secret(world: World):
+    proxy = world.secret("proxy")
+    crawl(world, SECRET_ARN, proxy)
+    world.put_policy(reader(proxy), "proxy")
+    world.set(exclusivePolicies=True)
+    assert world.ask("other policies") == (
+        "note     other policies: proxy is for the data source's second secret, but exclusivePolicies "
+        "makes the next `pulumi up` remove it\n"
+        "         if unwanted: in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up --stack "
+        "dev\n"
+    )
+
+
+def test_a_second_secret_in_the_role_policy_needs_a_policy_that_stays(world: World):
+    proxy = world.secret("proxy")
+    crawl(world, SECRET_ARN, proxy)
+    statement = allow(GET, proxy, Sid="Proxy")
+    own = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))["Statement"]
+    world.put_policy(policy(*own, statement))
+    answer = world.ask("other policies")
+    assert answer.startswith("note     other policies: only qbusiness-aem-connector lets the role read")
+    assert "aws iam put-role-policy" in answer
+
+
+@pytest.mark.parametrize("action", ["secretsmanager:DescribeSecret", "kms:DescribeKey"])
+def test_no_policy_for_a_second_secret_is_to_be_removed_if_the_secret_cannot_be_read(
+    world: World, action: str
+):
+    proxy = world.secret("proxy", KmsKeyId=world.kms.create_key()["KeyMetadata"]["Arn"])
+    crawl(world, SECRET_ARN, proxy)
+    world.put_policy(reader(proxy), "proxy")
+    world.reject(action)
+    assert "delete-role-policy" not in world.ask("other policies")
 
 
 def test_a_policy_for_a_second_secret_is_not_in_excess_and_is_kept(world: World):
@@ -113,12 +153,16 @@ def test_a_policy_for_a_second_secret_is_not_in_excess_and_is_kept(world: World)
 
 
 def test_a_policy_with_more_than_a_second_secret_is_reduced_before_it_is_removed(world: World):
-    crawl(world, SECRET_ARN, world.secret("proxy"))
+    proxy = world.secret("proxy")
+    crawl(world, SECRET_ARN, proxy)
     world.put_policy(WIDE, "wide")
     answer = world.ask("other policies")
     assert answer.startswith("note     other policies: wide is dangerous")
     assert "if unwanted: 1. aws iam put-role-policy" in answer
     assert f"2. aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name wide\n" in answer
+    world.put_policy(WIDE, f"secret-{proxy.rpartition(':')[2]}")
+    again = world.check(only=["other policies"]).out
+    assert f"--policy-name secret-{proxy.rpartition(':')[2]}\n" not in again
 
 
 def test_a_second_secret_that_does_not_exist_is_a_problem(world: World):
@@ -133,7 +177,7 @@ def test_a_second_secret_of_another_account_without_a_key_is_decided_too(world: 
     world.describe_secret(ARN=foreign)
     crawl(world, SECRET_ARN, foreign)
     answer = world.ask("other policies")
-    assert f"AllowsAmazonQToGetSecret: missing on {foreign}\n" in answer
+    assert f"{GET} on {foreign}\n" in answer
 
 
 def test_a_policy_that_only_decrypts_a_second_secret_does_not_suffice(world: World):
@@ -143,6 +187,6 @@ def test_a_policy_that_only_decrypts_a_second_secret_does_not_suffice(world: Wor
     decrypt = allow("kms:Decrypt", key, Condition=THROUGH_SECRETS_MANAGER, Sid="Decrypt")
     world.put_policy(policy(decrypt), "key")
     answer = world.check(only=["other policies"]).out
-    assert f"AllowsAmazonQToGetSecret: missing on {proxy}\n" in answer
-    assert "AllowsAmazonQToDecryptSecret: missing" not in answer
+    assert f"{GET} on {proxy}\n" in answer
+    assert "kms:Decrypt" not in answer.partition("fix:")[0]
     assert "which the role policy does not let the role read: before" in world.adopt("--dry-run").err

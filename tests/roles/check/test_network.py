@@ -114,3 +114,27 @@ def test_without_a_stack_a_role_needs_the_arn_of_a_shared_subnet(world: World):
     assert SHARED_SUBNET in json.dumps(said["rolePolicy"])
     assert own not in json.dumps(said["rolePolicy"])
     assert answers["role policy"]["state"] == "problem"  # the role has the other ARN
+
+
+def test_without_permission_to_read_subnets_the_last_sync_is_still_checked(world: World):
+    world.add_data_source(vpcConfiguration=VPC)
+    world.add_sync("FAILED")
+    world.reject("ec2:DescribeSubnets")
+    answer = world.check(only=["data source"]).out
+    assert f"fix: {edit(VPC)}" in answer
+    assert "has the status FAILED" in answer
+
+
+def test_of_subnets_in_several_vpcs_the_odd_one_is_replaced(world: World):
+    vpc = world.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    odd = world.ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24", AvailabilityZone="us-east-1b")
+    identifier = odd["Subnet"]["SubnetId"]
+    world.set(vpcConfiguration={**VPC, "subnetIds": [SUBNET_ID, identifier, SECOND_SUBNET_ID]})
+    assert f"fix: {set_member('subnetIds[1]', 'SUBNET_ID')}\n" in world.ask("subnets")
+
+
+def test_a_vpc_that_is_no_longer_used_is_removed_with_the_setting_that_needs_it(world: World):
+    del world.add_data_source()["vpcConfiguration"]
+    answer = world.ask("data source")
+    assert "fix: 1. pulumi config rm --stack dev -- allowNetworkInterfaceDeletion && pulumi up" in answer
+    assert f"2. {edit({})}" in answer
