@@ -111,8 +111,8 @@ def test_exclusive_policies_would_remove_the_policy_for_a_second_secret(world: W
     assert world.ask("other policies") == (
         "note     other policies: proxy is for the data source's second secret, but exclusivePolicies "
         "makes the next `pulumi up` remove it\n"
-        "         if unwanted: in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up --stack "
-        "dev\n"
+        "         if unwanted: in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up "
+        "--stack dev\n"
     )
 
 
