@@ -18,7 +18,7 @@ import pickle
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -149,7 +149,10 @@ class Aws:
         if action == "UpdateRole":
             body = _complete(iam, parameters)
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        deleted = iam.roles.get(_role_id(iam, parameters)) if action == "DeleteRole" else None
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
+        if deleted and deleted.id not in iam.roles:
+            _replace_principal(iam, deleted.arn, deleted.id)
         if not action.startswith(_READING):
             self._keep()
         return answer
@@ -239,6 +242,22 @@ def _parameters(environ: Environ) -> dict[str, str]:
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+def _role_id(iam: IAMBackend, parameters: Mapping[str, str]) -> str:
+    """Return the ID of the role that a call names; empty if there is none."""
+    name = parameters.get("RoleName")
+    return next((role.id for role in iam.roles.values() if role.name == name), "")
+
+
+def _replace_principal(iam: IAMBackend, arn: str, identifier: str) -> None:
+    """Let trust policies show a deleted role's unique ID in place of its ARN, as IAM does.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    for role in iam.roles.values():
+        document = role.assume_role_policy_document
+        role.assume_role_policy_document = document.replace(f'"{arn}"', f'"{identifier}"')
 
 
 def _roles(iam: IAMBackend) -> dict[str, Role]:

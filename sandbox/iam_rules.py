@@ -59,6 +59,9 @@ _CONDITION: Final = re.compile(
     r"|(?:Numeric|Date)(?:(?:Not)?Equals|(?:Less|Greater)Than(?:Equals)?)|(?:Not)?IpAddress|BinaryEquals)"
     r"(?:IfExists)?"
 )
+_UNIQUE_ID: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
+"""The unique ID of a role, user, or group. IAM shows it in place of a deleted principal, and rejects it:
+https://repost.aws/knowledge-center/iam-trust-policy-error"""
 _CONDITION_KEY: Final = re.compile(r"[A-Za-z0-9._/-]+:[\w.:/=+@ -]+")
 _IDENTITY_MEMBERS: Final = frozenset(
     ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
@@ -103,6 +106,11 @@ def validate_request(
 
 def _check_trust(document: str) -> None:
     _check_document(document, _TRUST_MEMBERS)
+    for statement in listed(json.loads(document)["Statement"]):
+        principal = statement.get("Principal", statement.get("NotPrincipal"))
+        for value in listed(principal.get("AWS") if isinstance(principal, dict) else None):
+            if _UNIQUE_ID.fullmatch(value):
+                raise _malformed(f'Invalid principal in policy: "AWS":"{value}"')
     if len(document) > _MAXIMUM_TRUST:
         message = f"Cannot exceed quota for ACLSizePerRole: {_MAXIMUM_TRUST}"
         raise IamError(409, "LimitExceeded", message)

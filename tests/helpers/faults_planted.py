@@ -320,8 +320,8 @@ FAULTS: Final = (
     Fault(
         "KMS via the wrong service",
         "components/policies.py",
-        'service = "s3" if resources.bucket_is_source else "secretsmanager"',
-        'service = "secretsmanager"',
+        '"s3" if resources.bucket_is_source else "secretsmanager")',
+        '"secretsmanager")',
         "tests/components/test_documents.py::test_a_connector_for_each_kind_of_page_has_the_expected_documents",
     ),
     Fault(
@@ -559,8 +559,8 @@ FAULTS: Final = (
     Fault(
         "check puts a missing subnet back into the settings",
         "roles/check/data_sources.py",
-        "elif own.network.isdisjoint(gone):",
-        "elif False:",
+        "is_fixed = own.network.isdisjoint(gone)",
+        "is_fixed = False",
         "tests/roles/check/test_network.py::test_a_subnet_that_is_gone_is_replaced_in_the_settings_and_in_the_data_source",
     ),
     Fault(

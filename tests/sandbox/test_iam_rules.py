@@ -96,6 +96,17 @@ def test_a_role_name_is_unique_regardless_of_case(iam: Any):
             create(iam, name)
 
 
+def test_a_deleted_role_is_shown_by_its_id_which_iam_rejects_as_a_principal(iam: Any):
+    create(iam, "deleted")
+    deleted = iam.get_role(RoleName="deleted")["Role"]
+    create(iam, trust=changed(TRUST, Principal={"AWS": deleted["Arn"]}))
+    iam.delete_role(RoleName="deleted")
+    trust = iam.get_role(RoleName="role")["Role"]["AssumeRolePolicyDocument"]
+    assert trust["Statement"][0]["Principal"] == {"AWS": deleted["RoleId"]}
+    with rejected("MalformedPolicyDocument"):
+        iam.update_assume_role_policy(RoleName="role", PolicyDocument=json.dumps(trust))
+
+
 @pytest.mark.parametrize(
     "document",
     [
