@@ -88,6 +88,8 @@ class Arguments(dict[str, Any]):
         self.warnings: list[str] = []
         self.protect = False
         """Whether the configuration protects the role from deletion."""
+        self.read_from_aws: Collection[str] = ()
+        """The settings whose values AWS returned, so that no warning about their form applies."""
 
     @classmethod
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
@@ -120,6 +122,7 @@ class Arguments(dict[str, Any]):
         )
         copy.problems += self.problems
         copy.warnings += self.warnings
+        copy.read_from_aws = self.read_from_aws
         return copy
 
     def is_set(self, name: str) -> bool:

@@ -165,7 +165,7 @@ def check_arns(settings: ReadSettings) -> None:
 def check_secret(settings: ReadSettings) -> None:
     """Warn about a secret name that seems to lack Secrets Manager's suffix."""
     at, text = settings.arguments.at("secret_id"), settings.text("secret_id")
-    if text is None or text.id is None or at.secret:
+    if text is None or text.id is None or at.secret or "secret_id" in settings.arguments.read_from_aws:
         return
     suffix = text.id.rpartition("-")[2]
     if suffix.isalpha() and suffix.islower():

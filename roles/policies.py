@@ -36,14 +36,11 @@ class SeparatePolicy(NamedTuple):
         """The policy's statements."""
         return statements(self.name, self.document)
 
-    def put(self, role_name: str) -> str:
-        """Return the command that adds the policy to a role."""
-        return aws_command(
-            "iam put-role-policy",
-            role_name=role_name,
-            policy_name=self.name,
-            policy_document=self.document,
-        )
+    def put(self, role_name: str = "") -> str:
+        """Return the command that adds the policy to a role, or without a name, its first part."""
+        role = {"role_name": role_name} if role_name else {}
+        own = {"policy_name": self.name, "policy_document": self.document}
+        return aws_command("iam put-role-policy", **role, **own)
 
 
 class Policies(NamedTuple):

@@ -62,6 +62,7 @@ class Requirements(NamedTuple):
     """Which of `secret`, `bucket`, and `key` are unknown, for example because they do not exist."""
     bucket_account_is_known: bool = True
     """Whether the configuration or Amazon S3 says which account owns the bucket."""
+    allow_network_interface_deletion: bool = False
 
     def settings(self) -> dict[str, Any]:
         """Return the program's settings for this role, without empty ones."""
@@ -80,6 +81,7 @@ class Requirements(NamedTuple):
             "role_description": role.description,
             "permissions_boundary_arn": role.permissions_boundary_arn,
             "vpc_configuration": {key: vpc[key] for key in map(camel_case, VPC_LISTS)} if vpc else None,
+            "allow_network_interface_deletion": self.allow_network_interface_deletion,
             "tags": {key: value for key, value in role.tags.items() if not is_reserved(key)},
         }
         return {name: value for name, value in settings.items() if value}
@@ -91,6 +93,7 @@ class Requirements(NamedTuple):
         removes a setting.
         """
         args = Arguments({**self.settings(), **options}, config_paths(), only_role=True)
+        args.read_from_aws = ("secret_id",)
         return validate(COMPONENT, args).of_role(self.role.name)
 
     def policies(self, **options: object) -> Policies:

@@ -8,8 +8,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from roles.errors import InputError
+
+_PREFIX: Final = ".roles-"
+"""The beginning of the names of directories with unfinished files; Git ignores them."""
 
 
 def check_writable(*paths: Path) -> None:
@@ -23,9 +27,13 @@ def check_writable(*paths: Path) -> None:
 def write(contents: Mapping[Path, str]) -> None:
     """Write all files, or none; raise InputError if one cannot be written.
 
-    A symbolic link is kept, and its target is replaced. A file keeps its permissions and, if the system
-    allows it, its owner.
+    The files are replaced in order, so if the command is killed, later files are still as they were. A
+    symbolic link is kept, and its target is replaced. A file keeps its permissions and, if the system
+    allows it, its owner. The directories must be locked, because what killed commands left is removed.
     """
+    for directory in {Path(os.path.realpath(path)).parent for path in contents}:
+        for left_behind in directory.glob(f"{_PREFIX}*/"):
+            shutil.rmtree(left_behind, ignore_errors=True)
     with ExitStack() as stack, ExitStack() as undo:
         finished: dict[Path, Path] = {}
         for path, content in contents.items():
@@ -48,7 +56,7 @@ def _unfinished(path: Path, stack: ExitStack) -> Path:
         raise InputError(f"{path} is a directory: move it")
     if (path.exists() or target.is_symlink()) and not path.is_file():
         raise InputError(f"{path} is not a regular file: move it")
-    directory = TemporaryDirectory(dir=target.parent, prefix=".roles-", ignore_cleanup_errors=True)
+    directory = TemporaryDirectory(dir=target.parent, prefix=_PREFIX, ignore_cleanup_errors=True)
     return Path(stack.enter_context(directory)) / target.name
 
 

@@ -1,10 +1,12 @@
 """Find how the update after an import changes a role's access and policies."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 from components.connector_role import POLICY_NAME
-from roles.account import Account, Role
+from guardrails.iam.documents import Statement
+from roles.account import Account, Reply, Role
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, Verdict, compare, role_statements
 from roles.policies import Policies
@@ -23,6 +25,8 @@ class Change(NamedTuple):
     """The inline policy that the update replaces with the role policy."""
     attached: str | None = None
     """The ARN of the attached policy that the role policy replaces; the user detaches it."""
+    properties: Reply | None = None
+    """The properties of that policy in IAM, such as its description and tags."""
 
     @property
     def is_only_text(self) -> bool:
@@ -32,6 +36,12 @@ class Change(NamedTuple):
     def spares(self, policy: str) -> bool:
         """Return whether replacing a policy takes no access from the role and removes no denial."""
         return not any(verdict.policy == policy for verdict in (*self.lost, *self.gained))
+
+
+def replaceable(account: Account, role: Role) -> list[str]:
+    """Return the names or ARNs of the role's policies that the role policy may replace."""
+    names = [POLICY_NAME, _only_inline(role), _only_attached(role, account)]
+    return [name for name in names if name]
 
 
 def find_change(account: Account, role: Role, policies: Policies, *, replace: bool) -> Change:
@@ -54,8 +64,15 @@ def find_change(account: Account, role: Role, policies: Policies, *, replace: bo
     if attached := _only_attached(role, account):
         replaced = _compare(role, policies, change.inline, attached)
         if may_replace(attached, replaced):
-            change = replaced
+            change = replaced._replace(properties=account.policy(attached))
     return change
+
+
+def find_change_to_new(role: Role, policies: Policies) -> Change:
+    """Compare a role with a new one that replaces it for a data source and has only the role policy."""
+    written = [each for each in policies.written if each.policy == POLICY_NAME]
+    before = [each for each in role_statements(role) if each.policy != TRUST_POLICY]
+    return Change(*_differences(written, [], before, before), text=False)
 
 
 def _only_inline(role: Role) -> str | None:
@@ -87,21 +104,32 @@ def _compare(
     before = role_statements(role)
     changed = {TRUST_POLICY, POLICY_NAME, inline, attached}
     removed = [each for each in before if each.policy in changed]
-    allowed = [each for each in before if each.allows]
-    kept = [each for each in allowed if each.policy not in changed]
-    of_removed = compare([*written, *kept], removed).role
-    of_written = compare(written, allowed).program
+    kept = [each for each in before if each.allows and each.policy not in changed]
+    lost, gained = _differences(written, kept, before, removed)
     return Change(
-        lost=tuple(each for each in of_removed if each.verdict == "excess"),
-        gained=tuple(
-            each for each in (*of_written, *of_removed) if each.verdict in ("missing", "denies")
-        ),
+        lost,
+        gained,
         text=attached is not None
         or not _same_text(role.trust_policy, json.loads(policies.trust_policy))
         or not _same_text(role.inline_policies.get(POLICY_NAME), json.loads(policies.role_policy)),
         inline=inline,
         attached=attached,
     )
+
+
+def _differences(
+    written: Sequence[Statement],
+    kept: Sequence[Statement],
+    before: Sequence[Statement],
+    removed: Sequence[Statement],
+) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+    """Return the lost and the gained access if some statements are removed and others are written."""
+    allowed = [each for each in before if each.allows]
+    of_removed = compare([*written, *kept], removed).role
+    of_written = compare(written, allowed).program
+    lost = tuple(each for each in of_removed if each.verdict == "excess")
+    both = (*of_written, *of_removed)
+    return lost, tuple(each for each in both if each.verdict in ("missing", "denies"))
 
 
 def _same_text(one: object, other: object) -> bool:

@@ -8,7 +8,8 @@ after.
 
 import argparse
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -17,11 +18,12 @@ from botocore.exceptions import ClientError
 from components.connectors import Connector
 from components.data_sources import ENTRY_NAME, EXPECTED_NAME
 from components.stack_config import camel_case
-from roles.account import Account, DataSource
+from roles.account import Account, DataSource, Role
 from roles.adopt import configuration, entries, existing, files, report, restoration, selection
 from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.adopt.owners import find_owners
+from roles.adopt.selection import Users
 from roles.arns import application
 from roles.detection import connector_named
 from roles.errors import FINE, PROBLEMS, InputError, failed_action, is_denied
@@ -47,7 +49,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--application",
         metavar="ID",
         type=application,
-        help="consider only data sources of this application",
+        help="consider only data sources of this application; default: the one in the stack's "
+        "configuration, if any",
     )
     parser.add_argument("--data-source", metavar="ID", help="adopt the role of this data source")
     parser.add_argument(
@@ -79,8 +82,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         action="append",
         default=[],
-        help="adopt this data source's role even if another stack owns the role or one of its policies; "
-        "can be repeated",
+        help="adopt this data source's role even if another stack owns the role or one of its policies, "
+        "or if the role serves others, which then lose it; can be repeated",
     )
     parser.add_argument(
         "--exclude",
@@ -110,12 +113,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files, print the report, and return PROBLEMS if a data source is left out, else FINE."""
-    _check(options)
-    if options.application:
-        options.region = options.region or options.application.region
-        options.application = options.application.id
     project = project_name()
     before = existing.read(options.stack, project)
+    _set_application(options, before, output)
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
     if not options.all:
@@ -123,10 +123,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     account = Account(options.region, output)
     left_out: dict[DataSource, Finding] = {}
     if options.all:
-        found, left_out = _every(account, before, options, output)
+        found, left_out, users = _every(account, before, options, output)
     else:
-        found = [_one(account, options, output)]
-    found = _without_owners(found, left_out, project, options, output)
+        entry, users = _one(account, before, options, output)
+        found = [entry]
+    owners = find_owners(found, options.stack, project, options.stacks, output)
+    found = _without_owners(found, left_out, owners, options)
     reasons = report.reasons(left_out)
     if not found:
         raise InputError("no role can be adopted:", *(f"  {reason}" for reason in reasons))
@@ -147,24 +149,48 @@ def run(options: argparse.Namespace, output: Output) -> int:
     replaced = [name for name, entry in named.items() if entry.change.inline]
     for warning in before.warnings(settings, replaced):
         output.warn(warning)
-    resources = [
-        each
-        for name, entry in named.items()
-        if not entry.shared
-        for each in files.import_entries(name, entry.role, entry.change)
-    ]
-    contents = config, {"resources": resources}
-    written: list[str] = []
-    if not options.dry_run:
-        changed = [entry for entry in found if entry.change.text]
-        script = restoration.script(changed) if changed else ""
-        written = files.write(options.stack, *contents, script, overwrite=options.force)
-    result = report.Result(options.stack, named, left_out, *contents, written)
+    contents = config, {"resources": [*_imports(named)]}
+    written = [] if options.dry_run else _write(options, found, *contents)
+    unused = [*_unused(found, users, owners)]
+    result = report.Result(options.stack, named, left_out, *contents, written, unused)
     if options.json:
         output.json(report.document_of_all(result) if options.all else report.document(result))
     else:
         output.show(*(report.lines_of_all(result) if options.all else report.lines(result)))
     return PROBLEMS if left_out else FINE
+
+
+def _imports(named: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
+    """Yield the import file's entries; a new role is not imported."""
+    for name, entry in named.items():
+        if not entry.replaced:
+            yield from files.import_entries(name, entry.role, entry.change)
+
+
+def _write(
+    options: argparse.Namespace,
+    found: Sequence[Entry],
+    config: Mapping[str, object],
+    import_file: Mapping[str, object],
+) -> list[str]:
+    """Write the files, with a script if the update or the commands after it change anything."""
+    changed = [entry for entry in found if entry.change.text or entry.replaced]
+    script = restoration.script(changed) if changed else ""
+    return files.write(options.stack, config, import_file, script, overwrite=options.force)
+
+
+def _set_application(options: argparse.Namespace, before: Existing, output: Output) -> None:
+    """Set the application and Region; by default, those in the stack's configuration.
+
+    Raises InputError for options that conflict.
+    """
+    if not options.application and before.application:
+        options.application = before.application
+        output(f"the application is from {files.config_file(options.stack)}: {before.application.text}")
+    _check(options)
+    if options.application:
+        options.region = options.region or options.application.region
+        options.application = options.application.id
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -186,8 +212,11 @@ def _check(options: argparse.Namespace) -> None:
         )
 
 
-def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry:
+def _one(
+    account: Account, before: Existing, options: argparse.Namespace, output: Output
+) -> tuple[Entry, Users]:
     """Select one data source and plan the import of its role; raise InputError if that is impossible."""
+    complete = True
     try:
         everything = [*account.data_sources()]
     except ClientError as error:
@@ -198,64 +227,95 @@ def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry
             f"{failed_action(error)} is not allowed"
         )
         everything = [*account.data_sources(options.application)]
+        complete = False
     found = [each for each in everything if options.application in (None, each.application_id)]
     source = selection.choose(selection.without_excluded(found, options), options, output)
     connector = next(iter(options.connector), None)
-    entry = entries.plan(account, source, output, connector, replace=options.replace_policies)
-    others = [other for other in everything if other.id != source.id]
-    selection.warn_of_others(account, entry.role, others, output)
+    planned = entries.plan(account, source, output, connector, replace=options.replace_policies)
+    users = selection.find_users(account, everything, output)
+    entry = _with_role(planned, users, before, options)
+    if isinstance(entry, Finding):
+        raise InputError(entry.text)
     for warning in entry.warnings:
         output.warn(warning)
-    return entry
+    return entry, users._replace(complete=users.complete and complete)
 
 
 def _every(
     account: Account, before: Existing, options: argparse.Namespace, output: Output
-) -> tuple[list[Entry], dict[DataSource, Finding]]:
+) -> tuple[list[Entry], dict[DataSource, Finding], Users]:
     """Plan the import of each selected data source's role, or find why it is left out."""
     everything = [*account.data_sources()]
     of_application = selection.of_one_application(everything, options)
-    users = selection.count_users(account, everything, output)
+    users = selection.find_users(account, everything, output)
     remaining = selection.without_excluded(of_application, options)
     sources = selection.of_connectors(account, remaining, options.connector)
     planned, left_out = entries.plan_all(account, sources, output, replace=options.replace_policies)
     found: list[Entry] = []
-    for entry in planned:
-        count, arn = users[entry.role.arn], entry.role.arn
-        if count <= 1:
-            found.append(entry)
-        elif before.name_of(entry.role.name):
-            left_out[entry.data_source] = skipped(
-                f"{count} data sources use {arn}, which {files.config_file(options.stack)} "
-                "declares: give all but one of these data sources their own roles"
-            )
+    for each in planned:
+        entry = _with_role(each, users, before, options)
+        if isinstance(entry, Finding):
+            left_out[each.data_source] = entry
         else:
-            found.append(entries.new_role(entry))
-    return found, left_out
+            found.append(entry)
+    taken = Counter(entry.role.arn for entry in found if not entry.replaced)
+    if twice := [arn for arn, count in taken.items() if count > 1]:
+        raise InputError(f"--take selects several data sources that use {twice[0]}: select only one")
+    return found, left_out, users
+
+
+def _with_role(
+    entry: Entry, users: Users, before: Existing, options: argparse.Namespace
+) -> Entry | Finding:
+    """Return the entry with its role, or with a new one if the role serves others, too.
+
+    Return a finding if the stack's file declares such a role, because the update would delete it.
+    """
+    because = entries.serves_others(entry, users)
+    identifier = entry.data_source.id
+    if not because:
+        return entry
+    if identifier in options.take:
+        warning = f"{entry.role.arn} {because}: --take lets the update take the role from them"
+        return entry._replace(warnings=(warning, *entry.warnings))
+    if before.name_of(entry.role.name):
+        return skipped(
+            f"{entry.role.arn} {because}, and {files.config_file(options.stack)} declares it: first "
+            f"give the others roles of their own, or pass --take {identifier} to take it from them"
+        )
+    return entries.new_role(entry, because)
 
 
 def _without_owners(
     found: Sequence[Entry],
     left_out: dict[DataSource, Finding],
-    project: str,
+    owners: Mapping[str, str],
     options: argparse.Namespace,
-    output: Output,
 ) -> list[Entry]:
     """Return the entries whose roles no other stack is found to own, or that are selected in --take.
 
     Add the data sources of the other entries to `left_out`.
     """
-    imported = [entry for entry in found if not entry.shared]
-    owners = find_owners(imported, options.stack, project, options.stacks, output)
     for entry in found:
         source, owner = entry.data_source, owners.get(entry.role.arn)
-        if owner and source.id not in options.take:
+        if owner and not entry.replaced and source.id not in options.take:
             left_out[source] = skipped(
                 f"{owner} {entry.role.name}: if two stacks own a role or policy, either can delete it, "
                 "so first release it there (docs/adopt.md); to adopt the role anyway, pass --take "
                 f"{source.id}"
             )
     return [entry for entry in found if entry.data_source not in left_out]
+
+
+def _unused(found: Sequence[Entry], users: Users, owners: Mapping[str, str]) -> Iterator[Role]:
+    """Yield the replaced roles that nothing can use any more once their data sources have new roles."""
+    if not users.complete:
+        return
+    moved = {entry.data_source.id for entry in found if entry.replaced}
+    for role in {entry.replaced.arn: entry.replaced for entry in found if entry.replaced}.values():
+        is_used = any(each.id not in moved for _, each in users.by_role[role.arn])
+        if role.complete and role.arn not in owners and not is_used and not entries.principals(role):
+            yield role
 
 
 def _connector(text: str) -> Connector:

@@ -12,13 +12,16 @@ from components.arguments import SettingsError
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
 from components.formats import ACCOUNT_ID, MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
+from evidence.calls import SERVICE
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
-from roles.adopt.access import Change, find_change
+from roles.adopt.access import Change, find_change, find_change_to_new, replaceable
 from roles.adopt.existing import Existing
+from roles.adopt.principals import UNIQUE_ID
+from roles.adopt.selection import Users
 from roles.arns import Arn
 from roles.detection import connectors_of
-from roles.difference import Difference
+from roles.difference import TRUST_POLICY, Difference, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call
 from roles.findings import Finding, State, skipped, unread
 from roles.output import Notes, Output, Remarks
@@ -27,6 +30,7 @@ from roles.reading import read_each
 from roles.requirements import Requirements, bucket_accounts, is_reserved, read_requirements
 
 _HOUR: Final = 3600
+_SERVICE: Final = f"Service:{SERVICE}"
 
 
 class Entry(NamedTuple):
@@ -35,10 +39,13 @@ class Entry(NamedTuple):
     data_source: DataSource
     requirements: Requirements
     difference: Difference
+    policies: Policies
     change: Change
     warnings: tuple[str, ...]
-    shared: str | None = None
-    """The ARN of the shared role that a new one replaces for this data source."""
+    replaced: Role | None = None
+    """The role that a new one replaces for this data source, because it serves others, too."""
+    because: str = ""
+    """How it serves others."""
 
     @property
     def role(self) -> Role:
@@ -73,6 +80,7 @@ def plan(
         )
     if not requirements.bucket_account_is_known:
         requirements = _with_bucket_account(requirements, notes)
+    requirements = _with_deletion(requirements, replaceable(account, role))
     policies, warnings = requirements.policies(), requirements.render().warnings
     difference = policies.compare(role)
     change = find_change(account, role, policies, replace=replace)
@@ -82,7 +90,19 @@ def plan(
         *_warnings_of_secrets(requirements, policies, change),
         *warnings,
     )
-    return Entry(source, requirements, difference, change, warnings)
+    return Entry(source, requirements, difference, policies, change, warnings)
+
+
+def _with_deletion(requirements: Requirements, names: Collection[str]) -> Requirements:
+    """Return the requirements with allowNetworkInterfaceDeletion if the role's policies allow it."""
+    if not requirements.vpc_configuration:
+        return requirements
+    own = [each for each in role_statements(requirements.role) if each.policy in names]
+    allowing = requirements._replace(allow_network_interface_deletion=True)
+    without = requirements.policies().written
+    added = [each for each in allowing.policies().written if each not in without]
+    allowed = all(each.verdict == "covered" for each in compare(added, own).program)
+    return allowing if allowed else requirements
 
 
 def _with_bucket_account(requirements: Requirements, notes: Notes) -> Requirements:
@@ -138,25 +158,77 @@ def plan_all(
     return entries, left_out
 
 
-def new_role(entry: Entry) -> Entry:
-    """Return the entry with a new role in place of the role that the data source shares."""
+def new_role(entry: Entry, because: str) -> Entry:
+    """Return the entry with a new role in place of one that serves others, too.
+
+    The new role gets everything that settings can contain, and no other policy.
+    """
+    role = entry.role
+    every = (*role.inline_policies, *role.attached_policies)
+    requirements = _with_deletion(entry.requirements, every)
+    policies = requirements.policies()
+    warnings = [*_warnings_of_unread(role)]
+    if entry.requirements.other_secrets:
+        arns = " and ".join(each.arn for each in requirements.other_secrets)
+        warnings.append(
+            f"secretId is a single secret, but the data source also uses {arns}: the new role cannot "
+            "read it until you run `aws iam put-role-policy` as listed below"
+        )
     return Entry(
         entry.data_source,
-        entry.requirements._replace(role=entry.role._replace(name="")),
+        requirements._replace(role=role._replace(name="")),
         difference=Difference((), ()),
-        change=Change((), (), text=False),
-        warnings=(),
-        shared=entry.role.arn,
+        policies=policies,
+        change=find_change_to_new(role, policies),
+        warnings=tuple(warnings),
+        replaced=role,
+        because=because,
     )
 
 
-def _warnings(role: Role) -> Iterator[str]:
-    """Warn about policies that could not be read, and about properties that no setting can contain."""
+def principals(role: Role) -> list[str]:
+    """Return who else can assume a role, according to its trust policy.
+
+    Everybody (`*`) and the IDs of deleted principals are nobody in particular.
+    """
+    names = dict.fromkeys(
+        name.partition(":")[2]
+        for statement in role_statements(role)
+        if statement.policy == TRUST_POLICY and statement.allows and not statement.principals.negated
+        for name in statement.principals.values
+        if name not in (_SERVICE, "*", "AWS:*")
+    )
+    return [name for name in names if not UNIQUE_ID.fullmatch(name)]
+
+
+def serves_others(entry: Entry, users: Users) -> str:
+    """Return how the role serves others than the data source; empty if it does not.
+
+    An import would take the role from them.
+    """
+    reasons: list[str] = []
+    here = entry.requirements.region
+    if others := users.others(entry.role.arn, entry.data_source):
+        labels = (
+            each.label if region == here else f"{each.label} in {region}" for region, each in others
+        )
+        reasons.append(f"is also used by {', '.join(labels)}")
+    if names := principals(entry.role):
+        reasons.append(f"can be assumed by {', '.join(names)}")
+    return " and ".join(reasons)
+
+
+def _warnings_of_unread(role: Role) -> Iterator[str]:
     if role.denied:
         yield (
             f"{role.denied} is not allowed, so the comparison may omit attached policies, show too "
             "little excess access, and show too much missing access"
         )
+
+
+def _warnings(role: Role) -> Iterator[str]:
+    """Warn about policies that could not be read, and about properties that no setting can contain."""
+    yield from _warnings_of_unread(role)
     if role.maximum_session_duration != _HOUR:
         yield (
             "no setting preserves the role's maximum session duration of "

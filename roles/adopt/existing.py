@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from components.commands import property_path, quote_argument
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.formats import ROLE_NAME_SUFFIX
+from components.formats import APPLICATION, ROLE_NAME_SUFFIX, ParsedText
 from components.stack_config import DATA_SOURCES, PROTECT, config_key
 from roles.adopt import files
 from roles.errors import InputError
@@ -39,6 +39,8 @@ class Existing(NamedTuple):
     """The top-level `protect`; empty if it is not set."""
     chosen: Mapping[tuple[str, ...], object]
     """The settings, by path, that `adopt` keeps only if it reads the same values from AWS."""
+    application: ParsedText | None = None
+    """The application in the configuration; None if there is none, or it is encrypted."""
 
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the entry that declares a role; None if none is found.
@@ -155,6 +157,7 @@ def read(stack: str, project: str) -> Existing:
     config = files.stack_config(stack)
     top = {str(key).removeprefix(f"{project}:"): value for key, value in config.items()}
     protect = {PROTECT: top[PROTECT]} if PROTECT in top else {}
+    application = APPLICATION.parse(str(top.get("applicationId")))
     given: object = top.get(DATA_SOURCES)
     if isinstance(given, str):
         with suppress(ValueError, RecursionError):
@@ -168,7 +171,9 @@ def read(stack: str, project: str) -> Existing:
     if not given:
         one = {key: top[key] for key in _OF_ONE_ROLE if top.get(key)}
         of_one = {COMPONENT: one} if one else {}
-        return Existing(stack, of_one, has_members=False, protect=protect, chosen=chosen)
+        return Existing(
+            stack, of_one, has_members=False, protect=protect, chosen=chosen, application=application
+        )
     found = cast("Mapping[object, object]", given) if isinstance(given, Mapping) else {"": None}
     # YAML reads some names without quotes as booleans or numbers.
     if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in found.items()):
@@ -184,7 +189,9 @@ def read(stack: str, project: str) -> Existing:
         for key, value in settings.items()
         if _is_chosen(key, value)
     }
-    return Existing(stack, members, has_members=True, protect=protect, chosen=chosen)
+    return Existing(
+        stack, members, has_members=True, protect=protect, chosen=chosen, application=application
+    )
 
 
 def _is_chosen(key: str, value: object) -> bool:

@@ -32,6 +32,11 @@ def config_file(stack: str) -> Path:
 
 def check(stack: str, *, overwrite: bool) -> None:
     """Raise InputError if files would be overwritten or cannot be written."""
+    with _locked_directory():
+        _check(stack, overwrite=overwrite)
+
+
+def _check(stack: str, *, overwrite: bool) -> None:
     existing = [str(config_file(stack))] if stack_config(stack) else []
     existing += [IMPORT_FILE] if Path(IMPORT_FILE).exists() else []
     if existing and not overwrite:
@@ -58,7 +63,7 @@ def write(
     """
     with _locked_directory():
         # Another command may have written files for another role in the meantime.
-        check(stack, overwrite=overwrite)
+        _check(stack, overwrite=overwrite)
         # YAML reads some strings without quotes as numbers, dates, or booleans.
         text = yaml.dump(
             {**_stack_file(stack), "config": dict(config)},
@@ -68,15 +73,15 @@ def write(
             sort_keys=False,
             width=math.inf,
         )
-        contents = {
-            config_file(stack): text,
-            Path(IMPORT_FILE): json.dumps(import_file, indent=2) + "\n",
-        }
+        imported = {Path(IMPORT_FILE): json.dumps(import_file, indent=2) + "\n"}
+        script: dict[Path, str] = {}
         if restoration:
             names = (Path(RESTORATION_FILE.format(number)) for number in itertools.count(1))
-            contents[next(name for name in names if not name.exists())] = restoration
-        write_files(contents)
-    return [str(path) for path in contents]
+            script = {next(name for name in names if not name.exists()): restoration}
+        settings = {config_file(stack): text}
+        # If the command is killed, there is no configuration without its script.
+        write_files({**script, **imported, **settings})
+    return [*map(str, (*settings, *imported, *script))]
 
 
 class _Dumper(yaml.SafeDumper):

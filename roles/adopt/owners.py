@@ -36,15 +36,16 @@ def find_owners(
     Read at most `most` stacks in the backend. Warn if there are more, and about stacks that cannot be
     read.
     """
+    roles = [entry.replaced or entry.role for entry in entries]
     owners = {
-        entry.role.arn: "according to a tag, the CloudFormation stack "
-        f"{entry.role.tags[_CLOUDFORMATION]} owns the role"
-        for entry in entries
-        if _CLOUDFORMATION in entry.role.tags
+        role.arn: "according to a tag, the CloudFormation stack "
+        f"{role.tags[_CLOUDFORMATION]} owns the role"
+        for role in roles
+        if _CLOUDFORMATION in role.tags
     }
     wanted: dict[str | None, tuple[str, str]] = {}
     for entry in entries:
-        role, change = entry.role, entry.change
+        role, change = entry.replaced or entry.role, entry.change
         inline = (f"{role.name}:{name}" for name in (POLICY_NAME, change.inline))
         wanted |= dict.fromkeys((*inline, change.attached), (role.arn, "owns a policy of the role"))
         wanted |= dict.fromkeys((role.arn, role.name), (role.arn, "owns the role"))

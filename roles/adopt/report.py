@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
-from roles.account import DataSource
+from components.stack_config import DATA_SOURCES
+from roles.account import DataSource, Role
 from roles.adopt.access import Change
 from roles.adopt.entries import Entry
 from roles.adopt.files import IMPORT_FILE
-from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.difference import TRUST_POLICY, Verdict
 from roles.findings import Finding
@@ -34,6 +34,13 @@ class Result(NamedTuple):
     import_file: Mapping[str, object]
     files: Sequence[str]
     """The names of the written files."""
+    unused: Sequence[Role]
+    """The replaced roles that nothing can use any more after the commands."""
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether the stack's configuration has `dataSources`."""
+        return any(key.endswith(f":{DATA_SOURCES}") for key in self.config)
 
     @property
     def restoration(self) -> str:
@@ -53,6 +60,13 @@ def lines(result: Result) -> Iterator[str]:
     """Report how one role compares with the program's policies, and the next steps."""
     (entry,) = result.entries.values()
     role, difference = entry.role, entry.difference
+    if entry.replaced:
+        yield f"role: a new one, because {entry.replaced.arn} {entry.because}"
+        yield f"connector: {entry.requirements.connector.name}"
+        yield ""
+        yield from _changes(result)
+        yield from _next_steps(result)
+        return
     yield f"role: {role.arn}"
     yield f"connector: {entry.requirements.connector.name}"
     yield ""
@@ -88,7 +102,7 @@ def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
 
 def _role_policy(entry: Entry) -> str:
     """Describe the change to the role policy, and list the kept policies."""
-    if entry.shared:
+    if entry.replaced:
         return "new"
     change, kept = entry.change, _kept(entry)
     replaced = " and ".join(filter(None, (change.inline, change.attached)))
@@ -107,6 +121,11 @@ def _kept(entry: Entry) -> list[str]:
 
 def lines_of_all(result: Result) -> Iterator[Part]:
     """Report each entry and its comparison, the data sources that are left out, and the next steps."""
+    for name, each in result.entries.items():
+        for warning in each.warnings:
+            yield Line(f"{name}: warning: {warning}", 2)
+    if any(each.warnings for each in result.entries.values()):
+        yield ""
     rows: list[Row] = []
     for name, each in result.entries.items():
         source = f"{each.data_source.name} {each.data_source.id}"
@@ -119,13 +138,11 @@ def lines_of_all(result: Result) -> Iterator[Part]:
         yield ""
         yield f"Left out: {len(result.left_out)}."
         yield from (Line(f"  {reason}", 4) for reason in reasons(result.left_out))
-    for name, each in result.entries.items():
-        for warning in each.warnings:
-            yield Line(f"{name}: warning: {warning}", 2)
-    shared = [entry.shared for entry in result.entries.values() if entry.shared]
-    for arn, count in Counter(shared).items():
-        yield ""
-        yield Line(f"{arn} is shared and stays as it is. Data sources that get new roles: {count}.", 2)
+    for name, entry in result.entries.items():
+        if entry.replaced:
+            yield ""
+            text = f"{name} gets a new role, because {entry.replaced.arn} {entry.because}."
+            yield Line(f"{text} The old role stays as it is.", 2)
     yield ""
     yield from _changes(result)
     yield from _next_steps(result)
@@ -133,8 +150,8 @@ def lines_of_all(result: Result) -> Iterator[Part]:
 
 def _compared(entry: Entry) -> str:
     """Return the result of the comparison in a few words."""
-    if entry.shared:
-        return f"a new role in place of {Arn.of(entry.shared).name}"
+    if entry.replaced:
+        return f"a new role in place of {entry.replaced.name}"
     if entry.difference.equivalent and entry.role.complete:
         return _EQUIVALENT
     verdicts = Counter(each.verdict for each in (*entry.difference.program, *entry.difference.role))
@@ -146,18 +163,34 @@ def _compared(entry: Entry) -> str:
 
 def _changes(result: Result) -> Iterator[str]:
     """Report the access that the roles may lose after the import, then the access that they may gain."""
-    changes = {f"{name} ({entry.role.name})": entry.change for name, entry in result.entries.items()}
+    imported = {
+        f"{name} ({entry.role.name})": entry.change
+        for name, entry in result.entries.items()
+        if not entry.replaced
+    }
+    moved = {
+        f"{name} (in place of {entry.replaced.name})": entry.change
+        for name, entry in result.entries.items()
+        if entry.replaced
+    }
+    same = sum(change.is_only_text for change in imported.values())
+    yield from _lost_and_gained("Roles that may {} access after the import", imported)
+    if moved:
+        yield from _lost_and_gained("Data sources that may {} access with a new role", moved)
+        yield "Grant lost access that a data source needs in a separate policy of its new role."
+    yield f"Roles whose policies change only in wording: {same}"
+    yield ""
+
+
+def _lost_and_gained(title: str, changes: Mapping[str, Change]) -> Iterator[str]:
     lost = {name: change.lost for name, change in changes.items() if change.lost}
     gained = {name: change.gained for name, change in changes.items() if change.gained}
-    same = sum(change.is_only_text for change in changes.values())
-    for title, found in (("lose", lost), ("gain", gained)):
-        yield f"Roles that may {title} access after the import: {len(found)}"
+    for verb, found in (("lose", lost), ("gain", gained)):
+        yield f"{title.format(verb)}: {len(found)}"
         for name, verdicts in found.items():
             yield f"  {name}"
             for verdict in verdicts:
                 yield from _access(verdict, "no longer denied: " * (verdict.verdict == "denies"))
-    yield f"Roles whose policies change only in wording: {same}"
-    yield ""
 
 
 def _next_steps(result: Result) -> Iterator[str]:
@@ -166,7 +199,7 @@ def _next_steps(result: Result) -> Iterator[str]:
         yield "Nothing was written."
         return
     yield f"Written: {', '.join(result.files)}. Next steps: docs/adopt.md."
-    if count := sum(not entry.shared for entry in result.entries.values()):
+    if count := sum(not entry.replaced for entry in result.entries.values()):
         yield f"Import the {'role' if count == 1 else 'roles'}; this changes nothing in AWS:"
         yield ""
         yield (
@@ -174,39 +207,68 @@ def _next_steps(result: Result) -> Iterator[str]:
             "--protect=false --generate-code=false"
         )
     if result.restoration:
-        changed = next(entry.role.name for entry in result.entries.values() if entry.change.text)
         yield ""
-        yield (
-            f"To undo the changes to a role's policies later, run {result.restoration} with the role's "
-            "name:"
-        )
+        yield "To undo the changes later, for all roles or for those whose names you pass:"
         yield ""
-        yield f"sh {result.restoration} {shlex.quote(changed)}"
+        yield f"sh {result.restoration}"
     if commands := _later_commands(result):
         yield ""
         yield "After `pulumi up`:"
         yield ""
         yield from commands
+    if commands := _deletions(result):
+        yield ""
+        yield "After a successful sync with the new roles, delete the roles that nothing uses any more:"
+        yield ""
+        yield from commands
+
+
+def _deletions(result: Result) -> list[str]:
+    """Return the commands that delete the replaced roles that nothing can use any more."""
+    commands: list[str] = []
+    for role in result.unused:
+        of_role = {"role_name": role.name}
+        steps = [
+            *(
+                aws_command("iam delete-role-policy", **of_role, policy_name=n)
+                for n in role.inline_policies
+            ),
+            *(
+                aws_command("iam detach-role-policy", **of_role, policy_arn=a)
+                for a in role.attached or ()
+            ),
+            aws_command("iam delete-role", **of_role),
+        ]
+        commands.append(" && ".join(steps))
+    return commands
 
 
 def _later_commands(result: Result) -> list[str]:
     """Return the commands that give data sources new roles or delete replaced attached policies."""
     commands: list[str] = []
     for name, entry in result.entries.items():
-        if entry.shared:
-            ids = {
-                "application_id": entry.data_source.application_id,
-                "index_id": entry.data_source.index_id,
-                "data_source_id": entry.data_source.id,
-            }
-            update = aws_command("qbusiness update-data-source", region=entry.requirements.region, **ids)
-            outputs = f"pulumi stack output --stack {shlex.quote(result.stack)} roleArns --json"
-            commands.append(f"""{update} --role-arn "$({outputs} | jq -r '.["{name}"]')\"""")
+        if entry.replaced:
+            commands += _move(result, name, entry)
         if arn := entry.change.attached:
             detach = aws_command("iam detach-role-policy", role_name=entry.role.name, policy_arn=arn)
             delete = aws_command("iam delete-policy", policy_arn=arn)
             commands.append(f"{detach} && {delete}")
     return commands
+
+
+def _move(result: Result, name: str, entry: Entry) -> Iterator[str]:
+    """Yield the commands that give a data source its new role, with the policies that it needs."""
+    output = f"pulumi stack output --stack {shlex.quote(result.stack)}"
+
+    def value(one: str, several: str) -> str:
+        select = f"{several} --json | jq -r '.[\"{name}\"]'" if result.has_entries else one
+        return f'"$({output} {select})"'
+
+    for policy in entry.policies.separate:
+        yield f"{policy.put()} --role-name {value('roleName', 'roleNames')}"
+    options = entry.data_source.options
+    update = aws_command("qbusiness update-data-source", region=entry.requirements.region, **options)
+    yield f"{update} --role-arn {value('roleArn', 'roleArns')}"
 
 
 def document(result: Result) -> dict[str, object]:
@@ -216,7 +278,9 @@ def document(result: Result) -> dict[str, object]:
     return {
         "dataSource": entry.data_source.document(),
         "connector": entry.requirements.connector.name,
-        "role": entry.role.arn,
+        "role": None if entry.replaced else entry.role.arn,
+        "sharedRole": entry.replaced.arn if entry.replaced else None,
+        "because": entry.because,
         "config": result.config,
         "import": result.import_file,
         "difference": {
@@ -229,6 +293,7 @@ def document(result: Result) -> dict[str, object]:
         "keptPolicies": _kept(entry),
         "files": result.files,
         "afterUpdate": _later_commands(result),
+        "afterSync": _deletions(result),
     }
 
 
@@ -248,8 +313,9 @@ def document_of_all(result: Result) -> dict[str, object]:
             name: {
                 "dataSource": entry.data_source.document(),
                 "connector": entry.requirements.connector.name,
-                "role": None if entry.shared else entry.role.arn,
-                "sharedRole": entry.shared,
+                "role": None if entry.replaced else entry.role.arn,
+                "sharedRole": entry.replaced.arn if entry.replaced else None,
+                "because": entry.because,
                 "result": _compared(entry),
                 "equivalent": entry.difference.equivalent,
                 "complete": entry.role.complete,
@@ -266,4 +332,5 @@ def document_of_all(result: Result) -> dict[str, object]:
         "import": result.import_file,
         "files": result.files,
         "afterUpdate": _later_commands(result),
+        "afterSync": _deletions(result),
     }

@@ -1,57 +1,112 @@
-"""Generate the shell script that restores roles' policies, as far as an update changes them."""
+"""Generate the shell script that undoes what the update and the commands after it change."""
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from components.connector_role import POLICY_NAME
+from roles.account import Reply, Role
+from roles.adopt.access import Change
 from roles.adopt.entries import Entry
+from roles.adopt.principals import without_deleted
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 
-
-def script(entries: Iterable[Entry]) -> str:
-    """Return the script; its argument is the name of the role to restore."""
-    cases = "\n".join(f"{shlex.quote(entry.role.name)})\n{_commands(entry)}\n;;" for entry in entries)
-    return f"""\
+_BEGIN = """\
 #!/bin/sh
-# Restore a role's trust policy, inline policies, and replaced attached policy as `roles adopt` found
-# them.
-# Then hand the role back (docs/operations.md), or `pulumi up` changes its policies again.
+# Restore roles and data sources as `roles adopt` found them: a role's inline policies, its replaced
+# attached policy, and its trust policy, or the earlier role of a data source. Pass the names of roles,
+# or none for all. You can run it several times, before or after the update.
+# Then hand the roles back (docs/operations.md), or `pulumi up` changes their policies again.
 set -eu
-case "${{1:?pass the name of the role to restore}}" in
-{cases}
-*) echo "$1: this script has no policies for this role" >&2 && exit 2 ;;
-esac
+
+# Run a command, unless what it is about does not exist.
+run() {
+  if ! said=$("$@" 2>&1 >/dev/null); then
+    case $said in
+    *NoSuchEntity* | *ResourceNotFoundException*)
+      if [ "$2 $3" != "iam delete-role-policy" ]; then echo "skipped: $1 $2 $3: $said" >&2; fi ;;
+    *) echo "$said" >&2; return 1 ;;
+    esac
+  fi
+}
+
+# Create a policy, unless it exists.
+create() {
+  aws iam get-policy --policy-arn "$1" >/dev/null 2>&1 || { shift && "$@" >/dev/null; }
+}
 """
 
 
-def _commands(entry: Entry) -> str:
-    """Return the commands that restore a role's policies; only the last command deletes a policy."""
-    role = entry.role
-    trust = {"role_name": role.name, "policy_document": _text(role.trust_policy)}
-    commands = [aws_command("iam update-assume-role-policy", **trust)]
-    if arn := entry.change.attached:
+def script(entries: Iterable[Entry]) -> str:
+    """Return the script; its arguments are the names of the roles to restore, by default all."""
+    commands: dict[str, list[str]] = {}
+    for entry in entries:
+        role = entry.replaced or entry.role
+        of_entry = _back(entry) if entry.replaced else _commands(entry.role, entry.change)
+        commands.setdefault(role.name, []).extend(of_entry)
+    cases = "\n".join("\n".join((f"{shlex.quote(name)})", *own, ";;")) for name, own in commands.items())
+    names = " ".join(map(shlex.quote, commands))
+    return f"""\
+{_BEGIN}
+if [ $# = 0 ]; then set -- {names}; fi
+for role in "$@"; do
+  case $role in
+{cases}
+  *) echo "$role: this script has nothing for this role" >&2 && exit 2 ;;
+  esac
+done
+"""
+
+
+def _back(entry: Entry) -> Iterator[str]:
+    """Yield the command that gives a data source the role that it has now."""
+    options = {**entry.data_source.options, "role_arn": entry.replaced.arn if entry.replaced else ""}
+    yield _run(aws_command("qbusiness update-data-source", region=entry.requirements.region, **options))
+
+
+def _commands(role: Role, change: Change) -> Iterator[str]:
+    """Yield the commands that restore a role.
+
+    The trust policy comes after the policies, because IAM may reject it, for example if a principal in
+    it has been deleted in the meantime. Only the last command deletes a policy.
+    """
+    if arn := change.attached:
         # The user may have deleted it.
-        found = aws_command("iam get-policy", policy_arn=arn)
-        name = Arn.of(arn).name
-        policy = {
-            "policy_name": name,
-            "path": Arn.of(arn).resource.removeprefix("policy").removesuffix(name),
-            "policy_document": _text(role.attached_policies[arn]),
-        }
-        commands += [
-            f"{found} >/dev/null 2>&1 || {aws_command('iam create-policy', **policy)} >/dev/null",
-            aws_command("iam attach-role-policy", role_name=role.name, policy_arn=arn),
-        ]
+        create = aws_command("iam create-policy", **_policy(arn, role, change.properties or {}))
+        yield f"create {shlex.quote(arn)} {create}"
+        yield _run(aws_command("iam attach-role-policy", role_name=role.name, policy_arn=arn))
     for name, document in role.inline_policies.items():
         policy = {"role_name": role.name, "policy_name": name, "policy_document": _text(document)}
-        commands.append(aws_command("iam put-role-policy", **policy))
+        yield _run(aws_command("iam put-role-policy", **policy))
+    trust_policy, deleted = without_deleted(role.trust_policy)
+    if deleted:
+        text = f"{role.name}: IAM rejects deleted principals, so these are not restored: "
+        yield f"echo {shlex.quote(text + ', '.join(deleted))} >&2"
+    if trust_policy:
+        trust = {"role_name": role.name, "policy_document": _text(trust_policy)}
+        yield _run(aws_command("iam update-assume-role-policy", **trust))
     if POLICY_NAME not in role.inline_policies:
         own = {"role_name": role.name, "policy_name": POLICY_NAME}
-        commands.append(aws_command("iam delete-role-policy", **own))
-    return "\n".join(commands)
+        yield _run(aws_command("iam delete-role-policy", **own))
+
+
+def _policy(arn: str, role: Role, properties: Reply) -> dict[str, str]:
+    """Return the options that create a customer managed policy as it was."""
+    name = Arn.of(arn).name
+    description, tags = properties.get("Description", ""), properties.get("Tags", [])
+    return {
+        "policy_name": name,
+        "path": Arn.of(arn).resource.removeprefix("policy").removesuffix(name),
+        "policy_document": _text(role.attached_policies[arn]),
+        **({"description": description} if description else {}),
+        **({"tags": json.dumps(tags)} if tags else {}),
+    }
+
+
+def _run(command: str) -> str:
+    return f"run {command}"
 
 
 def _text(document: Mapping[str, Any]) -> str:

@@ -1,17 +1,25 @@
 """Select the data sources to adopt: one, or several data sources of an application."""
 
 import argparse
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from components.connectors import Connector
-from roles.account import Account, DataSource, Role
+from roles.account import Account, DataSource
 from roles.detection import connectors_of, find_connector, find_uses
-from roles.errors import InputError, OddAnswerError, concerns_every_call, explain
+from roles.errors import (
+    InputError,
+    OddAnswerError,
+    concerns_every_call,
+    explain,
+    failed_action,
+    is_denied,
+)
 from roles.output import Notes, Output
 from roles.reading import read_each
+from roles.regions import ZONES
 
 
 def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace) -> list[DataSource]:
@@ -75,17 +83,6 @@ def _named(source: DataSource) -> str:
     return f"--data-source {source.id}  {source.name} ({kind}) of application {source.application_label}"
 
 
-def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:
-    """Warn about other data sources that use the role and may lose access."""
-    for other, role_arn in _role_arns(account, others, notes):
-        if role_arn == role.arn:
-            notes.warn(
-                f"data source {other.id} in index {other.index_id} of application "
-                f"{other.application_id} uses the same role, but the program's policies are only for "
-                f"the adopted data source: first give {other.id} its own role"
-            )
-
-
 def of_one_application(
     sources: Sequence[DataSource], options: argparse.Namespace
 ) -> Sequence[DataSource]:
@@ -125,15 +122,57 @@ def of_connectors(
     return sources
 
 
-def count_users(account: Account, sources: Sequence[DataSource], notes: Notes) -> Counter[str]:
-    """Count the data sources, in any application, that use each role."""
-    return Counter(role_arn for _, role_arn in _role_arns(account, sources, notes))
+class Users(NamedTuple):
+    """The data sources that use each role."""
+
+    by_role: Mapping[str, Sequence[tuple[str, DataSource]]]
+    """Regions and data sources, by the role's ARN."""
+    complete: bool
+    """Whether all data sources could be read."""
+
+    def others(self, role_arn: str, source: DataSource) -> list[tuple[str, DataSource]]:
+        """Return the other data sources that use a role, with their Regions."""
+        return [each for each in self.by_role.get(role_arn, ()) if each[1].id != source.id]
+
+
+def find_users(account: Account, sources: Sequence[DataSource], output: Output) -> Users:
+    """Find the data sources that use each role.
+
+    `sources` are those of all applications in the account's Region. Look in the other Regions too, and
+    warn about whatever cannot be read.
+    """
+    users: dict[str, list[tuple[str, DataSource]]] = {}
+    complete = True
+    # Credentials for another partition are not valid in these Regions.
+    others = ZONES if account.region in ZONES else ()
+    for region in dict.fromkeys((account.region, *others)):
+        there = account if region == account.region else Account(region, output)
+        try:
+            every = sources if there is account else [*there.data_sources()]
+        except InputError:
+            continue  # the Region has no application
+        except (BotoCoreError, ClientError) as error:
+            complete = False
+            output.warn(
+                f"data sources in {region} may use the roles, but they could not be listed: "
+                f"{_reason(error)}"
+            )
+            continue
+        for source, role_arn in _role_arns(there, every, output):
+            complete = complete and role_arn is not None
+            users.setdefault(str(role_arn), []).append((region, source))
+    return Users(users, complete)
+
+
+def _reason(error: BotoCoreError | ClientError) -> str:
+    is_denial = isinstance(error, ClientError) and is_denied(error)
+    return f"{failed_action(error)} is not allowed" if is_denial else explain(error)
 
 
 def _role_arns(
     account: Account, sources: Sequence[DataSource], notes: Notes
-) -> Iterator[tuple[DataSource, str]]:
-    """Find the role of each data source; warn about data sources that cannot be read."""
+) -> Iterator[tuple[DataSource, str | None]]:
+    """Find the role of each data source; None, and a warning, for one that cannot be read."""
 
     def role_arn(source: DataSource) -> str | ClientError | OddAnswerError:
         try:
@@ -145,9 +184,8 @@ def _role_arns(
 
     found = read_each(role_arn, sources, notes, "data sources")
     for source, arn in zip(sources, found, strict=True):
-        if isinstance(arn, str):
-            yield source, arn
-        else:
+        yield source, arn if isinstance(arn, str) else None
+        if not isinstance(arn, str):
             notes.warn(
                 f"data source {source.id} could not be read ({explain(arn)}). If it uses one of the "
                 "adopted roles, it may lose access"

@@ -86,7 +86,9 @@ class Server:
         self.url = url
         self.qbusiness = QBusiness(ACCOUNT, REGION)
         self.other_regions: dict[str, QBusiness] = {}
-        """Amazon Q Business by Region, for Regions that have their own resources."""
+        """Amazon Q Business in other Regions."""
+        self.unreadable: set[str] = set()
+        """The Regions in which access to Amazon Q Business is denied."""
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.rejections: dict[str, tuple[int, str]] = {}
@@ -163,9 +165,17 @@ class Server:
         answer = self.answers.get(action)
         return None if answer is None else self._by_model(service, operation, answer)
 
+    def elsewhere(self, region: str) -> QBusiness:
+        """Return Amazon Q Business in a Region."""
+        if region == REGION:
+            return self.qbusiness
+        return self.other_regions.setdefault(region, QBusiness(ACCOUNT, region))
+
     def _answer_for_qbusiness(self, request: Request) -> Response:
         region = request.headers.get("Authorization", "").split("/")[2]
-        answer = self.other_regions.get(region, self.qbusiness).answer(request)
+        if region in self.unreadable:
+            return _rejection("qbusiness", 403, "AccessDenied", self.said)
+        answer = self.elsewhere(region).answer(request)
         if answer.headers.get("x-amzn-ErrorType") in ("InternalServerException", "ValidationException"):
             self.misfits.append(answer.get_data(as_text=True))
         return answer

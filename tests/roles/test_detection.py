@@ -190,3 +190,12 @@ def test_an_unknown_connector_is_rejected_with_similar_names(world: World):
     assert stopped.value.code == 2
     line = "'confluence' is not a connector; did you mean confluence-cloud or confluence-server?"
     assert line in world.capsys.readouterr().err
+
+
+def test_the_suffix_that_secrets_manager_returns_is_not_taken_for_a_part_of_the_name(world: World):
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-lowers"
+    world.make(configuration={"secretArn": arn})
+    world.describe_secret(ARN=arn)
+    said = world.adopt("--dry-run")
+    assert said.code == 0
+    assert "lowercase letters" not in said.err

@@ -117,3 +117,41 @@ def test_git_ignores_the_files_that_a_killed_command_leaves(tmp_path: Path, proj
     assert [*tmp_path.glob(".roles-*/import.json")]
     status = ["git", "status", "--porcelain", "--untracked-files=all"]
     assert subprocess.check_output(status, cwd=tmp_path, text=True) == "?? .gitignore\n"
+
+
+KILLED_AT: Final = """\
+import os, signal, sys
+from pathlib import Path
+from roles.adopt import files
+
+number, kind = int(sys.argv[1]), getattr(signal, sys.argv[2])
+replace, done = Path.replace, []
+
+def replace_or_die(path, target):
+    done.append(target)
+    if len(done) == number:
+        os.kill(os.getpid(), kind)
+    return replace(path, target)
+
+Path.replace = replace_or_die
+files.write("prod", {"a:b": "c"}, {"resources": []}, "the script", overwrite=True)
+"""
+
+
+@pytest.mark.parametrize("kind", ["SIGKILL", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_command_that_is_killed_leaves_no_configuration_without_the_script(
+    tmp_path: Path, number: int, kind: str
+):
+    def run(*arguments: str) -> int:
+        command = [sys.executable, "-c", KILLED_AT, *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
+
+    assert run(str(number), kind) == -getattr(signal, kind)
+    config, script = tmp_path / "Pulumi.prod.yaml", tmp_path / "restore-roles-1.sh"
+    assert script.exists() or not config.exists()
+    assert config.exists() is (number > 3)
+    assert run("0", kind) == 0
+    assert config.exists()
+    assert not [*tmp_path.glob(".roles-*")]

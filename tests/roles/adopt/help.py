@@ -1,15 +1,17 @@
 """Provide policies and stacks for testing `roles adopt`."""
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from evidence.examples import ACCOUNT
-from sandbox.environment import PROJECT
+from sandbox.environment import AWS_CLI, PROJECT
 from tests.helpers.stacks import Stack
 from tests.helpers.support import PROJECT_NAME, size
-from tests.helpers.world import INDEX_ARN, allow, policy, s3_policy
+from tests.helpers.world import INDEX_ARN, World, allow, policy, s3_policy
 
 ANY_CONSOLE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
 
@@ -105,3 +107,13 @@ def accesses(*documents: Any) -> set[tuple[str, str]]:
         for action in statement["Action"]
         for resource in statement["Resource"]
     }
+
+
+def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that `adopt` has printed, in the directory where `adopt` ran."""
+    path = f"{AWS_CLI}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    arguments = ["sh", "-c", command]
+    return subprocess.run(
+        arguments, cwd=world.directory, env=environment, capture_output=True, text=True, check=False
+    )

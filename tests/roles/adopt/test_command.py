@@ -1,5 +1,6 @@
 """`roles adopt` reads a data source and its role, and reports how an update would change the role."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
 from roles.account import Account, DataSource
 from roles.actions import ACTIONS
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import (
     FOREIGN_KEY_ARN,
     NAME,
@@ -19,6 +21,7 @@ from tests.helpers.world import (
     VPC,
     World,
     own_policy,
+    policy,
 )
 
 pytestmark = pytest.mark.slow
@@ -37,9 +40,9 @@ def test_the_report_ends_with_the_next_command(world: World):
         "pulumi import --stack acme/test --file import.json --yes --protect=false "
         "--generate-code=false\n"
         "\n"
-        "To undo the changes to a role's policies later, run restore-roles-1.sh with the role's name:\n"
+        "To undo the changes later, for all roles or for those whose names you pass:\n"
         "\n"
-        f"sh restore-roles-1.sh {NAME}\n"
+        "sh restore-roles-1.sh\n"
     )
     assert "pulumi import" not in world.adopt("--dry-run").out
 
@@ -55,25 +58,76 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(world: World):
     }
 
 
-def test_another_data_source_that_uses_the_role_causes_a_warning(world: World):
+def test_a_role_that_another_data_source_uses_is_replaced_for_one_data_source(world: World):
     world.make()
-    for role_arn, warned in ((world.role_arn, True), (f"{world.role_arn}2", False)):
+    for role_arn, shared in ((world.role_arn, True), (f"{world.role_arn}2", False)):
         world.server.add(OTHER_ID, "S3", configuration={}, roleArn=role_arn)
         said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
         assert said.code == 0
-        assert (f"warning: data source {OTHER_ID} in index {INDEX_ID}" in said.err) is warned
-        assert (OTHER_ID in said.err) is warned
+        because = f"role: a new one, because {NAMED} is also used by Pages {OTHER_ID}\n"
+        assert said.out.startswith(because) is shared
+        taken = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID, "--take", DATA_SOURCE_ID)
+        assert taken.out.startswith(f"role: {NAMED}\n")
+        warning = f"warning: {NAMED} is also used by Pages {OTHER_ID}: --take lets the update take"
+        assert (warning in taken.err) is shared
 
 
-def test_a_data_source_of_the_role_in_another_application_causes_a_warning(world: World):
+def test_a_role_that_a_data_source_of_another_application_or_region_uses_is_replaced(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     world.server.qbusiness.add(other, displayName="Other")
     world.server.qbusiness.add(other, INDEX_ID, displayName="Main")
-    world.server.qbusiness.add(other, INDEX_ID, OTHER_ID, type="AEM", roleArn=world.role_arn)
+    world.server.qbusiness.add(
+        other, INDEX_ID, OTHER_ID, type="AEM", displayName="Wiki", roleArn=world.role_arn
+    )
+    elsewhere = world.server.elsewhere("eu-west-1")
+    elsewhere.add(other, displayName="Europe")
+    elsewhere.add(other, INDEX_ID, displayName="Main")
+    third = f"{OTHER_ID[:-1]}9"
+    elsewhere.add(other, INDEX_ID, third, type="AEM", displayName="Blog", roleArn=world.role_arn)
     said = world.adopt("--dry-run", "--application", APPLICATION_ID)
+    assert said.out.startswith(
+        f"role: a new one, because {NAMED} is also used by Wiki {OTHER_ID}, Blog {third} in eu-west-1\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("principal", "named"),
+    [
+        ({"Service": ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]}, "lambda.amazonaws.com"),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, f"arn:aws:iam::{ACCOUNT}:root"),
+        ({"Service": "qbusiness.amazonaws.com", "AWS": "AROAEXAMPLEDELETED001"}, ""),
+        ("*", ""),
+    ],
+)
+def test_a_role_that_another_principal_can_assume_is_replaced(
+    world: World, principal: object, named: str
+):
+    world.make(trust=policy({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}))
+    because = f"role: a new one, because {NAMED} can be assumed by {named}\n"
+    assert world.adopt("--dry-run").out.startswith(because if named else f"role: {NAMED}\n")
+
+
+def test_a_region_that_cannot_be_read_may_have_data_sources_with_the_role(world: World):
+    world.make()
+    world.server.unreadable.add("eu-west-1")
+    assert (
+        "warning: data sources in eu-west-1 may use the roles, but they could not be listed: "
+        "qbusiness:ListApplications is not allowed\n"
+    ) in world.adopt("--dry-run").err
+
+
+def test_the_application_in_the_stack_s_configuration_is_the_default(world: World):
+    world.make()
+    other = f"{APPLICATION_ID[:-1]}9"
+    world.server.qbusiness.add(other, displayName="Other")
+    world.server.qbusiness.add(other, INDEX_ID, displayName="Main")
+    world.server.qbusiness.add(other, INDEX_ID, OTHER_ID, type="AEM", configuration={"type": "AEM"})
+    config = {"config": {f"{PROJECT_NAME}:applicationId": APPLICATION_ID}}
+    world.path("Pulumi.prod.yaml").write_text(json.dumps(config))
+    said = world.adopt("--force")
     assert said.code == 0
-    assert f"warning: data source {OTHER_ID} in index {INDEX_ID} of application {other}" in said.err
+    assert f"adopt: the application is from Pulumi.prod.yaml: {APPLICATION_ID}\n" in said.err
 
 
 def test_another_data_source_that_was_just_deleted_causes_a_warning(world: World):

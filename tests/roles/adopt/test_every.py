@@ -130,7 +130,8 @@ def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):
     assert [said.json["members"][name]["sharedRole"] for name in sources] == [None, shared, elsewhere]
     # The file now has the new roles' entries.
     shown = world.adopt(*options, "--force").out
-    assert f"\n{shared} is shared and stays as it is. Data sources that get new roles: 1.\n" in shown
+    because = f"mixed gets a new role, because {shared} is also used by Wiki {identifier(3)}."
+    assert f"\n{because} The old role stays as it is.\n" in shown
     update = (
         f"aws qbusiness update-data-source --region {REGION} --application-id {APPLICATION_ID} "
         f"--index-id {INDEX_ID} --data-source-id {identifier(2)} --role-arn "
@@ -150,7 +151,7 @@ def test_a_role_in_the_file_that_another_data_source_shares_is_left_out(world: W
     said = world.adopt("--all", "--force")
     assert said.code == 2
     assert "roles that this command would not adopt (wiki)" in said.err
-    assert f"2 data sources use {shared}, which Pulumi.prod.yaml declares: give all" in said.err
+    assert f"{shared} is also used by Tickets {identifier(2)}, and Pulumi.prod.yaml" in said.err
 
 
 def test_a_new_role_is_not_taken_for_the_named_role_of_an_entry(world: World):

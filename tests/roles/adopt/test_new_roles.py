@@ -1,0 +1,159 @@
+"""A data source whose role serves others, too, gets a role of its own; the output says what changes."""
+
+import json
+from typing import Any, Final
+
+import pytest
+from moto.iam.models import iam_backends
+
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, World, allow, own_policy, policy
+
+pytestmark = pytest.mark.slow
+
+GET: Final = "secretsmanager:GetSecretValue"
+OUTPUT: Final = "pulumi stack output --stack prod"
+
+
+def identifier(number: int) -> str:
+    return f"{number:08x}{OTHER_ID[8:]}"
+
+
+def share(world: World, *documents: str, trust: str = TRUST, **more: Any) -> tuple[str, str]:
+    """Create two Web Crawlers with one role; return the ARNs of their secrets for the proxy."""
+    site = world.secret("site")
+    proxies = [world.secret(f"proxy-{number}") for number in (0, 1)]
+    names = [OWN, *(f"extra-{number}" for number in range(len(documents)))]
+    role_arn = world.role("shared", trust=trust)
+    for name, document in zip(names, [own_policy(site), *documents], strict=True):
+        text = document.replace("PROXY-0", proxies[0]).replace("PROXY-1", proxies[1])
+        world.put_policy(text, name, "shared")
+    for number, proxy in enumerate(proxies):
+        members = {"proxy": {"secretArn": proxy}}
+        configuration = {"type": "WEBCRAWLERV2", "secretArn": site, "additionalProperties": members}
+        source = {"displayName": f"site-{number}", "configuration": configuration, **more}
+        world.server.add(identifier(number), "WEBCRAWLERV2", roleArn=role_arn, **source)
+    return proxies[0], proxies[1]
+
+
+BOTH_PROXIES: Final = policy(allow(GET, ["PROXY-0", "PROXY-1"], Sid="Proxies"))
+
+
+def test_lost_access_to_a_second_secret_is_a_warning_in_front_with_a_command_for_later(world: World):
+    proxies = share(world, BOTH_PROXIES)
+    shown = world.adopt("--all")
+    assert shown.code == 0
+    first, second = shown.out.splitlines()[:2]
+    for number, line in enumerate((first, second)):
+        assert line == (
+            f"site-{number}: warning: secretId is a single secret, but the data source also uses "
+            f"{proxies[number]}: the new role cannot read it until you run `aws iam put-role-policy` as "
+            "listed below"
+        )
+    lost = "".join(
+        f"  site-{number} (in place of shared)\n      {GET}\n"
+        f"        on {proxies[0]}\n        on {proxies[1]}\n"
+        for number in (0, 1)
+    )
+    assert f"\nData sources that may lose access with a new role: 2\n{lost}" in shown.out
+    later = shown.out.partition("\nAfter `pulumi up`:\n\n")[2].partition("\n\n")[0].splitlines()
+    for number, (put, update) in enumerate(zip(later[::2], later[1::2], strict=True)):
+        name = f"secret-{proxies[number].rpartition(':')[2]}"
+        statement = allow([GET], [proxies[number]], Sid="AllowsAmazonQToGetSecret")
+        select = f'--json | jq -r \'.["site-{number}"]\')"'
+        document = json.loads(put.partition("--policy-document '")[2].partition("'")[0])
+        assert document["Statement"] == [statement]
+        assert put.startswith(f"aws iam put-role-policy --policy-name {name} ")
+        assert put.endswith(f'--role-name "$({OUTPUT} roleNames {select}')
+        assert update.endswith(f'--role-arn "$({OUTPUT} roleArns {select}')
+
+
+def test_one_data_source_with_a_shared_role_gets_a_new_one_from_the_single_outputs(world: World):
+    share(world, BOTH_PROXIES)
+    said = world.adopt("--data-source", identifier(0))
+    assert said.code == 0
+    assert f"{PROJECT_NAME}:roleName" not in world.path("Pulumi.prod.yaml").read_text()
+    assert f'--role-name "$({OUTPUT} roleName)"\n' in said.out
+    assert f'--role-arn "$({OUTPUT} roleArn)"\n' in said.out
+    assert "pulumi import" not in said.out
+
+
+def test_what_settings_can_contain_is_carried_over_to_the_new_role(world: World):
+    deletion = allow("ec2:DeleteNetworkInterface", f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*")
+    vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+    share(world, policy(deletion), vpcConfiguration=vpc)
+    boundary = world.managed("boundary")
+    world.iam.put_role_permissions_boundary(RoleName="shared", PermissionsBoundary=boundary)
+    world.iam.tag_role(RoleName="shared", Tags=[{"Key": "Team", "Value": "search"}])
+    said = world.adopt("--all", "--json", "--dry-run").json
+    settings = said["config"][f"{PROJECT_NAME}:dataSources"]["site-0"]
+    assert settings["allowNetworkInterfaceDeletion"] is True
+    assert (settings["permissionsBoundaryArn"], settings["tags"]) == (boundary, {"Team": "search"})
+    lost = [each["policy"] for each in said["members"]["site-0"]["change"]["lost"]]
+    assert "extra-0" in lost  # the program allows the deletion only with the application's tag
+
+
+def test_an_imported_role_keeps_the_deletion_of_network_interfaces(world: World):
+    vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+    world.make(policies={OWN: WIDE}, vpcConfiguration=vpc)
+    assert world.adopted("--dry-run")["allowNetworkInterfaceDeletion"] is True
+
+
+def test_a_shared_role_that_nothing_can_use_any_more_has_commands_that_delete_it(world: World):
+    share(world, BOTH_PROXIES)
+    arn = world.attach("shared", "managed")
+    shown = world.adopt("--all").out
+    (commands,) = shown.partition("delete the roles that nothing uses any more:\n\n")[2].splitlines()
+    assert commands == (
+        f"aws iam delete-role-policy --role-name shared --policy-name {OWN} && "
+        "aws iam delete-role-policy --role-name shared --policy-name extra-0 && "
+        f"aws iam detach-role-policy --role-name shared --policy-arn {arn} && "
+        "aws iam delete-role --role-name shared"
+    )
+
+
+def lambda_too() -> str:
+    document = json.loads(TRUST)
+    document["Statement"][0]["Principal"]["Service"] = [
+        "qbusiness.amazonaws.com",
+        "lambda.amazonaws.com",
+    ]
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize("reason", ["another data source", "a principal", "a Region", "an owner"])
+def test_a_shared_role_that_something_may_still_use_is_not_to_be_deleted(world: World, reason: str):
+    share(world, trust=lambda_too() if reason == "a principal" else TRUST)
+    options = ["--exclude", identifier(1)] if reason == "another data source" else []
+    if reason == "a Region":
+        world.server.unreadable.add("us-west-2")
+    if reason == "an owner":
+        role: Any = iam_backends[ACCOUNT]["aws"].get_role("shared")
+        tag = {"Key": "aws:cloudformation:stack-name", "Value": "platform"}
+        world.patch.setattr(role, "tags", [tag])
+    said = world.adopt("--all", *options)
+    assert "in place of shared" in said.out
+    assert "delete-role" not in said.out
+
+
+def test_two_data_sources_cannot_take_the_same_role(world: World):
+    share(world)
+    both = ("--take", identifier(0), "--take", identifier(1))
+    said = world.adopt("--all", *both)
+    assert said.code == 2
+    assert "--take selects several data sources that use arn:" in said.err
+    one = world.adopt("--all", "--take", identifier(0), "--json", "--dry-run").json["members"]
+    assert [one[name]["sharedRole"] is None for name in ("site-0", "site-1")] == [True, False]
+
+
+def test_the_script_gives_data_sources_their_shared_role_back(world: World):
+    share(world)
+    world.adopt("--all")
+    script = world.path("restore-roles-1.sh").read_text()
+    for number in (0, 1):
+        assert (
+            f"run aws qbusiness update-data-source --region {REGION} --application-id {APPLICATION_ID} "
+            f"--index-id {INDEX_ID} --data-source-id {identifier(number)} "
+            f"--role-arn arn:aws:iam::{ACCOUNT}:role/shared\n"
+        ) in script

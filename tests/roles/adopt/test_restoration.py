@@ -1,0 +1,147 @@
+"""The script that `roles adopt` writes restores roles and data sources, however often it runs."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import APPLICATION_ID, INDEX_ID
+from tests.helpers.stacks import Aws
+from tests.helpers.world import NAME, OWN, TRUST, World, own_policy
+from tests.roles.adopt.help import sh
+
+pytestmark = pytest.mark.slow
+
+SCRIPT: Final = "sh restore-roles-1.sh"
+DELETED: Final = "AROAEXAMPLEDELETED001"
+OTHER: Final = "QBusiness-DataSource-other"
+
+
+def iam(world: World, name: str = NAME) -> tuple[str, dict[str, str], list[str]]:
+    """Return a role's trust policy, inline policies, and the ARNs of its attached policies."""
+    aws = Aws({"AWS_ENDPOINT_URL": world.server.url})
+    attached = world.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    return aws.trust_policy(name), aws.role_policies(name), [each["PolicyArn"] for each in attached]
+
+
+def update(world: World, name: str = NAME, replaced: str = "") -> None:
+    """Make the changes that `pulumi up` would make."""
+    world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST)
+    world.put_policy(own_policy(world.secret_arn), OWN, name)
+    if replaced:
+        world.iam.delete_role_policy(RoleName=name, PolicyName=replaced)
+
+
+def make_two(world: World) -> None:
+    """Create two data sources, each with a role of its own that the update changes."""
+    trust = TRUST.replace("ArnEquals", "ArnLike")
+    world.make(trust=trust, policies={"console": own_policy("SECRET").replace("Allows", "Lets")})
+    role = world.role(OTHER, own_policy(world.secret_arn), trust=trust)
+    world.add("Other", role, world.secret_arn)
+
+
+def test_without_a_name_all_roles_are_restored_and_with_names_these(world: World):
+    make_two(world)
+    assert world.adopt("--all").code == 0
+    before = iam(world), iam(world, OTHER)
+    update(world, replaced="console")
+    update(world, OTHER)
+    assert sh(world, f"{SCRIPT} {OTHER}").returncode == 0
+    assert (iam(world) == before[0], iam(world, OTHER) == before[1]) == (False, True)
+    assert sh(world, SCRIPT).returncode == 0
+    assert (iam(world), iam(world, OTHER)) == before
+
+
+@pytest.mark.parametrize("updated", ["before the update", "after half of it", "after it"])
+def test_the_script_can_run_at_any_time_and_twice(world: World, updated: str):
+    make_two(world)
+    world.adopt("--all")
+    before = iam(world), iam(world, OTHER)
+    if updated != "before the update":
+        update(world)  # the replaced policy is deleted last
+    if updated == "after it":
+        update(world, replaced="console")
+        update(world, OTHER)
+    for _ in range(2):
+        done = sh(world, SCRIPT)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (iam(world), iam(world, OTHER)) == before
+
+
+def test_a_role_that_no_longer_exists_is_skipped(world: World):
+    make_two(world)
+    world.adopt("--all")
+    world.iam.delete_role_policy(RoleName=OTHER, PolicyName=OWN)
+    world.iam.delete_role(RoleName=OTHER)
+    update(world)
+    done = sh(world, SCRIPT)
+    assert done.returncode == 0
+    assert "skipped: aws iam put-role-policy: " in done.stderr
+    assert "NoSuchEntity" in done.stderr
+    assert iam(world)[1].keys() == {"console"}
+
+
+def test_deleted_principals_are_listed_and_left_out(world: World):
+    document = json.loads(TRUST)
+    document["Statement"] += [
+        {"Effect": "Allow", "Principal": {"AWS": DELETED}, "Action": "sts:AssumeRole"},
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "qbusiness.amazonaws.com", "AWS": [DELETED, "*"]},
+            "Action": "sts:TagSession",
+        },
+    ]
+    world.make(trust=json.dumps(document))
+    world.adopt()
+    update(world)
+    done = sh(world, SCRIPT)
+    assert done.returncode == 0
+    text = f"{NAME}: IAM rejects deleted principals, so these are not restored: {DELETED}\n"
+    assert done.stderr == text
+    first, second = json.loads(iam(world)[0])["Statement"]
+    assert first == document["Statement"][0]
+    assert second["Principal"] == {"Service": "qbusiness.amazonaws.com", "AWS": ["*"]}
+
+
+def test_policies_are_restored_even_if_the_trust_policy_is_rejected(world: World):
+    make_two(world)
+    world.adopt("--all")
+    before = iam(world)
+    update(world, replaced="console")
+    world.reject("iam:UpdateAssumeRolePolicy", status=400, code="MalformedPolicyDocument")
+    done = sh(world, f"{SCRIPT} {NAME}")
+    assert done.returncode == 1
+    assert "MalformedPolicyDocument" in done.stderr
+    assert iam(world)[1]["console"] == before[1]["console"]
+
+
+def test_a_deleted_attached_policy_is_created_with_its_description_and_tags(world: World):
+    world.make()
+    tags = [{"Key": "Team", "Value": "search's"}]
+    document = own_policy(world.secret_arn)
+    arn = world.attach(NAME, "Q-Business", document, Path="/q/", Description="It's ours", Tags=tags)
+    world.adopt()
+    update(world)
+    world.iam.detach_role_policy(RoleName=NAME, PolicyArn=arn)
+    world.iam.delete_policy(PolicyArn=arn)
+    for _ in range(2):
+        assert sh(world, SCRIPT).returncode == 0
+        found: Any = world.iam.get_policy(PolicyArn=arn)["Policy"]
+        assert (found["Description"], found["Tags"]) == ("It's ours", tags)
+        assert iam(world)[1:] == ({}, [arn])
+
+
+def test_data_sources_get_their_shared_role_back(world: World):
+    secret = world.secret("shared")
+    shared = world.role("shared", own_policy(secret))
+    sources = [world.add(name, shared, secret) for name in ("One", "Two")]
+    world.adopt("--all")
+    new = world.role("new", own_policy(secret))
+    for identifier in sources:
+        world.server.data_source(identifier)["roleArn"] = new
+    assert sh(world, f"{SCRIPT} shared").returncode == 0
+    assert {world.server.data_source(each)["roleArn"] for each in sources} == {shared}
+    world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, sources[0]))
+    done = sh(world, SCRIPT)
+    assert done.returncode == 0
+    assert "ResourceNotFoundException" in done.stderr
