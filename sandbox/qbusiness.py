@@ -50,7 +50,9 @@ class QBusiness:
         self.page_size = 10
         """Maximum number of list entries in one response, unless the call specifies it."""
         self._operations: Mapping[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
+            "CreateApplication": self._create_parent,
             "CreateDataSource": self._create_data_source,
+            "CreateIndex": self._create_parent,
             "DeleteApplication": self._delete,
             "DeleteDataSource": self._delete,
             "DeleteIndex": self._delete,
@@ -142,6 +144,16 @@ class QBusiness:
         end = start + parameters.get("maxResults", self.page_size)
         more = {"nextToken": str(end)} if end < len(found) else {}
         return {key: [_members(resource, member) for resource in found[start:end]], **more}
+
+    def _create_parent(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Create an application or an index."""
+        parent = _path(parameters)
+        if parent:
+            self._find(parent)
+        identifier = str(uuid.uuid4())
+        created = self.add(*parent, identifier, displayName=parameters["displayName"])
+        level = len(parent)
+        return {_IDS[level]: identifier, _ARNS[level]: created[_ARNS[level]]}
 
     def _create_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         parent = _path(parameters)

@@ -152,7 +152,7 @@ def test_a_data_source_from_the_console_is_adopted_in_the_sandbox_as_documented(
     import_it = blocks("sh", prose("Import the role"))
     write = with_values(write.replace("make ", f"{MAKE} "), {"STACK": "trial"})
     seen = type_in_a_shell(clone, write, *import_it)
-    shown, _ = blocks("text", ADOPT.read_text())
+    shown, *_ = blocks("text", ADOPT.read_text())
     assert shown in seen.replace("\r\n", "\n")
     there = aws(clone)
     assert there.iam.get_role(RoleName=ROLE)["Role"]["RoleId"] == before["RoleId"]

@@ -1,11 +1,11 @@
-"""One stack on the real engine adopts roles of every shape, for 28 of thirty data sources.
+"""One stack on the real engine adopts the data sources of more than thirty roles of every shape.
 
-IAM is compared before and after: only the changes in the output of `roles adopt` happen.
+IAM and the data sources are compared before, after, and after the way back: only the changes in the
+output of `roles adopt` happen, and the script undoes them.
 """
 
 import json
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
@@ -16,7 +16,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID
 from tests.helpers.page import page_path
 from tests.helpers.stacks import Aws, Stack
 from tests.helpers.support import in_one_line
-from tests.helpers.world import OWN, ROOT, TRUST, WIDE, Maker, own_policy, policy, s3_policy
+from tests.helpers.world import OWN, ROOT, TRUST, WIDE, Maker, allow, own_policy, policy, s3_policy
 from tests.roles.adopt.help import console_s3_policy, on_the_engine
 
 pytestmark = pytest.mark.slow
@@ -27,6 +27,7 @@ FROM_CONSOLE: Final[dict[str, Any]] = {
     "Tags": [{"Key": "CostCentre", "Value": "0893"}],
     "MaxSessionDuration": 14400,
 }
+READ: Final = "secretsmanager:GetSecretValue"
 LIKE: Final = TRUST.replace("ArnEquals", "ArnLike")
 WITHOUT_CONDITIONS: Final = policy(
     {
@@ -35,15 +36,13 @@ WITHOUT_CONDITIONS: Final = policy(
         "Action": "sts:AssumeRole",
     }
 )
-WITH_ROOT: Final = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            *json.loads(LIKE)["Statement"],
-            {"Effect": "Allow", "Principal": ROOT, "Action": "sts:AssumeRole"},
-        ],
-    }
-)
+DELETED: Final = f"arn:aws:iam::{ACCOUNT}:role/deleted"
+
+
+def trusting(**principal: str) -> str:
+    """Return the console's trust policy with another statement for a principal."""
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    return policy(*json.loads(LIKE)["Statement"], statement)
 
 
 class Shape(NamedTuple):
@@ -57,23 +56,34 @@ class Shape(NamedTuple):
     """Whether the update takes access from the role."""
     role_policy: str = "new"
     """The description of the role policy in the output of `adopt`."""
+    because: str = ""
+    """Why the data source gets a new role."""
+    abroad: bool = False
+    """Whether a data source in another Region uses the role, too."""
 
 
+CONSOLE: Final = {"console": "OWN"}
 SHAPES: Final[Mapping[str, Shape]] = {
-    "inline": Shape(inline={"console": "OWN"}, role_policy="replaces console"),
+    "inline": Shape(inline=CONSOLE, role_policy="replaces console"),
     "managed": Shape(attached="OWN", role_policy="replaces arn:aws:iam::"),
-    "root": Shape(WITH_ROOT, {"console": "OWN"}, lost=True, role_policy="replaces console"),
+    "root": Shape(trusting(**ROOT), CONSOLE, because=f"can be assumed by {ROOT['AWS']}"),
+    "lambda": Shape(
+        trusting(Service="lambda.amazonaws.com"), CONSOLE, because="can be assumed by lambda.amazonaws"
+    ),
+    "abroad": Shape(inline=CONSOLE, abroad=True, because="is also used by abroad "),
+    "deleted": Shape(trusting(AWS=DELETED), CONSOLE, lost=True, role_policy="replaces console"),
     "open": Shape(WITHOUT_CONDITIONS, {OWN: "OWN"}, lost=True, role_policy="imported"),
     "wide": Shape(inline={"console": WIDE}, role_policy="new; kept: console"),
     "own": Shape(inline={OWN: WIDE}, lost=True, role_policy="imported"),
     "two": Shape(inline={"console": "OWN", "more": "OWN"}, role_policy="new; kept: console, more"),
-    "files": Shape(inline={"console": "OWN"}, kind="S3V2", role_policy="new; kept: console"),
+    "files": Shape(inline=CONSOLE, kind="S3V2", role_policy="new; kept: console"),
+    "foreign": Shape(inline=CONSOLE, kind="S3", role_policy="replaces console"),
 }
-
-
-NAMED: Final = {f"{shape}-{number}": SHAPES[shape] for number in (1, 2, 3) for shape in SHAPES}
+NAMED: Final = {f"{shape}-{number}": SHAPES[shape] for number in (1, 2) for shape in SHAPES}
 PAIRS: Final = ("pair-0", "pair-1", "pair-2", "pair-3")
-"""Data sources that share two roles."""
+"""Data sources that share two roles; the second role has two policies and reads the proxies' secrets."""
+MOVED: Final = (*(name for name, shape in NAMED.items() if shape.because), *PAIRS)
+"""Data sources that get new roles."""
 
 
 class Console(Maker):
@@ -81,6 +91,7 @@ class Console(Maker):
 
     def __init__(self, aws: Aws) -> None:
         super().__init__(aws)
+        self.aws = aws
         self.qbusiness = aws.client("qbusiness")
         self.expected: dict[str, str] = {}
         """The program's role policy by the data source's name."""
@@ -88,9 +99,17 @@ class Console(Maker):
     def source(self, name: str, shape: Shape) -> str:
         """Create a data source with its own role and return the ARN of the role."""
         role = f"QBusiness-DataSource-{name}"
-        if shape.kind == "S3V2":
-            bucket = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
+        if shape.kind == "S3":
+            bucket = {"repositoryEndpointMetadata": {"BucketName": "qbusiness-documents"}}
             configuration: dict[str, Any] = {"connectionConfiguration": bucket}
+            own = s3_policy(f"service-role/{role}", "s3-v1").replace("documents", "qbusiness-documents")
+            own = own.replace(
+                f'"aws:ResourceAccount": "{ACCOUNT}"', '"aws:ResourceAccount": "210987654321"'
+            )
+            self.expected[name], own = own, own.replace("AllowsAmazonQTo", "")
+        elif shape.kind == "S3V2":
+            bucket = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
+            configuration = {"connectionConfiguration": bucket}
             self.expected[name], own = s3_policy(f"service-role/{role}"), console_s3_policy()
         else:
             secret = self.secret(f"qbusiness/console/{name}")
@@ -101,9 +120,26 @@ class Console(Maker):
         for policy_name, document in shape.inline.items():
             self.put_policy(document.replace("OWN", own, 1), policy_name, role)
         if shape.attached:
-            self.attach(role, f"Q-{name}", shape.attached.replace("OWN", own), Path="/service-role/")
+            document, tags = shape.attached.replace("OWN", own), FROM_CONSOLE["Tags"]
+            more = {"Description": "Made by the console", "Tags": tags}
+            self.attach(role, f"Q-{name}", document, Path="/service-role/", **more)
         self.under(arn, name, shape.kind, configuration)
+        if shape.abroad:
+            self.under_abroad(arn, configuration)
         return arn
+
+    def under_abroad(self, arn: str, configuration: dict[str, Any]) -> None:
+        """Create a data source in another Region that uses a role."""
+        elsewhere = self.aws.client("qbusiness", "eu-west-1")
+        application = elsewhere.create_application(displayName="Europe")["applicationId"]
+        index = elsewhere.create_index(applicationId=application, displayName="Main")["indexId"]
+        elsewhere.create_data_source(
+            applicationId=application,
+            indexId=index,
+            displayName="abroad",
+            configuration={"type": "AEM", **configuration},
+            roleArn=arn,
+        )
 
     def under(self, arn: str, name: str, kind: str, configuration: dict[str, Any]) -> None:
         """Create a data source that uses a role."""
@@ -141,19 +177,24 @@ class Snapshot(NamedTuple):
     inline: Mapping[str, str]
     attached: Mapping[str, str]
     """Documents by ARN."""
+    attached_properties: Mapping[str, Any]
+    """Description and tags by ARN."""
 
 
 def snapshot(aws: Aws, name: str) -> Snapshot:
     role = aws.iam.get_role(RoleName=name)["Role"]
-    members = ("RoleId", "Arn", "Description", "MaxSessionDuration", "Tags")
+    members = ("RoleId", "Arn", "Description", "MaxSessionDuration", "Tags", "PermissionsBoundary")
     attached: dict[str, str] = {}
+    about: dict[str, Any] = {}
     for each in aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
         arn = each["PolicyArn"]
-        version = aws.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = aws.iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        its = aws.iam.get_policy(PolicyArn=arn)["Policy"]
+        about[arn] = its.get("Description"), its.get("Tags")
+        found = aws.iam.get_policy_version(PolicyArn=arn, VersionId=its["DefaultVersionId"])
         attached[arn] = json.dumps(found["PolicyVersion"]["Document"])
     properties = {member: role.get(member) for member in members}
-    return Snapshot(properties, aws.trust_policy(name), aws.role_policies(name), attached)
+    inline = aws.role_policies(name)
+    return Snapshot(properties, aws.trust_policy(name), inline, attached, about)
 
 
 def snapshots(aws: Aws) -> dict[str, Snapshot]:
@@ -221,14 +262,30 @@ aws.iam.Role("owned", name="owned", assume_role_policy={LIKE!r})
 
 
 def thirty(console: Console, owner: Stack) -> dict[str, str]:
-    """Create thirty data sources with 28 roles; return the ARNs of the roles in NAMED."""
+    """Create more than thirty data sources and their roles; return the ARNs of the roles in NAMED."""
     console.bucket()
+    console.role("deleted", trust=LIKE)
+    boundary = console.managed("boundary")
     arns = {name: console.source(name, shape) for name, shape in NAMED.items()}
-    shared = [console.role(f"shared-{number}", WIDE, trust=LIKE) for number in (0, 1)]
+    console.iam.delete_role(RoleName="deleted")
+    for name in ("inline-1", "root-1"):
+        role = f"QBusiness-DataSource-{name}"
+        console.iam.put_role_permissions_boundary(RoleName=role, PermissionsBoundary=boundary)
+    shared = [console.role(f"shared-{number}", trust=LIKE) for number in (0, 1)]
+    console.put_policy(WIDE, OWN, "shared-0")
+    sites = console.secret("qbusiness/sites")
+    proxies = [console.secret(f"qbusiness/proxy-{number}") for number in (1, 3)]
+    console.put_policy(own_policy(sites), "console", "shared-1")
+    console.put_policy(policy(allow(READ, proxies)), "proxies", "shared-1")
     for number, name in enumerate(PAIRS):
-        secret = console.secret(f"qbusiness/{name}")
+        secret = console.secret(f"qbusiness/{name}") if number % 2 == 0 else sites
+        configuration: dict[str, Any] = {"secretArn": secret}
+        if number % 2:
+            proxy = {"proxy": {"secretArn": proxies[number // 2]}}
+            configuration["additionalProperties"] = proxy
         console.expected[name] = own_policy(secret)
-        console.under(shared[number % 2], name, "JIRA", {"secretArn": secret})
+        kind = "WEBCRAWLERV2" if number % 2 else "JIRA"
+        console.under(shared[number % 2], name, kind, configuration)
     console.under(console.role("custom"), "custom", "CUSTOM", {})
     owner.up()
     secret = console.secret("qbusiness/owned")
@@ -243,19 +300,26 @@ def assert_said(said: Any, shown: str, owner: Stack) -> None:
     reasons = {each["dataSource"]["displayName"]: each["reason"] for each in said["leftOut"]}
     assert reasons.keys() == {"custom", "owned"}
     assert f"stack {owner.name} owns the role owned" in reasons["owned"]
-    assert "\nRoles that may lose access after the import: 9\n" in shown
+    lost = sum(shape.lost for shape in NAMED.values())
+    assert f"\nRoles that may lose access after the import: {lost}\n" in shown
+    assert "\nData sources that may lose access with a new role: 4\n" in shown
     for name, shape in NAMED.items():
         assert bool(members[name]["change"]["lost"]) is shape.lost, name
-        (row,) = re.findall(rf"^{name} .*", shown, flags=re.MULTILINE)
+        assert shape.because in members[name]["because"]
+        (row,) = re.findall(rf"^{name}  .*", shown, flags=re.MULTILINE)
         assert f"  {shape.role_policy}" in row
+    for name in ("pair-1", "pair-3"):
+        assert f"\n{name}: warning: secretId is a single secret" in shown
 
 
 def assert_replaced_in_order(steps: list[tuple[str, str, tuple[str, ...]]]) -> None:
     """Check that the update creates a policy before it deletes the one that it replaces."""
     replaced = [name for operation, name, _ in steps if operation == "create-replacement"]
-    assert sorted(replaced) == [
-        f"{kind}-{number}-qbusiness-policy" for kind in ("inline", "root") for number in (1, 2, 3)
-    ]
+    assert {*replaced} == {
+        f"{name}-qbusiness-policy"
+        for name, shape in NAMED.items()
+        if shape.role_policy == "replaces console"
+    }
     for name in replaced:
         own = [operation for operation, its, _ in steps if its == name]
         assert own.index("create-replacement") < own.index("delete-replaced")
@@ -274,12 +338,45 @@ def assert_changed_as_said(was: Snapshot, now: Snapshot, change: Any, role_polic
     assert change["onlyText"] is not bool(change["lost"] or change["gained"])
 
 
-def test_one_stack_adopts_28_of_thirty_data_sources_and_changes_only_what_the_output_says(
+def moved_access(role: Snapshot, *policies: str) -> set[Triple]:
+    """Return the access in some of a role's policies, or in all, without the trust policy."""
+    documents = policies or (*role.inline.values(), *role.attached.values())
+    return {triple for document in documents for triple in _triples(json.loads(document))}
+
+
+def assert_moved_as_said(was: Snapshot, now: Snapshot, change: Any, role_policy: str) -> None:
+    """Compare a data source's earlier role and its new one with the output of `adopt`."""
+    own = moved_access(now, now.inline[OWN])
+    assert missing(moved_access(was), own) == said_access(change["lost"])
+    assert missing(own, moved_access(was)) == said_access(change["gained"])
+    assert in_one_line(now.inline[OWN]) == role_policy
+    for name in {*now.inline} - {OWN}:
+        assert name.startswith("secret-qbusiness-proxy")
+    same = ("Description", "Tags", "PermissionsBoundary")
+    if was.properties["Tags"]:  # not the shared roles, which the stack's settings do not describe
+        assert [now.properties[name] for name in same] == [was.properties[name] for name in same]
+
+
+def without_deleted(role: Snapshot) -> Snapshot:
+    """Return the role as the script can restore it: without deleted principals."""
+    document = json.loads(role.trust)
+    kept = [each for each in document["Statement"] if "AROA" not in json.dumps(each["Principal"])]
+    return role._replace(trust=json.dumps({**document, "Statement": kept}))
+
+
+def assert_restored(aws: Aws, before: dict[str, Snapshot]) -> None:
+    """Compare the roles that existed before, except their deleted principals."""
+    now = snapshots(aws)
+    for name, role in before.items():
+        assert now[name] == without_deleted(role), name
+
+
+def test_one_stack_adopts_roles_of_every_shape_and_changes_only_what_the_output_says(
     new_stack: Callable[..., Stack], aws: Aws
 ):
     stack, owner, console = on_the_engine(new_stack), new_stack({}, OWNER), Console(aws)
     arns = thirty(console, owner)
-    before = snapshots(aws)
+    before, earlier = snapshots(aws), console.roles_of_data_sources()
     adopt = ["venv/bin/python", "-m", "roles", "adopt", "--all", "--stack", stack.name, "--stacks", "1"]
     document = stack.execute(*adopt, "--json", "--dry-run", check=False).stdout
     said = json.loads(document[document.index("{\n") :])
@@ -292,30 +389,38 @@ def test_one_stack_adopts_28_of_thirty_data_sources_and_changes_only_what_the_ou
 
     assert_replaced_in_order(stack.up().steps)
     assert stack.drift().exit_code == 0
-    later = shown.partition("\nAfter `pulumi up`:\n\n")[2].splitlines()
-    assert len(later) == 3 + len(PAIRS)
+    later = shown.partition("\nAfter `pulumi up`:\n\n")[2].partition("\n\n")[0].splitlines()
+    assert len(later) == 2 + len(MOVED) + 2
     run_commands(stack, *later)
     assert stack.up("--expect-no-changes").exit_code == 0
     assert stack.drift().exit_code == 0
 
     after, outputs = snapshots(aws), stack.outputs()["roleArns"]
-    assert {name: arn for name, arn in outputs.items() if name in arns} == arns
-    for name, arn in arns.items():
+    imported = {name: arn for name, arn in arns.items() if name not in MOVED}
+    assert {name: outputs[name] for name in imported} == imported
+    for name, arn in imported.items():
         role = arn.rpartition("/")[2]
         change = said["members"][name]["change"]
         assert_changed_as_said(before[role], after[role], change, console.expected[name])
-    others = [role for role in before if not role.startswith("QBusiness-")]
+    for name in MOVED:
+        was, now = (after[its[name].rpartition("/")[2]] for its in (earlier, outputs))
+        assert_moved_as_said(was, now, said["members"][name]["change"], console.expected[name])
+    changed = [arn.rpartition("/")[2] for arn in imported.values()]
+    others = [role for role in before if role not in changed]
     assert {role: after[role] for role in others} == {role: before[role] for role in others}
-    assert len(after) == len(before) + len(PAIRS)
-    data_sources = console.roles_of_data_sources()
-    assert {name: data_sources[name] for name in outputs} == outputs
+    assert len(after) == len(before) + len(MOVED)
+    assert outputs.items() <= console.roles_of_data_sources().items()
 
-    (restoring,) = re.findall(r"^sh restore-roles-1\.sh .*", shown, flags=re.MULTILINE)
-    role = shlex.split(restoring)[-1]
-    run_commands(stack, restoring)
-    assert snapshot(aws, role) == before[role]
+    for _ in range(2):
+        run_commands(stack, "sh restore-roles-1.sh")
+        assert_restored(aws, before)
+        assert console.roles_of_data_sources() == earlier
     stack.up()
-    assert snapshot(aws, role).inline == {**before[role].inline, OWN: after[role].inline[OWN]}
+    run_commands(stack, *later)
+    again = snapshots(aws)
+    for role in changed:
+        assert again[role].trust == after[role].trust
+        assert again[role].inline[OWN] == after[role].inline[OWN]
 
     # A data source that is created later joins the others, and the new roles keep their names.
     stack.run("config", "set", "--path", "dataSources.wide-1.protect", "true", "--type", "bool")
@@ -327,5 +432,7 @@ def test_one_stack_adopts_28_of_thirty_data_sources_and_changes_only_what_the_ou
     assert {name for operation, name, _ in steps if operation not in ("same", "update")} == {
         "later-qbusiness-policy"
     }
+    run_commands(stack, *shown.partition("that nothing uses any more:\n\n")[2].splitlines())
+    assert {"shared-0", "shared-1"}.isdisjoint(aws.roles())
     assert stack.outputs()["roleArns"] == {**outputs, "later": console.roles_of_data_sources()["later"]}
     assert '"protect": true\n' in stack.config_file.read_text()
