@@ -12,7 +12,7 @@ from typing import Final
 
 from roles.errors import InputError
 
-_PREFIX: Final = ".roles-"
+_PREFIX: Final = ".roles-unfinished-"
 """The beginning of the names of directories with unfinished files; Git ignores them."""
 
 
@@ -29,7 +29,7 @@ def write(contents: Mapping[Path, str]) -> None:
 
     The files are replaced in order, so if the command is killed, later files are still as they were. A
     symbolic link is kept, and its target is replaced. A file keeps its permissions and, if the system
-    allows it, its owner. The directories must be locked, because what killed commands left is removed.
+    allows it, its owner. Lock the directories first, because unfinished files of others are removed.
     """
     for directory in {Path(os.path.realpath(path)).parent for path in contents}:
         for left_behind in directory.glob(f"{_PREFIX}*/"):

@@ -69,8 +69,11 @@ def find_change(account: Account, role: Role, policies: Policies, *, replace: bo
 
 
 def find_change_to_new(role: Role, policies: Policies) -> Change:
-    """Compare a role with a new one that replaces it for a data source and has only the role policy."""
-    written = [each for each in policies.written if each.policy == POLICY_NAME]
+    """Compare a role with a new one that replaces it for a data source.
+
+    The new role has the role policy and the separate policies that the user adds.
+    """
+    written = [each for each in policies.needed if each.policy != TRUST_POLICY]
     before = [each for each in role_statements(role) if each.policy != TRUST_POLICY]
     return Change(*_differences(written, [], before, before), text=False)
 

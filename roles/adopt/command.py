@@ -22,7 +22,7 @@ from roles.account import Account, DataSource, Role
 from roles.adopt import configuration, entries, existing, files, report, restoration, selection
 from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
-from roles.adopt.owners import find_owners
+from roles.adopt.owners import Owners, find_owners
 from roles.adopt.selection import Users
 from roles.arns import application
 from roles.detection import connector_named
@@ -180,26 +180,28 @@ def _write(
 
 
 def _set_application(options: argparse.Namespace, before: Existing, output: Output) -> None:
-    """Set the application and Region; by default, those in the stack's configuration.
+    """Set the application, by default the one in the stack's configuration, and its Region.
 
     Raises InputError for options that conflict.
     """
+    origin = "--application"
     if not options.application and before.application:
-        options.application = before.application
+        options.application, origin = (
+            before.application,
+            f"applicationId in {files.config_file(options.stack)}",
+        )
         output(f"the application is from {files.config_file(options.stack)}: {before.application.text}")
-    _check(options)
+    _check(options, origin)
     if options.application:
         options.region = options.region or options.application.region
         options.application = options.application.id
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace, origin: str) -> None:
     """Raise InputError for options that conflict."""
     region = options.application and options.application.region
     if region and options.region not in (None, region):
-        raise InputError(
-            f"--application is in {region}, but --region is {options.region}: omit --region"
-        )
+        raise InputError(f"{origin} is in {region}, but --region is {options.region}: omit --region")
     if options.all and options.data_source:
         raise InputError(
             "--data-source selects one data source, and --all selects several: omit one of the options"
@@ -289,7 +291,7 @@ def _with_role(
 def _without_owners(
     found: Sequence[Entry],
     left_out: dict[DataSource, Finding],
-    owners: Mapping[str, str],
+    owners: Owners,
     options: argparse.Namespace,
 ) -> list[Entry]:
     """Return the entries whose roles no other stack is found to own, or that are selected in --take.
@@ -297,7 +299,7 @@ def _without_owners(
     Add the data sources of the other entries to `left_out`.
     """
     for entry in found:
-        source, owner = entry.data_source, owners.get(entry.role.arn)
+        source, owner = entry.data_source, owners.by_role.get(entry.role.arn)
         if owner and not entry.replaced and source.id not in options.take:
             left_out[source] = skipped(
                 f"{owner} {entry.role.name}: if two stacks own a role or policy, either can delete it, "
@@ -307,14 +309,19 @@ def _without_owners(
     return [entry for entry in found if entry.data_source not in left_out]
 
 
-def _unused(found: Sequence[Entry], users: Users, owners: Mapping[str, str]) -> Iterator[Role]:
-    """Yield the replaced roles that nothing can use any more once their data sources have new roles."""
-    if not users.complete:
+def _unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Role]:
+    """Yield the replaced roles that no data source uses and nobody can assume after the commands."""
+    if not (users.complete and owners.complete):
         return
     moved = {entry.data_source.id for entry in found if entry.replaced}
     for role in {entry.replaced.arn: entry.replaced for entry in found if entry.replaced}.values():
         is_used = any(each.id not in moved for _, each in users.by_role[role.arn])
-        if role.complete and role.arn not in owners and not is_used and not entries.principals(role):
+        if (
+            role.complete
+            and role.arn not in owners.by_role
+            and not is_used
+            and not entries.principals(role)
+        ):
             yield role
 
 

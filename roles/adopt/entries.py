@@ -30,7 +30,6 @@ from roles.reading import read_each
 from roles.requirements import Requirements, bucket_accounts, is_reserved, read_requirements
 
 _HOUR: Final = 3600
-_SERVICE: Final = f"Service:{SERVICE}"
 
 
 class Entry(NamedTuple):
@@ -167,16 +166,18 @@ def new_role(entry: Entry, because: str) -> Entry:
     every = (*role.inline_policies, *role.attached_policies)
     requirements = _with_deletion(entry.requirements, every)
     policies = requirements.policies()
-    warnings = [*_warnings_of_unread(role)]
+    warnings: list[str] = []
     if entry.requirements.other_secrets:
         arns = " and ".join(each.arn for each in requirements.other_secrets)
         warnings.append(
             f"secretId is a single secret, but the data source also uses {arns}: the new role cannot "
-            "read it until you run `aws iam put-role-policy` as listed below"
+            "read it until you run `aws iam put-role-policy` after `pulumi up`"
         )
+    without_role = requirements._replace(role=role._replace(name=""))
+    warnings += [*_warnings_of_unread(role), *without_role.render().warnings]
     return Entry(
         entry.data_source,
-        requirements._replace(role=role._replace(name="")),
+        without_role,
         difference=Difference((), ()),
         policies=policies,
         change=find_change_to_new(role, policies),
@@ -187,33 +188,30 @@ def new_role(entry: Entry, because: str) -> Entry:
 
 
 def principals(role: Role) -> list[str]:
-    """Return who else can assume a role, according to its trust policy.
+    """Return who other than Amazon Q Business can assume a role, according to its trust policy.
 
-    Everybody (`*`) and the IDs of deleted principals are nobody in particular.
+    The IDs of deleted principals are left out. `*` stands for everybody, also for everybody but some.
     """
-    names = dict.fromkeys(
-        name.partition(":")[2]
-        for statement in role_statements(role)
-        if statement.policy == TRUST_POLICY and statement.allows and not statement.principals.negated
-        for name in statement.principals.values
-        if name not in (_SERVICE, "*", "AWS:*")
-    )
-    return [name for name in names if not UNIQUE_ID.fullmatch(name)]
+    names: dict[str, None] = {}
+    for statement in role_statements(role):
+        if statement.policy == TRUST_POLICY and statement.allows:
+            values = ("*",) if statement.principals.negated else statement.principals.values
+            names |= dict.fromkeys(value.partition(":")[2] or value for value in values)
+    return [name for name in names if name != SERVICE and not UNIQUE_ID.fullmatch(name)]
 
 
 def serves_others(entry: Entry, users: Users) -> str:
     """Return how the role serves others than the data source; empty if it does not.
 
-    An import would take the role from them.
+    An import would take the role from them. A trust policy for everybody (`*`) is meant for nobody in
+    particular, so an import repairs it.
     """
     reasons: list[str] = []
-    here = entry.requirements.region
-    if others := users.others(entry.role.arn, entry.data_source):
-        labels = (
-            each.label if region == here else f"{each.label} in {region}" for region, each in others
-        )
-        reasons.append(f"is also used by {', '.join(labels)}")
-    if names := principals(entry.role):
+    here, own = entry.requirements.region, users.by_role.get(entry.role.arn, ())
+    if any(each.id != entry.data_source.id for _, each in own):
+        labels = (each.label if region == here else f"{each.label} in {region}" for region, each in own)
+        reasons.append(f"is used by {', '.join(labels)}")
+    if names := [name for name in principals(entry.role) if name != "*"]:
         reasons.append(f"can be assumed by {', '.join(names)}")
     return " and ".join(reasons)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from roles.adopt.entries import Entry
@@ -28,10 +28,17 @@ class _CannotReadError(Exception):
     """Raised if Pulumi cannot read stacks; the message explains why."""
 
 
-def find_owners(
-    entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes
-) -> dict[str, str]:
-    """Return, by role ARN, which other stack owns the role or a policy that is replaced or written.
+class Owners(NamedTuple):
+    """The owners of roles, as far as they are known."""
+
+    by_role: Mapping[str, str]
+    """By the role's ARN, which other stack owns the role or a policy that is replaced or written."""
+    complete: bool
+    """Whether all stacks in the backend could be read."""
+
+
+def find_owners(entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes) -> Owners:
+    """Find the owners of the entries' roles and of the roles that new ones replace.
 
     Read at most `most` stacks in the backend. Warn if there are more, and about stacks that cannot be
     read.
@@ -53,7 +60,7 @@ def find_owners(
         others = _other_stacks(stack, project)
     except _CannotReadError as error:
         notes.warn(f"cannot tell whether another stack owns any of the roles: {error}")
-        return owners
+        return Owners(owners, complete=False)
 
     def read(name: str) -> list[str] | _CannotReadError:
         try:
@@ -61,7 +68,8 @@ def find_owners(
         except _CannotReadError as error:
             return error
 
-    if len(others) > most:
+    complete = len(others) <= most
+    if not complete:
         notes.warn(
             "cannot tell whether an unread stack owns any of the roles: --stacks allows only "
             f"the {most} most recently updated of {len(others)} stacks; to read all of them, pass "
@@ -69,12 +77,13 @@ def find_owners(
         )
     for name, found in zip(others, read_each(read, others[:most], notes, "stacks"), strict=False):
         if isinstance(found, _CannotReadError):
+            complete = False
             notes.warn(f"cannot tell whether stack {name} owns any of the roles: {found}")
         else:
             # "Owns the role" comes last and so overrides "owns a policy".
             owned = sorted(wanted[key] for key in found if key in wanted)
             owners |= {arn: f"stack {name} {owns}" for arn, owns in owned}
-    return owners
+    return Owners(owners, complete)
 
 
 def _other_stacks(stack: str, project: str) -> list[str]:

@@ -35,7 +35,7 @@ class Result(NamedTuple):
     files: Sequence[str]
     """The names of the written files."""
     unused: Sequence[Role]
-    """The replaced roles that nothing can use any more after the commands."""
+    """The replaced roles that no data source uses and nobody else can assume after the commands."""
 
     @property
     def has_entries(self) -> bool:
@@ -138,11 +138,17 @@ def lines_of_all(result: Result) -> Iterator[Part]:
         yield ""
         yield f"Left out: {len(result.left_out)}."
         yield from (Line(f"  {reason}", 4) for reason in reasons(result.left_out))
-    for name, entry in result.entries.items():
-        if entry.replaced:
-            yield ""
-            text = f"{name} gets a new role, because {entry.replaced.arn} {entry.because}."
-            yield Line(f"{text} The old role stays as it is.", 2)
+    imported = {each.role.arn for each in result.entries.values() if not each.replaced}
+    moved: dict[str, list[str]] = {}
+    for name, each in result.entries.items():
+        if each.replaced:
+            stays = "" if each.replaced.arn in imported else " The old role stays as it is."
+            because = f"because {each.replaced.arn} {each.because}.{stays}"
+            moved.setdefault(because, []).append(name)
+    for because, names in moved.items():
+        yield ""
+        gets = "gets a new role" if len(names) == 1 else "get new roles"
+        yield Line(f"{', '.join(names)} {gets}, {because}", 2)
     yield ""
     yield from _changes(result)
     yield from _next_steps(result)
@@ -177,7 +183,8 @@ def _changes(result: Result) -> Iterator[str]:
     yield from _lost_and_gained("Roles that may {} access after the import", imported)
     if moved:
         yield from _lost_and_gained("Data sources that may {} access with a new role", moved)
-        yield "Grant lost access that a data source needs in a separate policy of its new role."
+    if any(change.lost for change in moved.values()):
+        yield "If a data source needs lost access, grant it in a separate policy of its new role."
     yield f"Roles whose policies change only in wording: {same}"
     yield ""
 
@@ -218,14 +225,19 @@ def _next_steps(result: Result) -> Iterator[str]:
         yield from commands
     if commands := _deletions(result):
         yield ""
-        yield "After a successful sync with the new roles, delete the roles that nothing uses any more:"
+        yield "After a successful sync, delete what the data sources no longer use. First make sure that"
+        yield "nothing else uses these roles, for example a plugin:"
         yield ""
         yield from commands
 
 
 def _deletions(result: Result) -> list[str]:
-    """Return the commands that delete the replaced roles that nothing can use any more."""
+    """Return the commands that delete replaced attached policies, and replaced roles."""
     commands: list[str] = []
+    for entry in result.entries.values():
+        if arn := entry.change.attached:
+            detach = aws_command("iam detach-role-policy", role_name=entry.role.name, policy_arn=arn)
+            commands.append(f"{detach} && {aws_command('iam delete-policy', policy_arn=arn)}")
     for role in result.unused:
         of_role = {"role_name": role.name}
         steps = [
@@ -244,15 +256,11 @@ def _deletions(result: Result) -> list[str]:
 
 
 def _later_commands(result: Result) -> list[str]:
-    """Return the commands that give data sources new roles or delete replaced attached policies."""
+    """Return the commands that give data sources new roles."""
     commands: list[str] = []
     for name, entry in result.entries.items():
         if entry.replaced:
             commands += _move(result, name, entry)
-        if arn := entry.change.attached:
-            detach = aws_command("iam detach-role-policy", role_name=entry.role.name, policy_arn=arn)
-            delete = aws_command("iam delete-policy", policy_arn=arn)
-            commands.append(f"{detach} && {delete}")
     return commands
 
 

@@ -16,12 +16,12 @@ from roles.aws_cli import aws_command
 _BEGIN = """\
 #!/bin/sh
 # Restore roles and data sources as `roles adopt` found them: a role's inline policies, its replaced
-# attached policy, and its trust policy, or the earlier role of a data source. Pass the names of roles,
-# or none for all. You can run it several times, before or after the update.
+# attached policy, and its trust policy, and the earlier role of a data source. Pass the names of the
+# earlier roles, or none for all. You can run it several times, before, during, or after the update.
 # Then hand the roles back (docs/operations.md), or `pulumi up` changes their policies again.
 set -eu
 
-# Run a command, unless what it is about does not exist.
+# Run a command, and ignore an error about a missing resource.
 run() {
   if ! said=$("$@" 2>&1 >/dev/null); then
     case $said in
@@ -32,9 +32,9 @@ run() {
   fi
 }
 
-# Create a policy, unless it exists.
+# Create a policy, unless it exists, and wait until IAM knows it everywhere.
 create() {
-  aws iam get-policy --policy-arn "$1" >/dev/null 2>&1 || { shift && "$@" >/dev/null; }
+  aws iam get-policy --policy-arn "$1" >/dev/null 2>&1 || { shift && "$@" >/dev/null && sleep 5; }
 }
 """
 
@@ -51,18 +51,23 @@ def script(entries: Iterable[Entry]) -> str:
     return f"""\
 {_BEGIN}
 if [ $# = 0 ]; then set -- {names}; fi
-for role in "$@"; do
-  case $role in
+if [ $# -gt 1 ]; then  # an error with one role does not stop the others
+  code=0
+  for role in "$@"; do sh "$0" "$role" || code=$?; done
+  exit $code
+fi
+case $1 in
 {cases}
-  *) echo "$role: this script has nothing for this role" >&2 && exit 2 ;;
-  esac
-done
+*) echo "$1: this script has nothing for this role" >&2 && exit 2 ;;
+esac
+echo "$1: restored"
 """
 
 
 def _back(entry: Entry) -> Iterator[str]:
     """Yield the command that gives a data source the role that it has now."""
-    options = {**entry.data_source.options, "role_arn": entry.replaced.arn if entry.replaced else ""}
+    assert entry.replaced  # noqa: S101 only such entries are passed
+    options = {**entry.data_source.options, "role_arn": entry.replaced.arn}
     yield _run(aws_command("qbusiness update-data-source", region=entry.requirements.region, **options))
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.connectors import Connector
+from components.formats import SUPPORTED_REGIONS
 from roles.account import Account, DataSource
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.errors import (
@@ -19,7 +20,6 @@ from roles.errors import (
 )
 from roles.output import Notes, Output
 from roles.reading import read_each
-from roles.regions import ZONES
 
 
 def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace) -> list[DataSource]:
@@ -130,21 +130,17 @@ class Users(NamedTuple):
     complete: bool
     """Whether all data sources could be read."""
 
-    def others(self, role_arn: str, source: DataSource) -> list[tuple[str, DataSource]]:
-        """Return the other data sources that use a role, with their Regions."""
-        return [each for each in self.by_role.get(role_arn, ()) if each[1].id != source.id]
-
 
 def find_users(account: Account, sources: Sequence[DataSource], output: Output) -> Users:
     """Find the data sources that use each role.
 
-    `sources` are those of all applications in the account's Region. Look in the other Regions too, and
-    warn about whatever cannot be read.
+    `sources` are those of all applications in the account's Region. Look in the other Regions, too, and
+    warn about Regions and data sources that cannot be read.
     """
     users: dict[str, list[tuple[str, DataSource]]] = {}
     complete = True
     # Credentials for another partition are not valid in these Regions.
-    others = ZONES if account.region in ZONES else ()
+    others = SUPPORTED_REGIONS if account.region in SUPPORTED_REGIONS else ()
     for region in dict.fromkeys((account.region, *others)):
         there = account if region == account.region else Account(region, output)
         try:
@@ -159,8 +155,10 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
             )
             continue
         for source, role_arn in _role_arns(there, every, output):
-            complete = complete and role_arn is not None
-            users.setdefault(str(role_arn), []).append((region, source))
+            if role_arn is None:
+                complete = False
+            else:
+                users.setdefault(role_arn, []).append((region, source))
     return Users(users, complete)
 
 

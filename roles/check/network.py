@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -13,8 +13,15 @@ from roles.aws_cli import aws_command
 from roles.check.subject import NO_VPC, Subject, needed
 from roles.errors import is_denied
 from roles.findings import Finding, ok, problem, skipped
-from roles.regions import ZONES
 
+_ZONES: Final[Mapping[str, Sequence[str]]] = {
+    "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
+    "us-west-2": ("usw2-az1", "usw2-az2", "usw2-az3"),
+    "eu-west-1": ("euw1-az1", "euw1-az2", "euw1-az3"),
+    "ap-southeast-2": ("apse2-az1", "apse2-az2", "apse2-az3"),
+}
+"""IDs of the Availability Zones in which Amazon Q Business creates network interfaces, by Region.
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 _SUBNET, _GROUP = PLACEHOLDERS = "SUBNET_ID", "SECURITY_GROUP_ID"
 """Placeholders for a subnet and a security group that the user has to choose."""
 
@@ -60,7 +67,7 @@ def _wrong_subnet(subject: Subject, arn: str, subnet: Reply | None) -> _Wrong | 
         return _Wrong(arn, text, subnet["SubnetArn"])
     if subnet["State"] != "available":
         return _Wrong(arn, f"{identifier} is {subnet['State']}, not available", _SUBNET)
-    zone, supported = subnet["AvailabilityZoneId"], ZONES.get(region, ())
+    zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(region, ())
     if supported and zone not in supported:
         text = f"{identifier} is in {zone}, but Amazon Q Business supports only {', '.join(supported)}"
         return _Wrong(arn, text, _SUBNET)

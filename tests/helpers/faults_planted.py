@@ -468,7 +468,7 @@ FAULTS: Final = (
     Fault(
         "adopt does not look in other Regions",
         "roles/adopt/selection.py",
-        "others = ZONES if account.region in ZONES else ()",
+        "others = SUPPORTED_REGIONS if account.region in SUPPORTED_REGIONS else ()",
         "others = ()",
         "tests/roles/adopt/test_command.py::test_a_role_that_a_data_source_of_another_application_or_region_uses_is_replaced",
     ),

@@ -309,7 +309,7 @@ def test_input_that_the_service_model_does_not_allow_is_rejected(
 @pytest.mark.parametrize(
     ("service", "operation", "parameters", "expected"),
     [
-        ("qbusiness", "create_index", {**APPLICATION, "displayName": "x"}, "ValidationException"),
+        ("qbusiness", "create_web_experience", {**APPLICATION}, "ValidationException"),
         ("iam", "simulate_principal_policy", {"ActionNames": ["s3:GetObject"]}, "InvalidAction"),
         ("accessanalyzer", "list_analyzers", {}, "UnknownOperationException"),
     ],

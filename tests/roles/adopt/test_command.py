@@ -64,11 +64,12 @@ def test_a_role_that_another_data_source_uses_is_replaced_for_one_data_source(wo
         world.server.add(OTHER_ID, "S3", configuration={}, roleArn=role_arn)
         said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
         assert said.code == 0
-        because = f"role: a new one, because {NAMED} is also used by Pages {OTHER_ID}\n"
+        users = f"Pages {DATA_SOURCE_ID}, Pages {OTHER_ID}"
+        because = f"role: a new one, because {NAMED} is used by {users}\n"
         assert said.out.startswith(because) is shared
         taken = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID, "--take", DATA_SOURCE_ID)
         assert taken.out.startswith(f"role: {NAMED}\n")
-        warning = f"warning: {NAMED} is also used by Pages {OTHER_ID}: --take lets the update take"
+        warning = f"warning: {NAMED} is used by {users}: --take lets the update take"
         assert (warning in taken.err) is shared
 
 
@@ -87,7 +88,8 @@ def test_a_role_that_a_data_source_of_another_application_or_region_uses_is_repl
     elsewhere.add(other, INDEX_ID, third, type="AEM", displayName="Blog", roleArn=world.role_arn)
     said = world.adopt("--dry-run", "--application", APPLICATION_ID)
     assert said.out.startswith(
-        f"role: a new one, because {NAMED} is also used by Wiki {OTHER_ID}, Blog {third} in eu-west-1\n"
+        f"role: a new one, because {NAMED} is used by Pages {DATA_SOURCE_ID}, Wiki {OTHER_ID}, "
+        f"Blog {third} in eu-west-1\n"
     )
 
 

@@ -130,7 +130,8 @@ def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):
     assert [said.json["members"][name]["sharedRole"] for name in sources] == [None, shared, elsewhere]
     # The file now has the new roles' entries.
     shown = world.adopt(*options, "--force").out
-    because = f"mixed gets a new role, because {shared} is also used by Wiki {identifier(3)}."
+    users = f"Mixed {identifier(2)}, Wiki {identifier(3)}"
+    because = f"mixed gets a new role, because {shared} is used by {users}."
     assert f"\n{because} The old role stays as it is.\n" in shown
     update = (
         f"aws qbusiness update-data-source --region {REGION} --application-id {APPLICATION_ID} "
@@ -151,7 +152,8 @@ def test_a_role_in_the_file_that_another_data_source_shares_is_left_out(world: W
     said = world.adopt("--all", "--force")
     assert said.code == 2
     assert "roles that this command would not adopt (wiki)" in said.err
-    assert f"{shared} is also used by Tickets {identifier(2)}, and Pulumi.prod.yaml" in said.err
+    users = f"Wiki {identifier(1)}, Tickets {identifier(2)}"
+    assert f"{shared} is used by {users}, and Pulumi.prod.yaml declares it" in said.err
 
 
 def test_a_new_role_is_not_taken_for_the_named_role_of_an_entry(world: World):

@@ -48,12 +48,11 @@ def test_lost_access_to_a_second_secret_is_a_warning_in_front_with_a_command_for
     for number, line in enumerate((first, second)):
         assert line == (
             f"site-{number}: warning: secretId is a single secret, but the data source also uses "
-            f"{proxies[number]}: the new role cannot read it until you run `aws iam put-role-policy` as "
-            "listed below"
+            f"{proxies[number]}: the new role cannot read it until you run `aws iam put-role-policy` "
+            "after `pulumi up`"
         )
     lost = "".join(
-        f"  site-{number} (in place of shared)\n      {GET}\n"
-        f"        on {proxies[0]}\n        on {proxies[1]}\n"
+        f"  site-{number} (in place of shared)\n      {GET}\n        on {proxies[1 - number]}\n"
         for number in (0, 1)
     )
     assert f"\nData sources that may lose access with a new role: 2\n{lost}" in shown.out
@@ -104,7 +103,7 @@ def test_a_shared_role_that_nothing_can_use_any_more_has_commands_that_delete_it
     share(world, BOTH_PROXIES)
     arn = world.attach("shared", "managed")
     shown = world.adopt("--all").out
-    (commands,) = shown.partition("delete the roles that nothing uses any more:\n\n")[2].splitlines()
+    (commands,) = shown.partition("for example a plugin:\n\n")[2].splitlines()
     assert commands == (
         f"aws iam delete-role-policy --role-name shared --policy-name {OWN} && "
         "aws iam delete-role-policy --role-name shared --policy-name extra-0 && "
@@ -122,9 +121,15 @@ def lambda_too() -> str:
     return json.dumps(document)
 
 
-@pytest.mark.parametrize("reason", ["another data source", "a principal", "a Region", "an owner"])
+@pytest.mark.parametrize(
+    "reason", ["another data source", "a principal", "everybody", "a Region", "an owner", "a backend"]
+)
 def test_a_shared_role_that_something_may_still_use_is_not_to_be_deleted(world: World, reason: str):
-    share(world, trust=lambda_too() if reason == "a principal" else TRUST)
+    everybody = policy({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"})
+    trust = {"a principal": lambda_too(), "everybody": everybody}.get(reason, TRUST)
+    share(world, trust=trust)
+    if reason == "a backend":
+        world.patch.setenv("PATH", "/usr/bin:/bin")  # without Pulumi
     options = ["--exclude", identifier(1)] if reason == "another data source" else []
     if reason == "a Region":
         world.server.unreadable.add("us-west-2")
