@@ -11,7 +11,7 @@ from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -134,18 +134,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise InputError("no role can be adopted:", *(f"  {reason}" for reason in reasons))
     if options.all:
         named = dict(zip(entries.names(found, options.name, before), found, strict=True))
-        roles = {name: entry.role.name for name, entry in named.items()}
-        before.check_kept(roles, [f"  left out: {reason}" for reason in reasons])
+        before.check_kept(_kept(named), [f"  left out: {reason}" for reason in reasons])
         configure = partial(configuration.of_several, before=before, project=project)
         configuration.check_limits(named, configure)
         config = configure(named)
     else:
-        before.check_kept({COMPONENT: found[0].role.name}, [])
         named, config = {COMPONENT: found[0]}, configuration.of_one(found[0], before, project)
-    settings = {
-        name: {camel_case(key): value for key, value in entry.requirements.settings().items()}
-        for name, entry in named.items()
-    }
+        before.check_kept(_kept(named), [])
+    settings = {name: own for name, (_, own) in _kept(named).items()}
     replaced = [name for name, entry in named.items() if entry.change.inline]
     for warning in before.warnings(settings, replaced):
         output.warn(warning)
@@ -158,6 +154,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         output.show(*(report.lines_of_all(result) if options.all else report.lines(result)))
     return PROBLEMS if left_out else FINE
+
+
+def _kept(named: Mapping[str, Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the name of each entry's role, empty for a new one, and its settings by key."""
+    return {
+        name: (
+            entry.role.name,
+            {camel_case(key): value for key, value in entry.requirements.settings().items()},
+        )
+        for name, entry in named.items()
+    }
 
 
 def _imports(named: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
@@ -185,7 +192,7 @@ def _set_application(options: argparse.Namespace, before: Existing, output: Outp
     Raises InputError for options that conflict.
     """
     origin = "--application"
-    if not options.application and before.application:
+    if before.application and not (options.application or options.data_source):
         options.application, origin = (
             before.application,
             f"applicationId in {files.config_file(options.stack)}",
@@ -193,7 +200,7 @@ def _set_application(options: argparse.Namespace, before: Existing, output: Outp
         output(f"the application is from {files.config_file(options.stack)}: {before.application.text}")
     _check(options, origin)
     if options.application:
-        options.region = options.region or options.application.region
+        options.region = options.region or options.application.region or before.region
         options.application = options.application.id
 
 
@@ -280,10 +287,12 @@ def _with_role(
     if identifier in options.take:
         warning = f"{entry.role.arn} {because}: --take lets the update take the role from them"
         return entry._replace(warnings=(warning, *entry.warnings))
-    if before.name_of(entry.role.name):
+    taken = any(each.id in options.take for _, each in users.by_role[entry.role.arn])
+    if before.name_of(entry.role.name) and not taken:
         return skipped(
-            f"{entry.role.arn} {because}, and {files.config_file(options.stack)} declares it: first "
-            f"give the others roles of their own, or pass --take {identifier} to take it from them"
+            f"{entry.role.arn} {because}, and {files.config_file(options.stack)} declares it: pass "
+            f"--take with the data source that keeps it, such as --take {identifier}; the others get "
+            "new roles"
         )
     return entries.new_role(entry, because)
 
@@ -306,7 +315,13 @@ def _without_owners(
                 "so first release it there (docs/adopt.md); to adopt the role anyway, pass --take "
                 f"{source.id}"
             )
-    return [entry for entry in found if entry.data_source not in left_out]
+    return [
+        entry._replace(warnings=(*entry.warnings, f"{owner} {entry.role.name}: --take takes it"))
+        if (owner := owners.by_role.get(entry.role.arn)) and not entry.replaced
+        else entry
+        for entry in found
+        if entry.data_source not in left_out
+    ]
 
 
 def _unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Role]:
@@ -315,7 +330,8 @@ def _unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Ro
         return
     moved = {entry.data_source.id for entry in found if entry.replaced}
     for role in {entry.replaced.arn: entry.replaced for entry in found if entry.replaced}.values():
-        is_used = any(each.id not in moved for _, each in users.by_role[role.arn])
+        remaining = [each for _, each in users.by_role[role.arn] if each.id not in moved]
+        is_used = bool(remaining) or role.arn in users.hooks
         if (
             role.complete
             and role.arn not in owners.by_role

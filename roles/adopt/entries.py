@@ -196,8 +196,14 @@ def principals(role: Role) -> list[str]:
     for statement in role_statements(role):
         if statement.policy == TRUST_POLICY and statement.allows:
             values = ("*",) if statement.principals.negated else statement.principals.values
-            names |= dict.fromkeys(value.partition(":")[2] or value for value in values)
-    return [name for name in names if name != SERVICE and not UNIQUE_ID.fullmatch(name)]
+            keys = [each.key for each in statement.conditions if not each.is_on("aws:SourceAccount")]
+            others = ", ".join(key for key in keys if key.lower() != "aws:sourcearn")
+            for value in values:
+                name = value.partition(":")[2] or value
+                everybody = f"everybody under a condition on {others}" if others else "*"
+                names[everybody if name == "*" else name] = None
+    nobody = (SERVICE, role.arn)
+    return [name for name in names if name not in nobody and not UNIQUE_ID.fullmatch(name)]
 
 
 def serves_others(entry: Entry, users: Users) -> str:
@@ -211,6 +217,8 @@ def serves_others(entry: Entry, users: Users) -> str:
     if any(each.id != entry.data_source.id for _, each in own):
         labels = (each.label if region == here else f"{each.label} in {region}" for region, each in own)
         reasons.append(f"is used by {', '.join(labels)}")
+    if entry.role.arn in users.hooks:
+        reasons.append("is used to enrich documents")
     if names := [name for name in principals(entry.role) if name != "*"]:
         reasons.append(f"can be assumed by {', '.join(names)}")
     return " and ".join(reasons)

@@ -41,6 +41,8 @@ class Existing(NamedTuple):
     """The settings, by path, that `adopt` keeps only if it reads the same values from AWS."""
     application: ParsedText | None = None
     """The application in the configuration; None if there is none, or it is encrypted."""
+    region: str | None = None
+    """The Region in the configuration."""
 
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the entry that declares a role; None if none is found.
@@ -60,6 +62,11 @@ class Existing(NamedTuple):
 
     def _has_role_name(self, member: str) -> bool:
         return bool(self.members.get(member, {}).get("roleName"))
+
+    def _is_for(self, member: str, settings: Mapping[str, Any]) -> bool:
+        """Return whether an entry without `roleName` is for the same data source as these settings."""
+        own = self.members.get(member, {})
+        return all(own.get(key) == settings.get(key) for key in _OF_ONE_ROLE)
 
     def protect_of(self, member: str) -> Mapping[str, object]:
         """Return an entry's `protect`; empty if it is not set."""
@@ -112,15 +119,20 @@ class Existing(NamedTuple):
             raise InputError(text, f"  {command}")
         raise InputError(text)
 
-    def check_kept(self, roles: Mapping[str, str], left_out: Sequence[str]) -> None:
+    def check_kept(
+        self, entries: Mapping[str, tuple[str, Mapping[str, Any]]], left_out: Sequence[str]
+    ) -> None:
         """Raise InputError if the role of an entry in the file is not among the adopted roles.
 
-        `roles` has the name of each adopted entry's role. The name of a new role is empty; an entry of
-        the file with the same name is kept if it sets no `roleName`. `left_out` describes the data
-        sources that are not adopted.
+        `entries` has the name of each adopted entry's role, and its settings. The name of a new role is
+        empty; an entry of the file with the same name is kept if it sets no `roleName` and is for the
+        same secret, bucket, and connector. `left_out` describes the data sources that are not adopted.
         """
-        kept = {self.name_of(role) if role else name for name, role in roles.items()}
-        kept -= {name for name, role in roles.items() if not role and self._has_role_name(name)}
+        kept = {
+            self.name_of(role) if role else name
+            for name, (role, settings) in entries.items()
+            if role or self._is_for(name, settings)
+        }
         lost = [member for member in self.members if member not in kept]
         if not lost:
             return
@@ -130,7 +142,10 @@ class Existing(NamedTuple):
             "them: adopt them as well, or use another stack"
         )
         stack = quote_argument(self.stack)
-        lines: list[str] = []
+        of_new_role = (
+            "If such an entry is for a new role that its data source does not use yet, first run"
+        )
+        lines = [f"{of_new_role} the commands that `adopt` listed for after `pulumi up`."]
         if unnamed := [member for member in lost if not self._has_role_name(member)]:
             lines.append(
                 "A role keeps its name after roleName is removed or its entry is renamed. If that "
@@ -157,7 +172,11 @@ def read(stack: str, project: str) -> Existing:
     config = files.stack_config(stack)
     top = {str(key).removeprefix(f"{project}:"): value for key, value in config.items()}
     protect = {PROTECT: top[PROTECT]} if PROTECT in top else {}
-    application = APPLICATION.parse(str(top.get("applicationId")))
+    region = top.get(config_key("region"))
+    place: Any = {
+        "application": APPLICATION.parse(str(top.get("applicationId"))),
+        "region": region if isinstance(region, str) and region else None,
+    }
     given: object = top.get(DATA_SOURCES)
     if isinstance(given, str):
         with suppress(ValueError, RecursionError):
@@ -171,9 +190,7 @@ def read(stack: str, project: str) -> Existing:
     if not given:
         one = {key: top[key] for key in _OF_ONE_ROLE if top.get(key)}
         of_one = {COMPONENT: one} if one else {}
-        return Existing(
-            stack, of_one, has_members=False, protect=protect, chosen=chosen, application=application
-        )
+        return Existing(stack, of_one, has_members=False, protect=protect, chosen=chosen, **place)
     found = cast("Mapping[object, object]", given) if isinstance(given, Mapping) else {"": None}
     # YAML reads some names without quotes as booleans or numbers.
     if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in found.items()):
@@ -189,9 +206,7 @@ def read(stack: str, project: str) -> Existing:
         for key, value in settings.items()
         if _is_chosen(key, value)
     }
-    return Existing(
-        stack, members, has_members=True, protect=protect, chosen=chosen, application=application
-    )
+    return Existing(stack, members, has_members=True, protect=protect, chosen=chosen, **place)
 
 
 def _is_chosen(key: str, value: object) -> bool:

@@ -114,6 +114,8 @@ def _role_policy(entry: Entry) -> str:
 
 def _kept(entry: Entry) -> list[str]:
     """Return the other policies, by name or ARN, that neither the update nor a later step removes."""
+    if entry.replaced:
+        return []
     gone = {POLICY_NAME, entry.change.inline, entry.change.attached}
     policies = (*entry.role.inline_policies, *(entry.role.attached or ()))
     return [policy for policy in policies if policy not in gone]
@@ -292,13 +294,14 @@ def document(result: Result) -> dict[str, object]:
         "config": result.config,
         "import": result.import_file,
         "difference": {
-            "equivalent": difference.equivalent,
+            "equivalent": difference.equivalent and not entry.replaced,
             "complete": entry.role.complete,
             "program": [verdict.document() for verdict in difference.program],
             "role": [verdict.document() for verdict in difference.role],
         },
         "change": _change_document(entry.change),
         "keptPolicies": _kept(entry),
+        "warnings": entry.warnings,
         "files": result.files,
         "afterUpdate": _later_commands(result),
         "afterSync": _deletions(result),
@@ -325,7 +328,7 @@ def document_of_all(result: Result) -> dict[str, object]:
                 "sharedRole": entry.replaced.arn if entry.replaced else None,
                 "because": entry.because,
                 "result": _compared(entry),
-                "equivalent": entry.difference.equivalent,
+                "equivalent": entry.difference.equivalent and not entry.replaced,
                 "complete": entry.role.complete,
                 "change": _change_document(entry.change),
                 "warnings": entry.warnings,

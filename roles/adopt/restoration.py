@@ -18,6 +18,7 @@ _BEGIN = """\
 # Restore roles and data sources as `roles adopt` found them: a role's inline policies, its replaced
 # attached policy, and its trust policy, and the earlier role of a data source. Pass the names of the
 # earlier roles, or none for all. You can run it several times, before, during, or after the update.
+# If `roles adopt` wrote several scripts, run the latest first.
 # Then hand the roles back (docs/operations.md), or `pulumi up` changes their policies again.
 set -eu
 
@@ -53,7 +54,7 @@ def script(entries: Iterable[Entry]) -> str:
 if [ $# = 0 ]; then set -- {names}; fi
 if [ $# -gt 1 ]; then  # an error with one role does not stop the others
   code=0
-  for role in "$@"; do sh "$0" "$role" || code=$?; done
+  for role in "$@"; do sh "$0" "$role" || {{ code=$?; echo "$role: not restored" >&2; }}; done
   exit $code
 fi
 case $1 in
@@ -115,4 +116,5 @@ def _run(command: str) -> str:
 
 
 def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2)
+    # Without whitespace, which may count toward the quota of a trust policy.
+    return json.dumps(document, separators=(",", ":"))

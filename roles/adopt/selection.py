@@ -1,14 +1,14 @@
 """Select the data sources to adopt: one, or several data sources of an application."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.connectors import Connector
 from components.formats import SUPPORTED_REGIONS
-from roles.account import Account, DataSource
+from roles.account import Account, DataSource, Reply
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.errors import (
     InputError,
@@ -127,6 +127,8 @@ class Users(NamedTuple):
 
     by_role: Mapping[str, Sequence[tuple[str, DataSource]]]
     """Regions and data sources, by the role's ARN."""
+    hooks: Collection[str]
+    """The ARNs of the roles with which data sources enrich documents."""
     complete: bool
     """Whether all data sources could be read."""
 
@@ -138,6 +140,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
     warn about Regions and data sources that cannot be read.
     """
     users: dict[str, list[tuple[str, DataSource]]] = {}
+    hooks: set[str] = set()
     complete = True
     # Credentials for another partition are not valid in these Regions.
     others = SUPPORTED_REGIONS if account.region in SUPPORTED_REGIONS else ()
@@ -145,21 +148,35 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
         there = account if region == account.region else Account(region, output)
         try:
             every = sources if there is account else [*there.data_sources()]
+            found = [*_replies(there, every, output)]
         except InputError:
             continue  # the Region has no application
         except (BotoCoreError, ClientError) as error:
+            if there is account:
+                raise
             complete = False
             output.warn(
-                f"data sources in {region} may use the roles, but they could not be listed: "
+                f"data sources in {region} may use the roles, but they could not be read: "
                 f"{_reason(error)}"
             )
             continue
-        for source, role_arn in _role_arns(there, every, output):
-            if role_arn is None:
+        for source, reply in found:
+            if reply is None:
                 complete = False
             else:
-                users.setdefault(role_arn, []).append((region, source))
-    return Users(users, complete)
+                users.setdefault(str(reply.get("roleArn")), []).append((region, source))
+                hooks |= {*_hooks(reply)}
+    return Users(users, hooks, complete)
+
+
+def _hooks(reply: Reply) -> Iterator[str]:
+    """Yield the roles with which a data source enriches documents.
+
+    https://docs.aws.amazon.com/amazonq/latest/api-reference/API_HookConfiguration.html
+    """
+    for name, value in reply.get("documentEnrichmentConfiguration", {}).items():
+        if name.endswith("HookConfiguration") and value.get("roleArn"):
+            yield value["roleArn"]
 
 
 def _reason(error: BotoCoreError | ClientError) -> str:
@@ -167,24 +184,25 @@ def _reason(error: BotoCoreError | ClientError) -> str:
     return f"{failed_action(error)} is not allowed" if is_denial else explain(error)
 
 
-def _role_arns(
+def _replies(
     account: Account, sources: Sequence[DataSource], notes: Notes
-) -> Iterator[tuple[DataSource, str | None]]:
-    """Find the role of each data source; None, and a warning, for one that cannot be read."""
+) -> Iterator[tuple[DataSource, Reply | None]]:
+    """Read each data source; yield None, and warn, for one that cannot be read."""
 
-    def role_arn(source: DataSource) -> str | ClientError | OddAnswerError:
+    def read(source: DataSource) -> Reply | ClientError | OddAnswerError:
         try:
-            return str(account.data_source(source).get("roleArn"))
+            return account.data_source(source)
         except (ClientError, OddAnswerError) as error:
             if concerns_every_call(error):
                 raise
             return error
 
-    found = read_each(role_arn, sources, notes, "data sources")
-    for source, arn in zip(sources, found, strict=True):
-        yield source, arn if isinstance(arn, str) else None
-        if not isinstance(arn, str):
+    for source, found in zip(sources, read_each(read, sources, notes, "data sources"), strict=True):
+        if isinstance(found, ClientError | OddAnswerError):
             notes.warn(
-                f"data source {source.id} could not be read ({explain(arn)}). If it uses one of the "
+                f"data source {source.id} could not be read ({explain(found)}). If it uses one of the "
                 "adopted roles, it may lose access"
             )
+            yield source, None
+        else:
+            yield source, found

@@ -99,6 +99,7 @@ def test_a_role_that_a_data_source_of_another_application_or_region_uses_is_repl
         ({"Service": ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]}, "lambda.amazonaws.com"),
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, f"arn:aws:iam::{ACCOUNT}:root"),
         ({"Service": "qbusiness.amazonaws.com", "AWS": "AROAEXAMPLEDELETED001"}, ""),
+        ({"AWS": NAMED}, ""),
         ("*", ""),
     ],
 )
@@ -110,11 +111,37 @@ def test_a_role_that_another_principal_can_assume_is_replaced(
     assert world.adopt("--dry-run").out.startswith(because if named else f"role: {NAMED}\n")
 
 
+def test_everybody_in_an_organization_is_another_principal(world: World):
+    condition = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    world.make(trust=policy({**statement, "Condition": condition}))
+    text = "can be assumed by everybody under a condition on aws:PrincipalOrgID\n"
+    assert world.adopt("--dry-run").out.startswith(f"role: a new one, because {NAMED} {text}")
+
+
+def test_a_role_that_enriches_documents_is_replaced_and_not_to_be_deleted(world: World):
+    world.make()
+    hook = {"roleArn": world.role_arn, "s3BucketName": "hooks", "lambdaArn": "arn:aws:lambda:::f"}
+    enrichment = {"preExtractionHookConfiguration": hook}
+    world.server.data_source()["documentEnrichmentConfiguration"] = enrichment
+    said = world.adopt()
+    assert said.out.startswith(f"role: a new one, because {NAMED} is used to enrich documents\n")
+    assert "delete-role" not in said.out
+
+
+def test_a_data_source_of_another_application_is_not_hidden_by_the_configured_one(world: World):
+    world.make()
+    other = f"{APPLICATION_ID[:-1]}9"
+    config = {"config": {f"{PROJECT_NAME}:applicationId": other}}
+    world.path("Pulumi.prod.yaml").write_text(json.dumps(config))
+    assert world.adopt("--force", "--data-source", DATA_SOURCE_ID).code == 0
+
+
 def test_a_region_that_cannot_be_read_may_have_data_sources_with_the_role(world: World):
     world.make()
     world.server.unreadable.add("eu-west-1")
     assert (
-        "warning: data sources in eu-west-1 may use the roles, but they could not be listed: "
+        "warning: data sources in eu-west-1 may use the roles, but they could not be read: "
         "qbusiness:ListApplications is not allowed\n"
     ) in world.adopt("--dry-run").err
 

@@ -162,3 +162,31 @@ def test_the_script_gives_data_sources_their_shared_role_back(world: World):
             f"--index-id {INDEX_ID} --data-source-id {identifier(number)} "
             f"--role-arn arn:aws:iam::{ACCOUNT}:role/shared\n"
         ) in script
+
+
+def test_a_new_role_does_not_take_the_place_of_another_data_source_s_role(world: World):
+    share(world)
+    world.adopt("--data-source", identifier(0))  # the stack gets a role for it
+    other = world.secret("other")
+    role_arn = world.role("others", own_policy(other))
+    for number, name in ((5, "Wiki"), (6, "Blog")):
+        configuration = {"type": "CONFLUENCE", "secretArn": other}
+        source = {"displayName": name, "configuration": configuration, "roleArn": role_arn}
+        world.server.add(identifier(number), "CONFLUENCE", **source)
+    said = world.adopt("--data-source", identifier(5), "--force")
+    assert said.code == 2
+    assert "declares roles that this command would not adopt (aem-connector)" in said.err
+
+
+def test_the_entry_that_keeps_a_declared_role_is_chosen_with_take(world: World):
+    share(world)
+    config = {f"{PROJECT_NAME}:dataSources": {"site-0": {"roleName": "shared"}}}
+    world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
+    refused = world.adopt("--all", "--force")
+    assert refused.code == 2
+    assert f"such as --take {identifier(0)}; the others get new roles" in refused.err
+    taken = world.adopt("--all", "--force", "--take", identifier(0), "--json").json["members"]
+    assert {name: each["sharedRole"] is None for name, each in taken.items()} == {
+        "site-0": True,
+        "site-1": False,
+    }

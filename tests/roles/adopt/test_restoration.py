@@ -115,6 +115,21 @@ def test_policies_are_restored_even_if_the_trust_policy_is_rejected(world: World
     assert iam(world)[1]["console"] == before[1]["console"]
 
 
+def test_an_error_with_one_role_does_not_stop_the_others(world: World):
+    make_two(world)
+    world.adopt("--all")
+    before = iam(world, OTHER)
+    update(world, OTHER)
+    script = world.path("restore-roles-1.sh")
+    put = f"run aws iam put-role-policy --role-name {NAME} "
+    broken = f"run aws iam no-such-operation\n{put}"
+    script.write_text(script.read_text().replace(put, broken))
+    done = sh(world, SCRIPT)
+    assert done.returncode != 0
+    assert f"{NAME}: not restored\n" in done.stderr
+    assert iam(world, OTHER) == before
+
+
 def test_a_deleted_attached_policy_is_created_with_its_description_and_tags(world: World):
     world.make()
     tags = [{"Key": "Team", "Value": "search's"}]
