@@ -330,14 +330,9 @@ def _unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Ro
         return
     moved = {entry.data_source.id for entry in found if entry.replaced}
     for role in {entry.replaced.arn: entry.replaced for entry in found if entry.replaced}.values():
-        remaining = [each for _, each in users.by_role[role.arn] if each.id not in moved]
-        is_used = bool(remaining) or role.arn in users.hooks
-        if (
-            role.complete
-            and role.arn not in owners.by_role
-            and not is_used
-            and not entries.principals(role)
-        ):
+        is_used = any(each.id not in moved for _, each in users.by_role[role.arn])
+        has_owner = role.arn in owners.by_role or role.arn in users.hooks
+        if role.complete and not (is_used or has_owner or entries.principals(role)):
             yield role
 
 

@@ -461,8 +461,8 @@ FAULTS: Final = (
     Fault(
         "adopt has a role deleted that another principal can assume",
         "roles/adopt/command.py",
-        "not is_used and not entries.principals(role):",
-        "not is_used:",
+        "has_owner or entries.principals(role)",
+        "has_owner",
         "tests/roles/adopt/test_new_roles.py::test_a_shared_role_that_something_may_still_use_is_not_to_be_deleted",
     ),
     Fault(
