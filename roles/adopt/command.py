@@ -134,14 +134,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise InputError("no role can be adopted:", *(f"  {reason}" for reason in reasons))
     if options.all:
         named = dict(zip(entries.names(found, options.name, before), found, strict=True))
-        before.check_kept(_kept(named), [f"  left out: {reason}" for reason in reasons])
+        before.check_kept(_roles_and_settings(named), [f"  left out: {reason}" for reason in reasons])
         configure = partial(configuration.of_several, before=before, project=project)
         configuration.check_limits(named, configure)
         config = configure(named)
     else:
         named, config = {COMPONENT: found[0]}, configuration.of_one(found[0], before, project)
-        before.check_kept(_kept(named), [])
-    settings = {name: own for name, (_, own) in _kept(named).items()}
+        before.check_kept(_roles_and_settings(named), [])
+    settings = {name: own for name, (_, own) in _roles_and_settings(named).items()}
     replaced = [name for name, entry in named.items() if entry.change.inline]
     for warning in before.warnings(settings, replaced):
         output.warn(warning)
@@ -156,7 +156,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return PROBLEMS if left_out else FINE
 
 
-def _kept(named: Mapping[str, Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
+def _roles_and_settings(named: Mapping[str, Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return the name of each entry's role, empty for a new one, and its settings by key."""
     return {
         name: (
