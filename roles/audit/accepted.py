@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple, cast
 import yaml
 
 from components.commands import quote
-from components.stack_config import camel_case
 from roles.arns import Arn
 from roles.audit.danger import LABELS, kind_of
 from roles.difference import Verdict
@@ -17,16 +16,19 @@ from roles.errors import InputError
 _EXPECTED: Final = {
     "role": "the ARN of a role",
     "policy": "the name or ARN of a policy, or `trust policy`",
-    "statement": "a statement's Sid or number",
+    "statement": "the number of a statement without a Sid",
+    "sid": "the statement's Sid",
     "reason": "why the finding is accepted",
     "until": "the last day, such as 2027-03-31",
     "finding": f"one of {', '.join(LABELS)}",
     "dataSources": "the IDs of the data sources that lack access, only with `finding: missing`",
 }
-"""The members of an acceptance in the file, and their expected values.
+"""The keys of an entry in the file, and their expected values.
 
+An entry has either `statement` or `sid`. In `statement`, text other than a number is a Sid, too.
 `finding` is optional. `dataSources` is required for `finding: missing`, and only allowed then.
 """
+_NUMBER: Final = "statement "
 
 
 class Acceptance(NamedTuple):
@@ -36,7 +38,7 @@ class Acceptance(NamedTuple):
     """The role's ARN."""
     policy: str
     statement: str
-    """The Sid, or the number of a statement without one."""
+    """The Sid, or for a statement without one, its number, such as `statement 1`."""
     reason: str
     until: str
     """The last day, such as `2027-03-31`, in UTC."""
@@ -60,8 +62,7 @@ class Acceptance(NamedTuple):
         kind = kind_of(verdict)
         lacking = {each.id for each in verdict.data_sources} if kind == "missing" else set[str]()
         return (
-            (self.role, self.policy) == (role_arn, verdict.policy)
-            and verdict.statement in (self.statement, f"statement {self.statement}")
+            (self.role, self.policy, self.statement) == (role_arn, verdict.policy, verdict.statement)
             and self.finding in ("", kind)
             and lacking <= {*self.data_sources}
         )
@@ -71,67 +72,92 @@ class Acceptance(NamedTuple):
         return date.fromisoformat(self.until) < today
 
     def document(self) -> dict[str, object]:
-        """Return the members, as in the file."""
+        """Return the keys and values, as in the file."""
+        number = self.statement.removeprefix(_NUMBER)
         return {
-            camel_case(name): value
-            for name, value in self._asdict().items()
-            if value or name != "data_sources"
+            "role": self.role,
+            "policy": self.policy,
+            **({"sid": number} if number == self.statement else {"statement": number}),
+            "reason": self.reason,
+            "until": self.until,
+            "finding": self.finding,
+            **({"dataSources": self.data_sources} if self.data_sources else {}),
         }
 
 
 def acceptance_for(role_arn: str, verdict: Verdict) -> Acceptance:
     """Return the acceptance for a finding, without a reason or date."""
-    statement = verdict.statement.removeprefix("statement ")
     kind = kind_of(verdict)
     lacking = [each.id for each in verdict.data_sources] if kind == "missing" else ()
-    return Acceptance(role_arn, verdict.policy, statement, "", "", kind, lacking)
+    return Acceptance(role_arn, verdict.policy, verdict.statement, "", "", kind, lacking)
 
 
 def read_acceptances(path: Path) -> list[Acceptance]:
     """Read the acceptances in a file; raise an InputError that lists all errors."""
     try:
-        # Load all values as strings, so that an invalid date is reported with its entry.
-        given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+        # Load all values as strings, so that an invalid date is reported with its line.
+        loader = yaml.BaseLoader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        given = loader.construct_document(root) if root else []
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8: save it as UTF-8") from None
     except yaml.YAMLError as error:
         said = " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML ({said}): fix it") from None
-    entries = given or []
-    if not isinstance(entries, list):
+    if not isinstance(given, list):
         raise InputError(f"{path} is not a list: expected entries with {', '.join(_EXPECTED)}")
+    entries = cast("list[dict[str, Any]]", given)
+    nodes = cast("list[yaml.Node]", root.value if root else [])
     problems = [
-        f"  entry {number}{problem}"
-        for number, entry in enumerate(cast("list[Any]", entries), start=1)
-        for problem in _problems(entry)
+        f"  line {line}{problem}"
+        for node, entry in zip(nodes, entries, strict=True)
+        for line, problem in _problems(node, entry)
     ]
     if problems:
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
         raise InputError(f"{path} has {count}", *problems)
-    fields = {camel_case(name): name for name in Acceptance._fields}
-    return [
-        Acceptance(**{fields[name]: value for name, value in entry.items()})
-        for entry in cast("list[dict[str, Any]]", entries)
-    ]
+    return [_acceptance(entry) for entry in entries]
 
 
-def _problems(entry: Any) -> Iterator[str]:
-    """Return the problems with an entry, each with the expected value."""
-    if not isinstance(entry, dict):
-        yield f": {quote(entry)}; expected: a mapping with {', '.join(_EXPECTED)}"
+def _acceptance(entry: dict[str, Any]) -> Acceptance:
+    given = entry.get("statement", "")
+    number = f"{_NUMBER}{int(given)}" if given.isdecimal() else given
+    return Acceptance(
+        entry["role"],
+        entry["policy"],
+        entry.get("sid", number),
+        entry["reason"],
+        entry["until"],
+        entry.get("finding", ""),
+        entry.get("dataSources", ()),
+    )
+
+
+def _problems(node: yaml.Node, entry: Any) -> Iterator[tuple[int, str]]:
+    """Yield the line of each problem with an entry, and the problem with the expected value."""
+    start = node.start_mark.line + 1
+    if not isinstance(node, yaml.MappingNode):
+        yield start, f": {quote(entry)}; expected: a mapping with {', '.join(_EXPECTED)}"
         return
-    members = cast("dict[str, Any]", entry)
-    for name in members:
-        if name not in _EXPECTED:
-            yield f", {quote(name)}: is unknown; expected: {', '.join(_EXPECTED)}"
-    lacking = members.get("finding") == "missing"
-    optional = {"finding"} if lacking else {"finding", "dataSources"}
+    lines: dict[str, int] = {}
+    for key, _ in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+        name, line = cast("str", key.value), key.start_mark.line + 1
+        if name in lines:
+            yield line, f", {quote(name)}: is also on line {lines[name]}; expected: once in an entry"
+        elif name not in _EXPECTED:
+            yield line, f", {quote(name)}: is unknown; expected: {', '.join(_EXPECTED)}"
+        lines[name] = line
+    if "statement" in lines and "sid" in lines:
+        yield max(lines["statement"], lines["sid"]), ": expected either statement or sid, not both"
+    lacking = entry.get("finding") == "missing"
+    optional = {"finding", "statement" if "sid" in lines else "sid"}
+    optional |= set[str]() if lacking else {"dataSources"}
     for name, expected in _EXPECTED.items():
-        if name not in members:
+        if name not in lines:
             if name not in optional:
-                yield f", {name}: is missing; expected: {expected}"
-        elif not _is_valid(name, members[name]) or (name == "dataSources" and not lacking):
-            yield f", {name}: {quote(members[name])}; expected: {expected}"
+                yield start, f", {name}: is missing; expected: {expected}"
+        elif not _is_valid(name, entry[name]) or (name == "dataSources" and not lacking):
+            yield lines[name], f", {name}: {quote(entry[name])}; expected: {expected}"
 
 
 def _is_valid(name: str, value: Any) -> bool:

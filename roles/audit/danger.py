@@ -5,7 +5,8 @@ from typing import Final
 
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Statement
-from guardrails.iam.patterns import covers
+from guardrails.iam.patterns import Text, covers, is_pattern, matches
+from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, Verdict
 
@@ -17,13 +18,35 @@ LABELS: Final[Mapping[str, str]] = {
     "shared": "shared",
 }
 """The kinds of findings in order of severity, and their names in the result."""
-_POWERS: Final[Mapping[str, tuple[str, str]]] = {
-    "iam:PutRolePolicy": ("role", "administrator access"),
-    "iam:AttachRolePolicy": ("role", "administrator access"),
-    "iam:CreatePolicyVersion": ("policy", "administrator access"),
-    "sts:AssumeRole": ("role", "permission to assume every role"),
+_ADMINISTRATOR: Final = "administrator access"
+ESCALATIONS: Final[Mapping[str, str]] = {
+    "iam:AddUserToGroup": "group",
+    "iam:AttachGroupPolicy": "group",
+    "iam:AttachRolePolicy": "",
+    "iam:AttachUserPolicy": "user",
+    "iam:CreateAccessKey": "user",
+    "iam:CreateLoginProfile": "user",
+    "iam:CreatePolicyVersion": "policy",
+    "iam:PutGroupPolicy": "group",
+    "iam:PutRolePolicy": "",
+    "iam:PutUserPolicy": "user",
+    "iam:SetDefaultPolicyVersion": "policy",
+    "iam:UpdateAssumeRolePolicy": "role",
+    "iam:UpdateLoginProfile": "user",
 }
-"""For each action: a resource type, and the access that the action gives on all such resources."""
+"""The actions of IAM with which a principal can make itself, or whoever uses it, an administrator.
+
+Each action is dangerous on patterns of resources of a type, or if the type is empty, on the role itself.
+The list has the actions of IAM that suffice alone in Rhino Security Labs' list of escalations:
+https://rhinosecuritylabs.com/aws/aws-privilege-escalation-methods-mitigation/"""
+_OWN_ACCOUNT: Final[Mapping[str, str]] = {
+    "ec2.amazonaws.com": "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
+    "id_roles_use_switch-role-ec2_instance-profiles.html",
+    "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
+}
+"""Services that take only roles of the resource's own account, each with its source."""
+_NAMES: Final = ("x", "another/path/name-1")
+"""Made-up names. A pattern that matches both matches nearly everything."""
 
 
 def kind_of(verdict: Verdict) -> str:
@@ -44,11 +67,26 @@ def find_danger(statement: Statement, role: Arn) -> str:
 
 
 def _power(statement: Statement, role: Arn) -> str:
-    for action, (kind, power) in _POWERS.items():
-        every = f"arn:{role.partition}:iam::{role.account}:{kind}/*"
-        if statement.actions.covers(action) and statement.resources.covers(every):
-            return power
+    for action, kind in ESCALATIONS.items():
+        if statement.actions.covers(action) and (
+            _has_pattern(statement, role, kind) if kind else statement.resources.covers(role.text)
+        ):
+            return _ADMINISTRATOR
+    every = [f"arn:{role.partition}:iam::{role.account}:role/{name}" for name in _NAMES]
+    if statement.actions.covers("sts:AssumeRole") and all(map(statement.resources.covers, every)):
+        return "permission to assume every role"
     return ""
+
+
+def _has_pattern(statement: Statement, role: Arn, kind: str) -> bool:
+    """Return whether one of a statement's resources is a pattern that matches resources of a type."""
+    prefix = f"arn:{role.partition}:iam::{role.account}:{kind}/"
+    if statement.resources.negated:
+        return statement.resources.covers(f"{prefix}*")
+    return any(
+        is_pattern(value.split(":", 5)[-1]) and matches(value, Text(prefix, "x")) is not Truth.NO
+        for value in statement.resources.values
+    )
 
 
 def _open_to(statement: Statement, account: str) -> str:
@@ -61,7 +99,8 @@ def _open_to(statement: Statement, account: str) -> str:
     kinds = {kind for kind, _ in principals}
     if "Federated" in kinds and not _requires_subject(statement):
         return "trusts every user of an identity provider"
-    if "Service" in kinds and not _requires_account(statement, account):
+    services = {name for kind, name in principals if kind == "Service"}
+    if services.difference(_OWN_ACCOUNT) and not _requires_account(statement, account):
         return "trusts a service in other accounts"
     return ""
 

@@ -235,9 +235,11 @@ def _unmatched(
 ) -> Iterator[Acceptance]:
     """Find the acceptances for an account that match no finding."""
     found = [
-        (role.arn, verdict)
+        (role.arn, each)
         for role in roles
         for verdict in (*role.differences, *(verdict for verdict, _ in role.accepted))
+        # A remark names an acceptance of excess access that does not cover a dangerous statement.
+        for each in (verdict, verdict._replace(danger=""))
     ]
     for acceptance in acceptances:
         if acceptance.account == account and not any(acceptance.matches(*each) for each in found):
@@ -433,9 +435,11 @@ def _compare(
             accepted.append((verdict, acceptance))
             continue
         differences.append(verdict)
+        statement = f"{verdict.policy}, {verdict.statement}"
         if acceptance:
-            text = f"{verdict.policy}, {verdict.statement}: accepted only until {acceptance.until}"
-            remarks.append(f"{text}: {acceptance.reason}")
+            remarks.append(f"{statement}: accepted only until {acceptance.until}: {acceptance.reason}")
+        elif acceptance := _acceptance(role_arn, verdict._replace(danger=""), acceptances):
+            remarks.append(f"{statement}: accepted only as excess access: {acceptance.reason}")
     results: list[DataSourceResult] = []
     for result, _ in compared:
         own = [each for each in differences if _concerns(each, result)]

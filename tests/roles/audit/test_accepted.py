@@ -8,7 +8,7 @@ import pytest
 
 from evidence.examples import ACCOUNT, OTHER_ACCOUNT
 from roles.account import DataSource
-from roles.audit.accepted import Acceptance, read_acceptances
+from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.difference import Verdict
 from roles.errors import InputError
 from tests.helpers.world import OWN, World, allow, own_policy
@@ -18,23 +18,23 @@ ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/x"
 FILE: Final = "accepted.yaml"
 VALID: Final = f"{{role: '{ROLE}', policy: p, statement: 4, reason: moves, until: 2999-12-31}}"
 DATE: Final = "expected: the last day, such as 2027-03-31"
-MEMBERS: Final = "role, policy, statement, reason, until, finding, dataSources"
+MEMBERS: Final = "role, policy, statement, sid, reason, until, finding, dataSources"
 LACKING: Final = "expected: the IDs of the data sources that lack access, only with `finding: missing`"
 
 
 def write(world: World, **members: str) -> None:
     """Write an entry that accepts the last role's statement Queues, with these members changed."""
-    entry = {"role": world.role_arn, "policy": OWN, "statement": "Queues", "reason": "moves soon"}
+    entry = {"role": world.role_arn, "policy": OWN, "sid": "Queues", "reason": "moves soon"}
     world.path(FILE).write_text(json.dumps([{**entry, "until": "2999-12-31", **members}]))
 
 
 def test_an_entry_is_read_from_yaml(tmp_path: Path):
     path = tmp_path / FILE
     path.write_text(f"- {VALID}\n")
-    assert read_acceptances(path) == [Acceptance(ROLE, "p", "4", "moves", "2999-12-31")]
+    assert read_acceptances(path) == [Acceptance(ROLE, "p", "statement 4", "moves", "2999-12-31")]
     path.write_text(f"- {VALID[:-1]}, finding: missing, dataSources: [a, b]}}\n")
     assert read_acceptances(path) == [
-        Acceptance(ROLE, "p", "4", "moves", "2999-12-31", "missing", ["a", "b"])
+        Acceptance(ROLE, "p", "statement 4", "moves", "2999-12-31", "missing", ["a", "b"])
     ]
     path.write_text("# nothing is accepted\n")
     assert read_acceptances(path) == []
@@ -45,22 +45,22 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
     [
         ("{a: 1}", " is not a list: expected entries with " + MEMBERS),
         ("[", " is not valid YAML (while parsing a flow node"),
-        ("- x", f' has 1 error\n  entry 1: "x"; expected: a mapping with {MEMBERS}'),
+        ("- x", f' has 1 error\n  line 1: "x"; expected: a mapping with {MEMBERS}'),
         (
             f"- {VALID}\n- {VALID.replace('2999-12-31', '2026-02-30')}",
-            f' has 1 error\n  entry 2, until: "2026-02-30"; {DATE}',
+            f' has 1 error\n  line 2, until: "2026-02-30"; {DATE}',
         ),
         (
             "- {role: x, polcy: p, statement: [1], reason: ' ', until: soon, finding: all}",
             f"""\
  has 7 errors
-  entry 1, "polcy": is unknown; expected: {MEMBERS}
-  entry 1, role: "x"; expected: the ARN of a role
-  entry 1, policy: is missing; expected: the name or ARN of a policy, or `trust policy`
-  entry 1, statement: ["1"]; expected: a statement's Sid or number
-  entry 1, reason: " "; expected: why the finding is accepted
-  entry 1, until: "soon"; {DATE}
-  entry 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared""",
+  line 1, "polcy": is unknown; expected: {MEMBERS}
+  line 1, role: "x"; expected: the ARN of a role
+  line 1, policy: is missing; expected: the name or ARN of a policy, or `trust policy`
+  line 1, statement: ["1"]; expected: the number of a statement without a Sid
+  line 1, reason: " "; expected: why the finding is accepted
+  line 1, until: "soon"; {DATE}
+  line 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared""",
         ),
         (
             "".join(
@@ -74,14 +74,28 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
             ),
             f"""\
  has 4 errors
-  entry 1, dataSources: is missing; {LACKING}
-  entry 2, dataSources: "a"; {LACKING}
-  entry 3, dataSources: []; {LACKING}
-  entry 4, dataSources: ["a"]; {LACKING}""",
+  line 1, dataSources: is missing; {LACKING}
+  line 2, dataSources: "a"; {LACKING}
+  line 3, dataSources: []; {LACKING}
+  line 4, dataSources: ["a"]; {LACKING}""",
+        ),
+        (
+            f"-  {VALID[1:-1].replace(', ', chr(10) + '   ')}\n   sid: '4'\n   policy: q\n",
+            """\
+ has 2 errors
+  line 7, "policy": is also on line 2; expected: once in an entry
+  line 6: expected either statement or sid, not both""",
+        ),
+        (
+            f"- {VALID.replace('statement: 4', 'sid: []')}\n- {VALID.replace('statement: 4, ', '')}",
+            """\
+ has 2 errors
+  line 1, sid: []; expected: the statement's Sid
+  line 2, statement: is missing; expected: the number of a statement without a Sid""",
         ),
     ],
 )
-def test_an_invalid_file_is_an_error_that_names_the_entry_and_the_expected_value(
+def test_an_invalid_file_is_an_error_that_names_the_line_and_the_expected_value(
     tmp_path: Path, content: str, expected: str
 ):
     path = tmp_path / FILE
@@ -98,12 +112,62 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path):
         read_acceptances(path)
 
 
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ("statement: 1", ["statement 1"]),
+        ("statement: '1'", ["statement 1"]),
+        ("statement: statement 1", ["statement 1"]),
+        ("statement: Queues", ["Queues"]),
+        ("sid: 1", ["1"]),
+        ("sid: '01'", ["01"]),
+    ],
+)
+def test_a_number_and_a_sid_that_looks_like_one_are_two_statements(
+    tmp_path: Path, given: str, accepted: list[str]
+):
+    path = tmp_path / FILE
+    path.write_text(f"- {VALID.replace('statement: 4', given)}\n")
+    (entry,) = read_acceptances(path)
+    names = ["1", "01", "statement 1", "statement 2", "Queues"]
+    found = {name: Verdict("p", name, "excess") for name in names}
+    assert [name for name, verdict in found.items() if entry.matches(ROLE, verdict)] == accepted
+
+
+@pytest.mark.parametrize(("name", "key"), [("statement 1", "statement"), ("1", "sid")])
+def test_the_entry_for_a_finding_accepts_that_finding(tmp_path: Path, name: str, key: str):
+    finding = Verdict("p", name, "excess")
+    entry = acceptance_for(ROLE, finding).document()
+    assert entry[key] == "1"
+    path = tmp_path / FILE
+    path.write_text(json.dumps([{**entry, "reason": "moves soon", "until": "2999-12-31"}]))
+    assert [each.matches(ROLE, finding) for each in read_acceptances(path)] == [True]
+
+
+@pytest.mark.slow
+def test_an_entry_for_excess_access_ends_where_the_statement_becomes_dangerous(world: World):
+    world.add_own(allow("iam:PutRolePolicy", "*", Sid="Queues"))
+    write(world, finding="excess")
+    said = world.audit("--accept", FILE)
+    assert (said.code, said.err) == (1, "")
+    assert f"  {OWN}, Queues: accepted only as excess access: moves soon\n" in said.out
+
+
+@pytest.mark.slow
+def test_of_two_entries_for_a_finding_the_one_that_holds_longest_counts(world: World):
+    world.add_own(allow("sqs:*", "*", Sid="Queues"))
+    write(world)
+    (entry,) = json.loads(world.path(FILE).read_text())
+    world.path(FILE).write_text(json.dumps([{**entry, "until": "2020-12-31"}, entry]))
+    assert world.audit("--accept", FILE).code == 0
+
+
 def test_an_entry_for_excess_access_does_not_accept_dangerous_access():
     wider = Verdict("p", "statement 4", "excess", danger="administrator access")
-    acceptance = Acceptance(ROLE, "p", "4", "moves", "2999-12-31")
+    acceptance = Acceptance(ROLE, "p", "statement 4", "moves", "2999-12-31")
     assert acceptance.matches(ROLE, wider)
     assert not acceptance._replace(finding="excess").matches(ROLE, wider)
-    assert not acceptance._replace(statement="5").matches(ROLE, wider)
+    assert not acceptance._replace(statement="statement 5").matches(ROLE, wider)
 
 
 def test_an_entry_accepts_missing_access_only_for_the_data_sources_that_it_names():
@@ -160,7 +224,8 @@ def test_the_json_document_contains_the_entry_that_accepts_a_finding(world: Worl
     (first, second) = world.audit("--accept", FILE).err.splitlines()[1:]
     assert "reason" in first
     assert "until" in second
-    write(world, **{**finding["accept"], "reason": "moves soon", "until": "2999-12-31"})
+    dated = {**finding["accept"], "reason": "moves soon", "until": "2999-12-31"}
+    world.path(FILE).write_text(json.dumps([dated]))
     assert world.audit("--accept", FILE).code == 0
 
 
@@ -175,20 +240,20 @@ def test_after_its_date_an_accepted_finding_is_a_problem_again(world: World):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("other", [{"statement": "Others"}, {"finding": "denies"}])
+@pytest.mark.parametrize("other", [{"sid": "Others"}, {"finding": "denies"}])
 def test_an_entry_that_matches_nothing_is_reported(world: World, other: dict[str, str]):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world, **other)
     said = world.audit("--accept", FILE)
     assert said.code == 1
-    statement = other.get("statement", "Queues")
-    label = f"{world.role_arn}: {OWN}, {statement}"
+    sid = other.get("sid", "Queues")
+    label = f"{world.role_arn}: {OWN}, {sid}"
     assert said.err == f"audit: accepted finding not found in us-east-1, account {ACCOUNT}: {label}\n"
     assert (
         f"- accepted finding not found: `{label}`\n" in world.audit("--accept", FILE, "--markdown").out
     )
     (entry,) = world.audit("--accept", FILE, "--json").json["unmatched"]
-    assert entry["statement"] == statement
+    assert entry["sid"] == sid
 
 
 @pytest.mark.slow

@@ -115,7 +115,7 @@ def test_json_contains_the_whole_result(world: World):
                         "accept": {
                             "role": world.role_arn,
                             "policy": OWN,
-                            "statement": "Queues",
+                            "sid": "Queues",
                             "reason": "",
                             "until": "",
                             "finding": "excess",

@@ -1,14 +1,17 @@
 """`roles audit` recognizes dangerous statements: access for others, and administrator access."""
 
 import json
+import re
 from typing import Any, Final
 
 import pytest
 
 from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT
 from roles.arns import Arn
-from roles.audit.danger import find_danger
+from roles.audit.danger import ESCALATIONS, find_danger
 from roles.difference import TRUST_POLICY, statements
+from sandbox.environment import PROJECT
+from tests.helpers.page import prose
 from tests.helpers.world import THROUGH_SECRETS_MANAGER, allow
 
 AMAZON_Q: Final = {"Service": "qbusiness.amazonaws.com"}
@@ -20,6 +23,7 @@ OF_APPLICATION: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN}}
 OF_OTHERS: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)}}
 OF_ANY: Final = {"StringLike": {"aws:SourceAccount": "*"}}
 ROLE: Final = Arn.of(f"arn:aws:iam::{ACCOUNT}:role/x")
+TO_AMAZON_Q: Final = {"StringEquals": {"iam:PassedToService": AMAZON_Q["Service"]}}
 ROLES: Final = f"arn:aws:iam::{ACCOUNT}:role/*"
 FOR_ALL: Final = "trusts a service in other accounts"
 FOR_USERS: Final = "trusts every user of an identity provider"
@@ -37,6 +41,10 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
         (trust(AMAZON_Q, Condition=OF_APPLICATION), ""),
         (trust(AMAZON_Q, Condition=OF_ANY), f"{FOR_ALL} under a condition"),
         (trust(AMAZON_Q, Condition=OF_OTHERS), f"{FOR_ALL} under a condition"),
+        (trust({"Service": "lambda.amazonaws.com"}), ""),
+        (trust({"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}), ""),
+        (trust({"Service": ["ec2.amazonaws.com", "s3.amazonaws.com"]}), FOR_ALL),
+        (trust({"Service": ["lambda.amazonaws.com", AMAZON_Q["Service"]]}), FOR_ALL),
         (trust("*"), "trusts everybody"),
         (trust({"AWS": "*"}, Condition=OF_ACCOUNT), "trusts everybody under a condition"),
         ({**trust({}), "NotPrincipal": {"AWS": ACCOUNT}}, "trusts everybody"),
@@ -90,6 +98,10 @@ def test_a_trust_policy_is_dangerous_if_it_admits_others(statement: dict[str, An
         (allow("sts:AssumeRole", "*"), "permission to assume every role"),
         ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, "permission to assume every role"),
         ({"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}, ""),
+        (allow("sts:AssumeRole", ROLES.replace("*", "?*")), "permission to assume every role"),
+        (allow("sts:AssumeRole", ROLE.text), ""),
+        (allow("sts:AssumeRole", ROLES.replace("*", "reader-*")), ""),
+        (allow("iam:PassRole", "*", Condition=TO_AMAZON_Q), ""),
         (allow("iam:PutRolePolicy", ROLES.replace("*", "service-role/*")), ""),
         (allow("iam:Get*", "*"), ""),
         (allow("*", "arn:aws:s3:::b/*"), ""),
@@ -99,3 +111,54 @@ def test_a_trust_policy_is_dangerous_if_it_admits_others(statement: dict[str, An
 def test_a_policy_is_dangerous_if_it_gives_administrator_access(statement: dict[str, Any], danger: str):
     (read,) = statements("console", json.dumps({"Statement": statement}))
     assert find_danger(read, ROLE) == danger
+
+
+@pytest.mark.parametrize("action", ["iam:AttachRolePolicy", "iam:PutRolePolicy"])
+@pytest.mark.parametrize(
+    ("resource", "danger"),
+    [
+        (ROLE.text, "administrator access"),
+        (ROLE.text.replace("/x", "/?"), "administrator access"),
+        (ROLES, "administrator access"),
+        (ROLE.text.replace("/x", "/y"), ""),
+        (ROLE.text.replace("/x", "/y*"), ""),
+    ],
+)
+def test_a_role_that_can_change_its_own_policies_is_dangerous(action: str, resource: str, danger: str):
+    assert danger_of(allow(action, resource)) == danger
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        ("iam:AddUserToGroup", "group"),
+        ("iam:AttachGroupPolicy", "group"),
+        ("iam:AttachUserPolicy", "user"),
+        ("iam:CreateAccessKey", "user"),
+        ("iam:CreateLoginProfile", "user"),
+        ("iam:CreatePolicyVersion", "policy"),
+        ("iam:PutGroupPolicy", "group"),
+        ("iam:PutUserPolicy", "user"),
+        ("iam:SetDefaultPolicyVersion", "policy"),
+        ("iam:UpdateAssumeRolePolicy", "role"),
+        ("iam:UpdateLoginProfile", "user"),
+    ],
+)
+def test_an_escalation_is_dangerous_on_patterns_of_its_resources(action: str, kind: str):
+    arn = f"arn:aws:iam::{ACCOUNT}:{kind}"
+    for resource in ("*", f"{arn}/*", f"{arn}/?*", f"{arn}/team-*", "arn:aws:iam::*:*"):
+        assert danger_of(allow(action, resource)) == "administrator access", resource
+    other = "policy" if kind == "user" else "user"
+    for resource in (f"{arn}/one", f"arn:aws:iam::{ACCOUNT}:{other}/*", "arn:aws:s3:::*"):
+        assert danger_of(allow(action, resource)) == "", resource
+    assert danger_of(allow(action.replace("iam:", "iam:Get"), "*")) == ""
+
+
+def test_the_page_lists_the_dangerous_actions():
+    page = prose("Dangerous access", PROJECT / "docs" / "audit.md")
+    assert sorted(re.findall("`(iam:[A-Za-z]+)`", page)) == sorted(ESCALATIONS)
+
+
+def danger_of(statement: dict[str, Any]) -> str:
+    (read,) = statements("console", json.dumps({"Statement": statement}))
+    return find_danger(read, ROLE)
