@@ -1,7 +1,8 @@
 """Serve the policy pack, which consists of rules and their enforcement levels."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
+from typing import Any, Final
 
 from declared_roles import roles_of
 from pulumi_policy import (
@@ -16,16 +17,14 @@ from pulumi_policy import (
 )
 from rules import RULES, Rule
 
-EXEMPT = PolicyConfigSchema(
-    {
-        "exempt": {
-            "type": "array",
-            "items": {"type": "string"},
-            "default": [],
-            "description": "URNs of roles that the rule ignores",
-        }
+EXEMPT: Final[Mapping[str, Any]] = {
+    "exempt": {
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+        "description": "URNs of roles that the rule ignores",
     }
-)
+}
 
 set_by_program: dict[str, Collection[str]] = {}
 """The properties that the program sets, by resource URN."""
@@ -39,10 +38,12 @@ def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
     """Report a rule's findings about a stack's roles, each for the resource that has the problem."""
-    exempt = args.get_config().get("exempt", [])
+    config = args.get_config()
+    exempt = config.get("exempt", [])
+    options = {name: config[name] for name in rule.options if name in config}
     for role in roles_of(args.resources, set_by_program):
         if role.urn not in exempt:
-            for finding in rule.check(role):
+            for finding in rule.check(role, **options):
                 report(finding.report, finding.urn)
 
 
@@ -63,7 +64,7 @@ if __name__ == "__main__":
                     description=rule.description,
                     validate=partial(validate, rule),
                     enforcement_level=EnforcementLevel.ADVISORY if rule.advisory else None,
-                    config_schema=EXEMPT,
+                    config_schema=PolicyConfigSchema({**EXEMPT, **rule.options}),
                 )
                 for rule in RULES
             ),

@@ -257,7 +257,9 @@ class _Managed:
 def _belonging(
     roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
 ) -> Mapping[str, list[_Declaration]]:
-    """Return the declarations that refer to each role by a dependency or by its name.
+    """Return the declarations that refer to each role by a dependency, or else by its name.
+
+    A stack can declare several roles of one name, in several accounts.
 
     Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -277,7 +279,9 @@ def _belonging(
         if given and UNKNOWN not in given:
             # Known names are more precise than dependencies.
             urns = [urn for urn in urns if names[urn] in ("", *given_names)]
-        urns += [urn for name in given_names for urn in by_name.get(name, ())]
+        referenced = {names[urn] for urn in urns}
+        others = [name for name in given_names if name not in referenced]
+        urns += [urn for name in others for urn in by_name.get(name, ())]
         for urn in dict.fromkeys(urns):
             belonging[urn].append(declaration)
     return belonging

@@ -6,9 +6,9 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from connector_grants import Excess, application_of, excess_of
 from declared_roles import (
@@ -19,14 +19,16 @@ from declared_roles import (
     required_values,
     trusting_statements,
 )
-from iam.documents import Statement
+from iam.documents import Document, Statement
+from iam.operators import parse_operator
 
-# Quotas for characters, excluding whitespace, and for attached policies. The last two can be increased:
+# Quotas for characters, excluding whitespace, and for managed policies attached to a role. The
+# last two can be increased:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240
 MAXIMUM_MANAGED_SIZE: Final = 6_144
 MAXIMUM_TRUST_SIZE: Final = 2_048
-MAXIMUM_ATTACHED: Final = 10
+MAXIMUM_ATTACHED: Final = 20
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 """The Amazon Q Business console lists only roles whose names contain one of these strings."""
 
@@ -72,21 +74,34 @@ class Rule(NamedTuple):
 
     name: str
     description: str
-    check: Callable[[Role], Iterator[Finding]]
+    check: Callable[..., Iterator[Finding]]
+    """Takes a role, and the `options` as keyword arguments."""
     advisory: bool = False
+    options: Mapping[str, Any] = {}
+    """The JSON schema of each additional property in the rule's configuration."""
 
 
 def readable(role: Role) -> Iterator[Finding]:
     """Find malformed documents, which no other rule can check."""
     for policy in (role.trust, *role.policies):
-        if policy.document.problem:
+        problem = policy.document.problem or _unknown_operator(policy.document)
+        if problem:
             yield Finding(
                 policy.urn,
-                f"one of the role's policies is not a valid policy document: {policy.document.problem}",
+                f"one of the role's policies is not a valid policy document: {problem}",
                 "JSON that follows IAM's policy grammar",
                 "correct the document: "
                 "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html",
             )
+
+
+def _unknown_operator(document: Document) -> str:
+    """Return which condition operator IAM does not have; empty if it has all of them."""
+    for statement in document.statements:
+        for condition in statement.conditions:
+            if not parse_operator(condition.operator):
+                return f"{_title(statement)} has an unknown operator: {condition.operator}"
+    return ""
 
 
 def trust_account(role: Role) -> Iterator[Finding]:
@@ -344,7 +359,7 @@ def listed_name(role: Role) -> Iterator[Finding]:
         )
 
 
-def quotas(role: Role) -> Iterator[Finding]:
+def quotas(role: Role, attachedPolicies: int = MAXIMUM_ATTACHED) -> Iterator[Finding]:  # noqa: N803 an option
     """Find policies that exceed an IAM quota."""
     staying = [policy for policy in role.undeclared if not policy.removed]
     managed = [policy for policy in role.policies if not policy.inline]
@@ -368,7 +383,11 @@ def quotas(role: Role) -> Iterator[Finding]:
         f"shorten the trust policy, {increase}",
     )
     yield from _above(
-        role.urn, attached, "attached policies", MAXIMUM_ATTACHED, f"detach policies, {increase}"
+        role.urn,
+        attached,
+        "attached policies",
+        attachedPolicies,
+        "detach policies, or increase the quota and set attachedPolicies for this rule",
     )
 
 
@@ -406,7 +425,18 @@ RULES: Final = (
     Rule("excess", "The role has only permissions that a connector needs.", excess),
     Rule("subnets", "No condition prevents network interfaces in subnets.", subnets),
     Rule("placeholders", "No placeholder remains.", placeholders),
-    Rule("quotas", "The policies are within IAM's quotas.", quotas),
+    Rule(
+        "quotas",
+        "The policies are within IAM's quotas.",
+        quotas,
+        options={
+            "attachedPolicies": {
+                "type": "integer",
+                "default": MAXIMUM_ATTACHED,
+                "description": "The quota for managed policies attached to a role",
+            }
+        },
+    ),
     Rule("ingest", "The ingest actions cover the application and the index.", ingest, advisory=True),
     Rule("unchecked", "The stack declares every policy that it attaches.", unchecked, advisory=True),
     Rule("undeclared", "The role has only policies that the stack declares.", undeclared, advisory=True),

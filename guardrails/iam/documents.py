@@ -5,6 +5,7 @@ The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -20,6 +21,8 @@ UNKNOWN: Final = object()
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
 _VERSION_WITH_VARIABLES: Final = "2012-10-17"
+_VERSIONS: Final = (_VERSION_WITH_VARIABLES, "2008-10-17")
+_SID: Final = re.compile(r"[A-Za-z0-9]*")
 _KELVIN_SIGN: Final = "\N{KELVIN SIGN}"
 
 # A stack's roles share most patterns and conditions. These functions create each only once, because many
@@ -124,6 +127,8 @@ def _read(given: Any, size: int, kind: Kind, policy: str) -> Document:
     try:
         _check_elements(given, _DOCUMENT_ELEMENTS, "the document")
         variables = given.get("Version") == _VERSION_WITH_VARIABLES
+        if kind is not Kind.RESOURCE:
+            _check_version_and_sids(given)
         targets = kind.value
         statements = [
             _statement(number, statement, targets, policy, variables=variables)
@@ -219,6 +224,8 @@ def _conditions(given: Any, number: int) -> Iterable[Condition]:
     for operator, keys in _members(given, number):
         for key, values in _members(keys, number):
             # A key for a tag may contain any letter, but the lowercase of a Kelvin sign is an ASCII k.
+            if not key and values is not UNKNOWN:
+                raise MalformedError(f"a condition in statement {number} has an empty key")
             if _KELVIN_SIGN in key:
                 raise MalformedError(
                     f"a condition key in statement {number} has a Kelvin sign in place of a K"
@@ -242,6 +249,27 @@ def _value(given: Any, number: int) -> Any:
     if not isinstance(given, str | bool | int | float):
         raise MalformedError(f"a value in the Condition of statement {number} is not a string")
     return str(given).lower() if isinstance(given, bool) else str(given)
+
+
+def _check_version_and_sids(given: Mapping[str, Any]) -> None:
+    """Check what IAM requires, but other services do not."""
+    version = given.get("Version", UNKNOWN)
+    if version is not UNKNOWN and version not in _VERSIONS:
+        raise MalformedError(f"its Version is neither {' nor '.join(_VERSIONS)}")
+    found: set[str] = set()
+    for number, statement in enumerate(listed(given.get("Statement")), start=1):
+        if not isinstance(statement, Mapping):
+            continue
+        sid = cast("Mapping[str, Any]", statement).get("Sid", UNKNOWN)
+        if sid is UNKNOWN:
+            continue
+        if not isinstance(sid, str) or not _SID.fullmatch(sid):
+            raise MalformedError(
+                f"the Sid of statement {number} has other than ASCII letters and digits"
+            )
+        if sid and sid in found:
+            raise MalformedError(f"several statements have the Sid {sid}")
+        found.add(sid)
 
 
 def _check_elements(given: Any, allowed: AbstractSet[str], element: str) -> None:

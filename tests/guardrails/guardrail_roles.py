@@ -224,7 +224,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("application elsewhere", _TRUST, "Condition", _pinned(OTHER_ACCOUNT), "trust-application"),
         ("every account", _TRUST, "Condition", _pinned("*"), "trust-account trust-application"),
         ("account if any", _TRUST, "Condition", _account_by("StringEqualsIfExists"), "trust-account"),
-        ("unknown operator", _TRUST, "Condition", _account_by("stringEquals"), "trust-account"),
+        ("unknown operator", _TRUST, "Condition", _account_by("stringEquals"), "readable trust-account"),
         ("two accounts", _TRUST, "Condition", _pinned([ACCOUNT, OTHER_ACCOUNT]), "trust-account"),
         ("two applications", _TRUST, "Condition", _pinned(arn=_TWO), "trust-application"),
         ("everybody", _TRUST, "Principal", "*", "trust-service-alone"),
@@ -346,13 +346,14 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ),
         {"excess"},
     ),
-    "a Sid that forges a line of the report": (
-        _allowing("s3:*", Sid="Documents\nfix: nothing to do"),
+    "a policy that forges a line of the report": (
+        _allowing("s3:*", Condition=_equals("aws:SourceVpc\nfix: nothing to do", "x")),
         {"excess"},
     ),
     # Documents that IAM rejects.
     **_roles(
         ("unknown element", _NEW, "action", "s3:*", "readable"),
+        ("a Sid with a space", _NEW, "Sid", "Read Documents", "readable"),
         ("too long", _NEW, "Sid", "x" * 10_240, "quotas"),
     ),
     "no document": (Declared(policy={"Statements": []}), {"readable"}),

@@ -588,7 +588,7 @@ def test_an_inline_policy_that_the_stack_does_not_declare_counts_unless_the_upda
     assert set(findings(its_role, role_policy(), exclusive_policies("connector"))) == {"undeclared"}
 
 
-def test_at_most_ten_policies_are_attached_wherever_they_are_declared():
+def test_at_most_twenty_policies_are_attached_wherever_they_are_declared():
     def role_with(number: int) -> Declaration:
         arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(number)]
         return observed(managedPolicyArns=arns)
@@ -598,14 +598,14 @@ def test_at_most_ten_policies_are_attached_wherever_they_are_declared():
     other = resource(
         "RolePolicyAttachment", "other", {"role": NAME, "policyArn": f"{CUSTOMER_MANAGED}-other"}
     )
-    assert "quotas" not in findings(role_with(8), of_stack, attached, other)
-    (finding,) = findings(role_with(9), of_stack, attached, other)["quotas"]
+    assert "quotas" not in findings(role_with(18), of_stack, attached, other)
+    (finding,) = findings(role_with(19), of_stack, attached, other)["quotas"]
     assert finding.report == (
-        "the role has 11 attached policies\n"
-        "expected: at most 10, IAM's quota\n"
-        "fix: detach policies, or increase the quota and exempt the role from this rule"
+        "the role has 21 attached policies\n"
+        "expected: at most 20, IAM's quota\n"
+        "fix: detach policies, or increase the quota and set attachedPolicies for this rule"
     )
-    assert "quotas" not in findings(role_with(9), of_stack, attached, exclusive_attachments())
+    assert "quotas" not in findings(role_with(19), of_stack, attached, exclusive_attachments())
 
 
 # Which roles are checked, and malformed documents.
@@ -647,6 +647,14 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
         {"Statements": []},
         "the document has elements that are not allowed there: Statements",
     ),
+    "another version": (
+        {"Version": "2012-10-18", "Statement": STATEMENT},
+        "its Version is neither 2012-10-17 nor 2008-10-17",
+    ),
+    "a Sid twice": (
+        {"Statement": [{**STATEMENT, "Sid": "Read"}] * 2},
+        "several statements have the Sid Read",
+    ),
     "null": ({"Statement": [None]}, "statement 1 is not an object"),
     "no resource": (
         {"Statement": [{"Effect": "Allow", "Action": "a:b"}]},
@@ -676,6 +684,19 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
                 {"StringLike": {"\u212ams:ViaService": "*"}},
                 "a condition key in statement 1 has a Kelvin sign",
             ),
+            (
+                "an empty condition key",
+                "Condition",
+                {"StringEquals": {"": "x"}},
+                "a condition in statement 1 has an empty key",
+            ),
+            (
+                "a Sid with a hyphen",
+                "Sid",
+                "read-all",
+                "the Sid of statement 1 has other than ASCII letters and digits",
+            ),
+            ("a number as Sid", "Sid", 1, "the Sid of statement 1 has other than"),
             ("both actions", "NotAction", "a:c", "statement 1 needs either Action or NotAction"),
             (
                 "another effect",
@@ -708,6 +729,26 @@ def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, prob
     # As a trust policy, it names no service, but the role policy allows Amazon Q Business actions.
     assert set(findings(role(document), role_policy())) == {"readable"}
     assert findings(role(document)) == {}
+
+
+def test_a_condition_operator_that_iam_does_not_have_is_reported():
+    condition = {"StringEqual": {"aws:SourceAccount": ACCOUNT}}
+    document = extended(Action="ec2:DescribeVpcs", Resource="*", Condition=condition)
+    (finding,) = findings(role(), role_policy(document))["readable"]
+    assert "has an unknown operator: StringEqual\n" in f"{finding.message}\n"
+
+
+def test_policies_belong_to_the_role_that_they_reference_not_to_another_of_its_name():
+    function = role(trust(Principal={"Service": "lambda.amazonaws.com"}), urn="lambda")
+    both = [role(), function]
+    everything = resource(
+        "RolePolicy",
+        "of-lambda",
+        {"name": "p", "policy": text(ANY_SECRET), "role": NAME},
+        role=[function],
+    )
+    assert findings(*both, everything) == {}
+    assert set(findings(*both, role_policy(ANY_SECRET))) == {"secret"}
 
 
 def test_a_malformed_trust_policy_is_reported_if_it_names_the_service():
@@ -743,6 +784,15 @@ def test_an_exemption_names_a_role_s_urn(exempt: list[str], reported: bool):
     resources: list[PolicyResource] = [role(), role_policy(ANY_SECRET)]
     report = Mock()
     validate_stack(rule, StackValidationArgs(resources, {"exempt": exempt}), report)
+    assert report.called == reported
+
+
+@pytest.mark.parametrize(("config", "reported"), [({}, False), ({"attachedPolicies": 10}, True)])
+def test_the_quota_for_attached_policies_is_configurable(config: dict[str, int], reported: bool):
+    (rule,) = (rule for rule in RULES if rule.name == "quotas")
+    arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(11)]
+    report = Mock()
+    validate_stack(rule, StackValidationArgs([role(managedPolicyArns=arns)], config), report)
     assert report.called == reported
 
 
