@@ -33,6 +33,8 @@ _ATTEMPTS: Final = 10
 """The maximum attempts for each call, unless the environment or the profile specifies another number."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The key ID that stands for aws/secretsmanager in a secret's versions."""
+_ROLES_PAGE: Final = 1000
+"""The maximum: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html"""
 _FIRST_ERROR: Final = 300
 """The lowest HTTP status that botocore raises as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
@@ -402,6 +404,17 @@ class Account:
             role.get("RoleLastUsed", {}).get("LastUsedDate"),
         )
 
+    def roles(self) -> list[Reply]:
+        """Return the account's roles with their trust policies as JSON; IAM omits their last use."""
+        found = self._list("iam", "list_roles", "Roles", PaginationConfig={"PageSize": _ROLES_PAGE})
+        trust = "AssumeRolePolicyDocument"
+        return [{**role, trust: _json(role[trust])} for role in found]
+
+    def last_used(self, name: str) -> datetime | None:
+        """Return when a role was last used; None if IAM reports no use."""
+        used: datetime | None = self._role(name).get("RoleLastUsed", {}).get("LastUsedDate")
+        return used
+
     @_once
     def role_arn(self, name: str) -> str:
         """Return a role's ARN, which contains its path."""
@@ -577,12 +590,17 @@ def _resource(key_id: str) -> str:
 
 
 def _document(operation: str, text: str) -> Any:
-    """Parse a policy's JSON, which IAM URL-encodes."""
+    """Parse a policy's JSON."""
     try:
-        return parse(unquote(text) if text.startswith("%") else text)
+        return parse(_json(text))
     except MalformedError as error:
         reason = f"has a policy that cannot be read: {error}"
         raise OddAnswerError(operation=operation, reason=reason) from None
+
+
+def _json(text: str) -> str:
+    """Return a policy's JSON, which IAM URL-encodes."""
+    return unquote(text) if text.startswith("%") else text
 
 
 def _name_operation(exception: Exception, event_name: str, **_: object) -> None:

@@ -27,7 +27,7 @@ _DATA_SOURCE: Final = (
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_DATA_SOURCE),
-    "audit": ("sts:GetCallerIdentity", *_LISTS, *_DATA_SOURCE),
+    "audit": ("sts:GetCallerIdentity", "iam:ListRoles", *_LISTS, *_DATA_SOURCE),
     "check": (
         "sts:GetCallerIdentity",
         "qbusiness:GetApplication",

@@ -68,6 +68,16 @@ class Uses(NamedTuple):
         return {each for name in ("subnetIds", "securityGroupIds") for each in self.vpc.get(name, ())}
 
 
+def enrichment_roles(reply: Reply) -> Iterator[str]:
+    """Yield the roles with which a data source enriches documents.
+
+    https://docs.aws.amazon.com/amazonq/latest/api-reference/API_HookConfiguration.html
+    """
+    for name, value in reply.get("documentEnrichmentConfiguration", {}).items():
+        if name.endswith("HookConfiguration") and value.get("roleArn"):
+            yield value["roleArn"]
+
+
 def find_uses(data_source: Reply) -> Uses:
     """Read GetDataSource's response; nothing else reads a data source's configuration."""
 

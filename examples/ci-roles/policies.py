@@ -46,6 +46,7 @@ AUDIT_AND_CHECK: Final = (
     "iam:GetPolicy",
     "iam:GetPolicyVersion",
     "qbusiness:ListApplications",
+    "iam:ListRoles",
     "qbusiness:ListIndices",
     "sts:GetCallerIdentity",
     "qbusiness:GetApplication",

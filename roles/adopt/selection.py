@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from components.connectors import Connector
 from components.formats import SUPPORTED_REGIONS
 from roles.account import Account, DataSource, Reply
-from roles.detection import connectors_of, find_connector, find_uses
+from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.errors import (
     InputError,
     OddAnswerError,
@@ -165,18 +165,8 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
                 complete = False
             else:
                 users.setdefault(str(reply.get("roleArn")), []).append((region, source))
-                hooks |= {*_hooks(reply)}
+                hooks |= {*enrichment_roles(reply)}
     return Users(users, hooks, complete)
-
-
-def _hooks(reply: Reply) -> Iterator[str]:
-    """Yield the roles with which a data source enriches documents.
-
-    https://docs.aws.amazon.com/amazonq/latest/api-reference/API_HookConfiguration.html
-    """
-    for name, value in reply.get("documentEnrichmentConfiguration", {}).items():
-        if name.endswith("HookConfiguration") and value.get("roleArn"):
-            yield value["roleArn"]
 
 
 def _reason(error: BotoCoreError | ClientError) -> str:

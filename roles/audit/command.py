@@ -5,6 +5,7 @@ document. docs/audit.md describes them.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -70,19 +71,27 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.show(*markdown.render(found).splitlines())
     else:
         output.show(*table.parts(found))
+    for note in _notes(found):
+        output(note)
+    return _exit_code(found)
+
+
+def _notes(found: Survey) -> Iterator[str]:
+    """Yield what the result does not cover, and the accepted findings that were not found."""
     for region in found.regions:
         if len(found.regions) > 1 and all(result.region != region for result in found.data_sources):
-            output(f"found no data source in {region}")
+            yield f"found no data source in {region}"
     for acceptance in found.unmatched:
-        output(f"accepted finding not found in {found.place}: {acceptance.label}")
+        yield f"accepted finding not found in {found.place}: {acceptance.label}"
     for skipped in found.skipped:
-        output(f"skipped: {skipped}")
+        yield f"skipped: {skipped}"
+    if found.unlisted:
+        yield f"did not look for roles that no data source uses: {found.unlisted}"
     for denied in found.denied:
-        output(
+        yield (
             f"{denied} is not allowed on at least some resources: docs/audit.md lists the required "
             "permissions"
         )
-    return _exit_code(found)
 
 
 def _exit_code(found: Survey) -> int:
@@ -142,6 +151,15 @@ def _document(found: Survey) -> dict[str, object]:
             }
             for role in found.roles
         ],
+        "unused": [
+            {
+                "role": role.arn,
+                **({"member": role.member or None} if found.stack else {}),
+                "lastUsed": role.last_used or None,
+            }
+            for role in found.unused
+        ],
+        "unlisted": found.unlisted or None,
         "unmatched": [acceptance.document() for acceptance in found.unmatched],
         "skipped": found.skipped,
         "denied": found.denied,

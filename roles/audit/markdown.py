@@ -29,6 +29,7 @@ def render(found: Survey) -> str:
         *(("data sources", part) for results in found.by_index() for part in _table(found, results)),
         *(("roles", _details(found, role, users[role.arn])) for role in roles),
         *(("accepted findings", part) for part in _accepted(found)),
+        *(("unused roles", part) for part in _unused(found)),
     ]
     text = _head(found)
     size = len(text.encode())
@@ -48,6 +49,7 @@ def _head(found: Survey) -> str:
         f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
         *(f"- accepted finding not found: {_code(each.label)}" for each in found.unmatched),
         *(f"- skipped: {_code(text)}" for text in found.skipped),
+        *(f"- no search for unused roles: {_code(text)}" for text in [found.unlisted] if text),
         *(f"- not allowed on at least some resources: {_code(action)}" for action in found.denied),
     ]
     return "\n\n".join(lines) + "\n"
@@ -94,6 +96,15 @@ def _accepted(found: Survey) -> Iterator[str]:
             until = f"until {acceptance.until}: {_code(acceptance.reason)}"
             yield f"{before}- {_code(role.arn)}: {label}, {until}\n"
             before = ""
+
+
+def _unused(found: Survey) -> Iterator[str]:
+    """Yield the roles that no data source uses, one line each; the first also contains a heading."""
+    before = "\nNot used by a data source (docs/audit.md lists what else can use a role):\n\n"
+    for role in found.unused:
+        entry = f", entry {_code(role.member)} of stack {_code(found.stack)}" if role.member else ""
+        yield f"{before}- {_code(role.arn)}: {role.text}{entry}\n"
+        before = ""
 
 
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[str]:

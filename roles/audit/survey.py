@@ -15,11 +15,12 @@ from components.arguments import SettingsError
 from components.formats import KEY, SECRET
 from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
-from roles.account import Account, DataSource, Role
+from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
 from roles.audit.danger import LABELS, find_danger, kind_of, rank
-from roles.detection import connectors_of, find_connector, find_uses
+from roles.audit.unused import UnusedRole, day, find_unused
+from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, role_statements
 from roles.errors import (
     InputError,
@@ -116,6 +117,10 @@ class Survey(NamedTuple):
     """The accepted findings of this account that were not found."""
     stack: str = ""
     """The stack whose entries are shown; empty if no stack is specified."""
+    unused: tuple[UnusedRole, ...] = ()
+    """The roles that trust only Amazon Q Business and that no data source uses."""
+    unlisted: str = ""
+    """Why there was no search for unused roles; empty if there was one."""
 
     @property
     def total(self) -> str:
@@ -202,9 +207,12 @@ def survey(
     """
     caller, now = accounts[0].caller(), datetime.now(UTC)
     skipped: list[str] = []
+    applications: list[tuple[Account, str]] = []
     alone = len(accounts) == 1
     listed = [
-        (each, source) for each in accounts for source in _data_sources(each, skipped, alone=alone)
+        (each, source)
+        for each in accounts
+        for source in _data_sources(each, applications, skipped, alone=alone)
     ]
     users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
     for result, needs in read_each(lambda pair: _read(*pair), listed, notes, "data sources"):
@@ -216,6 +224,9 @@ def survey(
         role, compared = _compare(role_arn, readings, acceptances, now.date())
         results |= {result.data_source: result for result in compared}
         roles += [role._replace(member=members.get(role_arn, ""))] if role_arn else []
+    # These calls come last: without their permission, the audit is still complete.
+    denied = tuple(sorted({action for account in accounts for action in account.denied}))
+    unused, unlisted = _unused(caller, applications, listed)
     return Survey(
         caller["Account"],
         tuple(account.region for account in accounts),
@@ -224,10 +235,42 @@ def survey(
         tuple(sorted((results[each] for _, each in listed), key=lambda result: result.state.rank)),
         tuple(sorted(roles, key=lambda role: role.state.rank)),
         tuple(skipped),
-        tuple(sorted({action for account in accounts for action in account.denied})),
+        denied,
         tuple(_unmatched(acceptances, caller["Account"], roles)),
         stack.stack if stack else "",
+        tuple(role._replace(member=members.get(role.arn, "")) for role in unused),
+        unlisted,
     )
+
+
+def _unused(
+    caller: Reply,
+    applications: Sequence[tuple[Account, str]],
+    listed: Sequence[tuple[Account, DataSource]],
+) -> tuple[list[UnusedRole], str]:
+    """Find the unused roles of the applications that were read completely, or return why it failed."""
+    used: set[str] = set()
+    incomplete: set[tuple[Account, str]] = set()
+    for account, source in listed:
+        try:
+            found = account.data_source(source)  # read before
+        except (ClientError, OddAnswerError):
+            incomplete.add((account, source.application_id))
+        else:
+            used |= {found.get("roleArn", ""), *enrichment_roles(found)}
+    start = f"arn:{Arn.of(caller['Arn']).partition}:qbusiness"
+    complete = {
+        f"{start}:{account.region}:{caller['Account']}:application/{application_id}": account
+        for account, application_id in applications
+        if (account, application_id) not in incomplete
+    }
+    if not complete:
+        return [], ""
+    account, *_ = complete.values()
+    try:
+        return [*find_unused(account, complete, used)], ""
+    except (ClientError, OddAnswerError) as error:
+        return [], _explain(error)
 
 
 def _unmatched(
@@ -246,9 +289,12 @@ def _unmatched(
             yield acceptance
 
 
-def _data_sources(account: Account, skipped: list[str], *, alone: bool) -> Iterator[DataSource]:
-    """Find the data sources of all applications; add unreadable Regions and applications to `skipped`.
+def _data_sources(
+    account: Account, listed: list[tuple[Account, str]], skipped: list[str], *, alone: bool
+) -> Iterator[DataSource]:
+    """Find the data sources of all applications, and add the applications to `listed`.
 
+    Add unreadable Regions and applications to `skipped`.
     If the only Region's applications cannot be listed, there is nothing to report, so raise the error.
     """
     try:
@@ -264,6 +310,7 @@ def _data_sources(account: Account, skipped: list[str], *, alone: bool) -> Itera
         try:
             for data_source in account.data_sources(identifier):
                 yield data_source._replace(application_name=name)
+            listed.append((account, identifier))
         except (ClientError, OddAnswerError) as error:
             skipped.append(f"application {f'{name} {identifier}'.strip()}: {_explain(error)}")
 
@@ -450,7 +497,7 @@ def _compare(
     invalid = [result for result, _ in compared if result.state is Outcome.INVALID]
     if invalid and not (differences or accepted):
         state, text = invalid[0].state, invalid[0].text
-    last_used = f"{role.last_used:%Y-%m-%d}" if role.last_used else "none"
+    last_used = day(role.last_used)
     return (
         RoleResult(
             role_arn, state, text, last_used, tuple(differences), tuple(accepted), tuple(remarks)

@@ -48,6 +48,7 @@ def parts(found: Survey) -> Iterator[Part]:
         for verdict in role.differences:
             yield from _difference(verdict, used_by)
     yield from _accepted(found)
+    yield from _unused(found)
     yield ""
     yield Line(found.summary, 2)
 
@@ -73,6 +74,14 @@ def _accepted(found: Survey) -> Iterator[Part]:
     for verdict, acceptance in accepted:
         yield f"  {acceptance.role}: {LABELS[kind_of(verdict)]}: {verdict.policy}, {verdict.statement}"
         yield Line(f"      until {acceptance.until}: {acceptance.reason}", 6)
+
+
+def _unused(found: Survey) -> Iterator[Part]:
+    if found.unused:
+        yield from ("", "not used by a data source (docs/audit.md lists what else can use a role):")
+    for role in found.unused:
+        entry = f", entry {role.member} of stack {found.stack}" if role.member else ""
+        yield f"  {role.arn}: {role.text}{entry}"
 
 
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[Part]:

@@ -524,9 +524,38 @@ FAULTS: Final = (
     Fault(
         "audit takes a service that any account can use for harmless",
         "roles/audit/danger.py",
-        'if "Service" in kinds and not _requires_account(statement, account):',
-        'if "Service" in kinds and not statement.conditions:',
+        "if services.difference(_OWN_ACCOUNT) and not _requires_account(statement, account):",
+        "if services.difference(_OWN_ACCOUNT) and not statement.conditions:",
         "tests/roles/audit/test_danger.py::test_a_trust_policy_is_dangerous_if_it_admits_others",
+    ),
+    Fault(
+        "audit takes a role that can change its own policies for harmless",
+        "roles/audit/danger.py",
+        "if kind else statement.resources.covers(role.text)",
+        'if kind else statement.resources.covers("*")',
+        "tests/roles/audit/test_danger.py::test_a_role_that_can_change_its_own_policies_is_dangerous",
+    ),
+    Fault(
+        "audit takes the number of a statement for its Sid",
+        "roles/audit/accepted.py",
+        'entry.get("sid", number)',
+        'entry.get("sid", given)',
+        "tests/roles/audit/test_accepted.py::test_a_number_and_a_sid_that_looks_like_one_are_two_statements",
+    ),
+    Fault(
+        "audit lists the role of another application as unused",
+        "roles/audit/unused.py",
+        "{*values} <= {*applications}",
+        "values",
+        "tests/roles/audit/test_unused.py::test_only_roles_of_the_audited_applications_alone_are_listed",
+    ),
+    Fault(
+        "the pack assigns a policy to another role of the same name",
+        "guardrails/declared_roles.py",
+        "for name in others for urn in",
+        "for name in given_names for urn in",
+        "tests/guardrails/test_guardrails.py::"
+        "test_policies_belong_to_the_role_that_they_reference_not_to_another_of_its_name",
     ),
     Fault(
         "audit reports access as missing that it could not read",

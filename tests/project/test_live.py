@@ -121,6 +121,7 @@ def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, record
     assert "action='secretsmanager:GetSecretValue'" in live.transcript()
     reading = {
         "GetCallerIdentity",
+        "ListRoles",
         "SimulateCustomPolicy",
         "POST /policy/validation",
     }

@@ -194,7 +194,7 @@ def test_a_role_without_room_for_the_role_policy_causes_a_warning_with_the_sizes
 
 
 def test_the_script_restores_the_policies_of_one_role(world: World):
-    trust, document = trusting({"AWS": "*"}), own_policy().replace("Allows", "It's ")
+    trust, document = trusting({"AWS": "*"}), own_policy().replace("{", '{"Id": "It\'s", ', 1)
     world.make(trust=trust, policies={"console's": document}, role={"Path": "/q/"})
     said = world.adopt()
     assert "\n\nsh restore-roles-1.sh\n" in said.out

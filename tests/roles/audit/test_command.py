@@ -126,6 +126,8 @@ def test_json_contains_the_whole_result(world: World):
                 "remarks": [],
             }
         ],
+        "unused": [],
+        "unlisted": None,
         "unmatched": [],
         "skipped": [],
         "denied": [],

@@ -1,0 +1,67 @@
+"""Find roles that only Amazon Q Business can assume, for applications whose data sources use others."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from botocore.exceptions import ClientError
+
+from evidence.calls import SERVICE
+from guardrails.iam.containment import certain_values
+from roles.account import Account, Reply
+from roles.difference import TRUST_POLICY, statements
+
+
+class UnusedRole(NamedTuple):
+    """A role that no audited data source uses."""
+
+    arn: str
+    last_used: str
+    """The day; `none` if IAM reports no use; empty if IAM did not say."""
+    member: str = ""
+    """The stack's component that declares the role; empty if the stack does not declare it."""
+
+    @property
+    def text(self) -> str:
+        """The last use and the component in a few words."""
+        use = {"none": "never used in the last 400 days", "": "last use unknown"}
+        return use.get(self.last_used, f"last used {self.last_used}")
+
+
+def find_unused(
+    account: Account, applications: Collection[str], used: Collection[str]
+) -> Iterator[UnusedRole]:
+    """Find roles that are not `used` and that trust only Amazon Q Business, for these applications only.
+
+    Raises ClientError or OddAnswerError if IAM does not list the roles.
+    """
+    for role in account.roles():
+        if role["Arn"] not in used and _is_only_for(applications, role):
+            try:
+                last_used = day(account.last_used(role["RoleName"]))
+            except ClientError:
+                last_used = ""
+            yield UnusedRole(role["Arn"], last_used)
+
+
+def day(last_used: datetime | None) -> str:
+    """Return the day of a role's last use, or `none`."""
+    return f"{last_used:%Y-%m-%d}" if last_used else "none"
+
+
+def _is_only_for(applications: Collection[str], role: Reply) -> bool:
+    """Return whether a role trusts only Amazon Q Business, and only for these applications."""
+    trust = role["AssumeRolePolicyDocument"]
+    if SERVICE not in trust:
+        return False  # without parsing the policies of all the account's roles
+    allowing = [each for each in statements(TRUST_POLICY, trust) if each.allows]
+    return bool(allowing) and all(
+        each.principals.values == (f"Service:{SERVICE}",)
+        and not each.principals.negated
+        and any(
+            {*values} <= {*applications}
+            for condition in each.conditions
+            if (values := certain_values(condition, "aws:SourceArn"))
+        )
+        for each in allowing
+    )

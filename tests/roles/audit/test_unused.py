@@ -1,0 +1,89 @@
+"""`roles audit` lists the roles that only Amazon Q Business can assume and that no data source uses."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
+from tests.helpers.world import TRUST, World, own_policy
+from tests.roles.audit.help import complete_world
+
+pytestmark = pytest.mark.slow
+
+ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/qbusiness-Old"
+TITLE: Final = "not used by a data source (docs/audit.md lists what else can use a role):"
+
+
+def unused(world: World, *arguments: str) -> list[str]:
+    """Return the names of the unused roles."""
+    found = world.audit("--json", *arguments)
+    assert found.code == 0
+    return [role["role"].rpartition("/")[2] for role in found.json["unused"]]
+
+
+def changed(**changes: Any) -> str:
+    document = json.loads(TRUST)
+    document["Statement"][0].update(changes)
+    return json.dumps(document)
+
+
+def test_a_role_that_no_data_source_uses_is_listed_without_a_command(world: World):
+    complete_world(world)
+    world.role("qbusiness-Old", own_policy("*"))
+    said = world.audit()
+    assert (said.code, said.err) == (0, "")
+    line = f"{ROLE}: never used in the last 400 days"
+    assert f"\n\n{TITLE}\n  {line}\n\n2 data sources" in said.out
+    assert "delete" not in said.out
+    markdown = world.audit("--markdown").out
+    assert f"\n\nN{TITLE[1:]}\n\n- `{ROLE}`: never used in the last 400 days\n" in markdown
+    assert world.audit("--json").json["unused"] == [{"role": ROLE, "lastUsed": "none"}]
+
+
+@pytest.mark.parametrize(
+    ("trust", "listed"),
+    [
+        (TRUST, True),
+        (TRUST.replace("ArnEquals", "ArnLike"), True),
+        (TRUST.replace(APPLICATION_ID, "*").replace("ArnEquals", "ArnLike"), False),
+        (TRUST.replace(APPLICATION_ID, "b" * 36), False),
+        (TRUST.replace(REGION, "eu-west-1"), False),
+        (TRUST.replace(ACCOUNT, OTHER_ACCOUNT), False),
+        (changed(Condition={}), False),
+        (changed(Principal={"Service": ["qbusiness.amazonaws.com", "ec2.amazonaws.com"]}), False),
+        (changed(Principal={"Service": "application.qbusiness.amazonaws.com"}), False),
+        (changed(Effect="Deny"), False),
+    ],
+)
+def test_only_roles_of_the_audited_applications_alone_are_listed(world: World, trust: str, listed: bool):
+    complete_world(world)
+    world.role("qbusiness-Old", trust=trust)
+    assert unused(world) == ["qbusiness-Old"] * listed
+
+
+def test_the_role_of_an_enrichment_is_used(world: World):
+    role_arn = world.role("qbusiness-Old")
+    hook = {"preExtractionHookConfiguration": {"roleArn": role_arn}}
+    world.add_own()
+    world.add("Hooked", world.role_arn, world.secret_arn, documentEnrichmentConfiguration=hook)
+    assert unused(world) == []
+
+
+def test_nothing_is_listed_for_an_application_that_was_not_read_completely(world: World):
+    complete_world(world)
+    world.role("qbusiness-Old")
+    world.reject("qbusiness:GetDataSource")
+    assert world.audit("--json").json["unused"] == []
+
+
+def test_without_the_permission_one_line_says_so_and_the_exit_code_stays(world: World):
+    complete_world(world)
+    world.reject("iam:ListRoles")
+    said = world.audit()
+    assert (said.code, said.err) == (
+        0,
+        "audit: did not look for roles that no data source uses: iam:ListRoles is not allowed\n",
+    )
+    assert world.audit("--json").json["unlisted"] == "iam:ListRoles is not allowed"
+    assert "- no search for unused roles: `iam:ListRoles is" in world.audit("--markdown").out
