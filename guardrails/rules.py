@@ -359,7 +359,7 @@ def listed_name(role: Role) -> Iterator[Finding]:
         )
 
 
-def quotas(role: Role, attachedPolicies: int = MAXIMUM_ATTACHED) -> Iterator[Finding]:  # noqa: N803 an option
+def quotas(role: Role, attachedPolicies: float = MAXIMUM_ATTACHED) -> Iterator[Finding]:  # noqa: N803 an option
     """Find policies that exceed an IAM quota."""
     staying = [policy for policy in role.undeclared if not policy.removed]
     managed = [policy for policy in role.policies if not policy.inline]
@@ -386,7 +386,7 @@ def quotas(role: Role, attachedPolicies: int = MAXIMUM_ATTACHED) -> Iterator[Fin
         role.urn,
         attached,
         "attached policies",
-        attachedPolicies,
+        int(attachedPolicies),  # the engine passes numbers as floats
         "detach policies, or increase the quota and set attachedPolicies for this rule",
     )
 
@@ -432,6 +432,7 @@ RULES: Final = (
         options={
             "attachedPolicies": {
                 "type": "integer",
+                "minimum": 0,
                 "default": MAXIMUM_ATTACHED,
                 "description": "The quota for managed policies attached to a role",
             }

@@ -223,9 +223,9 @@ def _principals(given: Mapping[str, Any], number: int) -> Patterns:
 def _conditions(given: Any, number: int) -> Iterable[Condition]:
     for operator, keys in _members(given, number):
         for key, values in _members(keys, number):
-            # A key for a tag may contain any letter, but the lowercase of a Kelvin sign is an ASCII k.
             if not key and values is not UNKNOWN:
                 raise MalformedError(f"a condition in statement {number} has an empty key")
+            # A key for a tag may contain any letter, but the lowercase of a Kelvin sign is an ASCII k.
             if _KELVIN_SIGN in key:
                 raise MalformedError(
                     f"a condition key in statement {number} has a Kelvin sign in place of a K"

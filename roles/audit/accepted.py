@@ -16,7 +16,7 @@ from roles.errors import InputError
 _EXPECTED: Final = {
     "role": "the ARN of a role",
     "policy": "the name or ARN of a policy, or `trust policy`",
-    "statement": "the number of a statement without a Sid",
+    "statement": "the number of a statement without a Sid; for others, use sid",
     "sid": "the statement's Sid",
     "reason": "why the finding is accepted",
     "until": "the last day, such as 2027-03-31",
@@ -73,11 +73,12 @@ class Acceptance(NamedTuple):
 
     def document(self) -> dict[str, object]:
         """Return the keys and values, as in the file."""
-        number = self.statement.removeprefix(_NUMBER)
+        is_number = self.statement.startswith(_NUMBER)
+        key = "statement" if is_number else "sid"
         return {
             "role": self.role,
             "policy": self.policy,
-            **({"sid": number} if number == self.statement else {"statement": number}),
+            key: self.statement.removeprefix(_NUMBER),
             "reason": self.reason,
             "until": self.until,
             "finding": self.finding,
@@ -98,16 +99,18 @@ def read_acceptances(path: Path) -> list[Acceptance]:
         # Load all values as strings, so that an invalid date is reported with its line.
         loader = yaml.BaseLoader(path.read_text(encoding="utf-8"))
         root = loader.get_single_node()
-        given = loader.construct_document(root) if root else []
+        given = (loader.construct_document(root) if root else None) or []
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8: save it as UTF-8") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid YAML (it is nested too deeply): fix it") from None
     except yaml.YAMLError as error:
         said = " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML ({said}): fix it") from None
     if not isinstance(given, list):
         raise InputError(f"{path} is not a list: expected entries with {', '.join(_EXPECTED)}")
     entries = cast("list[dict[str, Any]]", given)
-    nodes = cast("list[yaml.Node]", root.value if root else [])
+    nodes = cast("list[yaml.Node]", root.value if root and entries else [])
     problems = [
         f"  line {line}{problem}"
         for node, entry in zip(nodes, entries, strict=True)
@@ -121,7 +124,7 @@ def read_acceptances(path: Path) -> list[Acceptance]:
 
 def _acceptance(entry: dict[str, Any]) -> Acceptance:
     given = entry.get("statement", "")
-    number = f"{_NUMBER}{int(given)}" if given.isdecimal() else given
+    number = f"{_NUMBER}{given.lstrip('0')}" if given.isdecimal() else given
     return Acceptance(
         entry["role"],
         entry["policy"],
@@ -150,8 +153,8 @@ def _problems(node: yaml.Node, entry: Any) -> Iterator[tuple[int, str]]:
     if "statement" in lines and "sid" in lines:
         yield max(lines["statement"], lines["sid"]), ": expected either statement or sid, not both"
     lacking = entry.get("finding") == "missing"
-    optional = {"finding", "statement" if "sid" in lines else "sid"}
-    optional |= set[str]() if lacking else {"dataSources"}
+    either = "statement" if "sid" in lines else "sid"
+    optional = {"finding", either} if lacking else {"finding", either, "dataSources"}
     for name, expected in _EXPECTED.items():
         if name not in lines:
             if name not in optional:
@@ -170,12 +173,18 @@ def _is_valid(name: str, value: Any) -> bool:
         case "role":
             arn = Arn.of(value)
             return arn.service == "iam" and arn.resource.startswith("role/")
+        case "sid":
+            return value.isascii() and value.isalnum()
         case "finding":
             return value in LABELS
         case "until":
-            try:
-                return str(date.fromisoformat(value)) == value
-            except ValueError:
-                return False
+            return _is_date(value)
         case _:
             return True
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return str(date.fromisoformat(text)) == text
+    except ValueError:
+        return False

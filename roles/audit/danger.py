@@ -1,11 +1,12 @@
 """Order findings by severity and recognize dangerous statements."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Statement
-from guardrails.iam.patterns import Text, covers, is_pattern, matches
+from guardrails.iam.patterns import Text, covers, matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, Verdict
@@ -37,7 +38,8 @@ ESCALATIONS: Final[Mapping[str, str]] = {
 """The actions of IAM with which a principal can make itself, or whoever uses it, an administrator.
 
 Each action is dangerous on patterns of resources of a type, or if the type is empty, on the role itself.
-The list has the actions of IAM that suffice alone in Rhino Security Labs' list of escalations:
+The list has the actions of IAM in Rhino Security Labs' list of escalations, except iam:PassRole, which
+also needs an action of another service:
 https://rhinosecuritylabs.com/aws/aws-privilege-escalation-methods-mitigation/"""
 _OWN_ACCOUNT: Final[Mapping[str, str]] = {
     "ec2.amazonaws.com": "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
@@ -45,6 +47,7 @@ _OWN_ACCOUNT: Final[Mapping[str, str]] = {
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
 """Services that take only roles of the resource's own account, each with its source."""
+_VARIABLE: Final = re.compile(r"\$\{.*?\}")
 _NAMES: Final = ("x", "another/path/name-1")
 """Made-up names. A pattern that matches both matches nearly everything."""
 
@@ -79,12 +82,16 @@ def _power(statement: Statement, role: Arn) -> str:
 
 
 def _has_pattern(statement: Statement, role: Arn, kind: str) -> bool:
-    """Return whether one of a statement's resources is a pattern that matches resources of a type."""
+    """Return whether one of a statement's resources is a pattern that matches resources of a type.
+
+    `NotResource` is such a pattern unless it excludes all resources of the type.
+    """
     prefix = f"arn:{role.partition}:iam::{role.account}:{kind}/"
     if statement.resources.negated:
-        return statement.resources.covers(f"{prefix}*")
+        return not statement.resources._replace(negated=False).covers(f"{prefix}*")
     return any(
-        is_pattern(value.split(":", 5)[-1]) and matches(value, Text(prefix, "x")) is not Truth.NO
+        any(wildcard in _VARIABLE.sub("", value.split(":", 5)[-1]) for wildcard in "*?")
+        and matches(value, Text(prefix, "x")) is not Truth.NO
         for value in statement.resources.values
     )
 

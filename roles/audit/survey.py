@@ -224,7 +224,7 @@ def survey(
         role, compared = _compare(role_arn, readings, acceptances, now.date())
         results |= {result.data_source: result for result in compared}
         roles += [role._replace(member=members.get(role_arn, ""))] if role_arn else []
-    # These calls come last: without their permission, the audit is still complete.
+    # The search for unused roles comes after this line, because the audit is complete without it.
     denied = tuple(sorted({action for account in accounts for action in account.denied}))
     unused, unlisted = _unused(caller, applications, listed)
     return Survey(
@@ -253,7 +253,7 @@ def _unused(
     incomplete: set[tuple[Account, str]] = set()
     for account, source in listed:
         try:
-            found = account.data_source(source)  # read before
+            found = account.data_source(source)  # `Account` keeps the answer
         except (ClientError, OddAnswerError):
             incomplete.add((account, source.application_id))
         else:
@@ -265,12 +265,12 @@ def _unused(
         if (account, application_id) not in incomplete
     }
     if not complete:
-        return [], ""
-    account, *_ = complete.values()
+        return [], "no application was read completely" if listed or applications else ""
+    account, *_ = complete.values()  # IAM is global, so any of the accounts will do
     try:
         return [*find_unused(account, complete, used)], ""
     except (ClientError, OddAnswerError) as error:
-        return [], _explain(error)
+        return [], _reason(error)
 
 
 def _unmatched(
@@ -319,6 +319,10 @@ def _explain(error: ClientError | OddAnswerError) -> str:
     """Explain why a resource could not be read; raise an error that concerns every call."""
     if concerns_every_call(error):
         raise error
+    return _reason(error)
+
+
+def _reason(error: ClientError | OddAnswerError) -> str:
     if isinstance(error, ClientError) and is_denied(error):
         return f"{failed_action(error)} is not allowed"
     return explain(error)
@@ -485,8 +489,10 @@ def _compare(
         statement = f"{verdict.policy}, {verdict.statement}"
         if acceptance:
             remarks.append(f"{statement}: accepted only until {acceptance.until}: {acceptance.reason}")
-        elif acceptance := _acceptance(role_arn, verdict._replace(danger=""), acceptances):
-            remarks.append(f"{statement}: accepted only as excess access: {acceptance.reason}")
+        excess = _acceptance(role_arn, verdict._replace(danger=""), acceptances)
+        if excess and excess != acceptance:
+            text = f"accepted only as excess access, until {excess.until}"
+            remarks.append(f"{statement}: {text}: {excess.reason}")
     results: list[DataSourceResult] = []
     for result, _ in compared:
         own = [each for each in differences if _concerns(each, result)]

@@ -1,4 +1,4 @@
-"""Find roles that only Amazon Q Business can assume, for applications whose data sources use others."""
+"""Find roles that only Amazon Q Business can assume, but that no data source uses."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 
 from evidence.calls import SERVICE
 from guardrails.iam.containment import certain_values
+from guardrails.iam.documents import Kind, read_document
 from roles.account import Account, Reply
-from roles.difference import TRUST_POLICY, statements
 
 
 class UnusedRole(NamedTuple):
@@ -23,8 +23,8 @@ class UnusedRole(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The last use and the component in a few words."""
-        use = {"none": "never used in the last 400 days", "": "last use unknown"}
+        """The last use in a few words."""
+        use = {"none": "not used in the last 400 days", "": "last use unknown"}
         return use.get(self.last_used, f"last used {self.last_used}")
 
 
@@ -54,7 +54,7 @@ def _is_only_for(applications: Collection[str], role: Reply) -> bool:
     trust = role["AssumeRolePolicyDocument"]
     if SERVICE not in trust:
         return False  # without parsing the policies of all the account's roles
-    allowing = [each for each in statements(TRUST_POLICY, trust) if each.allows]
+    allowing = [each for each in read_document(trust, Kind.TRUST).statements if each.allows]
     return bool(allowing) and all(
         each.principals.values == (f"Service:{SERVICE}",)
         and not each.principals.negated

@@ -787,13 +787,15 @@ def test_an_exemption_names_a_role_s_urn(exempt: list[str], reported: bool):
     assert report.called == reported
 
 
-@pytest.mark.parametrize(("config", "reported"), [({}, False), ({"attachedPolicies": 10}, True)])
-def test_the_quota_for_attached_policies_is_configurable(config: dict[str, int], reported: bool):
+@pytest.mark.parametrize(("config", "reported"), [({}, False), ({"attachedPolicies": 10.0}, True)])
+def test_the_quota_for_attached_policies_is_configurable(config: dict[str, float], reported: bool):
     (rule,) = (rule for rule in RULES if rule.name == "quotas")
     arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(11)]
     report = Mock()
     validate_stack(rule, StackValidationArgs([role(managedPolicyArns=arns)], config), report)
-    assert report.called == reported
+    assert [call.args[0].splitlines()[1] for call in report.call_args_list] == [
+        "expected: at most 10, IAM's quota"
+    ] * reported
 
 
 def test_every_mandatory_rule_has_a_role_that_it_stops():

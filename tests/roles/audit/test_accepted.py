@@ -19,6 +19,7 @@ FILE: Final = "accepted.yaml"
 VALID: Final = f"{{role: '{ROLE}', policy: p, statement: 4, reason: moves, until: 2999-12-31}}"
 DATE: Final = "expected: the last day, such as 2027-03-31"
 MEMBERS: Final = "role, policy, statement, sid, reason, until, finding, dataSources"
+NUMBER: Final = "expected: the number of a statement without a Sid; for others, use sid"
 LACKING: Final = "expected: the IDs of the data sources that lack access, only with `finding: missing`"
 
 
@@ -36,8 +37,9 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
     assert read_acceptances(path) == [
         Acceptance(ROLE, "p", "statement 4", "moves", "2999-12-31", "missing", ["a", "b"])
     ]
-    path.write_text("# nothing is accepted\n")
-    assert read_acceptances(path) == []
+    for nothing in ("# nothing is accepted\n", "---\n# nothing is accepted\n", "[]"):
+        path.write_text(nothing)
+        assert read_acceptances(path) == []
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
     [
         ("{a: 1}", " is not a list: expected entries with " + MEMBERS),
         ("[", " is not valid YAML (while parsing a flow node"),
+        ("[" * 500, " is not valid YAML (it is nested too deeply)"),
         ("- x", f' has 1 error\n  line 1: "x"; expected: a mapping with {MEMBERS}'),
         (
             f"- {VALID}\n- {VALID.replace('2999-12-31', '2026-02-30')}",
@@ -57,7 +60,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
   line 1, "polcy": is unknown; expected: {MEMBERS}
   line 1, role: "x"; expected: the ARN of a role
   line 1, policy: is missing; expected: the name or ARN of a policy, or `trust policy`
-  line 1, statement: ["1"]; expected: the number of a statement without a Sid
+  line 1, statement: ["1"]; {NUMBER}
   line 1, reason: " "; expected: why the finding is accepted
   line 1, until: "soon"; {DATE}
   line 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared""",
@@ -87,11 +90,11 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
   line 6: expected either statement or sid, not both""",
         ),
         (
-            f"- {VALID.replace('statement: 4', 'sid: []')}\n- {VALID.replace('statement: 4, ', '')}",
-            """\
+            f"- {VALID.replace('statement: 4', 'sid: a b')}\n- {VALID.replace('statement: 4, ', '')}",
+            f"""\
  has 2 errors
-  line 1, sid: []; expected: the statement's Sid
-  line 2, statement: is missing; expected: the number of a statement without a Sid""",
+  line 1, sid: "a b"; expected: the statement's Sid
+  line 2, statement: is missing; {NUMBER}""",
         ),
     ],
 )
@@ -150,7 +153,8 @@ def test_an_entry_for_excess_access_ends_where_the_statement_becomes_dangerous(w
     write(world, finding="excess")
     said = world.audit("--accept", FILE)
     assert (said.code, said.err) == (1, "")
-    assert f"  {OWN}, Queues: accepted only as excess access: moves soon\n" in said.out
+    text = f"  {OWN}, Queues: accepted only as excess access, until 2999-12-31: moves soon\n"
+    assert text in said.out
 
 
 @pytest.mark.slow

@@ -149,9 +149,18 @@ def test_an_escalation_is_dangerous_on_patterns_of_its_resources(action: str, ki
     for resource in ("*", f"{arn}/*", f"{arn}/?*", f"{arn}/team-*", "arn:aws:iam::*:*"):
         assert danger_of(allow(action, resource)) == "administrator access", resource
     other = "policy" if kind == "user" else "user"
-    for resource in (f"{arn}/one", f"arn:aws:iam::{ACCOUNT}:{other}/*", "arn:aws:s3:::*"):
+    for resource in (
+        f"{arn}/one",
+        f"{arn}/${{aws:username}}",
+        f"arn:aws:iam::{ACCOUNT}:{other}/*",
+        "arn:aws:s3:::*",
+    ):
         assert danger_of(allow(action, resource)) == "", resource
     assert danger_of(allow(action.replace("iam:", "iam:Get"), "*")) == ""
+    excluded = allow(action, "")
+    del excluded["Resource"]
+    assert danger_of({**excluded, "NotResource": f"{arn}/one"}) == "administrator access"
+    assert danger_of({**excluded, "NotResource": f"{arn}/*"}) == ""
 
 
 def test_the_page_lists_the_dangerous_actions():

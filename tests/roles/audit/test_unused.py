@@ -33,11 +33,11 @@ def test_a_role_that_no_data_source_uses_is_listed_without_a_command(world: Worl
     world.role("qbusiness-Old", own_policy("*"))
     said = world.audit()
     assert (said.code, said.err) == (0, "")
-    line = f"{ROLE}: never used in the last 400 days"
+    line = f"{ROLE}: not used in the last 400 days"
     assert f"\n\n{TITLE}\n  {line}\n\n2 data sources" in said.out
     assert "delete" not in said.out
     markdown = world.audit("--markdown").out
-    assert f"\n\nN{TITLE[1:]}\n\n- `{ROLE}`: never used in the last 400 days\n" in markdown
+    assert f"\n\nN{TITLE[1:]}\n\n- `{ROLE}`: not used in the last 400 days\n" in markdown
     assert world.audit("--json").json["unused"] == [{"role": ROLE, "lastUsed": "none"}]
 
 
@@ -74,7 +74,8 @@ def test_nothing_is_listed_for_an_application_that_was_not_read_completely(world
     complete_world(world)
     world.role("qbusiness-Old")
     world.reject("qbusiness:GetDataSource")
-    assert world.audit("--json").json["unused"] == []
+    found = world.audit("--json").json
+    assert (found["unused"], found["unlisted"]) == ([], "no application was read completely")
 
 
 def test_without_the_permission_one_line_says_so_and_the_exit_code_stays(world: World):
