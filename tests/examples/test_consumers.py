@@ -1,9 +1,9 @@
 """Test that the example uses the other stack's roles, with resources that the roles can access."""
 
 import gc
-import inspect
 import runpy
 from collections.abc import Mapping
+from types import CoroutineType
 from typing import Any, Final
 
 import pulumi
@@ -50,8 +50,9 @@ class Consumer(Deployment):
         super().__init__(lambda: runpy.run_path(str(EXAMPLE / "__main__.py")), preview=preview)
         # A failed program never awaits some coroutines of StackReference.require_output. Close them,
         # because Python otherwise reports each when it deletes it, possibly during another test.
+        # isinstance() would raise ReferenceError for another test's proxy of a deleted object.
         for found in gc.get_objects() if self.error else []:
-            if inspect.iscoroutine(found) and found.__qualname__.startswith("Output."):
+            if type(found) is CoroutineType and found.__qualname__.startswith("Output."):
                 found.close()
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
