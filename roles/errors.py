@@ -136,6 +136,12 @@ def is_unanswered(error: ClientError) -> bool:
     return code(error) in _UNKNOWN or status == HTTPStatus.NOT_IMPLEMENTED
 
 
+def reason(error: BotoCoreError | ClientError) -> str:
+    """Return why a call failed: the action if AWS denied it, or else the explanation."""
+    is_denial = isinstance(error, ClientError) and is_denied(error)
+    return f"{failed_action(error)} is not allowed" if is_denial else explain(error)
+
+
 def explain(
     error: BotoCoreError | ClientError | ResponseParserError, *, page: str = "docs/audit.md"
 ) -> str:

@@ -26,7 +26,7 @@ from roles.adopt.owners import Owners, find_owners
 from roles.adopt.selection import Users
 from roles.arns import application
 from roles.detection import connector_named
-from roles.errors import FINE, PROBLEMS, InputError, failed_action, is_denied
+from roles.errors import FINE, PROBLEMS, InputError, is_denied, reason
 from roles.findings import Finding, skipped
 from roles.output import Output
 from roles.project import project_name, stack_name
@@ -233,7 +233,7 @@ def _one(
             raise
         output.warn(
             "other applications' data sources may use the role, but they could not be listed: "
-            f"{failed_action(error)} is not allowed"
+            f"{reason(error)}"
         )
         everything = [*account.data_sources(options.application)]
         complete = False
@@ -307,21 +307,22 @@ def _without_owners(
 
     Add the data sources of the other entries to `left_out`.
     """
+    kept: list[Entry] = []
     for entry in found:
-        source, owner = entry.data_source, owners.by_role.get(entry.role.arn)
-        if owner and not entry.replaced and source.id not in options.take:
+        source = entry.data_source
+        owner = None if entry.replaced else owners.by_role.get(entry.role.arn)
+        if not owner:
+            kept.append(entry)
+        elif source.id in options.take:
+            warning = f"{owner} {entry.role.name}: --take takes it"
+            kept.append(entry._replace(warnings=(*entry.warnings, warning)))
+        else:
             left_out[source] = skipped(
                 f"{owner} {entry.role.name}: if two stacks own a role or policy, either can delete it, "
                 "so first release it there (docs/adopt.md); to adopt the role anyway, pass --take "
                 f"{source.id}"
             )
-    return [
-        entry._replace(warnings=(*entry.warnings, f"{owner} {entry.role.name}: --take takes it"))
-        if (owner := owners.by_role.get(entry.role.arn)) and not entry.replaced
-        else entry
-        for entry in found
-        if entry.data_source not in left_out
-    ]
+    return kept
 
 
 def _unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Role]:

@@ -167,11 +167,10 @@ def new_role(entry: Entry, because: str) -> Entry:
     requirements = _with_deletion(entry.requirements, every)
     policies = requirements.policies()
     warnings: list[str] = []
-    if entry.requirements.other_secrets:
-        arns = " and ".join(each.arn for each in requirements.other_secrets)
+    if requirements.other_secrets:
         warnings.append(
-            f"secretId is a single secret, but the data source also uses {arns}: the new role cannot "
-            "read it until you run `aws iam put-role-policy` after `pulumi up`"
+            f"{_also_uses(requirements)}: the new role cannot read it until you run "
+            "`aws iam put-role-policy` after `pulumi up`"
         )
     without_role = requirements._replace(role=role._replace(name=""))
     warnings += [*_warnings_of_unread(role), *without_role.render().warnings]
@@ -256,12 +255,11 @@ def _warnings_of_secrets(
     if not requirements.other_secrets:
         return
     role = requirements.role
-    arns = " and ".join(each.arn for each in requirements.other_secrets)
     replaced = (POLICY_NAME, change.inline, change.attached)
     every = (*role.inline_policies, *(role.attached or ()))
     kept = [name for name in every if name not in replaced]
     needed = [name for name in kept if any(policies.allow_other_secrets(role, [name]))]
-    text = f"secretId is a single secret, but the data source also uses {arns}"
+    text = _also_uses(requirements)
     if all(policies.allow_other_secrets(role, kept)):
         yield f"{text}: keep {', '.join(needed)}, which lets the role read it"
     else:
@@ -269,6 +267,11 @@ def _warnings_of_secrets(
             f"{text}, which the role policy does not let the role read: before `pulumi up`, run "
             f"`{' && '.join(each.put(role.name) for each in policies.separate)}`"
         )
+
+
+def _also_uses(requirements: Requirements) -> str:
+    arns = " and ".join(each.arn for each in requirements.other_secrets)
+    return f"secretId is a single secret, but the data source also uses {arns}"
 
 
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from roles.account import DataSource, Role
 from roles.adopt.access import Change
 from roles.adopt.entries import Entry
 from roles.adopt.files import IMPORT_FILE
-from roles.aws_cli import aws_command
+from roles.aws_cli import aws_command, remove_policy
 from roles.difference import TRUST_POLICY, Verdict
 from roles.findings import Finding
 from roles.output import Line, Part, Row, Table
@@ -238,22 +238,12 @@ def _deletions(result: Result) -> list[str]:
     commands: list[str] = []
     for entry in result.entries.values():
         if arn := entry.change.attached:
-            detach = aws_command("iam detach-role-policy", role_name=entry.role.name, policy_arn=arn)
+            detach = remove_policy(entry.role.name, arn)
             commands.append(f"{detach} && {aws_command('iam delete-policy', policy_arn=arn)}")
     for role in result.unused:
-        of_role = {"role_name": role.name}
-        steps = [
-            *(
-                aws_command("iam delete-role-policy", **of_role, policy_name=n)
-                for n in role.inline_policies
-            ),
-            *(
-                aws_command("iam detach-role-policy", **of_role, policy_arn=a)
-                for a in role.attached or ()
-            ),
-            aws_command("iam delete-role", **of_role),
-        ]
-        commands.append(" && ".join(steps))
+        policies = (*role.inline_policies, *(role.attached or ()))
+        steps = [remove_policy(role.name, policy) for policy in policies]
+        commands.append(" && ".join((*steps, aws_command("iam delete-role", role_name=role.name))))
     return commands
 
 
@@ -286,11 +276,7 @@ def document(result: Result) -> dict[str, object]:
     (entry,) = result.entries.values()
     difference = entry.difference
     return {
-        "dataSource": entry.data_source.document(),
-        "connector": entry.requirements.connector.name,
-        "role": None if entry.replaced else entry.role.arn,
-        "sharedRole": entry.replaced.arn if entry.replaced else None,
-        "because": entry.because,
+        **_entry_document(entry),
         "config": result.config,
         "import": result.import_file,
         "difference": {
@@ -308,6 +294,16 @@ def document(result: Result) -> dict[str, object]:
     }
 
 
+def _entry_document(entry: Entry) -> dict[str, object]:
+    return {
+        "dataSource": entry.data_source.document(),
+        "connector": entry.requirements.connector.name,
+        "role": None if entry.replaced else entry.role.arn,
+        "sharedRole": entry.replaced.arn if entry.replaced else None,
+        "because": entry.because,
+    }
+
+
 def _change_document(change: Change) -> dict[str, object]:
     return {
         "lost": [verdict.document() for verdict in change.lost],
@@ -322,11 +318,7 @@ def document_of_all(result: Result) -> dict[str, object]:
     return {
         "members": {
             name: {
-                "dataSource": entry.data_source.document(),
-                "connector": entry.requirements.connector.name,
-                "role": None if entry.replaced else entry.role.arn,
-                "sharedRole": entry.replaced.arn if entry.replaced else None,
-                "because": entry.because,
+                **_entry_document(entry),
                 "result": _compared(entry),
                 "equivalent": entry.difference.equivalent and not entry.replaced,
                 "complete": entry.role.complete,

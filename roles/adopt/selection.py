@@ -10,14 +10,7 @@ from components.connectors import Connector
 from components.formats import SUPPORTED_REGIONS
 from roles.account import Account, DataSource, Reply
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
-from roles.errors import (
-    InputError,
-    OddAnswerError,
-    concerns_every_call,
-    explain,
-    failed_action,
-    is_denied,
-)
+from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, reason
 from roles.output import Notes, Output
 from roles.reading import read_each
 
@@ -157,7 +150,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
             complete = False
             output.warn(
                 f"data sources in {region} may use the roles, but they could not be read: "
-                f"{_reason(error)}"
+                f"{reason(error)}"
             )
             continue
         for source, reply in found:
@@ -167,11 +160,6 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
                 users.setdefault(str(reply.get("roleArn")), []).append((region, source))
                 hooks |= {*enrichment_roles(reply)}
     return Users(users, hooks, complete)
-
-
-def _reason(error: BotoCoreError | ClientError) -> str:
-    is_denial = isinstance(error, ClientError) and is_denied(error)
-    return f"{failed_action(error)} is not allowed" if is_denial else explain(error)
 
 
 def _replies(

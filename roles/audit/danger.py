@@ -1,12 +1,11 @@
 """Order findings by severity and recognize dangerous statements."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Statement
-from guardrails.iam.patterns import Text, covers, matches
+from guardrails.iam.patterns import VARIABLE, Text, covers, is_pattern, matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, Verdict
@@ -47,7 +46,6 @@ _OWN_ACCOUNT: Final[Mapping[str, str]] = {
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
 """Services that take only roles of the resource's own account, each with its source."""
-_VARIABLE: Final = re.compile(r"\$\{.*?\}")
 _NAMES: Final = ("x", "another/path/name-1")
 """Made-up names. A pattern that matches both matches nearly everything."""
 
@@ -90,7 +88,7 @@ def _has_pattern(statement: Statement, role: Arn, kind: str) -> bool:
     if statement.resources.negated:
         return not statement.resources._replace(negated=False).covers(f"{prefix}*")
     return any(
-        any(wildcard in _VARIABLE.sub("", value.split(":", 5)[-1]) for wildcard in "*?")
+        is_pattern(VARIABLE.sub("", value.split(":", 5)[-1]))
         and matches(value, Text(prefix, "x")) is not Truth.NO
         for value in statement.resources.values
     )

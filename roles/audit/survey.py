@@ -22,14 +22,7 @@ from roles.audit.danger import LABELS, find_danger, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, role_statements
-from roles.errors import (
-    InputError,
-    OddAnswerError,
-    concerns_every_call,
-    explain,
-    failed_action,
-    is_denied,
-)
+from roles.errors import InputError, OddAnswerError, concerns_every_call, reason
 from roles.findings import Finding, State, unread
 from roles.output import Notes
 from roles.reading import read_each
@@ -270,7 +263,7 @@ def _unused(
     try:
         return [*find_unused(account, complete, used)], ""
     except (ClientError, OddAnswerError) as error:
-        return [], _reason(error)
+        return [], reason(error)
 
 
 def _unmatched(
@@ -319,13 +312,7 @@ def _explain(error: ClientError | OddAnswerError) -> str:
     """Explain why a resource could not be read; raise an error that concerns every call."""
     if concerns_every_call(error):
         raise error
-    return _reason(error)
-
-
-def _reason(error: ClientError | OddAnswerError) -> str:
-    if isinstance(error, ClientError) and is_denied(error):
-        return f"{failed_action(error)} is not allowed"
-    return explain(error)
+    return reason(error)
 
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:

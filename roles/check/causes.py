@@ -16,7 +16,7 @@ from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.audit.danger import find_danger
-from roles.aws_cli import aws_command
+from roles.aws_cli import remove_policy
 from roles.check.case import Case, Decided
 from roles.check.collection import (
     BOUNDARY,
@@ -367,18 +367,11 @@ def other_policies(case: Case) -> Iterator[Finding]:
         else:
             text = f"the role also has {name}"
         details = (line for _, line in sorted(excess, key=lambda each: not each[0]))
-        removal = subject.up_command if exclusive else _removal(role.name, name)
+        removal = subject.up_command if exclusive else remove_policy(role.name, name)
         # Without the policies that are needed, removing this one would break the sync.
         first = [each.put(role.name) for each in policies.separate] if is_needed else []
         replaced = any(each.name == name for each in policies.separate) and is_needed
         yield note(text, (*first, *([] if replaced else [removal])), *details)
-
-
-def _removal(role_name: str, policy: str) -> str:
-    """Return the command that takes a policy, given by its name or ARN, from a role."""
-    if policy.startswith("arn:"):
-        return aws_command("iam detach-role-policy", role_name=role_name, policy_arn=policy)
-    return aws_command("iam delete-role-policy", role_name=role_name, policy_name=policy)
 
 
 def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
@@ -431,7 +424,7 @@ def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Caus
     if not policy.startswith("arn:"):  # an inline policy, which is only for this role
         return f"in {policy}, remove the statement {_names(causes)}, or let it deny fewer requests"
     if Arn.of(policy).account == "aws":
-        return _removal(case.subject.role.name, policy)
+        return remove_policy(case.subject.role.name, policy)
     return f"in {policy}, {_exclude(causes)}"
 
 

@@ -6,7 +6,7 @@ from components.arguments import Arguments
 from components.stack_config import config_paths
 from roles.account import Account
 from roles.arns import Arn
-from roles.check.network import values_in_settings
+from roles.check.network import replace_in_vpc, values_in_settings
 from roles.detection import connectors_of, find_uses
 from roles.errors import InputError, is_denied
 from roles.findings import Finding, State
@@ -57,7 +57,7 @@ def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[s
     vpc = requirements.vpc_configuration
     values = values_in_settings(account, Arn.of(requirements.application_arn).account, vpc)
     shared = {identifier: value for identifier, value in values.items() if value.startswith("arn:")}
-    return {name: [shared.get(each, each) for each in its] for name, its in vpc.items()}
+    return replace_in_vpc(vpc, shared)
 
 
 def _owns_bucket(account: Account, requirements: Requirements) -> bool:

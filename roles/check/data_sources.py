@@ -16,7 +16,7 @@ from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.case import Case
 from roles.check.differences import Difference, differences, is_named, shared_secrets
-from roles.check.network import PLACEHOLDERS, update_vpc, values_in_settings
+from roles.check.network import PLACEHOLDERS, replace_in_vpc, update_vpc, values_in_settings
 from roles.check.subject import NO_ROLE, Subject, ignore, needed
 from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
@@ -163,19 +163,16 @@ def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
     """
     own, values = subject.uses, values_in_settings(subject.account, subject.account_id, uses.vpc)
     gone = [identifier for identifier, value in values.items() if value in PLACEHOLDERS]
-    vpc = {name: [values[each] for each in its] for name, its in uses.vpc.items()}
     if own.network and gone:
         is_fixed = own.network.isdisjoint(gone)
         yield update_vpc(source, own.vpc) if is_fixed else 'see "subnets" and "security groups"'
         return
     if gone:
         new = {identifier: values[identifier] for identifier in gone}
-        yield update_vpc(
-            source, {name: [new.get(each, each) for each in its] for name, its in uses.vpc.items()}
-        )
+        yield update_vpc(source, replace_in_vpc(uses.vpc, new))
     if not uses.network and subject.settings.get("allow_network_interface_deletion"):
         yield subject.set_command("allow_network_interface_deletion", None)  # requires a VPC
-    yield subject.edit("vpc_configuration", json.dumps(vpc))
+    yield subject.edit("vpc_configuration", json.dumps(replace_in_vpc(uses.vpc, values)))
 
 
 def _names_recreated(subject: Subject, uses: Uses) -> bool:

@@ -131,9 +131,12 @@ def _replace_in_data_sources(subject: Subject, new: Mapping[str, str]) -> Iterat
     """
     for source, uses in subject.used_by_data_sources if subject.settings.stack else ():
         if uses.network.intersection(new):
-            yield update_vpc(
-                source, {name: [new.get(each, each) for each in its] for name, its in uses.vpc.items()}
-            )
+            yield update_vpc(source, replace_in_vpc(uses.vpc, new))
+
+
+def replace_in_vpc(vpc: Mapping[str, Sequence[str]], new: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return a VPC configuration with some subnets and security groups replaced, given by ID."""
+    return {name: [new.get(each, each) for each in its] for name, its in vpc.items()}
 
 
 def update_vpc(source: DataSource, vpc: Mapping[str, Sequence[str]]) -> str:
