@@ -184,7 +184,7 @@ class Place(NamedTuple):
         """Return the value at this place in quotes, or HIDDEN if it is secret."""
         return HIDDEN if self.secret else quote(value)
 
-    def set(self, value: str | bool) -> str:  # noqa: FBT001 the value to set
+    def set(self, value: str | int) -> str:
         """Return the command that sets this value, or see `edit`."""
         return set_command(self.path, value, secret=self.secret) if self._has_command else self.edit()
 
@@ -213,13 +213,19 @@ class Place(NamedTuple):
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, fix)
 
     def reject_name(self, known: Collection[str], expected: str = "") -> None:
-        """Reject this place because its last name is not in `known` and suggest similar names."""
+        """Reject this place because its last name is not in `known`.
+
+        Expect the similar names, or else all of them (`expected`, by default their paths).
+        """
         *parent, name = self.path
-        near = suggestion(str(name), known, tuple(parent))
-        message = "has an entry that is not a setting" if self.secret else f"is not a setting{near}"
-        paths = ", ".join(property_path((*parent, each)) for each in known)
-        # Removing a misspelled setting would lose its value.
-        self.reject(message, expected or paths, self.edit() if near else self.remove())
+        paths = {each: property_path((*parent, each)) for each in known}
+        if self.secret:
+            self.reject("has an entry that is not a setting", ", ".join(paths.values()))
+        elif near := [paths[each] for each in similar(str(name), known)]:
+            # Removing a misspelled setting would lose its value, so the fix is to edit the file.
+            self.reject(f"is not a setting{suggestion(near)}", " or ".join(near))
+        else:
+            self.reject("is not a setting", expected or ", ".join(paths.values()), self.remove())
 
 
 def is_unknown(value: object) -> bool:
@@ -236,15 +242,19 @@ def _has_outputs(value: object) -> bool:
     return is_unknown(value)
 
 
-def suggestion(given: str, names: Collection[str], parent: PropertyPath = ()) -> str:
-    """Suggest the names that extend or abbreviate the given one, or else a similar name, if any."""
+def similar(given: str, names: Collection[str]) -> list[str]:
+    """Return the names that extend or abbreviate the given one, or else a similar name, if any."""
     if not given:
-        return ""
+        return []
     begin = given.lower()
     near = [each for each in names if each.lower().startswith(begin) or begin.startswith(each.lower())]
-    if not near:
-        from difflib import get_close_matches  # noqa: PLC0415 slow to import, and only for a typo
+    if near:
+        return near
+    from difflib import get_close_matches  # noqa: PLC0415 slow to import, and only for a typo
 
-        near = get_close_matches(begin, names, 1)
-    shown = " or ".join(property_path((*parent, name)) for name in near)
-    return f"; did you mean {shown}?" if near else ""
+    return get_close_matches(begin, names, 1)
+
+
+def suggestion(near: Collection[str]) -> str:
+    """Return the end of a message that suggests similar names; empty if there are none."""
+    return f"; did you mean {' or '.join(near)}?" if near else ""

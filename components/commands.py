@@ -56,7 +56,7 @@ def quote_argument(text: str) -> str:
 
 def set_command(
     path: PropertyPath,
-    value: str | bool,  # noqa: FBT001 the value to set
+    value: str | int,
     *,
     secret: bool,
 ) -> str:
@@ -64,17 +64,16 @@ def set_command(
     key = property_path(path)
     if not _fits_command(key):
         return edit_instruction()
-    text = str(value).lower() if isinstance(value, bool) else value
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     first = ""
     if secret:
         kind = "--secret"
-    elif len(path) == 1:
-        kind = "--plaintext"
-    elif isinstance(value, bool):
-        kind = "--type bool"
-        first = f"{remove_command(path)} && "  # otherwise, a string entry would stay a string
+    elif isinstance(value, str):
+        kind = "--plaintext" if len(path) == 1 else _type_of_string(key, value)
     else:
-        kind = _type_of_string(key, text)
+        kind = "--type bool" if isinstance(value, bool) else "--type int"
+        if len(path) > 1:  # otherwise, a string entry would stay a string
+            first = f"{remove_command(path)} && "
     options = f"{_stack_options(path)} {kind}"
     return f"{first}pulumi config set {options} -- {quote_argument(key)} {quote_argument(text)}"
 

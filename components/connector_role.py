@@ -22,7 +22,13 @@ from .arguments import Arguments, is_unknown
 from .connectors import CONNECTORS, DEFAULT, Connector
 from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
 from .rules import Location
-from .settings import PYTHON_ARGUMENTS, SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
+from .settings import (
+    PYTHON_ARGUMENTS,
+    ROLE_SETTINGS,
+    SETTINGS,
+    TRUST_POLICY_SETTINGS,
+    role_policy_settings,
+)
 from .validation import validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
@@ -64,7 +70,7 @@ class ConnectorRoleArgs(TypedDict):
     region: NotRequired[pulumi.Input[str]]
     """Region of the application. Default: the Region in its ARN, or else the provider's."""
     account_id: NotRequired[pulumi.Input[str]]
-    """Account ID of the application, 12 digits; must be the provider's. Default: the provider's."""
+    """Account ID of the application, 12 digits. Default: the one in its ARN, or the provider's."""
     kms_key_id: NotRequired[pulumi.Input[str]]
     """Customer managed key for the secret or S3 data source: ID or ARN. Default: no KMS statement."""
     vpc_configuration: NotRequired[VpcConfiguration]
@@ -72,7 +78,7 @@ class ConnectorRoleArgs(TypedDict):
     ingest_scope: NotRequired[pulumi.Input[str]]
     """Resources in the ingest statement: applicationAndIndex or index. Default: applicationAndIndex."""
     allow_network_interface_deletion: NotRequired[pulumi.Input[bool]]
-    """Whether to allow deleting the connector's network interfaces; requires a VPC. Default: false."""
+    """Whether the role can delete its tagged network interfaces; requires a VPC. Default: false."""
     exclusive_policies: NotRequired[bool]
     """Whether the stack owns all of the role's policies and removes undeclared ones. Default: false."""
     role_name: NotRequired[pulumi.Input[str]]
@@ -132,11 +138,6 @@ class ConnectorRole(pulumi.ComponentResource):
         hooks = _removal_warning(self) if exclusive and pulumi.runtime.is_dry_run() else None
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
-            name=_none_if_blank(arguments.get("role_name")),
-            path=_none_if_blank(arguments.get("role_path")),
-            description=_none_if_blank(arguments.get("role_description")),
-            permissions_boundary=_none_if_blank(arguments.get("permissions_boundary_arn")),
-            tags=_none_if_blank(arguments.get("tags")),
             assume_role_policy=trust_policy,
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
@@ -148,6 +149,10 @@ class ConnectorRole(pulumi.ComponentResource):
                 else None,
                 hooks=hooks,
             ),
+            **{
+                setting.role_property: _none_if_blank(arguments.get(setting.name))
+                for setting in ROLE_SETTINGS
+            },
         )
         if connector.bucket_is_source:
             # The policy contains the role's ARN. In a new role's preview, the name is known but

@@ -144,12 +144,14 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
 def _check_top_level(top: Arguments, at: Place) -> None:
     """Reject settings at the top level that belong to a single data source.
 
-    Pulumi passes `false` for a boolean that is not set, so `false` is not rejected.
+    For a boolean or a number that is not set, Pulumi passes the default that `Pulumi.yaml` declares, so
+    this value is not rejected.
     """
     for name, setting in SETTINGS.items():
-        if setting.scope is Scope.ENTRY and top.is_set(name) and top[name] is not False:
+        is_default = top[name] in (False, setting.iam_default)
+        if setting.scope is Scope.ENTRY and top.is_set(name) and not is_default:
             here, there = top.at(name), at.entry("NAME", KEYS[name])
-            value = True if top[name] is True else str(top[name])
+            value = top[name] if isinstance(top[name], int) else str(top[name])
             is_plain = escape(str(value)) == str(value) and not here.secret
             # Removing the setting without moving it could take permissions from a role in use.
             move = f"{there.set(value if is_plain else 'VALUE')} && {here.remove()}"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from .arguments import Place, suggestion
+from .arguments import Place, similar, suggestion
 from .connectors import CONNECTORS
 
 
@@ -53,7 +53,7 @@ class Format(NamedTuple):
         elif is_placeholder:
             at.reject(f"{value} is a placeholder", self.expected, fix)
         else:
-            advice = "" if at.secret else suggestion(value, self.choices)
+            advice = "" if at.secret else suggestion(similar(value, self.choices))
             at.reject(f"{at.quote(value)} is not {self.name}{advice}", self.expected, fix)
         return None
 

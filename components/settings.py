@@ -163,6 +163,10 @@ class Setting(NamedTuple):
     some connectors' policies contain.
     """
     scope: Scope = Scope.ENTRY
+    role_property: str = ""
+    """The argument of `aws.iam.Role` with this value; empty if the role has no such argument."""
+    iam_default: object = ""
+    """The value of `role_property` in a role that was created without it."""
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {
@@ -192,14 +196,27 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         Setting("ingest_scope", formats.INGEST_SCOPE, in_role_policy=True, scope=Scope.DEFAULT),
         Setting("allow_network_interface_deletion", Flag(), in_role_policy=True),
         Setting("exclusive_policies", Flag(), structural=True, scope=Scope.DEFAULT),
-        Setting("role_name", formats.ROLE_NAME),
-        Setting("role_path", formats.ROLE_PATH, scope=Scope.DEFAULT),
-        Setting("role_description", formats.ROLE_DESCRIPTION),
-        Setting("permissions_boundary_arn", formats.PERMISSIONS_BOUNDARY, scope=Scope.DEFAULT),
-        Setting("tags", Tags(), scope=Scope.DEFAULT),
+        Setting("role_name", formats.ROLE_NAME, role_property="name"),
+        Setting(
+            "role_path",
+            formats.ROLE_PATH,
+            scope=Scope.DEFAULT,
+            role_property="path",
+            iam_default="/",
+        ),
+        Setting("role_description", formats.ROLE_DESCRIPTION, role_property="description"),
+        Setting(
+            "permissions_boundary_arn",
+            formats.PERMISSIONS_BOUNDARY,
+            scope=Scope.DEFAULT,
+            role_property="permissions_boundary",
+        ),
+        Setting("tags", Tags(), scope=Scope.DEFAULT, role_property="tags"),
     )
 }
 """Every setting by name, in the order in which messages list the problems."""
+ROLE_SETTINGS: Final = [setting for setting in SETTINGS.values() if setting.role_property]
+"""The settings that are properties of the role."""
 PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in SETTINGS} | {
     name: ("vpc_configuration", name) for name in VPC_LISTS
 }

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from components.connectors import CONNECTORS, DEFAULT
-from pages import configuration, permissions, template_constraints, template_workflow
+from pages import configuration, declarations, permissions, template_constraints, template_workflow
 from sandbox.environment import PROJECT
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
+    PROJECT / "Pulumi.yaml": declarations.pulumi_yaml,
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,

@@ -1,13 +1,11 @@
-"""Write docs/configuration.md from Pulumi.yaml, the connectors, and the program's messages.
+"""Write docs/configuration.md from the declarations, the connectors, and the program's messages.
 
 Except for the connector, the expected values are the ones that the program prints in its messages about
 invalid values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
-
-import yaml
 
 from components.arguments import Arguments, SettingsError
 from components.connectors import CONNECTORS, Connector, Need
@@ -26,8 +24,8 @@ from evidence.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from pages.declarations import declarations
 from pages.markdown import table
-from sandbox.environment import PROJECT
 
 
 def page() -> str:
@@ -37,17 +35,17 @@ def page() -> str:
 
 
 def _table() -> str:
-    """Return the table of all settings, as Pulumi.yaml declares them."""
+    """Return the table of all settings, with the region's description from the page itself."""
     rows = [
         *_rows("aws:region", "region", "string, required", _REGION),
         (f"`{ALLOWED_ACCOUNTS}`<br>list of strings, recommended", _ACCOUNTS, "", ""),
     ]
-    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    declared = declarations()
     for name, key in KEYS.items():
-        meaning = ". ".join(filter(None, (declared[key]["description"], _REMARKS.get(name))))
+        meaning = " ".join(filter(None, (declared[key]["description"], _REMARKS.get(name))))
         rows += _rows(key, name, _type(key, declared[key]), meaning)
     for key in (PROTECT, DATA_SOURCES):
-        meaning = f"{declared[key]['description']}; see [Several data sources](data-sources.md)"
+        meaning = f"{declared[key]['description']} See [Several data sources](data-sources.md)."
         rows.append((f"`{key}`<br>{declared[key]['type']}", meaning, "", ""))
     return table(("Setting", "Meaning", "Expected", "Example"), rows)
 
@@ -64,7 +62,7 @@ def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, .
         yield f"`{member}`", "", expected, example
 
 
-def _type(key: str, declared: dict[str, Any]) -> str:
+def _type(key: str, declared: Mapping[str, Any]) -> str:
     """Return a setting's type, and whether it is required."""
     if "default" not in declared:
         return f"{declared['type']}, required"
@@ -225,6 +223,7 @@ pulumi config set --path 'tags.CostCenter' --type string search
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
 `aws:…`. With [several data sources](data-sources.md#where-each-setting-goes), some settings go in the entries.
+A blank setting (`''` or `{}`) has its default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,

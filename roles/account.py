@@ -126,8 +126,9 @@ class Role(NamedTuple):
     name: str
     path: str
     description: str
-    permissions_boundary_arn: str
-    maximum_session_duration: int
+    permissions_boundary: str
+    """The ARN of the policy; empty if the role has no boundary."""
+    max_session_duration: int
     """In seconds."""
     tags: Mapping[str, str]
     trust_policy: Mapping[str, Any]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
-from components.arguments import suggestion
+from components.arguments import similar, suggestion
 from components.connectors import CONNECTORS, Connector, Need
 from roles.account import Reply
 from roles.errors import InputError, OddAnswerError
@@ -138,7 +138,7 @@ def connectors_of(kind: str) -> list[Connector]:
 def connector_named(name: str) -> Connector:
     """Return the connector with this name; raise a ValueError that suggests names."""
     if name not in CONNECTORS:
-        advice = suggestion(name, CONNECTORS) or f": expected one of {', '.join(CONNECTORS)}"
+        advice = suggestion(similar(name, CONNECTORS)) or f": expected one of {', '.join(CONNECTORS)}"
         raise ValueError(f"{name!r} is not a connector{advice}")
     return CONNECTORS[name]
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from components.arguments import Arguments
 from components.connectors import DEFAULT, Connector, Need
-from components.settings import VPC_LISTS
+from components.settings import ROLE_SETTINGS, VPC_LISTS
 from components.stack_config import camel_case, config_paths
 from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Encryption, Reply, Role, is_alias
@@ -66,7 +66,7 @@ class Requirements(NamedTuple):
 
     def settings(self) -> dict[str, Any]:
         """Return the program's settings for this role, without empty ones."""
-        role, vpc = self.role, self.vpc_configuration
+        vpc = self.vpc_configuration
         settings: dict[str, Any] = {
             "region": self.region,
             "application_id": self.application_arn,
@@ -76,14 +76,15 @@ class Requirements(NamedTuple):
             "bucket_name": self.bucket,
             "bucket_account_id": self.bucket_account,
             "kms_key_id": self.key_arn,
-            "role_name": role.name,
-            "role_path": "" if role.path == "/" else role.path,
-            "role_description": role.description,
-            "permissions_boundary_arn": role.permissions_boundary_arn,
             "vpc_configuration": {key: vpc[key] for key in map(camel_case, VPC_LISTS)} if vpc else None,
             "allow_network_interface_deletion": self.allow_network_interface_deletion,
-            "tags": {key: value for key, value in role.tags.items() if not is_reserved(key)},
         }
+        role = self.role._replace(
+            tags={key: tag for key, tag in self.role.tags.items() if not is_reserved(key)}
+        )
+        for setting in ROLE_SETTINGS:
+            value = getattr(role, setting.role_property)
+            settings[setting.name] = None if value == setting.iam_default else value
         return {name: value for name, value in settings.items() if value}
 
     def render(self, **options: object) -> ValidationResult:

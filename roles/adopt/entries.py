@@ -234,10 +234,10 @@ def _warnings_of_unread(role: Role) -> Iterator[str]:
 def _warnings(role: Role) -> Iterator[str]:
     """Warn about policies that could not be read, and about properties that no setting can contain."""
     yield from _warnings_of_unread(role)
-    if role.maximum_session_duration != _HOUR:
+    if role.max_session_duration != _HOUR:
         yield (
             "no setting preserves the role's maximum session duration of "
-            f"{role.maximum_session_duration} seconds: it becomes one hour if the first `pulumi up` "
+            f"{role.max_session_duration} seconds: it becomes one hour if the first `pulumi up` "
             "does not refresh, or if the role is replaced. The duration does not limit AWS services' "
             "sessions"
         )

@@ -258,7 +258,7 @@ def _statement(roles: Sequence[str], groups: Sequence[RequestGroup]) -> str:
 def permissions_boundary(case: Case) -> Iterator[Finding]:
     """Ask whether the role has the boundary in the settings, and whether it allows all requests."""
     subject, policy = case.subject, case.collected.boundary
-    actual = subject.role.permissions_boundary_arn
+    actual = subject.role.permissions_boundary
     wanted = subject.settings.get("permissions_boundary_arn") or ""
     decisions = case.decisions
     named = actual or "no permissions boundary"
@@ -293,7 +293,7 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
     """Return how to change a boundary; nobody can change a policy of AWS."""
     subject = case.subject
     another = subject.set_command("permissions_boundary_arn", "POLICY_ARN")
-    if Arn.of(subject.role.permissions_boundary_arn).account == "aws":
+    if Arn.of(subject.role.permissions_boundary).account == "aws":
         return another
     edits: list[str] = []
     if any(cause.statements for _, cause in denied):

@@ -114,7 +114,7 @@ def collect(subject: Subject, stated: Mapping[str, tuple[Text, ...]]) -> Collect
     try:
         role = subject.find_role()
         policies = _of_role(subject, role)
-        boundary = _boundary(subject, role.permissions_boundary_arn) if role else None
+        boundary = _boundary(subject, role.permissions_boundary) if role else None
     except FAILURES as error:
         answer = answer_of(error)
         policies = [Policy(ROLE_POLICY, POLICY_NAME, unread=answer)]

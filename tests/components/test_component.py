@@ -26,6 +26,7 @@ from evidence.examples import (
     SUBNET_ID,
 )
 from tests.helpers.mocked import STACK, Deployment, Registration, Upstream
+from tests.helpers.samples import EXAMPLES, OF_THE_ROLE, ROLE_INPUTS, SAMPLES
 from tests.helpers.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, in_one_line, of_role
 
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
@@ -74,22 +75,9 @@ def test_only_the_role_and_its_policy_are_registered():
 
 
 def test_the_inputs_of_role_and_policy_are_the_documents_and_the_settings():
-    deployment = deploy(
-        {
-            **FULL,
-            "role_name": "qbusiness-aem",
-            "role_path": "/connectors/",
-            "role_description": "AEM",
-            "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
-            "tags": {"Team": "search"},
-        }
-    )
+    deployment = deploy({**FULL, **OF_THE_ROLE})
     assert {**deployment.role, "assumeRolePolicy": in_one_line(deployment.role["assumeRolePolicy"])} == {
-        "name": "qbusiness-aem",
-        "path": "/connectors/",
-        "description": "AEM",
-        "permissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
-        "tags": {"Team": "search"},
+        **ROLE_INPUTS,
         "forceDetachPolicies": True,
         "assumeRolePolicy": golden("trust-policy"),
     }
@@ -143,8 +131,9 @@ def test_connectors_of_one_application_live_in_one_stack():
 
 
 def test_an_unset_or_blank_setting_is_not_an_input_of_the_role():
-    blank = dict.fromkeys(["role_name", "role_path", "role_description", "permissions_boundary_arn"], "")
-    for args in (MINIMAL, {**MINIMAL, **blank, "tags": {}}):
+    blank = {name: value for name in OF_THE_ROLE for value in SAMPLES[name].accepted if not value}
+    assert len(blank) >= 5
+    for args in (MINIMAL, {**MINIMAL, **blank}):
         assert set(deploy(args).role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
@@ -406,16 +395,6 @@ def test_an_awaitable_can_be_an_input():
     assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
-OF_THE_ROLE: dict[str, Any] = {
-    "tags": {"Team": "search"},
-    "role_name": "qbusiness-aem",
-    "role_path": "/connectors/",
-    "role_description": "AEM",
-    "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
-}
-"""Settings that neither policy contains, unless the data source is a bucket."""
-
-
 def member(value: object, as_output: Callable[[object], object]) -> object:
     """Return a setting's value as an Output, or for tags, a dictionary that contains an Output."""
     return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
@@ -457,31 +436,30 @@ def test_an_unknown_setting_of_both_policies_makes_both_unknown(name: str, value
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
+BOTH = {"trust policy", "role policy"}
+OF_BOTH_POLICIES = ("region", "application_id", "account_id")
+STRUCTURAL = ("connector", "exclusive_policies")
+OF_THE_ROLE_POLICY = SAMPLES.keys() - OF_THE_ROLE.keys() - {*OF_BOTH_POLICIES, *STRUCTURAL}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
+        *((name, pulumi.Output.secret(value), set()) for name, value in OF_THE_ROLE.items()),
         ("tags", {"Team": pulumi.Output.secret("search")}, set()),
-        ("role_description", pulumi.Output.secret("AEM"), set()),
-        ("role_name", pulumi.Output.secret("qbusiness-aem"), set()),
-        ("role_path", pulumi.Output.secret("/connectors/"), set()),
-        ("index_id", pulumi.Output.secret(INDEX_ID), {"role policy"}),
-        ("secret_id", pulumi.Output.secret(SECRET_ID), {"role policy"}),
+        *(
+            (name, pulumi.Output.secret(EXAMPLES[name]), {"role policy"})
+            for name in sorted(OF_THE_ROLE_POLICY)
+        ),
         ("vpc_configuration", {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}, {"role policy"}),
-        ("vpc_configuration", pulumi.Output.secret(dict(VPC)), {"role policy"}),
-        ("application_id", pulumi.Output.secret(APPLICATION_ID), {"trust policy", "role policy"}),
-        ("application_id", pulumi.Output.secret(APPLICATION_ARN), {"trust policy", "role policy"}),
-        ("account_id", pulumi.Output.secret(ACCOUNT), {"trust policy", "role policy"}),
-        ("region", pulumi.Output.secret(REGION), {"trust policy", "role policy"}),
-        ("bucket_name", pulumi.Output.secret("qbusiness-documents"), {"role policy"}),
-        ("bucket_account_id", pulumi.Output.secret(OTHER_ACCOUNT), {"role policy"}),
-        ("allow_network_interface_deletion", pulumi.Output.secret(val=True), {"role policy"}),
+        *((name, pulumi.Output.secret(EXAMPLES[name]), BOTH) for name in OF_BOTH_POLICIES),
+        ("application_id", pulumi.Output.secret(APPLICATION_ID), BOTH),
     ],
 )
 def test_a_secret_makes_only_the_policies_that_contain_it_secret(
     name: str, value: object, expected: set[str]
 ):
-    args = S3 if name.startswith("bucket") else FULL
-    deployment = Deployment(lambda: component({**args, name: value}))
+    deployment = Deployment(lambda: component({**FULL, **SAMPLES[name].others, name: value}))
     assert deployment.error is None
     assert deployment.secret_documents == expected
 

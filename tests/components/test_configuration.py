@@ -10,18 +10,19 @@ import pytest
 
 from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
+from components.settings import SETTINGS
 from components.stack_config import KEYS, config_key
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
     INDEX_ID,
-    KEY_ID,
     OTHER_ACCOUNT,
     REGION,
     SECRET_ID,
 )
 from tests.helpers.mocked import Deployment
+from tests.helpers.samples import EXAMPLES, ROLE_INPUTS
 from tests.helpers.support import PROJECT_NAME, S3, VPC, golden, in_one_line, of_role
 
 MINIMAL: dict[str, str] = {
@@ -38,16 +39,13 @@ S3_SETTINGS: dict[str, str] = {
 VPC_CONFIGURATION = json.dumps(
     {"subnetIds": VPC["subnet_ids"], "securityGroupIds": VPC["security_group_ids"]}
 )
+BLANK = {"string": "", "boolean": "false", "object": "{}"}
 BLANKS = {
-    key: "{}"
-    if key in ("vpcConfiguration", "tags")
-    else "false"
-    if key.startswith(("allow", "ex"))
-    else ""
-    for key in KEYS.values()
-    if key not in MINIMAL
+    KEYS[name]: BLANK[setting.kind.yaml_type]
+    for name, setting in SETTINGS.items()
+    if name in KEYS and KEYS[name] not in MINIMAL and setting.kind.yaml_type in BLANK
 }
-"""The defaults that the engine sets for optional keys."""
+"""The blank defaults that the engine sets for optional keys."""
 
 
 def deploy(
@@ -74,32 +72,18 @@ def message(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str], **how:
 
 
 def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
-    settings = {
-        **MINIMAL,
-        "connector": "aem-cloud",
-        "kmsKeyId": KEY_ID,
-        "vpcConfiguration": VPC_CONFIGURATION,
-        "accountId": "123456789012",
-        "ingestScope": "applicationAndIndex",
-        "allowNetworkInterfaceDeletion": "true",
-        "exclusivePolicies": "true",
-        "roleName": "qbusiness-aem",
-        "rolePath": "/connectors/",
-        "roleDescription": "AEM",
-        "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
-        "tags": '{"Team": "search"}',
-    }
-    assert {*settings, *S3_SETTINGS} == {"aws:region", *KEYS.values()}
-    deployment = deploy(monkeypatch, settings)
+    given = {config_key(name): value for name, value in EXAMPLES.items() if "bucket" not in name}
+    given["vpcConfiguration"] = json.loads(VPC_CONFIGURATION)
+    assert {*given, *S3_SETTINGS} == {"aws:region", *KEYS.values()}
+    deployment = deploy(
+        monkeypatch,
+        {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()},
+    )
     assert deployment.error is None
     assert len(deployment.registrations) == 5
     assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
     assert {key: value for key, value in deployment.role.items() if key != "assumeRolePolicy"} == {
-        "name": "qbusiness-aem",
-        "path": "/connectors/",
-        "description": "AEM",
-        "permissionsBoundary": "arn:aws:iam::123456789012:policy/boundary",
-        "tags": {"Team": "search"},
+        **ROLE_INPUTS,
         "forceDetachPolicies": True,
     }
 
@@ -170,7 +154,7 @@ def test_a_required_key_that_is_blank_or_missing_is_reported(
             "true",
             "pulumi config rm --stack test -- allowNetworkInterfaceDeletion",
         ),
-        ("exclusivePolicies", "maybe", "--plaintext -- exclusivePolicies false"),
+        ("exclusivePolicies", "maybe", "--type bool -- exclusivePolicies false"),
         ("connector", "asana", "set --stack test --plaintext -- connector CONNECTOR"),
         ("connector", "s3-v2", "rm --stack test -- secretId"),
         ("connector", "s3-v2", "set --stack test --plaintext -- bucketName BUCKET_NAME"),

@@ -11,7 +11,7 @@ import pytest
 from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
 from components.settings import SETTINGS, Scope
-from components.stack_config import camel_case
+from components.stack_config import PROTECT, config_key
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -23,7 +23,9 @@ from evidence.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
+from tests.helpers.page import prose
 from tests.helpers.support import PROJECT_NAME, golden, in_one_line, of_role
 
 TOP: Final[Mapping[str, Any]] = {
@@ -35,6 +37,7 @@ TOP: Final[Mapping[str, Any]] = {
 AEM: Final[Mapping[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[Mapping[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
 VPC: Final[Mapping[str, Any]] = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+PAGE: Final = PROJECT / "docs" / "data-sources.md"
 FIX: Final = "pulumi config set --stack test --path"
 
 
@@ -376,29 +379,10 @@ def test_a_problem_with_common_tags_is_reported_once_at_the_top_level(monkeypatc
 
 
 def test_the_settings_have_the_documented_scopes():
-    scopes = {
-        scope: {camel_case(name) for name, setting in SETTINGS.items() if setting.scope is scope}
+    rows = re.findall(r"^\| .* \| (`.*) \|$", prose("Where each setting goes", PAGE), re.MULTILINE)
+    documented = [{*re.findall(r"`([\w:]+)`", row)} for row in rows]
+    assert documented == [
+        {config_key(name) for name, setting in SETTINGS.items() if setting.scope is scope}
+        | ({PROTECT} if scope is Scope.DEFAULT else set())
         for scope in Scope
-    }
-    assert scopes == {
-        Scope.STACK: {"region", "applicationId", "accountId"},
-        Scope.DEFAULT: {
-            "indexId",
-            "ingestScope",
-            "rolePath",
-            "permissionsBoundaryArn",
-            "exclusivePolicies",
-            "tags",
-            "vpcConfiguration",
-        },
-        Scope.ENTRY: {
-            "connector",
-            "secretId",
-            "bucketName",
-            "bucketAccountId",
-            "kmsKeyId",
-            "roleName",
-            "roleDescription",
-            "allowNetworkInterfaceDeletion",
-        },
-    }
+    ]

@@ -1,5 +1,6 @@
 """Compare messages about invalid settings with golden/messages.txt."""
 
+import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -9,6 +10,7 @@ import pytest
 
 from components import stack_config
 from components.arguments import Arguments, SettingsError
+from components.commands import quote, set_command
 from components.formats import Format
 from components.rules import Location
 from components.settings import PYTHON_ARGUMENTS, SETTINGS, VPC_LISTS
@@ -24,6 +26,7 @@ from evidence.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.helpers.samples import SAMPLES
 from tests.helpers.support import FULL, GOLDEN, MINIMAL
 
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
@@ -31,35 +34,12 @@ NETWORK: Final[Mapping[str, Any]] = MappingProxyType(
     {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
 )
 RIGHT: Final[Mapping[str, Any]] = MappingProxyType({"region": REGION, **MINIMAL})
+OF_EVERY_SETTING: Final[Mapping[str, Any]] = {"connector": "webcrawler"}
+"""The connector that supports every setting; messages about connectors have their own sections."""
 WRONG: Mapping[str, Mapping[str, Any]] = {
     "missing settings": dict.fromkeys(("region", *MINIMAL)),
-    "formats": {
-        "application_id": "docs",
-        "index_id": "x" * 200,
-        "secret_id": "aem",
-        "region": "us",
-        "account_id": "12",
-        "kms_key_id": "key",
-        "ingest_scope": "all",
-        "role_name": "my role",
-        "role_path": "x",
-        "role_description": "\u20ac",
-        "permissions_boundary_arn": "boundary",
-    },
-    "types": {
-        "application_id": 12,
-        "index_id": None,
-        "secret_id": ["a"],
-        "kms_key_id": 1.5,
-        "vpc_configuration": "vpc",
-        "account_id": True,
-        "allow_network_interface_deletion": "yes",
-        "exclusive_policies": 1,
-        "role_name": {"a": 1},
-        "role_path": ("a",),
-        "role_description": object,
-        "tags": ["a"],
-    },
+    "formats": {**{name: each.malformed for name, each in SAMPLES.items()}, **OF_EVERY_SETTING},
+    "types": {**{name: each.mistyped for name, each in SAMPLES.items()}, **OF_EVERY_SETTING},
     "names that are not Python identifiers": {
         "a b": "x",
         "\u00e9": "x",
@@ -140,15 +120,6 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "kms_key_id": KEY_ID,
         "bucket_account_id": ACCOUNT,
     },
-    "an ARN instead of the name of a bucket": {
-        "connector": "webcrawler",
-        "bucket_name": "arn:aws:s3:::aem-files",
-    },
-    "a bucket and its account that are not strings": {
-        "connector": "webcrawler",
-        "bucket_name": 5,
-        "bucket_account_id": 0o12345670123,
-    },
     "too many tags": {"tags": {f"t{i}": "" for i in range(51)}},
 }
 
@@ -192,7 +163,14 @@ def collect(name: str, source: Arguments, secrets: Collection[str] = ()) -> str:
     found["credentials for another account"] = rejection({}, source, "aem", elsewhere, secrets)
     for title, component in (("is too long", "a" * 42), ("does not fit a role", "a b")):
         found[f"the component's name {title}"] = rejection({}, source, component)
-    return "\n".join(f"== {name}: {title} ==\n{message}\n" for title, message in found.items())
+    text = "\n".join(f"== {name}: {title} ==\n{message}\n" for title, message in found.items())
+    # With the names themselves, each new setting would change every message that lists them.
+    return text.replace(listed(source), "(every setting)")
+
+
+def listed(source: Arguments) -> str:
+    """Return the list of all settings in a message about an unknown name."""
+    return ", ".join(source.at(name).name for name in SETTINGS)
 
 
 def select_stack(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,8 +281,12 @@ invalid configuration: 2 errors; none of its roles was created or changed
 def test_a_secret_is_never_shown():
     shown = collect("Arguments", PYTHON, secrets=SETTINGS)
     assert "[secret]" in shown
-    given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
-    given += ("Confluence", "JDBC", "aem-files", "arn:aws:s3:::aem-files")
+    for name, each in SAMPLES.items():
+        problems = re.findall(rf"^  {name}: (?!(?:requires|is not supported) )(.*)", shown, re.MULTILINE)
+        assert problems
+        for value in (each.mistyped, each.malformed):
+            assert [problem for problem in problems if quote(value) in problem] == []
+    given = (APPLICATION_ARN, "alias/aem", "us-west-2", SECRET_ID, "x", "JDBC", "aem-files")
     members = (
         "subnet-1",
         "sg",
@@ -354,6 +336,17 @@ def test_the_warnings_are_the_expected_ones():
     assert name == (
         "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
         'QBusiness, so it does not list "connector"'
+    )
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_command_for_a_number_stores_a_number():
+    set_it = "pulumi config set --stack prod"
+    assert set_command(("seconds",), 7200, secret=False) == f"{set_it} --type int -- seconds 7200"
+    # Pulumi keeps the type of an existing entry.
+    assert set_command(("dataSources", "wiki", "seconds"), 7200, secret=False) == (
+        "pulumi config rm --stack prod --path -- dataSources.wiki.seconds && "
+        f"{set_it} --path --type int -- dataSources.wiki.seconds 7200"
     )
 
 

@@ -8,13 +8,11 @@ import pytest
 
 from components.arguments import Problem, SettingsError
 from components.rules import Location
-from components.settings import SETTINGS
+from components.settings import ROLE_SETTINGS, SETTINGS
 from components.validation import ValidationResult, validate
 from evidence.examples import (
     ACCOUNT,
-    APPLICATION_ARN,
     APPLICATION_ID,
-    INDEX_ID,
     KEY_ID,
     OTHER_ACCOUNT,
     REGION,
@@ -22,9 +20,9 @@ from evidence.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.helpers.samples import OF_THE_ROLE, OTHER_REGION, SAMPLES
 from tests.helpers.support import FULL, MINIMAL, S3, size
 
-OTHER_REGION = "us-west-2"
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
 NOT_ALLOWED_IN_IDENTIFIERS = [
     "*",
@@ -60,127 +58,6 @@ def warnings(**changes: Any) -> list[str]:
     return [*look({**MINIMAL, **changes}).warnings]
 
 
-ACCEPTED: dict[str, list[Any]] = {
-    "application_id": [APPLICATION_ID, APPLICATION_ARN, "A" + "-" * 35],
-    "index_id": ["0" * 36, "zZ9-" * 9],
-    "secret_id": [
-        "aem-a1B2c3",
-        "a/b_c+d=e.f@g-h-a1B2c3",
-        "n" * 512 + "-a1B2c3",
-        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:team/aem-a1B2c3",
-    ],
-    "kms_key_id": [
-        KEY_ID,
-        "mrk-" + "0123456789abcdef" * 2,
-        f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}",
-        "",
-        None,
-    ],
-    "account_id": [ACCOUNT, "", None],
-    "region": [REGION, "", None],
-    "connector": ["aem-cloud", "Asana", "confluence-cloud", "sharepoint-server-subscription", "", None],
-    "ingest_scope": ["applicationAndIndex", "index", "", None],
-    "role_name": ["qbusiness", "a" * 55 + "QBusiness", "qbusiness_+=,.@-", "", None],
-    "role_path": ["/", "/a/", "/a/b-c_d/", "/service-role/", "/" + "p" * 510 + "/", ""],
-    "role_description": ["Grüße, Tab\tund\nZeile", "d" * 1000, ""],
-    "permissions_boundary_arn": [
-        f"arn:aws:iam::{ACCOUNT}:policy/boundary",
-        "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
-        "",
-    ],
-    "tags": [
-        {"Date": "2024-05-01 12:00:00 +0000 UTC"},
-        {},
-        {"k" * 128: "v" * 256},
-        {"Kosten stelle": ""},
-        {f"k{n}": "v" for n in range(50)},
-        None,
-    ],
-    "vpc_configuration": [
-        None,
-        {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
-        {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n:017x}" for n in range(10)]},
-    ],
-    "exclusive_policies": [True, False, None],
-    "allow_network_interface_deletion": [False, None],
-}
-
-REFUSED: dict[str, list[Any]] = {
-    "application_id": [
-        *(None, "", "short", "a" * 35, "a" * 37, "-" + "a" * 35, 12, True, ["a" * 36], {"a": "b"}),
-        f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/short",
-        f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}/index/{INDEX_ID}",
-        f"arn:aws:qbusiness:{REGION}:12345:application/{APPLICATION_ID}",
-        f"arn:aws:qbusiness::{ACCOUNT}:application/{APPLICATION_ID}",
-        f"arn:*:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
-        f"arn:aws:kendra:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
-    ],
-    "index_id": [None, "", "short", f"{APPLICATION_ARN}/index/{INDEX_ID}", 1],
-    "secret_id": [
-        *(None, "", "aem", "aem-a1B2c", "aem-a1B2c34x*", "-a1B2c3"[:6], "aem-*", "n" * 513 + "-a1B2c3"),
-        f"arn:aws:secretsmanager:{OTHER_REGION}:{ACCOUNT}:secret:aem-a1B2c3",
-        f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3",
-        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem",
-    ],
-    "kms_key_id": [
-        *("alias/aem", "key", KEY_ID.upper(), "mrk-" + "0" * 31, 7),
-        f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem",
-        f"arn:aws:kms:{OTHER_REGION}:{ACCOUNT}:key/{KEY_ID}",
-        f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
-    ],
-    "account_id": ["1402433619", "12345678901a", "1" * 13, 123456789012, OTHER_ACCOUNT],
-    "region": ["useast1", "us_east_1", "US-EAST-1", f"us-{'east' * 500}-1", OTHER_REGION, 1],
-    "connector": [
-        *("asana", "AEM-CLOUD", "aem-cloud ", "aem", "s3", "confluence", "CONFLUENCEV2", "JDBC", "*"),
-        *("aem-cloud-iam-role", "x" * 1000, 5, True, ["box"], {"box": "box"}, pulumi.UNKNOWN),
-    ],
-    "ingest_scope": ["Index", "both", "application", True],
-    "role_name": ["r" * 65, "a b", "a/b", "a:b", "rôle", 5],
-    "role_path": [
-        "a",
-        "/a",
-        "a/",
-        "//" + "p" * 511,
-        "/" + "p" * 511 + "/",
-        "/a b/",
-        "/ä/",
-        "/a*/",
-        "/${a}/",
-        "/aws-service-role/",
-        "/aws-service-role/qbusiness.amazonaws.com/",
-    ],
-    "role_description": ["d" * 1001, "\u20ac", "\x00", 5],
-    "permissions_boundary_arn": [
-        *("boundary", f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
-        f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary",
-        f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
-        f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 129,
-    ],
-    "tags": [
-        *("text", ["list"], {"aws:x": "v"}, {"AWS:x": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}),
-        *({"k": 1}, {"k": None}, {"k": True}, {"k": ["v"]}, {"k!": "v"}, {"k": "v\n"[:-1] + "\x07"}),
-        *({"": "v"}, {1: "v"}, {"Team": "a", "team": "b"}, {f"k{n}": "v" for n in range(51)}),
-    ],
-    "vpc_configuration": [
-        *(
-            {},
-            "vpc",
-            [SUBNET_ID],
-            {"subnet_ids": [SUBNET_ID]},
-            {"security_group_ids": [SECURITY_GROUP_ID]},
-        ),
-    ],
-    "exclusive_policies": ["yes", "true", 1, pulumi.UNKNOWN],
-    "allow_network_interface_deletion": [True, "true", 0],
-}
-
-
-def test_every_setting_has_values_that_are_accepted_and_rejected():
-    of_a_bucket = {"bucket_name", "bucket_account_id"}  # tested below with such a connector
-    assert {*ACCEPTED} | of_a_bucket == {*SETTINGS}
-    assert {*REFUSED} | of_a_bucket == {*SETTINGS}
-
-
 REFUSED_IN_VPC: dict[str, list[Any]] = {
     "subnet_ids": [
         *([], (), None, SUBNET_ID, [None], [1], [[SUBNET_ID]], ["subnet-0123456"], ["subnet-0123456G"]),
@@ -196,18 +73,26 @@ REFUSED_IN_VPC: dict[str, list[Any]] = {
 }
 
 
+def test_every_setting_has_samples():
+    assert [*SAMPLES] == [*SETTINGS]
+    assert [*OF_THE_ROLE] == [setting.name for setting in ROLE_SETTINGS]
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name in ACCEPTED for value in ACCEPTED[name]]
+    ("name", "value"),
+    [(name, value) for name, each in SAMPLES.items() for value in (each.example, *each.accepted)],
 )
 def test_a_valid_value_is_accepted(name: str, value: object):
-    assert look({**MINIMAL, name: value}).role_policy
+    assert look({**MINIMAL, **SAMPLES[name].others, name: value}).role_policy
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]]
+    ("name", "value"),
+    [(name, value) for name, each in SAMPLES.items() for value in each.every_rejected],
 )
 def test_an_invalid_setting_is_reported_once_by_name(name: str, value: object):
-    (problem,) = problems({name: value}) if name != "vpc_configuration" else problems({name: value})[:1]
+    (problem, *others) = problems({**SAMPLES[name].others, name: value})
+    assert not others or name == "vpc_configuration"
     assert problem.path[0] == name
     assert problem.message
     assert problem.expected
@@ -666,21 +551,7 @@ def test_the_key_of_an_amazon_s3_source_needs_no_secret():
     assert f"key/{S3['kms_key_id']}" in str(look(S3).role_policy)
 
 
-BUCKETS_ACCEPTED = [
-    *("abc", "123", "qbusiness-documents", "team.documents", "a" * 63, "a.b.c.d", "192.168.5", "x-y--z"),
-    *("192.168.5.4a", "s3alias-docs", "xn-docs", f"docs-{ACCOUNT}-us-east-1-an"),
-]
-BUCKETS_REFUSED: list[Any] = [
-    *("ab", "a" * 64, "Documents", "team_documents", "-docs", "docs-", ".docs", "docs.", "a..b"),
-    *("192.168.5.4", "999.1.2.3", "xn--docs", "sthree-docs", "sthree-configurator-docs"),
-    *("amzn-s3-demo-bucket", "docs-s3alias", "docs--ol-s3", "docs.mrap", "docs--use1-az4--x-s3"),
-    *("docs--table-s3", "arn:aws:s3:::docs", "s3://docs", "docs/", "docs/*", "docs*", "*", "*.*", "???"),
-    *("${aws:username}", "docs\n", "docs ", "BUCKET_NAME", 123, 1.5, True, ["docs"], {"name": "docs"}),
-]
-"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
-
-
-@pytest.mark.parametrize("name", BUCKETS_ACCEPTED)
+@pytest.mark.parametrize("name", SAMPLES["bucket_name"].accepted)
 @pytest.mark.parametrize("connector", ["s3-v1", "s3-v2"])
 def test_a_valid_bucket_name_is_accepted(connector: str, name: str):
     policy = look({**S3, "connector": connector, "bucket_name": name}).role_policy
@@ -689,39 +560,11 @@ def test_a_valid_bucket_name_is_accepted(connector: str, name: str):
     assert f'"arn:aws:s3:::{name}"' in policy
 
 
-@pytest.mark.parametrize("name", BUCKETS_REFUSED)
-def test_an_invalid_bucket_name_is_rejected(name: object):
-    assert [*rejections({**S3, "bucket_name": name})] == ["bucket_name"]
-
-
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
 def test_a_bucket_s_account_is_the_application_s_unless_it_is_given(account: str | None):
     policy = look({**S3, "bucket_account_id": account}).role_policy
     assert policy
     assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
-
-
-@pytest.mark.parametrize(
-    ("account", "message"),
-    [
-        (0o12345670123, "expected a string, got 1402433619; quote it"),
-        ("1402433619", '"1402433619" is not an account ID'),
-        (444455556666, "expected a string, got 444455556666; quote it"),
-        ("arn:aws:iam::1:root", '"arn:aws:iam::1:root" is not an account ID'),
-        ("*", '"*" is not an account ID'),
-        ([OTHER_ACCOUNT], f'expected a string, got ["{OTHER_ACCOUNT}"]'),
-    ],
-)
-def test_an_invalid_bucket_account_is_rejected_with_the_advice_to_quote_it(
-    account: object, message: str
-):
-    with pytest.raises(SettingsError) as rejected:
-        look({**S3, "bucket_account_id": account})
-    (problem,) = rejected.value.problems
-    assert (problem.name, problem.message) == ("bucket_account_id", message)
-    assert problem.expected == (
-        "12 digits in quotes, because YAML changes an unquoted number that begins with 0"
-    )
 
 
 def test_an_unknown_value_of_an_unsupported_setting_may_resolve_to_blank():
@@ -819,7 +662,7 @@ def test_no_policy_is_rendered_while_the_location_is_unknown(credentials: Locati
     assert result == (None, None, [])
 
 
-@pytest.mark.parametrize("name", ["tags", "role_name", "role_path", "role_description"])
+@pytest.mark.parametrize("name", OF_THE_ROLE)
 def test_a_policy_is_rendered_while_a_setting_of_the_role_is_unknown(name: str):
     assert look({**FULL, name: pulumi.UNKNOWN}) == look(FULL)
 

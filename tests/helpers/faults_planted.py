@@ -89,8 +89,8 @@ FAULTS: Final = (
     Fault(
         "a blank role name is passed to the provider",
         "components/connector_role.py",
-        '_none_if_blank(arguments.get("role_name"))',
-        'arguments.get("role_name")',
+        "_none_if_blank(arguments.get(setting.name))",
+        "arguments.get(setting.name)",
         "tests/components/test_component.py::test_an_unset_or_blank_setting_is_not_an_input_of_the_role",
     ),
     Fault(

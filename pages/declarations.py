@@ -1,0 +1,62 @@
+"""Write the declarations of the settings in Pulumi.yaml; the descriptions are the docstrings."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import yaml
+from pulumi.provider.experimental.analyzer import Analyzer
+
+from components.connector_role import ConnectorRole
+from components.settings import SETTINGS
+from components.stack_config import DATA_SOURCES, KEYS, PROTECT
+from sandbox.environment import PROJECT
+
+_BLANK: Final[Mapping[str, Callable[[], object]]] = {"string": str, "boolean": bool, "object": dict}
+"""Returns the blank value of a type. Numbers have none, so a number's default is IAM's."""
+_WIDTH: Final = 110
+_OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    PROTECT: {
+        "type": "boolean",
+        "default": False,
+        "description": (
+            "Whether Pulumi rejects the deletion of the role, or of all roles in the stack. "
+            "Default: false."
+        ),
+    },
+    DATA_SOURCES: {
+        "type": "object",
+        "default": {},
+        "description": (
+            "Settings for several roles, as an object with an entry for each data source. Top-level "
+            "settings then apply to all entries or are defaults. Default: one role."
+        ),
+    },
+}
+"""The keys that are not settings of one role."""
+
+
+def descriptions() -> Mapping[str, str]:
+    """Return the docstring of each setting in ConnectorRoleArgs, by its name there."""
+    inputs = Analyzer("descriptions").analyze_component(ConnectorRole).inputs
+    found = {each: inputs[KEYS.get(each, each)].description for each in SETTINGS}
+    return {name: text for name, text in found.items() if text}
+
+
+def declarations() -> dict[str, Mapping[str, Any]]:
+    """Return what Pulumi.yaml declares for each key."""
+    described = descriptions()
+    declared: dict[str, Mapping[str, Any]] = {}
+    for name, key in KEYS.items():
+        setting = SETTINGS[name]
+        each: dict[str, object] = {"type": setting.kind.yaml_type, "description": described[name]}
+        if not setting.required:
+            blank = _BLANK.get(setting.kind.yaml_type)
+            each["default"] = blank() if blank else setting.iam_default
+        declared[key] = each
+    return {**declared, **_OTHERS}
+
+
+def pulumi_yaml() -> str:
+    """Return Pulumi.yaml with these declarations in place of the current ones."""
+    before = (PROJECT / "Pulumi.yaml").read_text().partition("\nconfig:\n")[0]
+    return f"{before}\n" + yaml.safe_dump({"config": declarations()}, sort_keys=False, width=_WIDTH)

@@ -1,0 +1,273 @@
+"""List values that each setting accepts or rejects, for all tests that need them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import pulumi
+
+from evidence.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    BUCKET_NAME,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from tests.helpers.support import VPC
+
+OTHER_REGION: Final = "us-west-2"
+
+
+class Samples(NamedTuple):
+    """Values of one setting."""
+
+    example: Any
+    """A valid value, as in `golden/default-role-policy.json` if the role policy contains it."""
+    mistyped: object
+    """A value of another type, for `golden/messages.txt`."""
+    malformed: str | None = None
+    """Text that is not in the setting's format, for `golden/messages.txt`; None if it has no format."""
+    accepted: Sequence[object] = ()
+    """Other valid values."""
+    rejected: Sequence[object] = ()
+    """Other invalid values."""
+    others: Mapping[str, object] = {}
+    """The settings that this one needs."""
+    role_property: str = ""
+    """The input of the role that has the setting's value; empty if no input has."""
+
+    @property
+    def every_rejected(self) -> Sequence[object]:
+        """Every invalid value."""
+        return [self.mistyped, *([self.malformed] if self.malformed else []), *self.rejected]
+
+
+SAMPLES: Final[Mapping[str, Samples]] = {
+    "region": Samples(
+        example=REGION,
+        mistyped=1,
+        malformed="us",
+        accepted=["", None],
+        rejected=["useast1", "us_east_1", "US-EAST-1", f"us-{'east' * 500}-1", OTHER_REGION],
+    ),
+    "application_id": Samples(
+        example=APPLICATION_ARN,
+        mistyped=12,
+        malformed="docs",
+        accepted=[APPLICATION_ID, "A" + "-" * 35],
+        rejected=[
+            *(None, "", "a" * 35, "a" * 37, "-" + "a" * 35, True, ["a" * 36], {"a": "b"}),
+            f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/short",
+            f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}/index/{INDEX_ID}",
+            f"arn:aws:qbusiness:{REGION}:12345:application/{APPLICATION_ID}",
+            f"arn:aws:qbusiness::{ACCOUNT}:application/{APPLICATION_ID}",
+            f"arn:*:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
+            f"arn:aws:kendra:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
+        ],
+    ),
+    "index_id": Samples(
+        example=INDEX_ID,
+        mistyped=1,
+        malformed="x" * 200,
+        accepted=["0" * 36, "zZ9-" * 9],
+        rejected=[None, "", f"{APPLICATION_ARN}/index/{INDEX_ID}"],
+    ),
+    "secret_id": Samples(
+        example=SECRET_ID,
+        mistyped=["a"],
+        malformed="aem",
+        accepted=[
+            "aem-a1B2c3",
+            "a/b_c+d=e.f@g-h-a1B2c3",
+            "n" * 512 + "-a1B2c3",
+            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:team/aem-a1B2c3",
+        ],
+        rejected=[
+            *(None, "", "aem-a1B2c", "aem-a1B2c34x*", "-a1B2c", "aem-*", "n" * 513 + "-a1B2c3"),
+            f"arn:aws:secretsmanager:{OTHER_REGION}:{ACCOUNT}:secret:aem-a1B2c3",
+            f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3",
+            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem",
+        ],
+    ),
+    "connector": Samples(
+        example="aem-cloud",
+        mistyped=5,
+        malformed="Confluence",
+        accepted=["Asana", "confluence-cloud", "sharepoint-server-subscription", "", None],
+        rejected=[
+            *("asana", "AEM-CLOUD", "aem-cloud ", "aem", "s3", "confluence", "CONFLUENCEV2", "JDBC"),
+            *("*", "aem-cloud-iam-role", "x" * 1000, True, ["box"], {"box": "box"}, pulumi.UNKNOWN),
+        ],
+    ),
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    "bucket_name": Samples(
+        example=BUCKET_NAME,
+        mistyped=123,
+        malformed="arn:aws:s3:::aem-files",
+        accepted=[
+            *(
+                "abc",
+                "123",
+                "team.documents",
+                "a" * 63,
+                "a.b.c.d",
+                "192.168.5",
+                "x-y--z",
+                "s3alias-docs",
+            ),
+            *("192.168.5.4a", "xn-docs", f"docs-{ACCOUNT}-us-east-1-an"),
+        ],
+        rejected=[
+            *("ab", "a" * 64, "Documents", "team_documents", "-docs", "docs-", ".docs", "docs.", "a..b"),
+            *("192.168.5.4", "999.1.2.3", "xn--docs", "sthree-docs", "sthree-configurator-docs"),
+            *("amzn-s3-demo-bucket", "docs-s3alias", "docs--ol-s3", "docs.mrap", "*.*", "???"),
+            *("docs--use1-az4--x-s3", "docs--table-s3", "s3://docs", "docs/", "docs/*", "docs*", "*"),
+            *(
+                "${aws:username}",
+                "docs\n",
+                "docs ",
+                "BUCKET_NAME",
+                1.5,
+                True,
+                ["docs"],
+                {"name": "docs"},
+            ),
+        ],
+        others={"connector": "webcrawler"},
+    ),
+    "bucket_account_id": Samples(
+        example=ACCOUNT,
+        mistyped=0o12345670123,
+        malformed="1402433619",
+        accepted=[OTHER_ACCOUNT, "012345670123", "", None],
+        rejected=[444455556666, "arn:aws:iam::1:root", "*", [OTHER_ACCOUNT]],
+        others={"connector": "webcrawler", "bucket_name": BUCKET_NAME},
+    ),
+    "kms_key_id": Samples(
+        example=KEY_ID,
+        mistyped=1.5,
+        malformed="key",
+        accepted=[
+            "mrk-" + "0123456789abcdef" * 2,
+            f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}",
+            *("", None),
+        ],
+        rejected=[
+            *("alias/aem", KEY_ID.upper(), "mrk-" + "0" * 31),
+            f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem",
+            f"arn:aws:kms:{OTHER_REGION}:{ACCOUNT}:key/{KEY_ID}",
+            f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
+        ],
+    ),
+    "vpc_configuration": Samples(
+        example=VPC,
+        mistyped="vpc",
+        accepted=[
+            None,
+            {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
+            {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n:017x}" for n in range(10)]},
+        ],
+        # More are in `test_settings.py`, for each list.
+        rejected=[
+            *({}, [SUBNET_ID], {"subnet_ids": [SUBNET_ID]}),
+            {"security_group_ids": [SECURITY_GROUP_ID]},
+        ],
+    ),
+    "account_id": Samples(
+        example=ACCOUNT,
+        mistyped=True,
+        malformed="12",
+        accepted=["", None],
+        rejected=["1402433619", "12345678901a", "1" * 13, 123456789012, OTHER_ACCOUNT],
+    ),
+    "ingest_scope": Samples(
+        example="applicationAndIndex",
+        mistyped=True,
+        malformed="all",
+        accepted=["index", "", None],
+        rejected=["Index", "both", "application"],
+    ),
+    "allow_network_interface_deletion": Samples(
+        example=True,
+        mistyped="yes",
+        accepted=[False, None],
+        rejected=["true", 0],
+        others={"vpc_configuration": VPC},
+    ),
+    "exclusive_policies": Samples(
+        example=True, mistyped=1, accepted=[False, None], rejected=["yes", "true", pulumi.UNKNOWN]
+    ),
+    "role_name": Samples(
+        example="qbusiness-aem",
+        mistyped={"a": 1},
+        malformed="my role",
+        accepted=["qbusiness", "a" * 55 + "QBusiness", "qbusiness_+=,.@-", "", None],
+        rejected=["r" * 65, "a/b", "a:b", "rôle", 5],
+        role_property="name",
+    ),
+    "role_path": Samples(
+        example="/connectors/",
+        mistyped=("a",),
+        malformed="x",
+        accepted=["/", "/a/", "/a/b-c_d/", "/service-role/", "/" + "p" * 510 + "/", ""],
+        rejected=[
+            *("/a", "a/", "//" + "p" * 511, "/" + "p" * 511 + "/", "/a b/", "/ä/", "/a*/", "/${a}/"),
+            *("/aws-service-role/", "/aws-service-role/qbusiness.amazonaws.com/"),
+        ],
+        role_property="path",
+    ),
+    "role_description": Samples(
+        example="AEM",
+        mistyped=object,
+        malformed="\u20ac",
+        accepted=["Grüße, Tab\tund\nZeile", "d" * 1000, ""],
+        rejected=["d" * 1001, "\x00", 5],
+        role_property="description",
+    ),
+    "permissions_boundary_arn": Samples(
+        example=f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        mistyped=False,
+        malformed="boundary",
+        accepted=["arn:aws:iam::aws:policy/job-function/ViewOnlyAccess", ""],
+        rejected=[
+            *(f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
+            f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary",
+            f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
+            f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 129,
+        ],
+        role_property="permissionsBoundary",
+    ),
+    "tags": Samples(
+        example={"Team": "search"},
+        mistyped=["a"],
+        accepted=[
+            {"Date": "2024-05-01 12:00:00 +0000 UTC"},
+            {},
+            {"k" * 128: "v" * 256},
+            {"Kosten stelle": ""},
+            {f"k{n}": "v" for n in range(50)},
+            None,
+        ],
+        rejected=[
+            *("text", {"aws:x": "v"}, {"AWS:x": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}),
+            *({"k": 1}, {"k": None}, {"k": True}, {"k": ["v"]}, {"k!": "v"}, {"k": "v\x07"}),
+            *({"": "v"}, {1: "v"}, {"Team": "a", "team": "b"}, {f"k{n}": "v" for n in range(51)}),
+        ],
+        role_property="tags",
+    ),
+}
+"""Samples of every setting, by its name in ConnectorRoleArgs."""
+EXAMPLES: Final[Mapping[str, Any]] = {name: each.example for name, each in SAMPLES.items()}
+OF_THE_ROLE: Final[Mapping[str, Any]] = {
+    name: each.example for name, each in SAMPLES.items() if each.role_property
+}
+"""The examples of the settings that are inputs of the role."""
+ROLE_INPUTS: Final[Mapping[str, Any]] = {
+    each.role_property: each.example for each in SAMPLES.values() if each.role_property
+}
+"""The same by the names of the role's inputs."""
