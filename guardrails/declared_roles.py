@@ -81,6 +81,20 @@ class UndeclaredPolicy(NamedTuple):
     """The number of characters in an inline policy, as IAM counts them."""
 
 
+class UnlistedPolicy(NamedTuple):
+    """One of a role's policies that the stack declares or attaches, and that it also removes.
+
+    An update that creates or changes RolePoliciesExclusive or RolePolicyAttachmentsExclusive removes
+    every policy that this resource does not list.
+    """
+
+    urn: str
+    """The resource that declares or attaches the policy."""
+    name: str
+    """An inline policy's name, or a managed policy's ARN; the policy's URN while its ARN is unknown."""
+    inline: bool
+
+
 class Role(NamedTuple):
     """A role that Amazon Q Business can assume, or whose trust policy names the service."""
 
@@ -92,6 +106,7 @@ class Role(NamedTuple):
     policies: tuple[Policy, ...]
     attachments: tuple[Attachment, ...]
     undeclared: tuple[UndeclaredPolicy, ...]
+    unlisted: tuple[UnlistedPolicy, ...]
 
     @property
     def application(self) -> Application | None:
@@ -298,6 +313,7 @@ def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Manag
         (*inline, *attached),
         tuple(attachments),
         (*undeclared, *undeclared_managed),
+        (*_unlisted_inline(belonging), *_unlisted_managed(belonging, managed)),
     )
 
 
@@ -354,6 +370,36 @@ def _managed_policies(
         if arn not in attached_arns
     ]
     return [*attached.values()], [*attachments.values()], undeclared
+
+
+def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPolicy]:
+    exclusive = _of_type(belonging, _EXCLUSIVE_POLICIES)
+    listed_names = [name for each in exclusive for name in listed(each.properties.get("policyNames"))]
+    if not exclusive or UNKNOWN in listed_names:
+        return
+    for resource in _of_type(belonging, _ROLE_POLICY):
+        if (name := resource.text("name")) and name not in listed_names:
+            yield UnlistedPolicy(resource.urn, name, inline=True)
+
+
+def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> Iterator[UnlistedPolicy]:
+    exclusive = _of_type(belonging, _EXCLUSIVE_ATTACHMENTS)
+    if not exclusive:
+        return
+    kept: set[str] = set()
+    for each in exclusive:
+        policies, arns = managed.attached_by(each)
+        kept |= {*arns, *(policy.urn for policy in policies)}
+        if len(listed(each.properties.get("policyArns"))) > len(arns) + len(policies):
+            return  # an ARN is unknown
+    for type_ in (_ATTACHMENT, _ATTACHMENT_TO_SEVERAL):
+        for attachment in _of_type(belonging, type_):
+            policies, arns = managed.attached_by(attachment)
+            names = {policy.urn: policy.text("arn") or policy.urn for policy in policies}
+            names |= {arn: arn for arn in arns}
+            for identifier, name in names.items():
+                if identifier not in kept:
+                    yield UnlistedPolicy(attachment.urn, name, inline=False)
 
 
 def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:

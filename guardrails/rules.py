@@ -266,6 +266,22 @@ def undeclared(role: Role) -> Iterator[Finding]:
         )
 
 
+def exclusive(role: Role) -> Iterator[Finding]:
+    """Find the policies that one resource of the stack adds to the role and another one removes."""
+    for policy in role.unlisted:
+        if policy.inline:
+            kind, owner, property_name = "inline policy", "RolePoliciesExclusive", "policyNames"
+        else:
+            kind, owner, property_name = "policy", "RolePolicyAttachmentsExclusive", "policyArns"
+        yield Finding(
+            policy.urn,
+            f"the stack gives the role the {kind} {policy.name}, but its {owner} removes it",
+            f"a {owner} whose {property_name} contains the policy",
+            f"add the policy to {property_name}. If a ConnectorRole declares the {owner}, turn off its "
+            f"exclusivePolicies and declare a {owner} in the program",
+        )
+
+
 def _removal(role: Role, policy: UndeclaredPolicy) -> str:
     name, policy_name = quote_argument(role.name or "ROLE"), quote_argument(policy.name)
     if policy.inline:
@@ -441,6 +457,7 @@ RULES: Final = (
     Rule("ingest", "The ingest actions cover the application and the index.", ingest, advisory=True),
     Rule("unchecked", "The stack declares every policy that it attaches.", unchecked, advisory=True),
     Rule("undeclared", "The role has only policies that the stack declares.", undeclared, advisory=True),
+    Rule("exclusive", "The stack keeps every policy that it declares.", exclusive, advisory=True),
     Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
 )
 """The rules, in the same order as in docs/guardrails.md."""

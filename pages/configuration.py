@@ -176,7 +176,8 @@ works with it. It allows the roles' actions on all resources, but `kms:Decrypt` 
 S3, tagging only for new network interfaces, and in IAM only passing a role to Amazon Q Business.""",
     "exclusive_policies": """\
 If you set it, [drift detection](operations.md#find-drift) finds policies that somebody adds to the role by hand, and
-`pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool.
+`pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool, or
+from [your own program](own-project.md#add-a-policy-of-your-own).
 
 If the role already exists, the next preview shows two resources to create, and a warning that the update removes the
 role's other policies. A preview with the [policy pack](guardrails.md) lists each policy:

@@ -569,6 +569,48 @@ def test_a_policy_that_the_update_removes_needs_no_fix():
     assert administrator == nothing.format("RolePolicyAttachmentsExclusive")
 
 
+def test_a_declared_policy_that_an_exclusive_resource_does_not_list_is_found():
+    own, other = role_policy(), role_policy(name="other")
+    (found,) = findings(role(), own, other, exclusive_policies("connector"))["exclusive"]
+    assert found.urn == other.urn
+    assert found.message == (
+        "the stack gives the role the inline policy other, but its RolePoliciesExclusive removes it"
+    )
+    for kept in (
+        [exclusive_policies("connector", "other")],
+        [exclusive_policies("connector"), exclusive_policies("other")],
+        [exclusive_policies("connector", UNKNOWN)],
+        [exclusive_attachments()],
+        [],
+    ):
+        assert "exclusive" not in findings(role(), own, other, *kept)
+    unnamed = role_policy(name=UNKNOWN)
+    assert "exclusive" not in findings(role(), unnamed, exclusive_policies("connector"))
+
+
+def test_a_declared_attachment_that_an_exclusive_resource_does_not_list_is_found():
+    foreign = attachment(CUSTOMER_MANAGED)
+    (found,) = findings(role(), foreign, exclusive_attachments())["exclusive"]
+    assert found.urn == foreign.urn
+    assert found.message == (
+        f"the stack gives the role the policy {CUSTOMER_MANAGED}, but its "
+        "RolePolicyAttachmentsExclusive removes it"
+    )
+    of_stack = managed_policy(arn=UNKNOWN)
+    own = attachment(UNKNOWN, policyArn=[of_stack])
+    (found,) = findings(role(), of_stack, own, exclusive_attachments(CUSTOMER_MANAGED))["exclusive"]
+    assert found.urn == own.urn
+    assert f"the policy {of_stack.urn}, but" in found.message
+    listing_it = {"roleName": NAME, "policyArns": [UNKNOWN]}
+    lists_own = resource(
+        "RolePolicyAttachmentsExclusive", "exclusive", listing_it, policyArns=[of_stack]
+    )
+    assert "exclusive" not in findings(role(), of_stack, own, lists_own)
+    assert "exclusive" not in findings(role(), foreign, exclusive_attachments(CUSTOMER_MANAGED))
+    assert "exclusive" not in findings(role(), foreign, exclusive_attachments(UNKNOWN))
+    assert "exclusive" not in findings(role(), foreign, exclusive_policies())
+
+
 def test_all_policies_count_as_declared_if_nothing_was_recorded():
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(ANY_SECRET)}])
     unknown = role(urn="unknown", inlinePolicies=UNKNOWN)

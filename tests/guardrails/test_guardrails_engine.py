@@ -298,6 +298,23 @@ def test_a_preview_lists_each_policy_that_a_stack_removes_once_it_owns_all_polic
     assert indent(shown, " " * 8) in preview.text
 
 
+def test_a_preview_names_a_policy_of_the_program_that_exclusive_policies_would_remove(
+    new_stack: NewStack, pack: Path
+):
+    page = PROJECT / "docs" / "own-project.md"
+    (role,) = blocks("python", prose("Use the component in your own program", page))
+    section = prose("Add a policy of your own", page)
+    policy_of_page, _ = blocks("python", section)
+    program = role.replace("qbusiness_connector", "components") + policy_of_page
+    exclusive = program.replace('"secret_id"', '"exclusive_policies": True, "secret_id"')
+    stack = new_stack({"aws:region": REGION}, exclusive)
+    (shown,) = blocks("text", section)
+    assert indent(shown, " " * 8) in stack.preview("--policy-pack", str(pack)).text
+    stack.write_program(program)
+    stack.preview("--policy-pack", str(pack))
+    assert rules_by_role(stack, "advisory") == {}
+
+
 # The page.
 
 PAGE: Final = PROJECT / "docs" / "guardrails.md"

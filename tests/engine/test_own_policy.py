@@ -1,0 +1,53 @@
+"""Test on the engine that a program can add its own policy to the component's role."""
+
+import json
+from typing import Final
+
+from evidence.examples import REGION
+from sandbox.environment import PROJECT
+from tests.helpers.page import blocks, prose
+from tests.helpers.stacks import Aws, NewStack
+from tests.helpers.support import golden
+
+PAGE: Final = PROJECT / "docs" / "own-project.md"
+OWN_POLICY: Final = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:qbusiness/proxy-a1B2c3",
+        }
+    ],
+}
+BOTH: Final = {"qbusiness-aem-connector": golden("minimal-role-policy"), "proxy": json.dumps(OWN_POLICY)}
+(ROLE,) = blocks("python", prose("Use the component in your own program", PAGE))
+POLICY, EXCLUSIVE = blocks("python", prose("Add a policy of your own", PAGE))
+
+
+def program(*blocks_of_page: str) -> str:
+    exports = 'pulumi.export("roleName", connector.role_name)\n'
+    return "".join((*blocks_of_page, exports)).replace("qbusiness_connector", "components")
+
+
+def test_a_policy_of_the_program_stays_on_the_role(new_stack: NewStack, aws: Aws):
+    stack = new_stack({"aws:region": REGION}, program(ROLE, POLICY))
+    stack.up()
+    role = stack.outputs()["roleName"]
+    assert aws.role_policies(role) == BOTH
+    assert {*stack.up().changes} == {"same"}
+
+
+def test_a_program_that_lists_its_own_policy_can_own_all_policies_of_the_role(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, program(ROLE, POLICY, EXCLUSIVE))
+    stack.up()
+    role = stack.outputs()["roleName"]
+    assert aws.role_policies(role) == BOTH
+    by_hand = {"PolicyName": "by-hand", "PolicyDocument": json.dumps(OWN_POLICY)}
+    aws.iam.put_role_policy(RoleName=role, **by_hand)
+    assert stack.drift().exit_code != 0
+    stack.up()
+    assert aws.role_policies(role) == BOTH
+    assert stack.drift().exit_code == 0
