@@ -4,14 +4,21 @@ Except for the connector, the expected values are the ones that the program prin
 invalid values.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from components.arguments import Arguments, SettingsError
 from components.connectors import CONNECTORS, Connector, Need
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.settings import VPC_LISTS
-from components.stack_config import DATA_SOURCES, KEYS, PACKAGE_INPUTS, PROTECT, camel_case
+from components.settings import ROLE_SETTINGS, SETTINGS, VPC_LISTS, Scope, Setting
+from components.stack_config import (
+    DATA_SOURCES,
+    KEYS,
+    PACKAGE_INPUTS,
+    PROTECT,
+    camel_case,
+    config_key,
+)
 from components.validation import validate
 from evidence.examples import (
     ACCOUNT,
@@ -31,7 +38,9 @@ from pages.markdown import table
 def page() -> str:
     """Return the page's text."""
     notes = [f"## {KEYS[name]}\n\n{note}\n" for name, note in _NOTES.items()]
-    return "\n".join([_INTRODUCTION, _table(), *notes, _SECRETS, _CONNECTORS, _connectors()])
+    return "\n".join(
+        [_INTRODUCTION, _table(), _PLACES, _places(), *notes, _SECRETS, _CONNECTORS, _connectors()]
+    )
 
 
 def _table() -> str:
@@ -68,6 +77,24 @@ def _type(key: str, declared: Mapping[str, Any]) -> str:
         return f"{declared['type']}, required"
     by_connector = key in (KEYS["secret_id"], KEYS["bucket_name"], KEYS["vpc_configuration"])
     return f"{declared['type']}, [by connector](#connectors)" if by_connector else declared["type"]
+
+
+def _places() -> str:
+    """Return the table of the settings by place, and the list of the role's properties."""
+
+    def keys(settings: Iterable[Setting]) -> Iterator[str]:
+        for setting in settings:
+            required = " (required)" if setting.required or setting.name == "region" else ""
+            yield f"`{config_key(setting.name)}`{required}"
+
+    rows: list[tuple[str, str]] = []
+    for scope, place in _SCOPES.items():
+        own = [*keys(setting for setting in SETTINGS.values() if setting.scope is scope)]
+        own += [f"`{PROTECT}`"] if scope is Scope.DEFAULT else []
+        rows.append((place, ", ".join(own)))
+    *properties, last = keys(ROLE_SETTINGS)
+    of_role = f"The properties of the role are {', '.join(properties)}, and {last}."
+    return f"{table(('Place', 'Settings'), rows)}\n{of_role}\n"
 
 
 def _connectors() -> str:
@@ -108,6 +135,17 @@ def _expected(name: str) -> Iterator[tuple[str, str, str]]:
             yield key, str(problem.expected), f"`{example}`" if example else ""
 
 
+_SCOPES: Final = {
+    Scope.STACK: "Top level only",
+    Scope.DEFAULT: "Top level, as a default that an entry can override",
+    Scope.ENTRY: "Entry of `dataSources` only",
+}
+_PLACES: Final = """\
+## Where each setting goes
+
+In a stack with one role, all settings are at the top level. With [several data sources](data-sources.md), each setting
+has its place:
+"""
 _INVALID: Final = "\0"
 """A value that no format allows."""
 _CONNECTOR: Final = "webcrawler"
@@ -223,7 +261,7 @@ pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
-`aws:…`. With [several data sources](data-sources.md#where-each-setting-goes), some settings go in the entries.
+`aws:…`. With [several data sources](#where-each-setting-goes), some settings go in the entries.
 A blank setting (`''` or `{}`) has its default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects

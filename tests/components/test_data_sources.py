@@ -10,8 +10,6 @@ import pytest
 
 from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
-from components.settings import SETTINGS, Scope
-from components.stack_config import PROTECT, config_key
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -23,9 +21,7 @@ from evidence.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
-from tests.helpers.page import prose
 from tests.helpers.support import PROJECT_NAME, golden, in_one_line, of_role
 
 TOP: Final[Mapping[str, Any]] = {
@@ -37,7 +33,6 @@ TOP: Final[Mapping[str, Any]] = {
 AEM: Final[Mapping[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[Mapping[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
 VPC: Final[Mapping[str, Any]] = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
-PAGE: Final = PROJECT / "docs" / "data-sources.md"
 FIX: Final = "pulumi config set --stack test --path"
 
 
@@ -376,13 +371,3 @@ def test_a_problem_with_common_tags_is_reported_once_at_the_top_level(monkeypatc
         for each in (members, {**members, "three": AEM}):
             text = rejection(monkeypatch, each, tags=common)
             assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
-
-
-def test_the_settings_have_the_documented_scopes():
-    rows = re.findall(r"^\| .* \| (`.*) \|$", prose("Where each setting goes", PAGE), re.MULTILINE)
-    documented = [{*re.findall(r"`([\w:]+)`", row)} for row in rows]
-    assert documented == [
-        {config_key(name) for name, setting in SETTINGS.items() if setting.scope is scope}
-        | ({PROTECT} if scope is Scope.DEFAULT else set())
-        for scope in Scope
-    ]

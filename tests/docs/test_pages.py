@@ -9,7 +9,7 @@ import pytest
 
 from components.connectors import CONNECTORS
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.settings import ROLE_SETTINGS, SETTINGS
+from components.settings import SETTINGS
 from components.stack_config import KEYS
 from evidence.examples import ACCOUNT, OTHER_ACCOUNT
 from sandbox.environment import PROJECT
@@ -129,13 +129,6 @@ def test_a_copied_environment_keeps_only_settings_that_environments_can_share():
     replaced = {"applicationId", "indexId", "rolePath"}
     of_resources = {KEYS[name] for name in KEYS if SETTINGS[name].in_role_policy} - {"ingestScope"}
     assert {*re.findall(r"\w+", removed[1])} == (of_resources | {"roleName", "dataSources"}) - replaced
-
-
-def test_the_page_about_an_import_file_lists_every_setting_that_is_a_property_of_a_role():
-    (step,) = re.findall(
-        r"set (`[^.]+) to the\s", prose("Write the import file by hand", DOCS / "adopt.md")
-    )
-    assert re.findall(r"`(\w+)`", step) == [KEYS[setting.name] for setting in ROLE_SETTINGS]
 
 
 def test_the_make_targets_on_the_pages_exist():
