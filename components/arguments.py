@@ -212,16 +212,17 @@ class Place(NamedTuple):
         advice = "; quote it" if kind == "a string" and isinstance(value, (int, float)) else ""
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, fix)
 
-    def reject_name(self, known: Collection[str], expected: str = "") -> None:
+    def reject_name(self, known: Collection[str], expected: str = "", prefix: str = "") -> None:
         """Reject this place because its last name is not in `known`.
 
-        Expect the similar names, or else all of them (`expected`, by default their paths).
+        Expect the similar names, or else all of them (`expected`, by default their paths). `prefix`
+        begins most names and does not make them similar.
         """
         *parent, name = self.path
         paths = {each: property_path((*parent, each)) for each in known}
         if self.secret:
             self.reject("has an entry that is not a setting", ", ".join(paths.values()))
-        elif near := [paths[each] for each in similar(str(name), known)]:
+        elif near := [paths[each] for each in similar(str(name).removeprefix(prefix), known, prefix)]:
             # Removing a misspelled setting would lose its value, so the fix is to edit the file.
             self.reject(f"is not a setting{suggestion(near)}", " or ".join(near))
         else:
@@ -242,17 +243,21 @@ def _has_outputs(value: object) -> bool:
     return is_unknown(value)
 
 
-def similar(given: str, names: Collection[str]) -> list[str]:
-    """Return the names that extend or abbreviate the given one, or else a similar name, if any."""
+def similar(given: str, names: Collection[str], prefix: str = "") -> list[str]:
+    """Return the names that extend or abbreviate the given one, or else a similar name, if any.
+
+    The comparison ignores case and a prefix of the names.
+    """
     if not given:
         return []
+    compared = {each.removeprefix(prefix).lower(): each for each in names}
     begin = given.lower()
-    near = [each for each in names if each.lower().startswith(begin) or begin.startswith(each.lower())]
-    if near:
-        return near
-    from difflib import get_close_matches  # noqa: PLC0415 slow to import, and only for a typo
+    near = [each for each in compared if each.startswith(begin) or begin.startswith(each)]
+    if not near:
+        from difflib import get_close_matches  # noqa: PLC0415 slow to import, and only for a typo
 
-    return get_close_matches(begin, names, 1)
+        near = get_close_matches(begin, compared, 1)
+    return [compared[each] for each in near]
 
 
 def suggestion(near: Collection[str]) -> str:

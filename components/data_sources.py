@@ -148,7 +148,7 @@ def _check_top_level(top: Arguments, at: Place) -> None:
     this value is not rejected.
     """
     for name, setting in SETTINGS.items():
-        is_default = top[name] in (False, setting.iam_default)
+        is_default = top[name] is False or top[name] == setting.iam_default
         if setting.scope is Scope.ENTRY and top.is_set(name) and not is_default:
             here, there = top.at(name), at.entry("NAME", KEYS[name])
             value = top[name] if isinstance(top[name], int) else str(top[name])

@@ -108,7 +108,7 @@ def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> N
         # A component can read its settings from the namespace `aws`, which has the Region, too.
         if key_namespace == namespace and name not in names and key != REGION_KEY:
             known = [REGION_KEY, *(f"{prefix}{each}" for each in names)]
-            arguments.at_key(f"{prefix}{name}").reject_name(known)
+            arguments.at_key(f"{prefix}{name}").reject_name(known, prefix=prefix)
 
 
 def read_object(config: pulumi.Config, key: str) -> object:

@@ -85,7 +85,7 @@ class UnlistedPolicy(NamedTuple):
     """One of a role's policies that the stack declares or attaches, and that it also removes.
 
     An update that creates or changes RolePoliciesExclusive or RolePolicyAttachmentsExclusive removes
-    every policy that this resource does not list.
+    every policy that this resource does not list, even if another one lists it.
     """
 
     urn: str
@@ -373,32 +373,30 @@ def _managed_policies(
 
 
 def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPolicy]:
-    exclusive = _of_type(belonging, _EXCLUSIVE_POLICIES)
-    listed_names = [name for each in exclusive for name in listed(each.properties.get("policyNames"))]
-    if not exclusive or UNKNOWN in listed_names:
-        return
+    """Yield the inline policies that a resource for all of them omits, if its list is known."""
+    lists = [
+        listed(each.properties.get("policyNames")) for each in _of_type(belonging, _EXCLUSIVE_POLICIES)
+    ]
+    known = [names for names in lists if UNKNOWN not in names]
     for resource in _of_type(belonging, _ROLE_POLICY):
-        if (name := resource.text("name")) and name not in listed_names:
+        name = resource.text("name")
+        if name and any(name not in names for names in known):
             yield UnlistedPolicy(resource.urn, name, inline=True)
 
 
 def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> Iterator[UnlistedPolicy]:
-    exclusive = _of_type(belonging, _EXCLUSIVE_ATTACHMENTS)
-    if not exclusive:
-        return
-    kept: set[str] = set()
-    for each in exclusive:
+    """Yield the managed policies that a resource for all of them omits, if its list is known."""
+    known: list[set[str]] = []
+    for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS):
         policies, arns = managed.attached_by(each)
-        kept |= {*arns, *(policy.urn for policy in policies)}
-        if len(listed(each.properties.get("policyArns"))) > len(arns) + len(policies):
-            return  # an ARN is unknown
-    for type_ in (_ATTACHMENT, _ATTACHMENT_TO_SEVERAL):
-        for attachment in _of_type(belonging, type_):
+        if len(listed(each.properties.get("policyArns"))) == len(policies) + len(arns):
+            known.append({*arns, *(policy.urn for policy in policies)})
+    for attachment in belonging:
+        if attachment.type in (_ATTACHMENT, _ATTACHMENT_TO_SEVERAL):
             policies, arns = managed.attached_by(attachment)
             names = {policy.urn: policy.text("arn") or policy.urn for policy in policies}
-            names |= {arn: arn for arn in arns}
-            for identifier, name in names.items():
-                if identifier not in kept:
+            for identifier, name in (names | {arn: arn for arn in arns}).items():
+                if any(identifier not in kept for kept in known):
                     yield UnlistedPolicy(attachment.urn, name, inline=False)
 
 

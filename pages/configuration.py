@@ -266,7 +266,8 @@ A blank setting (`''` or `{}`) has its default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,
-because YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp.
+because YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp. Pulumi checks the types of the
+settings first and stops at the first wrong one.
 
 ## Settings
 """

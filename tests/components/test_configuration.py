@@ -203,6 +203,22 @@ def test_a_misspelled_key_is_rejected_with_the_nearest_one(
     assert "fix: edit Pulumi.test.yaml" in text
 
 
+@pytest.mark.parametrize(
+    ("misspelled", "nearest"),
+    [
+        ("kmsKeyArn", "; did you mean search:kmsKeyId?"),
+        ("region", "; did you mean aws:region?"),
+        ("zebra", ""),
+    ],
+)
+def test_the_namespace_makes_no_key_similar(
+    monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
+):
+    settings = {**MINIMAL, misspelled: "x"}
+    text = message(monkeypatch, settings, namespace="search", refuse_unknown_keys=True)
+    assert f"  search:{misspelled}: is not a setting{nearest}\n" in text
+
+
 def test_a_misspelled_key_and_an_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, refuse_unknown_keys=True)
     assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]

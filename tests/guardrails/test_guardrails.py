@@ -578,12 +578,14 @@ def test_a_declared_policy_that_an_exclusive_resource_does_not_list_is_found():
     )
     for kept in (
         [exclusive_policies("connector", "other")],
-        [exclusive_policies("connector"), exclusive_policies("other")],
         [exclusive_policies("connector", UNKNOWN)],
         [exclusive_attachments()],
         [],
     ):
         assert "exclusive" not in findings(role(), own, other, *kept)
+    # Each of these resources removes what it does not list.
+    both = [exclusive_policies("connector", "other"), exclusive_policies("connector")]
+    assert [each.urn for each in findings(role(), own, other, *both)["exclusive"]] == [other.urn]
     unnamed = role_policy(name=UNKNOWN)
     assert "exclusive" not in findings(role(), unnamed, exclusive_policies("connector"))
 
