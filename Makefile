@@ -70,7 +70,7 @@ roles: venv/roles-installed ## install the packages for the commands `python -m 
 # Group: Test and check
 
 unit: venv/development-installed ## run the fast tests that do not need the engine, in seconds
-	@venv/bin/python -m pytest -m "not engine and not slow" $(NOT_UNIT) --maxschedchunk=100 --durations=0 --durations-min=1
+	@venv/bin/python -m pytest -m "not engine and not slow" $(NOT_UNIT) --maxschedchunk=100
 
 test: venv/development-installed $(NPM_PACKAGES) ## run all tests, including those that need the engine
 	@venv/bin/python -m pytest

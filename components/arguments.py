@@ -213,10 +213,10 @@ class Place(NamedTuple):
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, fix)
 
     def reject_name(self, known: Collection[str], expected: str = "", prefix: str = "") -> None:
-        """Reject this place because its last name is not in `known`.
+        """Reject this place because its last name is not in `known`; suggest similar names.
 
-        Expect the similar names, or else all of them (`expected`, by default their paths). `prefix`
-        begins most names and does not make them similar.
+        If no name is similar, the message expects `expected`, by default all names. A common `prefix`
+        does not make names similar.
         """
         *parent, name = self.path
         paths = {each: property_path((*parent, each)) for each in known}

@@ -78,7 +78,7 @@ class ConnectorRoleArgs(TypedDict):
     ingest_scope: NotRequired[pulumi.Input[str]]
     """Resources in the ingest statement: applicationAndIndex or index. Default: applicationAndIndex."""
     allow_network_interface_deletion: NotRequired[pulumi.Input[bool]]
-    """Whether the role can delete its tagged network interfaces; requires a VPC. Default: false."""
+    """Whether the role can delete the application's network interfaces; needs a VPC. Default: false."""
     exclusive_policies: NotRequired[bool]
     """Whether the stack owns all of the role's policies and removes undeclared ones. Default: false."""
     role_name: NotRequired[pulumi.Input[str]]

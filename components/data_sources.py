@@ -144,8 +144,8 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
 def _check_top_level(top: Arguments, at: Place) -> None:
     """Reject settings at the top level that belong to a single data source.
 
-    For a boolean or a number that is not set, Pulumi passes the default that `Pulumi.yaml` declares, so
-    this value is not rejected.
+    The default that `Pulumi.yaml` declares for a boolean or a number is not rejected, because Pulumi
+    passes it for a setting that is not set.
     """
     for name, setting in SETTINGS.items():
         is_default = top[name] is False or top[name] == setting.iam_default

@@ -334,15 +334,25 @@ def _inline_policies(
         declared = [*zip(names, (policy.document for policy in policies), strict=True)]
         policies += [Policy(role.urn, member[1]) for member in inline if member not in declared]
         return policies, []
-    exclusive = _of_type(belonging, _EXCLUSIVE_POLICIES)
-    kept = {name for resource in exclusive for name in resource.values("policyNames")}
+    kept = _kept_names(belonging)
     return policies, [
         UndeclaredPolicy(
-            str(name), inline=True, removed=bool(exclusive) and name not in kept, size=document.size
+            str(name),
+            inline=True,
+            removed=any(name not in each for each in kept),
+            size=document.size,
         )
         for name, document in inline
         if name not in names
     ]
+
+
+def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
+    """Return the names in each RolePoliciesExclusive; leave out a list that is not entirely known."""
+    lists = [
+        listed(each.properties.get("policyNames")) for each in _of_type(belonging, _EXCLUSIVE_POLICIES)
+    ]
+    return [names for names in lists if UNKNOWN not in names]
 
 
 def _managed_policies(
@@ -373,30 +383,29 @@ def _managed_policies(
 
 
 def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPolicy]:
-    """Yield the inline policies that a resource for all of them omits, if its list is known."""
-    lists = [
-        listed(each.properties.get("policyNames")) for each in _of_type(belonging, _EXCLUSIVE_POLICIES)
-    ]
-    known = [names for names in lists if UNKNOWN not in names]
+    """Yield the declared inline policies that a RolePoliciesExclusive does not list."""
+    kept = _kept_names(belonging)
     for resource in _of_type(belonging, _ROLE_POLICY):
         name = resource.text("name")
-        if name and any(name not in names for names in known):
+        if name and any(name not in each for each in kept):
             yield UnlistedPolicy(resource.urn, name, inline=True)
 
 
 def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> Iterator[UnlistedPolicy]:
-    """Yield the managed policies that a resource for all of them omits, if its list is known."""
-    known: list[set[str]] = []
+    """Yield the attached policies that a RolePolicyAttachmentsExclusive does not list."""
+    lists: list[set[str]] = []
     for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS):
         policies, arns = managed.attached_by(each)
-        if len(listed(each.properties.get("policyArns"))) == len(policies) + len(arns):
-            known.append({*arns, *(policy.urn for policy in policies)})
+        # An unknown ARN is that of a policy to which the list refers, or the list is not known.
+        unknown = listed(each.properties.get("policyArns")).count(UNKNOWN)
+        if unknown <= sum(policy.text("arn") is None for policy in policies):
+            lists.append({*arns, *(policy.urn for policy in policies)})
     for attachment in belonging:
         if attachment.type in (_ATTACHMENT, _ATTACHMENT_TO_SEVERAL):
             policies, arns = managed.attached_by(attachment)
             names = {policy.urn: policy.text("arn") or policy.urn for policy in policies}
             for identifier, name in (names | {arn: arn for arn in arns}).items():
-                if any(identifier not in kept for kept in known):
+                if any(identifier not in kept for kept in lists):
                     yield UnlistedPolicy(attachment.urn, name, inline=False)
 
 

@@ -278,7 +278,7 @@ def exclusive(role: Role) -> Iterator[Finding]:
             f"the stack gives the role the {kind} {policy.name}, but its {owner} removes it",
             f"a {owner} whose {property_name} contains the policy",
             f"add the policy to {property_name}. If a ConnectorRole declares the {owner}, turn off its "
-            f"exclusivePolicies and declare the only {owner} in the program",
+            f"exclusivePolicies and declare one {owner} in the program",
         )
 
 

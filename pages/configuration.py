@@ -44,7 +44,7 @@ def page() -> str:
 
 
 def _table() -> str:
-    """Return the table of all settings, with the region's description from the page itself."""
+    """Return the table of all settings."""
     rows = [
         *_rows("aws:region", "region", "string, required", _REGION),
         (f"`{ALLOWED_ACCOUNTS}`<br>list of strings, recommended", _ACCOUNTS, "", ""),
@@ -144,7 +144,7 @@ _PLACES: Final = """\
 ## Where each setting goes
 
 In a stack with one role, all settings are at the top level. With [several data sources](data-sources.md), each setting
-has its place:
+belongs in one of these places:
 """
 _INVALID: Final = "\0"
 """A value that no format allows."""

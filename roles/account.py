@@ -118,7 +118,11 @@ class Encryption(NamedTuple):
 
 
 class Role(NamedTuple):
-    """A role and its policies in IAM."""
+    """A role and its policies in IAM.
+
+    A field that is an argument of `aws.iam.Role` has its name, because `Setting.role_property` refers to
+    it.
+    """
 
     arn: str
     id: str

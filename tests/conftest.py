@@ -2,11 +2,12 @@
 
 import gc
 import os
+import re
 import signal
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.request import Request, urlopen
 
 import botocore.client
@@ -77,6 +78,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return the number of processors, plus one if tests wait for the engine."""
     waiting = "not engine" not in config.option.markexpr
     return (os.cpu_count() or 1) + waiting
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a test by a value for which pytest would only print a number."""
+    if not isinstance(val, (dict, list, tuple)):
+        return None
+    text = re.sub(r" at 0x[0-9a-f]+", "", repr(cast("object", val)))
+    return re.sub(r"[^\w.:/*-]+", " ", text).strip()[:60]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

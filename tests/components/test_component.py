@@ -27,7 +27,7 @@ from evidence.examples import (
 )
 from tests.helpers.mocked import STACK, Deployment, Registration, Upstream
 from tests.helpers.samples import EXAMPLES, OF_THE_ROLE, ROLE_INPUTS, SAMPLES
-from tests.helpers.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, in_one_line, of_role
+from tests.helpers.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, indented, of_role
 
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
@@ -76,12 +76,12 @@ def test_only_the_role_and_its_policy_are_registered():
 
 def test_the_inputs_of_role_and_policy_are_the_documents_and_the_settings():
     deployment = deploy({**FULL, **OF_THE_ROLE})
-    assert {**deployment.role, "assumeRolePolicy": in_one_line(deployment.role["assumeRolePolicy"])} == {
+    assert {**deployment.role, "assumeRolePolicy": indented(deployment.role["assumeRolePolicy"])} == {
         **ROLE_INPUTS,
         "forceDetachPolicies": True,
         "assumeRolePolicy": golden("trust-policy"),
     }
-    assert {**deployment.role_policy, "policy": in_one_line(deployment.role_policy["policy"])} == {
+    assert {**deployment.role_policy, "policy": indented(deployment.role_policy["policy"])} == {
         "name": "qbusiness-aem-connector",
         "role": "qbusiness-aem",
         "policy": golden("default-role-policy"),
@@ -92,23 +92,23 @@ def test_the_inputs_of_role_and_policy_are_the_documents_and_the_settings():
 def test_the_default_connector_may_be_named(connector: str | None):
     deployment = deploy({**FULL, "connector": connector})
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
 def test_a_connector_without_a_secret_gets_a_role_too():
     deployment = deploy(S3)
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
     expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
-    assert in_one_line(deployment.role_policy["policy"]) == expected
+    assert indented(deployment.role_policy["policy"]) == expected
 
 
 def test_a_role_whose_data_source_is_a_bucket_names_itself_with_its_path():
     deployment = deploy({**S3, "role_name": "qbusiness-files", "role_path": "/a/{role.name}/"})
     assert deployment.error is None
     expected = of_role(golden("s3-v2-role-policy"), "a/{role.name}/qbusiness-files")
-    assert in_one_line(deployment.role_policy["policy"]) == expected
+    assert indented(deployment.role_policy["policy"]) == expected
 
 
 def test_connectors_of_one_application_live_in_one_stack():
@@ -124,17 +124,17 @@ def test_connectors_of_one_application_live_in_one_stack():
         for policy in deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     }
     assert policies.keys() == {"aem", "wiki", "files"}
-    assert in_one_line(policies["aem"]) == golden("minimal-role-policy")
-    assert in_one_line(policies["wiki"]) == golden("minimal-role-policy")
+    assert indented(policies["aem"]) == golden("minimal-role-policy")
+    assert indented(policies["wiki"]) == golden("minimal-role-policy")
     expected = of_role(golden("s3-v2-role-policy"), "files-qbusiness-role-1234567")
-    assert in_one_line(policies["files"]) == expected
+    assert indented(policies["files"]) == expected
 
 
 def test_an_unset_or_blank_setting_is_not_an_input_of_the_role():
-    blank = {name: value for name in OF_THE_ROLE for value in SAMPLES[name].accepted if not value}
-    assert len(blank) >= 5
-    for args in (MINIMAL, {**MINIMAL, **blank}):
-        assert set(deploy(args).role) == {"assumeRolePolicy", "forceDetachPolicies"}
+    blanks = [{name: it} for name in OF_THE_ROLE for it in SAMPLES[name].accepted if not it]
+    assert {name for blank in blanks for name in blank} == {*OF_THE_ROLE}
+    for blank in ({}, *blanks):
+        assert set(deploy({**MINIMAL, **blank}).role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
 def test_the_policy_is_replaced_after_its_new_role_exists():
@@ -254,13 +254,13 @@ def test_the_provider_supplies_the_caller_and_a_region_that_is_not_set(
 
 def test_an_output_may_resolve_to_an_arn():
     deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ARN)}))
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
 
 
 def test_an_output_may_resolve_to_an_id():
     deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ID)}))
     assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY, GET_REGION]
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
 
 
 # Values that become known only during the update.
@@ -300,7 +300,7 @@ def test_every_input_for_a_bucket_may_be_an_output():
     deployment = Deployment(program)
     assert deployment.error is None
     expected = of_role(golden("s3-v2-role-policy"), "a/qbusiness-files")
-    assert in_one_line(deployment.role_policy["policy"]) == expected
+    assert indented(deployment.role_policy["policy"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_in_a_preview_an_unknown_bucket_or_role_leaves_the_trust_policy_known(na
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
     assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
 
@@ -392,7 +392,7 @@ def test_an_awaitable_can_be_an_input():
 
     deployment = Deployment(lambda: component({**FULL, "secret_id": secret()}))
     assert deployment.error is None
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
 def member(value: object, as_output: Callable[[object], object]) -> object:
@@ -420,7 +420,7 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
     assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
 

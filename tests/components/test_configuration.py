@@ -23,7 +23,7 @@ from evidence.examples import (
 )
 from tests.helpers.mocked import Deployment
 from tests.helpers.samples import EXAMPLES, ROLE_INPUTS
-from tests.helpers.support import PROJECT_NAME, S3, VPC, golden, in_one_line, of_role
+from tests.helpers.support import PROJECT_NAME, S3, VPC, golden, indented, of_role
 
 MINIMAL: dict[str, str] = {
     "aws:region": REGION,
@@ -81,7 +81,7 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
     )
     assert deployment.error is None
     assert len(deployment.registrations) == 5
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
     assert {key: value for key, value in deployment.role.items() if key != "assumeRolePolicy"} == {
         **ROLE_INPUTS,
         "forceDetachPolicies": True,
@@ -92,9 +92,9 @@ def test_a_bucket_s_keys_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.error is None
     expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
-    assert in_one_line(deployment.role_policy["policy"]) == expected
+    assert indented(deployment.role_policy["policy"]) == expected
     other = deploy(monkeypatch, {**S3_SETTINGS, "bucketAccountId": OTHER_ACCOUNT})
-    assert in_one_line(other.role_policy["policy"]) == expected.replace(
+    assert indented(other.role_policy["policy"]) == expected.replace(
         f'"aws:ResourceAccount": "{ACCOUNT}"', f'"aws:ResourceAccount": "{OTHER_ACCOUNT}"'
     )
 
@@ -103,7 +103,7 @@ def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **MINIMAL})
     assert deployment.error is None
     assert len(deployment.registrations) == 3
-    assert in_one_line(deployment.role_policy["policy"]) == golden("minimal-role-policy")
+    assert indented(deployment.role_policy["policy"]) == golden("minimal-role-policy")
     assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
@@ -217,6 +217,9 @@ def test_the_namespace_makes_no_key_similar(
     settings = {**MINIMAL, misspelled: "x"}
     text = message(monkeypatch, settings, namespace="search", refuse_unknown_keys=True)
     assert f"  search:{misspelled}: is not a setting{nearest}\n" in text
+    keys = [*KEYS.values(), "protect", "dataSources"]
+    every = f"    expected: {', '.join(['aws:region', *(f'search:{key}' for key in keys)])}\n"
+    assert (every in text) == (not nearest)
 
 
 def test_a_misspelled_key_and_an_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
@@ -263,7 +266,7 @@ def test_each_namespace_can_configure_its_own_connector(monkeypatch: pytest.Monk
     assert deployment.error is None
     policies = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     named = {policy.name: policy.inputs["policy"] for policy in policies}
-    assert in_one_line(named["wiki-qbusiness-policy"]) == golden("minimal-role-policy")
+    assert indented(named["wiki-qbusiness-policy"]) == golden("minimal-role-policy")
     assert "qbusiness-documents" in named["files-qbusiness-policy"]
 
 

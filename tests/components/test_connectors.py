@@ -20,7 +20,7 @@ from evidence.examples import (
 )
 from tests.helpers import expected
 from tests.helpers.connector_facts import FACTS, Facts, shapes
-from tests.helpers.support import MINIMAL, VPC, golden, size
+from tests.helpers.support import MINIMAL, VPC, golden, indented, size
 
 EVERY_CONNECTOR = pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
 PAGE = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{}-iam-role.html"
@@ -68,8 +68,10 @@ def test_a_connector_s_entry_agrees_with_its_page(facts: Facts):
 def test_a_connector_s_documents_have_one_of_the_shapes(facts: Facts):
     for options in shapes(facts):
         trust_policy, role_policy, _ = look(facts, options)
-        assert role_policy == json.dumps(expected.role_policy(options))
-        assert trust_policy == golden("trust-policy")
+        assert role_policy
+        assert json.loads(role_policy) == expected.role_policy(options)
+        assert trust_policy
+        assert indented(trust_policy) == golden("trust-policy")
 
 
 def test_only_a_connector_whose_data_source_is_a_bucket_passes_its_role():

@@ -22,7 +22,7 @@ from evidence.examples import (
     SUBNET_ID,
 )
 from tests.helpers.mocked import Deployment
-from tests.helpers.support import PROJECT_NAME, golden, in_one_line, of_role
+from tests.helpers.support import PROJECT_NAME, golden, indented, of_role
 
 TOP: Final[Mapping[str, Any]] = {
     "aws:region": REGION,
@@ -78,7 +78,7 @@ def roles(deployment: Deployment) -> dict[str, Mapping[str, Any]]:
 
 def policies(deployment: Deployment) -> dict[str, str]:
     found = inputs(deployment, "aws:iam/rolePolicy:RolePolicy")
-    return {name: in_one_line(each["policy"]) for name, each in found.items()}
+    return {name: indented(each["policy"]) for name, each in found.items()}
 
 
 def test_each_member_gets_a_role_with_its_own_policy_and_one_lookup_of_the_caller(
@@ -89,7 +89,7 @@ def test_each_member_gets_a_role_with_its_own_policy_and_one_lookup_of_the_calle
         "aem-connector": golden("minimal-role-policy"),
         "files": of_role(golden("s3-v2-role-policy"), "files-qbusiness-role-1234567"),
     }
-    assert {in_one_line(role["assumeRolePolicy"]) for role in roles(deployment).values()} == {
+    assert {indented(role["assumeRolePolicy"]) for role in roles(deployment).values()} == {
         golden("trust-policy")
     }
     assert len(deployment.invokes) == 1

@@ -19,7 +19,7 @@ from evidence.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.support import FULL, MINIMAL, golden, in_one_line
+from tests.helpers.support import FULL, MINIMAL, golden, indented
 
 PLACEHOLDERS = {
     "{{region}}": REGION,
@@ -64,20 +64,20 @@ def network_resources(document: str) -> list[str]:
 def test_the_index_scope_equals_the_older_aws_page_exactly():
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     written = write(**MINIMAL, kms_key_id=KEY_ID, vpc_configuration=vpc, ingest_scope="index")
-    assert in_one_line(written.role_policy) == golden("aws-page-role-policy", PLACEHOLDERS)
-    assert in_one_line(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
+    assert indented(written.role_policy) == golden("aws-page-role-policy", PLACEHOLDERS)
+    assert indented(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
 
 
 def test_the_default_with_every_option_equals_the_expected_document():
     written = write(**FULL)
-    assert in_one_line(written.role_policy) == golden("default-role-policy")
-    assert in_one_line(written.trust_policy) == golden("trust-policy")
+    assert indented(written.role_policy) == golden("default-role-policy")
+    assert indented(written.trust_policy) == golden("trust-policy")
 
 
 def test_without_options_the_policy_names_only_the_secret_the_application_and_the_index():
     written = write(**MINIMAL)
-    assert in_one_line(written.role_policy) == golden("minimal-role-policy")
-    assert in_one_line(written.trust_policy) == golden("trust-policy")
+    assert indented(written.role_policy) == golden("minimal-role-policy")
+    assert indented(written.trust_policy) == golden("trust-policy")
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_a_connector_for_each_kind_of_page_has_the_expected_documents(
 ):
     everything = {**FULL, "allow_network_interface_deletion": False, "connector": connector}
     written = write(**{**everything, **changes})
-    assert in_one_line(written.role_policy) == golden(f"{written_out}-role-policy")
-    assert in_one_line(written.trust_policy) == golden("trust-policy")
+    assert indented(written.role_policy) == golden(f"{written_out}-role-policy")
+    assert indented(written.trust_policy) == golden("trust-policy")
 
 
 def test_a_bucket_of_another_account_is_restricted_to_that_account():
@@ -195,11 +195,11 @@ def test_another_partition_changes_only_the_partition_of_the_arns():
     written = write(**{**given, "application_id": arn})
     for name, document in (("role", written.role_policy), ("trust", written.trust_policy)):
         page = golden(f"aws-page-{name}-policy", PLACEHOLDERS)
-        assert in_one_line(document) == page.replace('"arn:aws:', '"arn:aws-cn:')
+        assert indented(document) == page.replace('"arn:aws:', '"arn:aws-cn:')
     bucket = {"connector": "s3-v2", "bucket_name": BUCKET_NAME, "kms_key_id": KEY_ID}
     written = write(application_id=arn, index_id=INDEX_ID, **bucket)
     page = golden("s3-v2-role-policy")
-    assert in_one_line(written.role_policy) == page.replace('"arn:aws:', '"arn:aws-cn:')
+    assert indented(written.role_policy) == page.replace('"arn:aws:', '"arn:aws-cn:')
 
 
 def test_equal_settings_render_equal_text():

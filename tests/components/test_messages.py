@@ -240,6 +240,8 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     ]
     assert named[1].partition(": ")[2].startswith("[secret] is not a secret")
     assert named[2].partition(": ")[2] == "has an entry that is not a setting"
+    lists = "aem:vpcConfiguration.subnetIds, aem:vpcConfiguration.securityGroupIds"
+    assert f"{named[2]}\n    expected: {lists}\n" in message
     begin = "    fix: pulumi config set --stack prod"
     assert [line for line in message.splitlines() if line.startswith("    fix: ")] == [
         f"{begin} --plaintext -- aem:indexId INDEX_ID",

@@ -7,6 +7,7 @@ import pulumi
 import pytest
 
 from components.arguments import Problem, SettingsError
+from components.formats import Format
 from components.rules import Location
 from components.settings import ROLE_SETTINGS, SETTINGS
 from components.validation import ValidationResult, validate
@@ -76,6 +77,18 @@ REFUSED_IN_VPC: dict[str, list[Any]] = {
 def test_every_setting_has_samples():
     assert [*SAMPLES] == [*SETTINGS]
     assert [*OF_THE_ROLE] == [setting.name for setting in ROLE_SETTINGS]
+    for name, each in SAMPLES.items():
+        assert each.accepted
+        assert each.rejected
+        assert (each.malformed is not None) == isinstance(SETTINGS[name].kind, Format)
+
+
+def test_every_setting_in_the_role_policy_changes_it():
+    located = {"region", "account_id"}  # the application's ARN already contains their values
+    for name in {name for name in SETTINGS if SETTINGS[name].in_role_policy} - located:
+        values = (SAMPLES[name].example, *SAMPLES[name].accepted)
+        policies = {look({**MINIMAL, **SAMPLES[name].others, name: it}).role_policy for it in values}
+        assert len(policies) > 1, name
 
 
 @pytest.mark.parametrize(

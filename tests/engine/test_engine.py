@@ -18,7 +18,7 @@ from evidence.examples import (
 )
 from sandbox.provider.configuration import UNKNOWN
 from tests.helpers.stacks import UP, Aws, NewStack, Stack
-from tests.helpers.support import POLICY, REQUIRED, ROLE, golden, in_one_line, of_role
+from tests.helpers.support import POLICY, REQUIRED, ROLE, golden, indented, of_role
 
 POLICY_NAME: Final = "qbusiness-aem-connector"
 VPC: Final = {
@@ -166,7 +166,7 @@ def test_outputs_and_providers_of_a_program_are_unknown_in_the_preview_and_known
         for name in expected
     }
     assert {
-        name: tuple(each if each == UNKNOWN else in_one_line(each) for each in both)
+        name: tuple(each if each == UNKNOWN else indented(each) for each in both)
         for name, both in previewed.items()
     } == expected
 

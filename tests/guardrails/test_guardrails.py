@@ -603,6 +603,14 @@ def test_a_declared_attachment_that_an_exclusive_resource_does_not_list_is_found
     (found,) = findings(role(), of_stack, own, exclusive_attachments(CUSTOMER_MANAGED))["exclusive"]
     assert found.urn == own.urn
     assert f"the policy {of_stack.urn}, but" in found.message
+    known = managed_policy(arn=f"{CUSTOMER_MANAGED}-2")
+    attached = resource(
+        "PolicyAttachment", "several", {"roles": [NAME], "policyArn": UNKNOWN}, policyArn=[known]
+    )
+    both = [exclusive_attachments(f"{CUSTOMER_MANAGED}-2"), exclusive_attachments()]
+    (found,) = findings(role(), known, attached, *both)["exclusive"]
+    assert found.urn == attached.urn
+    assert f"the policy {CUSTOMER_MANAGED}-2, but" in found.message
     listing_it = {"roleName": NAME, "policyArns": [UNKNOWN]}
     lists_own = resource(
         "RolePolicyAttachmentsExclusive", "exclusive", listing_it, policyArns=[of_stack]

@@ -12,7 +12,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2, source_pb2
 
 from evidence.examples import ACCOUNT, REGION
-from tests.helpers.support import PROJECT_NAME, in_one_line
+from tests.helpers.support import PROJECT_NAME, indented
 
 STACK: Final = "test"
 _LOOP: Final = asyncio.new_event_loop()
@@ -113,7 +113,7 @@ class Deployment(pulumi.runtime.Mocks):
     @property
     def documents(self) -> tuple[str, str]:
         """The trust policy and the role policy, each on one line."""
-        return in_one_line(self.role["assumeRolePolicy"]), in_one_line(self.role_policy["policy"])
+        return indented(self.role["assumeRolePolicy"]), indented(self.role_policy["policy"])
 
     @property
     def secret_documents(self) -> set[str]:

@@ -27,7 +27,7 @@ class Samples(NamedTuple):
     """Values of one setting."""
 
     example: Any
-    """A valid value, as in `golden/default-role-policy.json` if the role policy contains it."""
+    """A valid value; `golden/default-role-policy.json` contains those of its connector's settings."""
     mistyped: object
     """A value of another type, for `golden/messages.txt`."""
     malformed: str | None = None

@@ -288,7 +288,7 @@ def _in_order(document: object) -> str:
             )
         )
 
-    return json.dumps(json.loads(json.dumps(document), object_hook=sort))
+    return json.dumps(json.loads(json.dumps(document), object_hook=sort), indent=2)
 
 
 @contextmanager

@@ -52,9 +52,9 @@ ROLE: Final = "aem-connector-qbusiness-role"
 POLICY: Final = "aem-connector-qbusiness-policy"
 
 
-def in_one_line(text: str) -> str:
-    """Return a JSON document on one line without reordering its keys."""
-    return json.dumps(json.loads(text))
+def indented(text: str) -> str:
+    """Return a JSON document with one value on each line, so that a failure shows what differs."""
+    return json.dumps(json.loads(text), indent=2)
 
 
 def size(document: str | None) -> int:
@@ -64,11 +64,11 @@ def size(document: str | None) -> int:
 
 
 def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
-    """Return an expected document on one line, with AWS's placeholders filled in."""
+    """Return an expected document, indented, with AWS's placeholders filled in."""
     text = (GOLDEN / f"{name}.json").read_text()
     for placeholder, value in (placeholders or {}).items():
         text = text.replace(placeholder, value)
-    return in_one_line(text)
+    return indented(text)
 
 
 def of_role(document: str, role: str) -> str:

@@ -15,7 +15,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_
 from tests.helpers.mocked import Deployment
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import PROJECT_NAME
-from tests.helpers.support import POLICY, ROLE, in_one_line
+from tests.helpers.support import POLICY, ROLE, indented
 from tests.helpers.world import FOREIGN_KEY_ARN, NAME, OWN, PAGES_SECRET, VPC, WIDE, World, own_policy
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def test_the_program_accepts_the_configuration_and_renders_the_compared_policy(w
     program = lambda: ConnectorRole.from_config("aem-connector", refuse_unknown_keys=True)  # noqa: E731
     deployment = Deployment(program)
     assert (deployment.error, deployment.warnings) == (None, [])
-    assert deployment.role_policy["policy"] == in_one_line(own_policy(world.secret_arn))
+    assert indented(deployment.role_policy["policy"]) == indented(own_policy(world.secret_arn))
 
 
 def test_a_policy_with_the_program_s_name_is_imported_too(world: World):

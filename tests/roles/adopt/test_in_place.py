@@ -10,7 +10,7 @@ from evidence.examples import APPLICATION_ID, INDEX_ID, REGION
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_section
 from tests.helpers.stacks import Aws, Stack
-from tests.helpers.support import golden, in_one_line
+from tests.helpers.support import golden, indented
 from tests.helpers.world import NAME, OWN, WIDE, Maker, own_policy
 from tests.roles.adopt.help import accesses, large, on_the_engine
 
@@ -91,8 +91,8 @@ def test_a_role_from_the_console_is_imported_in_place_as_the_pages_say(stack: St
     assert role["Description"] == "Made by the console"
     assert role["MaxSessionDuration"] == 14400
     assert sorted(role["Tags"], key=lambda tag: tag["Key"]) == tags
-    assert in_one_line(aws.trust_policy(NAME)) == golden("trust-policy")
-    assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy(console.secret_arn)
+    assert indented(aws.trust_policy(NAME)) == golden("trust-policy")
+    assert indented(aws.role_policies(NAME)[OWN]) == indented(own_policy(console.secret_arn))
     assert set(aws.role_policies(NAME)) == {"AmazonQBusiness-Policy", OWN}
 
 
@@ -116,8 +116,8 @@ def test_a_policy_is_replaced_as_the_page_shows_and_restored(stack: Stack, aws: 
     (shown,) = blocks("text", prose("Import the role", PAGE))
     assert {*shown.splitlines()} <= {*printed.splitlines()}
     policies = aws.role_policies(NAME)
-    assert {name: in_one_line(text) for name, text in policies.items()} == {
-        OWN: own_policy(console.secret_arn)
+    assert {name: indented(text) for name, text in policies.items()} == {
+        OWN: indented(own_policy(console.secret_arn))
     }
     assert stack.drift().exit_code == 0
     assert stack.up("--expect-no-changes").exit_code == 0
@@ -144,5 +144,5 @@ def test_a_role_without_room_loses_no_permission_even_if_its_owner_missed_the_wa
     assert role_accesses(aws) > before
     policies = aws.role_policies(NAME)
     assert set(policies) == {"small", OWN}
-    assert in_one_line(policies[OWN]) == own_policy(console.secret_arn)
+    assert indented(policies[OWN]) == indented(own_policy(console.secret_arn))
     assert stack.up("--expect-no-changes").exit_code == 0

@@ -16,7 +16,7 @@ import pytest
 from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID
 from tests.helpers.page import page_path
 from tests.helpers.stacks import Aws, Stack
-from tests.helpers.support import in_one_line
+from tests.helpers.support import indented
 from tests.helpers.world import OWN, ROOT, TRUST, WIDE, Maker, allow, own_policy, policy, s3_policy
 from tests.roles.adopt.help import console_s3_policy, on_the_engine
 
@@ -329,8 +329,8 @@ def assert_replaced_in_order(steps: list[tuple[str, str, tuple[str, ...]]]) -> N
 def assert_changed_as_said(was: Snapshot, now: Snapshot, change: Any, role_policy: str) -> None:
     """Compare a role in IAM before and after with the output of `adopt`."""
     assert now.properties == was.properties
-    assert in_one_line(now.trust) == TRUST
-    assert in_one_line(now.inline[OWN]) == role_policy
+    assert indented(now.trust) == TRUST
+    assert indented(now.inline[OWN]) == indented(role_policy)
     assert missing(access(was), access(now)) == said_access(change["lost"])
     assert missing(access(now), access(was)) == said_access(change["gained"])
     kept = {*was.inline, *was.attached} - {*change["replaced"], OWN}
@@ -366,7 +366,7 @@ def assert_moved_as_said(was: Snapshot, now: Snapshot, change: Any, role_policy:
     """Compare a data source's earlier role and its new one with the output of `adopt`."""
     assert missing(moved_access(was), moved_access(now)) == said_access(change["lost"])
     assert missing(moved_access(now), moved_access(was)) == said_access(change["gained"])
-    assert in_one_line(now.inline[OWN]) == role_policy
+    assert indented(now.inline[OWN]) == indented(role_policy)
     for name in {*now.inline} - {OWN}:
         assert name.startswith("secret-qbusiness-proxy")
     same = ("Description", "Tags", "PermissionsBoundary")
