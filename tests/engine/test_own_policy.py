@@ -20,7 +20,10 @@ OWN_POLICY: Final = {
         }
     ],
 }
-BOTH: Final = {"qbusiness-aem-connector": golden("minimal-role-policy"), "proxy": json.dumps(OWN_POLICY)}
+BOTH: Final = {
+    "qbusiness-aem-connector": golden("minimal-role-policy"),
+    "proxy": json.dumps(OWN_POLICY, indent=2),
+}
 (ROLE,) = blocks("python", prose("Use the component in your own program", PAGE))
 POLICY, EXCLUSIVE = blocks("python", prose("Add a policy of your own", PAGE))
 

@@ -378,7 +378,7 @@ def without_deleted(role: Snapshot) -> Snapshot:
     """Return the role as the script can restore it: without deleted principals."""
     document = json.loads(role.trust)
     kept = [each for each in document["Statement"] if "AROA" not in json.dumps(each["Principal"])]
-    return role._replace(trust=json.dumps({**document, "Statement": kept}))
+    return role._replace(trust=json.dumps({**document, "Statement": kept}, indent=2))
 
 
 def assert_restored(aws: Aws, before: dict[str, Snapshot]) -> None:
