@@ -4,7 +4,7 @@ import gc
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -78,6 +78,25 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return the number of processors, plus one if tests wait for the engine."""
     waiting = "not engine" not in config.option.markexpr
     return (os.cpu_count() or 1) + waiting
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that rewrites the texts in tests/golden/ that tests generate."""
+    parser.addoption(
+        "--rewrite", action="store_true", help="write the texts that assert_golden compares"
+    )
+
+
+@pytest.fixture
+def assert_golden(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
+    """Return a function that compares a text with a file, or with --rewrite, writes the file."""
+
+    def check(path: Path, text: str) -> None:
+        if pytestconfig.getoption("rewrite"):
+            path.write_text(text)
+        assert text == path.read_text()
+
+    return check
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

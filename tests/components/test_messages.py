@@ -1,7 +1,8 @@
 """Compare messages about invalid settings with golden/messages.txt."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -173,14 +174,10 @@ def listed(source: Arguments) -> str:
     return ", ".join(source.at(name).name for name in SETTINGS)
 
 
-def select_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
-    monkeypatch.setattr(pulumi, "get_project", lambda: "qbusiness-aem-connector")
-
-
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    select_stack(monkeypatch)
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
+    monkeypatch.setattr(pulumi, "get_project", lambda: "qbusiness-aem-connector")
 
 
 def messages() -> str:
@@ -190,8 +187,8 @@ def messages() -> str:
 
 
 @pytest.mark.usefixtures("stack")
-def test_the_messages_are_the_expected_ones():
-    assert messages() == (GOLDEN / "messages.txt").read_text()
+def test_the_messages_are_the_expected_ones(assert_golden: Callable[[Path, str], None]):
+    assert_golden(GOLDEN / "messages.txt", messages())
 
 
 @pytest.mark.usefixtures("stack")
@@ -350,10 +347,3 @@ def test_the_command_for_a_number_stores_a_number():
         "pulumi config rm --stack prod --path -- dataSources.wiki.seconds && "
         f"{set_it} --path --type int -- dataSources.wiki.seconds 7200"
     )
-
-
-if __name__ == "__main__":
-    # Accept the current messages; read the difference before you commit it.
-    with pytest.MonkeyPatch.context() as patch:
-        select_stack(patch)
-        (GOLDEN / "messages.txt").write_text(messages())

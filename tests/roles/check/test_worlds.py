@@ -1,7 +1,8 @@
 """`roles check` decides each request from all policies that apply, as AWS documents it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -107,5 +108,5 @@ def test_another_judge_agrees():
     assert different == []
 
 
-def test_output_of_every_world():
-    assert gallery() == GOLDEN.read_text()
+def test_output_of_every_world(assert_golden: Callable[[Path, str], None]):
+    assert_golden(GOLDEN, gallery())

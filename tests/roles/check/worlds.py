@@ -2,7 +2,7 @@
 
 A world is the account of the stack `dev`, in which nothing is wrong, with some policies changed. Each is
 checked with the stack, and, unless it concerns a bucket, without it. worlds.txt has the output of all
-worlds; `python -m tests.roles.check.worlds` writes it.
+worlds; pytest's option `--rewrite` writes it.
 """
 
 import json
@@ -752,7 +752,3 @@ def gallery() -> str:
         for how, arguments in kinds.items()
         if arguments == STACK or not world.is_of_bucket
     )
-
-
-if __name__ == "__main__":
-    GOLDEN.write_text(gallery())
