@@ -1,0 +1,217 @@
+"""Test each operator and each comparison of conditions with values whose answer IAM documents.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from guardrails.iam.conditions import Condition, Context, meets
+from guardrails.iam.containment import implied
+from guardrails.iam.documents import read_document
+from guardrails.iam.operators import parse_operator
+from guardrails.iam.patterns import Patterns, Text
+from guardrails.iam.truth import Truth
+
+YES, NO, CANNOT_TELL = Truth.YES, Truth.NO, Truth.CANNOT_TELL
+ROLE: Final = "arn:aws:iam::123456789012:role/role"
+KEY: Final = "aws:PrincipalTag/k"
+
+# An operator, a value in the condition, a value in the request, and whether they match.
+COMPARISONS: Final = (
+    ("StringEquals", "web", "web", YES),
+    ("StringEquals", "web", "Web", NO),
+    ("StringEquals", "we*", "web", NO),
+    ("StringNotEquals", "web", "Web", YES),
+    ("StringNotEquals", "web", "web", NO),
+    ("StringEqualsIgnoreCase", "WEB", "web", YES),
+    ("StringEqualsIgnoreCase", "web", "wiki", NO),
+    ("StringNotEqualsIgnoreCase", "WEB", "web", NO),
+    ("StringNotEqualsIgnoreCase", "wiki", "web", YES),
+    ("StringLike", "w?b*", "web", YES),
+    ("StringLike", "W*", "web", NO),
+    ("StringNotLike", "w*", "web", NO),
+    ("StringNotLike", "W*", "web", YES),
+    ("ArnEquals", "arn:aws:iam::*:role/rol?", ROLE, YES),
+    ("ArnEquals", "arn:aws:iam:*::role/role", ROLE, NO),
+    ("ArnLike", "arn:aws:iam::*:role/*", ROLE, YES),
+    ("ArnLike", "arn:aws:iam::*:user/*", ROLE, NO),
+    ("ArnLike", ROLE, "web", NO),
+    ("ArnLike", "web", ROLE, NO),
+    ("ArnNotEquals", ROLE, ROLE, NO),
+    ("ArnNotLike", "arn:aws:iam::*:user/*", ROLE, YES),
+    # IAM does not document whether a string that is no ARN meets a negated operator.
+    ("ArnNotEquals", ROLE, "web", CANNOT_TELL),
+    ("ArnNotLike", "web", ROLE, CANNOT_TELL),
+    ("NumericEquals", "10", "10.0", YES),
+    ("NumericEquals", "10", "11", NO),
+    ("NumericEquals", "ten", "10", CANNOT_TELL),
+    ("NumericEquals", "10", "1e1", CANNOT_TELL),
+    ("NumericNotEquals", "10", "10", NO),
+    ("NumericNotEquals", "10", "-10", YES),
+    ("NumericLessThan", "10", "10", NO),
+    ("NumericLessThan", "10", "+9.9", YES),
+    ("NumericLessThanEquals", "10", "10", YES),
+    ("NumericLessThanEquals", "10", "10.1", NO),
+    ("NumericGreaterThan", "10", "10", NO),
+    ("NumericGreaterThan", "10", "10.1", YES),
+    ("NumericGreaterThanEquals", "10", "10", YES),
+    ("NumericGreaterThanEquals", "10", "9", NO),
+    ("DateEquals", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", YES),
+    ("DateEquals", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+01:00", NO),
+    ("DateEquals", "2026-01-01", "2026-01-01T00:00:00Z", YES),
+    ("DateEquals", "1767225600", "2026-01-01T00:00:00Z", YES),
+    ("DateEquals", "20260101", "2026-01-01T00:00:00Z", CANNOT_TELL),
+    ("DateNotEquals", "2026-01-01", "2026-01-02", YES),
+    ("DateLessThan", "2026-01-01", "2026-01-01", NO),
+    ("DateLessThan", "2026-01-01", "2025-12-31", YES),
+    ("DateLessThanEquals", "2026-01-01", "2026-01-01", YES),
+    ("DateGreaterThan", "2026-01-01", "2026-01-01", NO),
+    ("DateGreaterThan", "2026-01-01", "2026-01-02", YES),
+    ("DateGreaterThanEquals", "2026-01-01", "2026-01-01", YES),
+    ("Bool", "TRUE", "true", YES),
+    ("Bool", "false", "true", NO),
+    ("Bool", "yes", "true", CANNOT_TELL),
+    ("BinaryEquals", "QUJD", "QUJD", YES),
+    ("BinaryEquals", "QUJD", "QUJE", NO),
+    ("BinaryEquals", "QUJD", "?", CANNOT_TELL),
+    ("IpAddress", "192.0.2.7/24", "192.0.2.9", YES),
+    ("IpAddress", "192.0.2.0/24", "198.51.100.1", NO),
+    ("IpAddress", "192.0.2.0/255.255.255.0", "192.0.2.9", CANNOT_TELL),
+    ("IpAddress", "2001:db8::/32", "2001:db8::1", YES),
+    ("IpAddress", "web", "192.0.2.9", CANNOT_TELL),
+    ("NotIpAddress", "192.0.2.0/24", "192.0.2.9", NO),
+    ("NotIpAddress", "192.0.2.0/24", "198.51.100.1", YES),
+)
+
+
+def met(operator: str, value: str, *given: Text | str, key: str = KEY) -> Truth:
+    texts = tuple(each if isinstance(each, Text) else Text(each) for each in given)
+    return meets(Condition(operator, key, (value,)), Context({key.lower(): texts}))
+
+
+def test_every_operator_compares_as_documented():
+    for operator, value, given, expected in COMPARISONS:
+        assert met(operator, value, given) is expected, (operator, value, given)
+
+
+# An operator, a value in the condition, the values in the request, and whether they meet it.
+SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
+    ("StringEquals", "a", (), NO),
+    ("StringEqualsIfExists", "a", (), YES),
+    ("StringNotEquals", "a", (), YES),
+    ("StringEquals", "a", ("a", "a"), CANNOT_TELL),
+    ("ForAllValues:StringEquals", "a", (), YES),
+    ("ForAllValues:StringEquals", "a", ("a", "a"), YES),
+    ("ForAllValues:StringEquals", "a", ("a", "b"), NO),
+    ("ForAllValues:StringEquals", "a", ("",), CANNOT_TELL),
+    ("ForAnyValue:StringEquals", "a", (), NO),
+    ("ForAnyValue:StringEqualsIfExists", "a", (), CANNOT_TELL),
+    ("ForAnyValue:StringEquals", "a", ("b", "a"), YES),
+    ("ForAnyValue:StringEquals", "a", ("b",), NO),
+    ("ForAnyValue:StringNotEquals", "a", ("a", "b"), YES),
+    ("Null", "true", (), YES),
+    ("Null", "false", (), NO),
+    ("Null", "FALSE", ("a",), YES),
+    ("Null", "no", ("a",), CANNOT_TELL),
+)
+
+
+def test_absent_keys_and_several_values_are_compared_as_documented():
+    for operator, value, given, expected in SEVERAL:
+        assert met(operator, value, *given) is expected, (operator, given)
+    assert met("StringEquals", "a", "a", key="aws:TagKeys") is CANNOT_TELL
+
+
+def test_operators_that_iam_does_not_have_are_unknown():
+    for text in ("StringEqual", "stringEquals", ":StringEquals", "ForSome:StringEquals", "NullIfExists"):
+        assert parse_operator(text) is None
+        assert met(text, "a", "a") is CANNOT_TELL
+
+
+def test_a_partly_known_value_is_compared_as_far_as_it_is_known():
+    partial = Text("arn:aws:s3:::b/", "x")
+    for operator, value, expected in (
+        ("ArnLike", "arn:aws:s3:::b/*", YES),
+        ("ArnLike", "arn:aws:s3:::b/x", CANNOT_TELL),
+        ("ArnLike", "arn:aws:s3:::c/*", NO),
+        ("StringLike", "arn:*", YES),
+        ("StringEquals", "arn:aws:s3:::b/y", CANNOT_TELL),
+        ("StringEquals", "arn:aws:s3:::c", NO),
+        ("StringEqualsIgnoreCase", "ARN:aws:s3:::b/y", CANNOT_TELL),
+    ):
+        assert met(operator, value, partial) is expected, (operator, value)
+    assert met("NumericEquals", "1", Text("1", "0")) is CANNOT_TELL
+    assert met("IpAddress", "0.0.0.0/0", Text("192.0.2.7", "1")) is CANNOT_TELL
+
+
+def test_a_variable_has_its_value_unless_a_pattern_cannot_express_it():
+    condition = Condition("StringEquals", KEY, ("a${aws:PrincipalTag/t, 'z'}",))
+
+    def found(*values: Text | None) -> Truth:
+        known = {"aws:principaltag/t": tuple(each for each in values if each)} if values else {}
+        return meets(condition, Context({KEY.lower(): (Text("ab"),), **known}))
+
+    assert found(Text("b")) is YES
+    assert found(Text("c")) is NO
+    assert found(None) is NO  # the default is az
+    assert found() is CANNOT_TELL
+    for unclear in ((Text("b", "c"),), (Text("b"), Text("c")), (Text("*"),)):
+        assert found(*unclear) is CANNOT_TELL, unclear
+    literally = meets(condition, Context({KEY.lower(): (Text("ab"),)}), variables=False)
+    assert literally is CANNOT_TELL
+
+
+def test_a_key_is_absent_only_if_all_keys_with_its_prefix_are_known():
+    context = Context({}, complete=("aws:principaltag/",))
+    assert context.get(KEY) == ()
+    assert context.get("aws:SourceArn") is None
+
+
+def test_values_in_a_document_are_text():
+    conditions = {"Bool": {"aws:SecureTransport": True}, "NumericEquals": {"aws:x": [5, "6"]}}
+    statement = {"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": conditions}
+    (read,) = read_document({"Statement": [statement]}).statements
+    assert [condition.values for condition in read.conditions] == [("true",), ("5", "6")]
+
+
+def test_actions_are_compared_regardless_of_case_and_resources_are_not():
+    actions = Patterns(("S3:GetObject", "KMS:*"), ignore_case=True)
+    assert actions.covers("s3:getobject")
+    assert actions.covers("kms:Decrypt")
+    assert not actions.covers("s3:PutObject")
+    assert not Patterns(("arn:aws:s3:::B/*",)).covers("arn:aws:s3:::b/x")
+
+
+ARN_KEY: Final = "aws:SourceArn"
+# A condition, another one, and whether the first one certainly implies the second.
+IMPLICATIONS: Final = (
+    (("StringEquals", KEY, ("web",)), ("StringLike", KEY, ("w*",)), True),
+    (("StringLike", KEY, ("w*",)), ("StringEquals", KEY, ("web",)), False),
+    (("StringEquals", KEY, ("a", "b")), ("StringEquals", KEY, ("a",)), False),
+    (("StringEquals", KEY, ()), ("StringEquals", KEY, ("a",)), False),
+    (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ("b",)), True),
+    (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ("A",)), False),
+    (("StringEquals", KEY, ("a",)), ("ArnNotEquals", KEY, (ROLE,)), False),
+    (("StringNotEquals", KEY, ("a", "b")), ("StringNotEquals", KEY, ("a",)), True),
+    (("StringNotEquals", KEY, ("a",)), ("StringNotEquals", KEY, ("a", "b")), False),
+    (("StringEquals", KEY, ("a",)), ("Null", KEY, ("false",)), True),
+    (("StringEqualsIfExists", KEY, ("a",)), ("Null", KEY, ("false",)), False),
+    (("StringEquals", KEY, ("a",)), ("StringEqualsIfExists", KEY, ("a",)), True),
+    (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", "aws:TagKeys", ("false",)), True),
+    (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", "aws:TagKeys", ("true",)), False),
+    (("StringEqualsIfExists", "aws:RequestTag/T", ("x",)), ("Null", "aws:TagKeys", ("false",)), False),
+    (("ArnLike", ARN_KEY, ("arn:aws:s3:::b*",)), ("ArnLike", ARN_KEY, ("arn:aws:s3:::*",)), True),
+    # An asterisk of StringLike may match several parts of an ARN.
+    (("StringLike", ARN_KEY, ("arn:aws:s3:::b*",)), ("ArnLike", ARN_KEY, ("arn:aws:s3:::*",)), False),
+    (("StringEquals", ARN_KEY, (ROLE,)), ("ArnLike", ARN_KEY, ("arn:aws:iam::*:role/*",)), True),
+    (("ArnNotLike", ARN_KEY, ("arn:aws:iam::*:role/*",)), ("ArnNotLike", ARN_KEY, (ROLE,)), True),
+    (("ArnNotLike", ARN_KEY, (ROLE,)), ("ArnNotLike", ARN_KEY, ("arn:aws:iam::*:role/*",)), False),
+    (("StringNotEquals", ARN_KEY, (ROLE,)), ("ArnNotEquals", ARN_KEY, (ROLE,)), False),
+    (("ArnNotEquals", ARN_KEY, ("web", "b")), ("ArnNotEquals", ARN_KEY, ("web",)), True),
+)
+
+
+def test_a_condition_implies_another_only_if_it_is_certain():
+    for ours, theirs, expected in IMPLICATIONS:
+        assert implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)
