@@ -377,63 +377,12 @@ def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
     assert warning.endswith("run `pulumi refresh --run-program`, then `pulumi up`")
 
 
-@pytest.mark.parametrize(
-    ("accounts", "member", "got"),
-    [
-        (ACCOUNT, "", f"expected a list, got {ACCOUNT}"),
-        (f'"{ACCOUNT}"', "", f'expected a list, got "{ACCOUNT}"'),
-        (f"{ACCOUNT}, {OTHER_ACCOUNT}", "", f'expected a list, got "{ACCOUNT}, {OTHER_ACCOUNT}"'),
-        ("[12345670123]", "[0]", "12345670123 is not an account ID"),
-        ('["123"]', "[0]", '"123" is not an account ID'),
-        ("[true]", "[0]", "true is not an account ID"),
-        ("[123456789012.0]", "[0]", "123456789012 is not an account ID"),
-        (f'["{OTHER_ACCOUNT}"]', "", f"the list does not include the application's account, {ACCOUNT}"),
-    ],
-)
-def test_an_invalid_or_wrong_list_of_accounts_is_rejected_with_the_command_that_corrects_it(
-    monkeypatch: pytest.MonkeyPatch, accounts: str, member: str, got: str
-):
-    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
-    assert f"  {ACCOUNTS}{member}: {got}\n" in text
-    path = f"{ACCOUNTS}{member or '[0]'}"
-    command = f"pulumi config set --stack test --path --type string -- '{path}' {ACCOUNT}"
-    assert f"fix: {command}" in text
-
-
-@pytest.mark.parametrize(
-    "accounts", [["111122223333", OTHER_ACCOUNT], [ACCOUNT, "123"], [ACCOUNT, True]]
-)
-def test_a_list_of_several_accounts_is_fixed_by_editing_because_a_command_could_replace_it(
-    monkeypatch: pytest.MonkeyPatch, accounts: list[object]
-):
-    settings = {**MINIMAL, ACCOUNTS: json.dumps(accounts)}
-    assert "    fix: edit Pulumi.test.yaml" in message(monkeypatch, settings, **OF_THE_PROGRAM)
-
-
-def test_an_object_is_removed_before_a_list_is_set(monkeypatch: pytest.MonkeyPatch):
-    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: "{}"}, **OF_THE_PROGRAM)
-    assert f"  {ACCOUNTS}: expected a list, got {{}}\n" in text
-    assert (
-        f"fix: pulumi config rm --stack test -- {ACCOUNTS} && "
-        f"pulumi config set --stack test --path --type string -- '{ACCOUNTS}[0]' {ACCOUNT}\n"
-        in f"{text}\n"
-    )
-
-
 def test_the_warning_says_to_remove_a_list_of_forbidden_accounts_first(
     monkeypatch: pytest.MonkeyPatch,
 ):
     settings = {**MINIMAL, "aws:forbiddenAccountIds": f'["{OTHER_ACCOUNT}"]'}
     (warning,) = deploy(monkeypatch, settings, **OF_THE_PROGRAM).warnings
     assert "`pulumi config rm --stack test -- aws:forbiddenAccountIds`" in warning
-
-
-def test_a_secret_list_is_fixed_by_editing_because_a_command_would_replace_it(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [ACCOUNTS].__contains__)
-    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}, **OF_THE_PROGRAM)
-    assert "    fix: edit Pulumi.test.yaml; if a wrong list" in text
 
 
 def test_problems_with_the_list_and_with_the_tags_are_reported_at_once(
@@ -474,38 +423,12 @@ def default_tags(**tags: str) -> dict[str, str]:
     return {ACCOUNTS: f'["{ACCOUNT}"]', "aws:defaultTags": json.dumps({"tags": tags})}
 
 
-def test_a_tag_that_differs_from_a_default_tag_only_in_case_is_rejected(monkeypatch: pytest.MonkeyPatch):
-    settings = {**MINIMAL, **default_tags(Team="search"), "tags": '{"team": "aem", "Owner": "me"}'}
-    text = message(monkeypatch, settings, **OF_THE_PROGRAM)
-    assert '  tags.team: "team" and "Team" in aws:defaultTags differ only in case\n' in text
-    assert "fix: pulumi config rm --stack test --path -- tags.team" in text
-    assert "1 error" in text
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:tags"].__contains__)
-    hidden = message(monkeypatch, settings, **OF_THE_PROGRAM)
-    assert "  tags: [secret] and [secret] in aws:defaultTags differ only in case" in hidden
-    assert "eam" not in hidden
-    with_another = message(
-        monkeypatch, {**settings, "tags": '{"team": "aem", "a!": "b"}'}, **OF_THE_PROGRAM
-    )
-    assert "2 errors" in with_another
-
-
 def test_a_tag_with_the_key_of_a_default_tag_replaces_it(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, **default_tags(Team="search", Owner="me"), "tags": '{"Team": "aem"}'}
     assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).role["tags"] == {"Team": "aem"}
     for empty in ("", "{}", '{"tags": null}', '{"tags": {}}'):
         settings = {**settings, "aws:defaultTags": empty}
         assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
-
-
-def test_default_tags_that_the_provider_ignores_are_rejected(monkeypatch: pytest.MonkeyPatch):
-    settings = {**MINIMAL, **default_tags(), "aws:defaultTags": '{"Team": "search"}'}
-    text = message(monkeypatch, settings, **OF_THE_PROGRAM)
-    assert "  aws:defaultTags: expected an object of default tags, got " in text
-    assert text.endswith(
-        "fix: pulumi config rm --stack test -- aws:defaultTags && "
-        "pulumi config set --stack test --path --type string -- aws:defaultTags.tags.KEY VALUE"
-    )
 
 
 ROLE = "aws:iam/role:Role"

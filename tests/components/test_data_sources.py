@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pulumi
@@ -10,6 +11,8 @@ import pytest
 
 from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
+from components.settings import SETTINGS, Scope
+from components.stack_config import KEYS, config_key
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -22,7 +25,7 @@ from evidence.examples import (
     SUBNET_ID,
 )
 from tests.helpers.mocked import Deployment
-from tests.helpers.support import PROJECT_NAME, golden, indented, of_role
+from tests.helpers.support import GOLDEN, PROJECT_NAME, golden, indented, of_role
 
 TOP: Final[Mapping[str, Any]] = {
     "aws:region": REGION,
@@ -150,41 +153,6 @@ def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatc
         assert protected({"one": AEM, "two": {**AEM, "protect": off}}, protect=True) == of_one
 
 
-def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    members = {
-        "wiki": {"connector": "confluence-cloud", "secretid": SECRET_ID, "accountId": ACCOUNT},
-        "files": {**FILES, "bucketName": "No Bucket", "protect": "yes", "roleDescription": None},
-        "aem": {**AEM, "exclusivePolicies": "no", "tags": {"aws:x": "y"}},
-    }
-    text = rejection(monkeypatch, members, kmsKeyId="alias/x", allowNetworkInterfaceDeletion=True)
-    assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [
-        "kmsKeyId",
-        "allowNetworkInterfaceDeletion",
-        "dataSources.wiki.secretid",
-        "dataSources.wiki.accountId",
-        "dataSources.wiki.secretId",
-        "dataSources.files.roleDescription",
-        "dataSources.files.protect",
-        "dataSources.files.bucketName",
-        "dataSources.aem.exclusivePolicies",
-        'dataSources.aem.tags["aws:x"]',
-    ]
-    assert "did you mean dataSources.wiki.secretId?" in text
-    assert f"fix: {FIX} --plaintext -- dataSources.wiki.secretId SECRET_ARN" in text
-    flag = "dataSources.aem.exclusivePolicies"
-    remove = f"pulumi config rm --stack test --path -- {flag}"
-    assert f"fix: {remove} && {FIX} --type bool -- {flag} false" in text
-    assert "fix: pulumi config rm --stack test --path -- dataSources.wiki.accountId" in text
-    assert (
-        "  kmsKeyId: is a setting for a single data source\n    expected: dataSources.NAME.kmsKeyId, as "
-        "in docs/data-sources.md\n"
-        f"    fix: {FIX} --type string -- dataSources.NAME.kmsKeyId alias/x && "
-        "pulumi config rm --stack test -- kmsKeyId\n"
-    ) in text
-
-
 def test_text_that_looks_like_a_boolean_is_moved_as_text(monkeypatch: pytest.MonkeyPatch):
     text = rejection(
         monkeypatch, {"aem": AEM}, roleDescription="true", allowNetworkInterfaceDeletion=True
@@ -303,26 +271,6 @@ def test_a_null_required_setting_is_reported_once(monkeypatch: pytest.MonkeyPatc
     assert "  dataSources.one.secretId: is null\n" in text
 
 
-def test_two_entries_cannot_have_the_same_role_name_regardless_of_case(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    members = {"one": {**AEM, "roleName": "qbusiness-a"}, "two": {**AEM, "roleName": "QBusiness-A"}}
-    text = rejection(monkeypatch, members)
-    assert '  dataSources.two.roleName: "QBusiness-A" is also the role name of one\n' in text
-
-
-def test_a_member_s_tag_that_clashes_with_a_default_tag_of_the_provider_is_rejected(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    default = {"aws:defaultTags": {"tags": {"Team": "search"}}}
-    members = {"one": {**AEM, "tags": {"team": "x"}}, "two": AEM}
-    text = rejection(monkeypatch, members, **default)
-    assert text.startswith("invalid configuration: 1 error")
-    assert (
-        '  dataSources.one.tags.team: "team" and "Team" in aws:defaultTags differ only in case' in text
-    )
-
-
 def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -371,3 +319,65 @@ def test_a_problem_with_common_tags_is_reported_once_at_the_top_level(monkeypatc
         for each in (members, {**members, "three": AEM}):
             text = rejection(monkeypatch, each, tags=common)
             assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
+
+
+# The text of every message about a stack with several data sources.
+
+ACCOUNTS: Final = "aws:allowedAccountIds"
+TAGS: Final = "aws:defaultTags"
+STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
+    "invalid, misplaced, unknown, and null settings": (
+        {
+            "wiki": {"connector": "confluence-cloud", "secretid": SECRET_ID, "accountId": ACCOUNT},
+            "files": {**FILES, "bucketName": "No Bucket", "protect": "yes", "roleDescription": None},
+            "aem": {**AEM, "exclusivePolicies": "no", "tags": {"aws:x": "y"}, "zebra": "x"},
+        },
+        {"kmsKeyId": "alias/x", "allowNetworkInterfaceDeletion": True, "roleName": "a b\n"},
+    ),
+    "unknown keys": ({"aem": AEM}, {"zebra": "x", "kmsKey": "x"}),
+    "invalid defaults": ({"aem": AEM}, {"indexId": "x", "rolePath": "x", "tags": "x"}),
+    "no entries": ({}, {}),
+    "a list": ([], {}),
+    "invalid names and entries": ({"Wiki": AEM, "secure": AEM, "a": None, "b": "x"}, {}),
+    "one role name twice": (
+        {"one": {**AEM, "roleName": "qbusiness-a"}, "two": {**AEM, "roleName": "QBusiness-A"}},
+        {},
+    ),
+    "an empty object of accounts": ({"aem": AEM}, {ACCOUNTS: {}}),
+    "one account that is no list": ({"aem": AEM}, {ACCOUNTS: ACCOUNT}),
+    "accounts in an object": ({"aem": AEM}, {ACCOUNTS: {"a": ACCOUNT}}),
+    "accounts in a text": ({"aem": AEM}, {ACCOUNTS: f"{ACCOUNT}, 444455556666"}),
+    "numbers": ({"aem": AEM}, {ACCOUNTS: [12345670123, 123456789012.0]}),
+    "an invalid account": ({"aem": AEM}, {ACCOUNTS: ["12"]}),
+    "several accounts, two of them invalid": ({"aem": AEM}, {ACCOUNTS: [ACCOUNT, "12", True]}),
+    "another account": ({"aem": AEM}, {ACCOUNTS: ["444455556666"]}),
+    "several other accounts": ({"aem": AEM}, {ACCOUNTS: ["444455556666", 555566667777]}),
+    "default tags without the key tags": ({"aem": {**AEM, "tags": {"a": "b"}}}, {TAGS: {"Team": "x"}}),
+    "tags that clash with default tags": (
+        {"aem": {**AEM, "tags": {"team": "x", "Stage": "y"}}},
+        {TAGS: {"tags": {"Team": "x", "STAGE": "y"}}, "tags": {"TEAM": "z", "a!": ""}},
+    ),
+}
+
+
+def stack_messages() -> str:
+    """Return the message about each stack, also if the keys that it sets are secret."""
+    texts: list[str] = []
+    for name, (members, top) in STACKS.items():
+        keys = {key if ":" in key else f"{PROJECT_NAME}:{key}" for key in top}
+        for how, secret in (("", set[str]()), (", secret", keys)):
+            if how and not top:
+                continue
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+                texts.append(f"== {name}{how} ==\n{rejection(patch, members, **top)}\n")
+    text = "\n".join(texts)
+    of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope is not Scope.STACK]
+    every = ["aws:region", *KEYS.values()]
+    # With the names themselves, each new setting would change these messages.
+    text = text.replace(", ".join(every), "(every setting)")
+    return text.replace(", ".join(of_entry), "(every setting of an entry)")
+
+
+def test_the_messages_about_a_stack_are_the_expected_ones(assert_golden: Callable[[Path, str], None]):
+    assert_golden(GOLDEN / "stacks.txt", stack_messages())
