@@ -1,0 +1,111 @@
+"""`roles audit` of an account with a data source of every kind, as text and as Markdown."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from evidence.examples import ACCOUNT, OTHER_ACCOUNT
+from tests.helpers.support import golden
+from tests.helpers.world import (
+    KEY_ARN,
+    SECRET_ARN,
+    THROUGH_SECRETS_MANAGER,
+    TRUST,
+    VPC,
+    WIDE,
+    World,
+    allow,
+    deny,
+    own_policy,
+    policy,
+)
+from tests.roles.audit.help import add_files, shared_role
+
+
+def add_compared(world: World) -> None:
+    """Add data sources whose roles are equivalent, different, lack access, or are dangerous."""
+    world.describe_key()
+    secret_arn = world.secret("full", KmsKeyId=KEY_ARN)
+    document = golden("default-role-policy").replace(SECRET_ARN, secret_arn)
+    world.add("Full", world.role("qbusiness-full", document), secret_arn, vpcConfiguration=VPC)
+    add_files(world)
+    world.add_own(name="Equivalent")
+    world.add_own(allow("sqs:*", "*"), deny("iam:*", "*"), name="Excess")
+    world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
+    world.add_own(allow("*", "*", Sid="All"), allow("sqs:*", "*", Sid="Queues"), name="Dangerous")
+    world.add_own(name="Attached")
+    world.attach("qbusiness-Attached", "wide", WIDE)
+    world.attach("qbusiness-Attached", "never", policy(deny("s3:*", "*")))
+    # Trust policies: others, and another application.
+    trust = json.loads(TRUST)
+    trust["Statement"][0]["Principal"]["Service"] = ["qbusiness.amazonaws.com", "ec2.amazonaws.com"]
+    secret_arn = world.secret("others")
+    world.add(
+        "Others",
+        world.role("qbusiness-others", own_policy(secret_arn), trust=json.dumps(trust)),
+        secret_arn,
+    )
+    elsewhere = re.sub(r'(application/[0-9a-f-]+)[0-9a-f]"', r'\g<1>9"', TRUST)
+    secret_arn = world.secret("elsewhere")
+    world.add(
+        "Elsewhere",
+        world.role("qbusiness-elsewhere", own_policy(secret_arn), trust=elsewhere),
+        secret_arn,
+    )
+    shared_role(world, "jira", "wiki")
+
+
+def add_broken(world: World) -> None:
+    """Add data sources that cannot work, or that cannot be compared."""
+    secret_arn = world.secret("gone/secret", KmsKeyId=KEY_ARN)
+    document = own_policy(
+        secret_arn,
+        allow("secretsmanager:GetSecretValue", f"{secret_arn[:-6]}AbCdE9", Sid="Again"),
+        allow("secretsmanager:GetSecretValue", "*", Sid="Every"),
+        allow("kms:Decrypt", KEY_ARN, Condition=THROUGH_SECRETS_MANAGER, Sid="Key"),
+        without="AllowsAmazonQToIngestDocuments",
+    )
+    world.add("Without-secret", world.role("qbusiness-without-secret", document), "gone/secret")
+    world.delete_secret(secret_arn)
+    world.add_own(name="Deleted", without="AllowsAmazonQToGetSecret")
+    world.secrets.delete_secret(SecretId=world.secret_arn, RecoveryWindowInDays=7)
+    boundary = world.managed("boundary", Path="/a*/")
+    world.add_own(allow("sqs:*", "*"), name="Bounded", PermissionsBoundary=boundary)
+    secret_arn = world.secret("roles")
+    here = f"arn:aws:iam::{ACCOUNT}:role"
+    world.add("Without-role", None, secret_arn)
+    world.add("Role-gone", f"{here}/gone", secret_arn)
+    world.add("Role-moved", f"{here}/service-role/qbusiness-Equivalent", secret_arn)
+    world.add("Role-elsewhere", f"arn:aws:iam::{OTHER_ACCOUNT}:role/x", secret_arn)
+    world.add("No-secret-in-it", world.role("qbusiness-empty", own_policy(SECRET_ARN)))
+    world.add(
+        "Bucket-gone",
+        world.role("qbusiness-bucket"),
+        kind="S3",
+        configuration={"type": "S3", "bucketName": "gone"},
+    )
+    drive = {"type": "ONEDRIVEV3", "secretArn": secret_arn}
+    world.add(
+        "No-VPC",
+        world.role("qbusiness-drive", own_policy(secret_arn)),
+        kind="ONEDRIVEV3",
+        configuration=drive,
+        vpcConfiguration=VPC,
+    )
+    world.add("Queue", None, kind="CUSTOM")
+    world.add("Queue-with-a-role", world.role("qbusiness-queue", WIDE), kind="CUSTOM")
+    world.add("Unknown", world.role("qbusiness-unknown", own_policy(SECRET_ARN)), kind="UNHEARD_OF")
+    world.role("qbusiness-unused", own_policy(SECRET_ARN))
+
+
+def test_every_kind_of_data_source_is_reported(world: World, assert_golden: Callable[[Path, str], None]):
+    add_compared(world)
+    add_broken(world)
+    text, markdown = world.audit(), world.audit("--markdown")
+    assert (text.code, markdown.code) == (1, 1)
+    for name, out in (("gallery.txt", text.out), ("gallery.md", markdown.out)):
+        # Secrets Manager chooses the ends of the ARNs.
+        fixed = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", out)
+        fixed = re.sub(r"Read on [\d-]+ [\d:]+ UTC", "Read on DATE", fixed)
+        assert_golden(Path(__file__).with_name(name), fixed)
