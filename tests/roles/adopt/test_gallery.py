@@ -1,0 +1,85 @@
+"""`roles adopt --all` of an application with a role of every kind: its output and files."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evidence.examples import ACCOUNT
+from tests.helpers.support import golden
+from tests.helpers.world import (
+    KEY_ARN,
+    SECRET_ARN,
+    TRUST,
+    VPC,
+    WIDE,
+    World,
+    allow,
+    own_policy,
+)
+from tests.roles.audit.help import add_files, shared_role
+
+TAGS = [{"Key": "Team", "Value": "web"}, {"Key": "Note", "Value": "a: 5"}]
+
+
+def add_data_sources(world: World) -> None:
+    world.describe_key()
+    secret_arn = world.secret("full", KmsKeyId=KEY_ARN)
+    document = golden("default-role-policy").replace(SECRET_ARN, secret_arn)
+    boundary = world.managed("boundary")
+    role_arn = world.role(
+        "qbusiness-full",
+        document,
+        Path="/q/",
+        Description="Q: the console's\n",
+        PermissionsBoundary=boundary,
+        Tags=TAGS,
+    )
+    world.add("Full", role_arn, secret_arn, vpcConfiguration=VPC)
+    add_files(world)
+    world.add_own(allow("sqs:*", "*"), name="Excess")
+    world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
+    # The console's policies have other names, inline or attached.
+    secret_arn = world.secret("inline")
+    world.role("qbusiness-inline")
+    world.put_policy(own_policy(secret_arn), "console", "qbusiness-inline")
+    world.add("Inline", f"arn:aws:iam::{ACCOUNT}:role/qbusiness-inline", secret_arn)
+    secret_arn = world.secret("attached")
+    role_arn = world.role("qbusiness-attached")
+    world.attach("qbusiness-attached", "console", own_policy(secret_arn))
+    world.attach("qbusiness-attached", "wide", WIDE)
+    world.add("Attached", role_arn, secret_arn)
+    # These get new roles: a shared role, and one that others can assume.
+    shared_role(world, "jira", "wiki")
+    trust = json.loads(TRUST)
+    trust["Statement"][0]["Principal"]["Service"] = ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]
+    secret_arn = world.secret("others")
+    role_arn = world.role("qbusiness-others", own_policy(secret_arn), trust=json.dumps(trust))
+    world.add("Others", role_arn, secret_arn)
+    proxy, secret_arn = world.secret("proxy"), world.secret("crawler")
+    configuration = {
+        "type": "WEBCRAWLERV2",
+        "secretArn": secret_arn,
+        "additionalProperties": {"proxy": {"secretArn": proxy}},
+    }
+    role_arn = world.role("qbusiness-crawler", own_policy(secret_arn))
+    world.add("Crawler", role_arn, kind="WEBCRAWLERV2", configuration=configuration)
+    # These are left out.
+    world.add("Role-gone", f"arn:aws:iam::{ACCOUNT}:role/gone", world.secret("gone"))
+    world.add("Without-role", None, world.secret("without-role"))
+    world.add("Queue", None, kind="CUSTOM")
+
+
+@pytest.mark.usefixtures("project")
+def test_every_kind_of_role_is_adopted(world: World, assert_golden: Callable[[Path, str], None]):
+    add_data_sources(world)
+    said = world.adopt("--all")
+    assert said.code == 1  # some data sources are left out
+    written = [name for name in world.files if name != "Pulumi.yaml"]
+    texts = [("output", said.out), *((name, world.path(name).read_text()) for name in written)]
+    text = "\n".join(f"== {name} ==\n{each}" for name, each in texts)
+    # Secrets Manager chooses the ends of the ARNs.
+    text = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", text)
+    assert_golden(Path(__file__).with_name("gallery.txt"), text)
