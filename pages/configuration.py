@@ -262,7 +262,7 @@ pulumi config set --path 'tags.CostCenter' --type string search
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
 `aws:…`. With [several data sources](#where-each-setting-goes), some settings go in the entries.
-A blank setting (`''` or `{}`) has its default.
+A blank text (`''`) or object (`{}`) means the default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,

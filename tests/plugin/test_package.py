@@ -116,7 +116,9 @@ def test_the_schema_is_the_published_one():
         list(analysis["dependencies"]),
     ).to_json()
     for section in ("resources", "types"):
-        assert schema[section] == frozen()[section], "a removed or changed input breaks programs"
+        assert schema[section] == frozen()[section], (
+            "add a new input to golden/package-schema.json; a removed or changed one breaks programs"
+        )
 
 
 @pytest.mark.slow
