@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
+from difflib import unified_diff
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -94,7 +95,11 @@ def assert_golden(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
     def check(path: Path, text: str) -> None:
         if pytestconfig.getoption("rewrite"):
             path.write_text(text)
-        assert text == path.read_text()
+        if (expected := path.read_text()) != text:
+            before, after = expected.splitlines(), text.splitlines()
+            difference = unified_diff(before, after, path.name, "now", lineterm="")
+            accept = "If the new text is right, repeat the command with --rewrite."
+            pytest.fail("\n".join([*difference, accept]), pytrace=False)
 
     return check
 
