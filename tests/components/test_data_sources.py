@@ -338,6 +338,7 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "invalid defaults": ({"aem": AEM}, {"indexId": "x", "rolePath": "x", "tags": "x"}),
     "no entries": ({}, {}),
     "a list": ([], {}),
+    "a text": ("x", {"dataSources": "x"}),
     "invalid names and entries": ({"Wiki": AEM, "secure": AEM, "a": None, "b": "x"}, {}),
     "one role name twice": (
         {"one": {**AEM, "roleName": "qbusiness-a"}, "two": {**AEM, "roleName": "QBusiness-A"}},
