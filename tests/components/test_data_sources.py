@@ -354,6 +354,10 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "another account": ({"aem": AEM}, {ACCOUNTS: ["444455556666"]}),
     "several other accounts": ({"aem": AEM}, {ACCOUNTS: ["444455556666", 555566667777]}),
     "default tags without the key tags": ({"aem": {**AEM, "tags": {"a": "b"}}}, {TAGS: {"Team": "x"}}),
+    "a tag that clashes with a default tag": (
+        {"aem": {**AEM, "tags": {"team": "x"}}},
+        {TAGS: {"tags": {"Team": "x"}}},
+    ),
     "tags that clash with default tags": (
         {"aem": {**AEM, "tags": {"team": "x", "Stage": "y"}}},
         {TAGS: {"tags": {"Team": "x", "STAGE": "y"}}, "tags": {"TEAM": "z", "a!": ""}},

@@ -421,6 +421,9 @@ def test_a_partly_unknown_document_is_checked():
     assert found(Action="s3:*", Resource="*", Condition={"StringEquals": {"aws:x": UNKNOWN}}) == set()
     assert found(Action="s3:*", Resource="*", Condition=UNKNOWN) == set()
     assert found(Action=UNKNOWN, Resource="*") == set()
+    twice = {"Statement": [UNKNOWN, *[{**STATEMENT, "Sid": "Read"}] * 2]}
+    its_policy = resource("RolePolicy", "policy", {"policy": twice, "role": NAME})
+    assert set(findings(trusting, its_policy)) == {"readable"}
 
 
 @pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
