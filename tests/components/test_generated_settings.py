@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from components.arguments import SettingsError
 from components.connectors import CONNECTORS, Need
-from components.formats import INGEST_SCOPES
+from components.formats import INGEST_SCOPES, ROLE_NAME, TAG_VALUE
 from components.rules import Location
 from components.settings import SETTINGS
 from components.validation import ValidationResult, validate
@@ -64,9 +64,12 @@ BUCKETS = st.from_regex(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,40}[a-z0-9]", fullmat
     )
 )
 TAG_TEXT = WORD + " _.:/=+-@äß日"
-TAGS = st.dictionaries(
-    text(TAG_TEXT, 1, 20).map("k".__add__), text(TAG_TEXT, 0, 256), max_size=5
-).filter(lambda tags: len({key.casefold() for key in tags}) == len(tags))
+# Hypothesis also draws strings from the modules that are imported, such as the rejected placeholders.
+TAG_VALUES = text(TAG_TEXT, 0, 256).filter(lambda value: value != TAG_VALUE.placeholder)
+ROLE_NAMES = text(WORD + "_+=,.@-", 0, 64).filter(lambda name: name != ROLE_NAME.placeholder)
+TAGS = st.dictionaries(text(TAG_TEXT, 1, 20).map("k".__add__), TAG_VALUES, max_size=5).filter(
+    lambda tags: len({key.casefold() for key in tags}) == len(tags)
+)
 
 
 @st.composite
@@ -121,7 +124,7 @@ def valid(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         expected["network"] = list(dict.fromkeys(network))
         result["allow_network_interface_deletion"] = draw(st.booleans())
     result["ingest_scope"] = draw(st.sampled_from(["", *INGEST_SCOPES]))
-    result["role_name"] = draw(text(WORD + "_+=,.@-", 0, 64))
+    result["role_name"] = draw(ROLE_NAMES)
     result["role_path"] = draw(st.sampled_from(["", "/", "/connectors/", "/<role.name>/{}/"]))
     result["tags"] = draw(st.one_of(st.none(), TAGS))
     return result, expected

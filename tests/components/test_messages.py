@@ -312,6 +312,18 @@ def test_a_secret_is_never_shown():
     assert "has [secret] subnets" in warnings
 
 
+def test_no_rejected_value_is_shown_if_it_is_secret():
+    for name, each in SAMPLES.items():
+        for value in filter(None, each.every_rejected):
+            given = {**RIGHT, **each.others, name: value}
+            with pytest.raises(SettingsError) as rejected:
+                validate("aem", Arguments(given, PYTHON_ARGUMENTS, {name}), CREDENTIALS)
+            shown = [each.message for each in rejected.value.problems if each.setting == name]
+            # For a number, also look for it without the rest of its text.
+            text = str(value) if isinstance(value, int) else quote(value)
+            assert [message for message in shown if text in message] == []
+
+
 def test_the_warnings_are_the_expected_ones():
     given = {
         **MINIMAL,
