@@ -35,20 +35,16 @@ _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
 """The keys that are not settings of one role."""
 
 
-def descriptions() -> Mapping[str, str]:
-    """Return the docstring of each setting in ConnectorRoleArgs, by its name there."""
-    inputs = Analyzer("descriptions").analyze_component(ConnectorRole).inputs
-    found = {each: inputs[KEYS.get(each, each)].description for each in SETTINGS}
-    return {name: text for name, text in found.items() if text}
-
-
 def declarations() -> dict[str, Mapping[str, Any]]:
     """Return what Pulumi.yaml declares for each key."""
-    described = descriptions()
+    inputs = Analyzer("descriptions").analyze_component(ConnectorRole).inputs
     declared: dict[str, Mapping[str, Any]] = {}
     for name, key in KEYS.items():
         setting = SETTINGS[name]
-        each: dict[str, object] = {"type": setting.kind.yaml_type, "description": described[name]}
+        each: dict[str, object] = {
+            "type": setting.kind.yaml_type,
+            "description": inputs[key].description,
+        }
         if not setting.required:
             blank = _BLANK.get(setting.kind.yaml_type)
             each["default"] = blank() if blank else setting.iam_default

@@ -38,8 +38,12 @@ def test_every_update_of_roles_refreshes_first(directory: str):
     assert project["options"] == {"refresh": "always"}
 
 
-def test_every_key_has_a_default_unless_it_is_required():
+def test_a_declaration_has_a_type_a_description_and_a_default_unless_required():
+    types = {spelled: SETTINGS[name].kind.yaml_type for name, spelled in KEYS.items()}
+    types |= {"protect": "boolean", "dataSources": "object"}
     for key, declared in DECLARED.items():
+        assert declared["type"] == types[key]
+        assert len(declared["description"]) > 10
         if key in REQUIRED:
             assert "default" not in declared
         elif declared["type"] == "integer":  # the engine rejects a blank number
