@@ -19,7 +19,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would not find venv/ or the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down roles unit test check bench live live-read-only
+.PHONY: help up example preview drift down roles unit test test-all check bench live live-read-only
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -72,7 +72,10 @@ roles: venv/roles-installed ## install the packages for the commands `python -m 
 unit: venv/development-installed ## run the fast tests that do not need the engine, in seconds
 	@venv/bin/python -m pytest -m "not engine and not slow" $(NOT_UNIT) --maxschedchunk=100
 
-test: venv/development-installed $(NPM_PACKAGES) ## run all tests, including those that need the engine
+test: venv/development-installed $(NPM_PACKAGES) ## run the tests, including those that need the engine, in minutes
+	@venv/bin/python -m pytest -m "not thorough"
+
+test-all: venv/development-installed $(NPM_PACKAGES) ## run all tests, as CI does
 	@venv/bin/python -m pytest
 
 check: venv/development-installed ## check format, lint, types, and workflows

@@ -4,7 +4,7 @@ import gc
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from difflib import unified_diff
 from functools import cache, lru_cache
 from pathlib import Path
@@ -117,6 +117,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"prepared_sandbox", "own", "run"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("engine")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_collection_modifyitems")
+def run_the_longest_tests_first(items: list[pytest.Item]) -> Generator[None]:
+    """Start with the longest tests, after pytest-randomly's shuffle, so that no worker ends late."""
+    yield
+    items.sort(
+        key=lambda item: [
+            item.get_closest_marker(name) is None for name in ("thorough", "engine", "slow")
+        ]
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,7 +13,7 @@ from sandbox.environment import DIRECTORY, PROJECT, Sandbox
 from tests.helpers.checkout import EMPTY, MAKE, aws, execute, in_sandbox, make, type_in_a_shell
 from tests.helpers.page import blocks, commands, prose, with_values
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 DOCS = PROJECT / "docs"
 ADOPT = DOCS / "adopt.md"

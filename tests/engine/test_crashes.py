@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from evidence.examples import ACCOUNT, APPLICATION_ID
 from tests.helpers.faults import Stop, gate
 from tests.helpers.page import commands, page_path, run_section
@@ -107,6 +109,7 @@ def assert_complete(stack: Stack, aws: Aws, *entries: str, path: str = "/") -> N
     }
 
 
+@pytest.mark.thorough
 def test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing(new_stack: NewStack, aws: Aws):
     entries = (*CREATION, *POLICY_DELETION)
     stack = new_stack(settings_of(*entries, protect=True))
@@ -144,6 +147,7 @@ def test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing(new_stack: N
     assert (aws.roles(), stack.resources()) == ([], [])
 
 
+@pytest.mark.thorough
 def test_a_kill_at_any_call_of_a_replacement_by_a_role_with_the_same_name_loses_nothing(
     new_stack: NewStack, aws: Aws
 ):

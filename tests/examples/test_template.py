@@ -136,6 +136,7 @@ def test_a_new_project_reports_missing_settings_deploys_a_role_and_gets_another_
     assert settings(project) == first
 
 
+@pytest.mark.thorough
 def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it_back(
     new_stack: NewStack, tmp_path: Path, aws: Aws
 ):

@@ -89,6 +89,7 @@ def foreign(aws: Aws) -> Iterator[None]:
 # Runs.
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
 def test_a_run_passes_and_leaves_a_transcript_and_nothing_else(live: Run):
     # The user's variables for other stacks.
@@ -105,6 +106,7 @@ def test_a_run_passes_and_leaves_a_transcript_and_nothing_else(live: Run):
         assert hidden not in transcript
 
 
+@pytest.mark.thorough
 def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, recorded: Recorder):
     # Allow one of the similar requests, which must be denied.
     decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
@@ -130,6 +132,7 @@ def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, record
     assert all(re.match(r"\w+:(Get|List|Describe)", action) for action in read_actions("Audit"))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
 def test_after_a_failure_everything_is_removed_or_named_with_the_command_that_removes_it(
     live: Run, recorded: Recorder, aws: Aws
@@ -159,6 +162,7 @@ def test_after_a_failure_everything_is_removed_or_named_with_the_command_that_re
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_during_the_creation_of_a_role_leaves_nothing(
@@ -177,6 +181,7 @@ def test_a_signal_during_the_creation_of_a_role_leaves_nothing(
     assert commands_with(f"TMPDIR={live.directory}") == []
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
 def test_the_roles_of_a_killed_run_are_removed_by_the_run_s_name(
     live: Run, environment: dict[str, str], aws: Aws
@@ -215,6 +220,7 @@ def typed(live: Run, answer: str) -> tuple[int, str]:
     return process.returncode, shown.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.thorough
 def test_nothing_is_done_unless_the_user_names_the_account(live: Run, recorded: Recorder):
     reason = f"live: the credentials are for account {ACCOUNT}; nothing was done\n"
     code, shown = typed(live, "yes")
@@ -234,6 +240,7 @@ def test_nothing_is_done_unless_the_user_names_the_account(live: Run, recorded: 
     assert [*live.directory.iterdir()] == []
 
 
+@pytest.mark.thorough
 def test_missing_credentials_regions_and_programs_are_reported_on_one_line(live: Run):
     for variables, reason in (
         (

@@ -20,7 +20,7 @@ from tests.helpers.support import indented
 from tests.helpers.world import OWN, ROOT, TRUST, WIDE, Maker, allow, own_policy, policy, s3_policy
 from tests.roles.adopt.help import console_s3_policy, on_the_engine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 FROM_CONSOLE: Final[dict[str, Any]] = {
     "Path": "/service-role/",

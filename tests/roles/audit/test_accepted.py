@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -20,6 +20,7 @@ VALID: Final = f"{{role: '{ROLE}', policy: p, statement: 4, reason: moves, until
 DATE: Final = "expected: the last day, such as 2027-03-31"
 MEMBERS: Final = "role, policy, statement, sid, reason, until, finding, dataSources"
 NUMBER: Final = "expected: the number of a statement without a Sid; for others, use sid"
+SOURCES: Final = tuple(DataSource("", "", "", "", identifier, "", "", "") for identifier in "ab")
 LACKING: Final = "expected: the IDs of the data sources that lack access, only with `finding: missing`"
 
 
@@ -64,6 +65,16 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
   line 1, reason: " "; expected: why the finding is accepted
   line 1, until: "soon"; {DATE}
   line 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared""",
+        ),
+        (
+            "".join(
+                f"- {VALID.replace(ROLE, role)}\n"
+                for role in (ROLE.replace("role/", "user/"), "arn:aws:sqs:us-east-1:1:role/x")
+            ),
+            f"""\
+ has 2 errors
+  line 1, role: "{ROLE.replace("role/", "user/")}"; expected: the ARN of a role
+  line 2, role: "arn:aws:sqs:us-east-1:1:role/x"; expected: the ARN of a role""",
         ),
         (
             "".join(
@@ -120,6 +131,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path):
     [
         ("statement: 1", ["statement 1"]),
         ("statement: '1'", ["statement 1"]),
+        ("statement: '010'", ["statement 10"]),
         ("statement: statement 1", ["statement 1"]),
         ("statement: Queues", ["Queues"]),
         ("sid: 1", ["1"]),
@@ -132,16 +144,26 @@ def test_a_number_and_a_sid_that_looks_like_one_are_two_statements(
     path = tmp_path / FILE
     path.write_text(f"- {VALID.replace('statement: 4', given)}\n")
     (entry,) = read_acceptances(path)
-    names = ["1", "01", "statement 1", "statement 2", "Queues"]
+    names = ["1", "01", "statement 1", "statement 2", "statement 10", "Queues"]
     found = {name: Verdict("p", name, "excess") for name in names}
     assert [name for name, verdict in found.items() if entry.matches(ROLE, verdict)] == accepted
 
 
-@pytest.mark.parametrize(("name", "key"), [("statement 1", "statement"), ("1", "sid")])
-def test_the_entry_for_a_finding_accepts_that_finding(tmp_path: Path, name: str, key: str):
-    finding = Verdict("p", name, "excess")
+@pytest.mark.parametrize(
+    ("finding", "members"),
+    [
+        (Verdict("p", "statement 1", "excess"), {"statement": "1"}),
+        (Verdict("p", "1", "excess"), {"sid": "1"}),
+        (Verdict("p", "1", "missing", data_sources=SOURCES), {"sid": "1", "dataSources": ["a", "b"]}),
+        (Verdict("p", "1", "shared", data_sources=SOURCES), {"sid": "1"}),
+    ],
+)
+def test_the_entry_for_a_finding_accepts_that_finding(
+    tmp_path: Path, finding: Verdict, members: dict[str, Any]
+):
     entry = acceptance_for(ROLE, finding).document()
-    assert entry[key] == "1"
+    changing = ("statement", "sid", "dataSources")
+    assert {key: entry[key] for key in entry if key in changing} == members
     path = tmp_path / FILE
     path.write_text(json.dumps([{**entry, "reason": "moves soon", "until": "2999-12-31"}]))
     assert [each.matches(ROLE, finding) for each in read_acceptances(path)] == [True]
@@ -162,7 +184,7 @@ def test_of_two_entries_for_a_finding_the_one_that_holds_longest_counts(world: W
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world)
     (entry,) = json.loads(world.path(FILE).read_text())
-    world.path(FILE).write_text(json.dumps([{**entry, "until": "2020-12-31"}, entry]))
+    world.path(FILE).write_text(json.dumps([{**entry, "until": "2020-12-31", "reason": "z"}, entry]))
     assert world.audit("--accept", FILE).code == 0
 
 
@@ -175,8 +197,7 @@ def test_an_entry_for_excess_access_does_not_accept_dangerous_access():
 
 
 def test_an_entry_accepts_missing_access_only_for_the_data_sources_that_it_names():
-    sources = [DataSource("", "", "", "", identifier, "", "", "") for identifier in "ab"]
-    lacking = Verdict("p", "Secret", "missing", data_sources=(*sources,))
+    lacking = Verdict("p", "Secret", "missing", data_sources=SOURCES)
     acceptance = Acceptance(ROLE, "p", "Secret", "moves", "2999-12-31")
     assert not acceptance.matches(ROLE, lacking)
     assert not acceptance._replace(finding="missing", data_sources=["a"]).matches(ROLE, lacking)

@@ -9,6 +9,7 @@ from evidence.examples import ACCOUNT, OTHER_ACCOUNT
 from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,
+    SECOND_SUBNET_ID,
     SECRET_ARN,
     THROUGH_SECRETS_MANAGER,
     TRUST,
@@ -29,10 +30,22 @@ def add_compared(world: World) -> None:
     secret_arn = world.secret("full", KmsKeyId=KEY_ARN)
     document = golden("default-role-policy").replace(SECRET_ARN, secret_arn)
     world.add("Full", world.role("qbusiness-full", document), secret_arn, vpcConfiguration=VPC)
+    subnet = f"arn:aws:ec2:us-east-1:{OTHER_ACCOUNT}:subnet/{SECOND_SUBNET_ID}"
+    document, removed = re.subn(rf'"{subnet}",\s*', "", document)
+    assert removed == 1
+    world.add("Exact", world.role("qbusiness-exact", document), secret_arn, vpcConfiguration=VPC)
+    # The setting allowNetworkInterfaceDeletion is not a property of a data source.
+    kept = [each for each in json.loads(document)["Statement"] if "DeleteTagged" not in each["Sid"]]
+    role_arn = world.role("qbusiness-without-deletion", policy(*kept))
+    world.add("Without-deletion", role_arn, secret_arn, vpcConfiguration=VPC)
     add_files(world)
     world.add_own(name="Equivalent")
+    world.add("Twin", world.role_arn, world.secret_arn)
     world.add_own(allow("sqs:*", "*"), deny("iam:*", "*"), name="Excess")
+    world.add("Queue-of-Excess", world.role_arn, kind="CUSTOM")
     world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
+    world.add_own(name="Shares")
+    world.add("Lacks-its-secret", world.role_arn, world.secret("lacks"))
     world.add_own(allow("*", "*", Sid="All"), allow("sqs:*", "*", Sid="Queues"), name="Dangerous")
     world.add_own(name="Attached")
     world.attach("qbusiness-Attached", "wide", WIDE)
@@ -59,14 +72,21 @@ def add_compared(world: World) -> None:
 def add_broken(world: World) -> None:
     """Add data sources that cannot work, or that cannot be compared."""
     secret_arn = world.secret("gone/secret", KmsKeyId=KEY_ARN)
+    # The role may read the secret, a recreated secret, and a key; wildcards are in excess.
+    read = "secretsmanager:GetSecretValue"
     document = own_policy(
         secret_arn,
-        allow("secretsmanager:GetSecretValue", f"{secret_arn[:-6]}AbCdE9", Sid="Again"),
-        allow("secretsmanager:GetSecretValue", "*", Sid="Every"),
+        allow(read, f"{secret_arn[:-6]}AbCdE9", Sid="Again"),
+        allow(read, f"{secret_arn[:-12]}other-AbCdE9", Sid="Other"),
+        allow(read, "*", Sid="Every"),
         allow("kms:Decrypt", KEY_ARN, Condition=THROUGH_SECRETS_MANAGER, Sid="Key"),
+        allow("kms:*", KEY_ARN, Sid="Everything"),
         without="AllowsAmazonQToIngestDocuments",
     )
-    world.add("Without-secret", world.role("qbusiness-without-secret", document), "gone/secret")
+    role_arn = world.role("qbusiness-without-secret", document)
+    world.add("Secret-gone-by-name", role_arn, "gone/secret")
+    role_arn = world.role("qbusiness-without-secret-too", document)
+    world.add("Secret-gone-by-ARN", role_arn, secret_arn)
     world.delete_secret(secret_arn)
     world.add_own(name="Deleted", without="AllowsAmazonQToGetSecret")
     world.secrets.delete_secret(SecretId=world.secret_arn, RecoveryWindowInDays=7)
@@ -85,6 +105,13 @@ def add_broken(world: World) -> None:
         kind="S3",
         configuration={"type": "S3", "bucketName": "gone"},
     )
+    # botocore rejects such a name before it sends the call.
+    world.add(
+        "No-bucket-name",
+        world.role("qbusiness-no-bucket"),
+        kind="S3",
+        configuration={"type": "S3", "bucketName": "no bucket"},
+    )
     drive = {"type": "ONEDRIVEV3", "secretArn": secret_arn}
     world.add(
         "No-VPC",
@@ -95,6 +122,7 @@ def add_broken(world: World) -> None:
     )
     world.add("Queue", None, kind="CUSTOM")
     world.add("Queue-with-a-role", world.role("qbusiness-queue", WIDE), kind="CUSTOM")
+    world.add("Unknown-with-Role-gone", f"{here}/gone", kind="UNHEARD_OF")
     world.add("Unknown", world.role("qbusiness-unknown", own_policy(SECRET_ARN)), kind="UNHEARD_OF")
     world.role("qbusiness-unused", own_policy(SECRET_ARN))
 
@@ -102,9 +130,11 @@ def add_broken(world: World) -> None:
 def test_every_kind_of_data_source_is_reported(world: World, assert_golden: Callable[[Path, str], None]):
     add_compared(world)
     add_broken(world)
-    text, markdown = world.audit(), world.audit("--markdown")
-    assert (text.code, markdown.code) == (1, 1)
-    for name, out in (("gallery.txt", text.out), ("gallery.md", markdown.out)):
+    text, markdown, document = world.audit(), world.audit("--markdown"), world.audit("--json")
+    assert (text.code, markdown.code, document.code) == (1, 1, 1)
+    # Only the JSON document has the states of roles.
+    states = (f"{role['role']}: {role['state']} ({role['result']})\n" for role in document.json["roles"])
+    for name, out in (("gallery.txt", f"{text.out}\n{''.join(states)}"), ("gallery.md", markdown.out)):
         # Secrets Manager chooses the ends of the ARNs.
         fixed = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", out)
         fixed = re.sub(r"Read on [\d-]+ [\d:]+ UTC", "Read on DATE", fixed)

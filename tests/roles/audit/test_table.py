@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID
-from tests.helpers.world import OWN, World, allow, data_source_id, own_policy
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID
+from tests.helpers.world import World, allow, data_source_id, own_policy
 
 pytestmark = pytest.mark.slow
 
@@ -20,26 +20,6 @@ def test_the_table_and_the_summary_show_an_equivalent_role(world: World):
         "Pages        aem-cloud  qbusiness-Pages  1        none       equivalent\n"
         "\n"
         f"1 data source with 1 role in us-east-1, account {ACCOUNT}: 1 equivalent\n"
-    )
-
-
-def test_the_statements_of_a_different_role_are_named(world: World):
-    reports = allow(["s3:GetObject", "s3:ListBucket"], "arn:aws:s3:::reports/*", Sid="Reports")
-    identifier = world.add_own(reports, without="AllowsAmazonQToIngestDocuments")
-    said = world.audit()
-    assert said.code == 1
-    assert said.out.partition("\n\n")[2] == (
-        f"{world.role_arn}: 1 missing, 1 in excess\n"
-        f"  used by Pages {identifier}\n"
-        f"  missing: {OWN}, AllowsAmazonQToIngestDocuments\n"
-        "      qbusiness:BatchPutDocument, qbusiness:BatchDeleteDocument\n"
-        f"        on {APPLICATION_ARN}\n"
-        f"        on {APPLICATION_ARN}/index/{INDEX_ID}\n"
-        f"  in excess: {OWN}, Reports\n"
-        "      s3:GetObject, s3:ListBucket\n"
-        "        on arn:aws:s3:::reports/*\n"
-        "\n"
-        f"1 data source with 1 role in us-east-1, account {ACCOUNT}: 1 lacking access\n"
     )
 
 

@@ -1,8 +1,11 @@
 """The worlds with which `roles check` was tested before its redesign keep their answers."""
 
+import pytest
+
 from tests.roles.check.recording import Recording
 
 
+@pytest.mark.slow
 def test_every_recorded_world_keeps_its_states_and_exit_code():
     recording = Recording()
     changed: dict[str, dict[str, tuple[object, object]]] = {}
