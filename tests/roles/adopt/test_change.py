@@ -150,7 +150,7 @@ def test_the_option_always_replaces_a_policy_and_the_lost_access_is_named(world:
     assert denied in world.adopt("--replace-policies", "--force").out
 
 
-@pytest.mark.parametrize("case", ["alone", "shared", "wide", "several"])
+@pytest.mark.parametrize("case", ["alone", "shared", "a boundary too", "wide", "several"])
 def test_an_attached_policy_that_only_this_role_has_is_detached_by_commands_after_the_update(
     world: World, case: str
 ):
@@ -159,6 +159,9 @@ def test_an_attached_policy_that_only_this_role_has_is_detached_by_commands_afte
     world.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
     if case == "shared":
         world.iam.attach_role_policy(RoleName=world.role("other").rpartition("/")[2], PolicyArn=arn)
+    if case == "a boundary too":
+        count = b"<PermissionsBoundaryUsageCount>1</PermissionsBoundaryUsageCount></Policy>"
+        world.server.spoil["iam:GetPolicy"] = lambda body: body.replace(b"</Policy>", count)
     if case == "several":
         world.attach(NAME, "more", own_policy(world.secret_arn))
     said = world.adopt()

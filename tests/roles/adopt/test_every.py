@@ -41,6 +41,8 @@ def test_every_data_source_becomes_an_entry_with_a_valid_and_unique_name(world: 
     add(world, 3, "2024", "SLACK")
     add(world, 4, "secure", "BOX")
     add(world, 5, "x" * 60, "QUIP")
+    for number in (6, 7):
+        add(world, number, f"{'y' * 38}-zz", "QUIP")
     said = world.adopt("--all", "--json", "--dry-run")
     assert said.code == 0, said
     assert [*members(said)] == [
@@ -50,6 +52,8 @@ def test_every_data_source_becomes_an_entry_with_a_valid_and_unique_name(world: 
         "source-2024",
         "secure-source",
         "x" * 41,
+        f"{'y' * 38}-zz",
+        f"{'y' * 38}-2",
     ]
     assert members(said)["wiki-eu"] == {
         "connector": "confluence-cloud",
@@ -66,6 +70,9 @@ def test_every_data_source_becomes_an_entry_with_a_valid_and_unique_name(world: 
     }
     chosen = world.adopt("--all", "--json", "--dry-run", "--name", f"{identifier(1)}=europe")
     assert [*members(chosen)][:3] == ["pages", "europe", "wiki-eu"]
+    twice = (option for number in (1, 2) for option in ("--name", f"{identifier(number)}=europe"))
+    line = world.adopt("--all", "--dry-run", *twice).last
+    assert line == "adopt: several data sources would have the name europe: change --name"
 
 
 def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world: World):
@@ -182,6 +189,12 @@ def test_a_throttled_account_ends_the_command_without_warnings(world: World):
     assert line.startswith("adopt: AWS is throttling qbusiness:GetDataSource: wait a minute")
 
 
+def test_a_role_that_may_not_be_read_is_left_out_with_the_reason(world: World):
+    world.make()
+    world.reject("iam:ListRolePolicies")
+    assert "iam:ListRolePolicies is not allowed" in world.adopt("--all").err
+
+
 def test_a_stack_has_one_application(world: World):
     world.make()
     world.server.qbusiness.add(APPLICATION, displayName="Other")
@@ -253,9 +266,11 @@ def test_entries_in_the_file_keep_their_names_and_their_protection(world: World)
     automatic = world.role("slack-qbusiness-role-0a1b2c3", own_policy(world.secret("qbusiness/9")))
     add(world, 3, "Channels", "SLACK", roleArn=automatic)
     add(world, 4, "New", "QUIP")
+    add(world, 5, "Box", "BOX")
     before = {
         "europe": {"roleName": "qbusiness-DATASOURCE-00001", "protect": True},
         "wiki": {"roleName": "QBusiness-DataSource-00002", "protect": ""},
+        "box": {"roleName": "QBusiness-DataSource-00005", "protect": "false"},
         "slack": {"secretId": "s"},
     }
     config = {f"{PROJECT_NAME}:protect": "true", f"{PROJECT_NAME}:dataSources": before}
@@ -269,6 +284,7 @@ def test_entries_in_the_file_keep_their_names_and_their_protection(world: World)
     assert {name: each.get("protect") for name, each in own.items()} == {
         "europe": True,
         "wiki": "",
+        "box": "false",
         "slack": None,
         "new": None,
     }

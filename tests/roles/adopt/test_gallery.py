@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from evidence.examples import ACCOUNT
 from tests.helpers.support import golden
@@ -75,10 +76,16 @@ def add_data_sources(world: World) -> None:
 @pytest.mark.usefixtures("project")
 def test_every_kind_of_role_is_adopted(world: World, assert_golden: Callable[[Path, str], None]):
     add_data_sources(world)
+    shown = world.adopt("--all", "--dry-run", "--json")
     said = world.adopt("--all")
-    assert said.code == 1  # some data sources are left out
+    assert shown.code == said.code == 1  # some data sources are left out
     written = [name for name in world.files if name != "Pulumi.yaml"]
     texts = [("output", said.out), *((name, world.path(name).read_text()) for name in written)]
+    # The JSON document also has the contents of the files.
+    document = shown.json
+    assert document.pop("config") == yaml.safe_load(world.path("Pulumi.prod.yaml").read_text())["config"]
+    assert document.pop("import") == json.loads(world.path("import.json").read_text())
+    texts.append(("--json", f"{json.dumps(document, indent=1)}\n"))
     text = "\n".join(f"== {name} ==\n{each}" for name, each in texts)
     # Secrets Manager chooses the ends of the ARNs.
     text = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", text)
