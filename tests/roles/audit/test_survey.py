@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.helpers.world import (
     TRUST,
     WIDE,
     World,
+    allow,
     data_source_id,
     deny,
     own_policy,
@@ -71,6 +72,24 @@ def test_without_permission_for_the_secret_its_role_is_still_compared(world: Wor
     world.put_policy(WIDE, "wide", "qbusiness-Pages")
     said = world.audit("--json")
     assert (said.code, result(said, identifier)) == (1, "1 dangerous")
+
+
+@pytest.mark.parametrize(
+    ("more", "without", "state"),
+    [
+        (allow("*", "*"), "", "dangerous"),
+        (allow("*", "*"), "AllowsAmazonQToGetSecret", "dangerous"),
+        (None, "AllowsAmazonQToGetSecret", "lacking access"),
+        (allow("sqs:*", "*"), "", "different"),
+        (deny("sqs:*", "*"), "", "different"),
+    ],
+)
+def test_one_role_that_differs_is_a_problem(
+    world: World, more: dict[str, Any] | None, without: str, state: str
+):
+    world.add_own(*([more] if more else []), without=without)
+    said = world.audit("--json")
+    assert (said.code, said.json["dataSources"][0]["state"]) == (1, state)
 
 
 def test_a_role_of_an_unknown_connector_has_its_own_exit_code(world: World):
