@@ -31,6 +31,7 @@ up: venv/sandbox-installed ## deploy the stack dev to the sandbox and print the 
 		{ echo "If the cause is not the program, its settings, or another running update, \`make down\` resets the sandbox."; exit 1; }
 
 example: venv/development-installed examples/data-source/venv ## deploy four roles and the example's data sources, which use them, and print the data sources' ARNs
+	@test -z "$$SANDBOX_AWS_PROVIDER" || echo "The data sources' provider, pulumi-aws-native, stays the stand-in."
 	@$(SANDBOX) sh -c ' \
 		pulumi stack --show-name --stack example >/dev/null 2>&1 || pulumi stack init --no-select example; \
 		pulumi up --stack example --yes --skip-preview && \

@@ -20,6 +20,7 @@ from sandbox.environment import (
     Sandbox,
     SandboxError,
 )
+from sandbox.plugin import NoPluginError
 
 _INTERRUPTED = 130
 """The exit code that shells report for a command that Ctrl-C ended."""
@@ -68,7 +69,7 @@ def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> 
     try:
         environment = sandbox.prepare()
         sandbox.prepare_stack(environment)
-    except (NoEngineError, SandboxError, OSError) as error:
+    except (NoEngineError, NoPluginError, SandboxError, OSError) as error:
         return _fail(error)
     try:
         os.execvpe(command[0], command, {**environment, **variables})  # noqa: S606 no shell is needed
@@ -101,7 +102,7 @@ def _down(sandbox: Sandbox) -> int:
                 exit_code = _destroy(project, EXAMPLE_STACK, environment) or exit_code
         sandbox.prepare_stack(environment)
         exit_code = _destroy(PROJECT, STACK, environment) or exit_code
-    except (NoEngineError, SandboxError, OSError) as error:
+    except (NoEngineError, NoPluginError, SandboxError, OSError) as error:
         _fail(error)
     sandbox.stop()
     print("The sandbox is empty: no stack, role, or data source is left. To start again, run `make up`.")

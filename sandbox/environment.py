@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from sandbox import engine
+from sandbox import engine, plugin
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 DIRECTORY: Final = PROJECT / ".sandbox"
@@ -72,11 +72,11 @@ class Sandbox:
     def prepare(self) -> dict[str, str]:
         """Create or repair the sandbox, and return the environment for a command.
 
-        Raises NoEngineError or SandboxError if that fails.
+        Raises NoEngineError, NoPluginError, or SandboxError if that fails.
         """
         with self._lock():
             binaries = engine.directory(self.engines)
-            self._install_providers()
+            self._install_providers(binaries)
             server = self._serve()
         self.state.mkdir(exist_ok=True)
         return self._environment(binaries, server)
@@ -163,7 +163,7 @@ class Sandbox:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _install_providers(self) -> None:
+    def _install_providers(self, binaries: Path) -> None:
         """Install providers with the SDKs' versions, for engines that do not attach to the server."""
         for package in PACKAGES:
             try:
@@ -171,17 +171,24 @@ class Sandbox:
             except importlib.metadata.PackageNotFoundError:
                 continue  # `make example` installs pulumi-aws-native
             name = f"resource-{package}"
-            plugin = self.home / "plugins" / f"{name}-v{version}" / f"pulumi-{name}"
+            installed = self.home / "plugins" / f"{name}-v{version}" / f"pulumi-{name}"
+            installed.parent.mkdir(parents=True, exist_ok=True)
+            if package == "aws" and plugin.is_selected():
+                found = plugin.find(self.engines / "plugins", version, binaries / "pulumi")
+                installed.unlink(missing_ok=True)
+                installed.symlink_to(found)
+                continue
             script = (
                 "#!/bin/sh\n"
                 f"PYTHONPATH={shlex.quote(str(PROJECT))} exec {shlex.quote(sys.executable)} "
                 f'-m sandbox.provider {package} "$@"\n'
             )
-            if plugin.exists() and plugin.read_text() == script:
+            if installed.is_symlink():  # to a plugin
+                installed.unlink()
+            elif installed.exists() and installed.read_text() == script:
                 continue
-            plugin.parent.mkdir(parents=True, exist_ok=True)
-            plugin.write_text(script)
-            plugin.chmod(0o755)
+            installed.write_text(script)
+            installed.chmod(0o755)
 
     def _serve(self) -> dict[str, Any]:
         """Return the server's state; start it unless it is already running from the current sources."""
@@ -221,7 +228,11 @@ class Sandbox:
             return not _take(lock)
 
     def _environment(self, binaries: Path, server: Mapping[str, Any]) -> dict[str, str]:
-        providers = ",".join(f"{package}:{port}" for package, port in server["providers"].items())
+        providers = ",".join(
+            f"{package}:{port}"
+            for package, port in server["providers"].items()
+            if not (package == "aws" and plugin.is_selected())
+        )
         return {
             **_kept_variables(),
             "PATH": os.pathsep.join((str(binaries), os.environ.get("PATH", os.defpath), str(AWS_CLI))),

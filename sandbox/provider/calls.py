@@ -17,6 +17,10 @@ _LOCK: Final = threading.Lock()
 """Protects the session, which, unlike a client, is not thread-safe."""
 
 
+CUT_REPLY: Final = "deserialization failed, failed to decode response body, unexpected EOF"
+"""The error for a reply that ends too early."""
+
+
 class ProviderError(Exception):
     """Raised when an operation fails; the message is for the user."""
 
@@ -47,22 +51,41 @@ def partition(region: str) -> tuple[str, str]:
         return name, resolver.get_partition_dns_suffix(name)
 
 
-def client(service: str, region: str) -> Any:
-    """Return the thread-safe client for a service; raise ProviderError outside the sandbox."""
+def client(service: str, region: str, attempts: int = 0) -> Any:
+    """Return the thread-safe client for a service; raise ProviderError outside the sandbox.
+
+    With 0 attempts, botocore's default applies.
+    """
     with _LOCK:
-        return _client(service, region)
+        return _client(service, region, attempts)
 
 
 @functools.cache
-def _client(service: str, region: str) -> Any:
+def _client(service: str, region: str, attempts: int) -> Any:
     from botocore.config import Config
 
     if "AWS_ENDPOINT_URL" not in os.environ:
         raise ProviderError("this works only in the sandbox: `python -m sandbox run -- COMMAND`")
     options = Config(
-        connect_timeout=_PATIENCE, read_timeout=_PATIENCE, max_pool_connections=CALLS_AT_ONCE
+        connect_timeout=_PATIENCE,
+        read_timeout=_PATIENCE,
+        max_pool_connections=CALLS_AT_ONCE,
+        retries={"total_max_attempts": attempts} if attempts else None,
     )
-    return _session().create_client(service, region_name=region, config=options)
+    made = _session().create_client(service, region_name=region, config=options)
+    made.meta.events.register_first("needs-retry", _reject_cut_reply)
+    return made
+
+
+def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
+    """Raise ProviderError for a reply that ends too early, which the real provider does not retry.
+
+    AWS may have executed the call. The AWS SDK for Go returns a DeserializationError (such as
+    `awsAwsquery_deserializeOpCreateRole`), which `DefaultRetryables` does not contain.
+    """
+    error = str(getattr(caught_exception, "kwargs", {}).get("error"))
+    if "IncompleteRead" in error or "ended prematurely" in error:  # urllib3's texts
+        raise ProviderError(CUT_REPLY) from caught_exception
 
 
 def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -71,7 +94,7 @@ def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
     try:
         return function(*arguments)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ProviderError) as error:
         raise ProviderError(f"{operation}: {error}") from error
 
 

@@ -1,8 +1,12 @@
 """Validate a provider's configuration and look up the account for its credentials."""
 
+import functools
+import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sandbox.provider.calls import ProviderError, call, client
@@ -16,11 +20,63 @@ SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1e
 """The protocol's marker for a secret; the object with this marker also contains the value."""
 
 
+_REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_KEY: Final = re.compile(r"__config__\.get\w*\('(\w+)'\)")
+_EXCLUSIVE: Final = {
+    "allowedAccountIds": "allowed_account_ids",
+    "forbiddenAccountIds": "forbidden_account_ids",
+}
+"""The settings that the aws provider does not accept together, with Terraform's names."""
+
+
 class Configuration(NamedTuple):
     """A provider's configuration."""
 
     region: str = ""
     default_tags: Mapping[str, str] = {}
+    attempts: int = 0
+    """The maximum number of times that a call is tried; 0 for botocore's default."""
+
+
+def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
+    """Return a provider's settings with its defaults, and the problems with them.
+
+    The real functions for aws, in the packages `tfbridge` of the bridge: `CheckConfigWithContext` adds
+    the defaults, `validateProviderConfig` finds unknown keys, and `adaptCheckFailures` shows the
+    conflicts that `NewProvider` in terraform-provider-aws declares. The real provider also suggests
+    similar keys.
+    """
+    if package != "aws":
+        return settings, []
+    known = {*_KEY.findall(_declarations()), "version", "pluginDownloadURL"}
+    problems = [
+        f"`aws:{key}` is not a valid configuration key for the aws provider. If the referenced key is "
+        "not intended for the provider, please choose a different namespace from `aws:`."
+        for key in settings
+        if key not in known
+    ]
+    if settings.keys() >= _EXCLUSIVE.keys():
+        problems += [
+            "could not validate provider configuration: Conflicting configuration arguments. "
+            f'"{_EXCLUSIVE[key]}": conflicts with {_EXCLUSIVE[other]}. '
+            f"Check `pulumi config get aws:{key}`."
+            for key, other in (tuple(_EXCLUSIVE), tuple(reversed(_EXCLUSIVE)))
+        ]
+    defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "false"}
+    if region := _region_of_environment():
+        defaults["region"] = region
+    return {**defaults, **settings}, problems
+
+
+@functools.cache
+def _declarations() -> str:
+    """Return the source of the SDK's module that lists the keys; importing it would take a second."""
+    package = importlib.metadata.distribution("pulumi-aws")
+    return Path(str(package.locate_file("pulumi_aws/config/vars.py"))).read_text()
+
+
+def _region_of_environment() -> str:
+    return next(filter(None, map(os.environ.get, _REGIONS)), "")
 
 
 def configure(package: str, arguments: Properties) -> Configuration:
@@ -34,14 +90,14 @@ def configure(package: str, arguments: Properties) -> Configuration:
     # The sandbox sets both variables for its commands and its server, so this error appears only outside
     # it. A real provider also reads the command's variables; a provider in the sandbox's server does
     # not.
-    names = ("AWS_REGION", "AWS_DEFAULT_REGION")
-    region = settings.get("region") or next(filter(None, map(os.environ.get, names)), "")
+    region = settings.get("region") or _region_of_environment()
     if not region:
         raise ProviderError(
             f"{package}:region is not set; `pulumi config set {package}:region us-east-1` sets it. "
-            f"{' and '.join(names)} are not set either."
+            f"{' and '.join(_REGIONS)} are not set either."
         )
-    configuration = Configuration(region, (settings.get("defaultTags") or {}).get("tags") or {})
+    tags = (settings.get("defaultTags") or {}).get("tags") or {}
+    configuration = Configuration(region, tags, int(settings.get("maxRetries") or 0))
     _check_account(package, settings, caller(configuration)["Account"])
     return configuration
 
@@ -49,17 +105,12 @@ def configure(package: str, arguments: Properties) -> Configuration:
 def _check_account(package: str, settings: Properties, account: str) -> None:
     """Raise ProviderError if the settings do not allow the account.
 
-    The real providers' functions: for aws, `ConflictsWith` in `NewProvider` in terraform-provider-aws,
-    and `VerifyAccountIDAllowed` in aws-sdk-go-base; for aws-native, `validateAccountId` in provider. An
-    operation that does not run the program, such as a destroy, gets the settings from the state.
+    The real providers' functions: for aws, `VerifyAccountIDAllowed` in aws-sdk-go-base; for aws-native,
+    `validateAccountId` in provider. An operation that does not run the program, such as a destroy, gets
+    the settings from the state.
     """
     forbidden = _account_ids(package, "forbiddenAccountIds", settings)
     allowed = _account_ids(package, "allowedAccountIds", settings)
-    if package == "aws" and {"allowedAccountIds", "forbiddenAccountIds"} <= settings.keys():
-        raise ProviderError(
-            "could not validate provider configuration: Conflicting configuration arguments: "
-            '"allowed_account_ids": conflicts with forbidden_account_ids'
-        )
     if account in forbidden or (allowed and account not in allowed):
         if package == "aws-native":
             reason = "forbidden account ID" if account in forbidden else "account ID not allowed"
@@ -77,7 +128,8 @@ def _account_ids(package: str, name: str, settings: Properties) -> list[str]:
 
 def caller(configuration: Configuration) -> dict[str, str]:
     """Return STS's response to GetCallerIdentity."""
-    return call("get the caller identity", client("sts", configuration.region).get_caller_identity)
+    sts = client("sts", configuration.region, configuration.attempts)
+    return call("get the caller identity", sts.get_caller_identity)
 
 
 def _parsed(value: Any) -> Any:

@@ -67,6 +67,8 @@ class Property(NamedTuple):
     """Whether AWS sets the property if the program does not."""
     output_only: bool = False
     """Whether only AWS can set the property."""
+    imported: bool = False
+    """Whether an import adds the property to the inputs even if it has its default."""
 
 
 class Diff(NamedTuple):
@@ -78,6 +80,8 @@ class Diff(NamedTuple):
     replaces: Collection[str]
     """The changed properties that require a replacement."""
     delete_before_replace: bool
+    detailed: bool = True
+    """Whether the engine learns the paths, and not only the properties."""
 
 
 class Resource:
@@ -85,8 +89,12 @@ class Resource:
 
     token: str
     properties: Mapping[str, Property]
-    stores_failed_updates = True
-    """Whether a failed update stores the planned values, as resources built with Terraform's SDK do."""
+    framework = False
+    """Whether the resource is built with Terraform's plugin framework instead of its SDK.
+
+    Then a failed update keeps the old state, and a difference names only properties (`DiffWithContext`
+    in pf/tfbridge without `enableAccuratePFBridgePreview`).
+    """
     deletes_before_replacing = False
     """Whether a replacement always deletes the old resource first: `DeleteBeforeReplace`."""
 
@@ -175,7 +183,7 @@ class Lifecycle:
         replaces = sorted(key for key in changed if self.resource.properties[key].replaces)
         named_by_user = "name" in inputs and "name" not in inputs.get(DEFAULTS, ["name"])
         deletes_first = self.resource.deletes_before_replacing or named_by_user
-        return Diff(changes, replaces, bool(replaces) and deletes_first)
+        return Diff(changes, replaces, bool(replaces) and deletes_first, not self.resource.framework)
 
     def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
         """Return an update's desired state.
@@ -210,7 +218,7 @@ class Lifecycle:
         try:
             return identifier, self._read_back(identifier, planned)
         except ProviderError as error:
-            raise ResourceInitError(identifier, planned, str(error)) from error
+            raise ResourceInitError(identifier, {**planned, "id": identifier}, str(error)) from error
 
     def update(
         self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
@@ -226,8 +234,9 @@ class Lifecycle:
             self._call("update", self.resource.update, identifier, state, planned)
             return self._read_back(identifier, planned)
         except ProviderError as error:
-            if self.resource.stores_failed_updates:
-                raise ResourceInitError(identifier, planned, str(error)) from error
+            if not self.resource.framework:
+                failed = {**planned, "id": identifier}
+                raise ResourceInitError(identifier, failed, str(error)) from error
             raise
 
     def delete(self, identifier: str, state: Properties) -> None:
@@ -257,6 +266,7 @@ class Lifecycle:
         actual = self._call("read", self.resource.read, identifier)
         if actual is None:
             return None
+        actual["id"] = identifier  # MakeTerraformResult in tfbridge
         for key, declared in self.resource.properties.items():
             if declared.document:
                 old, new = state.get(key), normalize(actual[key])
@@ -291,12 +301,16 @@ class Lifecycle:
             for key, declared in self.resource.properties.items()
             if not declared.output_only
             and key in actual
-            and (declared.required or (actual[key] and actual[key] != declared.default))
+            and (
+                declared.required
+                or declared.imported
+                or (actual[key] and actual[key] != declared.default)
+            )
         }
         return {**found, DEFAULTS: []}
 
     def _call(self, operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        iam = client("iam", self.configuration.region)
+        iam = client("iam", self.configuration.region, self.configuration.attempts)
         return call(f"{operation} {self.resource.token}", function, iam, *arguments)
 
 
@@ -313,9 +327,14 @@ def _is_policy(text: Any) -> bool:
 
 
 def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
-    """Return the paths where two values differ, each with ADD, UPDATE, or DELETE."""
-    old, new = old or None, new or None  # an empty value counts as missing
-    if isinstance(old, dict) and isinstance(new, dict):
+    """Return the paths where two values differ, each with ADD, UPDATE, or DELETE.
+
+    An empty value equals a missing one, but a value in its place is an UPDATE, not an ADD.
+    """
+    if not (old or new):
+        return {}
+    if isinstance(old or new, dict) and isinstance(new or old, dict):
+        old, new = old or {}, new or {}
         found: dict[str, str] = {}
         for key in sorted({*old, *new}):
             member = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"

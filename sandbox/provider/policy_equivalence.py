@@ -45,13 +45,15 @@ def _document(text: str) -> object:
 
 
 def _statement(statement: dict[str, Any]) -> dict[str, object]:
-    conditions = statement.get("Condition", {})
+    conditions = statement.get("Condition")
     return {
         "Sid": statement.get("Sid", ""),
         "Effect": statement.get("Effect", "").casefold(),
         **{name: sorted(_strings(statement.get(name))) for name in _SETS},
         **{name: _principal(statement.get(name)) for name in _PRINCIPALS},
-        "Condition": {
+        # An empty condition is not equivalent to a missing one (`conditionsBlock.Equals`).
+        "Condition": conditions
+        and {
             operator: {key: sorted(set(_strings(values))) for key, values in keys.items()}
             for operator, keys in conditions.items()
         },

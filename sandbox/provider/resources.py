@@ -47,7 +47,7 @@ class Role(Resource):
         "assumeRolePolicy": Property(required=True, document=True),
         "maxSessionDuration": Property("integer", default=3600),
         "permissionsBoundary": Property(),
-        "forceDetachPolicies": Property("boolean", default=False),
+        "forceDetachPolicies": Property("boolean", default=False, imported=True),
         "inlinePolicies": Property("policies", computed=True),
         "managedPolicyArns": Property("array", computed=True),
         "tags": Property("object"),
@@ -67,10 +67,10 @@ class Role(Resource):
         return {
             "name": role["RoleName"],
             "path": role["Path"],
-            "description": role.get("Description") or None,
+            "description": role.get("Description", ""),
             "assumeRolePolicy": json.dumps(role["AssumeRolePolicyDocument"]),
             "maxSessionDuration": role["MaxSessionDuration"],
-            "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
             "inlinePolicies": [
                 {"name": name, "policy": normalize(inline_policy(iam, identifier, name) or "{}")}
                 for name in inline_names(iam, identifier) or []
@@ -307,12 +307,9 @@ class OpenIdConnectProvider(Resource):
 
 
 class Exclusive(Resource):
-    """Ownership of all of a role's inline policies or managed policies; its ID is the role's name.
+    """Ownership of all of a role's inline policies or managed policies; its ID is the role's name."""
 
-    These resources use Terraform's plugin framework, not its SDK: a failed update keeps the old state.
-    """
-
-    stores_failed_updates = False
+    framework = True
     members: str
     """The property that lists the policies."""
 

@@ -19,7 +19,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from sandbox.provider import native, resources
 from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError
-from sandbox.provider.configuration import Configuration, Properties, configure
+from sandbox.provider.configuration import Configuration, Properties, check, configure
 from sandbox.provider.lifecycle import AutomaticName, Lifecycle, Property, ResourceInitError, top_level
 from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from sandbox.provider.schema import schema
@@ -130,7 +130,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.CheckRequest, connection: str
     ) -> provider_pb2.CheckResponse:
         del connection
-        return provider_pb2.CheckResponse(inputs=request.news)
+        settings, problems = check(self.package.name, _decode(request.news))
+        response = provider_pb2.CheckResponse(inputs=_encode(settings))
+        for reason in problems:
+            response.failures.add(reason=reason)
+        return response
 
     @_answer
     def DiffConfig(
@@ -195,9 +199,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             replaces=diff.replaces,
             deleteBeforeReplace=diff.delete_before_replace,
             diffs=sorted(set(map(top_level, diff.changes))),
-            hasDetailedDiff=True,
+            hasDetailedDiff=diff.detailed,
         )
-        for path, change in diff.changes.items():
+        for path, change in diff.changes.items() if diff.detailed else ():
             suffix = "_REPLACE" if top_level(path) in diff.replaces else ""
             response.detailedDiff[path].kind = provider_pb2.PropertyDiff.Kind.Value(f"{change}{suffix}")
         return response

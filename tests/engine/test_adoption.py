@@ -86,7 +86,7 @@ def test_after_an_import_the_role_and_its_policy_are_updated_in_place(new_stack:
     stack.run(*imported.split()[1:])
     steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
     assert steps == [
-        # A role in AWS has no forceDetachPolicies property.
+        # The import has set forceDetachPolicies to false.
         ("update", ROLE, ("forceDetachPolicies",)),
         ("update", POLICY, ("policy",)),
     ]

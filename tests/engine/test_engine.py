@@ -70,7 +70,7 @@ def test_a_changed_setting_updates_only_the_resources_that_depend_on_it_and_in_p
         (
             "update",
             "of-the-role-qbusiness-role",
-            ("description", "permissionsBoundary", "tags", "tagsAll"),
+            ("description", "permissionsBoundary", "tags.Team", "tagsAll.Team"),
         ),
         ("update", "other-statements-qbusiness-policy", ("policy",)),
     }
@@ -245,8 +245,11 @@ def test_secret_settings_are_hidden_in_previews_and_encrypted_in_the_state(
             # No setting makes the ARN secret, because the IDs contain the name anyway.
             *((f"{name}-qbusiness-role", "outputs.arn") for name in ("name", "path")),
             *((name, "outputs.roleArn") for name in ("name", "path")),
-            ("name-qbusiness-role", "id"),
-            ("name-qbusiness-policy", "id"),
+            *(
+                (f"name-qbusiness-{kind}", place)
+                for kind in ("role", "policy")
+                for place in ("id", "outputs.id")
+            ),
             # The provider computes tagsAll, and no resource option can make an input secret.
             ("tags-qbusiness-role", "inputs.tagsAll"),
         }

@@ -1,9 +1,8 @@
 """Test updates while IAM calls fail: they report the failure, and the next update continues."""
 
-import functools
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -24,7 +23,7 @@ class Fault(NamedTuple):
     action: str
     """The effect as the proxy reports it."""
     reason: str
-    """The error as Pulumi reports it."""
+    """A pattern for the error as Pulumi reports it."""
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -38,9 +37,14 @@ FAULTS: Mapping[str, Fault] = {
         "error:ServiceFailure",
         "Try again",
     ),
-    "connection-reset": Fault({"reset": True}, "reset", "Connection was closed"),
-    # IAM has executed the call.
-    "reply-lost": Fault({"response": {"abort_frac": 0.3}}, "response:abort", "Connection was closed"),
+    # The texts of the SDKs for Python and for Go.
+    "connection-reset": Fault({"reset": True}, "reset", "Connection was closed|connection reset|EOF"),
+    # IAM has executed the call. No provider retries it.
+    "reply-lost": Fault(
+        {"response": {"abort_frac": 0.3}},
+        "response:abort",
+        "deserialization failed, failed to decode response body, unexpected EOF",
+    ),
 }
 # The calls during the role's lifetime that these tests fail, by the operation that first needs them.
 READS = ("GetRole", "GetRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies")
@@ -84,27 +88,24 @@ def failing(one_proxy: Proxy) -> Proxy:
 
 
 @pytest.fixture(scope="session")
-def providers(
+def behind_the_proxy(
     prepared_sandbox: tuple[object, dict[str, str]], one_proxy: Proxy
-) -> Iterator[Callable[[int], dict[str, str]]]:
-    """Return a function that starts a provider behind the proxy and returns its variables."""
-    with ExitStack() as cleanup:
-
-        @functools.cache
-        def provider(attempts: int) -> dict[str, str]:
-            calls = {"AWS_ENDPOINT_URL": one_proxy.url, "AWS_MAX_ATTEMPTS": str(attempts)}
-            return calls | cleanup.enter_context(running_provider({**prepared_sandbox[1], **calls}))
-
-        yield provider
+) -> Iterator[dict[str, str]]:
+    """Return the variables for a provider behind the proxy."""
+    calls = {"AWS_ENDPOINT_URL": one_proxy.url}
+    with running_provider({**prepared_sandbox[1], **calls}) as provider:
+        yield calls | provider
 
 
 @pytest.fixture
-def new_stack(providers: Callable[[int], dict[str, str]], new_stack: NewStack) -> NewStack:
+def new_stack(behind_the_proxy: dict[str, str], new_stack: NewStack) -> NewStack:
     """Create stacks whose calls pass through the proxy and are tried at most `attempts` times."""
 
     def create(settings: dict[str, object], program: str | None = None, *, attempts: int = 5) -> Stack:
-        stack = new_stack(settings, program)
-        stack.environment |= providers(attempts)
+        stack = new_stack({}, program)
+        stack.shared_settings = {"aws:maxRetries": attempts}
+        stack.configure(settings)
+        stack.environment |= behind_the_proxy
         return stack
 
     return create
@@ -170,7 +171,7 @@ def role_outputs(stack: Stack) -> dict[str, Any]:
 
 def assert_fails_clearly(update: Update, fault: str) -> None:
     assert update.exit_code != 0
-    assert FAULTS[fault].reason in update.text
+    assert re.search(FAULTS[fault].reason, update.text)
 
 
 def assert_correct(aws: Aws, settings: Mapping[str, Any], *roles: str) -> None:
@@ -225,7 +226,8 @@ def test_after_a_call_fails_for_good_the_next_plain_command_does_the_rest(
         assert {role for role, _ in reports} == {failure.role for failure in failures}
         clear = {
             failure: any(
-                role == failure.role and FAULTS[failure.fault].reason in text for role, text in reports
+                role == failure.role and re.search(FAULTS[failure.fault].reason, text)
+                for role, text in reports
             )
             for failure in failures
         }
@@ -292,16 +294,11 @@ def test_a_preview_needs_only_read_access(new_stack: NewStack, failing: Proxy):
 def test_a_call_that_fails_once_is_retried_within_the_update(
     new_stack: NewStack, failing: Proxy, aws: Aws
 ):
-    roles = {f"{NAME}-{fault}": fault for fault in FAULTS}
+    roles = {f"{NAME}-{fault}": fault for fault in FAULTS if fault != "reply-lost"}
     stack = new_stack(stack_of(roles, BEFORE), attempts=5)
 
     def fail_once(calls: Iterable[str], *command: str) -> None:
-        failures = [
-            Failure(role, call, fault)
-            for role, fault in roles.items()
-            for call in calls
-            if (call, fault) != UNCONFIRMED
-        ]
+        failures = [Failure(role, call, fault) for role, fault in roles.items() for call in calls]
         failing.set_rules(*rules(failures))
         stack.operate(*command, "--yes", "--skip-preview")
         assert sorted(failing.fired()) == firings(failures)
@@ -361,8 +358,7 @@ def test_a_role_whose_creation_was_not_confirmed_is_found_and_deleted(
     assert others == [in_use, NAME]
     for orphan in (automatic, NAME):
         assert aws.role_policies(orphan) == {}
-        # The provider repeated the call.
-        assert f"Role with name {orphan} already exists" in failed.text
+    assert len(re.findall(FAULTS["reply-lost"].reason, failed.text)) >= 2
     rejected = run_section(stack, "After a lost response", check=False, NAME=in_use)
     assert rejected.returncode != 0
     assert "DeleteConflict" in rejected.stdout
@@ -440,7 +436,7 @@ def test_right_after_a_deletion_an_update_keeps_the_role_in_the_state_until_drif
         replica(aws.url) as iam,
         running_provider({**stack.environment, "AWS_ENDPOINT_URL": iam.url}) as own,
     ):
-        stack.environment |= own
+        stack.environment |= {"AWS_ENDPOINT_URL": iam.url} | own
         stack.up()
         aws.iam.delete_role_policy(RoleName=NAME, PolicyName="qbusiness-aem-connector")
         aws.iam.delete_role(RoleName=NAME)

@@ -34,14 +34,17 @@ PROGRAM: Final = """
 import json
 import pulumi_aws as aws
 
+# Automatic names could have characters that IAM does not accept.
 for name, declared in json.loads({roles!r}).items():
     role = aws.iam.Role(name, name=declared["name"], assume_role_policy=declared["trust"])
     document = declared["policy"]
     if declared["managed"]:
-        policy = aws.iam.Policy(f"{{name}}-policy", policy=document)
+        policy = aws.iam.Policy(f"{{name}}-policy", name=declared["name"], policy=document)
         aws.iam.RolePolicyAttachment(f"{{name}}-attached", role=role.name, policy_arn=policy.arn)
     else:
-        aws.iam.RolePolicy(f"{{name}}-policy", role=role.name, policy=document)
+        aws.iam.RolePolicy(
+            f"{{name}}-policy", name=declared["name"], role=role.name, policy=document
+        )
     if declared["attached"]:
         aws.iam.RolePolicyAttachment(
             f"{{name}}-other", role=role.name, policy_arn=declared["attached"]

@@ -58,12 +58,15 @@ def triggers(workflow: str) -> set[str]:
 def test_jobs_have_only_the_permissions_that_they_need():
     assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
         "environments": {},
+        "real-provider": {},
         "release": {},
         "tests": {},
     }
     assert {name: job["permissions"] for name, job in JOBS.items()} == {
         "tests": {"contents": "read"},
         "test": {"contents": "read"},
+        "engine": {"contents": "read"},
+        "real-provider": {"contents": "read"},
         "release": {"attestations": "write", "contents": "write", "id-token": "write"},
         "list": {"contents": "read"},
         "preview": {"contents": "read", "id-token": "write", "pull-requests": "write"},
@@ -78,6 +81,7 @@ def test_jobs_have_only_the_permissions_that_they_need():
 def test_a_pull_request_from_a_fork_is_tested_without_credentials():
     assert triggers("tests") == {"pull_request", "push", "workflow_call"}
     assert WORKFLOWS["release"][True] == {"push": {"tags": ["v*"]}}
+    assert triggers("real-provider") == {"schedule", "workflow_dispatch", "workflow_call"}
     assert triggers("environments") == {"pull_request", "push", "schedule", "workflow_dispatch"}
     for name, job in JOBS.items():
         # The OIDC token is also a credential: it is exchanged for AWS credentials.
@@ -122,7 +126,7 @@ def test_without_environments_no_job_has_an_empty_matrix():
 
 def test_the_workflows_install_the_pulumi_version_of_the_sandbox():
     installed = [step for step in STEPS if step.get("uses", "").startswith("pulumi/actions@")]
-    assert [step["with"] for step in installed] == [{"pulumi-version": VERSION}] * 2
+    assert [step["with"] for step in installed] == [{"pulumi-version": VERSION}] * 3
 
 
 def test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_the_preview_failed():
@@ -151,8 +155,10 @@ def test_the_page_lists_each_repository_variable():
 
 
 def test_only_a_tested_tag_becomes_a_release():
-    assert JOBS["release"]["needs"] == "test"
-    assert JOBS["test"]["uses"] == "./.github/workflows/tests.yml"
+    release = WORKFLOWS["release"]["jobs"]
+    assert release["release"]["needs"] == ["test", "real-provider"]
+    assert release["test"]["uses"] == "./.github/workflows/tests.yml"
+    assert release["real-provider"]["uses"] == "./.github/workflows/real-provider.yml"
     tests = [step["run"] for step in JOBS["tests"]["steps"] if "run" in step]
     assert tests == ["make check", "make test-all"]
 

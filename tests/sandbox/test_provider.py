@@ -19,7 +19,7 @@ from pulumi.runtime.proto import provider_pb2
 from evidence.examples import REGION
 from sandbox.provider import configuration, lifecycle
 from sandbox.provider.calls import ProviderError
-from sandbox.provider.configuration import SECRET, Configuration, Properties
+from sandbox.provider.configuration import SECRET, Configuration, Properties, check
 from sandbox.provider.lifecycle import DEFAULTS, AutomaticName, Lifecycle
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import (
@@ -28,7 +28,8 @@ from sandbox.provider.resources import (
     RolePoliciesExclusive,
     RolePolicyAttachmentsExclusive,
 )
-from tests.helpers.stacks import Aws
+from tests.helpers.stacks import Aws, NewStack
+from tests.helpers.support import REQUIRED
 from tests.sandbox.provider_client import Provider, RefusedError, Resource
 
 NAME = "qbusiness-provider"
@@ -244,6 +245,8 @@ def test_an_imported_role_keeps_its_maximum_session_duration_only_if_a_refresh_c
             False,
         ),
         ({"Condition": {"Bool": {"a:b": True}}}, {"Condition": {"Bool": {"a:b": "true"}}}, True),
+        ({"Condition": {"Bool": {"a:b": [True]}}}, {"Condition": {"Bool": {"a:b": "true"}}}, True),
+        ({"Condition": {}}, {}, False),
     ],
     ids=str,
 )
@@ -283,6 +286,21 @@ def test_a_difference_is_named_by_its_path(role: Resource):
     paths = ("tags.Gone", "tags.Team", 'tags["cost.center"]')
     both = {*paths, *(path.replace("tags", "tagsAll", 1) for path in paths)}
     assert changes(role, **ROLE, tags={"Team": "content", "cost.center": "2"}) == both
+
+
+def test_a_first_value_is_an_addition_only_if_the_state_has_none(role: Resource):
+    # The state of a role has an empty description and boundary: makeDetailedDiffV2.
+    role.up(**ROLE)
+    boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    given = {"description": "AEM", "permissionsBoundary": boundary, "tags": {"Team": "search"}}
+    kinds = {path: found.kind for path, found in role.diff(**ROLE, **given).detailedDiff.items()}
+    kind = provider_pb2.PropertyDiff
+    assert kinds == {
+        "description": kind.UPDATE,
+        "permissionsBoundary": kind.UPDATE,
+        "tags.Team": kind.ADD,
+        "tagsAll.Team": kind.ADD,
+    }
 
 
 def test_a_role_is_deleted_before_it_is_replaced_only_if_the_program_names_it(role: Resource):
@@ -357,6 +375,8 @@ def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(
     exclusive.up(roleName=NAME, policyNames=[])
     diff = exclusive.diff(roleName=f"{NAME}-two", policyNames=[])
     assert (diff.replaces, diff.deleteBeforeReplace) == (["roleName"], False)
+    # The plugin framework's resources report no paths.
+    assert (diff.hasDetailedDiff, [*diff.diffs]) == (False, ["roleName"])
 
 
 # The provider's configuration.
@@ -376,10 +396,6 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
         ({"allowedAccountIds": [OTHER]}, NOT_ALLOWED),
         ({"forbiddenAccountIds": [OTHER]}, None),
         ({"forbiddenAccountIds": [ACCOUNT]}, NOT_ALLOWED),
-        (
-            {"allowedAccountIds": [ACCOUNT], "forbiddenAccountIds": [OTHER]},
-            '"allowed_account_ids": conflicts with forbidden_account_ids',
-        ),
         ({"allowedAccountIds": ACCOUNT}, "allowedAccountIds: expected a list of account IDs, got 1"),
     ],
     ids=str,
@@ -387,7 +403,6 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
 def test_an_account_that_is_not_allowed_is_rejected(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], rejection: str | None
 ):
-    # ConflictsWith in NewProvider, internal/provider/sdkv2/provider.go in terraform-provider-aws.
     # VerifyAccountIDAllowed in hashicorp/aws-sdk-go-base, which ConfigureProvider in
     # internal/conns/config.go calls. NewConfigEncoding in tfbridge/config_encoding.go: lists are JSON.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
@@ -435,9 +450,32 @@ def test_the_environment_provides_a_region_that_is_not_configured(
     assert configuration.configure("aws", settings).region == region
 
 
-def test_the_region_of_the_environment_is_not_in_the_state(provider: Provider):
-    # CheckConfig in tfbridge/provider.go adds no defaults.
-    assert not provider.ask("CheckConfig", provider_pb2.CheckRequest()).inputs
+def test_the_defaults_of_the_configuration_are_in_the_state(monkeypatch: pytest.MonkeyPatch):
+    # CheckConfigWithContext in pf/tfbridge/provider_checkconfig.go.
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "false"}
+    assert check("aws", {}) == ({"region": "us-west-2", **defaults}, [])
+    assert check("aws", {"region": REGION}) == ({"region": REGION, **defaults}, [])
+    assert check("aws-native", {}) == ({}, [])
+
+
+def test_unknown_keys_are_rejected_in_the_preview(new_stack: NewStack):
+    # formatDefaultProviderInvalidKey in tfbridge/check_failures.go.
+    stack = new_stack({**REQUIRED, "aws:regionn": REGION})
+    unknown = "`aws:regionn` is not a valid configuration key for the aws provider."
+    assert unknown in stack.preview(check=False).text
+
+
+def test_conflicting_lists_of_accounts_are_two_problems():
+    # ConflictsWith in NewProvider, internal/provider/sdkv2/provider.go in terraform-provider-aws;
+    # formatDefaultProviderCheckFailure in tfbridge/check_failures.go.
+    _, problems = check("aws", {"allowedAccountIds": "[]", "forbiddenAccountIds": "[]"})
+    assert problems == [
+        "could not validate provider configuration: Conflicting configuration arguments. "
+        f'"{one}_account_ids": conflicts with {other}_account_ids. '
+        f"Check `pulumi config get aws:{one}AccountIds`."
+        for one, other in (("allowed", "forbidden"), ("forbidden", "allowed"))
+    ]
 
 
 def test_default_tags_are_on_the_role_and_their_changes_are_detected(
@@ -488,9 +526,10 @@ def test_a_role_and_its_policy_can_be_imported(provider: Provider, role: Resourc
     imported.read(NAME)
     assert imported.outputs["tagsAll"] == {"Team": "search"}
     assert imported.inputs["name"] == NAME
+    assert imported.inputs["forceDetachPolicies"] is False  # resourceRoleImport in role.go
     policy = Resource(provider, "aws:iam/rolePolicy:RolePolicy")
     policy.read(f"{NAME}:policy")
-    assert policy.outputs == {**given, "policy": normalize(POLICY)}
+    assert policy.outputs == {**given, "policy": normalize(POLICY), "id": f"{NAME}:policy"}
     imported.read("no-such-role")
     assert imported.id == ""
 

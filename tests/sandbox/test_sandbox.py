@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 
 from evidence.examples import APPLICATION_ID, INDEX_ID, KEY_ID
-from sandbox.environment import AWS_CLI, REGION, Sandbox
-from tests.helpers.stacks import OTHER_ACCOUNT, Aws, other_credentials, prepared
-from tests.helpers.support import golden
+from sandbox import __main__ as commands
+from sandbox import plugin
+from sandbox.environment import AWS_CLI, PROJECT, REGION, Sandbox
+from tests.helpers.stacks import ATTACHED, OTHER_ACCOUNT, Aws, Stack, other_credentials, prepared
+from tests.helpers.support import REQUIRED, golden
 
 INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
 
@@ -139,3 +142,89 @@ def test_the_lock_of_a_killed_update_is_removed(environment: dict[str, str], tmp
     sandbox.prepare_stack({**environment, **backend})
     assert [lock.name for lock in locks.iterdir()] == ["alive.json"]
     zombie.wait()
+
+
+# The real AWS provider.
+
+
+def executable(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    path.chmod(0o755)
+    return path
+
+
+def test_an_own_plugin_takes_the_place_of_the_stand_in_until_the_variable_is_unset(
+    own: tuple[Sandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    sandbox, attached = own
+    started = tmp_path / "started"
+    stand_in = f"{sys.executable} -m sandbox.provider aws"
+    path = executable(
+        tmp_path / "plugins" / plugin.NAME,
+        f"touch {started}",
+        f'PYTHONPATH={PROJECT} exec {stand_in} "$@"',
+    )
+    monkeypatch.setenv(plugin.VARIABLE, str(path.parent))
+    environment = sandbox.prepare()
+    assert [each.partition(":")[0] for each in environment[ATTACHED].split(",")] == ["aws-native"]
+    stack = Stack(tmp_path, environment)
+    stack.configure(REQUIRED)
+    stack.up()
+    assert started.exists()
+    assert len(Aws(environment).roles()) == 1
+    monkeypatch.delenv(plugin.VARIABLE)
+    assert sandbox.prepare()[ATTACHED] == attached[ATTACHED]
+    (installed,) = sandbox.home.glob(f"plugins/resource-aws-v*/{plugin.NAME}")
+    assert stand_in in installed.read_text()
+    assert str(started) in path.read_text()
+
+
+def test_without_the_selected_plugin_a_command_ends_with_one_line(
+    own: tuple[Sandbox, dict[str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv(plugin.VARIABLE, str(tmp_path))
+    monkeypatch.setattr(commands, "Sandbox", lambda: own[0])
+    monkeypatch.setattr(sys, "argv", ["sandbox", "run", "--", "pulumi", "version"])
+    assert commands.main() == 1
+    assert capsys.readouterr().err == (
+        f"sandbox: SANDBOX_AWS_PROVIDER: there is no executable {tmp_path / plugin.NAME}; expected "
+        "`real`, or the directory that contains pulumi-resource-aws; unset SANDBOX_AWS_PROVIDER to use "
+        "the stand-in\n"
+    )
+
+
+def test_the_published_plugin_is_installed_once_and_never_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(plugin.VARIABLE, "real")
+    cache, calls = tmp_path / "cache", tmp_path / "calls"
+    half = 'directory=$PULUMI_HOME/plugins/resource-aws-v7.1.0 && mkdir -p "$directory"'
+    failing = executable(
+        tmp_path / "failing" / "pulumi",
+        half,
+        "echo error: could not download 1>&2",
+        "exit 1",
+    )
+    with pytest.raises(plugin.NoPluginError) as raised:
+        plugin.find(cache, "7.1.0", failing)
+    assert str(raised.value) == (
+        "the AWS provider 7.1.0 could not be installed: error: could not download; set "
+        "SANDBOX_AWS_PROVIDER to a directory that contains pulumi-resource-aws, or unset it to use the "
+        "stand-in"
+    )
+    assert [*cache.iterdir()] == []
+    pulumi = executable(
+        tmp_path / "working" / "pulumi",
+        f'echo "$@" >> {calls}',
+        half,
+        f'touch "$directory/{plugin.NAME}"',
+    )
+    for _ in range(2):
+        assert plugin.find(cache, "7.1.0", pulumi) == cache / "aws-v7.1.0" / plugin.NAME
+    assert (cache / "aws-v7.1.0" / plugin.NAME).exists()
+    assert calls.read_text() == "plugin install resource aws 7.1.0\n"
+    assert [path.name for path in cache.iterdir()] == ["aws-v7.1.0"]

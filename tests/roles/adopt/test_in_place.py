@@ -84,7 +84,7 @@ def test_a_role_from_the_console_is_imported_in_place_as_the_pages_say(stack: St
     )
     assert "Everything: excess\n      *\n        on *\n" in write_files(stack)
     unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
-    assert "[diff: +forceDetachPolicies~assumeRolePolicy]" in import_role(stack)
+    assert "[diff: ~assumeRolePolicy,forceDetachPolicies]" in import_role(stack)
     role = aws.iam.get_role(RoleName=NAME)["Role"]
     assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
     assert console.data_source_role() == stack.outputs()["roleArn"]
