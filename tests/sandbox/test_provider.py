@@ -573,7 +573,8 @@ def test_the_deletion_of_a_role_waits_for_the_deletion_of_its_policies():
     assert iam.delete_role.call_count == 3
 
 
-def test_a_role_with_remaining_policies_is_not_deleted():
+def test_a_role_with_remaining_policies_is_not_deleted(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sandbox.provider.calls._CONFLICT_PATIENCE", 0.1)
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(list_instance_profiles_for_role={})
     iam.delete_role.side_effect = conflict

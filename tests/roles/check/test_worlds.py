@@ -95,6 +95,7 @@ def as_question(case: Case, world: World, decision: Decision) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_another_judge_agrees():
     different: list[str] = []
     for world in WORLDS:
