@@ -46,6 +46,14 @@ _BUCKET_ACTIONS = {
     "policy": "GetBucketPolicy",
 }
 """The IAM names for the operations on a bucket, by the query in the URL."""
+_VALIDATIONS = (
+    {"policyDocument": "", "policyType": "IDENTITY_POLICY"},
+    {
+        "policyDocument": "",
+        "policyType": "RESOURCE_POLICY",
+        "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",
+    },
+)
 _PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
 """IAM Access Analyzer's operations, by the path in the URL."""
 
@@ -162,6 +170,8 @@ class Server:
             return self._answer_for_qbusiness(request)
         if action == "iam:SimulatePrincipalPolicy":
             return self._simulate(request)
+        if operation == "ValidatePolicy" and {**request.json, "policyDocument": ""} not in _VALIDATIONS:
+            self.misfits.append(f"not a validation of a role's policy: {request.json}")
         answer = self.answers.get(action)
         return None if answer is None else self._by_model(service, operation, answer)
 
