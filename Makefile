@@ -31,7 +31,7 @@ up: venv/sandbox-installed ## deploy the stack dev to the sandbox and print the 
 		{ echo "If the cause is not the program, its settings, or another running update, \`make down\` resets the sandbox."; exit 1; }
 
 example: venv/development-installed examples/data-source/venv ## deploy four roles and the example's data sources, which use them, and print the data sources' ARNs
-	@test -z "$$SANDBOX_AWS_PROVIDER" || echo "The data sources' provider, pulumi-aws-native, stays the stand-in."
+	@test -z "$$SANDBOX_AWS_PROVIDER" || echo "The data sources' provider, pulumi-aws-native, still uses its stand-in."
 	@$(SANDBOX) sh -c ' \
 		pulumi stack --show-name --stack example >/dev/null 2>&1 || pulumi stack init --no-select example; \
 		pulumi up --stack example --yes --skip-preview && \
@@ -73,7 +73,7 @@ roles: venv/roles-installed ## install the packages for the commands `python -m 
 unit: venv/development-installed ## run the fast tests that do not need the engine, in seconds
 	@venv/bin/python -m pytest -m "not engine and not slow" $(NOT_UNIT) --maxschedchunk=100
 
-test: venv/development-installed $(NPM_PACKAGES) ## run the tests, including those that need the engine, in minutes
+test: venv/development-installed $(NPM_PACKAGES) ## run all tests except the longest, in minutes
 	@venv/bin/python -m pytest -m "not thorough"
 
 test-all: venv/development-installed $(NPM_PACKAGES) ## run all tests, as CI does

@@ -164,7 +164,10 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install providers with the SDKs' versions, for engines that do not attach to the server."""
+        """Install the stand-ins with the SDKs' versions, or link to the selected plugin.
+
+        They are for engines that do not attach to the server.
+        """
         for package in PACKAGES:
             try:
                 version = importlib.metadata.version(f"pulumi-{package}")
@@ -175,8 +178,9 @@ class Sandbox:
             installed.parent.mkdir(parents=True, exist_ok=True)
             if package == "aws" and plugin.is_selected():
                 found = plugin.find(self.engines / "plugins", version, binaries / "pulumi")
-                installed.unlink(missing_ok=True)
-                installed.symlink_to(found)
+                if not (installed.is_symlink() and installed.readlink() == found):
+                    installed.unlink(missing_ok=True)
+                    installed.symlink_to(found)
                 continue
             script = (
                 "#!/bin/sh\n"

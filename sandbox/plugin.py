@@ -1,11 +1,13 @@
 """Find the plugin of the real AWS provider, which `SANDBOX_AWS_PROVIDER` selects.
 
-Unset or empty: the sandbox's stand-in. `real`: the plugin that Pulumi publishes, of the version that the
+Unset or empty: the sandbox's stand-in. `real`: the plugin that Pulumi publishes, in the version that the
 packages pin. Otherwise: the directory that contains your own `pulumi-resource-aws`.
 """
 
+import fcntl
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -31,7 +33,7 @@ def find(cache: Path, version: str, pulumi: Path) -> Path:
     """
     selected = os.environ[VARIABLE]
     if selected == "real":
-        return _installed(cache / f"aws-v{version}", version, pulumi)
+        return _installed(cache, version, pulumi)
     executable = Path(selected).absolute() / NAME
     if not (executable.is_file() and os.access(executable, os.X_OK)):
         raise NoPluginError(
@@ -41,13 +43,20 @@ def find(cache: Path, version: str, pulumi: Path) -> Path:
     return executable
 
 
-def _installed(directory: Path, version: str, pulumi: Path) -> Path:
-    if not directory.exists():
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory.parent, prefix="unfinished-") as unfinished:
+def _installed(cache: Path, version: str, pulumi: Path) -> Path:
+    executable = cache / f"aws-v{version}" / NAME
+    if executable.exists():
+        return executable
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, so only one may download
+        if executable.exists():
+            return executable
+        print(f"sandbox: downloading the AWS provider {version}, once", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix="unfinished-") as unfinished:
             done = subprocess.run(
                 [pulumi, "plugin", "install", "resource", "aws", version],
-                env={**os.environ, "PULUMI_HOME": unfinished},
+                env={**os.environ, "PULUMI_HOME": unfinished, "PULUMI_SKIP_UPDATE_CHECK": "true"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -55,13 +64,11 @@ def _installed(directory: Path, version: str, pulumi: Path) -> Path:
             )
             found = Path(unfinished) / "plugins" / f"resource-aws-v{version}"
             if done.returncode or not (found / NAME).exists():
-                reason = (
-                    [*filter(None, map(str.strip, done.stderr.splitlines()))] or ["no reason given"]
-                )[-1]
+                last_line = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
                 raise NoPluginError(
-                    f"the AWS provider {version} could not be installed: {reason}; set {VARIABLE} to a "
-                    f"directory that contains {NAME}, or unset it to use the stand-in"
+                    f"the AWS provider {version} could not be installed: "
+                    f"{last_line.removeprefix('error: ')}; set {VARIABLE} to a directory that contains "
+                    f"{NAME}, or unset it to use the stand-in"
                 )
-            if not directory.exists():  # another sandbox may have installed it in the meantime
-                found.rename(directory)
-    return directory / NAME
+            found.rename(executable.parent)
+    return executable

@@ -121,8 +121,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_collection_modifyitems")
 def run_the_longest_tests_first(items: list[pytest.Item]) -> Generator[None]:
-    """Start with the longest tests, after pytest-randomly's shuffle, so that no worker ends late."""
+    """Start with the longest tests, after pytest-randomly's shuffle: no worker ends late."""
     yield
+    # False sorts first.
     items.sort(
         key=lambda item: [
             item.get_closest_marker(name) is None for name in ("thorough", "engine", "slow")

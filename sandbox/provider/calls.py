@@ -17,7 +17,7 @@ _LOCK: Final = threading.Lock()
 """Protects the session, which, unlike a client, is not thread-safe."""
 
 
-CUT_REPLY: Final = "deserialization failed, failed to decode response body, unexpected EOF"
+_CUT_REPLY: Final = "deserialization failed, failed to decode response body, unexpected EOF"
 """The error for a reply that ends too early."""
 
 
@@ -85,11 +85,11 @@ def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
     """
     error = str(getattr(caught_exception, "kwargs", {}).get("error"))
     if "IncompleteRead" in error or "ended prematurely" in error:  # urllib3's texts
-        raise ProviderError(CUT_REPLY) from caught_exception
+        raise ProviderError(_CUT_REPLY) from caught_exception
 
 
 def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call AWS; raise ProviderError for an error, or if there is no response."""
+    """Call AWS; raise ProviderError with the operation for any error, or if there is no response."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import itertools
 import json
 import os
 import re
@@ -41,10 +42,9 @@ class Configuration(NamedTuple):
 def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
     """Return a provider's settings with its defaults, and the problems with them.
 
-    The real functions for aws, in the packages `tfbridge` of the bridge: `CheckConfigWithContext` adds
-    the defaults, `validateProviderConfig` finds unknown keys, and `adaptCheckFailures` shows the
-    conflicts that `NewProvider` in terraform-provider-aws declares. The real provider also suggests
-    similar keys.
+    The real functions for aws: `CheckConfigWithContext` in pf/tfbridge adds the defaults; in tfbridge,
+    `validateProviderConfig` finds unknown keys, and `adaptCheckFailures` shows the conflicts that
+    `NewProvider` in terraform-provider-aws declares. The texts are those for a default provider.
     """
     if package != "aws":
         return settings, []
@@ -60,7 +60,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
             "could not validate provider configuration: Conflicting configuration arguments. "
             f'"{_EXCLUSIVE[key]}": conflicts with {_EXCLUSIVE[other]}. '
             f"Check `pulumi config get aws:{key}`."
-            for key, other in (tuple(_EXCLUSIVE), tuple(reversed(_EXCLUSIVE)))
+            for key, other in itertools.permutations(_EXCLUSIVE)
         ]
     defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "false"}
     if region := _region_of_environment():
@@ -97,9 +97,19 @@ def configure(package: str, arguments: Properties) -> Configuration:
             f"{' and '.join(_REGIONS)} are not set either."
         )
     tags = (settings.get("defaultTags") or {}).get("tags") or {}
-    configuration = Configuration(region, tags, int(settings.get("maxRetries") or 0))
+    configuration = Configuration(region, tags, _attempts(package, settings.get("maxRetries")))
     _check_account(package, settings, caller(configuration)["Account"])
     return configuration
+
+
+def _attempts(package: str, value: Any) -> int:
+    try:
+        attempts = int(value or 0)
+    except (TypeError, ValueError):
+        attempts = -1
+    if attempts < 0:
+        raise ProviderError(f"{package}:maxRetries: expected a whole number, 0 or more, got {value}")
+    return attempts
 
 
 def _check_account(package: str, settings: Properties, account: str) -> None:

@@ -25,7 +25,7 @@ class ResourceInitError(ProviderError):
         """Store the ID and the state for the engine."""
         super().__init__(reason)
         self.identifier = identifier
-        self.state = state
+        self.state = {**state, "id": identifier}
 
 
 class AutomaticName(NamedTuple):
@@ -218,16 +218,16 @@ class Lifecycle:
         try:
             return identifier, self._read_back(identifier, planned)
         except ProviderError as error:
-            raise ResourceInitError(identifier, {**planned, "id": identifier}, str(error)) from error
+            raise ResourceInitError(identifier, planned, str(error)) from error
 
     def update(
         self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
     ) -> Properties:
         """Update the resource in place and return its state: `Provider.Update`.
 
-        If the resource stores failed updates, a failed call leaves the planned values in the state, not
-        the actual ones (`Resource.Apply` and `ResourceData.State` in terraform-plugin-sdk), so only a
-        refresh detects the difference.
+        Unless the resource is built with the framework, a failed call leaves the planned values in the
+        state, not the actual ones (`Resource.Apply` and `ResourceData.State` in terraform-plugin-sdk),
+        so only a refresh detects the difference.
         """
         planned = self._plan(state, inputs, ignored)
         try:
@@ -235,8 +235,7 @@ class Lifecycle:
             return self._read_back(identifier, planned)
         except ProviderError as error:
             if not self.resource.framework:
-                failed = {**planned, "id": identifier}
-                raise ResourceInitError(identifier, failed, str(error)) from error
+                raise ResourceInitError(identifier, planned, str(error)) from error
             raise
 
     def delete(self, identifier: str, state: Properties) -> None:
@@ -295,7 +294,10 @@ class Lifecycle:
         return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
 
     def _imported(self, actual: Properties) -> Properties:
-        """Return an import's required and non-default inputs: `extractSchemaInputsObject`."""
+        """Return an import's inputs: required, non-default, and `imported` ones.
+
+        The real function: `extractSchemaInputsObject`.
+        """
         found = {
             key: actual[key]
             for key, declared in self.resource.properties.items()
@@ -329,11 +331,11 @@ def _is_policy(text: Any) -> bool:
 def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
     """Return the paths where two values differ, each with ADD, UPDATE, or DELETE.
 
-    An empty value equals a missing one, but a value in its place is an UPDATE, not an ADD.
+    An empty value equals a missing one. Replacing an empty string is an UPDATE; a new entry is an ADD.
     """
     if not (old or new):
         return {}
-    if isinstance(old or new, dict) and isinstance(new or old, dict):
+    if all(isinstance(each, dict) for each in (old, new) if each):
         old, new = old or {}, new or {}
         found: dict[str, str] = {}
         for key in sorted({*old, *new}):

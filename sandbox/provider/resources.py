@@ -110,7 +110,7 @@ class Role(Resource):
             iam.tag_role(RoleName=identifier, Tags=_tags(added))
 
         def differs(name: str) -> bool:
-            return actual.get(name) != desired.get(name)
+            return (actual.get(name) or None) != (desired.get(name) or None)
 
         if differs("assumeRolePolicy"):
             document = desired["assumeRolePolicy"]

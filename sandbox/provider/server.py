@@ -201,9 +201,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             diffs=sorted(set(map(top_level, diff.changes))),
             hasDetailedDiff=diff.detailed,
         )
-        for path, change in diff.changes.items() if diff.detailed else ():
-            suffix = "_REPLACE" if top_level(path) in diff.replaces else ""
-            response.detailedDiff[path].kind = provider_pb2.PropertyDiff.Kind.Value(f"{change}{suffix}")
+        if diff.detailed:
+            for path, change in diff.changes.items():
+                suffix = "_REPLACE" if top_level(path) in diff.replaces else ""
+                kind = provider_pb2.PropertyDiff.Kind.Value(f"{change}{suffix}")
+                response.detailedDiff[path].kind = kind
         return response
 
     @_answer

@@ -71,14 +71,17 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
                 iam.wait_for_call()
             running = " ".join(commands_in(stack.directory))
             assert "pulumi-language-python" in running
-            assert re.search(f"{plugin.NAME}|sandbox.provider", running)
+            assert re.search(rf"{plugin.NAME}|sandbox\.provider", running)
         finally:
             process.kill()
             process.wait()
-            eventually(lambda: not others_in(stack.directory), "its processes have ended")
+            eventually(
+                lambda: not processes_except_the_plugin_in(stack.directory), "its processes have ended"
+            )
 
 
-def others_in(directory: Path) -> list[str]:
+def processes_except_the_plugin_in(directory: Path) -> list[str]:
+    """Return the commands of all processes but the plugin's, which may outlive the engine."""
     return [command for command in commands_in(directory) if plugin.NAME not in command]
 
 

@@ -13,6 +13,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import pytest
+
 from evidence.examples import ACCOUNT, APPLICATION_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import commands, page_path
@@ -68,6 +70,7 @@ def recorded(stack: Stack) -> list[str]:
     return json.loads(provider["inputs"].get("allowedAccountIds", "[]"))
 
 
+@pytest.mark.thorough
 def test_only_a_recorded_list_or_a_program_that_runs_first_protects_the_state_from_another_account(
     new_stack: NewStack, aws: Aws, environment: dict[str, str]
 ):

@@ -91,6 +91,7 @@ def test_the_template_pins_the_version_of_the_package():
     assert f"{ADDRESS}@v{VERSION}\n" in (TEMPLATE / "requirements.txt").read_text()
 
 
+@pytest.mark.thorough
 def test_a_new_project_reports_missing_settings_deploys_a_role_and_gets_another_environment(
     project: Stack, aws: Aws
 ):

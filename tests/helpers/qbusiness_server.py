@@ -54,6 +54,7 @@ _VALIDATIONS = (
         "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",
     },
 )
+"""The requests that validate a role's two policies, without the documents."""
 _PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
 """IAM Access Analyzer's operations, by the path in the URL."""
 

@@ -43,7 +43,8 @@ class Update(NamedTuple):
     changes: Mapping[str, int]
     """The number of resources by operation: create, update, replace, delete, same."""
     steps: list[tuple[str, str, tuple[str, ...]]]
-    """The operation, the resource's name, and the changed properties, in the engine's order."""
+    """The operation, the resource's name, and the changed paths, or only the properties if the provider
+    reports no paths; in the engine's order."""
     errors: list[tuple[str, str]]
     """Each error's resource name and message."""
 
@@ -131,8 +132,7 @@ class Stack:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack in the background; the test may kill it.
 
-        As for a user, it starts its own provider, which ends with it. Its output is part of the test's
-        output.
+        As for a user, it starts its own provider. Its output is part of the test's output.
         """
         environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]

@@ -18,7 +18,7 @@ from tests.helpers.checkout import EMPTY, MAKE, aws, execute, in_sandbox, make, 
 from tests.helpers.page import commands
 from tests.helpers.support import golden
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 PROGRAM = ("Makefile", "Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py", "components", "sandbox")
 STATE = Path(".sandbox/state/.pulumi")

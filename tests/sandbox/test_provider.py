@@ -288,7 +288,7 @@ def test_a_difference_is_named_by_its_path(role: Resource):
     assert changes(role, **ROLE, tags={"Team": "content", "cost.center": "2"}) == both
 
 
-def test_a_first_value_is_an_addition_only_if_the_state_has_none(role: Resource):
+def test_replacing_an_empty_string_is_an_update_and_a_new_tag_an_addition(role: Resource):
     # The state of a role has an empty description and boundary: makeDetailedDiffV2.
     role.up(**ROLE)
     boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -450,7 +450,7 @@ def test_the_environment_provides_a_region_that_is_not_configured(
     assert configuration.configure("aws", settings).region == region
 
 
-def test_the_defaults_of_the_configuration_are_in_the_state(monkeypatch: pytest.MonkeyPatch):
+def test_the_check_of_the_configuration_adds_defaults(monkeypatch: pytest.MonkeyPatch):
     # CheckConfigWithContext in pf/tfbridge/provider_checkconfig.go.
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "false"}
@@ -510,6 +510,23 @@ def test_the_provider_looks_up_the_account_first(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(configuration, "caller", Mock(side_effect=expired))
     with pytest.raises(ProviderError, match="The token has expired"):
         configuration.configure("aws", {"region": REGION})
+
+
+def test_an_invalid_number_of_attempts_is_rejected(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
+    settings = {"region": REGION, "maxRetries": "7"}
+    assert configuration.configure("aws", settings).attempts == 7
+    for value in ("many", "-1", "[]x"):
+        with pytest.raises(ProviderError, match=r"aws:maxRetries: expected a whole number, 0 or more"):
+            configuration.configure("aws", {**settings, "maxRetries": value})
+
+
+def test_an_update_changes_only_what_differs():
+    # resourceRoleUpdate in role.go: the state of a role without a description has an empty one.
+    iam = answering()
+    state = {"description": "", "permissionsBoundary": "", "tagsAll": {}}
+    Role().update(iam, NAME, state, {"tagsAll": {"Team": "search"}})
+    assert [name for name, _, _ in iam.method_calls] == ["tag_role"]
 
 
 def test_an_error_from_iam_is_shown_unchanged(role: Resource):

@@ -9,7 +9,7 @@ from evidence.examples import BUCKET_NAME, KEY_ID, SECRET_ID
 from tests.helpers.support import REQUIRED
 from tests.scenarios.world import World
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
 OWN_POLICY = "qbusiness-aem-connector"
 

@@ -12,7 +12,7 @@ from evidence.examples import KEY_ID, SECRET_ID
 from tests.helpers.support import REQUIRED, golden
 from tests.scenarios.world import DENY_ALL, World
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
 ENTRY: Final[dict[str, Any]] = {
     "secretId": SECRET_ID,

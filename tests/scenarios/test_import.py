@@ -11,7 +11,7 @@ from tests.helpers.page import blocks, prose
 from tests.helpers.support import REQUIRED, golden
 from tests.scenarios.world import DENY_ALL, World
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
 
 def test_a_role_from_the_console_is_updated_in_place_and_loses_its_other_policies_last(world: World):

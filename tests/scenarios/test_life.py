@@ -11,7 +11,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ARN, KEY_ID
 from tests.helpers.support import POLICY, REQUIRED, ROLE
 from tests.scenarios.world import World
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
 OWN_POLICY: Final = "qbusiness-aem-connector"
 OPTIONS: Final[dict[str, Any]] = {

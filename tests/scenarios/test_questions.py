@@ -27,7 +27,7 @@ from tests.authorization.cases import options_of
 from tests.helpers.processes import show
 from tests.scenarios.world import World
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
 SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
 """The types of findings that count as errors; others are printed."""

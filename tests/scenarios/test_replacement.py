@@ -9,7 +9,7 @@ from evidence.examples import BUCKET_NAME, SECRET_ID
 from tests.helpers.support import REQUIRED
 from tests.scenarios.world import World
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
 AEM: Final[dict[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME}

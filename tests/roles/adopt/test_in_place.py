@@ -14,7 +14,7 @@ from tests.helpers.support import golden, indented
 from tests.helpers.world import NAME, OWN, WIDE, Maker, own_policy
 from tests.roles.adopt.help import accesses, large, on_the_engine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 PAGE: Final = PROJECT / "docs" / "adopt.md"
 

@@ -72,12 +72,13 @@ def add_compared(world: World) -> None:
 def add_broken(world: World) -> None:
     """Add data sources that cannot work, or that cannot be compared."""
     secret_arn = world.secret("gone/secret", KmsKeyId=KEY_ARN)
-    # The role may read the secret, a recreated secret, and a key; wildcards are in excess.
+    # The role may read the secret, a recreated one, and use its key; another secret, all secrets, and
+    # kms:* are in excess.
     read = "secretsmanager:GetSecretValue"
     document = own_policy(
         secret_arn,
         allow(read, f"{secret_arn[:-6]}AbCdE9", Sid="Again"),
-        allow(read, f"{secret_arn[:-12]}other-AbCdE9", Sid="Other"),
+        allow(read, secret_arn.replace("gone/secret-", "gone/other-"), Sid="Other"),
         allow(read, "*", Sid="Every"),
         allow("kms:Decrypt", KEY_ARN, Condition=THROUGH_SECRETS_MANAGER, Sid="Key"),
         allow("kms:*", KEY_ARN, Sid="Everything"),
