@@ -28,7 +28,7 @@ help: ## list the targets
 
 up: venv/sandbox-installed ## deploy the stack dev to the sandbox and print the role's ARN
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
-		{ echo "If the cause is not the program, its settings, or another running update, \`make down\` resets the sandbox."; exit 1; }
+		{ echo "If the cause is not the program, its settings, a plugin, or another running update, \`make down\` resets the sandbox."; exit 1; }
 
 example: venv/development-installed examples/data-source/venv ## deploy four roles and the example's data sources, which use them, and print the data sources' ARNs
 	@test -z "$$SANDBOX_AWS_PROVIDER" || echo "The data sources' provider, pulumi-aws-native, still uses its stand-in."

@@ -6,6 +6,8 @@ packages pin. Otherwise: the directory that contains your own `pulumi-resource-a
 
 import fcntl
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,6 +54,8 @@ def _installed(cache: Path, version: str, pulumi: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, so only one may download
         if executable.exists():
             return executable
+        for killed in cache.glob("unfinished-*"):
+            shutil.rmtree(killed)
         print(f"sandbox: downloading the AWS provider {version}, once", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="unfinished-") as unfinished:
             done = subprocess.run(
@@ -64,11 +68,16 @@ def _installed(cache: Path, version: str, pulumi: Path) -> Path:
             )
             found = Path(unfinished) / "plugins" / f"resource-aws-v{version}"
             if done.returncode or not (found / NAME).exists():
-                last_line = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
                 raise NoPluginError(
-                    f"the AWS provider {version} could not be installed: "
-                    f"{last_line.removeprefix('error: ')}; set {VARIABLE} to a directory that contains "
-                    f"{NAME}, or unset it to use the stand-in"
+                    f"the AWS provider {version} could not be installed: {_reason(done.stderr)}; set "
+                    f"{VARIABLE} to a directory that contains {NAME}, or unset it to use the stand-in"
                 )
             found.rename(executable.parent)
     return executable
+
+
+def _reason(errors: str) -> str:
+    """Return the reason of the last attempt to download, or else the last line."""
+    lines = errors.strip().splitlines() or ["no reason given"]
+    attempts = [line for line in lines if "Error downloading plugin: " in line]
+    return re.sub(r"^(?:error|.*Error downloading plugin): ", "", (attempts or lines)[-1])

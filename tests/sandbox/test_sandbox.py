@@ -207,13 +207,14 @@ def test_the_published_plugin_is_installed_once_and_never_partially(
     failing = executable(
         tmp_path / "failing" / "pulumi",
         half,
-        "echo error: could not download 1>&2",
+        "echo warning: Error downloading plugin: no such host 1>&2",
+        "echo error: failed all 5 attempts 1>&2",
         "exit 1",
     )
     with pytest.raises(plugin.NoPluginError) as raised:
         plugin.find(cache, "7.1.0", failing)
     assert str(raised.value) == (
-        "the AWS provider 7.1.0 could not be installed: could not download; set "
+        "the AWS provider 7.1.0 could not be installed: no such host; set "
         "SANDBOX_AWS_PROVIDER to a directory that contains pulumi-resource-aws, or unset it to use the "
         "stand-in"
     )
