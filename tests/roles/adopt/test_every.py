@@ -189,10 +189,10 @@ def test_a_throttled_account_ends_the_command_without_warnings(world: World):
     assert line.startswith("adopt: AWS is throttling qbusiness:GetDataSource: wait a minute")
 
 
-def test_a_role_that_may_not_be_read_is_left_out_with_the_reason(world: World):
+def test_a_data_source_whose_secret_cannot_be_read_is_left_out_with_the_reason(world: World):
     world.make()
-    world.reject("iam:ListRolePolicies")
-    assert "iam:ListRolePolicies is not allowed" in world.adopt("--all").err
+    world.reject("secretsmanager:DescribeSecret", status=400, code="InvalidRequestException")
+    assert "secretsmanager:DescribeSecret failed (InvalidRequest" in world.adopt("--all").err
 
 
 def test_a_stack_has_one_application(world: World):
@@ -373,6 +373,7 @@ def test_settings_that_are_not_kept_are_named(world: World):
     assert "not kept" not in world.adopt("--all").err
     wiki = {"roleName": role, "ingestScope": "index", "allowNetworkInterfaceDeletion": False}
     keys = {"dataSources": {"wiki": wiki}, "exclusivePolicies": True, "rolePath": "/"}
+    keys["allowNetworkInterfaceDeletion"] = "false"
     config = {f"{PROJECT_NAME}:{key}": value for key, value in keys.items()}
     config |= {"aws:region": REGION, "aws:profile": "prod"}
     world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
