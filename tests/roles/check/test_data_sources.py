@@ -339,6 +339,13 @@ def test_if_entries_share_a_secret_a_lost_data_source_is_a_problem_of_those_with
     assert answers[0].endswith(fix)  # its name is not one of wiki's
 
 
+def test_a_lost_data_source_is_a_problem_of_the_entry_that_fits_best(world: World):
+    use_entries(world, wiki={}, pages={"vpcConfiguration": ONE_SUBNET})
+    world.add_data_source(roleArn=OTHER_ROLE_ARN, vpcConfiguration=ONE_SUBNET)
+    answers = [world.ask("other data source", "--data-source", name) for name in ("wiki", "pages")]
+    assert [answer.partition(" ")[0] for answer in answers] == ["note", "problem"]
+
+
 def test_the_name_of_a_secret_does_not_refer_to_a_secret_in_another_account(world: World):
     world.set(secretId=SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT))
     world.add_data_source(configuration={"type": "AEM", "secretArn": SECRET_NAME})

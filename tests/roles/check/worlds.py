@@ -521,6 +521,14 @@ WORLDS: Final = (
         key=[allow("kms:Put*", Principal=ROOT), allow("kms:Put*", Principal=DELETED)],
     ),
     World(
+        "a key policy lets only two deleted roles decrypt",
+        {"key policy": "problem", "requests allowed": "problem"},
+        key=[
+            allow("kms:Put*", Principal=ROOT),
+            allow("kms:Decrypt", Principal={"AWS": [*DELETED.values(), "AROAEXAMPLEDELETED002"]}),
+        ],
+    ),
+    World(
         "a key policy names two deleted roles, of which one could decrypt",
         {"key policy": "problem", "requests allowed": "problem"},
         key=[
