@@ -131,6 +131,7 @@ def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: Wo
     assert len(steps) == 4
     assert steps[0].startswith("fix: 1. pulumi config set ")
     assert new in steps[0]
+    assert steps[1].startswith("2. aws qbusiness get-data-source --application-id ")
     assert steps[1].endswith(" --query configuration > configuration.json")
     assert steps[2] == f'3. in configuration.json, set "secretArn" to {new}'
     assert steps[3].endswith(" --configuration file://configuration.json")
