@@ -66,8 +66,12 @@ class Sandbox:
         self.directory = directory
         self.engines = engines
         self.aws = directory / "aws"
-        self.home = directory / "home"
         self.state = directory / "state"
+
+    @property
+    def home(self) -> Path:
+        """Pulumi's home; a plugin has its own, so that it stays in effect in an open shell."""
+        return self.directory / ("home-with-plugin" if plugin.is_selected() else "home")
 
     def prepare(self) -> dict[str, str]:
         """Create or repair the sandbox, and return the environment for a command.
@@ -139,7 +143,7 @@ class Sandbox:
         """Stop the server, and delete its contents and the backend; keep built engines."""
         with self._lock():
             self._end_server()
-            for place in (self.aws, self.state, self.home / "workspaces"):
+            for place in (self.aws, self.state, *self.directory.glob("home*/workspaces")):
                 shutil.rmtree(place, ignore_errors=True)
 
     def _end_server(self) -> None:
@@ -187,9 +191,7 @@ class Sandbox:
                 f"PYTHONPATH={shlex.quote(str(PROJECT))} exec {shlex.quote(sys.executable)} "
                 f'-m sandbox.provider {package} "$@"\n'
             )
-            if installed.is_symlink():  # to a plugin
-                installed.unlink()
-            elif installed.exists() and installed.read_text() == script:
+            if installed.exists() and installed.read_text() == script:
                 continue
             installed.write_text(script)
             installed.chmod(0o755)

@@ -112,16 +112,15 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return re.sub(r"[^\w.:/*-]+", " ", text).strip()[:60]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need an engine: those with a fixture that prepares a sandbox."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Mark the tests that need an engine: those with a fixture that prepares a sandbox.
+
+    After pytest-randomly's shuffle, move the longest tests to the front, so that no worker ends late.
+    """
     for item in items:
         if {"prepared_sandbox", "own", "run"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("engine")
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_collection_modifyitems")
-def run_the_longest_tests_first(items: list[pytest.Item]) -> Generator[None]:
-    """Start with the longest tests, after pytest-randomly's shuffle: no worker ends late."""
     yield
     # False sorts first.
     items.sort(

@@ -103,13 +103,11 @@ def configure(package: str, arguments: Properties) -> Configuration:
 
 
 def _attempts(package: str, value: Any) -> int:
-    try:
-        attempts = int(value or 0)
-    except (TypeError, ValueError):
-        attempts = -1
-    if attempts < 0:
+    if value in (None, ""):
+        return 0
+    if type(value) is not int or value < 0:
         raise ProviderError(f"{package}:maxRetries: expected a whole number, 0 or more, got {value}")
-    return attempts
+    return value
 
 
 def _check_account(package: str, settings: Properties, account: str) -> None:

@@ -339,8 +339,11 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
         old, new = old or {}, new or {}
         found: dict[str, str] = {}
         for key in sorted({*old, *new}):
-            member = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
-            found |= _changes(member, old.get(key), new.get(key))
+            entry = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
+            if key in old and key in new:
+                found |= _changes(entry, old[key], new[key])
+            else:  # even if the value is empty
+                found[entry] = "DELETE" if key in old else "ADD"
         return found
     if isinstance(old, list) and isinstance(new, list):
         return {f"{path}[{i}]": "DELETE" for i, item in enumerate(old) if item not in new} | {

@@ -288,6 +288,15 @@ def test_a_difference_is_named_by_its_path(role: Resource):
     assert changes(role, **ROLE, tags={"Team": "content", "cost.center": "2"}) == both
 
 
+def test_a_tag_with_an_empty_value_is_added_and_removed(role: Resource, aws: Aws):
+    # isPresent in tfbridge/detailed_diff.go.
+    role.up(**ROLE)
+    for tags in ({"Empty": ""}, {"Empty": "", "Other": "x"}, {"Other": ""}, {}):
+        role.up(**ROLE, tags=tags)
+        found = aws.iam.list_role_tags(RoleName=NAME)["Tags"]
+        assert {tag["Key"]: tag["Value"] for tag in found} == tags
+
+
 def test_replacing_an_empty_string_is_an_update_and_a_new_tag_an_addition(role: Resource):
     # The state of a role has an empty description and boundary: makeDetailedDiffV2.
     role.up(**ROLE)
@@ -516,7 +525,7 @@ def test_an_invalid_number_of_attempts_is_rejected(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     settings = {"region": REGION, "maxRetries": "7"}
     assert configuration.configure("aws", settings).attempts == 7
-    for value in ("many", "-1", "[]x"):
+    for value in ("many", "-1", "1.5", "true", "Infinity", "[]"):
         with pytest.raises(ProviderError, match=r"aws:maxRetries: expected a whole number, 0 or more"):
             configuration.configure("aws", {**settings, "maxRetries": value})
 
