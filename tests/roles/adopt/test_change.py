@@ -7,11 +7,9 @@ from typing import Any, Final
 import pytest
 
 from evidence.examples import ACCOUNT
-from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import Aws
 from tests.helpers.support import PROJECT_NAME, size
 from tests.helpers.world import (
-    INGEST,
     NAME,
     OWN,
     TRUST,
@@ -54,28 +52,6 @@ def imported(said: Any) -> list[str]:
     """Return the IDs of the imported policies."""
     resources = said.json["import"]["resources"]
     return [it["id"] for it in resources if it["type"] == "aws:iam/rolePolicy:RolePolicy"]
-
-
-def test_the_access_that_a_role_loses_and_gains_is_named_before_the_import_command(world: World):
-    without_ingestion = own_policy("SECRET", without="AllowsAmazonQToIngestDocuments")
-    world.make(trust=trusting(ROOT), policies={"console": without_ingestion})
-    said = world.adopt("--take", DATA_SOURCE_ID)
-    assert (
-        "\nRoles that may lose access after the import: 1\n"
-        f"  aem-connector ({NAME})\n"
-        "      sts:AssumeRole\n"
-        f"        by AWS:arn:aws:iam::{ACCOUNT}:root\n"
-        "Roles that may gain access after the import: 1\n"
-        f"  aem-connector ({NAME})\n"
-        f"      {', '.join(INGEST)}\n"
-    ) in said.out
-    assert said.out.index("Roles that may lose") < said.out.index("Written: ")
-    change = world.adopt("--json", "--force", "--take", DATA_SOURCE_ID).json["change"]
-    assert [(it["policy"], it["access"][0]["actions"]) for it in change["lost"]] == [
-        ("trust policy", ["sts:AssumeRole"])
-    ]
-    assert [it["statement"] for it in change["gained"]] == ["AllowsAmazonQToIngestDocuments"]
-    assert change["onlyText"] is False
 
 
 def test_a_trust_policy_that_gets_conditions_loses_access(world: World):

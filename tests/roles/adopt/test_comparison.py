@@ -80,9 +80,3 @@ def test_wildcards_and_missing_statements_are_named(world: World):
     conditions = ["no condition on the account", "no condition on the application"]
     assert difference["role"][0]["access"] == [{**access, "conditions": conditions}]
     assert difference["equivalent"] is False
-
-
-def test_attached_policies_are_compared_too(world: World):
-    world.make()
-    world.attach(NAME, "managed", own_policy(world.secret_arn))
-    assert world.adopt("--json").json["difference"]["equivalent"]

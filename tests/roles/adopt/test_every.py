@@ -1,6 +1,5 @@
 """`roles adopt --all` adopts the roles of all data sources of an application into one stack."""
 
-import json
 from typing import Any, Final
 
 import pytest
@@ -73,42 +72,6 @@ def test_every_data_source_becomes_an_entry_with_a_valid_and_unique_name(world: 
     twice = (option for number in (1, 2) for option in ("--name", f"{identifier(number)}=europe"))
     line = world.adopt("--all", "--dry-run", *twice).last
     assert line == "adopt: several data sources would have the name europe: change --name"
-
-
-def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world: World):
-    world.make(displayName="Pages")
-    world.server.data_source()["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/gone-too"
-    add(world, 2, "Odd", "CUSTOM")
-    add(
-        world,
-        3,
-        "No-secret",
-        configuration={
-            "type": "AEM",
-            "secretArn": GONE,
-        },
-    )
-    add(world, 4, "No-role", roleArn=f"arn:aws:iam::{ACCOUNT}:role/gone")
-    add(world, 5, "Fine")
-    said = world.adopt("--all")
-    assert said.code == 1
-    table, _, left_out = said.out.partition("\nLeft out: 4.\n")
-    assert [line.split()[0] for line in table.splitlines()] == ["ENTRY", "fine"]
-    reasons = dict(
-        line.strip().split(" (", 1) for line in left_out.splitlines() if line.startswith("  ")
-    )
-    assert reasons.keys() == {"Pages", "Odd", "No-secret", "No-role"}
-    assert "role/gone-too" in reasons["Pages"]
-    assert "this program has no connector of type CUSTOM" in reasons["Odd"]
-    assert f"there is no secret {GONE}" in reasons["No-secret"]
-    assert "role/gone" in reasons["No-role"]
-    assert world.files == [
-        "Pulumi.prod.yaml",
-        "Pulumi.yaml",
-        "import.json",
-    ]
-    entries = json.loads(world.path("import.json").read_text())["resources"]
-    assert {entry.get("parent", entry["name"]) for entry in entries} == {"fine"}
 
 
 def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):

@@ -68,6 +68,9 @@ def add_data_sources(world: World) -> None:
     role_arn = world.role("qbusiness-crawler", own_policy(secret_arn))
     world.add("Crawler", role_arn, kind="WEBCRAWLERV2", configuration=configuration)
     # These are left out.
+    gone = world.secret("deleted")
+    world.add("Secret-gone", world.role("qbusiness-secret-gone", own_policy(gone)), gone)
+    world.delete_secret(gone)
     world.add("Role-gone", f"arn:aws:iam::{ACCOUNT}:role/gone", world.secret("gone"))
     world.add("Without-role", None, world.secret("without-role"))
     world.add("Queue", None, kind="CUSTOM")

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from moto.iam.models import iam_backends
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from evidence.examples import ACCOUNT, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, World, allow, own_policy, policy
 
@@ -150,18 +150,6 @@ def test_two_data_sources_cannot_take_the_same_role(world: World):
     assert "--take selects several data sources that use arn:" in said.err
     one = world.adopt("--all", "--take", identifier(0), "--json", "--dry-run").json["members"]
     assert [one[name]["sharedRole"] is None for name in ("site-0", "site-1")] == [True, False]
-
-
-def test_the_script_gives_data_sources_their_shared_role_back(world: World):
-    share(world)
-    world.adopt("--all")
-    script = world.path("restore-roles-1.sh").read_text()
-    for number in (0, 1):
-        assert (
-            f"run aws qbusiness update-data-source --region {REGION} --application-id {APPLICATION_ID} "
-            f"--index-id {INDEX_ID} --data-source-id {identifier(number)} "
-            f"--role-arn arn:aws:iam::{ACCOUNT}:role/shared\n"
-        ) in script
 
 
 def test_a_new_role_does_not_take_the_place_of_another_data_source_s_role(world: World):
