@@ -213,6 +213,12 @@ def test_a_bucket_in_another_account_that_uses_its_aws_managed_key_is_a_problem(
     assert f"fix: {WITH_S3_KEYS}{or_key}\n" in answer
 
 
+def test_the_encryption_of_a_bucket_that_does_not_exist_is_skipped(world: World):
+    world.use_bucket()
+    world.set(bucketName="gone", kmsKeyId=None)
+    assert world.ask("encryption") == "skipped  encryption: the bucket was not found\n"
+
+
 def test_a_bucket_whose_location_is_eu_is_in_ireland(world: World):
     world.use_bucket()
     world.server.answers["s3:GetBucketLocation"] = {"LocationConstraint": "EU"}
