@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from components.validation import validate
-from evidence.examples import (
+from pages.examples import (
     APPLICATION_ARN,
     INDEX_ID,
     KEY_ID,

@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 
 from benchmarks.measuring import Command, spread
 from components.connector_role import POLICY_NAME
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.loopback import serving
 from tests.helpers.support import PROJECT_NAME, golden

@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 from benchmarks.programs import BASE, PROGRAMS
-from evidence.examples import ACCOUNT
+from pages.examples import ACCOUNT
 from sandbox.environment import PROJECT
 
 _MORE: Final = 10

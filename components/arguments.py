@@ -229,6 +229,11 @@ class Place(NamedTuple):
             self.reject("is not a setting", expected or ", ".join(paths.values()), self.remove())
 
 
+def as_mapping(value: object) -> Mapping[str, object]:
+    """Return a mapping, or an empty one if the value is not a mapping."""
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
+
+
 def is_unknown(value: object) -> bool:
     """Return whether a value is an Output, or the unknown content of an Output during a preview."""
     return isinstance(value, (pulumi.Output, Unknown))

@@ -13,10 +13,9 @@ from typing import Any, Final, NamedTuple, cast
 import pulumi
 
 from . import default_provider
-from .arguments import Arguments, Place, SettingsError
+from .arguments import Arguments, Place, SettingsError, as_mapping
 from .commands import PropertyPath, escape, quote
 from .connectors import CONNECTORS, DEFAULT, Need
-from .default_provider import as_mapping
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from .settings import SETTINGS, Scope
 from .stack_config import (

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 import pulumi
 
-from .arguments import HIDDEN, Arguments
+from .arguments import HIDDEN, Arguments, as_mapping
 from .commands import quote
 from .formats import ACCOUNT_ID, APPLICATION
 
@@ -139,11 +139,6 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
             "case of tag keys",
             at.edit() if hidden else at.remove(),
         )
-
-
-def as_mapping(value: object) -> Mapping[str, object]:
-    """Return a mapping, or an empty one if the value is not a mapping."""
-    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
 def parse_json(text: str | None) -> object:

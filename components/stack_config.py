@@ -11,9 +11,9 @@ from typing import Final
 import pulumi
 
 from . import default_provider
-from .arguments import Arguments, Place
+from .arguments import Arguments, Place, as_mapping
 from .commands import PropertyPath, quote
-from .default_provider import as_mapping, parse_json
+from .default_provider import parse_json
 from .settings import PYTHON_ARGUMENTS, SETTINGS, Flag
 
 

@@ -1,5 +1,11 @@
 """Generate pages in docs/ and files in template/ from the code: `python -m pages`.
 
-Most modules are named after the page or file that they generate. The example values are in
-`evidence/examples.py`. The tests use the same values and check that each file is up to date.
+Most modules are named after the page or file that they generate. `examples` contains the example values,
+`example_calls` the connectors' calls with these values, and `properties` what the tests prove. The tests
+use them too, and check that each file is up to date.
 """
+
+from pathlib import Path
+from typing import Final
+
+PROJECT: Final = Path(__file__).resolve().parent.parent

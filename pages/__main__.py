@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from components.connectors import CONNECTORS, DEFAULT
-from pages import configuration, declarations, permissions, template_constraints, template_workflow
-from sandbox.environment import PROJECT
+from pages import (
+    PROJECT,
+    configuration,
+    declarations,
+    permissions,
+    template_constraints,
+    template_workflow,
+)
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "Pulumi.yaml": declarations.pulumi_yaml,

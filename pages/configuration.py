@@ -20,7 +20,8 @@ from components.stack_config import (
     config_key,
 )
 from components.validation import validate
-from evidence.examples import (
+from pages.declarations import declarations
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
     INDEX_ID,
@@ -31,7 +32,6 @@ from evidence.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from pages.declarations import declarations
 from pages.markdown import table
 
 

@@ -9,7 +9,7 @@ from pulumi.provider.experimental.analyzer import Analyzer
 from components.connector_role import ConnectorRole
 from components.settings import SETTINGS
 from components.stack_config import DATA_SOURCES, KEYS, PROTECT
-from sandbox.environment import PROJECT
+from pages import PROJECT
 
 _BLANK: Final[Mapping[str, Callable[[], object]]] = {"string": str, "boolean": bool, "object": dict}
 """Returns the blank value of a type. Numbers have none, so a number's default is IAM's."""

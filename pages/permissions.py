@@ -7,10 +7,10 @@ from typing import Any, Final
 from components import policies
 from components.connectors import CONNECTORS, Connector, Need
 from components.validation import ValidationResult, validate
-from evidence.connector_calls import FULL_OF_SOURCE, FULL_WITH_FILES, ROLE_NAME, SHAPES, Options
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
-from evidence.properties import NeverAllowed, NeverAssumed
+from pages.example_calls import FULL_OF_SOURCE, FULL_WITH_FILES, ROLE_NAME, SHAPES, Options
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from pages.markdown import bullets, compact_json
+from pages.properties import NeverAllowed, NeverAssumed
 
 Statement = Mapping[str, Any]
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from sandbox.environment import PROJECT
+from pages import PROJECT
 
 _HEADER: Final = "# The tested versions. docs/own-project.md describes how to upgrade them.\n"
 _PINS: Final = re.compile(r"^(([\w.-]+)==.*\n)((?: +# .*\n)+)", re.MULTILINE)

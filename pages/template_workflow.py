@@ -8,7 +8,7 @@ first line, it has no lines that contain only a comment.
 import re
 from typing import Final
 
-from sandbox.environment import PROJECT
+from pages import PROJECT
 
 _GITHUB: Final = PROJECT / ".github"
 _PACKAGE: Final = "venv/lib/python*/site-packages/qbusiness_connector_tools"

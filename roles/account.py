@@ -23,9 +23,9 @@ from botocore.handlers import json_decode_policies
 from guardrails.iam.documents import MalformedError, parse
 from roles.actions import action
 from roles.arns import Arn
+from roles.concurrency import THREADS
 from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied
 from roles.output import Notes
-from roles.reading import THREADS
 
 _CONNECT_TIMEOUT: Final = 5
 """Seconds that each attempt waits for a connection."""

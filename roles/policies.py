@@ -8,7 +8,7 @@ from components.connector_role import POLICY_NAME
 from components.policies import key_statement, secret_statement
 from guardrails.iam.documents import Statement, listed
 from roles.account import Role
-from roles.aws_cli import aws_command
+from roles.aws_commands import aws_command
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements, statements
 
 _MAXIMUM_NAME: Final = 128

@@ -67,8 +67,8 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Collect garbage less often: with so many modules, it would take a quarter of the unit tests' time.
 gc.set_threshold(50_000, 20, 20)
-# Shells start background jobs with SIGINT ignored, and nohup ignores SIGHUP; the commands under test would
-# inherit that.
+# Shells start background jobs with SIGINT ignored, and nohup ignores SIGHUP. The commands under test
+# would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

@@ -12,7 +12,7 @@ from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.arns import Arn
 from roles.errors import InputError
-from roles.requirements import Requirements
+from roles.needed_resources import Requirements
 
 _TOP: Final = ("region", "application_id")
 """Settings that all data sources of an application share."""

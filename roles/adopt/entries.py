@@ -12,7 +12,6 @@ from components.arguments import SettingsError
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
 from components.formats import ACCOUNT_ID, MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
-from evidence.calls import SERVICE
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.access import Change, find_change, find_change_to_new, replaceable
@@ -20,14 +19,15 @@ from roles.adopt.existing import Existing
 from roles.adopt.principals import UNIQUE_ID
 from roles.adopt.selection import Users
 from roles.arns import Arn
+from roles.concurrency import read_each
+from roles.connector_calls import SERVICE
 from roles.detection import connectors_of
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call
 from roles.findings import Finding, State, skipped, unread
+from roles.needed_resources import Requirements, bucket_accounts, is_reserved, read_requirements
 from roles.output import Notes, Output, Remarks
 from roles.policies import Policies
-from roles.reading import read_each
-from roles.requirements import Requirements, bucket_accounts, is_reserved, read_requirements
 
 _HOUR: Final = 3600
 

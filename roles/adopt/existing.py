@@ -16,7 +16,7 @@ from components.formats import APPLICATION, ROLE_NAME_SUFFIX, ParsedText
 from components.stack_config import DATA_SOURCES, PROTECT, config_key
 from roles.adopt import files
 from roles.errors import InputError
-from roles.requirements import COMPONENT
+from roles.needed_resources import COMPONENT
 
 _OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName", "connector")
 """A stack with one role, and no entries, has at least one of these keys."""

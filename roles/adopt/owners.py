@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from roles.adopt.entries import Entry
+from roles.concurrency import read_each
 from roles.output import Notes
 from roles.project import run_pulumi
-from roles.reading import read_each
 
 _IDENTITIES: Final = {
     "aws:iam/role:Role": "arn",

@@ -11,7 +11,7 @@ from roles.account import DataSource, Role
 from roles.adopt.access import Change
 from roles.adopt.entries import Entry
 from roles.adopt.files import IMPORT_FILE
-from roles.aws_cli import aws_command, remove_policy
+from roles.aws_commands import aws_command, remove_policy
 from roles.difference import TRUST_POLICY, Verdict
 from roles.findings import Finding
 from roles.output import Line, Part, Row, Table

@@ -11,7 +11,7 @@ from roles.adopt.access import Change
 from roles.adopt.entries import Entry
 from roles.adopt.principals import without_deleted
 from roles.arns import Arn
-from roles.aws_cli import aws_command
+from roles.aws_commands import aws_command
 
 _BEGIN = """\
 #!/bin/sh

@@ -9,10 +9,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from components.connectors import Connector
 from components.formats import SUPPORTED_REGIONS
 from roles.account import Account, DataSource, Reply
+from roles.concurrency import read_each
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, reason
 from roles.output import Notes, Output
-from roles.reading import read_each
 
 
 def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace) -> list[DataSource]:

@@ -20,13 +20,13 @@ from roles.arns import Arn
 from roles.audit.accepted import Acceptance
 from roles.audit.danger import LABELS, find_danger, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
+from roles.concurrency import read_each
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call, reason
 from roles.findings import Finding, State, unread
+from roles.needed_resources import Requirements, bucket_accounts, find, invalid, read_requirements
 from roles.output import Notes
-from roles.reading import read_each
-from roles.requirements import Requirements, bucket_accounts, find, invalid, read_requirements
 from roles.stack import DeployedRoles
 
 

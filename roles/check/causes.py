@@ -16,7 +16,7 @@ from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.audit.danger import find_danger
-from roles.aws_cli import remove_policy
+from roles.aws_commands import remove_policy
 from roles.check.case import Case, Decided
 from roles.check.collection import (
     BOUNDARY,

@@ -15,7 +15,7 @@ from guardrails.iam.documents import Kind, Statement
 from guardrails.iam.patterns import Text
 from roles.account import Role
 from roles.arns import Arn
-from roles.aws_cli import aws_command
+from roles.aws_commands import aws_command
 from roles.check.context import Facts, is_of_organization, keys_in
 from roles.check.decisions import Applicable, Owner, Policy
 from roles.check.evaluation import RolePrincipal

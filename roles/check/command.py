@@ -27,6 +27,7 @@ from roles.check.collection import (
 )
 from roles.check.data_source_settings import read_settings
 from roles.check.subject import Subject
+from roles.concurrency import read_each
 from roles.errors import (
     CANNOT_TELL,
     COULD_NOT_LOOK,
@@ -35,10 +36,9 @@ from roles.errors import (
     InputError,
 )
 from roles.findings import Finding, State
+from roles.needed_resources import COMPONENT
 from roles.output import Line, Output, Part
 from roles.project import stack_name
-from roles.reading import read_each
-from roles.requirements import COMPONENT
 from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
 HELP: Final = "ask AWS whether a data source's sync will work with its role"

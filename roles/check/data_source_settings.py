@@ -10,7 +10,7 @@ from roles.check.network import replace_in_vpc, values_in_settings
 from roles.detection import connectors_of, find_uses
 from roles.errors import InputError, is_denied
 from roles.findings import Finding, State
-from roles.requirements import COMPONENT, Requirements, read_requirements
+from roles.needed_resources import COMPONENT, Requirements, read_requirements
 from roles.stack import RoleSettings
 
 

@@ -13,7 +13,7 @@ from components.connectors import Need
 from components.stack_config import camel_case
 from roles.account import DataSource, Reply
 from roles.arns import Arn
-from roles.aws_cli import aws_command
+from roles.aws_commands import aws_command
 from roles.check.case import Case
 from roles.check.differences import Difference, differences, is_named, shared_secrets
 from roles.check.network import PLACEHOLDERS, replace_in_vpc, update_vpc, values_in_settings

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
-from roles.aws_cli import aws_command
+from roles.aws_commands import aws_command
 from roles.check.subject import NO_VPC, Subject, needed
 from roles.errors import is_denied
 from roles.findings import Finding, ok, problem, skipped

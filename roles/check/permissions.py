@@ -7,7 +7,6 @@ from typing import Any, Final
 from components import policies
 from components.connector_role import POLICY_NAME
 from components.policies import Application
-from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.check.case import Case
@@ -18,6 +17,7 @@ from roles.check.other_secrets import second_secret
 from roles.check.requests import pass_request
 from roles.check.simulation import simulate
 from roles.check.subject import Subject
+from roles.connector_calls import SERVICE
 from roles.difference import TRUST_POLICY, Verdict, compare, statements
 from roles.errors import OddAnswerError
 from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped

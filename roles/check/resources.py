@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from roles.account import S3_KEYS, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
-from roles.aws_cli import aws_command
+from roles.aws_commands import aws_command
 from roles.check.collection import FAILURES, answer_of
 from roles.check.subject import NO_APPLICATION, Subject, ignore, needed
 from roles.errors import code, failed_action, is_denied, is_gone, unknown_status

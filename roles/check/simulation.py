@@ -8,7 +8,7 @@ from roles.check.case import Case, Decided
 from roles.check.context import keys_in
 from roles.check.decisions import Decision
 from roles.check.requests import RequestGroup
-from roles.reading import read_each
+from roles.concurrency import read_each
 
 
 class Simulated(NamedTuple):

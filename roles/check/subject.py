@@ -10,12 +10,12 @@ from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
 from roles.check.differences import shared_secrets
 from roles.check.entry import Entry
+from roles.concurrency import read_each
 from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
 from roles.policies import Secret
-from roles.reading import read_each
 from roles.stack import RoleSettings
 
 _T = TypeVar("_T")

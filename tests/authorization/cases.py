@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from components.connectors import Connector, Need
 from components.rules import Location
 from components.validation import validate
-from evidence.connector_calls import (
+from pages.example_calls import (
     FULL,
     FULL_OF_SOURCE,
     FULL_WITH_FILES,
@@ -17,7 +17,7 @@ from evidence.connector_calls import (
     Call,
     Options,
 )
-from evidence.examples import ACCOUNT, REGION
+from pages.examples import ACCOUNT, REGION
 from tests.authorization.simulator import ask
 
 

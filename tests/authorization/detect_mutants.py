@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import z3
 
-from evidence.connector_calls import (
+from pages.example_calls import (
     ASSUME,
     FULL,
     FULL_OF_SOURCE,

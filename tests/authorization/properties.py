@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import z3
 
-from evidence.connector_calls import ROLE, SERVICE, Options
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
-from evidence.properties import NeverAllowed, NeverAssumed
+from pages.example_calls import ROLE, SERVICE, Options
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
+from pages.properties import NeverAllowed, NeverAssumed
 from tests.authorization.proofs import Formula, Request, in_service
 from tests.helpers.expected import filled, statements
 from tests.helpers.support import golden

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evidence.connector_calls import (
+from pages.example_calls import (
     FULL_OF_SOURCE,
     FULL_WITH_FILES,
     INDEX_ARN,
@@ -23,7 +23,7 @@ from evidence.connector_calls import (
     TAG,
     Options,
 )
-from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
 from tests.authorization.cases import decisions, render
 from tests.authorization.simulator import ask
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from components.connectors import CONNECTORS
-from evidence.connector_calls import KEY_ARN, NETWORK_INTERFACE, ROLE, connector_calls
+from pages.example_calls import KEY_ARN, NETWORK_INTERFACE, ROLE, connector_calls
 from sandbox.environment import PROJECT
 from tests.authorization.cases import mismatches, options_of, render, requests_of
 from tests.authorization.simulator import ask

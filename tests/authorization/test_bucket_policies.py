@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from evidence.connector_calls import BUCKET_ARN, FULL, FULL_OF_SOURCE, ROLE, Options
-from evidence.examples import FILES_BUCKET_NAME, OTHER_ACCOUNT
+from pages.example_calls import BUCKET_ARN, FULL, FULL_OF_SOURCE, ROLE, Options
+from pages.examples import FILES_BUCKET_NAME, OTHER_ACCOUNT
 from sandbox.environment import PROJECT
 from tests.authorization.cases import render
 from tests.authorization.simulator import ask

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from evidence.connector_calls import (
+from pages.example_calls import (
     ASSUME,
     COMBINATIONS,
     FULL,

@@ -7,9 +7,9 @@ from typing import Any
 import parliament
 import pytest
 
-from evidence.connector_calls import SHAPES, Options
-from evidence.examples import APPLICATION_ARN
-from evidence.properties import INERT, KNOWN_FINDINGS, UNCOVERED
+from pages.example_calls import SHAPES, Options
+from pages.examples import APPLICATION_ARN
+from pages.properties import INERT, KNOWN_FINDINGS, UNCOVERED
 from tests.authorization.cases import render
 from tests.authorization.simulator import ask
 

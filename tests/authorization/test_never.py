@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import z3
 
-from evidence.connector_calls import (
+from pages.example_calls import (
     ASSUME,
     COMBINATIONS,
     FULL,
@@ -24,8 +24,8 @@ from evidence.connector_calls import (
     connector_calls,
     deviations,
 )
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, REGION
-from evidence.properties import NeverAllowed, NeverAssumed
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, REGION
+from pages.properties import NeverAllowed, NeverAssumed
 from tests.authorization.cases import render
 from tests.authorization.proofs import Request, allows, counterexample, decide
 from tests.authorization.properties import expected, forbidden, forbidden_trust, page

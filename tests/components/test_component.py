@@ -14,7 +14,7 @@ from pulumi.output import Unknown
 from benchmarks import programs
 from components.arguments import SettingsError
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

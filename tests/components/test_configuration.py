@@ -12,7 +12,7 @@ from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
 from components.settings import SETTINGS
 from components.stack_config import KEYS, config_key
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -9,8 +9,8 @@ import pytest
 from components.arguments import SettingsError
 from components.connectors import CONNECTORS
 from components.validation import ValidationResult, validate
-from evidence.connector_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
-from evidence.examples import (
+from pages.example_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
     BUCKET_NAME,

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pytest
 
 from components.validation import validate
-from evidence.connector_calls import ROLE_NAME
-from evidence.examples import (
+from pages.example_calls import ROLE_NAME
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
     BUCKET_NAME,

@@ -16,7 +16,7 @@ from components.formats import Format
 from components.rules import Location
 from components.settings import PYTHON_ARGUMENTS, SETTINGS, VPC_LISTS
 from components.validation import validate
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     INDEX_ID,

@@ -12,7 +12,7 @@ from components.formats import Format
 from components.rules import Location
 from components.settings import ROLE_SETTINGS, SETTINGS
 from components.validation import ValidationResult, validate
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
     KEY_ID,

@@ -11,9 +11,9 @@ import pytest
 
 from components.connectors import CONNECTORS
 from components.stack_config import KEYS
-from evidence.connector_calls import FULL, FULL_OF_SOURCE, FULL_WITH_FILES, Options
 from pages import permissions
 from pages.__main__ import PAGES
+from pages.example_calls import FULL, FULL_OF_SOURCE, FULL_WITH_FILES, Options
 from sandbox.environment import PROJECT
 from tests.authorization.cases import render
 from tests.helpers import expected

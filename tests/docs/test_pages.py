@@ -11,7 +11,7 @@ from components.connectors import CONNECTORS
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.settings import SETTINGS
 from components.stack_config import KEYS
-from evidence.examples import ACCOUNT, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, OTHER_ACCOUNT
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, commands, prose, run_section
 from tests.helpers.stacks import Aws, NewStack

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from evidence.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.helpers.page import blocks, commands, prose
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import POLICY, REQUIRED, ROLE, golden

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from evidence import examples
-from evidence.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID, SUBNET_ID
+from pages import examples
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID, SUBNET_ID
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import PROJECT_NAME, REQUIRED
 

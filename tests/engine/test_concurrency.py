@@ -1,6 +1,6 @@
 """Test two updates at the same time, of the same stack and of different stacks."""
 
-from evidence.examples import SECRET_ID
+from pages.examples import SECRET_ID
 from tests.helpers.faults import gate
 from tests.helpers.page import run_section
 from tests.helpers.stacks import UP, Aws, NewStack

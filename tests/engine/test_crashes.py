@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID
+from pages.examples import ACCOUNT, APPLICATION_ID
 from sandbox import plugin
 from tests.helpers.faults import Stop, gate
 from tests.helpers.page import commands, page_path, run_section

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from pages.examples import ACCOUNT, APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from evidence import examples
-from evidence.examples import (
+from pages import examples
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from evidence.examples import APPLICATION_ID
+from pages.examples import APPLICATION_ID
 from tests.helpers.faults import Proxy, proxy, replica
 from tests.helpers.page import run_section
 from tests.helpers.processes import show

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID
+from pages.examples import ACCOUNT, APPLICATION_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import commands, page_path
 from tests.helpers.stacks import OTHER_ACCOUNT, Aws, NewStack, Stack, other_credentials, running_provider

@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from evidence.examples import REGION
+from pages.examples import REGION
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose
 from tests.helpers.stacks import Aws, NewStack

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from evidence.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, REGION, SECRET_ID
+from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, REGION, SECRET_ID
 from tests.helpers.page import run_section
 from tests.helpers.stacks import DESTROY, Aws, NewStack
 from tests.helpers.support import REQUIRED, golden

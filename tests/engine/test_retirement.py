@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evidence.examples import APPLICATION_ID, INDEX_ID
+from pages.examples import APPLICATION_ID, INDEX_ID
 from sandbox.account import SUBNETS
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack

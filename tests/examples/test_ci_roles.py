@@ -14,7 +14,7 @@ import pulumi
 import pytest
 import yaml
 
-from evidence.examples import ACCOUNT
+from pages.examples import ACCOUNT
 from sandbox.environment import PROJECT
 from sandbox.provider.resources import (
     Role,

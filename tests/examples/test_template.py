@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from evidence.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from pages.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.installing import (
     VERSION,

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from evidence import examples
-from evidence.examples import ACCOUNT, APPLICATION_ARN, KEY_ID, OTHER_ACCOUNT, REGION
+from pages import examples
+from pages.examples import ACCOUNT, APPLICATION_ARN, KEY_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.support import golden
 
 Document = dict[str, Any]

@@ -13,8 +13,8 @@ from declared_roles import roles_of
 from rules import RULES
 
 from components.connector_role import POLICY_NAME
-from evidence.examples import ACCOUNT
 from guardrails.iam.documents import listed
+from pages.examples import ACCOUNT
 from roles.difference import TRUST_POLICY, Statement, compare, statements
 from tests.guardrails.guardrail_roles import POLICY, TRUST, Declared
 from tests.guardrails.test_guardrails import NAME, declared

@@ -23,9 +23,9 @@ from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
 from components import commands, formats
 from components.connectors import CONNECTORS, Connector, Need
 from components.validation import validate
-from evidence import examples
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, KEY_ID, REGION
 from guardrails.__main__ import validate as validate_stack
+from pages import examples
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, KEY_ID, REGION
 from sandbox.environment import PROJECT
 from tests.guardrails.guardrail_roles import (
     ADMINISTRATOR,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from evidence.connector_calls import SHAPES, Options
+from pages.example_calls import SHAPES, Options
 
 
 class Facts(NamedTuple):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from evidence.connector_calls import INDEX_ARN, ROLE_NAME, Options
+from pages.example_calls import INDEX_ARN, ROLE_NAME, Options
 from tests.helpers.support import golden
 
 Statement = dict[str, Any]

@@ -11,7 +11,7 @@ import pulumi
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2, source_pb2
 
-from evidence.examples import ACCOUNT, REGION
+from pages.examples import ACCOUNT, REGION
 from tests.helpers.support import PROJECT_NAME, indented
 
 STACK: Final = "test"

@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.iam.models import iam_backends
 
-from evidence.examples import ACCOUNT
+from pages.examples import ACCOUNT
 from tests.authorization.simulator import ask
 from tests.helpers.qbusiness_server import Simulation
 

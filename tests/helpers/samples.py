@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import pulumi
 
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from evidence import examples
-from evidence.connector_calls import ROLE_NAME
-from evidence.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION
+from pages import examples
+from pages.example_calls import ROLE_NAME
+from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
 

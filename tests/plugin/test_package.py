@@ -16,8 +16,8 @@ from pulumi.provider.experimental.schema import generate_schema
 
 from components.connector_role import ConnectorRole
 from components.stack_config import KEYS, camel_case
-from evidence import examples
-from evidence.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
+from pages import examples
+from pages.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.installing import RUNTIME, git, make_separate, offline
 from tests.helpers.page import blocks, run_section

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from evidence.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.git_server import HOST, git_server
 from tests.helpers.installing import (
@@ -170,7 +170,7 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, pa
 def test_the_installed_commands_start_anywhere_and_next_to_packages_with_the_same_names(
     tmp_path: Path, package: Path
 ):
-    for name in ("components", "evidence", "guardrails", "recovery", "roles"):
+    for name in ("components", "guardrails", "recovery", "roles"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)\n")
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import NAME, OWN, World, s3_policy
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.connectors import CONNECTORS
-from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.world import FOREIGN_KEY_ARN, NAME, World

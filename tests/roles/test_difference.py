@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN
+from pages.examples import ACCOUNT, APPLICATION_ARN
 from roles.difference import TRUST_POLICY, compare, statements
 from tests.helpers.support import golden
 from tests.helpers.world import FOREIGN_KEY_ARN, OWN, WIDE, allow, deny

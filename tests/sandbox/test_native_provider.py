@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from evidence.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from sandbox.provider import configuration
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pulumi.runtime.proto import provider_pb2
 
-from evidence.examples import REGION
+from pages.examples import REGION
 from sandbox.provider import configuration, lifecycle
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import SECRET, Configuration, Properties, check

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from evidence.examples import APPLICATION_ID, INDEX_ID, KEY_ID
+from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox import __main__ as commands
 from sandbox import plugin
 from sandbox.environment import AWS_CLI, PROJECT, REGION, Sandbox

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from evidence.examples import KEY_ID, SECRET_ID
+from pages.examples import KEY_ID, SECRET_ID
 from tests.helpers.support import REQUIRED, golden
 from tests.scenarios.world import DENY_ALL, World
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from evidence import examples
-from evidence.examples import ACCOUNT, APPLICATION_ARN, KEY_ID
+from pages import examples
+from pages.examples import ACCOUNT, APPLICATION_ARN, KEY_ID
 from tests.helpers.support import POLICY, REQUIRED, ROLE
 from tests.scenarios.world import World
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from components.connectors import CONNECTORS
 from components.validation import validate
-from evidence.connector_calls import (
+from pages.example_calls import (
     PASS_OTHER_ROLE,
     ROLE_NAME,
     Options,
@@ -20,7 +20,7 @@ from evidence.connector_calls import (
     connector_calls,
     deviations,
 )
-from evidence.examples import REGION
+from pages.examples import REGION
 from roles.errors import is_denied
 from sandbox.environment import PROJECT
 from tests.authorization.cases import options_of

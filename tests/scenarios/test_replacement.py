@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import BUCKET_NAME, SECRET_ID
+from pages.examples import BUCKET_NAME, SECRET_ID
 from tests.helpers.support import REQUIRED
 from tests.scenarios.world import World
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from evidence.examples import ACCOUNT, REGION
+from pages.examples import ACCOUNT, REGION
 from tests.helpers.page import commands, run_section
 from tests.helpers.stacks import Stack, Update
 from tests.helpers.support import golden, of_role

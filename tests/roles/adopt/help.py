@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from evidence.examples import ACCOUNT
+from pages.examples import ACCOUNT
 from sandbox.environment import AWS_CLI, PROJECT
 from tests.helpers.stacks import Stack
 from tests.helpers.support import PROJECT_NAME, size
@@ -59,7 +59,7 @@ def role_resource(arn: str, **more: Any) -> dict[str, Any]:
 def on_the_engine(new_stack: Callable[..., Stack]) -> Stack:
     """Return a stack without settings; the commands of `roles` run in its directory."""
     stack = new_stack({})
-    for package in ("evidence", "guardrails", "roles"):
+    for package in ("guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)
     return stack
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT
+from pages.examples import ACCOUNT
 from tests.helpers.stacks import Aws
 from tests.helpers.support import PROJECT_NAME, size
 from tests.helpers.world import (

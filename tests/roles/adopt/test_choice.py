@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from evidence.examples import APPLICATION_ID, INDEX_ID
+from pages.examples import APPLICATION_ID, INDEX_ID
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import NAME, OTHER_ID, WIDE, World, allow, policy
 

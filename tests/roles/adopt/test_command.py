@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from moto.iam.models import iam_backends
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
 from roles.account import Account, DataSource
 from roles.actions import ACTIONS
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID

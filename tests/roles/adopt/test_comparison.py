@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, REGION
+from pages.examples import ACCOUNT, APPLICATION_ARN, REGION
 from tests.helpers.world import (
     INDEX_ARN,
     INGEST,

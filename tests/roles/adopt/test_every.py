@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import OTHER_ID, World, own_policy

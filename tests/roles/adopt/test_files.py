@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from components.connector_role import ConnectorRole
-from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.mocked import Deployment
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import PROJECT_NAME

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from evidence.examples import ACCOUNT
+from pages.examples import ACCOUNT
 from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import APPLICATION_ID, INDEX_ID, REGION
+from pages.examples import APPLICATION_ID, INDEX_ID, REGION
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_section
 from tests.helpers.stacks import Aws, Stack

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from moto.iam.models import iam_backends
 
-from evidence.examples import ACCOUNT, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from pages.examples import ACCOUNT, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, World, allow, own_policy, policy
 

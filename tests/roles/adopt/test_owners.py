@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto.iam.models import iam_backends
 
-from evidence.examples import ACCOUNT
+from pages.examples import ACCOUNT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import NAME, World, data_source_id, own_policy

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import APPLICATION_ID, INDEX_ID
+from pages.examples import APPLICATION_ID, INDEX_ID
 from tests.helpers.stacks import Aws
 from tests.helpers.world import NAME, OWN, TRUST, World, own_policy
 from tests.roles.adopt.help import sh

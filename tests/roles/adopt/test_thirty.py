@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID
 from tests.helpers.page import page_path
 from tests.helpers.stacks import Aws, Stack
 from tests.helpers.support import indented

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, OTHER_ACCOUNT
 from roles.account import DataSource
 from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.difference import Verdict

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT
 from roles.arns import Arn
 from roles.audit.danger import ESCALATIONS, find_danger
 from roles.difference import TRUST_POLICY, statements

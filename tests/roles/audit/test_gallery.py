@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from evidence.examples import ACCOUNT, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, OTHER_ACCOUNT
 from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,

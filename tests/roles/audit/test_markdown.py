@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import REGION
+from pages.examples import REGION
 from roles.account import Account
 from roles.audit import markdown
 from roles.audit.accepted import Acceptance

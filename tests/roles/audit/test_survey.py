@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from roles.account import Account
 from roles.actions import ACTIONS
 from sandbox.qbusiness import QBusiness

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID
 from tests.helpers.world import World, allow, data_source_id, own_policy
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.world import TRUST, World, own_policy
 from tests.roles.audit.help import complete_world
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
     INDEX_ID,

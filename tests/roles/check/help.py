@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from evidence.examples import ACCOUNT
+from pages.examples import ACCOUNT
 
 OF_ORGANIZATION: Final = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
 ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/admin"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evidence.examples import ACCOUNT, REGION
+from pages.examples import ACCOUNT, REGION
 from sandbox.environment import PROJECT
 from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, WIDE, World, allow, deny, policy
 from tests.roles.check.help import ADMIN

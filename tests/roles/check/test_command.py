@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, KEY_ID, REGION
+from pages.examples import ACCOUNT, KEY_ID, REGION
 from roles.actions import ACTIONS
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose

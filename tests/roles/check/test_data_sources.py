@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from moto.core.utils import get_service_model
 
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
     INDEX_ID,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evidence.examples import SECRET_ID
+from pages.examples import SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.stacks import PROJECT_NAME, NewStack
 from tests.helpers.world import SETTINGS
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 def test_secret_settings_are_read_by_audit_and_made_plain_for_check(new_stack: NewStack):
     stack = new_stack({**SETTINGS, f"{PROJECT_NAME}:tags": {"Environment": "dev"}})
-    for package in ("evidence", "guardrails", "roles"):
+    for package in ("guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)
     stack.run("config", "set", "--secret", "secretId", SECRET_ID)
     stack.run("config", "set", "--secret", "--path", "tags.Owner", "somebody")

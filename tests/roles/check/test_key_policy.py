@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from botocore.httpsession import URLLib3Session
 
-from evidence import examples
-from evidence.examples import INDEX_ID
+from pages import examples
+from pages.examples import INDEX_ID
 from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.world import ROLE_ARN, SETTINGS, World
 

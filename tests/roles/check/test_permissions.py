@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOUNT
 from tests.helpers.qbusiness_server import Simulation
 from tests.helpers.support import golden
 from tests.helpers.world import (

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, ROOT, SECRET_ARN, World
 from tests.roles.check.help import ADMIN
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

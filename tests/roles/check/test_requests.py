@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
 from roles.account import Account
 from tests.helpers.support import golden
 from tests.helpers.world import (

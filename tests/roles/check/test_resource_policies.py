@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT
 from tests.helpers.world import KEY_ARN, ROLE_ARN, ROOT, SECRET_ARN, World, allow_key, policy
 from tests.roles.check.help import ROLE_ID
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT, REGION, SUBNET_ID
+from pages.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT, REGION, SUBNET_ID
 from tests.helpers.world import (
     FOREIGN_KEY_ARN,
     KEY_ARN,

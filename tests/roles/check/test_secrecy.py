@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from evidence import examples
+from pages import examples
 from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.world import ROLE_ARN, ROLE_NAME, SECRET_NAME, World
 

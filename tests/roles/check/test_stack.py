@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
 from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.world import ROLE_ARN, World
 

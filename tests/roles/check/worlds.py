@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
     BUCKET_NAME,
@@ -21,7 +21,7 @@ from evidence.examples import (
     OTHER_ACCOUNT,
     SUBNET_ID,
 )
-from evidence.examples import SECURITY_GROUP_ID as GROUP_ID
+from pages.examples import SECURITY_GROUP_ID as GROUP_ID
 from tests.helpers.support import PROJECT_NAME, golden, of_role
 from tests.helpers.world import KEY_ARN, OWN, ROLE_ARN, ROLE_NAME, SECOND_SUBNET_ID, SECRET_ARN
 from tests.roles.check.recording import Recording, replaced, run

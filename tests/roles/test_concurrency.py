@@ -10,8 +10,8 @@ from threading import Barrier, Event
 import pytest
 from werkzeug.wrappers import Request, Response
 
+from roles.concurrency import THREADS, read_each
 from roles.output import Notes
-from roles.reading import THREADS, read_each
 from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
 from tests.helpers.world import World, own_policy

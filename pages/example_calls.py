@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from evidence.calls import SERVICE, Resources, calls
-from evidence.examples import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
@@ -23,6 +22,7 @@ from evidence.examples import (
     SHARED_SUBNET_ARN,
     SUBNET_ID,
 )
+from roles.connector_calls import SERVICE, Resources, calls
 
 Context = Mapping[str, str | list[str]]
 

@@ -17,7 +17,7 @@ from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Encryption, Reply, Role, is_alias
 from roles.actions import action
 from roles.arns import Arn
-from roles.aws_cli import aws_command
+from roles.aws_commands import aws_command
 from roles.detection import Uses, find_connector, find_uses
 from roles.difference import role_statements
 from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone

@@ -6,7 +6,7 @@
 from enum import StrEnum
 from typing import Final
 
-from evidence.connector_calls import INDEX_ARN, SECURITY_GROUP_ARN, SUBNET_ARN
+from pages.example_calls import INDEX_ARN, SECURITY_GROUP_ARN, SUBNET_ARN
 
 
 class NeverAllowed(StrEnum):
