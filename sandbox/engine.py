@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -55,20 +56,27 @@ def directory(cache: Path) -> Path:
     """
     if own := _on_path():
         return own
-    built = cache / _digest()
-    if built.exists():
-        return built
+    return make_once(cache / _digest(), _make)
+
+
+def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
+    """Return a directory; if it does not exist, make it, completely or not at all.
+
+    `make` receives an empty directory, and returns the directory in it that becomes the target.
+    """
+    if target.exists():
+        return target
+    cache = target.parent
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, so only one may build
-        if built.exists():
-            return built
+        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, so only one may make it
+        if target.exists():
+            return target
+        for killed in cache.glob("unfinished-*"):
+            shutil.rmtree(killed)
         with tempfile.TemporaryDirectory(dir=cache, prefix="unfinished-") as unfinished:
-            target = Path(unfinished) / "bin"
-            target.mkdir()
-            _make(target)
-            target.rename(built)
-    return built
+            make(Path(unfinished)).rename(target)
+    return target
 
 
 def _on_path() -> Path | None:
@@ -90,15 +98,18 @@ def _digest() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
-def _make(target: Path) -> None:
+def _make(unfinished: Path) -> Path:
+    target = unfinished / "bin"
+    target.mkdir()
     if shutil.which("go"):
         _build(target)
     else:
         _install(target)
+    return target
 
 
 def _build(target: Path) -> None:
-    _say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes about 3 minutes")
+    say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes about 3 minutes")
     _compile(target, *_PACKAGES)
     # The executor comes from Pulumi's SDK. Its path in the module is undocumented and may change in a
     # newer release.
@@ -193,7 +204,7 @@ def _show_progress(lines: IO[str], step: str) -> str:
             sys.stderr.flush()
         elif now - shown > _PROGRESS_INTERVAL:
             shown = now
-            _say(f"{now - start:.0f} s, {count} {step}")
+            say(f"{now - start:.0f} s, {count} {step}")
     if last and sys.stderr.isatty():
         sys.stderr.write("\n")
     return "\n".join(last)
@@ -201,7 +212,7 @@ def _show_progress(lines: IO[str], step: str) -> str:
 
 def _install(target: Path) -> None:
     """Run the official installer through Pulumi's SDK; fail fast if its site is unreachable."""
-    _say("found no Go toolchain; trying Pulumi's official installer")
+    say("found no Go toolchain; trying Pulumi's official installer")
     program = (
         "import socket, sys, semver; socket.setdefaulttimeout(float(sys.argv[3]))\n"
         "from pulumi.automation import PulumiCommand\n"
@@ -218,7 +229,8 @@ def _install(target: Path) -> None:
         installed.rename(target / installed.name)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a line about the sandbox itself."""
     print(f"sandbox: {text}", file=sys.stderr, flush=True)
 
 
@@ -231,7 +243,7 @@ def main(*arguments: str) -> int:
         elif shutil.which("go"):
             directory(CACHE)
     except NoEngineError as error:
-        _say(str(error))
+        say(str(error))
         return 1
     return 0
 

@@ -4,15 +4,13 @@ Unset or empty: the sandbox's stand-in. `real`: the plugin that Pulumi publishes
 packages pin. Otherwise: the directory that contains your own `pulumi-resource-aws`.
 """
 
-import fcntl
 import os
 import re
-import shutil
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Final
+
+from sandbox import engine
 
 VARIABLE: Final = "SANDBOX_AWS_PROVIDER"
 NAME: Final = "pulumi-resource-aws"
@@ -46,34 +44,25 @@ def find(cache: Path, version: str, pulumi: Path) -> Path:
 
 
 def _installed(cache: Path, version: str, pulumi: Path) -> Path:
-    executable = cache / f"aws-v{version}" / NAME
-    if executable.exists():
-        return executable
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, so only one may download
-        if executable.exists():
-            return executable
-        for killed in cache.glob("unfinished-*"):
-            shutil.rmtree(killed)
-        print(f"sandbox: downloading the AWS provider {version}, once", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix="unfinished-") as unfinished:
-            done = subprocess.run(
-                [pulumi, "plugin", "install", "resource", "aws", version],
-                env={**os.environ, "PULUMI_HOME": unfinished, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
+    def install(unfinished: Path) -> Path:
+        engine.say(f"downloading the AWS provider {version}, once")
+        done = subprocess.run(
+            [pulumi, "plugin", "install", "resource", "aws", version],
+            env={**os.environ, "PULUMI_HOME": str(unfinished), "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = unfinished / "plugins" / f"resource-aws-v{version}"
+        if done.returncode or not (found / NAME).exists():
+            raise NoPluginError(
+                f"the AWS provider {version} could not be installed: {_reason(done.stderr)}; set "
+                f"{VARIABLE} to a directory that contains {NAME}, or unset it to use the stand-in"
             )
-            found = Path(unfinished) / "plugins" / f"resource-aws-v{version}"
-            if done.returncode or not (found / NAME).exists():
-                raise NoPluginError(
-                    f"the AWS provider {version} could not be installed: {_reason(done.stderr)}; set "
-                    f"{VARIABLE} to a directory that contains {NAME}, or unset it to use the stand-in"
-                )
-            found.rename(executable.parent)
-    return executable
+        return found
+
+    return engine.make_once(cache / f"aws-v{version}", install) / NAME
 
 
 def _reason(errors: str) -> str:
