@@ -12,6 +12,7 @@ from components.default_provider import ALLOWED_ACCOUNTS
 from components.settings import SETTINGS
 from components.stack_config import KEYS
 from pages.examples import ACCOUNT, OTHER_ACCOUNT
+from roles import recover
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, commands, prose, run_section
 from tests.helpers.stacks import Aws, NewStack
@@ -117,10 +118,16 @@ def test_a_block_gives_iam_time_after_each_of_two_updates_and_ends_by_looking_fo
     for script in (block for page in PAGES for block in blocks("sh", page.read_text())):
         if script.count("pulumi up") > 1:
             *_, first, pause, second, pause_again, last = script.split(" &&\n")
-            assert first == "pulumi up --yes"
-            assert second == "pulumi up --refresh --yes"
+            assert re.fullmatch(r"pulumi up --yes( --skip-preview)?", first)
+            assert second == first.replace("up", "up --refresh")
             assert pause == pause_again == "sleep 60"
             assert last == drift
+
+
+def test_the_recover_command_prints_the_commands_of_the_page(capsys: pytest.CaptureFixture[str]):
+    assert recover.main() == 2
+    *shown, _ = blocks("sh", prose("After a crash during an update"))
+    assert capsys.readouterr().err.partition("\n\n")[2] == "\n".join(shown)
 
 
 def test_a_copied_environment_keeps_only_settings_that_environments_can_share():

@@ -33,7 +33,7 @@ _PIP: Final = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 def copy_repository(directory: Path) -> None:
     """Copy the repository files that the package and the plugin need."""
-    for place in (".github", "components", "guardrails", "plugin", "recovery", "roles"):
+    for place in (".github", "components", "guardrails", "plugin", "roles"):
         ignored = shutil.ignore_patterns("venv", "__pycache__")
         shutil.copytree(PROJECT / place, directory / place, ignore=ignored)
     for name in _FILES:

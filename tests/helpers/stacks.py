@@ -78,8 +78,7 @@ class Stack:
         if program is not None:  # without this project's required keys
             project = project.partition("config:")[0]
         (self.directory / "Pulumi.yaml").write_text(project)
-        for package in ("components", "recovery"):
-            (self.directory / package).symlink_to(PROJECT / package)
+        (self.directory / "components").symlink_to(PROJECT / "components")
         (self.directory / "venv").symlink_to(self.environment.get("WARM_VENV", PROJECT / "venv"))
         self.write_program((PROJECT / "__main__.py").read_text() if program is None else program)
         self._initialize()

@@ -170,7 +170,7 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, pa
 def test_the_installed_commands_start_anywhere_and_next_to_packages_with_the_same_names(
     tmp_path: Path, package: Path
 ):
-    for name in ("components", "guardrails", "recovery", "roles"):
+    for name in ("components", "guardrails", "roles"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)\n")
 
@@ -182,7 +182,9 @@ def test_the_installed_commands_start_anywhere_and_next_to_packages_with_the_sam
         )
 
     assert run("--help").stdout.startswith("usage: qbusiness-roles ")
-    assert run("--help", name="recover").stdout.startswith("usage: qbusiness-recover ")
+    recover = run("--stack", "prod", name="recover")
+    assert (recover.returncode, recover.stdout) == (2, "")
+    assert "pulumi refresh --clear-pending-creates" in recover.stderr
     rejected = run("check", "--stack", "prod")
     assert rejected.returncode == 2
     assert rejected.stderr == (
