@@ -95,7 +95,7 @@ check-others:
 		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
 	else echo "actionlint is skipped: Go is not installed"; fi
 
-bench: venv/development-installed ## measure the figures behind the claims about speed, and write benchmarks/README.md
+bench: venv/development-installed ## measure the start, each role, audit, and check, and write benchmarks/README.md
 	@venv/bin/python -m benchmarks
 
 live: venv/development-installed ## run the scenarios on a real AWS account; asks first, cleans up afterward

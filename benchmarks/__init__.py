@@ -1,6 +1,1 @@
-"""Measure the program's overhead compared with hand-written code: `make bench`."""
-
-import os
-
-# Let the measured commands cache bytecode, as they do on a user's machine.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Measure the figures on which a promise about speed rests: `make bench`."""

@@ -1,15 +1,57 @@
 """Count the CPU instructions for a program's start and for each additional role."""
 
-import os
 import re
 import subprocess
 import sys
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from benchmarks.programs import BASE, PROGRAMS
-from pages.examples import ACCOUNT
+from components.validation import validate
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    INDEX_ID,
+    KEY_ID,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
 from sandbox.environment import PROJECT
 
+_ARGUMENTS: Final[Mapping[str, Any]] = {
+    "application_id": APPLICATION_ARN,
+    "index_id": INDEX_ID,
+    "secret_id": SECRET_ID,
+    "kms_key_id": KEY_ID,
+    "vpc_configuration": {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]},
+}
+"""Arguments that render all but one of the default connector's statements."""
+_COMPONENTS: Final = """
+import pulumi
+from components.connector_role import ConnectorRole
+
+for number in range({number}):
+    connector = ConnectorRole(f"connector-{{number}}", {arguments!r})
+    pulumi.export(f"roleArn{{number}}", connector.role_arn)
+"""
+_BY_HAND: Final = """
+import pulumi
+import pulumi_aws as aws
+
+for number in range({number}):
+    role = aws.iam.Role(
+        f"connector-{{number}}-qbusiness-role",
+        force_detach_policies=True,
+        assume_role_policy={trust!r},
+    )
+    policy = aws.iam.RolePolicy(
+        f"connector-{{number}}-qbusiness-policy",
+        name="qbusiness-aem-connector",
+        role=role.name,
+        policy={policy!r},
+    )
+    pulumi.export(f"roleArn{{number}}", role.arn)
+"""
 _MORE: Final = 10
 _COUNTING: Final = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 _ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/role"
@@ -27,26 +69,42 @@ run()
 """
 
 
+def _components(number: int) -> str:
+    return _COMPONENTS.format(number=number, arguments=_ARGUMENTS)
+
+
+def _by_hand(number: int) -> str:
+    trust_policy, role_policy, _ = validate("docs", _ARGUMENTS)
+    return _BY_HAND.format(number=number, trust=trust_policy, policy=role_policy)
+
+
 def rows() -> list[str]:
     """Return the table's rows; valgrind counts instructions, so no rounds are needed."""
-    counts = {
-        name: [_instructions(program(number)) for number in (1, 1 + _MORE)]
-        for name, program in PROGRAMS.items()
-    }
-    figures = {name: (first, (more - first) / _MORE) for name, (first, more) in counts.items()}
+    first, each = _instructions(_components)
+    first_by_hand, each_by_hand = _instructions(_by_hand)
     return [
-        f"| {measured}, {name} | {found[place] / 1e6:,.1f} million instructions | "
-        f"{found[place] / figures[BASE][place]:.3f} | |"
-        for place, measured in enumerate(("start and the first role", "each additional role"))
-        for name, found in figures.items()
+        _row("start and the first role", first, first_by_hand),
+        _row("each additional role", each, each_by_hand),
     ]
 
 
-def _instructions(program: str) -> int:
+def _row(measured: str, ours: float, by_hand: float) -> str:
+    return (
+        f"| {measured} | {ours / 1e6:,.1f} million instructions | "
+        f"{by_hand / 1e6:,.1f} million for hand-written resources; ratio {ours / by_hand:.3f} |"
+    )
+
+
+def _instructions(program: Callable[[int], str]) -> tuple[float, float]:
+    """Return the instructions of a program with one role, and of each additional role."""
+    one, more = (_count(program(number)) for number in (1, 1 + _MORE))
+    return one, (more - one) / _MORE
+
+
+def _count(program: str) -> int:
     counted = subprocess.run(
         [*_COUNTING, sys.executable, "-c", _PROGRAM.format(program)],
         cwd=PROJECT,
-        env=os.environ,
         check=True,
         capture_output=True,
         text=True,

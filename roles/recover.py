@@ -3,8 +3,8 @@
 import sys
 
 _MESSAGE = """\
-recover: this command is gone, because Pulumi's own commands recover a stack. Follow "After a crash during an
-update" in docs/operations.md. For the selected stack, the commands are:
+recover: this command is gone, because Pulumi's own commands recover a stack. Follow "After a crash
+during an update" in docs/operations.md. For the selected stack, the commands are:
 
 pulumi stack export --file state.json &&
 jq -r '.deployment.pending_operations[]? | select(.type == "creating") | .resource |

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pulumi
 import pytest
 from pulumi.output import Unknown
+from pulumi_aws import iam
 
-from benchmarks import programs
 from components.arguments import SettingsError
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
 from pages.examples import (
@@ -771,7 +771,21 @@ def test_a_policy_with_an_unknown_value_is_unknown_in_a_preview(unknown: dict[st
 # The cost of a role.
 
 
-def outputs_per_additional_role(program: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> int:
+class ComponentByHand(pulumi.ComponentResource):
+    """A hand-written component with the same resources and outputs."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("tests:index:ByHand", name)
+        children = pulumi.ResourceOptions(parent=self)
+        role = iam.Role(f"{name}-role", assume_role_policy="{}", opts=children)
+        policy = iam.RolePolicy(f"{name}-policy", role=role.name, policy="{}", opts=children)
+        arn = pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
+        self.register_outputs({"role_arn": arn, "role_name": role.name})
+
+
+def outputs_per_additional_role(
+    declare: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> int:
     """Count the Outputs that a program creates for each additional role."""
     created: list[int] = []
     output_class: Any = pulumi.Output
@@ -784,13 +798,12 @@ def outputs_per_additional_role(program: Callable[[int], str], monkeypatch: pyte
     monkeypatch.setattr(pulumi.Output, "_track", count)
     for number in (1, 2, 3):  # the first run also resolves this module's top-level Outputs
         created.append(0)
-        deployment = Deployment(lambda: exec(program(number), {}))  # noqa: B023,S102 runs at once
-        assert deployment.error is None
+        assert Deployment(partial(list, map(declare, ("one", "two", "three")[:number]))).error is None
     return created[2] - created[1]
 
 
 def test_an_additional_role_with_plain_settings_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
-    by_hand = outputs_per_additional_role(programs.component_by_hand, monkeypatch)
-    ours = outputs_per_additional_role(programs.components, monkeypatch)
+    by_hand = outputs_per_additional_role(ComponentByHand, monkeypatch)
+    ours = outputs_per_additional_role(partial(component, MINIMAL), monkeypatch)
     # One Output is for the validation with the credentials, and one is for each policy.
     assert ours <= by_hand + 3
