@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from .formats import APPLICATION_ARN, INGEST_APPLICATION_AND_INDEX, located
+from .formats import APPLICATION_ARN, INGEST_APPLICATION_AND_INDEX, SERVICE, located
 
 ROLE_NAME_PLACEHOLDER: Final = "<role name>"
 """Stands in for the role's name in the role policy; no valid name or path contains a space."""
@@ -79,7 +79,7 @@ def trust_statement(application: Application) -> ExplainedStatement:
         {
             "Sid": "AllowsAmazonQServicePrincipal",
             "Effect": "Allow",
-            "Principal": {"Service": "qbusiness.amazonaws.com"},
+            "Principal": {"Service": SERVICE},
             "Action": "sts:AssumeRole",
             "Condition": {
                 "StringEquals": {"aws:SourceAccount": application.account},
@@ -133,7 +133,7 @@ For documents in S3, `BatchPutDocument` accepts a role that can read the bucket,
 be allowed to pass that role to the service.""",
             ["iam:PassRole"],
             [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME_PLACEHOLDER}"],
-            {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
+            {"StringEquals": {"iam:PassedToService": SERVICE}},
         )
     if resources.network_arns:
         yield from _network_statements(resources)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from components.formats import SERVICE
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -22,7 +23,7 @@ from pages.examples import (
     SHARED_SUBNET_ARN,
     SUBNET_ID,
 )
-from roles.connector_calls import SERVICE, Resources, calls
+from roles.check.connector_calls import Resources, calls
 
 Context = Mapping[str, str | list[str]]
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from components.arguments import SettingsError
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
-from components.formats import ACCOUNT_ID, MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
+from components.formats import ACCOUNT_ID, MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE, SERVICE
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.access import Change, find_change, find_change_to_new, replaceable
@@ -20,7 +20,6 @@ from roles.adopt.principals import UNIQUE_ID
 from roles.adopt.selection import Users
 from roles.arns import Arn
 from roles.concurrency import read_each
-from roles.connector_calls import SERVICE
 from roles.detection import connectors_of
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call

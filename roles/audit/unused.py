@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
+from components.formats import SERVICE
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Kind, read_document
 from roles.account import Account, Reply
-from roles.connector_calls import SERVICE
 
 
 class UnusedRole(NamedTuple):

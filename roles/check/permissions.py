@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from components import policies
 from components.connector_role import POLICY_NAME
+from components.formats import SERVICE
 from components.policies import Application
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
@@ -17,7 +18,6 @@ from roles.check.other_secrets import second_secret
 from roles.check.requests import pass_request
 from roles.check.simulation import simulate
 from roles.check.subject import Subject
-from roles.connector_calls import SERVICE
 from roles.difference import TRUST_POLICY, Verdict, compare, statements
 from roles.errors import OddAnswerError
 from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped

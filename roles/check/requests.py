@@ -7,10 +7,11 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from components.formats import SERVICE
 from guardrails.iam.patterns import Text
 from roles.arns import Arn
+from roles.check.connector_calls import ConnectorCall, Resources, calls
 from roles.check.entry import Entry
-from roles.connector_calls import SERVICE, ConnectorCall, Resources, calls
 
 ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
 """The condition key for the ARN of the secret that KMS decrypts:

@@ -9,12 +9,12 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from components.formats import SERVICE
 
 _Text = TypeVar("_Text")
 """`str`, or a type for text of which only the beginning may be known."""
-
-SERVICE: Final = "qbusiness.amazonaws.com"
 
 
 class Resources(NamedTuple, Generic[_Text]):
