@@ -1,1 +1,1 @@
-"""Measure the figures on which a promise about speed rests: `make bench`."""
+"""Measure the overhead of each role, and the speed of `audit` and `check`: `make bench`."""

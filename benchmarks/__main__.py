@@ -16,14 +16,14 @@ _PAGE = """\
 
 Measured on {date}: {versions}.
 
-| Measurement | Figure | Compared with, or calls |
+| Measurement | Figure | Comparison, or number of calls |
 |---|---|---|
 {rows}
 
-Compare the ratios, because the figures depend on the machine. The hand-written program declares the
-same roles and policies, without a component or validation. Both programs run with Pulumi's mocks, and
-valgrind counts their instructions. `audit` and `check` read data sources, each with a secret and a role,
-from a server that responds to each call after {delay} ms. Their figure is the median of three runs.
+The figures depend on the machine, so compare the ratios. The hand-written program declares the same roles
+and policies, without a component or validation. Both programs run with Pulumi's mocks, and valgrind counts
+their instructions. `audit` and `check` read data sources, each with a secret and a role, from a server
+that responds to each call after {delay} ms. Their figure is the median of three runs (minimum to maximum).
 """
 
 

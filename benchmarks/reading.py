@@ -27,11 +27,11 @@ from tests.helpers.support import PROJECT_NAME, golden
 
 DELAY: Final = 0.05
 """Seconds before each response."""
-DATA_SOURCES: Final = 500
+_DATA_SOURCES: Final = 500
 """The number of data sources that `audit` reads."""
 _PAGE: Final = 10
 """The maximum number of data sources in one response, as in the API."""
-ENTRIES: Final = 30
+_ENTRIES: Final = 30
 """The number of data sources in the stack that `check` reads."""
 _ROUNDS: Final = 3
 _TRUST: Final = golden("trust-policy")
@@ -50,8 +50,8 @@ class _Reading(NamedTuple):
 
 
 _READINGS: Final = (
-    _Reading("`audit`", ("audit", "--json"), DATA_SOURCES, 6.2),
-    _Reading("`check`", ("check", "--stack", "dev"), ENTRIES, 16.2),
+    _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 6.2),
+    _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 16.2),
 )
 
 
@@ -186,7 +186,7 @@ def _allowed(call: dict[str, str]) -> str:
 
 
 @contextmanager
-def served(number: int) -> Generator[tuple[str, Counter[str]]]:
+def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
     """Serve an account with a number of data sources on loopback.
 
     Return its address and the number of times each call was made.
@@ -208,14 +208,14 @@ def served(number: int) -> Generator[tuple[str, Counter[str]]]:
 def _write_stack(directory: Path) -> None:
     """Write a project and a `pulumi` that prints its stack, because starting the CLI isn't measured."""
     (directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
-    entries = {f"pages-{number}": {"secretId": _secret_arn(number)} for number in range(ENTRIES)}
+    entries = {f"pages-{number}": {"secretId": _secret_arn(number)} for number in range(_ENTRIES)}
     settings = {
         "aws:region": REGION,
         f"{PROJECT_NAME}:applicationId": APPLICATION_ID,
         f"{PROJECT_NAME}:indexId": INDEX_ID,
         f"{PROJECT_NAME}:dataSources": json.dumps(entries),
     }
-    arns = {f"pages-{number}": _role_arn(number) for number in range(ENTRIES)}
+    arns = {f"pages-{number}": _role_arn(number) for number in range(_ENTRIES)}
     config = {key: {"value": value, "secret": False} for key, value in settings.items()}
     (directory / "config.json").write_text(json.dumps(config))
     (directory / "stack.json").write_text(json.dumps({"roleArns": arns}))
@@ -231,7 +231,7 @@ def rows() -> list[str]:
 
 def _row(reading: _Reading) -> str:
     number = reading.data_sources
-    with tempfile.TemporaryDirectory() as directory, served(number) as (address, calls):
+    with tempfile.TemporaryDirectory() as directory, _served(number) as (address, calls):
         _write_stack(Path(directory))
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
@@ -249,7 +249,7 @@ def _row(reading: _Reading) -> str:
         raise RuntimeError(f"{reading.title} did not read every role: {calls}")
     total = calls.total() / _ROUNDS
     if total > reading.most_calls * number:
-        raise RuntimeError(f"{reading.title} makes more calls than it promises: {calls}")
+        raise RuntimeError(f"{reading.title} makes more calls than its limit: {calls}")
     figure = f"{statistics.median(wall):.1f} s ({min(wall):.1f} to {max(wall):.1f})"
     calls_of_each = f"{total:,.0f} calls, {total / number:.1f} for each data source"
     return f"| {reading.title} of {number} data sources | {figure} | {calls_of_each} |"

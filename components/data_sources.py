@@ -104,7 +104,7 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
         return {}
     value = read_object(config, DATA_SOURCES)
     if value is None:
-        expected += "; to delete the last role, see docs/operations.md"
+        expected += "; to delete the last role, see docs/retire.md"
         at.reject("is required but not set", expected, fix=secret_command)
         return {}
     if not isinstance(value, Mapping):

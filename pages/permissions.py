@@ -190,7 +190,7 @@ This program's policies have these risks, and the policies on AWS's pages have t
 
 Review these separately, because this page doesn't include them: the policies of the secret, the key, and the bucket;
 the permissions boundary and service control policies, which can only limit the role; and [who can pass the
-role](operations.md#not-authorized-to-perform-iampassrole).
+role](troubleshooting.md#not-authorized-to-perform-iampassrole).
 
 ## What the role can do
 """

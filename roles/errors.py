@@ -32,6 +32,7 @@ COULD_NOT_LOOK: Final = 2
 CANNOT_TELL: Final = 3
 """Exit code of `audit` and `check` if there is no problem and no failed read, but an unknown answer."""
 
+PERMISSIONS_PAGE: Final = "docs/read-permissions.md"
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or set AWS_PROFILE to a profile; "
     "`aws sts get-caller-identity` shows who you are"
@@ -143,7 +144,7 @@ def reason(error: BotoCoreError | ClientError) -> str:
 
 
 def explain(
-    error: BotoCoreError | ClientError | ResponseParserError, *, page: str = "docs/audit.md"
+    error: BotoCoreError | ClientError | ResponseParserError, *, page: str = PERMISSIONS_PAGE
 ) -> str:
     """Return one line that explains an error and how to fix it.
 

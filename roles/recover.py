@@ -1,10 +1,13 @@
-"""The command `qbusiness-recover` until version 0.4: print Pulumi's commands that replaced it."""
+"""Say what replaced the command `qbusiness-recover`, which is removed in version 0.4."""
 
 import sys
 
 _MESSAGE = """\
-recover: this command is gone, because Pulumi's own commands recover a stack. Follow "After a crash
-during an update" in docs/operations.md. For the selected stack, the commands are:
+qbusiness-recover: this command is gone, because Pulumi's own commands recover a stack. Follow "After a
+crash during an update" in docs/recover.md: first stop the process pulumi-resource-aws, or wait five
+minutes. Check that `aws sts get-caller-identity` shows the application's account, and select the stack
+with `pulumi stack select`. Then run these commands, and delete the listed roles that the stack does not
+contain:
 
 pulumi stack export --file state.json &&
 jq -r '.deployment.pending_operations[]? | select(.type == "creating") | .resource |

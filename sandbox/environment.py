@@ -243,8 +243,7 @@ class Sandbox:
             **_kept_variables(),
             "PATH": os.pathsep.join((str(binaries), os.environ.get("PATH", os.defpath), str(AWS_CLI))),
             "PULUMI_HOME": str(self.home),
-            # No `.attrs` files: a crash can leave one empty, and the stack then cannot be read
-            # (docs/operations.md, "If the stack cannot be read").
+            # No `.attrs` files: a crash can leave one empty, and Pulumi then cannot read the stack.
             "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_DEBUG_PROVIDERS": providers,

@@ -19,7 +19,7 @@ _BEGIN = """\
 # attached policy, and its trust policy, and the earlier role of a data source. Pass the names of the
 # earlier roles, or none for all. You can run it several times, before, during, or after the update.
 # If `roles adopt` wrote several scripts, run the latest first.
-# Then hand the roles back (docs/operations.md), or `pulumi up` changes their policies again.
+# Then hand the roles back (docs/retire.md), or `pulumi up` changes their policies again.
 set -eu
 
 # Run a command, and ignore an error about a missing resource.

@@ -15,7 +15,7 @@ from roles.audit import markdown, table
 from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.audit.survey import Outcome, Survey, survey
 from roles.difference import Verdict
-from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PROBLEMS, InputError
+from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PERMISSIONS_PAGE, PROBLEMS, InputError
 from roles.output import Output
 from roles.project import stack_name
 from roles.stack import check_account, read_deployed_roles
@@ -89,7 +89,7 @@ def _notes(found: Survey) -> Iterator[str]:
         yield f"did not look for roles that no data source uses: {found.unlisted}"
     for denied in found.denied:
         yield (
-            f"{denied} is not allowed on at least some resources: docs/audit.md lists the required "
+            f"{denied} is not allowed on at least some resources: {PERMISSIONS_PAGE} lists the required "
             "permissions"
         )
 

@@ -32,6 +32,7 @@ from roles.errors import (
     CANNOT_TELL,
     COULD_NOT_LOOK,
     FINE,
+    PERMISSIONS_PAGE,
     PROBLEMS,
     InputError,
 )
@@ -175,8 +176,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     incomplete = any(finding.action for _, finding in every)
     if incomplete:
         output(
-            "not every question was answered: see the skipped answers for the causes and docs/audit.md "
-            "for the required permissions"
+            "not every question was answered: the skipped answers show the causes, and "
+            f"{PERMISSIONS_PAGE} lists the required permissions"
         )
     return _exit_code(_counts(every), incomplete=incomplete)
 

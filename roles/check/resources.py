@@ -12,7 +12,7 @@ from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.collection import FAILURES, answer_of
 from roles.check.subject import NO_APPLICATION, Subject, ignore, needed
-from roles.errors import code, failed_action, is_denied, is_gone, unknown_status
+from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
 from roles.policies import Secret
 
@@ -197,7 +197,7 @@ def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
             raise
         return cannot_tell(
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
-            f"allow {action(error.operation_name)} (docs/audit.md)",
+            f"allow {action(error.operation_name)} ({PERMISSIONS_PAGE})",
         )
     # Here, key_id and wanted are the same key. If either encrypts the version, no lookup is needed.
     if not current or {wanted, key_id}.intersection(current):

@@ -1,4 +1,4 @@
-"""Test that the operations page's bucket policy gives another account's role only necessary access."""
+"""Test that the bucket policy on the page gives another account's role only necessary access."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ FILES = FULL._replace(bucket="files of another account")
 
 def statements() -> list[dict[str, Any]]:
     """Return the page's bucket policy statements, for a data source and for single files."""
-    section = prose("A bucket in another account", PROJECT / "docs" / "operations.md")
+    section = prose("A bucket in another account", PROJECT / "docs" / "troubleshooting.md")
     (block,) = blocks("json", section)
     return json.loads(block)
 

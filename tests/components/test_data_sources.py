@@ -243,7 +243,7 @@ def test_missing_or_malformed_data_sources_are_rejected(
 def test_the_message_after_the_last_entry_was_removed_names_the_page_that_retires_a_stack(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    assert "; to delete the last role, see docs/operations.md\n" in rejection(monkeypatch, {})
+    assert "; to delete the last role, see docs/retire.md\n" in rejection(monkeypatch, {})
 
 
 @pytest.mark.parametrize("member", [None, "text", ["x"], 5])

@@ -2,20 +2,22 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components.connectors import CONNECTORS
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.settings import SETTINGS
 from components.stack_config import KEYS
-from pages.examples import ACCOUNT, OTHER_ACCOUNT
+from components.validation import validate
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
 from roles import recover
 from sandbox.environment import PROJECT
-from tests.helpers.page import blocks, commands, prose, run_section
-from tests.helpers.stacks import Aws, NewStack
+from tests.helpers.page import blocks, prose, run_script, run_section
+from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import REQUIRED
 
 DOCS = PROJECT / "docs"
@@ -30,43 +32,78 @@ CI = DOCS / "ci.md"
 
 
 @pytest.fixture
-def typed(new_stack: NewStack) -> Iterator[Callable[[str, Path], str]]:
-    """Return a function that runs a section's commands without prompts; afterward, delete its stacks."""
+def reader(new_stack: NewStack) -> Iterator[Stack]:
+    """Return a project in which a reader creates the stacks prod and staging, which are then deleted."""
     stack = new_stack(REQUIRED)
-
-    def run(section: str, page: Path) -> str:
-        return run_section(stack, section, page, check=True, PULUMI_OPTION_YES="true").stdout
-
-    yield run
+    yield stack
     for name in ("prod", "staging"):
         for file in stack.state_file.parent.glob(f"{name}.json*"):
             file.unlink()
 
 
-def test_the_quick_start_deploys_a_role_and_the_next_pages_add_a_second_role_and_an_environment(
-    typed: Callable[[str, Path], str], aws: Aws
-):
-    arn = typed("Deploy to AWS", QUICK_START).splitlines()[-1]
-    (first,) = aws.roles()
-    assert aws.iam.get_role(RoleName=first)["Role"]["Arn"] == arn
-    assert "secret:qbusiness/intranet-b2C3d4" in str(aws.role_policies(first))
+def test_quick_start_gives_a_role_to_a_data_source(reader: Stack, aws: Aws):
+    deployed = run_section(reader, "Deploy to AWS", QUICK_START).stdout
+    (name,) = aws.roles()
+    arn = aws.iam.get_role(RoleName=name)["Role"]["Arn"]
+    assert f'intranet: "{arn}"' in deployed
+    assert "    + 4 created\n" in deployed
+    assert "secret:qbusiness/intranet-b2C3d4" in str(aws.role_policies(name))
+    index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+    qbusiness = aws.client("qbusiness")
+    source = {"displayName": "Intranet", "configuration": {"type": "SHAREPOINTV2"}}
+    created = qbusiness.create_data_source(**index, **source)["dataSourceId"]
+    give, _ = blocks("sh", prose("Use the role", QUICK_START))
+    shown = run_script(reader, give, DATA_SOURCE=created, ROLE_ARN=arn).stdout
+    assert shown.endswith(f'"{arn}"\n')
+    qbusiness.delete_data_source(**index, dataSourceId=created)
 
-    added = typed("Add a second data source", DATA_SOURCES)
+
+def test_next_pages_add_a_second_role_and_an_environment(reader: Stack, aws: Aws):
+    run_section(reader, "Deploy to AWS", QUICK_START)
+    (first,) = aws.roles()
+    added = run_section(reader, "Add a data source", DATA_SOURCES).stdout
     assert "    + 3 created\n    4 unchanged\n" in added
     (second,) = {*aws.roles()} - {first}
     assert "secret:qbusiness/wiki-c3D4e5" in str(aws.role_policies(second))
 
-    staging = typed("Another environment", CI).partition("Previewing update (staging)")[2]
+    previewed = run_section(reader, "Another environment", CI).stdout
+    staging = previewed.partition("Previewing update (staging)")[2]
     shown = ("cdef-333333333333", "cdef-444444444444", "intranet-staging-b2C3d4")
     of_prod = ("cdef-111111111111", "cdef-222222222222", "intranet-b2C3d4", "wiki-c3D4e5")
     assert [text in staging for text in (*shown, *of_prod)] == [True] * 3 + [False] * 4
 
 
-def test_the_quick_start_s_settings_for_a_bucket_allow_reading_its_objects(new_stack: NewStack):
+def test_readme_configuration_gives_the_statements_below_it():
+    readme = (PROJECT / "README.md").read_text()
+    (written,) = blocks("yaml", readme)
+    (shown,) = blocks("json", readme)
+    config = {key.partition(":")[2]: value for key, value in yaml.safe_load(written).items()}
+    ((name, entry),) = config.pop("dataSources").items()
+    settings = {**config, **entry}
+    arguments = {settings_key: settings[key] for settings_key, key in KEYS.items() if key in settings}
+    trust_policy, role_policy, _ = validate(name, {**arguments, "region": config["region"]})
+    assert trust_policy
+    assert role_policy
+    trust_statement, *statements = json.loads(shown)
+    assert json.loads(trust_policy)["Statement"] == [trust_statement]
+    assert [each for each in json.loads(role_policy)["Statement"] if each in statements] == statements
+
+
+def test_single_role_becomes_an_entry(new_stack: NewStack):
+    top = {key: value for key, value in REQUIRED.items() if key != "secretId"}
+    single = {"connector": "sharepoint-cloud", "secretId": "qbusiness/intranet-b2C3d4"}
+    stack = new_stack({**top, **single})
+    stack.up()
+    before = stack.outputs()
+    moved = run_section(stack, "Turn a single role into an entry", DATA_SOURCES).stdout
+    assert "    4 unchanged\n" in moved
+    assert stack.outputs() == {**before, **stack.outputs()}
+
+
+def test_quick_start_settings_for_a_bucket_allow_reading_it(new_stack: NewStack):
     stack = new_stack({name: REQUIRED[name] for name in ("aws:region", "applicationId", "indexId")})
-    secret, bucket = re.findall(r"`(--plaintext connector=.*?)`", QUICK_START.read_text())
-    assert secret in commands("Deploy to AWS", QUICK_START)
-    stack.run("config", "set-all", *bucket.split())
+    (bucket,) = re.findall(r"`(--plaintext dataSources\.files.*?)`", QUICK_START.read_text())
+    stack.run("config", "set-all", "--path", *bucket.split())
     assert "arn:aws:s3:::qbusiness-documents/*" in stack.preview("--diff").text
 
 
@@ -87,9 +124,7 @@ def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_sta
     state = stack.state_file.read_text()
     stack.state_file.write_text(state.replace(f'[\\"{ACCOUNT}\\"]', f'[\\"{OTHER_ACCOUNT}\\"]'))
     assert f"AWS account ID not allowed: {ACCOUNT}" in stack.drift().text
-    fixed = run_section(
-        stack, "The account is not allowed", DOCS / "operations.md", PULUMI_OPTION_YES="true"
-    )
+    fixed = run_section(stack, "AWS account ID not allowed", DOCS / "troubleshooting.md")
     assert "4 unchanged" in fixed.stdout
     provider = stack.resource("pulumi:providers:aws")
     assert json.loads(provider["inputs"]["allowedAccountIds"]) == [ACCOUNT]

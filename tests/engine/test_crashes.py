@@ -1,4 +1,4 @@
-"""Test that the page's commands repair a stack after a kill at any IAM call that changes a role.
+"""Test that the page's commands repair a stack after a kill at an IAM call that changes a role.
 
 Each of a stack's entries waits at a different call when the CLI is killed. There are no other states:
 between two such calls, the engine only reads IAM and writes its own state.
@@ -6,7 +6,7 @@ between two such calls, the engine only reads IAM and writes its own state.
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from pages.examples import ACCOUNT, APPLICATION_ID
 from sandbox import plugin
 from tests.helpers.faults import Stop, gate
-from tests.helpers.page import blocks, page_path, prose, run_section, with_values
+from tests.helpers.page import blocks, prose, run_script, run_section
 from tests.helpers.processes import commands_in, eventually
 from tests.helpers.stacks import (
     DESTROY,
@@ -43,7 +43,11 @@ ROLE_DELETION = {
     "deleting-role": Stop("DeleteRole"),
     "deleted-role": Stop("DeleteRole", executed=True),
 }
-"""Entries, named after the call at which their role waits. The role's name begins with that name."""
+CHANGES = {"creating-role": Stop("TagRole"), "created-role": Stop("TagRole", executed=True)}
+"""Entries, most of them named after the call at which their role waits. The role's name begins with the
+entry's name."""
+LIST, CANCEL, FINISH, DELETE = blocks("sh", prose("After a crash during an update"))
+_, DESTROY_REST = blocks("sh", prose("After a crash during a destroy"))
 
 
 def settings_of(*entries: str, set_names: bool = False, **settings: object) -> dict[str, Any]:
@@ -83,26 +87,27 @@ def processes_except_the_plugin_in(directory: Path) -> list[str]:
     return [command for command in commands_in(directory) if plugin.NAME not in command]
 
 
+def list_unfinished(stack: Stack) -> list[str]:
+    """Return the names that the page's first block lists."""
+    return run_script(stack, LIST).stdout.split()
+
+
 def recover(stack: Stack, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the page's commands before the last one, which deletes a role that is not in the state."""
-    *script, _ = blocks("sh", prose("After a crash during an update"))
-    session = {"PATH": page_path(stack), **variables}
-    return stack.execute("sh", "-euc", "\n".join(["sleep() { :; }", *script]), check=check, **session)
+    """Run the blocks of the page that unlock the stack and finish the update."""
+    run_script(stack, CANCEL)
+    return run_script(stack, FINISH, check=check, **variables)
 
 
-def fail_in_other_account(stack: Stack, reason: str) -> str:
-    """Check that another account's credentials stop the commands before the state loses a resource.
-
-    Return the output.
-    """
+def fail_in_other_account(stack: Stack, commands: str, reason: str) -> None:
+    """Check that another account's credentials stop commands before the state loses a resource."""
     before = {resource["urn"]: resource.get("id") for resource in stack.resources()}
     credentials = other_credentials(stack.environment)
     with running_provider({**stack.environment, **credentials}) as provider:
-        stopped = recover(stack, check=False, **credentials, **provider)
+        rejected = {**credentials, **provider, "PULUMI_RUN_PROGRAM": "false"}
+        stopped = run_script(stack, commands, check=False, **rejected)
     assert stopped.returncode != 0
     assert reason in stopped.stdout
     assert {resource["urn"]: resource.get("id") for resource in stack.resources()} == before
-    return stopped.stdout
 
 
 def assert_complete(stack: Stack, aws: Aws, *entries: str, path: str = "/") -> None:
@@ -124,14 +129,13 @@ def assert_complete(stack: Stack, aws: Aws, *entries: str, path: str = "/") -> N
     }
 
 
-def delete_unrecorded_roles(stack: Stack, aws: Aws, listed: str) -> None:
-    """Delete the roles that the page's list names and that AWS created: one, or more by chance."""
-    created = {*listed.split()} & {*aws.roles()}
-    assert "created-role-qbusiness-role" in str(created)
-    *_, script = blocks("sh", prose("After a crash during an update"))
+def delete_unrecorded_roles(stack: Stack, aws: Aws, listed: Sequence[str]) -> None:
+    """Delete the listed roles that AWS created: `created-role`, and those that it created in the moment."""
+    created = {*listed} & {*aws.roles()}
+    assert not created & {*stack.outputs()["roleNames"].values()}
+    assert [name for name in created if name.startswith("created-role-qbusiness-role-")]
     for name in created:
-        deletion = with_values(script, {"NAME": name})
-        stack.execute("sh", "-euc", deletion, check=True, PATH=page_path(stack))
+        run_script(stack, DELETE, NAME=name)
 
 
 @pytest.mark.thorough
@@ -139,8 +143,12 @@ def test_update_or_destroy_killed_at_any_call_is_repaired(new_stack: NewStack, a
     entries = (*CREATION, *POLICY_DELETION)
     stack = new_stack(settings_of(*entries, protect=True))
     kill_at(stack, UP, CREATION)
-    # Before the first update, the state names no account, so only the application's ARN does.
-    listed = fail_in_other_account(stack, f"but the credentials are for account {OTHER_ACCOUNT}")
+    listed = list_unfinished(stack)
+    assert {name.partition("-qbusiness")[0] for name in listed} >= {"creating-role", "created-role"}
+    run_script(stack, CANCEL)
+    # Before the first update, only the application's ARN names the account.
+    other = f"but the credentials are for account {OTHER_ACCOUNT}"
+    fail_in_other_account(stack, FINISH, other)
     recover(stack)
     delete_unrecorded_roles(stack, aws, listed)
     assert_complete(stack, aws, *entries)
@@ -148,34 +156,61 @@ def test_update_or_destroy_killed_at_any_call_is_repaired(new_stack: NewStack, a
     moved = settings_of(*entries, rolePath="/connectors/")
     stack.configure(moved)
     kill_at(stack, UP, CREATION)
+    listed = list_unfinished(stack)
     stack.configure({**moved, "applicationId": APPLICATION_ID, "aws:allowedAccountIds": [ACCOUNT]})
-    listed = fail_in_other_account(stack, f"AWS account ID not allowed: {OTHER_ACCOUNT}")
+    run_script(stack, CANCEL)
+    fail_in_other_account(stack, FINISH, f"AWS account ID not allowed: {OTHER_ACCOUNT}")
     recover(stack)
     delete_unrecorded_roles(stack, aws, listed)
     assert_complete(stack, aws, *entries, path="/connectors/")
 
+    changed = settings_of(*entries, rolePath="/connectors/", tags={"Team": "docs"})
+    stack.configure(changed)
+    kill_at(stack, UP, CHANGES)
+    assert list_unfinished(stack) == []
+    recover(stack)
+    assert_complete(stack, aws, *entries, path="/connectors/")
+    assert {str(aws.iam.list_role_tags(RoleName=name)["Tags"]) for name in aws.roles()} == {
+        "[{'Key': 'Team', 'Value': 'docs'}]"
+    }
+
     kill_at(stack, DESTROY, POLICY_DELETION)
+    run_script(stack, CANCEL)
+    fail_in_other_account(stack, DESTROY_REST, other)
     run_section(stack, "After a crash during a destroy")
     assert (aws.roles(), stack.resources()) == ([], [])
 
 
-@pytest.mark.thorough
-def test_replacement_with_set_names_killed_at_any_call_is_repaired(new_stack: NewStack, aws: Aws):
-    entries = (*CREATION, *POLICY_DELETION, *ROLE_DELETION)
-    stack = new_stack(settings_of(*entries, set_names=True))
+def without_refresh(stack: Stack) -> None:
+    """Turn the project's option `refresh: always` off."""
     project = stack.directory / "Pulumi.yaml"
     project.write_text(project.read_text().replace("  refresh: always\n", ""))
+
+
+@pytest.mark.thorough
+def test_replacement_with_set_names_killed_at_any_call_is_repaired(new_stack: NewStack, aws: Aws):
+    calls = {**CREATION, **POLICY_DELETION, **ROLE_DELETION}
+    del calls["created-role"]
+    stack = new_stack(settings_of(*calls, set_names=True))
+    without_refresh(stack)
     stack.up()
-    stack.configure(settings_of(*entries, set_names=True, rolePath="/connectors/"))
-    kill_at(stack, UP, {**CREATION, **POLICY_DELETION, **ROLE_DELETION})
-    # A role with a configured name may be somebody else's, so a person inspects it before deleting it.
+    stack.configure(settings_of(*calls, set_names=True, rolePath="/connectors/"))
+    kill_at(stack, UP, calls)
+    recover(stack)
+    assert_complete(stack, aws, *calls, path="/connectors/")
+
+    kill_at(stack, DESTROY, ROLE_DELETION)
+    run_section(stack, "After a crash during a destroy")
+    assert (aws.roles(), stack.resources()) == ([], [])
+
+
+def test_unrecorded_role_with_a_set_name_is_deleted_by_a_person(new_stack: NewStack, aws: Aws):
+    stack = new_stack(settings_of("created-role", set_names=True))
+    without_refresh(stack)
+    kill_at(stack, UP, {"created-role": CREATION["created-role"]})
     done = recover(stack, check=False)
     assert done.returncode != 0
     assert "Role with name created-role already exists" in done.stdout
     run_section(stack, "After a lost response", NAME="created-role")
     recover(stack)
-    assert_complete(stack, aws, *entries, path="/connectors/")
-
-    kill_at(stack, DESTROY, ROLE_DELETION)
-    run_section(stack, "After a crash during a destroy")
-    assert (aws.roles(), stack.resources()) == ([], [])
+    assert_complete(stack, aws, "created-role")

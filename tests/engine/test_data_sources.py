@@ -19,7 +19,7 @@ TOP: Final[dict[str, Any]] = {
 AEM: Final[dict[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
 
-SLACK_SECRET: Final = "qbusiness/slack-d4E5f6"
+WIKI_SECRET: Final = "qbusiness/wiki-c3D4e5"
 
 
 def members(**settings: object) -> dict[str, Any]:
@@ -48,29 +48,29 @@ def test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_r
         "roleNames": {"aem-connector": single["roleName"]},
     }
 
-    added = run_section(stack, "Add another", PAGE).stdout
+    added = run_section(stack, "Add a data source", PAGE).stdout
     assert "    + 3 created\n    4 unchanged\n" in added
     outputs = stack.outputs()
-    assert outputs["roleArns"].keys() == outputs["roleNames"].keys() == {"aem-connector", "slack"}
+    assert outputs["roleArns"].keys() == outputs["roleNames"].keys() == {"aem-connector", "wiki"}
     assert {*aws.roles()} == {*outputs["roleNames"].values()}
     assert stack.drift().exit_code == 0
 
-    rename(stack, "aem-connector", "wiki")
-    slack = {"connector": "slack", "secretId": SLACK_SECRET}
-    stack.configure(members(wiki=AEM, slack={**slack, "protect": True}))
+    rename(stack, "aem-connector", "docs")
+    wiki = {"connector": "confluence-cloud", "secretId": WIKI_SECRET}
+    stack.configure(members(docs=AEM, wiki={**wiki, "protect": True}))
     assert stack.up().changes == {"same": 7}
-    assert stack.outputs()["roleArns"] == {"wiki": arn, "slack": outputs["roleArns"]["slack"]}
+    assert stack.outputs()["roleArns"] == {"docs": arn, "wiki": outputs["roleArns"]["wiki"]}
     assert "roleArn" not in stack.outputs()
 
     rejected = run_section(stack, "Remove a data source", PAGE, check=False)
     assert rejected.returncode != 0
     assert "protected" in rejected.stdout
     assert {*aws.roles()} == {*outputs["roleNames"].values()}
-    stack.configure(members(wiki=AEM, slack={**slack, "protect": False}))
+    stack.configure(members(docs=AEM, wiki={**wiki, "protect": False}))
     assert stack.up().changes == {"same": 7}
     removed = run_section(stack, "Remove a data source", PAGE).stdout
     assert "    - 3 deleted\n    4 unchanged\n" in removed
-    assert stack.outputs()["roleArns"] == {"wiki": arn}
+    assert stack.outputs()["roleArns"] == {"docs": arn}
     assert aws.roles() == [single["roleName"]]
 
 
@@ -101,11 +101,11 @@ def test_a_role_moves_from_another_stack_into_one_with_several_roles(new_stack: 
 def test_the_commands_in_the_messages_correct_the_members(new_stack: NewStack, aws: Aws):
     files = {**FILES, "secretId": SECRET_ID, "bucketAccountId": 12}
     stack = new_stack(members(wiki={**AEM, "protect": "false"}, files=files))
-    stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", SLACK_SECRET)
+    stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", WIKI_SECRET)
     text = stack.preview(check=False).text
     assert "dataSources: has a secret value" in text
     fix = text.partition("and for secretId pulumi ")[2].splitlines()[0]
-    stack.run(*fix.replace("NAME", "wiki").replace("VALUE", SLACK_SECRET).split())
+    stack.run(*fix.replace("NAME", "wiki").replace("VALUE", WIKI_SECRET).split())
 
     failed = stack.up(check=False)
     assert failed.exit_code != 0

@@ -16,14 +16,15 @@ FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME}
 
 
 def test_after_a_failed_rename_the_page_restores_everything(new_stack: NewStack, aws: Aws):
-    stack = new_stack({**REQUIRED, "roleName": "qbusiness-old", "rolePath": "/connectors/"})
+    secret = {"secretId": SECRET_ID}
+    top = {key: value for key, value in REQUIRED.items() if key not in secret}
+    old = {**secret, "roleName": "qbusiness-old", "rolePath": "/connectors/"}
+    stack = new_stack({**top, "dataSources": {"wiki": old}})
     stack.up()
     outputs = stack.outputs()
     aws.iam.create_role(RoleName="qbusiness-taken", AssumeRolePolicyDocument=golden("trust-policy"))
-    stack.configure(REQUIRED)
-    failed = run_section(
-        stack, "Rename the role", check=False, NAME="qbusiness-taken", PULUMI_OPTION_YES="true"
-    )
+    stack.configure({**top, "dataSources": {"wiki": secret}})
+    failed = run_section(stack, "Rename the role", check=False, NAME="qbusiness-taken")
     assert failed.returncode != 0
     assert "EntityAlreadyExists" in failed.stdout
     assert "Role with name qbusiness-taken already exists" in failed.stdout

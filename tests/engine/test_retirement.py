@@ -1,7 +1,5 @@
 """Test on the real engine that the documented commands retire a data source and hand back roles."""
 
-from typing import Any
-
 from pages.examples import APPLICATION_ID, INDEX_ID
 from sandbox.account import SUBNETS
 from tests.helpers.page import run_section
@@ -34,7 +32,7 @@ def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws
     destroy = ("pulumi", "destroy", "--yes", "--skip-preview")
     rejected = stack.execute(*destroy, check=False, PULUMI_RUN_PROGRAM="true")
     assert "cannot be deleted" in rejected.stdout
-    run_section(stack, "Delete the role", STACK=stack.name, PULUMI_OPTION_YES="true")
+    run_section(stack, "Delete the role", STACK=stack.name)
     assert arn.rpartition("/")[2] not in aws.roles()
     assert not stack.config_file.exists()
 
@@ -50,10 +48,9 @@ def test_roles_are_handed_back_as_the_page_says(new_stack: NewStack, aws: Aws):
 
     before = in_aws()
     assert len(before) == 3
-    confirmed: dict[str, Any] = {"STACK": stack.name, "PULUMI_OPTION_YES": "true"}
-    run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki", **confirmed)
+    run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki", STACK=stack.name)
     assert {*stack.outputs()["roleNames"]} == {"docs", "blog"}
     assert "wiki" not in str(stack.state())
-    run_section(stack, "Hand the roles back", **confirmed)
+    run_section(stack, "Hand the roles back", STACK=stack.name)
     assert not stack.state_file.exists()
     assert in_aws() == before

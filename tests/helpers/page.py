@@ -14,7 +14,7 @@ from tests.helpers.stacks import Stack
 ADOPT: Final = PROJECT / "docs" / "adopt.md"
 PAGES: Final = (
     ADOPT,
-    PROJECT / "docs" / "operations.md",
+    *(PROJECT / "docs" / f"{page}.md" for page in ("change", "recover", "retire", "troubleshooting")),
 )
 """The pages for operators of an existing stack or role."""
 
@@ -44,8 +44,8 @@ def with_values(script: str, values: Mapping[str, str]) -> str:
 
 
 def read_actions(command: str) -> set[str]:
-    """Return the actions that the audit page's policy grants to one of the commands in `roles`."""
-    (policy,) = blocks("json", prose("Read permissions", PROJECT / "docs" / "audit.md"))
+    """Return the actions that the page's policy grants to one of the commands in `roles`."""
+    (policy,) = blocks("json", (PROJECT / "docs" / "read-permissions.md").read_text())
     granted = [each["Action"] for each in json.loads(policy)["Statement"] if command in each["Sid"]]
     return {
         action for actions in granted for action in ([actions] if isinstance(actions, str) else actions)
@@ -61,14 +61,24 @@ def page_path(stack: Stack) -> str:
 def run_section(
     stack: Stack, section: str, *pages: Path, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a section's commands in a session that begins as on the operations page.
+    """Run a section's commands in a session that begins as on these pages; answer yes to prompts.
 
     The variables replace the ones that the commands export. Stop at the first failure.
     tests/docs/test_pasting.py pastes the commands into interactive shells.
     """
-    script = with_values(commands(section, *pages), variables)
+    script = commands(section, *pages)
     assert script, f"the page has no commands under '{section}'"
+    return run_script(stack, script, check=check, **variables)
+
+
+def run_script(
+    stack: Stack, script: str, *, check: bool = True, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run commands from a page like `run_section`."""
+    script = with_values(script, variables)
     # Skip the pauses for IAM, because the sandbox shows every change immediately.
     script = f"sleep() {{ :; }}\n{script}"
-    session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **variables}
+    # Pulumi rejects this variable beside --preview-only, and blocks with both pass --yes.
+    confirmed = {} if "--preview-only" in script else {"PULUMI_OPTION_YES": "true"}
+    session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **confirmed, **variables}
     return stack.execute("sh", "-euc", script, check=check, **session)

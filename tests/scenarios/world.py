@@ -114,7 +114,8 @@ class World:
         if not self._real:
             return run_section(stack, heading, check=check).stdout
         script = commands(heading)
-        return stack.execute("sh", "-euc", script, check=check, PULUMI_RUN_PROGRAM="true").stdout
+        variables = {"PULUMI_RUN_PROGRAM": "true", "PULUMI_OPTION_YES": "true"}
+        return stack.execute("sh", "-euc", script, check=check, **variables).stdout
 
     # The account.
 

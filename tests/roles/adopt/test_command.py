@@ -194,7 +194,7 @@ def test_without_a_necessary_permission_nothing_is_written(world: World, action:
     world.reject(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
     line = world.adopt().last
     assert line.startswith(f"adopt: {action} is not allowed")
-    assert "docs/audit.md lists the required permissions" in line
+    assert "docs/read-permissions.md lists the required permissions" in line
     assert world.files == ["Pulumi.yaml"]
 
 

@@ -122,7 +122,7 @@ def test_a_policy_is_replaced_as_the_page_shows_and_restored(stack: Stack, aws: 
     assert stack.drift().exit_code == 0
     assert stack.up("--expect-no-changes").exit_code == 0
     run_section(stack, "Restore a role", PAGE, ROLE=NAME)
-    run_section(stack, "Hand the roles back", STACK=stack.name, PULUMI_OPTION_YES="true")
+    run_section(stack, "Hand the roles back", STACK=stack.name)
     assert not stack.state_file.exists()
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
 

@@ -105,7 +105,7 @@ def test_a_missing_permission_that_everything_needs_is_reported_on_one_line(worl
     world.reject(action)
     line = world.audit().rejection
     assert line.startswith(f"audit: {action} is not allowed (AccessDenied by the test)")
-    assert line.endswith("docs/audit.md lists the required permissions")
+    assert line.endswith("docs/read-permissions.md lists the required permissions")
     assert set(world.audit("--json").json) == {"error"}
 
 
@@ -124,7 +124,7 @@ def test_without_another_permission_the_rest_is_compared(world: World, action: s
     world.reject(action)
     said = world.audit()
     assert said.code == 2
-    page = "docs/audit.md lists the required permissions"
+    page = "docs/read-permissions.md lists the required permissions"
     line = f"audit: {action} is not allowed on at least some resources: {page}"
     assert line in said.err.splitlines()
     assert f"account {ACCOUNT}" in said.out

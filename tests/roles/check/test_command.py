@@ -92,8 +92,8 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
     assert all(line.endswith(f": {action} is not allowed for these credentials") for line in skipped)
     assert said.answers("problem") == []
     assert said.err.splitlines()[-1] == (
-        "check: not every question was answered: see the skipped answers for the causes and "
-        "docs/audit.md for the required permissions"
+        "check: not every question was answered: the skipped answers show the causes, and "
+        "docs/read-permissions.md lists the required permissions"
     )
 
 

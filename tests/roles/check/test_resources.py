@@ -311,7 +311,7 @@ def test_without_permission_to_list_versions_the_current_version_s_key_is_unknow
     assert said.answer("encryption") == (
         f"cannot tell encryption: the secret is encrypted with {KEY_ARN}, but its current version may "
         "still be encrypted with an earlier key\n         find out: allow "
-        "secretsmanager:ListSecretVersionIds (docs/audit.md)\n"
+        "secretsmanager:ListSecretVersionIds (docs/read-permissions.md)\n"
     )
 
 
