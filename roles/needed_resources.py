@@ -27,11 +27,11 @@ from roles.policies import Policies, Secret
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
 _READ: Final[Mapping[str, tuple[str, str]]] = {
-    "DescribeKey": ("key", "encrypt the secret or the bucket with a key that exists"),
-    "DescribeSecret": ("secret", "give the data source the ARN of a secret that exists"),
-    "GetBucketEncryption": ("bucket", "give the data source the name of a bucket that exists"),
+    "DescribeKey": ("key", "encrypt the secret or the bucket with an existing key"),
+    "DescribeSecret": ("secret", "point the data source to an existing secret"),
+    "GetBucketEncryption": ("bucket", "point the data source to an existing bucket"),
     "GetDataSource": ("data source", "it has since been deleted"),
-    "GetRole": ("role", "give the data source the ARN of a role that exists"),
+    "GetRole": ("role", "give the data source an existing role"),
 }
 """The resource that an operation reads, and the fix if it does not exist."""
 

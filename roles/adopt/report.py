@@ -144,7 +144,7 @@ def lines_of_all(result: Result) -> Iterator[Part]:
     moved: dict[str, list[str]] = {}
     for name, each in result.entries.items():
         if each.replaced:
-            stays = "" if each.replaced.arn in imported else " The old role stays as it is."
+            stays = "" if each.replaced.arn in imported else " The old role does not change."
             because = f"because {each.replaced.arn} {each.because}.{stays}"
             moved.setdefault(because, []).append(name)
     for because, names in moved.items():

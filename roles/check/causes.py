@@ -619,13 +619,21 @@ def _names(causes: Iterable[Cause]) -> str:
     return ", ".join(dict.fromkeys(each.name for cause in causes for each in cause.statements))
 
 
+def _name_statements(causes: Iterable[Cause]) -> str:
+    """Return the statements that decided as they stand in a sentence; empty if there are none."""
+    names = _names(causes)
+    if not names or names.startswith("statement "):
+        return names
+    return f"the statement{'s' * (', ' in names)} {names}"
+
+
 def _exclude(causes: Sequence[Cause]) -> str:
     """Return the edit after which a policy's statements do not deny requests to the role."""
-    names = _names(causes)
+    statements = _name_statements(causes)
     if any(each.principals.negated for cause in causes for each in cause.statements):
         how = "replace NotPrincipal with the condition ArnNotEquals on aws:PrincipalArn"
-        return f"in the statement {names}, {how}, or remove the statement"
-    return f"exclude the role from the statement {names}, or remove the statement"
+        return f"in {statements}, {how}, or remove the statement"
+    return f"exclude the role from {statements}, or remove the statement"
 
 
 def _denied(found: Iterable[tuple[Decision, Cause]]) -> Iterator[str]:
@@ -651,8 +659,9 @@ def _dependence(cause: Cause) -> str:
     """Describe the unknown keys and the statements on which it depends whether a request passes."""
     if not (cause.keys or cause.unclear):
         return f"is not allowed by {cause.policy.name}"
-    names = _names([cause])
-    return f"depends on {', '.join((*cause.keys, *cause.unclear))}{f' ({names})' if names else ''}"
+    statements = _name_statements([cause])
+    keys = ", ".join((*cause.keys, *cause.unclear))
+    return f"depends on {keys}{f' in {statements}' if statements else ''}"
 
 
 def _context_advice(found: Iterable[tuple[Decision, Cause]]) -> str:

@@ -64,7 +64,7 @@ def application_arn(subject: Subject) -> Finding:
         )
     if any(verdict.verdict == "denies" for verdict in difference.role):
         return skipped('the trust policy has a Deny statement: see "trust policy"')
-    return ok(f"the trust policy allows {arn}")
+    return ok(f"the trust policy accepts requests for {arn}")
 
 
 def role_policy(case: Case) -> Iterator[Finding]:

@@ -122,7 +122,7 @@ def _other_secret(subject: Subject, secret_id: str) -> Finding:
     if found is None:
         return problem(
             f"there is no secret {secret_id}, the data source's second secret",
-            "give the data source the ARN of a secret that exists",
+            "point the data source to an existing secret",
         )
     return _usable(found)
 

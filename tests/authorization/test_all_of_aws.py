@@ -157,7 +157,7 @@ def every_statement() -> list[dict[str, Any]]:
 EVERYTHING_DOCUMENTED = documented(FULL_WITH_FILES) | documented(FULL_OF_SOURCE)
 
 
-def test_the_statements_of_all_roles_together_allow_exactly_the_documented_actions(
+def test_all_statements_allow_exactly_documented_actions(
     record_property: Callable[[str, object], None],
 ):
     named = {action for action, _, _ in grants(every_statement())}
@@ -186,7 +186,7 @@ def test_the_statements_of_all_roles_together_allow_exactly_the_documented_actio
     record_property("figure", {"actions of AWS, on the role's and on foreign resources": counts})
 
 
-def test_a_role_of_each_shape_has_a_subset_of_the_statements_and_allows_its_documented_actions(
+def test_each_shape_allows_exactly_its_documented_actions(
     record_property: Callable[[str, object], None],
 ):
     every_grant = grants(every_statement())

@@ -20,7 +20,7 @@ def actions(policy: dict[str, Any]) -> list[str]:
     return sorted({action for statement in policy["Statement"] for action in statement["Action"]})
 
 
-def test_every_connector_s_role_works_under_the_boundary():
+def test_every_connector_role_works_under_boundary():
     roles = {options_of(connector) for connector in CONNECTORS.values()}
     roles |= {
         options._replace(
@@ -43,7 +43,7 @@ def test_every_connector_s_role_works_under_the_boundary():
         assert mismatches(calls, answer["decisions"]) == [], options
 
 
-def test_the_boundary_lists_the_actions_of_the_roles_and_no_others():
+def test_boundary_lists_exactly_actions_of_roles():
     widest = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())
     assert actions(BOUNDARY) == actions(widest)
     assert "*" not in "".join(actions(BOUNDARY))
@@ -59,9 +59,7 @@ def test_the_boundary_lists_the_actions_of_the_roles_and_no_others():
         ("ec2:CreateTags", NETWORK_INTERFACE, {}),
     ],
 )
-def test_the_boundary_stops_a_role_that_allows_everything(
-    action: str, resource: str, context: dict[str, str]
-):
+def test_boundary_stops_role_that_allows_everything(action: str, resource: str, context: dict[str, str]):
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     policy = {"Version": "2012-10-17", "Statement": [everything]}
     request = {"action": action, "resource": resource, "context": context}

@@ -61,14 +61,14 @@ def test_the_bucket_policy_allows_only_the_role(options: Options, action: str, r
         ("s3:PutObject", CERTIFICATE),
     ],
 )
-def test_the_bucket_policy_for_single_files_denies_other_requests(action: str, resource: str):
+def test_single_file_bucket_policy_denies_other_requests(action: str, resource: str):
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     everything = {"Version": "2012-10-17", "Statement": [statement]}
     assert decision(everything, statements(), "s3:GetObject", CERTIFICATE) == "Allowed"
     assert decision(everything, statements(), action, resource) == "ImplicitlyDenied"
 
 
-def test_the_bucket_policy_shares_only_a_prefix_as_described():
+def test_bucket_policy_shares_only_prefix_as_described():
     whole, prefix = f"{BUCKET_ARN}/*", f"{BUCKET_ARN}/PREFIX/*"
     shared = [json.loads(json.dumps(statements()[0]).replace(whole, prefix))]
     role_policy = render(SOURCE).role_policy

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
 
 
-def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_deviation(
+def test_each_combination_allows_calls_but_no_deviation(
     record_property: Record,
 ):
     problems: list[str] = []
@@ -43,7 +43,7 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
     record_property("figure", {"requests decided by the policy simulator": dict(counts)})
 
 
-def test_amazon_q_business_may_assume_the_role_only_for_this_application(record_property: Record):
+def test_service_may_assume_role_only_for_application(record_property: Record):
     calls = [ASSUME, *deviations(ASSUME, FULL)]
     (answer,) = ask([{"trust": render(FULL).trust_policy, "requests": requests_of(calls)}])
     assert mismatches(calls, answer["decisions"]) == []
@@ -51,14 +51,14 @@ def test_amazon_q_business_may_assume_the_role_only_for_this_application(record_
     record_property("figure", {"requests decided by the policy simulator": counts})
 
 
-def test_the_index_scope_allows_ingestion_for_the_index_and_not_for_the_application():
+def test_index_scope_allows_ingestion_only_for_index():
     options = FULL._replace(ingest_scope="index")
     put = next(call for call in connector_calls(options) if call.title == "put documents")
     decided = decisions(render(options).role_policy, requests_of([put]))
     assert decided == ["ImplicitlyDenied", "Allowed"]
 
 
-def test_without_the_option_no_network_interface_can_be_deleted():
+def test_network_interface_deletion_needs_option():
     options = FULL._replace(deletion=False)
     delete = next(call for call in connector_calls(options) if "delete the tagged" in call.title)
     requests = requests_of([delete])

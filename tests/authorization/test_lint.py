@@ -34,7 +34,7 @@ def test_parliament_reports_only_the_known_findings(options: Options):
     assert found == (set(KNOWN_FINDINGS) if options.network_arns else set())
 
 
-def test_each_resource_type_that_an_action_requires_is_covered_and_each_inert_pair_is_known():
+def test_resource_types_are_covered_and_inert_pairs_known():
     roles = {options: set(pairs(render(options).role_policy)) for options in SHAPES}
     everything = set[tuple[str, str]]().union(*roles.values())
     actions = sorted({action for action, _ in everything})

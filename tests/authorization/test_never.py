@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
 
 
-def test_no_request_with_a_forbidden_property_is_allowed(record_property: Record):
+def test_no_request_with_forbidden_property_is_allowed(record_property: Record):
     found: dict[str, str] = {}
     proofs = 0
     for options in COMBINATIONS:
@@ -52,7 +52,7 @@ def test_no_request_with_a_forbidden_property_is_allowed(record_property: Record
     record_property("figure", {"proofs over all requests": counts})
 
 
-def test_the_role_policy_is_equivalent_to_the_page_with_the_listed_differences(record_property: Record):
+def test_role_policy_differs_from_page_only_as_listed(record_property: Record):
     wider: dict[Options, str] = {}
     narrower: dict[Options, str] = {}
     for options in SHAPES:
@@ -70,7 +70,7 @@ def test_the_role_policy_is_equivalent_to_the_page_with_the_listed_differences(r
     record_property("figure", {"proofs over all requests": counts})
 
 
-def test_with_every_statement_and_the_index_scope_the_policy_is_equivalent_to_the_older_page():
+def test_full_policy_with_index_scope_equals_older_page():
     request = Request()
     options = FULL._replace(ingest_scope="index", deletion=False)
     rendered, of_page = render(options).role_policy, page(options)
@@ -78,7 +78,7 @@ def test_with_every_statement_and_the_index_scope_the_policy_is_equivalent_to_th
     assert counterexample(of_page, request, z3.Not(allows(rendered, request))) is None
 
 
-def test_only_amazon_q_business_may_assume_the_role_and_only_for_this_application(
+def test_only_service_may_assume_role_for_application(
     record_property: Record,
 ):
     request = Request()
@@ -115,7 +115,7 @@ def test_the_proofs_agree_with_the_simulator(record_property: Record):
     record_property("figure", {"requests on which proofs and simulator agree": counts})
 
 
-def test_every_property_that_the_page_lists_has_a_formula():
+def test_every_listed_property_has_formula():
     assert [*forbidden(FULL, Request())] == [*NeverAllowed]
     assert [*forbidden_trust(Request())] == [*NeverAssumed]
 
@@ -198,7 +198,7 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("prohibition", NeverAllowed)
-def test_a_statement_that_is_too_wide_has_a_counterexample(prohibition: NeverAllowed):
+def test_too_wide_statement_has_counterexample(prohibition: NeverAllowed):
     request = Request()
     options = FULL_WITH_FILES._replace(deletion=prohibition != NeverAllowed.DELETION_WITHOUT_SETTING)
     policy = {"Statement": [{"Effect": "Allow", **TOO_WIDE[prohibition]}]}

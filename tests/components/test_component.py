@@ -49,7 +49,7 @@ def output_of(value: object, name: str = "upstream") -> pulumi.Output[Any]:
     return Upstream(name, value).value
 
 
-def test_a_blank_region_from_an_output_falls_back_to_the_provider_s():
+def test_blank_region_output_falls_back_to_provider():
     args = {**FULL, "application_id": APPLICATION_ID}
     deployment = Deployment(lambda: component({**args, "region": output_of("")}))
     assert deployment.error is None
@@ -74,7 +74,7 @@ def test_only_the_role_and_its_policy_are_registered():
     ]
 
 
-def test_the_inputs_of_role_and_policy_are_the_documents_and_the_settings():
+def test_documents_and_settings_become_resource_inputs():
     deployment = deploy({**FULL, **OF_THE_ROLE})
     assert {**deployment.role, "assumeRolePolicy": indented(deployment.role["assumeRolePolicy"])} == {
         **ROLE_INPUTS,
@@ -96,7 +96,7 @@ def test_the_default_connector_may_be_named(connector: str | None):
     assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
-def test_a_connector_without_a_secret_gets_a_role_too():
+def test_connector_without_secret_gets_role():
     deployment = deploy(S3)
     assert deployment.error is None
     assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
@@ -104,14 +104,14 @@ def test_a_connector_without_a_secret_gets_a_role_too():
     assert indented(deployment.role_policy["policy"]) == expected
 
 
-def test_a_role_whose_data_source_is_a_bucket_names_itself_with_its_path():
+def test_s3_role_policy_names_role_with_its_path():
     deployment = deploy({**S3, "role_name": "qbusiness-files", "role_path": "/a/{role.name}/"})
     assert deployment.error is None
     expected = of_role(golden("s3-v2-role-policy"), "a/{role.name}/qbusiness-files")
     assert indented(deployment.role_policy["policy"]) == expected
 
 
-def test_connectors_of_one_application_live_in_one_stack():
+def test_connectors_of_one_application_share_stack():
     def program() -> None:
         component(MINIMAL, "aem")
         component({**MINIMAL, "connector": "confluence-cloud"}, "wiki")
@@ -130,14 +130,14 @@ def test_connectors_of_one_application_live_in_one_stack():
     assert indented(policies["files"]) == expected
 
 
-def test_an_unset_or_blank_setting_is_not_an_input_of_the_role():
+def test_unset_and_blank_settings_are_omitted_from_role():
     blanks = [{name: it} for name in OF_THE_ROLE for it in SAMPLES[name].accepted if not it]
     assert {name for blank in blanks for name in blank} == {*OF_THE_ROLE}
     for blank in ({}, *blanks):
         assert set(deploy({**MINIMAL, **blank}).role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
-def test_the_policy_is_replaced_after_its_new_role_exists():
+def test_policy_is_replaced_after_new_role_exists():
     (policy,) = deploy(FULL).of_type("aws:iam/rolePolicy:RolePolicy")
     assert policy.request.deleteBeforeReplaceDefined
     assert not policy.request.deleteBeforeReplace
@@ -148,7 +148,7 @@ def test_every_child_has_the_component_as_its_parent():
     assert [child.request.parent for child in children] == [COMPONENT_URN] * 4
 
 
-def test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role():
+def test_exclusive_policies_cover_inline_and_attached():
     exclusive = deploy({**MINIMAL, "exclusive_policies": True, "role_name": "qbusiness-aem"})
     (inline,) = exclusive.of_type("aws:iam/rolePoliciesExclusive:RolePoliciesExclusive")
     (attached,) = exclusive.of_type(
@@ -196,7 +196,7 @@ def test_one_stack_can_have_two_components():
     }
 
 
-def test_the_children_and_the_invokes_use_the_component_s_provider():
+def test_children_and_invokes_use_component_provider():
     import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
 
     def program(**given: str) -> None:
@@ -215,7 +215,7 @@ def test_the_children_and_the_invokes_use_the_component_s_provider():
         assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
 
 
-def test_the_caller_is_looked_up_once_for_each_provider():
+def test_caller_is_looked_up_once_per_provider():
     import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
 
     def program() -> None:
@@ -243,9 +243,7 @@ def test_the_caller_is_looked_up_once_for_each_provider():
     ],
     ids=["ARN", "ID", "ID without Region"],
 )
-def test_the_provider_supplies_the_caller_and_a_region_that_is_not_set(
-    args: dict[str, str], tokens: list[str]
-):
+def test_provider_supplies_caller_and_missing_region(args: dict[str, str], tokens: list[str]):
     deployment = deploy({**FULL, **args})
     assert deployment.error is None
     assert [invoke.tok for invoke in deployment.invokes] == tokens
@@ -312,7 +310,7 @@ def test_every_input_for_a_bucket_may_be_an_output():
         ("role_path", "/connectors/"),
     ],
 )
-def test_in_a_preview_an_unknown_bucket_or_role_leaves_the_trust_policy_known(name: str, value: str):
+def test_unknown_bucket_or_role_keeps_trust_policy_known(name: str, value: str):
     def program() -> None:
         component({**S3, name: output_of(value)})
 
@@ -328,7 +326,7 @@ def test_in_a_preview_an_unknown_bucket_or_role_leaves_the_trust_policy_known(na
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
     ids=["secret", "VPC", "bucket"],
 )
-def test_an_output_for_an_unsupported_setting_may_resolve_to_blank(args: Mapping[str, Any], name: str):
+def test_unsupported_output_may_resolve_to_blank(args: Mapping[str, Any], name: str):
     def deploy_later(value: object, *, preview: bool) -> Deployment:
         return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
 
@@ -343,7 +341,7 @@ def test_an_output_for_an_unsupported_setting_may_resolve_to_blank(args: Mapping
     assert not [kind for kind in types(rejected) if kind.startswith("aws:iam")]
 
 
-def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
+def test_all_unknown_inputs_make_documents_unknown():
     deployment = Deployment(lambda: component(all_later()), preview=True)
     assert deployment.error is None
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
@@ -351,7 +349,7 @@ def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
 
 
 @pytest.mark.parametrize("application", [APPLICATION_ID, APPLICATION_ARN])
-def test_in_a_preview_a_provider_that_is_not_configured_yet_gives_unknown_documents(application: str):
+def test_unconfigured_provider_makes_documents_unknown(application: str):
     program = partial(component, {**MINIMAL, "application_id": application, "role_name": "aem"})
     deployment = Deployment(program, preview=True, account=None)
     assert deployment.error is None
@@ -360,7 +358,7 @@ def test_in_a_preview_a_provider_that_is_not_configured_yet_gives_unknown_docume
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
-def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known():
+def test_unknown_application_keeps_rest_of_role_known():
     def program() -> None:
         args = {**FULL, "application_id": output_of(APPLICATION_ARN), "role_name": "qbusiness-aem"}
         component({**args, "tags": {"Team": "search"}})
@@ -371,7 +369,7 @@ def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known()
     assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
 
 
-def test_in_a_preview_an_invalid_output_is_rejected_while_another_is_unknown():
+def test_preview_rejects_invalid_output_beside_unknown():
     def program() -> None:
         component(
             {
@@ -401,7 +399,7 @@ def member(value: object, as_output: Callable[[object], object]) -> object:
 
 
 @pytest.mark.parametrize("name", OF_THE_ROLE)
-def test_an_unknown_setting_of_the_role_makes_only_itself_unknown(name: str):
+def test_unknown_role_setting_keeps_documents_known(name: str):
     def program() -> None:
         component({**FULL, "role_name": "qbusiness", name: member(OF_THE_ROLE[name], output_of)})
 
@@ -412,7 +410,7 @@ def test_an_unknown_setting_of_the_role_makes_only_itself_unknown(name: str):
 
 
 @pytest.mark.parametrize("unknown", ["index_id", "kms_key_id", "vpc_configuration"])
-def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unknown: str):
+def test_unknown_policy_setting_keeps_trust_policy_known(unknown: str):
     def program() -> None:
         value = FULL[unknown]
         vpc = {**VPC, "subnet_ids": [output_of(SUBNET_ID)]}
@@ -426,7 +424,7 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
 
 
 @pytest.mark.parametrize(("name", "value"), [("region", REGION), ("account_id", ACCOUNT)])
-def test_an_unknown_setting_of_both_policies_makes_both_unknown(name: str, value: str):
+def test_unknown_location_makes_both_policies_unknown(name: str, value: str):
     args = {**FULL, "application_id": APPLICATION_ID, "region": REGION}
     deployment = Deployment(
         lambda: component({**args, name: output_of(value)}), preview=True, existing=True
@@ -456,9 +454,7 @@ OF_THE_ROLE_POLICY = SAMPLES.keys() - OF_THE_ROLE.keys() - {*OF_BOTH_POLICIES, *
         ("application_id", pulumi.Output.secret(APPLICATION_ID), BOTH),
     ],
 )
-def test_a_secret_makes_only_the_policies_that_contain_it_secret(
-    name: str, value: object, expected: set[str]
-):
+def test_only_policies_with_secret_value_are_secret(name: str, value: object, expected: set[str]):
     deployment = Deployment(lambda: component({**FULL, **SAMPLES[name].others, name: value}))
     assert deployment.error is None
     assert deployment.secret_documents == expected
@@ -472,9 +468,7 @@ def test_a_secret_makes_only_the_policies_that_contain_it_secret(
         ("role_description", "Files", set()),
     ],
 )
-def test_a_policy_that_names_the_role_is_as_secret_as_the_role_s_name_and_path(
-    name: str, value: str, expected: set[str]
-):
+def test_secret_role_name_or_path_makes_policy_secret(name: str, value: str, expected: set[str]):
     deployment = deploy({**S3, name: pulumi.Output.secret(value)})
     assert deployment.error is None
     assert deployment.secret_documents == expected
@@ -489,9 +483,7 @@ def test_a_policy_that_names_the_role_is_as_secret_as_the_role_s_name_and_path(
         ({"kms_key_id": pulumi.Output.secret(KEY_ID)}, ["inlinePolicies", "tagsAll"]),
     ],
 )
-def test_values_that_the_provider_repeats_are_secret_if_a_setting_may_be(
-    given: dict[str, Any], expected: list[str]
-):
+def test_secret_setting_makes_provider_outputs_secret(given: dict[str, Any], expected: list[str]):
     (role,) = deploy({**MINIMAL, **given}).of_type("aws:iam/role:Role")
     assert [*role.request.additionalSecretOutputs] == expected
 
@@ -506,7 +498,7 @@ class EarlierState(Deployment):
         )
 
 
-def test_an_arn_that_an_earlier_version_made_secret_becomes_plain():
+def test_formerly_secret_arn_becomes_plain():
     deployment = EarlierState(lambda: component({**FULL, "role_name": "qbusiness-aem"}))
     role_arn = deployment.raw_outputs[COMPONENT_URN].fields["roleArn"]
     assert role_arn.string_value == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem"
@@ -515,14 +507,14 @@ def test_an_arn_that_an_earlier_version_made_secret_becomes_plain():
 # Invalid settings.
 
 
-def test_an_invalid_plain_value_is_rejected_before_anything_is_registered():
+def test_invalid_plain_value_registers_nothing():
     deployment = deploy({**FULL, "index_id": "x"})
     assert isinstance(deployment.error, SettingsError)
     assert deployment.registrations == []
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
-def test_an_invalid_plain_value_is_rejected_while_the_others_are_unknown(preview: bool):
+def test_invalid_plain_value_beside_unknown_is_rejected(preview: bool):
     def program() -> None:
         component({**FULL, "application_id": output_of(APPLICATION_ID), "index_id": "x"})
 
@@ -545,7 +537,7 @@ def test_an_invalid_plain_value_is_rejected_while_the_others_are_unknown(preview
         ("secret_id", f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"),
     ],
 )
-def test_an_invalid_output_is_rejected_before_the_role_is_created(name: str, wrong: object):
+def test_invalid_output_prevents_role_creation(name: str, wrong: object):
     deployment = Deployment(lambda: component({**FULL, name: output_of(wrong)}))
     assert isinstance(deployment.error, SettingsError)
     assert [problem.path[0] for problem in deployment.error.problems] == [name]
@@ -561,7 +553,7 @@ def test_an_invalid_output_is_rejected_before_the_role_is_created(name: str, wro
         ({**FULL, "connector": "webcrawler"}, "secret_id", "kms_key_id"),
     ],
 )
-def test_a_missing_output_that_the_connector_needs_is_rejected_before_the_role_is_created(
+def test_missing_required_output_prevents_role_creation(
     args: Mapping[str, Any], name: str, rejected: str
 ):
     deployment = Deployment(lambda: component({**args, name: output_of("")}))
@@ -570,7 +562,7 @@ def test_a_missing_output_that_the_connector_needs_is_rejected_before_the_role_i
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
-def test_facts_that_only_the_provider_knows_are_checked_before_the_role_is_created():
+def test_provider_mismatch_prevents_role_creation():
     args = {"application_id": APPLICATION_ID, "region": REGION}
     secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
     deployment = deploy({**FULL, **args, "secret_id": secret})
@@ -578,7 +570,7 @@ def test_facts_that_only_the_provider_knows_are_checked_before_the_role_is_creat
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
-def test_a_policy_beyond_the_quota_is_rejected_before_anything_is_registered():
+def test_policy_beyond_quota_registers_nothing():
     vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
     for application in (APPLICATION_ARN, APPLICATION_ID):
         args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
@@ -593,7 +585,7 @@ def test_a_policy_beyond_the_quota_is_rejected_before_anything_is_registered():
     [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
 )
 @pytest.mark.parametrize("make", [output_of, pulumi.Output.secret, pulumi.Output.from_input])
-def test_exclusive_policies_and_the_connector_must_be_plain_values(
+def test_exclusive_policies_and_connector_must_be_plain(
     make: Callable[[object], pulumi.Output[Any]], name: str, value: object
 ):
     deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
@@ -613,7 +605,7 @@ def test_a_warning_is_reported_once():
     assert "lists only roles" in deployment.warnings[0]
 
 
-def test_a_warning_about_an_output_is_reported_when_the_output_is_known():
+def test_warning_is_reported_when_output_is_known():
     deployment = Deployment(lambda: component({**FULL, "secret_id": output_of("aem-secret")}))
     assert len(deployment.warnings) == 1
     assert "describe-secret" in deployment.warnings[0]
@@ -639,7 +631,7 @@ def test_a_warning_about_an_output_is_reported_when_the_output_is_known():
 @pytest.mark.parametrize(
     "key", [lambda: KEY_ID, lambda: output_of(KEY_ID)], ids=["", "key from an Output"]
 )
-def test_credentials_for_another_account_create_no_role(
+def test_other_account_credentials_create_no_role(
     given: dict[str, Any],
     credentials: dict[str, Any],
     name: str,
@@ -654,7 +646,7 @@ def test_credentials_for_another_account_create_no_role(
     assert {*types(deployment)} <= {"qbusiness-connector:index:ConnectorRole", "test:index:Upstream"}
 
 
-def test_the_account_of_a_secret_application_is_not_shown():
+def test_account_of_secret_application_is_not_shown():
     secret = {**FULL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
     for deployment in (
         deploy(secret, account=OTHER_ACCOUNT),
@@ -667,7 +659,7 @@ def test_the_account_of_a_secret_application_is_not_shown():
 # The contents of documents and messages.
 
 
-def test_the_documents_name_only_the_resources_in_the_settings():
+def test_policy_names_only_configured_resources():
     text = deploy(FULL).role_policy["policy"]
     for value in (APPLICATION_ID, INDEX_ID, SECRET_ID, SUBNET_ID):
         text = text.replace(value, "")
@@ -684,9 +676,7 @@ def test_the_documents_name_only_the_resources_in_the_settings():
         (S3, "vpc_configuration", {"hunter2": ["hunter2"]}),
     ],
 )
-def test_a_secret_that_the_connector_rejects_is_not_shown(
-    args: Mapping[str, Any], name: str, value: object
-):
+def test_secret_rejected_by_connector_is_not_shown(args: Mapping[str, Any], name: str, value: object):
     deployment = Deployment(lambda: component({**args, name: pulumi.Output.secret(value)}))
     assert isinstance(deployment.error, SettingsError)
     assert [problem.name for problem in deployment.error.problems] == [name]
@@ -709,7 +699,7 @@ def test_an_invalid_secret_is_not_shown():
     ("name", "args"),
     [(5, MINIMAL), ("aem", None), ("aem", "text"), ("aem", {**MINIMAL, 5: "x"}), (None, MINIMAL)],
 )
-def test_an_invalid_name_or_invalid_arguments_are_rejected_without_a_traceback(name: Any, args: Any):
+def test_invalid_name_or_arguments_cause_no_traceback(name: Any, args: Any):
     deployment = Deployment(lambda: ConnectorRole(name, args))
     assert isinstance(deployment.error, pulumi.RunError)
     assert str(deployment.error) == (
@@ -739,7 +729,7 @@ def test_a_value_that_cannot_be_shown_is_rejected(name: str, value: Any):
 @pytest.mark.parametrize("mapping", [dict, MappingProxyType, UserDict])
 @pytest.mark.parametrize("sequence", [list, tuple])
 @pytest.mark.parametrize("preview", [False, True])
-def test_outputs_in_any_mapping_or_sequence_are_validated_and_reach_the_policy(
+def test_outputs_in_any_container_reach_policy(
     mapping: Callable[..., Any], sequence: Callable[..., Any], preview: bool
 ):
     def program() -> None:
@@ -754,7 +744,7 @@ def test_outputs_in_any_mapping_or_sequence_are_validated_and_reach_the_policy(
     assert isinstance(policy, Unknown) if preview else SUBNET_ID in policy
 
 
-def test_an_invalid_output_in_any_kind_of_mapping_is_rejected():
+def test_invalid_output_in_any_mapping_is_rejected():
     deployment = Deployment(lambda: component({**MINIMAL, "tags": UserDict({"a": output_of("*")})}))
     assert isinstance(deployment.error, SettingsError)
 
@@ -762,7 +752,7 @@ def test_an_invalid_output_in_any_kind_of_mapping_is_rejected():
 @pytest.mark.parametrize(
     "unknown", [{**MINIMAL, "index_id": pulumi.UNKNOWN}, {**S3, "bucket_name": pulumi.UNKNOWN}]
 )
-def test_a_policy_with_an_unknown_value_is_unknown_in_a_preview(unknown: dict[str, Any]):
+def test_one_unknown_value_makes_policy_unknown(unknown: dict[str, Any]):
     deployment = deploy(unknown, preview=True)
     assert deployment.error is None
     assert isinstance(deployment.role_policy["policy"], Unknown)
@@ -802,7 +792,7 @@ def outputs_per_additional_role(
     return created[2] - created[1]
 
 
-def test_an_additional_role_with_plain_settings_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
+def test_additional_plain_role_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
     by_hand = outputs_per_additional_role(ComponentByHand, monkeypatch)
     ours = outputs_per_additional_role(partial(component, MINIMAL), monkeypatch)
     # One Output is for the validation with the credentials, and one is for each policy.

@@ -107,7 +107,7 @@ def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
     assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
-def test_every_key_that_the_connector_does_not_need_may_be_blank(monkeypatch: pytest.MonkeyPatch):
+def test_unneeded_key_may_be_blank(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **S3_SETTINGS, "secretId": ""})
     assert deployment.error is None
     assert deployment.role_policy == deploy(monkeypatch, S3_SETTINGS).role_policy
@@ -115,7 +115,7 @@ def test_every_key_that_the_connector_does_not_need_may_be_blank(monkeypatch: py
 
 @pytest.mark.parametrize("key", MINIMAL)
 @pytest.mark.parametrize("blank", [True, False], ids=["blank", "missing"])
-def test_a_required_key_that_is_blank_or_missing_is_reported(
+def test_blank_or_missing_required_key_is_reported(
     monkeypatch: pytest.MonkeyPatch, key: str, blank: bool
 ):
     settings = {name: value for name, value in MINIMAL.items() if name != key}
@@ -163,7 +163,7 @@ def test_a_required_key_that_is_blank_or_missing_is_reported(
         ("bucketAccountId", OTHER_ACCOUNT, "rm --stack test -- bucketAccountId"),
     ],
 )
-def test_a_problem_comes_with_the_command_that_fixes_it(
+def test_problem_comes_with_fix_command(
     monkeypatch: pytest.MonkeyPatch, key: str, value: str, command: str
 ):
     assert command in message(monkeypatch, {**MINIMAL, key: value})
@@ -173,7 +173,7 @@ def test_a_problem_comes_with_the_command_that_fixes_it(
     ("organization", "stack"),
     [("acme", "acme/test"), ("organization", "test"), ("", "test")],  # the second is a DIY backend
 )
-def test_a_command_names_the_stack_with_its_organization_in_pulumi_cloud(
+def test_command_names_organization_in_pulumi_cloud(
     monkeypatch: pytest.MonkeyPatch, organization: str, stack: str
 ):
     monkeypatch.setattr(pulumi, "get_organization", lambda: organization)
@@ -194,7 +194,7 @@ def test_a_command_names_the_stack_with_its_organization_in_pulumi_cloud(
         ("connectorType", "connector"),
     ],
 )
-def test_a_misspelled_key_is_rejected_with_the_nearest_one(
+def test_misspelled_key_is_rejected_with_suggestion(
     monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
 ):
     text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, refuse_unknown_keys=True)
@@ -222,7 +222,7 @@ def test_the_namespace_makes_no_key_similar(
     assert (every in text) == (not nearest)
 
 
-def test_a_misspelled_key_and_an_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
+def test_misspelled_key_is_reported_with_invalid_value(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, refuse_unknown_keys=True)
     assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
 
@@ -236,20 +236,20 @@ def test_keys_of_other_namespaces_are_ignored(monkeypatch: pytest.MonkeyPatch):
     assert deploy(monkeypatch, settings, refuse_unknown_keys=True).error is None
 
 
-def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest.MonkeyPatch):
+def test_messages_and_commands_name_other_namespace(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "indexId": "x"}, namespace="search")
     assert '  search:indexId: "x" is not an index ID\n' in text
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
-def test_another_namespace_is_named_if_a_connector_rejects_a_setting(monkeypatch: pytest.MonkeyPatch):
+def test_connector_rejection_names_other_namespace(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
     assert "  search:secretId: is not supported by the s3-v2 connector (see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text
     assert "    fix: pulumi config rm --stack test -- search:secretId" in text
 
 
-def test_each_namespace_can_configure_its_own_connector(monkeypatch: pytest.MonkeyPatch):
+def test_each_namespace_configures_own_connector(monkeypatch: pytest.MonkeyPatch):
     spaces = {"wiki": {**MINIMAL, "connector": "confluence-cloud"}, "files": S3_SETTINGS}
     config = {
         key if ":" in key else f"{space}:{key}": value
@@ -277,7 +277,7 @@ def test_a_misspelled_member_of_the_vpc_is_rejected(monkeypatch: pytest.MonkeyPa
     assert f"  vpcConfiguration.{member}: is not a setting; did you mean" in text
 
 
-def test_a_description_that_looks_like_json_stays_text(monkeypatch: pytest.MonkeyPatch):
+def test_json_like_description_stays_text(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**MINIMAL, "roleDescription": '{"a": true}'})
     assert deployment.role["description"] == '{"a": true}'
 
@@ -316,9 +316,7 @@ DEEP = 1_200
     ],
     ids=["deep", "deeper", "deeper object", "long number", "long boolean"],
 )
-def test_json_that_python_cannot_parse_is_rejected_with_a_message(
-    monkeypatch: pytest.MonkeyPatch, key: str, value: str
-):
+def test_unparsable_json_is_rejected_with_message(monkeypatch: pytest.MonkeyPatch, key: str, value: str):
     assert f"  {key}" in message(monkeypatch, {**MINIMAL, key: value})
 
 
@@ -344,9 +342,7 @@ OF_THE_PROGRAM: dict[str, Any] = {"refuse_unknown_keys": True}
         f' ["{OTHER_ACCOUNT}", {ACCOUNT}]',
     ],
 )
-def test_a_list_with_the_application_s_account_is_accepted(
-    monkeypatch: pytest.MonkeyPatch, accounts: str
-):
+def test_allowed_application_account_is_accepted(monkeypatch: pytest.MonkeyPatch, accounts: str):
     deployment = deploy(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
     assert deployment.error is None
     assert deployment.warnings == []
@@ -360,7 +356,7 @@ def test_a_list_with_the_application_s_account_is_accepted(
 @pytest.mark.parametrize(
     ("application", "account"), [(APPLICATION_ARN, ACCOUNT), (APPLICATION_ID, "ACCOUNT_ID")]
 )
-def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
+def test_program_warns_without_allowed_accounts(
     monkeypatch: pytest.MonkeyPatch, missing: str | None, application: str, account: str
 ):
     settings = {**MINIMAL, "applicationId": application}
@@ -377,7 +373,7 @@ def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
     assert warning.endswith("run `pulumi refresh --run-program`, then `pulumi up`")
 
 
-def test_the_warning_says_to_remove_a_list_of_forbidden_accounts_first(
+def test_warning_advises_removing_forbidden_accounts(
     monkeypatch: pytest.MonkeyPatch,
 ):
     settings = {**MINIMAL, "aws:forbiddenAccountIds": f'["{OTHER_ACCOUNT}"]'}
@@ -385,7 +381,7 @@ def test_the_warning_says_to_remove_a_list_of_forbidden_accounts_first(
     assert "`pulumi config rm --stack test -- aws:forbiddenAccountIds`" in warning
 
 
-def test_problems_with_the_list_and_with_the_tags_are_reported_at_once(
+def test_account_and_tag_problems_are_reported_together(
     monkeypatch: pytest.MonkeyPatch,
 ):
     settings = {**default_tags(Team="x"), ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}
@@ -393,7 +389,7 @@ def test_problems_with_the_list_and_with_the_tags_are_reported_at_once(
     assert text.startswith("invalid configuration: 2 errors")
 
 
-def test_the_application_s_account_may_be_set_separately(monkeypatch: pytest.MonkeyPatch):
+def test_allowed_accounts_are_compared_with_account_id(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, "applicationId": APPLICATION_ID, "accountId": ACCOUNT}
     settings[ACCOUNTS] = f'["{OTHER_ACCOUNT}"]'
     text = message(monkeypatch, {**settings, "indexId": "x"}, **OF_THE_PROGRAM)
@@ -401,7 +397,7 @@ def test_the_application_s_account_may_be_set_separately(monkeypatch: pytest.Mon
     assert "also run `pulumi refresh --run-program`, then `pulumi up`" in text
 
 
-def test_no_message_about_the_list_contains_a_secret_account(monkeypatch: pytest.MonkeyPatch):
+def test_account_list_messages_hide_secret_accounts(monkeypatch: pytest.MonkeyPatch):
     secret = [f"{PROJECT_NAME}:applicationId", ACCOUNTS]
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     for accounts in (f'["{OTHER_ACCOUNT}"]', OTHER_ACCOUNT, '["44445555"]'):
@@ -411,7 +407,7 @@ def test_no_message_about_the_list_contains_a_secret_account(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
-def test_other_programs_get_no_message_about_the_list_because_they_may_use_another_provider(
+def test_other_programs_ignore_allowed_accounts(
     monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
 ):
     deployment = deploy(monkeypatch, {**MINIMAL, **settings})
@@ -423,7 +419,7 @@ def default_tags(**tags: str) -> dict[str, str]:
     return {ACCOUNTS: f'["{ACCOUNT}"]', "aws:defaultTags": json.dumps({"tags": tags})}
 
 
-def test_a_tag_with_the_key_of_a_default_tag_replaces_it(monkeypatch: pytest.MonkeyPatch):
+def test_tag_replaces_default_tag_with_same_key(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, **default_tags(Team="search", Owner="me"), "tags": '{"Team": "aem"}'}
     assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).role["tags"] == {"Team": "aem"}
     for empty in ("", "{}", '{"tags": null}', '{"tags": {}}'):
@@ -450,7 +446,7 @@ ROLE = "aws:iam/role:Role"
         ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
     ],
 )
-def test_autonaming_that_gives_the_role_another_name_causes_a_warning(
+def test_autonaming_that_renames_role_causes_warning(
     monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
 ):
     settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
@@ -472,7 +468,7 @@ def test_no_message_contains_a_secret_region(monkeypatch: pytest.MonkeyPatch):
     assert "Hunter2" not in text
 
 
-def test_a_secret_key_makes_only_the_values_that_contain_it_secret(monkeypatch: pytest.MonkeyPatch):
+def test_only_values_containing_secret_key_are_secret(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:secretId"].__contains__)
     deployment = deploy(monkeypatch, MINIMAL)
     assert deployment.secret_documents == {"role policy"}
@@ -481,9 +477,7 @@ def test_a_secret_key_makes_only_the_values_that_contain_it_secret(monkeypatch: 
 
 
 @pytest.mark.parametrize("key", ["bucketName", "bucketAccountId"])
-def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
-    monkeypatch: pytest.MonkeyPatch, key: str
-):
+def test_secret_bucket_is_hidden_in_policy_and_messages(monkeypatch: pytest.MonkeyPatch, key: str):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:{key}"].__contains__)
     deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.secret_documents == {"role policy"}
@@ -495,7 +489,7 @@ def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
     assert "Hunter2" not in text
 
 
-def test_a_secret_connector_determines_the_policy_and_an_invalid_one_is_hidden(
+def test_secret_connector_is_used_but_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:connector"].__contains__)
@@ -514,7 +508,7 @@ def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):
     assert [registration.request.protect for registration in deployment.registrations] == [True] * 3
 
 
-def test_the_warning_about_a_missing_list_is_shown_even_if_the_credentials_are_wrong(
+def test_wrong_credentials_do_not_hide_account_warning(
     monkeypatch: pytest.MonkeyPatch,
 ):
     deploy(monkeypatch, MINIMAL, **OF_THE_PROGRAM)  # sets the configuration
@@ -525,6 +519,6 @@ def test_the_warning_about_a_missing_list_is_shown_even_if_the_credentials_are_w
     assert [warning.partition(":")[0] for warning in deployment.warnings] == ["aws"]
 
 
-def test_in_the_provider_s_namespace_the_region_is_a_known_key(monkeypatch: pytest.MonkeyPatch):
+def test_region_is_known_key_in_provider_namespace(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, MINIMAL, namespace="aws", **OF_THE_PROGRAM)
     assert deployment.error is None

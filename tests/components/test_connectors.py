@@ -69,7 +69,7 @@ def test_a_connector_s_entry_agrees_with_its_page():
         )
 
 
-def test_a_connector_s_documents_have_one_of_the_shapes():
+def test_connector_documents_match_their_shape():
     for facts in FACTS.values():
         for options in shapes(facts):
             trust_policy, role_policy, _ = look(facts, options)
@@ -79,7 +79,7 @@ def test_a_connector_s_documents_have_one_of_the_shapes():
             assert json.loads(role_policy) == expected.role_policy(options), facts.name
 
 
-def test_only_a_connector_whose_data_source_is_a_bucket_passes_its_role():
+def test_only_s3_connectors_pass_their_role():
     passing = {
         facts.name
         for facts in FACTS.values()
@@ -89,7 +89,7 @@ def test_only_a_connector_whose_data_source_is_a_bucket_passes_its_role():
     assert passing == {"s3-v1", "s3-v2"}
 
 
-def test_every_combination_has_the_expected_role_policy():
+def test_each_combination_has_expected_role_policy():
     different = [
         options
         for options in COMBINATIONS
@@ -99,11 +99,11 @@ def test_every_combination_has_the_expected_role_policy():
     assert different == []
 
 
-def test_the_shapes_are_the_ones_that_connectors_have():
+def test_shapes_match_those_of_connectors():
     assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
 
 
-def test_a_connector_accepts_and_requires_the_settings_that_its_page_does():
+def test_accepted_and_required_settings_follow_page():
     values = {"secret_id": SECRET_ID, "bucket_name": BUCKET_NAME, "vpc_configuration": VPC}
     choices = itertools.product((True, False), repeat=len(values))
     for facts, given in itertools.product(FACTS.values(), choices):
@@ -126,7 +126,7 @@ def test_a_connector_accepts_and_requires_the_settings_that_its_page_does():
         assert rejected == wrong, args
 
 
-def test_three_connectors_warn_that_only_earlier_versions_support_a_vpc():
+def test_three_connectors_warn_about_outdated_vpc_support():
     warnings = {
         name: [*look(facts, options).warnings]
         for name, facts in FACTS.items()
@@ -172,14 +172,14 @@ def largest_policies(facts: Facts, subnets: int) -> ValidationResult:
     return validate("qbusiness", largest(facts, subnets)).of_role(LONGEST_NAME)
 
 
-def test_without_a_vpc_a_connector_s_documents_are_always_within_the_quotas():
+def test_documents_without_vpc_fit_quotas():
     for facts in FACTS.values():
         trust_policy, role_policy, _ = largest_policies(facts, subnets=0)
         assert size(trust_policy) < 2_048, facts.name
         assert size(role_policy) < 10_240, facts.name
 
 
-def test_the_largest_number_of_subnets_is_accepted_and_one_more_is_rejected():
+def test_subnets_are_accepted_up_to_policy_quota():
     for facts in (facts for facts in FACTS.values() if facts.vpc != "no"):
         one, two = (size(largest_policies(facts, count).role_policy) for count in (1, 2))
         fitting = 1 + (10_240 - one) // (two - one)

@@ -84,7 +84,7 @@ def policies(deployment: Deployment) -> dict[str, str]:
     return {name: indented(each["policy"]) for name, each in found.items()}
 
 
-def test_each_member_gets_a_role_with_its_own_policy_and_one_lookup_of_the_caller(
+def test_entries_get_own_roles_with_one_caller_lookup(
     monkeypatch: pytest.MonkeyPatch,
 ):
     deployment = deploy(monkeypatch, {"aem-connector": AEM, "files": FILES})
@@ -99,7 +99,7 @@ def test_each_member_gets_a_role_with_its_own_policy_and_one_lookup_of_the_calle
     assert deployment.warnings == []
 
 
-def test_a_member_gets_the_defaults_for_the_settings_that_it_omits(monkeypatch: pytest.MonkeyPatch):
+def test_entry_inherits_defaults_for_omitted_settings(monkeypatch: pytest.MonkeyPatch):
     other = "c3d4e5f6-7890-12ab-cdef-333333333333"
     members = {
         "one": AEM,
@@ -126,7 +126,7 @@ def test_a_member_gets_the_defaults_for_the_settings_that_it_omits(monkeypatch: 
     assert exclusive.keys() == {"one", "two"}
 
 
-def test_a_default_vpc_applies_to_connectors_that_support_one_and_the_others_are_named(
+def test_default_vpc_skips_connectors_without_support(
     monkeypatch: pytest.MonkeyPatch,
 ):
     mail = {"connector": "gmail", "secretId": SECRET_ID}
@@ -153,7 +153,7 @@ def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatc
         assert protected({"one": AEM, "two": {**AEM, "protect": off}}, protect=True) == of_one
 
 
-def test_text_that_looks_like_a_boolean_is_moved_as_text(monkeypatch: pytest.MonkeyPatch):
+def test_boolean_like_text_is_moved_as_text(monkeypatch: pytest.MonkeyPatch):
     text = rejection(
         monkeypatch, {"aem": AEM}, roleDescription="true", allowNetworkInterfaceDeletion=True
     )
@@ -183,7 +183,7 @@ def test_a_null_setting_causes_no_other_problem(
         ({"vpcConfiguration": ""}, {"vpcConfiguration": "x"}, "vpcConfiguration"),
     ],
 )
-def test_a_wrong_default_is_reported_once_even_if_no_member_uses_it(
+def test_invalid_default_is_reported_once_even_if_unused(
     monkeypatch: pytest.MonkeyPatch, member: dict[str, Any], default: dict[str, Any], place: str
 ):
     members = {"one": {**AEM, **member}, "two": {**AEM, **member}}
@@ -191,9 +191,7 @@ def test_a_wrong_default_is_reported_once_even_if_no_member_uses_it(
 
 
 @pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
-def test_an_empty_object_is_rejected_where_it_cannot_turn_off_a_default(
-    monkeypatch: pytest.MonkeyPatch, key: str
-):
+def test_empty_object_is_rejected_for_scalar_setting(monkeypatch: pytest.MonkeyPatch, key: str):
     assert rejected(monkeypatch, {"one": {**AEM, key: {}}}) == [f"dataSources.one.{key}"]
 
 
@@ -205,7 +203,7 @@ def test_an_empty_object_is_rejected_where_it_cannot_turn_off_a_default(
         ("bucketAccountId", "--type string", "ACCOUNT_ID"),
     ],
 )
-def test_a_command_stores_plain_text_under_a_name_that_pulumi_takes_for_a_secret(
+def test_secret_like_entry_name_is_set_in_plaintext(
     monkeypatch: pytest.MonkeyPatch, key: str, kind: str, value: str
 ):
     member = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
@@ -214,7 +212,7 @@ def test_a_command_stores_plain_text_under_a_name_that_pulumi_takes_for_a_secret
     assert f"fix: {FIX} {kind} -- {path} {value}" in rejection(monkeypatch, {"tokens": member})
 
 
-def test_a_boolean_that_is_false_at_the_top_counts_as_not_set(monkeypatch: pytest.MonkeyPatch):
+def test_false_top_level_boolean_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
     top: dict[str, Any] = {"allowNetworkInterfaceDeletion": False, "secretId": "", "protect": False}
     assert deploy(monkeypatch, {"one": AEM}, **top).error is None
 
@@ -234,13 +232,13 @@ def test_an_invalid_data_source_name_is_rejected(monkeypatch: pytest.MonkeyPatch
         (None, "is required but not set"),
     ],
 )
-def test_missing_or_malformed_data_sources_are_rejected(
+def test_missing_or_invalid_data_sources_are_rejected(
     monkeypatch: pytest.MonkeyPatch, members: object, message: str
 ):
     assert f"  dataSources: {message}\n" in rejection(monkeypatch, members)
 
 
-def test_the_message_after_the_last_entry_was_removed_names_the_page_that_retires_a_stack(
+def test_removing_last_entry_points_to_retirement_page(
     monkeypatch: pytest.MonkeyPatch,
 ):
     assert "; to delete the last role, see docs/retire.md\n" in rejection(monkeypatch, {})
@@ -251,7 +249,7 @@ def test_a_member_that_is_not_an_object_is_rejected(monkeypatch: pytest.MonkeyPa
     assert rejected(monkeypatch, {"one": member, "two": AEM}) == ["dataSources.one"]
 
 
-def test_a_secret_in_a_member_is_rejected_with_the_command_that_sets_plain_text(
+def test_secret_in_entry_is_rejected_with_plaintext_fix(
     monkeypatch: pytest.MonkeyPatch,
 ):
     secret = [f"{PROJECT_NAME}:dataSources"]
@@ -271,7 +269,7 @@ def test_a_null_required_setting_is_reported_once(monkeypatch: pytest.MonkeyPatc
     assert "  dataSources.one.secretId: is null\n" in text
 
 
-def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
+def test_entry_count_and_configuration_size_are_limited(
     monkeypatch: pytest.MonkeyPatch,
 ):
     names = [f"d{number}" for number in range(101)]
@@ -302,7 +300,7 @@ def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
 
 
-def test_autonaming_that_gives_the_roles_other_names_causes_one_warning(monkeypatch: pytest.MonkeyPatch):
+def test_autonaming_that_renames_roles_warns_once(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
     assert warning == (
@@ -313,7 +311,7 @@ def test_autonaming_that_gives_the_roles_other_names_causes_one_warning(monkeypa
     assert deploy(monkeypatch, named, **autonaming).warnings == []
 
 
-def test_a_problem_with_common_tags_is_reported_once_at_the_top_level(monkeypatch: pytest.MonkeyPatch):
+def test_common_tag_problem_is_reported_once_at_top(monkeypatch: pytest.MonkeyPatch):
     members = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
         for each in (members, {**members, "three": AEM}):
@@ -384,5 +382,5 @@ def stack_messages() -> str:
     return text.replace(", ".join(of_entry), "(every setting of an entry)")
 
 
-def test_the_messages_about_a_stack_are_the_expected_ones(assert_golden: Callable[[Path, str], None]):
+def test_stack_messages_are_as_expected(assert_golden: Callable[[Path, str], None]):
     assert_golden(GOLDEN / "stacks.txt", stack_messages())

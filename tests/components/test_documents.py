@@ -61,20 +61,20 @@ def network_resources(document: str) -> list[str]:
     return statement["Resource"]
 
 
-def test_the_index_scope_equals_the_older_aws_page_exactly():
+def test_index_scope_equals_older_aws_page():
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     written = write(**MINIMAL, kms_key_id=KEY_ID, vpc_configuration=vpc, ingest_scope="index")
     assert indented(written.role_policy) == golden("aws-page-role-policy", PLACEHOLDERS)
     assert indented(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
 
 
-def test_the_default_with_every_option_equals_the_expected_document():
+def test_default_scope_with_all_options_is_as_expected():
     written = write(**FULL)
     assert indented(written.role_policy) == golden("default-role-policy")
     assert indented(written.trust_policy) == golden("trust-policy")
 
 
-def test_without_options_the_policy_names_only_the_secret_the_application_and_the_index():
+def test_minimal_policy_names_only_required_resources():
     written = write(**MINIMAL)
     assert indented(written.role_policy) == golden("minimal-role-policy")
     assert indented(written.trust_policy) == golden("trust-policy")
@@ -106,7 +106,7 @@ def test_without_options_the_policy_names_only_the_secret_the_application_and_th
         ),
     ],
 )
-def test_a_connector_for_each_kind_of_page_has_the_expected_documents(
+def test_each_kind_of_page_has_expected_documents(
     connector: str, written_out: str, changes: dict[str, object]
 ):
     everything = {**FULL, "allow_network_interface_deletion": False, "connector": connector}
@@ -115,7 +115,7 @@ def test_a_connector_for_each_kind_of_page_has_the_expected_documents(
     assert indented(written.trust_policy) == golden("trust-policy")
 
 
-def test_a_bucket_of_another_account_is_restricted_to_that_account():
+def test_bucket_access_is_restricted_to_owner_account():
     bucket = {"connector": "webcrawler", "bucket_name": BUCKET_NAME}
     ours, theirs = (
         json.loads(write(**MINIMAL, **bucket, **account).role_policy)
@@ -126,7 +126,7 @@ def test_a_bucket_of_another_account_is_restricted_to_that_account():
     assert theirs == ours
 
 
-def test_the_two_scopes_differ_only_in_the_resource_of_one_statement():
+def test_ingest_scopes_differ_only_in_one_resource():
     documents = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
     differing = [
         (old["Sid"], old["Resource"], new["Resource"])
@@ -157,13 +157,13 @@ def test_the_two_scopes_differ_only_in_the_resource_of_one_statement():
     ],
     ids=["no key", "no deletion", "no VPC"],
 )
-def test_an_unset_option_drops_only_its_own_statements(options: dict[str, object], missing: set[str]):
+def test_unset_option_drops_only_its_statements(options: dict[str, object], missing: set[str]):
     everything = sids(write(**FULL).role_policy)
     remaining = [sid for sid in everything if sid not in missing]
     assert sids(write(**{**FULL, **options}).role_policy) == remaining
 
 
-def test_subnets_come_before_security_groups_in_order_and_without_duplicates():
+def test_network_resources_are_ordered_and_unique():
     vpc = {
         "subnet_ids": [
             "subnet-0000000b",
@@ -181,14 +181,14 @@ def test_subnets_come_before_security_groups_in_order_and_without_duplicates():
     ]
 
 
-def test_a_secret_and_a_key_of_another_account_keep_their_arns():
+def test_cross_account_secret_and_key_keep_their_arns():
     secret = f"arn:aws:secretsmanager:{REGION}:444455556666:secret:aem-a1B2c3"
     key = f"arn:aws:kms:{REGION}:444455556666:key/mrk-{'0' * 32}"
     policy = json.loads(write(**{**MINIMAL, "secret_id": secret}, kms_key_id=key).role_policy)
     assert [policy["Statement"][i]["Resource"] for i in (0, 1)] == [[secret], [key]]
 
 
-def test_another_partition_changes_only_the_partition_of_the_arns():
+def test_other_partition_changes_only_arn_partition():
     arn = f"arn:aws-cn:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     given = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": vpc, "ingest_scope": "index"}

@@ -201,7 +201,7 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=valid())
-def test_valid_settings_give_documents_that_contain_them_and_that_iam_accepts(
+def test_valid_settings_give_complete_valid_documents(
     drawn: tuple[dict[str, Any], dict[str, Any]], count: Callable[[str], None]
 ):
     given_settings, expected = drawn
@@ -235,7 +235,7 @@ def invalid(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=invalid())
-def test_one_invalid_value_among_valid_ones_is_rejected_by_name(
+def test_single_invalid_value_is_rejected_by_name(
     drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn
@@ -261,7 +261,7 @@ ANYTHING = st.recursive(
         st.one_of(st.sampled_from([*SETTINGS]), st.text(max_size=9)), ANYTHING
     )
 )
-def test_arbitrary_settings_are_either_valid_or_rejected(
+def test_arbitrary_settings_are_valid_or_rejected(
     given_settings: dict[str, Any], count: Callable[[str], None]
 ):
     try:

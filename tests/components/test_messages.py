@@ -192,7 +192,7 @@ def test_the_messages_are_the_expected_ones(assert_golden: Callable[[Path, str],
 
 
 @pytest.mark.usefixtures("stack")
-def test_the_placeholder_in_a_command_is_not_a_valid_value():
+def test_command_placeholder_is_rejected_as_value():
     config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
     for name, setting in SETTINGS.items():
         kind = setting.kind
@@ -209,7 +209,7 @@ def test_the_placeholder_in_a_command_is_not_a_valid_value():
 
 
 @pytest.mark.usefixtures("stack")
-def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
+def test_command_keeps_secret_and_hides_its_keys(
     monkeypatch: pytest.MonkeyPatch,
 ):
     secret = (
@@ -255,7 +255,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
 @pytest.mark.parametrize(
     ("groups", "problem"), [(None, "is required but not set"), ([], "the list is empty")]
 )
-def test_a_missing_list_in_a_secret_vpc_is_reported_by_its_path_and_fixed_by_editing(
+def test_missing_list_in_secret_vpc_is_fixed_by_editing(
     monkeypatch: pytest.MonkeyPatch, groups: object, problem: str
 ):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aem:vpcConfiguration"].__contains__)

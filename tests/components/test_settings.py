@@ -107,14 +107,14 @@ def test_an_invalid_setting_is_reported_once_by_name():
             assert all(problem.message and problem.expected for problem in found), value
 
 
-def test_an_invalid_entry_of_the_vpc_is_rejected_by_its_path():
+def test_invalid_vpc_value_is_rejected_by_path():
     for name, values in REFUSED_IN_VPC.items():
         for value in values:
             (problem,) = problems(with_vpc(**{name: value}))
             assert problem.path[:2] == ("vpc_configuration", name), value
 
 
-def test_no_identifier_accepts_a_character_that_could_widen_a_policy():
+def test_identifiers_reject_policy_widening_characters():
     bucket = {"connector": "webcrawler", "bucket_name": "site-maps", "bucket_account_id": OTHER_ACCOUNT}
     identifiers = {name for name, each in SAMPLES.items() if each.malformed} - {"role_description"}
     for name, trick in product(identifiers, NOT_ALLOWED_IN_IDENTIFIERS):
@@ -124,7 +124,7 @@ def test_no_identifier_accepts_a_character_that_could_widen_a_policy():
             assert [problem.path for problem in found] == [(name,)], (name, changed)
 
 
-def test_all_problems_are_reported_at_once_in_the_order_of_the_table():
+def test_all_problems_are_reported_in_table_order():
     found = problems({"index_id": "x", "tags": {"k": 1}, "application_id": "y", "role_path": "z"})
     assert [problem.path[0] for problem in found] == ["application_id", "index_id", "role_path", "tags"]
 
@@ -134,7 +134,7 @@ def test_every_invalid_tag_is_reported():
     assert [problem.name for problem in found] == ['tags["1"]', 'tags["2"]', 'tags["k!"]', "tags.k"]
 
 
-def test_the_message_shows_the_value_and_what_is_expected():
+def test_message_shows_actual_and_expected_value():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
@@ -146,7 +146,7 @@ def test_the_message_shows_the_value_and_what_is_expected():
     )
 
 
-def test_a_value_is_shown_in_ascii_on_one_line_and_shortened():
+def test_value_is_shown_as_one_short_ascii_line():
     (problem,) = problems({"index_id": "\u0430\n" + "x" * 1000})
     assert problem.message.startswith(r'"\u0430\nxxx')
     assert problem.message.endswith("... is not an index ID")
@@ -173,12 +173,12 @@ def test_a_value_that_contains_itself_is_not_shown():
         ("colour", ""),
     ],
 )
-def test_a_misspelled_argument_is_rejected_with_the_nearest_name(given: str, advice: str):
+def test_misspelled_argument_is_rejected_with_suggestion(given: str, advice: str):
     (problem,) = problems({given: KEY_ID})
     assert (problem.path, problem.message) == ((given,), f"is not a setting{advice}")
 
 
-def test_a_misspelled_member_of_the_vpc_is_rejected_with_the_nearest_name():
+def test_misspelled_vpc_key_is_rejected_with_suggestion():
     (problem,) = problems(with_vpc(subnets=[]))
     assert problem.path == ("vpc_configuration", "subnets")
     assert "subnet_ids" in problem.message
@@ -189,13 +189,13 @@ def test_a_member_whose_name_is_a_number_is_rejected():
     assert problem.name == 'vpc_configuration["1"]'
 
 
-def test_a_placeholder_is_rejected_with_the_expected_value():
+def test_placeholder_is_rejected_with_expected_value():
     (problem,) = problems({"index_id": "INDEX_ID"})
     assert problem.message == "INDEX_ID is a placeholder"
     assert problem.expected.startswith("36 letters, digits, and hyphens")
 
 
-def test_a_number_is_rejected_with_the_advice_to_quote_it():
+def test_number_is_rejected_with_advice_to_quote_it():
     (problem,) = problems({"account_id": 12345670123})
     assert problem.message == "expected a string, got 12345670123; quote it"
 
@@ -208,7 +208,7 @@ def test_a_number_is_rejected_with_the_advice_to_quote_it():
         (float("inf"), "Infinity"),
     ],
 )
-def test_a_float_without_a_fraction_is_shown_as_an_integer(given: float, shown: str):
+def test_whole_float_is_shown_as_integer(given: float, shown: str):
     (problem,) = problems({"account_id": given})
     assert problem.message == f"expected a string, got {shown}; quote it"
 
@@ -222,12 +222,12 @@ def test_a_kms_alias_is_rejected_with_the_reason():
     )
 
 
-def test_network_interface_deletion_without_a_vpc_is_rejected():
+def test_interface_deletion_without_vpc_is_rejected():
     (problem,) = problems({"allow_network_interface_deletion": True})
     assert problem.message == "requires vpc_configuration"
 
 
-def test_an_account_that_disagrees_with_the_application_arn_is_rejected():
+def test_account_contradicting_application_is_rejected():
     (problem,) = problems({"account_id": OTHER_ACCOUNT})
     assert problem.message == f'"{OTHER_ACCOUNT}" does not match the application\'s account'
     assert problem.expected == f"the account {ACCOUNT}"
@@ -236,7 +236,7 @@ def test_an_account_that_disagrees_with_the_application_arn_is_rejected():
 FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"
 
 
-def test_a_secret_of_another_account_needs_a_customer_managed_key():
+def test_cross_account_secret_needs_customer_managed_key():
     (problem,) = problems({"secret_id": FOREIGN_SECRET})
     assert problem.path == ("kms_key_id",)
     assert problem.message == (
@@ -256,9 +256,7 @@ def test_a_secret_of_another_account_needs_a_customer_managed_key():
         ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket"),
     ],
 )
-def test_a_key_id_refers_to_a_key_in_the_application_s_account_and_may_be_the_wrong_key(
-    args: dict[str, Any], place: str
-):
+def test_key_id_for_cross_account_data_gives_warning(args: dict[str, Any], place: str):
     (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
     assert warning == (
         f"kms_key_id: a key ID refers to a key in account {ACCOUNT}, but the {place} is in account "
@@ -268,7 +266,7 @@ def test_a_key_id_refers_to_a_key_in_the_application_s_account_and_may_be_the_wr
     assert look({**args, "kms_key_id": key}).warnings == []
 
 
-def test_no_arn_is_rejected_while_the_region_is_unknown():
+def test_arns_are_accepted_while_region_is_unknown():
     args = {**MINIMAL, "application_id": APPLICATION_ID, "account_id": ACCOUNT}
     args |= {
         "region": pulumi.UNKNOWN,
@@ -277,7 +275,7 @@ def test_no_arn_is_rejected_while_the_region_is_unknown():
     assert look(args, credentials=Location("aws", "eu-north-1", ACCOUNT)).warnings == []
 
 
-def test_credentials_for_another_account_are_rejected():
+def test_other_account_credentials_are_rejected():
     correct = f"credentials for account {ACCOUNT}"
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service in its own account"
@@ -297,7 +295,7 @@ def test_credentials_for_another_account_are_rejected():
         ]
 
 
-def test_an_account_is_compared_with_the_credentials_while_the_application_is_unknown():
+def test_account_is_checked_while_application_is_unknown():
     given = {**MINIMAL, "application_id": pulumi.UNKNOWN}
     with pytest.raises(SettingsError) as caught:
         look({**given, "account_id": OTHER_ACCOUNT})
@@ -306,7 +304,7 @@ def test_an_account_is_compared_with_the_credentials_while_the_application_is_un
     assert look({**given, "secret_id": elsewhere}).trust_policy is None  # the application may be there
 
 
-def test_credentials_for_another_partition_are_rejected_for_that_reason_alone():
+def test_other_partition_credentials_cause_one_problem():
     with pytest.raises(SettingsError) as caught:
         look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
     (problem,) = caught.value.problems
@@ -347,7 +345,7 @@ def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
         assert [problem.path for problem in problems({}, component)] == [("role_name",)]
 
 
-def test_with_a_role_name_the_component_s_name_may_have_any_length():
+def test_role_name_permits_any_component_name_length():
     assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).role_policy
 
 
@@ -372,20 +370,20 @@ PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/"
         ("aem-cloud ", "aem-cloud"),
     ],
 )
-def test_an_unknown_connector_is_rejected_with_the_nearest_names(given: str, near: str):
+def test_unknown_connector_is_rejected_with_suggestions(given: str, near: str):
     (problem,) = problems({"connector": given})
     assert problem.message == f'"{given}" is not a connector; did you mean {near}?'
     assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
 
 
-def test_a_connector_unlike_any_other_is_rejected_with_the_list_of_all():
+def test_dissimilar_connector_is_rejected_with_list():
     (problem,) = problems({"connector": "JDBC"})
     assert problem.message == '"JDBC" is not a connector'
     assert len(problem.expected.removeprefix("one of ").split(", ")) == 45
 
 
 @pytest.mark.parametrize("connector", ["aem-cloud", "", None])
-def test_the_connector_is_aem_cloud_unless_another_is_given(connector: str | None):
+def test_connector_defaults_to_aem_cloud(connector: str | None):
     assert look({**FULL, "connector": connector}) == look(FULL)
 
 
@@ -461,7 +459,7 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value)[:40],
 )
-def test_unsupported_and_missing_settings_are_rejected_with_the_connector_s_page(
+def test_unsupported_or_missing_setting_is_rejected(
     changes: dict[str, Any], name: str, message: str, expected: str
 ):
     (problem,) = problems(changes)
@@ -469,7 +467,7 @@ def test_unsupported_and_missing_settings_are_rejected_with_the_connector_s_page
     assert problem.expected.startswith(expected)
 
 
-def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_known():
+def test_outdated_vpc_support_gives_warning_when_known():
     (warning,) = warnings(connector="gmail", **with_vpc())
     assert warning == (
         "vpc_configuration: only earlier versions of the gmail connector support it (see "
@@ -489,16 +487,14 @@ def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_kno
         ("vpc_configuration", {"subnets": [], "subnet_ids": ["subnet-1"]}),
     ],
 )
-def test_a_setting_that_the_connector_does_not_support_is_rejected_once_for_any_value(
-    name: str, value: object
-):
+def test_unsupported_setting_is_rejected_once(name: str, value: object):
     with pytest.raises(SettingsError) as rejected:
         look({**S3, name: value})
     (problem,) = rejected.value.problems
     assert (problem.name, problem.expected) == (name, f"no {name}, or another connector")
 
 
-def test_settings_that_require_a_rejected_setting_are_rejected_with_it():
+def test_dependent_of_rejected_setting_is_rejected():
     deletion = {**with_vpc(), "allow_network_interface_deletion": True}
     bucket = {"bucket_name": "qbusiness-documents", "bucket_account_id": OTHER_ACCOUNT}
     for given, name, other in (
@@ -513,13 +509,13 @@ def test_settings_that_require_a_rejected_setting_are_rejected_with_it():
         ]
 
 
-def test_the_account_of_a_missing_bucket_is_not_rejected():
+def test_account_of_missing_bucket_is_not_rejected():
     assert [*rejections({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == [
         "bucket_name"
     ]
 
 
-def test_problems_with_the_connector_are_reported_with_all_others():
+def test_connector_problems_are_reported_with_others():
     wrong = {"index_id": "x", "secret_id": "", "bucket_name": "qbusiness-documents", "tags": {"k": 1}}
     wrong |= {"bucket_account_id": OTHER_ACCOUNT, "allow_network_interface_deletion": True}
     names = ["index_id", "secret_id", "bucket_name", "bucket_account_id"]
@@ -527,7 +523,7 @@ def test_problems_with_the_connector_are_reported_with_all_others():
     assert [problem.path[0] for problem in problems(wrong)] == names
 
 
-def test_with_an_unknown_connector_the_problems_independent_of_it_are_reported_too():
+def test_unknown_connector_does_not_hide_other_problems():
     wrong = {"connector": "x", "bucket_account_id": OTHER_ACCOUNT, "secret_id": None}
     found = problems({**wrong, "allow_network_interface_deletion": True})
     assert [problem.path[0] for problem in found] == [
@@ -537,12 +533,12 @@ def test_with_an_unknown_connector_the_problems_independent_of_it_are_reported_t
     ]
 
 
-def test_the_key_of_an_amazon_s3_source_needs_no_secret():
+def test_s3_source_key_needs_no_secret():
     assert "secret_id" not in S3
     assert f"key/{S3['kms_key_id']}" in str(look(S3).role_policy)
 
 
-def test_the_policy_names_the_bucket_that_is_the_data_source():
+def test_policy_names_bucket_of_s3_source():
     for connector in ("s3-v1", "s3-v2"):
         for name in SAMPLES["bucket_name"].accepted:
             policy = look({**S3, "connector": connector, "bucket_name": name}).role_policy
@@ -552,13 +548,13 @@ def test_the_policy_names_the_bucket_that_is_the_data_source():
 
 
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
-def test_a_bucket_s_account_is_the_application_s_unless_it_is_given(account: str | None):
+def test_bucket_account_defaults_to_application_account(account: str | None):
     policy = look({**S3, "bucket_account_id": account}).role_policy
     assert policy
     assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
 
 
-def test_an_unknown_value_of_an_unsupported_setting_may_resolve_to_blank():
+def test_unknown_unsupported_setting_may_become_blank():
     for given in (
         {**S3, "secret_id": pulumi.UNKNOWN},
         {**S3, "vpc_configuration": pulumi.UNKNOWN},
@@ -570,7 +566,7 @@ def test_an_unknown_value_of_an_unsupported_setting_may_resolve_to_blank():
 
 
 @pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id", "kms_key_id"])
-def test_while_a_setting_of_the_bucket_is_unknown_its_policy_is_not_rendered(name: str):
+def test_s3_policy_with_unknown_setting_is_not_rendered(name: str):
     result = look({**S3, name: pulumi.UNKNOWN})
     assert result.trust_policy
     assert result.role_policy is None
@@ -587,7 +583,7 @@ def sized(secret_name: int) -> dict[str, Any]:
     return {**MINIMAL, "secret_id": "n" * secret_name + "-a1B2c3", "vpc_configuration": vpc}
 
 
-def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not():
+def test_policy_is_accepted_up_to_exact_quota():
     room = 10_240 - size(look(sized(1)).role_policy)
     assert size(look(sized(1 + room)).role_policy) == 10_240
     (problem,) = problems(sized(2 + room))
@@ -601,9 +597,7 @@ def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not
     [({"role_name": "qbusiness-files"}, "qbusiness-files"), ({}, 64 * "n")],
     ids=["given", "automatic"],
 )
-def test_the_size_of_a_policy_that_names_the_role_assumes_the_longest_automatic_name(
-    name: dict[str, Any], longest: str
-):
+def test_policy_size_assumes_longest_automatic_name(name: dict[str, Any], longest: str):
     def settings(path: int) -> dict[str, Any]:
         subnets = [f"subnet-{number:017x}" for number in range(94)]
         vpc = {**sized(1)["vpc_configuration"], "subnet_ids": subnets}
@@ -619,7 +613,7 @@ def test_the_size_of_a_policy_that_names_the_role_assumes_the_longest_automatic_
 # Values that are not known yet.
 
 
-def test_while_a_value_is_unknown_the_others_are_validated():
+def test_unknown_value_does_not_stop_validation():
     with pytest.raises(SettingsError) as caught:
         look(
             {
@@ -634,13 +628,13 @@ def test_while_a_value_is_unknown_the_others_are_validated():
 
 @pytest.mark.parametrize("unknown", [pulumi.UNKNOWN, pulumi.Output.from_input("x")])
 @pytest.mark.parametrize("name", ["application_id", "index_id", "secret_id", "kms_key_id"])
-def test_a_policy_is_not_rendered_while_a_value_in_it_is_unknown(name: str, unknown: object):
+def test_policy_with_unknown_value_is_not_rendered(name: str, unknown: object):
     result = look({**FULL, name: unknown})
     assert result.role_policy is None
     assert (result.trust_policy is None) == (name == "application_id")
 
 
-def test_a_policy_is_not_rendered_while_a_member_in_it_is_unknown():
+def test_policy_with_unknown_subnet_is_not_rendered():
     for vpc in (with_vpc(subnet_ids=[SUBNET_ID, pulumi.UNKNOWN]), with_vpc(subnet_ids=pulumi.UNKNOWN)):
         assert look({**MINIMAL, **vpc}).role_policy is None
 
@@ -648,13 +642,13 @@ def test_a_policy_is_not_rendered_while_a_member_in_it_is_unknown():
 @pytest.mark.parametrize(
     "credentials", [Location(), Location("aws", "us-east-1"), Location(account=ACCOUNT)]
 )
-def test_no_policy_is_rendered_while_the_location_is_unknown(credentials: Location):
+def test_no_policy_is_rendered_for_unknown_location(credentials: Location):
     result = look({**MINIMAL, "application_id": APPLICATION_ID}, credentials=credentials)
     assert result == (None, None, [])
 
 
 @pytest.mark.parametrize("name", OF_THE_ROLE)
-def test_a_policy_is_rendered_while_a_setting_of_the_role_is_unknown(name: str):
+def test_policies_are_rendered_with_unknown_role_setting(name: str):
     assert look({**FULL, name: pulumi.UNKNOWN}) == look(FULL)
 
 
@@ -666,7 +660,7 @@ def test_usual_settings_give_no_warning():
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2"])
-def test_a_region_with_amazon_q_business_gives_no_warning(region: str):
+def test_supported_region_gives_no_warning(region: str):
     arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{APPLICATION_ID}"
     assert warnings(application_id=arn) == []
 
@@ -680,17 +674,17 @@ def test_another_region_gives_a_warning():
 @pytest.mark.parametrize(
     "secret", ["aem-secret", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"]
 )
-def test_a_secret_that_ends_like_a_word_gives_a_warning(secret: str):
+def test_secret_ending_like_word_gives_warning(secret: str):
     (warning,) = warnings(secret_id=secret)
     assert warning.startswith("secret_id: ")
     assert "describe-secret" in warning
 
 
-def test_a_secret_whose_suffix_has_a_digit_or_a_capital_gives_no_warning():
+def test_suffix_with_digit_or_capital_gives_no_warning():
     assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == []
 
 
-def test_more_subnets_than_the_console_accepts_give_a_warning():
+def test_subnets_beyond_console_limit_give_warning():
     subnets = [f"subnet-{number:017x}" for number in range(7)]
     assert warnings(**with_vpc(subnet_ids=subnets[:6])) == []
     (warning,) = warnings(**with_vpc(subnet_ids=subnets))
@@ -699,17 +693,17 @@ def test_more_subnets_than_the_console_accepts_give_a_warning():
 
 
 @pytest.mark.parametrize("name", ["my-qbusiness-role", "QBusiness"])
-def test_a_role_name_that_the_console_lists_gives_no_warning(name: str):
+def test_role_name_listed_by_console_gives_no_warning(name: str):
     assert warnings(role_name=name) == []
 
 
 @pytest.mark.parametrize("name", ["aem", "QBUSINESS", "Qbusiness", "q-business"])
-def test_a_role_name_that_the_console_does_not_list_gives_a_warning(name: str):
+def test_role_name_unlisted_by_console_gives_warning(name: str):
     (warning,) = warnings(role_name=name)
     assert "lists only roles whose name contains qbusiness or QBusiness" in warning
 
 
-def test_a_mismatch_with_the_credentials_is_reported_for_the_application_s_arn():
+def test_credential_mismatch_names_application_arn():
     args = {**MINIMAL, "account_id": OTHER_ACCOUNT}
     with pytest.raises(SettingsError) as rejected:
         validate("aem", args, credentials=Location("aws", REGION, OTHER_ACCOUNT))

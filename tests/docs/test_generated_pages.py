@@ -36,7 +36,7 @@ def test_the_configuration_page_documents_every_key(key: str):
     assert re.search(rf"^\| `{key}(\.\S+)?`.* \| .* \| \S.* \| ", text, re.MULTILINE)
 
 
-def test_the_configuration_page_lists_every_connector():
+def test_configuration_page_lists_every_connector():
     section = prose("Connectors", DOCS / "configuration.md")
     assert re.findall(r"^\| `(.*?)`", section, re.MULTILINE) == [*CONNECTORS]
 
@@ -53,14 +53,14 @@ def test_the_configuration_page_lists_every_connector():
         ),
     ],
 )
-def test_the_configuration_page_shows_a_connector_s_needs(name: str, title: str, needs: str):
+def test_configuration_page_shows_needs_of_connector(name: str, title: str, needs: str):
     link = f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{name}-iam-role.html"
     row = f"\n| `{name}`<br>[{title}]({link}) | {needs} |\n"
     assert row in (DOCS / "configuration.md").read_text()
 
 
 @pytest.mark.parametrize("options", [FULL, FULL_WITH_FILES, FULL_OF_SOURCE], ids=str)
-def test_the_permissions_page_shows_every_statement_of_the_documents(options: Options):
+def test_permissions_page_shows_every_statement(options: Options):
     shown = statements((DOCS / "permissions.md").read_text())
     for policy in render(options._replace(vpc="VPC")):
         for statement in policy["Statement"]:
@@ -71,7 +71,7 @@ def statements(page: str) -> list[Any]:
     return [statement for block in blocks("json", page) for statement in json.loads(block)]
 
 
-def test_the_permissions_page_gives_the_reason_for_every_statement():
+def test_permissions_page_explains_every_statement():
     def reasons(page: str) -> dict[str, str]:
         return dict(re.findall(r"^- \*\*`(\w+)`\*\*, .+?: (.+)$", page, re.MULTILINE))
 
@@ -83,7 +83,7 @@ def test_the_permissions_page_gives_the_reason_for_every_statement():
 
 
 @pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
-def test_a_connector_s_page_has_its_statements_and_no_others(facts: Facts):
+def test_connector_page_has_exactly_its_statements(facts: Facts):
     *_, options = shapes(facts)
     if options.network_arns:
         options = options._replace(vpc="VPC")
@@ -104,11 +104,11 @@ def test_a_connector_s_page_has_its_statements_and_no_others(facts: Facts):
         ("jira", "AllowsAmazonQToCreateTags", "with `vpcConfiguration`"),
     ],
 )
-def test_a_connector_s_page_says_when_a_statement_is_included(connector: str, sid: str, when: str):
+def test_connector_page_says_when_statement_is_included(connector: str, sid: str, when: str):
     assert f"\n- **`{sid}`**, {when}: " in permissions.connector_page(connector)
 
 
-def test_a_command_prints_the_statements_of_one_connector():
+def test_command_prints_statements_of_connector():
     command = [sys.executable, "-m", "pages", "permissions", "--connector", "s3-v2"]
     printed = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
     assert printed.stdout == permissions.connector_page("s3-v2")

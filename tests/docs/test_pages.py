@@ -107,7 +107,7 @@ def test_quick_start_settings_for_a_bucket_allow_reading_it(new_stack: NewStack)
     assert "arn:aws:s3:::qbusiness-documents/*" in stack.preview("--diff").text
 
 
-def test_nested_settings_and_default_tags_are_set_as_the_configuration_page_says(new_stack: NewStack):
+def test_page_sets_nested_settings_and_default_tags(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     for script in blocks("sh", (DOCS / "configuration.md").read_text()):
         stack.execute("sh", "-euc", script)
@@ -117,7 +117,7 @@ def test_nested_settings_and_default_tags_are_set_as_the_configuration_page_says
     assert re.search(r'CostCenter: "search"', shown)
 
 
-def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_stack: NewStack):
+def test_wrong_account_list_is_replaced_as_documented(new_stack: NewStack):
     stack = new_stack({**REQUIRED, ALLOWED_ACCOUNTS: [ACCOUNT]})
     stack.up()
     # As if an update had recorded this list while other credentials were in use.
@@ -136,7 +136,7 @@ def test_the_json_on_a_page_parses(page: Path):
         json.loads(block)
 
 
-def test_the_keys_that_pages_set_are_keys_of_the_program():
+def test_keys_set_on_pages_are_keys_of_program():
     keys = {
         key
         for page in PAGES
@@ -148,7 +148,7 @@ def test_the_keys_that_pages_set_are_keys_of_the_program():
     assert keys <= {*KEYS.values(), *others}
 
 
-def test_a_block_gives_iam_time_after_each_of_two_updates_and_ends_by_looking_for_drift():
+def test_block_waits_after_updates_and_looks_for_drift():
     (drift,) = blocks("sh", prose("Find drift"))
     for script in (block for page in PAGES for block in blocks("sh", page.read_text())):
         if script.count("pulumi up") > 1:
@@ -159,13 +159,13 @@ def test_a_block_gives_iam_time_after_each_of_two_updates_and_ends_by_looking_fo
             assert last == drift
 
 
-def test_the_recover_command_prints_the_commands_of_the_page(capsys: pytest.CaptureFixture[str]):
+def test_recover_prints_commands_of_page(capsys: pytest.CaptureFixture[str]):
     assert recover.main() == 2
     *shown, _ = blocks("sh", prose("After a crash during an update"))
     assert capsys.readouterr().err.partition("\n\n")[2] == "\n".join(shown)
 
 
-def test_a_copied_environment_keeps_only_settings_that_environments_can_share():
+def test_copied_environment_keeps_only_shareable_settings():
     removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", CI.read_text())
     assert removed
     replaced = {"applicationId", "indexId", "rolePath"}
@@ -185,7 +185,7 @@ def test_the_make_targets_on_the_pages_exist():
     [*PAGES, *(PROJECT / name for name in OTHER_PAGES)],
     ids=lambda page: f"{page.parent.name} {page.stem}",
 )
-def test_every_link_on_a_page_leads_to_a_file_or_a_heading(page: Path):
+def test_every_link_leads_to_file_or_heading(page: Path):
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
         path, _, heading = link.partition("#")
         target = page.parent / path if path else page
@@ -204,7 +204,7 @@ def test_the_readme_lists_every_page():
         assert f"(docs/{page.name})" in readme
 
 
-def test_each_connector_is_listed_with_its_successors_a_source_and_a_date():
+def test_each_connector_has_successors_source_and_date():
     rows = re.findall(r"^\| (`.*) \|$", (DOCS / "after-q-business.md").read_text(), re.MULTILINE)
     cells = [row.split(" | ") for row in rows]
     assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)

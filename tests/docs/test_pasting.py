@@ -231,7 +231,7 @@ def pasted(shell: str, block: Block, tmp_path: Path) -> Iterator[Pasted]:
 
 
 @pytest.mark.slow
-def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted: Pasted, block: Block):
+def test_pasted_block_runs_until_first_failure(pasted: Pasted, block: Block):
     text, session = block.text, exported(block.before)
     values = {name: session.get(name, f"the {name.lower()}") for name in variables(text)}
     for name, value in values.items():
@@ -264,7 +264,7 @@ ARGUMENTS: Final = (
 )
 
 
-def test_every_shell_passes_on_the_arguments_of_a_printed_command(shell: str, tmp_path: Path):
+def test_every_shell_passes_on_printed_arguments(shell: str, tmp_path: Path):
     command = " ".join(("printf", "'%s\\0'", *map(quote_argument, ARGUMENTS)))
     done = subprocess.run([shell, "-c", command], cwd=tmp_path, capture_output=True, check=True)
     assert done.stdout.decode().split("\0")[:-1] == [*ARGUMENTS]
@@ -272,7 +272,7 @@ def test_every_shell_passes_on_the_arguments_of_a_printed_command(shell: str, tm
     assert not [*tmp_path.iterdir()]
 
 
-def test_an_argument_is_left_unquoted_only_if_no_shell_changes_it():
+def test_argument_is_unquoted_only_if_no_shell_changes_it():
     for text in ARGUMENTS:
         plain = re.fullmatch(r"[A-Za-z0-9_./:@%+,][A-Za-z0-9_./:@%+,-]*", text)
         assert quote_argument(text) == (text if plain else "'" + text.replace("'", "'\\''") + "'")

@@ -72,7 +72,7 @@ def data_sources(clone: Path) -> dict[str, Any]:
     return {source["dataSourceArn"]: source for source in found}
 
 
-def test_the_example_is_deployed_checked_broken_fixed_audited_and_deleted_as_documented(clone: Path):
+def test_example_is_broken_fixed_and_audited_as_documented(clone: Path):
     deploy_and_check(clone)
     break_and_fix(clone)
     audit(clone)
@@ -142,7 +142,7 @@ def audit(clone: Path) -> None:
     assert status(clone) == ""
 
 
-def test_a_data_source_from_the_console_is_adopted_in_the_sandbox_as_documented(clone: Path):
+def test_console_data_source_is_adopted_as_documented(clone: Path):
     create = commands("Try it in the sandbox", ADOPT)
     created = execute(clone, "sh", "-euc", create.replace("make ", f"{MAKE} ")).stdout
     before = aws(clone).iam.get_role(RoleName=ROLE)["Role"]

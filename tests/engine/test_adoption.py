@@ -76,7 +76,7 @@ def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
     return file, entry
 
 
-def test_after_an_import_the_role_and_its_policy_are_updated_in_place(new_stack: NewStack, aws: Aws):
+def test_imported_role_and_policy_are_updated_in_place(new_stack: NewStack, aws: Aws):
     unique = console_role(aws, "qbusiness-aem-connector")
     stack = new_stack(SETTINGS)
     file, entry = import_files()
@@ -96,7 +96,7 @@ def test_after_an_import_the_role_and_its_policy_are_updated_in_place(new_stack:
     assert aws.trust_policy(NAME) == golden("trust-policy")
 
 
-def test_raw_resources_move_into_the_component_without_being_replaced(new_stack: NewStack, aws: Aws):
+def test_raw_resources_move_into_component_in_place(new_stack: NewStack, aws: Aws):
     raw = RAW.format(trust=golden("trust-policy"), policy=WIDE, name=NAME)
     stack = new_stack({"aws:region": REGION}, raw)
     assert stack.up().changes == {"create": 3}

@@ -20,9 +20,7 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
-def test_an_update_reports_all_invalid_settings_at_once_and_creates_nothing(
-    new_stack: NewStack, aws: Aws
-):
+def test_update_reports_all_errors_and_creates_nothing(new_stack: NewStack, aws: Aws):
     settings: dict[str, Any] = {
         **REQUIRED,
         f"{PROJECT_NAME}:{FORGED}": "x",
@@ -85,7 +83,7 @@ def test_the_engine_checks_presence_and_types(
     assert expected in preview.text
 
 
-def test_the_commands_in_the_messages_of_a_preview_correct_the_settings(new_stack: NewStack, aws: Aws):
+def test_commands_in_preview_messages_correct_settings(new_stack: NewStack, aws: Aws):
     vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [examples.SECURITY_GROUP_ID]}
     tags = {"Cost Center": 7}
     stack = new_stack({**REQUIRED, "connector": "s3-v2", "vpcConfiguration": vpc, "tags": tags})
@@ -120,9 +118,7 @@ ConnectorRole("second", {{
 """
 
 
-def test_a_value_that_becomes_known_during_the_update_is_validated_before_its_role_is_created(
-    new_stack: NewStack, aws: Aws
-):
+def test_late_value_is_validated_before_role_creation(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, LATE_PROBLEM)
     update = stack.up(check=False)
     assert update.exit_code != 0

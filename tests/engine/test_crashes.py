@@ -130,7 +130,7 @@ def assert_complete(stack: Stack, aws: Aws, *entries: str, path: str = "/") -> N
 
 
 def delete_unrecorded_roles(stack: Stack, aws: Aws, listed: Sequence[str]) -> None:
-    """Delete the listed roles that AWS created: `created-role`, and those that it created in the moment."""
+    """Delete the listed roles that IAM created, `created-role` and perhaps others, before the kill."""
     created = {*listed} & {*aws.roles()}
     assert not created & {*stack.outputs()["roleNames"].values()}
     assert [name for name in created if name.startswith("created-role-qbusiness-role-")]
@@ -139,7 +139,7 @@ def delete_unrecorded_roles(stack: Stack, aws: Aws, listed: Sequence[str]) -> No
 
 
 @pytest.mark.thorough
-def test_update_or_destroy_killed_at_any_call_is_repaired(new_stack: NewStack, aws: Aws):
+def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
     entries = (*CREATION, *POLICY_DELETION)
     stack = new_stack(settings_of(*entries, protect=True))
     kill_at(stack, UP, CREATION)
@@ -188,7 +188,7 @@ def without_refresh(stack: Stack) -> None:
 
 
 @pytest.mark.thorough
-def test_replacement_with_set_names_killed_at_any_call_is_repaired(new_stack: NewStack, aws: Aws):
+def test_killed_replacement_of_named_roles_is_repaired(new_stack: NewStack, aws: Aws):
     calls = {**CREATION, **POLICY_DELETION, **ROLE_DELETION}
     del calls["created-role"]
     stack = new_stack(settings_of(*calls, set_names=True))

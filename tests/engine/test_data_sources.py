@@ -32,9 +32,7 @@ def rename(stack: Stack, old: str, new: str) -> None:
     )
 
 
-def test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_removed(
-    new_stack: NewStack, aws: Aws
-):
+def test_single_role_becomes_one_of_changing_entries(new_stack: NewStack, aws: Aws):
     stack = new_stack({**TOP, **REQUIRED})
     stack.up()
     single = stack.outputs()
@@ -74,7 +72,7 @@ def test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_r
     assert aws.roles() == [single["roleName"]]
 
 
-def test_a_role_moves_from_another_stack_into_one_with_several_roles(new_stack: NewStack):
+def test_role_moves_into_stack_with_several_roles(new_stack: NewStack):
     target, source = new_stack(members(files=FILES)), new_stack({**TOP, **REQUIRED})
     target.up()
     source.up()
@@ -98,7 +96,7 @@ def test_a_role_moves_from_another_stack_into_one_with_several_roles(new_stack: 
     assert not source.config_file.exists()
 
 
-def test_the_commands_in_the_messages_correct_the_members(new_stack: NewStack, aws: Aws):
+def test_commands_in_messages_correct_entries(new_stack: NewStack, aws: Aws):
     files = {**FILES, "secretId": SECRET_ID, "bucketAccountId": 12}
     stack = new_stack(members(wiki={**AEM, "protect": "false"}, files=files))
     stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", WIKI_SECRET)

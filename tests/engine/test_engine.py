@@ -46,9 +46,7 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_a_changed_setting_updates_only_the_resources_that_depend_on_it_and_in_place(
-    new_stack: NewStack, aws: Aws, managed_policy: str
-):
+def test_changed_setting_updates_dependents_in_place(new_stack: NewStack, aws: Aws, managed_policy: str):
     secret = {"secretId": SECRET_ID}
     off = {"kmsKeyId": "", "vpcConfiguration": {}, "allowNetworkInterfaceDeletion": False}
     of_the_role = {
@@ -139,9 +137,7 @@ pulumi.export("names", pulumi.Output.all(*[role.role_name for role in roles]))
 """
 
 
-def test_outputs_and_providers_of_a_program_are_unknown_in_the_preview_and_known_in_the_update(
-    new_stack: NewStack, aws: Aws
-):
+def test_outputs_and_providers_become_known_in_update(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, COMPONENTS)
     inputs = planned(stack)
     trust, aem = golden("trust-policy"), golden("minimal-role-policy")
@@ -212,9 +208,7 @@ def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
     }
 
 
-def test_secret_settings_are_hidden_in_previews_and_encrypted_in_the_state(
-    new_stack: NewStack, aws: Aws
-):
+def test_secret_settings_are_hidden_and_encrypted(new_stack: NewStack, aws: Aws):
     plain: dict[str, dict[str, Any]] = {
         "bucket": {"kmsKeyId": KEY_ID},
         "name": FILES,
@@ -274,9 +268,7 @@ def test_secret_settings_are_hidden_in_previews_and_encrypted_in_the_state(
     assert "confidential" not in rejected.text
 
 
-def test_a_secret_setting_of_an_imported_role_is_encrypted_by_the_next_update(
-    new_stack: NewStack, aws: Aws
-):
+def test_next_update_encrypts_secret_of_imported_role(new_stack: NewStack, aws: Aws):
     name = "qbusiness-secret"
     aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     aws.iam.put_role_policy(
@@ -300,9 +292,7 @@ def test_a_secret_setting_of_an_imported_role_is_encrypted_by_the_next_update(
     assert SECRET_ID not in json.dumps(stack.resources())
 
 
-def test_warnings_are_shown_including_one_about_the_name_that_autonaming_gives_the_role(
-    new_stack: NewStack, aws: Aws
-):
+def test_warnings_are_shown_including_one_on_autonaming(new_stack: NewStack, aws: Aws):
     settings = {**REQUIRED, "connector": "gmail", "secretId": "gmail-secret", "vpcConfiguration": VPC}
     pattern = {"pulumi:autonaming": {"pattern": "${stack}-${name}"}}
     stack = new_stack({**settings, **pattern})

@@ -205,7 +205,7 @@ def assert_correct(aws: Aws, settings: Mapping[str, Any], *roles: str) -> None:
 
 
 @pytest.mark.thorough
-def test_after_a_call_fails_for_good_the_next_plain_command_does_the_rest(
+def test_next_command_completes_after_permanent_failure(
     new_stack: NewStack, failing: Proxy, aws: Aws, managed_policy: str
 ):
     roles = [f"{NAME}-{number}" for number in range(7)]
@@ -263,9 +263,7 @@ def test_after_a_call_fails_for_good_the_next_plain_command_does_the_rest(
     assert aws.roles() == []
 
 
-def test_without_a_refresh_the_next_update_reports_success_and_applies_nothing(
-    new_stack: NewStack, failing: Proxy, aws: Aws
-):
+def test_update_without_refresh_falsely_reports_success(new_stack: NewStack, failing: Proxy, aws: Aws):
     # This is why Pulumi.yaml has `refresh: always`: https://github.com/pulumi/pulumi/issues/21458.
     stack = new_stack(BEFORE, attempts=1)
     stack.up()
@@ -295,9 +293,7 @@ def test_a_preview_needs_only_read_access(new_stack: NewStack, failing: Proxy):
 
 
 @pytest.mark.thorough
-def test_a_call_that_is_rejected_or_reset_once_is_retried_within_the_update(
-    new_stack: NewStack, failing: Proxy, aws: Aws
-):
+def test_call_rejected_or_reset_once_is_retried(new_stack: NewStack, failing: Proxy, aws: Aws):
     roles = {f"{NAME}-{fault}": fault for fault in FAULTS if fault != "reply-lost"}
     stack = new_stack(stack_of(roles, BEFORE), attempts=5)
 
@@ -317,9 +313,7 @@ def test_a_call_that_is_rejected_or_reset_once_is_retried_within_the_update(
 
 
 @pytest.mark.thorough
-def test_after_a_failed_path_change_the_documented_updates_leave_one_role_with_its_policy(
-    new_stack: NewStack, failing: Proxy, aws: Aws
-):
+def test_documented_updates_complete_failed_path_change(new_stack: NewStack, failing: Proxy, aws: Aws):
     failures = [
         Failure(f"{name}-{call.lower()}-{fault}", call, fault)
         for name in ("automatic", "set")
@@ -348,9 +342,7 @@ def test_after_a_failed_path_change_the_documented_updates_leave_one_role_with_i
     assert stack.drift().exit_code == 0
 
 
-def test_a_role_whose_creation_was_not_confirmed_is_found_and_deleted(
-    new_stack: NewStack, failing: Proxy, aws: Aws
-):
+def test_unconfirmed_role_is_found_and_deleted(new_stack: NewStack, failing: Proxy, aws: Aws):
     in_use = "other-qbusiness-role-1a2b3c4"
     aws.iam.create_role(RoleName=in_use, AssumeRolePolicyDocument=golden("trust-policy"))
     policy = {"PolicyName": "theirs", "PolicyDocument": golden("minimal-role-policy")}
@@ -381,9 +373,7 @@ def test_a_role_whose_creation_was_not_confirmed_is_found_and_deleted(
         assert list(aws.role_policies(role)) == ["qbusiness-aem-connector"]
 
 
-def test_a_read_that_fails_after_an_update_keeps_the_role_in_the_state(
-    new_stack: NewStack, failing: Proxy, aws: Aws
-):
+def test_read_failure_after_update_keeps_role_in_state(new_stack: NewStack, failing: Proxy, aws: Aws):
     stack = new_stack(BEFORE, attempts=1)
     stack.up()
     before = role_outputs(stack)
@@ -398,9 +388,7 @@ def test_a_read_that_fails_after_an_update_keeps_the_role_in_the_state(
     assert_correct(aws, AFTER, NAME)
 
 
-def test_nothing_is_created_while_the_account_is_unavailable(
-    new_stack: NewStack, failing: Proxy, aws: Aws
-):
+def test_unavailable_account_prevents_creation(new_stack: NewStack, failing: Proxy, aws: Aws):
     stack = new_stack({**REQUIRED, "applicationId": APPLICATION_ID}, attempts=1)
     failing.set_rules({"service": "sts", **rule("GetCallerIdentity", "throttled")})
     assert_fails_clearly(stack.up(check=False), "throttled")
@@ -411,9 +399,7 @@ def test_nothing_is_created_while_the_account_is_unavailable(
 # IAM's replicas lag: resourceRoleRead in role.go uses the first response, unless the role is new.
 
 
-def test_right_after_a_creation_a_preview_creates_the_role_again_and_an_update_does_so_or_fails(
-    new_stack: NewStack, failing: Proxy, aws: Aws
-):
+def test_role_not_yet_visible_is_recreated_or_rejected(new_stack: NewStack, failing: Proxy, aws: Aws):
     secret = {"secretId": REQUIRED["secretId"]}
     defaults = {key: value for key, value in REQUIRED.items() if key != "secretId"}
     members = {"automatic": secret, "named": {**secret, "roleName": NAME}}
@@ -436,9 +422,7 @@ def test_right_after_a_creation_a_preview_creates_the_role_again_and_an_update_d
     assert in_state & {*automatic, NAME} == {*automatic} - {first}
 
 
-def test_right_after_a_deletion_an_update_keeps_the_role_in_the_state_until_drift_is_found(
-    new_stack: NewStack, aws: Aws
-):
+def test_just_deleted_role_stays_until_drift_is_found(new_stack: NewStack, aws: Aws):
     stack = new_stack(BEFORE)
     with (
         replica(aws.url) as iam,

@@ -71,7 +71,7 @@ def recorded(stack: Stack) -> list[str]:
 
 
 @pytest.mark.thorough
-def test_only_a_recorded_list_or_a_program_that_runs_first_protects_the_state_from_another_account(
+def test_only_recorded_list_or_program_protects_state(
     new_stack: NewStack, aws: Aws, environment: dict[str, str]
 ):
     stack = new_stack(REQUIRED)
@@ -118,7 +118,7 @@ def test_only_a_recorded_list_or_a_program_that_runs_first_protects_the_state_fr
     assert BY_THE_PROGRAM in seen.stdout
 
 
-def test_a_wrong_list_that_a_failed_update_records_locks_the_stack_until_the_program_runs_first(
+def test_wrong_list_locks_stack_until_program_runs_first(
     new_stack: NewStack,
 ):
     stack = new_stack(ALLOWED)

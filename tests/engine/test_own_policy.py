@@ -41,9 +41,7 @@ def test_a_policy_of_the_program_stays_on_the_role(new_stack: NewStack, aws: Aws
     assert {*stack.up().changes} == {"same"}
 
 
-def test_a_program_that_lists_its_own_policy_can_own_all_policies_of_the_role(
-    new_stack: NewStack, aws: Aws
-):
+def test_program_listing_own_policy_can_own_all_policies(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, program(ROLE, POLICY, EXCLUSIVE))
     stack.up()
     role = stack.outputs()["roleName"]

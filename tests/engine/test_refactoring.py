@@ -15,7 +15,7 @@ FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME}
 # The role's name.
 
 
-def test_after_a_failed_rename_the_page_restores_everything(new_stack: NewStack, aws: Aws):
+def test_page_restores_everything_after_failed_rename(new_stack: NewStack, aws: Aws):
     secret = {"secretId": SECRET_ID}
     top = {key: value for key, value in REQUIRED.items() if key not in secret}
     old = {**secret, "roleName": "qbusiness-old", "rolePath": "/connectors/"}
@@ -52,7 +52,7 @@ ConnectorRole("{name}", {{
 """
 
 
-def test_another_name_for_the_component_needs_an_alias_as_the_page_says(new_stack: NewStack, aws: Aws):
+def test_renamed_component_needs_documented_alias(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, named("old"))
     stack.up()
     role = aws.iam.get_role(RoleName="qbusiness-aem")["Role"]["RoleId"]
@@ -113,7 +113,7 @@ def declare(name, secret_id="{SECRET_ID}", team="search", **options):
 """
 
 
-def test_the_component_s_options_apply_to_its_role_and_policy(new_stack: NewStack, aws: Aws):
+def test_component_options_apply_to_role_and_policy(new_stack: NewStack, aws: Aws):
     def tags(role: str) -> dict[str, str]:
         listed = aws.iam.list_role_tags(RoleName=f"qbusiness-{role}")["Tags"]
         return {tag["Key"]: tag["Value"] for tag in listed}

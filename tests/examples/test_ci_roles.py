@@ -149,7 +149,7 @@ def test_each_role_trusts_only_its_jobs(program: Program):
             }
 
 
-def test_an_existing_oidc_provider_is_used_and_not_created(monkeypatch: pytest.MonkeyPatch):
+def test_existing_oidc_provider_is_used(monkeypatch: pytest.MonkeyPatch):
     kind = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
     (created,) = Program(monkeypatch).of_type(kind)
     assert created.inputs == {"url": f"https://{ISSUER}", "clientIdLists": ["sts.amazonaws.com"]}
@@ -169,9 +169,7 @@ def calls(*functions: Callable[..., Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("boundary", [BOUNDARY, ""], ids=["boundary", "no boundary"])
-def test_the_roles_allow_exactly_the_calls_of_the_provider(
-    monkeypatch: pytest.MonkeyPatch, boundary: str
-):
+def test_roles_allow_exactly_calls_of_provider(monkeypatch: pytest.MonkeyPatch, boundary: str):
     program = Program(
         monkeypatch, permissionsBoundaryArn=boundary, requirePermissionsBoundary=bool(boundary)
     )
@@ -191,7 +189,7 @@ def test_the_roles_allow_exactly_the_calls_of_the_provider(
         assert set(decisions(statements, requests, boundary)) == {"Allowed"}
 
 
-def test_the_roles_may_read_but_not_change_a_role_that_does_not_exist_and_thus_has_no_path(
+def test_roles_may_only_read_nonexistent_role(
     monkeypatch: pytest.MonkeyPatch,
 ):
     program = Program(monkeypatch, environments=SETTINGS["environments"])
@@ -205,14 +203,14 @@ def test_the_roles_may_read_but_not_change_a_role_that_does_not_exist_and_thus_h
             assert set(program.decide(kind, "prod", *requests)) == {decision}
 
 
-def test_the_audit_role_has_the_permissions_of_roles_audit_and_check_and_of_a_preview(program: Program):
+def test_audit_role_may_audit_check_and_preview(program: Program):
     _, preview = program.policies("preview", "prod")
     *same, last = program.policies("audit", "prod")[1]
     assert same == preview
     assert set(last["Action"]) == read_actions("Audit") | read_actions("Check")
 
 
-def test_no_role_may_touch_roles_outside_its_path_or_the_roles_of_ci(program: Program):
+def test_no_role_may_touch_foreign_or_ci_roles(program: Program):
     others = [
         role_arn("staging", "wiki"),
         role_arn("prod-eu", "wiki"),
@@ -230,7 +228,7 @@ def test_no_role_may_touch_roles_outside_its_path_or_the_roles_of_ci(program: Pr
     assert set(program.decide("audit", "prod", *writes)) == {"ImplicitlyDenied"}
 
 
-def test_no_role_gets_permissions_without_the_boundary_or_loses_it(program: Program):
+def test_no_role_may_lack_or_lose_boundary(program: Program):
     _, statements = program.policies("deploy", "prod")
     giving = [
         (f"iam:{action}", role_arn("prod"))
@@ -247,7 +245,7 @@ def test_no_role_gets_permissions_without_the_boundary_or_loses_it(program: Prog
         assert set(decisions(statements, [*giving, removing], other)) == {"ImplicitlyDenied"}
 
 
-def test_a_role_may_write_the_state_of_its_own_stack_only(program: Program):
+def test_role_may_write_only_state_of_own_stack(program: Program):
     actions = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
     for own in STACKS:
         for stack in STACKS:
@@ -263,14 +261,14 @@ def test_a_role_may_write_the_state_of_its_own_stack_only(program: Program):
         assert program.decide("deploy", own, *shared) == ["Allowed", *["ImplicitlyDenied"] * 2]
 
 
-def test_without_a_bucket_and_a_key_the_roles_have_only_iam_permissions(monkeypatch: pytest.MonkeyPatch):
+def test_roles_without_bucket_and_key_may_use_only_iam(monkeypatch: pytest.MonkeyPatch):
     program = Program(monkeypatch, stateBucket="", kmsKeyArn="")
     for kind in ("deploy", "preview"):
         granted = [each["Action"] for each in program.policies(kind, "prod")[1]]
         assert {action.partition(":")[0] for actions in granted for action in actions} == {"iam"}
 
 
-def test_the_picture_of_the_environments_shows_each_kind_of_role(program: Program):
+def test_picture_shows_each_kind_of_role(program: Program):
     names = [each.name for each in program.registrations if each.name.startswith("connector-ci-")]
     picture = (PROJECT / "docs" / "assets" / "environments.svg").read_text()
     shown = re.findall(r"<text[^>]*>(\w+): ", picture)
@@ -287,9 +285,7 @@ def test_the_page_and_the_example_list_the_settings():
 
 
 @pytest.mark.parametrize("name", ["AdministratorAccess", "IAMFullAccess"])
-def test_an_aws_managed_policy_is_rejected_as_a_boundary_because_it_may_allow_iam_without_one(
-    monkeypatch: pytest.MonkeyPatch, name: str
-):
+def test_aws_managed_policy_is_rejected_as_boundary(monkeypatch: pytest.MonkeyPatch, name: str):
     arn = f"arn:aws:iam::aws:policy/{name}"
     rejected = Program(monkeypatch, permissionsBoundaryArn=arn)
     assert f'permissionsBoundaryArn: "{arn}" has the wrong format' in str(rejected.error)
@@ -297,7 +293,7 @@ def test_an_aws_managed_policy_is_rejected_as_a_boundary_because_it_may_allow_ia
     assert rejected.registrations == []
 
 
-def test_environments_whose_names_differ_only_in_case_are_rejected(monkeypatch: pytest.MonkeyPatch):
+def test_environments_differing_only_in_case_are_rejected(monkeypatch: pytest.MonkeyPatch):
     environments = {name: {"rolePath": f"/{name}/"} for name in ("prod", "staging", "Prod")}
     rejected = Program(monkeypatch, environments=environments)
     message = '"{}" differs from another environment\'s name only in case'
@@ -307,7 +303,7 @@ def test_environments_whose_names_differ_only_in_case_are_rejected(monkeypatch: 
     assert rejected.registrations == []
 
 
-def test_every_problem_with_the_settings_is_reported_and_nothing_is_created(
+def test_every_problem_is_reported_and_nothing_created(
     monkeypatch: pytest.MonkeyPatch,
 ):
     roles = f"arn:aws:iam::{ACCOUNT}:role"
@@ -355,7 +351,7 @@ def test_at_least_one_environment_is_required(monkeypatch: pytest.MonkeyPatch):
     assert rejected.registrations == []
 
 
-def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_roles(program: Program):
+def test_foreign_bucket_and_key_admit_only_own_roles(program: Program):
     key = SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT)
     requests = [
         *(("bucket", "s3:PutObject", state_objects(each)[0]) for each in ("staging", "prod")),
@@ -398,7 +394,7 @@ def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_ro
 # On the engine.
 
 
-def test_the_roles_are_created_and_a_second_update_changes_nothing(new_stack: NewStack, aws: Aws):
+def test_roles_are_created_without_further_changes(new_stack: NewStack, aws: Aws):
     stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**MANIFEST, "name": PROJECT_NAME}))
     for module in ("policies.py", "settings.py"):
@@ -461,7 +457,7 @@ def recording(calls: Calls) -> type[Handler]:
     return RecordingHandler
 
 
-def test_the_roles_allow_each_call_of_a_preview_an_update_and_a_destroy_with_the_state_in_s3(
+def test_roles_allow_all_pulumi_calls_with_state_in_s3(
     new_stack: NewStack, aws: Aws, managed_policy: str, monkeypatch: pytest.MonkeyPatch
 ):
     settings = {

@@ -77,7 +77,7 @@ def test_the_page_shows_the_settings_of_the_roles():
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_each_data_source_uses_the_resources_that_its_role_may_use(name: str):
+def test_each_data_source_uses_resources_of_its_role(name: str):
     source, member = SOURCES[name], MEMBERS[name]
     uses = find_uses(source)
     assert find_connector(uses).name == member.get("connector", "aem-cloud")
@@ -88,7 +88,7 @@ def test_each_data_source_uses_the_resources_that_its_role_may_use(name: str):
     assert source.get("vpcConfiguration", {}) == member.get("vpcConfiguration", default)
 
 
-def test_data_sources_and_roles_use_the_same_index_and_have_the_same_names():
+def test_data_sources_and_roles_share_index_and_names():
     assert SOURCES.keys() == MEMBERS.keys()
     assert ROLES["indexId"] == SETTINGS["indexId"]
     assert ROLES["applicationId"].endswith(f":application/{SETTINGS['applicationId']}")
@@ -112,7 +112,7 @@ COMMON: Final = {
         ),
     ],
 )
-def test_a_configuration_has_the_properties_that_its_connector_s_page_requires(
+def test_configuration_has_properties_that_page_requires(
     name: str, required: set[str], endpoint: set[str]
 ):
     configuration = SOURCES[name]["configuration"]
@@ -124,7 +124,7 @@ def test_a_configuration_has_the_properties_that_its_connector_s_page_requires(
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_each_data_source_uses_its_role_from_the_other_stack(preview: bool):
+def test_each_data_source_uses_role_of_other_stack(preview: bool):
     consumer = Consumer({"roleArns": ARNS, "roleNames": {}}, preview=preview)
     assert consumer.error is None
     expected = {name: {**INDEX, **source, "roleArn": ARNS[name]} for name, source in SOURCES.items()}
@@ -145,7 +145,7 @@ def test_a_data_source_without_a_role_is_an_error(outputs: Mapping[str, Any], me
     assert "wiki" not in [made.name for made in consumer.of_type(DATA_SOURCE)]
 
 
-def test_the_consumer_receives_the_new_arn_of_a_recreated_role(new_stack: NewStack, aws: Aws):
+def test_consumer_receives_new_arn_of_recreated_role(new_stack: NewStack, aws: Aws):
     roles = new_stack(ROLES)
     consumer = new_stack({}, (EXAMPLE / "__main__.py").read_text())
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())

@@ -87,14 +87,12 @@ def test_the_template_is_small():
     assert len(files) <= 8
 
 
-def test_the_template_pins_the_version_of_the_package():
+def test_template_pins_package_version():
     assert f"{ADDRESS}@v{VERSION}\n" in (TEMPLATE / "requirements.txt").read_text()
 
 
 @pytest.mark.thorough
-def test_a_new_project_reports_missing_settings_deploys_a_role_and_gets_another_environment(
-    project: Stack, aws: Aws
-):
+def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: Aws):
     rejected = project.preview(check=False)
     assert rejected.exit_code != 0
     for problem in (
@@ -138,9 +136,7 @@ def test_a_new_project_reports_missing_settings_deploys_a_role_and_gets_another_
 
 
 @pytest.mark.thorough
-def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it_back(
-    new_stack: NewStack, tmp_path: Path, aws: Aws
-):
+def test_pages_publish_upgrade_and_roll_back_package(new_stack: NewStack, tmp_path: Path, aws: Aws):
     repository, served = tmp_path / "repository", tmp_path / "served.git"
     repository.mkdir()
     copy_repository(repository)

@@ -117,19 +117,19 @@ SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
 )
 
 
-def test_absent_keys_and_several_values_are_compared_as_documented():
+def test_absent_keys_and_several_values_are_compared():
     for operator, value, given, expected in SEVERAL:
         assert met(operator, value, *given) is expected, (operator, given)
     assert met("StringEquals", "a", "a", key="aws:TagKeys") is CANNOT_TELL
 
 
-def test_operators_that_iam_does_not_have_are_unknown():
+def test_invalid_operators_are_unknown():
     for text in ("StringEqual", "stringEquals", ":StringEquals", "ForSome:StringEquals", "NullIfExists"):
         assert parse_operator(text) is None
         assert met(text, "a", "a") is CANNOT_TELL
 
 
-def test_a_partly_known_value_is_compared_as_far_as_it_is_known():
+def test_partly_known_value_is_compared_as_far_as_known():
     partial = Text("arn:aws:s3:::b/", "x")
     for operator, value, expected in (
         ("ArnLike", "arn:aws:s3:::b/*", YES),
@@ -145,7 +145,7 @@ def test_a_partly_known_value_is_compared_as_far_as_it_is_known():
     assert met("IpAddress", "0.0.0.0/0", Text("192.0.2.7", "1")) is CANNOT_TELL
 
 
-def test_a_variable_has_its_value_unless_a_pattern_cannot_express_it():
+def test_variable_is_resolved_unless_inexpressible():
     condition = Condition("StringEquals", KEY, ("a${aws:PrincipalTag/t, 'z'}",))
 
     def found(*values: Text | None) -> Truth:
@@ -162,7 +162,7 @@ def test_a_variable_has_its_value_unless_a_pattern_cannot_express_it():
     assert literally is CANNOT_TELL
 
 
-def test_a_key_is_absent_only_if_all_keys_with_its_prefix_are_known():
+def test_key_is_absent_only_if_prefix_is_complete():
     context = Context({}, complete=("aws:principaltag/",))
     assert context.get(KEY) == ()
     assert context.get("aws:SourceArn") is None
@@ -175,7 +175,7 @@ def test_values_in_a_document_are_text():
     assert [condition.values for condition in read.conditions] == [("true",), ("5", "6")]
 
 
-def test_actions_are_compared_regardless_of_case_and_resources_are_not():
+def test_only_resources_are_compared_case_sensitively():
     actions = Patterns(("S3:GetObject", "KMS:*"), ignore_case=True)
     assert actions.covers("s3:getobject")
     assert actions.covers("kms:Decrypt")
@@ -212,6 +212,6 @@ IMPLICATIONS: Final = (
 )
 
 
-def test_a_condition_implies_another_only_if_it_is_certain():
+def test_only_certain_condition_implies_another():
     for ours, theirs, expected in IMPLICATIONS:
         assert implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)

@@ -153,7 +153,7 @@ def reports(*resources: Declaration) -> list[str]:
 # Findings.
 
 
-def test_a_role_that_is_too_wide_is_found_by_its_rules_alone():
+def test_wide_role_is_found_by_its_rules_alone():
     advisory = {rule.name for rule in RULES if rule.advisory}
     for name, (policies, expected) in TOO_WIDE.items():
         assert set(findings(*declared(policies))) == expected, name
@@ -215,12 +215,12 @@ PASSING_OTHERS: Final[Sequence[Document]] = [
 ]
 
 
-def test_a_role_may_pass_only_itself_and_only_to_the_service():
+def test_role_may_pass_only_itself_and_only_to_service():
     for document in PASSING_OTHERS:
         assert set(findings(role(), role_policy(document))) == {"excess"}, document
 
 
-def test_no_arn_belongs_to_a_role_with_an_unknown_name():
+def test_no_arn_belongs_to_role_with_unknown_name():
     its_role = role(name=UNKNOWN)
     assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
     # A policy that contains the role's name is also unknown.
@@ -229,7 +229,7 @@ def test_no_arn_belongs_to_a_role_with_an_unknown_name():
     assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
 
 
-def test_a_policy_that_two_roles_share_is_checked_for_each_of_them():
+def test_shared_policy_is_checked_for_each_role():
     document = passing(PASSED)
     managed = managed_policy(document, arn=CUSTOMER_MANAGED)
     other = role(name="qbusiness-other", urn="other")
@@ -246,7 +246,7 @@ def test_a_policy_that_two_roles_share_is_checked_for_each_of_them():
     assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"
 
 
-def test_a_tag_that_subnets_lack_is_reported_unless_another_statement_allows_them():
+def test_subnets_allowed_only_with_tag_are_reported():
     create = {
         "Action": "ec2:CreateNetworkInterface",
         "Condition": {"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
@@ -257,7 +257,7 @@ def test_a_tag_that_subnets_lack_is_reported_unless_another_statement_allows_the
     assert set(findings(role(), role_policy(extended(**create, Resource=both)))) == {"subnets"}
 
 
-def test_the_expected_condition_contains_the_application_of_the_role():
+def test_expected_condition_names_application_of_role():
     document = policy("AllowsAmazonQToCreateNetworkInterfacePermission", Condition=None)
     (finding,) = findings(role(), role_policy(document))["excess"]
     assert finding.expected == (
@@ -266,7 +266,7 @@ def test_the_expected_condition_contains_the_application_of_the_role():
 
 
 @pytest.mark.parametrize("text", ["line\nfix: nothing", "\x1b[2K", "\u202e", "é", "\r\t\0", "plain"])
-def test_no_text_in_a_policy_can_forge_a_line_in_the_report(text: str):
+def test_policy_text_cannot_forge_report_line(text: str):
     report = Finding("urn", text, text, text).report
     shown = commands.escape(text)
     assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
@@ -350,7 +350,7 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_the_pack_s_policy_grants_the_permissions_that_the_component_grants_all_connectors():
+def test_pack_policy_matches_grants_to_all_connectors():
     written = {documents(connector, everything=True)[1] for connector in CONNECTORS.values()}
     for value, placeholder in VALUES.items():
         assert any(value in document for document in written)
@@ -359,7 +359,7 @@ def test_the_pack_s_policy_grants_the_permissions_that_the_component_grants_all_
     assert granted(own) == granted(*written)
 
 
-def test_each_placeholder_has_the_format_of_the_component():
+def test_placeholders_have_formats_of_component():
     formats_of = {
         "account bucket_account": formats.ACCOUNT_ID,
         "partition application_id": formats.APPLICATION,
@@ -377,7 +377,7 @@ def test_each_placeholder_has_the_format_of_the_component():
         assert PLACEHOLDERS[name] in form.pattern, name
 
 
-def test_the_placeholder_of_a_role_has_the_formats_of_a_path_and_a_name():
+def test_role_placeholder_has_formats_of_path_and_name():
     path, name = PLACEHOLDERS["role"].split(")?")
     assert f"/{path})?" in formats.ROLE_PATH.pattern
     assert name == formats.ROLE_NAME.pattern
@@ -391,7 +391,7 @@ def test_the_limits_are_the_same_as_the_component_s():
 # Where policies are declared.
 
 
-def test_one_unknown_member_of_a_list_does_not_hide_the_others():
+def test_unknown_list_item_does_not_hide_others():
     inline = [
         UNKNOWN,
         {"name": UNKNOWN, "policy": UNKNOWN},
@@ -427,7 +427,7 @@ def test_a_partly_unknown_document_is_checked():
 
 
 @pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
-def test_a_managed_policy_of_the_stack_is_checked_however_it_is_named(by_reference: bool):
+def test_managed_policy_is_checked_however_it_is_named(by_reference: bool):
     if by_reference:
         managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
         props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
@@ -438,7 +438,7 @@ def test_a_managed_policy_of_the_stack_is_checked_however_it_is_named(by_referen
     assert set(findings(its_role, managed)) == {"secret"}
 
 
-def test_a_policy_belongs_only_to_the_role_that_it_names():
+def test_policy_belongs_only_to_named_role():
     assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
     # The policy depends on both roles, because its role's name was chosen from their names.
@@ -467,7 +467,7 @@ def observed(**props: Any) -> Declaration:
     return role(**props, observed=("inlinePolicies", "managedPolicyArns"))
 
 
-def test_declared_policies_that_the_provider_also_reports_are_counted_once():
+def test_reported_declared_policies_are_counted_once():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
     inline = [{"name": "connector", "policy": text(long)}]
     assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
@@ -476,7 +476,7 @@ def test_declared_policies_that_the_provider_also_reports_are_counted_once():
     assert findings(role(inlinePolicies=[*inline, other]), role_policy(long)) == {}
 
 
-def test_a_policy_inside_the_role_is_checked_even_if_another_has_its_name():
+def test_policy_inside_role_is_checked_despite_namesake():
     inline = [{"name": "connector", "policy": text(ANY_SECRET)}]
     assert set(findings(role(inlinePolicies=inline), role_policy())) == {"secret"}
 
@@ -494,7 +494,7 @@ def undeclared_policies() -> list[Declaration]:
     return [its_role, role_policy(), attachment(CUSTOMER_MANAGED), managed]
 
 
-def test_the_command_that_removes_a_policy_is_quoted_like_the_commands_of_the_program():
+def test_removal_command_is_quoted_as_in_program():
     names = ("=ls", "a'b", "$(id)", "-x", "~root", "by-hand", "a b")
     its_role = observed(inlinePolicies=[{"name": each, "policy": text(ANY_SECRET)} for each in names])
     found = findings(its_role)["undeclared"]
@@ -516,7 +516,7 @@ def removed_policies() -> list[Declaration]:
     return [its_role, role_policy(), *exclusive]
 
 
-def test_a_declared_policy_that_an_exclusive_resource_does_not_list_is_found():
+def test_exclusive_resource_must_list_declared_policy():
     own, other = role_policy(), role_policy(name="other")
     (found,) = findings(role(), own, other, exclusive_policies("connector"))["exclusive"]
     assert found.urn == other.urn
@@ -534,7 +534,7 @@ def test_a_declared_policy_that_an_exclusive_resource_does_not_list_is_found():
     assert "exclusive" not in findings(role(), unnamed, exclusive_policies("connector"))
 
 
-def test_a_declared_attachment_that_an_exclusive_resource_does_not_list_is_found():
+def test_exclusive_resource_must_list_declared_attachment():
     foreign = attachment(CUSTOMER_MANAGED)
     (found,) = findings(role(), foreign, exclusive_attachments())["exclusive"]
     assert found.urn == foreign.urn
@@ -561,7 +561,7 @@ def test_a_declared_attachment_that_an_exclusive_resource_does_not_list_is_found
     assert "exclusive" not in findings(role(), foreign, exclusive_policies())
 
 
-def test_all_policies_count_as_declared_if_nothing_was_recorded():
+def test_unrecorded_policies_count_as_declared():
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(ANY_SECRET)}])
     unknown = role(urn="unknown", inlinePolicies=UNKNOWN)
     unrecorded, _ = roles_of([its_role, unknown], {})
@@ -572,7 +572,7 @@ def test_all_policies_count_as_declared_if_nothing_was_recorded():
 # Quotas.
 
 
-def test_an_inline_policy_that_the_stack_does_not_declare_counts_unless_the_update_removes_it():
+def test_undeclared_policy_counts_unless_removed():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE - 4_000))
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(long)}])
     assert set(findings(its_role)) == {"undeclared"}
@@ -580,7 +580,7 @@ def test_an_inline_policy_that_the_stack_does_not_declare_counts_unless_the_upda
     assert set(findings(its_role, role_policy(), exclusive_policies("connector"))) == {"undeclared"}
 
 
-def test_at_most_twenty_policies_are_attached_wherever_they_are_declared():
+def test_at_most_twenty_policies_are_attached_in_total():
     def role_with(number: int) -> Declaration:
         arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(number)]
         return observed(managedPolicyArns=arns)
@@ -598,7 +598,7 @@ def test_at_most_twenty_policies_are_attached_wherever_they_are_declared():
 # Which roles are checked, and malformed documents.
 
 
-def test_roles_that_the_service_cannot_assume_are_not_checked():
+def test_role_that_service_cannot_assume_is_ignored():
     other = trust(Principal={"Service": "ec2.amazonaws.com"}, Condition=None)
     assert findings(role(other), role_policy(ANY_SECRET)) == {}
     denied = trust(Effect="Deny", Condition=None)
@@ -608,7 +608,7 @@ def test_roles_that_the_service_cannot_assume_are_not_checked():
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
-def test_a_role_with_unknown_trust_is_checked_if_its_policies_contain_actions_of_the_service():
+def test_service_actions_decide_if_trust_is_unknown():
     its_role = role(UNKNOWN)
     assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
     other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -657,7 +657,7 @@ MALFORMED: Final[Mapping[str, Any]] = {
 }
 
 
-def test_a_malformed_document_is_reported_and_breaks_nothing():
+def test_malformed_document_is_reported_without_crash():
     for name, document in MALFORMED.items():
         assert set(findings(role(), role_policy(document))) == {"readable"}, name
         # As a trust policy, it names no service, but the role policy allows Amazon Q Business actions.
@@ -665,7 +665,7 @@ def test_a_malformed_document_is_reported_and_breaks_nothing():
         assert findings(role(document)) == {}, name
 
 
-def test_policies_belong_to_the_role_that_they_reference_not_to_another_of_its_name():
+def test_policy_belongs_to_referenced_role_not_namesake():
     function = role(trust(Principal={"Service": "lambda.amazonaws.com"}), urn="lambda")
     both = [role(), function]
     everything = resource(
@@ -678,7 +678,7 @@ def test_policies_belong_to_the_role_that_they_reference_not_to_another_of_its_n
     assert set(findings(*both, role_policy(ANY_SECRET))) == {"secret"}
 
 
-def test_a_malformed_trust_policy_is_reported_if_it_names_the_service():
+def test_malformed_trust_policy_naming_service_is_reported():
     document = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}
     assert set(findings(role(document))) == {"readable"}
 
@@ -715,7 +715,7 @@ def test_an_exemption_names_a_role_s_urn(exempt: list[str], reported: bool):
 
 
 @pytest.mark.parametrize(("config", "reported"), [({}, False), ({"attachedPolicies": 10.0}, True)])
-def test_the_quota_for_attached_policies_is_configurable(config: dict[str, float], reported: bool):
+def test_quota_for_attached_policies_is_configurable(config: dict[str, float], reported: bool):
     (rule,) = (rule for rule in RULES if rule.name == "quotas")
     arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(11)]
     report = Mock()
@@ -725,7 +725,7 @@ def test_the_quota_for_attached_policies_is_configurable(config: dict[str, float
     ] * reported
 
 
-def test_every_mandatory_rule_has_a_role_that_it_stops():
+def test_every_mandatory_rule_stops_some_role():
     stopping = {name for _, rules in TOO_WIDE.values() for name in rules}
     assert stopping == {rule.name for rule in RULES if not rule.advisory}
 

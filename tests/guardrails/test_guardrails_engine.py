@@ -157,7 +157,7 @@ def rules_by_role(stack: Stack, level: str) -> dict[str, set[str]]:
     return rules
 
 
-def test_each_role_that_is_too_wide_is_stopped_by_its_rules_alone(
+def test_each_wide_role_is_stopped_by_its_rules_alone(
     new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
 ):
     administrator = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -223,9 +223,7 @@ def test_the_stack_of_this_project_passes(new_stack: NewStack, pack: Path):
     assert rules_by_role(stack, "advisory") == {"index": {"ingest"}}
 
 
-def test_an_unknown_value_in_a_preview_breaks_nothing_and_the_update_checks_it(
-    new_stack: NewStack, aws: Aws, pack: Path
-):
+def test_value_unknown_in_preview_is_checked_in_update(new_stack: NewStack, aws: Aws, pack: Path):
     unknown = PROGRAM.replace(
         'document = declared["policy"]',
         'other = aws.iam.Policy("other", policy=declared["policy"])\n'
@@ -240,9 +238,7 @@ def test_an_unknown_value_in_a_preview_breaks_nothing_and_the_update_checks_it(
     assert aws.roles() == ["qbusiness-0"]
 
 
-def test_only_policies_of_the_program_stop_an_update_after_an_import_and_a_refresh(
-    new_stack: NewStack, aws: Aws, pack: Path
-):
+def test_only_declared_policies_stop_update_after_import(new_stack: NewStack, aws: Aws, pack: Path):
     for name in ("qbusiness-shared", "qbusiness-owned"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
         aws.iam.put_role_policy(
@@ -262,7 +258,7 @@ def test_only_policies_of_the_program_stop_an_update_after_an_import_and_a_refre
     assert rules_by_role(stack, "advisory") == {"shared": {"undeclared"}}
 
 
-def test_a_role_that_was_made_too_wide_by_hand_is_found_in_the_state_without_the_program(
+def test_manually_widened_role_is_found_in_state(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
 ):
     stack = new_stack(REQUIRED)
@@ -288,9 +284,7 @@ def test_a_role_that_was_made_too_wide_by_hand_is_found_in_the_state_without_the
     assert analyze("--file", str(file)) == (exit_code, found)
 
 
-def test_a_preview_lists_each_policy_that_a_stack_removes_once_it_owns_all_policies(
-    new_stack: NewStack, aws: Aws, pack: Path
-):
+def test_preview_lists_policies_that_ownership_removes(new_stack: NewStack, aws: Aws, pack: Path):
     stack = new_stack(REQUIRED)
     stack.up()
     own = {"RoleName": stack.outputs()["roleName"], "PolicyName": "by-hand"}
@@ -301,9 +295,7 @@ def test_a_preview_lists_each_policy_that_a_stack_removes_once_it_owns_all_polic
     assert indent(shown, " " * 8) in preview.text
 
 
-def test_a_preview_names_a_policy_of_the_program_that_exclusive_policies_would_remove(
-    new_stack: NewStack, pack: Path
-):
+def test_preview_names_declared_policy_to_be_removed(new_stack: NewStack, pack: Path):
     page = PROJECT / "docs" / "own-project.md"
     (role,) = blocks("python", prose("Use the component in your own program", page))
     section = prose("Add a policy of your own", page)
@@ -346,9 +338,7 @@ aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 """A role like the ones in many templates."""
 
 
-def test_the_page_shows_part_of_the_report_on_a_role_like_those_in_many_templates(
-    new_stack: NewStack, pack: Path
-):
+def test_page_shows_part_of_report_on_template_role(new_stack: NewStack, pack: Path):
     stack = new_stack({"aws:region": REGION}, EXAMPLE)
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
@@ -374,9 +364,7 @@ def test_the_table_on_the_page_contains_every_rule():
     ]
 
 
-def test_levels_and_exemptions_are_configurable_as_on_the_page(
-    new_stack: NewStack, pack: Path, tmp_path: Path
-):
+def test_levels_and_exemptions_are_configurable(new_stack: NewStack, pack: Path, tmp_path: Path):
     roles = {"role": Declared(policy=ANY_SECRET), "other": Declared(trust(Condition=None), ANY_SECRET)}
     stack = raw(new_stack, roles)
     (configuration,) = blocks("json", PAGE.read_text())

@@ -201,7 +201,7 @@ def compare(cases: list[tuple[Document, Values]], found: list[Truth], questions:
     assert Counter(found)[Truth.CANNOT_TELL] <= len(found) / 2
 
 
-def test_role_policies_are_evaluated_as_in_the_simulator():
+def test_role_policies_are_evaluated_as_in_simulator():
     cases = [(generated_document(random), generated_context(random)) for random in generators(700)]
     questions = [
         {
@@ -214,7 +214,7 @@ def test_role_policies_are_evaluated_as_in_the_simulator():
     compare(cases, found, questions)
 
 
-def test_key_policies_are_evaluated_as_in_the_simulator():
+def test_key_policies_are_evaluated_as_in_simulator():
     cases = [
         (generated_document(random, Kind.RESOURCE), generated_context(random))
         for random in generators(700)
@@ -233,7 +233,7 @@ def test_key_policies_are_evaluated_as_in_the_simulator():
     compare(cases, found, questions)
 
 
-def test_an_answer_with_unknown_keys_holds_for_all_their_values():
+def test_answer_with_unknown_keys_holds_for_all_values():
     for random in generators(1000):
         document, context = generated_document(random), generated_context(random)
         unknown = some_of(random, [*KEYS, OTHER_TAG], 1, len(KEYS) + 1)
@@ -254,7 +254,7 @@ def test_an_answer_with_unknown_keys_holds_for_all_their_values():
             assert found in (answer, Truth.CANNOT_TELL), (document, unknown, filled)
 
 
-def test_an_answer_about_a_partly_known_resource_holds_for_every_ending():
+def test_answer_on_partial_resource_holds_for_all_endings():
     for random in generators(1000):
         document, context = generated_document(random), known(generated_context(random))
         beginning = OBJECT[: random.randint(0, len(OBJECT))]
@@ -268,7 +268,7 @@ def test_an_answer_about_a_partly_known_resource_holds_for_every_ending():
 COMPARED: Final = (TAG, "aws:SourceArn", "aws:TagKeys", "aws:SecureTransport", "aws:SourceIp")
 
 
-def test_a_condition_that_implies_another_is_met_by_no_request_that_the_other_rejects():
+def test_implying_condition_admits_no_extra_request():
     implications = 0
     for random in generators(2000):
         key = random.choice(COMPARED)

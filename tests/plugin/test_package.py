@@ -122,7 +122,7 @@ def test_the_schema_is_the_published_one():
 
 
 @pytest.mark.slow
-def test_the_installed_package_has_the_published_schema(package: Path):
+def test_installed_package_has_published_schema(package: Path):
     program = "import runpy; print(runpy.run_path('__main__.py')['Provider']().schema)"
     asked = subprocess.run(
         ["venv/bin/python", "-c", program], cwd=package, check=True, capture_output=True
@@ -130,7 +130,7 @@ def test_the_installed_package_has_the_published_schema(package: Path):
     assert json.loads(asked.stdout) == frozen()
 
 
-def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
+def test_inputs_are_configuration_keys_with_descriptions():
     resource = frozen()["resources"][TYPE]
     assert {*resource["inputProperties"]} == {*KEYS.values(), "region"}
     assert [*resource["properties"]] == ["roleArn", "roleName"]
@@ -141,7 +141,7 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
     assert all(resource["description"].endswith(".") for resource in described)
 
 
-def test_only_inputs_that_determine_the_statements_and_resources_are_plain():
+def test_only_structural_inputs_are_plain():
     inputs = frozen()["resources"][TYPE]["inputProperties"]
     assert {name for name, schema in inputs.items() if schema.get("plain")} == {
         "connector",
@@ -167,9 +167,7 @@ def check_the_role_of_the_page(arn: str, aws: Aws) -> None:
         assert id_ in policy
 
 
-def test_a_yaml_program_deploys_roles_and_a_value_is_validated_once_it_is_known(
-    stack: Stack, declare: Declare, aws: Aws
-):
+def test_yaml_program_deploys_roles_and_checks_late_value(stack: Stack, declare: Declare, aws: Aws):
     secret_vpc = {"fn::secret": FULL["vpcConfiguration"]}
     roles = {
         "minimal": REQUIRED_INPUTS,
@@ -227,9 +225,7 @@ def check_every_input(aws: Aws) -> None:
     assert role["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith("/ReadOnlyAccess")
 
 
-def test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback(
-    stack: Stack, declare: Declare, aws: Aws
-):
+def test_all_invalid_inputs_are_reported_by_name(stack: Stack, declare: Declare, aws: Aws):
     declare(stack, {"docs": INVALID_INPUTS})
     update = assert_rejected(stack, aws)
     message = update.text.partition("    error: ")[2].partition("Resources:")[0]
@@ -261,7 +257,7 @@ def test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback
     ],
     ids=["secret", "output, number, and nulls"],
 )
-def test_secrets_numbers_and_nulls_are_rejected_by_name(
+def test_secrets_numbers_and_nulls_are_rejected(
     stack: Stack, declare: Declare, aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
     declare(stack, {"docs": inputs})
@@ -270,7 +266,7 @@ def test_secrets_numbers_and_nulls_are_rejected_by_name(
     assert "Hunter2" not in update.text
 
 
-def test_pulumi_rejects_misspelled_missing_and_mistyped_inputs(stack: Stack, declare: Declare, aws: Aws):
+def test_pulumi_rejects_inputs_that_violate_schema(stack: Stack, declare: Declare, aws: Aws):
     roles = {
         "misspelled": {**REQUIRED_INPUTS, "kmsKey": KEY_ID},
         "missing": {"indexId": INDEX_ID, "secretId": SECRET_ID},
@@ -290,9 +286,7 @@ def test_pulumi_rejects_misspelled_missing_and_mistyped_inputs(stack: Stack, dec
     )
 
 
-def test_a_misspelled_input_from_an_untyped_language_is_rejected(
-    new_stack: NewStack, package: Path, aws: Aws
-):
+def test_misspelled_input_of_untyped_program_is_rejected(new_stack: NewStack, package: Path, aws: Aws):
     stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     project = {"name": PROJECT_NAME, "runtime": RUNTIME, "plugins": plugins}
@@ -307,7 +301,7 @@ def test_a_misspelled_input_from_an_untyped_language_is_rejected(
     )
 
 
-def test_the_program_on_the_page_deploys_the_role_with_the_package_from_a_clone(
+def test_page_program_deploys_role_from_clone(
     new_stack: NewStack, repository: Path, tmp_path: Path, aws: Aws
 ):
     clone = tmp_path / "clone"

@@ -49,7 +49,7 @@ pulumi.export("roleArn", connector.role_arn)
 """
 
 
-def test_the_package_the_schema_and_the_changelog_have_the_same_version():
+def test_package_schema_and_changelog_have_same_version():
     assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
     released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == VERSION
@@ -62,7 +62,7 @@ def test_the_package_the_schema_and_the_changelog_have_the_same_version():
     assert "Tag the commit `vVERSION`" in contributing
 
 
-def test_the_readme_runs_a_command_that_the_package_and_its_extra_install():
+def test_readme_runs_command_that_package_installs():
     section = prose("Audit the roles you have", PROJECT / "README.md")
     (command,) = (shlex.split(line) for line in blocks("sh", section))
     requirement = Requirement(command[2].replace("${REPOSITORY:?set REPOSITORY}", "example.com"))
@@ -73,7 +73,7 @@ def test_the_readme_runs_a_command_that_the_package_and_its_extra_install():
 
 
 @pytest.mark.slow
-def test_the_wheel_declares_the_requirements_of_the_program(wheel: Path):
+def test_wheel_declares_requirements_of_program(wheel: Path):
     def listed(file: str, marker: str = "") -> set[Requirement]:
         lines = (PROJECT / file).read_text().splitlines()
         return {Requirement(f"{line}{marker}") for line in lines if line[0] != "#"}
@@ -114,9 +114,7 @@ def build_sdist(directory: Path, **variables: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_commit_without_the_tag_of_the_version_replaces_the_installed_release(
-    tmp_path: Path, package: Path
-):
+def test_untagged_commit_replaces_installed_release(tmp_path: Path, package: Path):
     repository = tagged_repository(tmp_path)
     later = commit(repository)
     git(repository, "tag", f"v{VERSION}-internal")
@@ -136,7 +134,7 @@ def test_a_commit_without_the_tag_of_the_version_replaces_the_installed_release(
 
 
 @pytest.mark.slow
-def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, package: Path):
+def test_type_checkers_see_types_of_installed_package(tmp_path: Path, package: Path):
     programs = {
         "installed": PROGRAM,
         "template": (PROJECT / "template" / "__main__.py").read_text(),
@@ -167,9 +165,7 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, pa
 
 
 @pytest.mark.slow
-def test_the_installed_commands_start_anywhere_and_next_to_packages_with_the_same_names(
-    tmp_path: Path, package: Path
-):
+def test_installed_commands_ignore_packages_of_same_name(tmp_path: Path, package: Path):
     for name in ("components", "guardrails", "roles"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)\n")
@@ -193,7 +189,7 @@ def test_the_installed_commands_start_anywhere_and_next_to_packages_with_the_sam
 
 
 @pytest.mark.slow
-def test_the_installed_commands_name_the_packages_that_are_missing(package: Path):
+def test_installed_commands_name_missing_packages(package: Path):
     python = package / "venv/bin/python"
     (own,) = package.glob("venv/lib/python3*/site-packages")
     # -S skips the file that adds this project's packages.
@@ -216,9 +212,7 @@ def check_the_role(stack: Stack, aws: Aws) -> None:
     assert policy == golden("minimal-role-policy")
 
 
-def test_the_documented_program_deploys_the_role_with_the_installed_package(
-    new_stack: NewStack, package: Path, aws: Aws
-):
+def test_documented_program_works_with_installed_package(new_stack: NewStack, package: Path, aws: Aws):
     section = prose("Use the component in your own program", OWN_PROJECT)
     (requirement,) = blocks("text", section)
     assert f'pip install "{requirement.strip()}"' in section
@@ -236,9 +230,7 @@ def test_the_documented_program_deploys_the_role_with_the_installed_package(
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="Go reads no certificate from a file on macOS")
-def test_a_package_is_added_from_a_tag_of_a_git_repository(
-    new_stack: NewStack, repository: Path, tmp_path: Path, aws: Aws
-):
+def test_package_is_added_from_git_tag(new_stack: NewStack, repository: Path, tmp_path: Path, aws: Aws):
     served = tmp_path / "served"
     git(repository, "clone", "--quiet", "--bare", ".", served / "organization" / "repository.git")
     stack = new_stack({"aws:region": REGION})

@@ -53,7 +53,7 @@ def checkout(installed: Path) -> Iterator[Path]:
 # The stack `dev`, and drift in it.
 
 
-def test_make_drift_fails_if_the_role_differs_or_cannot_be_compared(checkout: Path):
+def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     def fails(*options: str) -> str:
         done = execute(checkout, *MAKE.split(), "drift", *options, check=False)
         assert done.returncode != 0
@@ -86,9 +86,7 @@ def test_make_drift_fails_if_the_role_differs_or_cannot_be_compared(checkout: Pa
     assert "no role" not in unreadable
 
 
-def test_the_stack_dev_is_selected_at_every_path_of_the_checkout_unless_the_user_selects_another(
-    checkout: Path, tmp_path: Path
-):
+def test_dev_is_selected_at_every_path_by_default(checkout: Path, tmp_path: Path):
     def selected(directory: Path) -> str:
         return in_sandbox(directory, "pulumi", "stack", "--show-name")
 
@@ -103,7 +101,7 @@ def test_the_stack_dev_is_selected_at_every_path_of_the_checkout_unless_the_user
 # A shell in the sandbox.
 
 
-def test_a_sandbox_shell_has_a_distinct_prompt_a_stack_and_a_region(checkout: Path, tmp_path: Path):
+def test_sandbox_shell_has_prompt_stack_and_region(checkout: Path, tmp_path: Path):
     settings = tmp_path / ".bashrc"
     settings.write_text("export AWS_PROFILE=production\n")
     seen = type_in_a_shell(
@@ -124,7 +122,7 @@ def test_a_sandbox_shell_has_a_distinct_prompt_a_stack_and_a_region(checkout: Pa
 # `make down`.
 
 
-def test_make_down_resets_a_sandbox_in_several_states_and_make_up_names_the_command(checkout: Path):
+def test_make_down_resets_sandbox_as_make_up_advises(checkout: Path):
     def make_up_fails() -> bool:
         done = make(checkout, "up", check=False)
         return done.returncode != 0 and "`make down` resets the sandbox." in done.stdout
@@ -194,7 +192,7 @@ UV = ("pip", "install", "--quiet", "--no-python-downloads", "--python", "venv/bi
 ANNOUNCED = "installing the Python packages for development into venv/\n"
 
 
-def test_uv_on_path_installs_the_pinned_packages_for_the_python_that_make_uses(uninstalled: Path):
+def test_uv_installs_pinned_packages_for_python_of_make(uninstalled: Path):
     put_uv_on_path(uninstalled, 'echo "uv $*"', '"$6" -c "import sys; print(sys.base_prefix)"')
     lines = execute(uninstalled, *INSTALL).stdout.splitlines()
     assert lines == [
@@ -206,9 +204,7 @@ def test_uv_on_path_installs_the_pinned_packages_for_the_python_that_make_uses(u
     assert not list(uninstalled.glob("venv/lib/*/site-packages/pip"))
 
 
-def test_pip_installs_the_packages_if_uv_fails_even_for_a_python_without_pip(
-    uninstalled: Path, python_without_pip: Path
-):
+def test_pip_replaces_failed_uv_even_if_python_lacks_pip(uninstalled: Path, python_without_pip: Path):
     put_uv_on_path(uninstalled, ": >venv/half-a-package", 'echo "uv: no index" >&2', "exit 2")
     # The real ensurepip and pip would take ten seconds.
     (uninstalled / "ensurepip.py").write_text(
@@ -228,7 +224,7 @@ def test_pip_installs_the_packages_if_uv_fails_even_for_a_python_without_pip(
     assert not (uninstalled / "venv/half-a-package").exists()
 
 
-def test_if_neither_uv_nor_pip_can_install_the_packages_both_errors_are_shown_and_nothing_is_lost(
+def test_failure_of_uv_and_pip_is_shown_and_loses_nothing(
     uninstalled: Path,
 ):
     own = create_venv(uninstalled)
@@ -243,7 +239,7 @@ def test_if_neither_uv_nor_pip_can_install_the_packages_both_errors_are_shown_an
     assert own.exists()
 
 
-def test_packages_that_the_user_installed_with_pulumi_remain(uninstalled: Path):
+def test_packages_installed_with_pulumi_remain(uninstalled: Path):
     own = create_venv(uninstalled)
     put_uv_on_path(uninstalled)
     execute(uninstalled, *INSTALL)
@@ -259,9 +255,7 @@ def create_venv(checkout: Path) -> Path:
     return own
 
 
-def test_without_pip_and_ensurepip_the_debian_package_is_named(
-    uninstalled: Path, python_without_pip: Path
-):
+def test_debian_package_is_named_if_pip_is_unavailable(uninstalled: Path, python_without_pip: Path):
     (uninstalled / "ensurepip.py").write_text("raise SystemExit('No module named ensurepip')\n")
     command = (*INSTALL[:2], f"PYTHON={python_without_pip}")
     failed = execute(uninstalled, *command, check=False, PYTHONPATH=str(uninstalled))
@@ -309,7 +303,7 @@ def test_an_interrupted_installation_starts_over(uninstalled: Path, end: signal.
     assert not half.exists()
 
 
-def test_packages_are_installed_again_after_their_list_changes(uninstalled: Path):
+def test_changed_package_list_causes_reinstallation(uninstalled: Path):
     put_uv_on_path(uninstalled)
     execute(uninstalled, *INSTALL)
     os.utime(uninstalled / INSTALLED, (0, 0))

@@ -91,7 +91,7 @@ def foreign(aws: Aws) -> Iterator[None]:
 
 @pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
-def test_a_run_passes_and_leaves_a_transcript_and_nothing_else(live: Run):
+def test_passing_run_leaves_only_transcript(live: Run):
     # The user's variables for other stacks.
     own = {"PULUMI_OPTION_CONFIG_FILE": "own.yaml", "PULUMI_STACK": "own"}
     code, said = live("--live", ACCOUNT, "--", "-k", "imported or updated_in_place or audit", **own)
@@ -107,7 +107,7 @@ def test_a_run_passes_and_leaves_a_transcript_and_nothing_else(live: Run):
 
 
 @pytest.mark.thorough
-def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, recorded: Recorder):
+def test_questions_change_nothing_and_wrong_answer_fails(live: Run, recorded: Recorder):
     # Allow one of the similar requests, which must be denied.
     decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
     finding = {
@@ -134,9 +134,7 @@ def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, record
 
 @pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
-def test_after_a_failure_everything_is_removed_or_named_with_the_command_that_removes_it(
-    live: Run, recorded: Recorder, aws: Aws
-):
+def test_failed_run_removes_everything_or_names_command(live: Run, recorded: Recorder, aws: Aws):
     recorded.reject("PutRolePolicy", "AccessDenied")
     code, _ = live("--live", ACCOUNT, "--", "-k", "failed")
     assert code == 1
@@ -165,7 +163,7 @@ def test_after_a_failure_everything_is_removed_or_named_with_the_command_that_re
 @pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_the_creation_of_a_role_leaves_nothing(
+def test_signal_during_role_creation_leaves_nothing(
     live: Run, environment: dict[str, str], number: signal.Signals
 ):
     del live.environment[ATTACHED]
@@ -183,9 +181,7 @@ def test_a_signal_during_the_creation_of_a_role_leaves_nothing(
 
 @pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
-def test_the_roles_of_a_killed_run_are_removed_by_the_run_s_name(
-    live: Run, environment: dict[str, str], aws: Aws
-):
+def test_roles_of_killed_run_are_removed_by_run_name(live: Run, environment: dict[str, str], aws: Aws):
     del live.environment[ATTACHED]
     with gate(environment["AWS_ENDPOINT_URL"], applied=True) as iam:
         process = live.start("--live", ACCOUNT, "--", "-k", "previewed", AWS_ENDPOINT_URL=iam.url)
@@ -221,7 +217,7 @@ def typed(live: Run, answer: str) -> tuple[int, str]:
 
 
 @pytest.mark.thorough
-def test_nothing_is_done_unless_the_user_names_the_account(live: Run, recorded: Recorder):
+def test_nothing_is_done_without_named_account(live: Run, recorded: Recorder):
     reason = f"live: the credentials are for account {ACCOUNT}; nothing was done\n"
     code, shown = typed(live, "yes")
     assert code == 2
@@ -241,7 +237,7 @@ def test_nothing_is_done_unless_the_user_names_the_account(live: Run, recorded: 
 
 
 @pytest.mark.thorough
-def test_missing_credentials_regions_and_programs_are_reported_on_one_line(live: Run):
+def test_missing_prerequisites_are_reported_on_one_line(live: Run):
     for variables, reason in (
         (
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
@@ -335,7 +331,7 @@ CALLERS = {
 @pytest.mark.parametrize(
     ("caller", "text", "shown"), [(*given, shown) for given, shown in CALLERS.items()]
 )
-def test_a_name_is_masked_where_it_is_a_whole_word_unless_it_is_short_or_common(
+def test_whole_name_is_masked_unless_short_or_common(
     caller: str, text: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("socket.gethostname", lambda: "localhost")

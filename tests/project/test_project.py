@@ -38,7 +38,7 @@ def test_every_update_of_roles_refreshes_first(directory: str):
     assert project["options"] == {"refresh": "always"}
 
 
-def test_a_declaration_has_a_type_a_description_and_a_default_unless_required():
+def test_declaration_has_type_description_and_default():
     types = {spelled: SETTINGS[name].kind.yaml_type for name, spelled in KEYS.items()}
     types |= {"protect": "boolean", "dataSources": "object"}
     for key, declared in DECLARED.items():
@@ -54,7 +54,7 @@ def test_a_declaration_has_a_type_a_description_and_a_default_unless_required():
             )
 
 
-def test_the_arguments_are_the_settings_in_snake_case():
+def test_arguments_are_settings_in_snake_case():
     assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS)
     assert set(VpcConfiguration.__annotations__) == set(VPC_LISTS)
     assert ConnectorRoleArgs.__required_keys__ == {
@@ -62,7 +62,7 @@ def test_the_arguments_are_the_settings_in_snake_case():
     }
 
 
-def test_the_example_configuration_is_valid_and_includes_a_key_and_a_vpc(
+def test_example_configuration_is_valid_with_key_and_vpc(
     monkeypatch: pytest.MonkeyPatch,
 ):
     example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
@@ -75,7 +75,7 @@ def test_the_example_configuration_is_valid_and_includes_a_key_and_a_vpc(
     assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(example)
 
 
-def test_the_component_can_become_a_package_with_everything_described():
+def test_component_can_become_fully_described_package():
     analysis = Analyzer("qbusiness-connector").analyze([ConnectorRole])
     component = analysis["component_definitions"]["ConnectorRole"]
     assert set(component.inputs) == {"region", *KEYS.values()}
@@ -99,7 +99,7 @@ def imported(path: Path) -> set[str]:
     }
 
 
-def test_the_program_imports_nothing_from_the_tests_or_the_sandbox():
+def test_program_imports_no_tests_and_no_sandbox():
     for path in modules("components"):
         assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
 
@@ -110,14 +110,14 @@ def test_only_the_component_imports_resources():
 
 
 @pytest.mark.parametrize(("place", "package"), [(".", "pulumi-aws"), ("guardrails", "pulumi-policy")])
-def test_the_program_and_the_pack_depend_only_on_pulumi_and_one_package(place: str, package: str):
+def test_program_and_pack_have_only_two_dependencies(place: str, package: str):
     lines = (PROJECT / place / "requirements.txt").read_text().splitlines()
     requirements = [line for line in lines if line and not line.startswith("#")]
     assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", package]
     assert all(re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", line) for line in requirements)
 
 
-def test_go_mod_and_the_page_have_the_engine_s_version():
+def test_go_mod_and_page_have_engine_version():
     assert (
         f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
     )

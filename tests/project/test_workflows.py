@@ -55,7 +55,7 @@ def triggers(workflow: str) -> set[str]:
 # The files.
 
 
-def test_jobs_have_only_the_permissions_that_they_need():
+def test_jobs_have_only_necessary_permissions():
     assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
         "environments": {},
         "real-provider": {},
@@ -78,7 +78,7 @@ def test_jobs_have_only_the_permissions_that_they_need():
     }
 
 
-def test_a_pull_request_from_a_fork_is_tested_without_credentials():
+def test_pull_request_from_fork_gets_no_credentials():
     assert triggers("tests") == {"pull_request", "push", "workflow_call"}
     assert WORKFLOWS["release"][True] == {"push": {"tags": ["v*"]}}
     assert triggers("real-provider") == {"schedule", "workflow_dispatch", "workflow_call"}
@@ -105,7 +105,7 @@ def test_a_pull_request_from_a_fork_is_tested_without_credentials():
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
-def test_environments_deploy_in_turn_under_their_protection_and_no_deployment_is_canceled():
+def test_protected_deployments_run_in_turn_to_their_end():
     deploy = ENVIRONMENTS["deploy"]
     assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
     assert deploy["strategy"]["max-parallel"] == 1
@@ -119,17 +119,17 @@ def test_environments_deploy_in_turn_under_their_protection_and_no_deployment_is
     }
 
 
-def test_without_environments_no_job_has_an_empty_matrix():
+def test_missing_environments_cause_no_empty_matrix():
     for name in ("preview", "deploy", "drift", "roles"):
         assert "needs.list.outputs.stacks != '[]'" in ENVIRONMENTS[name]["if"]
 
 
-def test_the_workflows_install_the_pulumi_version_of_the_sandbox():
+def test_workflows_install_pulumi_version_of_sandbox():
     installed = [step for step in STEPS if step.get("uses", "").startswith("pulumi/actions@")]
     assert [step["with"] for step in installed] == [{"pulumi-version": VERSION}] * 3
 
 
-def test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_the_preview_failed():
+def test_each_preview_becomes_one_comment_even_if_it_fails():
     preview, comment = ENVIRONMENTS["preview"]["steps"][-2:]
     assert preview["run"].startswith(".github/report.sh ")
     assert comment["uses"].startswith("marocchino/sticky-pull-request-comment@")
@@ -141,7 +141,7 @@ def test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_t
     }
 
 
-def test_the_shell_scripts_in_the_workflows_pass_shellcheck():
+def test_shell_scripts_of_workflows_pass_shellcheck():
     shellcheck = Path(sys.executable).with_name("shellcheck")
     subprocess.run([shellcheck, REPORT, ISSUE], check=True)
 
@@ -167,7 +167,7 @@ def test_only_a_tested_tag_becomes_a_release():
 
 
 @pytest.mark.slow
-def test_a_release_has_its_version_s_packages_and_notes_and_a_wrong_tag_is_rejected(tmp_path: Path):
+def test_release_has_its_packages_and_rejects_wrong_tag(tmp_path: Path):
     copy_repository(tmp_path)
     # The real target would install the packages again.
     (tmp_path / "Makefile").write_text(f"venv/development-installed:\n\tln -s {PROJECT / 'venv'} venv\n")
@@ -245,7 +245,7 @@ def owner(backend: str, organization: str) -> str:
     return eval(python, names)  # noqa: S307 an expression of this repository
 
 
-def test_stack_names_are_qualified_only_in_pulumi_cloud():
+def test_only_pulumi_cloud_stack_names_are_qualified():
     # ParseStackReference in pkg/backend/httpstate in Pulumi.
     assert owner("", "acme") == "acme/"
     assert owner("", "") == ""
@@ -255,7 +255,7 @@ def test_stack_names_are_qualified_only_in_pulumi_cloud():
     assert stacks == ['"$OWNER$STACK"'] * 6
 
 
-def test_every_command_runs_the_program_before_a_refresh():
+def test_every_command_runs_program_before_refresh():
     # RunProgram in sdk/go/common/env in Pulumi.
     assert WORKFLOWS["environments"]["env"]["PULUMI_RUN_PROGRAM"] == "true"
 
@@ -351,9 +351,7 @@ def repository(new_stack: NewStack) -> Repository:
 
 
 @needs_jq
-def test_the_jobs_deploy_preview_and_detect_drift_and_only_a_deployment_writes(
-    repository: Repository, aws: Aws
-):
+def test_jobs_find_drift_but_only_deployment_writes(repository: Repository, aws: Aws):
     stack = repository.stack
     backend = Path(urlsplit(stack.environment["PULUMI_BACKEND_URL"]).path)
 
@@ -401,7 +399,7 @@ def test_the_jobs_deploy_preview_and_detect_drift_and_only_a_deployment_writes(
 
 
 @pytest.mark.parametrize("job", ["preview", "deploy"])
-def test_a_failed_command_is_reported_and_fails_its_job(repository: Repository, job: str):
+def test_failed_command_is_reported_and_fails_its_job(repository: Repository, job: str):
     repository.end_with(255)
     assert repository.run(job).returncode == 255
     assert f" --stack {repository.stack.name} " in repository.reported()
@@ -412,7 +410,7 @@ def test_a_failed_command_is_reported_and_fails_its_job(repository: Repository, 
     ("job", "title", "findings"),
     [("check", "Problems in {}", 1), ("audit", "Audit of {}", 1), ("drift", "Drift in {}", 7)],
 )
-def test_findings_fail_their_job_and_open_an_issue_and_other_failures_open_none(
+def test_findings_open_an_issue_but_other_failures_do_not(
     repository: Repository, job: str, title: str, findings: int
 ):
     for code, opened in ((2, []), (findings, [title.format(repository.stack.name)])):
@@ -433,7 +431,7 @@ def test_an_unknown_answer_is_a_notice(repository: Repository, job: str):
 
 
 @needs_jq
-def test_check_shows_secrets_only_if_a_variable_allows_it(repository: Repository):
+def test_check_shows_secrets_only_if_variable_allows_it(repository: Repository):
     repository.end_with(0)
     for value, shown in (("", False), ("false", False), ("true", True)):
         repository.show_secrets = value
@@ -452,7 +450,7 @@ def test_audit_accepts_the_findings_in_a_file(repository: Repository):
 
 
 @needs_jq
-def test_an_issue_is_updated_and_closed_unless_it_has_another_author_or_environment(
+def test_only_own_issue_is_updated_and_closed(
     repository: Repository,
 ):
     title = f"Drift in {repository.stack.name}"
@@ -479,7 +477,7 @@ def test_an_issue_is_updated_and_closed_unless_it_has_another_author_or_environm
 
 
 @pytest.mark.parametrize("length", [1, 10_000])
-def test_output_stays_inside_its_code_block_and_below_the_size_limit(tmp_path: Path, length: int):
+def test_output_stays_in_code_block_below_size_limit(tmp_path: Path, length: int):
     output = tmp_path / "untrusted.txt"
     output.write_text(UNTRUSTED * length + "the end")
     environment = {
@@ -510,7 +508,7 @@ def test_output_stays_inside_its_code_block_and_below_the_size_limit(tmp_path: P
     assert ("The beginning is omitted" in before) == (length > 1)
 
 
-def test_a_report_contains_both_streams_and_keeps_the_exit_code_of_the_command(tmp_path: Path):
+def test_report_has_both_streams_and_keeps_exit_code(tmp_path: Path):
     environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
     command = [REPORT, "Preview of x", "sh", "-c", "echo output; echo error >&2; exit 7"]
     done = subprocess.run(
@@ -522,7 +520,7 @@ def test_a_report_contains_both_streams_and_keeps_the_exit_code_of_the_command(t
     )
 
 
-def test_only_the_notes_of_audit_are_in_a_code_block_because_its_output_is_markdown(tmp_path: Path):
+def test_only_notes_of_audit_are_in_code_block(tmp_path: Path):
     command = [
         REPORT,
         "Audit of x",

@@ -39,14 +39,14 @@ def make(world: World, owner: str | None, operator: str = "StringEquals") -> Non
     world.make(policies={OWN: json.dumps(document)}, configuration=configuration)
 
 
-def test_amazon_s3_confirms_that_the_application_s_account_owns_a_bucket(world: World):
+def test_s3_confirms_application_account_owns_bucket(world: World):
     make(world, ACCOUNT)
     assert "bucketAccountId" not in world.adopted("--dry-run")
     assert world.audit("--json").json["dataSources"][0]["remarks"] == []
     assert world.run(*OUTSIDE).code == 0
 
 
-def test_an_import_keeps_access_to_a_bucket_of_another_account(world: World):
+def test_import_keeps_access_to_cross_account_bucket(world: World):
     world.server.bucket_owner = OTHER_ACCOUNT
     make(world, OTHER_ACCOUNT)
     assert world.adopted("--dry-run")["bucketAccountId"] == OTHER_ACCOUNT
@@ -57,7 +57,7 @@ def test_an_import_keeps_access_to_a_bucket_of_another_account(world: World):
 
 
 @pytest.mark.parametrize("operator", ["", "StringNotEquals"])
-def test_an_import_without_evidence_of_the_account_warns_of_lost_access(world: World, operator: str):
+def test_import_with_unproven_account_warns_of_lost_access(world: World, operator: str):
     world.server.bucket_owner = OTHER_ACCOUNT
     make(world, ACCOUNT if operator else None, operator)
     said = world.adopt("--dry-run")
@@ -68,9 +68,7 @@ def test_an_import_without_evidence_of_the_account_warns_of_lost_access(world: W
 @pytest.mark.parametrize(
     ("owner", "result"), [(ACCOUNT, "equivalent"), (OTHER_ACCOUNT, "2 in excess"), (None, "2 in excess")]
 )
-def test_the_audit_does_not_take_the_account_from_the_audited_policy(
-    world: World, owner: str | None, result: str
-):
+def test_audit_ignores_account_in_audited_policy(world: World, owner: str | None, result: str):
     world.server.bucket_owner = OTHER_ACCOUNT
     make(world, owner)
     (data_source,) = world.audit("--json").json["dataSources"]
@@ -79,9 +77,7 @@ def test_the_audit_does_not_take_the_account_from_the_audited_policy(
 
 
 @pytest.mark.parametrize("owner", [ACCOUNT, OTHER_ACCOUNT, None])
-def test_a_check_cannot_tell_whether_a_role_can_read_a_bucket_of_an_unknown_account(
-    world: World, owner: str | None
-):
+def test_check_cannot_judge_bucket_of_unknown_account(world: World, owner: str | None):
     world.server.bucket_owner = OTHER_ACCOUNT
     make(world, owner)
     said = world.run(*OUTSIDE)
@@ -95,7 +91,7 @@ def test_a_check_cannot_tell_whether_a_role_can_read_a_bucket_of_an_unknown_acco
         assert ("no policy allows it" in stated) == (owner == ACCOUNT)
 
 
-def test_a_bucket_with_files_belongs_to_the_account_that_amazon_s3_confirms(world: World):
+def test_s3_confirms_account_of_bucket_with_files(world: World):
     configuration = {"type": "WEBCRAWLERV2", "s3SeedUrl": "s3://documents/seeds.txt"}
     world.make(configuration=configuration)
     assert UNKNOWN not in world.adopt("--dry-run").err
@@ -106,7 +102,7 @@ def test_a_bucket_with_files_belongs_to_the_account_that_amazon_s3_confirms(worl
     assert "warning: there is no bucket documents" in world.adopt("--dry-run").err
 
 
-def test_amazon_s3_can_confirm_the_account_in_two_ways(world: World):
+def test_s3_can_confirm_account_in_two_ways(world: World):
     make(world, ACCOUNT)
     world.reject("s3:GetEncryptionConfiguration")
     said = world.run(*OUTSIDE)
@@ -115,6 +111,6 @@ def test_amazon_s3_can_confirm_the_account_in_two_ways(world: World):
     assert "cannot tell" not in said.out
 
 
-def test_a_bucket_with_files_that_does_not_exist_is_a_problem_without_a_stack(world: World):
+def test_missing_bucket_with_files_is_found_without_stack(world: World):
     world.make(configuration={"type": "WEBCRAWLERV2", "s3SeedUrl": "s3://gone/seeds.txt"})
     assert "problem  bucket: there is no bucket gone" in world.run(*OUTSIDE).out

@@ -19,7 +19,7 @@ from tests.helpers.world import World, own_policy
 QUIET = Notes("test", draws=False)
 
 
-def test_results_keep_the_order_of_items_read_concurrently():
+def test_concurrent_results_keep_order_of_items():
     together = Barrier(THREADS, timeout=TIMEOUT)
 
     def read(item: int) -> int:
@@ -32,7 +32,7 @@ def test_results_keep_the_order_of_items_read_concurrently():
     assert read_each(read, [], QUIET, "items") == []
 
 
-def test_the_first_error_is_raised_and_nothing_more_is_read():
+def test_first_error_is_raised_and_reading_stops():
     seen: list[int] = []
     others_failed = Event()
 
@@ -50,7 +50,7 @@ def test_the_first_error_is_raised_and_nothing_more_is_read():
 
 
 @pytest.mark.slow
-def test_resources_that_data_sources_share_are_read_once(world: World):
+def test_shared_resources_are_read_once(world: World):
     secret = world.secret("shared")
     role = world.role("qbusiness-shared", own_policy(secret))
     for number in range(2 * THREADS):
@@ -74,7 +74,7 @@ class _Throttling(dict[str, tuple[int, str]]):
 
 
 @pytest.mark.slow
-def test_a_throttled_account_is_still_read_completely(world: World):
+def test_throttled_account_is_read_completely(world: World):
     for number in range(20):
         world.add_own(name=f"Pages-{number}")
     complete = world.audit().out

@@ -49,7 +49,7 @@ def nested(**properties: str) -> dict[str, Any]:
         ("Asana", configured("ASANA")),
     ],
 )
-def test_type_and_configuration_identify_the_connector(
+def test_type_and_configuration_identify_connector(
     world: World, connector: str | None, configuration: dict[str, Any]
 ):
     world.make(configuration=configuration)
@@ -61,7 +61,7 @@ def test_type_and_configuration_identify_the_connector(
 @pytest.mark.parametrize(
     "kind", sorted({kind for row in CONNECTORS.values() for kind in row.types.split()})
 )
-def test_every_type_can_be_imported_with_the_least_configuration(world: World, kind: str):
+def test_every_type_imports_with_minimal_configuration(world: World, kind: str):
     if kind.startswith("S3"):
         world.bucket()
         connection = {"bucketName": "documents"}
@@ -93,7 +93,7 @@ def test_a_bucket_in_the_configuration_is_written(
     assert "bucketAccountId" not in config
 
 
-def test_an_ambiguous_configuration_means_a_connector_that_supports_its_members(world: World):
+def test_ambiguous_connector_must_support_configuration(world: World):
     # Alfresco Cloud has no bucket.
     world.make(configuration={"type": "ALFRESCO", "bucketName": "files"})
     assert world.adopted()["connector"] == "alfresco-server"
@@ -114,7 +114,7 @@ def test_an_ambiguous_configuration_means_a_connector_that_supports_its_members(
         ),
     ],
 )
-def test_a_bucket_that_the_role_cannot_read_causes_a_warning(
+def test_bucket_that_role_cannot_read_causes_warning(
     world: World, configuration: dict[str, Any], bucket: str | None, warning: str
 ):
     world.make(configuration={"type": "AEM", **configuration})
@@ -128,7 +128,7 @@ def test_a_site_without_sign_in_has_no_secret(world: World):
     assert "secretsmanager:DescribeSecret" not in world.server.calls
 
 
-def test_a_newer_connector_names_its_secret_and_bucket_in_other_members(world: World):
+def test_secret_and_bucket_of_newer_connector_are_found(world: World):
     world.make(configuration={"secretArn": None}, kind="ONEDRIVEV3")
     world.server.data_source()["configuration"] = {
         "type": "ONEDRIVEV3",
@@ -140,7 +140,7 @@ def test_a_newer_connector_names_its_secret_and_bucket_in_other_members(world: W
     assert config["secretId"] == world.secret_arn
 
 
-def test_a_bucket_as_the_data_source_needs_no_secret_and_no_key(world: World):
+def test_bucket_as_data_source_needs_no_secret_or_key(world: World):
     world.make_s3()
     assert world.adopted() == {
         "aws:region": REGION,
@@ -153,7 +153,7 @@ def test_a_bucket_as_the_data_source_needs_no_secret_and_no_key(world: World):
     }
 
 
-def test_the_key_and_the_account_of_a_bucket_are_written(world: World):
+def test_key_and_account_of_bucket_are_written(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
     world.server.bucket_owner = OTHER_ACCOUNT
     world.make_s3(FOREIGN_KEY_ARN, OTHER_ACCOUNT)
@@ -165,15 +165,15 @@ def test_the_key_and_the_account_of_a_bucket_are_written(world: World):
     assert warning in world.adopt("--dry-run").err
 
 
-def test_a_bucket_that_does_not_exist_is_reported_on_one_line(world: World):
+def test_missing_bucket_is_reported_on_one_line(world: World):
     world.make_s3()
     world.s3.delete_bucket(Bucket="documents")
     assert (
-        "there is no bucket documents: give the data source the name of a bucket" in world.adopt().last
+        "there is no bucket documents: point the data source to an existing bucket" in world.adopt().last
     )
 
 
-def test_a_data_source_of_an_unknown_type_is_imported_as_the_given_connector(world: World):
+def test_unknown_type_is_imported_as_given_connector(world: World):
     world.make(configuration={"type": "NEW"})
     assert (
         "no data source of a supported type matches the options (data sources considered: 1, "
@@ -184,7 +184,7 @@ def test_a_data_source_of_an_unknown_type_is_imported_as_the_given_connector(wor
     assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
 
 
-def test_an_unknown_connector_is_rejected_with_similar_names(world: World):
+def test_unknown_connector_is_rejected_with_suggestions(world: World):
     with pytest.raises(SystemExit) as stopped:
         world.adopt("--connector", "confluence")
     assert stopped.value.code == 2
@@ -192,7 +192,7 @@ def test_an_unknown_connector_is_rejected_with_similar_names(world: World):
     assert line in world.capsys.readouterr().err
 
 
-def test_the_suffix_that_secrets_manager_returns_is_not_taken_for_a_part_of_the_name(world: World):
+def test_secret_arn_suffix_is_not_part_of_name(world: World):
     arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-lowers"
     world.make(configuration={"secretArn": arn})
     world.describe_secret(ARN=arn)

@@ -164,7 +164,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
         ),
     ],
 )
-def test_statements_are_compared_by_the_access_that_they_allow(
+def test_statements_are_compared_by_allowed_access(
     program: dict[str, Any], role: list[dict[str, Any]], expected: str
 ):
     found = compare(
@@ -183,7 +183,7 @@ def test_statements_are_compared_by_the_access_that_they_allow(
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:root", "Service": "qbusiness.amazonaws.com"}, "excess"),
     ],
 )
-def test_the_principals_of_a_trust_policy_are_compared(principal: Any, verdict: str):
+def test_principals_of_trust_policy_are_compared(principal: Any, verdict: str):
     document = json.loads(golden("trust-policy"))
     program = list(statements(TRUST_POLICY, document))
     document["Statement"][0]["Principal"] = principal
@@ -191,7 +191,7 @@ def test_the_principals_of_a_trust_policy_are_compared(principal: Any, verdict: 
     assert [statement.verdict for statement in (*found.program, *found.role)] == ["covered", verdict]
 
 
-def test_a_policy_of_the_role_is_never_compared_with_its_trust_policy():
+def test_role_policy_is_not_compared_with_trust_policy():
     everything = list(statements("console", json.loads(WIDE)))
     found = compare(list(statements(TRUST_POLICY, json.loads(golden("trust-policy")))), everything)
     assert found.program[0].verdict == "missing"
@@ -240,7 +240,7 @@ ADMITS_OTHER: Final = f"allows the application {OTHER_ARN}, not {APPLICATION_ARN
         (LIKE, {"StringLike": {"kms:ViaService": "*"}}, [], ["also allows kms:ViaService *"]),
     ],
 )
-def test_both_sides_describe_how_the_role_s_condition_differs(
+def test_both_sides_describe_differing_condition(
     program: dict[str, Any], role: dict[str, Any], missing: list[str], excess: list[str]
 ):
     found = compare(trust(program), trust(role))
@@ -254,7 +254,7 @@ def test_both_sides_describe_how_the_role_s_condition_differs(
         assert said == expected
 
 
-def test_the_most_similar_statement_explains_how_a_condition_differs():
+def test_closest_statement_explains_differing_condition():
     found = compare(trust(OF_ACCOUNT | OF_APPLICATION), trust(SECURE | OF_OTHER, OF_ACCOUNT | OF_OTHER))
     (access,) = found.program[0].access
     assert access.conditions == (ADMITS_OTHER,)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
         (500, "InternalServerException", "qbusiness:ListApplications failed"),
     ],
 )
-def test_an_error_from_aws_is_reported_on_one_line_with_advice(
+def test_aws_error_is_reported_on_one_line_with_advice(
     world: World, status: int, code: str, advice: str
 ):
     world.reject("qbusiness:ListApplications", status=status, code=code)
@@ -41,7 +41,7 @@ def test_a_throttled_call_is_repeated(world: World, command: str):
 
 
 @pytest.mark.parametrize("bundle", ["missing.pem", "not-pem.pem", "."])
-def test_unusable_certificates_are_reported_on_one_line(world: World, bundle: str):
+def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
     world.path("not-pem.pem").write_text("no certificate")
     world.patch.setenv("AWS_CA_BUNDLE", bundle)
     with socket.socket() as server:
@@ -62,9 +62,7 @@ def test_unusable_certificates_are_reported_on_one_line(world: World, bundle: st
         (("iam:GetRole", 404), "the response is not in the API's format"),
     ],
 )
-def test_a_page_in_place_of_a_response_is_reported_on_one_line_without_html(
-    world: World, page: tuple[str, int], answered: str
-):
+def test_page_as_response_is_reported_without_html(world: World, page: tuple[str, int], answered: str):
     world.make()
     action, status = page
     world.server.pages[action] = status
@@ -95,7 +93,7 @@ def test_a_page_in_place_of_a_response_is_reported_on_one_line_without_html(
         ),
     ],
 )
-def test_missing_credentials_and_regions_are_reported_on_one_line_with_advice(
+def test_missing_credentials_and_regions_are_reported(
     world: World, variables: dict[str, str | None], advice: str
 ):
     for name, value in variables.items():
@@ -107,7 +105,7 @@ def test_missing_credentials_and_regions_are_reported_on_one_line_with_advice(
     assert world.server.calls == []
 
 
-def test_the_option_for_the_region_overrides_the_environment(world: World):
+def test_region_option_overrides_environment(world: World):
     world.server.qbusiness.resources.clear()
     world.patch.setenv("AWS_REGION", "us-west-2")
     assert "no Amazon Q Business application in us-west-2" in world.adopt().rejection
@@ -117,7 +115,7 @@ def test_the_option_for_the_region_overrides_the_environment(world: World):
     assert (said.code, set(said.json)) == (2, {"error"})
 
 
-def test_an_unreachable_network_is_reported_on_one_line(world: World):
+def test_unreachable_network_is_reported_on_one_line(world: World):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         world.patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
@@ -126,7 +124,7 @@ def test_an_unreachable_network_is_reported_on_one_line(world: World):
     assert "Amazon Q Business is available in us-east-1" in line
 
 
-def test_a_bug_is_reported_on_one_line_and_in_one_document(world: World):
+def test_bug_is_reported_on_one_line_or_in_one_document(world: World):
     def fail(*_: object) -> None:
         raise KeyError("a secret")
 
@@ -142,7 +140,7 @@ def test_a_bug_is_reported_on_one_line_and_in_one_document(world: World):
 
 
 @pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
-def test_an_invalid_sdk_setting_is_reported_on_one_line(world: World, variable: str):
+def test_invalid_sdk_setting_is_reported_on_one_line(world: World, variable: str):
     world.patch.setenv(variable, "odd")
     assert world.adopt().rejection.startswith(
         "adopt: the AWS SDK rejects a setting in the environment or the profile: "

@@ -48,7 +48,7 @@ def malformed(action: str, statement: Any) -> Callable[[bytes], bytes]:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize("action", DOCUMENTS)
-def test_a_policy_that_does_not_follow_the_grammar_is_not_an_answer(world: World, action: str):
+def test_malformed_policy_is_not_an_answer(world: World, action: str):
     world.put_secret_policy({"AWS": ROLE_ARN})
     world.bound(WIDE)
     question = DOCUMENTS[action][1]
@@ -59,7 +59,7 @@ def test_a_policy_that_does_not_follow_the_grammar_is_not_an_answer(world: World
         assert answer.startswith(f"skipped  {question}: {text}"), kind
 
 
-def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(world: World):
+def test_role_with_malformed_policy_is_not_compared(world: World):
     complete_world(world)
     for statement in MALFORMED.values():
         world.server.spoil = {"iam:GetRole": malformed("iam:GetRole", statement)}
@@ -82,7 +82,7 @@ def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(world: 
     ],
     ids=["fewer", "others"],
 )
-def test_missing_or_wrong_decisions_skip_the_question(world: World, pattern: str, replacement: str):
+def test_missing_or_wrong_decisions_skip_question(world: World, pattern: str, replacement: str):
     action = "iam:SimulatePrincipalPolicy"
     world.server.spoil = {
         action: lambda body: re.sub(pattern, replacement, body.decode(), count=1).encode()
@@ -94,7 +94,7 @@ def test_missing_or_wrong_decisions_skip_the_question(world: World, pattern: str
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_secret_has_no_policy_only_if_the_response_is_about_the_secret(world: World):
+def test_empty_response_does_not_mean_no_secret_policy(world: World):
     assert world.ask("secret policy").startswith("ok ")
     world.server.spoil = {"secretsmanager:GetResourcePolicy": lambda _: b"{}"}
     answer = world.ask("secret policy")
@@ -104,7 +104,7 @@ def test_a_secret_has_no_policy_only_if_the_response_is_about_the_secret(world: 
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_connection_that_ends_without_a_response_leaves_its_questions_unanswered(world: World):
+def test_closed_connection_leaves_questions_unanswered(world: World):
     world.server.resets = {"iam:GetRole"}
     said = world.check()
     assert said.code == 2

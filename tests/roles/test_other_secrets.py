@@ -43,9 +43,7 @@ def reader(*secrets: str, keys: tuple[str, ...] = ()) -> str:
 
 @pytest.mark.parametrize("site", [SECRET_ARN, None])
 @pytest.mark.parametrize("proxy", [SECRET_ARN, SECRET_NAME, None])
-def test_the_only_secret_of_a_data_source_is_its_secret_id(
-    world: World, site: str | None, proxy: str | None
-):
+def test_only_secret_of_data_source_is_secret_id(world: World, site: str | None, proxy: str | None):
     if site or proxy:
         crawl(world, site, proxy)
         assert world.check().code == world.run(*OUTSIDE).code == 0
@@ -54,9 +52,7 @@ def test_the_only_secret_of_a_data_source_is_its_secret_id(
 
 
 @pytest.mark.parametrize("encrypted_with", ["the same key", "another key", "a key that AWS manages"])
-def test_a_second_secret_that_the_role_cannot_read_is_a_problem_with_a_fix(
-    world: World, encrypted_with: str
-):
+def test_unreadable_second_secret_is_problem_with_fix(world: World, encrypted_with: str):
     another = world.kms.create_key()["KeyMetadata"]["Arn"]
     key = {"the same key": KEY_ARN, "another key": another}.get(encrypted_with)
     proxy = world.secret("proxy", **({"KmsKeyId": key} if key else {}))
@@ -94,7 +90,7 @@ def test_a_second_secret_that_the_role_cannot_read_is_a_problem_with_a_fix(
     assert world.audit("--json").json["dataSources"][0]["result"] == "equivalent"
 
 
-def test_exclusive_policies_are_switched_off_before_a_separate_policy_is_added(world: World):
+def test_exclusive_policies_end_before_policy_is_added(world: World):
     crawl(world, SECRET_ARN, world.secret("proxy"))
     world.set(exclusivePolicies=True)
     answer = world.ask("other policies")
@@ -103,7 +99,7 @@ def test_exclusive_policies_are_switched_off_before_a_separate_policy_is_added(w
     assert "2. aws iam put-role-policy" in answer
 
 
-def test_exclusive_policies_would_remove_the_policy_for_a_second_secret(world: World):
+def test_exclusive_policies_would_remove_secret_policy(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(reader(proxy), "proxy")
@@ -116,7 +112,7 @@ def test_exclusive_policies_would_remove_the_policy_for_a_second_secret(world: W
     )
 
 
-def test_a_second_secret_in_the_role_policy_needs_a_policy_that_stays(world: World):
+def test_second_secret_in_role_policy_needs_own_policy(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     statement = allow(GET, proxy, Sid="Proxy")
@@ -128,9 +124,7 @@ def test_a_second_secret_in_the_role_policy_needs_a_policy_that_stays(world: Wor
 
 
 @pytest.mark.parametrize("action", ["secretsmanager:DescribeSecret", "kms:DescribeKey"])
-def test_no_policy_for_a_second_secret_is_to_be_removed_if_the_secret_cannot_be_read(
-    world: World, action: str
-):
+def test_policy_for_unreadable_second_secret_is_kept(world: World, action: str):
     proxy = world.secret("proxy", KmsKeyId=world.kms.create_key()["KeyMetadata"]["Arn"])
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(reader(proxy), "proxy")
@@ -138,7 +132,7 @@ def test_no_policy_for_a_second_secret_is_to_be_removed_if_the_secret_cannot_be_
     assert "delete-role-policy" not in world.ask("other policies")
 
 
-def test_a_policy_for_a_second_secret_is_not_in_excess_and_is_kept(world: World):
+def test_policy_for_second_secret_is_kept_and_not_excess(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(reader(proxy), "proxy")
@@ -152,7 +146,7 @@ def test_a_policy_for_a_second_secret_is_not_in_excess_and_is_kept(world: World)
     assert f"also uses {proxy}: keep proxy, which lets the role read it" in said.err
 
 
-def test_a_policy_with_more_than_a_second_secret_is_reduced_before_it_is_removed(world: World):
+def test_wide_policy_is_reduced_before_its_removal(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(WIDE, "wide")
@@ -165,14 +159,14 @@ def test_a_policy_with_more_than_a_second_secret_is_reduced_before_it_is_removed
     assert f"--policy-name secret-{proxy.rpartition(':')[2]}\n" not in again
 
 
-def test_a_second_secret_that_does_not_exist_is_a_problem(world: World):
+def test_missing_second_secret_is_a_problem(world: World):
     gone = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3")
     crawl(world, SECRET_ARN, gone)
     text = f"there is no secret {gone}, the data source's second secret\n"
     assert f"problem  secret {gone}: {text}" in world.check(only=["secret"]).out
 
 
-def test_a_second_secret_of_another_account_without_a_key_is_decided_too(world: World):
+def test_foreign_second_secret_without_key_is_decided(world: World):
     foreign = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3").replace(ACCOUNT, OTHER_ACCOUNT)
     world.describe_secret(ARN=foreign)
     crawl(world, SECRET_ARN, foreign)
@@ -180,7 +174,7 @@ def test_a_second_secret_of_another_account_without_a_key_is_decided_too(world: 
     assert f"{GET} on {foreign}\n" in answer
 
 
-def test_a_policy_that_only_decrypts_a_second_secret_does_not_suffice(world: World):
+def test_decryption_of_second_secret_does_not_suffice(world: World):
     key = world.kms.create_key()["KeyMetadata"]["Arn"]
     proxy = world.secret("proxy", KmsKeyId=key)
     crawl(world, SECRET_ARN, proxy)

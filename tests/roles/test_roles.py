@@ -27,7 +27,7 @@ ALL_ACTIONS = sorted({action for actions in ACTIONS.values() for action in actio
 
 
 @pytest.mark.parametrize("action", ALL_ACTIONS)
-def test_no_action_changes_a_resource_or_reads_a_secret_s_value(action: str):
+def test_no_action_changes_resource_or_reads_secret_value(action: str):
     assert action != "secretsmanager:GetSecretValue"
     assert re.fullmatch(
         r"[a-z0-9-]+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy",
@@ -49,7 +49,7 @@ def test_errors_can_name_the_action_by_its_operation():
 
 
 @pytest.mark.parametrize("arguments", [[], ["forget"], ["adopt"]])
-def test_without_a_command_and_its_options_the_usage_is_shown(
+def test_incomplete_or_unknown_command_shows_usage(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ):
     with pytest.raises(SystemExit) as stopped:
@@ -75,7 +75,7 @@ def test_progress_is_a_bar_on_a_terminal(
 
 
 @pytest.mark.parametrize(("terminal", "draws"), [("dumb", True), ("xterm", False)])
-def test_progress_is_a_line_where_a_bar_cannot_be_drawn(
+def test_progress_is_a_line_if_no_bar_can_be_drawn(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: str, draws: bool
 ):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -84,7 +84,7 @@ def test_progress_is_a_line_where_a_bar_cannot_be_drawn(
     assert capsys.readouterr().err == "audit: data sources: 100 of 200\n"
 
 
-def test_progress_without_a_terminal_is_one_line_per_hundred_items(capsys: pytest.CaptureFixture[str]):
+def test_progress_without_terminal_is_line_per_hundred(capsys: pytest.CaptureFixture[str]):
     notes = Notes("audit")
     for done in range(1, 251):
         notes.progress("data sources", done, 250)
@@ -97,9 +97,7 @@ def test_progress_without_a_terminal_is_one_line_per_hundred_items(capsys: pytes
 
 
 @pytest.mark.parametrize("command", ACTIONS)
-def test_the_page_of_a_command_lists_its_options_and_actions(
-    capsys: pytest.CaptureFixture[str], command: str
-):
+def test_page_of_command_lists_options_and_actions(capsys: pytest.CaptureFixture[str], command: str):
     page = (PROJECT / "docs" / f"{command}.md").read_text()
     with pytest.raises(SystemExit):
         main([command, "--help"])
@@ -199,13 +197,13 @@ FULL = "audit: standard output cannot be written: No space left on device\n"
         ("$ROLES audit --help >/dev/full", 0, ""),
     ],
 )
-def test_a_closed_or_full_stream_is_reported_without_a_traceback(command: str, code: int, err: str):
+def test_closed_or_full_stream_causes_no_traceback(command: str, code: int, err: str):
     said = shell(command)
     assert (said.returncode, said.stdout, said.stderr) == (code, "", err)
 
 
 @pytest.mark.slow
-def test_names_in_any_script_are_printed_on_an_ascii_terminal(account: Server):
+def test_names_in_any_script_print_on_ascii_terminal(account: Server):
     application = next(iter(account.qbusiness.resources))
     account.qbusiness.resources[application]["displayName"] = "Gr\xf6\xdfe \u6587"
     said = shell("PYTHONIOENCODING=ascii LC_ALL=C $ROLES audit")
@@ -217,7 +215,7 @@ def test_names_in_any_script_are_printed_on_an_ascii_terminal(account: Server):
 @pytest.mark.parametrize(
     ("where", "options"), [("import", ["--json"]), ("call", ["--json"]), ("call", [])]
 )
-def test_an_interruption_is_reported_on_one_line_even_while_modules_are_imported(
+def test_interruption_is_one_line_even_during_imports(
     account: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
 ):
     begun = tmp_path / "begun"
@@ -254,7 +252,7 @@ def test_an_interruption_is_reported_on_one_line_even_while_modules_are_imported
 
 @pytest.mark.slow
 @pytest.mark.parametrize("package", ["boto3", "rich"])
-def test_a_missing_package_is_reported_with_the_command_that_installs_it(tmp_path: Path, package: str):
+def test_missing_package_is_reported_with_install_command(tmp_path: Path, package: str):
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit --json")
     assert said.returncode == 2

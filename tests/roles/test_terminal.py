@@ -48,7 +48,7 @@ def words(text: str) -> str:
 
 
 @pytest.mark.parametrize("width", [66, 120])
-def test_audit_fits_its_table_to_the_terminal_and_shows_names_as_they_are(world: World, width: int):
+def test_audit_table_fits_terminal_and_keeps_names(world: World, width: int):
     world.add_own(allow("s3:GetObject", "arn:aws:s3:::b/*", Sid="Excess"))
     world.rename_application("[red]Docs[/red] :smile: \033[31m")
     seen = screen(width, "audit")
@@ -67,7 +67,7 @@ def test_no_terminal_is_too_narrow(world: World, width: int, variables: dict[str
 
 
 @pytest.mark.usefixtures("deployed")
-def test_check_wraps_texts_and_keeps_commands_and_arns_whole(world: World):
+def test_check_wraps_texts_but_not_commands_and_arns(world: World):
     world.set(kmsKeyId=None)
     plain = world.check().out
     seen = screen(60, "check", "--stack", "dev", "--verbose")

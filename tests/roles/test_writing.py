@@ -28,7 +28,7 @@ write({Path("import.json"): "text"})
 """
 
 
-def test_a_file_is_replaced_completely_behind_its_link_and_keeps_its_permissions(tmp_path: Path):
+def test_file_is_replaced_with_link_and_permissions_kept(tmp_path: Path):
     old, link, new, next_ = (tmp_path / name for name in ("old", "link", "new", "next"))
     old.write_text("yesterday's" * 10_000)
     old.chmod(0o600)
@@ -56,7 +56,7 @@ def test_a_file_is_replaced_completely_behind_its_link_and_keeps_its_permissions
         ("loop", "loop is not a regular file: move it"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_found_early(
+def test_unwritable_file_is_found_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, line: str
 ):
     monkeypatch.chdir(tmp_path)
@@ -68,9 +68,7 @@ def test_a_file_that_cannot_be_written_is_found_early(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop", "pipe"]
 
 
-def test_a_file_that_cannot_be_finished_is_left_unchanged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_unfinished_file_is_left_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "file"
     file.write_text("yesterday's")
 
@@ -84,9 +82,7 @@ def test_a_file_that_cannot_be_finished_is_left_unchanged(
     assert file.read_text() == "yesterday's"
 
 
-def test_if_a_file_cannot_be_replaced_the_others_are_restored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_failed_replacement_restores_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     new, old, link, last = (tmp_path / name for name in ("new", "old", "link", "last"))
     old.write_text("before")
     old.chmod(0o640)
@@ -108,7 +104,7 @@ def test_if_a_file_cannot_be_replaced_the_others_are_restored(
 
 
 @pytest.mark.parametrize("project", [PROJECT, PROJECT / "template"])
-def test_git_ignores_the_files_that_a_killed_command_leaves(tmp_path: Path, project: Path):
+def test_git_ignores_files_of_killed_command(tmp_path: Path, project: Path):
     shutil.copy(project / ".gitignore", tmp_path)
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
@@ -140,9 +136,7 @@ files.write("prod", {"a:b": "c"}, {"resources": []}, "the script", overwrite=Tru
 
 @pytest.mark.parametrize("kind", ["SIGKILL", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_command_that_is_killed_leaves_no_configuration_without_the_script(
-    tmp_path: Path, number: int, kind: str
-):
+def test_killed_command_leaves_no_config_without_script(tmp_path: Path, number: int, kind: str):
     def run(*arguments: str) -> int:
         command = [sys.executable, "-c", KILLED_AT, *arguments]
         environment = {**os.environ, "PYTHONPATH": str(PROJECT)}

@@ -60,7 +60,7 @@ def test_the_secret_has_the_expected_arn_and_key(aws: Aws, name: str):
     assert "DeletedDate" not in secret
 
 
-def test_the_key_is_customer_managed_and_its_policy_delegates_to_iam(aws: Aws):
+def test_key_is_customer_managed_and_delegates_to_iam(aws: Aws):
     kms = aws.client("kms")
     key = kms.describe_key(KeyId=KEY)["KeyMetadata"]
     assert (key["KeyManager"], key["KeySpec"], key["KeyState"]) == (
@@ -72,7 +72,7 @@ def test_the_key_is_customer_managed_and_its_policy_delegates_to_iam(aws: Aws):
     assert "arn:aws:iam::123456789012:root" in policy
 
 
-def test_the_subnets_and_groups_are_in_one_vpc_and_in_zones_that_amazon_q_business_supports(aws: Aws):
+def test_subnets_and_groups_share_vpc_in_supported_zones(aws: Aws):
     ec2 = aws.client("ec2")
     subnets = ec2.describe_subnets(SubnetIds=VPC["subnetIds"])["Subnets"]
     groups = ec2.describe_security_groups(GroupIds=VPC["securityGroupIds"])["SecurityGroups"]
@@ -83,7 +83,7 @@ def test_the_subnets_and_groups_are_in_one_vpc_and_in_zones_that_amazon_q_busine
     assert all(subnet["AvailableIpAddressCount"] > 0 for subnet in subnets)
 
 
-def test_the_buckets_belong_to_this_account_and_to_another(aws: Aws):
+def test_buckets_belong_to_this_and_another_account(aws: Aws):
     members: dict[str, dict[str, str]] = EXAMPLE["dataSources"]
     s3 = aws.client("s3")
     bucket, owner = members["files"]["bucketName"], members["files"]["bucketAccountId"]
@@ -104,14 +104,14 @@ def test_another_region_is_empty(aws: Aws):
 # Changes.
 
 
-def test_a_secret_that_replaces_another_under_the_same_name_has_a_different_arn(aws: Aws):
+def test_recreated_secret_has_different_arn(aws: Aws):
     secrets = aws.client("secretsmanager")
     secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
     created = secrets.create_secret(Name="qbusiness/aem-cloud", SecretString="{}")
     assert created["ARN"] != SECRET_ARN
 
 
-def test_a_secret_can_be_scheduled_for_deletion_and_a_key_disabled(aws: Aws):
+def test_secret_deletion_and_disabled_key_are_shown(aws: Aws):
     secrets, kms = aws.client("secretsmanager"), aws.client("kms")
     secrets.delete_secret(SecretId=SECRET_ARN)
     assert "DeletedDate" in secrets.describe_secret(SecretId=SECRET_ARN)
@@ -141,7 +141,7 @@ def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
         "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     ],
 )
-def test_a_policy_that_aws_manages_can_be_read_and_attached(aws: Aws, arn: str):
+def test_aws_managed_policy_can_be_read_and_attached(aws: Aws, arn: str):
     aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
     aws.iam.attach_role_policy(RoleName="of-another-service", PolicyArn=arn)
     (attached,) = aws.iam.list_attached_role_policies(RoleName="of-another-service")["AttachedPolicies"]
@@ -153,7 +153,7 @@ def test_a_policy_that_aws_manages_can_be_read_and_attached(aws: Aws, arn: str):
 
 
 @pytest.mark.parametrize("name", ["NoSuchPolicy", "path/AdministratorAccess"])
-def test_an_aws_managed_policy_that_does_not_exist_cannot_be_attached(aws: Aws, name: str):
+def test_missing_aws_managed_policy_cannot_be_attached(aws: Aws, name: str):
     aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
     with pytest.raises(ClientError) as rejected:
         aws.iam.attach_role_policy(
@@ -170,7 +170,7 @@ def other(environment: dict[str, str]) -> Aws:
     return Aws({**environment, **other_credentials(environment)})
 
 
-def test_credentials_of_a_role_in_another_account_act_in_that_account(aws: Aws, other: Aws):
+def test_role_credentials_act_in_their_own_account(aws: Aws, other: Aws):
     role = {"RoleName": "of-another-service", "AssumeRolePolicyDocument": OTHER_TRUST}
     assert aws.client("sts").get_caller_identity()["Account"] == "123456789012"
     identity = other.client("sts").get_caller_identity()
@@ -193,7 +193,7 @@ def test_another_account_is_empty(other: Aws):
     assert code(rejected) == "InvalidSubnetID.NotFound"
 
 
-def test_a_boundary_of_another_account_does_not_exist(aws: Aws, other: Aws):
+def test_boundary_of_another_account_does_not_exist(aws: Aws, other: Aws):
     arn = aws.iam.create_policy(PolicyName="boundary", PolicyDocument=golden("default-role-policy"))
     arn = arn["Policy"]["Arn"]
     with pytest.raises(ClientError) as rejected:
@@ -203,9 +203,7 @@ def test_a_boundary_of_another_account_does_not_exist(aws: Aws, other: Aws):
     assert code(rejected) == "NoSuchEntity"
 
 
-def test_a_bucket_belongs_to_the_account_that_created_it_and_every_account_finds_it(
-    aws: Aws, other: Aws
-):
+def test_bucket_belongs_to_creator_and_is_found_by_all(aws: Aws, other: Aws):
     ours, theirs = aws.client("s3"), other.client("s3")
     ours.create_bucket(Bucket="documents")
     theirs.create_bucket(Bucket="their-documents")
@@ -226,7 +224,7 @@ def test_a_bucket_belongs_to_the_account_that_created_it_and_every_account_finds
 # Data sources.
 
 
-def test_a_data_source_is_created_changed_and_deleted(aws: Aws):
+def test_data_source_is_created_changed_and_deleted(aws: Aws):
     qbusiness = aws.client("qbusiness")
     created = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
     this = {**INDEX, "dataSourceId": created["dataSourceId"]}
@@ -292,9 +290,7 @@ def test_a_role_that_cannot_be_passed_is_rejected(aws: Aws, arn: str, rejection:
     ],
     ids=str,
 )
-def test_input_that_the_service_model_does_not_allow_is_rejected(
-    aws: Aws, changed: dict[str, Any], message: str
-):
+def test_input_outside_service_model_is_rejected(aws: Aws, changed: dict[str, Any], message: str):
     given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION, **changed}
     with pytest.raises(ClientError, match=message) as rejected:
         aws.client("qbusiness").create_data_source(
@@ -314,7 +310,7 @@ def test_input_that_the_service_model_does_not_allow_is_rejected(
         ("accessanalyzer", "list_analyzers", {}, "UnknownOperationException"),
     ],
 )
-def test_an_unsupported_operation_is_rejected_like_one_that_aws_does_not_have(
+def test_unsupported_operation_is_rejected_as_unknown(
     aws: Aws, service: str, operation: str, parameters: dict[str, Any], expected: str
 ):
     with pytest.raises(ClientError, match="the sandbox") as rejected:

@@ -32,7 +32,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
     return run
 
 
-def test_an_operation_accepts_its_options_and_prints_its_response(run: Run, aws: Aws, tmp_path: Path):
+def test_operation_accepts_options_and_prints_response(run: Run, aws: Aws, tmp_path: Path):
     (tmp_path / "trust.json").write_text(golden("trust-policy"))
     document = ("--assume-role-policy-document", "file://trust.json")
     tags = ("--tags", '[{"Key": "Team", "Value": "search"}]')

@@ -71,7 +71,7 @@ def console(aws: Aws) -> Console:
 # Operations.
 
 
-def test_a_data_source_is_created_updated_and_deleted(pages: Resource, console: Console):
+def test_data_source_is_created_updated_and_deleted(pages: Resource, console: Console):
     # Create, Update and Delete in provider/provider.go; primaryIdentifier in AWS's schema.
     pages.up(**INPUTS)
     (source,) = console.sources()
@@ -89,21 +89,21 @@ def test_a_data_source_is_created_updated_and_deleted(pages: Resource, console: 
     assert console.sources() == []
 
 
-def test_nulls_are_removed_at_any_depth_and_empty_objects_are_kept(pages: Resource, console: Console):
+def test_nested_nulls_are_removed_but_not_empty_objects(pages: Resource, console: Console):
     # filterNullProperties in provider/provider.go.
     pages.up(**INPUTS)
     (source,) = console.sources()
     assert source["configuration"] == {"type": "AEM", "syncMode": "FULL_CRAWL", "empty": {}}
 
 
-def test_a_data_source_that_another_index_replaces_is_deleted_first(pages: Resource):
+def test_data_source_with_new_index_is_deleted_first(pages: Resource):
     # Diff in provider/provider.go. The SDK declares which properties replace a resource.
     pages.up(**INPUTS)
     diff = pages.diff(**INPUTS | {"indexId": f"d{INDEX_ID[1:]}"})
     assert (diff.changes, diff.deleteBeforeReplace) == (UNKNOWN_CHANGES, True)
 
 
-def test_in_a_preview_the_arn_is_known_for_an_update_and_unknown_for_a_creation():
+def test_preview_knows_arn_only_for_update():
     # isStableOutput in outputs/previewOutputs.go.
     lifecycle = DataSource(Configuration())
     state = {**INPUTS, "dataSourceArn": "arn", "dataSourceId": "id", "status": "ACTIVE"}
@@ -128,9 +128,7 @@ def test_a_manual_change_is_detected_and_corrected(pages: Resource, console: Con
     assert pages.diff(**INPUTS).changes == UNCHANGED
 
 
-def test_a_property_that_the_program_never_set_is_kept_and_is_not_drift(
-    pages: Resource, console: Console
-):
+def test_unset_property_is_kept_and_is_not_drift(pages: Resource, console: Console):
     # pruneUnownedComputed in resources/path_classifier.go.
     pages.up(**INPUTS)
     console.edit(vpcConfiguration=VPC, description="By hand")
@@ -153,9 +151,7 @@ def test_the_order_of_subnets_is_not_a_difference(pages: Resource, console: Cons
     assert pages.diff(**given).changes == UNCHANGED
 
 
-def test_a_manually_deleted_data_source_is_gone_and_its_deletion_succeeds(
-    pages: Resource, console: Console
-):
+def test_manually_deleted_data_source_counts_as_deleted(pages: Resource, console: Console):
     # Read in client/client.go; Delete: a missing resource counts as deleted.
     pages.up(**INPUTS)
     (source,) = console.sources()
@@ -165,9 +161,7 @@ def test_a_manually_deleted_data_source_is_gone_and_its_deletion_succeeds(
     assert pages.id == ""
 
 
-def test_a_data_source_is_imported_with_all_properties_that_a_program_can_set(
-    pages: Resource, console: Console
-):
+def test_import_reads_all_settable_properties(pages: Resource, console: Console):
     # ProjectWritableOutputState in resources/path_classifier.go.
     pages.up(**INPUTS, vpcConfiguration=VPC)
     imported = Resource(pages.provider, TOKEN)
@@ -209,7 +203,7 @@ def test_missing_and_unknown_properties_are_rejected():
         ("arn:aws:iam::444455556666:role/console", "AccessDeniedException"),
     ],
 )
-def test_a_role_that_cannot_be_passed_is_an_error_at_creation_and_update(
+def test_unpassable_role_is_error_at_creation_and_update(
     pages: Resource, console: Console, aws: Aws, arn: str, code: str
 ):
     with pytest.raises(RefusedError, match=rf"creating resource: An error occurred \({code}\)"):
@@ -242,7 +236,7 @@ def test_an_account_that_is_not_allowed_is_rejected(
         configuration.configure("aws-native", {"region": REGION, name: json.dumps([account])})
 
 
-def test_the_environment_provides_a_region_that_is_not_configured(monkeypatch: pytest.MonkeyPatch):
+def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatch):
     # varsOrEnv in provider/provider.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": "123456789012"}))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")

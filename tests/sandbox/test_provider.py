@@ -104,7 +104,7 @@ def planned(olds: Properties, **news: str) -> Properties:
 # Policies in a role's state.
 
 
-def test_a_role_shows_its_real_policies_after_a_refresh_and_in_the_inputs_after_an_import(
+def test_only_import_makes_real_policies_inputs(
     provider: Provider, role: Resource, aws: Aws, managed_policy: str
 ):
     # resourceRoleRead in role.go; extractSchemaInputsObject in tfbridge/schema.go.
@@ -125,7 +125,7 @@ def test_a_role_shows_its_real_policies_after_a_refresh_and_in_the_inputs_after_
     assert imported.inputs["managedPolicyArns"] == [managed_policy]
 
 
-def test_policies_set_as_properties_of_the_role_are_its_only_ones(role: Resource, aws: Aws):
+def test_policies_in_role_properties_are_its_only_ones(role: Resource, aws: Aws):
     # resourceRoleCreate and resourceRoleUpdate in role.go.
     own = {"inlinePolicies": [{"name": "own", "policy": POLICY}]}
     role.up(**ROLE, **own)
@@ -138,9 +138,7 @@ def test_policies_set_as_properties_of_the_role_are_its_only_ones(role: Resource
 # Refreshes.
 
 
-def test_a_refresh_keeps_foreign_tags_out_of_the_inputs_and_only_an_ignored_tags_all_keeps_them(
-    role: Resource, aws: Aws
-):
+def test_foreign_tags_stay_only_if_tags_all_is_ignored(role: Resource, aws: Aws):
     # extractInputsObject in tfbridge/schema.go; applyTags in pulumi-aws, provider/tags.go: Check
     # computes tagsAll from the inputs.
     tags = {"Team": "search"}
@@ -157,9 +155,7 @@ def test_a_refresh_keeps_foreign_tags_out_of_the_inputs_and_only_an_ignored_tags
     assert aws.iam.list_role_tags(RoleName=NAME)["Tags"] == [{"Key": "Team", "Value": "search"}]
 
 
-def test_a_document_keeps_its_text_so_that_drift_is_reported_until_it_is_corrected(
-    role: Resource, aws: Aws
-):
+def test_document_drift_is_reported_until_corrected(role: Resource, aws: Aws):
     # extractInputs in tfbridge/schema.go: a property with a StateFunc keeps its old input.
     role.up(**ROLE)
     edited = TRUST.replace("111122223333", "444455556666")
@@ -174,7 +170,7 @@ def test_a_document_keeps_its_text_so_that_drift_is_reported_until_it_is_correct
 
 
 @pytest.mark.parametrize(("given", "corrected"), [({}, True), ({"name": NAME, "path": "/p/"}, False)])
-def test_the_maximum_session_duration_is_corrected_only_if_another_default_is_recorded(
+def test_other_recorded_default_corrects_session_duration(
     role: Resource, aws: Aws, given: Properties, corrected: bool
 ):
     # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.
@@ -189,7 +185,7 @@ def test_the_maximum_session_duration_is_corrected_only_if_another_default_is_re
 
 
 @pytest.mark.parametrize(("refreshed", "duration"), [(True, 14400), (False, 3600)])
-def test_an_imported_role_keeps_its_maximum_session_duration_only_if_a_refresh_comes_first(
+def test_only_refresh_keeps_imported_session_duration(
     monkeypatch: pytest.MonkeyPatch, refreshed: bool, duration: int
 ):
     # An import stores an empty list of defaults (extractSchemaInputsObject in tfbridge/schema.go). A
@@ -257,7 +253,7 @@ def test_documents_are_compared_as_the_provider_does(
     assert are_equivalent(policy(**one), policy(**other)) == equivalent
 
 
-def test_documents_with_other_statements_versions_or_ids_differ():
+def test_documents_differ_by_statements_version_or_id():
     one = json.loads(TRUST)
     turned = {**one, "Statement": one["Statement"][::-1]}
     assert are_equivalent(TRUST, json.dumps(turned))
@@ -270,7 +266,7 @@ def test_documents_with_other_statements_versions_or_ids_differ():
         assert not are_equivalent(TRUST, json.dumps(other))
 
 
-def test_a_document_is_sent_and_stored_compact_and_sorted(role: Resource):
+def test_document_is_stored_compact_and_sorted(role: Resource):
     # structure.NormalizeJsonString in terraform-plugin-sdk, in resourceRoleCreate and in the StateFunc.
     role.up(**ROLE)
     assert role.outputs["assumeRolePolicy"] == (
@@ -288,7 +284,7 @@ def test_a_difference_is_named_by_its_path(role: Resource):
     assert changes(role, **ROLE, tags={"Team": "content", "cost.center": "2"}) == both
 
 
-def test_a_tag_with_an_empty_value_is_added_and_removed(role: Resource, aws: Aws):
+def test_tag_with_empty_value_is_added_and_removed(role: Resource, aws: Aws):
     # isPresent in tfbridge/detailed_diff.go.
     role.up(**ROLE)
     for tags in ({"Empty": ""}, {"Empty": "", "Other": "x"}, {"Other": ""}, {}):
@@ -297,7 +293,7 @@ def test_a_tag_with_an_empty_value_is_added_and_removed(role: Resource, aws: Aws
         assert {tag["Key"]: tag["Value"] for tag in found} == tags
 
 
-def test_replacing_an_empty_string_is_an_update_and_a_new_tag_an_addition(role: Resource):
+def test_empty_string_is_updated_and_new_tag_is_added(role: Resource):
     # The state of a role has an empty description and boundary: makeDetailedDiffV2.
     role.up(**ROLE)
     boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -312,7 +308,7 @@ def test_replacing_an_empty_string_is_an_update_and_a_new_tag_an_addition(role: 
     }
 
 
-def test_a_role_is_deleted_before_it_is_replaced_only_if_the_program_names_it(role: Resource):
+def test_only_named_role_is_deleted_before_replacement(role: Resource):
     # Provider.Diff in tfbridge/provider.go.
     role.up(assumeRolePolicy=TRUST)
     for given, first in ({}, False), ({"name": NAME}, True):
@@ -320,7 +316,7 @@ def test_a_role_is_deleted_before_it_is_replaced_only_if_the_program_names_it(ro
         assert ("path" in diff.replaces, diff.deleteBeforeReplace) == (True, first)
 
 
-def test_an_attachment_is_deleted_before_it_is_replaced(
+def test_attachment_is_deleted_before_replacement(
     provider: Provider, role: Resource, managed_policy: str
 ):
     # DeleteBeforeReplace for aws_iam_role_policy_attachment in pulumi-aws,
@@ -332,7 +328,7 @@ def test_an_attachment_is_deleted_before_it_is_replaced(
     assert (diff.replaces, diff.deleteBeforeReplace) == (["policyArn"], True)
 
 
-def test_an_oidc_provider_s_address_is_compared_without_the_scheme(provider: Provider):
+def test_oidc_provider_url_is_compared_without_scheme(provider: Provider):
     # resourceOpenIDConnectProviderRead and suppressOpenIDURL in openid_connect_provider.go.
     oidc = Resource(provider, "aws:iam/openIdConnectProvider:OpenIdConnectProvider")
     oidc.up(url="https://one.example", clientIdLists=["a"])
@@ -353,9 +349,7 @@ def test_an_oidc_provider_s_address_is_compared_without_the_scheme(provider: Pro
     ],
     ids=("inline", "attached"),
 )
-def test_exclusive_resources_list_the_policies_of_a_new_role_only_once(
-    exclusive: Exclusive, call: str, members: str
-):
+def test_exclusive_resources_list_policies_only_once(exclusive: Exclusive, call: str, members: str):
     # syncAttachments in role_policies_exclusive.go and role_policy_attachments_exclusive.go.
     missing = ClientError({"Error": {"Code": "NoSuchEntity", "Message": "not yet"}}, call)
     iam = Mock(**{f"{call}.side_effect": missing})
@@ -364,9 +358,7 @@ def test_exclusive_resources_list_the_policies_of_a_new_role_only_once(
     assert len(iam.method_calls) == 1
 
 
-def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(
-    provider: Provider, role: Resource
-):
+def test_missing_exclusive_policy_fails_before_sending(provider: Provider, role: Resource):
     # syncAttachments in role_policies_exclusive.go writes it without a document.
     role.up(**ROLE)
     exclusive = Resource(provider, RolePoliciesExclusive.token)
@@ -374,9 +366,7 @@ def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(
         exclusive.up(roleName=NAME, policyNames=["missing"])
 
 
-def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(
-    provider: Provider, role: Resource
-):
+def test_exclusive_resource_is_created_before_deletion(provider: Provider, role: Resource):
     # Provider.DiffWithContext in pf/tfbridge/provider_diff.go does not request deletion before
     # replacement.
     role.up(**ROLE)
@@ -431,7 +421,7 @@ def test_secret_settings_are_read_like_others(monkeypatch: pytest.MonkeyPatch):
     assert found == Configuration(REGION, {"Cost": "5"})
 
 
-def test_json_that_is_nested_too_deeply_counts_as_text(monkeypatch: pytest.MonkeyPatch):
+def test_deeply_nested_json_counts_as_text(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     deep = "[" * 100_000
     with pytest.raises(ProviderError, match="allowedAccountIds: expected a list of account IDs"):
@@ -448,7 +438,7 @@ def test_json_that_is_nested_too_deeply_counts_as_text(monkeypatch: pytest.Monke
     ],
     ids=str,
 )
-def test_the_environment_provides_a_region_that_is_not_configured(
+def test_environment_provides_unconfigured_region(
     monkeypatch: pytest.MonkeyPatch, configured: str | None, variables: dict[str, str], region: str
 ):
     # applyDefaults and multiEnvDefault in tfbridge/schema.go.
@@ -459,7 +449,7 @@ def test_the_environment_provides_a_region_that_is_not_configured(
     assert configuration.configure("aws", settings).region == region
 
 
-def test_the_check_of_the_configuration_adds_defaults(monkeypatch: pytest.MonkeyPatch):
+def test_configuration_check_adds_defaults(monkeypatch: pytest.MonkeyPatch):
     # CheckConfigWithContext in pf/tfbridge/provider_checkconfig.go.
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "false"}
@@ -475,7 +465,7 @@ def test_unknown_keys_are_rejected_in_the_preview(new_stack: NewStack):
     assert unknown in stack.preview(check=False).text
 
 
-def test_conflicting_lists_of_accounts_are_two_problems():
+def test_conflicting_account_lists_are_two_problems():
     # ConflictsWith in NewProvider, internal/provider/sdkv2/provider.go in terraform-provider-aws;
     # formatDefaultProviderCheckFailure in tfbridge/check_failures.go.
     _, problems = check("aws", {"allowedAccountIds": "[]", "forbiddenAccountIds": "[]"})
@@ -487,9 +477,7 @@ def test_conflicting_lists_of_accounts_are_two_problems():
     ]
 
 
-def test_default_tags_are_on_the_role_and_their_changes_are_detected(
-    environment: dict[str, str], aws: Aws
-):
+def test_default_tags_are_set_and_their_changes_detected(environment: dict[str, str], aws: Aws):
     # applyTags in pulumi-aws, provider/tags.go.
     def configured(**default_tags: str) -> Provider:
         tags = json.dumps({"tags": default_tags})
@@ -560,9 +548,7 @@ def test_a_role_and_its_policy_can_be_imported(provider: Provider, role: Resourc
     assert imported.id == ""
 
 
-def test_a_deletion_removes_a_role_from_its_instance_profile_and_from_all_policies(
-    role: Resource, aws: Aws, managed_policy: str
-):
+def test_deletion_detaches_role_from_profile_and_policies(role: Resource, aws: Aws, managed_policy: str):
     # deleteRole in role.go.
     role.up(**ROLE, forceDetachPolicies=True)
     aws.iam.create_instance_profile(InstanceProfileName=NAME)
@@ -574,7 +560,7 @@ def test_a_deletion_removes_a_role_from_its_instance_profile_and_from_all_polici
     assert aws.iam.get_instance_profile(InstanceProfileName=NAME)["InstanceProfile"]["Roles"] == []
 
 
-def test_a_deletion_removes_managed_policies_before_inline_ones():
+def test_deletion_removes_managed_policies_before_inline():
     # deleteRole in role.go.
     iam = answering(
         list_instance_profiles_for_role={"InstanceProfiles": [{"InstanceProfileName": "profile"}]},
@@ -590,7 +576,7 @@ def test_a_deletion_removes_managed_policies_before_inline_ones():
     ]
 
 
-def test_the_deletion_of_a_role_waits_for_the_deletion_of_its_policies():
+def test_role_deletion_waits_for_policy_deletion():
     # deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(list_instance_profiles_for_role={})
@@ -599,7 +585,7 @@ def test_the_deletion_of_a_role_waits_for_the_deletion_of_its_policies():
     assert iam.delete_role.call_count == 3
 
 
-def test_a_role_with_remaining_policies_is_not_deleted(monkeypatch: pytest.MonkeyPatch):
+def test_role_with_remaining_policies_is_not_deleted(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sandbox.provider.calls._CONFLICT_PATIENCE", 0.1)
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(list_instance_profiles_for_role={})
@@ -621,7 +607,7 @@ def test_tags_that_aws_sets_are_ignored():
 
 
 @pytest.mark.parametrize("listed", [{}, {DEFAULTS: []}, {DEFAULTS: ["name"]}], ids=str)
-def test_a_role_without_a_name_setting_keeps_its_earlier_name(listed: Properties):
+def test_role_without_name_setting_keeps_earlier_name(listed: Properties):
     # applyDefaults in tfbridge/schema.go passes PriorValue to ComputeAutoNameDefault in
     # tfbridge/info/autonaming.go, even if the list of defaults does not contain the name
     # (TestSDKv2Check in tfbridge/provider_test.go).
@@ -662,14 +648,14 @@ def test_the_stack_s_autonaming_determines_the_name(role: Resource):
     ],
     ids=["resource", "property", "document"],
 )
-def test_unsupported_resources_properties_and_documents_are_rejected_in_the_preview(
+def test_unsupported_declaration_is_rejected_in_preview(
     provider: Provider, token: str, inputs: Properties, message: str
 ):
     with pytest.raises(RefusedError, match=re.escape(message)):
         Resource(provider, token).check(inputs)
 
 
-def test_the_three_functions_return_the_partition_region_and_account(environment: dict[str, str]):
+def test_functions_return_partition_region_and_account(environment: dict[str, str]):
     provider = Provider(environment, "aws", region="us-gov-west-1")
     account = provider.invoke("aws:index/getCallerIdentity:getCallerIdentity")
     assert account["accountId"] == ACCOUNT

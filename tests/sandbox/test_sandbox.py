@@ -48,7 +48,7 @@ def outdate(sandbox: Sandbox) -> None:
     (sandbox.aws / "server.json").write_text(json.dumps(state))
 
 
-def test_a_killed_or_outdated_server_is_replaced_and_keeps_roles_credentials_and_data_sources(
+def test_server_replacement_keeps_roles_and_data_sources(
     own: tuple[Sandbox, dict[str, str]],
 ):
     sandbox, environment = own
@@ -89,7 +89,7 @@ def test_the_server_listens_only_on_loopback(
         assert address.endswith(f"{loopback}{listening}")  # the IPv6 table adds a prefix
 
 
-def test_the_user_s_aws_pulumi_proxy_and_python_variables_are_not_passed_on(
+def test_user_variables_are_not_passed_on(
     prepared_sandbox: tuple[Sandbox, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ):
     users = {
@@ -118,7 +118,7 @@ def test_the_user_s_aws_pulumi_proxy_and_python_variables_are_not_passed_on(
     assert found == {**credentials, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
 
 
-def test_the_aws_command_is_the_user_s_or_else_the_sandbox_s(
+def test_user_aws_command_precedes_sandbox_command(
     prepared_sandbox: tuple[Sandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -155,7 +155,7 @@ def executable(path: Path, *lines: str) -> Path:
     return path
 
 
-def test_your_own_plugin_replaces_the_stand_in_until_the_variable_is_unset(
+def test_own_plugin_replaces_stand_in_until_unset(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     sandbox, attached = own
@@ -185,7 +185,7 @@ def test_your_own_plugin_replaces_the_stand_in_until_the_variable_is_unset(
     assert started.exists()
 
 
-def test_without_the_selected_plugin_a_command_ends_with_one_line(
+def test_missing_plugin_is_reported_on_one_line(
     own: tuple[Sandbox, dict[str, str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -202,9 +202,7 @@ def test_without_the_selected_plugin_a_command_ends_with_one_line(
     )
 
 
-def test_the_published_plugin_is_installed_once_and_never_partially(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_published_plugin_is_installed_once_and_fully(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(plugin.VARIABLE, "real")
     cache, calls = tmp_path / "cache", tmp_path / "calls"
     half = 'directory=$PULUMI_HOME/plugins/resource-aws-v7.1.0 && mkdir -p "$directory"'

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 OWN_POLICY = "qbusiness-aem-connector"
 
 
-def test_the_role_of_a_data_source_is_created_and_deleted_with_its_entry(world: World):
+def test_role_is_created_and_deleted_with_its_entry(world: World):
     top = {key: REQUIRED[key] for key in ("aws:region", "applicationId", "indexId")}
     entries: dict[str, Any] = {
         world.name("wiki"): {"secretId": SECRET_ID},

@@ -105,7 +105,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 }
 
 
-def test_manual_changes_are_found_named_and_corrected(world: World):
+def test_manual_changes_are_named_and_corrected(world: World):
     top = {key: REQUIRED[key] for key in ("aws:region", "applicationId", "indexId")}
     names = {entry: world.name(entry) for entry in CHANGES}
     entries = {
@@ -150,7 +150,7 @@ def test_manual_changes_are_found_named_and_corrected(world: World):
     world.expect(world.roles, [])
 
 
-def test_a_stack_can_start_and_stop_owning_all_policies_and_destroy_deletes_added_ones(world: World):
+def test_stack_can_start_and_stop_owning_all_policies(world: World):
     name = world.name("owned-later")
     settings = {**REQUIRED, **ENTRY, "roleName": name}
     own = [OWN_POLICY]

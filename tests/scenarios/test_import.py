@@ -14,7 +14,7 @@ from tests.scenarios.world import DENY_ALL, World
 pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
 
-def test_a_role_from_the_console_is_updated_in_place_and_loses_its_other_policies_last(world: World):
+def test_role_updated_in_place_loses_other_policies_last(world: World):
     name, path = world.name("imported"), "/service-role/"
     own: dict[str, Any] = {"Description": "Created by the console", "Path": path}
     tags = [{"Key": "CreatedBy", "Value": "console"}]

@@ -24,7 +24,7 @@ OPTIONS: Final[dict[str, Any]] = {
 }
 
 
-def test_a_role_has_the_previewed_documents_until_destroy_leaves_nothing(world: World):
+def test_role_has_previewed_documents_until_destroyed(world: World):
     name = world.name("life")
     settings = {
         **REQUIRED,
@@ -77,7 +77,7 @@ def test_a_role_has_the_previewed_documents_until_destroy_leaves_nothing(world: 
     assert stack.resources() == []
 
 
-def test_the_update_after_a_failed_one_applies_the_missing_changes(world: World):
+def test_next_update_applies_changes_of_failed_one(world: World):
     name = world.name("failure")
     stack = world.new_stack({**REQUIRED, "roleName": name})
     world.up(stack)

@@ -84,7 +84,7 @@ def answers(
         raise
 
 
-def test_access_analyzer_finds_no_error_in_any_connector_s_policies(world: World, roles: list[Role]):
+def test_access_analyzer_finds_no_error_in_policies(world: World, roles: list[Role]):
     trust = {
         "policyType": "RESOURCE_POLICY",
         "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",
@@ -105,9 +105,7 @@ def test_access_analyzer_finds_no_error_in_any_connector_s_policies(world: World
     assert [each for each in listed if each.startswith(SERIOUS)] == []
 
 
-def test_iam_allows_the_requests_of_each_connector_and_denies_similar_ones(
-    world: World, roles: list[Role]
-):
+def test_iam_allows_requests_but_denies_similar_ones(world: World, roles: list[Role]):
     def decisions(role: Role, requests: list[Request]) -> Iterator[tuple[Request, str]]:
         # One call accepts any number of actions on one resource in one context.
         groups: dict[tuple[str, str], list[Request]] = {}
@@ -186,7 +184,7 @@ def statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [found] if isinstance(found, dict) else found
 
 
-def test_audit_and_adopt_read_the_roles_of_the_data_sources(world: World):
+def test_audit_and_adopt_read_roles_of_data_sources(world: World):
     found = run_roles(world, "audit", "--allow-empty")
     assert "states" in found, "audit failed"
     names = [role["role"].rpartition("/")[2] for role in found["roles"]]

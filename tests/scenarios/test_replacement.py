@@ -15,7 +15,7 @@ AEM: Final[dict[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME}
 
 
-def test_a_role_without_a_set_name_is_replaced_without_a_gap_and_any_policy_names_the_new_role(
+def test_unnamed_role_is_replaced_without_gap(
     world: World,
 ):
     top = {key: REQUIRED[key] for key in ("aws:region", "applicationId", "indexId")}

@@ -54,7 +54,7 @@ def imported(said: Any) -> list[str]:
     return [it["id"] for it in resources if it["type"] == "aws:iam/rolePolicy:RolePolicy"]
 
 
-def test_a_trust_policy_that_gets_conditions_loses_access(world: World):
+def test_new_trust_conditions_count_as_lost_access(world: World):
     service = {"Principal": {"Service": "qbusiness.amazonaws.com"}, "Action": "sts:AssumeRole"}
     world.make(trust=policy({"Effect": "Allow", **service}), policies={OWN: own_policy()})
     assert (
@@ -67,7 +67,7 @@ def test_a_trust_policy_that_gets_conditions_loses_access(world: World):
 @pytest.mark.parametrize(
     ("trust", "same"), [(TRUST, 0), (TRUST.replace("AllowsAmazonQServicePrincipal", "Console"), 1)]
 )
-def test_only_the_text_of_an_equivalent_policy_changes(world: World, trust: str, same: int):
+def test_equivalent_policy_changes_only_in_wording(world: World, trust: str, same: int):
     world.make(trust=trust, policies={OWN: own_policy()})
     said = world.adopt()
     assert changes(said) == UNCHANGED.format(same)
@@ -75,7 +75,7 @@ def test_only_the_text_of_an_equivalent_policy_changes(world: World, trust: str,
     assert ("restore-roles-1.sh" in world.files) is bool(same)
 
 
-def test_the_only_inline_policy_is_replaced_if_the_role_loses_no_access(world: World):
+def test_sole_equivalent_inline_policy_is_replaced(world: World):
     world.make(policies={"console": own_policy().replace("AllowsAmazonQTo", "")})
     said = world.adopt()
     assert "Role policy: replaces console.\n" in said.out
@@ -84,7 +84,7 @@ def test_the_only_inline_policy_is_replaced_if_the_role_loses_no_access(world: W
 
 
 @pytest.mark.parametrize("protect", [True, False])
-def test_a_protected_role_whose_policy_is_replaced_causes_a_warning(world: World, protect: bool):
+def test_policy_replacement_under_protect_causes_warning(world: World, protect: bool):
     world.make(policies={"console": own_policy()})
     config = {f"{PROJECT_NAME}:roleName": NAME, f"{PROJECT_NAME}:protect": protect}
     world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
@@ -110,7 +110,7 @@ def test_other_policies_are_kept(world: World, policies: dict[str, str], kept: s
     assert imported(world.adopt("--json", "--force")) == []
 
 
-def test_the_option_always_replaces_a_policy_and_the_lost_access_is_named(world: World):
+def test_replace_policies_option_names_lost_access(world: World):
     world.make(policies={"console": own_policy("SECRET", allow("s3:GetObject", "*"))})
     said = world.adopt("--replace-policies")
     assert "Role policy: replaces console.\n" in said.out
@@ -127,9 +127,7 @@ def test_the_option_always_replaces_a_policy_and_the_lost_access_is_named(world:
 
 
 @pytest.mark.parametrize("case", ["alone", "shared", "a boundary too", "wide", "several"])
-def test_an_attached_policy_that_only_this_role_has_is_detached_by_commands_after_the_update(
-    world: World, case: str
-):
+def test_unshared_attached_policy_is_detached_after_update(world: World, case: str):
     world.make()
     arn = world.managed("Q-Business", WIDE if case == "wide" else own_policy(world.secret_arn))
     world.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
@@ -157,9 +155,7 @@ ROLE_POLICY_SIZE: Final = size(own_policy()) - len("SECRET")
 
 
 @pytest.mark.parametrize("over", [0, 359])
-def test_a_role_without_room_for_the_role_policy_causes_a_warning_with_the_sizes(
-    world: World, over: int
-):
+def test_full_role_causes_warning_with_policy_sizes(world: World, over: int):
     world.make()
     own = ROLE_POLICY_SIZE + len(world.secret_arn)
     most = 10_240 - own + over
@@ -172,7 +168,7 @@ def test_a_role_without_room_for_the_role_policy_causes_a_warning_with_the_sizes
     assert (warning in world.adopt().err) is bool(over)
 
 
-def test_the_script_restores_the_policies_of_one_role(world: World):
+def test_script_restores_policies_of_one_role(world: World):
     trust, document = trusting({"AWS": "*"}), own_policy().replace("{", '{"Id": "It\'s", ', 1)
     world.make(trust=trust, policies={"console's": document}, role={"Path": "/q/"})
     said = world.adopt()
@@ -195,9 +191,7 @@ def test_the_script_restores_the_policies_of_one_role(world: World):
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["no inline policy", "the role policy already"])
-def test_the_script_restores_a_deleted_attached_policy_before_it_deletes_the_role_policy(
-    world: World, own: bool
-):
+def test_script_restores_deleted_attached_policy_first(world: World, own: bool):
     world.make()
     document = own_policy(world.secret_arn)
     if own:

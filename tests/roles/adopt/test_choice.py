@@ -18,7 +18,7 @@ def on_a_terminal(world: World) -> None:
     world.patch.setenv("TERM", "dumb")  # no progress bar
 
 
-def test_data_sources_of_every_connector_are_offered_unless_one_is_given(world: World):
+def test_choices_span_all_connectors_unless_one_is_given(world: World):
     world.make()
     world.server.add(OTHER_ID, "S3")
     world.server.add("e" + OTHER_ID[1:], "CUSTOM")
@@ -65,7 +65,7 @@ def test_a_name_cannot_forge_another_line(world: World):
     assert re.sub("[\r\n]", "", said.err).isprintable()
 
 
-def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(world: World):
+def test_question_repeats_until_answer_is_valid(world: World):
     world.make()
     world.server.add(OTHER_ID, configuration={}, roleArn=world.role_arn)
     answers = iter(["first", "0", "3", "1"])
@@ -98,7 +98,7 @@ def in_order(last: str) -> list[str]:
     return [*(f"{number}{last[1:]}" for number in range(4)), last]
 
 
-def test_long_lists_are_read_to_their_end_with_progress(world: World):
+def test_long_lists_are_read_completely_with_progress(world: World):
     world.make(policies={f"policy-{number}": WIDE for number in range(3)})
     qbusiness = world.server.qbusiness
     qbusiness.page_size = 2
@@ -121,7 +121,7 @@ def test_long_lists_are_read_to_their_end_with_progress(world: World):
     assert len(said.json["choices"]) == 25
 
 
-def test_attached_policies_beyond_the_first_page_are_read(world: World):
+def test_all_pages_of_attached_policies_are_read(world: World):
     world.make()
     for number in range(101):
         world.attach(NAME, f"p{number}", policy(allow("s3:GetObject", f"arn:aws:s3:::b/{number}")))

@@ -47,7 +47,7 @@ def test_the_report_ends_with_the_next_command(world: World):
     assert "pulumi import" not in world.adopt("--dry-run").out
 
 
-def test_a_dry_run_reports_the_same_and_writes_nothing(world: World):
+def test_dry_run_reports_the_same_and_writes_nothing(world: World):
     world.make()
     dry = world.adopt("--dry-run", "--json").json
     assert "Nothing was written." in world.adopt("--dry-run").out
@@ -58,7 +58,7 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(world: World):
     }
 
 
-def test_a_role_that_another_data_source_uses_is_replaced_for_one_data_source(world: World):
+def test_shared_role_is_replaced_for_one_data_source(world: World):
     world.make()
     for role_arn, shared in ((world.role_arn, True), (f"{world.role_arn}2", False)):
         world.server.add(OTHER_ID, "S3", configuration={}, roleArn=role_arn)
@@ -73,7 +73,7 @@ def test_a_role_that_another_data_source_uses_is_replaced_for_one_data_source(wo
         assert (warning in taken.err) is shared
 
 
-def test_a_role_that_a_data_source_of_another_application_or_region_uses_is_replaced(world: World):
+def test_use_in_other_application_or_region_is_found(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     world.server.qbusiness.add(other, displayName="Other")
@@ -103,15 +103,13 @@ def test_a_role_that_a_data_source_of_another_application_or_region_uses_is_repl
         ("*", ""),
     ],
 )
-def test_a_role_that_another_principal_can_assume_is_replaced(
-    world: World, principal: object, named: str
-):
+def test_role_assumable_by_other_principal_is_replaced(world: World, principal: object, named: str):
     world.make(trust=policy({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}))
     because = f"role: a new one, because {NAMED} can be assumed by {named}\n"
     assert world.adopt("--dry-run").out.startswith(because if named else f"role: {NAMED}\n")
 
 
-def test_everybody_in_an_organization_is_another_principal(world: World):
+def test_whole_organization_counts_as_other_principal(world: World):
     condition = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
     statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     world.make(trust=policy({**statement, "Condition": condition}))
@@ -119,7 +117,7 @@ def test_everybody_in_an_organization_is_another_principal(world: World):
     assert world.adopt("--dry-run").out.startswith(f"role: a new one, because {NAMED} {text}")
 
 
-def test_a_role_that_enriches_documents_is_replaced_and_not_to_be_deleted(world: World):
+def test_document_enrichment_role_is_replaced_and_kept(world: World):
     world.make()
     hook = {"roleArn": world.role_arn, "s3BucketName": "hooks", "lambdaArn": "arn:aws:lambda:::f"}
     enrichment = {"preExtractionHookConfiguration": hook}
@@ -129,7 +127,7 @@ def test_a_role_that_enriches_documents_is_replaced_and_not_to_be_deleted(world:
     assert "delete-role" not in said.out
 
 
-def test_a_data_source_of_another_application_is_not_hidden_by_the_configured_one(world: World):
+def test_configured_application_hides_no_data_source(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     config = {"config": {f"{PROJECT_NAME}:applicationId": other}}
@@ -137,7 +135,7 @@ def test_a_data_source_of_another_application_is_not_hidden_by_the_configured_on
     assert world.adopt("--force", "--data-source", DATA_SOURCE_ID).code == 0
 
 
-def test_a_region_that_cannot_be_read_may_have_data_sources_with_the_role(world: World):
+def test_unreadable_region_causes_warning(world: World):
     world.make()
     world.server.unreadable.add("eu-west-1")
     assert (
@@ -146,7 +144,7 @@ def test_a_region_that_cannot_be_read_may_have_data_sources_with_the_role(world:
     ) in world.adopt("--dry-run").err
 
 
-def test_the_application_in_the_stack_s_configuration_is_the_default(world: World):
+def test_application_defaults_to_stack_configuration(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     world.server.qbusiness.add(other, displayName="Other")
@@ -159,7 +157,7 @@ def test_the_application_in_the_stack_s_configuration_is_the_default(world: Worl
     assert f"adopt: the application is from Pulumi.prod.yaml: {APPLICATION_ID}\n" in said.err
 
 
-def test_another_data_source_that_was_just_deleted_causes_a_warning(world: World):
+def test_just_deleted_data_source_causes_warning(world: World):
     world.make()
     listed = Account.data_sources
 
@@ -175,7 +173,7 @@ def test_another_data_source_that_was_just_deleted_causes_a_warning(world: World
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b/c/d", "prod!", "-x", "a" * 101])
-def test_an_invalid_stack_name_is_rejected_before_any_call(world: World, name: str):
+def test_invalid_stack_name_is_rejected_before_any_call(world: World, name: str):
     with pytest.raises(SystemExit) as stopped:
         world.adopt(f"--stack={name}")
     assert stopped.value.code == 2
@@ -189,7 +187,7 @@ NEEDED = [it for it in ACTIONS["adopt"] if it.startswith(("qbusiness", "secretsm
 
 # Inline policies must be read: an update would overwrite a role policy that was not imported.
 @pytest.mark.parametrize("action", [*NEEDED, "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"])
-def test_without_a_necessary_permission_nothing_is_written(world: World, action: str):
+def test_missing_required_permission_prevents_writing(world: World, action: str):
     world.make(policies={OWN: own_policy()})
     world.reject(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
     line = world.adopt().last
@@ -199,9 +197,7 @@ def test_without_a_necessary_permission_nothing_is_written(world: World, action:
 
 
 @pytest.mark.parametrize("action", [LIST_ATTACHED, "iam:GetPolicy", "iam:GetPolicyVersion"])
-def test_without_permission_for_attached_policies_the_comparison_is_incomplete(
-    world: World, action: str
-):
+def test_unread_attached_policy_makes_comparison_incomplete(world: World, action: str):
     world.make(policies={OWN: own_policy()})
     world.attach(NAME, "managed")
     world.reject(action)
@@ -212,7 +208,7 @@ def test_without_permission_for_attached_policies_the_comparison_is_incomplete(
     assert "policies are equivalent" not in world.adopt("--force").out
 
 
-def test_without_permission_for_a_key_its_arn_is_accepted_and_an_alias_is_not(world: World):
+def test_unreadable_key_is_accepted_by_arn_but_not_alias(world: World):
     world.reject("kms:DescribeKey", status=400, code="AccessDeniedException")
     world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN})
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
@@ -239,7 +235,7 @@ def test_without_permission_for_a_key_its_arn_is_accepted_and_an_alias_is_not(wo
         (
             {"role": {"Path": "/service-role/"}},
             {"roleArn": NAMED},
-            f"no role {NAMED}, but {OTHER_PATH} has the same name: give the data source the ",
+            f"no role {NAMED}, but {OTHER_PATH} has the same name: give the data source an ",
         ),
         (
             {"vpcConfiguration": {**VPC, "subnetIds": ["subnet-1"]}},
@@ -250,7 +246,7 @@ def test_without_permission_for_a_key_its_arn_is_accepted_and_an_alias_is_not(wo
         ({"role": {"Tags": [{"Key": "secure", "Value": "yes"}]}}, {}, "add another tag"),
     ],
 )
-def test_a_data_source_that_does_not_suit_the_program_is_rejected(
+def test_unsuitable_data_source_is_rejected(
     world: World, made: dict[str, Any], changed: dict[str, Any], line: str
 ):
     world.make(**made)
@@ -264,19 +260,24 @@ def test_a_data_source_that_does_not_suit_the_program_is_rejected(
     assert world.files == ["Pulumi.yaml"]
 
 
-@pytest.mark.parametrize("gone", ["secret", "role"])
-def test_a_secret_or_role_that_does_not_exist_is_reported_on_one_line(world: World, gone: str):
+@pytest.mark.parametrize(
+    ("gone", "fix"),
+    [
+        ("secret", "point the data source to an existing secret"),
+        ("role", "give the data source an existing role"),
+    ],
+)
+def test_missing_secret_or_role_is_reported_on_one_line(world: World, gone: str, fix: str):
     world.make()
     if gone == "secret":
         world.delete_secret(PAGES_SECRET)
     else:
         world.iam.delete_role(RoleName=NAME)
     arn = world.secret_arn if gone == "secret" else world.role_arn
-    line = f"adopt: there is no {gone} {arn}: give the data source the ARN of a {gone} that exists"
-    assert world.adopt().last == line
+    assert world.adopt().last == f"adopt: there is no {gone} {arn}: {fix}"
 
 
-def test_every_reason_not_to_import_a_role_is_given_at_once(world: World):
+def test_all_reasons_against_import_are_given_at_once(world: World):
     world.make()
     world.delete_secret(PAGES_SECRET)
     world.reject("iam:GetRole")
@@ -313,7 +314,7 @@ def test_every_action_is_called(world: World):
     assert called | {*world.server.calls} == set(ACTIONS["adopt"])
 
 
-def test_other_applications_that_cannot_be_listed_cause_a_warning(world: World):
+def test_unlisted_applications_cause_warning(world: World):
     world.make()
     world.reject("qbusiness:ListApplications", code="AccessDeniedException")
     said = world.adopt("--dry-run", "--application", APPLICATION_ID)

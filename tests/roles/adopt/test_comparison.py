@@ -22,7 +22,7 @@ from tests.roles.adopt.help import ANY_CONSOLE_ROLE, console_s3_policy
 pytestmark = pytest.mark.slow
 
 
-def test_a_role_that_may_pass_every_console_role_has_access_in_excess(world: World):
+def test_passing_every_console_role_is_excess(world: World):
     world.make_s3(policies={"console": console_s3_policy()})
     said = world.adopt()
     assert "qbusiness-aem-connector, AllowsAmazonQToPassCustomerRole: covered\n" in said.out
@@ -33,14 +33,14 @@ def test_a_role_that_may_pass_every_console_role_has_access_in_excess(world: Wor
 
 
 @pytest.mark.parametrize(("path", "role"), [("/", NAME), ("/service-role/", f"service-role/{NAME}")])
-def test_a_role_that_passes_itself_is_compared_with_its_own_arn(world: World, path: str, role: str):
+def test_role_passing_itself_is_compared_by_own_arn(world: World, path: str, role: str):
     world.make_s3(policies={OWN: s3_policy(role)}, role={"Path": path})
     said = world.adopt()
     assert f"{OWN}, AllowsAmazonQToPassCustomerRole: covered\n" in said.out
     assert f"{OWN}, AllowsAmazonQToPassCustomerRole: equivalent\n" in said.out
 
 
-def test_a_role_that_allows_the_same_in_another_form_is_equivalent(world: World):
+def test_rewritten_role_with_same_access_is_equivalent(world: World):
     document = json.loads(own_policy())
     for number, statement in enumerate(document["Statement"]):
         statement["Sid"] = f"Other{number}"

@@ -33,7 +33,7 @@ def members(said: Any) -> dict[str, Any]:
     return said.json["config"][f"{PROJECT_NAME}:dataSources"]
 
 
-def test_every_data_source_becomes_an_entry_with_a_valid_and_unique_name(world: World):
+def test_each_data_source_gets_valid_unique_entry_name(world: World):
     world.make(displayName="Pages")
     add(world, 1, "Wiki_EU-", "CONFLUENCE")
     add(world, 2, "wiki-EU", "JIRA")
@@ -74,7 +74,7 @@ def test_every_data_source_becomes_an_entry_with_a_valid_and_unique_name(world: 
     assert line == "adopt: several data sources would have the name europe: change --name"
 
 
-def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):
+def test_data_sources_sharing_role_get_own_roles(world: World):
     add(world, 1, "Fine", "SLACK")
     add(world, 2, "Mixed", "SLACK")
     shared = world.server.data_source(identifier(2))["roleArn"]
@@ -102,7 +102,7 @@ def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):
     shown = world.adopt(*options, "--force").out
     users = f"Mixed {identifier(2)}, Wiki {identifier(3)}"
     because = f"mixed gets a new role, because {shared} is used by {users}."
-    assert f"\n{because} The old role stays as it is.\n" in shown
+    assert f"\n{because} The old role does not change.\n" in shown
     update = (
         f"aws qbusiness update-data-source --region {REGION} --application-id {APPLICATION_ID} "
         f"--index-id {INDEX_ID} --data-source-id {identifier(2)} --role-arn "
@@ -111,7 +111,7 @@ def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):
     assert f"\nAfter `pulumi up`:\n\n{update}" in shown
 
 
-def test_a_role_in_the_file_that_another_data_source_shares_is_left_out(world: World):
+def test_shared_role_in_file_is_left_out(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     wiki = {"roleName": "QBusiness-DataSource-00001"}
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": wiki}}
@@ -126,7 +126,7 @@ def test_a_role_in_the_file_that_another_data_source_shares_is_left_out(world: W
     assert f"{shared} is used by {users}, and Pulumi.prod.yaml declares it" in said.err
 
 
-def test_a_new_role_is_not_taken_for_the_named_role_of_an_entry(world: World):
+def test_new_role_is_not_mistaken_for_named_role(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA", roleArn=world.server.data_source(identifier(1))["roleArn"])
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": {"roleName": "another"}}}
@@ -142,7 +142,7 @@ def test_without_a_role_to_adopt_nothing_is_written(world: World):
     assert world.files == ["Pulumi.yaml"]
 
 
-def test_a_throttled_account_ends_the_command_without_warnings(world: World):
+def test_throttling_ends_command_without_warnings(world: World):
     add(world, 1, "Pages")
     add(world, 2, "Wiki", "CONFLUENCE")
     world.reject("qbusiness:GetDataSource", status=429, code="ThrottlingException")
@@ -152,7 +152,7 @@ def test_a_throttled_account_ends_the_command_without_warnings(world: World):
     assert line.startswith("adopt: AWS is throttling qbusiness:GetDataSource: wait a minute")
 
 
-def test_a_data_source_whose_secret_cannot_be_read_is_left_out_with_the_reason(world: World):
+def test_data_source_with_unreadable_secret_is_left_out(world: World):
     world.make()
     world.reject("secretsmanager:DescribeSecret", status=400, code="InvalidRequestException")
     assert "secretsmanager:DescribeSecret failed (InvalidRequest" in world.adopt("--all").err
@@ -185,7 +185,7 @@ def test_a_stack_has_one_application(world: World):
         (["--take", OTHER_ID], f"data source {OTHER_ID} was not found: check --exclude"),
     ],
 )
-def test_conflicting_or_unmatched_options_are_rejected(world: World, options: list[str], message: str):
+def test_inapplicable_options_are_rejected(world: World, options: list[str], message: str):
     world.make()
     assert message in world.adopt(*options).last
 
@@ -203,7 +203,7 @@ def test_conflicting_or_unmatched_options_are_rejected(world: World, options: li
         ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
     ],
 )
-def test_malformed_options_are_rejected_before_any_call(
+def test_malformed_options_are_rejected_without_calls(
     world: World, option: str, value: str, expected: str
 ):
     with pytest.raises(SystemExit) as stopped:
@@ -213,7 +213,7 @@ def test_malformed_options_are_rejected_before_any_call(
     assert world.server.calls == []
 
 
-def test_the_region_of_the_application_s_arn_is_used_and_no_other(world: World):
+def test_region_comes_from_application_arn_only(world: World):
     world.make()
     world.patch.setenv("AWS_REGION", "eu-west-1")
     said = world.adopt("--all", "--application", APPLICATION_ARN, "--dry-run", "--json")
@@ -223,7 +223,7 @@ def test_the_region_of_the_application_s_arn_is_used_and_no_other(world: World):
     )
 
 
-def test_entries_in_the_file_keep_their_names_and_their_protection(world: World):
+def test_entries_in_file_keep_names_and_protection(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA")
     automatic = world.role("slack-qbusiness-role-0a1b2c3", own_policy(world.secret("qbusiness/9")))
@@ -297,9 +297,7 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
     ],
     ids=["members", "one role"],
 )
-def test_a_role_that_may_have_kept_an_earlier_name_needs_its_name_set(
-    world: World, config: dict[str, object], setting: str
-):
+def test_possible_earlier_role_name_must_be_set(world: World, config: dict[str, object], setting: str):
     add(world, 1, "Wiki", "CONFLUENCE")
     spelled = {f"{PROJECT_NAME}:{key}": value for key, value in config.items()}
     world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": spelled}))
@@ -311,7 +309,7 @@ def test_a_role_that_may_have_kept_an_earlier_name_needs_its_name_set(
     ) in said.err
 
 
-def test_the_only_role_in_the_file_is_never_replaced_by_another(world: World):
+def test_only_role_in_file_is_never_replaced(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA")
     assert world.adopt("--data-source", identifier(1)).code == 0
@@ -344,7 +342,7 @@ def test_settings_that_are_not_kept_are_named(world: World):
     assert "replaced (aws:profile, exclusivePolicies, dataSources.wiki.ingestScope): before" in said.err
 
 
-def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
+def test_too_many_data_sources_are_split_by_connector(world: World):
     world.patch.setattr("roles.adopt.configuration.MAXIMUM_ENTRIES", 10)
     world.patch.setattr("roles.output._STEP", 10)
     for number in range(11):
@@ -373,7 +371,7 @@ def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: W
     assert "  --connector jira  (11 data sources, too many: adopt each role" in world.adopt("--all").err
 
 
-def test_the_calls_grow_linearly_with_the_data_sources(world: World):
+def test_calls_grow_linearly_with_data_sources(world: World):
     counts: list[int] = []
     for number in range(1, 13):
         add(world, number, f"Source-{number}")

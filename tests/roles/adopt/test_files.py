@@ -24,7 +24,7 @@ STACK = "Pulumi.prod.yaml"
 SALT = "encryptionsalt: v1:abc=:v1:def\n"
 
 
-def test_the_configuration_describes_the_data_source_and_the_role(world: World):
+def test_configuration_describes_data_source_and_role(world: World):
     boundary = world.managed("boundary")
     role = {
         "Path": "/service-role/",
@@ -60,7 +60,7 @@ def test_the_configuration_describes_the_data_source_and_the_role(world: World):
     assert world.files == [STACK, "Pulumi.yaml", "import.json", "restore-roles-1.sh"]
 
 
-def test_the_program_accepts_the_configuration_and_renders_the_compared_policy(world: World):
+def test_program_renders_compared_policy_from_settings(world: World):
     world.make(policies={OWN: own_policy()}, role={"Path": "/service-role/"})
     config = world.adopt("--json").json["config"]
     text = {key: it if isinstance(it, str) else json.dumps(it) for key, it in config.items()}
@@ -71,7 +71,7 @@ def test_the_program_accepts_the_configuration_and_renders_the_compared_policy(w
     assert indented(deployment.role_policy["policy"]) == indented(own_policy(world.secret_arn))
 
 
-def test_a_policy_with_the_program_s_name_is_imported_too(world: World):
+def test_policy_named_as_in_program_is_imported(world: World):
     world.make(policies={"another": WIDE, OWN: WIDE})
     said = world.adopt("--json").json
     assert said["import"]["resources"][2] == {
@@ -83,12 +83,12 @@ def test_a_policy_with_the_program_s_name_is_imported_too(world: World):
     assert said["keptPolicies"] == ["another"]
 
 
-def test_without_a_vpc_and_a_key_the_configuration_contains_neither(world: World):
+def test_configuration_omits_absent_vpc_and_key(world: World):
     world.make()
     assert not {key for key in world.adopted() if "vpc" in key or "kms" in key}
 
 
-def test_a_secret_given_by_its_name_is_written_as_its_arn(world: World):
+def test_secret_name_is_written_as_arn(world: World):
     world.make(configuration={"secretArn": PAGES_SECRET})
     assert world.adopted()["secretId"] == world.secret_arn
 
@@ -112,7 +112,7 @@ def test_only_a_customer_managed_key_is_written(
     assert ("kms:DescribeKey" in world.server.calls) is bool(manager)
 
 
-def test_the_key_of_a_secret_of_another_account_is_in_that_account(world: World):
+def test_key_of_foreign_secret_is_in_same_account(world: World):
     world.make()
     secret_arn = world.secret_arn.replace(ACCOUNT, OTHER_ACCOUNT)
     world.server.data_source()["configuration"]["secretArn"] = secret_arn
@@ -121,7 +121,7 @@ def test_the_key_of_a_secret_of_another_account_is_in_that_account(world: World)
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
 
 
-def test_files_are_overwritten_only_with_force_and_keep_other_members(world: World):
+def test_only_force_overwrites_files_and_keeps_other_keys(world: World):
     world.make()
     assert world.adopt().code == 0
     before = yaml.safe_load(world.path(STACK).read_text())
@@ -135,7 +135,7 @@ def test_files_are_overwritten_only_with_force_and_keep_other_members(world: Wor
     assert yaml.safe_load(world.path(STACK).read_text()) == expected
 
 
-def test_a_corrected_or_encrypted_setting_that_is_not_kept_is_named(world: World):
+def test_lost_correction_or_encryption_is_named(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
     world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN}, vpcConfiguration=VPC)
     assert world.adopt().code == 0
@@ -162,7 +162,7 @@ def test_a_corrected_or_encrypted_setting_that_is_not_kept_is_named(world: World
     assert f"dropped or replaced ({lost}): before" in world.adopt("--force").err
 
 
-def test_protect_is_kept_and_other_settings_that_do_not_come_from_aws_are_named(world: World):
+def test_protect_is_kept_and_dropped_settings_are_named(world: World):
     world.make()
     settings = {"roleName": NAME, "tags": {"Old": "tag"}, "protect": True, "ingestScope": "index"}
     config: dict[str, Any] = {f"{PROJECT_NAME}:{key}": value for key, value in settings.items()}
@@ -177,14 +177,14 @@ def test_protect_is_kept_and_other_settings_that_do_not_come_from_aws_are_named(
     assert f"{PROJECT_NAME}:tags" not in written
 
 
-def test_a_file_without_configuration_is_completed_without_force(world: World):
+def test_file_without_config_is_completed_without_force(world: World):
     world.make()
     world.path(STACK).write_text(SALT)
     assert world.adopt().code == 0
     assert set(yaml.safe_load(world.path(STACK).read_text())) == {"encryptionsalt", "config"}
 
 
-def test_if_one_file_cannot_be_written_the_other_is_unchanged(world: World):
+def test_failed_write_leaves_other_file_unchanged(world: World):
     world.make()
     world.path(STACK).write_text(SALT)
     write = Path.write_text
@@ -202,7 +202,7 @@ def test_if_one_file_cannot_be_written_the_other_is_unchanged(world: World):
     assert world.files == [STACK, "Pulumi.yaml"]
 
 
-def test_links_and_permissions_are_kept_and_other_files_untouched(world: World):
+def test_links_permissions_and_other_files_are_kept(world: World):
     world.make()
     world.path("stacks").mkdir()
     stack_file = world.path("stacks/prod.yaml")
@@ -224,7 +224,7 @@ def test_links_and_permissions_are_kept_and_other_files_untouched(world: World):
     assert len(world.files) == 7
 
 
-def test_a_command_waits_for_another_one_and_notices_its_files(world: World):
+def test_command_waits_for_another_and_sees_its_files(world: World):
     world.make()
     lock = fcntl.flock
     other = os.open(world.directory, os.O_RDONLY)
@@ -243,7 +243,7 @@ def test_a_command_waits_for_another_one_and_notices_its_files(world: World):
     assert world.path("import.json").read_text() == "the other's"
 
 
-def test_the_name_of_a_stack_file_omits_the_organization(world: World):
+def test_stack_file_name_omits_organization(world: World):
     world.make()
     assert world.adopt("--stack", "acme/prod", "--json").json["files"][0] == STACK
 
@@ -251,7 +251,7 @@ def test_the_name_of_a_stack_file_omits_the_organization(world: World):
 @pytest.mark.parametrize(
     "value", ["2024-05-01 12:00:00 +0000 UTC", "2024-05-01", "012", "yes", "1e3", "null", ""]
 )
-def test_a_tag_value_that_yaml_would_read_as_another_type_is_quoted(world: World, value: str):
+def test_ambiguous_tag_value_is_quoted_in_yaml(world: World, value: str):
     world.make(role={"Tags": [{"Key": "Created", "Value": value}]})
     assert world.adopt().code == 0
     tags = f'"{PROJECT_NAME}:tags":\n    "Created": "{value}"\n'
@@ -259,7 +259,7 @@ def test_a_tag_value_that_yaml_would_read_as_another_type_is_quoted(world: World
 
 
 @pytest.mark.parametrize("name", ["import.json", STACK, "Pulumi.yaml"])
-def test_a_file_that_is_not_regular_is_rejected_before_any_call(world: World, name: str):
+def test_irregular_file_is_rejected_before_any_call(world: World, name: str):
     world.path(name).unlink(missing_ok=True)
     os.mkfifo(world.path(name))
     assert world.adopt("--force").rejection.startswith(f"adopt: {name} is not a ")
@@ -275,7 +275,7 @@ def test_a_file_that_is_not_regular_is_rejected_before_any_call(world: World, na
         (STACK, b"config: [", "adopt: Pulumi.prod.yaml is not valid YAML (while parsing"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_reported_on_one_line(
+def test_unreadable_file_is_reported_on_one_line(
     world: World, name: str, content: bytes | None, line: str
 ):
     world.make()
@@ -287,7 +287,7 @@ def test_a_file_that_cannot_be_read_is_reported_on_one_line(
     assert content is None or world.path(name).read_bytes() == content
 
 
-def test_an_import_file_that_is_a_directory_leaves_the_configuration_alone(world: World):
+def test_directory_as_import_file_prevents_writing(world: World):
     world.make()
     world.path("import.json").mkdir()
     assert "import.json is a directory" in world.adopt("--force").err

@@ -66,7 +66,7 @@ def write_files(stack: Stack) -> str:
     ).stdout
 
 
-def test_a_role_from_the_console_is_imported_in_place_as_the_pages_say(stack: Stack, aws: Aws):
+def test_console_role_is_imported_in_place_as_documented(stack: Stack, aws: Aws):
     console = SandboxConsole(aws)
     tags = [
         {"Key": "CostCentre", "Value": "0893"},
@@ -107,7 +107,7 @@ def role_accesses(aws: Aws) -> set[tuple[str, str]]:
     return accesses(*documents)
 
 
-def test_a_policy_is_replaced_as_the_page_shows_and_restored(stack: Stack, aws: Aws):
+def test_policy_is_replaced_and_restored_as_documented(stack: Stack, aws: Aws):
     console = SandboxConsole(aws)
     console.make(policies={"console": own_policy().replace("AllowsAmazonQTo", "")})
     before = aws.trust_policy(NAME), aws.role_policies(NAME)
@@ -127,9 +127,7 @@ def test_a_policy_is_replaced_as_the_page_shows_and_restored(stack: Stack, aws: 
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
 
 
-def test_a_role_without_room_loses_no_permission_even_if_its_owner_missed_the_warning(
-    stack: Stack, aws: Aws
-):
+def test_full_role_keeps_access_despite_missed_warning(stack: Stack, aws: Aws):
     console = SandboxConsole(aws)
     console.make(policies={"large": large("a", 6_000, 3), "small": large("b", 3_700)})
     before = role_accesses(aws)

@@ -40,7 +40,7 @@ def share(world: World, *documents: str, trust: str = TRUST, **more: Any) -> tup
 BOTH_PROXIES: Final = policy(allow(GET, ["PROXY-0", "PROXY-1"], Sid="Proxies"))
 
 
-def test_lost_access_to_a_second_secret_is_a_warning_in_front_with_a_command_for_later(world: World):
+def test_lost_second_secret_causes_warning_with_command(world: World):
     proxies = share(world, BOTH_PROXIES)
     shown = world.adopt("--all")
     assert shown.code == 0
@@ -68,7 +68,7 @@ def test_lost_access_to_a_second_secret_is_a_warning_in_front_with_a_command_for
         assert update.endswith(f'--role-arn "$({OUTPUT} roleArns {select}')
 
 
-def test_one_data_source_with_a_shared_role_gets_a_new_one_from_the_single_outputs(world: World):
+def test_new_role_of_one_data_source_uses_single_outputs(world: World):
     share(world, BOTH_PROXIES)
     said = world.adopt("--data-source", identifier(0))
     assert said.code == 0
@@ -78,7 +78,7 @@ def test_one_data_source_with_a_shared_role_gets_a_new_one_from_the_single_outpu
     assert "pulumi import" not in said.out
 
 
-def test_what_settings_can_contain_is_carried_over_to_the_new_role(world: World):
+def test_new_role_inherits_settings_of_shared_role(world: World):
     deletion = allow("ec2:DeleteNetworkInterface", f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*")
     vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
     share(world, policy(deletion), vpcConfiguration=vpc)
@@ -93,13 +93,13 @@ def test_what_settings_can_contain_is_carried_over_to_the_new_role(world: World)
     assert "extra-0" in lost  # the program allows the deletion only with the application's tag
 
 
-def test_an_imported_role_keeps_the_deletion_of_network_interfaces(world: World):
+def test_imported_role_keeps_network_interface_deletion(world: World):
     vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
     world.make(policies={OWN: WIDE}, vpcConfiguration=vpc)
     assert world.adopted("--dry-run")["allowNetworkInterfaceDeletion"] is True
 
 
-def test_a_shared_role_that_nothing_can_use_any_more_has_commands_that_delete_it(world: World):
+def test_unused_shared_role_gets_deletion_commands(world: World):
     share(world, BOTH_PROXIES)
     arn = world.attach("shared", "managed")
     shown = world.adopt("--all").out
@@ -124,7 +124,7 @@ def lambda_too() -> str:
 @pytest.mark.parametrize(
     "reason", ["another data source", "a principal", "everybody", "a Region", "an owner", "a backend"]
 )
-def test_a_shared_role_that_something_may_still_use_is_not_to_be_deleted(world: World, reason: str):
+def test_shared_role_with_possible_users_is_not_deleted(world: World, reason: str):
     everybody = policy({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"})
     trust = {"a principal": lambda_too(), "everybody": everybody}.get(reason, TRUST)
     share(world, trust=trust)
@@ -152,7 +152,7 @@ def test_two_data_sources_cannot_take_the_same_role(world: World):
     assert [one[name]["sharedRole"] is None for name in ("site-0", "site-1")] == [True, False]
 
 
-def test_a_new_role_does_not_take_the_place_of_another_data_source_s_role(world: World):
+def test_new_role_replaces_no_other_declared_role(world: World):
     share(world)
     world.adopt("--data-source", identifier(0))  # the stack gets a role for it
     other = world.secret("other")
@@ -166,7 +166,7 @@ def test_a_new_role_does_not_take_the_place_of_another_data_source_s_role(world:
     assert "declares roles that this command would not adopt (aem-connector)" in said.err
 
 
-def test_the_entry_that_keeps_a_declared_role_is_chosen_with_take(world: World):
+def test_take_selects_entry_that_keeps_declared_role(world: World):
     share(world)
     config = {f"{PROJECT_NAME}:dataSources": {"site-0": {"roleName": "shared"}}}
     world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))

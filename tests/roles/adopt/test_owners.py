@@ -14,7 +14,7 @@ from tests.roles.adopt.help import Backend, role_resource
 pytestmark = pytest.mark.slow
 
 
-def test_the_role_of_another_stack_is_left_out_unless_it_is_taken(world: World, backend: Backend):
+def test_role_of_another_stack_is_left_out_unless_taken(world: World, backend: Backend):
     world.add_own(name="Mine")
     owned = world.role_arn
     world.add_own(name="Free")
@@ -34,18 +34,14 @@ def test_the_role_of_another_stack_is_left_out_unless_it_is_taken(world: World, 
 
 @pytest.mark.parametrize("name", ["prod", "acme/prod", f"acme/{PROJECT_NAME}/prod"])
 @pytest.mark.parametrize("listed", ["prod", f"acme/{PROJECT_NAME}/prod"])
-def test_the_stack_that_adopts_a_role_may_already_own_it(
-    world: World, backend: Backend, name: str, listed: str
-):
+def test_adopting_stack_may_already_own_role(world: World, backend: Backend, name: str, listed: str):
     world.make()
     backend.add(listed, role_resource(world.role_arn))
     assert world.run("adopt", "--dry-run", "--stack", name).code == 0
 
 
 @pytest.mark.parametrize("name", [f"other/{PROJECT_NAME}/prod", "acme/other/prod"])
-def test_a_stack_with_the_same_name_elsewhere_is_a_different_stack(
-    world: World, backend: Backend, name: str
-):
+def test_stack_with_same_name_elsewhere_is_different(world: World, backend: Backend, name: str):
     world.make()
     backend.add(name, role_resource(world.role_arn))
     said = world.run("adopt", "--dry-run", "--stack", f"acme/{PROJECT_NAME}/prod")
@@ -85,7 +81,7 @@ def test_a_stack_owns_only_the_roles_that_it_manages(
         ),
     ],
 )
-def test_a_role_whose_replaced_policy_has_an_owner_is_left_out(
+def test_role_is_left_out_if_replaced_policy_has_owner(
     world: World, backend: Backend, kind: str, output: dict[str, str], owns: bool
 ):
     world.make(policies={"console": own_policy()})
@@ -110,7 +106,7 @@ def test_cloudformation_tags_name_an_owner(world: World):
     assert world.adopt("--take", DATA_SOURCE_ID).code == 0
 
 
-def test_an_owner_that_cannot_be_read_is_not_ruled_out(world: World, backend: Backend):
+def test_unreadable_owner_is_not_ruled_out(world: World, backend: Backend):
     world.make()
     backend.add("acme/website/old", role_resource(world.role_arn))
     backend.add("acme/website/new", role_resource(f"{world.role_arn}2"))

@@ -9,7 +9,7 @@ from roles.account import Role
 from tests.helpers.world import World
 
 
-def test_every_property_of_a_role_that_adopt_reads_is_a_setting():
+def test_every_role_property_read_is_a_setting():
     properties = {*Role._fields} & {*inspect.signature(aws.iam.RoleArgs).parameters}
     settings = {setting.role_property for setting in ROLE_SETTINGS}
     assert settings <= properties
@@ -17,7 +17,7 @@ def test_every_property_of_a_role_that_adopt_reads_is_a_setting():
     assert properties - settings <= {"inline_policies", "max_session_duration"}
 
 
-def test_a_longer_session_is_either_written_to_the_configuration_or_warned_about(world: World):
+def test_longer_session_is_written_or_warned_about(world: World):
     world.make(role={"MaxSessionDuration": 7200})
     is_written = "maxSessionDuration" in world.adopted("--dry-run")
     for said in (world.adopt("--dry-run").err, world.adopt("--dry-run", "--all").out):
@@ -25,7 +25,7 @@ def test_a_longer_session_is_either_written_to_the_configuration_or_warned_about
         assert (warning in said) != is_written
 
 
-def test_a_property_with_iam_s_default_is_not_written(world: World):
+def test_property_with_iam_default_is_not_written(world: World):
     world.make()
     settings = world.adopted("--dry-run")
     assert "roleName" in settings

@@ -40,7 +40,7 @@ def make_two(world: World) -> None:
     world.add("Other", role, world.secret_arn)
 
 
-def test_without_a_name_all_roles_are_restored_and_with_names_these(world: World):
+def test_script_restores_all_roles_or_named_ones(world: World):
     make_two(world)
     assert world.adopt("--all").code == 0
     before = iam(world), iam(world, OTHER)
@@ -103,7 +103,7 @@ def test_deleted_principals_are_listed_and_left_out(world: World):
     assert second["Principal"] == {"Service": "qbusiness.amazonaws.com", "AWS": ["*"]}
 
 
-def test_policies_are_restored_even_if_the_trust_policy_is_rejected(world: World):
+def test_policies_are_restored_despite_rejected_trust(world: World):
     make_two(world)
     world.adopt("--all")
     before = iam(world)
@@ -115,7 +115,7 @@ def test_policies_are_restored_even_if_the_trust_policy_is_rejected(world: World
     assert iam(world)[1]["console"] == before[1]["console"]
 
 
-def test_an_error_with_one_role_does_not_stop_the_others(world: World):
+def test_error_with_one_role_does_not_stop_others(world: World):
     make_two(world)
     world.adopt("--all")
     before = iam(world, OTHER)
@@ -130,7 +130,7 @@ def test_an_error_with_one_role_does_not_stop_the_others(world: World):
     assert iam(world, OTHER) == before
 
 
-def test_a_deleted_attached_policy_is_created_with_its_description_and_tags(world: World):
+def test_recreated_policy_keeps_description_and_tags(world: World):
     world.make()
     tags = [{"Key": "Team", "Value": "search's"}]
     document = own_policy(world.secret_arn)

@@ -396,9 +396,7 @@ def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     return {**environment, "PULUMI_BACKEND_URL": f"{backend.as_uri()}?metadata=skip"}
 
 
-def test_one_stack_adopts_roles_of_every_shape_and_changes_only_what_the_output_says(
-    new_stack: Callable[..., Stack], aws: Aws
-):
+def test_one_stack_adopts_roles_of_every_shape_as_reported(new_stack: Callable[..., Stack], aws: Aws):
     stack, owner, console = on_the_engine(new_stack), new_stack({}, OWNER), Console(aws)
     arns = thirty(console, owner)
     before, earlier = snapshots(aws), console.roles_of_data_sources()

@@ -1,4 +1,4 @@
-"""`roles audit --accept FILE` lists known findings separately until a date."""
+"""`roles audit --accept FILE` lists known findings separately, until a date that you set."""
 
 import json
 from pathlib import Path
@@ -109,9 +109,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
         ),
     ],
 )
-def test_an_invalid_file_is_an_error_that_names_the_line_and_the_expected_value(
-    tmp_path: Path, content: str, expected: str
-):
+def test_invalid_file_error_names_line_and_expectation(tmp_path: Path, content: str, expected: str):
     path = tmp_path / FILE
     path.write_text(content)
     with pytest.raises(InputError) as raised:
@@ -138,9 +136,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path):
         ("sid: '01'", ["01"]),
     ],
 )
-def test_a_number_and_a_sid_that_looks_like_one_are_two_statements(
-    tmp_path: Path, given: str, accepted: list[str]
-):
+def test_statement_number_differs_from_numeric_sid(tmp_path: Path, given: str, accepted: list[str]):
     path = tmp_path / FILE
     path.write_text(f"- {VALID.replace('statement: 4', given)}\n")
     (entry,) = read_acceptances(path)
@@ -158,7 +154,7 @@ def test_a_number_and_a_sid_that_looks_like_one_are_two_statements(
         (Verdict("p", "1", "shared", data_sources=SOURCES), {"sid": "1"}),
     ],
 )
-def test_the_entry_for_a_finding_accepts_that_finding(
+def test_entry_for_finding_accepts_that_finding(
     tmp_path: Path, finding: Verdict, members: dict[str, Any]
 ):
     entry = acceptance_for(ROLE, finding).document()
@@ -170,7 +166,7 @@ def test_the_entry_for_a_finding_accepts_that_finding(
 
 
 @pytest.mark.slow
-def test_an_entry_for_excess_access_ends_where_the_statement_becomes_dangerous(world: World):
+def test_excess_entry_ends_when_statement_is_dangerous(world: World):
     world.add_own(allow("iam:PutRolePolicy", "*", Sid="Queues"))
     write(world, finding="excess")
     said = world.audit("--accept", FILE)
@@ -180,7 +176,7 @@ def test_an_entry_for_excess_access_ends_where_the_statement_becomes_dangerous(w
 
 
 @pytest.mark.slow
-def test_of_two_entries_for_a_finding_the_one_that_holds_longest_counts(world: World):
+def test_longest_lasting_entry_counts(world: World):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world)
     (entry,) = json.loads(world.path(FILE).read_text())
@@ -188,7 +184,7 @@ def test_of_two_entries_for_a_finding_the_one_that_holds_longest_counts(world: W
     assert world.audit("--accept", FILE).code == 0
 
 
-def test_an_entry_for_excess_access_does_not_accept_dangerous_access():
+def test_excess_entry_does_not_accept_danger():
     wider = Verdict("p", "statement 4", "excess", danger="administrator access")
     acceptance = Acceptance(ROLE, "p", "statement 4", "moves", "2999-12-31")
     assert acceptance.matches(ROLE, wider)
@@ -196,7 +192,7 @@ def test_an_entry_for_excess_access_does_not_accept_dangerous_access():
     assert not acceptance._replace(statement="statement 5").matches(ROLE, wider)
 
 
-def test_an_entry_accepts_missing_access_only_for_the_data_sources_that_it_names():
+def test_missing_access_entry_covers_only_named_sources():
     lacking = Verdict("p", "Secret", "missing", data_sources=SOURCES)
     acceptance = Acceptance(ROLE, "p", "Secret", "moves", "2999-12-31")
     assert not acceptance.matches(ROLE, lacking)
@@ -205,7 +201,7 @@ def test_an_entry_accepts_missing_access_only_for_the_data_sources_that_it_names
 
 
 @pytest.mark.slow
-def test_the_entries_in_the_json_document_accept_nothing_for_a_data_source_added_later(world: World):
+def test_json_entries_do_not_cover_later_data_sources(world: World):
     role_arn = world.role("qbusiness-shared", own_policy(without="AllowsAmazonQToGetSecret"))
     for name in ("jira", "wiki"):
         world.add(name, role_arn, world.secret(name))
@@ -219,7 +215,7 @@ def test_the_entries_in_the_json_document_accept_nothing_for_a_data_source_added
 
 
 @pytest.mark.slow
-def test_an_accepted_finding_is_listed_separately_and_does_not_change_the_exit_code(world: World):
+def test_accepted_finding_is_only_listed_separately(world: World):
     identifier = world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world)
     said = world.audit("--accept", FILE)
@@ -242,7 +238,7 @@ def test_an_accepted_finding_is_listed_separately_and_does_not_change_the_exit_c
 
 
 @pytest.mark.slow
-def test_the_json_document_contains_the_entry_that_accepts_a_finding(world: World):
+def test_json_document_contains_accepting_entry(world: World):
     world.add_own(allow("sqs:*", "*"))  # without a Sid
     (finding,) = world.audit("--json").json["roles"][0]["findings"]
     world.path(FILE).write_text(json.dumps([finding["accept"]]))
@@ -255,7 +251,7 @@ def test_the_json_document_contains_the_entry_that_accepts_a_finding(world: Worl
 
 
 @pytest.mark.slow
-def test_after_its_date_an_accepted_finding_is_a_problem_again(world: World):
+def test_expired_acceptance_is_problem_again(world: World):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world, until="2020-12-31")
     said = world.audit("--accept", FILE)

@@ -30,7 +30,7 @@ PAGE: Final = PROJECT / "docs" / "audit.md"
 
 
 @pytest.mark.parametrize("empty", ["index", "account"])
-def test_an_account_without_data_sources_is_an_error_unless_allowed(world: World, empty: str):
+def test_empty_account_is_error_unless_allowed(world: World, empty: str):
     if empty == "account":
         world.server.qbusiness.resources.clear()
     line = world.audit().rejection
@@ -135,7 +135,7 @@ def test_json_contains_the_whole_result(world: World):
 
 
 @pytest.mark.usefixtures("deployed")
-def test_the_entries_of_a_stack_are_shown_with_their_roles(world: World):
+def test_stack_entries_are_shown_with_their_roles(world: World):
     world.add_own(name="Wiki")
     owned = world.role_arn
     world.add_own(allow("sqs:*", "*"), name="Pages")

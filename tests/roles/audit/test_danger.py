@@ -75,7 +75,7 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_trust_policy_is_dangerous_if_it_admits_others(statement: dict[str, Any], danger: str):
+def test_trust_policy_admitting_others_is_dangerous(statement: dict[str, Any], danger: str):
     if "NotPrincipal" in statement:
         del statement["Principal"]
     (read,) = statements(TRUST_POLICY, json.dumps({"Statement": statement}))
@@ -108,7 +108,7 @@ def test_a_trust_policy_is_dangerous_if_it_admits_others(statement: dict[str, An
         (allow("s3:*", "*"), ""),
     ],
 )
-def test_a_policy_is_dangerous_if_it_gives_administrator_access(statement: dict[str, Any], danger: str):
+def test_administrator_access_is_dangerous(statement: dict[str, Any], danger: str):
     (read,) = statements("console", json.dumps({"Statement": statement}))
     assert find_danger(read, ROLE) == danger
 
@@ -124,7 +124,7 @@ def test_a_policy_is_dangerous_if_it_gives_administrator_access(statement: dict[
         (ROLE.text.replace("/x", "/y*"), ""),
     ],
 )
-def test_a_role_that_can_change_its_own_policies_is_dangerous(action: str, resource: str, danger: str):
+def test_role_changing_its_own_policies_is_dangerous(action: str, resource: str, danger: str):
     assert danger_of(allow(action, resource)) == danger
 
 
@@ -144,7 +144,7 @@ def test_a_role_that_can_change_its_own_policies_is_dangerous(action: str, resou
         ("iam:UpdateLoginProfile", "user"),
     ],
 )
-def test_an_escalation_is_dangerous_on_patterns_of_its_resources(action: str, kind: str):
+def test_escalation_on_resource_pattern_is_dangerous(action: str, kind: str):
     arn = f"arn:aws:iam::{ACCOUNT}:{kind}"
     for resource in ("*", f"{arn}/*", f"{arn}/?*", f"{arn}/team-*", "arn:aws:iam::*:*"):
         assert danger_of(allow(action, resource)) == "administrator access", resource

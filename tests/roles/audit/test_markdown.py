@@ -66,7 +66,7 @@ def test_markup_in_any_name_stays_text(world: World):
     assert [line for line in text.splitlines() if line.startswith("|") and line.count(" | ") > 6] == []
 
 
-def test_parts_beyond_github_s_limit_are_omitted_and_counted(world: World):
+def test_omitted_parts_beyond_github_limit_are_counted(world: World):
     for name in ("Pages", "Wiki"):
         world.add_own(allow("sqs:*", "*", Sid="Queues"), name=name)
     world.role("qbusiness-unused")

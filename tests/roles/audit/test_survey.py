@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 NOTHING_KNOWN: Final = ("sts:GetCallerIdentity", "qbusiness:ListApplications")
 
 
-def test_a_policy_with_a_duplicate_member_is_not_read_as_its_last_value(world: World):
+def test_duplicate_json_key_makes_policy_unreadable(world: World):
     identifier = world.add_own()
     own = own_policy(world.secret_arn)
     world.put_policy(f"{policy(deny('*', '*'))[:-1]}, {own[1:]}", role="qbusiness-Pages")
@@ -44,7 +44,7 @@ def test_a_policy_with_a_duplicate_member_is_not_read_as_its_last_value(world: W
     )
 
 
-def test_every_reason_is_given_and_without_the_role_nothing_is_compared(world: World):
+def test_missing_role_is_reported_with_other_reasons(world: World):
     world.describe_key()
     secret_arn = world.secret("pages", KmsKeyId=KEY_ARN)
     world.reject("kms:DescribeKey", status=400, code="NotFoundException")
@@ -54,12 +54,12 @@ def test_every_reason_is_given_and_without_the_role_nothing_is_compared(world: W
     assert said.code == 1
     assert result(said, identifier) == "key does not exist, role does not exist"
     assert said.json["dataSources"][0]["remarks"] == [
-        f"there is no key {KEY_ARN}: encrypt the secret or the bucket with a key that exists",
-        f"there is no role {role_arn}: give the data source the ARN of a role that exists",
+        f"there is no key {KEY_ARN}: encrypt the secret or the bucket with an existing key",
+        f"there is no role {role_arn}: give the data source an existing role",
     ]
 
 
-def test_without_permission_for_the_secret_its_role_is_still_compared(world: World):
+def test_role_is_compared_despite_unreadable_secret(world: World):
     identifier = world.add_own()
     world.reject("secretsmanager:DescribeSecret")
     said = world.audit("--json")
@@ -92,7 +92,7 @@ def test_one_role_that_differs_is_a_problem(
     assert (said.code, said.json["dataSources"][0]["state"]) == (1, state)
 
 
-def test_a_role_of_an_unknown_connector_has_its_own_exit_code(world: World):
+def test_unknown_connector_has_own_exit_code(world: World):
     world.add_own()
     world.add("Queue", None, kind="CUSTOM")
     assert world.audit().code == 0
@@ -101,7 +101,7 @@ def test_a_role_of_an_unknown_connector_has_its_own_exit_code(world: World):
 
 
 @pytest.mark.parametrize("action", NOTHING_KNOWN)
-def test_a_missing_permission_that_everything_needs_is_reported_on_one_line(world: World, action: str):
+def test_missing_basic_permission_is_one_line_error(world: World, action: str):
     world.reject(action)
     line = world.audit().rejection
     assert line.startswith(f"audit: {action} is not allowed (AccessDenied by the test)")
@@ -119,7 +119,7 @@ OTHERS: Final = {*ACTIONS["audit"]} - {*NOTHING_KNOWN, "iam:ListRoles"}
 
 
 @pytest.mark.parametrize("action", sorted(OTHERS))
-def test_without_another_permission_the_rest_is_compared(world: World, action: str):
+def test_rest_is_compared_without_other_permission(world: World, action: str):
     complete_world(world)
     world.reject(action)
     said = world.audit()
@@ -151,7 +151,7 @@ def test_unread_policies_are_not_a_difference(world: World):
     assert world.audit().code == 1
 
 
-def test_a_denied_permission_for_a_key_is_a_remark_about_its_data_source(world: World):
+def test_denied_key_permission_is_data_source_remark(world: World):
     complete_world(world)
     world.reject("kms:DescribeKey")
     pages, files = world.audit("--json").json["dataSources"]
@@ -167,15 +167,13 @@ def test_a_denied_permission_for_a_key_is_a_remark_about_its_data_source(world: 
         ("ExpiredToken", "audit: AWS does not accept the credentials (ExpiredToken)"),
     ],
 )
-def test_an_error_that_concerns_every_call_ends_the_audit_with_one_line(
-    world: World, code: str, line: str
-):
+def test_general_error_ends_audit_with_one_line(world: World, code: str, line: str):
     world.add_own()
     world.reject("iam:GetRole", code=code)
     assert world.audit().last.startswith(line)
 
 
-def test_another_error_about_one_resource_skips_its_data_source(world: World):
+def test_resource_error_skips_its_data_source(world: World):
     complete_world(world)
     world.reject("s3:GetEncryptionConfiguration", status=400, code="InvalidRequest")
     said = world.audit("--json")
@@ -234,7 +232,7 @@ def test_the_last_use_of_a_role_is_shown(world: World):
     assert world.audit("--json").json["roles"][0]["lastUsed"] == "2026-10-01"
 
 
-def test_without_a_permission_in_one_region_the_others_are_compared(world: World):
+def test_missing_permission_spares_other_regions(world: World):
     world.add_own()
     listed = Account.applications
 
@@ -250,7 +248,7 @@ def test_without_a_permission_in_one_region_the_others_are_compared(world: World
     assert "audit: skipped: eu-west-1: qbusiness:ListApplications is not allowed\n" in said.err
 
 
-def test_a_role_is_compared_with_the_needs_of_all_regions(world: World):
+def test_role_is_compared_with_needs_of_all_regions(world: World):
     add_files(world)
     there = world.server.other_regions["eu-west-1"] = QBusiness(ACCOUNT, "eu-west-1")
     there.add(APPLICATION_ID, displayName="Docs")

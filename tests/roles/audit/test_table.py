@@ -10,7 +10,7 @@ from tests.helpers.world import World, allow, data_source_id, own_policy
 pytestmark = pytest.mark.slow
 
 
-def test_the_table_and_the_summary_show_an_equivalent_role(world: World):
+def test_table_and_summary_show_equivalent_role(world: World):
     world.add_own()
     said = world.audit()
     assert (said.code, said.err) == (0, "")
@@ -52,7 +52,7 @@ def test_the_table_is_as_wide_as_the_terminal(world: World, width: int):
     assert columns == [name, connector, role[:64], "1", "none", "1 dangerous"]
 
 
-def test_without_a_terminal_each_data_source_is_one_line(world: World):
+def test_data_source_is_one_line_without_terminal(world: World):
     name = "N" + "ame-" * 50
     world.add_own()
     world.server.data_source(data_source_id(1))["displayName"] = name

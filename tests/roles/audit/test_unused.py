@@ -28,7 +28,7 @@ def changed(**changes: Any) -> str:
     return json.dumps(document)
 
 
-def test_a_role_that_no_data_source_uses_is_listed_without_a_command(world: World):
+def test_unused_role_is_listed_without_command(world: World):
     complete_world(world)
     world.role("qbusiness-Old", own_policy("*"))
     said = world.audit()
@@ -56,7 +56,7 @@ def test_a_role_that_no_data_source_uses_is_listed_without_a_command(world: Worl
         (changed(Effect="Deny"), False),
     ],
 )
-def test_only_roles_of_the_audited_applications_alone_are_listed(world: World, trust: str, listed: bool):
+def test_only_roles_of_audited_applications_are_listed(world: World, trust: str, listed: bool):
     complete_world(world)
     world.role("qbusiness-Old", trust=trust)
     assert unused(world) == ["qbusiness-Old"] * listed
@@ -70,7 +70,7 @@ def test_the_role_of_an_enrichment_is_used(world: World):
     assert unused(world) == []
 
 
-def test_nothing_is_listed_for_an_application_that_was_not_read_completely(world: World):
+def test_no_role_is_listed_for_partly_read_application(world: World):
     complete_world(world)
     world.role("qbusiness-Old")
     world.reject("qbusiness:GetDataSource")
@@ -78,7 +78,7 @@ def test_nothing_is_listed_for_an_application_that_was_not_read_completely(world
     assert (found["unused"], found["unlisted"]) == ([], "no application was read completely")
 
 
-def test_without_the_permission_one_line_says_so_and_the_exit_code_stays(world: World):
+def test_missing_permission_does_not_change_exit_code(world: World):
     complete_world(world)
     world.reject("iam:ListRoles")
     said = world.audit()

@@ -27,7 +27,7 @@ def deny_under(condition: dict[str, Any], action: str = "*", resource: str = "*"
     return deny(action, resource, Sid="Lock", Condition=condition)
 
 
-def test_a_boundary_that_the_settings_lack_is_a_problem(world: World):
+def test_boundary_missing_in_settings_is_problem(world: World):
     arn = world.bound(WIDE, is_set=False)
     problem = f"problem  permissions boundary: the role has {arn}, but the settings have no "
     assert world.ask(BOUNDARY).startswith(problem)
@@ -37,14 +37,14 @@ def test_a_boundary_that_the_settings_lack_is_a_problem(world: World):
     )
 
 
-def test_the_boundary_in_examples_allows_every_request(world: World):
+def test_example_boundary_allows_every_request(world: World):
     arn = world.bound((PROJECT / "examples" / "connector-boundary.json").read_text())
     assert (
         world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every connector request\n"
     )
 
 
-def test_the_requests_that_a_boundary_does_not_let_through_are_named(world: World):
+def test_requests_blocked_by_boundary_are_named(world: World):
     arn = world.bound(policy({"Effect": "Allow", "NotAction": ["kms:*", "ec2:*"], "Resource": "*"}))
     answer = world.ask(BOUNDARY)
     assert f"{arn} does not allow all connector requests\n" in answer
@@ -66,9 +66,7 @@ def test_the_requests_that_a_boundary_does_not_let_through_are_named(world: Worl
     ],
     ids=json.dumps,
 )
-def test_a_boundary_that_denies_under_a_condition_that_is_met_is_a_problem(
-    world: World, condition: dict[str, Any]
-):
+def test_denial_under_met_condition_is_problem(world: World, condition: dict[str, Any]):
     world.secrets.tag_resource(SecretId=SECRET_ARN, Tags=[{"Key": "temporary", "Value": ""}])
     bounded(world, deny_under(condition))
     answer = world.ask(BOUNDARY)
@@ -87,34 +85,32 @@ def test_a_boundary_that_denies_under_a_condition_that_is_met_is_a_problem(
     ],
     ids=json.dumps,
 )
-def test_a_boundary_whose_conditions_let_everything_through_is_ok(
-    world: World, statements: list[dict[str, Any]]
-):
+def test_boundary_with_harmless_conditions_is_ok(world: World, statements: list[dict[str, Any]]):
     world.bound(policy(*statements))
     said = world.check(only=[BOUNDARY])
     assert said.code == 0
     assert said.answer(BOUNDARY).startswith("ok ")
 
 
-def test_a_boundary_with_an_unknown_condition_is_neither_ok_nor_a_problem(world: World):
+def test_boundary_with_unknown_condition_is_undecided(world: World):
     bounded(world, deny_under({"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}, "secretsmanager:*"))
     said = world.check(only=[BOUNDARY])
     assert said.code == 3
     answer = said.answer(BOUNDARY)
-    assert f"\n           {READ} depends on aws:SourceVpc (Lock)\n" in answer
+    assert f"\n           {READ} depends on aws:SourceVpc in the statement Lock\n" in answer
     how = "'aws:SourceVpc=VALUE', or use `aws iam simulate-principal-policy`"
     assert f"find out: repeat the check with --context {how}" in answer
     assert world.check("--context", "aws:SourceVpc=vpc-1", only=[BOUNDARY]).code == 0
 
 
-def test_a_boundary_without_a_tag_of_the_secret_needs_no_permission_to_read_it(world: World):
+def test_secret_tags_are_unneeded_without_tag_condition(world: World):
     bounded(world)
     world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     assert world.ask(BOUNDARY).startswith("ok ")
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_tags_of_a_secret_that_cannot_be_read_are_unknown(world: World, gone: bool):
+def test_tags_of_unreadable_secret_are_unknown(world: World, gone: bool):
     bounded(world, deny_under({"StringNotEquals": {"aws:ResourceTag/team": "web"}}, "secretsmanager:*"))
     if gone:
         world.delete_secret(SECRET_ARN)
@@ -122,13 +118,13 @@ def test_tags_of_a_secret_that_cannot_be_read_are_unknown(world: World, gone: bo
         world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     answer = world.ask(BOUNDARY)
     assert answer.startswith("cannot tell ")
-    assert "depends on aws:ResourceTag/team (Lock)\n" in answer
+    assert "depends on aws:ResourceTag/team in the statement Lock\n" in answer
 
 
-def test_a_boundary_that_denies_a_single_network_interface_is_not_ok(world: World):
+def test_denial_of_single_network_interface_is_not_ok(world: World):
     interfaces = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-0a*"
     bounded(world, deny_under({}, "ec2:*", interfaces))
-    assert "(Lock)" in world.ask(BOUNDARY)
+    assert "in the statement Lock" in world.ask(BOUNDARY)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 PAGE: Final = PROJECT / "docs" / "check.md"
 
 
-def test_every_question_is_answered_when_nothing_is_wrong(
-    world: World, assert_golden: Callable[[Path, str], None]
-):
+def test_healthy_stack_gets_every_answer(world: World, assert_golden: Callable[[Path, str], None]):
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     said = world.check()
@@ -56,7 +54,7 @@ def test_json_is_one_document_with_every_answer(world: World):
     assert "AllowsAmazonQToGetSecret: missing" in answers["role policy"]["details"]
 
 
-def test_the_bucket_of_a_connector_without_a_secret_and_a_vpc_is_checked(world: World):
+def test_bucket_is_checked_without_secret_and_vpc(world: World):
     world.use_bucket()
     said = world.check()
     assert said.code == 0
@@ -71,7 +69,7 @@ CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "Ac
 
 
 @pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {*OPTIONAL}))
-def test_without_a_permission_its_questions_are_skipped(world: World, action: str):
+def test_missing_permission_skips_its_questions(world: World, action: str):
     if action in NEEDED_FOR_A_BUCKET:
         world.use_bucket()
     else:
@@ -97,7 +95,7 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
     )
 
 
-def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
+def test_throttled_call_is_retried_then_skipped(world: World):
     world.repeat_at_once()
     world.reject("iam:GetRole", status=400, code="Throttling")
     said = world.check(only=["role", "role policy"])
@@ -107,7 +105,7 @@ def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
     assert world.server.calls.count("iam:GetRole") == 10
 
 
-def test_a_problem_outweighs_an_unknown_answer_and_a_skipped_question(world: World):
+def test_problem_outweighs_unknown_and_skipped_answers(world: World):
     outside = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
     denial = allow_key("*", Effect="Deny", Action="kms:Decrypt", Condition=outside)
     world.key_policy(allow_key(ROOT), denial)
@@ -129,7 +127,7 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
     assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
 
 
-def test_an_address_that_cannot_be_reached_does_not_affect_the_other_questions(world: World):
+def test_unreachable_endpoint_spares_other_questions(world: World):
     world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -161,9 +159,7 @@ def test_an_action_that_the_sandbox_lacks_is_skipped(world: World, code: str):
     ("status", "code"),
     [(500, "InternalFailure"), (503, "ServiceUnavailable"), (400, "Throttling"), (503, "")],
 )
-def test_an_outage_of_the_sandbox_is_not_taken_for_a_missing_action(
-    world: World, status: int, code: str
-):
+def test_sandbox_outage_is_not_taken_for_missing_action(world: World, status: int, code: str):
     for action in ("iam:SimulatePrincipalPolicy", "kms:GetKeyPolicy"):
         if code:
             world.server.rejections[action] = (status, code)
@@ -176,7 +172,7 @@ def test_an_outage_of_the_sandbox_is_not_taken_for_a_missing_action(
 
 
 @pytest.mark.parametrize("endpoint", ["AWS_ENDPOINT_URL", ""])
-def test_a_page_in_place_of_a_response_skips_the_question(world: World, endpoint: str):
+def test_html_response_skips_question(world: World, endpoint: str):
     world.server.pages["iam:SimulatePrincipalPolicy"] = 200
     if not endpoint:
         world.patch.delenv("AWS_ENDPOINT_URL")

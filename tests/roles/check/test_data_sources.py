@@ -30,7 +30,7 @@ from tests.roles.check.help import set_up
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
-def test_data_sources_with_other_roles_do_not_concern_the_stack(world: World):
+def test_data_sources_with_other_roles_are_ignored(world: World):
     world.add_data_source(roleArn=f"{ROLE_ARN}-2", configuration={"type": "S3"})
     world.server.add(OTHER_ID, "CUSTOM", configuration={"type": "CUSTOM"})
     assert world.ask("data source") == NONE
@@ -63,7 +63,7 @@ def update_data_source(role_arn: str) -> str:
         {"secretArn": SECRET_ARN[:-7]},
     ],
 )
-def test_a_data_source_that_still_names_a_deleted_role_is_a_problem(world: World, uses: dict[str, Any]):
+def test_data_source_with_deleted_role_is_problem(world: World, uses: dict[str, Any]):
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration={"type": "AEM", **uses})
     said = world.check(only=BOTH)
     assert said.code == 1
@@ -75,14 +75,14 @@ def test_a_data_source_that_still_names_a_deleted_role_is_a_problem(world: World
     )
 
 
-def test_a_data_source_left_behind_is_updated_after_the_role_is_deployed(world: World):
+def test_fix_deploys_role_before_updating_data_source(world: World):
     world.add_data_source(roleArn=OTHER_ROLE_ARN)
     world.outputs = {}
     answer = world.ask("other data source")
     assert answer.endswith(f"fix: pulumi up --stack dev, then {update_data_source('ROLE_ARN')}\n")
 
 
-def test_a_data_source_of_the_bucket_that_names_a_deleted_role_is_a_problem(world: World):
+def test_bucket_source_with_deleted_role_is_problem(world: World):
     world.use_bucket()
     connection = {"repositoryEndpointMetadata": {"BucketName": "documents"}}
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
@@ -92,14 +92,14 @@ def test_a_data_source_of_the_bucket_that_names_a_deleted_role_is_a_problem(worl
     assert answer.startswith("problem ")
 
 
-def test_a_role_with_another_path_is_a_different_role(world: World):
+def test_role_with_other_path_is_different_role(world: World):
     world.add_data_source(roleArn=ROLE_ARN.replace("role/", "role/old/"))
     answer = world.ask("other data source")
     assert answer.startswith("problem ")
     assert "role/old/" in answer
 
 
-def test_two_data_sources_with_their_own_roles_may_share_a_secret(world: World):
+def test_data_sources_with_own_roles_may_share_secret(world: World):
     name = OTHER_ROLE_ARN.rpartition("/")[2]
     world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     world.add_data_source()
@@ -117,7 +117,7 @@ def test_two_data_sources_with_their_own_roles_may_share_a_secret(world: World):
     assert world.server.calls.count("qbusiness:GetDataSource") == 6
 
 
-def test_a_role_that_cannot_be_read_is_not_reported_as_deleted(world: World):
+def test_unreadable_role_is_not_reported_as_deleted(world: World):
     world.add_data_source(roleArn=OTHER_ROLE_ARN)
     world.reject("iam:GetRole")
     said = world.check(only=BOTH)
@@ -154,9 +154,7 @@ def test_a_role_that_cannot_be_read_is_not_reported_as_deleted(world: World):
         ),
     ],
 )
-def test_a_data_source_that_differs_from_the_settings_is_a_problem(
-    world: World, more: dict[str, Any], text: str
-):
+def test_data_source_unlike_settings_is_problem(world: World, more: dict[str, Any], text: str):
     data_source = world.add_data_source()
     data_source.update(more)
     if data_source["vpcConfiguration"] is None:
@@ -172,18 +170,18 @@ def test_a_data_source_that_differs_from_the_settings_is_a_problem(
     assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in answer
 
 
-def test_the_fix_contains_no_name_of_a_secret_that_the_program_would_reject(world: World):
+def test_fix_suggests_no_invalid_secret_name(world: World):
     world.add_data_source(configuration={"type": "AEM", "secretArn": "crm"})
     assert f"fix: {set_up('secretId', 'SECRET_ARN')}\n" in world.ask("data source")
 
 
 @pytest.mark.parametrize("name", [SECRET_ID, SECRET_NAME, SECRET_ARN[:-7]])
-def test_a_data_source_may_name_its_secret_in_each_form_that_aws_takes(world: World, name: str):
+def test_data_source_may_name_secret_in_any_aws_form(world: World, name: str):
     world.add_data_source(configuration={"type": "AEM", "secretArn": name})
     assert world.check(only=BOTH).code == 0
 
 
-def test_a_second_bucket_that_the_role_does_not_read_is_a_problem(world: World):
+def test_unreadable_second_bucket_is_problem(world: World):
     world.set(connector="webcrawler", bucketName="seeds")
     world.add_data_source(configuration={"type": "WEBCRAWLERV2", "secretArn": SECRET_ARN, **TWO_BUCKETS})
     answer = world.ask("data source")
@@ -193,7 +191,7 @@ def test_a_second_bucket_that_the_role_does_not_read_is_a_problem(world: World):
     )
 
 
-def test_the_fix_for_a_setting_that_the_connector_requires_changes_the_data_source(world: World):
+def test_fix_for_required_setting_changes_data_source(world: World):
     world.add_data_source(configuration={"type": "AEM"})
     reason = "because the aem-cloud connector requires secretId"
     assert f"fix: change the data source, {reason}\n" in world.ask("data source")
@@ -202,7 +200,7 @@ def test_the_fix_for_a_setting_that_the_connector_requires_changes_the_data_sour
 @pytest.mark.parametrize(
     ("settings", "owner"), [({}, ACCOUNT), ({"bucketAccountId": "9" * 12}, "9" * 12)]
 )
-def test_a_bucket_in_an_account_other_than_the_one_in_the_settings_is_a_problem(
+def test_bucket_outside_configured_account_is_problem(
     world: World, settings: dict[str, str], owner: str
 ):
     world.use_bucket()
@@ -228,7 +226,7 @@ def move_to_another_index(world: World) -> str:
     return other_index
 
 
-def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
+def test_role_used_in_other_index_is_problem(world: World):
     world.add_data_source()
     other_index = move_to_another_index(world)
     said = world.check(only=BOTH)
@@ -242,7 +240,7 @@ def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
     )
 
 
-def test_the_fix_for_one_entry_does_not_change_the_default_for_the_others(world: World):
+def test_fix_for_entry_keeps_default_of_others(world: World):
     use_entries(world, wiki={}, pages={})
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000000")
     other_index = move_to_another_index(world)
@@ -267,7 +265,7 @@ def add_under_other_role(world: World, **more: Any) -> None:
     world.add_data_source(roleArn=OTHER_ROLE_ARN, **more)
 
 
-def test_a_data_source_of_one_entry_with_a_role_outside_the_stack_is_a_note(world: World):
+def test_entry_data_source_with_outside_role_is_note(world: World):
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     add_under_other_role(world)
     said = world.check("--data-source", "wiki", only=BOTH)
@@ -284,14 +282,14 @@ def test_a_data_source_of_one_entry_with_a_role_outside_the_stack_is_a_note(worl
     )
 
 
-def test_a_data_source_that_several_entries_match_is_a_note(world: World):
+def test_data_source_matching_several_entries_is_note(world: World):
     use_entries(world, wiki={}, pages={})
     add_under_other_role(world)
     answer = world.ask("other data source", "--data-source", "wiki")
     assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages matches the settings")
 
 
-def test_a_data_source_left_behind_is_a_problem_of_the_entry_that_it_matches(world: World):
+def test_lost_data_source_is_problem_of_matching_entry(world: World):
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     configuration = {"type": "JIRA", "secretArn": SECRET_ARN}
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration=configuration)
@@ -299,7 +297,7 @@ def test_a_data_source_left_behind_is_a_problem_of_the_entry_that_it_matches(wor
     assert [answer.partition(" ")[0] for answer in answers] == ["note", "problem"]
 
 
-def test_a_data_source_with_the_role_of_another_entry_is_ok(world: World):
+def test_data_source_with_role_of_other_entry_is_ok(world: World):
     use_entries(world, wiki={}, pages={})
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     answer = world.ask("other data source", "--data-source", "wiki")
@@ -309,7 +307,7 @@ def test_a_data_source_with_the_role_of_another_entry_is_ok(world: World):
     )
 
 
-def test_a_crawler_without_a_secret_or_bucket_is_only_a_note(world: World):
+def test_crawler_without_secret_or_bucket_is_note(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
     answer = world.ask("other data source")
@@ -328,7 +326,7 @@ def test_a_data_source_in_another_index_is_ignored(world: World, role_exists: bo
     assert world.ask("other data source").startswith("ok ")
 
 
-def test_if_entries_share_a_secret_a_lost_data_source_is_a_problem_of_those_with_its_connector(
+def test_lost_data_source_blames_entries_of_its_connector(
     world: World,
 ):
     use_entries(world, wiki={}, tickets={"connector": "jira"}, pages={})
@@ -339,14 +337,14 @@ def test_if_entries_share_a_secret_a_lost_data_source_is_a_problem_of_those_with
     assert answers[0].endswith(fix)  # its name is not one of wiki's
 
 
-def test_a_lost_data_source_is_a_problem_of_the_entry_that_fits_best(world: World):
+def test_lost_data_source_is_problem_of_closest_entry(world: World):
     use_entries(world, wiki={}, pages={"vpcConfiguration": ONE_SUBNET})
     world.add_data_source(roleArn=OTHER_ROLE_ARN, vpcConfiguration=ONE_SUBNET)
     answers = [world.ask("other data source", "--data-source", name) for name in ("wiki", "pages")]
     assert [answer.partition(" ")[0] for answer in answers] == ["note", "problem"]
 
 
-def test_the_name_of_a_secret_does_not_refer_to_a_secret_in_another_account(world: World):
+def test_secret_name_does_not_cross_accounts(world: World):
     world.set(secretId=SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT))
     world.add_data_source(configuration={"type": "AEM", "secretArn": SECRET_NAME})
     assert f"its secret is {SECRET_NAME}, but secretId is " in world.ask("data source")
@@ -376,9 +374,7 @@ def test_the_name_of_a_secret_does_not_refer_to_a_secret_in_another_account(worl
     ],
 )
 @pytest.mark.parametrize("status", ["FAILED", "INCOMPLETE"])
-def test_a_sync_that_failed_is_explained_if_it_is_about_the_role(
-    world: World, message: str, about: str, status: str
-):
+def test_failed_sync_caused_by_role_is_explained(world: World, message: str, about: str, status: str):
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     world.add_sync(status, error={"errorMessage": message, "errorCode": "InvalidRequest"})
@@ -392,7 +388,7 @@ def test_a_sync_that_failed_is_explained_if_it_is_about_the_role(
     )
 
 
-def test_a_sync_that_failed_for_another_reason_is_a_problem_without_explanation(world: World):
+def test_other_failed_sync_is_unexplained_problem(world: World):
     world.add_data_source()
     world.add_sync("FAILED", error={"errorMessage": "Too slow"}, dataSourceErrorCode="AEM-1")
     answer = world.ask("data source")
@@ -417,9 +413,7 @@ def test_other_sync_statuses_are_printed(world: World, status: str):
         ("0", "0", "has the status SUCCEEDED, but it scanned no documents\n"),
     ],
 )
-def test_failed_documents_and_an_empty_sync_are_noted(
-    world: World, scanned: str, failed: str, said: str
-):
+def test_failed_documents_and_empty_sync_are_noted(world: World, scanned: str, failed: str, said: str):
     world.add_data_source()
     world.add_sync("SUCCEEDED", metrics={"documentsScanned": scanned, "documentsFailed": failed})
     answer = world.ask("data source")
@@ -435,7 +429,7 @@ def test_failed_documents_and_an_empty_sync_are_noted(
         ("ABORTED", "it did not finish: somebody may have stopped it, or AWS may be maintaining the"),
     ],
 )
-def test_a_sync_that_neither_succeeded_nor_failed_is_a_note(world: World, status: str, said: str):
+def test_inconclusive_sync_is_note(world: World, status: str, said: str):
     world.add_data_source()
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     answer = world.ask("data source")
@@ -459,7 +453,7 @@ def test_a_data_source_that_cannot_sync_is_a_problem(world: World, status: str, 
 
 
 @pytest.mark.parametrize("of_sync", [False, True])
-def test_only_the_statuses_that_aws_documents_are_known(world: World, of_sync: bool):
+def test_only_statuses_documented_by_aws_are_known(world: World, of_sync: bool):
     source = world.add_data_source()
     shape = "DataSourceSyncJobStatus" if of_sync else "DataSourceStatus"
     operation = "ListDataSourceSyncJobs" if of_sync else "GetDataSource"

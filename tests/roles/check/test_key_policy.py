@@ -42,14 +42,14 @@ OUTSIDE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
         ([allow_key(ROOT), allow_key("*", Effect="Deny", Action="kms:ScheduleKeyDeletion")], TO_IAM),
     ],
 )
-def test_key_policies_that_let_the_role_decrypt_are_ok(
+def test_key_policies_allowing_decryption_are_ok(
     world: World, statements: list[dict[str, Any]], text: str
 ):
     world.key_policy(*statements)
     assert world.ask("key policy") == f"ok       key policy: {text}\n"
 
 
-def test_a_key_policy_with_a_duplicate_member_is_not_read_as_its_last_value(world: World):
+def test_duplicate_json_key_makes_policy_unreadable(world: World):
     document = policy(deny("*", "*"))[:-1] + "," + policy(allow_key(ROOT))[1:]
     world.kms.put_key_policy(KeyId=KEY_ID, PolicyName="default", Policy=document)
     assert world.ask("key policy").startswith(
@@ -109,9 +109,7 @@ def denied_under(world: World, condition: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("condition", DENYING, ids=json.dumps)
-def test_a_key_policy_that_denies_the_role_under_a_condition_is_a_problem(
-    world: World, condition: dict[str, Any]
-):
+def test_denial_under_met_condition_is_problem(world: World, condition: dict[str, Any]):
     denied_under(world, condition)
     said = world.check(only=KEY_POLICY)
     assert said.code == 1
@@ -121,9 +119,7 @@ def test_a_key_policy_that_denies_the_role_under_a_condition_is_a_problem(
 
 
 @pytest.mark.parametrize("condition", SPARING, ids=json.dumps)
-def test_a_key_policy_that_denies_only_others_lets_the_role_decrypt(
-    world: World, condition: dict[str, Any]
-):
+def test_denial_of_others_lets_role_decrypt(world: World, condition: dict[str, Any]):
     denied_under(world, condition)
     said = world.check(only=KEY_POLICY)
     assert said.code == 0
@@ -131,7 +127,7 @@ def test_a_key_policy_that_denies_only_others_lets_the_role_decrypt(
 
 
 @pytest.mark.parametrize(("condition", "key"), UNKNOWN, ids=json.dumps)
-def test_a_key_policy_with_an_unknown_condition_is_neither_ok_nor_a_problem(
+def test_key_policy_with_unknown_condition_is_undecided(
     world: World, condition: dict[str, Any], key: str
 ):
     denied_under(world, condition)
@@ -140,7 +136,7 @@ def test_a_key_policy_with_an_unknown_condition_is_neither_ok_nor_a_problem(
     assert said.answer("key policy") == (
         "cannot tell key policy: cannot determine whether the key policy lets the role perform "
         "kms:Decrypt\n"
-        f"           depends on {key} (Lock)\n"
+        f"           depends on {key} in the statement Lock\n"
         f"         find out: repeat the check with --context '{key}=VALUE', or start a sync and look "
         "for kms:Decrypt in CloudTrail\n"
     )
@@ -148,7 +144,10 @@ def test_a_key_policy_with_an_unknown_condition_is_neither_ok_nor_a_problem(
     said = world.check("--json", only=KEY_POLICY)
     assert said.json["cannot tell"] == 1
     (answer,) = said.json["answers"]
-    assert (answer["state"], answer["details"]) == ("cannot tell", [f"depends on {key} (Lock)"])
+    assert (answer["state"], answer["details"]) == (
+        "cannot tell",
+        [f"depends on {key} in the statement Lock"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,13 +165,13 @@ def test_a_key_policy_with_an_unknown_condition_is_neither_ok_nor_a_problem(
         ),
     ],
 )
-def test_the_advice_names_only_keys_that_the_user_can_pass(
+def test_advice_names_only_passable_context_keys(
     world: World, condition: dict[str, Any], depends_on: str, how: str
 ):
     world.iam.tag_role(RoleName=ROLE_NAME, Tags=[{"Key": "vpc", "Value": "192.0.2.1"}])
     denied_under(world, condition)
     answer = world.ask("key policy")
-    assert f"\n           depends on {depends_on} (Lock)\n" in answer
+    assert f"\n           depends on {depends_on} in the statement Lock\n" in answer
     assert f"\n         find out: {how} a sync" in answer
 
 
@@ -190,7 +189,7 @@ def test_the_advice_names_only_keys_that_the_user_can_pass(
         ),
     ],
 )
-def test_context_keys_determine_the_answer_and_are_printed(
+def test_context_keys_determine_answer_and_are_printed(
     world: World, stated: list[str], code: int, printed: str
 ):
     denied_under(world, OUTSIDE)
@@ -257,7 +256,7 @@ def test_an_invalid_context_is_rejected(world: World, text: str):
     assert line in world.capsys.readouterr().err
 
 
-def test_the_organization_is_read_if_a_key_policy_depends_on_it(world: World):
+def test_organization_is_read_if_key_policy_needs_it(world: World):
     world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     organization = {"Id": "o-a1b2c3d4e5"}
     world.server.answers["organizations:DescribeOrganization"] = {"Organization": organization}
@@ -267,7 +266,7 @@ def test_the_organization_is_read_if_a_key_policy_depends_on_it(world: World):
     world.reject(OPTIONAL[0], status=400, code="AccessDeniedException")
     said = world.check(only=KEY_POLICY)
     assert said.code == 3
-    assert "depends on aws:PrincipalOrgID (Statement)\n" in said.answer("key policy")
+    assert "depends on aws:PrincipalOrgID in the statement Statement\n" in said.answer("key policy")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +277,7 @@ def test_the_organization_is_read_if_a_key_policy_depends_on_it(world: World):
         {"Service": "qbusiness.amazonaws.com"},
     ],
 )
-def test_a_key_policy_that_names_another_principal_is_not_ok(world: World, principal: dict[str, str]):
+def test_key_policy_naming_other_principal_is_not_ok(world: World, principal: dict[str, str]):
     world.key_policy(allow_key(principal))
     assert not world.ask("key policy").startswith("ok ")
 
@@ -297,7 +296,7 @@ def test_a_denial_with_not_principal_is_read(world: World, spared: list[str], st
     assert world.ask("key policy").startswith(state)
 
 
-def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: World):
+def test_cross_account_key_policy_is_left_to_owner(world: World):
     arn = KEY_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(kmsKeyId=arn)
     world.describe_key(arn)

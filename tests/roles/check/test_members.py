@@ -52,15 +52,13 @@ def test_one_entry_can_be_selected(world: World):
     assert line == "check: stack dev has no entry 'wiki' in dataSources; its entries: aem, tickets"
 
 
-def test_a_stack_with_one_role_has_no_entries_to_select(world: World):
+def test_stack_with_one_role_has_no_selectable_entries(world: World):
     for name in ("aem", ""):
         line = world.check("--data-source", name).rejection
         assert line == "check: stack dev has one role and no dataSources: omit --data-source"
 
 
-def test_an_entry_that_the_program_rejects_is_reported_as_the_program_does(
-    world: World, members: dict[str, Any]
-):
+def test_rejected_entry_is_reported_as_by_program(world: World, members: dict[str, Any]):
     world.set(dataSources={**members, "wiki": {"secretId": "x"}})
     said = world.check()
     assert (said.code, said.out) == (2, "")
@@ -81,7 +79,7 @@ def test_secret_roles_and_defaults_are_rejected(world: World):
 
 
 @pytest.mark.usefixtures("members")
-def test_a_secret_value_in_an_entry_is_reported_as_the_program_does(world: World):
+def test_secret_in_entry_is_reported_as_by_program(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:dataSources"}
     said = world.check("--data-source", "aem")
     assert (said.code, said.out) == (2, "")
@@ -98,7 +96,7 @@ def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
 
 
 @pytest.mark.usefixtures("members")
-def test_the_entries_share_the_answers_about_the_account(world: World):
+def test_entries_share_answers_about_account(world: World):
     world.check()
     assert world.server.calls.count("sts:GetCallerIdentity") == 1
     assert world.server.calls.count("qbusiness:GetIndex") == 1
@@ -107,7 +105,7 @@ def test_the_entries_share_the_answers_about_the_account(world: World):
 
 
 @pytest.mark.usefixtures("members")
-def test_the_credentials_are_used_first_in_the_main_thread_where_a_profile_can_ask_for_a_code(
+def test_main_thread_uses_credentials_first(
     world: World,
 ):
     sending: list[Thread] = []

@@ -36,7 +36,7 @@ def edit(vpc: dict[str, Any]) -> str:
     return f"in Pulumi.dev.yaml, set vpcConfiguration to {json.dumps(vpc)}, then pulumi up --stack dev\n"
 
 
-def test_a_subnet_that_is_gone_is_replaced_in_the_settings_and_in_the_data_source(world: World):
+def test_missing_subnet_is_replaced_everywhere(world: World):
     data_source = world.add_data_source()
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     new = {**VPC, "subnetIds": [SUBNET_ID, "SUBNET_ID"]}
@@ -52,7 +52,7 @@ def test_a_subnet_that_is_gone_is_replaced_in_the_settings_and_in_the_data_sourc
     assert world.check(only=ASKED).code == 0
 
 
-def test_a_security_group_that_is_gone_is_replaced_in_both_too(world: World):
+def test_missing_security_group_is_replaced_everywhere(world: World):
     data_source = world.add_data_source()
     world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID)
     answer = world.ask("security groups")
@@ -66,7 +66,7 @@ def test_a_security_group_that_is_gone_is_replaced_in_both_too(world: World):
     assert world.check(only=ASKED).code == 0
 
 
-def test_settings_and_a_data_source_that_both_name_a_missing_subnet_are_fixed_in_one_place(world: World):
+def test_missing_subnet_in_both_has_single_fix(world: World):
     world.add_data_source(vpcConfiguration={**VPC, "subnetIds": [SECOND_SUBNET_ID]})
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
@@ -74,9 +74,7 @@ def test_settings_and_a_data_source_that_both_name_a_missing_subnet_are_fixed_in
 
 
 @pytest.mark.parametrize("theirs", [VPC, BOTH])
-def test_a_subnet_only_in_the_settings_or_only_in_the_data_source_is_changed_in_the_settings(
-    world: World, theirs: dict[str, Any]
-):
+def test_differing_subnets_are_fixed_in_settings(world: World, theirs: dict[str, Any]):
     world.set(vpcConfiguration=BOTH if theirs == VPC else VPC)
     world.add_data_source(vpcConfiguration=theirs)
     answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
@@ -85,7 +83,7 @@ def test_a_subnet_only_in_the_settings_or_only_in_the_data_source_is_changed_in_
     assert world.check(only=ASKED).code == 0
 
 
-def test_a_vpc_only_in_the_data_source_with_a_missing_subnet_is_changed_in_both(world: World):
+def test_broken_data_source_vpc_is_fixed_everywhere(world: World):
     world.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
     world.add_data_source(vpcConfiguration=BOTH)
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
@@ -95,7 +93,7 @@ def test_a_vpc_only_in_the_data_source_with_a_missing_subnet_is_changed_in_both(
     assert f"2. {edit(new)}" in answer
 
 
-def test_settings_from_a_data_source_get_the_arn_of_a_shared_subnet(world: World):
+def test_settings_get_arn_of_shared_subnet(world: World):
     world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
     world.set(vpcConfiguration=VPC)
     world.add_data_source(vpcConfiguration={**VPC, "subnetIds": [SECOND_SUBNET_ID, SUBNET_ID]})
@@ -103,7 +101,7 @@ def test_settings_from_a_data_source_get_the_arn_of_a_shared_subnet(world: World
     assert edit(shared) in world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
 
 
-def test_without_a_stack_a_role_needs_the_arn_of_a_shared_subnet(world: World):
+def test_role_without_stack_needs_arn_of_shared_subnet(world: World):
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
     world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
     world.add_data_source()
@@ -116,7 +114,7 @@ def test_without_a_stack_a_role_needs_the_arn_of_a_shared_subnet(world: World):
     assert answers["role policy"]["state"] == "problem"  # the role has the other ARN
 
 
-def test_without_permission_to_read_subnets_the_last_sync_is_still_checked(world: World):
+def test_unreadable_subnets_do_not_hide_last_sync(world: World):
     world.add_data_source(vpcConfiguration=VPC)
     world.add_sync("FAILED")
     world.reject("ec2:DescribeSubnets")
@@ -125,7 +123,7 @@ def test_without_permission_to_read_subnets_the_last_sync_is_still_checked(world
     assert "has the status FAILED" in answer
 
 
-def test_of_subnets_in_several_vpcs_the_odd_one_is_replaced(world: World):
+def test_odd_subnet_in_other_vpc_is_replaced(world: World):
     vpc = world.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     odd = world.ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24", AvailabilityZone="us-east-1b")
     identifier = odd["Subnet"]["SubnetId"]
@@ -133,7 +131,7 @@ def test_of_subnets_in_several_vpcs_the_odd_one_is_replaced(world: World):
     assert f"fix: {set_member('subnetIds[1]', 'SUBNET_ID')}\n" in world.ask("subnets")
 
 
-def test_a_vpc_that_is_no_longer_used_is_removed_with_the_setting_that_needs_it(world: World):
+def test_unused_vpc_is_removed_with_dependent_setting(world: World):
     del world.add_data_source()["vpcConfiguration"]
     answer = world.ask("data source")
     assert "fix: 1. pulumi config rm --stack dev -- allowNetworkInterfaceDeletion && pulumi up" in answer

@@ -24,7 +24,7 @@ from tests.roles.check.help import set_up
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
-def test_before_the_first_deployment_there_is_no_role(world: World):
+def test_role_is_missing_before_first_deployment(world: World):
     world.outputs = {}
     said = world.check()
     assert said.code == 1
@@ -50,7 +50,7 @@ def test_a_deleted_role_is_a_problem(world: World):
     assert said.answer("role policy") == "skipped  role policy: the role was not found\n"
 
 
-def test_a_role_with_another_path_is_a_different_role(world: World):
+def test_role_with_other_path_is_different_role(world: World):
     world.outputs["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/q/{ROLE_NAME}"
     questions = ("trust policy", "role policy", "other policies", "requests allowed")
     said = world.check(only=["role", *questions])
@@ -74,7 +74,7 @@ def test_drift_in_the_policies_names_the_statements(world: World):
     assert "AllowsAmazonQToGetSecret" not in answer
 
 
-def test_a_trust_policy_for_another_application_arn_is_a_problem(world: World):
+def test_trust_policy_for_differing_arn_is_problem(world: World):
     # IAM compares ARNs case-sensitively, but an API might ignore case.
     actual = APPLICATION_ARN.replace(APPLICATION_ID, APPLICATION_ID.upper())
     world.resource(APPLICATION_ID, applicationArn=actual)
@@ -86,7 +86,7 @@ def test_a_trust_policy_for_another_application_arn_is_a_problem(world: World):
     )
 
 
-def test_a_trust_policy_that_denies_under_a_condition_is_not_judged(world: World):
+def test_conditional_trust_denial_is_not_judged(world: World):
     document = json.loads(golden("trust-policy"))
     (statement,) = document["Statement"]
     condition = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
@@ -97,7 +97,7 @@ def test_a_trust_policy_that_denies_under_a_condition_is_not_judged(world: World
     assert said.answer("application ARN").startswith("skipped ")
 
 
-def test_a_trust_policy_that_does_not_name_the_application_is_deployed_again(world: World):
+def test_trust_policy_without_application_is_redeployed(world: World):
     document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
     world.trust(document)
     answer = world.ask("application ARN")
@@ -114,7 +114,7 @@ def test_policies_in_another_form_are_equivalent(world: World):
     assert world.ask("role policy").startswith("ok ")
 
 
-def test_other_policies_are_notes_with_the_dangerous_first(world: World):
+def test_dangerous_policies_are_first_among_notes(world: World):
     arn = world.attach(ROLE_NAME, "wide")
     world.put_policy(policy(allow("s3:GetObject", "*")), "by-hand")
     said = world.check(only=["other policies"])
@@ -131,7 +131,7 @@ def test_other_policies_are_notes_with_the_dangerous_first(world: World):
     assert world.check(only=["other policies"]).out.count("if unwanted: pulumi up --stack dev\n") == 2
 
 
-def test_an_additional_policy_does_not_hide_that_others_could_not_be_listed(world: World):
+def test_additional_policy_does_not_hide_unlisted_ones(world: World):
     world.put_policy(WIDE, "by-hand")
     world.reject("iam:ListAttachedRolePolicies")
     said = world.check(only=["other policies"])
@@ -142,7 +142,7 @@ def test_an_additional_policy_does_not_hide_that_others_could_not_be_listed(worl
     ]
 
 
-def test_names_that_a_shell_would_expand_are_quoted_in_the_commands(world: World):
+def test_names_are_quoted_for_shell_in_commands(world: World):
     arn = world.attach(ROLE_NAME, "wide", Path="/$(id)/")
     for name in ("=ls", "-x"):
         world.put_policy(WIDE, name)
@@ -154,7 +154,7 @@ def test_names_that_a_shell_would_expand_are_quoted_in_the_commands(world: World
     ]
 
 
-def test_serious_findings_of_access_analyzer_are_problems(world: World):
+def test_serious_access_analyzer_findings_are_problems(world: World):
     world.find(findingType="SUGGESTION")
     answer = world.ask("policy validation")
     assert answer.endswith("warning in the expected policies; other warnings and suggestions: 2\n")
@@ -164,7 +164,7 @@ def test_serious_findings_of_access_analyzer_are_problems(world: World):
     assert "trust policy, PASS_ROLE_WITH_STAR_IN_RESOURCE: Details. https://docs.aws" in answer
 
 
-def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
+def test_session_role_is_simulated_with_its_path(world: World):
     world.iam.create_role(RoleName="admin", Path="/team/", AssumeRolePolicyDocument=WIDE)
     world.caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me")
     principals: list[str] = []
@@ -194,23 +194,21 @@ def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
         (f"arn:aws:sts::{ACCOUNT}:federated-user/me", "skipped  iam:PassRole: IAM does not simulate"),
     ],
 )
-def test_a_caller_that_is_not_simulated_does_not_change_the_exit_code(
-    world: World, arn: str, answer: str
-):
+def test_unsimulated_caller_keeps_exit_code(world: World, arn: str, answer: str):
     world.caller(arn)
     said = world.check(only=["iam:PassRole"])
     assert said.answer("iam:PassRole").startswith(answer)
     assert said.code == 0
 
 
-def test_a_caller_that_cannot_pass_the_role_is_a_problem(world: World):
+def test_caller_unable_to_pass_role_is_problem(world: World):
     world.deny_passing()
     answer = world.ask("iam:PassRole")
     assert f"problem  iam:PassRole: {USER_ARN} cannot pass the role to qbusiness" in answer
     assert 'creates the data source: {"Effect": "Allow", "Action": "iam:PassRole", ' in answer
 
 
-def test_a_caller_that_may_pass_the_role_under_a_condition_is_not_called_a_problem(world: World):
+def test_conditionally_passable_role_is_undecided(world: World):
     depending = DENIED | {"MissingContextValues": ["aws:MultiFactorAuthPresent"]}
     world.server.decide = lambda _: {"iam:PassRole": depending}
     said = world.check(only=["iam:PassRole"])
@@ -221,7 +219,7 @@ def test_a_caller_that_may_pass_the_role_under_a_condition_is_not_called_a_probl
     )
 
 
-def test_the_role_of_an_existing_data_source_need_not_be_passed(world: World):
+def test_role_in_use_need_not_be_passed(world: World):
     world.deny_passing()
     world.add_data_source()
     said = world.check(only=["iam:PassRole"])

@@ -663,9 +663,7 @@ def state_of(question: str, world: World, *options: str) -> str:
 
 
 @pytest.mark.parametrize(("question", "published"), PUBLISHED, ids=lambda value: str(value)[:60])
-def test_policies_in_published_forms_get_the_expected_answers(
-    world: World, question: str, published: Published
-):
+def test_published_policies_get_expected_answers(world: World, question: str, published: Published):
     apply(world, question, {"Version": "2012-10-17", "Statement": published.statements})
     assert state_of(question, world) == published.state
     if published.context:
@@ -676,7 +674,7 @@ def test_policies_in_published_forms_get_the_expected_answers(
 @pytest.mark.parametrize(
     ("question", "state", "name", "statements"), INVENTED, ids=[f"{it[0]}: {it[2]}" for it in INVENTED]
 )
-def test_policies_that_are_easily_misread_get_the_expected_answers(
+def test_easily_misread_policies_get_expected_answers(
     world: World, question: str, state: str, name: str, statements: Sequence[Statement]
 ):
     apply(world, question, {"Version": "2012-10-17", "Statement": statements})
@@ -684,7 +682,7 @@ def test_policies_that_are_easily_misread_get_the_expected_answers(
 
 
 @pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}], ids=json.dumps)
-def test_policies_of_the_first_version_contain_no_variables(world: World, version: dict[str, str]):
+def test_first_version_policies_contain_no_variables(world: World, version: dict[str, str]):
     apply(world, "key policy", {**version, "Statement": OF_ACCOUNT})
     assert state_of("key policy", world) == "ok"
     variable = denying({"StringNotEquals": {"aws:PrincipalArn": UNDER_ROLE}})
@@ -704,9 +702,7 @@ def test_policies_of_the_first_version_contain_no_variables(world: World, versio
     ],
     ids=json.dumps,
 )
-def test_the_tags_of_the_secret_are_read_regardless_of_case(
-    world: World, tags: dict[str, str], state: str
-):
+def test_secret_tag_keys_are_case_insensitive(world: World, tags: dict[str, str], state: str):
     listed = [{"Key": name, "Value": value} for name, value in tags.items()]
     world.describe_secret(KmsKeyId=KEY_ARN, Tags=listed)
     condition = {"StringNotEquals": {"aws:ResourceTag/team": "search"}}

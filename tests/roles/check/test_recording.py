@@ -7,7 +7,7 @@ from tests.roles.check.recording import Recording
 
 @pytest.mark.slow
 @pytest.mark.thorough
-def test_every_recorded_world_keeps_its_states_and_exit_code():
+def test_recorded_worlds_keep_states_and_exit_codes():
     recording = Recording()
     changed: dict[str, dict[str, tuple[object, object]]] = {}
     for row in recording.rows:

@@ -46,7 +46,7 @@ def of_data_source(world: World, *options: str, identifier: str = DATA_SOURCE_ID
     return world.run("check", "--application", APPLICATION_ID, "--data-source-id", identifier, *options)
 
 
-def test_problems_come_first_then_notes_and_the_number_of_the_other_answers(world: World):
+def test_problems_come_before_notes_and_counts(world: World):
     world.put_policy(WIDE, "by-hand")
     world.key_policy(allow_key({"AWS": ADMIN}))
     said = world.check(verbose=False)
@@ -54,7 +54,7 @@ def test_problems_come_first_then_notes_and_the_number_of_the_other_answers(worl
     assert said.out == blocks("text", PAGE.read_text())[0]
 
 
-def test_access_in_excess_is_a_note_and_stops_nothing(world: World):
+def test_excess_access_is_note_without_failure(world: World):
     world.put_policy(WIDE, "by-hand")
     world.server.decide = lambda _: {}
     said = world.check(verbose=False)
@@ -66,7 +66,7 @@ def test_access_in_excess_is_a_note_and_stops_nothing(world: World):
     assert said.out.endswith("\n22 ok, 0 problems, 0 skipped, 2 notes\n")
 
 
-def test_unanswered_questions_are_printed_and_inapplicable_ones_are_counted(world: World):
+def test_inapplicable_questions_are_only_counted(world: World):
     world.delete_role()
     world.reject("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
     said = world.check(verbose=False)
@@ -86,7 +86,7 @@ def use_entries(world: World, arns: dict[str, str]) -> None:
     world.outputs = {"roleArns": arns, "roleNames": {}}
 
 
-def test_entries_share_one_problem_and_one_statement_for_all_of_them(world: World):
+def test_entries_share_one_problem_and_statement(world: World):
     arns = [world.role(f"{ROLE_NAME}{number}") for number, _ in enumerate(ENTRIES)]
     use_entries(world, dict(zip(ENTRIES, arns, strict=True)))
     world.key_policy(allow_key({"AWS": ADMIN}))
@@ -121,7 +121,7 @@ def test_a_policy_names_a_role_only_after_it_exists(world: World):
     assert f'"Principal": {json.dumps({"AWS": [ROLE_ARN, f"{ROLE_ARN}2"]})}' in answer
 
 
-def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: World):
+def test_recreated_secret_is_one_problem_with_all_steps(world: World):
     world.recreate_secret()
     new = world.secrets.describe_secret(SecretId=SECRET_ARN.rpartition("-")[0])["ARN"]
     data_source = world.add_data_source()
@@ -140,7 +140,7 @@ def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: Wo
     assert len(world.check(only=asked).answers("problem")) == 1
 
 
-def test_a_fix_without_a_command_names_the_file_and_the_text(world: World):
+def test_fix_without_command_names_file_and_text(world: World):
     vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
     world.add_data_source(vpcConfiguration=vpc)
     assert world.ask("data source").splitlines()[2] == (
@@ -152,7 +152,7 @@ def test_a_fix_without_a_command_names_the_file_and_the_text(world: World):
 # Without a stack.
 
 
-def test_the_role_of_a_data_source_is_checked_without_a_stack(world: World):
+def test_data_source_role_is_checked_without_stack(world: World):
     world.add_data_source()
     said = of_data_source(world)
     assert said.code == 0, said.out
@@ -165,7 +165,7 @@ def test_the_role_of_a_data_source_is_checked_without_a_stack(world: World):
     assert SECRET_ARN in json.dumps(document["rolePolicy"])
 
 
-def test_a_role_without_a_stack_that_lacks_access_is_a_problem_with_the_policies_as_fix(world: World):
+def test_stackless_role_lacking_access_is_problem(world: World):
     world.add_data_source()
     world.delete_policy()
     said = of_data_source(world)
@@ -176,7 +176,7 @@ def test_a_role_without_a_stack_that_lacks_access_is_a_problem_with_the_policies
 
 
 @pytest.mark.parametrize("attached", [False, True])
-def test_a_policy_that_gives_a_role_without_a_stack_its_access_is_kept(world: World, attached: bool):
+def test_working_policy_of_stackless_role_is_kept(world: World, attached: bool):
     world.add_data_source()
     document = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
     world.delete_policy()
@@ -195,7 +195,7 @@ def test_a_policy_that_gives_a_role_without_a_stack_its_access_is_kept(world: Wo
     assert said.out.endswith("\n21 ok, 0 problems, 2 skipped, 1 note\n")
 
 
-def test_required_access_with_another_condition_in_a_role_without_a_stack_is_a_note_if_it_is_met(
+def test_met_extra_condition_in_stackless_role_is_note(
     world: World,
 ):
     world.add_data_source()
@@ -214,7 +214,7 @@ def test_required_access_with_another_condition_in_a_role_without_a_stack_is_a_n
     )
 
 
-def test_a_role_without_a_stack_whose_policies_cannot_be_read_is_not_judged(world: World):
+def test_unreadable_stackless_role_is_not_judged(world: World):
     world.add_data_source()
     world.delete_policy()
     world.reject("iam:ListAttachedRolePolicies")
@@ -225,24 +225,24 @@ def test_a_role_without_a_stack_whose_policies_cannot_be_read_is_not_judged(worl
     )
 
 
-def test_a_missing_resource_of_a_data_source_without_a_stack_is_a_problem(world: World):
+def test_missing_resource_without_stack_is_problem(world: World):
     world.add_data_source()
     world.delete_secret(SECRET_ARN)
     said = of_data_source(world)
     assert said.code == 1
     assert said.answer("data source").startswith(
-        f"problem  data source: there is no secret {SECRET_ARN}: give the data source the ARN"
+        f"problem  data source: there is no secret {SECRET_ARN}: point the data source to an"
     )
 
 
-def test_a_key_without_a_stack_is_named_only_in_the_role_policy(world: World):
+def test_key_without_stack_is_named_only_in_role_policy(world: World):
     world.add_data_source()
     world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
     answer = of_data_source(world).answer("KMS key")
     assert "2. in the role policy, set the key to SYMMETRIC_KEY_ARN\n" in answer
 
 
-def test_other_data_sources_that_share_a_role_without_a_stack_are_named_and_not_compared(world: World):
+def test_other_sources_of_stackless_role_are_only_named(world: World):
     world.add_data_source()
     vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
     configuration = {"type": "FOO", "secretArn": f"{SECRET_ARN[:-6]}ffffff"}
@@ -262,7 +262,7 @@ def test_other_data_sources_that_share_a_role_without_a_stack_are_named_and_not_
     )
 
 
-def test_a_bucket_that_a_role_without_a_stack_does_not_read_is_only_a_note(world: World):
+def test_unread_bucket_of_stackless_role_is_note(world: World):
     configuration = {"type": "AEM", "secretArn": SECRET_ARN, "bucketName": "files"}
     world.add_data_source(configuration=configuration)
     said = of_data_source(world)
@@ -270,14 +270,14 @@ def test_a_bucket_that_a_role_without_a_stack_does_not_read_is_only_a_note(world
     assert " refers to the bucket files, but the program's role for " in said.answer("data source")
 
 
-def test_a_data_source_of_another_application_is_not_found(world: World):
+def test_data_source_of_other_application_is_not_found(world: World):
     world.add_data_source()
     assert of_data_source(world, identifier="other").rejection == (
         f"check: there is no data source other in this application; its data sources: {DATA_SOURCE_ID}"
     )
 
 
-def test_the_region_and_account_of_the_application_s_arn_are_used(world: World):
+def test_region_and_account_come_from_application_arn(world: World):
     world.add_data_source()
     world.patch.setenv("AWS_REGION", "eu-west-1")
     of = ("check", "--data-source-id", DATA_SOURCE_ID, "--application")

@@ -39,7 +39,7 @@ def test_the_program_s_policies_pass_the_simulation(world: World, for_bucket: bo
     assert f"AWS allows all {requests} connector requests" in said.answer("requests allowed")
 
 
-def test_a_boundary_for_the_region_passes_the_simulation(world: World):
+def test_regional_boundary_passes_simulation(world: World):
     condition = {"StringEquals": {"aws:RequestedRegion": REGION}}
     world.bound(policy(allow("*", "*", Condition=condition)))
     world.simulate()
@@ -63,7 +63,7 @@ def test_a_role_that_may_pass_other_roles_is_found(world: World, role: str):
     assert "AllowsAmazonQToPassCustomerRole: excess\n" in said.answer("role policy")
 
 
-def test_a_role_that_passes_another_role_lacks_the_permission_to_pass_itself(world: World):
+def test_permission_to_pass_other_role_is_not_enough(world: World):
     world.use_bucket()
     world.put_policy(passing_policy("qbusiness-other"))
     world.simulate()
@@ -72,7 +72,7 @@ def test_a_role_that_passes_another_role_lacks_the_permission_to_pass_itself(wor
     assert f"iam:PassRole on {ROLE_ARN}: {NOT_ALLOWED}\n" in said.answer("requests allowed")
 
 
-def test_before_the_first_deployment_the_policy_names_the_future_role(world: World):
+def test_policy_names_future_role_before_deployment(world: World):
     world.use_bucket()
     world.outputs = {}
     validated: list[str] = []
@@ -89,7 +89,7 @@ def test_before_the_first_deployment_the_policy_names_the_future_role(world: Wor
     assert ':role/connectors/qbusiness-files"' in validated[2]
 
 
-def test_the_older_ingest_scope_does_not_pass_the_simulation(world: World):
+def test_older_ingest_scope_fails_simulation(world: World):
     world.set(ingestScope="index")
     document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
     for statement in document["Statement"]:
@@ -138,9 +138,7 @@ def test_a_denial_is_reported_with_its_reason(world: World, decision: dict[str, 
 
 
 @pytest.mark.parametrize("in_resource", [False, True])
-def test_a_denial_for_a_missing_condition_key_is_neither_ok_nor_a_problem(
-    world: World, in_resource: bool
-):
+def test_denial_for_missing_condition_key_is_undecided(world: World, in_resource: bool):
     # IAM also lists the keys of other statements.
     missing = {"MissingContextValues": ["aws:SourceIp", "KMS:viaservice"]}
     of_resource = {"EvalResourceName": SECRET_ARN, "EvalResourceDecision": "explicitDeny", **missing}

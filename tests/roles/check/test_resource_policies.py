@@ -34,7 +34,7 @@ RESOURCE_POLICIES: Final[Mapping[str, tuple[Callable[..., None], str, str]]] = {
 
 
 @pytest.mark.parametrize("of", RESOURCE_POLICIES)
-def test_a_policy_that_denies_the_role_is_changed_by_its_own_commands(world: World, of: str):
+def test_denying_policy_is_changed_by_its_own_commands(world: World, of: str):
     put, get_command, put_command = RESOURCE_POLICIES[of]
     question, file = f"{of} policy", f"{of}-policy.json"
     if of == "bucket":
@@ -55,7 +55,7 @@ def test_a_policy_that_denies_the_role_is_changed_by_its_own_commands(world: Wor
 
 
 @pytest.mark.parametrize("of", ["secret", "key"])
-def test_a_resource_policy_that_names_the_role_itself_is_ok(world: World, of: str):
+def test_resource_policy_naming_role_is_ok(world: World, of: str):
     RESOURCE_POLICIES[of][0](world, {"AWS": [ROLE_ID, ROLE_ARN, ACCOUNT]})
     assert world.ask(f"{of} policy").startswith(f"ok       {of} policy: ")
 
@@ -67,7 +67,7 @@ def test_a_resource_policy_that_names_the_role_itself_is_ok(world: World, of: st
         ("bucket policy", "s3:GetBucketPolicy", "Policy", "s3:GetObject"),
     ],
 )
-def test_a_resource_policy_that_denies_the_role_is_a_problem(
+def test_resource_policy_denying_role_is_problem(
     world: World, question: str, call: str, member: str, action: str
 ):
     if question == "bucket policy":
@@ -89,7 +89,7 @@ def test_a_resource_policy_that_denies_the_role_is_a_problem(
     assert world.ask(question, "--context", "aws:SourceIp=192.0.2.1").startswith(nothing)
 
 
-def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world: World):
+def test_cross_account_secret_policy_is_left_to_owner(world: World):
     arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=arn, kmsKeyId=KEY_ARN)
     world.server.answers["secretsmanager:DescribeSecret"] = {"ARN": arn, "KmsKeyId": KEY_ARN}
@@ -100,7 +100,7 @@ def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world
     )
 
 
-def test_the_policy_of_a_secret_scheduled_for_deletion_is_not_read(world: World):
+def test_policy_of_secret_to_be_deleted_is_not_read(world: World):
     world.secrets.delete_secret(SecretId=SECRET_ARN)
     said = world.check(only=["secret policy"])
     assert said.answer("secret policy") == (

@@ -25,9 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.text[:60])
-def test_a_problem_with_a_resource_is_printed_with_the_command_that_fixes_it(
-    world: World, broken: Break
-):
+def test_resource_problem_is_printed_with_fix_command(world: World, broken: Break):
     broken.apply(world)
     said = world.check(only=[broken.question])
     assert said.code == 1
@@ -37,13 +35,13 @@ def test_a_problem_with_a_resource_is_printed_with_the_command_that_fixes_it(
     assert f"fix: {broken.fix}" in answer or broken.fix in answer.partition("fix: ")[2]
 
 
-def test_the_fix_for_a_subnet_changes_its_entry_in_a_list_that_repeats_another_subnet(world: World):
+def test_fix_finds_subnet_in_list_with_duplicates(world: World):
     world.set(vpcConfiguration={**VPC, "subnetIds": [SUBNET_ID, SUBNET_ID, SECOND_SUBNET_ID]})
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     assert f"fix: {set_member('subnetIds[2]', 'SUBNET_ID')}\n" in world.ask("subnets")
 
 
-def test_the_fix_for_a_shared_subnet_replaces_its_id_even_if_its_arn_is_also_in_the_list(world: World):
+def test_shared_subnet_fix_replaces_id_beside_arn(world: World):
     world.set(vpcConfiguration={**VPC, "subnetIds": [SHARED_SUBNET, SUBNET_ID]})
     world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
     assert f"fix: {set_member('subnetIds[1]', SHARED_SUBNET)}\n" in world.ask("subnets")
@@ -59,7 +57,7 @@ def test_every_missing_security_group_is_named(world: World):
     )
 
 
-def test_a_bucket_that_cannot_be_read_may_belong_to_another_account(world: World):
+def test_unreadable_bucket_may_be_in_other_account(world: World):
     world.use_bucket()
     world.reject("s3:GetBucketLocation")
     assert world.ask("bucket") == (
@@ -75,16 +73,14 @@ def test_the_alias_of_a_key_is_resolved(world: World):
     assert world.ask("encryption").startswith("ok ")
 
 
-def test_only_an_alias_that_begins_with_aws_belongs_to_a_key_that_aws_manages(world: World):
+def test_aws_managed_key_requires_aws_alias_prefix(world: World):
     world.describe_secret(KmsKeyId="alias/team/alias/aws/x")
     world.describe_key()
     assert world.ask("encryption") == f"ok       encryption: the secret is encrypted with {KEY_ARN}\n"
 
 
 @pytest.mark.parametrize("broken", BUCKET_BREAKS, ids=lambda broken: broken.text[:60])
-def test_a_problem_with_the_bucket_is_printed_with_the_command_that_fixes_it(
-    world: World, broken: Break
-):
+def test_bucket_problem_is_printed_with_fix_command(world: World, broken: Break):
     world.use_bucket()
     broken.apply(world)
     answer = world.ask(broken.question)
@@ -92,7 +88,7 @@ def test_a_problem_with_the_bucket_is_printed_with_the_command_that_fixes_it(
     assert f"fix: {broken.fix}" in answer
 
 
-def test_a_bucket_in_an_account_other_than_the_one_in_the_policy_is_a_problem(world: World):
+def test_bucket_outside_policy_account_is_problem(world: World):
     world.use_bucket()
     world.server.bucket_owner = OTHER_ACCOUNT
     answer = world.ask("bucket")
@@ -102,7 +98,7 @@ def test_a_bucket_in_an_account_other_than_the_one_in_the_policy_is_a_problem(wo
     assert world.ask("bucket").startswith("ok ")
 
 
-def test_a_bucket_that_only_its_owner_can_read_is_neither_ok_nor_a_problem(world: World):
+def test_owner_only_bucket_is_undecided(world: World):
     world.use_bucket()
     world.set(bucketAccountId=OTHER_ACCOUNT)
     world.put_policy(s3_policy("", key=True).replace(ACCOUNT, OTHER_ACCOUNT))
@@ -127,7 +123,7 @@ def test_a_bucket_that_only_its_owner_can_read_is_neither_ok_nor_a_problem(world
     assert "not every question" not in said.err
 
 
-def test_a_region_other_than_the_application_s_is_a_problem(world: World):
+def test_region_without_application_is_problem(world: World):
     world.settings["aws:region"] = "us-west-2"
     world.server.answers["sts:GetCallerIdentity"] = {"Account": ACCOUNT, "Arn": USER_ARN}
     world.reject("qbusiness:GetApplication", status=404, code="ResourceNotFoundException")
@@ -151,7 +147,7 @@ def use_files(world: World, key: str = "", **settings: str) -> None:
 
 
 @pytest.mark.parametrize("owner", [ACCOUNT, OTHER_ACCOUNT])
-def test_files_encrypted_with_a_customer_managed_key_are_a_problem(world: World, owner: str):
+def test_files_under_customer_managed_key_are_problem(world: World, owner: str):
     use_files(world, KEY_ARN.replace(ACCOUNT, owner), bucketAccountId=owner)
     world.server.bucket_owner = owner
     key = KEY_ARN.replace(ACCOUNT, owner)
@@ -163,7 +159,7 @@ def test_files_encrypted_with_a_customer_managed_key_are_a_problem(world: World,
 
 
 @pytest.mark.parametrize("key", ["", "alias/aws/s3"])
-def test_files_encrypted_with_an_aws_managed_key_in_the_same_account_are_fine(world: World, key: str):
+def test_same_account_files_under_aws_key_are_fine(world: World, key: str):
     use_files(world, key)
     assert world.ask("encryption").endswith(
         "ok       encryption: by default, bucket documents is encrypted with a key that AWS manages\n"
@@ -178,9 +174,7 @@ def test_files_encrypted_with_an_aws_managed_key_in_the_same_account_are_fine(wo
         ("", "aws:kms:dsse", "a key that AWS manages"),
     ],
 )
-def test_the_web_crawler_reads_only_buckets_with_amazon_s3_managed_keys(
-    world: World, key: str, algorithm: str, shown: str
-):
+def test_web_crawler_needs_s3_managed_keys(world: World, key: str, algorithm: str, shown: str):
     use_files(world)
     world.set(connector="webcrawler")
     assert "problem" not in world.ask("encryption")
@@ -195,7 +189,7 @@ def test_the_web_crawler_reads_only_buckets_with_amazon_s3_managed_keys(
 @pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
 @pytest.mark.parametrize("key", ["", f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:alias/aws/s3", KEY_ID])
 @pytest.mark.parametrize("is_source", [True, False])
-def test_a_bucket_in_another_account_that_uses_its_aws_managed_key_is_a_problem(
+def test_cross_account_bucket_under_aws_key_is_problem(
     world: World, algorithm: str, key: str, is_source: bool
 ):
     use_files(world, bucketAccountId=OTHER_ACCOUNT)
@@ -213,7 +207,7 @@ def test_a_bucket_in_another_account_that_uses_its_aws_managed_key_is_a_problem(
     assert f"fix: {WITH_S3_KEYS}{or_key}\n" in answer
 
 
-def test_the_encryption_of_a_bucket_that_does_not_exist_is_skipped(world: World):
+def test_encryption_of_missing_bucket_is_skipped(world: World):
     world.use_bucket()
     world.set(bucketName="gone", kmsKeyId=None)
     assert world.ask("encryption") == "skipped  encryption: the bucket was not found\n"
@@ -247,7 +241,7 @@ def keep_version_under(world: World, *keys: str, secret_arn: str = SECRET_ARN) -
     world.server.answers["secretsmanager:ListSecretVersionIds"] = answer
 
 
-def test_a_current_version_encrypted_with_an_earlier_key_is_a_problem(world: World):
+def test_current_version_under_earlier_key_is_problem(world: World):
     keep_version_under(world, OTHER_KEY_ARN)
     assert world.ask("encryption") == (
         "problem  encryption: the secret's current version is still encrypted with "
@@ -256,7 +250,7 @@ def test_a_current_version_encrypted_with_an_earlier_key_is_a_problem(world: Wor
     )
 
 
-def test_a_version_still_encrypted_with_an_aws_managed_key_in_another_account_is_reported(world: World):
+def test_cross_account_version_under_aws_key_is_reported(world: World):
     secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
     world.describe_secret(ARN=secret_arn, KmsKeyId=FOREIGN_KEY_ARN)
@@ -267,7 +261,7 @@ def test_a_version_still_encrypted_with_an_aws_managed_key_in_another_account_is
     )
 
 
-def test_a_secret_in_another_account_encrypted_with_an_aws_managed_key_is_a_problem(world: World):
+def test_cross_account_secret_under_aws_key_is_problem(world: World):
     secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
     world.describe_secret(ARN=secret_arn)
@@ -278,7 +272,7 @@ def test_a_secret_in_another_account_encrypted_with_an_aws_managed_key_is_a_prob
     )
 
 
-def test_the_bucket_is_checked_even_if_the_secret_cannot_be_read(world: World):
+def test_unreadable_secret_does_not_hide_bucket(world: World):
     use_files(world, KEY_ARN)
     world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     answer = world.ask("encryption")
@@ -286,7 +280,7 @@ def test_the_bucket_is_checked_even_if_the_secret_cannot_be_read(world: World):
     assert "problem  encryption: by default, bucket documents is encrypted with" in answer
 
 
-def test_files_may_be_in_another_region_but_not_encrypted_with_a_customer_managed_key(world: World):
+def test_cross_region_customer_managed_key_is_problem(world: World):
     use_files(world, KEY_ARN.replace(REGION, "eu-west-1"))
     world.reject("kms:DescribeKey", status=400, code="NotFoundException")
     assert "eu-west-1" in world.ask("encryption")
@@ -296,15 +290,13 @@ def test_files_may_be_in_another_region_but_not_encrypted_with_a_customer_manage
 @pytest.mark.parametrize(
     "keys", [[KEY_ARN], [OTHER_KEY_ARN, KEY_ID], ["DefaultEncryptionKey"], ["alias/own"]]
 )
-def test_a_current_version_encrypted_with_a_key_that_the_role_can_use_is_fine(
-    world: World, keys: list[str]
-):
+def test_current_version_under_usable_key_is_fine(world: World, keys: list[str]):
     world.kms.create_alias(AliasName="alias/own", TargetKeyId=KEY_ID)
     keep_version_under(world, *keys)
     assert world.ask("encryption").startswith("ok ")
 
 
-def test_without_permission_to_list_versions_the_current_version_s_key_is_unknown(world: World):
+def test_unlisted_versions_leave_current_key_unknown(world: World):
     world.reject("secretsmanager:ListSecretVersionIds", status=400, code="AccessDeniedException")
     said = world.check(only=["encryption"])
     assert said.code == 3
@@ -315,7 +307,7 @@ def test_without_permission_to_list_versions_the_current_version_s_key_is_unknow
     )
 
 
-def test_the_key_id_of_a_secret_of_another_account_is_a_key_of_that_account(world: World):
+def test_key_id_of_cross_account_secret_is_in_its_account(world: World):
     secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
     world.describe_secret(ARN=secret_arn, KmsKeyId=KEY_ID)

@@ -23,7 +23,7 @@ Or pass --show-secrets: then the output of check, and an issue that CI opens wit
 pytestmark = pytest.mark.usefixtures("deployed")
 
 
-def test_secret_settings_are_rejected_with_the_commands_that_make_them_plain(world: World):
+def test_secret_settings_are_rejected_with_plaintext_fix(world: World):
     world.set(roleName=ROLE_NAME)
     world.secret_keys = {
         "aws:region",
@@ -41,7 +41,7 @@ def test_secrets_that_are_not_settings_do_not_matter(world: World):
     assert world.check(only=["credentials"]).code == 0
 
 
-def test_a_secret_role_arn_is_rejected_until_the_next_update(world: World):
+def test_secret_role_arn_is_rejected_until_update(world: World):
     world.secret_outputs = {"roleArn"}
     said = world.check()
     assert (said.code, said.out, world.server.calls) == (2, "", [])
@@ -52,7 +52,7 @@ def test_a_secret_role_arn_is_rejected_until_the_next_update(world: World):
     assert ROLE_ARN not in said.err
 
 
-def test_with_show_secrets_the_values_are_shown_and_commands_keep_them_secret(world: World):
+def test_shown_secrets_stay_secret_in_commands(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:secretId"}
     world.secret_outputs = {"roleArn"}
     world.recreate_secret()
@@ -65,7 +65,7 @@ def test_with_show_secrets_the_values_are_shown_and_commands_keep_them_secret(wo
     assert "fix: 1. pulumi config set --stack dev --secret -- secretId arn:aws:secretsmanager" in answer
 
 
-def test_with_show_secrets_a_secret_vpc_is_fixed_by_editing(world: World):
+def test_shown_secret_vpc_is_fixed_by_editing(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:vpcConfiguration"}
     world.ec2.delete_subnet(SubnetId=examples.SUBNET_ID)
     # A command would replace the whole object.

@@ -12,7 +12,7 @@ from tests.helpers.world import ROLE_ARN, World
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
-def test_a_stack_that_does_not_exist_is_reported_on_one_line(world: World):
+def test_missing_stack_is_reported_on_one_line(world: World):
     said = world.check("--stack", "nope")
     assert said.code == 2
     (line,) = said.err.splitlines()
@@ -23,7 +23,7 @@ def test_a_stack_that_does_not_exist_is_reported_on_one_line(world: World):
 
 
 @pytest.mark.parametrize("name", [f"acme/{PROJECT_NAME}/dev", "acme/dev"])
-def test_every_command_names_the_stack_as_it_was_given(world: World, name: str):
+def test_commands_name_stack_as_given(world: World, name: str):
     world.recreate_secret()
     world.delete_policy()
     said = world.check("--stack", name)
@@ -33,7 +33,7 @@ def test_every_command_names_the_stack_as_it_was_given(world: World, name: str):
     assert set(named) == {name}
 
 
-def test_a_stack_of_another_project_is_reported_on_one_line(world: World):
+def test_stack_of_other_project_is_reported_on_one_line(world: World):
     line = world.check("--stack", "acme/website/dev").rejection
     assert line == (
         "check: stack acme/website/dev belongs to another project, website, but Pulumi.yaml in this "
@@ -69,9 +69,7 @@ ANOTHER_ACCOUNT: list[Callable[[World], object]] = [
 
 
 @pytest.mark.parametrize("apply", ANOTHER_ACCOUNT, ids=["role", "application", "setting"])
-def test_credentials_of_another_account_are_reported_on_one_line(
-    world: World, apply: Callable[[World], object]
-):
+def test_credentials_mismatch_is_reported_on_one_line(world: World, apply: Callable[[World], object]):
     apply(world)
     said = world.check()
     assert said.code == 2
@@ -82,7 +80,7 @@ def test_credentials_of_another_account_are_reported_on_one_line(
     assert world.server.calls == ["sts:GetCallerIdentity"]
 
 
-def test_check_reports_rejected_settings_as_the_program_does(world: World):
+def test_rejected_settings_are_reported_as_by_program(world: World):
     del world.settings["aws:region"]
     world.set(indexId="short")
     said = world.check()
