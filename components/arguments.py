@@ -10,10 +10,10 @@ from .commands import (
     PropertyPath,
     edit_instruction,
     escape,
-    property_path,
     quote,
     remove_command,
     set_command,
+    show_path,
 )
 
 HIDDEN: Final = "[secret]"
@@ -35,7 +35,7 @@ class Problem(NamedTuple):
     @property
     def name(self) -> str:
         """The path, as messages show it."""
-        return escape(property_path(self.path))
+        return escape(show_path(self.path))
 
 
 class SettingsError(pulumi.RunError):
@@ -164,7 +164,7 @@ class Place(NamedTuple):
     @property
     def name(self) -> str:
         """The path, as messages show it, in Pulumi's notation."""
-        return property_path(self.shown)
+        return show_path(self.shown)
 
     def entry(self, *names: str | int) -> "Place":
         """Return the place of an entry in this value; its name is hidden if the value is secret."""
@@ -219,7 +219,7 @@ class Place(NamedTuple):
         does not make names similar.
         """
         *parent, name = self.path
-        paths = {each: property_path((*parent, each)) for each in known}
+        paths = {each: show_path((*parent, each)) for each in known}
         if self.secret:
             self.reject("has an entry that is not a setting", ", ".join(paths.values()))
         elif near := [paths[each] for each in similar(str(name).removeprefix(prefix), known, prefix)]:

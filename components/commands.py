@@ -8,7 +8,7 @@ import pulumi
 
 PropertyPath = tuple[str | int, ...]
 """The path of a setting, or of an entry in it, such as `("vpcConfiguration", "subnetIds", 2)`."""
-_SHOWN: Final = 120
+_MAXIMUM_SHOWN: Final = 120
 """The length to which `quote` shortens a value."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
 """Matches text that POSIX shells and zsh leave unchanged and that does not begin with a hyphen."""
@@ -18,7 +18,7 @@ _PLACEHOLDERS_OF_DIGITS: Final = ("ACCOUNT_ID", "TAG_VALUE")
 """Placeholders that a user is likely to replace with digits only."""
 
 
-def property_path(path: PropertyPath) -> str:
+def show_path(path: PropertyPath) -> str:
     """Return a path as Pulumi writes it: `vpcConfiguration.subnetIds[2]`, `tags["cost.center"]`."""
     text = str(path[0])
     for part in path[1:]:
@@ -44,7 +44,7 @@ def quote(value: object) -> str:
         text = json.dumps(value, default=lambda other: f"a Python {type(other).__name__}")
     except (TypeError, ValueError, RecursionError):
         text = "..."
-    return escape(text[:_SHOWN]) + "..." * (len(text) > _SHOWN)
+    return escape(text[:_MAXIMUM_SHOWN]) + "..." * (len(text) > _MAXIMUM_SHOWN)
 
 
 def quote_argument(text: str) -> str:
@@ -61,7 +61,7 @@ def set_command(
     secret: bool,
 ) -> str:
     """Return the command that sets a path in a stack's configuration, or `edit FILE`."""
-    key = property_path(path)
+    key = show_path(path)
     if not _fits_command(key):
         return edit_instruction()
     text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -69,7 +69,7 @@ def set_command(
     if secret:
         kind = "--secret"
     elif isinstance(value, str):
-        kind = "--plaintext" if len(path) == 1 else _type_of_string(key, value)
+        kind = "--plaintext" if len(path) == 1 else _choose_string_option(key, value)
     else:
         kind = "--type bool" if isinstance(value, bool) else "--type int"
         if len(path) > 1:  # otherwise, a string entry would stay a string
@@ -80,7 +80,7 @@ def set_command(
 
 def remove_command(path: PropertyPath) -> str:
     """Return the command that removes a path from a stack's configuration, or `edit FILE`."""
-    key = property_path(path)
+    key = show_path(path)
     if not _fits_command(key):
         return edit_instruction()
     return f"pulumi config rm {_stack_options(path)} -- {quote_argument(key)}"
@@ -94,7 +94,7 @@ def edit_instruction() -> str:
 def _fits_command(key: str) -> bool:
     """Return whether a user can paste a command with this key.
 
-    `property_path` does not escape backslashes, so Pulumi could read another key.
+    `show_path` does not escape backslashes, so Pulumi could read another key.
     """
     return escape(key) == key and "\\" not in key
 
@@ -103,7 +103,7 @@ def _stack_options(path: PropertyPath) -> str:
     return f"--stack {quote_argument(_stack_name())}{' --path' * (len(path) > 1)}"
 
 
-def _type_of_string(key: str, text: str) -> str:
+def _choose_string_option(key: str, text: str) -> str:
     """Return an option with which Pulumi stores text in an object as a string."""
     if text.isdigit() or text in (*_PLACEHOLDERS_OF_DIGITS, "true", "false"):
         return "--type string"  # with --plaintext, Pulumi would store a number or a boolean

@@ -135,7 +135,7 @@ class ConnectorRole(pulumi.ComponentResource):
         trust_policy, role_policy = self._policies(name, arguments, connector)
         exclusive = arguments.get("exclusive_policies")
         # On the role, the hook notes whether the role is new; on the exclusive policies, it warns.
-        hooks = _removal_warning(self) if exclusive and pulumi.runtime.is_dry_run() else None
+        hooks = _make_removal_hook(self) if exclusive and pulumi.runtime.is_dry_run() else None
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
             assume_role_policy=trust_policy,
@@ -310,7 +310,7 @@ class ConnectorRole(pulumi.ComponentResource):
         return _callers[provider_or_stack]
 
 
-def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
+def _make_removal_hook(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
     """Return a hook that warns that an existing role will lose any policies from outside the stack.
 
     Without the warning, a preview would show only that two resources will be created.

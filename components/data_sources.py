@@ -23,12 +23,12 @@ from .stack_config import (
     KEYS,
     PACKAGE_INPUTS,
     PROTECT,
-    autonaming_warnings,
     camel_case,
     read_object,
     read_protect,
     read_top_level,
-    shown_prefix,
+    show_prefix,
+    warn_about_autonaming,
 )
 from .validation import validate
 
@@ -65,7 +65,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     Raises SettingsError with the problems at the top level and in all entries.
     """
     top = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
-    at = top.at_key(shown_prefix(config) + DATA_SOURCES)
+    at = top.at_key(show_prefix(config) + DATA_SOURCES)
     given = _read_entries(config, at)
     _check_top_level(top, at)
     _check_defaults(top)
@@ -84,7 +84,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
         raise SettingsError(top.problems)
     if any(not entry["role_name"] for entry in entries.values()):
         role_name = at.entry("NAME", KEYS["role_name"]).name
-        top.warnings += autonaming_warnings(role_name)
+        top.warnings += warn_about_autonaming(role_name)
     return DataSources(entries, top.warnings, [*_unused_vpc(given, entries, top)])
 
 

@@ -77,7 +77,7 @@ SECURITY_GROUP_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:security-group/"
 """ARNs with placeholders, without the ID at the end."""
 
 
-def located(arn: str, partition: str, region: str, account: str) -> str:
+def fill_arn(arn: str, partition: str, region: str, account: str) -> str:
     """Fill in the partition, Region, and account of one of these ARNs."""
     return arn.replace("PARTITION", partition).replace("REGION", region).replace("ACCOUNT", account)
 
@@ -85,7 +85,7 @@ def located(arn: str, partition: str, region: str, account: str) -> str:
 def _id_or_arn(arn: str, id_: str) -> str:
     """Return a pattern, with named groups, that matches an ID or an ARN that ends with an ID."""
     partition, region = f"(?P<partition>{_PARTITION})", f"(?P<region>{_REGION})"
-    return f"(?:{located(arn, partition, region, f'(?P<account>{_ACCOUNT})')})?(?P<id>{id_})"
+    return f"(?:{fill_arn(arn, partition, region, f'(?P<account>{_ACCOUNT})')})?(?P<id>{id_})"
 
 
 def _one_of(name: str, choices: Collection[str], placeholder: str) -> Format:

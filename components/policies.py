@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from .formats import APPLICATION_ARN, INGEST_APPLICATION_AND_INDEX, SERVICE, located
+from .formats import APPLICATION_ARN, INGEST_APPLICATION_AND_INDEX, SERVICE, fill_arn
 
 ROLE_NAME_PLACEHOLDER: Final = "<role name>"
 """Stands in for the role's name in the role policy; no valid name or path contains a space."""
@@ -26,7 +26,7 @@ class Application(NamedTuple):
     @property
     def arn(self) -> str:
         """ARN of the application."""
-        return located(APPLICATION_ARN, self.partition, self.region, self.account) + self.id
+        return fill_arn(APPLICATION_ARN, self.partition, self.region, self.account) + self.id
 
 
 class PolicyResources(NamedTuple):

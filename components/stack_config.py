@@ -50,7 +50,7 @@ def config_key(name: str, prefix: str = "") -> str:
     return REGION_KEY if name == "region" else prefix + camel_case(name)
 
 
-def shown_prefix(config: pulumi.Config) -> str:
+def show_prefix(config: pulumi.Config) -> str:
     """Return the prefix of a namespace's keys in messages and commands."""
     return "" if config.name == pulumi.get_project() else f"{config.name}:"
 
@@ -63,14 +63,14 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
     """
     arguments = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     if read_object(config, DATA_SOURCES) is not None:
-        at = arguments.at_key(shown_prefix(config) + DATA_SOURCES)
+        at = arguments.at_key(show_prefix(config) + DATA_SOURCES)
         at.reject(
             "is set, but ConnectorRole.from_config reads a single role from the other keys",
             f"no {at.name}, or a program that calls ConnectorRole.all_from_config",
             at.remove(),
         )
     if not arguments["role_name"]:
-        arguments.warnings += autonaming_warnings(arguments.at("role_name").name)
+        arguments.warnings += warn_about_autonaming(arguments.at("role_name").name)
     return arguments
 
 
@@ -84,7 +84,7 @@ def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Argum
     secrets = [
         name for name in SETTINGS if pulumi.runtime.is_config_secret(config_key(name, f"{config.name}:"))
     ]
-    prefix = shown_prefix(config)
+    prefix = show_prefix(config)
     arguments = Arguments(values, config_paths(prefix), secrets, in_stack=True, only_role=True)
     if refuse_unknown_keys:
         _reject_unknown_keys(config.name, prefix, arguments)
@@ -120,7 +120,7 @@ def read_object(config: pulumi.Config, key: str) -> object:
     return None if value == {} else value
 
 
-def autonaming_warnings(role_name: str) -> Iterator[str]:
+def warn_about_autonaming(role_name: str) -> Iterator[str]:
     """Warn if automatic names might not begin with the role resource's name and a hyphen.
 
     Names that begin with it contain `qbusiness`, and match those in the permissions of CI's roles.

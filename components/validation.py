@@ -11,7 +11,7 @@ from typing import NamedTuple
 from . import formats, policies
 from .arguments import Arguments, SettingsError, is_unknown
 from .connectors import CONNECTORS, DEFAULT, Connector, Need
-from .formats import Format, ParsedText, located
+from .formats import Format, ParsedText, fill_arn
 from .rules import RULES, Location, ReadSettings
 from .settings import (
     PYTHON_ARGUMENTS,
@@ -165,7 +165,7 @@ def _resources(
 
     def arn(form: str, resource: ParsedText) -> str:
         account = resource.account or application.account
-        return f"{located(form, application.partition, application.region, account)}{resource.id}"
+        return f"{fill_arn(form, application.partition, application.region, account)}{resource.id}"
 
     def optional_arn(form: str, name: str) -> str | None:
         resource = settings.text(name)

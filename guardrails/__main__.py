@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
-from declared_roles import roles_of
+from declared_roles import find_roles
 from pulumi_policy import (
     EnforcementLevel,
     PolicyConfigSchema,
@@ -41,7 +41,7 @@ def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> 
     config = args.get_config()
     exempt = config.get("exempt", [])
     options = {name: config[name] for name in rule.options if name in config}
-    for role in roles_of(args.resources, set_by_program):
+    for role in find_roles(args.resources, set_by_program):
         if role.urn not in exempt:
             for finding in rule.check(role, **options):
                 report(finding.report, finding.urn)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from iam.conditions import Condition
-from iam.containment import implied
+from iam.containment import is_implied
 from iam.documents import Statement, read_document
 from iam.patterns import Patterns
 
@@ -111,12 +111,12 @@ def application_of(arn: str) -> Application | None:
 
 
 @cache
-def excess_of(statement: Statement, known: Known) -> tuple[Excess, ...]:
+def find_excess(statement: Statement, known: Known) -> tuple[Excess, ...]:
     """Return the permissions in a role's statement that no connector needs."""
-    return tuple(_excess_of(statement, known)) if statement.allows else ()
+    return tuple(_find_excess(statement, known)) if statement.allows else ()
 
 
-def _excess_of(statement: Statement, known: Known) -> Iterator[Excess]:
+def _find_excess(statement: Statement, known: Known) -> Iterator[Excess]:
     for action in statement.actions.listed():
         shown = _show(action, statement.actions)
         of_action = _grants_of(action.lower())
@@ -160,7 +160,7 @@ def _covers(patterns: tuple[_Pattern, ...], text: str, known: Known) -> bool:
 
 def _meets(conditions: tuple[Condition, ...], grant: _Grant, known: Known) -> bool:
     """Return whether every request that meets the conditions also meets the grant's conditions."""
-    return implied(
+    return is_implied(
         conditions, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, known)
     )
 

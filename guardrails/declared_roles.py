@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 from connector_grants import Application, Known, application_of
-from iam.containment import certain_values, never_met
+from iam.containment import certain_values, is_never_met
 from iam.documents import UNKNOWN, Document, Kind, Statement, listed, read_document
 from iam.patterns import is_pattern
 from pulumi_policy.proxy import UnknownValueError
@@ -19,25 +19,27 @@ SERVICE: Final = "qbusiness.amazonaws.com"
 _ASSUME: Final = "sts:AssumeRole"
 _SERVICE_PRINCIPAL: Final = f"Service:{SERVICE}"
 
-_ROLE: Final = "aws:iam/role:Role"
-_ROLE_POLICY: Final = "aws:iam/rolePolicy:RolePolicy"
-_MANAGED_POLICY: Final = "aws:iam/policy:Policy"
-_ATTACHMENT: Final = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
-_ATTACHMENT_TO_SEVERAL: Final = "aws:iam/policyAttachment:PolicyAttachment"
-_EXCLUSIVE_POLICIES: Final = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
-_EXCLUSIVE_ATTACHMENTS: Final = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
-_NAMES_ITS_ROLE_IN: Final = {
-    _ROLE_POLICY: "role",
-    _ATTACHMENT: "role",
-    _ATTACHMENT_TO_SEVERAL: "roles",
-    _EXCLUSIVE_POLICIES: "roleName",
-    _EXCLUSIVE_ATTACHMENTS: "roleName",
+_ROLE_TYPE: Final = "aws:iam/role:Role"
+_ROLE_POLICY_TYPE: Final = "aws:iam/rolePolicy:RolePolicy"
+_MANAGED_POLICY_TYPE: Final = "aws:iam/policy:Policy"
+_ATTACHMENT_TYPE: Final = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+_ATTACHMENT_TO_SEVERAL_TYPE: Final = "aws:iam/policyAttachment:PolicyAttachment"
+_EXCLUSIVE_POLICIES_TYPE: Final = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
+_EXCLUSIVE_ATTACHMENTS_TYPE: Final = (
+    "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
+)
+_ROLE_PROPERTIES: Final = {
+    _ROLE_POLICY_TYPE: "role",
+    _ATTACHMENT_TYPE: "role",
+    _ATTACHMENT_TO_SEVERAL_TYPE: "roles",
+    _EXCLUSIVE_POLICIES_TYPE: "roleName",
+    _EXCLUSIVE_ATTACHMENTS_TYPE: "roleName",
 }
-_ATTACHES_IN: Final = {
-    _ROLE: "managedPolicyArns",
-    _ATTACHMENT: "policyArn",
-    _ATTACHMENT_TO_SEVERAL: "policyArn",
-    _EXCLUSIVE_ATTACHMENTS: "policyArns",
+_POLICY_PROPERTIES: Final = {
+    _ROLE_TYPE: "managedPolicyArns",
+    _ATTACHMENT_TYPE: "policyArn",
+    _ATTACHMENT_TO_SEVERAL_TYPE: "policyArn",
+    _EXCLUSIVE_ATTACHMENTS_TYPE: "policyArns",
 }
 
 
@@ -146,7 +148,7 @@ class _Declaration(NamedTuple):
         return value if isinstance(value, str) else None
 
 
-def roles_of(
+def find_roles(
     resources: Iterable[Resource], set_by_program: Mapping[str, Collection[str]]
 ) -> Iterator[Role]:
     """Return the roles that Amazon Q Business can assume, or whose trust policy names the service.
@@ -157,7 +159,7 @@ def roles_of(
     If a trust policy is unknown or malformed, the result includes the role if the trust policy mentions
     "qbusiness", or if the role's policies contain the service's actions.
     """
-    types = {_ROLE, _MANAGED_POLICY, *_NAMES_ITS_ROLE_IN}
+    types = {_ROLE_TYPE, _MANAGED_POLICY_TYPE, *_ROLE_PROPERTIES}
     declarations = [
         _declaration(
             resource, set_by_program.get(resource.urn, ()) if set_by_program else [*resource.props]
@@ -165,9 +167,9 @@ def roles_of(
         for resource in resources
         if resource.resource_type in types
     ]
-    roles = _of_type(declarations, _ROLE)
-    managed = _Managed(_of_type(declarations, _MANAGED_POLICY))
-    belonging = _belonging(roles, declarations)
+    roles = _of_type(declarations, _ROLE_TYPE)
+    managed = _Managed(_of_type(declarations, _MANAGED_POLICY_TYPE))
+    belonging = _group_by_role(roles, declarations)
     for declaration in roles:
         role = _role(declaration, belonging[declaration.urn], managed)
         if _is_for_service(role, declaration):
@@ -181,7 +183,7 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
             statement.allows
             and statement.actions.meets(_ASSUME)
             and statement.principals.covers(_SERVICE_PRINCIPAL)
-            and not any(map(never_met, statement.conditions))
+            and not any(map(is_never_met, statement.conditions))
         ):
             yield statement
 
@@ -260,7 +262,7 @@ class _Managed:
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
         """Return the policies that a resource attaches, and the ARNs of policies outside the stack."""
-        name = _ATTACHES_IN[declaration.type]
+        name = _POLICY_PROPERTIES[declaration.type]
         arns = declaration.values(name)
         attached = {
             urn: self.by_urn[urn] for urn in declaration.references.get(name, ()) if urn in self.by_urn
@@ -269,7 +271,7 @@ class _Managed:
         return [*attached.values()], [arn for arn in arns if arn not in self.by_arn]
 
 
-def _belonging(
+def _group_by_role(
     roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
 ) -> Mapping[str, list[_Declaration]]:
     """Return the declarations that refer to each role by a dependency, or else by its name.
@@ -285,7 +287,7 @@ def _belonging(
         by_name[name].append(urn)
     belonging: dict[str, list[_Declaration]] = defaultdict(list)
     for declaration in declarations:
-        property_name = _NAMES_ITS_ROLE_IN.get(declaration.type)
+        property_name = _ROLE_PROPERTIES.get(declaration.type)
         if property_name is None:
             continue
         given = listed(declaration.properties.get(property_name))
@@ -321,7 +323,7 @@ def _inline_policies(
     role: _Declaration, belonging: Iterable[_Declaration]
 ) -> tuple[list[Policy], list[UndeclaredPolicy]]:
     """Return the inline policies that the stack declares, and the other inline policies."""
-    resources = _of_type(belonging, _ROLE_POLICY)
+    resources = _of_type(belonging, _ROLE_POLICY_TYPE)
     policies = [Policy(resource.urn, _document(resource.properties, "policy")) for resource in resources]
     inline = [
         (member.get("name"), _document(member, "policy"))
@@ -350,7 +352,8 @@ def _inline_policies(
 def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
     """Return the names in each RolePoliciesExclusive; leave out a list that is not entirely known."""
     lists = [
-        listed(each.properties.get("policyNames")) for each in _of_type(belonging, _EXCLUSIVE_POLICIES)
+        listed(each.properties.get("policyNames"))
+        for each in _of_type(belonging, _EXCLUSIVE_POLICIES_TYPE)
     ]
     return [names for names in lists if UNKNOWN not in names]
 
@@ -359,7 +362,7 @@ def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
     """Return the managed policies that the stack declares, those that it only attaches, and the rest."""
-    attaching = [declaration for declaration in belonging if declaration.type in _ATTACHES_IN]
+    attaching = [declaration for declaration in belonging if declaration.type in _POLICY_PROPERTIES]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)
     attached: dict[str, Policy] = {}
@@ -372,8 +375,8 @@ def _managed_policies(
             attached[policy.urn] = Policy(policy.urn, document, inline=False)
         for arn in arns:
             attachments[arn] = Attachment(declaration.urn, arn)
-        attached_arns.update(declaration.values(_ATTACHES_IN[declaration.type]))
-    removed = bool(_of_type(belonging, _EXCLUSIVE_ATTACHMENTS))
+        attached_arns.update(declaration.values(_POLICY_PROPERTIES[declaration.type]))
+    removed = bool(_of_type(belonging, _EXCLUSIVE_ATTACHMENTS_TYPE))
     undeclared = [
         UndeclaredPolicy(arn, inline=False, removed=removed)
         for arn in role.values("managedPolicyArns")
@@ -385,7 +388,7 @@ def _managed_policies(
 def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPolicy]:
     """Yield the declared inline policies that a RolePoliciesExclusive does not list."""
     kept = _kept_names(belonging)
-    for resource in _of_type(belonging, _ROLE_POLICY):
+    for resource in _of_type(belonging, _ROLE_POLICY_TYPE):
         name = resource.text("name")
         if name and any(name not in each for each in kept):
             yield UnlistedPolicy(resource.urn, name, inline=True)
@@ -394,14 +397,14 @@ def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPoli
 def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> Iterator[UnlistedPolicy]:
     """Yield the attached policies that a RolePolicyAttachmentsExclusive does not list."""
     lists: list[set[str]] = []
-    for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS):
+    for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS_TYPE):
         policies, arns = managed.attached_by(each)
         # An unknown ARN is that of a policy to which the list refers, or the list is not known.
         unknown = listed(each.properties.get("policyArns")).count(UNKNOWN)
         if unknown <= sum(policy.text("arn") is None for policy in policies):
             lists.append({*arns, *(policy.urn for policy in policies)})
     for attachment in belonging:
-        if attachment.type in (_ATTACHMENT, _ATTACHMENT_TO_SEVERAL):
+        if attachment.type in (_ATTACHMENT_TYPE, _ATTACHMENT_TO_SEVERAL_TYPE):
             policies, arns = managed.attached_by(attachment)
             names = {policy.urn: policy.text("arn") or policy.urn for policy in policies}
             for identifier, name in (names | {arn: arn for arn in arns}).items():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from connector_grants import Excess, application_of, excess_of
+from connector_grants import Excess, application_of, find_excess
 from declared_roles import (
     SERVICE,
     Policy,
@@ -202,7 +202,7 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
     known = role.known
     for policy, statement in _statements(role):
         actions: dict[Excess, list[str]] = defaultdict(list)
-        for found in excess_of(statement, known):
+        for found in find_excess(statement, known):
             if _rule_for(found) == rule:
                 actions[found._replace(action="")].append(found.action)
         for found, names in actions.items():

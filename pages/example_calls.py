@@ -31,7 +31,7 @@ OTHER_APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-999999999999"
 INDEX_ARN: Final = f"{APPLICATION_ARN}/index/{INDEX_ID}"
 SUBNET_ARN: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"
 SECURITY_GROUP_ARN: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"
-NETWORK_INTERFACE: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-0d4e5f60718293041"
+NETWORK_INTERFACE_ARN: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-0d4e5f60718293041"
 TAG: Final = f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_0a1b2c3d"
 SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
 KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
@@ -308,8 +308,8 @@ def _used_resources(options: Options) -> Resources[str]:
         passed_roles=(ROLE,) if is_source else (),
         network=options.network_arns,
         described=("*",) if in_vpc else (),
-        network_interfaces=(NETWORK_INTERFACE,) if in_vpc else (),
-        deletable_network_interfaces=(NETWORK_INTERFACE,) if options.deletion else (),
+        network_interfaces=(NETWORK_INTERFACE_ARN,) if in_vpc else (),
+        deletable_network_interfaces=(NETWORK_INTERFACE_ARN,) if options.deletion else (),
         tag=TAG,
     )
 
@@ -328,8 +328,8 @@ def _all_resources(used: Resources[str], options: Options) -> Resources[str]:
         passed_roles=(ROLE,),
         network=used.network or (SUBNET_ARN, SECURITY_GROUP_ARN),
         described=("*",),
-        network_interfaces=(NETWORK_INTERFACE,),
-        deletable_network_interfaces=(NETWORK_INTERFACE,),
+        network_interfaces=(NETWORK_INTERFACE_ARN,),
+        deletable_network_interfaces=(NETWORK_INTERFACE_ARN,),
     )
 
 

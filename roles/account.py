@@ -33,16 +33,16 @@ _ATTEMPTS: Final = 10
 """The maximum attempts for each call, unless the environment or the profile specifies another number."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The key ID that stands for aws/secretsmanager in a secret's versions."""
-_ROLES_PAGE: Final = 1000
+_ROLES_PER_PAGE: Final = 1000
 """The maximum: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html"""
-_FIRST_ERROR: Final = 300
+_LOWEST_ERROR_STATUS: Final = 300
 """The lowest HTTP status that botocore raises as an error."""
-_PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
+_HTML_START: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
 
 _DECISIONS: Final = ("allowed", "explicitDeny", "implicitDeny")
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
 
-S3_KEYS: Final = "AES256"
+S3_KEYS_ALGORITHM: Final = "AES256"
 """The encryption algorithm of a bucket that uses Amazon S3 managed keys."""
 
 Reply = Mapping[str, Any]
@@ -190,7 +190,7 @@ class Account:
         )
         # Otherwise, botocore parses policies and keeps only the last of two members with the same name.
         self._session.events.unregister("after-call.iam", json_decode_policies)
-        self._session.events.register("before-parse", _reject_page)
+        self._session.events.register("before-parse", _reject_html)
         self._session.events.register("after-call", self._note_denial)
         self._session.events.register("after-call-error", _name_operation)
         self._core = core
@@ -363,7 +363,7 @@ class Account:
             found = self._call("s3", "get_bucket_encryption", **expected)
         except ClientError as error:
             if code(error) == "ServerSideEncryptionConfigurationNotFoundError":
-                return Encryption(S3_KEYS, None)
+                return Encryption(S3_KEYS_ALGORITHM, None)
             raise
         rules: list[Reply] = found["ServerSideEncryptionConfiguration"]["Rules"]
         default: Reply = rules[0]["ApplyServerSideEncryptionByDefault"]
@@ -411,7 +411,7 @@ class Account:
 
     def roles(self) -> list[Reply]:
         """Return the account's roles with their trust policies as JSON; IAM omits their last use."""
-        found = self._list("iam", "list_roles", "Roles", PaginationConfig={"PageSize": _ROLES_PAGE})
+        found = self._list("iam", "list_roles", "Roles", PaginationConfig={"PageSize": _ROLES_PER_PAGE})
         trust = "AssumeRolePolicyDocument"
         return [{**role, trust: _json(role[trust])} for role in found]
 
@@ -614,7 +614,7 @@ def _name_operation(exception: Exception, event_name: str, **_: object) -> None:
         exception.kwargs.setdefault("operation", event_name.rpartition(".")[2])
 
 
-def _reject_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+def _reject_html(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
     """Raise PageError for an HTML page, which botocore would read as an empty response."""
-    if response_dict["status_code"] < _FIRST_ERROR and _PAGE.match(response_dict["body"]):
+    if response_dict["status_code"] < _LOWEST_ERROR_STATUS and _HTML_START.match(response_dict["body"]):
         raise PageError(operation=operation_model.name)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from guardrails.iam.conditions import Condition
-from guardrails.iam.containment import certain_values, implied
+from guardrails.iam.containment import certain_values, is_implied
 from guardrails.iam.documents import Kind, Statement, read_document
 from guardrails.iam.patterns import Patterns
 from roles.account import DataSource, Role
@@ -166,7 +166,7 @@ def _uncovered(
         for target in statement.targets.listed():
             reach = [other for other in of_action if other.targets.covers(target)]
             denied = any(_meets(denial, action, target) for denial in denials)
-            if denied or not any(implied(statement.conditions, other.conditions) for other in reach):
+            if denied or not any(is_implied(statement.conditions, other.conditions) for other in reach):
                 conditions = (
                     _differing(statement, reach, of_role=of_role) if reach and not denied else ()
                 )
@@ -194,7 +194,7 @@ def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bo
 
 def _unmet(statement: Statement, other: Statement) -> list[Condition]:
     """Return the other statement's conditions that might not hold when this one's do."""
-    return [each for each in other.conditions if not implied(statement.conditions, [each])]
+    return [each for each in other.conditions if not is_implied(statement.conditions, [each])]
 
 
 def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) -> str:
@@ -208,8 +208,12 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
     admitted, expected = (
         certain_values(side[0], key) if len(side) == 1 else () for side in (have, want)
     )
-    extra = "" if implied(have, want) else ", ".join(each for each in admitted if each not in expected)
-    absent = "" if implied(want, have) else ", ".join(each for each in expected if each not in admitted)
+    extra = (
+        "" if is_implied(have, want) else ", ".join(each for each in admitted if each not in expected)
+    )
+    absent = (
+        "" if is_implied(want, have) else ", ".join(each for each in expected if each not in admitted)
+    )
     # Unless both sides have certain values that differ, show the conditions themselves.
     if not (admitted and expected and (extra or absent)):
         return f"under {_written(have)}, not {_written(want)}"

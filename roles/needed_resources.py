@@ -26,7 +26,7 @@ from roles.policies import Policies, Secret
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
-_READ: Final[Mapping[str, tuple[str, str]]] = {
+_FIXES_BY_OPERATION: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeKey": ("key", "encrypt the secret or the bucket with an existing key"),
     "DescribeSecret": ("secret", "point the data source to an existing secret"),
     "GetBucketEncryption": ("bucket", "point the data source to an existing bucket"),
@@ -198,7 +198,7 @@ def find(read: Callable[[], _T], name: str, faults: list[Finding]) -> _T | None:
     except ClientError as error:
         if concerns_every_call(error):
             raise
-        noun, fix = _READ.get(error.operation_name, ("", ""))
+        noun, fix = _FIXES_BY_OPERATION.get(error.operation_name, ("", ""))
         if noun and is_gone(error):
             faults.append(_missing(noun, f"there is no {noun} {name}: {fix}"))
         else:
@@ -246,7 +246,7 @@ def _role(
         return None
     role = find(lambda: account.role(arn.name), arn.text, faults)
     if role and role.arn != arn.text:
-        noun, fix = _READ["GetRole"]
+        noun, fix = _FIXES_BY_OPERATION["GetRole"]
         text = f"there is no role {arn.text}, but {role.arn} has the same name: {fix}"
         faults.append(_missing(noun, text))
         return None

@@ -12,7 +12,7 @@ from pulumi.runtime import Settings, configure, set_all_config
 
 from components import data_sources, stack_config
 from components.arguments import HIDDEN, Arguments
-from components.commands import property_path, quote_argument
+from components.commands import quote_argument, show_path
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.formats import ROLE_NAME_SUFFIX
 from components.rules import Location
@@ -84,7 +84,7 @@ class RoleSettings(NamedTuple):
     def own_path(self, name: str) -> str:
         """Return the path that sets a setting only for this role, even if it has the stack's default."""
         *entry, _ = self.args.paths["secret_id"]  # never a default
-        return property_path((*entry, camel_case(name)))
+        return show_path((*entry, camel_case(name)))
 
 
 class Stack(NamedTuple):
@@ -169,7 +169,7 @@ def _read_config(name: str, project: str, *, show_secrets: bool) -> dict[str, _C
     _check_project(name, project)
     config = {
         key: _ConfigValue(entry.get("value", ""), bool(entry.get("secret")))
-        for key, entry in _pulumi(name, "config", show_secrets=show_secrets).items()
+        for key, entry in _query_pulumi(name, "config", show_secrets=show_secrets).items()
     }
     _check_namespace(name, project, config)
     return config
@@ -180,7 +180,7 @@ def _read_role_arns(name: str, *, show_secrets: bool) -> dict[str, str]:
 
     After an update with --continue-on-error, an output can be a placeholder, which is left out.
     """
-    outputs = _pulumi(name, "stack", "output", show_secrets=show_secrets)
+    outputs = _query_pulumi(name, "stack", "output", show_secrets=show_secrets)
     arns = outputs.get("roleArns", {COMPONENT: outputs.get("roleArn")})
     if not isinstance(arns, dict):  # all of them are secret
         arns = {COMPONENT: arns}
@@ -271,7 +271,7 @@ def render(settings: RoleSettings, credentials: Location) -> Policies:
     return Policies(result.trust_policy, result.role_policy)
 
 
-def _pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, Any]:
+def _query_pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, Any]:
     """Run a read-only Pulumi command and return the JSON document that it prints."""
     options = ["--json", "--show-secrets"] if show_secrets else ["--json"]
     try:

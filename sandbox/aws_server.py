@@ -47,7 +47,7 @@ _LOCK_CHECK: Final = 0.1
 """Seconds between checks of the lock while no request arrives."""
 _GRACE: Final = 4.0
 """Seconds that calls in progress get to finish when the server is stopped."""
-_READING: Final = ("Get", "List", "Simulate")
+_READ_PREFIXES: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
 """The access key, the Region, and the service in a request's signature."""
 _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
@@ -153,7 +153,7 @@ class Aws:
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
         if deleted and deleted.id not in iam.roles:
             _replace_principal(iam, deleted.arn, deleted.id)
-        if not action.startswith(_READING):
+        if not action.startswith(_READ_PREFIXES):
             self._keep()
         return answer
 
@@ -161,7 +161,7 @@ class Aws:
         """Pass the call to moto and save the credentials that it creates."""
         action = _parameters(environ).get("Action", "")
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
-        if not action.startswith(_READING):
+        if not action.startswith(_READ_PREFIXES):
             self._keep()
         return answer
 

@@ -201,7 +201,7 @@ class Sandbox:
         self.aws.mkdir(exist_ok=True)
         state = self.aws / "server.json"
         log = self.aws / "server.log"
-        sources = _sources()
+        sources = _digest_sources()
         if self._serving() and _read(state).get("sources") != sources:
             self._end_server()
         if not self._serving():
@@ -272,7 +272,7 @@ def aws_variables(port: int) -> dict[str, str]:
     }
 
 
-def _sources() -> str:
+def _digest_sources() -> str:
     """Return a digest of the server's source files; when it changes, the server is replaced."""
     files = [*Path(__file__).parent.rglob("[!.]*.py"), *PROJECT.glob("requirements*.txt")]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()

@@ -35,7 +35,7 @@ class Role(NamedTuple):
 _MAXIMUM_INLINE: Final = 10_240
 _MAXIMUM_TRUST: Final = 2_048
 _MAXIMUM_TAGS: Final = 50
-_SHOWN: Final = 80
+_MAXIMUM_SHOWN: Final = 80
 """The maximum length of a value in a message."""
 
 _PARAMETERS: Final = {
@@ -214,7 +214,7 @@ def _malformed(message: str) -> IamError:
 
 
 def _invalid(name: str, value: str) -> IamError:
-    shown = value[:_SHOWN] + "..." * (len(value) > _SHOWN)
+    shown = value[:_MAXIMUM_SHOWN] + "..." * (len(value) > _MAXIMUM_SHOWN)
     name = name[0].lower() + name[1:]
     message = f"1 validation error detected: Value '{shown}' at '{name}' failed to satisfy constraint"
     return IamError(400, "ValidationError", message)

@@ -37,7 +37,7 @@ class Condition(NamedTuple):
     @property
     def requires_key(self) -> bool:
         """Whether only requests that contain the key can meet the condition."""
-        return met_by_absence(self) is Truth.NO
+        return is_met_by_absence(self) is Truth.NO
 
 
 class Context(NamedTuple):
@@ -66,7 +66,7 @@ def meets(condition: Condition, context: Context, *, variables: bool = True) -> 
     if parsed.base == "Null":
         return some(_is_absent(value, values) for value in condition.values)
     if not values:
-        return met_by_absence(condition)
+        return is_met_by_absence(condition)
     patterns = resolve(condition.values, context) if variables else literal(condition.values)
     answers = [_meets_value(parsed, patterns, value) for value in values]
     if parsed.quantifier == "ForAllValues":
@@ -86,7 +86,7 @@ def _is_absent(wanted: str, values: Sequence[Text]) -> Truth:
     return Truth.of((wanted.lower() == "true") == (not values))
 
 
-def met_by_absence(condition: Condition) -> Truth:
+def is_met_by_absence(condition: Condition) -> Truth:
     """Return whether a request without the key meets a condition."""
     parsed = parse_operator(condition.operator)
     if parsed is None:
@@ -122,7 +122,7 @@ def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
     return resolved
 
 
-def variables_in(patterns: Iterable[str]) -> tuple[str, ...]:
+def find_variables(patterns: Iterable[str]) -> tuple[str, ...]:
     """Return the condition keys that patterns use as variables."""
     names = (name.partition(",")[0].strip() for each in patterns for name in VARIABLE.findall(each))
     return tuple(dict.fromkeys(name for name in names if ":" in name))

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import product
 from typing import Final
 
-from .conditions import Condition, met_by_absence
+from .conditions import Condition, is_met_by_absence
 from .operators import Operator, parse_operator
 from .patterns import covers, is_pattern, may_be_arn, overlap, split_arn
 from .truth import Truth
@@ -23,7 +23,7 @@ Covers = Callable[[str, str], bool]
 
 
 @cache
-def never_met(condition: Condition) -> bool:
+def is_never_met(condition: Condition) -> bool:
     """Return whether no request can meet a condition because it compares an ARN with other text."""
     parsed = parse_operator(condition.operator)
     return (
@@ -58,9 +58,11 @@ def _has_no_case(text: str) -> bool:
     return text.swapcase() == text
 
 
-def implied(strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers) -> bool:
+def is_implied(
+    strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers
+) -> bool:
     """Return whether every request that meets the strict conditions certainly meets the lax ones."""
-    return any(map(never_met, strict)) or all(
+    return any(map(is_never_met, strict)) or all(
         wanted in strict or any(_implies(have, wanted, covers_text) for have in strict) for wanted in lax
     )
 
@@ -71,7 +73,7 @@ def _implies(have: Condition, wanted: Condition, covers_text: Covers) -> bool:
     ours, theirs = parse_operator(have.operator), parse_operator(wanted.operator)
     if ours is None or theirs is None or not have.values or not wanted.values:
         return False
-    if met_by_absence(have) is not Truth.NO and met_by_absence(wanted) is not Truth.YES:
+    if is_met_by_absence(have) is not Truth.NO and is_met_by_absence(wanted) is not Truth.YES:
         return False
     if theirs.base == "Null":
         # The check above covers requests without the key. Requests with the key meet only `false`.

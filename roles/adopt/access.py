@@ -38,7 +38,7 @@ class Change(NamedTuple):
         return not any(verdict.policy == policy for verdict in (*self.lost, *self.gained))
 
 
-def replaceable(account: Account, role: Role) -> list[str]:
+def find_replaceable(account: Account, role: Role) -> list[str]:
     """Return the names or ARNs of the role's policies that the role policy may replace."""
     names = [POLICY_NAME, _only_inline(role), _only_attached(role, account)]
     return [name for name in names if name]

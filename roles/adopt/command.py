@@ -123,9 +123,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     account = Account(options.region, output)
     left_out: dict[DataSource, Finding] = {}
     if options.all:
-        found, left_out, users = _every(account, before, options, output)
+        found, left_out, users = _plan_every(account, before, options, output)
     else:
-        entry, users = _one(account, before, options, output)
+        entry, users = _plan_one(account, before, options, output)
         found = [entry]
     owners = find_owners(found, options.stack, project, options.stacks, output)
     found = _without_owners(found, left_out, owners, options)
@@ -135,11 +135,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.all:
         named = dict(zip(entries.names(found, options.name, before), found, strict=True))
         before.check_kept(_roles_and_settings(named), [f"  left out: {reason}" for reason in reasons])
-        configure = partial(configuration.of_several, before=before, project=project)
+        configure = partial(configuration.configure_several, before=before, project=project)
         configuration.check_limits(named, configure)
         config = configure(named)
     else:
-        named, config = {COMPONENT: found[0]}, configuration.of_one(found[0], before, project)
+        named, config = {COMPONENT: found[0]}, configuration.configure_one(found[0], before, project)
         before.check_kept(_roles_and_settings(named), [])
     settings = {name: own for name, (_, own) in _roles_and_settings(named).items()}
     replaced = [name for name, entry in named.items() if entry.change.inline]
@@ -147,7 +147,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.warn(warning)
     contents = config, {"resources": [*_imports(named)]}
     written = [] if options.dry_run else _write(options, found, *contents)
-    unused = [*_unused(found, users, owners)]
+    unused = [*_find_unused(found, users, owners)]
     result = report.Result(options.stack, named, left_out, *contents, written, unused)
     if options.json:
         output.json(report.document_of_all(result) if options.all else report.document(result))
@@ -221,7 +221,7 @@ def _check(options: argparse.Namespace, origin: str) -> None:
         )
 
 
-def _one(
+def _plan_one(
     account: Account, before: Existing, options: argparse.Namespace, output: Output
 ) -> tuple[Entry, Users]:
     """Select one data source and plan the import of its role; raise InputError if that is impossible."""
@@ -250,7 +250,7 @@ def _one(
     return entry, users._replace(complete=users.complete and complete)
 
 
-def _every(
+def _plan_every(
     account: Account, before: Existing, options: argparse.Namespace, output: Output
 ) -> tuple[list[Entry], dict[DataSource, Finding], Users]:
     """Plan the import of each selected data source's role, or find why it is left out."""
@@ -294,7 +294,7 @@ def _with_role(
             f"--take with the data source that keeps it, such as --take {identifier}; the others get "
             "new roles"
         )
-    return entries.new_role(entry, because)
+    return entries.plan_new_role(entry, because)
 
 
 def _without_owners(
@@ -325,7 +325,7 @@ def _without_owners(
     return kept
 
 
-def _unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Role]:
+def _find_unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Role]:
     """Yield the replaced roles that no data source uses and nobody can assume after the commands."""
     if not (users.complete and owners.complete):
         return

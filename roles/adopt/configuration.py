@@ -14,17 +14,17 @@ from roles.arns import Arn
 from roles.errors import InputError
 from roles.needed_resources import Requirements
 
-_TOP: Final = ("region", "application_id")
+_COMMON_SETTINGS: Final = ("region", "application_id")
 """Settings that all data sources of an application share."""
 
 
-def of_one(entry: Entry, before: Existing, project: str) -> dict[str, object]:
+def configure_one(entry: Entry, before: Existing, project: str) -> dict[str, object]:
     """Return the configuration of a stack with one role."""
     settings = {**entry.requirements.settings(), **before.protect}
-    return {**_provider(entry.requirements), **_spelled(settings, project)}
+    return {**_provider(entry.requirements), **_spell_keys(settings, project)}
 
 
-def of_several(entries: Mapping[str, Entry], before: Existing, project: str) -> dict[str, object]:
+def configure_several(entries: Mapping[str, Entry], before: Existing, project: str) -> dict[str, object]:
     """Return the configuration of a stack with `dataSources`; the most frequent index is the default."""
     first = next(iter(entries.values())).requirements
     indexes = Counter(each.requirements.index_id for each in entries.values())
@@ -36,9 +36,13 @@ def of_several(entries: Mapping[str, Entry], before: Existing, project: str) -> 
             del settings["index_id"]
         # Otherwise, a path that is set later at the top level would replace the role.
         settings.setdefault("role_path", "/")
-        own = {camel_case(setting): value for setting, value in settings.items() if setting not in _TOP}
+        own = {
+            camel_case(setting): value
+            for setting, value in settings.items()
+            if setting not in _COMMON_SETTINGS
+        }
         sources[name] = {**own, **before.protect_of(name)}
-    top = _spelled({**default, **before.protect}, project)
+    top = _spell_keys({**default, **before.protect}, project)
     return {**_provider(first), **top, f"{project}:{DATA_SOURCES}": sources}
 
 
@@ -93,6 +97,6 @@ def _provider(requirements: Requirements) -> dict[str, object]:
     return {config_key("region"): requirements.region, ALLOWED_ACCOUNTS: [account]}
 
 
-def _spelled(settings: Mapping[str, object], project: str) -> dict[str, object]:
+def _spell_keys(settings: Mapping[str, object], project: str) -> dict[str, object]:
     """Return settings by their keys in stack configuration."""
     return {config_key(name, f"{project}:"): value for name, value in settings.items()}

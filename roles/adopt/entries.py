@@ -14,7 +14,7 @@ from components.connectors import Connector
 from components.formats import ACCOUNT_ID, MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE, SERVICE
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
-from roles.adopt.access import Change, find_change, find_change_to_new, replaceable
+from roles.adopt.access import Change, find_change, find_change_to_new, find_replaceable
 from roles.adopt.existing import Existing
 from roles.adopt.principals import UNIQUE_ID
 from roles.adopt.selection import Users
@@ -78,7 +78,7 @@ def plan(
         )
     if not requirements.bucket_account_is_known:
         requirements = _with_bucket_account(requirements, notes)
-    requirements = _with_deletion(requirements, replaceable(account, role))
+    requirements = _with_deletion(requirements, find_replaceable(account, role))
     policies, warnings = requirements.policies(), requirements.render().warnings
     difference = policies.compare(role)
     change = find_change(account, role, policies, replace=replace)
@@ -156,7 +156,7 @@ def plan_all(
     return entries, left_out
 
 
-def new_role(entry: Entry, because: str) -> Entry:
+def plan_new_role(entry: Entry, because: str) -> Entry:
     """Return the entry with a new role in place of one that serves others, too.
 
     The new role gets everything that settings can contain, and no other policy.
@@ -311,12 +311,12 @@ def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Ex
     found: list[str] = []
     for name, each in zip(fixed, entries, strict=True):
         source = each.data_source
-        found.append(name or _free(_valid(source.name or source.type), taken))
+        found.append(name or _make_unique(_make_valid(source.name or source.type), taken))
         taken[found[-1]] += 1
     return found
 
 
-def _valid(text: str) -> str:
+def _make_valid(text: str) -> str:
     """Return a valid entry name that resembles a display name."""
     name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name or not name[0].isalpha():
@@ -324,7 +324,7 @@ def _valid(text: str) -> str:
     return "secure-source" if name == "secure" else name[:MAXIMUM_COMPONENT_NAME_LENGTH].rstrip("-")
 
 
-def _free(name: str, taken: Collection[str]) -> str:
+def _make_unique(name: str, taken: Collection[str]) -> str:
     """Return the name, with a number if it is taken."""
     candidate, number = name, 1
     while candidate in taken:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
-from components.commands import property_path, quote_argument
+from components.commands import quote_argument, show_path
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.formats import APPLICATION, ROLE_NAME_SUFFIX, ParsedText
 from components.stack_config import DATA_SOURCES, PROTECT, config_key
@@ -97,7 +97,7 @@ class Existing(NamedTuple):
             # A place is the path of one role's setting, or (key,) for a setting of all roles.
             members = place[1:2] or self.members or settings
             if any(settings[member].get(place[-1]) != value for member in members):
-                yield "encrypted " * _is_encrypted(value) + property_path(place)
+                yield "encrypted " * _is_encrypted(value) + show_path(place)
 
     def _is_protected(self, member: str) -> bool:
         return {**self.protect, **self.protect_of(member)}.get(PROTECT) in (True, "true")
@@ -154,7 +154,7 @@ class Existing(NamedTuple):
             )
             for member in unnamed:
                 place = (DATA_SOURCES, member, "roleName") if self.has_members else ("roleName",)
-                path = quote_argument(property_path(place))
+                path = quote_argument(show_path(place))
                 lines.append(f"  pulumi config set --stack {stack} --path {path} NAME")
         if self.has_members:
             lines.append(f"If `pulumi stack --stack {stack}` does not list these roles, first run:")
@@ -162,7 +162,7 @@ class Existing(NamedTuple):
         else:
             lines.append(f"If `pulumi stack --stack {stack}` does not list the role, first run:")
             places = [(key,) for key in self.members[COMPONENT]]
-        paths = [quote_argument(property_path(place)) for place in places]
+        paths = [quote_argument(show_path(place)) for place in places]
         lines += [f"  pulumi config rm --stack {stack} --path {path}" for path in paths]
         raise InputError(text, *lines, *left_out)
 

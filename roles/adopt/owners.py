@@ -92,7 +92,7 @@ def _other_stacks(stack: str, project: str) -> list[str]:
     Pulumi omits the current organization and project from a name.
     """
     full = ["--fully-qualify-stack-names"] * ("/" in stack)
-    listed: list[Mapping[str, Any]] = _pulumi("stack", "ls", "--all", "--json", *full)
+    listed: list[Mapping[str, Any]] = _query_pulumi("stack", "ls", "--all", "--json", *full)
     listed = sorted(listed, key=lambda each: each.get("lastUpdate") or "", reverse=True)
     names = [each["name"] for each in listed if each.get("resourceCount") != 0]
     return [name for name in names if not _is_same(name.split("/"), stack.split("/"), project)]
@@ -107,7 +107,7 @@ def _is_same(listed: list[str], given: list[str], project: str) -> bool:
 
 def _owned_by(name: str) -> Iterator[str]:
     """Return the outputs that identify a stack's roles and policies, or the IDs if they are secret."""
-    deployment = _pulumi("stack", "export", "--stack", name).get("deployment") or {}
+    deployment = _query_pulumi("stack", "export", "--stack", name).get("deployment") or {}
     for resource in deployment.get("resources") or []:
         identity = _IDENTITIES.get(resource.get("type"))
         if identity and not resource.get("external"):
@@ -115,7 +115,7 @@ def _owned_by(name: str) -> Iterator[str]:
             yield found if isinstance(found, str) else str(resource.get("id"))
 
 
-def _pulumi(*command: str) -> Any:
+def _query_pulumi(*command: str) -> Any:
     """Run a read-only Pulumi command and return the JSON document that it prints."""
     try:
         done = run_pulumi(*command)

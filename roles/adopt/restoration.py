@@ -13,7 +13,7 @@ from roles.adopt.principals import without_deleted
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 
-_BEGIN = """\
+_SCRIPT_HEAD = """\
 #!/bin/sh
 # Restore roles and data sources as `roles adopt` found them: a role's inline policies, its replaced
 # attached policy, and its trust policy, and the earlier role of a data source. Pass the names of the
@@ -45,12 +45,12 @@ def script(entries: Iterable[Entry]) -> str:
     commands: dict[str, list[str]] = {}
     for entry in entries:
         role = entry.replaced or entry.role
-        of_entry = _back(entry) if entry.replaced else _commands(entry.role, entry.change)
+        of_entry = _return_data_source(entry) if entry.replaced else _commands(entry.role, entry.change)
         commands.setdefault(role.name, []).extend(of_entry)
     cases = "\n".join("\n".join((f"{shlex.quote(name)})", *own, ";;")) for name, own in commands.items())
     names = " ".join(map(shlex.quote, commands))
     return f"""\
-{_BEGIN}
+{_SCRIPT_HEAD}
 if [ $# = 0 ]; then set -- {names}; fi
 if [ $# -gt 1 ]; then  # an error with one role does not stop the others
   code=0
@@ -65,11 +65,13 @@ echo "$1: restored"
 """
 
 
-def _back(entry: Entry) -> Iterator[str]:
+def _return_data_source(entry: Entry) -> Iterator[str]:
     """Yield the command that gives a data source the role that it has now."""
     assert entry.replaced  # noqa: S101 only such entries are passed
     options = {**entry.data_source.options, "role_arn": entry.replaced.arn}
-    yield _run(aws_command("qbusiness update-data-source", region=entry.requirements.region, **options))
+    yield _wrap_in_run(
+        aws_command("qbusiness update-data-source", region=entry.requirements.region, **options)
+    )
 
 
 def _commands(role: Role, change: Change) -> Iterator[str]:
@@ -82,20 +84,20 @@ def _commands(role: Role, change: Change) -> Iterator[str]:
         # The user may have deleted it.
         create = aws_command("iam create-policy", **_policy(arn, role, change.properties or {}))
         yield f"create {shlex.quote(arn)} {create}"
-        yield _run(aws_command("iam attach-role-policy", role_name=role.name, policy_arn=arn))
+        yield _wrap_in_run(aws_command("iam attach-role-policy", role_name=role.name, policy_arn=arn))
     for name, document in role.inline_policies.items():
         policy = {"role_name": role.name, "policy_name": name, "policy_document": _text(document)}
-        yield _run(aws_command("iam put-role-policy", **policy))
+        yield _wrap_in_run(aws_command("iam put-role-policy", **policy))
     trust_policy, deleted = without_deleted(role.trust_policy)
     if deleted:
         text = f"{role.name}: IAM rejects deleted principals, so these are not restored: "
         yield f"echo {shlex.quote(text + ', '.join(deleted))} >&2"
     if trust_policy:
         trust = {"role_name": role.name, "policy_document": _text(trust_policy)}
-        yield _run(aws_command("iam update-assume-role-policy", **trust))
+        yield _wrap_in_run(aws_command("iam update-assume-role-policy", **trust))
     if POLICY_NAME not in role.inline_policies:
         own = {"role_name": role.name, "policy_name": POLICY_NAME}
-        yield _run(aws_command("iam delete-role-policy", **own))
+        yield _wrap_in_run(aws_command("iam delete-role-policy", **own))
 
 
 def _policy(arn: str, role: Role, properties: Reply) -> dict[str, str]:
@@ -111,7 +113,7 @@ def _policy(arn: str, role: Role, properties: Reply) -> dict[str, str]:
     }
 
 
-def _run(command: str) -> str:
+def _wrap_in_run(command: str) -> str:
     return f"run {command}"
 
 

@@ -28,7 +28,7 @@ _EXPECTED: Final = {
 An entry has either `statement` or `sid`. In `statement`, text other than a number is a Sid, too.
 `finding` is optional. `dataSources` is required for `finding: missing`, and only allowed then.
 """
-_NUMBER: Final = "statement "
+_NUMBER_PREFIX: Final = "statement "
 
 
 class Acceptance(NamedTuple):
@@ -73,12 +73,12 @@ class Acceptance(NamedTuple):
 
     def document(self) -> dict[str, object]:
         """Return the keys and values, as in the file."""
-        is_number = self.statement.startswith(_NUMBER)
+        is_number = self.statement.startswith(_NUMBER_PREFIX)
         key = "statement" if is_number else "sid"
         return {
             "role": self.role,
             "policy": self.policy,
-            key: self.statement.removeprefix(_NUMBER),
+            key: self.statement.removeprefix(_NUMBER_PREFIX),
             "reason": self.reason,
             "until": self.until,
             "finding": self.finding,
@@ -124,7 +124,7 @@ def read_acceptances(path: Path) -> list[Acceptance]:
 
 def _acceptance(entry: dict[str, Any]) -> Acceptance:
     given = entry.get("statement", "")
-    number = f"{_NUMBER}{given.lstrip('0')}" if given.isdecimal() else given
+    number = f"{_NUMBER_PREFIX}{given.lstrip('0')}" if given.isdecimal() else given
     return Acceptance(
         entry["role"],
         entry["policy"],

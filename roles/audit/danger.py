@@ -40,13 +40,13 @@ Each action is dangerous on patterns of resources of a type, or if the type is e
 The list has the actions of IAM in Rhino Security Labs' list of escalations, except iam:PassRole, which
 also needs an action of another service:
 https://rhinosecuritylabs.com/aws/aws-privilege-escalation-methods-mitigation/"""
-_OWN_ACCOUNT: Final[Mapping[str, str]] = {
+_OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
     "ec2.amazonaws.com": "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
     "id_roles_use_switch-role-ec2_instance-profiles.html",
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
 """Services that take only roles of the resource's own account, each with its source."""
-_NAMES: Final = ("x", "another/path/name-1")
+_MADE_UP_NAMES: Final = ("x", "another/path/name-1")
 """Made-up names. A pattern that matches both matches nearly everything."""
 
 
@@ -73,7 +73,7 @@ def _power(statement: Statement, role: Arn) -> str:
             _has_pattern(statement, role, kind) if kind else statement.resources.covers(role.text)
         ):
             return _ADMINISTRATOR
-    every = [f"arn:{role.partition}:iam::{role.account}:role/{name}" for name in _NAMES]
+    every = [f"arn:{role.partition}:iam::{role.account}:role/{name}" for name in _MADE_UP_NAMES]
     if statement.actions.covers("sts:AssumeRole") and all(map(statement.resources.covers, every)):
         return "permission to assume every role"
     return ""
@@ -105,7 +105,7 @@ def _open_to(statement: Statement, account: str) -> str:
     if "Federated" in kinds and not _requires_subject(statement):
         return "trusts every user of an identity provider"
     services = {name for kind, name in principals if kind == "Service"}
-    if services.difference(_OWN_ACCOUNT) and not _requires_account(statement, account):
+    if services.difference(_OWN_ACCOUNT_SERVICES) and not _requires_account(statement, account):
         return "trusts a service in other accounts"
     return ""
 

@@ -219,7 +219,7 @@ def survey(
         roles += [role._replace(member=members.get(role_arn, ""))] if role_arn else []
     # The search for unused roles comes after this line, because the audit is complete without it.
     denied = tuple(sorted({action for account in accounts for action in account.denied}))
-    unused, unlisted = _unused(caller, applications, listed)
+    unused, unlisted = _find_unused(caller, applications, listed)
     return Survey(
         caller["Account"],
         tuple(account.region for account in accounts),
@@ -236,7 +236,7 @@ def survey(
     )
 
 
-def _unused(
+def _find_unused(
     caller: Reply,
     applications: Sequence[tuple[Account, str]],
     listed: Sequence[tuple[Account, DataSource]],

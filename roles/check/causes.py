@@ -88,7 +88,7 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
         yield problem(
             f"the {question} denies {actions} to the role ({names})"
             f"{_for_now((one for one, _ in denying), policy)}",
-            found.edited(_exclude([cause for _, cause in denying])),
+            found.edited(_describe_exclusion([cause for _, cause in denying])),
         )
     elif lost := [*_lost_with(case, policy, decisions)]:
         yield problem(
@@ -105,7 +105,7 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
         yield problem(
             f"the {question} neither grants {_actions(failing)} to the role nor delegates to IAM "
             f"policies{_for_now((one for one, _ in failing), policy)}",
-            _for_roles(case, found, _grant(case, found)),
+            _for_roles(case, found, _describe_grant(case, found)),
         )
     elif depending := causes_in(decisions, question, Truth.CANNOT_TELL):
         actions = _actions(depending)
@@ -221,7 +221,7 @@ def _users(case: Case, found: ResourcePolicy) -> dict[str, list[RequestGroup]]:
     return users
 
 
-def _grant(case: Case, found: ResourcePolicy) -> str:
+def _describe_grant(case: Case, found: ResourcePolicy) -> str:
     """Return the edit that allows the requests for all the stack's roles that use the resource.
 
     If the statement named only one role, each entry's fix would overwrite the previous entry's.
@@ -297,7 +297,7 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
         return another
     edits: list[str] = []
     if any(cause.statements for _, cause in denied):
-        edits.append(_exclude([cause for _, cause in denied]))
+        edits.append(_describe_exclusion([cause for _, cause in denied]))
     if lacking := [decision for decision, cause in denied if not cause.statements]:
         edits.append(f'add to "Statement": {", ".join(map(json.dumps, _allowing(case, lacking)))}')
     return f"in this policy, {', and '.join(edits)}; or {another}"
@@ -425,7 +425,7 @@ def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Caus
         return f"in {policy}, remove the statement {_names(causes)}, or let it deny fewer requests"
     if Arn.of(policy).account == "aws":
         return remove_policy(case.subject.role.name, policy)
-    return f"in {policy}, {_exclude(causes)}"
+    return f"in {policy}, {_describe_exclusion(causes)}"
 
 
 def _by_policy(
@@ -627,7 +627,7 @@ def _name_statements(causes: Iterable[Cause]) -> str:
     return f"the statement{'s' * (', ' in names)} {names}"
 
 
-def _exclude(causes: Sequence[Cause]) -> str:
+def _describe_exclusion(causes: Sequence[Cause]) -> str:
     """Return the edit after which a policy's statements do not deny requests to the role."""
     statements = _name_statements(causes)
     if any(each.principals.negated for cause in causes for each in cause.statements):

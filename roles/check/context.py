@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from guardrails.iam.conditions import Context, variables_in
+from guardrails.iam.conditions import Context, find_variables
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import Text
 from roles.account import Role
@@ -109,8 +109,8 @@ def keys_in(statements: Iterable[Statement]) -> list[str]:
         for statement in statements
         for key in (
             *(condition.key for condition in statement.conditions),
-            *variables_in(value for each in statement.conditions for value in each.values),
-            *variables_in(statement.resources.values),
+            *find_variables(value for each in statement.conditions for value in each.values),
+            *find_variables(statement.resources.values),
         )
     )
     return [*{key.lower(): key for key in keys}.values()]

@@ -26,7 +26,7 @@ _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
 """An ARN in an error message. Names in it, such as `qbusiness-s3-docs`, do not name the cause."""
 _USER_GUIDE: Final = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug"
 _APPLICATION_ROLE: Final = f"{_USER_GUIDE}/create-application-iam-role.html"
-_ABOUT_THE_ROLE: Final = (
+_HINTS: Final = (
     (
         r"\blogs?\b.?(?:group|stream)|\blogs:|cloudwatch",
         f"the error may be about the application's role, which writes logs: see {_APPLICATION_ROLE}",
@@ -53,7 +53,7 @@ secret or bucket, and a type of the same connector. _EVERYTHING: all settings, w
 """
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until the data source is ACTIVE"
-_NOT_ACTIVE: Final[Mapping[str, str]] = {
+_FIXES_BY_STATUS: Final[Mapping[str, str]] = {
     "PENDING_CREATION": _WAIT,
     "CREATING": _WAIT,
     "FAILED": "update the data source, or create it again",
@@ -68,7 +68,7 @@ _UNFINISHED: Final = (
 _INCOMPLETE: Final = (
     f"some documents may not be in the index (see {_USER_GUIDE}/troubleshooting-data-sources.html)"
 )
-_NOTES: Final[Mapping[str, str]] = {
+_NOTES_BY_SYNC_STATUS: Final[Mapping[str, str]] = {
     "SUCCEEDED": "",
     "SYNCING": "",
     "SYNCING_INDEXING": "",
@@ -276,9 +276,9 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     """Report the status of a data source and of its last sync."""
     status, error = found["status"], found.get("error", {})
     if status not in _ACTIVE:
-        if status not in _NOT_ACTIVE:
+        if status not in _FIXES_BY_STATUS:
             raise unknown_status("qbusiness:GetDataSource", status)
-        return _failure(f"{source.name} is {status}", error, "", _NOT_ACTIVE[status])
+        return _failure(f"{source.name} is {status}", error, "", _FIXES_BY_STATUS[status])
     sync = subject.account.last_sync(source)
     if sync is None:
         return ok(f"{source.name} is {status}, but has not synced yet")
@@ -293,9 +293,9 @@ def _sync_status(source: DataSource, status: str, sync: Reply) -> Finding:
         f"{outcome}"
     )
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
-    if outcome not in _NOTES:
+    if outcome not in _NOTES_BY_SYNC_STATUS:
         raise unknown_status("qbusiness:ListDataSourceSyncJobs", outcome)
-    more = _NOTES[outcome]
+    more = _NOTES_BY_SYNC_STATUS[outcome]
     if outcome == "FAILED" or (more and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **source.options)
         return _failure(text, error, code, f"fix the cause, then {start}")
@@ -328,6 +328,4 @@ def _with(text: str, error: Mapping[str, str], code: str) -> str:
 def _hint(error: Mapping[str, str], code: str) -> str:
     """Explain an error about the role or a resource that it reads; empty for other errors."""
     said = _ARN.sub("", f"{error.get('errorMessage', '')}, {code}")
-    return next(
-        (text for pattern, text in _ABOUT_THE_ROLE if re.search(pattern, said, re.IGNORECASE)), ""
-    )
+    return next((text for pattern, text in _HINTS if re.search(pattern, said, re.IGNORECASE)), "")

@@ -26,7 +26,7 @@ def differences(settings: Uses, data_source: Uses, account_id: str) -> Iterator[
         text = f"its type is {theirs.type}, but the {connector.name} connector has the type {types}"
         yield Difference("connector", text, ())
     if (ours.secret_ids or theirs.secret_ids) and not shared_secrets(ours, theirs, account_id):
-        has, named = _has("secret", theirs.secret_ids), ", ".join(ours.secret_ids) or "not set"
+        has, named = _describe("secret", theirs.secret_ids), ", ".join(ours.secret_ids) or "not set"
         yield Difference("secret_id", f"{has}, but secretId is {named}", theirs.secret_ids[:1])
     if ours.network != theirs.network:
         has, named = (", ".join(sorted(each.network)) for each in (theirs, ours))
@@ -34,7 +34,7 @@ def differences(settings: Uses, data_source: Uses, account_id: str) -> Iterator[
         text = f"{has}, but vpcConfiguration {f'has {named}' if named else 'is not set'}"
         yield Difference("vpc_configuration", text, ())
     if theirs.buckets and theirs.buckets != ours.buckets:
-        has, named = _has("bucket", theirs.buckets), ", ".join(ours.buckets) or "not set"
+        has, named = _describe("bucket", theirs.buckets), ", ".join(ours.buckets) or "not set"
         yield Difference("bucket_name", f"{has}, but bucketName is {named}", theirs.buckets)
     elif theirs.buckets and theirs.bucket_account not in (None, ours.bucket_account):
         text = (
@@ -65,7 +65,7 @@ def is_named(arn: str, secret_id: str, account_id: str) -> bool:
     return secret_id in [name for text in texts for name in (text, text[: -len("-XXXXXX")])]
 
 
-def _has(noun: str, names: Sequence[str]) -> str:
+def _describe(noun: str, names: Sequence[str]) -> str:
     if not names:
         return f"it has no {noun}"
     return f"its {noun}{'s are' if len(names) > 1 else ' is'} {', '.join(names)}"

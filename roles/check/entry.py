@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from components.commands import property_path, quote_argument
+from components.commands import quote_argument, show_path
 from components.rules import Location
 from components.stack_config import camel_case
 from roles.arns import Arn
@@ -55,7 +55,7 @@ class Entry:
                 change = f"set the key to {value}" if value else "remove kms:Decrypt"
                 return f"in the role policy, {change}"
             path = (camel_case(each) if isinstance(each, str) else each for each in (name, *members))
-            setting = property_path(tuple(path))
+            setting = show_path(tuple(path))
             change = f"change {setting} to {value}" if value else f"remove {setting}"
             return f"{change} in the data source and in its role's policies"
         command = self.settings.command(name, value, *members)

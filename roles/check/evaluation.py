@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from guardrails.iam.conditions import Context, literal, meets, resolve, variables_in
+from guardrails.iam.conditions import Context, find_variables, literal, meets, resolve
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import ARN_PARTS, Text, matches, split_text
 from guardrails.iam.truth import Truth, every, some
@@ -117,13 +117,13 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
         if statement.resources.negated and len(patterns) < len(values):
             resources.append(Truth.CANNOT_TELL)
         fits = some(resources).negated_if(statement.resources.negated)
-        yield _Part("Resource", fits, variables_in(values))
+        yield _Part("Resource", fits, find_variables(values))
     if statement.principals.values:
         yield _Part("Principal", _fits_principal(statement, request.principal))
     for condition in statement.conditions:
         fits = meets(condition, request.context, variables=statement.variables)
         name = f"{condition.operator} on {condition.key}"
-        yield _Part(name, fits, (condition.key, *variables_in(condition.values)))
+        yield _Part(name, fits, (condition.key, *find_variables(condition.values)))
 
 
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:

@@ -6,7 +6,7 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from roles.account import S3_KEYS, Reply, is_aws_alias
+from roles.account import S3_KEYS_ALGORITHM, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
@@ -16,7 +16,7 @@ from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_go
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
 from roles.policies import Secret
 
-_ONLY_S3_KEYS: Final = ("webcrawler",)
+_S3_KEYS_CONNECTORS: Final = ("webcrawler",)
 """Connectors that read files only from buckets with Amazon S3 managed keys.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html"""
 _AWS_MANAGED: Final = "a key that AWS manages"
@@ -254,14 +254,14 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     encrypted = f"by default, bucket {bucket}"
     connector = subject.settings.connector
     is_source = connector.bucket_is_source
-    if connector.name in _ONLY_S3_KEYS and algorithm != S3_KEYS:
+    if connector.name in _S3_KEYS_CONNECTORS and algorithm != S3_KEYS_ALGORITHM:
         return problem(
             f"{encrypted} is encrypted with {key_id or _AWS_MANAGED} ({algorithm}), but the "
             f"{connector.name} connector reads only buckets with Amazon S3 managed keys",
             _encrypt_bucket(bucket),
         )
     actual = _actual_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
-    if actual is None and algorithm != S3_KEYS and owner != subject.account_id:
+    if actual is None and algorithm != S3_KEYS_ALGORITHM and owner != subject.account_id:
         or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",

@@ -289,7 +289,7 @@ class Lifecycle:
         for key, value in inputs.items():
             if key != DEFAULTS and key in actual:
                 document = self.resource.properties[key].document
-                refreshed[key] = value if document else _common(value, actual[key])
+                refreshed[key] = value if document else _limit_to(value, actual[key])
         defaults = [key for key in inputs.get(DEFAULTS, []) if refreshed.get(key) == inputs[key]]
         return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
 
@@ -354,7 +354,7 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
     return {path: "ADD" if old is None else "DELETE" if new is None else "UPDATE"}
 
 
-def _common(old: Any, new: Any) -> Any:
+def _limit_to(old: Any, new: Any) -> Any:
     """Return the new value, limited to the old object's keys or the old list's length."""
     if isinstance(old, dict) and isinstance(new, dict):
         return {key: new[key] for key in old if key in new}

@@ -15,7 +15,7 @@ from pages.example_calls import (
     FULL_WITH_FILES,
     INDEX_ARN,
     KEY_ARN,
-    NETWORK_INTERFACE,
+    NETWORK_INTERFACE_ARN,
     ROLE,
     SECRET_ARN,
     SERVICE,
@@ -43,7 +43,7 @@ OWN = [
     DATA_SOURCE,
     ROLE,
     *FULL_WITH_FILES.network_arns,
-    NETWORK_INTERFACE,
+    NETWORK_INTERFACE_ARN,
 ]
 FOREIGN = [
     f"{FULL_OF_SOURCE.bucket_arn}-prod",
@@ -94,15 +94,15 @@ def documented(options: Options) -> set[tuple[str, str]]:
             application_and_index,
         ),
         (True, ("qbusiness:CreateUser", "qbusiness:UpdateUser"), (APPLICATION_ARN,)),
-        (in_vpc, ("ec2:CreateNetworkInterface",), (*options.network_arns, NETWORK_INTERFACE)),
+        (in_vpc, ("ec2:CreateNetworkInterface",), (*options.network_arns, NETWORK_INTERFACE_ARN)),
         (
             in_vpc,
             ("ec2:CreateTags", "ec2:CreateNetworkInterfacePermission"),
-            (NETWORK_INTERFACE,),
+            (NETWORK_INTERFACE_ARN,),
         ),
         # The page's condition is on a request tag. This context has the tag, but a real deletion does
         # not.
-        (in_vpc, ("ec2:DeleteNetworkInterface",), (NETWORK_INTERFACE,)),
+        (in_vpc, ("ec2:DeleteNetworkInterface",), (NETWORK_INTERFACE_ARN,)),
         (
             in_vpc,
             (

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from components.connectors import CONNECTORS
-from pages.example_calls import KEY_ARN, NETWORK_INTERFACE, ROLE, connector_calls
+from pages.example_calls import KEY_ARN, NETWORK_INTERFACE_ARN, ROLE, connector_calls
 from sandbox.environment import PROJECT
 from tests.authorization.cases import mismatches, options_of, render, requests_of
 from tests.authorization.simulator import ask
@@ -56,7 +56,7 @@ def test_boundary_lists_exactly_actions_of_roles():
         ("iam:PutRolePolicy", ROLE, {}),
         ("kms:Decrypt", KEY_ARN, {}),
         ("kms:Decrypt", KEY_ARN, {"kms:ViaService": "ssm.us-east-1.amazonaws.com"}),
-        ("ec2:CreateTags", NETWORK_INTERFACE, {}),
+        ("ec2:CreateTags", NETWORK_INTERFACE_ARN, {}),
     ],
 )
 def test_boundary_stops_role_that_allows_everything(action: str, resource: str, context: dict[str, str]):

@@ -13,7 +13,7 @@ from pages.example_calls import (
     FULL_OF_SOURCE,
     FULL_WITH_FILES,
     KEY_ARN,
-    NETWORK_INTERFACE,
+    NETWORK_INTERFACE_ARN,
     OTHER_APPLICATION_ID,
     PASS_OTHER_ROLE,
     ROLE,
@@ -169,26 +169,26 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
     NeverAllowed.PASSING_ELSEWHERE: {"Action": "iam:PassRole", "Resource": ROLE},
     NeverAllowed.CREATION_WITHOUT_TAG: {
         "Action": "ec2:CreateNetworkInterface",
-        "Resource": NETWORK_INTERFACE,
+        "Resource": NETWORK_INTERFACE_ARN,
     },
     NeverAllowed.CREATION_WITH_OTHER_TAG: {
         "Action": "ec2:CreateNetworkInterface",
-        "Resource": NETWORK_INTERFACE,
+        "Resource": NETWORK_INTERFACE_ARN,
         "Condition": {"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
     },
     NeverAllowed.PERMISSION_WITHOUT_TAG: {
         "Action": "ec2:CreateNetworkInterfacePermission",
-        "Resource": NETWORK_INTERFACE,
+        "Resource": NETWORK_INTERFACE_ARN,
         "Condition": {"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
     },
     NeverAllowed.DELETION_WITHOUT_TAG: {
         "Action": "ec2:DeleteNetworkInterface",
-        "Resource": NETWORK_INTERFACE,
+        "Resource": NETWORK_INTERFACE_ARN,
     },
-    NeverAllowed.TAGGING_LATER: {"Action": "ec2:CreateTags", "Resource": NETWORK_INTERFACE},
+    NeverAllowed.TAGGING_LATER: {"Action": "ec2:CreateTags", "Resource": NETWORK_INTERFACE_ARN},
     NeverAllowed.DELETION_WITHOUT_SETTING: {
         "Action": "ec2:DeleteNetworkInterface",
-        "Resource": NETWORK_INTERFACE,
+        "Resource": NETWORK_INTERFACE_ARN,
     },
     NeverAllowed.OTHER_NETWORK: {
         "Action": "ec2:CreateNetworkInterface",

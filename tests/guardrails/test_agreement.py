@@ -9,7 +9,7 @@ from itertools import combinations, product
 from typing import Any, Final
 
 import pytest
-from declared_roles import roles_of
+from declared_roles import find_roles
 from rules import RULES
 
 from components.connector_role import POLICY_NAME
@@ -93,7 +93,7 @@ def is_excess_for_the_pack(name: str, *statements: Document) -> bool:
     # The pack ignores roles that Amazon Q Business cannot assume.
     return any(
         finding
-        for role in roles_of(declared(declared_policies), {})
+        for role in find_roles(declared(declared_policies), {})
         for rule in RULES
         if not rule.advisory
         for finding in rule.check(role)

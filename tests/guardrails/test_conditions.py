@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from guardrails.iam.conditions import Condition, Context, meets
-from guardrails.iam.containment import implied
+from guardrails.iam.containment import is_implied
 from guardrails.iam.documents import read_document
 from guardrails.iam.operators import parse_operator
 from guardrails.iam.patterns import Patterns, Text
@@ -214,4 +214,4 @@ IMPLICATIONS: Final = (
 
 def test_only_certain_condition_implies_another():
     for ours, theirs, expected in IMPLICATIONS:
-        assert implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)
+        assert is_implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)

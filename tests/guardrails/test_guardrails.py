@@ -15,7 +15,7 @@ from unittest.mock import Mock
 import pytest
 import rules
 from connector_grants import PLACEHOLDERS
-from declared_roles import roles_of
+from declared_roles import find_roles
 from pulumi_policy import PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
@@ -141,7 +141,7 @@ def exclusive_attachments(*arns: str) -> Declaration:
 
 
 def findings(*resources: Declaration) -> dict[str, list[Finding]]:
-    roles = [*roles_of(resources, {resource.urn: resource.set_by_program for resource in resources})]
+    roles = [*find_roles(resources, {resource.urn: resource.set_by_program for resource in resources})]
     found = {rule.name: [finding for role in roles for finding in rule.check(role)] for rule in RULES}
     return {name: by_rule for name, by_rule in found.items() if by_rule}
 
@@ -444,7 +444,7 @@ def test_policy_belongs_only_to_named_role():
     # The policy depends on both roles, because its role's name was chosen from their names.
     props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
     chosen = resource("RolePolicy", "policy", props, role=[first, second])
-    names = [role.name for role in roles_of([first, second, chosen], {}) if role.policies]
+    names = [role.name for role in find_roles([first, second, chosen], {}) if role.policies]
     assert names == ["qbusiness-2"]
 
 
@@ -564,7 +564,7 @@ def test_exclusive_resource_must_list_declared_attachment():
 def test_unrecorded_policies_count_as_declared():
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(ANY_SECRET)}])
     unknown = role(urn="unknown", inlinePolicies=UNKNOWN)
-    unrecorded, _ = roles_of([its_role, unknown], {})
+    unrecorded, _ = find_roles([its_role, unknown], {})
     assert len(unrecorded.policies) == 1
     assert unrecorded.undeclared == ()
 

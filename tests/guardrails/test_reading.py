@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from guardrails.iam.conditions import Condition, Context, meets
-from guardrails.iam.containment import implied
+from guardrails.iam.containment import is_implied
 from guardrails.iam.documents import Kind, read_document
 from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth
@@ -275,7 +275,7 @@ def test_implying_condition_admits_no_extra_request():
         strict, lax = (
             [generated_condition(random, (key,)) for _ in range(random.randint(1, 2))] for _ in range(2)
         )
-        if not implied(strict, lax):
+        if not is_implied(strict, lax):
             continue
         implications += 1
         values, _, _ = KEYS[key]
