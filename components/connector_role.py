@@ -368,8 +368,8 @@ def _as_input(value: Any, levels: int = 2) -> Any:
     (a list in `vpc_configuration`); deeper values are invalid.
     """
     if levels and isinstance(value, Mapping):
-        members = cast("Mapping[object, object]", value)
-        return {key: _as_input(member, levels - 1) for key, member in members.items()}
+        entries = cast("Mapping[object, object]", value)
+        return {key: _as_input(entry, levels - 1) for key, entry in entries.items()}
     if levels and isinstance(value, (list, tuple)):
         return [_as_input(item, levels - 1) for item in cast("list[object]", value)]
     return pulumi.Output.from_input(value) if inspect.isawaitable(value) else value

@@ -239,14 +239,14 @@ def _plain(value: Any) -> Any:
     """Return a value without the SDK's proxies, which raise an exception for unknown values."""
     if isinstance(value, Mapping):
         mapping = cast("Mapping[str, Any]", value)
-        return {key: _member(mapping, key) for key in mapping}
+        return {key: _read_entry(mapping, key) for key in mapping}
     if isinstance(value, Sequence) and not isinstance(value, str):
         sequence = cast("Sequence[Any]", value)
-        return [_member(sequence, index) for index in range(len(sequence))]
+        return [_read_entry(sequence, index) for index in range(len(sequence))]
     return value
 
 
-def _member(container: Any, key: Any) -> Any:
+def _read_entry(container: Any, key: Any) -> Any:
     try:
         return _plain(container[key])
     except UnknownValueError:
@@ -326,15 +326,15 @@ def _inline_policies(
     resources = _of_type(belonging, _ROLE_POLICY_TYPE)
     policies = [Policy(resource.urn, _document(resource.properties, "policy")) for resource in resources]
     inline = [
-        (member.get("name"), _document(member, "policy"))
-        for member in cast("list[dict[str, Any]]", role.values("inlinePolicies"))
-        if isinstance(member, dict)  # pyright: ignore[reportUnnecessaryIsInstance] the program's
+        (entry.get("name"), _document(entry, "policy"))
+        for entry in cast("list[dict[str, Any]]", role.values("inlinePolicies"))
+        if isinstance(entry, dict)  # pyright: ignore[reportUnnecessaryIsInstance] the program's
     ]
     names = [resource.text("name") for resource in resources]
     if "inlinePolicies" in role.set_by_program:
         # After an update, this property also contains the policies that the resources declare.
         declared = [*zip(names, (policy.document for policy in policies), strict=True)]
-        policies += [Policy(role.urn, member[1]) for member in inline if member not in declared]
+        policies += [Policy(role.urn, entry[1]) for entry in inline if entry not in declared]
         return policies, []
     kept = _kept_names(belonging)
     return policies, [

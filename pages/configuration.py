@@ -61,14 +61,14 @@ def _table() -> str:
 
 def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, ...]]:
     """Return a setting's row, and the rows of its entries."""
-    (member, expected, example), *others = _expected(name)
-    if member == key:
+    (entry, expected, example), *others = _expected(name)
+    if entry == key:
         yield f"`{key}`<br>{kind}", meaning, expected, example
     else:
         yield f"`{key}`<br>{kind}", meaning, "", ""
-        others.insert(0, (member, expected, example))
-    for member, expected, example in others:
-        yield f"`{member}`", "", expected, example
+        others.insert(0, (entry, expected, example))
+    for entry, expected, example in others:
+        yield f"`{entry}`", "", expected, example
 
 
 def _type(key: str, declared: Mapping[str, Any]) -> str:
@@ -120,7 +120,7 @@ def _expected(name: str) -> Iterator[tuple[str, str, str]]:
         yield "connector", "a name from the table of [connectors](#connectors)", f"`{_CONNECTOR}`"
         return
     if name == "vpc_configuration":
-        invalid: object = {camel_case(member): [_INVALID] for member in VPC_LISTS}
+        invalid: object = {camel_case(entry): [_INVALID] for entry in VPC_LISTS}
     elif name == "tags":
         invalid = {"KEY": 1}
     else:

@@ -27,20 +27,20 @@ def compact_json(value: object, indent: str = "") -> str:
     if isinstance(value, dict):
         named = cast("dict[str, object]", value)
         deeper = f"{indent} "
-        members = [f"{json.dumps(key)}: {compact_json(each, deeper)}" for key, each in named.items()]
-        return f"{{{_joined(members, deeper)}}}"
+        entries = [f"{json.dumps(key)}: {compact_json(each, deeper)}" for key, each in named.items()]
+        return f"{{{_joined(entries, deeper)}}}"
     deeper = f"{indent} "
-    members = [compact_json(each, deeper) for each in cast("list[object]", value)]
-    return f"[{_joined(members, deeper)}]"
+    entries = [compact_json(each, deeper) for each in cast("list[object]", value)]
+    return f"[{_joined(entries, deeper)}]"
 
 
-def _joined(members: Sequence[str], indent: str) -> str:
+def _joined(entries: Sequence[str], indent: str) -> str:
     """Join entries, putting neighbors on one line as long as they fit."""
     lines: list[str] = []
-    for member in members:
-        joined = f"{lines[-1]}, {member}" if lines else member
+    for entry in entries:
+        joined = f"{lines[-1]}, {entry}" if lines else entry
         if lines and "\n" not in joined and len(indent) + len(joined) <= _WIDTH:
             lines[-1] = joined
         else:
-            lines.append(member)
+            lines.append(entry)
     return f",\n{indent}".join(lines)

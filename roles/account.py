@@ -99,7 +99,7 @@ class DataSource(NamedTuple):
         return f"{self.index_name} {self.index_id}".strip()
 
     def document(self) -> dict[str, str]:
-        """Return the members that `--json` shows."""
+        """Return the entries that `--json` shows."""
         return {
             **self.ids,
             "displayName": self.name,
@@ -188,7 +188,7 @@ class Account:
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
-        # Otherwise, botocore parses policies and keeps only the last of two members with the same name.
+        # Otherwise, botocore parses policies and keeps only the last of two entries with the same key.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_html)
         self._session.events.register("after-call", self._note_denial)

@@ -38,10 +38,10 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
         {"ONLINE": "sharepoint-cloud", "SERVER": "sharepoint-server-subscription"},
     ),
 }
-"""For each type that several connectors share, without its version: the path to the endpoint's member
+"""For each type that several connectors share, without its version: the path to the endpoint's entry
 that distinguishes them, and the connector for each of its values."""
 _ENDPOINT: Final = "repositoryEndpointMetadata"
-_BUCKET_MEMBER: Final = re.compile(r"(?:s3)?bucket(?:_?name)?", re.IGNORECASE)
+_BUCKET_KEY: Final = re.compile(r"(?:s3)?bucket(?:_?name)?", re.IGNORECASE)
 _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
 
 
@@ -82,7 +82,7 @@ def find_uses(data_source: Reply) -> Uses:
     """Read GetDataSource's response; nothing else reads a data source's configuration."""
 
     def text(value: object, name: str) -> str | None:
-        found = _member(value, name)
+        found = _get_entry(value, name)
         if not isinstance(found, str | None):
             reason = f"has a {name} in its configuration that is not a string"
             raise OddAnswerError(operation="qbusiness:GetDataSource", reason=reason)
@@ -93,8 +93,8 @@ def find_uses(data_source: Reply) -> Uses:
     if connectors_of(kind):
         configuration = data_source["configuration"]
     # Newer connectors have their secret and bucket under connectionConfiguration.
-    connection = _member(configuration, "connectionConfiguration")
-    proxy = _member(_member(configuration, "additionalProperties"), "proxy")
+    connection = _get_entry(configuration, "connectionConfiguration")
+    proxy = _get_entry(_get_entry(configuration, "additionalProperties"), "proxy")
     secrets = text(configuration, "secretArn") or text(connection, "secretArn"), text(proxy, "secretArn")
     return Uses(
         kind,
@@ -122,9 +122,9 @@ def find_connector(uses: Uses) -> Connector:
         )
     if len(of_type) > 1:
         path, names = _SETTLED_BY[re.sub(r"V\d+$", "", uses.type.upper())]
-        value = _member(_member(uses.configuration, "connectionConfiguration"), _ENDPOINT)
+        value = _get_entry(_get_entry(uses.configuration, "connectionConfiguration"), _ENDPOINT)
         for name in path:
-            value = _member(value, name)
+            value = _get_entry(value, name)
         if settled := names.get(str(value).upper()):
             return CONNECTORS[settled]
     return next((connector for connector in of_type if _supports(connector, uses)), of_type[0])
@@ -152,20 +152,20 @@ def _supports(connector: Connector, uses: Uses) -> bool:
     )
 
 
-def _member(value: object, name: str) -> object:
+def _get_entry(value: object, name: str) -> object:
     return cast("Mapping[str, object]", value).get(name) if isinstance(value, Mapping) else None
 
 
 def _bucket_names(value: object, name: str = "") -> Iterator[str]:
     """Find the buckets in a configuration, from bucket names and object URLs."""
     if isinstance(value, Mapping):
-        for key, member in cast("Mapping[str, object]", value).items():
-            yield from _bucket_names(member, key)
+        for key, entry in cast("Mapping[str, object]", value).items():
+            yield from _bucket_names(entry, key)
     elif isinstance(value, list):
-        for member in cast("list[object]", value):
-            yield from _bucket_names(member, name)
+        for entry in cast("list[object]", value):
+            yield from _bucket_names(entry, name)
     elif isinstance(value, str) and value:
-        if _BUCKET_MEMBER.fullmatch(name):
+        if _BUCKET_KEY.fullmatch(name):
             yield value
         else:
             yield from _S3_URL.findall(value)

@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
         return "by" if self.policy == TRUST_POLICY else "on"
 
     def document(self) -> dict[str, object]:
-        """Return the members that `--json` shows, without the data sources."""
+        """Return the entries that `--json` shows, without the data sources."""
         return {
             "policy": self.policy,
             "statement": self.statement,

@@ -66,7 +66,7 @@ class InputError(Exception):
     """Raised for input that does not exist or cannot be used; the message explains how to fix it."""
 
     def __init__(self, text: str, *more: str, details: Mapping[str, object] | None = None) -> None:
-        """Store the message, more lines below it, and more members of the `--json` document."""
+        """Store the message, more lines below it, and more entries of the `--json` document."""
         super().__init__(text)
         self.lines = (text, *more)
         self.details = details or {}

@@ -74,10 +74,10 @@ class RoleSettings(NamedTuple):
             return Arn.of(self.role_arn).name
         return self.get("role_name") or f"{self.component}{ROLE_NAME_SUFFIX}"
 
-    def command(self, name: str, value: str | None, *members: str | int) -> str:
-        """Return the command that sets a setting or a member of it, or removes it if `value` is None."""
+    def command(self, name: str, value: str | None, *keys: str | int) -> str:
+        """Return the command that sets a setting or an entry of it, or removes it if `value` is None."""
         paths = self.args.paths
-        spelled = (paths[member][-1] if isinstance(member, str) else member for member in members)
+        spelled = (paths[key][-1] if isinstance(key, str) else key for key in keys)
         at = self.args.at(name).entry(*spelled)
         return at.remove() if value is None else at.set(value)
 

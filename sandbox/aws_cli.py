@@ -60,13 +60,13 @@ def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
     if method not in operations:
         raise ProviderError(f"the sandbox does not support `aws {named}`; the AWS CLI may support it")
     shape = service.meta.service_model.operation_model(operations[method]).input_shape
-    members = {xform_name(name, "-"): name for name in shape.members} if shape else {}
+    parameters = {xform_name(name, "-"): name for name in shape.members} if shape else {}
     given: dict[str, Any] = {}
     while options:
         option = options.pop(0)
-        name = members.get(option.removeprefix("--").removeprefix("no-"))
+        name = parameters.get(option.removeprefix("--").removeprefix("no-"))
         if not option.startswith("--") or name is None:
-            expected = ", ".join(f"--{member}" for member in members)
+            expected = ", ".join(f"--{each}" for each in parameters)
             raise ProviderError(f"{named}: unknown option {option}; expected {expected or 'none'}")
         words: list[str] = []
         while options and not options[0].startswith("--"):

@@ -281,10 +281,10 @@ def _digest_sources() -> str:
 def _read(state: Path) -> dict[str, Any]:
     """Return the contents of `server.json`; empty if the file is damaged or missing."""
     try:
-        members = json.loads(state.read_text())
+        entries = json.loads(state.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return members if isinstance(members, dict) else {}
+    return entries if isinstance(entries, dict) else {}
 
 
 def _kept_variables() -> dict[str, str]:

@@ -63,10 +63,10 @@ _UNIQUE_ID: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
 """The unique ID of a role, user, or group. IAM shows it in place of a deleted principal, and rejects it:
 https://repost.aws/knowledge-center/iam-trust-policy-error"""
 _CONDITION_KEY: Final = re.compile(r"[A-Za-z0-9._/-]+:[\w.:/=+@ -]+")
-_IDENTITY_MEMBERS: Final = frozenset(
+_IDENTITY_ELEMENTS: Final = frozenset(
     ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
 )
-_TRUST_MEMBERS: Final = frozenset(
+_TRUST_ELEMENTS: Final = frozenset(
     ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition")
 )
 
@@ -105,7 +105,7 @@ def validate_request(
 
 
 def _check_trust(document: str) -> None:
-    _check_document(document, _TRUST_MEMBERS)
+    _check_document(document, _TRUST_ELEMENTS)
     for statement in listed(json.loads(document)["Statement"]):
         principal = statement.get("Principal", statement.get("NotPrincipal"))
         for value in listed(principal.get("AWS") if isinstance(principal, dict) else None):
@@ -125,7 +125,7 @@ def _check_boundary(parameters: Mapping[str, str], managed_policies: Collection[
 
 
 def _check_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
-    _check_document(parameters["PolicyDocument"], _IDENTITY_MEMBERS)
+    _check_document(parameters["PolicyDocument"], _IDENTITY_ELEMENTS)
     role = roles.get(parameters["RoleName"])
     others = dict(role.inline_policies) if role else {}
     others[parameters["PolicyName"]] = parameters["PolicyDocument"]
@@ -140,14 +140,14 @@ def _check_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
     if len({*tags.values(), *present}) > _MAXIMUM_TAGS:
         raise IamError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
-    for member, key in tags.items():
-        value = parameters.get(f"{member}.Value", "")
+    for entry, key in tags.items():
+        value = parameters.get(f"{entry}.Value", "")
         characters = all(unicodedata.category(c)[0] in "LNZ" or c in "_.:/=+-@" for c in value)
         if not characters or key.lower().startswith("aws:"):
             raise _invalid("tags", f"{key}={value}")
 
 
-def _check_document(text: str, members: frozenset[str]) -> None:
+def _check_document(text: str, elements: frozenset[str]) -> None:
     if not _DOCUMENT.fullmatch(text):
         raise _invalid("policyDocument", text)
     try:
@@ -165,18 +165,18 @@ def _check_document(text: str, members: frozenset[str]) -> None:
     if len(set(sids)) < len(sids):
         raise _malformed("Statement IDs (SID) in a single policy must be unique.")
     for statement in statements:
-        _check_statement(statement, members)
+        _check_statement(statement, elements)
 
 
-def _check_statement(statement: dict[str, Any], members: frozenset[str]) -> None:
-    if prohibited := set(statement) - members:
+def _check_statement(statement: dict[str, Any], elements: frozenset[str]) -> None:
+    if prohibited := set(statement) - elements:
         raise _malformed(f"Has prohibited field {min(prohibited)}")
     if not _SID.fullmatch(statement.get("Sid", "")):
         raise _malformed("Statement IDs (SID) must be alpha-numeric.")
     if statement.get("Effect") not in ("Allow", "Deny"):
         raise _malformed("Syntax errors in policy.")
     for name in ("Action", "Resource", "Principal"):
-        if name in members and (name in statement) == (f"Not{name}" in statement):
+        if name in elements and (name in statement) == (f"Not{name}" in statement):
             raise _malformed(f"Policy statement must contain {name.lower()}s.")
     principal = statement.get("Principal", {})
     services = principal.get("Service", ["*"]) if isinstance(principal, dict) else principal

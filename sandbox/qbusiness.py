@@ -27,11 +27,11 @@ _ARNS: Final = ("applicationArn", "indexArn", "dataSourceArn")
 class QBusinessError(Exception):
     """Raised when Amazon Q Business rejects a call."""
 
-    def __init__(self, code: str, message: str, **members: str) -> None:
+    def __init__(self, code: str, message: str, **entries: str) -> None:
         """Store the error's name from the model, and the other parts of the response."""
         super().__init__(message)
         self.code = code
-        self.members = {"message": message, **members}
+        self.body = {"message": message, **entries}
 
 
 class QBusiness:
@@ -44,7 +44,7 @@ class QBusiness:
         self.arn = f"arn:aws:qbusiness:{region}:{account}:"
         self.check_role = check_role
         self.resources: dict[Path, dict[str, Any]] = {}
-        """The Get operation's response for each resource, with additional members."""
+        """The Get operation's response for each resource, with additional entries."""
         self.sync_jobs: dict[Path, list[dict[str, Any]]] = {}
         """The sync jobs of each data source, latest first."""
         self.page_size = 10
@@ -66,7 +66,7 @@ class QBusiness:
             "UpdateDataSource": self._update_data_source,
         }
 
-    def add(self, *path: str, **members: Any) -> dict[str, Any]:
+    def add(self, *path: str, **entries: Any) -> dict[str, Any]:
         """Add an application, index, or data source, and return it."""
         arn = self.arn + "/".join(f"{level}/{name}" for level, name in zip(_LEVELS, path, strict=False))
         now = time.time()
@@ -76,7 +76,7 @@ class QBusiness:
             "status": "ACTIVE",
             "createdAt": now,
             "updatedAt": now,
-            **members,
+            **entries,
         }
         return self.resources[path]
 
@@ -87,7 +87,7 @@ class QBusiness:
         except QBusinessError as error:
             status = _model().shape_for(error.code).metadata["error"]["httpStatusCode"]
             headers = {"x-amzn-ErrorType": error.code}
-            return Response(json.dumps(error.members), status, headers, mimetype="application/json")
+            return Response(json.dumps(error.body), status, headers, mimetype="application/json")
         return Response(json.dumps(answer), mimetype="application/json")
 
     def _answer(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class QBusiness:
         return self.resources[path]
 
     def _get(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        return _members(self._find(_path(parameters)), operation.output_shape)
+        return _select_entries(self._find(_path(parameters)), operation.output_shape)
 
     def _list(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         parent = _path(parameters)
@@ -139,11 +139,11 @@ class QBusiness:
         (key,) = (
             name for name, shape in operation.output_shape.members.items() if shape.type_name == "list"
         )
-        member = operation.output_shape.members[key].member
+        entry_shape = operation.output_shape.members[key].member
         start = int(parameters.get("nextToken", "0"))
         end = start + parameters.get("maxResults", self.page_size)
         more = {"nextToken": str(end)} if end < len(found) else {}
-        return {key: [_members(resource, member) for resource in found[start:end]], **more}
+        return {key: [_select_entries(resource, entry_shape) for resource in found[start:end]], **more}
 
     def _create_parent(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         """Create an application or an index."""
@@ -196,11 +196,11 @@ def parse(request: Request) -> tuple[Any, dict[str, Any]]:
         found = pattern.fullmatch(request.path)
         if not found or method != request.method:
             continue
-        members = operation.input_shape.members
-        names = {shape.serialization.get("name", name): name for name, shape in members.items()}
+        shapes = operation.input_shape.members
+        names = {shape.serialization.get("name", name): name for name, shape in shapes.items()}
         query = {
             names[key]: int(value)
-            if members[names[key]].type_name == "integer" and value.isdecimal()
+            if shapes[names[key]].type_name == "integer" and value.isdecimal()
             else value
             for key, value in request.args.items()
             if key in names
@@ -222,8 +222,8 @@ def _path(parameters: Mapping[str, Any]) -> Path:
     return tuple(parameters[name] for name in _IDS if name in parameters)
 
 
-def _members(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
-    """Return the members of a resource that are in a response's model."""
+def _select_entries(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
+    """Return the entries of a resource that are in a response's model."""
     return {name: resource[name] for name in shape.members if name in resource}
 
 
@@ -251,7 +251,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
 def _misfits(value: Mapping[str, Any], shape: Any) -> str:
     """Describe the parts of a value that do not match the model."""
     report = ParamValidator().validate(value, shape)
-    patterns = {name: member.metadata.get("pattern") for name, member in shape.members.items()}
+    patterns = {name: entry.metadata.get("pattern") for name, entry in shape.members.items()}
     unmatched = (
         f"{name} does not match {patterns[name]}"
         for name, text in value.items()

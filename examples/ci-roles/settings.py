@@ -64,7 +64,7 @@ ROLE_ARN: Final = Format(
     rf"arn:[\w-]+:iam::\d{{12}}:role/(?:{_PART}/)*{_PART}",
     "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME in this account, without wildcards",
 )
-MEMBERS: Final = ("rolePath", "roleArns")
+ENVIRONMENT_KEYS: Final = ("rolePath", "roleArns")
 
 
 class Environment(NamedTuple):
@@ -176,12 +176,12 @@ def _environments(
             problems.add(
                 place, message, "a name that differs in more than case, as IAM requires of roles"
             )
-        members = cast("dict[str, Any]", value if isinstance(value, dict) else {})
+        entries = cast("dict[str, Any]", value if isinstance(value, dict) else {})
         problems.check(place, name, ENVIRONMENT)
-        problems.reject_unknown(members, MEMBERS, f"{place}.")
-        path = members.get("rolePath", "")
+        problems.reject_unknown(entries, ENVIRONMENT_KEYS, f"{place}.")
+        path = entries.get("rolePath", "")
         problems.check(f"{place}.rolePath", path, ROLE_PATH)
-        arns = members.get("roleArns", [])
+        arns = entries.get("roleArns", [])
         arns = cast("list[Any]", arns if isinstance(arns, list) else [arns])
         for number, arn in enumerate(arns):
             problems.check(f"{place}.roleArns[{number}]", arn, ROLE_ARN, account=account)
@@ -189,11 +189,11 @@ def _environments(
         own |= {
             f"{place}.roleArns[{number}]": arn for number, arn in enumerate(arns) if ROLE_ARN.fits(arn)
         }
-        for member, pattern in own.items():
+        for entry, pattern in own.items():
             for owner, its in taken:
                 if fnmatchcase(pattern, its) or fnmatchcase(its, pattern):
                     message = f"{_quote(pattern)} overlaps with {_quote(its)}, which belongs to {owner}"
-                    problems.add(member, message, "roles that belong only to this environment")
+                    problems.add(entry, message, "roles that belong only to this environment")
         taken += [(name, pattern) for pattern in own.values()]
         found.append(Environment(name, list(own.values())))
     return found

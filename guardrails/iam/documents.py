@@ -106,7 +106,7 @@ def _read_text(text: str, kind: Kind, policy: str) -> Document:
 def parse(text: str) -> Any:
     """Parse a document's JSON; raise MalformedError for invalid JSON and duplicate keys."""
     try:
-        return json.loads(text, object_pairs_hook=_members_once)
+        return json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except (RecursionError, ValueError):
         raise MalformedError("it is not JSON") from None
 
@@ -116,11 +116,11 @@ def policy_size(text: str) -> int:
     return len("".join(text.split()))
 
 
-def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         raise MalformedError("it has an object with a duplicate key")
-    return members
+    return entries
 
 
 def _read(given: Any, size: int, kind: Kind, policy: str) -> Document:
@@ -214,15 +214,15 @@ def _principals(given: Mapping[str, Any], number: int) -> Patterns:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     values = tuple(
         value if value is UNKNOWN or (kind, value) == ("AWS", "*") else f"{kind}:{value}"
-        for kind, members in cast("Mapping[str, Any]", principals).items()
-        for value in _texts(members, f"{name} of statement {number}")
+        for kind, entries in cast("Mapping[str, Any]", principals).items()
+        for value in _texts(entries, f"{name} of statement {number}")
     )
     return Patterns(values, name == "NotPrincipal")
 
 
 def _conditions(given: Any, number: int) -> Iterable[Condition]:
-    for operator, keys in _members(given, number):
-        for key, values in _members(keys, number):
+    for operator, keys in _read_entries(given, number):
+        for key, values in _read_entries(keys, number):
             if not key and values is not UNKNOWN:
                 raise MalformedError(f"a condition in statement {number} has an empty key")
             # A key for a tag may contain any letter, but the lowercase of a Kelvin sign is an ASCII k.
@@ -234,7 +234,7 @@ def _conditions(given: Any, number: int) -> Iterable[Condition]:
             yield _shared_condition(operator, key, texts)
 
 
-def _members(given: Any, number: int) -> Iterable[tuple[str, Any]]:
+def _read_entries(given: Any, number: int) -> Iterable[tuple[str, Any]]:
     if given is UNKNOWN:
         return [("", UNKNOWN)]
     if not isinstance(given, Mapping):

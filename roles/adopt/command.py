@@ -119,7 +119,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
     if not options.all:
-        existing.reject_members(before)
+        existing.reject_entries(before)
     account = Account(options.region, output)
     left_out: dict[DataSource, Finding] = {}
     if options.all:

@@ -31,9 +31,9 @@ class Existing(NamedTuple):
     """The roles in a stack's configuration file."""
 
     stack: str
-    members: Mapping[str, Mapping[str, Any]]
+    roles: Mapping[str, Mapping[str, Any]]
     """Each role's settings by its component's name; for a single role, only those in _OF_ONE_ROLE."""
-    has_members: bool
+    has_entries: bool
     """Whether the roles are entries of `dataSources`; otherwise, the stack has one role or none."""
     protect: Mapping[str, object]
     """The top-level `protect`; empty if it is not set."""
@@ -52,25 +52,25 @@ class Existing(NamedTuple):
         renamed with `pulumi state rename`. The file does not show this: a secret or bucket does not
         identify the role, because data sources can share them.
         """
-        for member, settings in self.members.items():
+        for entry, settings in self.roles.items():
             own = settings.get("roleName")
-            automatic = f"{re.escape(member + ROLE_NAME_SUFFIX)}-[0-9a-f]{{7}}"
+            automatic = f"{re.escape(entry + ROLE_NAME_SUFFIX)}-[0-9a-f]{{7}}"
             pattern = re.escape(own) if own and isinstance(own, str) else automatic
             if re.fullmatch(pattern, role_name, re.IGNORECASE):
-                return member
+                return entry
         return None
 
-    def _has_role_name(self, member: str) -> bool:
-        return bool(self.members.get(member, {}).get("roleName"))
+    def _has_role_name(self, entry: str) -> bool:
+        return bool(self.roles.get(entry, {}).get("roleName"))
 
-    def _is_for(self, member: str, settings: Mapping[str, Any]) -> bool:
+    def _is_for(self, entry: str, settings: Mapping[str, Any]) -> bool:
         """Return whether an entry without `roleName` is for the same data source as these settings."""
-        own = self.members.get(member, {})
+        own = self.roles.get(entry, {})
         return all(own.get(key) == settings.get(key) for key in _OF_ONE_ROLE)
 
-    def protect_of(self, member: str) -> Mapping[str, object]:
+    def protect_of(self, entry: str) -> Mapping[str, object]:
         """Return an entry's `protect`; empty if it is not set."""
-        settings = self.members.get(member, {})
+        settings = self.roles.get(entry, {})
         return {PROTECT: settings[PROTECT]} if PROTECT in settings else {}
 
     def warnings(
@@ -86,7 +86,7 @@ class Existing(NamedTuple):
                 f"{file} has settings that are dropped or replaced ({', '.join(lost)}): before "
                 "`pulumi up`, restore those that you still need"
             )
-        if protected := [member for member in replaced if self._is_protected(member)]:
+        if protected := [entry for entry in replaced if self._is_protected(entry)]:
             yield (
                 f"protect would stop `pulumi up`, which replaces policies of {', '.join(protected)}: "
                 f"remove protect from {file} and set it again after `pulumi up`"
@@ -95,12 +95,12 @@ class Existing(NamedTuple):
     def _lost(self, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for place, value in self.chosen.items():
             # A place is the path of one role's setting, or (key,) for a setting of all roles.
-            members = place[1:2] or self.members or settings
-            if any(settings[member].get(place[-1]) != value for member in members):
+            entries = place[1:2] or self.roles or settings
+            if any(settings[entry].get(place[-1]) != value for entry in entries):
                 yield "encrypted " * _is_encrypted(value) + show_path(place)
 
-    def _is_protected(self, member: str) -> bool:
-        return {**self.protect, **self.protect_of(member)}.get(PROTECT) in (True, "true")
+    def _is_protected(self, entry: str) -> bool:
+        return {**self.protect, **self.protect_of(entry)}.get(PROTECT) in (True, "true")
 
     def check_chosen(self, identifier: str, name: str, role_name: str) -> None:
         """Raise InputError if `--name` would rename a data source's entry."""
@@ -113,7 +113,7 @@ class Existing(NamedTuple):
             f"stack owns it. Omit the option, or first rename {current} with `pulumi state rename`: "
             "docs/data-sources.md has the commands"
         )
-        if self.has_members:
+        if self.has_entries:
             text += ". If the stack owns no role yet, you can instead remove the entries first:"
             command = f"pulumi config rm --stack {quote_argument(self.stack)} {DATA_SOURCES}"
             raise InputError(text, f"  {command}")
@@ -133,7 +133,7 @@ class Existing(NamedTuple):
             for name, (role, settings) in entries.items()
             if role or self._is_for(name, settings)
         }
-        lost = [member for member in self.members if member not in kept]
+        lost = [entry for entry in self.roles if entry not in kept]
         if not lost:
             return
         text = (
@@ -146,22 +146,22 @@ class Existing(NamedTuple):
             "If such an entry is for a new role that its data source does not use yet, first run"
         )
         lines = [f"{of_new_role} the commands that `adopt` listed for after `pulumi up`."]
-        if unnamed := [member for member in lost if not self._has_role_name(member)]:
+        if unnamed := [entry for entry in lost if not self._has_role_name(entry)]:
             lines.append(
                 "A role keeps its name after roleName is removed or its entry is renamed. If that "
                 f"happened, first set the name from the ARN that `pulumi stack output --stack {stack}` "
                 "shows:"
             )
-            for member in unnamed:
-                place = (DATA_SOURCES, member, "roleName") if self.has_members else ("roleName",)
+            for entry in unnamed:
+                place = (DATA_SOURCES, entry, "roleName") if self.has_entries else ("roleName",)
                 path = quote_argument(show_path(place))
                 lines.append(f"  pulumi config set --stack {stack} --path {path} NAME")
-        if self.has_members:
+        if self.has_entries:
             lines.append(f"If `pulumi stack --stack {stack}` does not list these roles, first run:")
-            places = [(DATA_SOURCES, member) for member in lost]
+            places = [(DATA_SOURCES, entry) for entry in lost]
         else:
             lines.append(f"If `pulumi stack --stack {stack}` does not list the role, first run:")
-            places = [(key,) for key in self.members[COMPONENT]]
+            places = [(key,) for key in self.roles[COMPONENT]]
         paths = [quote_argument(show_path(place)) for place in places]
         lines += [f"  pulumi config rm --stack {stack} --path {path}" for path in paths]
         raise InputError(text, *lines, *left_out)
@@ -190,7 +190,7 @@ def read(stack: str, project: str) -> Existing:
     if not given:
         one = {key: top[key] for key in _OF_ONE_ROLE if top.get(key)}
         of_one = {COMPONENT: one} if one else {}
-        return Existing(stack, of_one, has_members=False, protect=protect, chosen=chosen, **place)
+        return Existing(stack, of_one, has_entries=False, protect=protect, chosen=chosen, **place)
     found = cast("Mapping[object, object]", given) if isinstance(given, Mapping) else {"": None}
     # YAML reads some names without quotes as booleans or numbers.
     if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in found.items()):
@@ -199,14 +199,14 @@ def read(stack: str, project: str) -> Existing:
             "correct it (names such as no or 2024 need quotes), or, if the stack owns no role, "
             "remove it"
         )
-    members = cast("Mapping[str, Mapping[str, Any]]", found)
+    entries = cast("Mapping[str, Mapping[str, Any]]", found)
     chosen |= {
-        (DATA_SOURCES, member, key): value
-        for member, settings in members.items()
+        (DATA_SOURCES, entry, key): value
+        for entry, settings in entries.items()
         for key, value in settings.items()
         if _is_chosen(key, value)
     }
-    return Existing(stack, members, has_members=True, protect=protect, chosen=chosen, **place)
+    return Existing(stack, entries, has_entries=True, protect=protect, chosen=chosen, **place)
 
 
 def _is_chosen(key: str, value: object) -> bool:
@@ -221,11 +221,11 @@ def _is_encrypted(value: object) -> bool:
     return [*parts] == ["secure"] or any(map(_is_encrypted, parts.values()))
 
 
-def reject_members(existing: Existing) -> None:
+def reject_entries(existing: Existing) -> None:
     """Raise InputError if a stack's file has entries, which a single role would replace."""
-    if existing.has_members:
+    if existing.has_entries:
         raise InputError(
             f"{files.config_file(existing.stack)} declares roles in {DATA_SOURCES} "
-            f"({', '.join(existing.members)}), and without --all, the next `pulumi up` would delete "
+            f"({', '.join(existing.roles)}), and without --all, the next `pulumi up` would delete "
             "those that the stack owns: pass --all, or use another stack"
         )

@@ -57,7 +57,7 @@ def write(
 ) -> list[str]:
     """Write all files completely, or none; return their names.
 
-    Other members of the stack's file, such as `encryptionsalt`, are kept. The script that restores the
+    Other entries of the stack's file, such as `encryptionsalt`, are kept. The script that restores the
     roles' policies, unless it is empty, gets a new name, because after an update only an earlier script
     has their original policies.
     """

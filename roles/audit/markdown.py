@@ -77,8 +77,8 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
     """Return the role's statements that differ, in a block that readers can expand."""
     title = html.escape(f"{escape(role.arn)}: {role.text}")
     lines = [f"\n<details><summary><code>{title}</code></summary>\n"]
-    if role.member:
-        lines.append(f"- entry {_code(role.member)} of stack {_code(found.stack)}")
+    if role.entry:
+        lines.append(f"- entry {_code(role.entry)} of stack {_code(found.stack)}")
     sources = [user.data_source for user in used_by]
     lines += [f"- used by {_code(source.label)}" for source in sources]
     lines += [f"- {_code(remark)}" for remark in role.remarks]
@@ -102,7 +102,7 @@ def _unused(found: Survey) -> Iterator[str]:
     """Yield the roles that no data source uses, one line each; the first also contains a heading."""
     before = "\nNot used by a data source (docs/audit.md lists what else can use a role):\n\n"
     for role in found.unused:
-        entry = f", entry {_code(role.member)} of stack {_code(found.stack)}" if role.member else ""
+        entry = f", entry {_code(role.entry)} of stack {_code(found.stack)}" if role.entry else ""
         yield f"{before}- {_code(role.arn)}: {role.text}{entry}\n"
         before = ""
 

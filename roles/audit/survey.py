@@ -83,7 +83,7 @@ class RoleResult(NamedTuple):
     accepted: tuple[tuple[Verdict, Acceptance], ...] = ()
     """Other such statements, each with its acceptance."""
     remarks: tuple[str, ...] = ()
-    member: str = ""
+    entry: str = ""
     """The stack's component that declares the role; empty if the stack does not declare it."""
 
     @property
@@ -148,10 +148,10 @@ class Survey(NamedTuple):
         for result in results:
             role = roles.get(result.role_arn)
             connector = result.connector or f"({result.data_source.type})"
-            member = [role.member if role else ""] if self.stack else []
+            entry = [role.entry if role else ""] if self.stack else []
             used_by = str(len(users[result.role_arn])) if role else ""
             last_used = role.last_used if role else ""
-            yield result, [connector, Arn.of(result.role_arn).name, *member, used_by, last_used]
+            yield result, [connector, Arn.of(result.role_arn).name, *entry, used_by, last_used]
 
     def by_index(self) -> list[list[DataSourceResult]]:
         """Return the data sources, grouped by index."""
@@ -210,13 +210,13 @@ def survey(
     users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
     for result, needs in read_each(lambda pair: _read(*pair), listed, notes, "data sources"):
         users.setdefault(result.role_arn, []).append((result, needs))
-    members = {arn: component for component, arn in stack.arns.items()} if stack else {}
+    entries = {arn: component for component, arn in stack.arns.items()} if stack else {}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
     for role_arn, readings in users.items():
         role, compared = _compare(role_arn, readings, acceptances, now.date())
         results |= {result.data_source: result for result in compared}
-        roles += [role._replace(member=members.get(role_arn, ""))] if role_arn else []
+        roles += [role._replace(entry=entries.get(role_arn, ""))] if role_arn else []
     # The search for unused roles comes after this line, because the audit is complete without it.
     denied = tuple(sorted({action for account in accounts for action in account.denied}))
     unused, unlisted = _find_unused(caller, applications, listed)
@@ -231,7 +231,7 @@ def survey(
         denied,
         tuple(_unmatched(acceptances, caller["Account"], roles)),
         stack.stack if stack else "",
-        tuple(role._replace(member=members.get(role.arn, "")) for role in unused),
+        tuple(role._replace(entry=entries.get(role.arn, "")) for role in unused),
         unlisted,
     )
 

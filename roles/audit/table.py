@@ -41,8 +41,8 @@ def parts(found: Survey) -> Iterator[Part]:
         used_by = [user.data_source for user in users[role.arn]]
         yield ""
         yield f"{role.arn}: {role.text}"
-        if role.member:
-            yield f"  entry {role.member} of stack {found.stack}"
+        if role.entry:
+            yield f"  entry {role.entry} of stack {found.stack}"
         yield from (f"  used by {data_source.label}" for data_source in used_by)
         yield from (Line(f"  {remark}", 4) for remark in role.remarks)
         for verdict in role.differences:
@@ -80,7 +80,7 @@ def _unused(found: Survey) -> Iterator[Part]:
     if found.unused:
         yield from ("", "not used by a data source (docs/audit.md lists what else can use a role):")
     for role in found.unused:
-        entry = f", entry {role.member} of stack {found.stack}" if role.member else ""
+        entry = f", entry {role.entry} of stack {found.stack}" if role.entry else ""
         yield f"  {role.arn}: {role.text}{entry}"
 
 

@@ -43,10 +43,10 @@ class Entry:
             return "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
         return f"pulumi up --stack {quote_argument(self.settings.stack)}"
 
-    def set_command(self, name: str, value: str | None, *members: str | int) -> str:
-        """Return the commands that change a setting, or a member of it, and deploy the stack.
+    def set_command(self, name: str, value: str | None, *keys: str | int) -> str:
+        """Return the commands that change a setting, or an entry of it, and deploy the stack.
 
-        A value of None removes the setting or member. For a role outside any stack, return advice.
+        A value of None removes the setting or entry. For a role outside any stack, return advice.
         """
         if not self.settings.stack:
             if name == "permissions_boundary_arn":
@@ -54,11 +54,11 @@ class Entry:
             if name == "kms_key_id":  # the data source does not contain the key
                 change = f"set the key to {value}" if value else "remove kms:Decrypt"
                 return f"in the role policy, {change}"
-            path = (camel_case(each) if isinstance(each, str) else each for each in (name, *members))
+            path = (camel_case(each) if isinstance(each, str) else each for each in (name, *keys))
             setting = show_path(tuple(path))
             change = f"change {setting} to {value}" if value else f"remove {setting}"
             return f"{change} in the data source and in its role's policies"
-        command = self.settings.command(name, value, *members)
+        command = self.settings.command(name, value, *keys)
         return f"{command}{' &&' if command.startswith('pulumi') else ', then'} {self.up_command}"
 
     def edit(self, name: str, value: str) -> str:

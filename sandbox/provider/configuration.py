@@ -153,5 +153,5 @@ def _unmarked(value: Any) -> Any:
     if isinstance(value, dict):
         if value.keys() >= SECRET.keys():
             return _unmarked(value["value"])
-        return {key: _unmarked(member) for key, member in value.items()}
+        return {key: _unmarked(entry) for key, entry in value.items()}
     return [*map(_unmarked, value)] if isinstance(value, list) else value

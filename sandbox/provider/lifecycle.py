@@ -359,7 +359,7 @@ def _limit_to(old: Any, new: Any) -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
         return {key: new[key] for key in old if key in new}
     if isinstance(old, list) and isinstance(new, list):
-        return [member for _, member in zip(old, new, strict=False)]
+        return [entry for _, entry in zip(old, new, strict=False)]
     return new
 
 

@@ -203,10 +203,10 @@ def _sorted(inputs: Properties) -> Properties:
 def _without_nulls(value: Any) -> Any:
     """Return a value without its nulls: `filterNullProperties` in provider."""
     if isinstance(value, dict):
-        found = {name: _without_nulls(member) for name, member in value.items()}
-        return {name: member for name, member in found.items() if member is not None} or (
+        found = {name: _without_nulls(entry) for name, entry in value.items()}
+        return {name: entry for name, entry in found.items() if entry is not None} or (
             None if value else value
         )
     if isinstance(value, list):
-        return [member for member in map(_without_nulls, value) if member is not None]
+        return [entry for entry in map(_without_nulls, value) if entry is not None]
     return value

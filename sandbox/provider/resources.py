@@ -310,37 +310,37 @@ class Exclusive(Resource):
     """Ownership of all of a role's inline policies or managed policies; its ID is the role's name."""
 
     framework = True
-    members: str
+    list_property: str
     """The property that lists the policies."""
 
     def list(self, iam: Any, role: str) -> Sequence[str] | None:
         """Return the role's policies of this kind; None if the role does not exist."""
         raise NotImplementedError
 
-    def add(self, iam: Any, role: str, member: str) -> None:
+    def add(self, iam: Any, role: str, policy: str) -> None:
         """Add a listed policy to the role."""
         raise NotImplementedError
 
-    def remove(self, iam: Any, role: str, member: str) -> None:
+    def remove(self, iam: Any, role: str, policy: str) -> None:
         """Remove an unlisted policy from the role."""
         raise NotImplementedError
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
         """Read the role's policies."""
-        members = self.list(iam, identifier)
-        return None if members is None else {"roleName": identifier, self.members: members}
+        policies = self.list(iam, identifier)
+        return None if policies is None else {"roleName": identifier, self.list_property: policies}
 
     def create(self, iam: Any, desired: Properties) -> str:
         """Add missing policies, then remove unlisted ones (`syncAttachments`)."""
-        role, members = desired["roleName"], set(desired[self.members])
+        role, policies = desired["roleName"], set(desired[self.list_property])
         found = self.list(iam, role)
         if found is None:  # like the real provider: no retry, and no IAM error code in the message
             raise ProviderError(f"{role}: couldn't find resource")
         actual = set(found)
-        for member in sorted(members - actual):
-            self.add(iam, role, member)
-        for member in sorted(actual - members):
-            self.remove(iam, role, member)
+        for policy in sorted(policies - actual):
+            self.add(iam, role, policy)
+        for policy in sorted(actual - policies):
+            self.remove(iam, role, policy)
         return role
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
@@ -360,7 +360,7 @@ class RolePoliciesExclusive(Exclusive):
     """
 
     token = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
-    members = "policyNames"
+    list_property = "policyNames"
     properties: Mapping[str, Property] = {
         "roleName": Property(required=True, replaces=True),
         "policyNames": Property("array", required=True),
@@ -370,13 +370,13 @@ class RolePoliciesExclusive(Exclusive):
         """Return the inline policies' names."""
         return inline_names(iam, role)
 
-    def add(self, iam: Any, role: str, member: str) -> None:
+    def add(self, iam: Any, role: str, policy: str) -> None:
         """Put a policy without a document, like the real provider; the AWS SDK rejects the call."""
-        iam.put_role_policy(RoleName=role, PolicyName=member)
+        iam.put_role_policy(RoleName=role, PolicyName=policy)
 
-    def remove(self, iam: Any, role: str, member: str) -> None:
+    def remove(self, iam: Any, role: str, policy: str) -> None:
         """Delete an inline policy."""
-        iam.delete_role_policy(RoleName=role, PolicyName=member)
+        iam.delete_role_policy(RoleName=role, PolicyName=policy)
 
 
 class RolePolicyAttachmentsExclusive(Exclusive):
@@ -386,7 +386,7 @@ class RolePolicyAttachmentsExclusive(Exclusive):
     """
 
     token = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
-    members = "policyArns"
+    list_property = "policyArns"
     properties: Mapping[str, Property] = {
         "roleName": Property(required=True, replaces=True),
         "policyArns": Property("array", required=True),
@@ -396,13 +396,13 @@ class RolePolicyAttachmentsExclusive(Exclusive):
         """Return the ARNs of the attached policies."""
         return attached_arns(iam, role)
 
-    def add(self, iam: Any, role: str, member: str) -> None:
+    def add(self, iam: Any, role: str, policy: str) -> None:
         """Attach a managed policy."""
-        iam.attach_role_policy(RoleName=role, PolicyArn=member)
+        iam.attach_role_policy(RoleName=role, PolicyArn=policy)
 
-    def remove(self, iam: Any, role: str, member: str) -> None:
+    def remove(self, iam: Any, role: str, policy: str) -> None:
         """Detach a managed policy."""
-        iam.detach_role_policy(RoleName=role, PolicyArn=member)
+        iam.detach_role_policy(RoleName=role, PolicyArn=policy)
 
 
 RESOURCES: Final[Mapping[str, Resource]] = {

@@ -42,24 +42,24 @@ def _changes(statement: Statement) -> Iterator[tuple[str, Callable[[Statement], 
 
 
 def _changes_of_values(
-    statement: Statement, member: str, wider: Callable[[str], list[str]]
+    statement: Statement, element: str, wider: Callable[[str], list[str]]
 ) -> Iterator[tuple[str, Callable[[Statement], object]]]:
-    if member not in statement:
+    if element not in statement:
         return
-    values: list[str] = _listed(statement[member])
+    values: list[str] = _listed(statement[element])
     for value in values:
         others = [other for other in values if other != value]
         if others:
             yield (
-                f"{member} {value} dropped",
-                lambda statement, new=others: statement.update({member: new}),
+                f"{element} {value} dropped",
+                lambda statement, new=others: statement.update({element: new}),
             )
         for other in wider(value):
             if other != value:
                 new = [*others, other]
                 yield (
-                    f"{member} {value} -> {other}",
-                    lambda statement, new=new: statement.update({member: new}),
+                    f"{element} {value} -> {other}",
+                    lambda statement, new=new: statement.update({element: new}),
                 )
 
 

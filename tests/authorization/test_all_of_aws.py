@@ -143,7 +143,7 @@ def grants(statements: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
 def every_statement() -> list[dict[str, Any]]:
     """Return the statements of roles with all options, without Sids; decryption has two forms."""
     statements = [
-        {member: value for member, value in statement.items() if member != "Sid"}
+        {element: value for element, value in statement.items() if element != "Sid"}
         for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
         for statement in render(options).role_policy["Statement"]
     ]

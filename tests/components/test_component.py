@@ -267,8 +267,8 @@ def test_an_output_may_resolve_to_an_id():
 def all_later() -> dict[str, Any]:
     """Return the full settings with each value, at every depth, as an Output."""
     vpc = {
-        member: [output_of(item, f"{member}-{i}") for i, item in enumerate(items)]
-        for member, items in VPC.items()
+        entry: [output_of(item, f"{entry}-{i}") for i, item in enumerate(items)]
+        for entry, items in VPC.items()
     }
     plain = {name: value for name, value in FULL.items() if name != "vpc_configuration"}
     return {name: output_of(value, name) for name, value in plain.items()} | {
@@ -393,7 +393,7 @@ def test_an_awaitable_can_be_an_input():
     assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
-def member(value: object, as_output: Callable[[object], object]) -> object:
+def make_output(value: object, as_output: Callable[[object], object]) -> object:
     """Return a setting's value as an Output, or for tags, a dictionary that contains an Output."""
     return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
 
@@ -401,7 +401,7 @@ def member(value: object, as_output: Callable[[object], object]) -> object:
 @pytest.mark.parametrize("name", OF_THE_ROLE)
 def test_unknown_role_setting_keeps_documents_known(name: str):
     def program() -> None:
-        component({**FULL, "role_name": "qbusiness", name: member(OF_THE_ROLE[name], output_of)})
+        component({**FULL, "role_name": "qbusiness", name: make_output(OF_THE_ROLE[name], output_of)})
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None

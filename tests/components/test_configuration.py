@@ -270,11 +270,11 @@ def test_each_namespace_configures_own_connector(monkeypatch: pytest.MonkeyPatch
     assert "qbusiness-documents" in named["files-qbusiness-policy"]
 
 
-@pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])
-def test_a_misspelled_member_of_the_vpc_is_rejected(monkeypatch: pytest.MonkeyPatch, member: str):
-    vpc = json.dumps({member: ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]})
+@pytest.mark.parametrize("entry", ["subnetids", "subnet_ids", "SubnetIds"])
+def test_a_misspelled_entry_of_the_vpc_is_rejected(monkeypatch: pytest.MonkeyPatch, entry: str):
+    vpc = json.dumps({entry: ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]})
     text = message(monkeypatch, {**MINIMAL, "vpcConfiguration": vpc})
-    assert f"  vpcConfiguration.{member}: is not a setting; did you mean" in text
+    assert f"  vpcConfiguration.{entry}: is not a setting; did you mean" in text
 
 
 def test_json_like_description_stays_text(monkeypatch: pytest.MonkeyPatch):

@@ -40,9 +40,9 @@ FIX: Final = "pulumi config set --stack test --path"
 
 
 def deploy(
-    monkeypatch: pytest.MonkeyPatch, members: object, /, namespace: str = PROJECT_NAME, **top: Any
+    monkeypatch: pytest.MonkeyPatch, entries: object, /, namespace: str = PROJECT_NAME, **top: Any
 ) -> Deployment:
-    settings = {**TOP, **top, "dataSources": members}
+    settings = {**TOP, **top, "dataSources": entries}
     config = {
         key if ":" in key else f"{namespace}:{key}": value
         if isinstance(value, str)
@@ -58,16 +58,16 @@ def deploy(
     return Deployment(program)
 
 
-def rejection(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> str:
-    deployment = deploy(monkeypatch, members, **top)
+def rejection(monkeypatch: pytest.MonkeyPatch, entries: object, /, **top: Any) -> str:
+    deployment = deploy(monkeypatch, entries, **top)
     assert isinstance(deployment.error, SettingsError), deployment.error
     assert deployment.registrations == []
     return str(deployment.error)
 
 
-def rejected(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> list[str]:
+def rejected(monkeypatch: pytest.MonkeyPatch, entries: object, /, **top: Any) -> list[str]:
     """Return the path of each problem."""
-    return re.findall(r"^  ([^ :]+): ", rejection(monkeypatch, members, **top), re.MULTILINE)
+    return re.findall(r"^  ([^ :]+): ", rejection(monkeypatch, entries, **top), re.MULTILINE)
 
 
 def inputs(deployment: Deployment, kind: str) -> dict[str, Mapping[str, Any]]:
@@ -101,13 +101,13 @@ def test_entries_get_own_roles_with_one_caller_lookup(
 
 def test_entry_inherits_defaults_for_omitted_settings(monkeypatch: pytest.MonkeyPatch):
     other = "c3d4e5f6-7890-12ab-cdef-333333333333"
-    members = {
+    entries = {
         "one": AEM,
         "two": {**AEM, "indexId": other, "rolePath": "/two/", "tags": {"Team": "two", "Cost": "2"}},
         "three": {**AEM, "rolePath": "", "tags": {}, "exclusivePolicies": False},
     }
     tags = {"Team": "all", "Stage": "prod"}
-    deployment = deploy(monkeypatch, members, rolePath="/all/", tags=tags, exclusivePolicies=True)
+    deployment = deploy(monkeypatch, entries, rolePath="/all/", tags=tags, exclusivePolicies=True)
     found = roles(deployment)
     assert {name: role.get("path") for name, role in found.items()} == {
         "one": "/all/",
@@ -130,8 +130,8 @@ def test_default_vpc_skips_connectors_without_support(
     monkeypatch: pytest.MonkeyPatch,
 ):
     mail = {"connector": "gmail", "secretId": SECRET_ID}
-    members = {"aem": AEM, "files": FILES, "mail": mail, "off": {**AEM, "vpcConfiguration": {}}}
-    deployment = deploy(monkeypatch, members, vpcConfiguration=VPC)
+    entries = {"aem": AEM, "files": FILES, "mail": mail, "off": {**AEM, "vpcConfiguration": {}}}
+    deployment = deploy(monkeypatch, entries, vpcConfiguration=VPC)
     with_vpc = {name for name, document in policies(deployment).items() if "subnet/" in document}
     assert with_vpc == {"aem"}
     unsupported = "vpcConfiguration does not apply to {}: AWS does not support a VPC for the current"
@@ -141,9 +141,9 @@ def test_default_vpc_skips_connectors_without_support(
     assert deployment.infos == [f"{unsupported.format(one)} version of its connector"]
 
 
-def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatch):
-    def protected(members: object, **top: Any) -> set[str]:
-        deployment = deploy(monkeypatch, members, **top)
+def test_protect_applies_to_all_entries_or_to_one(monkeypatch: pytest.MonkeyPatch):
+    def protected(entries: object, **top: Any) -> set[str]:
+        deployment = deploy(monkeypatch, entries, **top)
         assert deployment.error is None
         return {each.name for each in deployment.registrations if each.request.protect}
 
@@ -162,7 +162,7 @@ def test_boolean_like_text_is_moved_as_text(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    ("member", "key"),
+    ("entry", "key"),
     [
         ({**AEM, "vpcConfiguration": None, "allowNetworkInterfaceDeletion": True}, "vpcConfiguration"),
         ({"connector": None, "bucketName": "documents"}, "connector"),
@@ -170,13 +170,13 @@ def test_boolean_like_text_is_moved_as_text(monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_a_null_setting_causes_no_other_problem(
-    monkeypatch: pytest.MonkeyPatch, member: dict[str, Any], key: str
+    monkeypatch: pytest.MonkeyPatch, entry: dict[str, Any], key: str
 ):
-    assert rejected(monkeypatch, {"one": member}) == [f"dataSources.one.{key}"]
+    assert rejected(monkeypatch, {"one": entry}) == [f"dataSources.one.{key}"]
 
 
 @pytest.mark.parametrize(
-    ("member", "default", "place"),
+    ("entry", "default", "place"),
     [
         ({}, {"indexId": "x"}, "indexId"),
         ({"rolePath": "/x/"}, {"rolePath": "x"}, "rolePath"),
@@ -184,10 +184,10 @@ def test_a_null_setting_causes_no_other_problem(
     ],
 )
 def test_invalid_default_is_reported_once_even_if_unused(
-    monkeypatch: pytest.MonkeyPatch, member: dict[str, Any], default: dict[str, Any], place: str
+    monkeypatch: pytest.MonkeyPatch, entry: dict[str, Any], default: dict[str, Any], place: str
 ):
-    members = {"one": {**AEM, **member}, "two": {**AEM, **member}}
-    assert rejected(monkeypatch, members, **default) == [place]
+    entries = {"one": {**AEM, **entry}, "two": {**AEM, **entry}}
+    assert rejected(monkeypatch, entries, **default) == [place]
 
 
 @pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
@@ -206,10 +206,10 @@ def test_empty_object_is_rejected_for_scalar_setting(monkeypatch: pytest.MonkeyP
 def test_secret_like_entry_name_is_set_in_plaintext(
     monkeypatch: pytest.MonkeyPatch, key: str, kind: str, value: str
 ):
-    member = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
-    member[key] = {"x": 1} if key == "tags" else 1
+    entry = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
+    entry[key] = {"x": 1} if key == "tags" else 1
     path = f"dataSources.tokens.{key}{'.x' if key == 'tags' else ''}"
-    assert f"fix: {FIX} {kind} -- {path} {value}" in rejection(monkeypatch, {"tokens": member})
+    assert f"fix: {FIX} {kind} -- {path} {value}" in rejection(monkeypatch, {"tokens": entry})
 
 
 def test_false_top_level_boolean_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
@@ -224,7 +224,7 @@ def test_an_invalid_data_source_name_is_rejected(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("members", "message"),
+    ("entries", "message"),
     [
         ([], "expected an object, got []"),
         ("text", 'expected an object, got "text"'),
@@ -233,9 +233,9 @@ def test_an_invalid_data_source_name_is_rejected(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_missing_or_invalid_data_sources_are_rejected(
-    monkeypatch: pytest.MonkeyPatch, members: object, message: str
+    monkeypatch: pytest.MonkeyPatch, entries: object, message: str
 ):
-    assert f"  dataSources: {message}\n" in rejection(monkeypatch, members)
+    assert f"  dataSources: {message}\n" in rejection(monkeypatch, entries)
 
 
 def test_removing_last_entry_points_to_retirement_page(
@@ -244,9 +244,9 @@ def test_removing_last_entry_points_to_retirement_page(
     assert "; to delete the last role, see docs/retire.md\n" in rejection(monkeypatch, {})
 
 
-@pytest.mark.parametrize("member", [None, "text", ["x"], 5])
-def test_a_member_that_is_not_an_object_is_rejected(monkeypatch: pytest.MonkeyPatch, member: object):
-    assert rejected(monkeypatch, {"one": member, "two": AEM}) == ["dataSources.one"]
+@pytest.mark.parametrize("entry", [None, "text", ["x"], 5])
+def test_an_entry_that_is_not_an_object_is_rejected(monkeypatch: pytest.MonkeyPatch, entry: object):
+    assert rejected(monkeypatch, {"one": entry, "two": AEM}) == ["dataSources.one"]
 
 
 def test_secret_in_entry_is_rejected_with_plaintext_fix(
@@ -312,9 +312,9 @@ def test_autonaming_that_renames_roles_warns_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_common_tag_problem_is_reported_once_at_top(monkeypatch: pytest.MonkeyPatch):
-    members = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
+    entries = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
-        for each in (members, {**members, "three": AEM}):
+        for each in (entries, {**entries, "three": AEM}):
             text = rejection(monkeypatch, each, tags=common)
             assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
 
@@ -366,14 +366,14 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
 def stack_messages() -> str:
     """Return the message about each stack, also if the keys that it sets are secret."""
     texts: list[str] = []
-    for name, (members, top) in STACKS.items():
+    for name, (entries, top) in STACKS.items():
         keys = {key if ":" in key else f"{PROJECT_NAME}:{key}" for key in top}
         for how, secret in (("", set[str]()), (", secret", keys)):
             if how and not top:
                 continue
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-                texts.append(f"== {name}{how} ==\n{rejection(patch, members, **top)}\n")
+                texts.append(f"== {name}{how} ==\n{rejection(patch, entries, **top)}\n")
     text = "\n".join(texts)
     of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope is not Scope.STACK]
     every = ["aws:region", *KEYS.values()]

@@ -49,7 +49,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
     },
     "quotes in names": {"vpc_configuration": {**NETWORK, 'a"b': [], "c.d": []}},
     "unknown names": {"kms": "x", "vpc": {}, "secret": "x", "zzz": "x"},
-    "members": {
+    "entries": {
         "vpc_configuration": {
             "subnets": [],
             "subnet_ids": ["subnet-1", 3, None],
@@ -202,8 +202,8 @@ def test_command_placeholder_is_rejected_as_value():
             message = rejection(given, config)
             assert f"{kind.placeholder} is a placeholder" in message
             assert message.endswith(f" {kind.placeholder}")
-    for member, form in VPC_LISTS.items():
-        message = rejection({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config)
+    for entry, form in VPC_LISTS.items():
+        message = rejection({"vpc_configuration": {**NETWORK, entry: [form.placeholder]}}, config)
         assert f"{form.placeholder} is a placeholder" in message
     assert "TAG_VALUE is a placeholder" in rejection({"tags": {"Team": "TAG_VALUE"}}, config)
 
@@ -286,7 +286,7 @@ def test_a_secret_is_never_shown():
         for value in (each.mistyped, each.malformed):
             assert [problem for problem in problems if quote(value) in problem] == []
     given = (APPLICATION_ARN, "alias/aem", "us-west-2", SECRET_ID, "x", "JDBC", "aem-files")
-    members = (
+    entries = (
         "subnet-1",
         "sg",
         SUBNET_ID,
@@ -298,7 +298,7 @@ def test_a_secret_is_never_shown():
         "subnets",
         "c.d",
     )
-    assert [value for value in (*given, *members) if f'"{value}"' in shown or f".{value}" in shown] == []
+    assert [value for value in (*given, *entries) if f'"{value}"' in shown or f".{value}" in shown] == []
     for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
         assert given_too not in shown
     for given_too in ("aem-files", "1402433619", "confluence-cloud or"):

@@ -46,8 +46,8 @@ def look(
     return validate(component, given, credentials=credentials)
 
 
-def with_vpc(**members: object) -> dict[str, Any]:
-    return {"vpc_configuration": {**FULL["vpc_configuration"], **members}}
+def with_vpc(**entries: object) -> dict[str, Any]:
+    return {"vpc_configuration": {**FULL["vpc_configuration"], **entries}}
 
 
 def problems(changes: dict[str, Any], component: str = "aem") -> list[Problem]:
@@ -60,7 +60,7 @@ def warnings(**changes: Any) -> list[str]:
     return [*look({**MINIMAL, **changes}).warnings]
 
 
-REFUSED_IN_VPC: dict[str, list[Any]] = {
+REJECTED_IN_VPC: dict[str, list[Any]] = {
     "subnet_ids": [
         *([], (), None, SUBNET_ID, [None], [1], [[SUBNET_ID]], ["subnet-0123456"], ["subnet-0123456G"]),
         *(["sg-01234567"], [SUBNET_ID, ""], ["subnet-*"]),
@@ -108,7 +108,7 @@ def test_an_invalid_setting_is_reported_once_by_name():
 
 
 def test_invalid_vpc_value_is_rejected_by_path():
-    for name, values in REFUSED_IN_VPC.items():
+    for name, values in REJECTED_IN_VPC.items():
         for value in values:
             (problem,) = problems(with_vpc(**{name: value}))
             assert problem.path[:2] == ("vpc_configuration", name), value
@@ -184,7 +184,7 @@ def test_misspelled_vpc_key_is_rejected_with_suggestion():
     assert "subnet_ids" in problem.message
 
 
-def test_a_member_whose_name_is_a_number_is_rejected():
+def test_an_entry_whose_key_is_a_number_is_rejected():
     (problem,) = problems({"vpc_configuration": {**FULL["vpc_configuration"], 1: []}})
     assert problem.name == 'vpc_configuration["1"]'
 
@@ -323,7 +323,7 @@ FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
         {"vpc_configuration": {**FULL["vpc_configuration"], FORGED: []}},
         {"role_name": FORGED},
     ],
-    ids=["name", "tag key", "tag value", "member", "value"],
+    ids=["name", "tag key", "tag value", "entry", "value"],
 )
 def test_no_value_can_forge_a_line_of_the_message(given: dict[str, Any]):
     with pytest.raises(SettingsError) as caught:

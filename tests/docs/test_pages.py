@@ -112,8 +112,8 @@ def test_page_sets_nested_settings_and_default_tags(new_stack: NewStack):
     for script in blocks("sh", (DOCS / "configuration.md").read_text()):
         stack.execute("sh", "-euc", script)
     shown = stack.preview("--diff").text
-    for member in ("subnet/subnet-0a1b2c3d4e5f60718", "security-group/sg-0c3d4e5f607182930"):
-        assert member in shown
+    for entry in ("subnet/subnet-0a1b2c3d4e5f60718", "security-group/sg-0c3d4e5f607182930"):
+        assert entry in shown
     assert re.search(r'CostCenter: "search"', shown)
 
 

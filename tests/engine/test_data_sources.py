@@ -22,7 +22,7 @@ FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME,
 WIKI_SECRET: Final = "qbusiness/wiki-c3D4e5"
 
 
-def members(**settings: object) -> dict[str, Any]:
+def with_entries(**settings: object) -> dict[str, Any]:
     return {**TOP, "dataSources": {name.replace("_", "-"): value for name, value in settings.items()}}
 
 
@@ -38,7 +38,7 @@ def test_single_role_becomes_one_of_changing_entries(new_stack: NewStack, aws: A
     single = stack.outputs()
     arn = single["roleArn"]
 
-    stack.configure(members(aem_connector=AEM))
+    stack.configure(with_entries(aem_connector=AEM))
     assert stack.up().changes == {"same": 4}
     assert stack.outputs() == {
         **single,
@@ -55,7 +55,7 @@ def test_single_role_becomes_one_of_changing_entries(new_stack: NewStack, aws: A
 
     rename(stack, "aem-connector", "docs")
     wiki = {"connector": "confluence-cloud", "secretId": WIKI_SECRET}
-    stack.configure(members(docs=AEM, wiki={**wiki, "protect": True}))
+    stack.configure(with_entries(docs=AEM, wiki={**wiki, "protect": True}))
     assert stack.up().changes == {"same": 7}
     assert stack.outputs()["roleArns"] == {"docs": arn, "wiki": outputs["roleArns"]["wiki"]}
     assert "roleArn" not in stack.outputs()
@@ -64,7 +64,7 @@ def test_single_role_becomes_one_of_changing_entries(new_stack: NewStack, aws: A
     assert rejected.returncode != 0
     assert "protected" in rejected.stdout
     assert {*aws.roles()} == {*outputs["roleNames"].values()}
-    stack.configure(members(docs=AEM, wiki={**wiki, "protect": False}))
+    stack.configure(with_entries(docs=AEM, wiki={**wiki, "protect": False}))
     assert stack.up().changes == {"same": 7}
     removed = run_section(stack, "Remove a data source", PAGE).stdout
     assert "    - 3 deleted\n    4 unchanged\n" in removed
@@ -73,7 +73,7 @@ def test_single_role_becomes_one_of_changing_entries(new_stack: NewStack, aws: A
 
 
 def test_role_moves_into_stack_with_several_roles(new_stack: NewStack):
-    target, source = new_stack(members(files=FILES)), new_stack({**TOP, **REQUIRED})
+    target, source = new_stack(with_entries(files=FILES)), new_stack({**TOP, **REQUIRED})
     target.up()
     source.up()
     arn = source.outputs()["roleArn"]
@@ -87,7 +87,7 @@ def test_role_moves_into_stack_with_several_roles(new_stack: NewStack):
         PROJECT=PROJECT_NAME,
         NEW="wiki",
     )
-    target.configure(members(files=FILES, wiki=AEM))
+    target.configure(with_entries(files=FILES, wiki=AEM))
     assert target.up().changes == {"same": 7}
     assert target.outputs()["roleArns"]["wiki"] == arn
     assert [each["type"] for each in source.resources() if "iam" in each["type"]] == []
@@ -98,7 +98,7 @@ def test_role_moves_into_stack_with_several_roles(new_stack: NewStack):
 
 def test_commands_in_messages_correct_entries(new_stack: NewStack, aws: Aws):
     files = {**FILES, "secretId": SECRET_ID, "bucketAccountId": 12}
-    stack = new_stack(members(wiki={**AEM, "protect": "false"}, files=files))
+    stack = new_stack(with_entries(wiki={**AEM, "protect": "false"}, files=files))
     stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", WIKI_SECRET)
     text = stack.preview(check=False).text
     assert "dataSources: has a secret value" in text

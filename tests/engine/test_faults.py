@@ -402,8 +402,8 @@ def test_unavailable_account_prevents_creation(new_stack: NewStack, failing: Pro
 def test_role_not_yet_visible_is_recreated_or_rejected(new_stack: NewStack, failing: Proxy, aws: Aws):
     secret = {"secretId": REQUIRED["secretId"]}
     defaults = {key: value for key, value in REQUIRED.items() if key != "secretId"}
-    members = {"automatic": secret, "named": {**secret, "roleName": NAME}}
-    stack = new_stack({**defaults, "dataSources": members})
+    entries = {"automatic": secret, "named": {**secret, "roleName": NAME}}
+    stack = new_stack({**defaults, "dataSources": entries})
     stack.up()
     first = stack.outputs()["roleNames"]["automatic"]
     missing = {"code": "NoSuchEntity", "message": "The role cannot be found.", "status": 404}

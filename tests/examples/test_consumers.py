@@ -37,7 +37,7 @@ def read(text: str) -> dict[str, Any]:
 SETTINGS: Final = read((EXAMPLE / "Pulumi.example.yaml").read_text())
 SOURCES: Final[Mapping[str, dict[str, Any]]] = SETTINGS["dataSources"]
 ROLES: Final = read((PROJECT / "Pulumi.example.yaml").read_text())
-MEMBERS: Final[Mapping[str, dict[str, Any]]] = ROLES["dataSources"]
+ENTRIES: Final[Mapping[str, dict[str, Any]]] = ROLES["dataSources"]
 INDEX: Final = {name: SETTINGS[name] for name in ("applicationId", "indexId")}
 ARNS: Final = {name: f"arn:aws:iam::123456789012:role/{name}-qbusiness-role-1234567" for name in SOURCES}
 
@@ -78,18 +78,18 @@ def test_the_page_shows_the_settings_of_the_roles():
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_each_data_source_uses_resources_of_its_role(name: str):
-    source, member = SOURCES[name], MEMBERS[name]
+    source, entry = SOURCES[name], ENTRIES[name]
     uses = find_uses(source)
-    assert find_connector(uses).name == member.get("connector", "aem-cloud")
-    assert [*uses.secret_ids] == ([SECRETS + member["secretId"]] if "secretId" in member else [])
-    assert [*uses.buckets] == ([member["bucketName"]] if "bucketName" in member else [])
-    assert uses.bucket_account == member.get("bucketAccountId")
+    assert find_connector(uses).name == entry.get("connector", "aem-cloud")
+    assert [*uses.secret_ids] == ([SECRETS + entry["secretId"]] if "secretId" in entry else [])
+    assert [*uses.buckets] == ([entry["bucketName"]] if "bucketName" in entry else [])
+    assert uses.bucket_account == entry.get("bucketAccountId")
     default = ROLES["vpcConfiguration"] if name != "files" else {}
-    assert source.get("vpcConfiguration", {}) == member.get("vpcConfiguration", default)
+    assert source.get("vpcConfiguration", {}) == entry.get("vpcConfiguration", default)
 
 
 def test_data_sources_and_roles_share_index_and_names():
-    assert SOURCES.keys() == MEMBERS.keys()
+    assert SOURCES.keys() == ENTRIES.keys()
     assert ROLES["indexId"] == SETTINGS["indexId"]
     assert ROLES["applicationId"].endswith(f":application/{SETTINGS['applicationId']}")
 
@@ -168,8 +168,8 @@ def test_consumer_receives_new_arn_of_recreated_role(new_stack: NewStack, aws: A
         assert made["roleArn"] == roles.outputs()["roleArns"][name]
         assert made["configuration"] == settings["configuration"]
         assert consumer.outputs()["dataSourceArns"][name] == made["dataSourceArn"]
-    wiki = {**MEMBERS["wiki"], "rolePath": "/wiki/"}
-    roles.configure({**ROLES, "dataSources": {**MEMBERS, "wiki": wiki}})
+    wiki = {**ENTRIES["wiki"], "rolePath": "/wiki/"}
+    roles.configure({**ROLES, "dataSources": {**ENTRIES, "wiki": wiki}})
     roles.up()
     arn = roles.outputs()["roleArns"]["wiki"]
     assert arn != first["Wiki"]["roleArn"]

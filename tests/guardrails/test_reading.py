@@ -136,8 +136,8 @@ def generated_statement(random: Random, kind: Kind) -> Document:
     if kind is Kind.RESOURCE:
         statement |= {"Principal": random.choice(PRINCIPALS), "Resource": "*"}
     else:
-        member = random.choice(["Resource", "Resource", "NotResource"])
-        statement[member] = some_of(random, RESOURCES, 1, 2)
+        element = random.choice(["Resource", "Resource", "NotResource"])
+        statement[element] = some_of(random, RESOURCES, 1, 2)
     condition: dict[str, dict[str, list[str]]] = {}
     for _ in range(random.randint(0, 2)):
         operator, key, values = generated_condition(random)

@@ -71,18 +71,18 @@ class Simulation(NamedTuple):
     def read(cls, parameters: Mapping[str, str]) -> "Simulation":
         """Read the call's parameters in the query protocol's format."""
 
-        def members(prefix: str) -> list[str]:
+        def entries(prefix: str) -> list[str]:
             pattern = re.compile(rf"{re.escape(prefix)}\.member\.\d+")
             return [value for name, value in parameters.items() if pattern.fullmatch(name)]
 
         context: dict[str, str | list[str]] = {}
         for name, key in parameters.items():
             if found := re.fullmatch(r"(ContextEntries\.member\.\d+)\.ContextKeyName", name):
-                values = members(f"{found[1]}.ContextKeyValues")
+                values = entries(f"{found[1]}.ContextKeyValues")
                 single = parameters[f"{found[1]}.ContextKeyType"] == "string"
                 context[key] = values[0] if single else values
-        (resource,) = members("ResourceArns")
-        return cls(parameters["PolicySourceArn"], members("ActionNames"), resource, context)
+        (resource,) = entries("ResourceArns")
+        return cls(parameters["PolicySourceArn"], entries("ActionNames"), resource, context)
 
 
 Decide = Callable[[Simulation], Mapping[str, Mapping[str, Any]]]

@@ -68,13 +68,13 @@ def simulation(decide: Callable[[str, str], str]) -> Answer:
     def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
         resource = parameters["ResourceArns.member.1"]
         actions = [value for name, value in parameters.items() if name.startswith("ActionNames.")]
-        members = (
+        entries = (
             f"<member><EvalActionName>{action}</EvalActionName>"
             f"<EvalResourceName>{escape(resource)}</EvalResourceName>"
             f"<EvalDecision>{decide(action, resource)}</EvalDecision></member>"
             for action in actions
         )
-        results = f"<EvaluationResults>{''.join(members)}</EvaluationResults>"
+        results = f"<EvaluationResults>{''.join(entries)}</EvaluationResults>"
         name = "SimulateCustomPolicy"
         return 200, (
             f"<{name}Response><{name}Result><IsTruncated>false</IsTruncated>{results}"

@@ -282,11 +282,11 @@ _ORDER: Final = (
 
 
 def _in_order(document: object) -> str:
-    def sort(members: dict[str, Any]) -> dict[str, Any]:
+    def sort(entries: dict[str, Any]) -> dict[str, Any]:
         return dict(
             sorted(
-                members.items(),
-                key=lambda member: _ORDER.index(member[0]) if member[0] in _ORDER else 99,
+                entries.items(),
+                key=lambda entry: _ORDER.index(entry[0]) if entry[0] in _ORDER else 99,
             )
         )
 

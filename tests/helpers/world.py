@@ -317,7 +317,7 @@ class World(Maker):
         self.patch.setattr("botocore.endpoint.time.sleep", str)
         self.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", acquire)
 
-    def describe_key(self, arn: str = KEY_ARN, **members: Any) -> None:
+    def describe_key(self, arn: str = KEY_ARN, **entries: Any) -> None:
         """Respond to kms:DescribeKey with an enabled customer managed key, with these changes."""
         metadata = {
             "KeyId": arn.rpartition("/")[2],
@@ -326,23 +326,23 @@ class World(Maker):
             "KeyManager": "CUSTOMER",
             "KeySpec": "SYMMETRIC_DEFAULT",
             "KeyUsage": "ENCRYPT_DECRYPT",
-            **members,
+            **entries,
         }
         self.server.answers["kms:DescribeKey"] = {"KeyMetadata": metadata}
 
-    def describe_secret(self, **members: Any) -> None:
+    def describe_secret(self, **entries: Any) -> None:
         """Respond to secretsmanager:DescribeSecret with the stack's secret, with these changes."""
-        secret = {"ARN": SECRET_ARN, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **members}
+        secret = {"ARN": SECRET_ARN, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **entries}
         self.server.answers["secretsmanager:DescribeSecret"] = secret
 
-    def find(self, **members: str) -> None:
+    def find(self, **entries: str) -> None:
         """Respond to access-analyzer:ValidatePolicy with a finding."""
         finding = {
             "issueCode": "PASS_ROLE_WITH_STAR_IN_RESOURCE",
             "findingDetails": "Details.",
             "learnMoreLink": "https://docs.aws.amazon.com/x",
             "locations": [],
-            **members,
+            **entries,
         }
         self.server.answers["access-analyzer:ValidatePolicy"] = {"findings": [finding]}
 
@@ -361,8 +361,8 @@ class World(Maker):
         """Add a data source and return its ID."""
         self.count += 1
         configuration = {"type": kind} | ({"secretArn": secret_arn} if secret_arn else {})
-        members = {"configuration": configuration, **more} | ({"roleArn": role_arn} if role_arn else {})
-        self.server.add(data_source_id(self.count), kind, displayName=name, **members)
+        entries = {"configuration": configuration, **more} | ({"roleArn": role_arn} if role_arn else {})
+        self.server.add(data_source_id(self.count), kind, displayName=name, **entries)
         return data_source_id(self.count)
 
     def add_own(
@@ -470,13 +470,13 @@ class World(Maker):
         self.delete_secret(SECRET_ARN)
         self.secrets.create_secret(Name=SECRET_NAME, SecretString="{}", KmsKeyId=examples.KEY_ID)
 
-    def resource(self, *path: str, **members: Any) -> None:
-        self.server.qbusiness.resources[path].update(members)
+    def resource(self, *path: str, **entries: Any) -> None:
+        self.server.qbusiness.resources[path].update(entries)
 
     def key_policy(self, *statements: dict[str, Any]) -> None:
         self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
 
-    def subnet(self, **members: Any) -> None:
+    def subnet(self, **entries: Any) -> None:
         """Change the first subnet in EC2's responses."""
         first, second = (
             {
@@ -490,7 +490,7 @@ class World(Maker):
             }
             for identifier in (SUBNET_ID, SECOND_SUBNET_ID)
         )
-        self.server.answers["ec2:DescribeSubnets"] = {"Subnets": [{**first, **members}, second]}
+        self.server.answers["ec2:DescribeSubnets"] = {"Subnets": [{**first, **entries}, second]}
         arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"
         group = {"GroupId": SECURITY_GROUP_ID, "SecurityGroupArn": arn, "VpcId": "vpc-1"}
         self.server.answers["ec2:DescribeSecurityGroups"] = {"SecurityGroups": [group]}
@@ -532,7 +532,7 @@ class World(Maker):
             for key, value in self.settings.items()
         }
         shown = {
-            name: {member: self._shown(member, its) for member, its in value.items()}
+            name: {entry: self._shown(entry, its) for entry, its in value.items()}
             if isinstance(value, dict) and name not in self.secret_outputs
             else self._shown(name, value)
             for name, value in self.outputs.items()

@@ -34,8 +34,8 @@ def decrypt_if(**operators: Any) -> dict[str, Any]:
     return {**DECRYPT, "Condition": {key.replace("_", ":"): it for key, it in operators.items()}}
 
 
-def deny_get(**members: Any) -> dict[str, Any]:
-    return {**GET, "Effect": "Deny", **members}
+def deny_get(**elements: Any) -> dict[str, Any]:
+    return {**GET, "Effect": "Deny", **elements}
 
 
 def but(action: str, effect: str = "Allow") -> dict[str, Any]:

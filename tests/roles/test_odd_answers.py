@@ -29,19 +29,19 @@ DOCUMENTS: Final = {
     "secretsmanager:GetResourcePolicy": ("ResourcePolicy", "secret policy"),
     "kms:GetKeyPolicy": ("Policy", "key policy"),
 }
-"""The member that contains a policy, and the question that needs the policy, by action."""
+"""The entry that contains a policy, and the question that needs the policy, by action."""
 
 
 def malformed(action: str, statement: Any) -> Callable[[bytes], bytes]:
     """Return a function that replaces the policy in a response."""
-    member, _ = DOCUMENTS[action]
+    entry, _ = DOCUMENTS[action]
     document = json.dumps({"Version": "2012-10-17", "Statement": statement})
 
     def spoil(body: bytes) -> bytes:
         if body.lstrip().startswith(b"<"):
-            element = f"<{member}>{document}</{member}>"
-            return re.sub(rf"<{member}>.*?</{member}>", lambda _: element, body.decode()).encode()
-        return json.dumps({**json.loads(body), member: document}).encode()
+            element = f"<{entry}>{document}</{entry}>"
+            return re.sub(rf"<{entry}>.*?</{entry}>", lambda _: element, body.decode()).encode()
+        return json.dumps({**json.loads(body), entry: document}).encode()
 
     return spoil
 

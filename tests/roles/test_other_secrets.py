@@ -30,8 +30,8 @@ def crawl(world: World, site: str | None, proxy: str | None) -> None:
     """Give the stack's role to a Web Crawler's data source with these secrets."""
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
     world.set(connector="webcrawler")
-    members: dict[str, Any] = {"proxy": {"secretArn": proxy}} if proxy else {}
-    configuration = {"type": "WEBCRAWLERV2", "secretArn": site, "additionalProperties": members}
+    entries: dict[str, Any] = {"proxy": {"secretArn": proxy}} if proxy else {}
+    configuration = {"type": "WEBCRAWLERV2", "secretArn": site, "additionalProperties": entries}
     world.add_data_source(configuration=configuration)
 
 

@@ -84,13 +84,13 @@ def test_subnets_and_groups_share_vpc_in_supported_zones(aws: Aws):
 
 
 def test_buckets_belong_to_this_and_another_account(aws: Aws):
-    members: dict[str, dict[str, str]] = EXAMPLE["dataSources"]
+    entries: dict[str, dict[str, str]] = EXAMPLE["dataSources"]
     s3 = aws.client("s3")
-    bucket, owner = members["files"]["bucketName"], members["files"]["bucketAccountId"]
-    for name, account in ((members["intranet"]["bucketName"], "123456789012"), (bucket, owner)):
+    bucket, owner = entries["files"]["bucketName"], entries["files"]["bucketAccountId"]
+    for name, account in ((entries["intranet"]["bucketName"], "123456789012"), (bucket, owner)):
         assert s3.get_bucket_location(Bucket=name, ExpectedBucketOwner=account)
     assert "123456789012" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    (certificate,) = s3.list_objects_v2(Bucket=members["intranet"]["bucketName"])["Contents"]
+    (certificate,) = s3.list_objects_v2(Bucket=entries["intranet"]["bucketName"])["Contents"]
     assert certificate["Key"] in (PROJECT / "examples/data-source/Pulumi.example.yaml").read_text()
 
 

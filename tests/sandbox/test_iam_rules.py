@@ -27,9 +27,9 @@ POLICY: dict[str, Any] = {
 VALID_TRUST = json.dumps(TRUST)
 
 
-def changed(document: dict[str, Any], **members: object) -> str:
+def changed(document: dict[str, Any], **elements: object) -> str:
     """Return the document with elements of its statement changed; None removes an element."""
-    statement = {**document["Statement"][0], **members}
+    statement = {**document["Statement"][0], **elements}
     kept = {name: value for name, value in statement.items() if value is not None}
     return json.dumps({**document, "Statement": [kept]})
 

@@ -73,7 +73,7 @@ def answering(**answers: dict[str, Any]) -> Mock:
     return Mock(**{f"{call}.return_value": answer for call, answer in answers.items()})
 
 
-def having_role(**members: object) -> Mock:
+def having_role(**entries: object) -> Mock:
     """Return an IAM client for an account with one role, which has no policies."""
     role = {
         "RoleName": NAME,
@@ -85,7 +85,7 @@ def having_role(**members: object) -> Mock:
         "CreateDate": dt.datetime.now(dt.UTC),
     }
     return answering(
-        get_role={"Role": {**role, **members}},
+        get_role={"Role": {**role, **entries}},
         list_role_policies={"PolicyNames": []},
         list_attached_role_policies={"AttachedPolicies": []},
     )
@@ -342,19 +342,21 @@ def test_oidc_provider_url_is_compared_without_scheme(provider: Provider):
 
 
 @pytest.mark.parametrize(
-    ("exclusive", "call", "members"),
+    ("exclusive", "call", "list_property"),
     [
         (RolePoliciesExclusive(), "list_role_policies", "policyNames"),
         (RolePolicyAttachmentsExclusive(), "list_attached_role_policies", "policyArns"),
     ],
     ids=("inline", "attached"),
 )
-def test_exclusive_resources_list_policies_only_once(exclusive: Exclusive, call: str, members: str):
+def test_exclusive_resources_list_policies_only_once(
+    exclusive: Exclusive, call: str, list_property: str
+):
     # syncAttachments in role_policies_exclusive.go and role_policy_attachments_exclusive.go.
     missing = ClientError({"Error": {"Code": "NoSuchEntity", "Message": "not yet"}}, call)
     iam = Mock(**{f"{call}.side_effect": missing})
     with pytest.raises(ProviderError, match="couldn't find resource"):
-        exclusive.create(iam, {"roleName": NAME, members: []})
+        exclusive.create(iam, {"roleName": NAME, list_property: []})
     assert len(iam.method_calls) == 1
 
 

@@ -29,7 +29,7 @@ def add(world: World, number: int, name: str, kind: str = "AEM", **more: Any) ->
     world.server.add(identifier(number), kind, **source)
 
 
-def members(said: Any) -> dict[str, Any]:
+def read_entries(said: Any) -> dict[str, Any]:
     return said.json["config"][f"{PROJECT_NAME}:dataSources"]
 
 
@@ -44,7 +44,7 @@ def test_each_data_source_gets_valid_unique_entry_name(world: World):
         add(world, number, f"{'y' * 38}-zz", "QUIP")
     said = world.adopt("--all", "--json", "--dry-run")
     assert said.code == 0, said
-    assert [*members(said)] == [
+    assert [*read_entries(said)] == [
         "pages",
         "wiki-eu",
         "wiki-eu-2",
@@ -54,7 +54,7 @@ def test_each_data_source_gets_valid_unique_entry_name(world: World):
         f"{'y' * 38}-zz",
         f"{'y' * 38}-2",
     ]
-    assert members(said)["wiki-eu"] == {
+    assert read_entries(said)["wiki-eu"] == {
         "connector": "confluence-cloud",
         "secretId": world.secrets.describe_secret(SecretId="qbusiness/1")["ARN"],
         "roleName": "QBusiness-DataSource-00001",
@@ -68,7 +68,7 @@ def test_each_data_source_gets_valid_unique_entry_name(world: World):
         f"{PROJECT_NAME}:indexId": INDEX_ID,
     }
     chosen = world.adopt("--all", "--json", "--dry-run", "--name", f"{identifier(1)}=europe")
-    assert [*members(chosen)][:3] == ["pages", "europe", "wiki-eu"]
+    assert [*read_entries(chosen)][:3] == ["pages", "europe", "wiki-eu"]
     twice = (option for number in (1, 2) for option in ("--name", f"{identifier(number)}=europe"))
     line = world.adopt("--all", "--dry-run", *twice).last
     assert line == "adopt: several data sources would have the name europe: change --name"
@@ -88,7 +88,7 @@ def test_data_sources_sharing_role_get_own_roles(world: World):
     options = ("--all", "--connector", "slack", "--application", APPLICATION_ID)
     said = world.adopt(*options, "--json")
     assert said.code == 0
-    sources = members(said)
+    sources = read_entries(said)
     assert {name: its.get("roleName") for name, its in sources.items()} == {
         "fine": "QBusiness-DataSource-00001",
         "mixed": None,
@@ -279,9 +279,9 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
     name = f"{identifier(1)}=wiki"
     assert "declares this role as aem-connector" in world.adopt("--all", "--force", "--name", name).last
-    assert [*members(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
-    for members_of_file in ("{secure: v1}", "{no: {}}", "{2024: {}}"):
-        path.write_text(f"{text}dataSources: {members_of_file}\n")
+    assert [*read_entries(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
+    for entries in ("{secure: v1}", "{no: {}}", "{2024: {}}"):
+        path.write_text(f"{text}dataSources: {entries}\n")
         assert (
             "dataSources in Pulumi.prod.yaml does not map names" in world.adopt("--all", "--force").last
         )
@@ -295,7 +295,7 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
         ({"dataSources": {"wiki-eu": {"secretId": "s"}}}, "'dataSources[\"wiki-eu\"].roleName'"),
         ({"secretId": "s"}, "roleName"),
     ],
-    ids=["members", "one role"],
+    ids=["entries", "one role"],
 )
 def test_possible_earlier_role_name_must_be_set(world: World, config: dict[str, object], setting: str):
     add(world, 1, "Wiki", "CONFLUENCE")
@@ -365,7 +365,7 @@ def test_too_many_data_sources_are_split_by_connector(world: World):
     options = ("--connector", "jira", "--connector", "box")
     said = world.adopt("--all", "--dry-run", "--json", *options)
     assert said.code == 0
-    assert len(members(said)) == 9
+    assert len(read_entries(said)) == 9
     for number in range(11, 15):
         add(world, number, f"Source-{number}", "JIRA")
     assert "  --connector jira  (11 data sources, too many: adopt each role" in world.adopt("--all").err

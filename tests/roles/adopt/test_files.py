@@ -142,8 +142,8 @@ def test_lost_correction_or_encryption_is_named(world: World):
     assert "not kept" not in world.adopt("--force").err
     assert "not kept" not in world.adopt("--force", "--all").err
     document = yaml.safe_load(world.path(STACK).read_text())
-    member = document["config"][f"{PROJECT_NAME}:dataSources"]["aem-connector"]
-    member |= {"kmsKeyId": "other", "tags": {"Team": {"secure": "v1:abc:def"}}}
+    entry = document["config"][f"{PROJECT_NAME}:dataSources"]["aem-connector"]
+    entry |= {"kmsKeyId": "other", "tags": {"Team": {"secure": "v1:abc:def"}}}
     world.path(STACK).write_text(yaml.safe_dump(document, sort_keys=False))
     place = 'dataSources["aem-connector"]'
     lost = f"{place}.kmsKeyId, encrypted {place}.tags"

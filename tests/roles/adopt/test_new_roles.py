@@ -30,8 +30,8 @@ def share(world: World, *documents: str, trust: str = TRUST, **more: Any) -> tup
         text = document.replace("PROXY-0", proxies[0]).replace("PROXY-1", proxies[1])
         world.put_policy(text, name, "shared")
     for number, proxy in enumerate(proxies):
-        members = {"proxy": {"secretArn": proxy}}
-        configuration = {"type": "WEBCRAWLERV2", "secretArn": site, "additionalProperties": members}
+        entries = {"proxy": {"secretArn": proxy}}
+        configuration = {"type": "WEBCRAWLERV2", "secretArn": site, "additionalProperties": entries}
         source = {"displayName": f"site-{number}", "configuration": configuration, **more}
         world.server.add(identifier(number), "WEBCRAWLERV2", roleArn=role_arn, **source)
     return proxies[0], proxies[1]
@@ -170,9 +170,9 @@ def test_take_selects_entry_that_keeps_declared_role(world: World):
     share(world)
     config = {f"{PROJECT_NAME}:dataSources": {"site-0": {"roleName": "shared"}}}
     world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
-    refused = world.adopt("--all", "--force")
-    assert refused.code == 2
-    assert f"such as --take {identifier(0)}; the others get new roles" in refused.err
+    rejected = world.adopt("--all", "--force")
+    assert rejected.code == 2
+    assert f"such as --take {identifier(0)}; the others get new roles" in rejected.err
     taken = world.adopt("--all", "--force", "--take", identifier(0), "--json").json["members"]
     assert {name: each["sharedRole"] is None for name, each in taken.items()} == {
         "site-0": True,

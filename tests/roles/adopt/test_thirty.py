@@ -184,7 +184,7 @@ class Snapshot(NamedTuple):
 
 def snapshot(aws: Aws, name: str) -> Snapshot:
     role = aws.iam.get_role(RoleName=name)["Role"]
-    members = ("RoleId", "Arn", "Description", "MaxSessionDuration", "Tags", "PermissionsBoundary")
+    keys = ("RoleId", "Arn", "Description", "MaxSessionDuration", "Tags", "PermissionsBoundary")
     attached: dict[str, str] = {}
     about: dict[str, Any] = {}
     for each in aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
@@ -193,7 +193,7 @@ def snapshot(aws: Aws, name: str) -> Snapshot:
         about[arn] = its.get("Description"), its.get("Tags")
         found = aws.iam.get_policy_version(PolicyArn=arn, VersionId=its["DefaultVersionId"])
         attached[arn] = json.dumps(found["PolicyVersion"]["Document"])
-    properties = {member: role.get(member) for member in members}
+    properties = {key: role.get(key) for key in keys}
     inline = aws.role_policies(name)
     return Snapshot(properties, aws.trust_policy(name), inline, attached, about)
 
@@ -296,8 +296,8 @@ def thirty(console: Console, owner: Stack) -> dict[str, str]:
 
 def assert_said(said: Any, shown: str, owner: Stack) -> None:
     """Check that the JSON document and the text output of `adopt` describe the changes."""
-    members = said["members"]
-    assert members.keys() == {*NAMED, *PAIRS}
+    entries = said["members"]
+    assert entries.keys() == {*NAMED, *PAIRS}
     reasons = {each["dataSource"]["displayName"]: each["reason"] for each in said["leftOut"]}
     assert reasons.keys() == {"custom", "owned"}
     assert f"stack {owner.name} owns the role owned" in reasons["owned"]
@@ -305,8 +305,8 @@ def assert_said(said: Any, shown: str, owner: Stack) -> None:
     assert f"\nRoles that may lose access after the import: {lost}\n" in shown
     assert "\nData sources that may lose access with a new role: 4\n" in shown
     for name, shape in NAMED.items():
-        assert bool(members[name]["change"]["lost"]) is shape.lost, name
-        assert shape.because in members[name]["because"]
+        assert bool(entries[name]["change"]["lost"]) is shape.lost, name
+        assert shape.because in entries[name]["because"]
         (row,) = re.findall(rf"^{name}  .*", shown, flags=re.MULTILINE)
         assert f"  {shape.role_policy}" in row
     for name in ("pair-1", "pair-3"):
@@ -343,14 +343,14 @@ def assert_roles_changed_as_said(
     before: Mapping[str, Snapshot],
     after: Mapping[str, Snapshot],
     imported: Mapping[str, str],
-    members: Any,
+    entries: Any,
     expected: Mapping[str, str],
 ) -> list[str]:
     """Compare every role that existed before with the output of `adopt`; return the imported ones."""
     changed: list[str] = []
     for name, arn in imported.items():
         role = arn.rpartition("/")[2]
-        assert_changed_as_said(before[role], after[role], members[name]["change"], expected[name])
+        assert_changed_as_said(before[role], after[role], entries[name]["change"], expected[name])
         changed.append(role)
     assert all(after[role] == was for role, was in before.items() if role not in changed)
     return changed

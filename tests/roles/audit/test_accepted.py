@@ -18,16 +18,16 @@ ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/x"
 FILE: Final = "accepted.yaml"
 VALID: Final = f"{{role: '{ROLE}', policy: p, statement: 4, reason: moves, until: 2999-12-31}}"
 DATE: Final = "expected: the last day, such as 2027-03-31"
-MEMBERS: Final = "role, policy, statement, sid, reason, until, finding, dataSources"
+KEYS: Final = "role, policy, statement, sid, reason, until, finding, dataSources"
 NUMBER: Final = "expected: the number of a statement without a Sid; for others, use sid"
 SOURCES: Final = tuple(DataSource("", "", "", "", identifier, "", "", "") for identifier in "ab")
 LACKING: Final = "expected: the IDs of the data sources that lack access, only with `finding: missing`"
 
 
-def write(world: World, **members: str) -> None:
-    """Write an entry that accepts the last role's statement Queues, with these members changed."""
+def write(world: World, **changes: str) -> None:
+    """Write an entry that accepts the last role's statement Queues, with these changes."""
     entry = {"role": world.role_arn, "policy": OWN, "sid": "Queues", "reason": "moves soon"}
-    world.path(FILE).write_text(json.dumps([{**entry, "until": "2999-12-31", **members}]))
+    world.path(FILE).write_text(json.dumps([{**entry, "until": "2999-12-31", **changes}]))
 
 
 def test_an_entry_is_read_from_yaml(tmp_path: Path):
@@ -46,10 +46,10 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("{a: 1}", " is not a list: expected entries with " + MEMBERS),
+        ("{a: 1}", " is not a list: expected entries with " + KEYS),
         ("[", " is not valid YAML (while parsing a flow node"),
         ("[" * 500, " is not valid YAML (it is nested too deeply)"),
-        ("- x", f' has 1 error\n  line 1: "x"; expected: a mapping with {MEMBERS}'),
+        ("- x", f' has 1 error\n  line 1: "x"; expected: a mapping with {KEYS}'),
         (
             f"- {VALID}\n- {VALID.replace('2999-12-31', '2026-02-30')}",
             f' has 1 error\n  line 2, until: "2026-02-30"; {DATE}',
@@ -58,7 +58,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
             "- {role: x, polcy: p, statement: [1], reason: ' ', until: soon, finding: all}",
             f"""\
  has 7 errors
-  line 1, "polcy": is unknown; expected: {MEMBERS}
+  line 1, "polcy": is unknown; expected: {KEYS}
   line 1, role: "x"; expected: the ARN of a role
   line 1, policy: is missing; expected: the name or ARN of a policy, or `trust policy`
   line 1, statement: ["1"]; {NUMBER}
@@ -146,7 +146,7 @@ def test_statement_number_differs_from_numeric_sid(tmp_path: Path, given: str, a
 
 
 @pytest.mark.parametrize(
-    ("finding", "members"),
+    ("finding", "expected"),
     [
         (Verdict("p", "statement 1", "excess"), {"statement": "1"}),
         (Verdict("p", "1", "excess"), {"sid": "1"}),
@@ -155,11 +155,11 @@ def test_statement_number_differs_from_numeric_sid(tmp_path: Path, given: str, a
     ],
 )
 def test_entry_for_finding_accepts_that_finding(
-    tmp_path: Path, finding: Verdict, members: dict[str, Any]
+    tmp_path: Path, finding: Verdict, expected: dict[str, Any]
 ):
     entry = acceptance_for(ROLE, finding).document()
     changing = ("statement", "sid", "dataSources")
-    assert {key: entry[key] for key in entry if key in changing} == members
+    assert {key: entry[key] for key in entry if key in changing} == expected
     path = tmp_path / FILE
     path.write_text(json.dumps([{**entry, "reason": "moves soon", "until": "2999-12-31"}]))
     assert [each.matches(ROLE, finding) for each in read_acceptances(path)] == [True]

@@ -33,7 +33,7 @@ def test_denied_permissions_follow_the_result(world: World):
 
 
 OWN_WORDS: Final = {"state", "text", "last_used", "verdict", "danger", "until", "finding"}
-"""The members of a result that contain the program's own words."""
+"""The fields of a result that contain the program's own words."""
 
 
 def with_markup(value: Any) -> Any:

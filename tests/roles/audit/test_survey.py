@@ -255,8 +255,8 @@ def test_role_is_compared_with_needs_of_all_regions(world: World):
     there.add(APPLICATION_ID, INDEX_ID, displayName="Main")
     name = "qbusiness-s3"
     here = world.server.qbusiness.resources[APPLICATION_ID, INDEX_ID, data_source_id(1)]
-    members = {key: here[key] for key in ("displayName", "type", "configuration", "roleArn")}
-    there.add(APPLICATION_ID, INDEX_ID, data_source_id(2), **members)
+    entries = {key: here[key] for key in ("displayName", "type", "configuration", "roleArn")}
+    there.add(APPLICATION_ID, INDEX_ID, data_source_id(2), **entries)
     for number, document in enumerate((TRUST, s3_policy(name))):
         both = json.loads(document)
         both["Statement"] += json.loads(document.replace(f":{REGION}:", ":eu-west-1:"))["Statement"]

@@ -39,8 +39,8 @@ class Break:
     fix: str
 
 
-def set_member(member: str, value: str) -> str:
-    path = f"'vpcConfiguration.{member}'"
+def set_entry(entry: str, value: str) -> str:
+    path = f"'vpcConfiguration.{entry}'"
     return (
         f"pulumi config set --stack dev --path --type string -- {path} {value} && pulumi up --stack dev"
     )
@@ -50,10 +50,10 @@ GROUP_ARN: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GRO
 SHARED_GROUP: Final = GROUP_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 
 
-def group(**members: str) -> dict[str, list[dict[str, str]]]:
+def group(**entries: str) -> dict[str, list[dict[str, str]]]:
     """Return DescribeSecurityGroups' response for the group, with some changes."""
     found = {"GroupId": SECURITY_GROUP_ID, "SecurityGroupArn": GROUP_ARN, "OwnerId": ACCOUNT}
-    return {"SecurityGroups": [{**found, "VpcId": "vpc-0d4e5f60718293041", **members}]}
+    return {"SecurityGroups": [{**found, "VpcId": "vpc-0d4e5f60718293041", **entries}]}
 
 
 IN_IRELAND: Final = {"LocationConstraint": "eu-west-1"}
@@ -206,43 +206,43 @@ BREAKS: list[Break] = [
         lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),
         "subnets",
         f"there is no subnet {SECOND_SUBNET_ID} in {REGION}",
-        set_member("subnetIds[1]", "SUBNET_ID"),
+        set_entry("subnetIds[1]", "SUBNET_ID"),
     ),
     Break(
         lambda world: world.subnet(AvailabilityZoneId="use1-az6"),
         "subnets",
         f"{SUBNET_ID} is in use1-az6, but Amazon Q Business supports only use1-az1, use1-az2, use1-az4",
-        set_member("subnetIds[0]", "SUBNET_ID"),
+        set_entry("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
         lambda world: world.subnet(State="pending"),
         "subnets",
         f"{SUBNET_ID} is pending, not available",
-        set_member("subnetIds[0]", "SUBNET_ID"),
+        set_entry("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
         lambda world: world.subnet(AvailableIpAddressCount=0),
         "subnets",
         f"{SUBNET_ID} has no free address",
-        set_member("subnetIds[0]", "SUBNET_ID"),
+        set_entry("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
         lambda world: world.subnet(VpcId="vpc-2"),
         "subnets",
         f"the subnets are in 2 VPCs: {SUBNET_ID} in vpc-2, {SECOND_SUBNET_ID} in vpc-1",
-        set_member("subnetIds[0]", "SUBNET_ID"),
+        set_entry("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
         lambda world: world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET),
         "subnets",
         f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}: use the subnet's ARN",
-        set_member("subnetIds[0]", SHARED_SUBNET),
+        set_entry("subnetIds[0]", SHARED_SUBNET),
     ),
     Break(
         lambda world: world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID),
         "security groups",
         f"there is no security group {SECURITY_GROUP_ID} in {REGION}",
-        set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
+        set_entry("securityGroupIds[0]", "SECURITY_GROUP_ID"),
     ),
     Break(
         lambda world: world.server.answers.update(
@@ -250,13 +250,13 @@ BREAKS: list[Break] = [
         ),
         "security groups",
         f"{SECURITY_GROUP_ID} belongs to account {OTHER_ACCOUNT}, but the role can use only groups of",
-        set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
+        set_entry("securityGroupIds[0]", "SECURITY_GROUP_ID"),
     ),
     Break(
         lambda world: world.server.answers.update({"ec2:DescribeSecurityGroups": group(VpcId="vpc-9")}),
         "security groups",
         f"{SECURITY_GROUP_ID} is in vpc-9, but the subnets are in vpc-0d4e5f60718293041",
-        set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
+        set_entry("securityGroupIds[0]", "SECURITY_GROUP_ID"),
     ),
 ]
 

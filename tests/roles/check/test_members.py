@@ -14,22 +14,22 @@ from tests.helpers.world import ROLE_ARN, SETTINGS, World
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
-OF_MEMBERS: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
+OF_ENTRIES: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
 UNDEPLOYED: Final[dict[str, Any]] = {"connector": "jira", "secretId": "qbusiness/none-a1B2c3"}
 
 
 @pytest.fixture
-def members(world: World) -> dict[str, Any]:
+def entries(world: World) -> dict[str, Any]:
     """Turn the stack's role into the role of an entry called aem; add an entry that is not deployed."""
     namespace = next(key for key in SETTINGS if key.endswith("secretId")).partition(":")[0]
-    aem = {key: world.settings[f"{namespace}:{key}"] for key in OF_MEMBERS}
-    members = {"aem": aem, "tickets": UNDEPLOYED}
-    world.set(**dict.fromkeys(OF_MEMBERS), dataSources=members)
+    aem = {key: world.settings[f"{namespace}:{key}"] for key in OF_ENTRIES}
+    entries = {"aem": aem, "tickets": UNDEPLOYED}
+    world.set(**dict.fromkeys(OF_ENTRIES), dataSources=entries)
     world.outputs = {"roleArns": {"aem": ROLE_ARN}, "roleNames": {}}
-    return members
+    return entries
 
 
-@pytest.mark.usefixtures("members")
+@pytest.mark.usefixtures("entries")
 def test_an_answer_names_its_entries(world: World):
     said = world.check()
     assert said.code == 1
@@ -41,7 +41,7 @@ def test_an_answer_names_its_entries(world: World):
     assert ", 2 problems, " in said.out.splitlines()[-1]
 
 
-@pytest.mark.usefixtures("members")
+@pytest.mark.usefixtures("entries")
 def test_one_entry_can_be_selected(world: World):
     said = world.check("--data-source", "aem", "--json")
     assert said.code == 0
@@ -58,14 +58,14 @@ def test_stack_with_one_role_has_no_selectable_entries(world: World):
         assert line == "check: stack dev has one role and no dataSources: omit --data-source"
 
 
-def test_rejected_entry_is_reported_as_by_program(world: World, members: dict[str, Any]):
-    world.set(dataSources={**members, "wiki": {"secretId": "x"}})
+def test_rejected_entry_is_reported_as_by_program(world: World, entries: dict[str, Any]):
+    world.set(dataSources={**entries, "wiki": {"secretId": "x"}})
     said = world.check()
     assert (said.code, said.out) == (2, "")
     assert "  dataSources.wiki.secretId: " in said.err
 
 
-@pytest.mark.usefixtures("members")
+@pytest.mark.usefixtures("entries")
 def test_secret_roles_and_defaults_are_rejected(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:indexId"}
     for world.secret_outputs in ({"aem"}, {"roleArns"}):
@@ -78,7 +78,7 @@ def test_secret_roles_and_defaults_are_rejected(world: World):
     assert (said.code, said.answer("role")) == (0, f"ok       role: {ROLE_ARN}\n")
 
 
-@pytest.mark.usefixtures("members")
+@pytest.mark.usefixtures("entries")
 def test_secret_in_entry_is_reported_as_by_program(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:dataSources"}
     said = world.check("--data-source", "aem")
@@ -86,7 +86,7 @@ def test_secret_in_entry_is_reported_as_by_program(world: World):
     assert "  dataSources: has a secret value, so Pulumi treats the whole object as a secret" in said.err
 
 
-@pytest.mark.usefixtures("members")
+@pytest.mark.usefixtures("entries")
 def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
     world.outputs = {"roleArns": {"aem": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}}
     said = world.check("--data-source", "aem", "--json", only=["role", "data source"])
@@ -95,7 +95,7 @@ def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
     assert answers["data source"]["state"] == "skipped"
 
 
-@pytest.mark.usefixtures("members")
+@pytest.mark.usefixtures("entries")
 def test_entries_share_answers_about_account(world: World):
     world.check()
     assert world.server.calls.count("sts:GetCallerIdentity") == 1
@@ -104,7 +104,7 @@ def test_entries_share_answers_about_account(world: World):
     assert examples.APPLICATION_ID in json.dumps(world.settings)
 
 
-@pytest.mark.usefixtures("members")
+@pytest.mark.usefixtures("entries")
 def test_main_thread_uses_credentials_first(
     world: World,
 ):

@@ -16,7 +16,7 @@ from pages.examples import (
 )
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import SECOND_SUBNET_ID, VPC, World
-from tests.roles.check.breaks import SHARED_SUBNET, set_member
+from tests.roles.check.breaks import SHARED_SUBNET, set_entry
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -41,7 +41,7 @@ def test_missing_subnet_is_replaced_everywhere(world: World):
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     new = {**VPC, "subnetIds": [SUBNET_ID, "SUBNET_ID"]}
     answer = world.ask("subnets")
-    assert f"fix: 1. {set_member('subnetIds[1]', 'SUBNET_ID')}\n" in answer
+    assert f"fix: 1. {set_entry('subnetIds[1]', 'SUBNET_ID')}\n" in answer
     assert f"2. {update(new)}" in answer
 
     replaced = {**VPC, "subnetIds": [SUBNET_ID, SUBNET_ID]}
@@ -56,7 +56,7 @@ def test_missing_security_group_is_replaced_everywhere(world: World):
     data_source = world.add_data_source()
     world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID)
     answer = world.ask("security groups")
-    assert f"fix: 1. {set_member('securityGroupIds[0]', 'SECURITY_GROUP_ID')}\n" in answer
+    assert f"fix: 1. {set_entry('securityGroupIds[0]', 'SECURITY_GROUP_ID')}\n" in answer
     assert f"2. {update({**BOTH, 'securityGroupIds': ['SECURITY_GROUP_ID']})}" in answer
     vpc = world.ec2.describe_subnets(SubnetIds=[SUBNET_ID])["Subnets"][0]["VpcId"]
     group = world.ec2.create_security_group(GroupName="new", Description="new", VpcId=vpc)["GroupId"]
@@ -128,7 +128,7 @@ def test_odd_subnet_in_other_vpc_is_replaced(world: World):
     odd = world.ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24", AvailabilityZone="us-east-1b")
     identifier = odd["Subnet"]["SubnetId"]
     world.set(vpcConfiguration={**VPC, "subnetIds": [SUBNET_ID, identifier, SECOND_SUBNET_ID]})
-    assert f"fix: {set_member('subnetIds[1]', 'SUBNET_ID')}\n" in world.ask("subnets")
+    assert f"fix: {set_entry('subnetIds[1]', 'SUBNET_ID')}\n" in world.ask("subnets")
 
 
 def test_unused_vpc_is_removed_with_dependent_setting(world: World):

@@ -30,20 +30,20 @@ SECRETS_MANAGER: Final = f"secretsmanager.{REGION}.amazonaws.com"
 ADDRESSES: Final = ["192.0.2.0/24", "203.0.113.0/24"]
 
 
-def _statement(effect: str, action: object, members: Mapping[str, Any]) -> Statement:
-    resource = {} if "NotResource" in members else {"Resource": "*"}
-    actions = {} if "NotAction" in members else {"Action": action}
-    return {"Effect": effect, **actions, **resource, **members}
+def _statement(effect: str, action: object, elements: Mapping[str, Any]) -> Statement:
+    resource = {} if "NotResource" in elements else {"Resource": "*"}
+    actions = {} if "NotAction" in elements else {"Action": action}
+    return {"Effect": effect, **actions, **resource, **elements}
 
 
-def allow(action: object = "*", **members: Any) -> Statement:
+def allow(action: object = "*", **elements: Any) -> Statement:
     """Return a statement that allows actions, with other elements."""
-    return _statement("Allow", action, members)
+    return _statement("Allow", action, elements)
 
 
-def deny(condition: Condition | None = None, action: object = "*", **members: Any) -> Statement:
+def deny(condition: Condition | None = None, action: object = "*", **elements: Any) -> Statement:
     """Return a statement that denies actions under a condition, with other elements."""
-    return _statement("Deny", action, {**({"Condition": condition} if condition else {}), **members})
+    return _statement("Deny", action, {**({"Condition": condition} if condition else {}), **elements})
 
 
 def key(statement: Statement, principal: object = "*") -> Statement:
@@ -381,14 +381,14 @@ PUBLISHED: Final = (
 UNDER_ROLE: Final = "arn:aws:iam::${aws:PrincipalAccount}:role/" + ROLE_NAME
 
 
-def denying(condition: Condition, **members: Any) -> list[Statement]:
+def denying(condition: Condition, **elements: Any) -> list[Statement]:
     """Return a key policy that denies decryption under a condition and delegates the rest to IAM."""
-    return [OF_ACCOUNT, key(deny(condition, "kms:Decrypt", **members))]
+    return [OF_ACCOUNT, key(deny(condition, "kms:Decrypt", **elements))]
 
 
-def allowing(condition: Condition, **members: Any) -> list[Statement]:
+def allowing(condition: Condition, **elements: Any) -> list[Statement]:
     """Return a key policy that delegates decryption to the account under a condition."""
-    return [key(allow("kms:*", Condition=condition, **members), ROOT)]
+    return [key(allow("kms:*", Condition=condition, **elements), ROOT)]
 
 
 def for_principal(*arns: str, effect: str = "Allow") -> list[Statement]:

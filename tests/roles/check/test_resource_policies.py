@@ -61,27 +61,27 @@ def test_resource_policy_naming_role_is_ok(world: World, of: str):
 
 
 @pytest.mark.parametrize(
-    ("question", "call", "member", "action"),
+    ("question", "call", "entry", "action"),
     [
         ("secret policy", GET_SECRET_POLICY, "ResourcePolicy", "secretsmanager:GetSecretValue"),
         ("bucket policy", "s3:GetBucketPolicy", "Policy", "s3:GetObject"),
     ],
 )
 def test_resource_policy_denying_role_is_problem(
-    world: World, question: str, call: str, member: str, action: str
+    world: World, question: str, call: str, entry: str, action: str
 ):
     if question == "bucket policy":
         world.use_bucket()
     more = {} if question == "bucket policy" else {"ARN": SECRET_ARN}
     denial = allow_key("*", Effect="Deny", Action=action, Sid="Lock")
-    world.server.answers[call] = {**more, member: policy(denial)}
+    world.server.answers[call] = {**more, entry: policy(denial)}
     said = world.check(only=[question])
     assert said.code == 1
     answer = said.answer(question)
     assert f" denies {action} to the role (Lock)\n" in answer
     assert "exclude the role from the statement Lock, or remove the statement\n" in answer
     outside = {"Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
-    world.server.answers[call] = {**more, member: policy(denial | outside)}
+    world.server.answers[call] = {**more, entry: policy(denial | outside)}
     assert world.ask(question).startswith(f"cannot tell {question}: ")
     nothing = (
         f"ok       {question}: neither denies the role access nor names a deleted role in its place\n"

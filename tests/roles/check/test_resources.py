@@ -18,7 +18,7 @@ from tests.helpers.world import (
     World,
     s3_policy,
 )
-from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, SHARED_SUBNET, Break, set_member
+from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, SHARED_SUBNET, Break, set_entry
 from tests.roles.check.help import NEEDED_FOR_A_BUCKET, set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -38,13 +38,13 @@ def test_resource_problem_is_printed_with_fix_command(world: World, broken: Brea
 def test_fix_finds_subnet_in_list_with_duplicates(world: World):
     world.set(vpcConfiguration={**VPC, "subnetIds": [SUBNET_ID, SUBNET_ID, SECOND_SUBNET_ID]})
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
-    assert f"fix: {set_member('subnetIds[2]', 'SUBNET_ID')}\n" in world.ask("subnets")
+    assert f"fix: {set_entry('subnetIds[2]', 'SUBNET_ID')}\n" in world.ask("subnets")
 
 
 def test_shared_subnet_fix_replaces_id_beside_arn(world: World):
     world.set(vpcConfiguration={**VPC, "subnetIds": [SHARED_SUBNET, SUBNET_ID]})
     world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
-    assert f"fix: {set_member('subnetIds[1]', SHARED_SUBNET)}\n" in world.ask("subnets")
+    assert f"fix: {set_entry('subnetIds[1]', SHARED_SUBNET)}\n" in world.ask("subnets")
 
 
 def test_every_missing_security_group_is_named(world: World):
@@ -52,8 +52,8 @@ def test_every_missing_security_group_is_named(world: World):
     assert world.ask("security groups") == (
         f"problem  security groups: there is no security group sg-aaaaaaaa in {REGION}\n"
         f"           there is no security group sg-bbbbbbbb in {REGION}\n"
-        f"         fix: 1. {set_member('securityGroupIds[0]', 'SECURITY_GROUP_ID')}\n"
-        f"              2. {set_member('securityGroupIds[1]', 'SECURITY_GROUP_ID')}\n"
+        f"         fix: 1. {set_entry('securityGroupIds[0]', 'SECURITY_GROUP_ID')}\n"
+        f"              2. {set_entry('securityGroupIds[1]', 'SECURITY_GROUP_ID')}\n"
     )
 
 
