@@ -151,9 +151,11 @@ def test_console_data_source_is_adopted_as_documented(clone: Path):
     (write,) = blocks("sh", prose("Write the files", ADOPT))
     import_it = blocks("sh", prose("Import the role"))
     write = with_values(write.replace("make ", f"{MAKE} "), {"STACK": "trial"})
-    seen = type_in_a_shell(clone, write, *import_it)
-    shown, *_ = blocks("text", ADOPT.read_text())
-    assert shown in seen.replace("\r\n", "\n")
+    confirm = "export PULUMI_OPTION_YES=true"
+    seen = type_in_a_shell(clone, write, confirm, *import_it).replace("\r\n", "\n")
+    (shown,) = blocks("text", prose("Read the output", ADOPT))
+    identifier = source.rpartition("/")[2]
+    assert shown in seen.replace(identifier, "c3d4e5f6-7890-12ab-cdef-333333333333")
     there = aws(clone)
     assert there.iam.get_role(RoleName=ROLE)["Role"]["RoleId"] == before["RoleId"]
     assert set(there.role_policies(ROLE)) == {"template", "qbusiness-aem-connector"}

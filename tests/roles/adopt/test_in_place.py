@@ -121,7 +121,7 @@ def test_policy_is_replaced_and_restored_as_documented(stack: Stack, aws: Aws):
     }
     assert stack.drift().exit_code == 0
     assert stack.up("--expect-no-changes").exit_code == 0
-    run_section(stack, "Restore a role", PAGE, ROLE=NAME)
+    run_section(stack, "Go back", PAGE, ROLE=NAME)
     run_section(stack, "Hand the roles back", STACK=stack.name)
     assert not stack.state_file.exists()
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
