@@ -39,7 +39,10 @@ def page() -> str:
     """Return the page's text."""
     notes = [f"## {KEYS[name]}\n\n{note}\n" for name, note in _NOTES.items()]
     return "\n".join(
-        [_INTRODUCTION, _table(), _PLACES, _places(), *notes, _SECRETS, _CONNECTORS, _connectors()]
+        [
+            *(_INTRODUCTION, _table(), _OUTPUTS, _PLACES, _places(), *notes),
+            *(_SECRETS, _CONNECTORS, _connectors()),
+        ]
     )
 
 
@@ -143,8 +146,8 @@ _SCOPES: Final = {
 _PLACES: Final = """\
 ## Where each setting goes
 
-In a stack with one role, all settings are at the top level. With [several data sources](data-sources.md), each setting
-belongs in one of these places:
+With [`dataSources`](data-sources.md), a stack has a role for each entry, and each setting belongs in one of these places.
+Without it, the stack has a single role, and all settings are at the top level.
 """
 _INVALID: Final = "\0"
 """A value that no format allows."""
@@ -253,6 +256,8 @@ _REGION: Final = "Region of the application; the settings can't contain ARNs fro
 _INTRODUCTION: Final = """\
 # Configuration
 
+This page lists the settings of a stack, and its outputs. Set a value with `pulumi config set`, or edit the stack's file:
+
 ```sh
 pulumi config set --plaintext kmsKeyId 1234abcd-12ab-34cd-56ef-1234567890ab &&
 pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718 &&
@@ -272,6 +277,17 @@ settings first and stops at the first wrong one.
 ## Settings
 """
 
+_OUTPUTS: Final = """\
+## Outputs
+
+| Output | Meaning |
+|---|---|
+| `roleArns` | With `dataSources`: an object with the ARN of each entry's role. An ARN is set only after the role's policy is in place |
+| `roleNames` | With `dataSources`: an object with the name of each entry's role |
+| `roleArn`, `roleName` | The ARN and the name of a single role, or of the entry `aem-connector` |
+
+[Read the outputs](data-sources.md#read-the-outputs) shows how to use them.
+"""
 _SECRETS: Final = """\
 ## Default tags
 

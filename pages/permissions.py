@@ -216,9 +216,9 @@ sent no requests to AWS.
 _DIFFERENCES: Final = """\
 ## Differences from AWS's pages
 
-AWS's IAM role pages, one for each connector, agree on a connector's needs but differ in details. Every role's
-statements come from the AEM Cloud page or, for S3, other pages. The role allows the same requests as AWS's page for the
-connector, with these exceptions:
+AWS's IAM role pages, one for each connector, agree on a connector's needs but differ in details. A role's statements
+come from the AEM Cloud page or, for S3, from other pages. Only `AllowsAmazonQToDeleteTaggedNI` is on none of them. The
+role allows the same requests as AWS's page for the connector, with these exceptions:
 
 1. **Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new` name
    only the index, as the AEM Cloud page once did. The role policy also names the application, unless you set

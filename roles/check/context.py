@@ -132,7 +132,7 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
     if _resource_account(facts, group) != facts.account:
         values = {key: value for key, value in values.items() if not key.startswith("aws:resourceorg")}
     known = Context(values, _complete(facts, group))
-    # A key in --context applies to all requests. Certain values of this request take precedence, but
+    # A key in --context applies to all requests. Values that `check` knows for sure take precedence, but
     # not AWS's statements about all requests of such roles.
     stated = {
         key: given
