@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,6 +192,38 @@ def test_every_link_leads_to_file_or_heading(page: Path):
         target = page.parent / path if path else page
         assert target.is_file(), link
         assert not heading or heading in headings(target), link
+
+
+def test_messages_name_pages_and_headings_that_exist():
+    listed = subprocess.run(["git", "ls-files"], cwd=PROJECT, check=True, capture_output=True, text=True)
+    named: set[str] = set()
+    for name in listed.stdout.splitlines():
+        if not name.startswith(("docs/", "tests/", "CHANGELOG")) and (PROJECT / name).is_file():
+            try:
+                text = (PROJECT / name).read_text()
+            except UnicodeDecodeError:
+                continue
+            # A message can continue in the next string or line.
+            text = re.sub(r"\s+", " ", re.sub(r'"\n\s*f?"', "", text)).replace('\\"', '"')
+            for page in re.findall(r"docs/([a-z-]+\.md)", text):
+                assert (DOCS / page).is_file(), (name, page)
+                named.add(page)
+            found = re.findall(r'"([A-Z][^"]+)" in docs/([a-z-]+\.md)', text)
+            found += [
+                (title, page) for page, title in re.findall(r'docs/([a-z-]+\.md), "([^"]+)"', text)
+            ]
+            for title, page in found:
+                assert re.search(rf"^#+ {title}$", (DOCS / page).read_text(), re.MULTILINE), (
+                    name,
+                    title,
+                )
+                named.add(title)
+    assert named >= {
+        "recover.md",
+        "After a crash during an update",
+        "Correct drift",
+        "read-permissions.md",
+    }
 
 
 def headings(page: Path) -> set[str]:
