@@ -203,7 +203,7 @@ class Place(NamedTuple):
         return self.arguments.in_stack and not in_secret
 
     def reject(self, message: str, expected: str, fix: str = "") -> None:
-        """Add a problem with this place; by default, the fix is to edit the stack's file."""
+        """Add a problem with this value; in stack configuration, the default fix is to edit the file."""
         problem = Problem(self.shown, message, expected, fix or self.edit(), self.setting)
         self.arguments.problems.append(problem)
 

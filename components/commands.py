@@ -41,7 +41,7 @@ def quote(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # packages receive every number as a float
     try:
-        text = json.dumps(value, default=lambda other: f"a Python {type(other).__name__}")
+        text = json.dumps(value, default=lambda other: f"a Python object of type {type(other).__name__}")
     except (TypeError, ValueError, RecursionError):
         text = "..."
     return escape(text[:_MAXIMUM_SHOWN]) + "..." * (len(text) > _MAXIMUM_SHOWN)

@@ -64,7 +64,7 @@ class ConnectorRoleArgs(TypedDict):
     connector: NotRequired[str]
     """Connector, named as in the URL of its IAM role page. Default: aem-cloud."""
     bucket_name: NotRequired[pulumi.Input[str]]
-    """S3 bucket that is the data source (s3-v1, s3-v2) or has files for it. Default: no S3 statement."""
+    """S3 bucket that is the data source (s3-v1, s3-v2) or has its files. Default: no S3 statement."""
     bucket_account_id: NotRequired[pulumi.Input[str]]
     """Account ID of the bucket's owner, 12 digits. Default: the application's account."""
     region: NotRequired[pulumi.Input[str]]

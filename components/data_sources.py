@@ -98,7 +98,7 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
         at.reject(
             "has a secret value, so Pulumi treats the whole object as a secret and previews hide it; "
             "`pulumi config` shows [secret] in place of the value",
-            "plain values, because IDs and ARNs are not secret",
+            "plaintext values, because IDs and ARNs are not secret",
             fix=f"{at.entry('NAME', 'KEY').set('VALUE')}, and for secretId {secret_command}",
         )
         return {}

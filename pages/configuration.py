@@ -193,22 +193,22 @@ For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set
 source's configuration refers to a file in S3, such as a certificate, or Web Crawler's seed or sitemap file. The role
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set it if the bucket and the application are in different accounts. The role can then read the bucket only if this
+Set `bucketAccountId` if the bucket and the application are in different accounts. The role can then read the bucket only if this
 account owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
-Set it if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
+Set `kmsKeyId` if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
 and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it only through Amazon S3. The [key
 policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
 
-Don't set it for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that isn't the
+Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that isn't the
 data source, so encrypt a certificate there with SSE-S3. Web Crawler reads files [only from buckets with
 SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
     "ingest_scope": """\
-Leave it unset. The role can then ingest documents into the application and the index, as on AWS's current page for AEM
+Leave `ingestScope` unset. The role can then ingest documents into the application and the index, as on AWS's current page for AEM
 Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older versions, the
 tests' IAM policy simulator denies ingestion, because both actions require both resource types.""",
     "allow_network_interface_deletion": """\
-Set it if the data source has a VPC. The role can then delete network interfaces with the application's tag, which are
+Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the application's tag, which are
 otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, create one and set its ARN: `aws iam create-policy
@@ -216,7 +216,7 @@ If your organization has no boundary for these roles yet, create one and set its
 works with it. It allows the roles' actions on all resources, but `kms:Decrypt` only through Secrets Manager or Amazon
 S3, tagging only for new network interfaces, and in IAM only passing a role to Amazon Q Business.""",
     "exclusive_policies": """\
-If you set it, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by hand, and
+If you set `exclusivePolicies`, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by hand, and
 `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool, or
 from [your own program](own-project.md#add-a-policy-of-your-own).
 

@@ -76,7 +76,7 @@ def page() -> str:
 
 
 def connector_page(name: str) -> str:
-    """Return the statements of one connector."""
+    """Return one connector's page: its statements, their reasons, and the trust policy."""
     connector = CONNECTORS[name]
     validated = _validated(name, _example(connector))
     statements = _statements(validated.role_policy)
@@ -107,7 +107,7 @@ def _example(connector: Connector) -> Options:
 
 
 def _trust(validated: ValidationResult) -> Iterator[str]:
-    """Return the section about the trust policy."""
+    """Yield the parts of the section about the trust policy."""
     statements = _statements(validated.trust_policy)
     yield "## Who can assume the role\n"
     yield bullets(_reasons(statements, {}))

@@ -16,7 +16,7 @@ class NeverAllowed(StrEnum):
     OTHER_SERVICE = "a service that no setting requires"
     OTHER_BUCKET = "another bucket, or a bucket with the same name in another account"
     MORE_THAN_READING_THE_BUCKET = (
-        "any action on the bucket except reading its objects, and listing them if it is the data source"
+        "any action on the bucket except reading its objects and, if it is the data source, listing them"
     )
     OTHER_SECRET = "another secret"
     MORE_THAN_READING_THE_SECRET = "any action on the secret except reading it"
@@ -28,9 +28,7 @@ class NeverAllowed(StrEnum):
     MORE_THAN_DECRYPTION = "any action on the key except decryption"
     OTHER_APPLICATION = "another application or index"
     OTHER_ROLE = "any action on another role"
-    MORE_THAN_PASSING_ITSELF = (
-        "any action on the role itself except passing it, if the bucket is the data source"
-    )
+    MORE_THAN_PASSING_ITSELF = "any action on the role itself, except that the role can pass itself if the bucket is the data source"
     PASSING_ELSEWHERE = "passing the role to a service other than Amazon Q Business"
     CREATION_WITHOUT_TAG = "creating a network interface without the application's tag"
     CREATION_WITH_OTHER_TAG = "creating a network interface with a tag in addition to the application's"

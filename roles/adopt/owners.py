@@ -106,7 +106,7 @@ def _is_same(listed: list[str], given: list[str], project: str) -> bool:
 
 
 def _owned_by(name: str) -> Iterator[str]:
-    """Return the outputs that identify a stack's roles and policies, or the IDs if they are secret."""
+    """Yield the identifying output of each role and policy in a stack, or its ID if that is secret."""
     deployment = _query_pulumi("stack", "export", "--stack", name).get("deployment") or {}
     for resource in deployment.get("resources") or []:
         identity = _IDENTITIES.get(resource.get("type"))

@@ -163,7 +163,8 @@ def _compared(entry: Entry) -> str:
     if entry.difference.equivalent and entry.role.complete:
         return _EQUIVALENT
     verdicts = Counter(each.verdict for each in (*entry.difference.program, *entry.difference.role))
-    parts = [f"{verdicts[name]} {name}" for name in ("missing", "excess", "denies") if verdicts[name]]
+    words = {"missing": "missing", "excess": "in excess", "denies": "denying"}
+    parts = [f"{verdicts[name]} {word}" for name, word in words.items() if verdicts[name]]
     if not entry.role.complete:
         parts.append("some policies could not be read")
     return ", ".join(parts)

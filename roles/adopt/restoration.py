@@ -101,7 +101,7 @@ def _commands(role: Role, change: Change) -> Iterator[str]:
 
 
 def _policy(arn: str, role: Role, properties: Reply) -> dict[str, str]:
-    """Return the options that create a customer managed policy as it was."""
+    """Return the options that recreate a customer managed policy with its properties."""
     name = Arn.of(arn).name
     description, tags = properties.get("Description", ""), properties.get("Tags", [])
     return {

@@ -316,7 +316,7 @@ def _explain(error: ClientError | OddAnswerError) -> str:
 
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
-    """Read a data source; return the result, and its needs, or None if its role cannot be compared."""
+    """Read a data source; return its result, and its needs or, if its role cannot be compared, None."""
     findings: list[Finding] = []
     result = DataSourceResult(account.region, data_source, "", "", Outcome.EQUIVALENT, "")
     needs, unknown = None, ()

@@ -84,9 +84,9 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
     if policy.unread:
         yield policy.unread
     elif denying:
-        actions, names = _actions(denying), _names(cause for _, cause in denying)
+        actions, statements = _actions(denying), _name_statements(cause for _, cause in denying)
         yield problem(
-            f"the {question} denies {actions} to the role ({names})"
+            f"the {question} denies {actions} to the role in {statements}"
             f"{_for_now((one for one, _ in denying), policy)}",
             found.edited(_describe_exclusion([cause for _, cause in denying])),
         )
@@ -300,7 +300,7 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
         edits.append(_describe_exclusion([cause for _, cause in denied]))
     if lacking := [decision for decision, cause in denied if not cause.statements]:
         edits.append(f'add to "Statement": {", ".join(map(json.dumps, _allowing(case, lacking)))}')
-    return f"in this policy, {', and '.join(edits)}; or {another}"
+    return f"in this policy, {', and '.join(edits)}; or use another boundary: {another}"
 
 
 def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any]]:
@@ -361,11 +361,11 @@ def other_policies(case: Case) -> Iterator[Finding]:
             continue
         dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
         if dangers:
-            text = f"{name} is dangerous: {', '.join(dangers)}"
+            text = f"the policy {name} is dangerous: {', '.join(dangers)}"
         elif excess:
-            text = f"{name} allows more than the role policy"
+            text = f"the policy {name} allows more than the role policy"
         else:
-            text = f"the role also has {name}"
+            text = f"the role also has the policy {name}"
         details = (line for _, line in sorted(excess, key=lambda each: not each[0]))
         removal = subject.up_command if exclusive else remove_policy(role.name, name)
         # Without the policies that are needed, removing this one would break the sync.
@@ -400,7 +400,7 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
     failing = [each for each in causes_in(case.decisions, question, Truth.NO) if each[1].statements]
     for policy, found in _by_policy(failing).items():
         answer = problem(
-            f"{policy} denies {len(found)} {total}",
+            f"the policy {policy} denies {len(found)} {total}",
             _remove_denial(case, policy, found),
             *_denied(found),
         )
@@ -411,7 +411,7 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
     for policy, found in _by_policy(depending).items():
         denies = any(not statement.allows for _, cause in found for statement in cause.statements)
         answer = cannot_tell(
-            f"{policy} may {'deny' if denies else 'not allow'} {len(found)} {total}",
+            f"the policy {policy} may {'deny' if denies else 'not allow'} {len(found)} {total}",
             f"{_context_advice(found)}, or start a sync",
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in found),
         )
@@ -422,10 +422,12 @@ def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Caus
     """Return how to change a policy of the role that denies requests; nobody can change AWS's."""
     causes = [cause for _, cause in found]
     if not policy.startswith("arn:"):  # an inline policy, which is only for this role
-        return f"in {policy}, remove the statement {_names(causes)}, or let it deny fewer requests"
+        return (
+            f"in the policy {policy}, remove {_name_statements(causes)}, or let it deny fewer requests"
+        )
     if Arn.of(policy).account == "aws":
         return remove_policy(case.subject.role.name, policy)
-    return f"in {policy}, {_describe_exclusion(causes)}"
+    return f"in the policy {policy}, {_describe_exclusion(causes)}"
 
 
 def _by_policy(

@@ -72,7 +72,7 @@ class Property(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """How an update would change a resource."""
+    """The changes that an update would make to a resource."""
 
     changes: Mapping[str, str] | None
     """ADD, UPDATE, or DELETE for the path of each value that differs, such as `tags.Team`; None if the
@@ -99,7 +99,7 @@ class Resource:
     """Whether a replacement always deletes the old resource first: `DeleteBeforeReplace`."""
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Return the actual resource; None if it does not exist."""
+        """Return the resource's actual properties; None if it does not exist."""
         raise NotImplementedError
 
     def create(self, iam: Any, desired: Properties) -> str:

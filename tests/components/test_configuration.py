@@ -282,7 +282,7 @@ def test_json_like_description_stays_text(monkeypatch: pytest.MonkeyPatch):
     assert deployment.role["description"] == '{"a": true}'
 
 
-def test_a_value_with_quotes_is_quoted_for_the_shell(monkeypatch: pytest.MonkeyPatch):
+def test_key_with_quote_is_quoted_for_shell(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "it's": "x"}, refuse_unknown_keys=True)
     assert """pulumi config rm --stack test -- 'it'\\''s'""" in text
 

@@ -209,7 +209,7 @@ def test_command_placeholder_is_rejected_as_value():
 
 
 @pytest.mark.usefixtures("stack")
-def test_command_keeps_secret_and_hides_its_keys(
+def test_message_hides_keys_of_secret_setting(
     monkeypatch: pytest.MonkeyPatch,
 ):
     secret = (

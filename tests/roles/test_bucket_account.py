@@ -111,6 +111,6 @@ def test_s3_can_confirm_account_in_two_ways(world: World):
     assert "cannot tell" not in said.out
 
 
-def test_missing_bucket_with_files_is_found_without_stack(world: World):
+def test_missing_bucket_with_files_is_reported(world: World):
     world.make(configuration={"type": "WEBCRAWLERV2", "s3SeedUrl": "s3://gone/seeds.txt"})
     assert "problem  bucket: there is no bucket gone" in world.run(*OUTSIDE).out

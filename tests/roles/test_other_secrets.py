@@ -151,7 +151,7 @@ def test_wide_policy_is_reduced_before_its_removal(world: World):
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(WIDE, "wide")
     answer = world.ask("other policies")
-    assert answer.startswith("note     other policies: wide is dangerous")
+    assert answer.startswith("note     other policies: the policy wide is dangerous")
     assert "if unwanted: 1. aws iam put-role-policy" in answer
     assert f"2. aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name wide\n" in answer
     world.put_policy(WIDE, f"secret-{proxy.rpartition(':')[2]}")

@@ -40,7 +40,7 @@ def share(world: World, *documents: str, trust: str = TRUST, **more: Any) -> tup
 BOTH_PROXIES: Final = policy(allow(GET, ["PROXY-0", "PROXY-1"], Sid="Proxies"))
 
 
-def test_lost_second_secret_causes_warning_with_command(world: World):
+def test_lost_access_to_second_secret_causes_warning(world: World):
     proxies = share(world, BOTH_PROXIES)
     shown = world.adopt("--all")
     assert shown.code == 0

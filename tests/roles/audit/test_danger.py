@@ -108,7 +108,7 @@ def test_trust_policy_admitting_others_is_dangerous(statement: dict[str, Any], d
         (allow("s3:*", "*"), ""),
     ],
 )
-def test_administrator_access_is_dangerous(statement: dict[str, Any], danger: str):
+def test_only_dangerous_statements_are_reported(statement: dict[str, Any], danger: str):
     (read,) = statements("console", json.dumps({"Statement": statement}))
     assert find_danger(read, ROLE) == danger
 

@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 PAGE: Final = PROJECT / "docs" / "check.md"
 
 
-def test_healthy_stack_gets_every_answer(world: World, assert_golden: Callable[[Path, str], None]):
+def test_every_question_is_answered_for_healthy_stack(
+    world: World, assert_golden: Callable[[Path, str], None]
+):
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     said = world.check()
@@ -201,4 +203,4 @@ def test_the_page_lists_every_question(world: World):
     section = PAGE.read_text().partition("\n## Questions\n")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
     names = {name for names in listed for name in names.split(", ")} - {"Question"}
-    assert names == questions - {"credentials"}
+    assert names == questions

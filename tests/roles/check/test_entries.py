@@ -58,7 +58,7 @@ def test_stack_with_one_role_has_no_selectable_entries(world: World):
         assert line == "check: stack dev has one role and no dataSources: omit --data-source"
 
 
-def test_rejected_entry_is_reported_as_by_program(world: World, entries: dict[str, Any]):
+def test_check_rejects_invalid_entry_like_program(world: World, entries: dict[str, Any]):
     world.set(dataSources={**entries, "wiki": {"secretId": "x"}})
     said = world.check()
     assert (said.code, said.out) == (2, "")
@@ -66,7 +66,7 @@ def test_rejected_entry_is_reported_as_by_program(world: World, entries: dict[st
 
 
 @pytest.mark.usefixtures("entries")
-def test_secret_roles_and_defaults_are_rejected(world: World):
+def test_secret_role_arns_and_defaults_are_rejected(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:indexId"}
     for world.secret_outputs in ({"aem"}, {"roleArns"}):
         said = world.check("--data-source", "aem")
@@ -79,7 +79,7 @@ def test_secret_roles_and_defaults_are_rejected(world: World):
 
 
 @pytest.mark.usefixtures("entries")
-def test_secret_in_entry_is_reported_as_by_program(world: World):
+def test_check_rejects_secret_in_entry_like_program(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:dataSources"}
     said = world.check("--data-source", "aem")
     assert (said.code, said.out) == (2, "")

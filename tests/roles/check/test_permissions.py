@@ -121,8 +121,8 @@ def test_dangerous_policies_are_first_among_notes(world: World):
     assert said.code == 0
     notes = said.answers("note")
     assert notes == [
-        f"other policies: {arn} is dangerous: administrator access",
-        "other policies: by-hand allows more than the role policy",
+        f"other policies: the policy {arn} is dangerous: administrator access",
+        "other policies: the policy by-hand allows more than the role policy",
     ]
     assert "           Everything: * on *\n" in said.out
     assert f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n" in said.out
@@ -136,7 +136,9 @@ def test_additional_policy_does_not_hide_unlisted_ones(world: World):
     world.reject("iam:ListAttachedRolePolicies")
     said = world.check(only=["other policies"])
     assert said.code == 2
-    assert said.answers("note") == ["other policies: by-hand is dangerous: administrator access"]
+    assert said.answers("note") == [
+        "other policies: the policy by-hand is dangerous: administrator access"
+    ]
     assert said.answers("skipped") == [
         "other policies: iam:ListAttachedRolePolicies is not allowed for these credentials"
     ]

@@ -682,7 +682,7 @@ def test_easily_misread_policies_get_expected_answers(
 
 
 @pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}], ids=json.dumps)
-def test_first_version_policies_contain_no_variables(world: World, version: dict[str, str]):
+def test_variables_are_literal_text_in_2008_policies(world: World, version: dict[str, str]):
     apply(world, "key policy", {**version, "Statement": OF_ACCOUNT})
     assert state_of("key policy", world) == "ok"
     variable = denying({"StringNotEquals": {"aws:PrincipalArn": UNDER_ROLE}})

@@ -104,7 +104,7 @@ def test_older_ingest_scope_fails_simulation(world: World):
     assert f"qbusiness:BatchPutDocument on {APPLICATION_ARN}: {NOT_ALLOWED}" in answer
 
 
-def test_the_simulation_finds_a_boundary_and_excess(world: World):
+def test_simulation_detects_boundary_denial_and_excess(world: World):
     world.bound(policy({"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}), is_set=False)
     world.put_policy(WIDE, "by-hand")
     world.simulate()
