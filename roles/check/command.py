@@ -75,7 +75,7 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Found]]]] = (
     ("unwanted requests", causes.unwanted_requests),
     ("policy validation", _alone(permissions.policy_findings)),
     ("iam:PassRole", permissions.passing),
-    ("data source", _alone(data_sources.data_sources)),
+    ("data source", data_sources.data_sources),
     ("other data source", data_sources.other_data_sources),
 )
 """The questions, in the order of the answers. Several questions can have the same name."""

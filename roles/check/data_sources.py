@@ -81,12 +81,13 @@ _NOTES_BY_SYNC_STATUS: Final[Mapping[str, str]] = {
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
-def data_sources(subject: Subject) -> Iterator[Finding]:
+def data_sources(case: Case) -> Iterator[Finding]:
     """Ask about each of the application's data sources that uses the role.
 
     For a role outside any stack, the settings come from one data source, and one note lists the role's
     other data sources.
     """
+    subject = case.subject
     sources, own = subject.data_sources, subject.settings.data_source_id
     if not sources:
         needed(subject.settings.role_arn, NO_ROLE)
@@ -99,7 +100,7 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
         try:
             if isinstance(found, OddAnswerError):
                 raise found
-            answers = [_status(subject, source, found)] if own else [*_about(subject, source, found)]
+            answers = [_status(subject, source, found)] if own else [*_about(case, source, found)]
         except OddAnswerError as error:
             answers = [unread(error)]
         for answer in answers:
@@ -108,8 +109,9 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
         yield note(f"the role's other data sources were not checked: {', '.join(others)}")
 
 
-def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Finding]:
+def _about(case: Case, source: DataSource, found: Reply) -> Iterator[Finding]:
     """Ask whether a data source matches the settings, and whether its last sync worked."""
+    subject = case.subject
     if source.index_id != subject.index_id:
         ours = subject.index_id
         yield problem(
@@ -123,7 +125,15 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
         for each in differences(subject.uses, uses, subject.account_id)
         if each.setting != "secret_id" or not _names_recreated(subject, uses)  # "secret" reports it
     ]
-    if different:
+    others = (entry for entry in case.entries if entry is not subject)
+    fitting = next((each for each in others if _likeness(each, source, found)[0] == _EVERYTHING), None)
+    if different and fitting:
+        yield problem(
+            f"{source.name} uses this role, but matches the settings of {fitting.name}",
+            _give_role(fitting, source),
+            *(each.text for each in different),
+        )
+    elif different:
         yield problem(
             f"{source.name} does not match the settings: change the settings or the data source",
             tuple(fix for each in different for fix in _fixes(subject, source, uses, each)),
@@ -182,7 +192,7 @@ def _names_recreated(subject: Subject, uses: Uses) -> bool:
 
 
 def other_data_sources(case: Case) -> Iterator[Finding]:
-    """Ask about each data source that may belong to this entry but uses a role outside the stack.
+    """Ask about each data source that may belong to this entry but uses another role.
 
     After a role is replaced, its data source has the old role until the data source is updated.
     However, two data sources that share a secret or a bucket may also have different roles.
@@ -208,16 +218,27 @@ def other_data_sources(case: Case) -> Iterator[Finding]:
 def _about_other(case: Case, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
     """Return the answer about one data source.
 
-    Returns None if it has no role or one of the stack's roles, or if it does not fit this entry.
+    Returns None if it has this entry's role, or if it does not fit this entry.
     """
     if isinstance(found, OddAnswerError):
         raise found
     subject, role_arn = case.subject, str(found.get("roleArn") or "")
-    if role_arn in ("", *(entry.settings.role_arn for entry in case.entries)):
-        return None
     likeness, common = _likeness(subject, source, found)
-    if likeness == _NOTHING:
+    if likeness == _NOTHING or role_arn == subject.settings.role_arn:
         return None
+    owner = next((entry for entry in case.entries if entry.settings.role_arn == role_arn), None)
+    if role_arn and owner is None:
+        return _about_outside(case, source, found, role_arn)
+    if likeness < _EVERYTHING or (owner and _likeness(owner, source, found)[0] == _EVERYTHING):
+        return None
+    has = f"uses the role of {owner.name}" if owner else "has no role"
+    return problem(f"{source.name} {common}, but {has}", _give_role(subject, source))
+
+
+def _about_outside(case: Case, source: DataSource, found: Reply, role_arn: str) -> Finding:
+    """Return the answer about a data source whose role is outside the stack."""
+    subject = case.subject
+    likeness, common = _likeness(subject, source, found)
     others = (_likeness(entry, source, found)[0] for entry in case.entries if entry is not subject)
     of_others = max(others, default=_NOTHING)
     try:
@@ -240,11 +261,16 @@ def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
     name = subject.settings.get("role_name") or f"{subject.name}{formats.ROLE_NAME_SUFFIX}"
     if not Arn.of(lost).name.startswith(name):
         return "deploy the role with its own stack, or give the data source another role"
-    own = subject.find_role()
+    return _give_role(subject, source)
+
+
+def _give_role(entry: Subject, source: DataSource) -> str:
+    """Return the command that gives a data source an entry's role, after deploying it if necessary."""
+    own = entry.find_role()
     # `pulumi up` recreates a deleted role, perhaps with another name.
     options = {**source.options, "role_arn": own.arn if own else "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
-    return update if own else f"{subject.up_command}, then {update}"
+    return update if own else f"{entry.up_command}, then {update}"
 
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:

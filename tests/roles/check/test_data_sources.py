@@ -307,6 +307,36 @@ def test_data_source_with_role_of_other_entry_is_ok(world: World):
     )
 
 
+def test_data_source_with_role_of_wrong_entry_is_problem(world: World):
+    use_entries(world, wiki={}, tickets={"connector": "jira"})
+    arns = {name: world.role(f"{name}-qbusiness-role-1234567") for name in ("wiki", "tickets")}
+    world.outputs = {"roleArns": arns, "roleNames": {}}
+    world.add_data_source(roleArn=arns["tickets"])
+    fix = (
+        f"         fix: aws qbusiness update-data-source --application-id {APPLICATION_ID} --index-id "
+        f"{INDEX_ID} --data-source-id {DATA_SOURCE_ID} --role-arn {arns['wiki']}\n"
+    )
+    answer = world.ask("other data source", "--data-source", "wiki")
+    assert answer == (
+        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, but uses the role of "
+        f"tickets\n{fix}"
+    )
+    of_owner = world.ask("data source", "--data-source", "tickets")
+    assert ": Pages uses this role, but matches the settings of wiki\n" in of_owner
+    assert fix in of_owner
+
+
+def test_matching_data_source_without_role_is_problem(world: World):
+    network = next(value for key, value in SETTINGS.items() if key.endswith("vpcConfiguration"))
+    configuration = {"type": "AEM", "secretArn": SECRET_ARN}
+    world.server.add(DATA_SOURCE_ID, configuration=configuration, vpcConfiguration=network)
+    answer = world.ask("other data source")
+    assert answer.startswith(
+        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, but has no role\n"
+    )
+    assert f" --role-arn {ROLE_ARN}\n" in answer
+
+
 def test_crawler_without_secret_or_bucket_is_note(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
