@@ -258,8 +258,8 @@ def _about_outside(case: Case, source: DataSource, found: Reply, role_arn: str) 
 
 def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
     """Return the command that gives a data source this entry's role, unless it lost another's role."""
-    name = subject.settings.get("role_name") or f"{subject.name}{formats.ROLE_NAME_SUFFIX}"
-    if not Arn.of(lost).name.startswith(name):
+    automatic = f"{subject.name}{formats.ROLE_NAME_SUFFIX}"
+    if not Arn.of(lost).name.startswith((subject.settings.get("role_name") or automatic, automatic)):
         return "deploy the role with its own stack, or give the data source another role"
     return _give_role(subject, source)
 

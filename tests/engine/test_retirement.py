@@ -17,7 +17,8 @@ def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws
     created = aws.client("qbusiness").create_data_source(**INDEX, **source)["dataSourceId"]
     ids = {"APPLICATION_ID": APPLICATION_ID, "INDEX_ID": INDEX_ID, "DATA_SOURCE": created}
     listed = run_section(stack, "Delete the data source", check=True, **ids).stdout
-    assert created not in listed
+    assert listed.splitlines()[0].split() == [created, "ACTIVE", "Docs"]
+    assert created not in listed.partition("\n")[2]
     ec2 = aws.client("ec2")
     tag = {"Key": "AMAZON_Q", "Value": f"qbusiness_123456789012_{APPLICATION_ID}_x"}
     tagged = [{"ResourceType": "network-interface", "Tags": [tag]}]
