@@ -546,7 +546,7 @@ def _why(case: Case, decision: Decision) -> str:
         elif cause.truth is Truth.CANNOT_TELL:
             here.append(_dependence(cause))
         else:
-            denied = f"denied by {cause.policy.name} ({_names([cause])})"
+            denied = f"denied by {cause.policy.name} in {_name_statements([cause])}"
             here.append(denied if denies else "no policy allows it")
     if elsewhere:
         here.append(f"{_SEE}{', '.join(dict.fromkeys(elsewhere))}")
@@ -616,14 +616,9 @@ def _actions(found: Iterable[tuple[Decision, Cause]]) -> str:
     return ", ".join(dict.fromkeys(decision.request.action for decision, _ in found))
 
 
-def _names(causes: Iterable[Cause]) -> str:
-    """Return the names of the statements that decided."""
-    return ", ".join(dict.fromkeys(each.name for cause in causes for each in cause.statements))
-
-
 def _name_statements(causes: Iterable[Cause]) -> str:
     """Return the statements that decided as they stand in a sentence; empty if there are none."""
-    names = _names(causes)
+    names = ", ".join(dict.fromkeys(each.name for cause in causes for each in cause.statements))
     if not names or names.startswith("statement "):
         return names
     return f"the statement{'s' * (', ' in names)} {names}"
@@ -641,7 +636,7 @@ def _describe_exclusion(causes: Sequence[Cause]) -> str:
 def _denied(found: Iterable[tuple[Decision, Cause]]) -> Iterator[str]:
     """Return a line for each denied request."""
     for decision, cause in found:
-        by = f": denied by {_names([cause])}" if cause.statements else ""
+        by = f": denied by {_name_statements([cause])}" if cause.statements else ""
         yield f"{_title(decision)}{by}{_for_now([decision], cause.policy)}"
 
 

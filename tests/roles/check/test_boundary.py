@@ -71,7 +71,7 @@ def test_denial_under_met_condition_is_problem(world: World, condition: dict[str
     bounded(world, deny_under(condition))
     answer = world.ask(BOUNDARY)
     assert answer.startswith("problem  ")
-    assert f"  {READ}: denied by Lock\n" in answer
+    assert f"  {READ}: denied by the statement Lock\n" in answer
 
 
 @pytest.mark.parametrize(
