@@ -146,8 +146,8 @@ _SCOPES: Final = {
 _PLACES: Final = """\
 ## Where each setting goes
 
-With [`dataSources`](data-sources.md), a stack has a role for each entry, and each setting belongs in one of these places.
-Without it, the stack has a single role, and all settings are at the top level.
+With [`dataSources`](data-sources.md), a stack has a role for each entry, and each setting belongs in one of these
+places. Without it, the stack has a single role, and all settings are at the top level.
 """
 _INVALID: Final = "\0"
 """A value that no format allows."""
@@ -169,8 +169,8 @@ _REMARKS: Final = {
 _NOTES: Final = {
     "secret_id": """\
 A data source has one secret, except that Web Crawler's can have two: `secretArn` for the sites, and
-`additionalProperties.proxy.secretArn` for a web proxy. If it has only one of them, set `secretId` to that one. If it has
-both secrets, set `secretId` to the first, and let the role read the second with a separate policy:
+`additionalProperties.proxy.secretArn` for a web proxy. If it has only one of them, set `secretId` to that one. If it
+has both secrets, set `secretId` to the first, and let the role read the second with a separate policy:
 
 ```json
 {
@@ -193,32 +193,33 @@ For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set
 source's configuration refers to a file in S3, such as a certificate, or Web Crawler's seed or sitemap file. The role
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set `bucketAccountId` if the bucket and the application are in different accounts. The role can then read the bucket only if this
-account owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must also allow the role.""",
+Set `bucketAccountId` if the bucket and the application are in different accounts. The role can then read the bucket
+only if this account owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must also allow the
+role.""",
     "kms_key_id": """\
-Set `kmsKeyId` if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
-and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it only through Amazon S3. The [key
-policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
+Set `kmsKeyId` if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For
+`s3-v1` and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it only through Amazon S3. The
+[key policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
 
-Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that isn't the
-data source, so encrypt a certificate there with SSE-S3. Web Crawler reads files [only from buckets with
+Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that
+isn't the data source, so encrypt a certificate there with SSE-S3. Web Crawler reads files [only from buckets with
 SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
     "ingest_scope": """\
-Leave `ingestScope` unset. The role can then ingest documents into the application and the index, as on AWS's current page for AEM
-Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older versions, the
-tests' IAM policy simulator denies ingestion, because both actions require both resource types.""",
+Leave `ingestScope` unset. The role can then ingest documents into the application and the index, as on AWS's current
+page for AEM Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older
+versions, the tests' IAM policy simulator denies ingestion, because both actions require both resource types.""",
     "allow_network_interface_deletion": """\
-Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the application's tag, which are
-otherwise [left behind](permissions.md#differences-from-awss-pages).""",
+Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
+application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, create one and set its ARN: `aws iam create-policy
 --policy-name connector-boundary --policy-document file://examples/connector-boundary.json`. Every connector's role
 works with it. It allows the roles' actions on all resources, but `kms:Decrypt` only through Secrets Manager or Amazon
 S3, tagging only for new network interfaces, and in IAM only passing a role to Amazon Q Business.""",
     "exclusive_policies": """\
-If you set `exclusivePolicies`, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by hand, and
-`pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool, or
-from [your own program](own-project.md#add-a-policy-of-your-own).
+If you set `exclusivePolicies`, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by
+hand, and `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool, or from [your
+own program](own-project.md#add-a-policy-of-your-own).
 
 If the role already exists, the next preview shows two resources to create, and a warning that the update removes the
 role's other policies. A preview with the [policy pack](guardrails.md) lists each policy:
@@ -256,7 +257,8 @@ _REGION: Final = "Region of the application; the settings can't contain ARNs fro
 _INTRODUCTION: Final = """\
 # Configuration
 
-This page lists the settings of a stack, and its outputs. Set a value with `pulumi config set`, or edit the stack's file:
+This page lists the settings of a stack, and its outputs. Set a value with `pulumi config set`, or edit the stack's
+file:
 
 ```sh
 pulumi config set --plaintext kmsKeyId 1234abcd-12ab-34cd-56ef-1234567890ab &&
@@ -267,7 +269,8 @@ pulumi config set --path 'tags.CostCenter' --type string search
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
 `aws:…`. In an entry of `dataSources`, a key begins with `dataSources.NAME.` and needs `--path`. [Where each setting
-goes](#where-each-setting-goes) says which settings an entry has. A blank text (`''`) or object (`{}`) means the default.
+goes](#where-each-setting-goes) says which settings an entry has. A blank text (`''`) or object (`{}`) means the
+default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,

@@ -225,9 +225,8 @@ role allows the same requests as AWS's page for the connector, with these except
    only the index, as the AEM Cloud page once did. The role policy also names the application, unless you set
    [`ingestScope: index`](configuration.md#ingestscope).
 2. **Deletion of network interfaces.** The pages allow it only with a tag in the request, which a deletion never has, so
-   interfaces are left behind. With
-   [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion), the role can delete interfaces with
-   the application's tag.
+   interfaces are left behind. With [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion),
+   the role can delete interfaces with the application's tag.
 3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which doesn't
    decrypt S3 objects. The role can use the key through Amazon S3.
 4. **`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, the names that the
