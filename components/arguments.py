@@ -49,7 +49,7 @@ class SettingsError(pulumi.RunError):
         """
         self.problems = tuple(problems)
         """The problems, in the order in which the message lists them."""
-        owner, outcome = "", "none of its roles was created or changed"
+        owner, outcome = "", "no role was created or changed"
         if component_name:
             owner, outcome = f" for {quote(component_name)}", "its role was not created or changed"
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
@@ -209,7 +209,11 @@ class Place(NamedTuple):
 
     def reject_type(self, kind: str, value: object, expected: str, fix: str = "") -> None:
         """Add a problem for a value whose type is not `kind`."""
-        advice = "; quote it" if kind == "a string" and isinstance(value, (int, float)) else ""
+        advice = (
+            "; quote it"
+            if kind == "a string" and isinstance(value, (int, float)) and not isinstance(value, bool)
+            else ""
+        )
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, fix)
 
     def reject_name(self, known: Collection[str], expected: str = "", prefix: str = "") -> None:

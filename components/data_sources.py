@@ -245,7 +245,7 @@ def _check_keys(given: Mapping[str, Any], entry: Arguments, path: PropertyPath) 
         place = entry.at_key(*path, key)
         if key in settings and key not in known:
             top_name = entry.at(settings[key].name).name
-            expected = f"{top_name}, outside {DATA_SOURCES}"
+            expected = f"{top_name} at the top level"
             place.reject("must be the same for all data sources in a stack", expected, place.remove())
         elif key not in known:
             place.reject_name(known, expected=", ".join(known))

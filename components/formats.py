@@ -171,7 +171,7 @@ INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 MAXIMUM_ROLE_NAME_LENGTH: Final = 64
 ROLE_NAME: Final = Format(
-    "a role name",
+    "a valid role name",
     rf"{_ENTITY_NAME}{{1,{MAXIMUM_ROLE_NAME_LENGTH}}}",
     f"1 to {MAXIMUM_ROLE_NAME_LENGTH} letters, digits, and _+=,.@-",
     "ROLE_NAME",
@@ -192,14 +192,14 @@ COMPONENT_NAME: Final = Format(
     "NAME",
 )
 ROLE_PATH: Final = Format(
-    "a role path",
+    "a valid role path",
     rf"(?=.{{1,512}}\Z)(?!/aws-service-role/){_PATH}",
     "/ or /.../, at most 512 printable ASCII characters, without spaces, quotes, backticks, \\, *, ?, "
     "or $; not beginning with /aws-service-role/, which IAM reserves for service-linked roles",
     "ROLE_PATH",
 )
 ROLE_DESCRIPTION: Final = Format(
-    "a role description",
+    "a valid role description",
     r"[\t\n\r\x20-\x7e\xa1-\xff]{1,1000}",
     "at most 1,000 printable Latin-1 characters, tabs, and line breaks",
     "ROLE_DESCRIPTION",
@@ -217,10 +217,10 @@ _TAG_CHARACTERS = "letters, digits, spaces, and _.:/=+-@"
 # \w matches letters, digits, and _; the spaces are Unicode's separators.
 _TAG_CHARACTER = r"[\w.:/=+@ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000-]"
 TAG_KEY: Final = Format(
-    "a tag key", rf"{_TAG_CHARACTER}{{1,128}}", f"1 to 128 {_TAG_CHARACTERS}", "TAG_KEY"
+    "a valid tag key", rf"{_TAG_CHARACTER}{{1,128}}", f"1 to 128 {_TAG_CHARACTERS}", "TAG_KEY"
 )
 TAG_VALUE: Final = Format(
-    "a tag value",
+    "a valid tag value",
     rf"{_TAG_CHARACTER}{{0,256}}",
     f"at most 256 {_TAG_CHARACTERS}",
     "TAG_VALUE",

@@ -73,7 +73,7 @@ def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping
     if is_unknown(items):
         return found
     if items in (None, [], ()):
-        message = "is required but not set" if items is None else "the list is empty"
+        message = "is required but not set" if items is None else "is missing, because the list is empty"
         first = at.entry(0)
         first.reject(message, expected, first.set(form.placeholder))
     elif not isinstance(items, (list, tuple)):
@@ -107,7 +107,7 @@ class Tags:
                 tag.reject(f"{shown} is not a string", "a string", tag.remove())
                 continue
             if not formats.TAG_KEY.parse(key):
-                tag.reject(f"{shown} is not a tag key", formats.TAG_KEY.expected, tag.remove())
+                tag.reject(f"{shown} is not a valid tag key", formats.TAG_KEY.expected, tag.remove())
             if key.lower().startswith("aws:"):
                 expected = "a key that does not begin with aws:"
                 tag.reject(f"{shown} is reserved", expected, tag.remove())

@@ -184,8 +184,8 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
 
 _REMEDIATIONS: Final = {
     "secret": "specify the secret by its full ARN, including the last six characters",
-    "key": "specify the key by its ARN; an alias's ARN does not match a key",
-    "bucket": "specify the bucket without a wildcard",
+    "key": "specify the key by its ARN with a key ID; an alias's ARN does not match a key",
+    "bucket": "specify the bucket by name, without wildcards or policy variables",
     "application": "specify the trust policy's application and its index",
     "excess": "specify the resource by its ARN",
 }

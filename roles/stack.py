@@ -252,7 +252,7 @@ def check_settings(settings: RoleSettings) -> None:
 
 
 def check_account(stack: str, wanted: Iterable[str], account_id: str) -> None:
-    """Raise InputError if the credentials are for an account other than a wanted one."""
+    """Raise InputError if the credentials are for another account than an expected one."""
     for account in wanted:
         if account and account != account_id:
             raise InputError(

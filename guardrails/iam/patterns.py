@@ -16,7 +16,7 @@ ARN_PARTS: Final = 6
 
 
 class Text(NamedTuple):
-    """A value in a request, of which possibly only the beginning is known."""
+    """A value in a request; its end may be unknown."""
 
     known: str
     example: str = ""

@@ -59,7 +59,7 @@ if [ $# -gt 1 ]; then  # an error with one role does not stop the others
 fi
 case $1 in
 {cases}
-*) echo "$1: this script has nothing for this role" >&2 && exit 2 ;;
+*) echo "$1: this script does not restore a role with this name" >&2 && exit 2 ;;
 esac
 echo "$1: restored"
 """

@@ -58,7 +58,7 @@ class Acceptance(NamedTuple):
         return f"{self.role}: {self.policy}, {self.statement}"
 
     def matches(self, role_arn: str, verdict: Verdict) -> bool:
-        """Return whether this acceptance covers a finding, and every data source that lacks access."""
+        """Return whether this acceptance covers a finding and all data sources that lack access."""
         kind = kind_of(verdict)
         lacking = {each.id for each in verdict.data_sources} if kind == "missing" else set[str]()
         return (

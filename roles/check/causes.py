@@ -459,7 +459,7 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
             keys |= dict.fromkeys([*of_causes, *unknown])
     total = f"of the {len(case.decisions)} connector requests"
     if denied := found[State.PROBLEM]:
-        fix = "remove these causes"
+        fix = "remove the causes above; if no policy allows a request, allow it in the role policy"
         if any(answer.by_organization for answer in simulated.values()):
             fix += "; only your organization can change service control policies"
         yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))

@@ -35,7 +35,7 @@ class Policy(NamedTuple):
 
 
 class Owner(Enum):
-    """Who owns a request's resource, which determines how the policies combine."""
+    """The owner of a request's resource, which determines how the policies combine."""
 
     ACCOUNT = auto()
     """The role's account: a policy of the role or of the resource must allow the request."""

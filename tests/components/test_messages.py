@@ -253,7 +253,8 @@ def test_message_hides_keys_of_secret_setting(
 
 @pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize(
-    ("groups", "problem"), [(None, "is required but not set"), ([], "the list is empty")]
+    ("groups", "problem"),
+    [(None, "is required but not set"), ([], "is missing, because the list is empty")],
 )
 def test_missing_list_in_secret_vpc_is_fixed_by_editing(
     monkeypatch: pytest.MonkeyPatch, groups: object, problem: str
@@ -265,7 +266,7 @@ def test_missing_list_in_secret_vpc_is_fixed_by_editing(
     assert (
         message
         == f"""\
-invalid configuration: 2 errors; none of its roles was created or changed
+invalid configuration: 2 errors; no role was created or changed
 
   aem:vpcConfiguration.subnetIds: [secret] is not a subnet ID or ARN
     expected: {VPC_LISTS["subnet_ids"].expected}

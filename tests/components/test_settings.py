@@ -548,7 +548,7 @@ def test_policy_names_bucket_of_s3_source():
 
 
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
-def test_bucket_account_defaults_to_application_account(account: str | None):
+def test_bucket_account_is_set_or_the_application_s(account: str | None):
     policy = look({**S3, "bucket_account_id": account}).role_policy
     assert policy
     assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2

@@ -45,16 +45,17 @@ def test_update_reports_all_errors_and_creates_nothing(new_stack: NewStack, aws:
         "vpcConfiguration.subnetIds[2]: expected a string, got",
         "vpcConfiguration.securityGroupIds[0]: expected a string, got null",
         'accountId: "1402433619" is not an account ID',
-        r'roleName: "qbusin\u0435ss" is not a role name',
+        r'roleName: "qbusin\u0435ss" is not a valid role name',
         "tags.CostCenter: expected a string, got 7; quote it",
         "tags.Number: expected a string, got",
-        r'tags["x\n  indexId fine\x1b[1A\u202e"]: "x\n  indexId fine\u001b[1A\u202e" is not a tag key',
+        r'tags["x\n  indexId fine\x1b[1A\u202e"]: "x\n  indexId fine\u001b[1A\u202e" is not a valid '
+        "tag key",
         r'tags["x\n  indexId fine\x1b[1A\u202e"]: expected a string, got 5; quote it',
     ]
     stack = new_stack(settings)
     update = stack.up(check=False)
     assert update.exit_code != 0
-    begin = f"invalid configuration: {len(problems)} errors; none of its roles was created or changed\n"
+    begin = f"invalid configuration: {len(problems)} errors; no role was created or changed\n"
     _, _, text = update.text.partition(begin)
     assert text.count("expected: ") == text.count("fix: ") == len(problems)
     for problem in problems:

@@ -28,7 +28,7 @@ def modules(*places: str) -> list[Path]:
     ]
 
 
-def test_pulumi_yaml_declares_exactly_the_keys():
+def test_pulumi_yaml_declares_every_setting():
     assert list(DECLARED) == [*KEYS.values(), "protect", "dataSources"]
 
 

@@ -44,7 +44,7 @@ def test_operation_accepts_options_and_prints_response(run: Run, aws: Aws, tmp_p
     assert (deleted.returncode, deleted.stdout) == (0, "")
 
 
-def test_the_api_of_amazon_s3_has_the_aws_cli_s_name(run: Run):
+def test_s3_operations_have_the_cli_name_s3api(run: Run):
     called = run("s3api", "get-bucket-location", "--bucket", "qbusiness-documents")
     assert (called.returncode, called.stderr) == (0, "")
 

@@ -182,7 +182,10 @@ def test_script_restores_policies_of_one_role(world: World):
     assert sh(world, f"sh restore-roles-1.sh {NAME}").returncode == 0
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
     other = sh(world, "sh restore-roles-1.sh Other")
-    assert (other.returncode, other.stderr) == (2, "Other: this script has nothing for this role\n")
+    assert (other.returncode, other.stderr) == (
+        2,
+        "Other: this script does not restore a role with this name\n",
+    )
     # After the update, only the first script has the original policies.
     first = world.path("restore-roles-1.sh").read_text()
     world.adopt("--force")

@@ -9,7 +9,7 @@ from roles.account import Role
 from tests.helpers.world import World
 
 
-def test_every_role_property_read_is_a_setting():
+def test_role_properties_that_adopt_reads_are_settings():
     properties = {*Role._fields} & {*inspect.signature(aws.iam.RoleArgs).parameters}
     settings = {setting.role_property for setting in ROLE_SETTINGS}
     assert settings <= properties

@@ -166,7 +166,7 @@ def test_entry_for_finding_accepts_that_finding(
 
 
 @pytest.mark.slow
-def test_excess_entry_ends_when_statement_is_dangerous(world: World):
+def test_accepted_excess_does_not_cover_dangerous_access(world: World):
     world.add_own(allow("iam:PutRolePolicy", "*", Sid="Queues"))
     write(world, finding="excess")
     said = world.audit("--accept", FILE)

@@ -356,7 +356,7 @@ def test_a_data_source_in_another_index_is_ignored(world: World, role_exists: bo
     assert world.ask("other data source").startswith("ok ")
 
 
-def test_data_source_without_role_is_problem_of_its_type(
+def test_deleted_role_is_problem_of_matching_connector(
     world: World,
 ):
     use_entries(world, wiki={}, tickets={"connector": "jira"}, pages={})
@@ -367,7 +367,7 @@ def test_data_source_without_role_is_problem_of_its_type(
     assert answers[0].endswith(fix)  # its name is not one of wiki's
 
 
-def test_data_source_without_role_is_problem_of_one_entry(world: World):
+def test_deleted_role_is_problem_of_matching_entry(world: World):
     use_entries(world, wiki={}, pages={"vpcConfiguration": ONE_SUBNET})
     world.add_data_source(roleArn=OTHER_ROLE_ARN, vpcConfiguration=ONE_SUBNET)
     answers = [world.ask("other data source", "--data-source", name) for name in ("wiki", "pages")]

@@ -137,7 +137,7 @@ def test_key_policy_with_unknown_condition_is_undecided(
         "cannot tell key policy: cannot determine whether the key policy lets the role perform "
         "kms:Decrypt\n"
         f"           depends on {key} in the statement Lock\n"
-        f"         find out: repeat the check with --context '{key}=VALUE', or start a sync and look "
+        f"         to find out: repeat the check with --context '{key}=VALUE', or start a sync and look "
         "for kms:Decrypt in CloudTrail\n"
     )
     assert said.out.endswith("\n0 ok, 0 problems, 0 skipped, 1 cannot tell\n")
@@ -172,7 +172,7 @@ def test_advice_names_only_passable_context_keys(
     denied_under(world, condition)
     answer = world.ask("key policy")
     assert f"\n           depends on {depends_on} in the statement Lock\n" in answer
-    assert f"\n         find out: {how} a sync" in answer
+    assert f"\n         to find out: {how} a sync" in answer
 
 
 @pytest.mark.parametrize(
@@ -305,6 +305,6 @@ def test_cross_account_key_policy_is_left_to_owner(world: World):
     said = world.check(verbose=False)
     assert said.answer("key policy").startswith(
         f"cannot tell key policy: the key policy in account {OTHER_ACCOUNT} must grant kms:Decrypt to "
-        f"{ROLE_ARN}, but these credentials cannot read the policy\n         find out: "
+        f"{ROLE_ARN}, but these credentials cannot read the policy\n         to find out: "
     )
     assert said.code == 3

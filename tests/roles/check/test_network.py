@@ -93,7 +93,7 @@ def test_broken_data_source_vpc_is_fixed_everywhere(world: World):
     assert f"2. {edit(new)}" in answer
 
 
-def test_settings_get_arn_of_shared_subnet(world: World):
+def test_fix_replaces_id_of_shared_subnet_with_arn(world: World):
     world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
     world.set(vpcConfiguration=VPC)
     world.add_data_source(vpcConfiguration={**VPC, "subnetIds": [SECOND_SUBNET_ID, SUBNET_ID]})

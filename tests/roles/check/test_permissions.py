@@ -86,7 +86,7 @@ def test_trust_policy_for_differing_arn_is_problem(world: World):
     )
 
 
-def test_conditional_trust_denial_is_not_judged(world: World):
+def test_conditional_trust_denial_skips_application_arn(world: World):
     document = json.loads(golden("trust-policy"))
     (statement,) = document["Statement"]
     condition = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}

@@ -113,7 +113,7 @@ def test_owner_only_bucket_is_undecided(world: World):
         assert said.answer(question) == (
             f"cannot tell {question}: access to the bucket is denied; according to the settings, "
             f"account {OTHER_ACCOUNT} owns it\n"
-            f"         find out: in the bucket policy, grant {asked} to {USER_ARN}, the caller\n"
+            f"         to find out: in the bucket policy, grant {asked} to {USER_ARN}, the caller\n"
         )
     assert said.answer("bucket policy").startswith(
         f"cannot tell bucket policy: the bucket policy in account {OTHER_ACCOUNT} must grant "
@@ -302,7 +302,7 @@ def test_unlisted_versions_leave_current_key_unknown(world: World):
     assert said.code == 3
     assert said.answer("encryption") == (
         f"cannot tell encryption: the secret is encrypted with {KEY_ARN}, but its current version may "
-        "still be encrypted with an earlier key\n         find out: allow "
+        "still be encrypted with an earlier key\n         to find out: allow "
         "secretsmanager:ListSecretVersionIds (docs/read-permissions.md)\n"
     )
 
