@@ -6,8 +6,8 @@ _MESSAGE = """\
 qbusiness-recover: this command is gone, because Pulumi's own commands recover a stack. Follow "After a
 crash during an update" in docs/recover.md: first stop the process pulumi-resource-aws, or wait five
 minutes. Check that `aws sts get-caller-identity` shows the application's account, and select the stack
-with `pulumi stack select`. Then run these commands, and delete the listed roles that the stack does not
-contain:
+with `pulumi stack select`. Then run these commands. Afterward, delete each listed role whose name has a
+random suffix and which the stack does not contain, but never a role with a name from your settings:
 
 pulumi stack export --file state.json &&
 jq -r '.deployment.pending_operations[]? | select(.type == "creating") | .resource |

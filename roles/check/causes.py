@@ -39,6 +39,8 @@ from roles.check.subject import NO_ROLE, Subject, needed
 from roles.difference import Verdict, statements
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
 
+_NUMBERED: Final = re.compile(r"statement \d+")
+"""The name of a statement without a Sid."""
 _VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
@@ -618,19 +620,25 @@ def _actions(found: Iterable[tuple[Decision, Cause]]) -> str:
 
 def _name_statements(causes: Iterable[Cause]) -> str:
     """Return the statements that decided as they stand in a sentence; empty if there are none."""
-    names = ", ".join(dict.fromkeys(each.name for cause in causes for each in cause.statements))
-    if not names or names.startswith("statement "):
-        return names
-    return f"the statement{'s' * (', ' in names)} {names}"
+    names = dict.fromkeys(each.name for cause in causes for each in cause.statements)
+    return ", ".join(
+        name if _NUMBERED.fullmatch(name) else f"the statement {_sid(name)}" for name in names
+    )
+
+
+def _sid(name: str) -> str:
+    """Return a Sid, in quotes unless it is one word, because KMS allows other characters."""
+    return name if name.isalnum() else f'"{name}"'
 
 
 def _describe_exclusion(causes: Sequence[Cause]) -> str:
     """Return the edit after which a policy's statements do not deny requests to the role."""
     statements = _name_statements(causes)
+    them = "them" if ", " in statements else "it"
     if any(each.principals.negated for cause in causes for each in cause.statements):
         how = "replace NotPrincipal with the condition ArnNotEquals on aws:PrincipalArn"
-        return f"in {statements}, {how}, or remove the statement"
-    return f"exclude the role from {statements}, or remove the statement"
+        return f"in {statements}, {how}, or remove {them}"
+    return f"exclude the role from {statements}, or remove {them}"
 
 
 def _denied(found: Iterable[tuple[Decision, Cause]]) -> Iterator[str]:

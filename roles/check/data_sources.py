@@ -112,28 +112,30 @@ def data_sources(case: Case) -> Iterator[Finding]:
 def _about(case: Case, source: DataSource, found: Reply) -> Iterator[Finding]:
     """Ask whether a data source matches the settings, and whether its last sync worked."""
     subject = case.subject
-    if source.index_id != subject.index_id:
-        ours = subject.index_id
-        yield problem(
-            f"{source.name} is in index {source.index_id}, but the role is for index {ours}",
-            f"{subject.edit('index_id', source.index_id)}; or, if other data sources in index {ours} "
-            "use the role, give this data source its own role",
-        )
     uses = find_uses(found)
     different = [
         each
         for each in differences(subject.uses, uses, subject.account_id)
         if each.setting != "secret_id" or not _names_recreated(subject, uses)  # "secret" reports it
     ]
-    others = (entry for entry in case.entries if entry is not subject)
-    fitting = next((each for each in others if _likeness(each, source, found)[0] == _EVERYTHING), None)
-    if different and fitting:
+    in_other_index = source.index_id != subject.index_id
+    owner = _find_entry(case, source, found) if different or in_other_index else None
+    if owner and owner is not subject and not owner.data_sources:
         yield problem(
-            f"{source.name} uses this role, but matches the settings of {fitting.name}",
-            _give_role(fitting, source),
+            f"{source.name} uses this role, but fits the settings of {owner.name}",
+            _give_role(owner, source),
             *(each.text for each in different),
         )
-    elif different:
+        yield _status(subject, source, found)
+        return
+    if in_other_index:
+        ours = subject.index_id
+        yield problem(
+            f"{source.name} is in index {source.index_id}, but the role is for index {ours}",
+            f"{subject.edit('index_id', source.index_id)}; or, if other data sources in index {ours} "
+            "use the role, give this data source its own role",
+        )
+    if different:
         yield problem(
             f"{source.name} does not match the settings: change the settings or the data source",
             tuple(fix for each in different for fix in _fixes(subject, source, uses, each)),
@@ -210,8 +212,7 @@ def other_data_sources(case: Case) -> Iterator[Finding]:
             yield answer._replace(subject=source.id)
     if not found_any:
         yield ok(
-            "no data source in the index uses the secret or bucket in the settings with a role outside "
-            "the stack"
+            "no data source in the index that clearly belongs to this entry has another role or none"
         )
 
 
@@ -229,10 +230,14 @@ def _about_other(case: Case, source: DataSource, found: Reply | OddAnswerError) 
     owner = next((entry for entry in case.entries if entry.settings.role_arn == role_arn), None)
     if role_arn and owner is None:
         return _about_outside(case, source, found, role_arn)
-    if likeness < _EVERYTHING or (owner and _likeness(owner, source, found)[0] == _EVERYTHING):
+    fits_owner = owner and not any(differences(owner.uses, find_uses(found), owner.account_id))
+    if found["status"] not in _ACTIVE or fits_owner:
         return None
-    has = f"uses the role of {owner.name}" if owner else "has no role"
-    return problem(f"{source.name} {common}, but {has}", _give_role(subject, source))
+    is_clear = _find_entry(case, source, found) is subject and not subject.data_sources
+    text = f"{source.name} {common}, but {f'uses the role of {owner.name}' if owner else 'has no role'}"
+    if is_clear:
+        return problem(text, _give_role(subject, source))
+    return None if owner else note(text)
 
 
 def _about_outside(case: Case, source: DataSource, found: Reply, role_arn: str) -> Finding:
@@ -261,16 +266,29 @@ def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
     automatic = f"{subject.name}{formats.ROLE_NAME_SUFFIX}"
     if not Arn.of(lost).name.startswith((subject.settings.get("role_name") or automatic, automatic)):
         return "deploy the role with its own stack, or give the data source another role"
-    return _give_role(subject, source)
-
-
-def _give_role(entry: Subject, source: DataSource) -> str:
-    """Return the command that gives a data source an entry's role, after deploying it if necessary."""
-    own = entry.find_role()
+    own = subject.find_role()
     # `pulumi up` recreates a deleted role, perhaps with another name.
     options = {**source.options, "role_arn": own.arn if own else "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
-    return update if own else f"{entry.up_command}, then {update}"
+    return update if own else f"{subject.up_command}, then {update}"
+
+
+def _give_role(entry: Subject, source: DataSource) -> str:
+    """Return the command that gives a data source the role of the entry that it fits."""
+    role_arn = entry.settings.role_arn
+    update = aws_command(
+        "qbusiness update-data-source", **source.options, role_arn=role_arn or "ROLE_ARN"
+    )
+    command = update if role_arn else f"{entry.up_command}, then {update}"
+    return f"{command}; or, if the settings are wrong, correct them"
+
+
+def _find_entry(case: Case, source: DataSource, found: Reply) -> Subject | None:
+    """Return the entry to which a data source clearly belongs: the only one that fits it best."""
+    likenesses = [_likeness(entry, source, found)[0] for entry in case.entries]
+    best = max(likenesses, default=_NOTHING)
+    fitting = [entry for entry, own in zip(case.entries, likenesses, strict=True) if own == best]
+    return fitting[0] if best >= _CONNECTOR_TOO and len(fitting) == 1 else None
 
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:

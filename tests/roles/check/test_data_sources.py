@@ -302,39 +302,94 @@ def test_data_source_with_role_of_other_entry_is_ok(world: World):
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     answer = world.ask("other data source", "--data-source", "wiki")
     assert answer == (
-        "ok       other data source: no data source in the index uses the secret or bucket in the "
-        "settings with a role outside the stack\n"
+        "ok       other data source: no data source in the index that clearly belongs to this entry has "
+        "another role or none\n"
     )
 
 
-def test_data_source_with_role_of_wrong_entry_is_problem(world: World):
-    use_entries(world, wiki={}, tickets={"connector": "jira"})
-    arns = {name: world.role(f"{name}-qbusiness-role-1234567") for name in ("wiki", "tickets")}
+def deploy(world: World, *entries: str) -> dict[str, str]:
+    """Create the entries' roles and return their ARNs."""
+    arns = {name: world.role(f"{name}-qbusiness-role-1234567") for name in entries}
     world.outputs = {"roleArns": arns, "roleNames": {}}
-    world.add_data_source(roleArn=arns["tickets"])
+    return arns
+
+
+@pytest.mark.parametrize("network", [{}, {"vpcConfiguration": ONE_SUBNET}])
+def test_data_source_with_role_of_wrong_entry_is_problem(world: World, network: dict[str, Any]):
+    use_entries(world, wiki={}, tickets={"connector": "jira"})
+    arns = deploy(world, "wiki", "tickets")
+    world.add_data_source(roleArn=arns["tickets"], **network)
     fix = (
         f"         fix: aws qbusiness update-data-source --application-id {APPLICATION_ID} --index-id "
-        f"{INDEX_ID} --data-source-id {DATA_SOURCE_ID} --role-arn {arns['wiki']}\n"
+        f"{INDEX_ID} --data-source-id {DATA_SOURCE_ID} --role-arn {arns['wiki']}; or, if the settings "
+        "are wrong, correct them\n"
     )
     answer = world.ask("other data source", "--data-source", "wiki")
-    assert answer == (
-        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, but uses the role of "
-        f"tickets\n{fix}"
-    )
+    assert answer.startswith(f"problem  other data source {DATA_SOURCE_ID}: Pages ")
+    assert answer.endswith(f", but uses the role of tickets\n{fix}")
     of_owner = world.ask("data source", "--data-source", "tickets")
-    assert ": Pages uses this role, but matches the settings of wiki\n" in of_owner
+    assert ": Pages uses this role, but fits the settings of wiki\n" in of_owner
     assert fix in of_owner
+    assert "pulumi config set" not in of_owner
+
+
+def test_entry_with_data_source_claims_no_other(world: World):
+    use_entries(world, wiki={}, pages={}, tickets={"connector": "jira"})
+    arns = deploy(world, "wiki", "pages", "tickets")
+    world.add_data_source(OTHER_ID, roleArn=arns["wiki"])
+    world.add_data_source(roleArn=arns["tickets"])
+    assert "--role-arn" not in world.check(only=BOTH).out
+
+
+def test_entry_in_index_of_data_source_is_suggested(world: World):
+    use_entries(world, wiki={}, tickets={"indexId": f"{INDEX_ID[:-1]}3"})
+    arns = deploy(world, "wiki", "tickets")
+    world.add_data_source(roleArn=arns["wiki"])
+    move_to_another_index(world)
+    said = world.check(only=BOTH).out
+    assert "dataSources.wiki.indexId" not in said
+    assert f"--role-arn {arns['tickets']}; or, if" in said
+
+
+def test_data_source_without_optional_bucket_keeps_its_role(world: World):
+    connector = {"connector": "sharepoint-cloud"}
+    use_entries(world, files={**connector, "bucketName": "files"}, wiki=connector)
+    arns = deploy(world, "files", "wiki")
+    configuration = {"type": "SHAREPOINTV2", "secretArn": SECRET_ARN}
+    world.add_data_source(roleArn=arns["files"], configuration=configuration)
+    assert "problem " not in world.check(only=BOTH).out
+
+
+def add_without_role(world: World, kind: str = "AEM", **more: Any) -> None:
+    """Add a data source that has no role."""
+    secret = {"secretArn": SECRET_ARN} if kind == "AEM" else {}
+    network = next(value for key, value in SETTINGS.items() if key.endswith("vpcConfiguration"))
+    configuration = {"type": kind, **secret}
+    world.server.add(DATA_SOURCE_ID, kind, configuration=configuration, vpcConfiguration=network, **more)
 
 
 def test_matching_data_source_without_role_is_problem(world: World):
-    network = next(value for key, value in SETTINGS.items() if key.endswith("vpcConfiguration"))
-    configuration = {"type": "AEM", "secretArn": SECRET_ARN}
-    world.server.add(DATA_SOURCE_ID, configuration=configuration, vpcConfiguration=network)
+    add_without_role(world)
     answer = world.ask("other data source")
     assert answer.startswith(
         f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, but has no role\n"
     )
-    assert f" --role-arn {ROLE_ARN}\n" in answer
+    assert f" --role-arn {ROLE_ARN}; or, if the settings are wrong, correct them\n" in answer
+
+
+def test_crawler_without_secret_and_role_is_note(world: World):
+    world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
+    add_without_role(world, "WEBCRAWLERV2")
+    answer = world.ask("other data source")
+    assert answer.startswith(
+        f"note     other data source {DATA_SOURCE_ID}: Pages matches the settings, but"
+    )
+
+
+@pytest.mark.parametrize("status", ["CREATING", "DELETING"])
+def test_unfinished_data_source_without_role_is_ignored(world: World, status: str):
+    add_without_role(world, status=status)
+    assert world.ask("other data source").startswith("ok ")
 
 
 def test_crawler_without_secret_or_bucket_is_note(world: World):
