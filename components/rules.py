@@ -140,7 +140,7 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 
 
 def check_arns(settings: ReadSettings) -> None:
-    """Check that partitions, Regions, and the accounts in `_SAME_ACCOUNT` match the application's."""
+    """Check that partitions, Regions, and the accounts of some settings match the application's."""
     location = settings.location
     for at, text in settings.texts():
         # In the ARN of an AWS managed policy, the account is `aws`.

@@ -38,11 +38,11 @@ class NeverAllowed(StrEnum):
     DELETION_WITHOUT_TAG = "deleting a network interface without the application's tag"
     TAGGING_LATER = "tagging existing resources"
     DELETION_WITHOUT_SETTING = (
-        "deleting any network interface, unless allowNetworkInterfaceDeletion is set"
+        "deleting any network interface, unless `allowNetworkInterfaceDeletion` is set"
     )
     OTHER_NETWORK = (
         "any EC2 action on resources other than these subnets, security groups, and network interfaces, "
-        "except Describe*"
+        "except `Describe*`"
     )
 
 

@@ -107,7 +107,7 @@ class Sandbox:
         shutil.rmtree(self.state / ".pulumi" / "locks", ignore_errors=True)
 
     def _remove_stale_locks(self) -> None:
-        """Unlock stacks whose update was killed on this machine, like `pulumi cancel`."""
+        """Unlock stacks whose update was killed on this machine, as `pulumi cancel` does."""
         for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
             with suppress(
                 OSError, KeyError, TypeError, ValueError

@@ -136,7 +136,7 @@ def _differences(
 
 
 def _same_text(one: object, other: object) -> bool:
-    """Return whether two documents differ at most in list order and in `[x]` in place of `x`."""
+    """Return whether two documents are the same, regardless of list order and of `x` written `[x]`."""
     return _in_order(one) == _in_order(other)
 
 

@@ -223,7 +223,7 @@ def _next_steps(result: Result) -> Iterator[str]:
         yield f"sh {result.restoration}"
     if commands := _later_commands(result):
         yield ""
-        yield "After `pulumi up`:"
+        yield "After `pulumi up`, run these commands:"
         yield ""
         yield from commands
     if commands := _deletions(result):

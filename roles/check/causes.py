@@ -88,7 +88,7 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
     elif denying:
         actions, statements = _actions(denying), _name_statements(cause for _, cause in denying)
         yield problem(
-            f"the {question} denies {actions} to the role in {statements}"
+            f"the {question} denies {actions} to the role, in {statements}"
             f"{_for_now((one for one, _ in denying), policy)}",
             found.edited(_describe_exclusion([cause for _, cause in denying])),
         )
@@ -282,7 +282,7 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
         )
     elif depending := causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
         yield cannot_tell(
-            f"{actual} may deny up to {len(depending)} of the {len(decisions)} connector requests",
+            f"{actual} might deny {len(depending)} of the {len(decisions)} connector requests",
             f"{_context_advice(depending)}, or use `aws iam simulate-principal-policy` with the "
             "requests' keys in --context-entries",
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in depending),
@@ -413,7 +413,7 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
     for policy, found in _by_policy(depending).items():
         denies = any(not statement.allows for _, cause in found for statement in cause.statements)
         answer = cannot_tell(
-            f"the policy {policy} may {'deny' if denies else 'not allow'} {len(found)} {total}",
+            f"the policy {policy} might {'deny' if denies else 'not allow'} {len(found)} {total}",
             f"{_context_advice(found)}, or start a sync",
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in found),
         )
@@ -461,13 +461,15 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
             keys |= dict.fromkeys([*of_causes, *unknown])
     total = f"of the {len(case.decisions)} connector requests"
     if denied := found[State.PROBLEM]:
-        fix = "remove the causes above; if no policy allows a request, allow it in the role policy"
+        fix = (
+            "remove the causes above; if the role's policies lack a request, allow it in the role policy"
+        )
         if any(answer.by_organization for answer in simulated.values()):
             fix += "; only your organization can change service control policies"
         yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))
     elif depending := found[State.CANNOT_TELL]:
         how = f"{_options(keys)}, or start a sync"
-        yield cannot_tell(f"AWS may deny {len(depending)} {total}", how, *_list(depending))
+        yield cannot_tell(f"AWS might deny {len(depending)} {total}", how, *_list(depending))
     elif undecided := found[State.SKIPPED]:
         text = f"{len(undecided)} {total} could not be decided"
         yield skipped(text)._replace(details=(*_list(undecided),))
@@ -549,7 +551,7 @@ def _why(case: Case, decision: Decision) -> str:
             here.append(_dependence(cause))
         else:
             denied = f"denied by {cause.policy.name} in {_name_statements([cause])}"
-            here.append(denied if denies else "no policy allows it")
+            here.append(denied if denies else "none of the role's policies allows it")
     if elsewhere:
         here.append(f"{_SEE}{', '.join(dict.fromkeys(elsewhere))}")
     return ", ".join(dict.fromkeys(here))
@@ -592,7 +594,7 @@ def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
     if decision.allowed is Truth.NO or decision.unread:
         return ""
     why = ", ".join(map(_dependence, decision.deciding))
-    return f"{_title(decision)}: may be allowed by {names}; {why}"
+    return f"{_title(decision)}: might be allowed by {names}; {why}"
 
 
 # Explanations.
@@ -636,8 +638,11 @@ def _describe_exclusion(causes: Sequence[Cause]) -> str:
     statements = _name_statements(causes)
     them = "them" if ", " in statements else "it"
     if any(each.principals.negated for cause in causes for each in cause.statements):
-        how = "replace NotPrincipal with the condition ArnNotEquals on aws:PrincipalArn"
-        return f"in {statements}, {how}, or remove {them}"
+        return (
+            f'in {statements}, replace NotPrincipal with "Principal": "*" and the condition '
+            '"ArnNotEquals": {"aws:PrincipalArn": [...]}, which lists this role and the principals that '
+            f"NotPrincipal lists; or remove {them}"
+        )
     return f"exclude the role from {statements}, or remove {them}"
 
 

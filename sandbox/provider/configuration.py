@@ -113,9 +113,9 @@ def _attempts(package: str, value: Any) -> int:
 def _check_account(package: str, settings: Properties, account: str) -> None:
     """Raise ProviderError if the settings do not allow the account.
 
-    The real providers' functions: for aws, `VerifyAccountIDAllowed` in aws-sdk-go-base; for aws-native,
-    `validateAccountId` in provider. An operation that does not run the program, such as a destroy, gets
-    the settings from the state.
+    The real providers do this in `VerifyAccountIDAllowed` of aws-sdk-go-base (aws) and in
+    `validateAccountId` of their own package (aws-native). An operation that does not run the program,
+    such as a destroy, gets the settings from the state.
     """
     forbidden = _account_ids(package, "forbiddenAccountIds", settings)
     allowed = _account_ids(package, "allowedAccountIds", settings)

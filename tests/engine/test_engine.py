@@ -292,7 +292,7 @@ def test_next_update_encrypts_secret_of_imported_role(new_stack: NewStack, aws: 
     assert SECRET_ID not in json.dumps(stack.resources())
 
 
-def test_warnings_are_shown_including_one_on_autonaming(new_stack: NewStack, aws: Aws):
+def test_warnings_are_shown_also_about_autonaming(new_stack: NewStack, aws: Aws):
     settings = {**REQUIRED, "connector": "gmail", "secretId": "gmail-secret", "vpcConfiguration": VPC}
     pattern = {"pulumi:autonaming": {"pattern": "${stack}-${name}"}}
     stack = new_stack({**settings, **pattern})

@@ -382,7 +382,7 @@ class World(Maker):
     # The stack `dev`.
 
     def deploy(self) -> None:
-        """Create the stack and the resources around its role, without any problems."""
+        """Create the stack and the resources around its role, so that `check` finds no problems."""
         self.kms, self.ec2 = self.client("kms"), self.client("ec2")
         self.server.fill = dict(FILL)
         self.role(ROLE_NAME, golden("default-role-policy").replace(examples.OTHER_ACCOUNT, ACCOUNT))

@@ -170,7 +170,7 @@ def test_document_drift_is_reported_until_corrected(role: Resource, aws: Aws):
 
 
 @pytest.mark.parametrize(("given", "corrected"), [({}, True), ({"name": NAME, "path": "/p/"}, False)])
-def test_other_recorded_default_corrects_session_duration(
+def test_session_duration_is_corrected_if_defaults_differ(
     role: Resource, aws: Aws, given: Properties, corrected: bool
 ):
     # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.

@@ -117,7 +117,7 @@ def test_whole_organization_counts_as_other_principal(world: World):
     assert world.adopt("--dry-run").out.startswith(f"role: a new one, because {NAMED} {text}")
 
 
-def test_document_enrichment_role_is_replaced_and_kept(world: World):
+def test_role_of_document_enrichment_is_kept(world: World):
     world.make()
     hook = {"roleArn": world.role_arn, "s3BucketName": "hooks", "lambdaArn": "arn:aws:lambda:::f"}
     enrichment = {"preExtractionHookConfiguration": hook}

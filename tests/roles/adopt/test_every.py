@@ -108,7 +108,7 @@ def test_data_sources_sharing_role_get_own_roles(world: World):
         f"--index-id {INDEX_ID} --data-source-id {identifier(2)} --role-arn "
         """"$(pulumi stack output --stack prod roleArns --json | jq -r '.["mixed"]')"\n"""
     )
-    assert f"\nAfter `pulumi up`:\n\n{update}" in shown
+    assert f"\nAfter `pulumi up`, run these commands:\n\n{update}" in shown
 
 
 def test_shared_role_in_file_is_left_out(world: World):

@@ -56,7 +56,11 @@ def test_lost_access_to_second_secret_causes_warning(world: World):
         for number in (0, 1)
     )
     assert f"\nData sources that may lose access with a new role: 2\n{lost}" in shown.out
-    later = shown.out.partition("\nAfter `pulumi up`:\n\n")[2].partition("\n\n")[0].splitlines()
+    later = (
+        shown.out.partition("\nAfter `pulumi up`, run these commands:\n\n")[2]
+        .partition("\n\n")[0]
+        .splitlines()
+    )
     for number, (put, update) in enumerate(zip(later[::2], later[1::2], strict=True)):
         name = f"secret-{proxies[number].rpartition(':')[2]}"
         statement = allow([GET], [proxies[number]], Sid="AllowsAmazonQToGetSecret")

@@ -412,7 +412,11 @@ def test_one_stack_adopts_roles_of_every_shape_as_reported(new_stack: Callable[.
 
     assert_replaced_in_order(stack.up().steps)
     assert stack.drift().exit_code == 0
-    later = shown.partition("\nAfter `pulumi up`:\n\n")[2].partition("\n\n")[0].splitlines()
+    later = (
+        shown.partition("\nAfter `pulumi up`, run these commands:\n\n")[2]
+        .partition("\n\n")[0]
+        .splitlines()
+    )
     *managed, shared_0, shared_1 = shown.partition("for example a plugin:\n\n")[2].splitlines()
     later += managed
     assert len(later) == 2 + len(MOVED) + 2

@@ -199,7 +199,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.key_policy(allow_key(ROOT), DENIAL),
         "key policy",
-        "the key policy denies kms:Decrypt to the role in the statement No",
+        "the key policy denies kms:Decrypt to the role, in the statement No",
         "in key-policy.json, exclude the role from the statement No, or remove it",
     ),
     Break(

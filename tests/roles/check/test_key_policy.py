@@ -114,7 +114,7 @@ def test_denial_under_met_condition_is_problem(world: World, condition: dict[str
     said = world.check(only=KEY_POLICY)
     assert said.code == 1
     assert said.answer("key policy").startswith(
-        "problem  key policy: the key policy denies kms:Decrypt to the role in the statement Lock\n"
+        "problem  key policy: the key policy denies kms:Decrypt to the role, in the statement Lock\n"
     )
 
 
@@ -243,7 +243,7 @@ def test_an_answer_that_depends_on_the_time_says_so(world: World, key: str, valu
     assert said.answer("key policy") == f"ok       key policy: {TO_IAM}{at_this_time}"
     assert world.check("--context", f"{key}=2200-01-01T00:00:00Z", only=KEY_POLICY).code == 1
     denied_under(world, {"DateGreaterThan": {key: "1577836800"}})
-    denied = "problem  key policy: the key policy denies kms:Decrypt to the role in the statement Lock"
+    denied = "problem  key policy: the key policy denies kms:Decrypt to the role, in the statement Lock"
     assert world.ask("key policy").startswith(f"{denied}{at_this_time}")
 
 

@@ -24,7 +24,7 @@ from tests.helpers.world import (
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 READ = f"secretsmanager:GetSecretValue on {SECRET_ARN}"
-NOT_ALLOWED = "no policy allows it"
+NOT_ALLOWED = "none of the role's policies allows it"
 BY_ORGANIZATION = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
 
 
@@ -116,14 +116,14 @@ def test_simulation_detects_boundary_denial_and_excess(world: World):
 @pytest.mark.parametrize(
     ("decision", "reason"),
     [
-        (DENIED, NOT_ALLOWED),
+        (DENIED, "no policy allows it"),
         (
             {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "guard"}] * 2},
             "denied by guard",
         ),
         (DENIED | BY_ORGANIZATION, "denied by the organization's service control policies"),
         # Another statement mentions the key, which the request contains.
-        (DENIED | {"MissingContextValues": ["kms:ViaService"]}, NOT_ALLOWED),
+        (DENIED | {"MissingContextValues": ["kms:ViaService"]}, "no policy allows it"),
         (
             DENIED | BY_ORGANIZATION | {"MissingContextValues": ["aws:SourceIp"]},
             "denied by the organization's service control policies",
@@ -147,5 +147,7 @@ def test_denial_for_missing_condition_key_is_undecided(world: World, in_resource
     said = world.check(only=["requests allowed"])
     assert said.code == 3
     answer = said.answer("requests allowed")
-    assert answer.startswith("cannot tell requests allowed: AWS may deny 1 of the 28 connector requests")
+    assert answer.startswith(
+        "cannot tell requests allowed: AWS might deny 1 of the 28 connector requests"
+    )
     assert f"{READ}: depends on aws:SourceIp\n" in answer
