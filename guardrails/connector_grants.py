@@ -65,7 +65,7 @@ class Known(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """A permission that no connector needs: at all, on this resource, or without a condition."""
+    """A permission that no connector needs on any resource, on this resource, or without a condition."""
 
     action: str
     resource: str | None = None

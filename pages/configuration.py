@@ -269,8 +269,7 @@ pulumi config set --path 'tags.CostCenter' --type string search
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
 `aws:…`. In an entry of `dataSources`, a key begins with `dataSources.NAME.` and needs `--path`. [Where each setting
-goes](#where-each-setting-goes) says which settings an entry has. A blank text (`''`) or object (`{}`) means the
-default.
+goes](#where-each-setting-goes) says which settings an entry has. An empty string (`''`) or object (`{}`) means the program's default. In an entry, it also turns off the top-level default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,

@@ -582,7 +582,7 @@ def is_aws_alias(key_id: str) -> bool:
 
 
 def _key_arn(key_id: str, home: Arn) -> str:
-    """Return the ARN of a key or alias; an ID without an ARN is in the Region and account of `home`."""
+    """Return the ARN of a key or alias; a plain ID is in the Region and account of `home`."""
     if key_id.startswith("arn:"):
         return key_id
     resource = key_id if is_alias(key_id) else f"key/{key_id}"

@@ -35,7 +35,7 @@ _TITLE_HANG: Final = 2
 
 
 class OutputError(Exception):
-    """Raised if standard output cannot be written; the message explains why."""
+    """Raised if the program cannot write to standard output; the message explains why."""
 
 
 class Line(NamedTuple):

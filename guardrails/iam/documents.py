@@ -252,7 +252,7 @@ def _value(given: Any, number: int) -> Any:
 
 
 def _check_version_and_sids(given: Mapping[str, Any]) -> None:
-    """Check what IAM requires, but other services do not."""
+    """Check the requirements that IAM has, but other services do not."""
     version = given.get("Version", UNKNOWN)
     if version is not UNKNOWN and version not in _VERSIONS:
         raise MalformedError(f"its Version is neither {' nor '.join(_VERSIONS)}")
@@ -265,7 +265,7 @@ def _check_version_and_sids(given: Mapping[str, Any]) -> None:
             continue
         if not isinstance(sid, str) or not _SID.fullmatch(sid):
             raise MalformedError(
-                f"the Sid of statement {number} has other than ASCII letters and digits"
+                f"the Sid of statement {number} contains characters other than ASCII letters and digits"
             )
         if sid and sid in found:
             raise MalformedError(f"several statements have the Sid {sid}")

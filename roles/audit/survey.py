@@ -461,7 +461,7 @@ def _compare(
     if others:
         names = ", ".join(other.data_source.id for other in others)
         remarks.append(
-            f"also used by {names}, which could not be compared and may need any access in excess"
+            f"also used by {names}, which could not be compared and might need the access in excess"
         )
     if role.denied:
         remarks.append(f"{role.denied} is not allowed, so the comparison may omit attached policies")

@@ -99,8 +99,8 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
             _for_roles(
                 case,
                 found,
-                f"replace {', '.join(lost)} with {' or '.join(_users(case, found))} if it was this "
-                "role, or remove it",
+                f"if {', '.join(lost)} was the ID of this role, replace it with "
+                f"{' or '.join(_users(case, found))}; otherwise, remove it",
             ),
         )
     elif failing:
@@ -337,7 +337,7 @@ def denials_in_role_policy(case: Case) -> Iterator[Finding]:
 
 
 def other_policies(case: Case) -> Iterator[Finding]:
-    """Ask whether the role's other policies deny or lack requests, and report their access in excess."""
+    """Ask whether other policies deny requests or fail to allow them; report access in excess."""
     subject = case.subject
     role = subject.role
     needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
@@ -462,7 +462,8 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
     total = f"of the {len(case.decisions)} connector requests"
     if denied := found[State.PROBLEM]:
         fix = (
-            "remove the causes above; if the role's policies lack a request, allow it in the role policy"
+            "remove the causes above; if none of the role's policies allows a request, allow it in the "
+            "role policy"
         )
         if any(answer.by_organization for answer in simulated.values()):
             fix += "; only your organization can change service control policies"

@@ -222,7 +222,7 @@ def _decrypts_secret(group: RequestGroup) -> bool:
 
 
 def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[tuple[str, str]]]:
-    """Return the tags of a request's resource and their prefixes; no prefixes if they are unknown."""
+    """Return the prefixes of a resource's tag keys, and the tags; both are empty if unknown."""
     if (tags := facts.secret_tags.get(group.resource.known)) is not None:
         return _OF_SECRET_TAGS, tags
     # AWS says that a role's tags do not reliably decide who can pass the role:

@@ -28,7 +28,7 @@ class Simulated(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why IAM denies the request."""
+        """The reason that IAM denies the request."""
         if self.by_organization:
             return "denied by the organization's service control policies"
         if self.by_boundary:

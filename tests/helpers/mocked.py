@@ -117,7 +117,7 @@ class Deployment(pulumi.runtime.Mocks):
 
     @property
     def secret_documents(self) -> set[str]:
-        """The documents that were sent as secrets."""
+        """The names of the documents that were sent as secrets."""
         (role,) = self.of_type("aws:iam/role:Role")
         (policy,) = self.of_type("aws:iam/rolePolicy:RolePolicy")
         sent = {

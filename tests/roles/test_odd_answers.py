@@ -48,7 +48,7 @@ def malformed(action: str, statement: Any) -> Callable[[bytes], bytes]:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize("action", DOCUMENTS)
-def test_malformed_policy_is_not_an_answer(world: World, action: str):
+def test_malformed_policy_skips_question(world: World, action: str):
     world.put_secret_policy({"AWS": ROLE_ARN})
     world.bound(WIDE)
     question = DOCUMENTS[action][1]

@@ -246,7 +246,7 @@ def test_only_refresh_keeps_imported_session_duration(
     ],
     ids=str,
 )
-def test_documents_are_compared_as_the_provider_does(
+def test_documents_are_compared_like_the_provider(
     one: dict[str, object], other: dict[str, object], equivalent: bool
 ):
     # PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
@@ -368,7 +368,7 @@ def test_missing_exclusive_policy_fails_before_sending(provider: Provider, role:
         exclusive.up(roleName=NAME, policyNames=["missing"])
 
 
-def test_exclusive_resource_is_created_before_deletion(provider: Provider, role: Resource):
+def test_new_exclusive_resource_precedes_deletion_of_old(provider: Provider, role: Resource):
     # Provider.DiffWithContext in pf/tfbridge/provider_diff.go does not request deletion before
     # replacement.
     role.up(**ROLE)

@@ -119,7 +119,7 @@ OTHERS: Final = {*ACTIONS["audit"]} - {*NOTHING_KNOWN, "iam:ListRoles"}
 
 
 @pytest.mark.parametrize("action", sorted(OTHERS))
-def test_rest_is_compared_without_other_permission(world: World, action: str):
+def test_audit_continues_without_optional_permission(world: World, action: str):
     complete_world(world)
     world.reject(action)
     said = world.audit()
