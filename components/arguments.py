@@ -109,7 +109,7 @@ class Arguments(dict[str, Any]):
         return arguments
 
     def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
-        """Return a copy with the values of Outputs and the names of secret ones."""
+        """Return a copy with the values of Outputs, and with `secrets` added to the secret settings."""
         copy = self.copied()
         copy.update(values)
         copy.secrets |= {*secrets}
@@ -185,11 +185,11 @@ class Place(NamedTuple):
         return HIDDEN if self.secret else quote(value)
 
     def set(self, value: str | int) -> str:
-        """Return the command that sets this value, or see `edit`."""
+        """Return the command that sets this value, or the result of `edit`."""
         return set_command(self.path, value, secret=self.secret) if self._has_command else self.edit()
 
     def remove(self) -> str:
-        """Return the command that removes this value, or see `edit`."""
+        """Return the command that removes this value, or the result of `edit`."""
         return remove_command(self.path) if self._has_command else self.edit()
 
     def edit(self) -> str:

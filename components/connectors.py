@@ -29,7 +29,7 @@ class Connector(NamedTuple):
     """A connector, and the requirements on its IAM role page."""
 
     name: str
-    """As in the URL of the connector's IAM role page."""
+    """The name in the URL of the connector's IAM role page."""
     title: str
     types: str
     """Values of `type` in CreateDataSource's configuration, separated by spaces, newest first."""
@@ -42,7 +42,7 @@ class Connector(NamedTuple):
 
     @property
     def page(self) -> str:
-        """URL of the connector's IAM role page."""
+        """The URL of the connector's IAM role page."""
         return f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{self.name}-iam-role.html"
 
     @property

@@ -96,7 +96,7 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
     secret_command = at.entry("NAME", KEYS["secret_id"]).set("VALUE")
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
         at.reject(
-            "has a secret value, so Pulumi treats the whole object as a secret and previews hide it; "
+            "has a secret value, so Pulumi treats the whole object as a secret, and previews hide it; "
             "`pulumi config` shows [secret] in place of the value",
             "plaintext values, because IDs and ARNs are not secret",
             fix=f"{at.entry('NAME', 'KEY').set('VALUE')}, and for secretId {secret_command}",

@@ -71,7 +71,7 @@ def _check_accounts(arguments: Arguments) -> None:
         at.reject(
             f"the list does not include the application's account, {shown}",
             f"a list that includes {shown}",
-            fix=f"{fix}; if a wrong list was deployed before, also run {_RECOVERY}",
+            fix=f"{fix}; if a wrong list was already deployed, also run {_RECOVERY}",
         )
 
 
@@ -106,7 +106,7 @@ def _application_account(arguments: Arguments) -> str | None:
 
 
 def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
-    """Reject default tags without the key `tags`, and tags that clash with a default tag in IAM.
+    """Reject default tags outside the key `tags`, and tags that clash with a default tag in IAM.
 
     The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
     terraform-provider-aws), but IAM ignores the case of keys and rejects the result:

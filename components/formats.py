@@ -179,7 +179,7 @@ ROLE_NAME: Final = Format(
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 ROLE_NAME_SUFFIX: Final = "-qbusiness-role"
 POLICY_NAME_SUFFIX: Final = "-qbusiness-policy"
-"""These follow the component's name in the resource names of the role and its policy."""
+"""The suffixes after the component's name in the resource names of the role and its policy."""
 _AUTOMATIC_SUFFIX = "-1234567"
 """An example of the random suffix that Pulumi adds to an automatic name; only its length matters."""
 MAXIMUM_COMPONENT_NAME_LENGTH: Final = MAXIMUM_ROLE_NAME_LENGTH - len(

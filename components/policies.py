@@ -25,7 +25,7 @@ class Application(NamedTuple):
 
     @property
     def arn(self) -> str:
-        """ARN of the application."""
+        """The ARN of the application."""
         return fill_arn(APPLICATION_ARN, self.partition, self.region, self.account) + self.id
 
 
@@ -53,7 +53,7 @@ class ExplainedStatement(NamedTuple):
     """A policy statement, and the reason for it."""
 
     reason: str
-    """Why the connector needs the statement."""
+    """The reason why the connector needs the statement."""
     json: Mapping[str, object]
 
 

@@ -33,7 +33,7 @@ class ReadSettings(NamedTuple):
     given: Collection[str]
     """The settings that are set and supported by the connector, valid or not."""
     valid: Mapping[str, Any]
-    """What `read` returned for each setting that is set, known, and not invalid as a whole."""
+    """The result of `read` for each setting that is set, known, and not invalid as a whole."""
     arguments: Arguments
 
     def text(self, name: str) -> ParsedText | None:
@@ -42,7 +42,7 @@ class ReadSettings(NamedTuple):
 
     @property
     def network(self) -> Network | None:
-        """The valid entries of the VPC's lists; None if the VPC is not set, unknown, or no object."""
+        """The valid entries of the VPC's lists; None if the VPC is unset, unknown, or not an object."""
         return self.valid.get("vpc_configuration")
 
     @property

@@ -133,7 +133,7 @@ yet, and returns values in the form that the rules use.
 
 
 class Scope(Enum):
-    """Where a setting belongs in the configuration of a stack with several data sources."""
+    """The place of a setting in the configuration of a stack with several data sources."""
 
     STACK = auto()
     """At the top level: it is the same for all data sources."""
@@ -147,17 +147,17 @@ class Setting(NamedTuple):
     """A setting of a connector role."""
 
     name: str
-    """As in ConnectorRoleArgs. Stack configuration and packages use camel case."""
+    """The name in ConnectorRoleArgs. Stack configuration and packages use camel case."""
     kind: Kind
     required: bool = False
     """Whether it is always required; a connector or stack configuration can require other settings."""
     structural: bool = False
     """Whether the component needs its value to declare resources.
 
-    So it must not be an Output. If it is secret in a stack's configuration, previews show its value.
+    If so, the value must not be an Output; previews show it even if it is secret in configuration.
     """
     in_role_policy: bool = False
-    """Whether the role policy depends on it.
+    """Whether the role policy depends on the setting.
 
     False for `connector`, whose value is always known, and for `role_name` and `role_path`, which only
     some connectors' policies contain.

@@ -123,7 +123,7 @@ def read_object(config: pulumi.Config, key: str) -> object:
 def warn_about_autonaming(role_name: str) -> Iterator[str]:
     """Warn if automatic names might not begin with the role resource's name and a hyphen.
 
-    Names that begin with it contain `qbusiness`, and match those in the permissions of CI's roles.
+    Names that begin this way contain `qbusiness`, and match those in the permissions of CI's roles.
     `role_name` is the path of the setting that would replace the automatic names. The most specific
     section that has a mode or a pattern applies:
     https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming

@@ -78,7 +78,7 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
         elif is_unknown(given[setting.name]):
             if setting.structural:
                 arguments.at(setting.name).reject(
-                    "is an Output, but it determines which statements and resources exist",
+                    "is an Output, but this setting determines which statements and resources exist",
                     "a plain value, not an Output or a secret",
                 )
         elif connector and connector.need(setting.name) is Need.NOT_SUPPORTED:

@@ -96,7 +96,7 @@ def readable(role: Role) -> Iterator[Finding]:
 
 
 def _unknown_operator(document: Document) -> str:
-    """Return which condition operator IAM does not have; empty if it has all of them."""
+    """Return a condition operator that IAM does not have; empty if IAM has all of them."""
     for statement in document.statements:
         for condition in statement.conditions:
             if not parse_operator(condition.operator):
@@ -114,7 +114,7 @@ def trust_account(role: Role) -> Iterator[Finding]:
             yield Finding(
                 role.urn,
                 _trusted(statement, "aws:SourceAccount", given),
-                "one account ID, 12 digits",
+                "one 12-digit account ID",
                 'set the condition "StringEquals": {"aws:SourceAccount": "ACCOUNT_ID"}',
             )
     if len(accounts) > 1:
@@ -183,8 +183,8 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
 
 
 _REMEDIATIONS: Final = {
-    "secret": "specify the secret by its full ARN, including the last six characters",
-    "key": "specify the key by its ARN with a key ID; an alias's ARN does not match a key",
+    "secret": "specify the secret by its full ARN, including the six-character suffix",
+    "key": "specify the key by its key ARN; an alias ARN does not match a key",
     "bucket": "specify the bucket by name, without wildcards or policy variables",
     "application": "specify the trust policy's application and its index",
     "excess": "specify the resource by its ARN",
@@ -248,7 +248,7 @@ def unchecked(role: Role) -> Iterator[Finding]:
         if not _AWS_MANAGED.match(attachment.arn):
             yield Finding(
                 attachment.urn,
-                f"{attachment.arn} is attached to the role, but no rule has checked it",
+                f"{attachment.arn} is attached to the role, but no rule has checked this policy",
                 "only policies that this stack declares",
                 "declare the policy in this stack",
             )
@@ -292,8 +292,8 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
         command = f"aws iam detach-role-policy --role-name {name} --policy-arn {policy_name}"
     if policy.removed:
         return (
-            f"nothing to do: the stack's {resource} removes it, and `pulumi refresh` then shows that it "
-            "is gone"
+            f"nothing to do: the stack's {resource} removes the policy, and `pulumi refresh` then shows "
+            "that it is gone"
         )
     return (
         f"declare the policy; or remove it: declare {resource} for the role, or run `{command}`, then "
@@ -371,7 +371,7 @@ def listed_name(role: Role) -> Iterator[Finding]:
             role.urn,
             f"the Amazon Q Business console does not list the role {role.name}",
             f"a name that contains {' or '.join(LISTED_NAMES)}",
-            "rename the role; if the role already exists, the new name replaces it",
+            "rename the role; if the role already exists, renaming replaces it with a new role",
         )
 
 

@@ -12,7 +12,7 @@ from components.stack_config import DATA_SOURCES, KEYS, PROTECT
 from pages import PROJECT
 
 _BLANK: Final[Mapping[str, Callable[[], object]]] = {"string": str, "boolean": bool, "object": dict}
-"""Returns the blank value of a type. Numbers have none, so a number's default is IAM's."""
+"""Functions that return the blank value of a type. Numbers have none, so a number's default is IAM's."""
 _WIDTH: Final = 110
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     PROTECT: {
@@ -36,7 +36,7 @@ _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 def declarations() -> dict[str, Mapping[str, Any]]:
-    """Return what Pulumi.yaml declares for each key."""
+    """Return the declaration in Pulumi.yaml for each key."""
     inputs = Analyzer("descriptions").analyze_component(ConnectorRole).inputs
     declared: dict[str, Mapping[str, Any]] = {}
     for name, key in KEYS.items():

@@ -1,4 +1,4 @@
-"""Example values that the pages show and the tests use."""
+"""Define the example values that the pages show and the tests use."""
 
 from collections.abc import Mapping
 from typing import Final

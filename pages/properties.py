@@ -65,7 +65,7 @@ KNOWN_FINDINGS: Final = {
         "ec2:DeleteNetworkInterface",
     ): "AWS's page; the pair has no effect, see the table above",
 }
-"""The policy linter's findings by type and action, and why they are accepted."""
+"""The policy linter's findings by type and action, with the reasons for accepting them."""
 
 _OF_AWS: Final = "AWS's page; the action does not support this type of resource"
 INERT: Final = {
@@ -78,11 +78,11 @@ INERT: Final = {
     ("ec2:DeleteNetworkInterface", SUBNET_ARN): _OF_AWS,
     ("ec2:DeleteNetworkInterface", SECURITY_GROUP_ARN): _OF_AWS,
 }
-"""Actions and resources that no request can combine, and why the policy contains the pairs."""
+"""Actions and resources that no request can combine, with the reasons why the policy contains them."""
 
 _OLDER_VERSION: Final = "ingestScope: index, an older version of AWS's page"
 UNCOVERED: Final = {
     ("qbusiness:BatchPutDocument", "qbusiness/application"): _OLDER_VERSION,
     ("qbusiness:BatchDeleteDocument", "qbusiness/application"): _OLDER_VERSION,
 }
-"""Actions and required resource types that the policy does not cover, and why."""
+"""Actions and required resource types that the policy does not cover, with the reasons."""

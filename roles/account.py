@@ -34,7 +34,7 @@ _ATTEMPTS: Final = 10
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The key ID that stands for aws/secretsmanager in a secret's versions."""
 _ROLES_PER_PAGE: Final = 1000
-"""The maximum: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html"""
+"""The maximum in https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html"""
 _LOWEST_ERROR_STATUS: Final = 300
 """The lowest HTTP status that botocore raises as an error."""
 _HTML_START: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
@@ -112,7 +112,7 @@ class Encryption(NamedTuple):
     """A bucket's default encryption."""
 
     algorithm: str
-    """As in the API, such as `aws:kms`."""
+    """The name in the API, such as `aws:kms`."""
     key_id: str | None
     """The ARN of a key or alias; None if none is set, as for Amazon S3 managed keys."""
 
@@ -143,7 +143,7 @@ class Role(NamedTuple):
     attached_policies: Mapping[str, Mapping[str, Any]]
     """The documents that could be read, by ARN."""
     denied: str | None
-    """The permission that was missing to read attached policies; None if all were read."""
+    """The missing permission to read attached policies; None if all were read."""
     last_used: datetime | None
     """None if IAM reports no use in the last 400 days."""
 
@@ -609,7 +609,7 @@ def _json(text: str) -> str:
 
 
 def _name_operation(exception: Exception, event_name: str, **_: object) -> None:
-    """Store the operation in a connection error, as OddAnswerError does."""
+    """Store the operation's name in a connection error, as OddAnswerError does."""
     if isinstance(exception, BotoCoreError):
         exception.kwargs.setdefault("operation", event_name.rpartition(".")[2])
 

@@ -49,11 +49,11 @@ class Uses(NamedTuple):
     """A data source's type, and the resources that its configuration or a role's settings name."""
 
     type: str
-    """Empty for settings."""
+    """The type of the data source; empty for settings."""
     connectors: Sequence[Connector]
     """The connectors of this type, or the one in the settings; empty if the type is unknown."""
     secret_ids: Sequence[str] = ()
-    """The ARNs or names of the secrets: the data source's, then the one of its web proxy."""
+    """The ARNs or names of the secrets: the data source's, then its web proxy's."""
     buckets: Sequence[str] = ()
     bucket_account: str | None = None
     """None if there is no bucket, or the configuration does not contain its account."""

@@ -33,11 +33,11 @@ class Access(NamedTuple):
     condition: bool
     """Whether the other side allows these actions, but only under a different condition."""
     conditions: tuple[str, ...] = ()
-    """How the role's condition differs, such as `no condition on the account`."""
+    """The differences in the role's condition, such as `no condition on the account`."""
 
 
 class Verdict(NamedTuple):
-    """How one statement compares with the other side's statements."""
+    """The result of comparing one statement with the other side's statements."""
 
     policy: str
     statement: str
@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
     data_sources: tuple[DataSource, ...] = ()
     """The data sources for which the program writes the statement; `audit` adds them."""
     danger: str = ""
-    """Why a statement in excess is dangerous; `audit` adds it."""
+    """The reason why a statement in excess is dangerous; `audit` adds it."""
 
     @property
     def preposition(self) -> str:
@@ -131,7 +131,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the others that are in the same kind of policy: a trust policy, or any other policy."""
+    """Return the other statements in the same kind of policy: a trust policy, or any other policy."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 
@@ -155,7 +155,7 @@ def _uncovered(
     *,
     of_role: bool = False,
 ) -> tuple[Access, ...]:
-    """Return a statement's access that no other certainly allows, or that a denial may take away.
+    """Return a statement's access that no other one certainly allows, or that a denial may remove.
 
     `of_role` means that the statement is the role's and the others are the program's.
     """

@@ -117,7 +117,7 @@ def is_bad_credentials(error: ClientError) -> bool:
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Return whether AWS still throttled the call on the last attempt."""
+    """Return whether AWS throttled the call even on the last attempt."""
     return code(error) in _THROTTLED
 
 

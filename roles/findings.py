@@ -14,7 +14,7 @@ class State(StrEnum):
     OK = "ok"
     PROBLEM = "problem"
     NOTE = "note"
-    """Worth knowing, but not a problem with the role."""
+    """The answer is worth knowing, but is not a problem with the role."""
     SKIPPED = "skipped"
     CANNOT_TELL = "cannot tell"
     """The answer depends on something unknown."""
@@ -47,7 +47,7 @@ def problem(text: str, fix: str | tuple[str, ...], *details: str) -> Finding:
 
 
 def note(text: str, fix: str | tuple[str, ...] = (), *details: str) -> Finding:
-    """Return an answer that is worth knowing, but not a problem with the role."""
+    """Return an answer that is worth knowing but is not a problem with the role."""
     return Finding(State.NOTE, text, _steps(fix), details)
 
 

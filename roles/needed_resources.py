@@ -222,7 +222,7 @@ def _deletion(secret: Reply | None) -> Iterator[Finding]:
     """Report a secret that is scheduled for deletion, which DescribeSecret still returns."""
     if secret and "DeletedDate" in secret:
         restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
-        text = f"the secret {secret['ARN']} is scheduled for deletion: run `{restore}`"
+        text = f"the secret {secret['ARN']} is scheduled for deletion: to keep it, run `{restore}`"
         yield problem("secret is scheduled for deletion", (), text)
 
 

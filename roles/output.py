@@ -149,7 +149,7 @@ class Output(Notes):
             raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
 
     def show(self, *parts: Part) -> None:
-        """Write parts of the result: fitted to a terminal that is wide enough, or else unwrapped."""
+        """Write parts of the result; fit them to a terminal if it is wide enough."""
         self.check_open()
         fits = _is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
         lines = _fitted if fits else _plain
@@ -266,7 +266,7 @@ def _console(stream: TextIO | None = None) -> Console:
 
 
 def _rendered(shown: RenderableType, console: Console) -> str:
-    """Return rich's output without trailing spaces."""
+    """Return the output of rich without trailing spaces."""
     with console.capture() as captured:
         console.print(shown, soft_wrap=isinstance(shown, Text))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

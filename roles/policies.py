@@ -37,7 +37,7 @@ class SeparatePolicy(NamedTuple):
         return statements(self.name, self.document)
 
     def put(self, role_name: str = "") -> str:
-        """Return the command that adds the policy to a role, or without a name, its first part."""
+        """Return the command that adds the policy to a role; without a name, only its first part."""
         role = {"role_name": role_name} if role_name else {}
         own = {"policy_name": self.name, "policy_document": self.document}
         return aws_command("iam put-role-policy", **role, **own)
@@ -54,7 +54,7 @@ class Policies(NamedTuple):
 
     @property
     def separate(self) -> list[SeparatePolicy]:
-        """A policy for each of `other_secrets`, because the program writes none.
+        """A separate policy for each of `other_secrets`, because the program writes none for them.
 
         Each has a name of its own, so that adding one does not replace another.
         """
@@ -104,6 +104,6 @@ class Policies(NamedTuple):
 
     @property
     def application_arn(self) -> str:
-        """ARN of the application."""
+        """The ARN of the application."""
         (statement,) = json.loads(self.trust_policy)["Statement"]
         return statement["Condition"]["ArnEquals"]["aws:SourceArn"]

@@ -1,4 +1,4 @@
-"""Say what replaced the command `qbusiness-recover`, which is removed in version 0.4."""
+"""Name the commands that replace `qbusiness-recover`, which is removed in version 0.4."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Read a stack's settings and outputs; render its policies.
+"""Read a stack's settings and outputs, and render its policies.
 
 The Pulumi CLI does the reading, so every backend, secrets provider, and Pulumi ESC environment works.
 """
@@ -252,7 +252,7 @@ def check_settings(settings: RoleSettings) -> None:
 
 
 def check_account(stack: str, wanted: Iterable[str], account_id: str) -> None:
-    """Raise InputError if the credentials are for another account than an expected one."""
+    """Raise InputError if the credentials are for an account other than the expected ones."""
     for account in wanted:
         if account and account != account_id:
             raise InputError(

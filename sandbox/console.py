@@ -1,4 +1,4 @@
-"""Create a data source and its role, like the AWS console."""
+"""Create a data source and its role, as the AWS console does."""
 
 import json
 from typing import Final

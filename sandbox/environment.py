@@ -168,9 +168,9 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install the stand-ins with the SDKs' versions, or link to the selected plugin.
+        """Install the stand-ins under the SDKs' versions, or link to the selected plugin.
 
-        They are for engines that do not attach to the server.
+        The stand-ins are for engines that do not attach to the server.
         """
         for package in PACKAGES:
             try:

@@ -66,7 +66,7 @@ def _installed(cache: Path, version: str, pulumi: Path) -> Path:
 
 
 def _reason(errors: str) -> str:
-    """Return the reason of the last attempt to download, or else the last line."""
+    """Return the reason for the failure of the last download attempt, or else the last line."""
     lines = errors.strip().splitlines() or ["no reason given"]
     attempts = [line for line in lines if "Error downloading plugin: " in line]
     return re.sub(r"^(?:error|.*Error downloading plugin): ", "", (attempts or lines)[-1])

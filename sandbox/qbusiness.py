@@ -1,4 +1,4 @@
-"""Implement some operations of Amazon Q Business, which moto lacks, by botocore's service model.
+"""Implement some operations of Amazon Q Business, which moto lacks, from botocore's service model.
 
 Requests, responses, and errors have the model's format. Operations that are asynchronous on AWS finish
 immediately: a new data source is active at once, and a deleted index no longer exists.

@@ -75,7 +75,7 @@ class Document(NamedTuple):
     known: bool = True
     """Whether every statement is known."""
     problem: str | None = None
-    """Why IAM rejects the document; in that case, there are no statements."""
+    """The reason why IAM rejects the document, which then has no statements; otherwise, None."""
 
 
 class MalformedError(Exception):
@@ -165,7 +165,7 @@ def _statement(
     for element in ("Action", *targets):
         if (element in given) == (f"Not{element}" in given):
             raise MalformedError(
-                f"statement {number} needs either {element} or Not{element}, but not both"
+                f"statement {number} must have either {element} or Not{element}, but not both"
             )
     effect = given.get("Effect")
     if effect not in ("Allow", "Deny", UNKNOWN):
@@ -285,7 +285,7 @@ def _check_elements(given: Any, allowed: AbstractSet[str], element: str) -> None
 def _texts(given: Any, element: str) -> tuple[Any, ...]:
     values = listed(given)
     if not values or not all(value is UNKNOWN or isinstance(value, str) for value in values):
-        raise MalformedError(f"the {element} is neither a string nor a list of at least one string")
+        raise MalformedError(f"the {element} is neither a string nor a nonempty list of strings")
     return tuple(values)
 
 

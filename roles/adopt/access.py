@@ -126,7 +126,7 @@ def _differences(
     before: Sequence[Statement],
     removed: Sequence[Statement],
 ) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
-    """Return the lost and the gained access if some statements are removed and others are written."""
+    """Return the access that is lost and gained if some statements are removed and others written."""
     allowed = [each for each in before if each.allows]
     of_removed = compare([*written, *kept], removed).role
     of_written = compare(written, allowed).program

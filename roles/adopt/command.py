@@ -278,7 +278,7 @@ def _with_role(
 ) -> Entry | Finding:
     """Return the entry with its role, or with a new one if the role serves others, too.
 
-    Return a finding if the stack's file declares such a role, because the update would delete it.
+    Return a finding if the stack's file declares a shared role, because the update would delete it.
     """
     because = entries.serves_others(entry, users)
     identifier = entry.data_source.id
@@ -303,7 +303,7 @@ def _without_owners(
     owners: Owners,
     options: argparse.Namespace,
 ) -> list[Entry]:
-    """Return the entries whose roles no other stack is found to own, or that are selected in --take.
+    """Return the entries whose roles no other known stack owns, or that --take selects.
 
     Add the data sources of the other entries to `left_out`.
     """

@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     replaced: Role | None = None
     """The role that a new one replaces for this data source, because it serves others, too."""
     because: str = ""
-    """How it serves others."""
+    """How the replaced role serves others; empty if no role is replaced."""
 
     @property
     def role(self) -> Role:
@@ -106,7 +106,7 @@ def _with_deletion(requirements: Requirements, names: Collection[str]) -> Requir
 def _with_bucket_account(requirements: Requirements, notes: Notes) -> Requirements:
     """Return the requirements with the account that the role's own policies name as the bucket's owner.
 
-    Only an import may take it from there: it keeps the access that the role has.
+    Only an import may take the owner from there: it keeps the access that the role has.
     """
     named = bucket_accounts(requirements.role, str(requirements.bucket))
     default = Arn.of(requirements.application_arn).account
@@ -186,9 +186,9 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
 
 
 def principals(role: Role) -> list[str]:
-    """Return who other than Amazon Q Business can assume a role, according to its trust policy.
+    """Return the principals other than Amazon Q Business that a role's trust policy lets assume it.
 
-    The IDs of deleted principals are left out. `*` stands for everybody, also for everybody but some.
+    The IDs of deleted principals are left out. `*` stands for everybody, with or without exceptions.
     """
     names: dict[str, None] = {}
     for statement in role_statements(role):
@@ -205,7 +205,7 @@ def principals(role: Role) -> list[str]:
 
 
 def serves_others(entry: Entry, users: Users) -> str:
-    """Return how the role serves others than the data source; empty if it does not.
+    """Return how the role serves others besides the data source; empty if it does not.
 
     An import would take the role from them. A trust policy for everybody (`*`) is meant for nobody in
     particular, so an import repairs it.

@@ -32,7 +32,7 @@ class Owners(NamedTuple):
     """The owners of roles, as far as they are known."""
 
     by_role: Mapping[str, str]
-    """By the role's ARN, which other stack owns the role or a policy that is replaced or written."""
+    """The other stack that owns a role or its replaced or written policy, by the role's ARN."""
     complete: bool
     """Whether all stacks in the backend could be read."""
 

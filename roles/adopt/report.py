@@ -28,7 +28,7 @@ class Result(NamedTuple):
 
     stack: str
     entries: Mapping[str, Entry]
-    """By the name of the component that declares the role."""
+    """The entries, by the name of the component that declares the role."""
     left_out: Mapping[DataSource, Finding]
     config: Mapping[str, object]
     import_file: Mapping[str, object]
@@ -187,7 +187,7 @@ def _changes(result: Result) -> Iterator[str]:
     if moved:
         yield from _lost_and_gained("Data sources that may {} access with a new role", moved)
     if any(change.lost for change in moved.values()):
-        yield "If a data source needs lost access, grant it in a separate policy of its new role."
+        yield "If a data source needs the lost access, grant it in a separate policy of the new role."
     yield f"Roles whose policies change only in wording: {same}"
     yield ""
 
@@ -229,7 +229,7 @@ def _next_steps(result: Result) -> Iterator[str]:
     if commands := _deletions(result):
         yield ""
         yield "After a successful sync, delete what the data sources no longer use. First make sure that"
-        yield "nothing else uses these roles, for example a plugin:"
+        yield "nothing else, such as a plugin, uses these roles:"
         yield ""
         yield from commands
 

@@ -17,9 +17,9 @@ _SCRIPT_HEAD = """\
 #!/bin/sh
 # Restore roles and data sources as `roles adopt` found them: a role's inline policies, its replaced
 # attached policy, and its trust policy, and the earlier role of a data source. Pass the names of the
-# earlier roles, or none for all. You can run it several times, before, during, or after the update.
+# earlier roles, or none for all. You can run this script repeatedly before, during, or after the update.
 # If `roles adopt` wrote several scripts, run the latest first.
-# Then hand the roles back (docs/retire.md), or `pulumi up` changes their policies again.
+# Then hand the roles back (docs/retire.md); otherwise, `pulumi up` changes their policies again.
 set -eu
 
 # Run a command, and ignore an error about a missing resource.
@@ -33,7 +33,7 @@ run() {
   fi
 }
 
-# Create a policy, unless it exists, and wait until IAM knows it everywhere.
+# Create a policy if it does not exist, and allow time for IAM to propagate it.
 create() {
   aws iam get-policy --policy-arn "$1" >/dev/null 2>&1 || { shift && "$@" >/dev/null && sleep 5; }
 }

@@ -41,7 +41,7 @@ class Acceptance(NamedTuple):
     """The Sid, or for a statement without one, its number, such as `statement 1`."""
     reason: str
     until: str
-    """The last day, such as `2027-03-31`, in UTC."""
+    """The last day of the acceptance, such as `2027-03-31`, in UTC."""
     finding: str = ""
     """The kind of finding; empty for any kind except missing access."""
     data_sources: Sequence[str] = ()
@@ -137,7 +137,7 @@ def _acceptance(entry: dict[str, Any]) -> Acceptance:
 
 
 def _problems(node: yaml.Node, entry: Any) -> Iterator[tuple[int, str]]:
-    """Yield the line of each problem with an entry, and the problem with the expected value."""
+    """Yield each problem with an entry: its line, and a message that includes the expected value."""
     start = node.start_mark.line + 1
     if not isinstance(node, yaml.MappingNode):
         yield start, f": {quote(entry)}; expected: a mapping with {', '.join(_EXPECTED)}"

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _notes(found: Survey) -> Iterator[str]:
-    """Yield what the result does not cover, and the accepted findings that were not found."""
+    """Yield notes about gaps in the result, and about accepted findings that were not found."""
     for region in found.regions:
         if len(found.regions) > 1 and all(result.region != region for result in found.data_sources):
             yield f"found no data source in {region}"
@@ -104,7 +104,7 @@ def _exit_code(found: Survey) -> int:
 
 
 def _place(found: Survey) -> dict[str, object]:
-    """Return the account and the Regions, and `region` if there is only one."""
+    """Return the account, the only Region (None if there are several), and all Regions."""
     region, *others = found.regions
     return {
         "account": found.account,

@@ -36,7 +36,7 @@ ESCALATIONS: Final[Mapping[str, str]] = {
 }
 """The actions of IAM with which a principal can make itself, or whoever uses it, an administrator.
 
-Each action is dangerous on patterns of resources of a type, or if the type is empty, on the role itself.
+Each action is dangerous on patterns of a type's resources or, if the type is empty, on the role itself.
 The list has the actions of IAM in Rhino Security Labs' list of escalations, except iam:PassRole, which
 also needs an action of another service:
 https://rhinosecuritylabs.com/aws/aws-privilege-escalation-methods-mitigation/"""
@@ -45,7 +45,7 @@ _OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
     "id_roles_use_switch-role-ec2_instance-profiles.html",
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
-"""Services that take only roles of the resource's own account, each with its source."""
+"""Services that accept only roles of the resource's own account, each with its source."""
 _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
 """Made-up names. A pattern that matches both matches nearly everything."""
 

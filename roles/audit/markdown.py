@@ -15,7 +15,7 @@ from roles.audit.survey import DataSourceResult, RoleResult, Survey
 from roles.difference import Verdict
 
 LIMIT: Final = 60_000
-"""In bytes. GitHub accepts 65,536 characters in an issue or a comment."""
+"""The limit in bytes. GitHub accepts 65,536 characters in an issue or a comment."""
 _HEAD: Final = ("data source", "connector", "role", "entry", "used by", "last used", "result")
 _ENTRY: Final = "entry"
 """The column that appears only if a stack was specified."""

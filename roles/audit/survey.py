@@ -56,7 +56,7 @@ class Outcome(StrEnum):
 
 
 class DataSourceResult(NamedTuple):
-    """A data source, and how its role compares with the role that the program would create."""
+    """The result of comparing a data source's role with the role that the program would create."""
 
     region: str
     data_source: DataSource
@@ -71,13 +71,13 @@ class DataSourceResult(NamedTuple):
 
 
 class RoleResult(NamedTuple):
-    """A role, and how it compares with its data sources' needs."""
+    """The result of comparing a role with its data sources' needs."""
 
     arn: str
     state: Outcome
     text: str
     last_used: str = ""
-    """The day; `none` if IAM reports no use; empty if the role was not read."""
+    """The day of the last use; `none` if IAM reports no use; empty if the role was not read."""
     differences: tuple[Verdict, ...] = ()
     """The statements that make the role different, by severity."""
     accepted: tuple[tuple[Verdict, Acceptance], ...] = ()
@@ -103,7 +103,7 @@ class Survey(NamedTuple):
     data_sources: tuple[DataSourceResult, ...]
     roles: tuple[RoleResult, ...]
     skipped: tuple[str, ...]
-    """The resources that could not be listed, and why."""
+    """The resources that could not be listed, each with the reason."""
     denied: tuple[str, ...]
     """The actions that were not allowed."""
     unmatched: tuple[Acceptance, ...]
@@ -113,7 +113,7 @@ class Survey(NamedTuple):
     unused: tuple[UnusedRole, ...] = ()
     """The roles that trust only Amazon Q Business and that no data source uses."""
     unlisted: str = ""
-    """Why there was no search for unused roles; empty if there was one."""
+    """The reason why there was no search for unused roles; empty if there was one."""
 
     @property
     def total(self) -> str:
@@ -241,7 +241,7 @@ def _find_unused(
     applications: Sequence[tuple[Account, str]],
     listed: Sequence[tuple[Account, DataSource]],
 ) -> tuple[list[UnusedRole], str]:
-    """Find the unused roles of the applications that were read completely, or return why it failed."""
+    """Return the unused roles of the completely read applications, and why the search failed, if so."""
     used: set[str] = set()
     incomplete: set[tuple[Account, str]] = set()
     for account, source in listed:
@@ -355,7 +355,7 @@ def _remark(finding: Finding) -> str:
 
 
 def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None:
-    """Return the needs and append the settings that the program rejects to `findings`."""
+    """Return the needs, and append to `findings` the settings that the program rejects."""
     try:
         return _render(requirements)
     except SettingsError as error:
@@ -431,7 +431,7 @@ def _is_secret(arn: str, named: str) -> bool:
 
 
 def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
-    """Return whether a statement is about a bucket that does not exist or may be another account's.
+    """Return whether a statement is for a bucket that does not exist or may be another account's.
 
     If the account is unknown and a policy of the role names one, the program's statement is not missing,
     but the role's own statement does not prove that the access is needed.
@@ -500,7 +500,7 @@ def _compare(
 
 
 def _acceptance(role_arn: str, verdict: Verdict, acceptances: Sequence[Acceptance]) -> Acceptance | None:
-    """Return the acceptance that covers a finding the longest; None if there is none."""
+    """Return the acceptance that covers a finding for the longest time; None if there is none."""
     matching = (each for each in acceptances if each.matches(role_arn, verdict))
     return max(matching, key=lambda each: each.until, default=None)
 
@@ -549,7 +549,7 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
 
 
 def _judge(differences: Sequence[Verdict], accepted: int, *, complete: bool) -> tuple[Outcome, str]:
-    """Return the state that follows from differences, and text with their number by kind."""
+    """Return the state that follows from differences, and a text with their number by kind."""
     kinds = [kind_of(difference) for difference in differences]
     counts = [f"{kinds.count(each)} {label}" for each, label in LABELS.items() if each in kinds]
     text = ", ".join([*counts, *([f"{accepted} accepted"] if accepted else [])])

@@ -17,7 +17,7 @@ class UnusedRole(NamedTuple):
 
     arn: str
     last_used: str
-    """The day; `none` if IAM reports no use; empty if IAM did not say."""
+    """The day of the last use; `none` if IAM reports no use; empty if the day is unknown."""
     entry: str = ""
     """The stack's component that declares the role; empty if the stack does not declare it."""
 

@@ -19,7 +19,7 @@ class Case:
     def __init__(
         self, subject: Subject, entries: Sequence[Subject], stated: Mapping[str, tuple[Text, ...]]
     ) -> None:
-        """Store the role, all of its stack's roles, and the condition keys that the user stated."""
+        """Store the role, all roles of its stack, and the condition keys that the user specified."""
         self.subject, self.entries = subject, entries
         self._stated = stated
         self._collected: Collected | None = None

@@ -1,7 +1,7 @@
 """Report the decisions about a role's requests by cause: one answer for each policy.
 
 A policy that denies a request, or lacks an Allow, is a problem, even if another policy also denies the
-request. A policy of which nobody can know is `cannot tell`. `requests allowed` has the total.
+request. A policy whose effect nobody can know is `cannot tell`. `requests allowed` has the total.
 """
 
 import json
@@ -167,7 +167,7 @@ def _deleted_roles(statements: Iterable[Statement], role_arn: str | None) -> lis
 
 
 def _lost_with(case: Case, policy: Policy, decisions: Iterable[Decision]) -> Iterator[str]:
-    """Find the deleted roles without whose deletion a denied request would be allowed."""
+    """Find the deleted roles whose deletion is the reason why a request is denied."""
     role_arn = case.subject.settings.role_arn
     for deleted in _deleted_roles(policy.statements, role_arn):
         named = {f"AWS:{deleted}": f"AWS:{role_arn}"}
@@ -504,7 +504,7 @@ def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
 def _conclude(
     case: Case, decision: Decision, answer: Simulated | None, unknown: Sequence[str]
 ) -> tuple[State, str]:
-    """Return whether a request is allowed according to the policies and to IAM, and why not.
+    """Return whether the policies and IAM allow a request and, if not, the reason.
 
     `unknown` has the keys that the simulation lacked and that nobody knows.
     """
@@ -530,7 +530,7 @@ def _unknown_keys(decision: Decision, answer: Simulated | None) -> list[str]:
 def _contradicts(decision: Decision, answer: Simulated) -> bool:
     """Return whether IAM denies a request that the policies allow.
 
-    IAM simulates resource policies only for users, so it does not know an Allow of such a policy.
+    IAM simulates resource policies only for users, so it ignores an Allow in such a policy.
     """
     if decision.allowed is not Truth.YES or answer.allowed:
         return False
@@ -604,7 +604,7 @@ def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
 def causes_in(
     decisions: Iterable[Decision], question: str, truth: Truth
 ) -> list[tuple[Decision, Cause]]:
-    """Return the causes in the policies of a question, with the decisions about which they are."""
+    """Return the causes in a question's policies, each with the decision to which it belongs."""
     return [
         (decision, cause)
         for decision in decisions
@@ -622,7 +622,7 @@ def _actions(found: Iterable[tuple[Decision, Cause]]) -> str:
 
 
 def _name_statements(causes: Iterable[Cause]) -> str:
-    """Return the statements that decided as they stand in a sentence; empty if there are none."""
+    """Return a phrase that names the deciding statements; empty if there are none."""
     names = dict.fromkeys(each.name for cause in causes for each in cause.statements)
     return ", ".join(
         name if _NUMBERED.fullmatch(name) else f"the statement {_sid(name)}" for name in names
@@ -637,7 +637,7 @@ def _sid(name: str) -> str:
 def _describe_exclusion(causes: Sequence[Cause]) -> str:
     """Return the edit after which a policy's statements do not deny requests to the role."""
     statements = _name_statements(causes)
-    them = "them" if ", " in statements else "it"
+    them = "these statements" if ", " in statements else "this statement"
     if any(each.principals.negated for cause in causes for each in cause.statements):
         return (
             f'in {statements}, replace NotPrincipal with "Principal": "*" and the condition '
@@ -657,7 +657,7 @@ def _denied(found: Iterable[tuple[Decision, Cause]]) -> Iterator[str]:
 def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str:
     """Return text to add to an answer that holds only at this time; empty if it always holds.
 
-    The answer is about one policy, or else about all.
+    The answer is about `policy` or, if that is None, about all policies.
     """
     ours = {key.lower() for key in keys_in(policy.statements)} if policy else None
     keys = dict.fromkeys(
@@ -667,7 +667,7 @@ def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str
 
 
 def _dependence(cause: Cause) -> str:
-    """Describe the unknown keys and the statements on which it depends whether a request passes."""
+    """Describe the unknown keys and the statements that determine whether a request passes."""
     if not (cause.keys or cause.unclear):
         return f"is not allowed by {cause.policy.name}"
     statements = _name_statements([cause])

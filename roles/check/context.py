@@ -247,7 +247,7 @@ def _of_tags(facts: Facts, group: RequestGroup) -> Values:
 
 
 def _of_organization(facts: Facts) -> Values:
-    """Return the condition keys for the organization, as if it also had the resource."""
+    """Return the condition keys for the organization, as if the resource also belonged to it."""
     found = facts.organization
     if found is None:
         return {}

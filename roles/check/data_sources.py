@@ -23,7 +23,7 @@ from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
-"""An ARN in an error message. Names in it, such as `qbusiness-s3-docs`, do not name the cause."""
+"""An ARN in an error message. Names in it, such as `qbusiness-s3-docs`, do not indicate the cause."""
 _USER_GUIDE: Final = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug"
 _APPLICATION_ROLE: Final = f"{_USER_GUIDE}/create-application-iam-role.html"
 _HINTS: Final = (

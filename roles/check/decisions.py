@@ -63,7 +63,7 @@ class Applicable(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """Why a policy does not let a request pass, or may not."""
+    """The reason why a policy does not, or may not, let a request pass."""
 
     policy: Policy
     truth: Truth
@@ -71,13 +71,13 @@ class Cause(NamedTuple):
     statements: tuple[Statement, ...] = ()
     """The statements that deny the request, or may deny or allow it; empty if an Allow is missing."""
     keys: tuple[str, ...] = ()
-    """The condition keys on which it depends and whose values are unknown."""
+    """The condition keys on which the answer depends and whose values are unknown."""
     unclear: tuple[str, ...] = ()
-    """The elements and operators on which it depends and that cannot be evaluated."""
+    """The elements and operators on which the answer depends and that cannot be evaluated."""
 
 
 class Decision(NamedTuple):
-    """Whether AWS allows a request, and why not."""
+    """The answer to whether AWS allows a request, with the causes unless it does."""
 
     request: Request
     policies: Applicable

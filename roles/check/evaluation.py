@@ -58,7 +58,7 @@ def unknown_parts(
 
 
 class Grantee(Enum):
-    """Whom a resource policy's statement names, if that includes a role."""
+    """The kind of principal in a resource policy's statement that includes a role."""
 
     ROLE = auto()
     EVERYBODY = auto()
@@ -70,7 +70,7 @@ class Grantee(Enum):
 
 
 def grantees(statement: Statement, role: RolePrincipal) -> set[Grantee]:
-    """Return which of a resource policy's principals include a role."""
+    """Return the kinds of principals in a resource policy that include a role."""
     if statement.principals.negated:
         return {Grantee.EVERYBODY}
     found: set[Grantee] = set()

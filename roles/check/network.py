@@ -30,7 +30,7 @@ class _Wrong(NamedTuple):
     """A subnet or security group in the settings that the role cannot use."""
 
     arn: str
-    """As in the policy."""
+    """The ARN in the policy."""
     text: str
     value: str
     """The value for the setting."""
@@ -108,7 +108,7 @@ def _wrong_group(
 
 
 def _problem(subject: Subject, name: str, wrong: Sequence[_Wrong]) -> Finding:
-    """Return one problem for several, whose fixes can be the same."""
+    """Combine several problems, whose fixes can be the same, into one."""
     fixes = [_set_in_vpc(subject, name, each.arn, each.value) for each in wrong]
     # A shared subnet's ARN is only in the settings. The data source contains its ID.
     new = {Arn.of(each.arn).name: each.value for each in wrong if not each.value.startswith("arn:")}

@@ -16,7 +16,7 @@ from roles.findings import Finding, note, ok, problem
 
 
 def second_secret(case: Case) -> Iterator[Finding]:
-    """Report requests for `other_secrets` that no policy allows, or only one that will not stay."""
+    """Report requests for `other_secrets` that no policy allows, or only one that will be removed."""
     decisions = _decisions(case)
     own = next(each for each in case.collected.role if each.name == POLICY_NAME)
     others = [each for each in case.collected.role if each.name != POLICY_NAME]

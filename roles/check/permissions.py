@@ -109,7 +109,7 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
         text = "the role's policies do not allow all required access"
         yield problem(text, subject.up_command, *map(_shown, lacking))
     elif missing and not is_decided:
-        text = "the role's policies allow less than the expected policy, but every connector request"
+        text = "the role's policies lack some expected access, but allow every connector request"
         if any(decision.by_resource_policy for decision in case.decisions):
             text = "the role's policies lack access that the policy of the secret, key, or bucket grants"
         yield note(text, subject.up_command, *map(_shown, missing))

@@ -353,7 +353,7 @@ def _key(subject: Subject, arn: str) -> Finding:
 
 
 def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
-    """Return the steps that replace a key by another one, for the secrets or the bucket."""
+    """Return the steps that replace a key with another one, for the secrets or the bucket."""
     update = "secretsmanager update-secret"
     steps = [
         aws_command(update, secret_id=secret.arn, kms_key_id=new)

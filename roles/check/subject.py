@@ -141,7 +141,7 @@ class Subject(Entry):
     def used_by_data_sources(self) -> list[tuple[DataSource, Uses]]:
         """The data sources that use the role, with the resources that they use.
 
-        Without those that cannot be read, which "data source" reports.
+        Data sources that cannot be read are left out; the question "data source" reports them.
         """
         try:
             sources = self.data_sources

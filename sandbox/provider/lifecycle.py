@@ -280,7 +280,7 @@ class Lifecycle:
         return _without_nulls(actual)
 
     def _refreshed(self, inputs: Properties, actual: Properties) -> Properties:
-        """Return the inputs with the actual values: `extractInputsObject`.
+        """Return the inputs with their actual values: `extractInputsObject`.
 
         Only existing inputs change: tags from elsewhere and other properties are not added. Documents
         keep their text. A changed default is no longer a default.

@@ -85,7 +85,7 @@ def is_not_the_page(mutant: Mutant, page: dict[str, Any]) -> bool:
     )
 
 
-def test_every_mutant_of_the_documents_is_detected(record_property: Callable[[str, object], None]):
+def test_every_document_mutant_is_detected(record_property: Callable[[str, object], None]):
     by: Counter[str] = Counter()
     missed: list[str] = []
     for document in documents():
@@ -104,5 +104,5 @@ def test_every_mutant_of_the_documents_is_detected(record_property: Callable[[st
     record_property("figure", {"mutants of the documents, detected by": dict(by)})
 
 
-def test_there_are_more_than_three_hundred_mutants():
+def test_more_than_three_hundred_mutants_exist():
     assert sum(len(document.mutants) for document in documents()) > 300

@@ -157,7 +157,7 @@ def every_statement() -> list[dict[str, Any]]:
 EVERYTHING_DOCUMENTED = documented(FULL_WITH_FILES) | documented(FULL_OF_SOURCE)
 
 
-def test_all_statements_allow_exactly_documented_actions(
+def test_all_statements_allow_exactly_the_documented_actions(
     record_property: Callable[[str, object], None],
 ):
     named = {action for action, _, _ in grants(every_statement())}

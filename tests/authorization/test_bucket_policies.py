@@ -44,7 +44,7 @@ def decision(
         (FILES, "s3:GetObject", CERTIFICATE),
     ],
 )
-def test_the_bucket_policy_allows_only_the_role(options: Options, action: str, resource: str):
+def test_bucket_policy_allows_only_the_role(options: Options, action: str, resource: str):
     role_policy = render(options).role_policy
     assert decision(role_policy, statements(), action, resource) == "Allowed"
     assert decision(role_policy, statements(), action, resource, f"{ROLE}-2") == "ImplicitlyDenied"
@@ -68,7 +68,7 @@ def test_single_file_bucket_policy_denies_other_requests(action: str, resource: 
     assert decision(everything, statements(), action, resource) == "ImplicitlyDenied"
 
 
-def test_bucket_policy_shares_only_prefix_as_described():
+def test_bucket_policy_shares_only_the_described_prefix():
     whole, prefix = f"{BUCKET_ARN}/*", f"{BUCKET_ARN}/PREFIX/*"
     shared = [json.loads(json.dumps(statements()[0]).replace(whole, prefix))]
     role_policy = render(SOURCE).role_policy

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
 
 
-def test_each_combination_allows_calls_but_no_deviation(
+def test_each_combination_allows_its_calls_and_denies_deviations(
     record_property: Record,
 ):
     problems: list[str] = []
@@ -58,7 +58,7 @@ def test_index_scope_allows_ingestion_only_for_index():
     assert decided == ["ImplicitlyDenied", "Allowed"]
 
 
-def test_network_interface_deletion_needs_option():
+def test_network_interface_deletion_requires_its_option():
     options = FULL._replace(deletion=False)
     delete = next(call for call in connector_calls(options) if "delete the tagged" in call.title)
     requests = requests_of([delete])

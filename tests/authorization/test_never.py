@@ -92,7 +92,7 @@ def test_only_service_may_assume_role_for_application(
     record_property("figure", {"proofs over all requests": {"never: trust": len(found)}})
 
 
-def test_the_proofs_agree_with_the_simulator(record_property: Record):
+def test_proofs_agree_with_simulator(record_property: Record):
     different: list[str] = []
     trust_policy = render(FULL).trust_policy
     asked = [(trust_policy, [ASSUME, *deviations(ASSUME, FULL)])]
@@ -115,7 +115,7 @@ def test_the_proofs_agree_with_the_simulator(record_property: Record):
     record_property("figure", {"requests on which proofs and simulator agree": counts})
 
 
-def test_every_listed_property_has_formula():
+def test_every_listed_property_has_a_formula():
     assert [*forbidden(FULL, Request())] == [*NeverAllowed]
     assert [*forbidden_trust(Request())] == [*NeverAssumed]
 
@@ -198,7 +198,7 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("prohibition", NeverAllowed)
-def test_too_wide_statement_has_counterexample(prohibition: NeverAllowed):
+def test_overly_broad_statement_has_counterexample(prohibition: NeverAllowed):
     request = Request()
     options = FULL_WITH_FILES._replace(deletion=prohibition != NeverAllowed.DELETION_WITHOUT_SETTING)
     policy = {"Statement": [{"Effect": "Allow", **TOO_WIDE[prohibition]}]}

@@ -167,7 +167,7 @@ def test_exclusive_policies_cover_inline_and_attached():
         assert dependencies(resource) == {"aem-qbusiness-policy", "aem-qbusiness-role"}
 
 
-def test_the_outputs_are_the_role_s_arn_and_name():
+def test_outputs_are_role_arn_and_name():
     deployment = deploy({**MINIMAL, "role_name": "qbusiness-aem"})
     assert deployment.outputs[COMPONENT_URN] == {
         "roleArn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",
@@ -288,7 +288,7 @@ def test_every_input_may_be_an_output():
     assert deployment.role["tags"] == {"Team": "search"}
 
 
-def test_every_input_for_a_bucket_may_be_an_output():
+def test_every_bucket_input_may_be_an_output():
     def program() -> None:
         outputs = {name: output_of(value, name) for name, value in S3.items()}
         account = {"bucket_account_id": output_of(ACCOUNT, "bucket_account_id")}
@@ -358,7 +358,7 @@ def test_unconfigured_provider_makes_documents_unknown(application: str):
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
-def test_unknown_application_keeps_rest_of_role_known():
+def test_unknown_application_keeps_other_role_inputs_known():
     def program() -> None:
         args = {**FULL, "application_id": output_of(APPLICATION_ARN), "role_name": "qbusiness-aem"}
         component({**args, "tags": {"Team": "search"}})
@@ -590,8 +590,9 @@ def test_exclusive_policies_and_connector_must_be_plain(
 ):
     deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
     assert isinstance(deployment.error, SettingsError)
-    assert f"{name}: is an Output, but it determines which statements and resources exist" in str(
-        deployment.error
+    assert (
+        f"{name}: is an Output, but this setting determines which statements and resources exist"
+        in str(deployment.error)
     )
     assert set(types(deployment)) <= {"test:index:Upstream"}
 
@@ -631,7 +632,7 @@ def test_warning_is_reported_when_output_is_known():
 @pytest.mark.parametrize(
     "key", [lambda: KEY_ID, lambda: output_of(KEY_ID)], ids=["", "key from an Output"]
 )
-def test_other_account_credentials_create_no_role(
+def test_credentials_for_another_account_create_no_role(
     given: dict[str, Any],
     credentials: dict[str, Any],
     name: str,
@@ -683,7 +684,7 @@ def test_secret_rejected_by_connector_is_not_shown(args: Mapping[str, Any], name
     assert "hunter2" not in str(deployment.error).lower()
 
 
-def test_an_invalid_secret_is_not_shown():
+def test_invalid_secret_value_is_not_shown():
     deployment = Deployment(
         lambda: component(
             {**FULL, "secret_id": pulumi.Output.secret("hunter2*"), "index_id": output_of("x")}
@@ -752,7 +753,7 @@ def test_invalid_output_in_any_mapping_is_rejected():
 @pytest.mark.parametrize(
     "unknown", [{**MINIMAL, "index_id": pulumi.UNKNOWN}, {**S3, "bucket_name": pulumi.UNKNOWN}]
 )
-def test_one_unknown_value_makes_policy_unknown(unknown: dict[str, Any]):
+def test_any_unknown_value_makes_policy_unknown(unknown: dict[str, Any]):
     deployment = deploy(unknown, preview=True)
     assert deployment.error is None
     assert isinstance(deployment.role_policy["policy"], Unknown)

@@ -88,7 +88,7 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
     }
 
 
-def test_a_bucket_s_keys_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
+def test_bucket_keys_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.error is None
     expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
@@ -99,7 +99,7 @@ def test_a_bucket_s_keys_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
     )
 
 
-def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
+def test_blank_key_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **MINIMAL})
     assert deployment.error is None
     assert len(deployment.registrations) == 3
@@ -163,7 +163,7 @@ def test_blank_or_missing_required_key_is_reported(
         ("bucketAccountId", OTHER_ACCOUNT, "rm --stack test -- bucketAccountId"),
     ],
 )
-def test_problem_comes_with_fix_command(
+def test_problem_message_includes_fix_command(
     monkeypatch: pytest.MonkeyPatch, key: str, value: str, command: str
 ):
     assert command in message(monkeypatch, {**MINIMAL, key: value})
@@ -211,7 +211,7 @@ def test_misspelled_key_is_rejected_with_suggestion(
         ("zebra", ""),
     ],
 )
-def test_the_namespace_makes_no_key_similar(
+def test_namespace_is_ignored_when_suggesting_similar_keys(
     monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
 ):
     settings = {**MINIMAL, misspelled: "x"}
@@ -227,7 +227,7 @@ def test_misspelled_key_is_reported_with_invalid_value(monkeypatch: pytest.Monke
     assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
 
 
-def test_in_another_project_other_keys_are_ignored(monkeypatch: pytest.MonkeyPatch):
+def test_unknown_keys_are_ignored_in_another_project(monkeypatch: pytest.MonkeyPatch):
     assert deploy(monkeypatch, {**MINIMAL, "somethingElse": "x"}).error is None
 
 
@@ -236,13 +236,13 @@ def test_keys_of_other_namespaces_are_ignored(monkeypatch: pytest.MonkeyPatch):
     assert deploy(monkeypatch, settings, refuse_unknown_keys=True).error is None
 
 
-def test_messages_and_commands_name_other_namespace(monkeypatch: pytest.MonkeyPatch):
+def test_messages_and_commands_name_custom_namespace(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "indexId": "x"}, namespace="search")
     assert '  search:indexId: "x" is not an index ID\n' in text
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
-def test_connector_rejection_names_other_namespace(monkeypatch: pytest.MonkeyPatch):
+def test_connector_rejection_names_custom_namespace(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
     assert "  search:secretId: is not supported by the s3-v2 connector (see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text
@@ -271,7 +271,7 @@ def test_each_namespace_configures_own_connector(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("entry", ["subnetids", "subnet_ids", "SubnetIds"])
-def test_a_misspelled_entry_of_the_vpc_is_rejected(monkeypatch: pytest.MonkeyPatch, entry: str):
+def test_misspelled_key_in_vpc_configuration_is_rejected(monkeypatch: pytest.MonkeyPatch, entry: str):
     vpc = json.dumps({entry: ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]})
     text = message(monkeypatch, {**MINIMAL, "vpcConfiguration": vpc})
     assert f"  vpcConfiguration.{entry}: is not a setting; did you mean" in text
@@ -287,7 +287,7 @@ def test_key_with_quote_is_quoted_for_shell(monkeypatch: pytest.MonkeyPatch):
     assert """pulumi config rm --stack test -- 'it'\\''s'""" in text
 
 
-def test_a_message_about_a_tag_names_its_key(monkeypatch: pytest.MonkeyPatch):
+def test_tag_message_names_the_tag_key(monkeypatch: pytest.MonkeyPatch):
     tags = json.dumps({"role_name": 1, "subnet_ids": 2, "0": 3})
     text = message(monkeypatch, {**MINIMAL, "tags": tags})
     assert re.findall(r"^  (tags\S+):", text, re.MULTILINE) == [
@@ -320,7 +320,7 @@ def test_unparsable_json_is_rejected_with_message(monkeypatch: pytest.MonkeyPatc
     assert f"  {key}" in message(monkeypatch, {**MINIMAL, key: value})
 
 
-def test_a_key_cannot_forge_a_line_of_the_message(monkeypatch: pytest.MonkeyPatch):
+def test_key_cannot_forge_a_message_line(monkeypatch: pytest.MonkeyPatch):
     forged = "x\n  indexId\x1b\u202e"
     settings = {**MINIMAL, forged: "x", "tags": json.dumps({forged: 5})}
     text = message(monkeypatch, settings, refuse_unknown_keys=True)

@@ -46,12 +46,12 @@ def look(facts: Facts, options: Options) -> ValidationResult:
     return validate("qbusiness", settings).of_role(ROLE_NAME)
 
 
-def test_the_connectors_are_the_ones_on_the_pages():
+def test_connectors_match_documentation_pages():
     assert set(CONNECTORS) == set(FACTS)
     assert len(FACTS) == 45
 
 
-def test_a_connector_s_entry_agrees_with_its_page():
+def test_connector_entry_matches_its_page():
     for facts in FACTS.values():
         connector = CONNECTORS[facts.name]
         assert (
@@ -99,7 +99,7 @@ def test_each_combination_has_expected_role_policy():
     assert different == []
 
 
-def test_shapes_match_those_of_connectors():
+def test_listed_shapes_equal_connector_shapes():
     assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
 
 

@@ -141,7 +141,7 @@ def test_default_vpc_skips_connectors_without_support(
     assert deployment.infos == [f"{unsupported.format(one)} version of its connector"]
 
 
-def test_protect_applies_to_all_entries_or_to_one(monkeypatch: pytest.MonkeyPatch):
+def test_protect_applies_to_all_entries_or_one_entry(monkeypatch: pytest.MonkeyPatch):
     def protected(entries: object, **top: Any) -> set[str]:
         deployment = deploy(monkeypatch, entries, **top)
         assert deployment.error is None
@@ -382,5 +382,5 @@ def stack_messages() -> str:
     return text.replace(", ".join(of_entry), "(every setting of an entry)")
 
 
-def test_stack_messages_are_as_expected(assert_golden: Callable[[Path, str], None]):
+def test_stack_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(GOLDEN / "stacks.txt", stack_messages())

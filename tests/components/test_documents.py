@@ -68,7 +68,7 @@ def test_index_scope_equals_older_aws_page():
     assert indented(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
 
 
-def test_default_scope_with_all_options_is_as_expected():
+def test_default_scope_with_all_options_matches_golden_files():
     written = write(**FULL)
     assert indented(written.role_policy) == golden("default-role-policy")
     assert indented(written.trust_policy) == golden("trust-policy")
@@ -106,7 +106,7 @@ def test_minimal_policy_names_only_required_resources():
         ),
     ],
 )
-def test_each_kind_of_page_has_expected_documents(
+def test_each_kind_of_connector_has_expected_documents(
     connector: str, written_out: str, changes: dict[str, object]
 ):
     everything = {**FULL, "allow_network_interface_deletion": False, "connector": connector}
@@ -188,7 +188,7 @@ def test_cross_account_secret_and_key_keep_their_arns():
     assert [policy["Statement"][i]["Resource"] for i in (0, 1)] == [[secret], [key]]
 
 
-def test_other_partition_changes_only_arn_partition():
+def test_another_partition_changes_only_the_arn_partition():
     arn = f"arn:aws-cn:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     given = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": vpc, "ingest_scope": "index"}

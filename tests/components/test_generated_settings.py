@@ -201,7 +201,7 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=valid())
-def test_valid_settings_give_complete_valid_documents(
+def test_valid_settings_produce_complete_valid_documents(
     drawn: tuple[dict[str, Any], dict[str, Any]], count: Callable[[str], None]
 ):
     given_settings, expected = drawn

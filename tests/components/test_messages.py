@@ -187,7 +187,7 @@ def messages() -> str:
 
 
 @pytest.mark.usefixtures("stack")
-def test_the_messages_are_the_expected_ones(assert_golden: Callable[[Path, str], None]):
+def test_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(GOLDEN / "messages.txt", messages())
 
 
@@ -313,7 +313,7 @@ def test_a_secret_is_never_shown():
     assert "has [secret] subnets" in warnings
 
 
-def test_no_rejected_value_is_shown_if_it_is_secret():
+def test_rejected_secret_value_is_never_shown():
     for name, each in SAMPLES.items():
         for value in filter(None, each.every_rejected):
             given = {**RIGHT, **each.others, name: value}
@@ -325,7 +325,7 @@ def test_no_rejected_value_is_shown_if_it_is_secret():
             assert [message for message in shown if text in message] == []
 
 
-def test_the_warnings_are_the_expected_ones():
+def test_warnings_have_expected_texts():
     given = {
         **MINIMAL,
         "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),
@@ -352,7 +352,7 @@ def test_the_warnings_are_the_expected_ones():
 
 
 @pytest.mark.usefixtures("stack")
-def test_the_command_for_a_number_stores_a_number():
+def test_command_for_number_setting_stores_a_number():
     set_it = "pulumi config set --stack prod"
     assert set_command(("seconds",), 7200, secret=False) == f"{set_it} --type int -- seconds 7200"
     # Pulumi keeps the type of an existing entry.

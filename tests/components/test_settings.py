@@ -153,12 +153,12 @@ def test_value_is_shown_as_one_short_ascii_line():
     assert len(problem.message) < 150
 
 
-def test_a_value_of_120_characters_is_shown_in_full():
+def test_value_with_120_characters_is_shown_in_full():
     (problem,) = problems({"index_id": "x" * 118})
     assert problem.message == f'"{"x" * 118}" is not an index ID'
 
 
-def test_a_value_that_contains_itself_is_not_shown():
+def test_self_referencing_value_is_not_shown():
     endless: list[object] = []
     endless.append(endless)
     (problem,) = problems({"index_id": endless})
@@ -184,7 +184,7 @@ def test_misspelled_vpc_key_is_rejected_with_suggestion():
     assert "subnet_ids" in problem.message
 
 
-def test_an_entry_whose_key_is_a_number_is_rejected():
+def test_entry_with_numeric_key_is_rejected():
     (problem,) = problems({"vpc_configuration": {**FULL["vpc_configuration"], 1: []}})
     assert problem.name == 'vpc_configuration["1"]'
 
@@ -256,7 +256,7 @@ def test_cross_account_secret_needs_customer_managed_key():
         ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket"),
     ],
 )
-def test_key_id_for_cross_account_data_gives_warning(args: dict[str, Any], place: str):
+def test_key_id_for_cross_account_data_causes_warning(args: dict[str, Any], place: str):
     (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
     assert warning == (
         f"kms_key_id: a key ID refers to a key in account {ACCOUNT}, but the {place} is in account "
@@ -275,7 +275,7 @@ def test_arns_are_accepted_while_region_is_unknown():
     assert look(args, credentials=Location("aws", "eu-north-1", ACCOUNT)).warnings == []
 
 
-def test_other_account_credentials_are_rejected():
+def test_credentials_for_another_account_are_rejected():
     correct = f"credentials for account {ACCOUNT}"
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service in its own account"
@@ -304,7 +304,7 @@ def test_account_is_checked_while_application_is_unknown():
     assert look({**given, "secret_id": elsewhere}).trust_policy is None  # the application may be there
 
 
-def test_other_partition_credentials_cause_one_problem():
+def test_credentials_for_another_partition_cause_one_problem():
     with pytest.raises(SettingsError) as caught:
         look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
     (problem,) = caught.value.problems
@@ -325,7 +325,7 @@ FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
     ],
     ids=["name", "tag key", "tag value", "entry", "value"],
 )
-def test_no_value_can_forge_a_line_of_the_message(given: dict[str, Any]):
+def test_value_cannot_forge_a_message_line(given: dict[str, Any]):
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, **given})
     text = str(caught.value)
@@ -467,7 +467,7 @@ def test_unsupported_or_missing_setting_is_rejected(
     assert problem.expected.startswith(expected)
 
 
-def test_outdated_vpc_support_gives_warning_when_known():
+def test_outdated_vpc_support_causes_warning_when_known():
     (warning,) = warnings(connector="gmail", **with_vpc())
     assert warning == (
         "vpc_configuration: only earlier versions of the gmail connector support it (see "
@@ -515,7 +515,7 @@ def test_account_of_missing_bucket_is_not_rejected():
     ]
 
 
-def test_connector_problems_are_reported_with_others():
+def test_connector_problems_are_reported_with_other_problems():
     wrong = {"index_id": "x", "secret_id": "", "bucket_name": "qbusiness-documents", "tags": {"k": 1}}
     wrong |= {"bucket_account_id": OTHER_ACCOUNT, "allow_network_interface_deletion": True}
     names = ["index_id", "secret_id", "bucket_name", "bucket_account_id"]
@@ -548,7 +548,7 @@ def test_policy_names_bucket_of_s3_source():
 
 
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
-def test_bucket_account_is_set_or_the_application_s(account: str | None):
+def test_bucket_account_defaults_to_application_account(account: str | None):
     policy = look({**S3, "bucket_account_id": account}).role_policy
     assert policy
     assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
@@ -655,17 +655,17 @@ def test_policies_are_rendered_with_unknown_role_setting(name: str):
 # Warnings.
 
 
-def test_usual_settings_give_no_warning():
+def test_usual_settings_cause_no_warning():
     assert warnings(**FULL, role_name="qbusiness-aem") == []
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2"])
-def test_supported_region_gives_no_warning(region: str):
+def test_supported_region_causes_no_warning(region: str):
     arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{APPLICATION_ID}"
     assert warnings(application_id=arn) == []
 
 
-def test_another_region_gives_a_warning():
+def test_unsupported_region_causes_warning():
     arn = f"arn:aws:qbusiness:eu-central-1:{ACCOUNT}:application/{APPLICATION_ID}"
     (warning,) = warnings(application_id=arn)
     assert "not available in eu-central-1" in warning
@@ -674,17 +674,17 @@ def test_another_region_gives_a_warning():
 @pytest.mark.parametrize(
     "secret", ["aem-secret", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"]
 )
-def test_secret_ending_like_word_gives_warning(secret: str):
+def test_secret_with_word_like_suffix_causes_warning(secret: str):
     (warning,) = warnings(secret_id=secret)
     assert warning.startswith("secret_id: ")
     assert "describe-secret" in warning
 
 
-def test_suffix_with_digit_or_capital_gives_no_warning():
+def test_suffix_with_digit_or_capital_causes_no_warning():
     assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == []
 
 
-def test_subnets_beyond_console_limit_give_warning():
+def test_subnets_beyond_console_limit_cause_warning():
     subnets = [f"subnet-{number:017x}" for number in range(7)]
     assert warnings(**with_vpc(subnet_ids=subnets[:6])) == []
     (warning,) = warnings(**with_vpc(subnet_ids=subnets))
@@ -693,12 +693,12 @@ def test_subnets_beyond_console_limit_give_warning():
 
 
 @pytest.mark.parametrize("name", ["my-qbusiness-role", "QBusiness"])
-def test_role_name_listed_by_console_gives_no_warning(name: str):
+def test_role_name_listed_by_console_causes_no_warning(name: str):
     assert warnings(role_name=name) == []
 
 
 @pytest.mark.parametrize("name", ["aem", "QBUSINESS", "Qbusiness", "q-business"])
-def test_role_name_unlisted_by_console_gives_warning(name: str):
+def test_role_name_not_listed_by_console_causes_warning(name: str):
     (warning,) = warnings(role_name=name)
     assert "lists only roles whose name contains qbusiness or QBusiness" in warning
 

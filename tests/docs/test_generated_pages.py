@@ -53,7 +53,7 @@ def test_configuration_page_lists_every_connector():
         ),
     ],
 )
-def test_configuration_page_shows_needs_of_connector(name: str, title: str, needs: str):
+def test_configuration_page_shows_connector_requirements(name: str, title: str, needs: str):
     link = f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{name}-iam-role.html"
     row = f"\n| `{name}`<br>[{title}]({link}) | {needs} |\n"
     assert row in (DOCS / "configuration.md").read_text()
@@ -83,7 +83,7 @@ def test_permissions_page_explains_every_statement():
 
 
 @pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
-def test_connector_page_has_exactly_its_statements(facts: Facts):
+def test_connector_page_shows_exactly_its_statements(facts: Facts):
     *_, options = shapes(facts)
     if options.network_arns:
         options = options._replace(vpc="VPC")

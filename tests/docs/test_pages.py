@@ -59,7 +59,7 @@ def test_quick_start_gives_a_role_to_a_data_source(reader: Stack, aws: Aws):
     qbusiness.delete_data_source(**index, dataSourceId=created)
 
 
-def test_next_pages_add_a_second_role_and_an_environment(reader: Stack, aws: Aws):
+def test_later_pages_add_second_role_and_environment(reader: Stack, aws: Aws):
     run_section(reader, "Deploy to AWS", QUICK_START)
     (first,) = aws.roles()
     added = run_section(reader, "Add a data source", DATA_SOURCES).stdout
@@ -74,7 +74,7 @@ def test_next_pages_add_a_second_role_and_an_environment(reader: Stack, aws: Aws
     assert [text in staging for text in (*shown, *of_prod)] == [True] * 3 + [False] * 4
 
 
-def test_readme_configuration_gives_the_statements_below_it():
+def test_readme_configuration_produces_the_statements_shown():
     readme = (PROJECT / "README.md").read_text()
     (written,) = blocks("yaml", readme)
     (shown,) = blocks("json", readme)
@@ -101,7 +101,7 @@ def test_single_role_becomes_an_entry(new_stack: NewStack):
     assert stack.outputs() == {**before, **stack.outputs()}
 
 
-def test_quick_start_settings_for_a_bucket_allow_reading_it(new_stack: NewStack):
+def test_quick_start_bucket_settings_allow_reading_bucket(new_stack: NewStack):
     stack = new_stack({name: REQUIRED[name] for name in ("aws:region", "applicationId", "indexId")})
     (bucket,) = re.findall(r"`(--plaintext dataSources\.files.*?)`", QUICK_START.read_text())
     stack.run("config", "set-all", "--path", *bucket.split())
@@ -160,7 +160,7 @@ def test_block_waits_after_updates_and_looks_for_drift():
             assert last == drift
 
 
-def test_recover_prints_commands_of_page(capsys: pytest.CaptureFixture[str]):
+def test_recover_command_prints_commands_from_page(capsys: pytest.CaptureFixture[str]):
     assert recover.main() == 2
     *shown, _ = blocks("sh", prose("After a crash during an update"))
     assert capsys.readouterr().err.partition("\n\n")[2] == "\n".join(shown)
@@ -237,7 +237,7 @@ def test_the_readme_lists_every_page():
         assert f"(docs/{page.name})" in readme
 
 
-def test_each_connector_has_successors_source_and_date():
+def test_each_connector_lists_successors_source_and_date():
     rows = re.findall(r"^\| (`.*) \|$", (DOCS / "after-q-business.md").read_text(), re.MULTILINE)
     cells = [row.split(" | ") for row in rows]
     assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)

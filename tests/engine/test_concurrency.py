@@ -9,7 +9,7 @@ from tests.helpers.support import POLICY, REQUIRED, ROLE, golden
 OTHER_SECRET = "qbusiness/aem-cloud-prod-a1B2c3"
 
 
-def test_concurrent_update_of_stack_reports_lock(new_stack: NewStack, aws: Aws):
+def test_concurrent_update_reports_stack_lock(new_stack: NewStack, aws: Aws):
     stack = new_stack(REQUIRED)
     before = set(aws.roles())
     with gate(aws.url) as iam:

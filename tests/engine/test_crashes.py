@@ -204,7 +204,7 @@ def test_killed_replacement_of_named_roles_is_repaired(new_stack: NewStack, aws:
     assert (aws.roles(), stack.resources()) == ([], [])
 
 
-def test_unrecorded_role_with_a_set_name_is_deleted_by_a_person(new_stack: NewStack, aws: Aws):
+def test_unrecorded_named_role_requires_manual_deletion(new_stack: NewStack, aws: Aws):
     stack = new_stack(settings_of("created-role", set_names=True))
     without_refresh(stack)
     kill_at(stack, UP, {"created-role": CREATION["created-role"]})

@@ -137,7 +137,7 @@ pulumi.export("names", pulumi.Output.all(*[role.role_name for role in roles]))
 """
 
 
-def test_outputs_and_providers_become_known_in_update(new_stack: NewStack, aws: Aws):
+def test_outputs_and_providers_become_known_during_update(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, COMPONENTS)
     inputs = planned(stack)
     trust, aem = golden("trust-policy"), golden("minimal-role-policy")
@@ -292,7 +292,7 @@ def test_next_update_encrypts_secret_of_imported_role(new_stack: NewStack, aws: 
     assert SECRET_ID not in json.dumps(stack.resources())
 
 
-def test_warnings_are_shown_also_about_autonaming(new_stack: NewStack, aws: Aws):
+def test_warnings_are_shown_including_autonaming_warning(new_stack: NewStack, aws: Aws):
     settings = {**REQUIRED, "connector": "gmail", "secretId": "gmail-secret", "vpcConfiguration": VPC}
     pattern = {"pulumi:autonaming": {"pattern": "${stack}-${name}"}}
     stack = new_stack({**settings, **pattern})

@@ -33,7 +33,7 @@ def program(*blocks_of_page: str) -> str:
     return "".join((*blocks_of_page, exports)).replace("qbusiness_connector", "components")
 
 
-def test_a_policy_of_the_program_stays_on_the_role(new_stack: NewStack, aws: Aws):
+def test_policy_added_by_program_stays_on_role(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, program(ROLE, POLICY))
     stack.up()
     role = stack.outputs()["roleName"]

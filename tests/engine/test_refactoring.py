@@ -15,7 +15,7 @@ FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME}
 # The role's name.
 
 
-def test_page_restores_everything_after_failed_rename(new_stack: NewStack, aws: Aws):
+def test_documented_steps_restore_stack_after_failed_rename(new_stack: NewStack, aws: Aws):
     secret = {"secretId": SECRET_ID}
     top = {key: value for key, value in REQUIRED.items() if key not in secret}
     old = {**secret, "roleName": "qbusiness-old", "rolePath": "/connectors/"}

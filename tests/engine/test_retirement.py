@@ -9,7 +9,7 @@ from tests.helpers.support import PROJECT_NAME, REQUIRED
 INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
 
 
-def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws):
+def test_data_source_is_retired_as_documented(new_stack: NewStack, aws: Aws):
     stack = new_stack({**REQUIRED, "protect": True})
     stack.up()
     arn = stack.outputs()["roleArn"]
@@ -38,7 +38,7 @@ def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws
     assert not stack.config_file.exists()
 
 
-def test_roles_are_handed_back_as_the_page_says(new_stack: NewStack, aws: Aws):
+def test_roles_are_handed_back_as_documented(new_stack: NewStack, aws: Aws):
     top = {key: value for key, value in REQUIRED.items() if key != "secretId"}
     sources = {name: {"secretId": REQUIRED["secretId"]} for name in ("wiki", "docs", "blog")}
     stack = new_stack({**top, "protect": True, "exclusivePolicies": True, "dataSources": sources})

@@ -169,7 +169,7 @@ def calls(*functions: Callable[..., Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("boundary", [BOUNDARY, ""], ids=["boundary", "no boundary"])
-def test_roles_allow_exactly_calls_of_provider(monkeypatch: pytest.MonkeyPatch, boundary: str):
+def test_roles_allow_exactly_the_provider_calls(monkeypatch: pytest.MonkeyPatch, boundary: str):
     program = Program(
         monkeypatch, permissionsBoundaryArn=boundary, requirePermissionsBoundary=bool(boundary)
     )
@@ -228,7 +228,7 @@ def test_no_role_may_touch_foreign_or_ci_roles(program: Program):
     assert set(program.decide("audit", "prod", *writes)) == {"ImplicitlyDenied"}
 
 
-def test_no_role_may_lack_or_lose_boundary(program: Program):
+def test_every_role_must_have_and_keep_boundary(program: Program):
     _, statements = program.policies("deploy", "prod")
     giving = [
         (f"iam:{action}", role_arn("prod"))

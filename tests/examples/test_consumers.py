@@ -77,7 +77,7 @@ def test_the_page_shows_the_settings_of_the_roles():
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_each_data_source_uses_resources_of_its_role(name: str):
+def test_each_data_source_uses_the_resources_of_its_entry(name: str):
     source, entry = SOURCES[name], ENTRIES[name]
     uses = find_uses(source)
     assert find_connector(uses).name == entry.get("connector", "aem-cloud")
@@ -124,7 +124,7 @@ def test_configuration_has_properties_that_page_requires(
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_each_data_source_uses_role_of_other_stack(preview: bool):
+def test_each_data_source_uses_role_from_other_stack(preview: bool):
     consumer = Consumer({"roleArns": ARNS, "roleNames": {}}, preview=preview)
     assert consumer.error is None
     expected = {name: {**INDEX, **source, "roleArn": ARNS[name]} for name, source in SOURCES.items()}

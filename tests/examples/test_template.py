@@ -136,7 +136,9 @@ def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: A
 
 
 @pytest.mark.thorough
-def test_pages_publish_upgrade_and_roll_back_package(new_stack: NewStack, tmp_path: Path, aws: Aws):
+def test_documented_steps_publish_upgrade_and_roll_back_package(
+    new_stack: NewStack, tmp_path: Path, aws: Aws
+):
     repository, served = tmp_path / "repository", tmp_path / "served.git"
     repository.mkdir()
     copy_repository(repository)

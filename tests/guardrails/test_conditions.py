@@ -168,7 +168,7 @@ def test_key_is_absent_only_if_prefix_is_complete():
     assert context.get("aws:SourceArn") is None
 
 
-def test_values_in_a_document_are_text():
+def test_condition_values_are_read_as_text():
     conditions = {"Bool": {"aws:SecureTransport": True}, "NumericEquals": {"aws:x": [5, "6"]}}
     statement = {"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": conditions}
     (read,) = read_document({"Statement": [statement]}).statements

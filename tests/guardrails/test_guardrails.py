@@ -153,7 +153,7 @@ def reports(*resources: Declaration) -> list[str]:
 # Findings.
 
 
-def test_wide_role_is_found_by_its_rules_alone():
+def test_overly_broad_role_violates_exactly_expected_rules():
     advisory = {rule.name for rule in RULES if rule.advisory}
     for name, (policies, expected) in TOO_WIDE.items():
         assert set(findings(*declared(policies))) == expected, name
@@ -323,7 +323,7 @@ def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
     return result.trust_policy, result.role_policy
 
 
-def test_every_connector_s_role_passes():
+def test_role_of_every_connector_passes():
     for connector, everything in product(CONNECTORS.values(), (True, False)):
         trust_policy, policy_of_role = documents(connector, everything=everything)
         assert findings(role(trust_policy), role_policy(policy_of_role)) == {}, connector.name
@@ -383,7 +383,7 @@ def test_role_placeholder_has_formats_of_path_and_name():
     assert name == formats.ROLE_NAME.pattern
 
 
-def test_the_limits_are_the_same_as_the_component_s():
+def test_guardrail_limits_equal_component_limits():
     assert MAXIMUM_INLINE_SIZE == formats.MAXIMUM_INLINE_SIZE
     assert LISTED_NAMES == formats.LISTED_NAMES
 
@@ -391,7 +391,7 @@ def test_the_limits_are_the_same_as_the_component_s():
 # Where policies are declared.
 
 
-def test_unknown_list_item_does_not_hide_others():
+def test_unknown_list_item_does_not_hide_other_items():
     inline = [
         UNKNOWN,
         {"name": UNKNOWN, "policy": UNKNOWN},
@@ -427,7 +427,7 @@ def test_a_partly_unknown_document_is_checked():
 
 
 @pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
-def test_managed_policy_is_checked_however_it_is_named(by_reference: bool):
+def test_managed_policy_is_checked_under_any_name(by_reference: bool):
     if by_reference:
         managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
         props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
@@ -580,7 +580,7 @@ def test_undeclared_policy_counts_unless_removed():
     assert set(findings(its_role, role_policy(), exclusive_policies("connector"))) == {"undeclared"}
 
 
-def test_at_most_twenty_policies_are_attached_in_total():
+def test_role_has_at_most_twenty_attached_policies():
     def role_with(number: int) -> Declaration:
         arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(number)]
         return observed(managedPolicyArns=arns)
@@ -706,7 +706,7 @@ def test_role_names_and_document_sizes_are_checked():
 
 
 @pytest.mark.parametrize(("exempt", "reported"), [([], True), ([NAME], True), (["urn:role"], False)])
-def test_an_exemption_names_a_role_s_urn(exempt: list[str], reported: bool):
+def test_exemption_names_role_urn(exempt: list[str], reported: bool):
     (rule,) = (rule for rule in RULES if rule.name == "secret")
     resources: list[PolicyResource] = [role(), role_policy(ANY_SECRET)]
     report = Mock()
@@ -761,5 +761,5 @@ def gallery() -> str:
     return "\n".join(lines).lstrip() + "\n"
 
 
-def test_the_findings_are_the_expected_ones(assert_golden: Callable[[Path, str], None]):
+def test_findings_match_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(GALLERY, gallery())

@@ -157,7 +157,7 @@ def rules_by_role(stack: Stack, level: str) -> dict[str, set[str]]:
     return rules
 
 
-def test_each_wide_role_is_stopped_by_its_rules_alone(
+def test_each_overly_broad_role_is_stopped_only_by_its_rules(
     new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
 ):
     administrator = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}

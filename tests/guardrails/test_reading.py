@@ -201,7 +201,7 @@ def compare(cases: list[tuple[Document, Values]], found: list[Truth], questions:
     assert Counter(found)[Truth.CANNOT_TELL] <= len(found) / 2
 
 
-def test_role_policies_are_evaluated_as_in_simulator():
+def test_evaluator_agrees_with_simulator_on_role_policies():
     cases = [(generated_document(random), generated_context(random)) for random in generators(700)]
     questions = [
         {
@@ -214,7 +214,7 @@ def test_role_policies_are_evaluated_as_in_simulator():
     compare(cases, found, questions)
 
 
-def test_key_policies_are_evaluated_as_in_simulator():
+def test_evaluator_agrees_with_simulator_on_key_policies():
     cases = [
         (generated_document(random, Kind.RESOURCE), generated_context(random))
         for random in generators(700)
@@ -254,7 +254,7 @@ def test_answer_with_unknown_keys_holds_for_all_values():
             assert found in (answer, Truth.CANNOT_TELL), (document, unknown, filled)
 
 
-def test_answer_on_partial_resource_holds_for_all_endings():
+def test_answer_for_partial_resource_holds_for_all_endings():
     for random in generators(1000):
         document, context = generated_document(random), known(generated_context(random))
         beginning = OBJECT[: random.randint(0, len(OBJECT))]

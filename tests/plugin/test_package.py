@@ -43,7 +43,7 @@ FULL: Final[Mapping[str, object]] = {
 S3_INPUTS: Final = {camel_case(name): value for name, value in S3.items()}
 
 
-def test_the_programs_of_the_tests_set_every_input():
+def test_programs_in_tests_set_every_input():
     assert {*FULL, *S3_INPUTS, "bucketAccountId"} == {*KEYS.values(), "region"}
 
 
@@ -105,7 +105,7 @@ def frozen() -> dict[str, Any]:
     return json.loads((GOLDEN / "package-schema.json").read_text())
 
 
-def test_the_schema_is_the_published_one():
+def test_schema_matches_published_schema():
     analysis = Analyzer("qbusiness-connector").analyze([ConnectorRole])
     schema = generate_schema(
         "qbusiness-connector",
@@ -248,7 +248,10 @@ def test_all_invalid_inputs_are_reported_by_name(stack: Stack, declare: Declare,
                 "vpcConfiguration": {"subnetIds": None, "securityGroupIds": None},
             },
             [
-                "connector: is an Output, but it determines which statements and resources exist",
+                (
+                    "connector: is an Output, but this setting determines which statements and "
+                    "resources exist"
+                ),
                 "accountId: expected a string, got 12345670123; quote it",
                 "vpcConfiguration.subnetIds[0]: is required but not set",
                 "vpcConfiguration.securityGroupIds[0]: is required but not set",

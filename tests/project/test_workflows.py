@@ -105,7 +105,7 @@ def test_pull_request_from_fork_gets_no_credentials():
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
-def test_protected_deployments_run_in_turn_to_their_end():
+def test_protected_deployments_run_one_at_a_time_to_completion():
     deploy = ENVIRONMENTS["deploy"]
     assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
     assert deploy["strategy"]["max-parallel"] == 1
@@ -422,7 +422,7 @@ def test_findings_open_an_issue_but_other_failures_do_not(
 
 @needs_jq
 @pytest.mark.parametrize("job", ["check", "audit"])
-def test_an_unknown_answer_is_a_notice(repository: Repository, job: str):
+def test_unknown_answer_is_reported_as_notice(repository: Repository, job: str):
     repository.end_with(3)
     done = repository.run(job)
     assert done.returncode == 0
@@ -431,7 +431,7 @@ def test_an_unknown_answer_is_a_notice(repository: Repository, job: str):
 
 
 @needs_jq
-def test_check_shows_secrets_only_if_variable_allows_it(repository: Repository):
+def test_check_shows_secrets_only_if_variable_is_true(repository: Repository):
     repository.end_with(0)
     for value, shown in (("", False), ("false", False), ("true", True)):
         repository.show_secrets = value
@@ -520,7 +520,7 @@ def test_report_has_both_streams_and_keeps_exit_code(tmp_path: Path):
     )
 
 
-def test_only_notes_of_audit_are_in_code_block(tmp_path: Path):
+def test_only_audit_notes_are_in_code_block(tmp_path: Path):
     command = [
         REPORT,
         "Audit of x",

@@ -88,7 +88,7 @@ def test_throttled_account_is_read_completely(world: World):
 
 
 @pytest.mark.slow
-def test_an_interruption_does_not_wait_for_calls(world: World):
+def test_interruption_does_not_wait_for_pending_calls(world: World):
     for number in range(2):  # one would be read in the main thread
         world.add_own(name=f"Pages-{number}")
     begun, answered = Event(), Event()

@@ -61,7 +61,7 @@ def test_type_and_configuration_identify_connector(
 @pytest.mark.parametrize(
     "kind", sorted({kind for row in CONNECTORS.values() for kind in row.types.split()})
 )
-def test_every_type_imports_with_minimal_configuration(world: World, kind: str):
+def test_every_type_is_imported_with_minimal_configuration(world: World, kind: str):
     if kind.startswith("S3"):
         world.bucket()
         connection = {"bucketName": "documents"}

@@ -62,7 +62,7 @@ def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
         (("iam:GetRole", 404), "the response is not in the API's format"),
     ],
 )
-def test_page_as_response_is_reported_without_html(world: World, page: tuple[str, int], answered: str):
+def test_html_page_response_is_reported_without_html(world: World, page: tuple[str, int], answered: str):
     world.make()
     action, status = page
     world.server.pages[action] = status

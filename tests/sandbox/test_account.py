@@ -184,7 +184,7 @@ def test_role_credentials_act_in_their_own_account(aws: Aws, other: Aws):
     assert "Description" not in aws.iam.get_role(RoleName="of-another-service")["Role"]
 
 
-def test_another_account_lacks_the_examples_resources(other: Aws):
+def test_another_account_lacks_example_resources(other: Aws):
     assert other.client("qbusiness").list_applications()["applications"] == []
     assert other.client("secretsmanager").list_secrets()["SecretList"] == []
     assert other.client("kms").list_keys()["Keys"] == []

@@ -44,7 +44,7 @@ def test_operation_accepts_options_and_prints_response(run: Run, aws: Aws, tmp_p
     assert (deleted.returncode, deleted.stdout) == (0, "")
 
 
-def test_s3_operations_have_the_cli_name_s3api(run: Run):
+def test_s3_operations_use_cli_name_s3api(run: Run):
     called = run("s3api", "get-bucket-location", "--bucket", "qbusiness-documents")
     assert (called.returncode, called.stderr) == (0, "")
 
@@ -74,7 +74,7 @@ def test_an_error_is_one_message(run: Run, command: str, message: str):
     assert "Traceback" not in done.stderr
 
 
-def test_outside_the_sandbox_no_call_is_sent(tmp_path: Path):
+def test_no_call_is_sent_outside_the_sandbox(tmp_path: Path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
         [AWS_CLI / "aws", "sts", "get-caller-identity"],

@@ -104,7 +104,7 @@ def planned(olds: Properties, **news: str) -> Properties:
 # Policies in a role's state.
 
 
-def test_only_import_makes_real_policies_inputs(
+def test_only_import_turns_existing_policies_into_inputs(
     provider: Provider, role: Resource, aws: Aws, managed_policy: str
 ):
     # resourceRoleRead in role.go; extractSchemaInputsObject in tfbridge/schema.go.
@@ -125,7 +125,7 @@ def test_only_import_makes_real_policies_inputs(
     assert imported.inputs["managedPolicyArns"] == [managed_policy]
 
 
-def test_policies_in_role_properties_are_its_only_ones(role: Resource, aws: Aws):
+def test_policies_in_role_properties_exclude_other_policies(role: Resource, aws: Aws):
     # resourceRoleCreate and resourceRoleUpdate in role.go.
     own = {"inlinePolicies": [{"name": "own", "policy": POLICY}]}
     role.up(**ROLE, **own)
@@ -414,7 +414,7 @@ def test_an_account_that_is_not_allowed_is_rejected(
         configuration.configure("aws", {"region": REGION, **arguments})
 
 
-def test_secret_settings_are_read_like_others(monkeypatch: pytest.MonkeyPatch):
+def test_secret_settings_are_read_like_plain_settings(monkeypatch: pytest.MonkeyPatch):
     # The engine marks secrets in a provider's configuration if the provider accepts them.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     settings = {"allowedAccountIds": f'["{ACCOUNT}"]', "defaultTags": '{"tags":{"Cost":"5"}}'}
@@ -618,7 +618,7 @@ def test_role_without_name_setting_keeps_earlier_name(listed: Properties):
     assert "name" in inputs[DEFAULTS]
 
 
-def test_the_stack_s_autonaming_determines_the_name(role: Resource):
+def test_stack_autonaming_determines_the_name(role: Resource):
     # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
     options = provider_pb2.CheckRequest.AutonamingOptions
     given = {"assumeRolePolicy": TRUST}

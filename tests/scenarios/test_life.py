@@ -77,7 +77,7 @@ def test_role_has_previewed_documents_until_destroyed(world: World):
     assert stack.resources() == []
 
 
-def test_next_update_applies_changes_of_failed_one(world: World):
+def test_next_update_applies_changes_of_failed_update(world: World):
     name = world.name("failure")
     stack = world.new_stack({**REQUIRED, "roleName": name})
     world.up(stack)

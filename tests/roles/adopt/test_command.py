@@ -47,7 +47,7 @@ def test_the_report_ends_with_the_next_command(world: World):
     assert "pulumi import" not in world.adopt("--dry-run").out
 
 
-def test_dry_run_reports_the_same_and_writes_nothing(world: World):
+def test_dry_run_prints_same_report_and_writes_nothing(world: World):
     world.make()
     dry = world.adopt("--dry-run", "--json").json
     assert "Nothing was written." in world.adopt("--dry-run").out
@@ -127,7 +127,7 @@ def test_role_of_document_enrichment_is_kept(world: World):
     assert "delete-role" not in said.out
 
 
-def test_configured_application_hides_no_data_source(world: World):
+def test_configured_application_does_not_hide_data_source(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     config = {"config": {f"{PROJECT_NAME}:applicationId": other}}
@@ -277,7 +277,7 @@ def test_missing_secret_or_role_is_reported_on_one_line(world: World, gone: str,
     assert world.adopt().last == f"adopt: there is no {gone} {arn}: {fix}"
 
 
-def test_all_reasons_against_import_are_given_at_once(world: World):
+def test_all_reasons_against_import_are_reported_together(world: World):
     world.make()
     world.delete_secret(PAGES_SECRET)
     world.reject("iam:GetRole")

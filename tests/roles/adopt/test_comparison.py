@@ -22,7 +22,7 @@ from tests.roles.adopt.help import ANY_CONSOLE_ROLE, console_s3_policy
 pytestmark = pytest.mark.slow
 
 
-def test_passing_every_console_role_is_excess(world: World):
+def test_permission_to_pass_every_console_role_is_excess(world: World):
     world.make_s3(policies={"console": console_s3_policy()})
     said = world.adopt()
     assert "qbusiness-aem-connector, AllowsAmazonQToPassCustomerRole: covered\n" in said.out

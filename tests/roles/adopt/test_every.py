@@ -134,7 +134,7 @@ def test_new_role_is_not_mistaken_for_named_role(world: World):
     assert "roles that this command would not adopt (wiki)" in world.adopt("--all", "--force").err
 
 
-def test_without_a_role_to_adopt_nothing_is_written(world: World):
+def test_nothing_is_written_without_a_role_to_adopt(world: World):
     world.server.add(DATA_SOURCE_ID, "CUSTOM")
     said = world.adopt("--all")
     assert said.code == 2
@@ -328,7 +328,7 @@ def test_only_role_in_file_is_never_replaced(world: World):
     assert world.adopt("--force", "--data-source", identifier(1)).code == 0
 
 
-def test_settings_that_are_not_kept_are_named(world: World):
+def test_dropped_settings_are_named(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     role = "QBusiness-DataSource-00001"
     assert "not kept" not in world.adopt("--all").err

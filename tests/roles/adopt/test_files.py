@@ -184,7 +184,7 @@ def test_file_without_config_is_completed_without_force(world: World):
     assert set(yaml.safe_load(world.path(STACK).read_text())) == {"encryptionsalt", "config"}
 
 
-def test_failed_write_leaves_other_file_unchanged(world: World):
+def test_failed_write_leaves_the_other_file_unchanged(world: World):
     world.make()
     world.path(STACK).write_text(SALT)
     write = Path.write_text
@@ -224,7 +224,7 @@ def test_links_permissions_and_other_files_are_kept(world: World):
     assert len(world.files) == 7
 
 
-def test_command_waits_for_another_and_sees_its_files(world: World):
+def test_command_waits_for_another_command_and_sees_its_files(world: World):
     world.make()
     lock = fcntl.flock
     other = os.open(world.directory, os.O_RDONLY)

@@ -60,7 +60,7 @@ def test_stack_with_same_name_elsewhere_is_different(world: World, backend: Back
     ],
     ids=["another provider", "secret", "only read", "another resource"],
 )
-def test_a_stack_owns_only_the_roles_that_it_manages(
+def test_stack_owns_only_roles_it_manages(
     world: World, backend: Backend, resource: dict[str, Any], owns: bool
 ):
     world.make()

@@ -115,7 +115,7 @@ def test_policies_are_restored_despite_rejected_trust(world: World):
     assert iam(world)[1]["console"] == before[1]["console"]
 
 
-def test_error_with_one_role_does_not_stop_others(world: World):
+def test_error_with_one_role_does_not_stop_other_restorations(world: World):
     make_two(world)
     world.adopt("--all")
     before = iam(world, OTHER)

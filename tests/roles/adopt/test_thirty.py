@@ -417,7 +417,9 @@ def test_one_stack_adopts_roles_of_every_shape_as_reported(new_stack: Callable[.
         .partition("\n\n")[0]
         .splitlines()
     )
-    *managed, shared_0, shared_1 = shown.partition("for example a plugin:\n\n")[2].splitlines()
+    *managed, shared_0, shared_1 = shown.partition("such as a plugin, uses these roles:\n\n")[
+        2
+    ].splitlines()
     later += managed
     assert len(later) == 2 + len(MOVED) + 2
     run_commands(stack, *later)

@@ -162,7 +162,7 @@ def test_stack_entries_are_shown_with_their_roles(world: World):
     )
 
 
-def test_the_option_sets_the_region(world: World):
+def test_region_option_sets_region(world: World):
     world.server.qbusiness.resources.clear()
     assert world.audit("--region", "eu-west-1", "--json").json["region"] == "eu-west-1"
 

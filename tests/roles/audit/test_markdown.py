@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 MARKUP: Final = "<img src=x> | `*b*` @octocat [a](https://example.com) ``"
 
 
-def test_denied_permissions_follow_the_result(world: World):
+def test_denied_permissions_are_listed_after_result(world: World):
     world.add_own()
     world.reject("iam:ListAttachedRolePolicies")
     said = world.audit("--markdown")

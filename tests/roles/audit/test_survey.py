@@ -84,7 +84,7 @@ def test_role_is_compared_despite_unreadable_secret(world: World):
         (deny("sqs:*", "*"), "", "different"),
     ],
 )
-def test_one_role_that_differs_is_a_problem(
+def test_single_differing_role_is_a_problem(
     world: World, more: dict[str, Any] | None, without: str, state: str
 ):
     world.add_own(*([more] if more else []), without=without)
@@ -134,7 +134,7 @@ def test_audit_continues_without_optional_permission(world: World, action: str):
     assert found["skipped"] == (skipped if ":List" in action and "business" in action else [])
 
 
-def test_unread_policies_are_not_a_difference(world: World):
+def test_unread_policies_make_comparison_incomplete(world: World):
     identifier = world.add_own(without="AllowsAmazonQToGetSecret")
     world.attach("qbusiness-Pages", "rest", own_policy(world.secret_arn))
     assert world.audit().code == 0
@@ -232,7 +232,7 @@ def test_the_last_use_of_a_role_is_shown(world: World):
     assert world.audit("--json").json["roles"][0]["lastUsed"] == "2026-10-01"
 
 
-def test_missing_permission_spares_other_regions(world: World):
+def test_missing_permission_does_not_affect_other_regions(world: World):
     world.add_own()
     listed = Account.applications
 
@@ -248,7 +248,7 @@ def test_missing_permission_spares_other_regions(world: World):
     assert "audit: skipped: eu-west-1: qbusiness:ListApplications is not allowed\n" in said.err
 
 
-def test_role_is_compared_with_needs_of_all_regions(world: World):
+def test_role_is_compared_with_requirements_of_all_regions(world: World):
     add_files(world)
     there = world.server.other_regions["eu-west-1"] = QBusiness(ACCOUNT, "eu-west-1")
     there.add(APPLICATION_ID, displayName="Docs")

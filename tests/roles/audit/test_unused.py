@@ -62,7 +62,7 @@ def test_only_roles_of_audited_applications_are_listed(world: World, trust: str,
     assert unused(world) == ["qbusiness-Old"] * listed
 
 
-def test_the_role_of_an_enrichment_is_used(world: World):
+def test_enrichment_role_counts_as_used(world: World):
     role_arn = world.role("qbusiness-Old")
     hook = {"preExtractionHookConfiguration": {"roleArn": role_arn}}
     world.add_own()

@@ -200,7 +200,7 @@ BREAKS: list[Break] = [
         lambda world: world.key_policy(allow_key(ROOT), DENIAL),
         "key policy",
         "the key policy denies kms:Decrypt to the role, in the statement No",
-        "in key-policy.json, exclude the role from the statement No, or remove it",
+        "in key-policy.json, exclude the role from the statement No, or remove this statement",
     ),
     Break(
         lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),

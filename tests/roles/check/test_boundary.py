@@ -27,7 +27,7 @@ def deny_under(condition: dict[str, Any], action: str = "*", resource: str = "*"
     return deny(action, resource, Sid="Lock", Condition=condition)
 
 
-def test_boundary_missing_in_settings_is_problem(world: World):
+def test_boundary_missing_from_settings_is_problem(world: World):
     arn = world.bound(WIDE, is_set=False)
     problem = f"problem  permissions boundary: the role has {arn}, but the settings have no "
     assert world.ask(BOUNDARY).startswith(problem)

@@ -129,7 +129,7 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
     assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
 
 
-def test_unreachable_endpoint_spares_other_questions(world: World):
+def test_unreachable_endpoint_does_not_affect_other_questions(world: World):
     world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -146,7 +146,7 @@ def test_unreachable_endpoint_spares_other_questions(world: World):
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
-def test_an_action_that_the_sandbox_lacks_is_skipped(world: World, code: str):
+def test_action_unsupported_by_sandbox_is_skipped(world: World, code: str):
     world.server.rejections["iam:SimulatePrincipalPolicy"] = (400, code)
     world.server.pages["access-analyzer:ValidatePolicy"] = 501
     said = world.check()
@@ -161,7 +161,7 @@ def test_an_action_that_the_sandbox_lacks_is_skipped(world: World, code: str):
     ("status", "code"),
     [(500, "InternalFailure"), (503, "ServiceUnavailable"), (400, "Throttling"), (503, "")],
 )
-def test_sandbox_outage_is_not_taken_for_missing_action(world: World, status: int, code: str):
+def test_sandbox_outage_is_not_mistaken_for_missing_action(world: World, status: int, code: str):
     for action in ("iam:SimulatePrincipalPolicy", "kms:GetKeyPolicy"):
         if code:
             world.server.rejections[action] = (status, code)

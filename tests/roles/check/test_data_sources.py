@@ -92,7 +92,7 @@ def test_bucket_source_with_deleted_role_is_problem(world: World):
     assert answer.startswith("problem ")
 
 
-def test_role_with_other_path_is_different_role(world: World):
+def test_role_with_another_path_is_a_different_role(world: World):
     world.add_data_source(roleArn=ROLE_ARN.replace("role/", "role/old/"))
     answer = world.ask("other data source")
     assert answer.startswith("problem ")
@@ -226,7 +226,7 @@ def move_to_another_index(world: World) -> str:
     return other_index
 
 
-def test_role_used_in_other_index_is_problem(world: World):
+def test_role_used_in_another_index_is_problem(world: World):
     world.add_data_source()
     other_index = move_to_another_index(world)
     said = world.check(only=BOTH)
@@ -240,7 +240,7 @@ def test_role_used_in_other_index_is_problem(world: World):
     )
 
 
-def test_fix_for_entry_keeps_default_of_others(world: World):
+def test_fix_for_entry_keeps_default_of_other_entries(world: World):
     use_entries(world, wiki={}, pages={})
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000000")
     other_index = move_to_another_index(world)
@@ -297,7 +297,7 @@ def test_lost_data_source_is_problem_of_matching_entry(world: World):
     assert [answer.partition(" ")[0] for answer in answers] == ["note", "problem"]
 
 
-def test_data_source_with_role_of_other_entry_is_ok(world: World):
+def test_data_source_with_role_of_another_entry_is_ok(world: World):
     use_entries(world, wiki={}, pages={})
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     answer = world.ask("other data source", "--data-source", "wiki")
@@ -333,7 +333,7 @@ def test_data_source_with_role_of_wrong_entry_is_problem(world: World, network: 
     assert "pulumi config set" not in of_owner
 
 
-def test_entry_with_data_source_claims_no_other(world: World):
+def test_entry_with_data_source_claims_no_other_data_source(world: World):
     use_entries(world, wiki={}, pages={}, tickets={"connector": "jira"})
     arns = deploy(world, "wiki", "pages", "tickets")
     world.add_data_source(OTHER_ID, roleArn=arns["wiki"])
@@ -341,7 +341,7 @@ def test_entry_with_data_source_claims_no_other(world: World):
     assert "--role-arn" not in world.check(only=BOTH).out
 
 
-def test_entry_in_index_of_data_source_is_suggested(world: World):
+def test_suggested_entry_is_in_same_index_as_data_source(world: World):
     use_entries(world, wiki={}, tickets={"indexId": f"{INDEX_ID[:-1]}3"})
     arns = deploy(world, "wiki", "tickets")
     world.add_data_source(roleArn=arns["wiki"])

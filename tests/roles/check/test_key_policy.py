@@ -119,7 +119,7 @@ def test_denial_under_met_condition_is_problem(world: World, condition: dict[str
 
 
 @pytest.mark.parametrize("condition", SPARING, ids=json.dumps)
-def test_denial_of_others_lets_role_decrypt(world: World, condition: dict[str, Any]):
+def test_denial_of_other_principals_lets_role_decrypt(world: World, condition: dict[str, Any]):
     denied_under(world, condition)
     said = world.check(only=KEY_POLICY)
     assert said.code == 0
@@ -200,7 +200,7 @@ def test_context_keys_determine_answer_and_are_printed(
     assert world.check("--json", *options, only=KEY_POLICY).json["context"]
 
 
-def test_a_key_cannot_be_both_absent_and_present(world: World):
+def test_context_key_cannot_be_both_absent_and_present(world: World):
     said = world.check("--context", "aws:SourceIp=", "--context", "aws:SourceIP=192.0.2.1")
     assert "--context has both an empty value and another value for aws:SourceIp" in said.rejection
 
@@ -223,7 +223,7 @@ def test_the_key_of_a_tag_may_contain_spaces(world: World):
     ],
     ids=json.dumps,
 )
-def test_a_stated_key_does_not_change_a_known_one(
+def test_stated_context_key_does_not_change_known_key(
     world: World, condition: dict[str, Any], stated: str, code: int
 ):
     denied_under(world, condition)
@@ -235,7 +235,7 @@ def test_a_stated_key_does_not_change_a_known_one(
 @pytest.mark.parametrize(
     ("key", "value"), [("aws:CurrentTime", "2199-01-01T00:00:00Z"), ("aws:EpochTime", "7226582400")]
 )
-def test_an_answer_that_depends_on_the_time_says_so(world: World, key: str, value: str):
+def test_time_dependent_answer_mentions_the_time(world: World, key: str, value: str):
     denied_under(world, {"DateGreaterThan": {key: value}})
     said = world.check(only=KEY_POLICY)
     assert said.code == 0

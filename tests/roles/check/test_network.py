@@ -66,7 +66,7 @@ def test_missing_security_group_is_replaced_everywhere(world: World):
     assert world.check(only=ASKED).code == 0
 
 
-def test_missing_subnet_in_both_has_single_fix(world: World):
+def test_missing_subnet_in_stack_and_data_source_has_one_fix(world: World):
     world.add_data_source(vpcConfiguration={**VPC, "subnetIds": [SECOND_SUBNET_ID]})
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
@@ -123,7 +123,7 @@ def test_unreadable_subnets_do_not_hide_last_sync(world: World):
     assert "has the status FAILED" in answer
 
 
-def test_odd_subnet_in_other_vpc_is_replaced(world: World):
+def test_single_subnet_in_another_vpc_is_replaced(world: World):
     vpc = world.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     odd = world.ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24", AvailabilityZone="us-east-1b")
     identifier = odd["Subnet"]["SubnetId"]

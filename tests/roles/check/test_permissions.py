@@ -50,7 +50,7 @@ def test_a_deleted_role_is_a_problem(world: World):
     assert said.answer("role policy") == "skipped  role policy: the role was not found\n"
 
 
-def test_role_with_other_path_is_different_role(world: World):
+def test_role_with_another_path_is_a_different_role(world: World):
     world.outputs["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/q/{ROLE_NAME}"
     questions = ("trust policy", "role policy", "other policies", "requests allowed")
     said = world.check(only=["role", *questions])
@@ -59,7 +59,7 @@ def test_role_with_other_path_is_different_role(world: World):
         assert said.answer(question) == f"skipped  {question}: the role was not found\n"
 
 
-def test_drift_in_the_policies_names_the_statements(world: World):
+def test_policy_drift_is_reported_by_statement(world: World):
     statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     world.trust(policy(statement))
     world.put_policy(golden("minimal-role-policy"))
@@ -105,7 +105,7 @@ def test_trust_policy_without_application_is_redeployed(world: World):
     assert answer.endswith("fix: pulumi up --stack dev\n")
 
 
-def test_policies_in_another_form_are_equivalent(world: World):
+def test_reordered_policy_without_sids_is_equivalent(world: World):
     document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
     document["Statement"].reverse()
     for statement in document["Statement"]:
@@ -131,7 +131,7 @@ def test_dangerous_policies_are_first_among_notes(world: World):
     assert world.check(only=["other policies"]).out.count("if unwanted: pulumi up --stack dev\n") == 2
 
 
-def test_additional_policy_does_not_hide_unlisted_ones(world: World):
+def test_additional_policy_does_not_hide_unlisted_policies(world: World):
     world.put_policy(WIDE, "by-hand")
     world.reject("iam:ListAttachedRolePolicies")
     said = world.check(only=["other policies"])
@@ -166,7 +166,7 @@ def test_serious_access_analyzer_findings_are_problems(world: World):
     assert "trust policy, PASS_ROLE_WITH_STAR_IN_RESOURCE: Details. https://docs.aws" in answer
 
 
-def test_session_role_is_simulated_with_its_path(world: World):
+def test_role_of_session_is_simulated_with_its_path(world: World):
     world.iam.create_role(RoleName="admin", Path="/team/", AssumeRolePolicyDocument=WIDE)
     world.caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me")
     principals: list[str] = []
@@ -196,7 +196,7 @@ def test_session_role_is_simulated_with_its_path(world: World):
         (f"arn:aws:sts::{ACCOUNT}:federated-user/me", "skipped  iam:PassRole: IAM does not simulate"),
     ],
 )
-def test_unsimulated_caller_keeps_exit_code(world: World, arn: str, answer: str):
+def test_unsimulated_caller_does_not_change_exit_code(world: World, arn: str, answer: str):
     world.caller(arn)
     said = world.check(only=["iam:PassRole"])
     assert said.answer("iam:PassRole").startswith(answer)

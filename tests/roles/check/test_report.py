@@ -206,8 +206,8 @@ def test_met_extra_condition_in_stackless_role_is_note(
     said = of_data_source(world)
     assert said.code == 0
     assert said.answer("role policy") == (
-        "note     role policy: the role's policies allow less than the expected policy, but every "
-        "connector request\n"
+        "note     role policy: the role's policies lack some expected access, but allow every connector "
+        "request\n"
         f"           AllowsAmazonQToGetSecret: only if StringEquals aws:ResourceAccount {ACCOUNT}\n"
         "         if unwanted: give the role the policies that `check --json` prints as trustPolicy and "
         "rolePolicy\n"
@@ -297,7 +297,7 @@ def test_region_and_account_come_from_application_arn(world: World):
         ["--stack", "dev", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID],
     ],
 )
-def test_either_a_stack_or_a_data_source_is_checked(world: World, options: list[str]):
+def test_check_requires_either_stack_or_data_source(world: World, options: list[str]):
     line = world.run("check", *options).rejection
     assert line == "check: pass either --stack, or --application and --data-source-id"
 

@@ -29,7 +29,7 @@ BY_ORGANIZATION = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": Fal
 
 
 @pytest.mark.parametrize(("for_bucket", "requests"), [(False, 28), (True, 16)])
-def test_the_program_s_policies_pass_the_simulation(world: World, for_bucket: bool, requests: int):
+def test_program_policies_pass_simulation(world: World, for_bucket: bool, requests: int):
     if for_bucket:
         world.use_bucket()
     world.simulate()

@@ -34,7 +34,7 @@ RESOURCE_POLICIES: Final[Mapping[str, tuple[Callable[..., None], str, str]]] = {
 
 
 @pytest.mark.parametrize("of", RESOURCE_POLICIES)
-def test_denying_policy_is_changed_by_its_own_commands(world: World, of: str):
+def test_denying_resource_policy_has_its_own_fix_commands(world: World, of: str):
     put, get_command, put_command = RESOURCE_POLICIES[of]
     question, file = f"{of} policy", f"{of}-policy.json"
     if of == "bucket":
@@ -79,7 +79,7 @@ def test_resource_policy_denying_role_is_problem(
     assert said.code == 1
     answer = said.answer(question)
     assert f" denies {action} to the role, in the statement Lock\n" in answer
-    assert "exclude the role from the statement Lock, or remove it\n" in answer
+    assert "exclude the role from the statement Lock, or remove this statement\n" in answer
     outside = {"Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
     world.server.answers[call] = {**more, entry: policy(denial | outside)}
     assert world.ask(question).startswith(f"cannot tell {question}: ")

@@ -96,7 +96,7 @@ def as_question(case: Case, world: World, decision: Decision) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_another_judge_agrees():
+def test_independent_evaluator_agrees_with_decisions():
     different: list[str] = []
     for world in WORLDS:
         case, decisions = decide(world)
@@ -109,5 +109,5 @@ def test_another_judge_agrees():
     assert different == []
 
 
-def test_output_of_every_world(assert_golden: Callable[[Path, str], None]):
+def test_output_of_every_world_matches_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(GOLDEN, gallery())
