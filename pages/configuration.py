@@ -194,7 +194,8 @@ source's configuration refers to a file in S3, such as a certificate, or Web Cra
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
 Set `bucketAccountId` if the bucket and the application are in different accounts. The role can then read the bucket
-only if this account owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must also allow the
+only if this account owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must also allow
+the
 role.""",
     "kms_key_id": """\
 Set `kmsKeyId` if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For
@@ -214,8 +215,9 @@ application's tag, which are otherwise [left behind](permissions.md#differences-
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, create one and set its ARN: `aws iam create-policy
 --policy-name connector-boundary --policy-document file://examples/connector-boundary.json`. Every connector's role
-works with it. It allows the roles' actions on all resources, but `kms:Decrypt` only through Secrets Manager or Amazon
-S3, tagging only for new network interfaces, and in IAM only passing a role to Amazon Q Business.""",
+works with it. It allows the roles' actions on all resources, with three restrictions: `kms:Decrypt` works only through
+Secrets Manager or Amazon S3, only new network interfaces can be tagged, and the only IAM action is passing a role to
+Amazon Q Business.""",
     "exclusive_policies": """\
 If you set `exclusivePolicies`, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by
 hand, and `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool, or from [your
@@ -269,7 +271,8 @@ pulumi config set --path 'tags.CostCenter' --type string search
 
 The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
 `aws:…`. In an entry of `dataSources`, a key begins with `dataSources.NAME.` and needs `--path`. [Where each setting
-goes](#where-each-setting-goes) says which settings an entry has. An empty string (`''`) or object (`{}`) means the program's default. In an entry, it also turns off the top-level default.
+goes](#where-each-setting-goes) says which settings an entry has. An empty string (`''`) or object (`{}`) means the
+program's default. In an entry, it also turns off the top-level default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,

@@ -217,7 +217,7 @@ sent no requests to AWS.
 _DIFFERENCES: Final = """\
 ## Differences from AWS's pages
 
-AWS's IAM role pages, one for each connector, agree on a connector's needs but differ in details. A role's statements
+AWS has an IAM role page for each connector. The pages grant similar access but differ in details. A role's statements
 come from the AEM Cloud page or, for S3, from other pages. Only `AllowsAmazonQToDeleteTaggedNI` is on none of them. The
 role allows the same requests as AWS's page for the connector, with these exceptions:
 

@@ -292,7 +292,7 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
 
 
 def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> str:
-    """Return how to change a boundary; nobody can change a policy of AWS."""
+    """Return how to change a boundary; an AWS managed policy can only be replaced."""
     subject = case.subject
     another = subject.set_command("permissions_boundary_arn", "POLICY_ARN")
     if Arn.of(subject.role.permissions_boundary).account == "aws":
@@ -538,7 +538,7 @@ def _contradicts(decision: Decision, answer: Simulated) -> bool:
 
 
 def _why(case: Case, decision: Decision) -> str:
-    """Return why a request is denied or undecided, or which answers say so."""
+    """Return the reason that a request is denied or undecided, or the answers that give it."""
     here: list[str] = []
     elsewhere: list[str] = []
     for cause in decision.deciding:

@@ -173,7 +173,7 @@ def _is_principal(value: str, role: RolePrincipal) -> Truth:
 
 
 def _sessions(role: RolePrincipal) -> str:
-    """Return the beginning of the principals that name a session of the role."""
+    """Return the prefix that all principals that name a session of the role share."""
     partition, name = role.arn.partition(":iam:")[0], role.arn.rpartition("/")[2]
     return f"AWS:{partition}:sts::{role.account}:assumed-role/{name}/"
 

@@ -67,7 +67,7 @@ def test_no_terminal_is_too_narrow(world: World, width: int, variables: dict[str
 
 
 @pytest.mark.usefixtures("deployed")
-def test_check_wraps_texts_but_not_commands_and_arns(world: World):
+def test_check_wraps_text_but_not_commands_or_arns(world: World):
     world.set(kmsKeyId=None)
     plain = world.check().out
     seen = screen(60, "check", "--stack", "dev", "--verbose")
