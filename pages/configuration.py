@@ -195,8 +195,7 @@ can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
 Set `bucketAccountId` if the bucket and the application are in different accounts. The role can then read the bucket
 only if this account owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must also allow
-the
-role.""",
+the role.""",
     "kms_key_id": """\
 Set `kmsKeyId` if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For
 `s3-v1` and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it only through Amazon S3. The
