@@ -119,11 +119,11 @@ def _about(case: Case, source: DataSource, found: Reply) -> Iterator[Finding]:
         if each.setting != "secret_id" or not _names_recreated(subject, uses)  # "secret" reports it
     ]
     in_other_index = source.index_id != subject.index_id
-    owner = _find_entry(case, source, found) if different or in_other_index else None
-    if owner and owner is not subject and not owner.data_sources:
+    fitting = _find_entry(case, source, found) if different or in_other_index else None
+    if fitting and fitting is not subject and not fitting.data_sources:
         yield problem(
-            f"{source.name} uses this role, but fits the settings of {owner.name}",
-            _give_role(owner, source),
+            f"{source.name} uses this role, but fits the settings of {fitting.name}",
+            _give_role(fitting, source),
             *(each.text for each in different),
         )
         yield _status(subject, source, found)
@@ -267,20 +267,21 @@ def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
     if not Arn.of(lost).name.startswith((subject.settings.get("role_name") or automatic, automatic)):
         return "deploy the role with its own stack, or give the data source another role"
     own = subject.find_role()
-    # `pulumi up` recreates a deleted role, perhaps with another name.
-    options = {**source.options, "role_arn": own.arn if own else "ROLE_ARN"}
-    update = aws_command("qbusiness update-data-source", **options)
-    return update if own else f"{subject.up_command}, then {update}"
+    return _update_role(subject, source, own and own.arn)
 
 
 def _give_role(entry: Subject, source: DataSource) -> str:
-    """Return the command that gives a data source the role of the entry that it fits."""
-    role_arn = entry.settings.role_arn
-    update = aws_command(
-        "qbusiness update-data-source", **source.options, role_arn=role_arn or "ROLE_ARN"
-    )
-    command = update if role_arn else f"{entry.up_command}, then {update}"
-    return f"{command}; or, if the settings are wrong, correct them"
+    """Return the fix for a data source that fits an entry, but lacks its role."""
+    update = _update_role(entry, source, entry.settings.role_arn)
+    return f"{update}; or, if the settings are wrong, correct them"
+
+
+def _update_role(entry: Subject, source: DataSource, role_arn: str | None) -> str:
+    """Return the command that gives a data source an entry's role; a missing role is deployed first."""
+    # `pulumi up` recreates a deleted role, perhaps with another name.
+    options = {**source.options, "role_arn": role_arn or "ROLE_ARN"}
+    update = aws_command("qbusiness update-data-source", **options)
+    return update if role_arn else f"{entry.up_command}, then {update}"
 
 
 def _find_entry(case: Case, source: DataSource, found: Reply) -> Subject | None:
