@@ -16,7 +16,7 @@ from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.audit.danger import find_danger
-from roles.aws_commands import remove_policy
+from roles.aws_commands import aws_command, remove_policy
 from roles.check.case import Case, Decided
 from roles.check.collection import (
     BOUNDARY,
@@ -282,9 +282,8 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
         )
     elif depending := causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
         yield cannot_tell(
-            f"{actual} might deny {len(depending)} of the {len(decisions)} connector requests",
-            f"{_context_advice(depending)}, or use `aws iam simulate-principal-policy` with the "
-            "requests' keys in --context-entries",
+            f"{actual} might block {len(depending)} of the {len(decisions)} connector requests",
+            f"{_context_advice(depending)}, or start a sync",
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in depending),
         )
     elif actual == wanted:
@@ -294,7 +293,15 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
 def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> str:
     """Return how to change a boundary; an AWS managed policy can only be replaced."""
     subject = case.subject
-    another = subject.set_command("permissions_boundary_arn", "POLICY_ARN")
+    another = (
+        subject.set_command("permissions_boundary_arn", "POLICY_ARN")
+        if subject.settings.stack
+        else aws_command(
+            "iam put-role-permissions-boundary",
+            role_name=subject.role.name,
+            permissions_boundary="POLICY_ARN",
+        )
+    )
     if Arn.of(subject.role.permissions_boundary).account == "aws":
         return another
     edits: list[str] = []
@@ -424,9 +431,7 @@ def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Caus
     """Return how to change a policy of the role that denies requests; nobody can change AWS's."""
     causes = [cause for _, cause in found]
     if not policy.startswith("arn:"):  # an inline policy, which is only for this role
-        return (
-            f"in the policy {policy}, remove {_name_statements(causes)}, or let it deny fewer requests"
-        )
+        return f"in the policy {policy}, narrow or remove {_name_statements(causes)}"
     if Arn.of(policy).account == "aws":
         return remove_policy(case.subject.role.name, policy)
     return f"in the policy {policy}, {_describe_exclusion(causes)}"
@@ -469,7 +474,7 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
             fix += "; only your organization can change service control policies"
         yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))
     elif depending := found[State.CANNOT_TELL]:
-        how = f"{_options(keys)}, or start a sync"
+        how = f"{_options(keys) or 'review these policies'}, or start a sync"
         yield cannot_tell(f"AWS might deny {len(depending)} {total}", how, *_list(depending))
     elif undecided := found[State.SKIPPED]:
         text = f"{len(undecided)} {total} could not be decided"
@@ -669,17 +674,19 @@ def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str
 def _dependence(cause: Cause) -> str:
     """Describe the unknown keys and the statements that determine whether a request passes."""
     if not (cause.keys or cause.unclear):
-        return f"is not allowed by {cause.policy.name}"
+        return f"is not allowed by {cause.policy.name}, so it depends on the resource's policy"
     statements = _name_statements([cause])
     keys = ", ".join((*cause.keys, *cause.unclear))
     return f"depends on {keys}{f' in {statements}' if statements else ''}"
 
 
 def _context_advice(found: Iterable[tuple[Decision, Cause]]) -> str:
-    """Return the advice to pass unknown keys with `--context`, or else to review the statement."""
-    return _options(dict.fromkeys(key for _, cause in found for key in cause.keys))
+    """Return the advice to pass unknown keys with `--context`, or else to review the policy."""
+    keys = dict.fromkeys(key for _, cause in found for key in cause.keys)
+    return _options(keys) or "review the policy"
 
 
 def _options(keys: Iterable[str]) -> str:
+    """Return the advice to pass unknown keys with `--context`; empty if there are none."""
     options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
-    return f"repeat the check with {options}" if options else "review the statement yourself"
+    return f"repeat the check with {options}" if options else ""

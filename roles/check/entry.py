@@ -49,8 +49,6 @@ class Entry:
         A value of None removes the setting or entry. For a role outside any stack, return advice.
         """
         if not self.settings.stack:
-            if name == "permissions_boundary_arn":
-                return f"change the role's permissions boundary to {value}"
             if name == "kms_key_id":  # the data source does not contain the key
                 change = f"set the key to {value}" if value else "remove kms:Decrypt"
                 return f"in the role policy, {change}"

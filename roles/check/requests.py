@@ -62,7 +62,7 @@ def requests_for(entry: Entry, service: str) -> list[RequestGroup]:
 
 
 def _calls(entry: Entry) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
-    """Yield the connector's calls, each with the secret that it reads or decrypts, if any."""
+    """Yield the calls for the data source's secret and for each other secret, with the secret's ARN."""
     resources = _resources(entry)
     for call in calls(resources):
         yield call, entry.secret_arn

@@ -192,7 +192,7 @@ def _baseline(state: Properties, inputs: Properties) -> Properties:
 
 
 def _sorted(inputs: Properties) -> Properties:
-    """Sort the subnets and security groups: `suppressUnorderedCollectionDiffs` in resources."""
+    """Sort the subnets and security groups, like `suppressUnorderedCollectionDiffs` in `resources`."""
     vpc = inputs.get("vpcConfiguration")
     if not isinstance(vpc, dict):
         return inputs
@@ -201,7 +201,7 @@ def _sorted(inputs: Properties) -> Properties:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Return a value without its nulls: `filterNullProperties` in provider."""
+    """Remove the nulls from a value, like `filterNullProperties` in `provider`."""
     if isinstance(value, dict):
         found = {name: _without_nulls(entry) for name, entry in value.items()}
         return {name: entry for name, entry in found.items() if entry is not None} or (

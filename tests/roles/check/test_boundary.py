@@ -98,7 +98,7 @@ def test_boundary_with_unknown_condition_is_undecided(world: World):
     assert said.code == 3
     answer = said.answer(BOUNDARY)
     assert f"\n           {READ} depends on aws:SourceVpc in the statement Lock\n" in answer
-    how = "'aws:SourceVpc=VALUE', or use `aws iam simulate-principal-policy`"
+    how = "'aws:SourceVpc=VALUE', or start a sync"
     assert f"find out: repeat the check with --context {how}" in answer
     assert world.check("--context", "aws:SourceVpc=vpc-1", only=[BOUNDARY]).code == 0
 

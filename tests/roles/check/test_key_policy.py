@@ -156,7 +156,7 @@ def test_key_policy_with_unknown_condition_is_undecided(
         (
             {"stringNotLike": {"aws:PrincipalArn": ADMIN}},
             "stringNotLike on aws:PrincipalArn",
-            "review the statement yourself, or start",
+            "review the policy, or start",
         ),
         (
             {"StringNotEquals": {"aws:PrincipalTag/vpc": "${aws:SourceIp}"}},
