@@ -187,7 +187,7 @@ def _allowed(call: dict[str, str]) -> str:
 
 @contextmanager
 def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
-    """Serve an account with a number of data sources on loopback.
+    """Serve an account that has this number of data sources on loopback.
 
     Return its address and the number of times each call was made.
     """

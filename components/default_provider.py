@@ -48,7 +48,7 @@ def _check_accounts(arguments: Arguments) -> None:
         arguments.warnings.append(_missing_list(set_first(), arguments))
         return
     if not isinstance(given, list):
-        # Pulumi cannot set a list entry in an object. For a secret, `set_first` returns an edit.
+        # Pulumi cannot set a list entry in an object. For a secret, `set_first` says to edit the file.
         remove = f"{at.remove()} && " if isinstance(given, dict) and not secret else ""
         at.reject(
             f"expected a list, got {at.quote(cast('object', given))}",

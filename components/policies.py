@@ -90,7 +90,7 @@ def trust_statement(application: Application) -> ExplainedStatement:
 
 
 def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
-    """Return the role policy's statements, in the order of AWS's pages, then one that they lack."""
+    """Return the role policy's statements in AWS's order, then an optional one of our own."""
     if resources.bucket:
         yield from _bucket_statements(resources)
     if resources.secret_arn:
@@ -195,8 +195,8 @@ def _network_statements(resources: PolicyResources) -> Iterator[ExplainedStateme
         """\
 Create network interfaces in these subnets and security groups to reach the data source through the VPC.
 
-AWS's pages also list `ec2:DeleteNetworkInterface`. It has no effect, because EC2 doesn't check this
-action against subnets or security groups.""",
+As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
+EC2 doesn't check this action against subnets or security groups.""",
         create_and_delete,
         resources.network_arns,
     )
@@ -205,8 +205,8 @@ action against subnets or security groups.""",
         """\
 Create only network interfaces with the application's AMAZON_Q tag.
 
-AWS's pages also list `ec2:DeleteNetworkInterface`. It has no effect, because its requests have no
-tags.""",
+As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
+requests for this action contain no tags.""",
         create_and_delete,
         network_interfaces,
         {
@@ -219,7 +219,8 @@ tags.""",
         """\
 Set tags only while a network interface is being created.
 
-The previous statement determines the tag: the role can't create an interface with a different tag.""",
+The previous statement determines the tag, so the role can't create an interface with a different
+tag.""",
         ["ec2:CreateTags"],
         network_interfaces,
         {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
@@ -233,7 +234,8 @@ The previous statement determines the tag: the role can't create an interface wi
     )
     yield _allow(
         "AllowsAmazonQToDescribeResourcesForVPC",
-        "Read the VPC. EC2 supports only the resource * for these actions.",
+        "Describe all VPCs, subnets, and network interfaces. EC2 supports only the resource * for these "
+        "actions.",
         [
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeAvailabilityZones",

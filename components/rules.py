@@ -58,7 +58,7 @@ class ReadSettings(NamedTuple):
             return Location(None, region and region.text, account and account.text)
         provider = self.credentials
         # A Region that is not known yet can turn out to differ from the provider's, so it stays unknown.
-        # An account cannot, because validation rejects another account than the provider's.
+        # An account cannot, because validation rejects any account other than the provider's.
         default_region = None if is_unknown(self.arguments.get("region")) else provider.region
         return Location(
             application.partition or provider.partition,
@@ -84,7 +84,7 @@ def show_location(part: str, arguments: Arguments) -> str:
 
 
 def check_requirements(settings: ReadSettings) -> None:
-    """Reject a setting that has no effect without another setting."""
+    """Reject a setting that has no effect because another setting is not set."""
     connector = settings.connector
     requirements = [
         ("allow_network_interface_deletion", "vpc_configuration", ""),
@@ -207,7 +207,7 @@ def check_key(settings: ReadSettings) -> None:
 
 
 def check_role_name(settings: ReadSettings) -> None:
-    """Warn if the console does not list a role with this name; if none is set, check that one fits."""
+    """Warn if the console does not list a role with this name; if unset, check the component's name."""
     at, name = settings.arguments.at("role_name"), settings.text("role_name")
     if name and not any(word in name.text for word in formats.LISTED_NAMES):
         settings.arguments.warnings.append(

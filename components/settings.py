@@ -166,10 +166,7 @@ class Setting(NamedTuple):
     role_property: str = ""
     """The argument of `aws.iam.Role` with this value; empty if the role has no such argument."""
     iam_default: object = ""
-    """IAM's value in a role that was created without this argument; `roles adopt` leaves it out.
-
-    For a number, it is also the default that `Pulumi.yaml` declares.
-    """
+    """IAM's value in a role that was created without this argument; `roles adopt` leaves it out."""
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {

@@ -87,7 +87,7 @@ class UnlistedPolicy(NamedTuple):
     """One of a role's policies that the stack declares or attaches, and that it also removes.
 
     An update that creates or changes RolePoliciesExclusive or RolePolicyAttachmentsExclusive removes
-    every policy that this resource does not list, even if another one lists it.
+    every policy that the resource itself does not list, even if another such resource lists the policy.
     """
 
     urn: str
@@ -276,7 +276,7 @@ def _group_by_role(
 ) -> Mapping[str, list[_Declaration]]:
     """Return the declarations that refer to each role by a dependency, or else by its name.
 
-    A stack can declare several roles of one name, in several accounts.
+    A stack can declare several roles with the same name, in different accounts.
 
     Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -328,7 +328,7 @@ def _inline_policies(
     inline = [
         (entry.get("name"), _document(entry, "policy"))
         for entry in cast("list[dict[str, Any]]", role.values("inlinePolicies"))
-        if isinstance(entry, dict)  # pyright: ignore[reportUnnecessaryIsInstance] the program's
+        if isinstance(entry, dict)  # pyright: ignore[reportUnnecessaryIsInstance] a program's value
     ]
     names = [resource.text("name") for resource in resources]
     if "inlinePolicies" in role.set_by_program:
@@ -399,7 +399,7 @@ def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> I
     lists: list[set[str]] = []
     for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS_TYPE):
         policies, arns = managed.attached_by(each)
-        # An unknown ARN is that of a policy to which the list refers, or the list is not known.
+        # Each unknown ARN must belong to a policy to which the list refers. Otherwise, skip the list.
         unknown = listed(each.properties.get("policyArns")).count(UNKNOWN)
         if unknown <= sum(policy.text("arn") is None for policy in policies):
             lists.append({*arns, *(policy.urn for policy in policies)})

@@ -96,7 +96,7 @@ def readable(role: Role) -> Iterator[Finding]:
 
 
 def _unknown_operator(document: Document) -> str:
-    """Return a condition operator that IAM does not have; empty if IAM has all of them."""
+    """Describe the first condition operator that IAM does not have; empty if IAM has all of them."""
     for statement in document.statements:
         for condition in statement.conditions:
             if not parse_operator(condition.operator):
@@ -309,7 +309,7 @@ def quote_argument(text: str) -> str:
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find ingestion that is allowed on an index but not its application; the actions require both."""
+    """Find ingestion allowed on an index but not on its application; the actions require both."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)

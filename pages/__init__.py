@@ -1,8 +1,9 @@
-"""Generate pages in docs/ and files in template/ from the code: `python -m pages`.
+"""Generate pages in docs/, files in template/, and settings in Pulumi.yaml: `python -m pages`.
 
-Most modules are named after the page or file that they generate. `examples` contains the example values,
-`example_calls` the connectors' calls with these values, and `properties` the properties that the tests
-prove. The tests use them too, and check that each file is up to date.
+The contents come from the code. Most modules are named after the page or file that they generate.
+`examples` contains the example values, `example_calls` the connectors' calls with these values, and
+`properties` the properties that the tests prove. The tests also use these three modules, and check that
+each generated file is up to date.
 """
 
 from pathlib import Path

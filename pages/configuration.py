@@ -96,7 +96,7 @@ def _places() -> str:
         own += [f"`{PROTECT}`"] if scope is Scope.DEFAULT else []
         rows.append((place, ", ".join(own)))
     *properties, last = keys(ROLE_SETTINGS)
-    of_role = f"The properties of the role are {', '.join(properties)}, and {last}."
+    of_role = f"{', '.join(properties)}, and {last} are properties of the role itself."
     return f"{table(('Place', 'Settings'), rows)}\n{of_role}\n"
 
 
@@ -168,7 +168,7 @@ _REMARKS: Final = {
 """Remarks that follow a setting's description."""
 _NOTES: Final = {
     "secret_id": """\
-A data source has one secret, except that Web Crawler's can have two: `secretArn` for the sites, and
+A data source has at most one secret, except that a Web Crawler data source can have two: `secretArn` for the sites, and
 `additionalProperties.proxy.secretArn` for a web proxy. If it has only one of them, set `secretId` to that one. If it
 has both secrets, set `secretId` to the first, and let the role read the second with a separate policy:
 
@@ -206,8 +206,9 @@ isn't the data source, so encrypt a certificate there with SSE-S3. Web Crawler r
 SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
     "ingest_scope": """\
 Leave `ingestScope` unset. The role can then ingest documents into the application and the index, as on AWS's current
-page for AEM Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older
-versions, the tests' IAM policy simulator denies ingestion, because both actions require both resource types.""",
+page for AEM Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and an older
+version of that page, the tests' IAM policy simulator denies ingestion, because both actions require both resource
+types.""",
     "allow_network_interface_deletion": """\
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
@@ -268,10 +269,10 @@ pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
-The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
-`aws:…`. In an entry of `dataSources`, a key begins with `dataSources.NAME.` and needs `--path`. [Where each setting
-goes](#where-each-setting-goes) says which settings an entry has. An empty string (`''`) or object (`{}`) means the
-program's default. In an entry, it also turns off the top-level default.
+The settings are in `Pulumi.STACK.yaml`, with the project's name as a prefix (in a clone, `qbusiness-aem-connector:`),
+except for the provider's settings, `aws:…`. In an entry of `dataSources`, a key begins with `dataSources.NAME.` and
+needs `--path`. [Where each setting goes](#where-each-setting-goes) says which settings an entry has. An empty string
+(`''`) or object (`{}`) means the program's default. In an entry, it also turns off the top-level default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
 unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,

@@ -12,7 +12,7 @@ from components.stack_config import DATA_SOURCES, KEYS, PROTECT
 from pages import PROJECT
 
 _BLANK: Final[Mapping[str, Callable[[], object]]] = {"string": str, "boolean": bool, "object": dict}
-"""Functions that return the blank value of a type. Numbers have none, so a number's default is IAM's."""
+"""Functions that return the blank value of a type."""
 _WIDTH: Final = 110
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     PROTECT: {
@@ -46,8 +46,7 @@ def declarations() -> dict[str, Mapping[str, Any]]:
             "description": inputs[key].description,
         }
         if not setting.required:
-            blank = _BLANK.get(setting.kind.yaml_type)
-            each["default"] = blank() if blank else setting.iam_default
+            each["default"] = _BLANK[setting.kind.yaml_type]()
         declared[key] = each
     return {**declared, **_OTHERS}
 

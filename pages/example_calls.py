@@ -197,7 +197,7 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
                 ("no bucket", *buckets),
             ),
         )
-        # A bucket that is the data source rules out a secret, and a key needs one of the two to encrypt.
+        # A role has no secret if the bucket is the data source. A key must encrypt one of them.
         if not (options.secret_arn and options.bucket_is_source)
         if options.secret_arn or options.bucket_is_source or not options.key_arn
         if options.network_arns or not options.deletion
@@ -448,7 +448,7 @@ def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
                 continue
             context = {name: value for name, value in request.context.items() if name != key}
             if value is None and key == "aws:RequestTag/AMAZON_Q":
-                context.pop("aws:TagKeys")  # without a tag, no tag keys
+                context.pop("aws:TagKeys")  # a request without tags has no tag keys
             if value is not None:
                 context[key] = value
             yield f"{key} {'absent' if value is None else value}", request._replace(context=context)

@@ -22,4 +22,4 @@ REQUIRED_INPUTS: Final[Mapping[str, str]] = {
     "indexId": INDEX_ID,
     "secretId": SECRET_ID,
 }
-"""The default connector's required settings except the Region, by their names in code and YAML."""
+"""The default connector's required settings except the Region, by their names in camel case."""

@@ -63,7 +63,7 @@ KNOWN_FINDINGS: Final = {
     (
         "RESOURCE_MISMATCH",
         "ec2:DeleteNetworkInterface",
-    ): "AWS's page; the pair has no effect, see the table above",
+    ): "AWS's page; the action has no effect, as `INERT` says",
 }
 """The policy linter's findings by type and action, with the reasons for accepting them."""
 

@@ -1,4 +1,4 @@
-"""Import, audit, and check the roles of Amazon Q Business data sources.
+"""Audit and check the roles of Amazon Q Business data sources, and prepare their import.
 
-The program does not import this package. Nothing here changes AWS.
+The program does not import this package. Nothing here changes AWS resources.
 """

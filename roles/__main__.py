@@ -19,7 +19,7 @@ _INTERRUPTED: Final = 130
 
 
 def start(program: str, install: str) -> int:
-    """Run the command so that no interruption prints a traceback and return the exit code.
+    """Run the command so that no interruption prints a traceback, and return the exit code.
 
     `program` is how users start the command, and `install` is the command that installs missing
     packages.
@@ -68,7 +68,7 @@ def _end(*_: object) -> None:
 
 
 def _fail(text: str) -> int:
-    """Report why the command did not load and return the exit code."""
+    """Report why the command did not load, and return the exit code."""
     _write(text, import_module("json").dumps(text))
     return _FAILED
 

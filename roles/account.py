@@ -120,8 +120,7 @@ class Encryption(NamedTuple):
 class Role(NamedTuple):
     """A role and its policies in IAM.
 
-    A field that is an argument of `aws.iam.Role` has its name, because `Setting.role_property` refers to
-    it.
+    Each field to which `Setting.role_property` refers has the name of the argument of `aws.iam.Role`.
     """
 
     arn: str

@@ -34,7 +34,7 @@ _INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> int:
-    """Run a command and return the exit code; `program` is how users start it, for the help."""
+    """Run a command and return the exit code; the help shows `program` as the command's name."""
     options = _parser(program).parse_args(arguments)
     output = Output(options.verb, draws=not options.json)
     details: Mapping[str, object] = {}

@@ -38,8 +38,8 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
         {"ONLINE": "sharepoint-cloud", "SERVER": "sharepoint-server-subscription"},
     ),
 }
-"""For each type that several connectors share, without its version: the path to the endpoint's entry
-that distinguishes them, and the connector for each of its values."""
+"""For each type that several connectors share, without its version: the path in `_ENDPOINT` to the entry
+that distinguishes the connectors, and the connector for each value of this entry."""
 _ENDPOINT: Final = "repositoryEndpointMetadata"
 _BUCKET_KEY: Final = re.compile(r"(?:s3)?bucket(?:_?name)?", re.IGNORECASE)
 _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
@@ -79,7 +79,7 @@ def enrichment_roles(reply: Reply) -> Iterator[str]:
 
 
 def find_uses(data_source: Reply) -> Uses:
-    """Read GetDataSource's response; nothing else reads a data source's configuration."""
+    """Read GetDataSource's response; no other module reads a data source's configuration."""
 
     def text(value: object, name: str) -> str | None:
         found = _get_entry(value, name)
@@ -111,8 +111,8 @@ def find_connector(uses: Uses) -> Connector:
     """Identify a data source's connector.
 
     If the configuration fits several connectors, return the first one that supports the data source's
-    resources, or else the first one: the roles of all connectors that support these resources are the
-    same. Raises InputError for an unknown type.
+    resources, or else the first one. All connectors that support these resources have identical roles.
+    Raises InputError for an unknown type.
     """
     of_type = uses.connectors
     if not of_type:
@@ -136,7 +136,7 @@ def connectors_of(kind: str) -> list[Connector]:
 
 
 def connector_named(name: str) -> Connector:
-    """Return the connector with this name; raise a ValueError that suggests names."""
+    """Return the connector with this name, or raise a ValueError that suggests names."""
     if name not in CONNECTORS:
         advice = suggestion(similar(name, CONNECTORS)) or f": expected one of {', '.join(CONNECTORS)}"
         raise ValueError(f"{name!r} is not a connector{advice}")

@@ -155,7 +155,7 @@ def _uncovered(
     *,
     of_role: bool = False,
 ) -> tuple[Access, ...]:
-    """Return a statement's access that no other one certainly allows, or that a denial may remove.
+    """Return a statement's access that none of the others certainly allows, or that a denial may remove.
 
     `of_role` means that the statement is the role's and the others are the program's.
     """
@@ -214,7 +214,7 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
     absent = (
         "" if is_implied(want, have) else ", ".join(each for each in expected if each not in admitted)
     )
-    # Unless both sides have certain values that differ, show the conditions themselves.
+    # Unless the values of both sides are certain and differ, show the conditions themselves.
     if not (admitted and expected and (extra or absent)):
         return f"under {_written(have)}, not {_written(want)}"
     if not absent:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError,  # noqa: A004 botocore's, which is not Python's
+    ConnectionError,  # noqa: A004 botocore's class, not Python's
     CredentialRetrievalError,
     HTTPClientError,
     InvalidRegionError,

@@ -25,7 +25,7 @@ class Finding(NamedTuple):
 
     state: State
     text: str
-    """The answer; if `roles.needed_resources` found it, a few words, with a sentence in `details`."""
+    """The answer; for `roles.needed_resources` problems, a few words, with a sentence in `details`."""
     fix: tuple[str, ...] = ()
     """Steps, such as commands, to fix a problem, find a missing answer, or remove a note's cause."""
     details: tuple[str, ...] = ()

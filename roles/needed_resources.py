@@ -88,10 +88,10 @@ class Requirements(NamedTuple):
         return {name: value for name, value in settings.items() if value}
 
     def render(self, **options: object) -> ValidationResult:
-        """Return the policies that the program would write; raise SettingsError for invalid settings.
+        """Return the policies that the program would write, and its warnings.
 
         `options` are settings to add or replace, such as `allow_network_interface_deletion`; None
-        removes a setting.
+        removes a setting. Raises SettingsError for invalid settings.
         """
         args = Arguments({**self.settings(), **options}, config_paths(), only_role=True)
         args.read_from_aws = ("secret_id",)
@@ -263,7 +263,7 @@ class _Bucket(NamedTuple):
     account_is_known: bool = True
     is_missing: bool = False
     key_id: str | None = None
-    """The default key."""
+    """The key of the bucket's default encryption."""
     notes: Sequence[Finding] = ()
     faults: Sequence[Finding] = ()
 
@@ -282,7 +282,7 @@ def _read_bucket(account: Account, connector: Connector, uses: Uses, source_arn:
     is_known = bool(uses.bucket_account or encryption or is_missing)
     if connector.bucket_is_source:
         is_known = is_known or bool(faults)
-    else:  # the data source may work without its files
+    else:  # the data source may work without the bucket's files
         notes += [note(detail) for fault in faults if is_missing for detail in fault.details]
         faults = []
     if not is_known:
@@ -351,7 +351,7 @@ def bucket_accounts(role: Role, bucket: str) -> list[str]:
 def _other_secret(
     account: Account, secret_id: str, notes: list[Finding], faults: list[Finding]
 ) -> Secret | None:
-    """Return a secret for which there is no setting, or append a fault."""
+    """Return a secret for which there is no setting, or None if it is unknown; append any faults."""
     secret = find(lambda: account.secret(secret_id), secret_id, faults)
     if secret is None:
         may_exist = faults[-1].state is State.SKIPPED and secret_id.startswith("arn:")
@@ -363,7 +363,7 @@ def _other_secret(
 
 
 def _customer_managed_key(account: Account, key_id: str | None, notes: list[Finding]) -> str | None:
-    """Return a customer managed key's ARN; None for a key that AWS manages."""
+    """Return a customer managed key's ARN; None for no key, or a key that AWS manages."""
     try:
         return account.customer_managed_key(key_id)
     except ClientError as error:

@@ -215,7 +215,7 @@ def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _fitted(part: Part) -> Iterator[str]:
-    """Yield the lines of a part; only text and tables are fitted to the terminal's width."""
+    """Yield the lines of a part; only a `Line` or `Table` is fitted to the terminal's width."""
     match part:
         case str(text):
             yield escape(text)

@@ -1,4 +1,4 @@
-"""Represent the policies that a role needs: the program's, and one for secrets without a setting."""
+"""Represent the policies that a role needs: the program's, and one for each secret without a setting."""
 
 import json
 from collections.abc import Collection
@@ -72,7 +72,7 @@ class Policies(NamedTuple):
 
     @property
     def written(self) -> list[Statement]:
-        """The statements that the program writes, of both policies."""
+        """The statements of both policies that the program writes."""
         trusted = statements(TRUST_POLICY, self.trust_policy)
         return [*trusted, *statements(POLICY_NAME, self.role_policy)]
 
@@ -86,7 +86,7 @@ class Policies(NamedTuple):
         return compare(self.needed, role_statements(role))
 
     def allow_other_secrets(self, role: Role, names: Collection[str]) -> list[bool]:
-        """Return whether the role's policies with these names allow each statement of `separate`."""
+        """Return, for each statement of `separate`, whether the policies with these names allow it."""
         own = [each for each in role_statements(role) if each.policy in names]
         wanted = [each for policy in self.separate for each in policy.statements]
         return [each.verdict == "covered" for each in compare(wanted, own).program]

@@ -1,4 +1,4 @@
-"""Name the commands that replace `qbusiness-recover`, which is removed in version 0.4."""
+"""Print the commands that replace `qbusiness-recover`; version 0.4 will remove this module."""
 
 import sys
 

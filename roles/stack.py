@@ -48,7 +48,7 @@ class RoleSettings(NamedTuple):
     """Whether the data source's configuration or Amazon S3 says which account owns the bucket."""
 
     def get(self, name: str) -> Any:
-        """Return a setting by its name in the component, such as `index_id`; None if it is not set."""
+        """Return a setting by its name in the component, such as `index_id`; None if empty or unset."""
         return self.args.get(name) or None
 
     @property
@@ -63,7 +63,7 @@ class RoleSettings(NamedTuple):
 
     @property
     def accounts(self) -> Iterator[str]:
-        """The accounts in the role's ARN and in the settings, as far as they contain one."""
+        """The accounts in the role's ARN and in the settings; empty for an unknown account."""
         yield Arn.of(self.role_arn or "").account
         yield Arn.of(str(self.get("application_id"))).account or self.get("account_id") or ""
 
@@ -82,8 +82,8 @@ class RoleSettings(NamedTuple):
         return at.remove() if value is None else at.set(value)
 
     def own_path(self, name: str) -> str:
-        """Return the path that sets a setting only for this role, even if it has the stack's default."""
-        *entry, _ = self.args.paths["secret_id"]  # never a default
+        """Return the path that sets a setting only for this role, even if the stack has a default."""
+        *entry, _ = self.args.paths["secret_id"]  # secretId is never a stack's default
         return show_path((*entry, camel_case(name)))
 
 
@@ -122,7 +122,7 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
         _check_plain(name, secrets, role_is_secret=HIDDEN in arns.values())
     entries = config.get(config_key(DATA_SOURCES, f"{project}:"))
     if entries and entries.secret and not entries.value:
-        # The program rejects it, with a message that contains no value.
+        # The program rejects secret `dataSources`, with a message that contains no value.
         config = _read_config(name, project, show_secrets=True)
     # The program reads its settings from these globals of Pulumi.
     configure(Settings(project, name))
@@ -219,7 +219,7 @@ def _make_plain(name: str, setting: str) -> str:
     if SETTINGS[setting].kind.yaml_type == "object":  # the engine rejects an object's JSON text
         file = f"Pulumi.{name.rpartition('/')[2]}.yaml"
         return f"in {file}, replace each `secure` entry of {key} with its value, which `{get}` prints"
-    return f'pulumi config set --stack {stack} --plaintext -- {key} "$({get})"'  # the shell inserts it
+    return f'pulumi config set --stack {stack} --plaintext -- {key} "$({get})"'  # the shell runs `get`
 
 
 def _check_project(name: str, project: str) -> None:

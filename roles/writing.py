@@ -29,8 +29,8 @@ def write(contents: Mapping[Path, str]) -> None:
 
     The files are replaced in order, so if the command is killed, later files are still as they were. A
     symbolic link is kept, and its target is replaced. A file keeps its permissions and, if the system
-    allows it, its owner. Lock the directories first, because the command removes the unfinished files of
-    earlier and concurrent commands.
+    allows it, its owner. Lock the directories first, because this function removes the unfinished files
+    of earlier and concurrent commands.
     """
     for directory in {Path(os.path.realpath(path)).parent for path in contents}:
         for left_behind in directory.glob(f"{_PREFIX}*/"):

@@ -86,7 +86,7 @@ def _shell() -> tuple[list[str], Mapping[str, str]]:
 
 
 def _down(sandbox: Sandbox) -> int:
-    """Destroy the stacks `dev` and `example`, and reset the sandbox even if that fails.
+    """Destroy the stack `dev` and both stacks named `example`; reset the sandbox even if that fails.
 
     Return the exit code of a failed `pulumi destroy`. Return 0 if none failed, if the failed stack's
     state cannot be read, or if the sandbox could not be prepared.
@@ -125,7 +125,7 @@ def _destroy(project: Path, stack: str, environment: Mapping[str, str]) -> int:
 
 
 def _leave_it_to_pulumi(*_: object) -> None:
-    """Ignore Ctrl-C: Pulumi also receives it and shuts down the update properly."""
+    """Ignore Ctrl-C, because Pulumi also receives it and shuts down the update properly."""
 
 
 def _fail(message: object) -> int:

@@ -6,8 +6,8 @@ of Amazon Q Business, so that the stacks' resources and the roles' credentials s
 killed; other services start again with their initial contents. A lock on `server.lock` shows that the
 server is running; deleting that file stops the server. The server outlives the command that started it,
 unless there is a file `owner.lock` next to DIRECTORY. In that case, the server stops when no process
-holds an exclusive lock on that file any longer, because the system releases a process's locks when the
-process ends.
+holds an exclusive lock on that file any longer. The owner of the lock can be killed, because the system
+releases a process's locks when the process ends.
 """
 
 import fcntl

@@ -70,7 +70,7 @@ class Sandbox:
 
     @property
     def home(self) -> Path:
-        """Pulumi's home; a plugin has its own, so that it stays in effect in an open shell."""
+        """Pulumi's home, separate for a plugin, so that the plugin stays in effect in an open shell."""
         return self.directory / ("home-with-plugin" if plugin.is_selected() else "home")
 
     def prepare(self) -> dict[str, str]:
@@ -91,7 +91,7 @@ class Sandbox:
         return any((stacks / f"{stack}.{ending}").exists() for ending in ("json", "json.gz"))
 
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
-        """Create and select the stack `dev`; if it exists, only select it unless a stack is selected.
+        """Create and select the stack `dev`; if it exists, select it only if no stack is selected.
 
         Raises SandboxError.
         """
@@ -243,7 +243,8 @@ class Sandbox:
             **_kept_variables(),
             "PATH": os.pathsep.join((str(binaries), os.environ.get("PATH", os.defpath), str(AWS_CLI))),
             "PULUMI_HOME": str(self.home),
-            # No `.attrs` files: a crash can leave one empty, and Pulumi then cannot read the stack.
+            # Write no `.attrs` files, because a crash can leave one empty, and Pulumi then cannot read
+            # the stack.
             "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_DEBUG_PROVIDERS": providers,

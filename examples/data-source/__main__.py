@@ -16,7 +16,7 @@ data_sources: dict[str, dict[str, Any]] = config.require_object("dataSources")
 
 
 def find_role(name: str, arns: Mapping[str, object]) -> str:
-    """Return a role's ARN; an update with --continue-on-error can leave a placeholder instead."""
+    """Return a role's ARN; reject a placeholder, which an update with --continue-on-error can leave."""
     arn = str(arns.get(name))
     if not arn.startswith("arn:"):
         raise pulumi.RunError(

@@ -83,7 +83,7 @@ class MalformedError(Exception):
 
 
 def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> Document:
-    """Read a document from JSON text or an object; its statements get the name `policy`."""
+    """Read a document from JSON text or an object; `policy` is the policy's name in its statements."""
     if given is UNKNOWN:
         return Document(known=False)
     if isinstance(given, str):

@@ -86,8 +86,8 @@ def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa
 def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  # noqa: FBT001 a key of the cache
     """Convert a pattern to a regular expression; `one` replaces each question mark."""
     first, *others = (re.escape(part).replace(r"\?", one) for part in pattern.split("*"))
-    # The first place for each part is the best. The atomic group keeps Python from trying the others,
-    # because it would try all combinations of the places for all parts.
+    # The first match for each part is the best. The atomic groups keep Python from trying others;
+    # otherwise, it would try all combinations of the parts' matches.
     middle = [f"(?>.*?{part})" for part in others[:-1]]
     expression = "".join([first, *middle, *(f".*{part}" for part in others[-1:])])
     return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))

@@ -47,9 +47,9 @@ def find_replaceable(account: Account, role: Role) -> list[str]:
 def find_change(account: Account, role: Role, policies: Policies, *, replace: bool) -> Change:
     """Compare a role before and after the update, which writes the program's policies.
 
-    The role policy replaces the policies from `_only_inline` and `_only_attached`, if any: each of them
-    if this takes no access from the role and removes no denial, or if `replace` is true and the policy
-    is not for the other secrets.
+    The role policy replaces each of the policies from `_only_inline` and `_only_attached` if this takes
+    no access from the role and removes no denial, or if `replace` is true and the policy is not for the
+    other secrets.
     """
 
     def may_replace(policy: str, replaced: Change) -> bool:
@@ -136,7 +136,7 @@ def _differences(
 
 
 def _same_text(one: object, other: object) -> bool:
-    """Return whether two documents are the same, regardless of list order and of `x` written `[x]`."""
+    """Return whether two documents are the same, regardless of list order; `x` equals `[x]`."""
     return _in_order(one) == _in_order(other)
 
 

@@ -41,7 +41,7 @@ class Entry(NamedTuple):
     change: Change
     warnings: tuple[str, ...]
     replaced: Role | None = None
-    """The role that a new one replaces for this data source, because it serves others, too."""
+    """The role that a new one replaces for this data source, because the old role serves others, too."""
     because: str = ""
     """How the replaced role serves others; empty if no role is replaced."""
 
@@ -106,7 +106,7 @@ def _with_deletion(requirements: Requirements, names: Collection[str]) -> Requir
 def _with_bucket_account(requirements: Requirements, notes: Notes) -> Requirements:
     """Return the requirements with the account that the role's own policies name as the bucket's owner.
 
-    Only an import may take the owner from there: it keeps the access that the role has.
+    Only an import may use this account, because an import keeps the access that the role has.
     """
     named = bucket_accounts(requirements.role, str(requirements.bucket))
     default = Arn.of(requirements.application_arn).account
@@ -159,7 +159,7 @@ def plan_all(
 def plan_new_role(entry: Entry, because: str) -> Entry:
     """Return the entry with a new role in place of one that serves others, too.
 
-    The new role gets everything that settings can contain, and no other policy.
+    The new role gets the properties that settings can contain, and no policy except the role policy.
     """
     role = entry.role
     every = (*role.inline_policies, *role.attached_policies)

@@ -49,8 +49,8 @@ class Existing(NamedTuple):
 
         IAM finds a role by its name, regardless of the path. By default, an automatic name ends with
         seven hexadecimal digits. A role keeps its name when its `roleName` is removed, or its entry is
-        renamed with `pulumi state rename`. The file does not show this: a secret or bucket does not
-        identify the role, because data sources can share them.
+        renamed with `pulumi state rename`. The file does not show this, and a secret or bucket
+        does not identify the role either, because data sources can share them.
         """
         for entry, settings in self.roles.items():
             own = settings.get("roleName")

@@ -32,7 +32,10 @@ class Owners(NamedTuple):
     """The owners of roles, as far as they are known."""
 
     by_role: Mapping[str, str]
-    """The other stack that owns a role or its replaced or written policy, by the role's ARN."""
+    """Text about the other stack that owns a role or its replaced or written policy, by the role's ARN.
+
+    For example `stack dev owns the role`.
+    """
     complete: bool
     """Whether all stacks in the backend could be read."""
 

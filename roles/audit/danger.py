@@ -34,18 +34,18 @@ ESCALATIONS: Final[Mapping[str, str]] = {
     "iam:UpdateAssumeRolePolicy": "role",
     "iam:UpdateLoginProfile": "user",
 }
-"""The actions of IAM with which a principal can make itself, or whoever uses it, an administrator.
+"""The IAM actions with which a principal can make itself or another principal an administrator.
 
-Each action is dangerous on patterns of a type's resources or, if the type is empty, on the role itself.
-The list has the actions of IAM in Rhino Security Labs' list of escalations, except iam:PassRole, which
-also needs an action of another service:
+Each action is dangerous on a pattern that matches resources of the given type or, if the type is empty,
+on the role itself. The list has the IAM actions in Rhino Security Labs' list of escalations, except
+iam:PassRole, which also needs an action of another service:
 https://rhinosecuritylabs.com/aws/aws-privilege-escalation-methods-mitigation/"""
 _OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
     "ec2.amazonaws.com": "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
     "id_roles_use_switch-role-ec2_instance-profiles.html",
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
-"""Services that accept only roles of the resource's own account, each with its source."""
+"""Services that accept only roles of the resource's own account, each with the page that says so."""
 _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
 """Made-up names. A pattern that matches both matches nearly everything."""
 

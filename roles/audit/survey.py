@@ -241,7 +241,7 @@ def _find_unused(
     applications: Sequence[tuple[Account, str]],
     listed: Sequence[tuple[Account, DataSource]],
 ) -> tuple[list[UnusedRole], str]:
-    """Return the unused roles of the completely read applications, and why the search failed, if so."""
+    """Return the unused roles of completely read applications, and the reason if there was no search."""
     used: set[str] = set()
     incomplete: set[tuple[Account, str]] = set()
     for account, source in listed:
@@ -408,7 +408,7 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
 
 
 def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]:
-    """Yield the possible requirements: an unknown secret or key is absent, or is in a role's policy."""
+    """Yield the possible requirements: an unknown secret or key is absent or in the role's policies."""
     statements = role_statements(requirements.role)
     named = dict.fromkeys(arn for each in statements for arn in each.targets.values)
     secrets, keys = [requirements.secret_arn], [requirements.key_arn]
@@ -434,7 +434,7 @@ def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> 
     """Return whether a statement is for a bucket that does not exist or may be another account's.
 
     If the account is unknown and a policy of the role names one, the program's statement is not missing,
-    but the role's own statement does not prove that the access is needed.
+    but the role's own statement can still be in excess.
     """
     bucket = requirements.bucket
     buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}

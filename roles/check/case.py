@@ -1,4 +1,4 @@
-"""Decide every request of a role once, for all questions that ask about them."""
+"""Decide each request of a role once, for all questions about the requests."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +25,7 @@ class Case:
         self._collected: Collected | None = None
         self._by_group: Decided | None = None
 
-    # Not a cached_property, because in Python 3.11, a role would wait for the reading of the others.
+    # Not a cached_property, because its lock in Python 3.11 would make roles wait for one another.
     @property
     def collected(self) -> Collected:
         """The policies that apply to the role's requests."""

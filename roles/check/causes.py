@@ -1,7 +1,8 @@
 """Report the decisions about a role's requests by cause: one answer for each policy.
 
 A policy that denies a request, or lacks an Allow, is a problem, even if another policy also denies the
-request. A policy whose effect nobody can know is `cannot tell`. `requests allowed` has the total.
+request. If nobody can know a policy's effect, the answer is `cannot tell`. The question `requests
+allowed` has the total.
 """
 
 import json
@@ -313,7 +314,7 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
 
 
 def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any]]:
-    """Return the expected statements, reduced to these requests: many roles may share a boundary."""
+    """Return the expected statements for only these requests; many roles may share a boundary."""
     policies = case.subject.needed_policies
     for document in (policies.role_policy, *(each.document for each in policies.separate)):
         for given, statement in zip(
@@ -377,7 +378,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
             text = f"the role also has the policy {name}"
         details = (line for _, line in sorted(excess, key=lambda each: not each[0]))
         removal = subject.up_command if exclusive else remove_policy(role.name, name)
-        # Without the policies that are needed, removing this one would break the sync.
+        # Removing this policy would break the sync unless the separate policies exist.
         first = [each.put(role.name) for each in policies.separate] if is_needed else []
         replaced = any(each.name == name for each in policies.separate) and is_needed
         yield note(text, (*first, *([] if replaced else [removal])), *details)
@@ -428,7 +429,7 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
 
 
 def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Cause]]) -> str:
-    """Return how to change a policy of the role that denies requests; nobody can change AWS's."""
+    """Return how to stop a policy of the role from denying requests; detach an AWS managed policy."""
     causes = [cause for _, cause in found]
     if not policy.startswith("arn:"):  # an inline policy, which is only for this role
         return f"in the policy {policy}, narrow or remove {_name_statements(causes)}"
@@ -487,7 +488,7 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
 
 
 def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Finding | None]:
-    """Return IAM's answers by the decision's identity, or the answer to the question if IAM has none."""
+    """Return IAM's answers by the `id` of the decision, and a finding if the simulation failed."""
     try:
         return {id(one): answer for one, answer in simulate_decided(case, groups)}, None
     except FAILURES as error:
@@ -543,13 +544,13 @@ def _contradicts(decision: Decision, answer: Simulated) -> bool:
 
 
 def _why(case: Case, decision: Decision) -> str:
-    """Return the reason that a request is denied or undecided, or the answers that give it."""
+    """Return why a request is denied or undecided, or refer to the answers that explain it."""
     here: list[str] = []
     elsewhere: list[str] = []
     for cause in decision.deciding:
         question = cause.policy.question
         denies = bool(cause.statements)
-        # "role policy" compares the policy with the program's, but does not name the requests.
+        # The question "role policy" compares policies, but does not name the requests.
         is_here = question == ROLE_POLICY and not cause.policy.unread
         if not is_here or (denies and not case.subject.settings.stack):
             elsewhere.append(f'"{question}"')

@@ -1,4 +1,4 @@
-"""Collect the policies of a role and of the resources that it uses, and other facts that decide.
+"""Collect the policies and other facts that determine whether AWS allows a role's requests.
 
 A policy that cannot be read becomes a `Policy` with the answer to the question about it, so that the
 other policies still count.
@@ -62,7 +62,7 @@ class ResourcePolicy(NamedTuple):
     get: str = ""
     """The command that prints the policy."""
     put: str = ""
-    """The command that replaces the policy, up to its file."""
+    """The command that replaces the policy, without its last argument, the file."""
 
     @property
     def kind(self) -> str:

@@ -1,7 +1,7 @@
 """List the calls that connectors make to AWS, for any resources.
 
-The list is written by hand from AWS's pages. It does not depend on the program's policies, so it is
-evidence for them. `roles check` asks AWS about the calls with a stack's resources, and
+The list is written by hand from AWS's pages. It does not depend on the program's policies, so it can
+confirm them. `roles check` asks AWS about the calls with a stack's resources, and
 `pages/example_calls.py` has the calls with example resources. AWS checks a call with one request for
 each resource:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html

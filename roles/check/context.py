@@ -19,8 +19,8 @@ _ABSENT: Final = (
     "aws:username",
     # MFA protects the call to AssumeRole. Requests by the role's sessions do not contain these keys:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
-    # The boundary of AWS's Landing Zone Accelerator relies on it: it denies sessions whose key is false,
-    # and is for roles that EC2 assumes.
+    # AWS's Landing Zone Accelerator relies on their absence: its boundary denies sessions whose key is
+    # false, and is for roles that EC2 assumes.
     "aws:multifactorauthpresent",
     "aws:multifactorauthage",
     "aws:federatedprovider",
@@ -132,8 +132,8 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
     if _resource_account(facts, group) != facts.account:
         values = {key: value for key, value in values.items() if not key.startswith("aws:resourceorg")}
     known = Context(values, _complete(facts, group))
-    # A key in --context applies to all requests. Values that `check` knows for sure take precedence, but
-    # not AWS's statements about all requests of such roles.
+    # A key in --context applies to all requests. Values that `check` knows for sure take precedence,
+    # except for the keys in _ABSENT, which are absent only according to AWS's documentation.
     stated = {
         key: given
         for key, given in facts.stated.items()

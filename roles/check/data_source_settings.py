@@ -17,7 +17,7 @@ from roles.stack import RoleSettings
 def read_settings(
     account: Account, application_id: str, data_source_id: str
 ) -> tuple[RoleSettings | None, list[Finding]]:
-    """Return the settings that `adopt` would write, and the findings from reading them.
+    """Return the settings that the data source implies, and the findings from reading them.
 
     The settings are None if any finding is more than a note, for example if the secret does not
     exist. Raises InputError if the data source does not exist or its connector is unknown.
@@ -49,10 +49,10 @@ def read_settings(
 
 
 def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[str]]:
-    """Return the VPC configuration with the ARNs of subnets and groups that other accounts own.
+    """Return the VPC configuration with the ARNs of the subnets that other accounts own.
 
     The data source contains only IDs. `adopt` and `audit` do not call EC2, and assume that the
-    application's account owns them.
+    application's account owns the subnets.
     """
     vpc = requirements.vpc_configuration
     values = values_in_settings(account, Arn.of(requirements.application_arn).account, vpc)
@@ -61,7 +61,7 @@ def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[s
 
 
 def _owns_bucket(account: Account, requirements: Requirements) -> bool:
-    """Return whether Amazon S3 confirms in a second way that the application's account is the owner."""
+    """Return whether GetBucketLocation confirms that the application's account owns the bucket."""
     owner = Arn.of(requirements.application_arn).account
     try:
         account.bucket_region(str(requirements.bucket), owner)

@@ -77,7 +77,7 @@ _NOTES_BY_SYNC_STATUS: Final[Mapping[str, str]] = {
     "STOPPING": _UNFINISHED,
     "ABORTED": _UNFINISHED,
 }
-"""The values of DataSourceSyncJobStatus, with a note for those that mean neither success nor failure.
+"""The values of DataSourceSyncJobStatus, with a note if a sync did not finish or is incomplete.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
@@ -219,7 +219,8 @@ def other_data_sources(case: Case) -> Iterator[Finding]:
 def _about_other(case: Case, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
     """Return the answer about one data source.
 
-    Returns None if it has this entry's role, or if it does not fit this entry.
+    Returns None if there is nothing to report, for example because the data source has this entry's
+    role or does not fit this entry.
     """
     if isinstance(found, OddAnswerError):
         raise found
@@ -252,7 +253,7 @@ def _about_outside(case: Case, source: DataSource, found: Reply, role_arn: str) 
         if is_denied(error):
             return not_allowed("iam:GetRole")
         raise
-    if exists:  # perhaps another stack's
+    if exists:  # perhaps in another stack
         return note(f"{source.name} {common}, but uses another role, {role_arn}")
     text = f"{source.name} {common}, but uses {role_arn}, a role that does not exist"
     # No sync works with this role, so this is a problem even if another entry fits equally well.
@@ -262,7 +263,7 @@ def _about_outside(case: Case, source: DataSource, found: Reply, role_arn: str) 
 
 
 def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
-    """Return the command that gives a data source this entry's role, unless it lost another's role."""
+    """Return the command that gives a data source this entry's role; advice if it lost another role."""
     automatic = f"{subject.name}{formats.ROLE_NAME_SUFFIX}"
     if not Arn.of(lost).name.startswith((subject.settings.get("role_name") or automatic, automatic)):
         return "deploy the role with its own stack, or give the data source another role"
@@ -297,7 +298,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     if source.index_id != entry.index_id:
         return _NOTHING, ""
     ours, uses = entry.uses, find_uses(found)
-    # A data source does not match without the settings' bucket, which `differences` does not report.
+    # `differences` does not report that a data source lacks the settings' bucket, so compare this here.
     different = any(differences(ours, uses, entry.account_id))
     matches = bool(ours.buckets) == bool(uses.buckets) and not different
     if not (ours.secret_ids or ours.buckets):

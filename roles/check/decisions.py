@@ -147,7 +147,10 @@ def _undenied(request: Request, policy: Policy) -> _Answer:
 
 
 def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
-    """Return whether policies allow a request that none denies; `role` is the answer of the role's."""
+    """Return whether policies allow a request that none of them denies.
+
+    `role` is the answer of the role's own policies.
+    """
     boundary = _allowed(request, [policies.boundary]) if policies.boundary else _YES
     resource = policies.resource
     if resource is None:
@@ -228,7 +231,8 @@ def _any(*answers: _Answer) -> _Answer:
         return _YES
     if truth is Truth.NO:
         return _Answer(truth, answers[-1].causes)
-    # The last answer is the usual way. While another is unknown, even its certain causes may not matter.
+    # The last answer is about the usual way to get access. While another answer is unknown, even the
+    # certain causes of the last one may not matter.
     unknown = [answer for answer in answers[:-1] if answer.truth is truth]
     causes = (
         cause._replace(truth=truth) for answer in (*unknown, answers[-1]) for cause in answer.causes

@@ -14,7 +14,7 @@ class Difference(NamedTuple):
     """For example `secret_id`."""
     text: str
     values: Sequence[str]
-    """The data source's values for the setting; several if the setting is for only one of them."""
+    """The data source's values for the setting, which can contain only one of them."""
 
 
 def differences(settings: Uses, data_source: Uses, account_id: str) -> Iterator[Difference]:
@@ -45,7 +45,7 @@ def differences(settings: Uses, data_source: Uses, account_id: str) -> Iterator[
 
 
 def shared_secrets(settings: Uses, data_source: Uses, account_id: str) -> list[str]:
-    """Return the data source's secrets that are also the settings'."""
+    """Return the data source's secrets that are also in the settings."""
     return [
         theirs
         for ours in settings.secret_ids

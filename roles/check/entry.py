@@ -120,10 +120,10 @@ class Entry:
 
     @property
     def other_secrets(self) -> Sequence[Secret]:
-        """The data sources' secrets that no setting contains; empty if AWS is not asked."""
+        """The data sources' secrets that no setting contains; empty unless a subclass asks AWS."""
         return ()
 
     @property
     def needed_policies(self) -> Policies:
-        """The policies that the role needs: the program's, and one for `other_secrets`."""
+        """The policies that the role needs: the program's, and one for each of `other_secrets`."""
         return self.policies._replace(other_secrets=(*self.other_secrets,))

@@ -167,7 +167,7 @@ def _is_principal(value: str, role: RolePrincipal) -> Truth:
         return Truth.YES
     if value.startswith(_sessions(role)):  # the service's session name is unknown
         return Truth.CANNOT_TELL
-    # A canonical user ID means an account, but not evidently which one.
+    # A canonical user ID identifies an account, but does not contain its account ID.
     is_clear = value.startswith(("AWS:", "Service:", "Federated:"))
     return Truth.NO if is_clear else Truth.CANNOT_TELL
 

@@ -21,7 +21,7 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "ap-southeast-2": ("apse2-az1", "apse2-az2", "apse2-az3"),
 }
 """IDs of the Availability Zones in which Amazon Q Business creates network interfaces, by Region.
-https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc-steps.html"""
 _SUBNET, _GROUP = PLACEHOLDERS = "SUBNET_ID", "SECURITY_GROUP_ID"
 """Placeholders for a subnet and a security group that the user has to choose."""
 
@@ -33,7 +33,7 @@ class _Wrong(NamedTuple):
     """The ARN in the policy."""
     text: str
     value: str
-    """The value for the setting."""
+    """The value that replaces the ARN or ID in the setting, or a placeholder."""
 
 
 def subnets(subject: Subject) -> Finding:
@@ -77,7 +77,7 @@ def _wrong_subnet(subject: Subject, arn: str, subnet: Reply | None) -> _Wrong | 
 
 
 def security_groups(subject: Subject) -> Finding:
-    """Ask whether the security groups exist, in the subnets' VPC."""
+    """Ask whether the security groups exist in the subnets' VPC."""
     wanted = needed(_network_arns(subject, "security-group/"), NO_VPC)
     listed = subject.account.security_groups([Arn.of(arn).name for arn in wanted])
     found = {group["GroupId"]: group for group in listed}

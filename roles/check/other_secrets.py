@@ -16,7 +16,7 @@ from roles.findings import Finding, note, ok, problem
 
 
 def second_secret(case: Case) -> Iterator[Finding]:
-    """Report requests for `other_secrets` that no policy allows, or only one that will be removed."""
+    """Report requests for `other_secrets` that no policy allows, or only one that will be rewritten."""
     decisions = _decisions(case)
     own = next(each for each in case.collected.role if each.name == POLICY_NAME)
     others = [each for each in case.collected.role if each.name != POLICY_NAME]
@@ -60,7 +60,7 @@ def about_needed_policy(case: Case, name: str) -> Finding:
 
 
 def _keep_other_policies(subject: Subject) -> tuple[str, ...]:
-    """Return the step after which `pulumi up` removes no other policy, if it would."""
+    """Return the step that keeps `pulumi up` from removing other policies; empty if it removes none."""
     exclusive = subject.settings.get("exclusive_policies")
     return (subject.edit("exclusive_policies", "false"),) if exclusive else ()
 

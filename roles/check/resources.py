@@ -104,7 +104,7 @@ def _about_each(questions: Mapping[str, Callable[[], Finding]]) -> Iterator[Find
 
 
 def _usable(secret: Reply) -> Finding:
-    """Ask whether a secret has a value."""
+    """Ask whether a secret has a value and is not scheduled for deletion."""
     arn = secret["ARN"]
     if "DeletedDate" in secret:
         return problem(
@@ -419,7 +419,7 @@ def _unknown_owner(subject: Subject, name: str) -> Finding:
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
-    """Return the answer if the bucket does not exist or its account, another one, denies access.
+    """Return the answer if the bucket does not exist, or if another or an unknown account denies access.
 
     Raises other errors.
     """

@@ -92,8 +92,9 @@ def _context(
 ) -> dict[str, str | list[str]]:
     """Return the context for the simulation, with examples in place of unknown text.
 
-    The simulation does not add the Region, and gets the other known keys that the policies name, as
-    they write them: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    IAM does not add the Region to the simulation. Of the other known keys, the context has those that
+    the policies name, in their spelling:
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     context = {
         key: value if isinstance(value, list) else str(value) for key, value in group.context.items()
@@ -102,7 +103,7 @@ def _context(
         context["aws:RequestedRegion"] = group.region
     given = {key.lower() for key in context}
     for key in keys:
-        # Only a request that depends on the time has the time.
+        # Only requests that depend on the time contain the keys for the time.
         known = (decision.request.context.get(key) for decision in decisions)
         values = next(filter(None, known), None)
         if values and key.lower() not in given:

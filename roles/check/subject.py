@@ -166,7 +166,7 @@ class Subject(Entry):
         try:
             secret = self.account.secret(secret_id)
         except (BotoCoreError, ClientError) as error:
-            # "secret" reports the error. A secret that cannot be read may exist.
+            # The question "secret" reports the error. A secret that cannot be read may exist.
             is_missing = isinstance(error, ClientError) and is_gone(error)
             return None if is_missing or not secret_id.startswith("arn:") else Secret(secret_id, None)
         key_id = secret.get("KmsKeyId")

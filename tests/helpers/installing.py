@@ -103,8 +103,8 @@ def install(package: Path | str, directory: Path, *more: str) -> str:
 def offline(directory: Path) -> Mapping[str, str]:
     """Return variables that make Pulumi create virtual environments from the packages in venv/.
 
-    They refer to files in the directory: an empty package wheel, which Pulumi installs but nothing
-    needs, and a Python that adds no pip to a virtual environment, which would take ten seconds.
+    They refer to files in the directory: an empty package named `wheel`, which Pulumi installs but
+    nothing needs, and a Python that adds no pip to a virtual environment, which would take ten seconds.
     """
     name = "wheel-1"
     with zipfile.ZipFile(directory / f"{name}-py3-none-any.whl", "w") as empty:
@@ -123,7 +123,7 @@ def offline(directory: Path) -> Mapping[str, str]:
     python.chmod(0o755)
     return {
         "PIP_FIND_LINKS": str(directory),
-        "PIP_NO_BUILD_ISOLATION": "0",  # 0 disables it: https://github.com/pypa/pip/issues/5735
+        "PIP_NO_BUILD_ISOLATION": "0",  # 0 disables isolation: https://github.com/pypa/pip/issues/5735
         "PIP_NO_INDEX": "1",
         "PULUMI_PYTHON_CMD": str(python),
     }

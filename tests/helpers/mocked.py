@@ -112,7 +112,7 @@ class Deployment(pulumi.runtime.Mocks):
 
     @property
     def documents(self) -> tuple[str, str]:
-        """The trust policy and the role policy, each on one line."""
+        """The trust policy and the role policy, with one value on each line."""
         return indented(self.role["assumeRolePolicy"]), indented(self.role_policy["policy"])
 
     @property

@@ -1,8 +1,8 @@
 """Count the mutants that the tests detect in each package.
 
 mutmut generates the mutants and runs the tests that reach them. Surviving mutants are listed. No
-test can detect some kinds of mutants. Trying all mutants takes hours:
-`python -m tests.helpers.mutation PATTERN...` tries those whose names match. For example,
+test can detect some kinds of mutants. Trying all mutants takes hours, but
+`python -m tests.helpers.mutation PATTERN...` tries only those whose names match. For example,
 'guardrails.*7' matches about one in ten in guardrails/.
 """
 

@@ -44,7 +44,7 @@ def with_values(script: str, values: Mapping[str, str]) -> str:
 
 
 def read_actions(command: str) -> set[str]:
-    """Return the actions that the page's policy grants to one of the commands in `roles`."""
+    """Return the actions that docs/read-permissions.md grants to one of the commands in `roles`."""
     (policy,) = blocks("json", (PROJECT / "docs" / "read-permissions.md").read_text())
     granted = [each["Action"] for each in json.loads(policy)["Statement"] if command in each["Sid"]]
     return {
@@ -78,7 +78,7 @@ def run_script(
     script = with_values(script, variables)
     # Skip the pauses for IAM, because the sandbox shows every change immediately.
     script = f"sleep() {{ :; }}\n{script}"
-    # Pulumi rejects this variable beside --preview-only, and blocks with both pass --yes.
+    # Pulumi rejects this variable with --preview-only, so a script with that option passes --yes itself.
     confirmed = {} if "--preview-only" in script else {"PULUMI_OPTION_YES": "true"}
     session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **confirmed, **variables}
     return stack.execute("sh", "-euc", script, check=check, **session)

@@ -36,7 +36,7 @@ from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
-# Create moto's applications and RSA keys only once: that takes a long time, and they keep no state.
+# Create moto's applications and RSA keys only once, because that takes a long time. They keep no state.
 _moto = functools.cache(create_backend_app)
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
@@ -292,7 +292,7 @@ def listening() -> Generator[Front]:
 def _sending_to(
     front: Front, answer: Callable[[dict[str, Any], Any], Iterable[bytes]]
 ) -> Callable[[URLLib3Session, AWSPreparedRequest], AWSResponse]:
-    """Let this process's SDK call the server directly; connecting takes a third of each call."""
+    """Let this process's SDK call the server directly; connecting takes a third of a call's time."""
     client = Client(answer, use_cookies=False)
     send = URLLib3Session.send
 

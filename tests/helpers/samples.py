@@ -27,7 +27,7 @@ class Samples(NamedTuple):
     """Values of one setting."""
 
     example: Any
-    """A valid value; `golden/default-role-policy.json` contains those of its connector's settings."""
+    """A valid value; `golden/default-role-policy.json` contains the default connector's values."""
     mistyped: object
     """A value of another type, for `golden/messages.txt`."""
     malformed: str | None = None
@@ -39,7 +39,7 @@ class Samples(NamedTuple):
     others: Mapping[str, object] = {}
     """The settings that this one needs."""
     role_property: str = ""
-    """The input of the role that has the setting's value; empty if no input has."""
+    """The input of the role that has the setting's value; empty if there is none."""
 
     @property
     def every_rejected(self) -> Sequence[object]:
@@ -172,7 +172,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
             {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n:017x}" for n in range(10)]},
         ],
-        # More are in `test_settings.py`, for each list.
+        # More invalid values of each list are in `test_settings.py`.
         rejected=[
             *({}, [SUBNET_ID], {"subnet_ids": [SUBNET_ID]}),
             {"security_group_ids": [SECURITY_GROUP_ID]},
@@ -270,4 +270,4 @@ OF_THE_ROLE: Final[Mapping[str, Any]] = {
 ROLE_INPUTS: Final[Mapping[str, Any]] = {
     each.role_property: each.example for each in SAMPLES.values() if each.role_property
 }
-"""The same by the names of the role's inputs."""
+"""The same examples, by the names of the role's inputs."""

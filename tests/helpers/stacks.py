@@ -238,7 +238,7 @@ def _client(service: str, region: str, url: str, credentials: tuple[str, ...]) -
 
 
 class Aws:
-    """An environment's account. Documents are on one line, with elements in the order on AWS's page."""
+    """An environment's account. Documents are indented, with elements in the order on AWS's page."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]

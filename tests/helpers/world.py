@@ -523,7 +523,7 @@ class World(Maker):
         )
 
     def _write_stack(self) -> None:
-        """Write Pulumi's output."""
+        """Write the files that the stand-in for Pulumi prints."""
         config = {
             key: {
                 "value": value if isinstance(value, str) else json.dumps(value),
