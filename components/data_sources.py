@@ -99,7 +99,7 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
             "has a secret value, so Pulumi treats the whole object as a secret, and previews hide it; "
             "`pulumi config` shows [secret] in place of the value",
             "plaintext values, because IDs and ARNs are not secret",
-            fix=f"{at.entry('NAME', 'KEY').set('VALUE')}, and for secretId {secret_command}",
+            fix=f"`{at.entry('NAME', 'KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
         )
         return {}
     value = read_object(config, DATA_SOURCES)
@@ -261,8 +261,8 @@ def _check_role_names(entries: Mapping[str, Arguments], top: Arguments) -> None:
             if owner != name:
                 at = top.at_key(*entry.paths["role_name"])
                 at.reject(
-                    f"{quote(role_name)} is also the role name of {owner}",
-                    "a unique name: IAM ignores the case of role names",
+                    f"{quote(role_name)} is also the role name of the entry {owner}",
+                    "a unique name, because IAM ignores the case of role names",
                     at.remove(),
                 )
 

@@ -135,8 +135,8 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
         at = all_tags if hidden else all_tags.entry(key)
         at.reject(
             f"{shown} and {shown_default} in {DEFAULT_TAGS} differ only in case",
-            "keys that are unique regardless of case, including the default tags' keys: IAM ignores the "
-            "case of tag keys",
+            "keys that are unique regardless of case, including the default tags' keys, because IAM "
+            "ignores the case of tag keys",
             at.edit() if hidden else at.remove(),
         )
 

@@ -91,7 +91,10 @@ def check_requirements(settings: ReadSettings) -> None:
         ("bucket_account_id", "bucket_name", ""),
     ]
     if connector and connector.secret is Need.OPTIONAL:
-        use = f": the {connector.name} connector uses the key only for the secret (see {connector.page})"
+        use = (
+            f", because the {connector.name} connector uses the key only for the secret "
+            f"(see {connector.page})"
+        )
         requirements.append(("kms_key_id", "secret_id", use))
     for name, other, reason in requirements:
         need = connector.need(other) if connector else Need.OPTIONAL
@@ -116,7 +119,7 @@ def check_credentials(settings: ReadSettings) -> None:
             shown = show_location(wanted, arguments)
             arguments.at("application_id" if in_arn else "account_id").reject(
                 f"the application is in {part} {shown}, but the credentials are for {part} {actual}; a "
-                "role can be passed only to a service in its own account",
+                "role can be passed only within its own account",
                 f"credentials for {part} {shown}; `aws sts get-caller-identity` shows the account of "
                 "the default credentials",
                 fix=f"deploy with credentials for {part} {shown}",
@@ -199,8 +202,7 @@ def check_key(settings: ReadSettings) -> None:
         )
     elif encrypted == "secret" and "kms_key_id" not in settings.given:
         at.reject(
-            "is required but not set: an AWS managed key cannot be used from another account, and "
-            f"{place}",
+            f"is not set, but {place}, and an AWS managed key cannot be used from another account",
             f"the ARN of the customer managed key that encrypts the secret, {formats.KEY_ARN}ID",
             at.set("KEY_ARN"),
         )

@@ -104,7 +104,7 @@ class Tags:
             shown = at.quote(key)
             tag = at.entry(key if isinstance(key, str) else quote(key))
             if not isinstance(key, str):
-                tag.reject(f"{shown} is not a string", "a string", tag.remove())
+                tag.reject(f"the key {shown} is not a string", "a string", tag.remove())
                 continue
             if not formats.TAG_KEY.parse(key):
                 tag.reject(f"{shown} is not a valid tag key", formats.TAG_KEY.expected, tag.remove())
@@ -114,7 +114,7 @@ class Tags:
             if (other := first.setdefault(key.lower(), key)) != key:
                 tag.reject(
                     f"{shown} and {at.quote(other)} differ only in case",
-                    "keys that are unique regardless of case: IAM ignores the case of tag keys",
+                    "keys that are unique regardless of case, because IAM ignores the case of tag keys",
                     tag.remove(),
                 )
             if not is_unknown(text):

@@ -99,14 +99,14 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
 def _check_presence(setting: Setting, connector: Connector | None, arguments: Arguments) -> None:
     """Reject a required setting that is not set."""
     if setting.required or (setting.name == "region" and arguments.in_stack):
-        reason = ""
+        message = "is required but not set"
     elif connector and connector.need(setting.name) is Need.REQUIRED:
-        reason = f": the {connector.name} connector needs it (see {connector.page})"
+        message = f"is not set, but the {connector.name} connector requires it (see {connector.page})"
     else:
         return
     at, kind = arguments.at(setting.name), setting.kind
     fix = at.set(kind.placeholder) if isinstance(kind, Format) else ""
-    at.reject(f"is required but not set{reason}", kind.expected, fix)
+    at.reject(message, kind.expected, fix)
 
 
 def _reject_unsupported(setting: Setting, connector: Connector, arguments: Arguments) -> None:

@@ -296,8 +296,8 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
             "that it is gone"
         )
     return (
-        f"declare the policy; or remove it: declare {resource} for the role, or run `{command}`, then "
-        "`pulumi refresh`"
+        f"declare the policy, or remove it: run `{command}`, then `pulumi refresh`. To remove every "
+        f"undeclared policy of this kind, declare {resource} for the role"
     )
 
 
@@ -371,7 +371,8 @@ def listed_name(role: Role) -> Iterator[Finding]:
             role.urn,
             f"the Amazon Q Business console does not list the role {role.name}",
             f"a name that contains {' or '.join(LISTED_NAMES)}",
-            "rename the role; if the role already exists, renaming replaces it with a new role",
+            "rename the role; if the role already exists, renaming replaces it with a new role, "
+            "so give the data source the new ARN",
         )
 
 
@@ -394,7 +395,7 @@ def quotas(role: Role, attachedPolicies: float = MAXIMUM_ATTACHED) -> Iterator[F
     yield from _above(
         role.urn,
         size,
-        "characters in the trust policy",
+        "characters in the trust policy, not counting whitespace",
         MAXIMUM_TRUST_SIZE,
         f"shorten the trust policy, {increase}",
     )

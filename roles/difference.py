@@ -219,7 +219,7 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
         return f"under {_written(have)}, not {_written(want)}"
     if not absent:
         return f"also allows {name} {extra}"
-    return f"allows {name} {extra}, not {absent}" if extra else f"does not allow {name} {absent}"
+    return f"allows {name} {extra} instead of {absent}" if extra else f"does not allow {name} {absent}"
 
 
 def _written(conditions: Iterable[Condition]) -> str:

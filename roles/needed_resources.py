@@ -239,7 +239,7 @@ def _role(
         faults.append(
             invalid(
                 f"{named} is in account {application_account}, but its role is in account "
-                f"{arn.account}: a role can be passed only within its own account, so create a new role "
+                f"{arn.account}. A role can be passed only within its own account, so create a new role "
                 "with the program"
             )
         )

@@ -183,7 +183,9 @@ def _changes(result: Result) -> Iterator[str]:
         if entry.replaced
     }
     same = sum(change.is_only_text for change in imported.values())
-    yield from _lost_and_gained("Roles that may {} access after the import", imported)
+    yield from _lost_and_gained(
+        "Roles that may {} access with the first `pulumi up` after the import", imported
+    )
     if moved:
         yield from _lost_and_gained("Data sources that may {} access with a new role", moved)
     if any(change.lost for change in moved.values()):
@@ -228,8 +230,8 @@ def _next_steps(result: Result) -> Iterator[str]:
         yield from commands
     if commands := _deletions(result):
         yield ""
-        yield "After a successful sync, delete what the data sources no longer use. First make sure that"
-        yield "nothing else, such as a plugin, uses these roles:"
+        yield "After a successful sync, delete the policies and roles that the data sources no longer"
+        yield "use. First make sure that nothing else, such as a plugin, uses them:"
         yield ""
         yield from commands
 

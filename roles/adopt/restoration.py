@@ -52,7 +52,7 @@ def script(entries: Iterable[Entry]) -> str:
     return f"""\
 {_SCRIPT_HEAD}
 if [ $# = 0 ]; then set -- {names}; fi
-if [ $# -gt 1 ]; then  # an error with one role does not stop the others
+if [ $# -gt 1 ]; then  # an error with one role does not stop the restoration of other roles
   code=0
   for role in "$@"; do sh "$0" "$role" || {{ code=$?; echo "$role: not restored" >&2; }}; done
   exit $code

@@ -95,12 +95,12 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
         )
     elif lost := [*_lost_with(case, policy, decisions)]:
         yield problem(
-            f"the {question} names a deleted role by its ID ({', '.join(lost)}): a recreated role is a "
-            "different principal, even with the same ARN",
+            f"the {question} names a deleted role by its ID ({', '.join(lost)}), and a recreated role "
+            "is a different principal, even with the same ARN",
             _for_roles(
                 case,
                 found,
-                f"if {', '.join(lost)} was the ID of this role, replace it with "
+                f"if {' or '.join(lost)} was the ID of this role, replace it with "
                 f"{' or '.join(_users(case, found))}; otherwise, remove it",
             ),
         )
@@ -121,8 +121,8 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
         )
     elif deleted := ", ".join(_deleted_roles(policy.statements, case.subject.settings.role_arn)):
         yield note(
-            f"the {question} names a deleted role by its ID ({deleted}), but no request of this role "
-            "needs that statement"
+            f"the {question} names a deleted role by its ID ({deleted}), but only in statements that "
+            "the current role does not need"
         )
     elif not found.exists:
         yield ok(f"the {kind} has no policy")
@@ -284,7 +284,7 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
     elif depending := causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
         yield cannot_tell(
             f"{actual} might block {len(depending)} of the {len(decisions)} connector requests",
-            f"{_context_advice(depending)}, or start a sync",
+            f"{_context_advice(depending, 'this policy and that of the resource')}, or start a sync",
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in depending),
         )
     elif actual == wanted:
@@ -371,7 +371,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
             continue
         dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
         if dangers:
-            text = f"the policy {name} is dangerous: {', '.join(dangers)}"
+            text = f"the policy {name} grants dangerous access: {', '.join(dangers)}"
         elif excess:
             text = f"the policy {name} allows more than the role policy"
         else:
@@ -468,14 +468,14 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
     total = f"of the {len(case.decisions)} connector requests"
     if denied := found[State.PROBLEM]:
         fix = (
-            "remove the causes above; if none of the role's policies allows a request, allow it in the "
-            "role policy"
+            "remove the causes above; if none of the role's policies allows a request, follow the fix "
+            'under "role policy" or "other policies"'
         )
         if any(answer.by_organization for answer in simulated.values()):
             fix += "; only your organization can change service control policies"
         yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))
     elif depending := found[State.CANNOT_TELL]:
-        how = f"{_options(keys) or 'review these policies'}, or start a sync"
+        how = f"{_options(keys) or 'review the policies that these answers name'}, or start a sync"
         yield cannot_tell(f"AWS might deny {len(depending)} {total}", how, *_list(depending))
     elif undecided := found[State.SKIPPED]:
         text = f"{len(undecided)} {total} could not be decided"
@@ -573,7 +573,7 @@ def unwanted_requests(case: Case) -> Iterator[Finding]:
     lines = (_unwanted(case, decision, simulated.get(id(decision))) for decision in decisions)
     if allowed := [*filter(None, lines)]:
         yield note(
-            "the role can reach another secret or another application, or pass another role",
+            "the role has, or might have, access to another secret, application, or role",
             'remove this access from the policies: see "role policy" and "other policies"',
             *allowed,
         )
@@ -681,10 +681,10 @@ def _dependence(cause: Cause) -> str:
     return f"depends on {keys}{f' in {statements}' if statements else ''}"
 
 
-def _context_advice(found: Iterable[tuple[Decision, Cause]]) -> str:
-    """Return the advice to pass unknown keys with `--context`, or else to review the policy."""
+def _context_advice(found: Iterable[tuple[Decision, Cause]], policies: str = "the policy") -> str:
+    """Return the advice to pass unknown keys with `--context`, or else to review the policies."""
     keys = dict.fromkeys(key for _, cause in found for key in cause.keys)
-    return _options(keys) or "review the policy"
+    return _options(keys) or f"review {policies}"
 
 
 def _options(keys: Iterable[str]) -> str:

@@ -88,7 +88,7 @@ _COLORS: Final[Mapping[State, str]] = {
     State.SKIPPED: "",
     State.CANNOT_TELL: "yellow",
 }
-_LABELS: Final = {State.CANNOT_TELL: "to find out: ", State.NOTE: "if unwanted: "}
+_LABELS: Final = {State.CANNOT_TELL: "to find out: ", State.NOTE: "to change this: "}
 _SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
 """The states that are printed without `--verbose`, in this order; SKIPPED only after a failed read."""
 

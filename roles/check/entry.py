@@ -40,7 +40,10 @@ class Entry:
         role outside any stack, this is advice to update the role's policies.
         """
         if not self.settings.stack:
-            return "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
+            return (
+                "give the role the policies that this command prints with --json, as trustPolicy and "
+                "rolePolicy"
+            )
         return f"pulumi up --stack {quote_argument(self.settings.stack)}"
 
     def set_command(self, name: str, value: str | None, *keys: str | int) -> str:

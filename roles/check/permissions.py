@@ -24,6 +24,12 @@ from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem,
 
 _ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
 """Prefixes of the condition keys for the tags of a role that is passed."""
+_DIFFERENCES: Final[Mapping[str, str]] = {
+    "missing": "missing",
+    "excess": "in excess",
+    "denies": "denies access",
+}
+"""The verdicts that `check` shows, with the words for them."""
 _PASS_ROLE: Final = {
     "Effect": "Allow",
     "Action": "iam:PassRole",
@@ -117,7 +123,7 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
         yield note(
             "the role's policies allow more than the expected policy",
             "remove this access, unless another data source needs it",
-            *(f"{each.policy}, {each.statement}: excess" for each in excess),
+            *(f"{each.policy}, {each.statement}: {_DIFFERENCES[each.verdict]}" for each in excess),
         )
     elif not is_decided:
         yield ok("the role's Allow statements grant exactly the access in the expected policy")
@@ -140,11 +146,9 @@ def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] 
     if difference.equivalent:
         return ok("is equivalent to the expected policy")
     different = [
-        verdict
-        for verdict in (*difference.program, *difference.role)
-        if verdict.verdict in ("missing", "excess", "denies")
+        verdict for verdict in (*difference.program, *difference.role) if verdict.verdict in _DIFFERENCES
     ]
-    details = [f"{verdict.statement}: {verdict.verdict}" for verdict in different]
+    details = [f"{verdict.statement}: {_DIFFERENCES[verdict.verdict]}" for verdict in different]
     if all(verdict.verdict == "excess" for verdict in different):
         return note("allows more than the expected policy", subject.up_command, *details)
     return problem("differs from the expected policy", subject.up_command, *details)
@@ -215,8 +219,9 @@ def passing(case: Case) -> Finding:
         )
     return problem(
         f"{principal} cannot pass the role to {SERVICE}: {answer.reason}",
-        "remove this cause. If no policy allows the request, add this statement to a policy of the "
-        f"principal that creates the data source: {json.dumps(_PASS_ROLE | {'Resource': arn})}",
+        "change the policy that denies the request. If no policy allows it, add this statement to a "
+        "policy of the principal that creates the data source: "
+        f"{json.dumps(_PASS_ROLE | {'Resource': arn})}",
     )
 
 

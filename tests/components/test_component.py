@@ -326,7 +326,7 @@ def test_unknown_bucket_or_role_keeps_trust_policy_known(name: str, value: str):
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
     ids=["secret", "VPC", "bucket"],
 )
-def test_unsupported_output_may_resolve_to_blank(args: Mapping[str, Any], name: str):
+def test_output_for_unsupported_setting_may_become_blank(args: Mapping[str, Any], name: str):
     def deploy_later(value: object, *, preview: bool) -> Deployment:
         return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
 
@@ -369,7 +369,7 @@ def test_unknown_application_keeps_other_role_inputs_known():
     assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
 
 
-def test_preview_rejects_invalid_output_beside_unknown():
+def test_preview_rejects_invalid_output_beside_unknown_one():
     def program() -> None:
         component(
             {
@@ -507,14 +507,14 @@ def test_formerly_secret_arn_becomes_plain():
 # Invalid settings.
 
 
-def test_invalid_plain_value_registers_nothing():
+def test_invalid_plain_value_prevents_registration():
     deployment = deploy({**FULL, "index_id": "x"})
     assert isinstance(deployment.error, SettingsError)
     assert deployment.registrations == []
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
-def test_invalid_plain_value_beside_unknown_is_rejected(preview: bool):
+def test_invalid_plain_value_beside_unknown_one_is_rejected(preview: bool):
     def program() -> None:
         component({**FULL, "application_id": output_of(APPLICATION_ID), "index_id": "x"})
 
@@ -570,7 +570,7 @@ def test_provider_mismatch_prevents_role_creation():
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
-def test_policy_beyond_quota_registers_nothing():
+def test_policy_over_quota_prevents_registration():
     vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
     for application in (APPLICATION_ARN, APPLICATION_ID):
         args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
@@ -612,7 +612,7 @@ def test_warning_is_reported_when_output_is_known():
     assert "describe-secret" in deployment.warnings[0]
 
 
-# Credentials: a role can be passed only to a service in its own account.
+# Credentials: a role can be passed only within its own account.
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
@@ -632,7 +632,7 @@ def test_warning_is_reported_when_output_is_known():
 @pytest.mark.parametrize(
     "key", [lambda: KEY_ID, lambda: output_of(KEY_ID)], ids=["", "key from an Output"]
 )
-def test_credentials_for_another_account_create_no_role(
+def test_credentials_for_another_account_prevent_creation(
     given: dict[str, Any],
     credentials: dict[str, Any],
     name: str,
@@ -793,7 +793,7 @@ def outputs_per_additional_role(
     return created[2] - created[1]
 
 
-def test_additional_plain_role_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
+def test_additional_role_with_plain_inputs_has_few_outputs(monkeypatch: pytest.MonkeyPatch):
     by_hand = outputs_per_additional_role(ComponentByHand, monkeypatch)
     ours = outputs_per_additional_role(partial(component, MINIMAL), monkeypatch)
     # One Output is for the validation with the credentials, and one is for each policy.

@@ -120,7 +120,7 @@ def test_blank_or_missing_required_key_is_reported(
 ):
     settings = {name: value for name, value in MINIMAL.items() if name != key}
     text = message(monkeypatch, {**settings, key: ""} if blank else settings)
-    assert f"  {key}: is required but not set" in text
+    assert re.search(rf"  {key}: is (required but )?not set", text)
     assert f"fix: pulumi config set --stack test --plaintext -- {key} " in text
 
 

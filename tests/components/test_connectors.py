@@ -126,7 +126,7 @@ def test_accepted_and_required_settings_follow_page():
         assert rejected == wrong, args
 
 
-def test_three_connectors_warn_about_outdated_vpc_support():
+def test_vpc_causes_warning_for_three_connectors():
     warnings = {
         name: [*look(facts, options).warnings]
         for name, facts in FACTS.items()

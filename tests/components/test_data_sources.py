@@ -203,7 +203,7 @@ def test_empty_object_is_rejected_for_scalar_setting(monkeypatch: pytest.MonkeyP
         ("bucketAccountId", "--type string", "ACCOUNT_ID"),
     ],
 )
-def test_secret_like_entry_name_is_set_in_plaintext(
+def test_settings_of_secret_like_entry_are_set_as_plaintext(
     monkeypatch: pytest.MonkeyPatch, key: str, kind: str, value: str
 ):
     entry = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
@@ -258,8 +258,8 @@ def test_secret_in_entry_is_rejected_with_plaintext_fix(
     assert "hunter2" not in text
     assert "`pulumi config` shows [secret] in place of the value" in text
     assert text.endswith(
-        f"fix: {FIX} --type string -- dataSources.NAME.KEY VALUE, and for secretId "
-        f"{FIX} --plaintext -- dataSources.NAME.secretId VALUE"
+        f"fix: `{FIX} --type string -- dataSources.NAME.KEY VALUE` or, for secretId, "
+        f"`{FIX} --plaintext -- dataSources.NAME.secretId VALUE`"
     )
 
 
@@ -311,7 +311,7 @@ def test_autonaming_that_renames_roles_warns_once(monkeypatch: pytest.MonkeyPatc
     assert deploy(monkeypatch, named, **autonaming).warnings == []
 
 
-def test_common_tag_problem_is_reported_once_at_top(monkeypatch: pytest.MonkeyPatch):
+def test_top_level_tag_problem_is_reported_only_there(monkeypatch: pytest.MonkeyPatch):
     entries = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
         for each in (entries, {**entries, "three": AEM}):

@@ -240,8 +240,8 @@ def test_cross_account_secret_needs_customer_managed_key():
     (problem,) = problems({"secret_id": FOREIGN_SECRET})
     assert problem.path == ("kms_key_id",)
     assert problem.message == (
-        "is required but not set: an AWS managed key cannot be used from another account, and the "
-        f"secret is in account {OTHER_ACCOUNT}"
+        f"is not set, but the secret is in account {OTHER_ACCOUNT}, and an AWS managed key cannot be "
+        "used from another account"
     )
     assert problem.expected == (
         "the ARN of the customer managed key that encrypts the secret, "
@@ -278,7 +278,7 @@ def test_arns_are_accepted_while_region_is_unknown():
 def test_credentials_for_another_account_are_rejected():
     correct = f"credentials for account {ACCOUNT}"
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
-    reason = "a role can be passed only to a service in its own account"
+    reason = "a role can be passed only within its own account"
     shown = "`aws sts get-caller-identity` shows the account of the default credentials"
     for given, name in (
         ({}, "application_id"),
@@ -403,7 +403,7 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
             {"connector": "confluence-cloud", "secret_id": ""},
             "secret_id",
             (
-                f"is required but not set: the confluence-cloud connector needs it (see {PAGES}"
+                f"is not set, but the confluence-cloud connector requires it (see {PAGES}"
                 "confluence-cloud-iam-role.html)"
             ),
             "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX",
@@ -417,7 +417,7 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
         (
             {"connector": "s3-v1", "secret_id": None},
             "bucket_name",
-            f"is required but not set: the s3-v1 connector needs it (see {PAGES}s3-v1-iam-role.html)",
+            f"is not set, but the s3-v1 connector requires it (see {PAGES}s3-v1-iam-role.html)",
             "3 to 63 lowercase letters",
         ),
         (
@@ -439,8 +439,8 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
             {"connector": "webcrawler", "secret_id": "", "kms_key_id": KEY_ID},
             "kms_key_id",
             (
-                "requires secret_id: the webcrawler connector uses the key only for the secret (see "
-                f"{PAGES}webcrawler-iam-role.html)"
+                "requires secret_id, because the webcrawler connector uses the key only for the secret "
+                f"(see {PAGES}webcrawler-iam-role.html)"
             ),
             "secret_id, or no kms_key_id",
         ),
@@ -509,7 +509,7 @@ def test_dependent_of_rejected_setting_is_rejected():
         ]
 
 
-def test_account_of_missing_bucket_is_not_rejected():
+def test_bucket_account_is_not_rejected_if_name_is_missing():
     assert [*rejections({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == [
         "bucket_name"
     ]

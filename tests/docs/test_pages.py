@@ -149,7 +149,7 @@ def test_keys_set_on_pages_are_keys_of_program():
     assert keys <= {*KEYS.values(), *others}
 
 
-def test_block_waits_after_updates_and_looks_for_drift():
+def test_block_with_two_updates_waits_and_looks_for_drift():
     (drift,) = blocks("sh", prose("Find drift"))
     for script in (block for page in PAGES for block in blocks("sh", page.read_text())):
         if script.count("pulumi up") > 1:
@@ -237,7 +237,7 @@ def test_the_readme_lists_every_page():
         assert f"(docs/{page.name})" in readme
 
 
-def test_each_connector_lists_successors_source_and_date():
+def test_page_has_source_and_date_for_each_connector():
     rows = re.findall(r"^\| (`.*) \|$", (DOCS / "after-q-business.md").read_text(), re.MULTILINE)
     cells = [row.split(" | ") for row in rows]
     assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)

@@ -32,7 +32,7 @@ def rename(stack: Stack, old: str, new: str) -> None:
     )
 
 
-def test_single_role_becomes_one_of_changing_entries(new_stack: NewStack, aws: Aws):
+def test_single_role_becomes_entry_and_others_come_and_go(new_stack: NewStack, aws: Aws):
     stack = new_stack({**TOP, **REQUIRED})
     stack.up()
     single = stack.outputs()
@@ -102,7 +102,7 @@ def test_commands_in_messages_correct_entries(new_stack: NewStack, aws: Aws):
     stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", WIKI_SECRET)
     text = stack.preview(check=False).text
     assert "dataSources: has a secret value" in text
-    fix = text.partition("and for secretId pulumi ")[2].splitlines()[0]
+    fix = text.partition("or, for secretId, `pulumi ")[2].partition("`")[0]
     stack.run(*fix.replace("NAME", "wiki").replace("VALUE", WIKI_SECRET).split())
 
     failed = stack.up(check=False)

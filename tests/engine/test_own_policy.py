@@ -41,7 +41,7 @@ def test_policy_added_by_program_stays_on_role(new_stack: NewStack, aws: Aws):
     assert {*stack.up().changes} == {"same"}
 
 
-def test_program_listing_own_policy_can_own_all_policies(new_stack: NewStack, aws: Aws):
+def test_program_that_lists_its_policy_can_own_all_policies(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, program(ROLE, POLICY, EXCLUSIVE))
     stack.up()
     role = stack.outputs()["roleName"]

@@ -189,7 +189,7 @@ def test_roles_allow_exactly_the_provider_calls(monkeypatch: pytest.MonkeyPatch,
         assert set(decisions(statements, requests, boundary)) == {"Allowed"}
 
 
-def test_roles_may_only_read_nonexistent_role(
+def test_nonexistent_role_may_be_read_but_not_changed(
     monkeypatch: pytest.MonkeyPatch,
 ):
     program = Program(monkeypatch, environments=SETTINGS["environments"])
@@ -351,7 +351,7 @@ def test_at_least_one_environment_is_required(monkeypatch: pytest.MonkeyPatch):
     assert rejected.registrations == []
 
 
-def test_foreign_bucket_and_key_admit_only_own_roles(program: Program):
+def test_cross_account_bucket_and_key_admit_only_ci_roles(program: Program):
     key = SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT)
     requests = [
         *(("bucket", "s3:PutObject", state_objects(each)[0]) for each in ("staging", "prod")),

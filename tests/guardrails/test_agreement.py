@@ -101,7 +101,7 @@ def is_excess_for_the_pack(name: str, *statements: Document) -> bool:
 
 
 @pytest.mark.parametrize(("name", "sid"), CASES)
-def test_guardrails_and_roles_agree_on_every_variant(name: str, sid: str):
+def test_guardrails_and_commands_agree_on_every_variant(name: str, sid: str):
     (statement,) = (each for each in DOCUMENTS[name]["Statement"] if each["Sid"] == sid)
     differing: list[str] = []
     found: Counter[bool] = Counter()
@@ -124,7 +124,7 @@ def merged(one: Document, other: Document) -> Document:
 
 
 @pytest.mark.parametrize("name", [POLICY_NAME, "of a bucket"])
-def test_guardrails_and_roles_agree_on_merged_statements(name: str):
+def test_guardrails_and_commands_agree_on_merged_statements(name: str):
     program = DOCUMENTS[name]["Statement"]
     for one, other in combinations(program, 2):
         statement = merged(one, other)

@@ -117,7 +117,7 @@ SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
 )
 
 
-def test_absent_keys_and_several_values_are_compared():
+def test_operators_handle_absent_keys_and_several_values():
     for operator, value, given, expected in SEVERAL:
         assert met(operator, value, *given) is expected, (operator, given)
     assert met("StringEquals", "a", "a", key="aws:TagKeys") is CANNOT_TELL
@@ -145,7 +145,7 @@ def test_partly_known_value_is_compared_as_far_as_known():
     assert met("IpAddress", "0.0.0.0/0", Text("192.0.2.7", "1")) is CANNOT_TELL
 
 
-def test_variable_is_resolved_unless_inexpressible():
+def test_variable_is_resolved_only_if_its_value_is_certain():
     condition = Condition("StringEquals", KEY, ("a${aws:PrincipalTag/t, 'z'}",))
 
     def found(*values: Text | None) -> Truth:
@@ -162,7 +162,7 @@ def test_variable_is_resolved_unless_inexpressible():
     assert literally is CANNOT_TELL
 
 
-def test_key_is_absent_only_if_prefix_is_complete():
+def test_key_is_absent_only_if_all_keys_of_prefix_are_known():
     context = Context({}, complete=("aws:principaltag/",))
     assert context.get(KEY) == ()
     assert context.get("aws:SourceArn") is None
@@ -212,6 +212,6 @@ IMPLICATIONS: Final = (
 )
 
 
-def test_only_certain_condition_implies_another():
+def test_condition_implies_another_only_if_certain():
     for ours, theirs, expected in IMPLICATIONS:
         assert is_implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)

@@ -561,7 +561,7 @@ def test_exclusive_resource_must_list_declared_attachment():
     assert "exclusive" not in findings(role(), foreign, exclusive_policies())
 
 
-def test_unrecorded_policies_count_as_declared():
+def test_policies_count_as_declared_without_recorded_inputs():
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(ANY_SECRET)}])
     unknown = role(urn="unknown", inlinePolicies=UNKNOWN)
     unrecorded, _ = find_roles([its_role, unknown], {})

@@ -86,7 +86,7 @@ def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     assert "no role" not in unreadable
 
 
-def test_dev_is_selected_at_every_path_by_default(checkout: Path, tmp_path: Path):
+def test_stack_dev_is_default_even_through_symbolic_link(checkout: Path, tmp_path: Path):
     def selected(directory: Path) -> str:
         return in_sandbox(directory, "pulumi", "stack", "--show-name")
 

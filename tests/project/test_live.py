@@ -107,7 +107,7 @@ def test_passing_run_leaves_only_transcript(live: Run):
 
 
 @pytest.mark.thorough
-def test_questions_change_nothing_and_wrong_answer_fails_run(live: Run, recorded: Recorder):
+def test_read_only_run_changes_nothing_and_can_fail(live: Run, recorded: Recorder):
     # Allow one of the similar requests, which must be denied.
     decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
     finding = {

@@ -53,7 +53,7 @@ def test_import_keeps_access_to_cross_account_bucket(world: World):
     said = world.adopt("--dry-run")
     assert UNKNOWN in said.err
     assert f"bucketAccountId is {OTHER_ACCOUNT}, the account in the role's policies" in said.err
-    assert "Roles that may lose access after the import: 0\n" in said.out
+    assert "Roles that may lose access with the first `pulumi up` after the import: 0\n" in said.out
 
 
 @pytest.mark.parametrize("operator", ["", "StringNotEquals"])
@@ -62,7 +62,7 @@ def test_import_with_unproven_account_warns_of_lost_access(world: World, operato
     make(world, ACCOUNT if operator else None, operator)
     said = world.adopt("--dry-run")
     assert f"if an account other than {ACCOUNT} owns the bucket, set bucketAccountId before" in said.err
-    assert "Roles that may lose access after the import: 1\n" in said.out
+    assert "Roles that may lose access with the first `pulumi up` after the import: 1\n" in said.out
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ SECURE: Final = {"Bool": {"aws:SecureTransport": "true"}}
 NOT_THROUGH: Final = "under StringNotLike {0}, not StringLike {0}".format(
     "kms:ViaService secretsmanager.*.amazonaws.com"
 )
-ADMITS_OTHER: Final = f"allows the application {OTHER_ARN}, not {APPLICATION_ARN}"
+ADMITS_OTHER: Final = f"allows the application {OTHER_ARN} instead of {APPLICATION_ARN}"
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_unreadable_second_secret_is_problem_with_fix(world: World, encrypted_wi
     assert world.audit("--json").json["dataSources"][0]["result"] == "equivalent"
 
 
-def test_exclusive_policies_end_before_policy_is_added(world: World):
+def test_exclusive_policies_are_off_before_policy_is_added(world: World):
     crawl(world, SECRET_ARN, world.secret("proxy"))
     world.set(exclusivePolicies=True)
     answer = world.ask("other policies")
@@ -107,7 +107,7 @@ def test_exclusive_policies_would_remove_secret_policy(world: World):
     assert world.ask("other policies") == (
         "note     other policies: proxy is for the data source's second secret, but exclusivePolicies "
         "makes the next `pulumi up` remove it\n"
-        "         if unwanted: in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up "
+        "         to change this: in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up "
         "--stack dev\n"
     )
 
@@ -146,13 +146,13 @@ def test_policy_for_second_secret_is_kept_and_not_excess(world: World):
     assert f"also uses {proxy}: keep proxy, which lets the role read it" in said.err
 
 
-def test_wide_policy_is_reduced_before_its_removal(world: World):
+def test_narrow_policy_is_added_before_wide_one_is_removed(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(WIDE, "wide")
     answer = world.ask("other policies")
-    assert answer.startswith("note     other policies: the policy wide is dangerous")
-    assert "if unwanted: 1. aws iam put-role-policy" in answer
+    assert answer.startswith("note     other policies: the policy wide grants dangerous access")
+    assert "to change this: 1. aws iam put-role-policy" in answer
     assert f"2. aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name wide\n" in answer
     world.put_policy(WIDE, f"secret-{proxy.rpartition(':')[2]}")
     again = world.check(only=["other policies"]).out
@@ -166,7 +166,7 @@ def test_missing_second_secret_is_a_problem(world: World):
     assert f"problem  secret {gone}: {text}" in world.check(only=["secret"]).out
 
 
-def test_foreign_second_secret_without_key_is_decided(world: World):
+def test_unreadable_foreign_second_secret_is_reported(world: World):
     foreign = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3").replace(ACCOUNT, OTHER_ACCOUNT)
     world.describe_secret(ARN=foreign)
     crawl(world, SECRET_ARN, foreign)

@@ -68,7 +68,7 @@ def test_unwritable_file_is_found_early(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop", "pipe"]
 
 
-def test_unfinished_file_is_left_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_failed_write_leaves_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "file"
     file.write_text("yesterday's")
 

@@ -125,7 +125,7 @@ def test_only_import_turns_existing_policies_into_inputs(
     assert imported.inputs["managedPolicyArns"] == [managed_policy]
 
 
-def test_policies_in_role_properties_exclude_other_policies(role: Resource, aws: Aws):
+def test_policies_in_role_properties_remove_other_policies(role: Resource, aws: Aws):
     # resourceRoleCreate and resourceRoleUpdate in role.go.
     own = {"inlinePolicies": [{"name": "own", "policy": POLICY}]}
     role.up(**ROLE, **own)
@@ -246,7 +246,7 @@ def test_only_refresh_keeps_imported_session_duration(
     ],
     ids=str,
 )
-def test_documents_are_compared_like_the_provider(
+def test_documents_are_compared_as_by_real_provider(
     one: dict[str, object], other: dict[str, object], equivalent: bool
 ):
     # PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
@@ -360,7 +360,7 @@ def test_exclusive_resources_list_policies_only_once(
     assert len(iam.method_calls) == 1
 
 
-def test_missing_exclusive_policy_fails_before_sending(provider: Provider, role: Resource):
+def test_listing_missing_policy_fails_before_sending(provider: Provider, role: Resource):
     # syncAttachments in role_policies_exclusive.go writes it without a document.
     role.up(**ROLE)
     exclusive = Resource(provider, RolePoliciesExclusive.token)

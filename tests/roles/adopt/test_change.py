@@ -26,8 +26,8 @@ pytestmark = pytest.mark.slow
 
 ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 UNCHANGED: Final = """\
-Roles that may lose access after the import: 0
-Roles that may gain access after the import: 0
+Roles that may lose access with the first `pulumi up` after the import: 0
+Roles that may gain access with the first `pulumi up` after the import: 0
 Roles whose policies change only in wording: {}
 """
 
@@ -60,7 +60,7 @@ def test_new_trust_conditions_count_as_lost_access(world: World):
     assert (
         "      sts:AssumeRole\n        by Service:qbusiness.amazonaws.com\n"
         "        no condition on the account\n        no condition on the application\n"
-        "Roles that may gain access after the import: 0\n"
+        "Roles that may gain access with the first `pulumi up` after the import: 0\n"
     ) in world.adopt().out
 
 
@@ -84,7 +84,7 @@ def test_sole_equivalent_inline_policy_is_replaced(world: World):
 
 
 @pytest.mark.parametrize("protect", [True, False])
-def test_policy_replacement_under_protect_causes_warning(world: World, protect: bool):
+def test_replacing_policy_of_protected_role_causes_warning(world: World, protect: bool):
     world.make(policies={"console": own_policy()})
     config = {f"{PROJECT_NAME}:roleName": NAME, f"{PROJECT_NAME}:protect": protect}
     world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
@@ -115,9 +115,10 @@ def test_replace_policies_option_names_lost_access(world: World):
     said = world.adopt("--replace-policies")
     assert "Role policy: replaces console.\n" in said.out
     assert changes(said) == (
-        f"Roles that may lose access after the import: 1\n  aem-connector ({NAME})\n"
+        f"Roles that may lose access with the first `pulumi up` after the import: 1\n"
+        f"  aem-connector ({NAME})\n"
         "      s3:GetObject\n        on *\n"
-        "Roles that may gain access after the import: 0\n"
+        "Roles that may gain access with the first `pulumi up` after the import: 0\n"
         "Roles whose policies change only in wording: 0\n"
     )
     world.iam.delete_role_policy(RoleName=NAME, PolicyName="console")
@@ -155,7 +156,7 @@ ROLE_POLICY_SIZE: Final = size(own_policy()) - len("SECRET")
 
 
 @pytest.mark.parametrize("over", [0, 359])
-def test_full_role_causes_warning_with_policy_sizes(world: World, over: int):
+def test_lack_of_room_for_policy_causes_warning_with_sizes(world: World, over: int):
     world.make()
     own = ROLE_POLICY_SIZE + len(world.secret_arn)
     most = 10_240 - own + over

@@ -301,7 +301,7 @@ def test_aws_tags_cause_a_warning(world: World):
         assert "tags that only AWS can set (aws:servicecatalog:portfolioArn)" in said
 
 
-def test_every_action_is_called(world: World):
+def test_command_calls_exactly_the_listed_actions(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
     world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN}, policies={"console": own_policy()})
     world.attach(NAME, "managed")

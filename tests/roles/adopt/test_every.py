@@ -309,7 +309,7 @@ def test_possible_earlier_role_name_must_be_set(world: World, config: dict[str, 
     ) in said.err
 
 
-def test_only_role_in_file_is_never_replaced(world: World):
+def test_single_role_in_file_is_never_replaced(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA")
     assert world.adopt("--data-source", identifier(1)).code == 0
@@ -342,7 +342,7 @@ def test_dropped_settings_are_named(world: World):
     assert "replaced (aws:profile, exclusivePolicies, dataSources.wiki.ingestScope): before" in said.err
 
 
-def test_too_many_data_sources_are_split_by_connector(world: World):
+def test_too_many_data_sources_get_suggested_split(world: World):
     world.patch.setattr("roles.adopt.configuration.MAXIMUM_ENTRIES", 10)
     world.patch.setattr("roles.output._STEP", 10)
     for number in range(11):

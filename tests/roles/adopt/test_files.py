@@ -135,7 +135,7 @@ def test_only_force_overwrites_files_and_keeps_other_keys(world: World):
     assert yaml.safe_load(world.path(STACK).read_text()) == expected
 
 
-def test_lost_correction_or_encryption_is_named(world: World):
+def test_warning_names_lost_corrections_and_encryption(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
     world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN}, vpcConfiguration=VPC)
     assert world.adopt().code == 0

@@ -107,7 +107,7 @@ def test_unused_shared_role_gets_deletion_commands(world: World):
     share(world, BOTH_PROXIES)
     arn = world.attach("shared", "managed")
     shown = world.adopt("--all").out
-    (commands,) = shown.partition("such as a plugin, uses these roles:\n\n")[2].splitlines()
+    (commands,) = shown.partition("such as a plugin, uses them:\n\n")[2].splitlines()
     assert commands == (
         f"aws iam delete-role-policy --role-name shared --policy-name {OWN} && "
         "aws iam delete-role-policy --role-name shared --policy-name extra-0 && "

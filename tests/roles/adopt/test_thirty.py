@@ -302,7 +302,7 @@ def assert_said(said: Any, shown: str, owner: Stack) -> None:
     assert reasons.keys() == {"custom", "owned"}
     assert f"stack {owner.name} owns the role owned" in reasons["owned"]
     lost = sum(shape.lost for shape in NAMED.values())
-    assert f"\nRoles that may lose access after the import: {lost}\n" in shown
+    assert f"\nRoles that may lose access with the first `pulumi up` after the import: {lost}\n" in shown
     assert "\nData sources that may lose access with a new role: 4\n" in shown
     for name, shape in NAMED.items():
         assert bool(entries[name]["change"]["lost"]) is shape.lost, name
@@ -417,9 +417,7 @@ def test_one_stack_adopts_roles_of_every_shape_as_reported(new_stack: Callable[.
         .partition("\n\n")[0]
         .splitlines()
     )
-    *managed, shared_0, shared_1 = shown.partition("such as a plugin, uses these roles:\n\n")[
-        2
-    ].splitlines()
+    *managed, shared_0, shared_1 = shown.partition("such as a plugin, uses them:\n\n")[2].splitlines()
     later += managed
     assert len(later) == 2 + len(MOVED) + 2
     run_commands(stack, *later)

@@ -109,7 +109,7 @@ def test_missing_basic_permission_is_one_line_error(world: World, action: str):
     assert set(world.audit("--json").json) == {"error"}
 
 
-def test_every_action_is_called(world: World):
+def test_command_calls_exactly_the_listed_actions(world: World):
     complete_world(world)
     assert world.audit().code == 0
     assert set(world.server.calls) == set(ACTIONS["audit"])

@@ -187,7 +187,7 @@ def test_html_response_skips_question(world: World, endpoint: str):
     assert f"SimulatePrincipalPolicy returned an HTML page{reason}" in (said.answer("requests allowed"))
 
 
-def test_every_action_is_called(world: World):
+def test_command_calls_exactly_the_listed_actions(world: World):
     world.bound(WIDE)
     world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     world.add_data_source()

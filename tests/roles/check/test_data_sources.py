@@ -265,7 +265,7 @@ def add_under_other_role(world: World, **more: Any) -> None:
     world.add_data_source(roleArn=OTHER_ROLE_ARN, **more)
 
 
-def test_entry_data_source_with_outside_role_is_note(world: World):
+def test_entry_data_source_with_role_outside_stack_is_note(world: World):
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     add_under_other_role(world)
     said = world.check("--data-source", "wiki", only=BOTH)
@@ -289,7 +289,7 @@ def test_data_source_matching_several_entries_is_note(world: World):
     assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages matches the settings")
 
 
-def test_lost_data_source_is_problem_of_matching_entry(world: World):
+def test_deleted_role_is_problem_of_entry_with_same_connector(world: World):
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     configuration = {"type": "JIRA", "secretArn": SECRET_ARN}
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration=configuration)
@@ -351,7 +351,7 @@ def test_suggested_entry_is_in_same_index_as_data_source(world: World):
     assert f"--role-arn {arns['tickets']}; or, if" in said
 
 
-def test_data_source_without_optional_bucket_keeps_its_role(world: World):
+def test_data_source_without_optional_bucket_is_not_problem(world: World):
     connector = {"connector": "sharepoint-cloud"}
     use_entries(world, files={**connector, "bucketName": "files"}, wiki=connector)
     arns = deploy(world, "files", "wiki")
@@ -377,7 +377,7 @@ def test_matching_data_source_without_role_is_problem(world: World):
     assert f" --role-arn {ROLE_ARN}; or, if the settings are wrong, correct them\n" in answer
 
 
-def test_crawler_without_secret_and_role_is_note(world: World):
+def test_crawler_without_secret_or_role_is_note(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_without_role(world, "WEBCRAWLERV2")
     answer = world.ask("other data source")
@@ -411,7 +411,7 @@ def test_a_data_source_in_another_index_is_ignored(world: World, role_exists: bo
     assert world.ask("other data source").startswith("ok ")
 
 
-def test_deleted_role_is_problem_of_matching_connector(
+def test_deleted_role_is_problem_if_connector_matches(
     world: World,
 ):
     use_entries(world, wiki={}, tickets={"connector": "jira"}, pages={})

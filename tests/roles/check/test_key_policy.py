@@ -165,7 +165,7 @@ def test_key_policy_with_unknown_condition_is_undecided(
         ),
     ],
 )
-def test_advice_names_only_passable_context_keys(
+def test_advice_names_only_context_keys_that_can_be_passed(
     world: World, condition: dict[str, Any], depends_on: str, how: str
 ):
     world.iam.tag_role(RoleName=ROLE_NAME, Tags=[{"Key": "vpc", "Value": "192.0.2.1"}])
@@ -223,7 +223,7 @@ def test_the_key_of_a_tag_may_contain_spaces(world: World):
     ],
     ids=json.dumps,
 )
-def test_stated_context_key_does_not_change_known_key(
+def test_context_option_does_not_override_known_value(
     world: World, condition: dict[str, Any], stated: str, code: int
 ):
     denied_under(world, condition)

@@ -66,8 +66,8 @@ def test_policy_drift_is_reported_by_statement(world: World):
     said = world.check(only=["trust policy", "role policy"])
     assert said.answer("trust policy") == (
         "note     trust policy: allows more than the expected policy\n"
-        "           statement 1: excess\n"
-        "         if unwanted: pulumi up --stack dev\n"
+        "           statement 1: in excess\n"
+        "         to change this: pulumi up --stack dev\n"
     )
     answer = said.answer("role policy")
     assert "AllowsAmazonQToDecryptSecret: missing\n" in answer
@@ -93,11 +93,11 @@ def test_conditional_trust_denial_skips_application_arn(world: World):
     document["Statement"].append({**statement, "Sid": "No", "Effect": "Deny", "Condition": condition})
     world.trust(json.dumps(document))
     said = world.check(only=["trust policy", "application ARN"])
-    assert "No: denies\n" in said.answer("trust policy")
+    assert "No: denies access\n" in said.answer("trust policy")
     assert said.answer("application ARN").startswith("skipped ")
 
 
-def test_trust_policy_without_application_is_redeployed(world: World):
+def test_trust_policy_for_other_application_is_redeployed(world: World):
     document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
     world.trust(document)
     answer = world.ask("application ARN")
@@ -121,14 +121,14 @@ def test_dangerous_policies_are_first_among_notes(world: World):
     assert said.code == 0
     notes = said.answers("note")
     assert notes == [
-        f"other policies: the policy {arn} is dangerous: administrator access",
+        f"other policies: the policy {arn} grants dangerous access: administrator access",
         "other policies: the policy by-hand allows more than the role policy",
     ]
     assert "           Everything: * on *\n" in said.out
     assert f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n" in said.out
     assert f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name by-hand\n" in said.out
     world.set(exclusivePolicies=True)
-    assert world.check(only=["other policies"]).out.count("if unwanted: pulumi up --stack dev\n") == 2
+    assert world.check(only=["other policies"]).out.count("to change this: pulumi up --stack dev\n") == 2
 
 
 def test_additional_policy_does_not_hide_unlisted_policies(world: World):
@@ -137,7 +137,7 @@ def test_additional_policy_does_not_hide_unlisted_policies(world: World):
     said = world.check(only=["other policies"])
     assert said.code == 2
     assert said.answers("note") == [
-        "other policies: the policy by-hand is dangerous: administrator access"
+        "other policies: the policy by-hand grants dangerous access: administrator access"
     ]
     assert said.answers("skipped") == [
         "other policies: iam:ListAttachedRolePolicies is not allowed for these credentials"
@@ -149,7 +149,9 @@ def test_names_are_quoted_for_shell_in_commands(world: World):
     for name in ("=ls", "-x"):
         world.put_policy(WIDE, name)
     lines = world.check(only=["other policies"]).out.splitlines()
-    assert sorted(line.partition("if unwanted: ")[2] for line in lines if "if unwanted: " in line) == [
+    assert sorted(
+        line.partition("to change this: ")[2] for line in lines if "to change this: " in line
+    ) == [
         f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name '=ls'",
         f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name='-x'",
         f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn '{arn}'",
@@ -210,7 +212,7 @@ def test_caller_unable_to_pass_role_is_problem(world: World):
     assert 'creates the data source: {"Effect": "Allow", "Action": "iam:PassRole", ' in answer
 
 
-def test_conditionally_passable_role_is_undecided(world: World):
+def test_role_passed_under_unknown_condition_is_undecided(world: World):
     depending = DENIED | {"MissingContextValues": ["aws:MultiFactorAuthPresent"]}
     world.server.decide = lambda _: {"iam:PassRole": depending}
     said = world.check(only=["iam:PassRole"])

@@ -171,7 +171,9 @@ def test_stackless_role_lacking_access_is_problem(world: World):
     said = of_data_source(world)
     assert said.code == 1
     assert "\n           AllowsAmazonQToGetSecret: missing\n" in said.answer("role policy")
-    fix = "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
+    fix = (
+        "give the role the policies that this command prints with --json, as trustPolicy and rolePolicy"
+    )
     assert said.answer("role policy").endswith(f"         fix: {fix}\n")
 
 
@@ -189,13 +191,13 @@ def test_working_policy_of_stackless_role_is_kept(world: World, attached: bool):
     assert said.code == 0
     assert said.answer("role policy") == (
         "note     role policy: the role's policies allow more than the expected policy\n"
-        f"           {name}, AllowsAmazonQToDeleteTaggedNI: excess\n"
-        "         if unwanted: remove this access, unless another data source needs it\n"
+        f"           {name}, AllowsAmazonQToDeleteTaggedNI: in excess\n"
+        "         to change this: remove this access, unless another data source needs it\n"
     )
     assert said.out.endswith("\n21 ok, 0 problems, 2 skipped, 1 note\n")
 
 
-def test_met_extra_condition_in_stackless_role_is_note(
+def test_extra_condition_that_stackless_role_meets_is_note(
     world: World,
 ):
     world.add_data_source()
@@ -209,8 +211,8 @@ def test_met_extra_condition_in_stackless_role_is_note(
         "note     role policy: the role's policies lack some expected access, but allow every connector "
         "request\n"
         f"           AllowsAmazonQToGetSecret: only if StringEquals aws:ResourceAccount {ACCOUNT}\n"
-        "         if unwanted: give the role the policies that `check --json` prints as trustPolicy and "
-        "rolePolicy\n"
+        "         to change this: give the role the policies that this command prints with --json, as "
+        "trustPolicy and rolePolicy\n"
     )
 
 
@@ -262,7 +264,7 @@ def test_other_sources_of_stackless_role_are_only_named(world: World):
     )
 
 
-def test_unread_bucket_of_stackless_role_is_note(world: World):
+def test_unsupported_bucket_of_stackless_role_is_note(world: World):
     configuration = {"type": "AEM", "secretArn": SECRET_ARN, "bucketName": "files"}
     world.add_data_source(configuration=configuration)
     said = of_data_source(world)

@@ -98,7 +98,7 @@ def test_bucket_outside_policy_account_is_problem(world: World):
     assert world.ask("bucket").startswith("ok ")
 
 
-def test_owner_only_bucket_is_undecided(world: World):
+def test_bucket_readable_only_by_owner_is_undecided(world: World):
     world.use_bucket()
     world.set(bucketAccountId=OTHER_ACCOUNT)
     world.put_policy(s3_policy("", key=True).replace(ACCOUNT, OTHER_ACCOUNT))
