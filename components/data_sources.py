@@ -270,7 +270,7 @@ def _check_role_names(entries: Mapping[str, Arguments], top: Arguments) -> None:
 def _unused_vpc(
     given: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Arguments], top: Arguments
 ) -> Iterator[str]:
-    """Yield a note about the entries to which the default VPC does not apply, if there are any."""
+    """Yield a note about the entries to which the top-level VPC does not apply, if there are any."""
     if not top["vpc_configuration"]:
         return
     key = KEYS["vpc_configuration"]

@@ -149,7 +149,7 @@ class Sandbox:
     def _end_server(self) -> None:
         """Delete the server's lock, which stops the server, and wait a few seconds for it to stop.
 
-        Do not send a signal: the process ID may now belong to another process or container.
+        It sends no signal, because the process ID may now belong to another process or container.
         """
         self.aws.mkdir(exist_ok=True)
         path = self.aws / "server.lock"

@@ -259,7 +259,7 @@ def _statement(roles: Sequence[str], groups: Sequence[RequestGroup]) -> str:
 
 
 def permissions_boundary(case: Case) -> Iterator[Finding]:
-    """Ask whether the role has the boundary in the settings, and whether it allows all requests."""
+    """Ask whether the role's boundary is the one in the settings, and allows every connector request."""
     subject, policy = case.subject, case.collected.boundary
     actual = subject.role.permissions_boundary
     wanted = subject.settings.get("permissions_boundary_arn") or ""
@@ -610,7 +610,7 @@ def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
 def causes_in(
     decisions: Iterable[Decision], question: str, truth: Truth
 ) -> list[tuple[Decision, Cause]]:
-    """Return the causes in a question's policies, each with the decision to which it belongs."""
+    """Return the causes with this truth in the policies of a question, each with its decision."""
     return [
         (decision, cause)
         for decision in decisions
@@ -630,7 +630,7 @@ def _actions(found: Iterable[tuple[Decision, Cause]]) -> str:
 def _name_statements(causes: Iterable[Cause]) -> str:
     """Return a phrase that names the deciding statements; empty if there are none."""
     names = dict.fromkeys(each.name for cause in causes for each in cause.statements)
-    return ", ".join(
+    return " and ".join(
         name if _NUMBERED.fullmatch(name) else f"the statement {_sid(name)}" for name in names
     )
 
@@ -643,8 +643,9 @@ def _sid(name: str) -> str:
 def _describe_exclusion(causes: Sequence[Cause]) -> str:
     """Return the edit after which a policy's statements do not deny requests to the role."""
     statements = _name_statements(causes)
-    them = "these statements" if ", " in statements else "this statement"
-    if any(each.principals.negated for cause in causes for each in cause.statements):
+    denying = {each for cause in causes for each in cause.statements}
+    them = "these statements" if len(denying) > 1 else "this statement"
+    if any(each.principals.negated for each in denying):
         return (
             f'in {statements}, replace NotPrincipal with "Principal": "*" and the condition '
             '"ArnNotEquals": {"aws:PrincipalArn": [...]}, which lists this role and the principals that '
@@ -677,7 +678,7 @@ def _dependence(cause: Cause) -> str:
     if not (cause.keys or cause.unclear):
         return f"is not allowed by {cause.policy.name}, so it depends on the resource's policy"
     statements = _name_statements([cause])
-    keys = ", ".join((*cause.keys, *cause.unclear))
+    keys = " and ".join((*cause.keys, *cause.unclear))
     return f"depends on {keys}{f' in {statements}' if statements else ''}"
 
 

@@ -157,7 +157,7 @@ def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
         return _all(role, boundary)
 
     def to(*wanted: Grantee) -> _Answer:
-        """Return whether the resource's policy allows the request to some kinds of principals."""
+        """Return whether the resource's policy allows the request for one of these kinds of grantees."""
         return _allowed(
             request, [resource], lambda each: not grantees(each, request.principal).isdisjoint(wanted)
         )

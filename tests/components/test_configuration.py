@@ -222,7 +222,7 @@ def test_namespace_is_ignored_when_suggesting_similar_keys(
     assert (every in text) == (not nearest)
 
 
-def test_misspelled_key_is_reported_with_invalid_value(monkeypatch: pytest.MonkeyPatch):
+def test_misspelled_key_and_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, refuse_unknown_keys=True)
     assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
 

@@ -126,7 +126,7 @@ def test_entry_inherits_defaults_for_omitted_settings(monkeypatch: pytest.Monkey
     assert exclusive.keys() == {"one", "two"}
 
 
-def test_default_vpc_skips_connectors_without_support(
+def test_top_level_vpc_skips_connectors_without_support(
     monkeypatch: pytest.MonkeyPatch,
 ):
     mail = {"connector": "gmail", "secretId": SECRET_ID}

@@ -89,7 +89,7 @@ Decide = Callable[[Simulation], Mapping[str, Mapping[str, Any]]]
 
 
 class Server:
-    """One account, and the calls to all services."""
+    """A server that stands in for AWS with one account, and records the calls to all services."""
 
     def __init__(self, url: str) -> None:
         self.url = url

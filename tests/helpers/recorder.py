@@ -85,7 +85,7 @@ def simulation(decide: Callable[[str, str], str]) -> Answer:
 
 
 def validation(findings: Mapping[str, tuple[str, str, str]]) -> Answer:
-    """Respond to ValidatePolicy with a finding's type, code, and text for each type of policy."""
+    """Answer ValidatePolicy with one finding: its type, code, and text, by the type of the policy."""
 
     def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
         kind, code, text = findings[parameters["policyType"]]

@@ -57,7 +57,7 @@ def test_import_keeps_access_to_cross_account_bucket(world: World):
 
 
 @pytest.mark.parametrize("operator", ["", "StringNotEquals"])
-def test_import_with_unproven_account_warns_of_lost_access(world: World, operator: str):
+def test_import_with_unconfirmed_bucket_owner_warns(world: World, operator: str):
     world.server.bucket_owner = OTHER_ACCOUNT
     make(world, ACCOUNT if operator else None, operator)
     said = world.adopt("--dry-run")

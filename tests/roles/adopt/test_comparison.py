@@ -33,7 +33,7 @@ def test_permission_to_pass_every_console_role_is_excess(world: World):
 
 
 @pytest.mark.parametrize(("path", "role"), [("/", NAME), ("/service-role/", f"service-role/{NAME}")])
-def test_role_passing_itself_is_compared_by_own_arn(world: World, path: str, role: str):
+def test_pass_role_statement_is_compared_with_own_role_arn(world: World, path: str, role: str):
     world.make_s3(policies={OWN: s3_policy(role)}, role={"Path": path})
     said = world.adopt()
     assert f"{OWN}, AllowsAmazonQToPassCustomerRole: covered\n" in said.out
