@@ -1,1 +1,1 @@
-"""Measure the overhead of each role, and the speed of `audit` and `check`: `make bench`."""
+"""Measure the component's overhead, and the speed of `audit` and `check`, for `make bench`."""

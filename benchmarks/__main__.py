@@ -1,4 +1,4 @@
-"""Measure the figures and write them to benchmarks/README.md: `make bench`."""
+"""Run all measurements and write benchmarks/README.md; `make bench` runs this module."""
 
 import datetime as dt
 import os
@@ -29,7 +29,7 @@ from a server that responds to each call after {delay} ms. Their figure is the m
 
 
 def main() -> None:
-    """Measure everything and write the page."""
+    """Run all measurements and write benchmarks/README.md."""
     # Let the measured commands cache bytecode, as they do on a user's machine.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     text = _PAGE.format(

@@ -1,6 +1,6 @@
-"""Measure the commands that read AWS; a server responds to each call after a delay.
+"""Measure `audit` and `check` with a local server that responds to each AWS call after a delay.
 
-The responses are built here, because moto would take longer than the delay.
+This module builds the responses itself, because moto would take longer than the delay.
 """
 
 import json
@@ -40,13 +40,13 @@ _PYTHON: Final = str(PROJECT / "venv" / "bin" / "python")
 
 
 class _Reading(NamedTuple):
-    """A command that reads AWS."""
+    """A command to measure."""
 
     title: str
     arguments: Sequence[str]
     data_sources: int
     most_calls: float
-    """The maximum number of calls per data source; if there are more, the benchmark fails."""
+    """The maximum average number of calls per data source; if there are more, the benchmark fails."""
 
 
 _READINGS: Final = (
@@ -56,10 +56,10 @@ _READINGS: Final = (
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """An account with many data sources, each with its own secret and role."""
+    """Respond as AWS does for an account in which each data source has its own secret and role."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet for each response: a second packet would wait for an acknowledgment
+    wbufsize = -1  # one packet for each response, because a second would wait for an acknowledgment
     calls: ClassVar[Counter[str]]
     lock: ClassVar[Lock]
     data_sources: ClassVar[int]
@@ -147,7 +147,7 @@ def _data_source(number: int) -> dict[str, Any]:
 
 
 def _xml(call: dict[str, str]) -> str:
-    """Return the response from IAM or STS."""
+    """Return the response of IAM or STS to a call."""
     name = call.get("RoleName", "")
     role = (
         f"<Path>/</Path><RoleName>{name}</RoleName><RoleId>AROADBQP57FF2AEXAMPLE</RoleId>"
@@ -174,7 +174,7 @@ def _xml(call: dict[str, str]) -> str:
 
 
 def _allowed(call: dict[str, str]) -> str:
-    """Return the results of a simulation in which the role may do everything."""
+    """Return the results of a simulation that allows every action on every resource."""
     actions = [value for name, value in call.items() if name.startswith("ActionNames.")]
     resources = [value for name, value in call.items() if name.startswith("ResourceArns.")] or ["*"]
     return "".join(
@@ -187,9 +187,9 @@ def _allowed(call: dict[str, str]) -> str:
 
 @contextmanager
 def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
-    """Serve an account that has this number of data sources on loopback.
+    """Serve, on loopback, an account that has this number of data sources.
 
-    Return its address and the number of times each call was made.
+    Yield the server's address and a counter of the calls that it receives, by name.
     """
 
     class Handler(_Handler):
@@ -206,7 +206,10 @@ def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
 
 
 def _write_stack(directory: Path) -> None:
-    """Write a project and a `pulumi` that prints its stack, because starting the CLI isn't measured."""
+    """Write a project, and a script named `pulumi` that prints the stack's configuration or outputs.
+
+    The script replaces the Pulumi CLI, so that the measured time doesn't include the CLI's start.
+    """
     (directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
     entries = {f"pages-{number}": {"secretId": _secret_arn(number)} for number in range(_ENTRIES)}
     settings = {
@@ -225,7 +228,7 @@ def _write_stack(directory: Path) -> None:
 
 
 def rows() -> list[str]:
-    """Measure the commands and return the table's rows."""
+    """Measure the commands and return a row of the benchmarks table for each."""
     return [_row(reading) for reading in _READINGS]
 
 

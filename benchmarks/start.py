@@ -1,4 +1,4 @@
-"""Count the CPU instructions for a program's start and for each additional role."""
+"""Count the CPU instructions for a program's start with one role, and for each additional role."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ _ARGUMENTS: Final[Mapping[str, Any]] = {
     "kms_key_id": KEY_ID,
     "vpc_configuration": {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]},
 }
-"""Arguments that render all but one of the default connector's statements."""
+"""Arguments for all of the default connector's statements except AllowsAmazonQToDeleteTaggedNI."""
 _COMPONENTS: Final = """
 import pulumi
 from components.connector_role import ConnectorRole
@@ -79,7 +79,10 @@ def _by_hand(number: int) -> str:
 
 
 def rows() -> list[str]:
-    """Return the table's rows; valgrind counts instructions, so no rounds are needed."""
+    """Measure both programs and return the rows of the benchmarks table.
+
+    valgrind counts instructions instead of time, so each measurement runs only once.
+    """
     first, each = _instructions(_components)
     first_by_hand, each_by_hand = _instructions(_by_hand)
     return [
@@ -96,7 +99,7 @@ def _row(measured: str, ours: float, by_hand: float) -> str:
 
 
 def _instructions(program: Callable[[int], str]) -> tuple[float, float]:
-    """Return the instructions of a program with one role, and of each additional role."""
+    """Return the number of instructions for a program with one role, and for each additional role."""
     one, more = (_count(program(number)) for number in (1, 1 + _MORE))
     return one, (more - one) / _MORE
 

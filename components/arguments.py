@@ -1,4 +1,4 @@
-"""Store one role's arguments and report problems with the paths at which the arguments were set."""
+"""Store one role's arguments, the paths at which they were set, and the problems with them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
@@ -25,7 +25,7 @@ class Problem(NamedTuple):
 
     path: PropertyPath
     message: str
-    """Why the setting was rejected, usually with its value."""
+    """Why the setting or key was rejected, usually with its value."""
     expected: str
     fix: str = ""
     """The command or action that fixes the problem; empty if the message suggests none."""
@@ -89,13 +89,14 @@ class Arguments(dict[str, Any]):
         self.protect = False
         """Whether the configuration protects the role from deletion."""
         self.read_from_aws: Collection[str] = ()
-        """The settings whose values AWS returned, so that no warning about their form applies."""
+        """The settings whose values AWS returned, so no warning about their form is necessary."""
 
     @classmethod
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
         """Convert a mapping to Arguments and reject unknown keys.
 
-        If `given` is already an Arguments object, return a copy, because validation adds problems to it.
+        If `given` is already an Arguments object, return a copy, so that validation does not add
+        problems to the original.
         """
         if isinstance(given, Arguments):
             return given.copied()
@@ -109,7 +110,7 @@ class Arguments(dict[str, Any]):
         return arguments
 
     def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
-        """Return a copy with the values of Outputs, and with `secrets` added to the secret settings."""
+        """Return a copy with `values` in place of Outputs, and with `secrets` also marked as secret."""
         copy = self.copied()
         copy.update(values)
         copy.secrets |= {*secrets}
@@ -128,7 +129,7 @@ class Arguments(dict[str, Any]):
     def is_set(self, name: str) -> bool:
         """Return whether a setting has a value.
 
-        None means not set, and so does "", which `Pulumi.yaml` declares as the default of strings.
+        None means not set, and so does "", the default that `Pulumi.yaml` declares for optional strings.
         """
         return self.get(name) not in (None, "")
 
@@ -156,7 +157,7 @@ class Place(NamedTuple):
     path: PropertyPath
     """In snake case for a Python program, or in camel case for stack configuration and packages."""
     shown: PropertyPath
-    """The path in messages: without the names of entries in a secret, which are secret, too."""
+    """The path in messages, without the names of a secret's entries, because they are secret, too."""
     secret: bool
     setting: str = ""
     """The setting's name in ConnectorRoleArgs; empty for any other key."""
@@ -167,29 +168,29 @@ class Place(NamedTuple):
         return show_path(self.shown)
 
     def entry(self, *names: str | int) -> "Place":
-        """Return the place of an entry in this value; its name is hidden if the value is secret."""
+        """Return the place of an entry in this value; if this value is secret, hide the entry's name."""
         path = (*self.path, *names)
         return self._replace(path=path, shown=self.shown if self.secret else path)
 
     def list_of_vpc(self, name: str) -> "Place":
-        """Return the place of one of the VPC's lists; its name is shown even if the VPC is secret."""
+        """Return the place of one of the VPC's lists, whose name is shown even if the VPC is secret."""
         path = self.arguments.paths[name]
         return self._replace(path=path, shown=path)
 
     def show(self, value: object) -> str:
-        """Return the value at this place, or one derived from it, as text; HIDDEN if it is secret."""
+        """Return this place's value, or one derived from it, as text; HIDDEN if the place is secret."""
         return HIDDEN if self.secret else str(value)
 
     def quote(self, value: object) -> str:
-        """Return the value at this place in quotes, or HIDDEN if it is secret."""
+        """Return this place's value as JSON (see `commands.quote`), or HIDDEN if the place is secret."""
         return HIDDEN if self.secret else quote(value)
 
     def set(self, value: str | int) -> str:
-        """Return the command that sets this value, or the result of `edit`."""
+        """Return the command that sets this value or, if no command can, the result of `edit`."""
         return set_command(self.path, value, secret=self.secret) if self._has_command else self.edit()
 
     def remove(self) -> str:
-        """Return the command that removes this value, or the result of `edit`."""
+        """Return the command that removes this value or, if no command can, the result of `edit`."""
         return remove_command(self.path) if self._has_command else self.edit()
 
     def edit(self) -> str:
@@ -198,7 +199,10 @@ class Place(NamedTuple):
 
     @property
     def _has_command(self) -> bool:
-        """Whether a command can change this value; in a secret, it would replace the whole secret."""
+        """Whether a command can change this value; always false outside a stack's configuration.
+
+        No command changes one entry in a secret, because it would replace the whole secret.
+        """
         in_secret = self.secret and len(self.path) > 1
         return self.arguments.in_stack and not in_secret
 
@@ -217,10 +221,11 @@ class Place(NamedTuple):
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, fix)
 
     def reject_name(self, known: Collection[str], expected: str = "", prefix: str = "") -> None:
-        """Reject this place because its last name is not in `known`; suggest similar names.
+        """Reject this place because the last part of its path is not in `known`; suggest similar names.
 
-        If no name is similar, the message expects `expected`, by default all names. A common `prefix`
-        does not make names similar.
+        If no name is similar, the message lists the valid names: `expected` or, by default, all of
+        `known`. If the place is secret, the message always lists all of `known`. The comparison ignores
+        `prefix` at the start of a name.
         """
         *parent, name = self.path
         paths = {each: show_path((*parent, each)) for each in known}
@@ -234,7 +239,7 @@ class Place(NamedTuple):
 
 
 def as_mapping(value: object) -> Mapping[str, object]:
-    """Return a mapping, or an empty one if the value is not a mapping."""
+    """Return the value if it is a mapping; otherwise, an empty mapping."""
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
@@ -253,9 +258,9 @@ def _has_outputs(value: object) -> bool:
 
 
 def similar(given: str, names: Collection[str], prefix: str = "") -> list[str]:
-    """Return the names that extend or abbreviate the given one, or else a similar name, if any.
+    """Return the names that extend or abbreviate the given name, or else a similar name, if any.
 
-    The comparison ignores case and a prefix of the names.
+    The comparison ignores case, and `prefix` at the start of each of the `names`.
     """
     if not given:
         return []

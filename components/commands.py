@@ -9,7 +9,7 @@ import pulumi
 PropertyPath = tuple[str | int, ...]
 """The path of a setting, or of an entry in it, such as `("vpcConfiguration", "subnetIds", 2)`."""
 _MAXIMUM_SHOWN: Final = 120
-"""The length to which `quote` shortens a value."""
+"""The number of characters to which `quote` shortens a longer value."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
 """Matches text that POSIX shells and zsh leave unchanged and that does not begin with a hyphen."""
 _LIKE_A_SECRET: Final = "(?i)pass|pwd|secret|token"
@@ -37,7 +37,7 @@ def escape(text: str) -> str:
 
 
 def quote(value: object) -> str:
-    """Quote a value for a message in printable ASCII; shorten a long value."""
+    """Return a value as JSON in printable ASCII, for a message; shorten a long value."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # packages receive every number as a float
     try:
@@ -60,7 +60,10 @@ def set_command(
     *,
     secret: bool,
 ) -> str:
-    """Return the command that sets a path in a stack's configuration, or `edit FILE`."""
+    """Return the command that sets a path in a stack's configuration.
+
+    If a user cannot paste the command, return the instruction to edit the stack's file instead.
+    """
     key = show_path(path)
     if not _fits_command(key):
         return edit_instruction()
@@ -79,7 +82,10 @@ def set_command(
 
 
 def remove_command(path: PropertyPath) -> str:
-    """Return the command that removes a path from a stack's configuration, or `edit FILE`."""
+    """Return the command that removes a path from a stack's configuration.
+
+    If a user cannot paste the command, return the instruction to edit the stack's file instead.
+    """
     key = show_path(path)
     if not _fits_command(key):
         return edit_instruction()
@@ -94,7 +100,7 @@ def edit_instruction() -> str:
 def _fits_command(key: str) -> bool:
     """Return whether a user can paste a command with this key.
 
-    `show_path` does not escape backslashes, so Pulumi could read another key.
+    `show_path` does not escape backslashes, so Pulumi could read a key with a backslash as another key.
     """
     return escape(key) == key and "\\" not in key
 

@@ -3,7 +3,7 @@
 The component registers an IAM role, its role policy, and, with `exclusive_policies`, the two resources
 that make the stack own all of the role's policies. It creates no provider and reads configuration only
 in `from_config` and `all_from_config`. If it finds an invalid setting, it does not create the role; many
-such mistakes would otherwise surface only at the next sync.
+such mistakes would otherwise surface only at the data source's next sync.
 
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
@@ -109,8 +109,8 @@ class ConnectorRole(pulumi.ComponentResource):
         When the provider deletes the role, it also removes policies, inline and attached, that were
         added outside the stack (`force_detach_policies`).
 
-        Raises SettingsError before anything is registered. Problems with Outputs, or with the provider's
-        account or Region, are raised later, but before the role is created.
+        Raises SettingsError for invalid settings before anything is registered. Problems with Outputs,
+        or with the provider's account or Region, are raised later, but before the role is created.
         """
         _check_types(name, args)
         arguments = Arguments.of(cast("Mapping[str, object]", args), PYTHON_ARGUMENTS)
@@ -202,10 +202,13 @@ class ConnectorRole(pulumi.ComponentResource):
         """Declare the role with the settings in the stack's configuration.
 
         `config` is the namespace to read, by default the project's. The Region comes from `aws:region`.
-        Set `refuse_unknown_keys` if the program owns the whole stack: then keys in the namespace that
-        are not settings are rejected, and the default provider's configuration is also checked.
+        `refuse_unknown_keys` is for a program that owns the whole stack. If it is true, keys in the
+        namespace that are not settings are rejected, and the default provider's configuration is also
+        checked.
 
-        Raises SettingsError, with the invalid keys and how to fix each problem.
+        Raises SettingsError, with the invalid keys and how to fix each problem, before anything is
+        registered. Problems with the provider's account or Region are raised later, as in the
+        constructor.
         """
         arguments = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         validate(name, arguments)
@@ -222,8 +225,8 @@ class ConnectorRole(pulumi.ComponentResource):
         """Declare one role for each entry in `dataSources` in the stack's configuration.
 
         The parameters have the same meaning as in `from_config`. Each component is named after its
-        entry: if you rename an entry, the next update deletes its role and creates another one. Returns
-        the components by name.
+        entry, so if you rename an entry, the next update deletes its role and creates another one.
+        Returns the components by name.
 
         Raises SettingsError, with the problems in all entries, before anything is registered. Problems
         with the provider's account or Region are raised later, as in the constructor.
@@ -239,7 +242,10 @@ class ConnectorRole(pulumi.ComponentResource):
     def _with(
         cls, name: str, arguments: Arguments, opts: pulumi.ResourceOptions | None
     ) -> "ConnectorRole":
-        """Declare the role with valid arguments from configuration; its resources inherit `protect`."""
+        """Declare the component with valid arguments from configuration.
+
+        If `arguments.protect` is true, the component and its resources are protected from deletion.
+        """
         if arguments.protect:
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
         return cls(name, cast("ConnectorRoleArgs", arguments), opts)
@@ -247,7 +253,11 @@ class ConnectorRole(pulumi.ComponentResource):
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """Validate the settings once Outputs have values; return the trust policy and role policy."""
+        """Return the trust policy and the role policy; validate the settings when their Outputs resolve.
+
+        In a preview, validation skips a value that is still unknown, and a policy that depends on it is
+        also unknown.
+        """
         location, outputs = self._lookup_credentials(arguments), arguments.unresolved()
 
         def render(found_location: Any, resolved: Arguments) -> tuple[object, object]:
@@ -258,8 +268,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 pulumi.warn(warning, self)
 
             def mark(policy: str | None, settings: Collection[str]) -> object:
-                # Until the credentials are known, nobody has compared the account and the Region in
-                # `application_id` with them. So do not show a policy, although there may be one.
+                # Until the credentials are known, their partition and account have not been compared
+                # with the application's. So do not show a policy, although there may be one.
                 value = policy if policy and is_located else pulumi.UNKNOWN
                 return value if resolved.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
 
@@ -301,7 +311,7 @@ class ConnectorRole(pulumi.ComponentResource):
         )
 
     def _lookup_caller(self, options: pulumi.InvokeOptions) -> pulumi.Output[Location]:
-        """Look up the caller only once for all components in a program that use the same provider."""
+        """Look up a partition and account once for all components of a program that share a provider."""
         provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
         if provider_or_stack is None:  # in a package, because the program runs in another process
             return _location(aws.get_caller_identity_output(opts=options))
@@ -351,7 +361,7 @@ def _unknown_if_missing(answer: pulumi.Output[Any]) -> pulumi.Output[str]:
 
 
 def _check_types(name: object, args: object) -> None:
-    """Reject arguments of the wrong types; Python does not enforce annotations."""
+    """Require a string and a mapping with string keys, because Python does not enforce annotations."""
     if isinstance(name, str) and isinstance(args, Mapping):
         keys = cast("Mapping[object, object]", args)
         if all(isinstance(key, str) for key in keys):
@@ -365,7 +375,7 @@ def _as_input(value: Any, levels: int = 2) -> Any:
     """Copy tuples into lists, and mappings into dicts, the only mappings in which Pulumi finds Outputs.
 
     An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
-    (a list in `vpc_configuration`); deeper values are invalid.
+    (a list in `vpc_configuration`); deeper values are invalid and stay as they are.
     """
     if levels and isinstance(value, Mapping):
         entries = cast("Mapping[object, object]", value)
@@ -376,7 +386,7 @@ def _as_input(value: Any, levels: int = 2) -> Any:
 
 
 def _none_if_blank(value: object) -> Any:
-    """Return None for a blank value, which means not set."""
+    """Return the value, or None if it is blank, which means not set."""
     if isinstance(value, pulumi.Output):
         return cast("pulumi.Output[object]", value).apply(_none_if_blank)
     return value or None

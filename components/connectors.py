@@ -34,9 +34,12 @@ class Connector(NamedTuple):
     types: str
     """Values of `type` in CreateDataSource's configuration, separated by spaces, newest first."""
     secret: Need
-    """A secret with the credentials for the data source."""
+    """The need for a secret with the credentials for the data source."""
     bucket: Need
-    """If required, the data source itself; otherwise, a bucket with files that the data source uses."""
+    """The need for a bucket.
+
+    If required, the bucket is the data source itself; otherwise, it has files that the data source uses.
+    """
     vpc: Need
     status: Status
 
@@ -51,7 +54,7 @@ class Connector(NamedTuple):
         return self.bucket is Need.REQUIRED
 
     def need(self, setting: str) -> Need:
-        """Return the connector's need for a setting; OPTIONAL for all except the secret, bucket, and VPC."""
+        """Return the need for a setting; OPTIONAL unless it is the secret, the bucket, or the VPC."""
         needs = {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
         return needs.get(setting, Need.OPTIONAL)
 

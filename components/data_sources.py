@@ -39,7 +39,7 @@ MAXIMUM_SIZE: Final = 100 * 1024
 Linux limits an environment variable to 128 KiB (MAX_ARG_STRLEN).
 """
 ENTRY_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
-"""A lowercase component name. In Pulumi's configuration files, the key `secure` marks a secret."""
+"""Matches an entry's name; not `secure`, because that key marks a secret in Pulumi's stack files."""
 EXPECTED_NAME: Final = (
     f"a lowercase letter followed by up to {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, "
     "digits, and hyphens; the name `secure` is reserved"
@@ -89,7 +89,11 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 
 
 def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
-    """Return the entries that are objects with a valid name; reject the others."""
+    """Return the entries that are objects with valid names; reject the other entries.
+
+    Also reject `dataSources` as a whole if it is not set, secret, or not an object, if it has too many
+    entries, or if the configuration is too large.
+    """
     expected = "an object that maps each data source's name to its settings"
     # An example of an entry's first setting. Its command has --plaintext instead of --type string,
     # because Pulumi takes secretId for the key of a secret and then rejects --type.
@@ -160,10 +164,11 @@ def _check_defaults(top: Arguments) -> None:
     """Report an invalid default even if no entry uses it, because a later entry might.
 
     Entries that inherit the default report the same problem, and this module's `read` drops the
-    repetitions. Call this before `_merge_values`, which looks for problems with the default tags and
-    does not merge invalid ones.
+    repetitions. This check must run before `_merge_values`, which looks for problems with the default
+    tags and does not merge invalid tags.
     """
-    # Only the problems are copied to `top`, not the warnings, because the entries warn about a default.
+    # Only the problems are copied to `top`, not the warnings, because entries that inherit a default
+    # warn about it.
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.DEFAULT and top.is_set(name):
@@ -174,7 +179,11 @@ def _check_defaults(top: Arguments) -> None:
 def _read_entry(
     given: Mapping[str, Any], top: Arguments, path: PropertyPath, *, check_tags: bool
 ) -> Arguments:
-    """Return one entry's settings, including the top-level settings that it inherits."""
+    """Return one entry's settings, including the top-level settings that it inherits.
+
+    Also reject invalid keys and, if `check_tags` is true, tags that clash with the provider's default
+    tags.
+    """
     inherited = [name for name in SETTINGS if _is_inherited(name, given)]
     values, paths = _merge_values(given, top, inherited), _merge_paths(top, path, inherited)
     # An entry's tags contain the tags from the top level.
@@ -193,7 +202,7 @@ def _read_entry(
 def _merge_values(
     given: Mapping[str, Any], top: Arguments, inherited: Collection[str]
 ) -> dict[str, object]:
-    """Return the values of an entry's settings: inherited ones, its own, and both in its tags."""
+    """Return the values of an entry's settings, inherited or its own; its tags combine both."""
     values: dict[str, object] = {
         name: top[name] if name in inherited else given.get(KEYS[name]) for name in SETTINGS
     }
@@ -270,7 +279,7 @@ def _check_role_names(entries: Mapping[str, Arguments], top: Arguments) -> None:
 def _unused_vpc(
     given: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Arguments], top: Arguments
 ) -> Iterator[str]:
-    """Yield a note about the entries to which the top-level VPC does not apply, if there are any."""
+    """Yield a note if the top-level VPC does not apply to some entries because of their connectors."""
     if not top["vpc_configuration"]:
         return
     key = KEYS["vpc_configuration"]

@@ -1,8 +1,9 @@
 """Check the default AWS provider's configuration against the role's settings.
 
 Without `aws:allowedAccountIds`, credentials for the wrong account can damage the state, because a
-refresh removes a role from the state if the account does not have it. `pulumi up --refresh` refreshes
-before the program runs. By default, `pulumi refresh` and `pulumi destroy` do not run the program at all.
+refresh removes a role from the state if the account does not have it. The program cannot
+prevent this, because `pulumi up --refresh` refreshes before the program runs and because, by default,
+`pulumi refresh` and `pulumi destroy` do not run the program at all.
 """
 
 import json
@@ -34,7 +35,10 @@ def check(arguments: Arguments) -> None:
 
 
 def _check_accounts(arguments: Arguments) -> None:
-    """Reject a list that is invalid or lacks the application's account; warn if there is no list."""
+    """Reject a list of allowed accounts that is invalid or lacks the application's account.
+
+    Warn if there is no list.
+    """
     given, secret = _read(ALLOWED_ACCOUNTS), pulumi.runtime.is_config_secret(ALLOWED_ACCOUNTS)
     at = arguments.at_key(ALLOWED_ACCOUNTS, secret=secret)
     account = _application_account(arguments)
@@ -106,7 +110,7 @@ def _application_account(arguments: Arguments) -> str | None:
 
 
 def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
-    """Reject default tags outside the key `tags`, and tags that clash with a default tag in IAM.
+    """Reject default tags without the key `tags`, and keys that differ from default keys only in case.
 
     The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
     terraform-provider-aws), but IAM ignores the case of keys and rejects the result:
@@ -144,7 +148,7 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
 def parse_json(text: str | None) -> object:
     """Parse a value that the engine passes as JSON because it is not a string.
 
-    Return text that is not JSON unchanged.
+    Return None, or text that is not JSON, unchanged.
     """
     # Python cannot parse numbers with too many digits or values with too many levels.
     with suppress(ValueError, RecursionError):

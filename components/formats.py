@@ -24,7 +24,7 @@ class ParsedText(NamedTuple):
 
 
 class Format(NamedTuple):
-    """The format of a text value; text is the most common kind of setting."""
+    """The format of a text value, which is the most common kind of value in a setting."""
 
     name: str
     pattern: str
@@ -78,7 +78,7 @@ SECURITY_GROUP_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:security-group/"
 
 
 def fill_arn(arn: str, partition: str, region: str, account: str) -> str:
-    """Fill in the partition, Region, and account of one of these ARNs."""
+    """Fill in the partition, Region, and account in an ARN with placeholders, such as KEY_ARN."""
     return arn.replace("PARTITION", partition).replace("REGION", region).replace("ACCOUNT", account)
 
 
@@ -167,7 +167,7 @@ SECURITY_GROUP: Final = Format(
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html"""
 INGEST_APPLICATION_AND_INDEX: Final = "applicationAndIndex"
 INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
-"""Resources in the ingest statement: as on AWS's current page (the default), or as on an older one."""
+"""Resources in the ingest statement: as on AWS's current page (the default), or as on an older page."""
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 MAXIMUM_ROLE_NAME_LENGTH: Final = 64
 ROLE_NAME: Final = Format(

@@ -42,7 +42,7 @@ class PolicyResources(NamedTuple):
     """Whether the bucket is the data source; otherwise, the connector reads individual files by name."""
     secret_arn: str | None
     key_arn: str | None
-    """The customer managed key for the secret or for the data source's bucket; None if there is none."""
+    """The customer managed key for the secret, or a bucket that is the data source; None if unset."""
     role_path: str
     network_arns: Sequence[str]
     """Subnets first, then security groups; empty if there is no VPC."""
@@ -63,7 +63,7 @@ def trust_policy(application: Application) -> str:
 
 
 def role_policy(resources: PolicyResources) -> str:
-    """Return the role policy as deterministic JSON, with ROLE_NAME_PLACEHOLDER as the role's name."""
+    """Return the role policy as deterministic JSON; ROLE_NAME_PLACEHOLDER replaces the role's name."""
     return _document(role_statements(resources))
 
 
@@ -73,7 +73,7 @@ def with_role_name(role_policy: str, name: str) -> str:
 
 
 def trust_statement(application: Application) -> ExplainedStatement:
-    """Return the trust policy's statement."""
+    """Return the only statement of the trust policy."""
     return ExplainedStatement(
         "Let Amazon Q Business assume the role only for this application in this account.",
         {
@@ -90,7 +90,7 @@ def trust_statement(application: Application) -> ExplainedStatement:
 
 
 def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
-    """Return the role policy's statements in AWS's order, then an optional one of our own."""
+    """Return the role policy's statements in AWS's order, then an optional one not on AWS's pages."""
     if resources.bucket:
         yield from _bucket_statements(resources)
     if resources.secret_arn:
@@ -150,7 +150,7 @@ def secret_statement(secret_arn: str) -> ExplainedStatement:
 
 
 def key_statement(key_arn: str, service: str) -> ExplainedStatement:
-    """Return the statement that lets a role decrypt through a service, such as `secretsmanager`."""
+    """Return the statement that lets a role decrypt with a key through a service, such as `s3`."""
     return _allow(
         "AllowsAmazonQToDecryptSecret",
         "Decrypt with a customer managed key through one service only: Secrets Manager for the "

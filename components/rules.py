@@ -1,6 +1,6 @@
-"""Check settings against each other and against the credentials.
+"""Check settings against each other and the credentials, and warn about questionable values.
 
-Each rule reads one role's settings and adds problems or warnings to its arguments.
+Each rule reads one role's settings and adds problems or warnings to the role's arguments.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -23,7 +23,7 @@ class Location(NamedTuple):
 
 
 class ReadSettings(NamedTuple):
-    """One role's settings, as their kinds read them; the rules check them against each other."""
+    """One role's settings for the rules to check, as each setting's `kind.read` returned them."""
 
     component_name: str
     connector: Connector | None
@@ -143,7 +143,7 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 
 
 def check_arns(settings: ReadSettings) -> None:
-    """Check that partitions, Regions, and the accounts of some settings match the application's."""
+    """Check that partitions, Regions, and the accounts of `_SAME_ACCOUNT` match the application's."""
     location = settings.location
     for at, text in settings.texts():
         # In the ARN of an AWS managed policy, the account is `aws`.
@@ -166,7 +166,10 @@ def check_arns(settings: ReadSettings) -> None:
 
 
 def check_secret(settings: ReadSettings) -> None:
-    """Warn about a secret name that seems to lack Secrets Manager's suffix."""
+    """Warn about a secret name that seems to lack Secrets Manager's suffix.
+
+    A value that is hidden or that AWS returned causes no warning.
+    """
     at, text = settings.arguments.at("secret_id"), settings.text("secret_id")
     if text is None or text.id is None or at.secret or "secret_id" in settings.arguments.read_from_aws:
         return
@@ -182,8 +185,8 @@ def check_secret(settings: ReadSettings) -> None:
 def check_key(settings: ReadSettings) -> None:
     """Check the key of a secret or bucket in another account.
 
-    The secret needs a customer managed key, but the bucket does not. A key ID without an account causes
-    a warning.
+    Such a secret needs a customer managed key, but such a bucket does not. A key ID causes a warning,
+    because it contains no account.
     """
     arguments, connector, own = settings.arguments, settings.connector, settings.location.account
     if connector and connector.bucket_is_source:
@@ -209,7 +212,10 @@ def check_key(settings: ReadSettings) -> None:
 
 
 def check_role_name(settings: ReadSettings) -> None:
-    """Warn if the console does not list a role with this name; if unset, check the component's name."""
+    """Warn if the console does not list a role with the name in `role_name`.
+
+    If `role_name` is not set, reject the component's name if no role name can be derived from it.
+    """
     at, name = settings.arguments.at("role_name"), settings.text("role_name")
     if name and not any(word in name.text for word in formats.LISTED_NAMES):
         settings.arguments.warnings.append(

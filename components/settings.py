@@ -12,7 +12,7 @@ from .formats import Format, ParsedText
 
 
 class Flag:
-    """A boolean."""
+    """The kind of a boolean setting."""
 
     yaml_type: Final = "boolean"
     expected: Final = "true or false"
@@ -33,13 +33,16 @@ VPC_LISTS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.
 
 
 class Vpc:
-    """An object with a list of subnets and a list of security groups."""
+    """The kind of a setting that is an object with a list of subnets and a list of security groups."""
 
     yaml_type: Final = "object"
     expected: Final = "an object with a list of subnet IDs and a list of security group IDs"
 
     def read(self, value: object, at: Place) -> Network | None:
-        """Return the valid subnets and security groups; reject everything else."""
+        """Return the valid subnets and security groups; reject invalid or missing values and other keys.
+
+        Skip values that are not known yet; warn about more subnets than the console accepts.
+        """
         subnets_at, groups_at = at.list_of_vpc("subnet_ids"), at.list_of_vpc("security_group_ids")
         if not isinstance(value, Mapping):
             lists = f"{subnets_at.name} and {groups_at.name}"
@@ -66,7 +69,7 @@ class Vpc:
 
 
 def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
-    """Return the valid items in one of the VPC's lists, by index."""
+    """Return the valid items in one of the VPC's lists, by index; reject invalid ones."""
     items = vpc.get(at.path[-1])  # the list's name, as the program or the configuration writes it
     expected = f"a list; each entry is {form.expected}"
     found: dict[int, ParsedText] = {}
@@ -86,13 +89,13 @@ def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping
 
 
 class Tags:
-    """An object whose values are strings."""
+    """The kind of a setting that is an object whose values are strings."""
 
     yaml_type: Final = "object"
     expected: Final = "an object of strings"
 
     def read(self, value: object, at: Place) -> Mapping[str, object] | None:
-        """Reject invalid tags; return all tags, even invalid ones."""
+        """Reject invalid tags; return all tags, even invalid ones, or None if they are not an object."""
         if not isinstance(value, Mapping):
             at.reject_type("an object", value, self.expected)
             return None
@@ -123,12 +126,12 @@ class Tags:
 
 
 Kind = Format | Flag | Vpc | Tags
-"""A kind of value.
+"""The kind of a setting's value.
 
-`yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value.
-`read` rejects an invalid value and returns None; if only some
-entries are invalid, it rejects those entries and returns a value. It skips entries that are not known
-yet, and returns values in the form that the rules use.
+`yaml_type` is the type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value.
+`read` returns a value in the form that the rules use. It rejects an invalid value and returns None; if
+only some entries are invalid, it rejects those entries and still returns a value. It skips entries that
+are not known yet.
 """
 
 
@@ -136,7 +139,7 @@ class Scope(Enum):
     """The place of a setting in the configuration of a stack with several data sources."""
 
     STACK = auto()
-    """At the top level: it is the same for all data sources."""
+    """Only at the top level, because the value is the same for all data sources."""
     DEFAULT = auto()
     """At the top level as a default, or in the entry for one data source."""
     ENTRY = auto()
@@ -150,9 +153,9 @@ class Setting(NamedTuple):
     """The name in ConnectorRoleArgs. Stack configuration and packages use camel case."""
     kind: Kind
     required: bool = False
-    """Whether it is always required; a connector or stack configuration can require other settings."""
+    """Whether every role needs the setting; a connector or stack configuration can require others."""
     structural: bool = False
-    """Whether the component needs its value to declare resources.
+    """Whether the component needs the setting's value to declare resources.
 
     If so, the value must not be an Output; previews show it even if it is secret in configuration.
     """
@@ -166,7 +169,7 @@ class Setting(NamedTuple):
     role_property: str = ""
     """The argument of `aws.iam.Role` with this value; empty if the role has no such argument."""
     iam_default: object = ""
-    """IAM's value in a role that was created without this argument; `roles adopt` leaves it out."""
+    """IAM's value in a role created without this argument; `roles adopt` doesn't write this value."""
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {
@@ -224,13 +227,13 @@ PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
 _ROLE_ARN_SETTINGS: Final = ("role_name", "role_path")
-"""The settings whose values are in the role's ARN, next to the account, which is in every policy."""
+"""The settings whose values are in the role's ARN, except the account, which is in every policy."""
 
 
 def role_policy_settings(connector: Connector) -> Collection[str]:
     """Return the settings that a connector's role policy depends on.
 
-    If the data source is a bucket, the policy contains the role's ARN.
+    If the data source is a bucket, the policy contains the role's ARN, and so its name and path.
     """
     in_arn = _ROLE_ARN_SETTINGS if connector.bucket_is_source else ()
     return [name for name in SETTINGS if SETTINGS[name].in_role_policy or name in in_arn]

@@ -18,7 +18,7 @@ from .settings import PYTHON_ARGUMENTS, SETTINGS, Flag
 
 
 def camel_case(name: str) -> str:
-    """Return `roleName` for `role_name`."""
+    """Convert a name from snake case to camel case, such as `role_name` to `roleName`."""
     head, *tail = name.split("_")
     return head + "".join(part.capitalize() for part in tail)
 
@@ -33,7 +33,7 @@ DATA_SOURCES: Final = "dataSources"
 PACKAGE_INPUTS: Final[Mapping[str, PropertyPath]] = {
     name: tuple(camel_case(str(part)) for part in path) for name, path in PYTHON_ARGUMENTS.items()
 }
-"""The paths of the component's inputs in other languages."""
+"""The paths of the settings, and of a VPC's lists, in the component's inputs in other languages."""
 
 
 def config_paths(prefix: str = "") -> dict[str, PropertyPath]:
@@ -51,15 +51,16 @@ def config_key(name: str, prefix: str = "") -> str:
 
 
 def show_prefix(config: pulumi.Config) -> str:
-    """Return the prefix of a namespace's keys in messages and commands."""
+    """Return the prefix of a namespace's keys in messages and commands; empty for the project's."""
     return "" if config.name == pulumi.get_project() else f"{config.name}:"
 
 
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
-    """Return the settings of a stack with one role.
+    """Return the settings of a stack with one role; reject `dataSources`.
 
-    `refuse_unknown_keys` is for a program that owns the whole stack and has no other provider: then
-    unknown keys in the namespace are rejected, and the default provider's configuration is checked.
+    `refuse_unknown_keys` is for a program that owns the whole stack and uses only the default provider.
+    If it is true, unknown keys in the namespace are rejected, and that provider's configuration is
+    checked.
     """
     arguments = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     if read_object(config, DATA_SOURCES) is not None:
@@ -114,18 +115,18 @@ def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> N
 def read_object(config: pulumi.Config, key: str) -> object:
     """Parse a value that is not a string; return invalid JSON as it is, so that validation rejects it.
 
-    An empty object, which is the default that `Pulumi.yaml` declares, means not set.
+    Return None for an empty object, the default that `Pulumi.yaml` declares, because it means not set.
     """
     value = parse_json(config.get(key))
     return None if value == {} else value
 
 
 def warn_about_autonaming(role_name: str) -> Iterator[str]:
-    """Warn if automatic names might not begin with the role resource's name and a hyphen.
+    """Yield a warning if automatic names might not begin with the role resource's name and a hyphen.
 
-    Names that begin this way contain `qbusiness`, and match those in the permissions of CI's roles.
-    `role_name` is the path of the setting that would replace the automatic names. The most specific
-    section that has a mode or a pattern applies:
+    Names that begin this way contain `qbusiness`, and match the pattern in the permissions of CI's
+    roles. `role_name` is the path of the setting that would replace the automatic names. The most
+    specific section of `pulumi:autonaming` that has a mode or a pattern applies:
     https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
     """
     section = as_mapping(parse_json(pulumi.Config("pulumi").get("autonaming")))

@@ -2,7 +2,8 @@
 
 `validate` returns the policies or raises an error with every problem that it finds. It does not
 register resources, read configuration, or call a provider. It skips values that are not known yet
-(Outputs, or their contents in a preview); call it again once they are known.
+(Outputs, or their contents in a preview), except that it rejects an Output for a structural setting. The
+component calls `validate` again once the values are known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from .settings import (
 
 
 class ValidationResult(NamedTuple):
-    """The policies and warnings.
+    """The policies and warnings for a role.
 
     A policy is None until its settings and the application's partition, Region, and account are known.
     """
@@ -34,7 +35,7 @@ class ValidationResult(NamedTuple):
     warnings: Sequence[str]
 
     def of_role(self, name: str) -> "ValidationResult":
-        """Return the policies for the role with this name."""
+        """Return a copy with this name in place of ROLE_NAME_PLACEHOLDER in the role policy."""
         role_policy = self.role_policy and policies.with_role_name(self.role_policy, name)
         return self._replace(role_policy=role_policy)
 
@@ -110,7 +111,6 @@ def _check_presence(setting: Setting, connector: Connector | None, arguments: Ar
 
 
 def _reject_unsupported(setting: Setting, connector: Connector, arguments: Arguments) -> None:
-    """Reject a setting that the connector does not support."""
     at = arguments.at(setting.name)
     at.reject(
         f"is not supported by the {connector.name} connector (see {connector.page})",
@@ -120,7 +120,10 @@ def _reject_unsupported(setting: Setting, connector: Connector, arguments: Argum
 
 
 def _raise_problems(settings: ReadSettings) -> None:
-    """Raise SettingsError if there are problems; list other keys first, then settings in order."""
+    """Raise SettingsError if there are problems.
+
+    The error lists other keys first, and then the settings in the order of SETTINGS.
+    """
     arguments = settings.arguments
     if arguments.problems:
         ranks = {name: rank for rank, name in enumerate(SETTINGS, start=1)}
@@ -201,8 +204,8 @@ def _resources(
 def _check_size(role_policy: str, settings: ReadSettings) -> None:
     """Reject a policy that is too long for IAM; only a long list of subnets can cause this."""
     role_name = settings.text("role_name")
-    # Nobody knows an automatic name before the role is created, so no later check can replace this one:
-    # assume the longest name. A policy that contains an unknown `roleName` is not rendered.
+    # An automatic name is not known before the role is created, so no later check can replace this one,
+    # which assumes the longest name. A policy that contains an unknown `roleName` is not rendered.
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:

@@ -1,4 +1,7 @@
-"""Serve the policy pack, which consists of rules and their enforcement levels."""
+"""Serve the policy pack, in which each rule is a stack policy with its own enforcement level.
+
+An additional policy records the properties that the program sets, and reports nothing.
+"""
 
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -37,7 +40,10 @@ def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
 
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report a rule's findings about a stack's roles, each for the resource that has the problem."""
+    """Report a rule's findings about a stack's roles, except about roles that are exempt from the rule.
+
+    Each finding is reported for the resource that has the problem.
+    """
     config = args.get_config()
     exempt = config.get("exempt", [])
     options = {name: config[name] for name in rule.options if name in config}

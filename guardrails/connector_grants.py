@@ -1,8 +1,9 @@
-"""Find the permissions in a statement that no connector needs.
+"""Find the permissions that a role's statements allow but no connector needs.
 
 `connector_policy.json` contains the permissions that this project's component grants to the roles of all
-connectors, with placeholders for the values; a test verifies them. The pack does not import the
-component, because it runs in a separate process with its own packages and may be copied elsewhere.
+connectors, with placeholders for the values; a test verifies that the two match. The policy pack does
+not import the component, because it runs in a separate process with its own packages and may be copied
+elsewhere.
 """
 
 import json
@@ -35,7 +36,7 @@ PLACEHOLDERS: Final = {
     "key_id": r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
     "subnet_id": r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})",
     "security_group_id": r"sg-(?:[0-9a-f]{8}|[0-9a-f]{17})",
-    # A path and a name.
+    # An optional path, without its first slash, and a name.
     "role": r"(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
 }
 """The format of each placeholder's value; no format matches a wildcard or a policy variable."""
@@ -52,38 +53,42 @@ class Application(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The known values of a role's placeholders."""
+    """The placeholder values that are known for one role."""
 
     application: Application | None = None
     role: str | None = None
-    """The path without its first slash, and the name; None while either is unknown."""
+    """The role's path without its first slash, and its name; None while either is unknown."""
 
     def values(self) -> Mapping[str, str | None]:
-        """Return the values by placeholder name."""
+        """Return the values by placeholder name; None or no entry for an unknown value."""
         of_application = self.application._asdict() if self.application else {}
         return {**of_application, "role": self.role}
 
 
 class Excess(NamedTuple):
-    """A permission that no connector needs on any resource, on this resource, or without a condition."""
+    """A permission that no connector needs at all, on this resource, or without a condition."""
 
     action: str
     resource: str | None = None
     """None if no connector needs the action on any resource."""
     expected_resources: str = ""
-    """The resources on which a connector needs the action; empty if the resource is one of them."""
+    """The resources on which connectors need the action; empty if none, or if `resource` is one."""
     expected_condition: str = ""
-    """The condition, as JSON, under which a connector needs the action on the resource."""
+    """The conditions, as JSON, under which connectors need the action on `resource`; else empty."""
 
 
 class _Pattern(NamedTuple):
-    """Text with placeholders from `connector_policy.json`."""
+    """Text that may contain placeholders and asterisks, as in `connector_policy.json`."""
 
     text: str
     expression: re.Pattern[str]
 
     def covers(self, text: str, known: Known) -> bool:
-        """Return whether this text, with the known values filled in, covers an IAM pattern."""
+        """Return whether this pattern, with the known values filled in, covers an IAM pattern.
+
+        A placeholder for an unknown role covers nothing. Any other unknown value can be any text in its
+        format.
+        """
         match = self.expression.fullmatch(text)
         if match is None:
             return False
@@ -105,14 +110,14 @@ class _Grant(NamedTuple):
 
 
 def application_of(arn: str) -> Application | None:
-    """Return the application in an ARN; None if the ARN has a wildcard or names something else."""
+    """Return the application that an ARN names; None for other text, such as an ARN with a wildcard."""
     match = _APPLICATION.expression.fullmatch(arn)
     return Application(**match.groupdict()) if match else None
 
 
 @cache
 def find_excess(statement: Statement, known: Known) -> tuple[Excess, ...]:
-    """Return the permissions in a role's statement that no connector needs."""
+    """Return the permissions that a role's statement allows but no connector needs."""
     return tuple(_find_excess(statement, known)) if statement.allows else ()
 
 
@@ -159,7 +164,7 @@ def _covers(patterns: tuple[_Pattern, ...], text: str, known: Known) -> bool:
 
 
 def _meets(conditions: tuple[Condition, ...], grant: _Grant, known: Known) -> bool:
-    """Return whether every request that meets the conditions also meets the grant's conditions."""
+    """Return whether every request that meets the conditions certainly meets the grant's conditions."""
     return is_implied(
         conditions, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, known)
     )

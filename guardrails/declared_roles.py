@@ -1,8 +1,8 @@
 """Find the roles that Amazon Q Business can assume, and the policies that a stack declares for them.
 
-Stack policies see resource outputs, not declarations. For an existing role, the provider reports all of
-the role's policies, including policies that other tools created. Only policies that the program sets
-count as declared.
+Pulumi's stack policies see resource outputs, not declarations. For an existing role, the provider
+reports all of the role's policies, including policies that other tools created. Only the policies that
+the program sets count as declared.
 """
 
 from collections import defaultdict
@@ -57,7 +57,7 @@ class Resource(Protocol):
 
 
 class Policy(NamedTuple):
-    """One of a role's policies, with the URN of the resource that declares it."""
+    """One of a role's policies, and the URN of the resource that declares the policy."""
 
     urn: str
     document: Document
@@ -68,6 +68,7 @@ class Attachment(NamedTuple):
     """A managed policy that the stack attaches but does not declare."""
 
     urn: str
+    """The resource that attaches the policy."""
     arn: str
 
 
@@ -78,16 +79,17 @@ class UndeclaredPolicy(NamedTuple):
     """An inline policy's name, or a managed policy's ARN."""
     inline: bool
     removed: bool
-    """Whether the update removes the policy because the stack owns all of the role's policies."""
+    """Whether an exclusive resource in the stack, such as RolePoliciesExclusive, removes the policy."""
     size: int = 0
-    """The number of characters in an inline policy, as IAM counts them."""
+    """The number of characters in an inline policy, as IAM counts them; 0 for a managed policy."""
 
 
 class UnlistedPolicy(NamedTuple):
-    """One of a role's policies that the stack declares or attaches, and that it also removes.
+    """One of a role's policies that one resource declares or attaches and another resource removes.
 
-    An update that creates or changes RolePoliciesExclusive or RolePolicyAttachmentsExclusive removes
-    every policy that the resource itself does not list, even if another such resource lists the policy.
+    An update that creates or changes a RolePoliciesExclusive removes every inline policy that this
+    resource itself does not list, even if another such resource lists the policy. A
+    RolePolicyAttachmentsExclusive does the same with attached policies.
     """
 
     urn: str
@@ -98,7 +100,7 @@ class UnlistedPolicy(NamedTuple):
 
 
 class Role(NamedTuple):
-    """A role that Amazon Q Business can assume, or whose trust policy names the service."""
+    """A role that the stack declares, and the role's policies."""
 
     urn: str
     name: str | None
@@ -122,7 +124,7 @@ class Role(NamedTuple):
 
     @property
     def known(self) -> Known:
-        """The known values of the role and of the application in its trust policy."""
+        """The placeholder values that the role's name, path, and trust policy determine."""
         named = self.name is not None and self.path is not None
         return Known(self.application, f"{self.path}{self.name}".removeprefix("/") if named else None)
 
@@ -136,10 +138,10 @@ class _Declaration(NamedTuple):
     references: Mapping[str, Sequence[str]]
     """By property name, the URNs of the resources on which the property's value depends."""
     set_by_program: Collection[str]
-    """The properties that the program sets; `properties` also contains others from the provider."""
+    """The names of properties that the program sets; the provider reports others in `properties`."""
 
     def values(self, name: str) -> list[Any]:
-        """Return the known values of a property that has one or more values."""
+        """Return the known values of a property, which may be a list, a single value, or absent."""
         return [value for value in listed(self.properties.get(name)) if value is not UNKNOWN]
 
     def text(self, name: str) -> str | None:
@@ -156,8 +158,8 @@ def find_roles(
     `set_by_program` contains the properties that the program sets, by resource URN. If nothing was
     recorded, it is empty, and every property counts as set by the program.
 
-    If a trust policy is unknown or malformed, the result includes the role if the trust policy mentions
-    "qbusiness", or if the role's policies contain the service's actions.
+    The result also includes a role whose trust policy is malformed, or unknown at least in part, if the
+    trust policy mentions "qbusiness", or if the role's policies contain an action of Amazon Q Business.
     """
     types = {_ROLE_TYPE, _MANAGED_POLICY_TYPE, *_ROLE_PROPERTIES}
     declarations = [
@@ -189,7 +191,7 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
 
 
 def required_values(statement: Statement, key: str) -> tuple[str, ...]:
-    """Return the values that the conditions require for a key; empty if the key may be absent.
+    """Return the values to which conditions restrict a key; empty if it may be absent or have others.
 
     A request must meet all conditions on a key, so the narrowest condition is decisive.
     """
@@ -214,7 +216,7 @@ def _is_for_service(role: Role, declaration: _Declaration) -> bool:
 
 
 def _names_service(statement: Statement) -> bool:
-    """Return whether a statement allows the service as a principal, for any action and condition."""
+    """Return whether a statement allows the service as a principal, for any action or condition."""
     return statement.allows and _SERVICE_PRINCIPAL in statement.principals.listed()
 
 
@@ -236,7 +238,7 @@ def _declaration(resource: Resource, set_by_program: Collection[str]) -> _Declar
 
 
 def _plain(value: Any) -> Any:
-    """Return a value without the SDK's proxies, which raise an exception for unknown values."""
+    """Return a value without the SDK's proxies, with UNKNOWN where they would raise an exception."""
     if isinstance(value, Mapping):
         mapping = cast("Mapping[str, Any]", value)
         return {key: _read_entry(mapping, key) for key in mapping}
@@ -261,7 +263,7 @@ class _Managed:
         self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
-        """Return the policies that a resource attaches, and the ARNs of policies outside the stack."""
+        """Return the policies that a resource attaches: declared ones, and the ARNs of all others."""
         name = _POLICY_PROPERTIES[declaration.type]
         arns = declaration.values(name)
         attached = {
@@ -274,9 +276,10 @@ class _Managed:
 def _group_by_role(
     roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
 ) -> Mapping[str, list[_Declaration]]:
-    """Return the declarations that refer to each role by a dependency, or else by its name.
+    """Return, by role URN, the declarations that refer to the role by a dependency or by name.
 
-    A stack can declare several roles with the same name, in different accounts.
+    A name can refer to several roles, because a stack can declare roles with the same name in
+    different accounts.
 
     Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -322,7 +325,7 @@ def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Manag
 def _inline_policies(
     role: _Declaration, belonging: Iterable[_Declaration]
 ) -> tuple[list[Policy], list[UndeclaredPolicy]]:
-    """Return the inline policies that the stack declares, and the other inline policies."""
+    """Return the inline policies that the stack declares, and the role's other inline policies."""
     resources = _of_type(belonging, _ROLE_POLICY_TYPE)
     policies = [Policy(resource.urn, _document(resource.properties, "policy")) for resource in resources]
     inline = [
@@ -332,7 +335,7 @@ def _inline_policies(
     ]
     names = [resource.text("name") for resource in resources]
     if "inlinePolicies" in role.set_by_program:
-        # After an update, this property also contains the policies that the resources declare.
+        # After an update, this property also contains the policies of RolePolicy resources.
         declared = [*zip(names, (policy.document for policy in policies), strict=True)]
         policies += [Policy(role.urn, entry[1]) for entry in inline if entry not in declared]
         return policies, []
@@ -350,7 +353,7 @@ def _inline_policies(
 
 
 def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
-    """Return the names in each RolePoliciesExclusive; leave out a list that is not entirely known."""
+    """Return the policy names in each RolePoliciesExclusive; leave out lists that are partly unknown."""
     lists = [
         listed(each.properties.get("policyNames"))
         for each in _of_type(belonging, _EXCLUSIVE_POLICIES_TYPE)
@@ -386,7 +389,7 @@ def _managed_policies(
 
 
 def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPolicy]:
-    """Yield the declared inline policies that a RolePoliciesExclusive does not list."""
+    """Yield the policies of RolePolicy resources that a RolePoliciesExclusive does not list."""
     kept = _kept_names(belonging)
     for resource in _of_type(belonging, _ROLE_POLICY_TYPE):
         name = resource.text("name")
@@ -395,7 +398,7 @@ def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPoli
 
 
 def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> Iterator[UnlistedPolicy]:
-    """Yield the attached policies that a RolePolicyAttachmentsExclusive does not list."""
+    """Yield the policies of attachment resources that a RolePolicyAttachmentsExclusive does not list."""
     lists: list[set[str]] = []
     for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS_TYPE):
         policies, arns = managed.attached_by(each)
@@ -413,6 +416,6 @@ def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> I
 
 
 def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:
-    """Read the document in a property; it is unknown if the provider has not reported it yet."""
+    """Return the document in a property; unknown if the provider has not reported the property yet."""
     given = properties.get(name)
     return read_document(UNKNOWN if given is None else given, kind)

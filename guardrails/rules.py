@@ -1,6 +1,6 @@
 """Check the roles that Amazon Q Business assumes.
 
-Each rule is a function that returns its findings about a role. The rules follow this AWS page:
+Each rule has a function that returns the rule's findings about a role. The rules follow this AWS page:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
 """
 
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
 
     urn: str
     message: str
-    """The violation."""
+    """A description of the violation."""
     expected: str
     remediation: str
 
@@ -70,19 +70,19 @@ def _escape(text: str) -> str:
 
 
 class Rule(NamedTuple):
-    """A rule in the pack; an `advisory` rule warns but does not stop the operation."""
+    """A rule in the policy pack; an `advisory` rule warns but does not stop the operation."""
 
     name: str
     description: str
     check: Callable[..., Iterator[Finding]]
-    """Takes a role, and the `options` as keyword arguments."""
+    """The function takes a role, and the values of `options` as keyword arguments."""
     advisory: bool = False
     options: Mapping[str, Any] = {}
     """The JSON schema of each additional property in the rule's configuration."""
 
 
 def readable(role: Role) -> Iterator[Finding]:
-    """Find malformed documents, which no other rule can check."""
+    """Find malformed documents, which no other rule can check, and unknown condition operators."""
     for policy in (role.trust, *role.policies):
         problem = policy.document.problem or _unknown_operator(policy.document)
         if problem:
@@ -159,7 +159,7 @@ def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
-    """Find principals other than the service, and actions other than sts:AssumeRole."""
+    """Find allowed principals other than the service, and allowed actions other than sts:AssumeRole."""
     for statement in role.trust.document.statements:
         if not statement.allows:
             continue
@@ -224,7 +224,10 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
 
 
 def _rule_for(found: Excess) -> str:
-    """Return the rule that reports a permission: the service's own rule, or `excess`."""
+    """Return the name of the rule that reports a permission.
+
+    `excess` reports actions that no connector needs at all, and those of services without a rule.
+    """
     service = found.action.partition(":")[0].lower()
     return _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
 
@@ -309,7 +312,7 @@ def quote_argument(text: str) -> str:
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find ingestion allowed on an index but not on its application; the actions require both."""
+    """Find indexes for which BatchPutDocument is listed, but not for the required application."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
@@ -475,7 +478,7 @@ def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
 
 
 def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
-    """Return the statements that allow an action by its full name, without wildcards."""
+    """Return the policies and Allow statements that list an action (in lowercase) by its full name."""
     for policy, statement in _statements(role):
         if statement.allows and action in map(str.lower, statement.actions.listed()):
             yield policy, statement

@@ -1,4 +1,4 @@
-"""Generate pages in docs/, files in template/, and settings in Pulumi.yaml: `python -m pages`.
+"""`python -m pages` generates pages in docs/, files in template/, and the settings in Pulumi.yaml.
 
 The contents come from the code. Most modules are named after the page or file that they generate.
 `examples` contains the example values, `example_calls` the connectors' calls with these values, and

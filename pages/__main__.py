@@ -1,4 +1,4 @@
-"""Write every generated page and file, or print one connector's statements."""
+"""Write every generated page and file, or print the permissions of one connector's role."""
 
 import argparse
 import sys
@@ -28,7 +28,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
 
 
 def main() -> None:
-    """Run the command."""
+    """Run `python -m pages`."""
     parser = argparse.ArgumentParser(prog="python -m pages", description="Write every generated page.")
     commands = parser.add_subparsers(dest="command")
     statements = commands.add_parser("permissions", help="print the statements of one connector")

@@ -1,7 +1,7 @@
-"""Write docs/configuration.md from the declarations, the connectors, and the program's messages.
+"""Generate docs/configuration.md from the declarations, the connectors, and the program's messages.
 
-Except for the connector, the expected values are the ones that the program prints in its messages about
-invalid values.
+The expected values are those in the program's messages about invalid values, except the text for
+`connector`, which is in this module.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -83,7 +83,7 @@ def _type(key: str, declared: Mapping[str, Any]) -> str:
 
 
 def _places() -> str:
-    """Return the table of the settings by place, and the list of the role's properties."""
+    """Return the table of the settings by place, and the sentence that lists the role's properties."""
 
     def keys(settings: Iterable[Setting]) -> Iterator[str]:
         for setting in settings:
@@ -118,7 +118,7 @@ def _connector(connector: Connector) -> tuple[str, ...]:
 
 
 def _expected(name: str) -> Iterator[tuple[str, str, str]]:
-    """Return each key of a setting, with the expected value in the program's message, and an example."""
+    """Return each key of a setting or of its entries, with the expected value and an example."""
     if name == "connector":
         yield "connector", "a name from the table of [connectors](#connectors)", f"`{_CONNECTOR}`"
         return
@@ -154,7 +154,7 @@ _INVALID: Final = "\0"
 _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
 _NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
-"""The table's words for some needs; the program's messages are longer."""
+"""The table's texts for these needs, which are shorter than in the program's messages."""
 _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only for sites or a proxy that require sign-in.",
     "connector": (

@@ -1,4 +1,7 @@
-"""Write the declarations of the settings in Pulumi.yaml; the descriptions are the docstrings."""
+"""Generate the declarations of the settings in Pulumi.yaml.
+
+The descriptions are the docstrings of ConnectorRoleArgs, except for the keys that it does not have.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -12,7 +15,7 @@ from components.stack_config import DATA_SOURCES, KEYS, PROTECT
 from pages import PROJECT
 
 _BLANK: Final[Mapping[str, Callable[[], object]]] = {"string": str, "boolean": bool, "object": dict}
-"""Functions that return the blank value of a type."""
+"""For each YAML type, the function that returns the type's blank value."""
 _WIDTH: Final = 110
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     PROTECT: {
@@ -32,11 +35,11 @@ _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
         ),
     },
 }
-"""The keys that are not settings of one role."""
+"""The declarations of the keys that are not in `KEYS`."""
 
 
 def declarations() -> dict[str, Mapping[str, Any]]:
-    """Return the declaration in Pulumi.yaml for each key."""
+    """Return the declaration of each key for Pulumi.yaml."""
     inputs = Analyzer("descriptions").analyze_component(ConnectorRole).inputs
     declared: dict[str, Mapping[str, Any]] = {}
     for name, key in KEYS.items():
@@ -52,6 +55,6 @@ def declarations() -> dict[str, Mapping[str, Any]]:
 
 
 def pulumi_yaml() -> str:
-    """Return Pulumi.yaml with these declarations in place of the current ones."""
+    """Return the text of Pulumi.yaml with the declarations in place of everything from `config:` on."""
     before = (PROJECT / "Pulumi.yaml").read_text().partition("\nconfig:\n")[0]
     return f"{before}\n" + yaml.safe_dump({"config": declarations()}, sort_keys=False, width=_WIDTH)

@@ -1,6 +1,7 @@
-"""List connector calls with example resources, and similar calls that the role must not allow.
+"""List connectors' calls with example resources, and similar calls that their roles must not allow.
 
-A call is allowed if all its requests are allowed. ARNs are written out here, not taken from the program.
+A call is allowed if all its requests are allowed. The ARNs are written by hand and do not depend on
+the program's code.
 """
 
 import itertools
@@ -51,7 +52,7 @@ SECRETS: Final = {
         f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     ),
 }
-"""Values of `secret_id`, each with the secret's ARN."""
+"""Values of `secret_id`, each with the secret's ARN; None if it is not set."""
 KEYS: Final = {
     "AWS managed key": None,
     "customer managed key": (KEY_ID, KEY_ARN),
@@ -115,7 +116,7 @@ class Options(NamedTuple):
 
     @property
     def connector(self) -> str:
-        """A connector that accepts these options; all such connectors get the same policies."""
+        """A connector that accepts these options; all such connectors' roles have the same policies."""
         if self.bucket_is_source:
             return "s3-v1"
         return "webcrawler" if self.bucket_arn or not self.secret_arn else "aem-cloud"
@@ -165,7 +166,7 @@ class Options(NamedTuple):
 
     @property
     def bucket_account(self) -> str:
-        """The bucket's account."""
+        """The bucket's account; the role's account if there is no bucket."""
         bucket = BUCKETS[self.bucket]
         return bucket.account if bucket else ACCOUNT
 
@@ -183,7 +184,7 @@ class Options(NamedTuple):
 
 
 def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Options]:
-    """Return all valid combinations of options, with or without each of these values."""
+    """Return all valid combinations of options, with or without each of the given values."""
     return [
         options
         for options in itertools.starmap(
@@ -207,7 +208,7 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
 
 
 SHAPES: Final = _combinations("secret of this account", "customer managed key", "VPC", "files", "source")
-"""One role of each shape. Roles of the same shape set the same options and differ only in ARNs."""
+"""Options for one role of each shape; roles of the same shape differ only in ARNs and accounts."""
 COMBINATIONS: Final = [
     *dict.fromkeys(
         (
@@ -229,7 +230,7 @@ COMBINATIONS: Final = [
         )
     )
 ]
-"""Roles of all shapes, with each of three sets of values."""
+"""Options for roles of all shapes, with each of three sets of example values."""
 FULL: Final = Options(
     "secret of this account",
     "customer managed key",
@@ -247,7 +248,7 @@ FULL_OF_SOURCE: Final = Options(
     deletion=True,
     bucket="source",
 )
-"""These policies and those of FULL_WITH_FILES together include every statement of any connector."""
+"""The policies for these options and for FULL_WITH_FILES include all statements of all connectors."""
 
 
 class Request(NamedTuple):
@@ -263,16 +264,16 @@ class Call(NamedTuple):
     """A connector's call, or a call that differs from it in one part."""
 
     sid: str
-    """The Sid of the statement that allows the call, or would allow it if the policy included it."""
+    """The Sid of the statement that can allow the connector's call; empty if there is none."""
     title: str
     requests: tuple[Request, ...]
     allowed: bool
     deviation: str = ""
-    """How the call differs from the connector's; empty for the connector's own call."""
+    """How the call differs from one that a connector makes; empty if a connector makes this call."""
 
 
 def connector_calls(options: Options) -> list[Call]:
-    """Return all connectors' calls, and whether a role with these options allows each of them."""
+    """Return the connectors' calls, and whether a role with these options must allow each of them."""
     used = _used_resources(options)
     return [
         Call(
@@ -288,7 +289,7 @@ def connector_calls(options: Options) -> list[Call]:
 
 
 def _used_resources(options: Options) -> Resources[str]:
-    """Return the resources that the connector uses."""
+    """Return the resources that a connector with these options uses."""
     secret, key, bucket = (
         (arn,) if arn else () for arn in (options.secret_arn, options.key_arn, options.bucket_arn)
     )
@@ -315,7 +316,7 @@ def _used_resources(options: Options) -> Resources[str]:
 
 
 def _all_resources(used: Resources[str], options: Options) -> Resources[str]:
-    """Add a resource for each call that the connector does not make and the role must not allow."""
+    """Add resources for calls that the connector does not make, and that the role must not allow."""
     bucket = (options.bucket_arn or BUCKET_ARN,)
     key = (options.key_arn or KEY_ARN,)
     objects = () if options.bucket_is_source else (f"{BUCKET_ARN}/folder/file",)
@@ -455,7 +456,7 @@ def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
 
 
 def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
-    """Return ARNs that differ from an ARN in one part."""
+    """Return ARNs that differ from an ARN in one part, each after a description of the difference."""
     _, partition, service, region, account, resource = arn.split(":", 5)
     others = {"other partition": ("aws-cn", service, region, account, resource)}
     if region:  # Amazon S3 and IAM ARNs do not have a Region

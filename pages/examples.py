@@ -22,4 +22,4 @@ REQUIRED_INPUTS: Final[Mapping[str, str]] = {
     "indexId": INDEX_ID,
     "secretId": SECRET_ID,
 }
-"""The default connector's required settings except the Region, by their names in camel case."""
+"""Values of the default connector's required settings except the Region, by camel-case name."""

@@ -1,11 +1,11 @@
-"""Format tables, lists, and documents in Markdown."""
+"""Format tables and lists in Markdown, and compact JSON for its code blocks."""
 
 import json
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
 _WIDTH: Final = 116
-"""The maximum length of a document's lines, unless a single value is longer."""
+"""The approximate maximum length of lines of JSON, unless a single entry is longer."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Write docs/permissions.md from the program's policies and the properties that the tests prove."""
+"""Generate docs/permissions.md from the program's policies and the properties that the tests prove."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ def _trust(validated: ValidationResult) -> Iterator[str]:
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
-    """Return the combinations of options that a connector accepts."""
+    """Return the combinations of options in `SHAPES` that a connector accepts."""
     for shape in SHAPES:
         given = (shape.secret_arn, shape.bucket_arn, shape.network_arns)
         needs = (connector.secret, connector.bucket, connector.vpc)
@@ -137,9 +137,10 @@ def _statements(policy: str | None) -> list[Statement]:
 
 
 def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> Iterator[str]:
-    """Return each statement's label, the settings that include it, and its reason.
+    """Return a text for each statement: the Sid, when a role has the statement, and the reason for it.
 
-    `shapes` maps combinations of options to a connector that accepts them.
+    `shapes` maps combinations of options to a connector that accepts them. If it is empty, every text
+    says "always".
     """
     sids = {
         shape: {each["Sid"] for each in _statements(_validated(connector, shape).role_policy)}

@@ -1,6 +1,7 @@
-"""List the properties of the role that the tests prove, and the accepted findings.
+"""List the properties of the role that the tests prove, and the accepted findings about its policy.
 
-`tests/authorization/` contains the proofs. Its tests fail if an entry is missing or superfluous.
+The tests in `tests/authorization/` contain the proofs. They fail if an entry here is missing or
+superfluous.
 """
 
 from enum import StrEnum
@@ -85,4 +86,4 @@ UNCOVERED: Final = {
     ("qbusiness:BatchPutDocument", "qbusiness/application"): _OLDER_VERSION,
     ("qbusiness:BatchDeleteDocument", "qbusiness/application"): _OLDER_VERSION,
 }
-"""Actions and required resource types that the policy does not cover, with the reasons."""
+"""Actions, each with a required resource type that the policy can leave uncovered, and the reasons."""

@@ -7,11 +7,11 @@ from pages import PROJECT
 
 _HEADER: Final = "# The tested versions. docs/own-project.md describes how to upgrade them.\n"
 _PINS: Final = re.compile(r"^(([\w.-]+)==.*\n)((?: +# .*\n)+)", re.MULTILINE)
-"""Matches a pin, with its package and the comment that lists the packages that require it."""
+"""Matches a pin, with its package and the comment that lists what requires the package."""
 
 
 def constraints() -> str:
-    """Return pins for the requirements of the package, its commands, and the guardrails."""
+    """Return the file: pins for all that the package, its commands, and the guardrails require."""
     pins = _PINS.findall((PROJECT / "requirements-dev.txt").read_text(encoding="utf-8"))
     needed = {"-r requirements.txt", "-r roles/requirements.txt", "-r guardrails/requirements.txt"}
     while found := {name for _, name, users in pins if _names(users) & needed} - needed:

@@ -1,8 +1,8 @@
 """Generate the workflow and action in template/ from this project's workflow and action.
 
 A new project has the package instead of this repository's files, so scripts and commands come from the
-package, and every stack is an environment. The new workflow also runs the guardrails, and apart from its
-first line, it has no lines that contain only a comment.
+package. A new project has no sandbox stacks, so every stack is an environment. The new workflow also
+runs the guardrails, and apart from its first line, it has no lines that contain only a comment.
 """
 
 import re
@@ -38,7 +38,7 @@ _REPLACED: Final = (
 
 
 def workflow() -> str:
-    """Return the workflow."""
+    """Return the new project's workflow; raise ValueError if a text to replace is missing."""
     text = (_GITHUB / "workflows" / "environments.yml").read_text(encoding="utf-8")
     text = _HEADER + re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE)
     for old, new in _REPLACED:
@@ -50,7 +50,7 @@ def workflow() -> str:
 
 
 def action() -> str:
-    """Return the action that the jobs share."""
+    """Return the new project's action, which the workflow's jobs share."""
     text = (_GITHUB / "actions" / "pulumi" / "action.yml").read_text(encoding="utf-8")
     return f"""\
 {text.partition("    - name: Install")[0]}\

@@ -1,6 +1,7 @@
-"""Start a command: `python -m roles --help`, or `qbusiness-roles --help` from the installed package.
+"""Start `python -m roles` or, from the installed package, `qbusiness-roles`; `--help` lists commands.
 
-Importing the SDKs takes a second, so this module first prepares for interruptions and missing packages.
+Importing the SDKs takes a second, so this module first prepares for interruptions. It also reports
+missing packages.
 """
 
 import os
@@ -21,7 +22,7 @@ _INTERRUPTED: Final = 130
 def start(program: str, install: str) -> int:
     """Run the command so that no interruption prints a traceback, and return the exit code.
 
-    `program` is how users start the command, and `install` is the command that installs missing
+    `program` is the command's name in the help, and `install` is the command that installs missing
     packages.
     """
     # A background job in a script, for example, ignores the signal.
@@ -40,7 +41,7 @@ def start(program: str, install: str) -> int:
     try:
         return cli.main(None, program)
     except KeyboardInterrupt:
-        return _INTERRUPTED  # interrupted while an error was reported
+        return _INTERRUPTED  # for example, while the command reported an error
     finally:
         if interruptible:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -62,7 +63,10 @@ def start_installed() -> int:
 
 
 def _end(*_: object) -> None:
-    """End the process without an exception, which an import could swallow; no work has begun yet."""
+    """Report the interruption and end the process; no work has begun yet.
+
+    This function raises no exception, because an import could swallow it.
+    """
     _write("interrupted", '"interrupted"')
     os._exit(_INTERRUPTED)
 

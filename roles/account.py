@@ -30,7 +30,7 @@ from roles.output import Notes
 _CONNECT_TIMEOUT: Final = 5
 """Seconds that each attempt waits for a connection."""
 _ATTEMPTS: Final = 10
-"""The maximum attempts for each call, unless the environment or the profile specifies another number."""
+"""The maximum number of attempts per call, unless the environment or the profile specifies another."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The key ID that stands for aws/secretsmanager in a secret's versions."""
 _ROLES_PER_PAGE: Final = 1000
@@ -76,7 +76,7 @@ class DataSource(NamedTuple):
 
     @property
     def options(self) -> dict[str, str]:
-        """The options of an AWS CLI command that identify the data source."""
+        """The options that identify the data source in a CLI command, as `aws_command` takes them."""
         return {
             "application_id": self.application_id,
             "index_id": self.index_id,
@@ -99,7 +99,7 @@ class DataSource(NamedTuple):
         return f"{self.index_name} {self.index_id}".strip()
 
     def document(self) -> dict[str, str]:
-        """Return the entries that `--json` shows."""
+        """Return the entries that `--json` shows for the data source."""
         return {
             **self.ids,
             "displayName": self.name,
@@ -120,7 +120,7 @@ class Encryption(NamedTuple):
 class Role(NamedTuple):
     """A role and its policies in IAM.
 
-    Each field to which `Setting.role_property` refers has the name of the argument of `aws.iam.Role`.
+    Fields to which `Setting.role_property` refers are named like the arguments of `aws.iam.Role`.
     """
 
     arn: str
@@ -142,7 +142,7 @@ class Role(NamedTuple):
     attached_policies: Mapping[str, Mapping[str, Any]]
     """The documents that could be read, by ARN."""
     denied: str | None
-    """The missing permission to read attached policies; None if all were read."""
+    """The action that was not allowed when reading attached policies; None if all were read."""
     last_used: datetime | None
     """None if IAM reports no use in the last 400 days."""
 
@@ -155,9 +155,9 @@ class Role(NamedTuple):
 def _once(
     read: Callable[Concatenate["Account", _Question], _Answer],
 ) -> Callable[Concatenate["Account", _Question], _Answer]:
-    """Decorate a method so that it makes the same call only once, even if several threads call it.
+    """Decorate a method so that it runs only once with the same arguments, even in several threads.
 
-    Data sources may share a role or secret.
+    Later calls return the same result or raise the same error. Data sources may share a role or secret.
     """
 
     @functools.wraps(read)
@@ -178,7 +178,7 @@ def _once(
 
 
 class Account:
-    """Read-only access to the account in one Region."""
+    """Read-only access to the credentials' account in one Region."""
 
     def __init__(self, region: str | None, notes: Notes) -> None:
         """Set the Region; None means the Region in the environment or the profile."""
@@ -220,7 +220,11 @@ class Account:
         }
 
     def data_sources(self, application_id: str | None = None) -> Iterator[DataSource]:
-        """Find the data sources of one application, or of all applications."""
+        """Yield the data sources of one application, or of all applications.
+
+        With `application_id`, the application's name is left empty. Without it, raises InputError if
+        there are no applications.
+        """
         names = {application_id: ""} if application_id else self.applications()
         for application, name in names.items():
             for index in self.indices(application):
@@ -259,7 +263,7 @@ class Account:
 
     @_once
     def data_source(self, data_source: DataSource) -> Reply:
-        """Return the details of a data source: its role, configuration, and VPC."""
+        """Return the details of a data source, such as its role, configuration, and VPC."""
         return self._call("qbusiness", "get_data_source", **data_source.ids)
 
     @_once
@@ -273,7 +277,7 @@ class Account:
         return self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
 
     def last_sync(self, data_source: DataSource) -> Reply | None:
-        """Return the sync job that started last; None if there was none."""
+        """Return the sync job that started last, of those on the first page; None if there is none."""
         found = self._call("qbusiness", "list_data_source_sync_jobs", **data_source.ids)
         jobs: list[Reply] = found["history"]
         return max(jobs, key=lambda job: job["startTime"], default=None)
@@ -282,7 +286,7 @@ class Account:
 
     @_once
     def secret(self, secret_id: str) -> Reply:
-        """Return a secret's metadata, with the ARN of its key or alias; no method reads its value."""
+        """Return a secret's metadata, with its key's ARN or alias ARN; no method reads the value."""
         found = self._call("secretsmanager", "describe_secret", SecretId=secret_id)
         if key_id := found.get("KmsKeyId"):
             return {**found, "KmsKeyId": _key_arn(key_id, Arn.of(found["ARN"]))}
@@ -409,7 +413,10 @@ class Account:
         )
 
     def roles(self) -> list[Reply]:
-        """Return the account's roles with their trust policies as JSON; IAM omits their last use."""
+        """Return the account's roles, with their trust policies as JSON.
+
+        Their last use is missing, because ListRoles omits it.
+        """
         found = self._list("iam", "list_roles", "Roles", PaginationConfig={"PageSize": _ROLES_PER_PAGE})
         trust = "AssumeRolePolicyDocument"
         return [{**role, trust: _json(role[trust])} for role in found]
@@ -472,7 +479,11 @@ class Account:
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]
     ) -> list[Reply]:
-        """Return IAM's decision on each action; context values are strings or lists."""
+        """Return IAM's decisions on a principal's actions on a resource.
+
+        The values in `context` are strings or lists of strings. Raises OddAnswerError unless there is
+        exactly one known decision for each action.
+        """
         entries = [
             {
                 "ContextKeyName": key,
@@ -513,7 +524,10 @@ class Account:
     def _attached_policies(
         self, role: str
     ) -> tuple[tuple[str, ...] | None, dict[str, Mapping[str, Any]], str | None]:
-        """Return the ARNs and documents of attached policies, and any action that was not allowed."""
+        """Return the ARNs and documents of attached policies, and any action that was not allowed.
+
+        After such an action, no more policies are read. The ARNs are None if they could not be listed.
+        """
         attached: tuple[str, ...] | None = None
         documents: dict[str, Mapping[str, Any]] = {}
         try:
@@ -555,7 +569,7 @@ class Account:
         return getattr(self._client(service), operation)(**parameters)
 
     def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """Read all pages of a list and report progress after the first page."""
+        """Return the items on all pages of a list, and report progress from the second page on."""
         client = self._client(service)
         items: list[Any] = []
         for page in client.get_paginator(operation).paginate(**parameters):
@@ -581,7 +595,7 @@ def is_aws_alias(key_id: str) -> bool:
 
 
 def _key_arn(key_id: str, home: Arn) -> str:
-    """Return the ARN of a key or alias; a plain ID is in the Region and account of `home`."""
+    """Return the ARN of a key or alias; a plain ID or name is in the Region and account of `home`."""
     if key_id.startswith("arn:"):
         return key_id
     resource = key_id if is_alias(key_id) else f"key/{key_id}"
@@ -594,7 +608,7 @@ def _resource(key_id: str) -> str:
 
 
 def _document(operation: str, text: str) -> Any:
-    """Parse a policy's JSON."""
+    """Parse a policy's JSON, even if URL-encoded; raise OddAnswerError if it is not valid."""
     try:
         return parse(_json(text))
     except MalformedError as error:
@@ -603,17 +617,17 @@ def _document(operation: str, text: str) -> Any:
 
 
 def _json(text: str) -> str:
-    """Return a policy's JSON, which IAM URL-encodes."""
+    """Return a policy's JSON, decoded if it is URL-encoded, as in IAM's responses."""
     return unquote(text) if text.startswith("%") else text
 
 
 def _name_operation(exception: Exception, event_name: str, **_: object) -> None:
-    """Store the operation's name in a connection error, as OddAnswerError does."""
+    """Store the operation's name in a connection error's `kwargs`, as OddAnswerError does."""
     if isinstance(exception, BotoCoreError):
         exception.kwargs.setdefault("operation", event_name.rpartition(".")[2])
 
 
 def _reject_html(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
-    """Raise PageError for an HTML page, which botocore would read as an empty response."""
+    """Raise PageError for an HTML page that botocore would otherwise read as an empty response."""
     if response_dict["status_code"] < _LOWEST_ERROR_STATUS and _HTML_START.match(response_dict["body"]):
         raise PageError(operation=operation_model.name)

@@ -53,6 +53,9 @@ _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
 
 
 def action(operation: str) -> str:
-    """Return the IAM action that an API operation needs, such as `iam:GetRole` for GetRole."""
+    """Return the IAM action that an API operation needs, such as `iam:GetRole` for GetRole.
+
+    For an operation that no command needs, return its name unchanged.
+    """
     known = {name.partition(":")[2]: name for names in ACTIONS.values() for name in names}
     return {**known, **_OTHER_NAMES}.get(operation, operation)

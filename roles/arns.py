@@ -1,4 +1,4 @@
-"""Split ARNs into their parts."""
+"""Split ARNs into their parts, and parse application IDs and ARNs."""
 
 from argparse import ArgumentTypeError
 from typing import Final, NamedTuple
@@ -6,7 +6,10 @@ from typing import Final, NamedTuple
 from components.formats import APPLICATION, ParsedText
 
 _PARTS: Final = 6
-"""`arn`, partition, service, Region, account, and the resource, which may contain more colons."""
+"""The number of parts: `arn`, partition, service, Region, account, and resource.
+
+The resource may contain more colons.
+"""
 
 
 class Arn(NamedTuple):
@@ -21,7 +24,7 @@ class Arn(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "Arn":
-        """Return the parts of an ARN; for other text, all parts are empty."""
+        """Return an ARN with its parts, all of which are empty if the text is not an ARN."""
         parts = text.split(":", _PARTS - 1)
         if parts[0] != "arn" or len(parts) < _PARTS:
             parts = [""] * _PARTS
@@ -29,12 +32,12 @@ class Arn(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The last part of the resource, such as a role's name without its path."""
+        """The resource after its last slash, such as a role's name without its path."""
         return self.resource.rpartition("/")[2]
 
 
 def application(text: str) -> ParsedText:
-    """Parse an application's ID or ARN; for use as an argparse `type`."""
+    """Parse an application's ID or ARN for argparse; raise ArgumentTypeError for other text."""
     if found := APPLICATION.parse(text):
         return found
     raise ArgumentTypeError(f"{text!r} is not {APPLICATION.name}: expected {APPLICATION.expected}")

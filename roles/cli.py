@@ -1,12 +1,12 @@
 """Audit and check data sources' roles, and prepare their import, from the command line.
 
 python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
-python -m roles audit                  compare every data source's role with the program's
+python -m roles audit                  compare every data source's role with the program's policies
 python -m roles check --stack STACK    ask AWS whether a sync with a stack's role will work
 
 No command changes AWS resources. The exit code is 0 if all is well, 1 if there are problems or `adopt`
-left out a data source, 2 if the input is invalid or something could not be read or written, 3 if `audit`
-or `check` cannot tell whether all is well, and 130 after an interruption.
+left out a data source, 2 if the input is invalid, something could not be read or written, or the program
+has a bug, 3 if `audit` or `check` cannot tell whether all is well, and 130 after an interruption.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Read a data source's configuration: its connector, and the resources that it names.
+"""Find a data source's connector and resources in its configuration.
 
 Each connector's page has the JSON schema for its configuration:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html
@@ -46,19 +46,19 @@ _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
 
 
 class Uses(NamedTuple):
-    """A data source's type, and the resources that its configuration or a role's settings name."""
+    """The connectors and resources of a data source, or those in a role's settings."""
 
     type: str
     """The type of the data source; empty for settings."""
     connectors: Sequence[Connector]
     """The connectors of this type, or the one in the settings; empty if the type is unknown."""
     secret_ids: Sequence[str] = ()
-    """The ARNs or names of the secrets: the data source's, then its web proxy's."""
+    """The ARNs or names of the secrets: the data source's own secret, then that of its web proxy."""
     buckets: Sequence[str] = ()
     bucket_account: str | None = None
-    """None if there is no bucket, or the configuration does not contain its account."""
+    """The account that owns the bucket; None if it is unknown or not in the configuration."""
     vpc: Mapping[str, Sequence[str]] = MappingProxyType({})
-    """`subnetIds` and `securityGroupIds`, as in the API; empty if there is no VPC."""
+    """`subnetIds` and `securityGroupIds`, as in the API; without a VPC, empty or with empty lists."""
     configuration: Mapping[str, Any] = MappingProxyType({})
     """The data source's configuration; empty for settings."""
 
@@ -69,7 +69,7 @@ class Uses(NamedTuple):
 
 
 def enrichment_roles(reply: Reply) -> Iterator[str]:
-    """Yield the roles with which a data source enriches documents.
+    """Yield the ARNs of the roles with which a data source enriches documents.
 
     https://docs.aws.amazon.com/amazonq/latest/api-reference/API_HookConfiguration.html
     """
@@ -79,7 +79,11 @@ def enrichment_roles(reply: Reply) -> Iterator[str]:
 
 
 def find_uses(data_source: Reply) -> Uses:
-    """Read GetDataSource's response; no other module reads a data source's configuration."""
+    """Find the type and resources of a data source in GetDataSource's response.
+
+    No other module reads a data source's configuration. Raises OddAnswerError if the type, a secret, or
+    the bucket's account in the configuration is not a string.
+    """
 
     def text(value: object, name: str) -> str | None:
         found = _get_entry(value, name)
@@ -157,7 +161,7 @@ def _get_entry(value: object, name: str) -> object:
 
 
 def _bucket_names(value: object, name: str = "") -> Iterator[str]:
-    """Find the buckets in a configuration, from bucket names and object URLs."""
+    """Yield the bucket names in a configuration: from entries such as `bucketName`, and from S3 URLs."""
     if isinstance(value, Mapping):
         for key, entry in cast("Mapping[str, object]", value).items():
             yield from _bucket_names(entry, key)

@@ -1,8 +1,8 @@
 """Compare the access that a role allows with the access that the program's policies allow.
 
-Statements are compared by the access that they allow: an action on a resource under a condition, or by a
-principal in a trust policy. Sids, order, the case of actions and condition keys, and a single value in
-place of a list make no difference; the case of condition operators does. The rules:
+Statements are compared by the access that they allow: an action under a condition, on a resource or, in
+a trust policy, by a principal. Sids, order, the case of actions and condition keys, and a single value
+in place of a list make no difference; the case of condition operators does. The rules:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
@@ -31,13 +31,16 @@ class Access(NamedTuple):
     actions: tuple[str, ...]
     targets: tuple[str, ...]
     condition: bool
-    """Whether the other side allows these actions, but only under a different condition."""
+    """Whether the other side allows these actions on the targets, but only under other conditions."""
     conditions: tuple[str, ...] = ()
-    """The differences in the role's condition, such as `no condition on the account`."""
+    """The differences in the role's conditions, such as `no condition on the account`."""
 
 
 class Verdict(NamedTuple):
-    """The result of comparing one statement with the other side's statements."""
+    """The result of comparing a statement with the other side's statements.
+
+    The two sides are the program and the role.
+    """
 
     policy: str
     statement: str
@@ -59,7 +62,7 @@ class Verdict(NamedTuple):
         return "by" if self.policy == TRUST_POLICY else "on"
 
     def document(self) -> dict[str, object]:
-        """Return the entries that `--json` shows, without the data sources."""
+        """Return the entries for the output of `adopt --json`, without those that only `audit` adds."""
         return {
             "policy": self.policy,
             "statement": self.statement,
@@ -69,26 +72,26 @@ class Verdict(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """The verdicts of all statements."""
+    """The verdicts on all statements of the program and of a role."""
 
     program: tuple[Verdict, ...]
     role: tuple[Verdict, ...]
 
     @property
     def equivalent(self) -> bool:
-        """Whether the role allows exactly what the program's documents allow."""
+        """Whether the role allows exactly the access in the program's policies and denies nothing."""
         verdicts = {verdict.verdict for verdict in (*self.program, *self.role)}
         return verdicts <= {"covered", "equivalent", "subset"}
 
 
 def role_statements(role: Role) -> list[Statement]:
-    """Return the statements of a role's policies, inline and attached."""
+    """Return the statements of a role's trust policy, inline policies, and attached policies."""
     policies = {TRUST_POLICY: role.trust_policy, **role.inline_policies, **role.attached_policies}
     return [each for name, document in policies.items() for each in statements(name, document)]
 
 
 def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Difference:
-    """Compare the program's statements with a role's."""
+    """Compare the program's statements with those of a role."""
     denials = [statement for statement in role if not statement.allows]
     allowed = [statement for statement in role if statement.allows]
     # A statement that denies under a condition may never apply, so it is only reported, not subtracted.
@@ -107,7 +110,7 @@ def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Differen
 
 
 def statements(policy: str, document: Any) -> tuple[Statement, ...]:
-    """Return a document's statements; for a trust policy, `policy` must be TRUST_POLICY.
+    """Return a document's statements; `policy` is TRUST_POLICY, a name, or a managed policy's ARN.
 
     Raises OddAnswerError for a document that does not follow IAM's grammar.
     """
@@ -157,7 +160,7 @@ def _uncovered(
 ) -> tuple[Access, ...]:
     """Return a statement's access that none of the others certainly allows, or that a denial may remove.
 
-    `of_role` means that the statement is the role's and the others are the program's.
+    `of_role` is True if the statement belongs to the role, and the others to the program.
     """
     groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for action in statement.actions.listed():
@@ -185,7 +188,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return how the role's conditions differ from the program's; use only the closest statement."""
+    """Return how the role's conditions differ from the program's; use the closest of the others."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}
@@ -193,7 +196,7 @@ def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bo
 
 
 def _unmet(statement: Statement, other: Statement) -> list[Condition]:
-    """Return the other statement's conditions that might not hold when this one's do."""
+    """Return the conditions of `other` that the conditions of `statement` do not certainly imply."""
     return [each for each in other.conditions if not is_implied(statement.conditions, [each])]
 
 
@@ -231,5 +234,5 @@ def _shown(side: Patterns, patterns: Iterable[str]) -> tuple[str, ...]:
 
 
 def _meets(statement: Statement, action: str, target: str) -> bool:
-    """Return whether a statement may apply to at least a part of an action on a target."""
+    """Return whether a statement may apply to something that the action and target patterns match."""
     return statement.actions.meets(action) and statement.targets.meets(target)

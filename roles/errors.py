@@ -25,12 +25,12 @@ from botocore.parsers import ResponseParserError
 from components.formats import SUPPORTED_REGIONS
 from roles.actions import action
 
+# The exit codes of every command.
 FINE: Final = 0
 PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
-"""Exit codes of every command."""
 CANNOT_TELL: Final = 3
-"""Exit code of `audit` and `check` if there is no problem and no failed read, but an unknown answer."""
+"""Exit code of `audit` and `check` if an answer is unknown, but there is no problem or failed read."""
 
 PERMISSIONS_PAGE: Final = "docs/read-permissions.md"
 _SIGN_IN: Final = (
@@ -66,7 +66,7 @@ class InputError(Exception):
     """Raised for input that does not exist or cannot be used; the message explains how to fix it."""
 
     def __init__(self, text: str, *more: str, details: Mapping[str, object] | None = None) -> None:
-        """Store the message, more lines below it, and more entries of the `--json` document."""
+        """Store the message, more lines below it, and additional entries for the `--json` document."""
         super().__init__(text)
         self.lines = (text, *more)
         self.details = details or {}
@@ -112,7 +112,7 @@ def is_gone(error: ClientError) -> bool:
 
 
 def is_bad_credentials(error: ClientError) -> bool:
-    """Return whether AWS rejects the credentials, as it would for every other call."""
+    """Return whether AWS rejected the credentials, so that every other call would fail too."""
     return code(error) in _BAD_CREDENTIALS
 
 
@@ -122,14 +122,15 @@ def is_throttled(error: ClientError) -> bool:
 
 
 def concerns_every_call(error: ClientError | OddAnswerError) -> bool:
-    """Return whether other calls would probably fail too, because no single resource is at fault."""
+    """Return whether bad credentials or throttling caused an error, so other calls would also fail."""
     return isinstance(error, ClientError) and (is_bad_credentials(error) or is_throttled(error))
 
 
 def is_unanswered(error: ClientError) -> bool:
-    """Return whether a server in place of AWS, such as the sandbox, does not support an operation.
+    """Return whether the server at AWS_ENDPOINT_URL, such as the sandbox, does not support an operation.
 
-    Its other failures, such as an outage, count as AWS errors.
+    The server's other failures, such as an outage, count as AWS errors. If AWS_ENDPOINT_URL is not set,
+    the result is False.
     """
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return False
@@ -138,7 +139,7 @@ def is_unanswered(error: ClientError) -> bool:
 
 
 def reason(error: BotoCoreError | ClientError) -> str:
-    """Return why a call failed: the action if AWS denied it, or else the explanation."""
+    """Return why a call failed: that its action is not allowed, or otherwise the result of `explain`."""
     is_denial = isinstance(error, ClientError) and is_denied(error)
     return f"{failed_action(error)} is not allowed" if is_denial else explain(error)
 
@@ -173,7 +174,7 @@ def explain(
         case OddAnswerError():
             text = _explain_other_server(str(error))
         case ResponseParserError():
-            # Its message contains the whole response.
+            # The error's message contains the whole response.
             text = _explain_other_server("the response is not in the API's format")
         case _:
             text = str(error)

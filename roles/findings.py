@@ -25,13 +25,13 @@ class Finding(NamedTuple):
 
     state: State
     text: str
-    """The answer; for `roles.needed_resources` problems, a few words, with a sentence in `details`."""
+    """The answer; for a problem from `roles.needed_resources`, a few words, which `details` explain."""
     fix: tuple[str, ...] = ()
     """Steps, such as commands, to fix a problem, find a missing answer, or remove a note's cause."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""
-    """The ID of the resource that the finding is about, if a question has several answers."""
+    """The ID or ARN of the resource that the finding is about; empty if the question identifies it."""
     action: str = ""
     """The action whose denial or failure caused the question to be skipped, if any."""
 
@@ -61,15 +61,18 @@ def _steps(fix: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def skipped(text: str) -> Finding:
-    """Return the answer that the question does not apply, with the reason."""
+    """Return the answer that the question is skipped, for the reason in `text`."""
     return Finding(State.SKIPPED, text)
 
 
 def not_allowed(action: str) -> Finding:
-    """Return the answer that a permission is missing."""
+    """Return the answer that the question is skipped because the credentials do not allow an action."""
     return Finding(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)
 
 
 def unread(error: BotoCoreError | ClientError) -> Finding:
-    """Return the answer for an AWS error, an unusable response, or no response."""
+    """Return the answer that the question is skipped because of an AWS or connection error.
+
+    A BotoCoreError must have `operation` in `kwargs`.
+    """
     return Finding(State.SKIPPED, explain(error), action=failed_action(error))

@@ -1,7 +1,7 @@
 """Read the resources that a data source's role must reach, and return them as settings.
 
-`Uses` has the names in the data source's configuration. This module adds AWS's answers about them, such
-as a secret's ARN and key.
+`Uses` has the names of the resources in the data source's configuration. This module asks AWS about
+these resources, for example for a secret's ARN and key.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ _FIXES_BY_OPERATION: Final[Mapping[str, tuple[str, str]]] = {
     "GetDataSource": ("data source", "it has since been deleted"),
     "GetRole": ("role", "give the data source an existing role"),
 }
-"""The resource that an operation reads, and the fix if it does not exist."""
+"""By operation: the resource that the operation reads, and a hint if the resource does not exist."""
 
 _T = TypeVar("_T")
 
@@ -50,22 +50,28 @@ class Requirements(NamedTuple):
     bucket_account: str | None
     """None if it is the application's account, or is not known."""
     key_arn: str | None
-    """ARN of the customer managed key; None if there is none, or it is unknown."""
+    """ARN of the customer managed key of the secret, or of the bucket if the documents are in it.
+
+    None if there is no such key, or it is unknown.
+    """
     vpc_configuration: Mapping[str, list[str]]
     """As in the API; empty if there is no VPC."""
     role: Role
     named_secret: str = ""
-    """The secret's ARN or name in the data source's configuration."""
+    """The secret's ARN or name in the data source's configuration; empty if there is none."""
     other_secrets: tuple[Secret, ...] = ()
-    """Secrets that no setting contains, such as a web proxy's."""
+    """Secrets that no setting contains, such as the secret of a web proxy."""
     unknown: tuple[str, ...] = ()
     """Which of `secret`, `bucket`, and `key` are unknown, for example because they do not exist."""
     bucket_account_is_known: bool = True
-    """Whether the configuration or Amazon S3 says which account owns the bucket."""
+    """False only if neither the configuration nor Amazon S3 says which account owns the bucket."""
     allow_network_interface_deletion: bool = False
 
     def settings(self) -> dict[str, Any]:
-        """Return the program's settings for this role, without empty ones."""
+        """Return the program's settings for this role.
+
+        Empty values, IAM's defaults, and tags that only AWS can set are left out.
+        """
         vpc = self.vpc_configuration
         settings: dict[str, Any] = {
             "region": self.region,
@@ -88,7 +94,7 @@ class Requirements(NamedTuple):
         return {name: value for name, value in settings.items() if value}
 
     def render(self, **options: object) -> ValidationResult:
-        """Return the policies that the program would write, and its warnings.
+        """Return the policies that the program would write, and the program's warnings.
 
         `options` are settings to add or replace, such as `allow_network_interface_deletion`; None
         removes a setting. Raises SettingsError for invalid settings.
@@ -113,14 +119,15 @@ def is_reserved(tag_key: str) -> bool:
 def read_requirements(
     account: Account, data_source: DataSource, connector: Connector | None = None
 ) -> tuple[Requirements | None, list[Finding]]:
-    """Read a data source and return its requirements and the findings.
+    """Read a data source and return the requirements for its role, and the findings.
 
     The requirements are None if the data source's role is missing, invalid, or not readable. A finding
     is a note, a problem that keeps the data source from working, or a skipped read. All findings except
     notes have a sentence in `details`.
 
     If `connector` is None, the data source's type and configuration determine the connector, and an
-    unknown type raises InputError.
+    unknown type raises InputError. Also raises errors of GetDataSource, and the errors that `find`
+    raises.
     """
     found = account.data_source(data_source)
     named = f"data source {data_source.id} ({data_source.type})"
@@ -180,7 +187,7 @@ def read_requirements(
 
 
 def invalid(line: str) -> Finding:
-    """Return the problem that keeps a data source from working."""
+    """Return a problem that keeps a data source from working, with a line that describes it."""
     return problem("invalid", (), line)
 
 
@@ -211,7 +218,7 @@ def _missing(noun: str, line: str) -> Finding:
 
 
 def _unread(error: ClientError | OddAnswerError) -> Finding:
-    """Return the finding for a resource that could not be read, although the data source may be fine."""
+    """Return the skipped finding for a resource that could not be read but may be fine."""
     found = unread(error)
     if isinstance(error, ClientError) and is_denied(error):
         return found._replace(text=f"{found.action} is not allowed", details=(found.text,))
@@ -219,7 +226,7 @@ def _unread(error: ClientError | OddAnswerError) -> Finding:
 
 
 def _deletion(secret: Reply | None) -> Iterator[Finding]:
-    """Report a secret that is scheduled for deletion, which DescribeSecret still returns."""
+    """Yield a problem if the secret is scheduled for deletion; DescribeSecret still returns it."""
     if secret and "DeletedDate" in secret:
         restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
         text = f"the secret {secret['ARN']} is scheduled for deletion: to keep it, run `{restore}`"
@@ -229,7 +236,10 @@ def _deletion(secret: Reply | None) -> Iterator[Finding]:
 def _role(
     account: Account, found: Reply, application_account: str, named: str, faults: list[Finding]
 ) -> Role | None:
-    """Return a data source's role or append a fault; IAM finds a role even if the path is wrong."""
+    """Return a data source's role; if it cannot be used or read, append a fault and return None.
+
+    GetRole finds a role by its name, so a wrong path in the data source's role ARN is also a fault.
+    """
     if not found.get("roleArn"):
         line = f"{named} has no role: deploy the program and give the data source the new role's ARN"
         faults.append(invalid(line))
@@ -257,7 +267,7 @@ class _Bucket(NamedTuple):
     """The bucket that a role reads."""
 
     name: str | None
-    """None if the data source has no bucket, or the program's role cannot read it."""
+    """None if the data source has no bucket, or the program's role for this connector reads none."""
     account: str
     """The owner in the configuration, or else the application's account."""
     account_is_known: bool = True
@@ -269,7 +279,7 @@ class _Bucket(NamedTuple):
 
 
 def _read_bucket(account: Account, connector: Connector, uses: Uses, source_arn: Arn) -> _Bucket:
-    """Read the bucket in a configuration."""
+    """Find the bucket in a data source's configuration, and read its encryption."""
     notes: list[Finding] = []
     named = f"data source {source_arn.name} ({uses.type})"
     owner = uses.bucket_account or source_arn.account
@@ -296,7 +306,7 @@ def _read_bucket(account: Account, connector: Connector, uses: Uses, source_arn:
 
 
 def _bucket_name(connector: Connector, uses: Uses, named: str, notes: list[Finding]) -> str | None:
-    """Return the bucket that the role reads; the program's roles read at most one."""
+    """Return the bucket that the program's role reads, if any; append a note about other buckets."""
     if not uses.buckets:
         return None
     if connector.bucket is Need.NOT_SUPPORTED:
@@ -318,7 +328,10 @@ def _bucket_name(connector: Connector, uses: Uses, named: str, notes: list[Findi
 def _encryption(
     account: Account, connector: Connector, bucket: str, owner: str, notes: list[Finding]
 ) -> Encryption | None:
-    """Return the encryption of a bucket in the account `owner`; None if access is denied."""
+    """Return the encryption of a bucket in the account `owner`.
+
+    If access is denied, return None, and append a note if the bucket contains the documents.
+    """
     try:
         return account.bucket_encryption(bucket, owner)
     except ClientError as error:
@@ -334,7 +347,7 @@ def _encryption(
 
 
 def bucket_accounts(role: Role, bucket: str) -> list[str]:
-    """Return the accounts that a role's Allow statements for a bucket's objects name as its owners."""
+    """Return the accounts that a role's Allow statements for a bucket's objects require as the owner."""
     return [
         *dict.fromkeys(
             value
@@ -351,7 +364,10 @@ def bucket_accounts(role: Role, bucket: str) -> list[str]:
 def _other_secret(
     account: Account, secret_id: str, notes: list[Finding], faults: list[Finding]
 ) -> Secret | None:
-    """Return a secret for which there is no setting, or None if it is unknown; append any faults."""
+    """Return a secret that no setting contains; append any notes and faults.
+
+    Return None unless the secret may exist and its ARN is known.
+    """
     secret = find(lambda: account.secret(secret_id), secret_id, faults)
     if secret is None:
         may_exist = faults[-1].state is State.SKIPPED and secret_id.startswith("arn:")
@@ -363,7 +379,10 @@ def _other_secret(
 
 
 def _customer_managed_key(account: Account, key_id: str | None, notes: list[Finding]) -> str | None:
-    """Return a customer managed key's ARN; None for no key, or a key that AWS manages."""
+    """Return a customer managed key's ARN; None for no key, or a key that AWS manages.
+
+    If DescribeKey is denied, append a note and assume that the key is customer managed.
+    """
     try:
         return account.customer_managed_key(key_id)
     except ClientError as error:

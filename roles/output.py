@@ -45,7 +45,7 @@ class Line(NamedTuple):
     hang: int
     """The column at which the lines after the first begin."""
     color: str = ""
-    """The color of the text before that column."""
+    """The color of the text before the column `hang`."""
 
 
 class Row(NamedTuple):
@@ -169,7 +169,10 @@ class Output(Notes):
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
     def ask(self, question: str, *choices: str) -> str:
-        """Show choices and a question; return the answer; raise EOFError at the end of input."""
+        """Show choices and a question, and return the answer; empty if it cannot be decoded.
+
+        Raises EOFError at the end of input.
+        """
         for choice in choices:
             self._write(f"{escape(choice)}\n")
         self._write(escape(question))
@@ -196,7 +199,7 @@ class Output(Notes):
 
 
 def _plain(part: Part) -> Iterator[str]:
-    """Return the lines of a part: one for each row of a table."""
+    """Yield the lines of a part; a table has one for its head, each group's title, and each row."""
     match part:
         case str(text) | Line(text):
             yield escape(text)
@@ -240,7 +243,8 @@ def _table(head: Sequence[str], rows: Sequence[Row]) -> str:
 def _wrapped(text: str, hang: int, color: str) -> str:
     """Return text with a hanging indent, and with its first `hang` characters in color.
 
-    If a word, such as an ARN, does not fit in a line, the text is not wrapped, so that it can be copied.
+    If a word, such as an ARN, does not fit in a line, the text is not wrapped, so that the word
+    can be copied.
     """
     console = _console()
     rest, width = Text(text[hang:]), console.width - hang
@@ -250,7 +254,6 @@ def _wrapped(text: str, hang: int, color: str) -> str:
 
 
 def _bar(label: str, done: int, total: int) -> str:
-    """Return a line with a progress bar."""
     shown = RichTable.grid(padding=(0, 1, 0, 0))
     for _ in range(3):
         shown.add_column(no_wrap=True, overflow="crop")

@@ -1,4 +1,7 @@
-"""Represent the policies that a role needs: the program's, and one for each secret without a setting."""
+"""Represent the policies that a role needs.
+
+These are the policies that the program writes, and one for each secret that no setting contains.
+"""
 
 import json
 from collections.abc import Collection
@@ -12,7 +15,7 @@ from roles.aws_commands import aws_command
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements, statements
 
 _MAXIMUM_NAME: Final = 128
-"""Characters in a policy's name:
+"""The maximum length of a policy's name:
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html"""
 
 
@@ -21,7 +24,7 @@ class Secret(NamedTuple):
 
     arn: str
     key_arn: str | None
-    """The ARN of the customer managed key; None if there is none, or it is unknown."""
+    """The ARN of the secret's customer managed key; None if there is none, or it is unknown."""
 
 
 class SeparatePolicy(NamedTuple):
@@ -37,7 +40,10 @@ class SeparatePolicy(NamedTuple):
         return statements(self.name, self.document)
 
     def put(self, role_name: str = "") -> str:
-        """Return the command that adds the policy to a role; without a name, only its first part."""
+        """Return the command that adds the policy to a role.
+
+        If `role_name` is empty, the command has no --role-name, so that the caller can append it.
+        """
         role = {"role_name": role_name} if role_name else {}
         own = {"policy_name": self.name, "policy_document": self.document}
         return aws_command("iam put-role-policy", **role, **own)
@@ -56,7 +62,8 @@ class Policies(NamedTuple):
     def separate(self) -> list[SeparatePolicy]:
         """A separate policy for each of `other_secrets`, because the program writes none for them.
 
-        Each has a name of its own, so that adding one does not replace another.
+        Each has a name of its own, so that adding one does not replace another. Statements that the role
+        policy contains are left out.
         """
         written = json.loads(self.role_policy)["Statement"]
         found: list[SeparatePolicy] = []
@@ -86,13 +93,13 @@ class Policies(NamedTuple):
         return compare(self.needed, role_statements(role))
 
     def allow_other_secrets(self, role: Role, names: Collection[str]) -> list[bool]:
-        """Return, for each statement of `separate`, whether the policies with these names allow it."""
+        """Return, for each statement of `separate`, whether the role's policies in `names` allow it."""
         own = [each for each in role_statements(role) if each.policy in names]
         wanted = [each for policy in self.separate for each in policy.statements]
         return [each.verdict == "covered" for each in compare(wanted, own).program]
 
     def resources(self, action: str) -> list[str]:
-        """Return the resources of the role policy's first statement for an action; empty if none."""
+        """Return the resources of the role policy's first statement for an action, or an empty list."""
         for statement in json.loads(self.role_policy)["Statement"]:
             if action in listed(statement["Action"]):
                 return listed(statement["Resource"])

@@ -37,7 +37,10 @@ def project_name() -> str:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that contains an object; return an empty one if the file does not exist."""
+    """Return the object in a YAML file; empty if the file is empty or does not exist.
+
+    Raises InputError for a file that is not valid YAML or contains something else.
+    """
     if not path.exists():
         return {}
     try:
@@ -54,7 +57,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def stack_name(text: str) -> str:
-    """Return a stack name if it is valid; for use as an argparse `type`."""
+    """Return a stack name; raise ArgumentTypeError if it is invalid. For use as an argparse `type`."""
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
             f"{text!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or "

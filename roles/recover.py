@@ -25,6 +25,6 @@ pulumi refresh --preview-only --expect-no-changes --diff
 
 
 def main() -> int:
-    """Print the commands and return the exit code for a command that did nothing."""
+    """Print the commands to standard error and return the exit code 2, because nothing was recovered."""
     sys.stderr.write(_MESSAGE)
     return 2

@@ -38,14 +38,14 @@ class RoleSettings(NamedTuple):
 
     stack: str
     component: str
-    """The name of the component that declares the role: its entry in `dataSources`, if any."""
+    """The name of the component that declares the role, and its key in `dataSources`, if any."""
     args: Arguments
     role_arn: str | None
     """None until the stack is deployed."""
     data_source_id: str | None = None
     """The data source whose settings were read, if the role is outside any stack; otherwise, None."""
     bucket_account_is_known: bool = True
-    """Whether the data source's configuration or Amazon S3 says which account owns the bucket."""
+    """False only if neither the data source's configuration nor Amazon S3 says who owns the bucket."""
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if empty or unset."""
@@ -63,7 +63,7 @@ class RoleSettings(NamedTuple):
 
     @property
     def accounts(self) -> Iterator[str]:
-        """The accounts in the role's ARN and in the settings; empty for an unknown account."""
+        """The accounts in the role's ARN and in the settings; an unknown account is an empty string."""
         yield Arn.of(self.role_arn or "").account
         yield Arn.of(str(self.get("application_id"))).account or self.get("account_id") or ""
 
@@ -75,7 +75,7 @@ class RoleSettings(NamedTuple):
         return self.get("role_name") or f"{self.component}{ROLE_NAME_SUFFIX}"
 
     def command(self, name: str, value: str | None, *keys: str | int) -> str:
-        """Return the command that sets a setting or an entry of it, or removes it if `value` is None."""
+        """Return the command that sets a setting, or its entry at `keys`; a value of None removes it."""
         paths = self.args.paths
         spelled = (paths[key][-1] if isinstance(key, str) else key for key in keys)
         at = self.args.at(name).entry(*spelled)
@@ -110,8 +110,8 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
 
     Unless `show_secrets`, raises InputError if a setting or a role's ARN is secret. Also raises
     InputError if the stack belongs to another project, or Pulumi cannot read it, for example because
-    its secrets cannot be decrypted; and SettingsError if it has `dataSources` and the program rejects a
-    setting.
+    its secrets cannot be decrypted; and SettingsError if the stack has `dataSources` and the program
+    rejects a setting. Replaces Pulumi's configuration in this process with the stack's configuration.
     """
     project = project_name()
     config = _read_config(name, project, show_secrets=show_secrets)
@@ -160,12 +160,15 @@ def read_deployed_roles(name: str) -> DeployedRoles:
 
 class _ConfigValue(NamedTuple):
     value: str
-    """Empty if it is secret and was read without secrets."""
+    """Empty if it is secret and was read without `show_secrets`."""
     secret: bool
 
 
 def _read_config(name: str, project: str, *, show_secrets: bool) -> dict[str, _ConfigValue]:
-    """Return a stack's configuration by key; raise InputError if it is another project's."""
+    """Return a stack's configuration by key.
+
+    Raises InputError if the stack belongs to another project or Pulumi cannot read it.
+    """
     _check_project(name, project)
     config = {
         key: _ConfigValue(entry.get("value", ""), bool(entry.get("secret")))
@@ -176,9 +179,10 @@ def _read_config(name: str, project: str, *, show_secrets: bool) -> dict[str, _C
 
 
 def _read_role_arns(name: str, *, show_secrets: bool) -> dict[str, str]:
-    """Return the ARNs in a stack's outputs, by component; unless `show_secrets`, HIDDEN for secret ones.
+    """Return the roles' ARNs in a stack's outputs, by component.
 
-    After an update with --continue-on-error, an output can be a placeholder, which is left out.
+    Unless `show_secrets`, HIDDEN stands in for a secret ARN. After an update with --continue-on-error,
+    an output can be a placeholder, which is left out.
     """
     outputs = _query_pulumi(name, "stack", "output", show_secrets=show_secrets)
     arns = outputs.get("roleArns", {COMPONENT: outputs.get("roleArn")})
@@ -189,7 +193,10 @@ def _read_role_arns(name: str, *, show_secrets: bool) -> dict[str, str]:
 
 
 def _check_plain(name: str, secrets: Sequence[str], *, role_is_secret: bool) -> None:
-    """Raise InputError if a setting or a role's ARN is secret, with commands that make them plain."""
+    """Raise InputError if a setting or a role's ARN is secret.
+
+    The error has the commands that make these values plain.
+    """
     if not (secrets or role_is_secret):
         return
     stack = quote_argument(name)
@@ -213,7 +220,7 @@ def _check_plain(name: str, secrets: Sequence[str], *, role_is_secret: bool) -> 
 
 
 def _make_plain(name: str, setting: str) -> str:
-    """Return the command or edit that makes a secret setting plain, without its value."""
+    """Return the command or edit that makes a secret setting plain; it does not contain the value."""
     stack, key = quote_argument(name), config_key(setting)
     get = f"pulumi config get --stack {stack} -- {key}"
     if SETTINGS[setting].kind.yaml_type == "object":  # the engine rejects an object's JSON text
@@ -235,7 +242,7 @@ def _check_project(name: str, project: str) -> None:
 
 
 def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
-    """Raise InputError if all of a stack's settings belong to other projects."""
+    """Raise InputError if a stack has settings for other projects, but none for this project."""
     namespaces = {key.partition(":")[0] for key in keys}
     others = namespaces - {*_PROVIDERS, project}
     if others and project not in namespaces:
@@ -252,7 +259,10 @@ def check_settings(settings: RoleSettings) -> None:
 
 
 def check_account(stack: str, wanted: Iterable[str], account_id: str) -> None:
-    """Raise InputError if the credentials are for an account other than the expected ones."""
+    """Raise InputError if an account in `wanted` is not `account_id`, the account of the credentials.
+
+    Empty strings in `wanted` are ignored.
+    """
     for account in wanted:
         if account and account != account_id:
             raise InputError(
@@ -272,7 +282,10 @@ def render(settings: RoleSettings, credentials: Location) -> Policies:
 
 
 def _query_pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, Any]:
-    """Run a read-only Pulumi command and return the JSON document that it prints."""
+    """Run a read-only Pulumi command and return the JSON object that it prints.
+
+    Raises InputError if Pulumi is not on PATH or the command fails.
+    """
     options = ["--json", "--show-secrets"] if show_secrets else ["--json"]
     try:
         done = run_pulumi(*command, "--stack", stack, *options)

@@ -17,7 +17,7 @@ _PREFIX: Final = ".roles-unfinished-"
 
 
 def check_writable(*paths: Path) -> None:
-    """Raise InputError if one of the files cannot be written."""
+    """Raise InputError if a path is not for a regular file, or its directory is not writable."""
     with ExitStack() as stack:
         for path in paths:
             with _explained(path):
@@ -29,8 +29,8 @@ def write(contents: Mapping[Path, str]) -> None:
 
     The files are replaced in order, so if the command is killed, later files are still as they were. A
     symbolic link is kept, and its target is replaced. A file keeps its permissions and, if the system
-    allows it, its owner. Lock the directories first, because this function removes the unfinished files
-    of earlier and concurrent commands.
+    allows it, its owner. The caller must hold a lock for the directories, because this function removes
+    the unfinished files of earlier and concurrent commands.
     """
     for directory in {Path(os.path.realpath(path)).parent for path in contents}:
         for left_behind in directory.glob(f"{_PREFIX}*/"):
@@ -51,7 +51,10 @@ def write(contents: Mapping[Path, str]) -> None:
 
 
 def _unfinished(path: Path, stack: ExitStack) -> Path:
-    """Return a path for a temporary file, in a private directory on the same file system."""
+    """Return a path for a temporary file in a new private directory, on the same file system as `path`.
+
+    `stack` removes the directory. Raises InputError if `path` exists and is not a regular file.
+    """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(f"{path} is a directory: move it")
@@ -73,7 +76,7 @@ def _restorer(path: Path, stack: ExitStack) -> Callable[[], object]:
 
 
 def _copy_permissions(path: Path, unfinished: Path) -> None:
-    """Copy the owner and permissions of the file that a new file replaces."""
+    """Copy the permissions and, if allowed, the owner of the file, if any, that a new file replaces."""
     with suppress(FileNotFoundError):
         old = path.stat()
         with suppress(PermissionError):

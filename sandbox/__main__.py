@@ -27,7 +27,7 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the command and return the exit code."""
+    """Run the command in the arguments and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox", description="Run the program without AWS."
     )
@@ -65,7 +65,10 @@ def main() -> int:
 
 
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
-    """Replace this process with a command, so the command receives signals and controls the terminal."""
+    """Replace this process with a command, so the command receives signals and controls the terminal.
+
+    Return an exit code if the command cannot be started.
+    """
     try:
         environment = sandbox.prepare()
         sandbox.prepare_stack(environment)
@@ -88,8 +91,8 @@ def _shell() -> tuple[list[str], Mapping[str, str]]:
 def _down(sandbox: Sandbox) -> int:
     """Destroy the stack `dev` and both stacks named `example`; reset the sandbox even if that fails.
 
-    Return the exit code of a failed `pulumi destroy`. Return 0 if none failed, if the failed stack's
-    state cannot be read, or if the sandbox could not be prepared.
+    Return the exit code of the last `pulumi destroy` that failed, or 0 if none failed. Neither a failure
+    in a stack whose state cannot be read nor a failure to prepare the sandbox counts.
     """
     signal.signal(signal.SIGINT, _leave_it_to_pulumi)
     exit_code = 0

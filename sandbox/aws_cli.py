@@ -1,8 +1,8 @@
-"""Replace the AWS CLI in the sandbox on machines that do not have it.
+"""Replace the AWS CLI in the sandbox on machines without the AWS CLI.
 
-This command supports API operations with their options, `--query`, and `--output json` or `text`. It
-does not support the AWS CLI's own commands, such as `aws s3 ls`, or its shorthand syntax: structures
-must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
+This command supports API operations with their options, `--region`, `--query`, and `--output json` or
+`text`. It does not support the AWS CLI's own commands, such as `aws s3 ls`, or its shorthand syntax:
+structures must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from sandbox.provider.calls import ProviderError, call, client
 
 
 def main() -> None:
-    """Print the result of the operation, or exit with an error message."""
+    """Call the operation in the arguments, and print its result or exit with an error message."""
     parser = argparse.ArgumentParser(
         prog="aws",
         usage="aws SERVICE OPERATION [--OPTION VALUE …]",
@@ -48,7 +48,7 @@ def main() -> None:
 def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
     named = f"{arguments.service} {arguments.operation}"
     try:
-        # The AWS CLI's `aws s3` has its own commands.
+        # In the AWS CLI, the API operations of Amazon S3 are under `aws s3api`.
         name = "s3" if arguments.service == "s3api" else arguments.service
         service = client(name, arguments.region)
     except UnknownServiceError:
@@ -95,7 +95,7 @@ def _value(option: str, shape: Any, words: list[str]) -> Any:
 
 
 def _text(found: Any) -> str:
-    """Return the output for `--output text`: one line for each list."""
+    """Return the output for `--output text`: one line, or for a list of lists, one for each item."""
     rows = found if isinstance(found, list) and any(isinstance(row, list) for row in found) else [found]
     return "\n".join("\t".join(map(str, row if isinstance(row, list) else [row])) for row in rows)
 

@@ -1,13 +1,16 @@
-"""Serve AWS (moto behind IAM's rules, and Amazon Q Business) and the sandbox's providers on loopback.
+"""Serve stand-ins for AWS and the AWS providers on loopback.
 
-`python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In DIRECTORY,
-`server.json` contains its process ID and ports. `contents.pickle` contains IAM, STS, and the resources
-of Amazon Q Business, so that the stacks' resources and the roles' credentials survive if the server is
-killed; other services start again with their initial contents. A lock on `server.lock` shows that the
-server is running; deleting that file stops the server. The server outlives the command that started it,
-unless there is a file `owner.lock` next to DIRECTORY. In that case, the server stops when no process
-holds an exclusive lock on that file any longer. The owner of the lock can be killed, because the system
-releases a process's locks when the process ends.
+moto stands in for AWS, after additional validation of IAM calls; Amazon Q Business has its own stand-in.
+
+`python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background; SOURCES is the digest
+of its source files. In DIRECTORY, `server.json` contains the server's process ID, SOURCES, and ports.
+`contents.pickle` contains IAM, STS, and the resources of Amazon Q Business, so that the stacks'
+resources and the roles' credentials survive if the server is killed; other services start again with
+their initial contents. A lock on `server.lock` shows that the server is running; deleting that file
+stops the server. The server outlives the command that started it, unless there is a file `owner.lock`
+next to DIRECTORY. In that case, the server stops when no process holds an exclusive lock on that file
+any longer. The owner of the lock can be killed, because the system releases a process's locks when the
+process ends.
 """
 
 import fcntl
@@ -44,7 +47,7 @@ from sandbox.provider.server import serve
 from sandbox.qbusiness import QBusiness, QBusinessError
 
 _LOCK_CHECK: Final = 0.1
-"""Seconds between checks of the lock while no request arrives."""
+"""Seconds between checks of `server.lock` while no request arrives."""
 _GRACE: Final = 4.0
 """Seconds that calls in progress get to finish when the server is stopped."""
 _READ_PREFIXES: Final = ("Get", "List", "Simulate")
@@ -52,7 +55,7 @@ _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
 """The access key, the Region, and the service in a request's signature."""
 _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
 """The ARN of an AWS managed policy, and its name."""
-# An XML namespace, not an address. The SDKs require it in error documents.
+# An XML namespace, not an address. IAM's error documents declare it.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 _SAVED: Final = {"iam": iam_backends, "sts": sts_backends}
@@ -63,14 +66,14 @@ Start = Callable[..., Any]
 
 
 class Aws:
-    """A WSGI application that stands in for AWS, and saves its contents to disk.
+    """A WSGI application that stands in for AWS, and saves IAM, STS, and Amazon Q Business to disk.
 
     As in moto, the access key determines the account: a key that a call created belongs to the account
     of its role or user, and any other key belongs to the sandbox's account.
     """
 
     def __init__(self, contents: Path) -> None:
-        """Load the contents that a previous server saved."""
+        """Load the contents that a previous server saved, if any."""
         self.contents = contents
         self.moto: Any = DomainDispatcherApplication(_moto)
         # One call at a time: nothing may change between a call's validation and its execution.
@@ -116,7 +119,10 @@ class Aws:
     def _answer_for_others(
         self, service: str, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        """Create the service's initial resources if necessary and pass the call to moto."""
+        """Create the service's initial resources if necessary, and pass the call to moto.
+
+        A call with an expected bucket owner is rejected if another account owns the bucket.
+        """
         if service in FILL and service not in self.filled:
             FILL[service]()
             self.filled.add(service)
@@ -133,7 +139,7 @@ class Aws:
     def _answer_for_iam(
         self, iam: IAMBackend, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        """Validate the call and pass it to moto."""
+        """Validate the call, pass it to moto, and save any changes."""
         parameters = _parameters(environ)
         action = parameters.get("Action", "")
         for name in ("PolicyArn", "PermissionsBoundary"):
@@ -270,7 +276,7 @@ def _roles(iam: IAMBackend) -> dict[str, Role]:
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
     """Add an AWS managed policy to an account the first time that a call refers to it.
 
-    moto would add all 1,500 at the start, and each change to IAM would save them again.
+    moto can only add all 1,500 at the start, and then each change to IAM would save all of them again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
     if not named or arn in iam.managed_policies:
@@ -283,7 +289,7 @@ def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
 
 
 def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
-    """Add the parameters that an UpdateRole call omits, because moto would delete their values."""
+    """Return an UpdateRole call's body with the values that the call omits, which moto would delete."""
     for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
@@ -302,7 +308,7 @@ def _error_response(rejection: IamError, start_response: Start) -> Iterable[byte
 
 
 def _reject_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Reject a call with an unknown operation: in XML for IAM, and in JSON for other services."""
+    """Reject a call that the sandbox does not support: in XML for IAM, in JSON for other services."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
@@ -318,7 +324,7 @@ def _end_with_the_holder_of(owner: Path) -> None:
 
 
 def main(directory: Path, sources: str) -> None:
-    """Serve in a background process until `server.lock` is deleted from the directory.
+    """Serve in a background process until `server.lock` is deleted or the holder of `owner.lock` ends.
 
     `sources` is the digest of the server's source files.
     """

@@ -25,8 +25,8 @@ _TRUST_POLICY: Final = {
         }
     ],
 }
-# Like a policy that several data sources share: unlike the policy on AWS's page, it allows access to all
-# secrets and allows ingestion only on the index, not on the application.
+# Like a policy that several data sources share: unlike the policy in AWS's documentation, it allows
+# access to all secrets, and allows ingestion only on the index, not on the application.
 _POLICY: Final = {
     "Version": "2012-10-17",
     "Statement": [
@@ -53,7 +53,7 @@ _POLICY: Final = {
 
 
 def main() -> None:
-    """Create the data source and the role unless they exist; print the ID and the role's ARN."""
+    """Create the data source and the role unless they exist; print the data source's ID and role ARN."""
     iam, qbusiness = client("iam", REGION), client("qbusiness", REGION)
     role = {"RoleName": _ROLE_NAME}
     try:

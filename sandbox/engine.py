@@ -50,9 +50,9 @@ class NoEngineError(Exception):
 
 
 def directory(cache: Path) -> Path:
-    """Return the directory that contains `pulumi`; build or install it in `cache` if necessary.
+    """Return the directory that contains `pulumi`; build or install the engine in `cache` if necessary.
 
-    Raises NoEngineError.
+    Raises NoEngineError if that fails.
     """
     if own := _on_path():
         return own
@@ -60,16 +60,16 @@ def directory(cache: Path) -> Path:
 
 
 def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
-    """Return a directory; if it does not exist, make it, completely or not at all.
+    """Return the directory `target`; if it does not exist, make it, completely or not at all.
 
-    `make` receives an empty directory, and returns the directory in it that becomes the target.
+    `make` receives an empty directory, and returns the directory in it that becomes `target`.
     """
     if target.exists():
         return target
     cache = target.parent
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, so only one may make it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, so only one may make `target`
         if target.exists():
             return target
         for killed in cache.glob("unfinished-*"):
@@ -80,7 +80,7 @@ def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
 
 
 def _on_path() -> Path | None:
-    """Return the directory of the user's CLI if it can run Python programs."""
+    """Return the directory of the user's Pulumi CLI; None if it cannot run Python programs."""
     found = shutil.which("pulumi")
     if found is None:
         return None
@@ -93,7 +93,7 @@ def _on_path() -> Path | None:
 
 
 def _digest() -> str:
-    """Return a digest of the source files; a different digest causes a new build."""
+    """Return a digest of the files in `engine/`; a different digest causes a new build."""
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
@@ -127,9 +127,9 @@ def _build(target: Path) -> None:
 
 
 def complete(binaries: Path) -> None:
-    """Build the programs that are otherwise built the first time they run, which needs a network.
+    """Build the programs that would be built the first time they run, because a build needs a network.
 
-    Raises NoEngineError.
+    Raises NoEngineError if a build fails.
     """
     for package in _LATER_PACKAGES:
         program = binaries / _name(package)
@@ -142,7 +142,7 @@ def _is_script(program: Path) -> bool:
 
 
 def _replace(program: Path, package: str) -> None:
-    """Build a program and replace its script."""
+    """Build a program and replace the script in its place, unless that was done already."""
     with (program.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_script(program):
@@ -157,7 +157,7 @@ def _name(package: str) -> str:
 
 
 def _compile(target: Path, *packages: str) -> None:
-    """Build Go packages in a directory."""
+    """Build the programs in Go packages, and put them into a directory."""
     names = ", ".join(map(_name, packages))
     needed = _go(f"downloads for {names}", "list", "-deps", *packages)
     _go(
@@ -171,9 +171,9 @@ def _compile(target: Path, *packages: str) -> None:
 
 
 def _go(step: str, *arguments: str) -> list[str]:
-    """Run Go and return its output lines; count its progress lines and show the count.
+    """Run Go and return its standard output as lines; show how many lines it writes to standard error.
 
-    Raises NoEngineError.
+    Raises NoEngineError if Go fails.
     """
     with tempfile.TemporaryFile("w+") as output:
         with subprocess.Popen(
@@ -193,7 +193,7 @@ def _go(step: str, *arguments: str) -> list[str]:
 
 
 def _show_progress(lines: IO[str], step: str) -> str:
-    """Show the number of lines that a step has printed; return the last ones for an error message."""
+    """Show the number of lines that a step has printed; return the last lines for an error message."""
     start = shown = time.monotonic()
     last: deque[str] = deque(maxlen=12)
     for count, line in enumerate(lines, start=1):
@@ -211,7 +211,10 @@ def _show_progress(lines: IO[str], step: str) -> str:
 
 
 def _install(target: Path) -> None:
-    """Run the official installer through Pulumi's SDK; fail fast if its site is unreachable."""
+    """Run the official installer through Pulumi's SDK; fail fast if its site is unreachable.
+
+    Raises NoEngineError if the installer fails.
+    """
     say("found no Go toolchain; trying Pulumi's official installer")
     program = (
         "import socket, sys, semver; socket.setdefaulttimeout(float(sys.argv[3]))\n"
@@ -235,7 +238,10 @@ def say(text: str) -> None:
 
 
 def main(*arguments: str) -> int:
-    """Find or build the engine if Go is installed, or build one program; return the exit code."""
+    """Build the program in the arguments, a package and a path; return the exit code.
+
+    Without arguments, find or build the engine if Go is installed, and otherwise do nothing.
+    """
     try:
         if arguments:
             package, program = arguments

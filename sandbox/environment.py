@@ -70,7 +70,11 @@ class Sandbox:
 
     @property
     def home(self) -> Path:
-        """Pulumi's home, separate for a plugin, so that the plugin stays in effect in an open shell."""
+        """Pulumi's home directory.
+
+        It is a different one if a plugin is selected, so that the plugin stays in effect in an open
+        shell even if another command uses the stand-in.
+        """
         return self.directory / ("home-with-plugin" if plugin.is_selected() else "home")
 
     def prepare(self) -> dict[str, str]:
@@ -86,14 +90,14 @@ class Sandbox:
         return self._environment(binaries, server)
 
     def has_stack(self, project_name: str, stack: str) -> bool:
-        """Return whether a project has a stack."""
+        """Return whether a project has a stack with this name."""
         stacks = self.state / ".pulumi" / "stacks" / project_name
         return any((stacks / f"{stack}.{ending}").exists() for ending in ("json", "json.gz"))
 
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
         """Create and select the stack `dev`; if it exists, select it only if no stack is selected.
 
-        Raises SandboxError.
+        Also removes the locks of killed updates. Raises SandboxError if Pulumi fails.
         """
         with self._lock():
             self._remove_stale_locks()
@@ -116,7 +120,7 @@ class Sandbox:
                     lock.unlink()
 
     def _selection(self) -> Path:
-        """Return the file where Pulumi stores the selected stack, which depends on the project's path.
+        """Return Pulumi's file for the selected stack; the file's name depends on the project's path.
 
         Pulumi prefers the path in $PWD, with its symbolic links, if it leads to the same directory.
         """
@@ -140,7 +144,10 @@ class Sandbox:
             )
 
     def stop(self) -> None:
-        """Stop the server, and delete its contents and the backend; keep built engines."""
+        """Stop the server, and delete its contents, the backend, and the selection of stacks.
+
+        Built engines and plugins are kept.
+        """
         with self._lock():
             self._end_server()
             for place in (self.aws, self.state, *self.directory.glob("home*/workspaces")):
@@ -149,7 +156,7 @@ class Sandbox:
     def _end_server(self) -> None:
         """Delete the server's lock, which stops the server, and wait a few seconds for it to stop.
 
-        It sends no signal, because the process ID may now belong to another process or container.
+        No signal is sent, because the process ID may now belong to another process or container.
         """
         self.aws.mkdir(exist_ok=True)
         path = self.aws / "server.lock"
@@ -168,9 +175,9 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install the stand-ins under the SDKs' versions, or link to the selected plugin.
+        """Install the providers' stand-ins, or a link to the selected plugin, with the SDKs' versions.
 
-        The stand-ins are for engines that do not attach to the server.
+        The installed stand-ins are for engines that do not attach to the server.
         """
         for package in PACKAGES:
             try:
@@ -197,7 +204,11 @@ class Sandbox:
             installed.chmod(0o755)
 
     def _serve(self) -> dict[str, Any]:
-        """Return the server's state; start it unless it is already running from the current sources."""
+        """Return the contents of `server.json`; start the server if necessary.
+
+        A server that runs from other sources is replaced. Raises SandboxError if the server does not
+        start.
+        """
         self.aws.mkdir(exist_ok=True)
         state = self.aws / "server.json"
         log = self.aws / "server.log"
@@ -289,7 +300,10 @@ def _read(state: Path) -> dict[str, Any]:
 
 
 def _kept_variables() -> dict[str, str]:
-    """Return the user's variables, except `_HARMFUL` ones and most for AWS, Pulumi, and proxies."""
+    """Return the user's variables, except `_HARMFUL` ones and those for AWS, moto, Pulumi, and proxies.
+
+    `_HARMLESS` variables are kept.
+    """
     return {
         name: value
         for name, value in os.environ.items()

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 
 
 class IamError(Exception):
-    """Raised when IAM rejects a call."""
+    """Raised when IAM would reject a call."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        """Store the contents of the error document."""
+        """Store the HTTP status and the contents of the error document."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -36,7 +36,7 @@ _MAXIMUM_INLINE: Final = 10_240
 _MAXIMUM_TRUST: Final = 2_048
 _MAXIMUM_TAGS: Final = 50
 _MAXIMUM_SHOWN: Final = 80
-"""The maximum length of a value in a message."""
+"""The length to which a validation error shortens a longer value."""
 
 _PARAMETERS: Final = {
     "RoleName": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
@@ -60,7 +60,8 @@ _CONDITION: Final = re.compile(
     r"(?:IfExists)?"
 )
 _UNIQUE_ID: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
-"""The unique ID of a role, user, or group. IAM shows it in place of a deleted principal, and rejects it:
+"""The unique ID of a role, user, or group. A trust policy shows it in place of a deleted principal, but
+IAM rejects a new policy with such a principal:
 https://repost.aws/knowledge-center/iam-trust-policy-error"""
 _CONDITION_KEY: Final = re.compile(r"[A-Za-z0-9._/-]+:[\w.:/=+@ -]+")
 _IDENTITY_ELEMENTS: Final = frozenset(
@@ -77,9 +78,10 @@ def validate_request(
     roles: Mapping[str, Role],
     managed_policies: Collection[str] = (),
 ) -> None:
-    """Raise IamError if IAM would reject the call.
+    """Raise IamError if IAM would reject the call according to this module's rules.
 
-    `roles` contains the existing roles by name, and `managed_policies` the ARNs of managed policies.
+    `roles` contains the existing roles by name, and `managed_policies` contains the ARNs of the existing
+    managed policies. The rules assume a well-formed call; any other call can raise another exception.
     """
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):
@@ -117,7 +119,7 @@ def _check_trust(document: str) -> None:
 
 
 def _check_boundary(parameters: Mapping[str, str], managed_policies: Collection[str]) -> None:
-    """Reject a boundary that does not exist."""
+    """Reject a permissions boundary that is not an existing managed policy."""
     boundary = parameters.get("PermissionsBoundary")
     if boundary and boundary not in managed_policies:
         message = f"Scope ARN: {boundary} does not exist or is not attachable."
@@ -136,7 +138,10 @@ def _check_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> N
 
 
 def _check_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
-    """Reject reserved keys, invalid characters in values, and more than 50 tags."""
+    """Reject reserved keys, invalid characters in values, and a total of more than 50 tags.
+
+    `present` contains the keys of the tags that the role already has.
+    """
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
     if len({*tags.values(), *present}) > _MAXIMUM_TAGS:
         raise IamError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")

@@ -1,7 +1,8 @@
 """Find the plugin of the real AWS provider, which `SANDBOX_AWS_PROVIDER` selects.
 
-Unset or empty: the sandbox's stand-in. `real`: the plugin that Pulumi publishes, in the version that the
-packages pin. Otherwise: the directory that contains your own `pulumi-resource-aws`.
+If the variable is unset or empty, the sandbox uses its stand-in instead. `real` selects the plugin that
+Pulumi publishes, in the version of the installed package pulumi-aws. Any other value is the directory
+that contains your own `pulumi-resource-aws`.
 """
 
 import os
@@ -18,18 +19,21 @@ NAME: Final = "pulumi-resource-aws"
 
 
 class NoPluginError(Exception):
-    """Raised when there is no plugin; the message has one line, with the reason and the next step."""
+    """Raised when the plugin is missing or cannot be installed.
+
+    The message has one line, with the reason and the next step.
+    """
 
 
 def is_selected() -> bool:
-    """Return whether the sandbox uses a plugin in place of its stand-in."""
+    """Return whether the sandbox uses a plugin of the real provider in place of its stand-in."""
     return bool(os.environ.get(VARIABLE))
 
 
 def find(cache: Path, version: str, pulumi: Path) -> Path:
-    """Return the selected executable; install the published one in `cache` if necessary.
+    """Return the selected plugin's executable; install the published plugin in `cache` if necessary.
 
-    Raises NoPluginError.
+    `is_selected` must be true. Raises NoPluginError if there is no executable or the installation fails.
     """
     selected = os.environ[VARIABLE]
     if selected == "real":
@@ -66,7 +70,7 @@ def _installed(cache: Path, version: str, pulumi: Path) -> Path:
 
 
 def _reason(errors: str) -> str:
-    """Return the reason for the failure of the last download attempt, or else the last line."""
+    """Return why the last download attempt failed, or the last line if there was no such attempt."""
     lines = errors.strip().splitlines() or ["no reason given"]
     attempts = [line for line in lines if "Error downloading plugin: " in line]
     return re.sub(r"^(?:error|.*Error downloading plugin): ", "", (attempts or lines)[-1])

@@ -17,7 +17,7 @@ from botocore.validate import ParamValidator
 from werkzeug.wrappers import Request, Response
 
 Path = tuple[str, ...]
-"""The IDs of an application, an index, and a data source, or just the first one or two."""
+"""The IDs of an application, an index, and a data source; or only the first two, the first, or none."""
 
 _LEVELS: Final = ("application", "index", "data-source")
 _IDS: Final = ("applicationId", "indexId", "dataSourceId")
@@ -44,11 +44,11 @@ class QBusiness:
         self.arn = f"arn:aws:qbusiness:{region}:{account}:"
         self.check_role = check_role
         self.resources: dict[Path, dict[str, Any]] = {}
-        """The Get operation's response for each resource, with additional entries."""
+        """The properties of each resource; Get and List operations return a selection of them."""
         self.sync_jobs: dict[Path, list[dict[str, Any]]] = {}
         """The sync jobs of each data source, latest first."""
         self.page_size = 10
-        """Maximum number of list entries in one response, unless the call specifies it."""
+        """Maximum number of list entries in one response, unless the call specifies `maxResults`."""
         self._operations: Mapping[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
             "CreateApplication": self._create_parent,
             "CreateDataSource": self._create_data_source,
@@ -67,7 +67,7 @@ class QBusiness:
         }
 
     def add(self, *path: str, **entries: Any) -> dict[str, Any]:
-        """Add an application, index, or data source, and return it."""
+        """Add the application, index, or data source with these IDs, and return its properties."""
         arn = self.arn + "/".join(f"{level}/{name}" for level, name in zip(_LEVELS, path, strict=False))
         now = time.time()
         self.resources[path] = {
@@ -81,7 +81,7 @@ class QBusiness:
         return self.resources[path]
 
     def answer(self, request: Request) -> Response:
-        """Respond to a request."""
+        """Return the response to a request; a rejected request gets an error response."""
         try:
             answer = self._answer(*parse(request))
         except QBusinessError as error:
@@ -105,7 +105,7 @@ class QBusiness:
         return answer
 
     def _find(self, path: Path) -> dict[str, Any]:
-        """Return a resource; raise QBusinessError if it or one of its parents does not exist."""
+        """Return a resource's properties; raise QBusinessError if it or a parent does not exist."""
         for length in range(1, len(path) + 1):
             if path[:length] not in self.resources:
                 kind, name = _LEVELS[length - 1], path[length - 1]
@@ -135,7 +135,7 @@ class QBusiness:
     def _page(
         self, operation: Any, parameters: dict[str, Any], found: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        """Return one page of `found` as the only list in the operation's response."""
+        """Return a response with one page of `found`, and with `nextToken` if more entries follow."""
         (key,) = (
             name for name, shape in operation.output_shape.members.items() if shape.type_name == "list"
         )
@@ -178,7 +178,7 @@ class QBusiness:
             self.check_role(given["roleArn"])
 
     def _delete(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Delete a resource and its children."""
+        """Delete a resource and all resources in it."""
         path = _path(parameters)
         self._find(path)
         for other in [other for other in self.resources if other[: len(path)] == path]:
@@ -188,7 +188,7 @@ class QBusiness:
 
 
 def parse(request: Request) -> tuple[Any, dict[str, Any]]:
-    """Return a request's operation in the model, and its parameters.
+    """Return the operation in the model that a request calls, and the request's parameters.
 
     Raises QBusinessError if no operation has the request's method and path, or if the body is not JSON.
     """
@@ -214,7 +214,7 @@ def parse(request: Request) -> tuple[Any, dict[str, Any]]:
 
 
 def _type(configuration: Mapping[str, Any]) -> str:
-    """Return the connector type in a configuration; CUSTOM if it contains none."""
+    """Return the connector type in a configuration, or CUSTOM if the configuration contains none."""
     return str(configuration.get("type", "CUSTOM"))
 
 
@@ -223,7 +223,7 @@ def _path(parameters: Mapping[str, Any]) -> Path:
 
 
 def _select_entries(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
-    """Return the entries of a resource that are in a response's model."""
+    """Return the properties of a resource that a shape of the model contains."""
     return {name: resource[name] for name in shape.members if name in resource}
 
 
@@ -249,7 +249,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
 
 
 def _misfits(value: Mapping[str, Any], shape: Any) -> str:
-    """Describe the parts of a value that do not match the model."""
+    """Describe the parts of a value that do not match a shape of the model; empty if all match."""
     report = ParamValidator().validate(value, shape)
     patterns = {name: entry.metadata.get("pattern") for name, entry in shape.members.items()}
     unmatched = (

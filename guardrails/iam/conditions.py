@@ -17,7 +17,7 @@ _MULTIVALUED: Final = re.compile(
     r"|kms:(?:encryptioncontextkeys|resourcealiases|grantoperations)",
     re.IGNORECASE,
 )
-"""Keys that can have several values."""
+"""Condition keys that can have several values."""
 
 
 class Condition(NamedTuple):
@@ -46,10 +46,10 @@ class Context(NamedTuple):
     values: Mapping[str, tuple[Text, ...]]
     """Values by lowercase key; empty for a key that is not in the request."""
     complete: tuple[str, ...] = ()
-    """Lowercase prefixes, such as `aws:principaltag/`, of keys that are absent unless listed."""
+    """Lowercase prefixes, such as `aws:principaltag/`, of keys that are absent unless in `values`."""
 
     def get(self, key: str) -> tuple[Text, ...] | None:
-        """Return the values of a key: empty if the key is absent, None if unknown."""
+        """Return the values of a key: empty if the key is absent, None if they are unknown."""
         key = key.lower()
         absent: tuple[Text, ...] | None = () if self.complete and key.startswith(self.complete) else None
         return self.values.get(key, absent)
@@ -87,7 +87,7 @@ def _is_absent(wanted: str, values: Sequence[Text]) -> Truth:
 
 
 def is_met_by_absence(condition: Condition) -> Truth:
-    """Return whether a request without the key meets a condition."""
+    """Return whether a request without the condition's key meets the condition."""
     parsed = parse_operator(condition.operator)
     if parsed is None:
         return Truth.CANNOT_TELL
@@ -107,8 +107,9 @@ def _meets_value(parsed: Operator, patterns: Sequence[str | None], value: Text) 
 
 
 def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
-    """Replace the variables in patterns with their values; None for a pattern if a value is unknown.
+    """Replace the variables in patterns with their values; None stands for a pattern that stays unknown.
 
+    A pattern stays unknown if a variable's value is unknown, is one of several, or is itself a pattern.
     A pattern with a variable that has neither a value nor a default matches nothing and is omitted:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
@@ -133,7 +134,10 @@ def _replaced(pattern: str, values: Mapping[str, Sequence[str] | None]) -> str:
 
 
 def _variable(text: str, context: Context) -> list[str] | None:
-    """Return the value of a variable: empty if it has no value, None if unknown."""
+    """Return a variable's value or default as a list; the list is empty if there is neither.
+
+    Return None if the value is unknown, or if a pattern cannot express it. `text` is the text in `${…}`.
+    """
     name, _, default = text.partition(",")
     values = context.get(name.strip())
     if values is None:
@@ -147,5 +151,5 @@ def _variable(text: str, context: Context) -> list[str] | None:
 
 
 def literal(patterns: Iterable[str]) -> list[str | None]:
-    """Return patterns for a version without variables; None for each that seems to have a variable."""
+    """Return patterns as in a policy version without variables; None for each that contains `${…}`."""
     return [None if VARIABLE.search(pattern) else pattern for pattern in patterns]

@@ -1,4 +1,4 @@
-"""Compare the conditions in IAM policies: True is certain, but False can also mean unknown."""
+"""Compare the conditions in IAM policies; True is certain, but False can also mean unknown."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ _SINGLE_VALUED: Final = re.compile(
     r"|ec2:createaction|iam:passedtoservice|kms:(?:viaservice|calleraccount|encryptioncontext:.+)",
     re.IGNORECASE,
 )
-"""Keys in connector policies that cannot have several values."""
+"""Common condition keys that cannot have several values."""
 Covers = Callable[[str, str], bool]
 """A function that returns whether the first pattern certainly covers the second."""
 
 
 @cache
 def is_never_met(condition: Condition) -> bool:
-    """Return whether no request can meet a condition because it compares an ARN with other text."""
+    """Return whether no request can meet a condition, because its values must be ARNs but are not."""
     parsed = parse_operator(condition.operator)
     return (
         parsed is not None
@@ -38,8 +38,9 @@ def is_never_met(condition: Condition) -> bool:
 
 @cache
 def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
-    """Return the values that a condition requires for a key; empty if it accepts others or no value.
+    """Return the values to which a condition certainly restricts a key.
 
+    The result is empty if a request without the key, or with only other values, may meet the condition.
     A value may be a pattern if the operator accepts patterns.
     """
     if not condition.is_on(key):
@@ -111,12 +112,12 @@ def _values_imply(
 
 
 def _absence(condition: Condition) -> set[bool | None]:
-    """Return whether each value of a Null condition requires absence; None for an invalid value."""
+    """Return a Null condition's values as Booleans (True requires absence); None if invalid."""
     return {{"true": True, "false": False}.get(value.lower()) for value in condition.values}
 
 
 def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
-    """Return whether one condition requires a specific tag, and the other requires any tag at all."""
+    """Return whether `have` requires a specific request tag, and `wanted` requires only some tag."""
     return (
         have.key.lower().startswith("aws:requesttag/")
         and have.requires_key
@@ -174,9 +175,9 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 
 
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether one negated operator certainly excludes everything that the other excludes.
+    """Return whether one negated operator certainly excludes every string that another one excludes.
 
-    The sides swap: `ours` must exclude every string that `theirs` excludes.
+    The first is the negation of `ours` with `value`; the other is that of `theirs` with `other`.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
         # IAM does not document how it compares strings that are not ARNs.

@@ -25,14 +25,14 @@ _VERSIONS: Final = (_VERSION_WITH_VARIABLES, "2008-10-17")
 _SID: Final = re.compile(r"[A-Za-z0-9]*")
 _KELVIN_SIGN: Final = "\N{KELVIN SIGN}"
 
-# A stack's roles share most patterns and conditions. These functions create each only once, because many
-# small objects make Python collect garbage more often.
+# A stack's roles share most patterns and conditions. These functions create each one only once, because
+# many small objects make Python collect garbage more often.
 _shared_patterns = cache(Patterns)
 _shared_condition = cache(Condition)
 
 
 class Kind(Enum):
-    """A kind of policy, with the elements that its statements have in addition to actions."""
+    """A kind of policy, with the elements (or negations) that each statement needs besides Action."""
 
     IDENTITY = ("Resource",)
     TRUST = ("Principal",)
@@ -47,9 +47,9 @@ class Statement(NamedTuple):
     """One statement of a policy document."""
 
     policy: str
-    """The policy's name, as passed to the reader."""
+    """The policy's name, as passed to `read_document`."""
     name: str
-    """The Sid, or `statement` and its number in the document."""
+    """The Sid, or `statement` and the statement's number in the document."""
     allows: bool
     actions: Patterns
     resources: Patterns
@@ -73,7 +73,7 @@ class Document(NamedTuple):
     size: int = 0
     """The number of characters without whitespace, as IAM counts them."""
     known: bool = True
-    """Whether every statement is known."""
+    """False if the document, or any of its statements, is missing because of unknown values."""
     problem: str | None = None
     """The reason why IAM rejects the document, which then has no statements; otherwise, None."""
 
@@ -83,7 +83,10 @@ class MalformedError(Exception):
 
 
 def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> Document:
-    """Read a document from JSON text or an object; `policy` is the policy's name in its statements."""
+    """Read a document from JSON text, an object, or UNKNOWN; return a malformed one with its `problem`.
+
+    `policy` is the policy's name in the document's statements.
+    """
     if given is UNKNOWN:
         return Document(known=False)
     if isinstance(given, str):
@@ -112,7 +115,7 @@ def parse(text: str) -> Any:
 
 
 def policy_size(text: str) -> int:
-    """Return the size as IAM counts it: characters without whitespace."""
+    """Return a policy's size as IAM counts it: the number of characters, excluding whitespace."""
     return len("".join(text.split()))
 
 
@@ -143,7 +146,7 @@ def _read(given: Any, size: int, kind: Kind, policy: str) -> Document:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return one or more values as a list."""
+    """Return a list or tuple as a list, another value as its only element, and None as an empty list."""
     if isinstance(value, (list, tuple)):
         return [*cast("Sequence[Any]", value)]
     return [] if value is None else [value]
@@ -158,7 +161,7 @@ def _elements(targets: tuple[str, ...]) -> frozenset[str]:
 def _statement(
     number: int, given: Any, targets: tuple[str, ...], policy: str, *, variables: bool
 ) -> Statement | None:
-    """Read a statement; None if its effect depends on an unknown value."""
+    """Read the known part of a statement; None if that part cannot be checked alone."""
     if given is UNKNOWN:
         return None
     _check_elements(given, _elements(targets), f"statement {number}")
@@ -243,7 +246,7 @@ def _read_entries(given: Any, number: int) -> Iterable[tuple[str, Any]]:
 
 
 def _value(given: Any, number: int) -> Any:
-    """Convert a condition's value to the text that IAM compares."""
+    """Convert a condition's value, unless it is UNKNOWN, to the text that IAM compares."""
     if given is UNKNOWN:
         return given
     if not isinstance(given, str | bool | int | float):
@@ -252,7 +255,7 @@ def _value(given: Any, number: int) -> Any:
 
 
 def _check_version_and_sids(given: Mapping[str, Any]) -> None:
-    """Check the requirements that IAM has, but other services do not."""
+    """Raise MalformedError for a Version or Sid that IAM rejects, although other services accept it."""
     version = given.get("Version", UNKNOWN)
     if version is not UNKNOWN and version not in _VERSIONS:
         raise MalformedError(f"its Version is neither {' nor '.join(_VERSIONS)}")

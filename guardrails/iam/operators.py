@@ -24,12 +24,12 @@ class Operator(NamedTuple):
     quantifier: str
     """`ForAllValues`, `ForAnyValue`, or empty."""
     base: str
-    """The comparison without negation."""
+    """The name of the comparison without negation, such as `StringEquals`."""
     negated: bool
     if_exists: bool
 
     def compare(self, pattern: str, value: Text) -> Truth:
-        """Return whether a value matches a pattern, ignoring negation."""
+        """Return whether a value matches a pattern; the caller applies negation, and handles Null."""
         if self.base.startswith("Arn") and not (may_be_arn(pattern) and may_be_arn(value.pattern)):
             # The value does not match. IAM does not document whether it meets the negated operator.
             return Truth.CANNOT_TELL if self.negated else Truth.NO
@@ -49,7 +49,7 @@ _NEGATED: Final = {
 _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
-"""The formats in https://www.w3.org/TR/NOTE-datetime that include a day."""
+"""The formats in https://www.w3.org/TR/NOTE-datetime that include a day; the time zone is optional."""
 _NUMERIC_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "Equals": operator.eq,
     "LessThan": operator.lt,
@@ -82,7 +82,7 @@ def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Tr
 
 
 def _compare_arn(pattern: str, value: Text) -> Truth:
-    """Compare part by part: no wildcard matches one of the first five colons."""
+    """Compare ARNs part by part, because no wildcard matches any of the first five colons."""
     wanted, given = split_arn(pattern), split_text(value)
     if wanted is None or given is None:
         return Truth.CANNOT_TELL
@@ -92,7 +92,7 @@ def _compare_arn(pattern: str, value: Text) -> Truth:
 def _compare_parsed(
     parse: Callable[[str], Any], comparison: Callable[[Any, Any], bool], pattern: str, value: Text
 ) -> Truth:
-    """Compare parsed values, such as numbers; return CANNOT_TELL if a value has another format."""
+    """Compare parsed values, such as numbers; CANNOT_TELL if parsing fails or the end is unknown."""
     try:
         given, wanted = parse(value.known), parse(pattern)
     except (ValueError, OverflowError, binascii.Error):
@@ -101,7 +101,10 @@ def _compare_parsed(
 
 
 def _date(text: str) -> datetime:
-    """Parse a date, or seconds since 1970; raise ValueError for other text, or an ambiguous number."""
+    """Parse a date, or seconds since 1970 as a number of at least nine digits.
+
+    Raise ValueError for other text. A number that is too large can also raise OverflowError or OSError.
+    """
     if re.fullmatch(r"\d{9,}(?:\.\d+)?", text, re.ASCII):
         return datetime.fromtimestamp(float(text), UTC)
     if not _DATE.fullmatch(text):

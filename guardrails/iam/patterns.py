@@ -1,4 +1,4 @@
-"""Compare strings and patterns that contain IAM's wildcards and policy variables.
+"""Compare strings with patterns, which can contain IAM's wildcards and policy variables.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
@@ -12,7 +12,7 @@ from .truth import Truth
 
 VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
 ARN_PARTS: Final = 6
-"""`arn`, partition, service, Region, account, and the resource, which may contain more colons."""
+"""The parts are `arn`, partition, service, Region, account, and resource, which may contain colons."""
 
 
 class Text(NamedTuple):
@@ -95,7 +95,7 @@ def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  
 
 @cache
 def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
-    """Return whether a string may match both patterns; a variable may have any value."""
+    """Return whether some string may match both patterns; a variable may have any value."""
     first, second = (
         VARIABLE.sub("*", pattern.lower() if ignore_case else pattern) for pattern in (one, other)
     )
@@ -116,7 +116,7 @@ def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: F
 
 
 def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # noqa: FBT001, FBT002 a detail
-    """Return whether a pattern without variables matches a string."""
+    """Return whether a pattern without variables matches a string whose end may be unknown."""
     if not text.example:
         return Truth.of(bool(_expression(pattern, ignore_case, ".").fullmatch(text.known)))
     if not overlap(pattern, text.pattern, ignore_case):
@@ -125,7 +125,7 @@ def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # no
 
 
 def split_arn(text: str) -> list[str] | None:
-    """Return the six parts of an ARN or an ARN pattern; None for other text."""
+    """Return the six parts of an ARN, or of a pattern with six parts; None for other text."""
     parts = text.split(":", ARN_PARTS - 1)
     return parts if len(parts) == ARN_PARTS and overlap(parts[0], "arn") else None
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 
 class Truth(Enum):
-    """The answer to a question about a policy, which may depend on unknown values."""
+    """An answer about a policy; CANNOT_TELL if it depends on unknown values or undocumented behavior."""
 
     YES = "yes"
     NO = "no"
@@ -22,7 +22,7 @@ class Truth(Enum):
 
     @property
     def opposite(self) -> "Truth":
-        """Return the answer to the opposite question."""
+        """The answer to the opposite question; CANNOT_TELL stays the same."""
         opposites = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}
         return opposites.get(self, self)
 
@@ -31,7 +31,7 @@ class Truth(Enum):
         return self.opposite if negated else self
 
     def __bool__(self) -> NoReturn:
-        """Reject conversion to True or False, because "cannot tell" is neither."""
+        """Raise TypeError, because CANNOT_TELL is neither True nor False."""
         raise TypeError("compare with Truth.YES or Truth.NO")
 
 

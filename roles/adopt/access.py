@@ -16,17 +16,17 @@ class Change(NamedTuple):
     """The changes that the update and the commands after it make to a role."""
 
     lost: tuple[Verdict, ...]
-    """The role's statements, with the access that might no longer be allowed."""
+    """The role's statements whose access might no longer be allowed, with this access."""
     gained: tuple[Verdict, ...]
-    """The program's statements, with the access that might not be allowed yet, and removed denials."""
+    """The program's statements whose access might be new, with this access, and removed denials."""
     text: bool
-    """Whether a policy is written or replaced, even if the access stays the same."""
+    """Whether a policy of an existing role is written or replaced, even if the access stays the same."""
     inline: str | None = None
-    """The inline policy that the update replaces with the role policy."""
+    """The name of the inline policy that the update replaces with the role policy."""
     attached: str | None = None
     """The ARN of the attached policy that the role policy replaces; the user detaches it."""
     properties: Reply | None = None
-    """The properties of that policy in IAM, such as its description and tags."""
+    """The replaced attached policy's properties in IAM, such as its description and tags."""
 
     @property
     def is_only_text(self) -> bool:
@@ -39,7 +39,7 @@ class Change(NamedTuple):
 
 
 def find_replaceable(account: Account, role: Role) -> list[str]:
-    """Return the names or ARNs of the role's policies that the role policy may replace."""
+    """Return the role policy's name, and the names or ARNs of the policies that it may replace."""
     names = [POLICY_NAME, _only_inline(role), _only_attached(role, account)]
     return [name for name in names if name]
 
@@ -48,8 +48,8 @@ def find_change(account: Account, role: Role, policies: Policies, *, replace: bo
     """Compare a role before and after the update, which writes the program's policies.
 
     The role policy replaces each of the policies from `_only_inline` and `_only_attached` if this takes
-    no access from the role and removes no denial, or if `replace` is true and the policy is not for the
-    other secrets.
+    no access from the role and removes no denial, or if `replace` is true and the role does not need the
+    policy for secrets that no setting contains.
     """
 
     def may_replace(policy: str, replaced: Change) -> bool:
@@ -71,7 +71,8 @@ def find_change(account: Account, role: Role, policies: Policies, *, replace: bo
 def find_change_to_new(role: Role, policies: Policies) -> Change:
     """Compare a role with a new one that replaces it for a data source.
 
-    The new role has the role policy and the separate policies that the user adds.
+    The new role has the role policy and the separate policies that the user adds. The trust policies are
+    not compared.
     """
     written = [each for each in policies.needed if each.policy != TRUST_POLICY]
     before = [each for each in role_statements(role) if each.policy != TRUST_POLICY]
@@ -79,13 +80,13 @@ def find_change_to_new(role: Role, policies: Policies) -> Change:
 
 
 def _only_inline(role: Role) -> str | None:
-    """Return the name of the only inline policy, unless the update writes it."""
+    """Return the only inline policy's name; None if there is no single one, or it is the role policy."""
     names = [*role.inline_policies]
     return names[0] if len(names) == 1 and POLICY_NAME not in names else None
 
 
 def _only_attached(role: Role, account: Account) -> str | None:
-    """Return the only attached policy's ARN, if it is customer managed and used only by this role."""
+    """Return the only attached policy's ARN if it was read, is customer managed, and is not shared."""
     if len(role.attached or ()) != 1 or len(role.attached_policies) != 1:
         return None
     (arn,) = role.attached_policies
@@ -99,9 +100,9 @@ def _only_attached(role: Role, account: Account) -> str | None:
 def _compare(
     role: Role, policies: Policies, inline: str | None = None, attached: str | None = None
 ) -> Change:
-    """Compare a role before and after an update that replaces these policies.
+    """Compare a role before and after an update that replaces these policies, if any.
 
-    Access counts as kept only if that is certain.
+    If a comparison is inconclusive, access counts as both lost and gained.
     """
     written = policies.written
     before = role_statements(role)
@@ -126,7 +127,11 @@ def _differences(
     before: Sequence[Statement],
     removed: Sequence[Statement],
 ) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
-    """Return the access that is lost and gained if some statements are removed and others written."""
+    """Return the access that is lost, and the access that is gained, if `written` replaces `removed`.
+
+    `before` has all earlier statements, and `kept` those that still allow access. Removed denials count
+    as gained.
+    """
     allowed = [each for each in before if each.allows]
     of_removed = compare([*written, *kept], removed).role
     of_written = compare(written, allowed).program

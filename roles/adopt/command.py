@@ -1,9 +1,9 @@
 """Prepare the import of data sources' roles into a stack.
 
 Select one data source, or the data sources of an application. Compare their roles with the policies that
-the program will write. Unless `--dry-run` is set, write `Pulumi.STACK.yaml`, `import.json`, and, if the
-policies of a role will change, a script that restores them. docs/adopt.md describes the steps before and
-after.
+the program will write. Unless `--dry-run` is set, write `Pulumi.STACK.yaml`, `import.json`, and, if
+policies or roles will change, a script that undoes the changes. docs/adopt.md describes the steps before
+and after.
 """
 
 import argparse
@@ -112,7 +112,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files, print the report, and return PROBLEMS if a data source is left out, else FINE."""
+    """Write the files, unless `--dry-run` is set, print the report, and return the exit code.
+
+    The exit code is PROBLEMS if a data source is left out, else FINE. Raises InputError, for example, if
+    no role can be adopted.
+    """
     project = project_name()
     before = existing.read(options.stack, project)
     _set_application(options, before, output)
@@ -157,7 +161,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _roles_and_settings(named: Mapping[str, Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return the name of each entry's role, empty for a new one, and its settings by key."""
+    """Return, for each entry, the role's name (empty for a new role), and the settings by key."""
     return {
         name: (
             entry.role.name,
@@ -168,7 +172,7 @@ def _roles_and_settings(named: Mapping[str, Entry]) -> dict[str, tuple[str, dict
 
 
 def _imports(named: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
-    """Yield the import file's entries; a new role is not imported."""
+    """Yield the resources for the import file; new roles are not imported."""
     for name, entry in named.items():
         if not entry.replaced:
             yield from files.import_entries(name, entry.role, entry.change)
@@ -180,16 +184,17 @@ def _write(
     config: Mapping[str, object],
     import_file: Mapping[str, object],
 ) -> list[str]:
-    """Write the files, with a script if the update or the commands after it change anything."""
+    """Write the files, with a script if policies or roles will change, and return the files' names."""
     changed = [entry for entry in found if entry.change.text or entry.replaced]
     script = restoration.script(changed) if changed else ""
     return files.write(options.stack, config, import_file, script, overwrite=options.force)
 
 
 def _set_application(options: argparse.Namespace, before: Existing, output: Output) -> None:
-    """Set the application, by default the one in the stack's configuration, and its Region.
+    """Set `options.application` to the application's ID, and `options.region` to its Region if known.
 
-    Raises InputError for options that conflict.
+    Without `--application` and `--data-source`, the application is the one in the stack's configuration,
+    if any. Raises InputError for an invalid combination of options.
     """
     origin = "--application"
     if before.application and not (options.application or options.data_source):
@@ -205,7 +210,7 @@ def _set_application(options: argparse.Namespace, before: Existing, output: Outp
 
 
 def _check(options: argparse.Namespace, origin: str) -> None:
-    """Raise InputError for options that conflict."""
+    """Raise InputError for an invalid combination of options."""
     region = options.application and options.application.region
     if region and options.region not in (None, region):
         raise InputError(f"{origin} is in {region}, but --region is {options.region}: omit --region")
@@ -224,7 +229,11 @@ def _check(options: argparse.Namespace, origin: str) -> None:
 def _plan_one(
     account: Account, before: Existing, options: argparse.Namespace, output: Output
 ) -> tuple[Entry, Users]:
-    """Select one data source and plan the import of its role; raise InputError if that is impossible."""
+    """Select one data source, plan its entry, and find the users of each role.
+
+    Raises InputError or SettingsError if this is impossible. If listing is allowed only for the
+    application in the options, warns that data sources of other applications may use the role.
+    """
     complete = True
     try:
         everything = [*account.data_sources()]
@@ -253,7 +262,11 @@ def _plan_one(
 def _plan_every(
     account: Account, before: Existing, options: argparse.Namespace, output: Output
 ) -> tuple[list[Entry], dict[DataSource, Finding], Users]:
-    """Plan the import of each selected data source's role, or find why it is left out."""
+    """Plan each selected data source's entry, or find why the data source is left out.
+
+    Also find the users of each role. Raises InputError if the options select no data source or those of
+    several applications, or if `--take` selects several data sources that use the same role.
+    """
     everything = [*account.data_sources()]
     of_application = selection.of_one_application(everything, options)
     users = selection.find_users(account, everything, output)
@@ -278,7 +291,8 @@ def _with_role(
 ) -> Entry | Finding:
     """Return the entry with its role, or with a new one if the role serves others, too.
 
-    Return a finding if the stack's file declares a shared role, because the update would delete it.
+    With `--take`, the entry keeps a role that serves others. Return a finding if the stack's file
+    declares such a role and no data source takes it, because the update would delete the role.
     """
     because = entries.serves_others(entry, users)
     identifier = entry.data_source.id
@@ -303,9 +317,9 @@ def _without_owners(
     owners: Owners,
     options: argparse.Namespace,
 ) -> list[Entry]:
-    """Return the entries whose roles no other known stack owns, or that --take selects.
+    """Return the entries that have a new role, that --take selects, or whose role has no known owner.
 
-    Add the data sources of the other entries to `left_out`.
+    Add the data sources of the remaining entries to `left_out`.
     """
     kept: list[Entry] = []
     for entry in found:
@@ -326,7 +340,11 @@ def _without_owners(
 
 
 def _find_unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Role]:
-    """Yield the replaced roles that no data source uses and nobody can assume after the commands."""
+    """Yield the replaced roles that are unused after the commands, as far as AWS and Pulumi show.
+
+    No data source uses such a role, no stack owns it, and only Amazon Q Business can assume it. Yields
+    none if some data sources or stacks were not read, and leaves out roles with unread policies.
+    """
     if not (users.complete and owners.complete):
         return
     moved = {entry.data_source.id for entry in found if entry.replaced}

@@ -98,5 +98,5 @@ def _provider(requirements: Requirements) -> dict[str, object]:
 
 
 def _spell_keys(settings: Mapping[str, object], project: str) -> dict[str, object]:
-    """Return settings by their keys in stack configuration."""
+    """Return the settings by their keys in a stack's configuration."""
     return {config_key(name, f"{project}:"): value for name, value in settings.items()}

@@ -43,11 +43,11 @@ class Entry(NamedTuple):
     replaced: Role | None = None
     """The role that a new one replaces for this data source, because the old role serves others, too."""
     because: str = ""
-    """How the replaced role serves others; empty if no role is replaced."""
+    """The ways in which the replaced role serves others, as text; empty if no role is replaced."""
 
     @property
     def role(self) -> Role:
-        """The role to import; a new role has no name yet."""
+        """The role to import or, for a new role, a copy of the replaced role without its name."""
         return self.requirements.role
 
 
@@ -92,7 +92,7 @@ def plan(
 
 
 def _with_deletion(requirements: Requirements, names: Collection[str]) -> Requirements:
-    """Return the requirements with allowNetworkInterfaceDeletion if the role's policies allow it."""
+    """Return the requirements, with allowNetworkInterfaceDeletion if these policies allow deletion."""
     if not requirements.vpc_configuration:
         return requirements
     own = [each for each in role_statements(requirements.role) if each.policy in names]
@@ -106,7 +106,8 @@ def _with_deletion(requirements: Requirements, names: Collection[str]) -> Requir
 def _with_bucket_account(requirements: Requirements, notes: Notes) -> Requirements:
     """Return the requirements with the account that the role's own policies name as the bucket's owner.
 
-    Only an import may use this account, because an import keeps the access that the role has.
+    If they name none or several, warn and return the requirements unchanged. Only an import may use this
+    account, because an import keeps the access that the role has.
     """
     named = bucket_accounts(requirements.role, str(requirements.bucket))
     default = Arn.of(requirements.application_arn).account
@@ -125,7 +126,10 @@ def _with_bucket_account(requirements: Requirements, notes: Notes) -> Requiremen
 def plan_all(
     account: Account, sources: Sequence[DataSource], output: Output, *, replace: bool
 ) -> tuple[list[Entry], dict[DataSource, Finding]]:
-    """Plan the import of each data source's role, or find why it is left out."""
+    """Plan the import of each data source's role, or find why the data source is left out.
+
+    Raises errors that concern every call.
+    """
 
     def read(source: DataSource) -> tuple[Entry | Finding, Remarks]:
         remarks = Remarks(output.verb)
@@ -186,9 +190,11 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
 
 
 def principals(role: Role) -> list[str]:
-    """Return the principals other than Amazon Q Business that a role's trust policy lets assume it.
+    """Return the principals other than Amazon Q Business and the role itself that may assume a role.
 
-    The IDs of deleted principals are left out. `*` stands for everybody, with or without exceptions.
+    The IDs of deleted principals are left out. `*` stands for everybody, with or without exceptions. If
+    a statement for everybody has conditions on keys other than `aws:SourceAccount` and `aws:SourceArn`,
+    a text that lists these keys takes the place of `*`.
     """
     names: dict[str, None] = {}
     for statement in role_statements(role):
@@ -207,8 +213,8 @@ def principals(role: Role) -> list[str]:
 def serves_others(entry: Entry, users: Users) -> str:
     """Return how the role serves others besides the data source; empty if it does not.
 
-    An import would take the role from them. A trust policy for everybody (`*`) is meant for nobody in
-    particular, so an import repairs it.
+    An import would take the role away from them. Everybody (`*`) does not count, because such a trust
+    policy is meant for nobody in particular, so an import repairs it.
     """
     reasons: list[str] = []
     here, own = entry.requirements.region, users.by_role.get(entry.role.arn, ())
@@ -250,7 +256,7 @@ def _warnings(role: Role) -> Iterator[str]:
 def _warnings_of_secrets(
     requirements: Requirements, policies: Policies, change: Change
 ) -> Iterator[str]:
-    """Warn about secrets that the role policy does not contain, because secretId is a single secret."""
+    """Warn about secrets that the role policy does not cover, because secretId is a single secret."""
     if not requirements.other_secrets:
         return
     role = requirements.role
@@ -274,7 +280,7 @@ def _also_uses(requirements: Requirements) -> str:
 
 
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
-    """Warn if the role policy does not fit alongside the inline policies, including any it replaces."""
+    """Warn if the role policy does not fit alongside the inline policies, even ones that it replaces."""
     documents = {**role.inline_policies, POLICY_NAME: json.loads(role_policy)}
     sizes = {
         name: policy_size(json.dumps(document, ensure_ascii=False))
@@ -291,9 +297,9 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
 
 
 def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:
-    """Return a unique name for each entry: its current or chosen name, or one like its display name.
+    """Return a unique name for each entry: the current or chosen name, or one from the display name.
 
-    Raises InputError for chosen names that cannot be used.
+    Raises InputError for `--name` options that cannot be used.
     """
     chosen = dict(given)
     if len(chosen) < len(given):

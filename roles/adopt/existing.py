@@ -19,7 +19,7 @@ from roles.errors import InputError
 from roles.needed_resources import COMPONENT
 
 _OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName", "connector")
-"""A stack with one role, and no entries, has at least one of these keys."""
+"""A stack with one role, and without `dataSources`, has at least one of these keys."""
 _CHOSEN: Final = (
     *("ingestScope", "exclusivePolicies", "allowNetworkInterfaceDeletion"),
     *("bucketAccountId", "kmsKeyId", "vpcConfiguration"),
@@ -28,7 +28,7 @@ _CHOSEN: Final = (
 
 
 class Existing(NamedTuple):
-    """The roles in a stack's configuration file."""
+    """The roles and settings in a stack's configuration file."""
 
     stack: str
     roles: Mapping[str, Mapping[str, Any]]
@@ -40,17 +40,20 @@ class Existing(NamedTuple):
     chosen: Mapping[tuple[str, ...], object]
     """The settings, by path, that `adopt` keeps only if it reads the same values from AWS."""
     application: ParsedText | None = None
-    """The application in the configuration; None if there is none, or it is encrypted."""
+    """The application in the configuration; None if it is missing, encrypted, or invalid."""
     region: str | None = None
-    """The Region in the configuration."""
+    """The Region in the configuration; None if it is missing or encrypted."""
 
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the entry that declares a role; None if none is found.
 
-        IAM finds a role by its name, regardless of the path. By default, an automatic name ends with
-        seven hexadecimal digits. A role keeps its name when its `roleName` is removed, or its entry is
-        renamed with `pulumi state rename`. The file does not show this, and a secret or bucket
-        does not identify the role either, because data sources can share them.
+        The role's name must be the entry's `roleName` or, without one, an automatic name for the entry,
+        which by default ends with seven hexadecimal digits. Case does not matter, and neither does the
+        path, because IAM finds a role by its name.
+
+        An entry is not found if its `roleName` was removed, or if it was renamed with `pulumi state
+        rename`, because the role then keeps its name, and the file does not show this. A secret or
+        bucket does not identify the role either, because data sources can share them.
         """
         for entry, settings in self.roles.items():
             own = settings.get("roleName")
@@ -64,7 +67,7 @@ class Existing(NamedTuple):
         return bool(self.roles.get(entry, {}).get("roleName"))
 
     def _is_for(self, entry: str, settings: Mapping[str, Any]) -> bool:
-        """Return whether an entry without `roleName` is for the same data source as these settings."""
+        """Return whether an entry has the role name, secret, bucket, and connector in these settings."""
         own = self.roles.get(entry, {})
         return all(own.get(key) == settings.get(key) for key in _OF_ONE_ROLE)
 
@@ -76,9 +79,10 @@ class Existing(NamedTuple):
     def warnings(
         self, settings: Mapping[str, Mapping[str, Any]], replaced: Iterable[str]
     ) -> Iterator[str]:
-        """Warn about settings that are not kept, and about `protect` where a policy is replaced.
+        """Yield warnings about settings that are not kept, and about `protect` on entries in `replaced`.
 
-        `settings` has the new settings of each entry.
+        `settings` has the new settings of each entry, and `replaced` contains the entries whose inline
+        policy the update replaces.
         """
         file = files.config_file(self.stack)
         if lost := [*self._lost(settings)]:
@@ -124,9 +128,10 @@ class Existing(NamedTuple):
     ) -> None:
         """Raise InputError if the role of an entry in the file is not among the adopted roles.
 
-        `entries` has the name of each adopted entry's role, and its settings. The name of a new role is
-        empty; an entry of the file with the same name is kept if it sets no `roleName` and is for the
-        same secret, bucket, and connector. `left_out` describes the data sources that are not adopted.
+        `entries` has the role's name, which is empty for a new role, and the settings of each adopted
+        entry. If the role is new, the file's entry with the same name as the adopted entry is kept if it
+        sets no `roleName` and is for the same secret, bucket, and connector. `left_out` describes the
+        data sources that are not adopted.
         """
         kept = {
             self.name_of(role) if role else name
@@ -168,7 +173,7 @@ class Existing(NamedTuple):
 
 
 def read(stack: str, project: str) -> Existing:
-    """Read a stack's configuration file; raise InputError if its `dataSources` cannot be read."""
+    """Read a stack's configuration file, if any; raise InputError if it or `dataSources` is invalid."""
     config = files.stack_config(stack)
     top = {str(key).removeprefix(f"{project}:"): value for key, value in config.items()}
     protect = {PROTECT: top[PROTECT]} if PROTECT in top else {}

@@ -1,4 +1,4 @@
-"""Write a stack's configuration, its import file, and the script that restores the roles' policies."""
+"""Write a stack's configuration, its import file, and a script that restores roles and data sources."""
 
 import fcntl
 import itertools
@@ -31,7 +31,7 @@ def config_file(stack: str) -> Path:
 
 
 def check(stack: str, *, overwrite: bool) -> None:
-    """Raise InputError if files would be overwritten or cannot be written."""
+    """Raise InputError if files cannot be written or, without `overwrite`, would be overwritten."""
     with _locked_directory():
         _check(stack, overwrite=overwrite)
 
@@ -57,9 +57,9 @@ def write(
 ) -> list[str]:
     """Write all files completely, or none; return their names.
 
-    Other entries of the stack's file, such as `encryptionsalt`, are kept. The script that restores the
-    roles' policies, unless it is empty, gets a new name, because after an update only an earlier script
-    has their original policies.
+    Other entries of the stack's file, such as `encryptionsalt`, are kept. If `restoration` is not empty,
+    the script gets a new name, because after an update, only an earlier script has the roles' original
+    policies. Raises InputError as `check` does.
     """
     with _locked_directory():
         # Another command may have written files for another role in the meantime.
@@ -85,7 +85,7 @@ def write(
 
 
 class _Dumper(yaml.SafeDumper):
-    """A YAML dumper that quotes everything except booleans."""
+    """A YAML dumper that never quotes booleans, even if the default style quotes everything."""
 
     def represent_bool(self, data: bool) -> yaml.ScalarNode:  # noqa: FBT001 the parent's signature
         return self.represent_scalar("tag:yaml.org,2002:bool", str(data).lower(), style="")
@@ -96,7 +96,7 @@ _Dumper.add_representer(bool, _Dumper.represent_bool)
 
 @contextmanager
 def _locked_directory() -> Generator[None]:
-    """Prevent other adopt commands from writing to this directory."""
+    """Lock the current directory, so that only one adopt command at a time writes to it."""
     directory = os.open(".", os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -110,7 +110,10 @@ def _stack_file(stack: str) -> dict[str, Any]:
 
 
 def stack_config(stack: str) -> Mapping[str, Any]:
-    """Return the configuration in a stack's file; empty if there is none."""
+    """Return the configuration in a stack's file; empty if there is none.
+
+    Raises InputError if the file or the configuration is invalid.
+    """
     config = _stack_file(stack).get("config") or {}
     if not isinstance(config, Mapping):
         raise InputError(f"{config_file(stack)} is not a Pulumi configuration file: fix it, or move it")
@@ -118,7 +121,10 @@ def stack_config(stack: str) -> Mapping[str, Any]:
 
 
 def import_entries(component: str, role: Role, change: Change) -> list[dict[str, object]]:
-    """Return the import file's entries for a component, its role, and any policy that is updated."""
+    """Return the import file's entries for a component, its role, and at most one inline policy.
+
+    The policy is the role policy or, if the role has none yet, the one that the role policy replaces.
+    """
     entries: list[dict[str, object]] = [
         {"type": TOKEN, "name": component, "component": True},
         {

@@ -19,7 +19,7 @@ _IDENTITIES: Final = {
     "aws:iam/policyAttachment:PolicyAttachment": "policyArn",
     "aws-native:iam:ManagedPolicy": "policyArn",
 }
-"""The output that identifies a role or policy, by the type of the resource that owns it."""
+"""The name of the output that identifies a role or policy, by the type of the Pulumi resource."""
 _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resource-tags.html"""
 
@@ -32,19 +32,19 @@ class Owners(NamedTuple):
     """The owners of roles, as far as they are known."""
 
     by_role: Mapping[str, str]
-    """Text about the other stack that owns a role or its replaced or written policy, by the role's ARN.
+    """Text about the other stack that owns a role or a policy to write or replace, by the role's ARN.
 
     For example `stack dev owns the role`.
     """
     complete: bool
-    """Whether all stacks in the backend could be read."""
+    """Whether all other stacks in the backend were read."""
 
 
 def find_owners(entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes) -> Owners:
     """Find the owners of the entries' roles and of the roles that new ones replace.
 
-    Read at most `most` stacks in the backend. Warn if there are more, and about stacks that cannot be
-    read.
+    Read at most `most` other stacks in the backend, the most recently updated first. Warn if there are
+    more, and about stacks that cannot be read.
     """
     roles = [entry.replaced or entry.role for entry in entries]
     owners = {
@@ -92,7 +92,7 @@ def find_owners(entries: Sequence[Entry], stack: str, project: str, most: int, n
 def _other_stacks(stack: str, project: str) -> list[str]:
     """Return the names of the other stacks that may have resources, the most recently updated first.
 
-    Pulumi omits the current organization and project from a name.
+    Pulumi omits the current organization and project from a name, unless `stack` has an organization.
     """
     full = ["--fully-qualify-stack-names"] * ("/" in stack)
     listed: list[Mapping[str, Any]] = _query_pulumi("stack", "ls", "--all", "--json", *full)
@@ -102,14 +102,14 @@ def _other_stacks(stack: str, project: str) -> list[str]:
 
 
 def _is_same(listed: list[str], given: list[str], project: str) -> bool:
-    """Return whether a listed name refers to the given stack, whose name may lack its project."""
+    """Return whether a listed name refers to the given stack, where either may lack parts."""
     if len(given) == 1:
         return listed == given
     return listed[:-2] in ([], given[:1]) and listed[-2:] in ([given[-1]], [project, given[-1]])
 
 
 def _owned_by(name: str) -> Iterator[str]:
-    """Yield the identifying output of each role and policy in a stack, or its ID if that is secret."""
+    """Yield the identifying output, or the ID if it is secret or missing, of each role and policy."""
     deployment = _query_pulumi("stack", "export", "--stack", name).get("deployment") or {}
     for resource in deployment.get("resources") or []:
         identity = _IDENTITIES.get(resource.get("type"))
@@ -119,7 +119,7 @@ def _owned_by(name: str) -> Iterator[str]:
 
 
 def _query_pulumi(*command: str) -> Any:
-    """Run a read-only Pulumi command and return the JSON document that it prints."""
+    """Return the JSON that a read-only Pulumi command prints; raise _CannotReadError if it fails."""
     try:
         done = run_pulumi(*command)
     except FileNotFoundError:

@@ -35,7 +35,7 @@ class Result(NamedTuple):
     files: Sequence[str]
     """The names of the written files."""
     unused: Sequence[Role]
-    """The replaced roles that no data source uses and nobody else can assume after the commands."""
+    """The replaced roles that no data source will use and that only Amazon Q Business can assume."""
 
     @property
     def has_entries(self) -> bool:
@@ -44,7 +44,7 @@ class Result(NamedTuple):
 
     @property
     def restoration(self) -> str:
-        """The name of the script that restores the roles' policies; empty if it was not written."""
+        """The name of the script that restores roles and data sources; empty if it was not written."""
         return next((name for name in self.files if name.endswith(".sh")), "")
 
 
@@ -57,7 +57,7 @@ def reasons(left_out: Mapping[DataSource, Finding]) -> list[str]:
 
 
 def lines(result: Result) -> Iterator[str]:
-    """Report how one role compares with the program's policies, and the next steps."""
+    """Report the comparison of one role, unless it is new, the changes to access, and the next steps."""
     (entry,) = result.entries.values()
     role, difference = entry.role, entry.difference
     if entry.replaced:
@@ -113,7 +113,7 @@ def _role_policy(entry: Entry) -> str:
 
 
 def _kept(entry: Entry) -> list[str]:
-    """Return the other policies, by name or ARN, that neither the update nor a later step removes."""
+    """Return the names or ARNs of policies, besides the role policy, that an imported role keeps."""
     if entry.replaced:
         return []
     gone = {POLICY_NAME, entry.change.inline, entry.change.attached}
@@ -122,7 +122,7 @@ def _kept(entry: Entry) -> list[str]:
 
 
 def lines_of_all(result: Result) -> Iterator[Part]:
-    """Report each entry and its comparison, the data sources that are left out, and the next steps."""
+    """Report the entries, the data sources that are left out, the changes, and the next steps."""
     for name, each in result.entries.items():
         for warning in each.warnings:
             yield Line(f"{name}: warning: {warning}", 2)
@@ -171,7 +171,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report the access that the roles may lose after the import, then the access that they may gain."""
+    """Report the access that roles and data sources may lose and gain, and changes only in wording."""
     imported = {
         f"{name} ({entry.role.name})": entry.change
         for name, entry in result.entries.items()
@@ -206,7 +206,7 @@ def _lost_and_gained(title: str, changes: Mapping[str, Change]) -> Iterator[str]
 
 
 def _next_steps(result: Result) -> Iterator[str]:
-    """Report the written files, and any commands to import roles, restore policies, and finish."""
+    """Report the written files, and any commands to import roles, undo the changes, and finish."""
     if not result.files:
         yield "Nothing was written."
         return
@@ -237,7 +237,7 @@ def _next_steps(result: Result) -> Iterator[str]:
 
 
 def _deletions(result: Result) -> list[str]:
-    """Return the commands that delete replaced attached policies, and replaced roles."""
+    """Return the commands that delete replaced attached policies, and roles that are now unused."""
     commands: list[str] = []
     for entry in result.entries.values():
         if arn := entry.change.attached:
@@ -260,7 +260,7 @@ def _later_commands(result: Result) -> list[str]:
 
 
 def _move(result: Result, name: str, entry: Entry) -> Iterator[str]:
-    """Yield the commands that give a data source its new role, with the policies that it needs."""
+    """Yield the commands that add a new role's separate policies and give the data source the role."""
     output = f"pulumi stack output --stack {shlex.quote(result.stack)}"
 
     def value(one: str, several: str) -> str:

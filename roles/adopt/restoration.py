@@ -1,4 +1,4 @@
-"""Generate the shell script that undoes what the update and the commands after it change."""
+"""Generate the shell script that undoes the changes by the update and the commands after it."""
 
 import json
 import shlex
@@ -66,7 +66,7 @@ echo "$1: restored"
 
 
 def _return_data_source(entry: Entry) -> Iterator[str]:
-    """Yield the command that gives a data source the role that it has now."""
+    """Yield the command that gives a data source its earlier role back."""
     assert entry.replaced  # noqa: S101 only such entries are passed
     options = {**entry.data_source.options, "role_arn": entry.replaced.arn}
     yield _wrap_in_run(
@@ -78,10 +78,10 @@ def _commands(role: Role, change: Change) -> Iterator[str]:
     """Yield the commands that restore a role.
 
     The trust policy comes after the policies, because IAM may reject it, for example if a principal in
-    it has been deleted in the meantime. Only the last command deletes a policy.
+    it has been deleted in the meantime. Only the last command deletes a policy: a new role policy.
     """
     if arn := change.attached:
-        # The user may have deleted it.
+        # The user may have deleted the policy.
         create = aws_command("iam create-policy", **_policy(arn, role, change.properties or {}))
         yield f"create {shlex.quote(arn)} {create}"
         yield _wrap_in_run(aws_command("iam attach-role-policy", role_name=role.name, policy_arn=arn))
@@ -101,7 +101,7 @@ def _commands(role: Role, change: Change) -> Iterator[str]:
 
 
 def _policy(arn: str, role: Role, properties: Reply) -> dict[str, str]:
-    """Return the options that recreate a customer managed policy with its properties."""
+    """Return the options of `create-policy` for a replaced attached policy, with its properties."""
     name = Arn.of(arn).name
     description, tags = properties.get("Description", ""), properties.get("Tags", [])
     return {

@@ -16,7 +16,7 @@ from roles.output import Notes, Output
 
 
 def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace) -> list[DataSource]:
-    """Return the data sources without the excluded ones; raise InputError for unknown IDs."""
+    """Return the data sources except the excluded ones; raise InputError for unknown IDs in options."""
     if unknown := {*options.exclude, *options.take} - {source.id for source in sources}:
         raise InputError(
             f"data source {min(unknown)} was not found: check --exclude, --take, --application, and "
@@ -79,7 +79,10 @@ def _named(source: DataSource) -> str:
 def of_one_application(
     sources: Sequence[DataSource], options: argparse.Namespace
 ) -> Sequence[DataSource]:
-    """Return the selected data sources; raise InputError if they belong to several applications."""
+    """Return the data sources of `--application`, or all data sources if the option is not set.
+
+    Raises InputError if they belong to several applications.
+    """
     if options.application:
         sources = [source for source in sources if source.application_id == options.application]
     applications = {source.application_id: source.application_name for source in sources}
@@ -95,9 +98,10 @@ def of_one_application(
 def of_connectors(
     account: Account, sources: Sequence[DataSource], connectors: Sequence[Connector]
 ) -> Sequence[DataSource]:
-    """Return the data sources of the selected connectors, or all data sources if none is selected.
+    """Return the data sources of these connectors, or all data sources if no connector is given.
 
-    Raises InputError if there are no such data sources.
+    If a data source's connector cannot be determined, its type decides. Raises InputError if there are
+    no such data sources.
     """
 
     def is_selected(source: DataSource) -> bool:
@@ -129,8 +133,8 @@ class Users(NamedTuple):
 def find_users(account: Account, sources: Sequence[DataSource], output: Output) -> Users:
     """Find the data sources that use each role.
 
-    `sources` are those of all applications in the account's Region. Look in the other Regions, too, and
-    warn about Regions and data sources that cannot be read.
+    `sources` are the data sources of all applications in the account's Region. Look in the other
+    supported Regions of the partition, too, and warn about Regions and data sources that cannot be read.
     """
     users: dict[str, list[tuple[str, DataSource]]] = {}
     hooks: set[str] = set()

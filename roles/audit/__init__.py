@@ -1,1 +1,1 @@
-"""Compare the roles of all data sources with the roles that the program would create."""
+"""Compare the roles of an account's data sources with the roles that the program would create."""

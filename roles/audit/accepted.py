@@ -25,8 +25,9 @@ _EXPECTED: Final = {
 }
 """The keys of an entry in the file, and their expected values.
 
-An entry has either `statement` or `sid`. In `statement`, text other than a number is a Sid, too.
-`finding` is optional. `dataSources` is required for `finding: missing`, and only allowed then.
+An entry has either `statement` or `sid`. `statement` may also contain a Sid, or a name such as
+`statement 1`. `finding` is optional. `dataSources` is required for `finding: missing`, and allowed only
+then.
 """
 _NUMBER_PREFIX: Final = "statement "
 
@@ -54,7 +55,7 @@ class Acceptance(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The finding in a few words."""
+        """A line with the role's ARN, the policy, and the statement."""
         return f"{self.role}: {self.policy}, {self.statement}"
 
     def matches(self, role_arn: str, verdict: Verdict) -> bool:
@@ -72,7 +73,7 @@ class Acceptance(NamedTuple):
         return date.fromisoformat(self.until) < today
 
     def document(self) -> dict[str, object]:
-        """Return the keys and values, as in the file."""
+        """Return this acceptance as an entry of the file; an unset `finding` is an empty string."""
         is_number = self.statement.startswith(_NUMBER_PREFIX)
         key = "statement" if is_number else "sid"
         return {
@@ -87,14 +88,14 @@ class Acceptance(NamedTuple):
 
 
 def acceptance_for(role_arn: str, verdict: Verdict) -> Acceptance:
-    """Return the acceptance for a finding, without a reason or date."""
+    """Return a new acceptance that covers a finding, with an empty reason and an empty date."""
     kind = kind_of(verdict)
     lacking = [each.id for each in verdict.data_sources] if kind == "missing" else ()
     return Acceptance(role_arn, verdict.policy, verdict.statement, "", "", kind, lacking)
 
 
 def read_acceptances(path: Path) -> list[Acceptance]:
-    """Read the acceptances in a file; raise an InputError that lists all errors."""
+    """Return the acceptances in a file; if it has errors, raise an InputError that lists all of them."""
     try:
         # Load all values as strings, so that an invalid date is reported with its line.
         loader = yaml.BaseLoader(path.read_text(encoding="utf-8"))
@@ -137,7 +138,7 @@ def _acceptance(entry: dict[str, Any]) -> Acceptance:
 
 
 def _problems(node: yaml.Node, entry: Any) -> Iterator[tuple[int, str]]:
-    """Yield each problem with an entry: its line, and a message that includes the expected value."""
+    """Yield the line of each problem with an entry, and a message that includes the expected value."""
     start = node.start_mark.line + 1
     if not isinstance(node, yaml.MappingNode):
         yield start, f": {quote(entry)}; expected: a mapping with {', '.join(_EXPECTED)}"

@@ -1,7 +1,7 @@
-"""Compare the roles of all data sources with the roles that the program would create.
+"""Compare the roles of an account's data sources with the roles that the program would create.
 
-The result is a table and the statements that differ, Markdown for a job's summary or an issue, or a JSON
-document. docs/audit.md describes them.
+The result is text (a table, and the statements that differ), Markdown for a job summary or an issue, or
+a JSON document. docs/audit.md describes the results.
 """
 
 import argparse
@@ -49,7 +49,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the results and return the exit code."""
+    """Compare the roles, print the results, and return the exit code.
+
+    Raises InputError if there is no data source, unless the options include `--allow-empty`.
+    """
     acceptances = read_acceptances(options.accept) if options.accept else []
     stack = read_deployed_roles(options.stack) if options.stack else None
     regions = options.region or [stack.region if stack else None]

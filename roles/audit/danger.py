@@ -36,18 +36,20 @@ ESCALATIONS: Final[Mapping[str, str]] = {
 }
 """The IAM actions with which a principal can make itself or another principal an administrator.
 
-Each action is dangerous on a pattern that matches resources of the given type or, if the type is empty,
-on the role itself. The list has the IAM actions in Rhino Security Labs' list of escalations, except
-iam:PassRole, which also needs an action of another service:
+The value is a type of resource. The action is dangerous if it is allowed on a pattern that matches
+resources of this type or, if the type is empty, on the role itself.
+
+The list has the IAM actions in Rhino Security Labs' list of escalations, except iam:PassRole, which also
+needs an action of another service:
 https://rhinosecuritylabs.com/aws/aws-privilege-escalation-methods-mitigation/"""
 _OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
     "ec2.amazonaws.com": "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
     "id_roles_use_switch-role-ec2_instance-profiles.html",
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
-"""Services that accept only roles of the resource's own account, each with the page that says so."""
+"""Services that accept a role only for resources in the role's account, with the page that says so."""
 _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
-"""Made-up names. A pattern that matches both matches nearly everything."""
+"""Made-up role names. A pattern that matches both of them matches nearly every role."""
 
 
 def kind_of(verdict: Verdict) -> str:
@@ -61,7 +63,7 @@ def rank(verdict: Verdict) -> int:
 
 
 def find_danger(statement: Statement, role: Arn) -> str:
-    """Return why a role's excess statement is dangerous; empty if it is not."""
+    """Return the danger of a role's statement in excess, such as `trusts everybody`, or empty text."""
     trust = statement.policy == TRUST_POLICY
     found = _open_to(statement, role.account) if trust else _power(statement, role)
     return f"{found} under a condition" if found and statement.conditions else found
@@ -82,7 +84,8 @@ def _power(statement: Statement, role: Arn) -> str:
 def _has_pattern(statement: Statement, role: Arn, kind: str) -> bool:
     """Return whether one of a statement's resources is a pattern that matches resources of a type.
 
-    `NotResource` is such a pattern unless it excludes all resources of the type.
+    A pattern has a wildcard in the ARN's last part. `NotResource` counts as a pattern that matches,
+    unless it excludes all resources of the type.
     """
     prefix = f"arn:{role.partition}:iam::{role.account}:{kind}/"
     if statement.resources.negated:

@@ -15,14 +15,17 @@ from roles.audit.survey import DataSourceResult, RoleResult, Survey
 from roles.difference import Verdict
 
 LIMIT: Final = 60_000
-"""The limit in bytes. GitHub accepts 65,536 characters in an issue or a comment."""
+"""The size in bytes beyond which `render` omits sections.
+
+GitHub accepts 65,536 characters in an issue or a comment.
+"""
 _HEAD: Final = ("data source", "connector", "role", "entry", "used by", "last used", "result")
 _ENTRY: Final = "entry"
 """The column that appears only if a stack was specified."""
 
 
 def render(found: Survey) -> str:
-    """Return the summary, the tables, and the details; omit sections beyond LIMIT bytes."""
+    """Return the whole result as Markdown; only count the sections that would exceed LIMIT bytes."""
     users = found.users()
     roles = [role for role in found.roles if role.has_details]
     sections = [
@@ -74,7 +77,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult]) -> str:
-    """Return the role's statements that differ, in a block that readers can expand."""
+    """Return a role's data sources, remarks, and statements that differ, in an expandable block."""
     title = html.escape(f"{escape(role.arn)}: {role.text}")
     lines = [f"\n<details><summary><code>{title}</code></summary>\n"]
     if role.entry:
@@ -124,7 +127,7 @@ def _statement(verdict: Verdict) -> str:
 
 
 def _code(text: str) -> str:
-    """Return text as a code span, which has no markup; empty for empty text."""
+    """Return text as a code span, in which nothing is markup; empty for blank text."""
     if not text.strip():
         return ""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))

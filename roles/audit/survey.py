@@ -1,7 +1,8 @@
-"""Read an account's data sources in some Regions and compare their roles with the program's.
+"""Compare the roles of an account's data sources with the roles that the program would create.
 
-A role is compared with the policies that the program would write for all data sources, in these Regions,
-that use it. Access that none of them needs is in excess; access that only some of them need is shared.
+A role is compared with the policies that the program would write for all data sources that use the role
+in the given Regions. Access that none of these data sources needs is in excess; access that only some of
+them need is shared.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,14 +32,14 @@ from roles.stack import DeployedRoles
 
 
 class Outcome(StrEnum):
-    """The result of comparing a role, for one or all of its data sources, in order of severity."""
+    """The result of comparing a role with the needs of one or all of its data sources, by severity."""
 
     DANGEROUS = "dangerous"
     """The role trusts too many principals, or can gain administrator access or assume every role."""
     INVALID = "invalid"
     """The data source cannot work as it is, or the program rejects its settings."""
     LACKING = "lacking access"
-    """A sync may fail."""
+    """Access is missing, so a sync may fail."""
     DIFFERENT = "different"
     SKIPPED = "not compared"
     """Something could not be read."""
@@ -47,7 +48,7 @@ class Outcome(StrEnum):
     """Every difference is accepted."""
     EQUIVALENT = "equivalent"
     NO_ROLE = "without a role"
-    """The data source has no role, and its connector is unknown, such as a custom connector."""
+    """The data source has no role, and the program does not know its connector, such as a custom one."""
 
     @property
     def rank(self) -> int:
@@ -61,12 +62,12 @@ class DataSourceResult(NamedTuple):
     region: str
     data_source: DataSource
     connector: str
-    """Empty if it is unknown."""
+    """The connector's name; empty if the connector is unknown."""
     role_arn: str
     """Empty if the data source has no role or could not be read."""
     state: Outcome
     text: str
-    """The state in a few words."""
+    """The result in a few words, such as `1 missing, 2 accepted`."""
     remarks: tuple[str, ...] = ()
 
 
@@ -77,18 +78,18 @@ class RoleResult(NamedTuple):
     state: Outcome
     text: str
     last_used: str = ""
-    """The day of the last use; `none` if IAM reports no use; empty if the role was not read."""
+    """The day of the last use; `none` if IAM reports no use; empty if the role was not compared."""
     differences: tuple[Verdict, ...] = ()
-    """The statements that make the role different, by severity."""
+    """The statements that differ, except accepted ones; the most severe first."""
     accepted: tuple[tuple[Verdict, Acceptance], ...] = ()
-    """Other such statements, each with its acceptance."""
+    """The statements whose difference is accepted, each with its acceptance."""
     remarks: tuple[str, ...] = ()
     entry: str = ""
-    """The stack's component that declares the role; empty if the stack does not declare it."""
+    """The component of the specified stack that declares the role; empty if there is none."""
 
     @property
     def has_details(self) -> bool:
-        """Whether there is more than the text to report."""
+        """Whether the role has differences or remarks."""
         return bool(self.differences or self.remarks)
 
 
@@ -103,21 +104,21 @@ class Survey(NamedTuple):
     data_sources: tuple[DataSourceResult, ...]
     roles: tuple[RoleResult, ...]
     skipped: tuple[str, ...]
-    """The resources that could not be listed, each with the reason."""
+    """The Regions and applications whose data sources could not be listed, each with the reason."""
     denied: tuple[str, ...]
-    """The actions that were not allowed."""
+    """The actions that were not allowed, except in the search for unused roles."""
     unmatched: tuple[Acceptance, ...]
     """The accepted findings of this account that were not found."""
     stack: str = ""
     """The stack whose entries are shown; empty if no stack is specified."""
     unused: tuple[UnusedRole, ...] = ()
-    """The roles that trust only Amazon Q Business and that no data source uses."""
+    """The unused roles that only Amazon Q Business can assume, and only for audited applications."""
     unlisted: str = ""
-    """The reason why there was no search for unused roles; empty if there was one."""
+    """The reason why the search for unused roles failed; empty if it worked or had nothing to search."""
 
     @property
     def total(self) -> str:
-        """The number of data sources and roles."""
+        """The number of data sources and the number of roles, as text."""
         data_sources, roles = len(self.data_sources), len(self.roles)
         return (
             f"{data_sources} data source{'s' * (data_sources != 1)} with "
@@ -131,7 +132,7 @@ class Survey(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The `total`, the `place`, and the number of data sources in each state."""
+        """The `total`, the `place`, and the number of data sources in each state that occurs."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items() if count)
         return f"{self.total} in {self.place}{': ' * bool(counts)}{counts}"
 
@@ -143,7 +144,11 @@ class Survey(NamedTuple):
         return found
 
     def cells(self, results: Iterable[DataSourceResult]) -> Iterator[tuple[DataSourceResult, list[str]]]:
-        """Yield each data source with its cells: connector, role, entry, and the role's use."""
+        """Yield each data source with its cells in the table.
+
+        The cells are the connector, the role's name, its entry if a stack is specified, the number of
+        data sources that use the role, and the day of its last use.
+        """
         users, roles = self.users(), {role.arn: role for role in self.roles}
         for result in results:
             role = roles.get(result.role_arn)
@@ -163,7 +168,10 @@ class Survey(NamedTuple):
         return [*groups.values()]
 
     def title(self, result: DataSourceResult) -> tuple[str, str, str]:
-        """Return a data source's application and index, and its Region if there are several."""
+        """Return the labels of a data source's application and index, and text with its Region.
+
+        The text is empty if there is only one Region.
+        """
         place = result.data_source
         region = f" in {result.region}" if len(self.regions) > 1 else ""
         return place.application_label, place.index_label, region
@@ -194,9 +202,9 @@ def survey(
 ) -> Survey:
     """Read an account's data sources and compare their roles; `accounts` has one item for each Region.
 
-    The result contains the stack's entries that declare the roles and lists accepted findings
-    separately. It includes errors about single resources. Other errors, such as errors that concern
-    every call, are raised.
+    If `stack` is given, the result contains its entries that declare the roles. The result lists
+    accepted findings separately. It includes errors about single resources. Other errors, such as errors
+    that concern every call, are raised.
     """
     caller, now = accounts[0].caller(), datetime.now(UTC)
     skipped: list[str] = []
@@ -241,7 +249,10 @@ def _find_unused(
     applications: Sequence[tuple[Account, str]],
     listed: Sequence[tuple[Account, DataSource]],
 ) -> tuple[list[UnusedRole], str]:
-    """Return the unused roles of completely read applications, and the reason if there was no search."""
+    """Return the unused roles, and the reason if the search failed.
+
+    The search is only for roles of applications whose data sources could all be read.
+    """
     used: set[str] = set()
     incomplete: set[tuple[Account, str]] = set()
     for account, source in listed:
@@ -259,7 +270,7 @@ def _find_unused(
     }
     if not complete:
         return [], "no application was read completely" if listed or applications else ""
-    account, *_ = complete.values()  # IAM is global, so any of the accounts will do
+    account, *_ = complete.values()  # IAM is global, so the Region does not matter
     try:
         return [*find_unused(account, complete, used)], ""
     except (ClientError, OddAnswerError) as error:
@@ -274,7 +285,7 @@ def _unmatched(
         (role.arn, each)
         for role in roles
         for verdict in (*role.differences, *(verdict for verdict, _ in role.accepted))
-        # A remark names an acceptance of excess access that does not cover a dangerous statement.
+        # An acceptance of excess access does not cover a dangerous statement, but a remark names it.
         for each in (verdict, verdict._replace(danger=""))
     ]
     for acceptance in acceptances:
@@ -285,10 +296,12 @@ def _unmatched(
 def _data_sources(
     account: Account, listed: list[tuple[Account, str]], skipped: list[str], *, alone: bool
 ) -> Iterator[DataSource]:
-    """Find the data sources of all applications, and add the applications to `listed`.
+    """Yield the data sources of all applications in a Region.
 
-    Add unreadable Regions and applications to `skipped`.
-    If the only Region's applications cannot be listed, there is nothing to report, so raise the error.
+    Add the applications whose data sources could all be listed to `listed`. If the Region or an
+    application cannot be listed, add it to `skipped` with the reason. If the Region is the only one,
+    there would be nothing to report without its applications, so raise the error. Also raise errors
+    that concern every call.
     """
     try:
         applications = account.applications()
@@ -316,7 +329,10 @@ def _explain(error: ClientError | OddAnswerError) -> str:
 
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
-    """Read a data source; return its result, and its needs or, if its role cannot be compared, None."""
+    """Return a data source's result before the comparison, and its needs.
+
+    The needs are None if the data source's role cannot be compared.
+    """
     findings: list[Finding] = []
     result = DataSourceResult(account.region, data_source, "", "", Outcome.EQUIVALENT, "")
     needs, unknown = None, ()
@@ -355,7 +371,10 @@ def _remark(finding: Finding) -> str:
 
 
 def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None:
-    """Return the needs, and append to `findings` the settings that the program rejects."""
+    """Return the needs, and append to `findings` the settings that the program rejects.
+
+    The needs are None if a rejected setting affects the policies.
+    """
     try:
         return _render(requirements)
     except SettingsError as error:
@@ -376,7 +395,8 @@ def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None
 def _render(requirements: Requirements, **options: object) -> _Needs:
     """Return the needs; statements that are not needed in all possible cases are optional.
 
-    Raises SettingsError if no case is valid.
+    Statements for an unknown bucket are optional, too. `options` are as in `Requirements.render`. Raises
+    SettingsError if no case is valid.
     """
     application = Arn.of(requirements.application_arn)
     place = f"{requirements.region}:{application.account}"
@@ -408,7 +428,10 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
 
 
 def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]:
-    """Yield the possible requirements: an unknown secret or key is absent or in the role's policies."""
+    """Yield the possible requirements.
+
+    An unknown secret or key may be absent, or be any matching one that the role's policies name.
+    """
     statements = role_statements(requirements.role)
     named = dict.fromkeys(arn for each in statements for arn in each.targets.values)
     secrets, keys = [requirements.secret_arn], [requirements.key_arn]
@@ -423,7 +446,10 @@ def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]
 
 
 def _is_secret(arn: str, named: str) -> bool:
-    """Return whether an ARN is a secret's and, unless `named` is empty, the ARN of that secret."""
+    """Return whether an ARN identifies a secret and, unless `named` is empty, the secret `named`.
+
+    `named` is a name or an ARN; it may lack the random suffix, or have another one.
+    """
     if not SECRET.parse(arn):
         return False
     name, own = (text.rpartition(":secret:")[2] for text in (arn, named))
@@ -431,10 +457,10 @@ def _is_secret(arn: str, named: str) -> bool:
 
 
 def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
-    """Return whether a statement is for a bucket that does not exist or may be another account's.
+    """Return whether a statement is for a bucket that does not exist or may be in another account.
 
-    If the account is unknown and a policy of the role names one, the program's statement is not missing,
-    but the role's own statement can still be in excess.
+    If the bucket's account is unknown and a policy of the role names an account, the program's statement
+    does not count as missing, but the role's own statement can still be in excess.
     """
     bucket = requirements.bucket
     buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}
@@ -450,7 +476,7 @@ def _compare(
     acceptances: Sequence[Acceptance],
     today: date,
 ) -> tuple[RoleResult, list[DataSourceResult]]:
-    """Compare a role with the statements that the program writes for its data sources."""
+    """Compare a role with its data sources' needs; return its result and the data sources' results."""
     compared = [(result, needs) for result, needs in readings if needs]
     others = [result for result, needs in readings if not needs]
     if not compared:
@@ -506,7 +532,10 @@ def _acceptance(role_arn: str, verdict: Verdict, acceptances: Sequence[Acceptanc
 
 
 def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
-    """Return whether a role's difference concerns a data source."""
+    """Return whether a role's difference concerns a data source.
+
+    Missing access concerns only the data sources that lack it. Other differences concern all.
+    """
     return difference.verdict != "missing" or result.data_source in difference.data_sources
 
 
@@ -523,7 +552,7 @@ def _judge_data_source(
 
 
 def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role) -> Iterator[Verdict]:
-    """Compare a role's statements with those that the program writes for its data sources."""
+    """Yield the differences between a role's statements and those written for its data sources."""
     actual = role_statements(role)
     possible = dict.fromkeys(
         statement for _, needs in compared for statement in (*needs.program, *needs.optional)
@@ -549,7 +578,10 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
 
 
 def _judge(differences: Sequence[Verdict], accepted: int, *, complete: bool) -> tuple[Outcome, str]:
-    """Return the state that follows from differences, and a text with their number by kind."""
+    """Return the state that follows from differences, and text with the number of each kind.
+
+    `accepted` is the number of accepted differences. `complete` is False if something was not read.
+    """
     kinds = [kind_of(difference) for difference in differences]
     counts = [f"{kinds.count(each)} {label}" for each, label in LABELS.items() if each in kinds]
     text = ", ".join([*counts, *([f"{accepted} accepted"] if accepted else [])])

@@ -26,7 +26,7 @@ _COLORS: Final[Mapping[Outcome, str]] = {
 
 
 def parts(found: Survey) -> Iterator[Part]:
-    """Yield a table, the statements that differ, the accepted findings, and a summary."""
+    """Yield the table, remarks, statements that differ, accepted findings, unused roles, and summary."""
     users = found.users()
     if found.data_sources:
         yield _table(found)

@@ -19,7 +19,7 @@ class UnusedRole(NamedTuple):
     last_used: str
     """The day of the last use; `none` if IAM reports no use; empty if the day is unknown."""
     entry: str = ""
-    """The stack's component that declares the role; empty if the stack does not declare it."""
+    """The component of the specified stack that declares the role; empty if there is none."""
 
     @property
     def text(self) -> str:
@@ -31,9 +31,10 @@ class UnusedRole(NamedTuple):
 def find_unused(
     account: Account, applications: Collection[str], used: Collection[str]
 ) -> Iterator[UnusedRole]:
-    """Find roles that are not `used` and that trust only Amazon Q Business, for these applications only.
+    """Yield the roles that only Amazon Q Business can assume, only for these applications.
 
-    Raises ClientError or OddAnswerError if IAM does not list the roles.
+    The roles in `used` are left out. `applications` and `used` contain ARNs. Raises ClientError if IAM
+    does not list the roles, and OddAnswerError for an unusable response.
     """
     for role in account.roles():
         if role["Arn"] not in used and _is_only_for(applications, role):
@@ -45,7 +46,7 @@ def find_unused(
 
 
 def day(last_used: datetime | None) -> str:
-    """Return the day of a role's last use, or `none`."""
+    """Return the day of a role's last use; `none` if IAM reports no use."""
     return f"{last_used:%Y-%m-%d}" if last_used else "none"
 
 

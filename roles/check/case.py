@@ -28,7 +28,7 @@ class Case:
     # Not a cached_property, because its lock in Python 3.11 would make roles wait for one another.
     @property
     def collected(self) -> Collected:
-        """The policies that apply to the role's requests."""
+        """The policies that apply to the role's requests, and other facts about the requests."""
         if self._collected is None:
             self._collected = collect(self.subject, self._stated)
         return self._collected
@@ -47,9 +47,9 @@ class Case:
         return [decision for _, found in self.by_group for decision in found]
 
     def decide_foreign(self) -> Decided:
-        """Return the decisions about requests that no role should be allowed to make.
+        """Return the decisions about requests that no connector's role should be allowed to make.
 
-        The policies of their resources, which may not even exist, are left out.
+        The policies of the requested resources, which may not even exist, are left out.
         """
         policies = Applicable(self.collected.role, self.collected.boundary)
         return [(group, self._decide(group, policies)) for group in foreign_requests(self.subject)]

@@ -1,8 +1,8 @@
-"""Report the decisions about a role's requests by cause: one answer for each policy.
+"""Report the decisions about a role's requests, grouped by the policy that causes them.
 
-A policy that denies a request, or lacks an Allow, is a problem, even if another policy also denies the
-request. If nobody can know a policy's effect, the answer is `cannot tell`. The question `requests
-allowed` has the total.
+A policy that denies a request, or lacks a required Allow, is a problem, even if another policy also
+denies the request. If the effect of a policy depends on unknown values, the answer is `cannot tell`. The
+answer to `requests allowed` is about all policies together.
 """
 
 import json
@@ -41,7 +41,7 @@ from roles.difference import Verdict, statements
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
 
 _NUMBERED: Final = re.compile(r"statement \d+")
-"""The name of a statement without a Sid."""
+"""Matches the name of a statement without a Sid."""
 _VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
@@ -56,7 +56,7 @@ _NOT_CHECKED: Final = (
 
 
 def key_policy(case: Case) -> Iterator[Finding]:
-    """Ask whether the key policy lets the role decrypt."""
+    """Ask whether the policies of the keys let the role decrypt."""
     return _ask_about(case, KEY_POLICY)
 
 
@@ -71,7 +71,7 @@ def bucket_policy(case: Case) -> Iterator[Finding]:
 
 
 def _ask_about(case: Case, question: str) -> Iterator[Finding]:
-    """Ask about the policies of the resources of one kind."""
+    """Ask about each policy under a question; answers about all but the first have a subject."""
     found = [each for each in case.collected.resources if each.policy.question == question]
     for number, each in enumerate(found):
         for answer in _ask(case, each):
@@ -79,7 +79,6 @@ def _ask_about(case: Case, question: str) -> Iterator[Finding]:
 
 
 def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
-    """Ask about a resource policy."""
     policy, question, kind = found.policy, found.policy.question, found.kind
     decisions = [one for group, own in case.by_group if found.applies(group) for one in own]
     failing = causes_in(decisions, question, Truth.NO)
@@ -134,7 +133,7 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
 
 
 def _by_whom(case: Case, policy: Policy, decisions: Sequence[Decision]) -> str:
-    """Return how a key policy lets the role decrypt."""
+    """Return a phrase that says how a key policy lets the role decrypt."""
     allowing = (
         statement
         for decision in decisions
@@ -168,7 +167,7 @@ def _deleted_roles(statements: Iterable[Statement], role_arn: str | None) -> lis
 
 
 def _lost_with(case: Case, policy: Policy, decisions: Iterable[Decision]) -> Iterator[str]:
-    """Find the deleted roles whose deletion is the reason why a request is denied."""
+    """Yield the IDs of the deleted roles whose deletion is the reason why a request is denied."""
     role_arn = case.subject.settings.role_arn
     for deleted in _deleted_roles(policy.statements, role_arn):
         named = {f"AWS:{deleted}": f"AWS:{role_arn}"}
@@ -189,15 +188,16 @@ def _lost_with(case: Case, policy: Policy, decisions: Iterable[Decision]) -> Ite
 
 
 def _with_principals(statement: Statement, names: Mapping[str, str]) -> Statement:
-    """Replace principals in a statement."""
+    """Return a statement with principals replaced; `names` maps old principals to new ones."""
     values = tuple(names.get(value, value) for value in statement.principals.values)
     return statement._replace(principals=statement.principals._replace(values=values))
 
 
 def _for_roles(case: Case, found: ResourcePolicy, edit: str) -> tuple[str, ...]:
-    """Return the steps that name roles in a policy.
+    """Return the steps for an edit that names roles in a policy.
 
-    A policy can name only roles that exist, so if the role does not exist, first deploy it.
+    A policy can name only roles that exist, so if the role does not exist, return the step to deploy it
+    and repeat `check`.
     """
     if _exists(case.subject):
         return found.edited(edit)
@@ -214,7 +214,7 @@ def _exists(entry: Subject) -> bool:
 
 
 def _users(case: Case, found: ResourcePolicy) -> dict[str, list[RequestGroup]]:
-    """Return the stack's roles that exist and use the resource, each with its requests."""
+    """Return the requests for a policy's resource, by the ARN of each existing role that makes them."""
     resources = {group.resource for group, _ in case.by_group if found.applies(group)}
     users: dict[str, list[RequestGroup]] = {}
     for entry in case.entries:
@@ -225,9 +225,10 @@ def _users(case: Case, found: ResourcePolicy) -> dict[str, list[RequestGroup]]:
 
 
 def _describe_grant(case: Case, found: ResourcePolicy) -> str:
-    """Return the edit that allows the requests for all the stack's roles that use the resource.
+    """Return the edit that allows the requests of all the stack's roles that use a policy's resource.
 
-    If the statement named only one role, each entry's fix would overwrite the previous entry's.
+    If the statement named only one role, the fix for each role would overwrite the fix for the previous
+    one.
     """
     users = _users(case, found)
     previous = [each for each in found.policy.statements if each.name == _SID]
@@ -314,7 +315,11 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
 
 
 def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any]]:
-    """Return the expected statements for only these requests; many roles may share a boundary."""
+    """Yield the statements that allow these requests.
+
+    They are the statements that the role needs, limited to these requests because many roles may share a
+    boundary.
+    """
     policies = case.subject.needed_policies
     for document in (policies.role_policy, *(each.document for each in policies.separate)):
         for given, statement in zip(
@@ -340,12 +345,17 @@ def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any
 
 
 def denials_in_role_policy(case: Case) -> Iterator[Finding]:
-    """Report the requests that the policies under the question `role policy` deny."""
+    """Report the requests that the policies under the question `role policy` deny or may deny."""
     yield from (answer for _, answer in _denials(case, ROLE_POLICY))
 
 
 def other_policies(case: Case) -> Iterator[Finding]:
-    """Ask whether other policies deny requests or fail to allow them; report access in excess."""
+    """Report the role's policies other than the role policy that the program writes.
+
+    The answers are about requests that these policies deny, or may deny; a missing policy for the data
+    source's second secret; and each remaining policy, with its access in excess. Raises MissingError if
+    the role does not exist or is outside any stack.
+    """
     subject = case.subject
     role = subject.role
     needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
@@ -385,7 +395,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
 
 
 def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
-    """Return a policy's access in excess, as text, each with the reason why it is dangerous, if any."""
+    """Return the danger, if any, and the text of each of a policy's statements in excess."""
     subject = case.subject
     difference = subject.needed_policies.compare(subject.role)
     found = next((each.statements for each in case.collected.role if each.name == policy), ())
@@ -405,7 +415,7 @@ def _shown(verdict: Verdict) -> str:
 
 
 def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
-    """Return the policies under a question that deny requests, or may deny them, with the answers."""
+    """Yield each policy under a question that denies requests, or might block them, with an answer."""
     total = f"of the {len(case.decisions)} connector requests"
     failing = [each for each in causes_in(case.decisions, question, Truth.NO) if each[1].statements]
     for policy, found in _by_policy(failing).items():
@@ -429,7 +439,10 @@ def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
 
 
 def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Cause]]) -> str:
-    """Return how to stop a policy of the role from denying requests; detach an AWS managed policy."""
+    """Return how to stop a policy of the role from denying requests.
+
+    An AWS managed policy cannot be edited, so the fix is the command that detaches it.
+    """
     causes = [cause for _, cause in found]
     if not policy.startswith("arn:"):  # an inline policy, which is only for this role
         return f"in the policy {policy}, narrow or remove {_name_statements(causes)}"
@@ -451,7 +464,7 @@ def _by_policy(
 
 
 def requests_allowed(case: Case) -> Iterator[Finding]:
-    """Report how many of the connector's requests AWS allows, and ask IAM to simulate them."""
+    """Report how many connector requests AWS allows, from the decisions and IAM's simulation."""
     needed(case.subject.find_role(), NO_ROLE)
     ours = {key.lower() for key in keys_in(case.subject.needed_policies.needed)}
     simulated, failure = _simulate(case, case.by_group)
@@ -488,7 +501,7 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
 
 
 def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Finding | None]:
-    """Return IAM's answers by the `id` of the decision, and a finding if the simulation failed."""
+    """Return IAM's answers by the decision's `id()`, and a finding if the simulation failed."""
     try:
         return {id(one): answer for one, answer in simulate_decided(case, groups)}, None
     except FAILURES as error:
@@ -496,7 +509,7 @@ def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Findin
 
 
 def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
-    """Return a line for each request, or for all requests that another answer is about."""
+    """Yield a line for each request; requests that refer to the same other answers share one."""
     elsewhere: dict[str, int] = {}
     for decision, why in found:
         if why.startswith(_SEE):
@@ -510,9 +523,9 @@ def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
 def _conclude(
     case: Case, decision: Decision, answer: Simulated | None, unknown: Sequence[str]
 ) -> tuple[State, str]:
-    """Return whether the policies and IAM allow a request and, if not, the reason.
+    """Return a request's state according to the policies and IAM, and the reason unless it is OK.
 
-    `unknown` has the keys that the simulation lacked and that nobody knows.
+    `unknown` has the keys for which the simulation had no values because the values are unknown.
     """
     if decision.allowed is Truth.NO:
         return State.PROBLEM, f"{_why(case, decision)}{_for_now([decision])}"
@@ -536,7 +549,8 @@ def _unknown_keys(decision: Decision, answer: Simulated | None) -> list[str]:
 def _contradicts(decision: Decision, answer: Simulated) -> bool:
     """Return whether IAM denies a request that the policies allow.
 
-    IAM simulates resource policies only for users, so it ignores an Allow in such a policy.
+    IAM simulates resource policies only for users, so for a role, it ignores an Allow in such a policy.
+    If only the resource's policy allows the request, only an explicit denial contradicts the decision.
     """
     if decision.allowed is not Truth.YES or answer.allowed:
         return False
@@ -584,7 +598,11 @@ def unwanted_requests(case: Case) -> Iterator[Finding]:
 
 
 def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
-    """Return a line about a request that the role may make; empty if AWS denies it."""
+    """Return a line about a request that the role may make.
+
+    The line is empty if AWS denies the request, or if the decision depends on a policy that could
+    not be read.
+    """
     if answer and answer.by_organization:
         return ""
     names = ", ".join(
@@ -610,7 +628,7 @@ def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
 def causes_in(
     decisions: Iterable[Decision], question: str, truth: Truth
 ) -> list[tuple[Decision, Cause]]:
-    """Return the causes with this truth in the policies of a question, each with its decision."""
+    """Return the causes with this truth in the policies under a question, each with its decision."""
     return [
         (decision, cause)
         for decision in decisions
@@ -636,12 +654,12 @@ def _name_statements(causes: Iterable[Cause]) -> str:
 
 
 def _sid(name: str) -> str:
-    """Return a Sid, in quotes unless it is one word, because KMS allows other characters."""
+    """Return a Sid, in quotes unless it is alphanumeric, because KMS allows other characters."""
     return name if name.isalnum() else f'"{name}"'
 
 
 def _describe_exclusion(causes: Sequence[Cause]) -> str:
-    """Return the edit after which a policy's statements do not deny requests to the role."""
+    """Return the edit that stops a policy's statements from denying the role's requests."""
     statements = _name_statements(causes)
     denying = {each for cause in causes for each in cause.statements}
     them = "these statements" if len(denying) > 1 else "this statement"
@@ -655,7 +673,7 @@ def _describe_exclusion(causes: Sequence[Cause]) -> str:
 
 
 def _denied(found: Iterable[tuple[Decision, Cause]]) -> Iterator[str]:
-    """Return a line for each denied request."""
+    """Yield a line for each denied request."""
     for decision, cause in found:
         by = f": denied by {_name_statements([cause])}" if cause.statements else ""
         yield f"{_title(decision)}{by}{_for_now([decision], cause.policy)}"
@@ -674,7 +692,7 @@ def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str
 
 
 def _dependence(cause: Cause) -> str:
-    """Describe the unknown keys and the statements that determine whether a request passes."""
+    """Describe the unknown keys and statements, or the resource's policy, on which a request depends."""
     if not (cause.keys or cause.unclear):
         return f"is not allowed by {cause.policy.name}, so it depends on the resource's policy"
     statements = _name_statements([cause])
@@ -683,7 +701,7 @@ def _dependence(cause: Cause) -> str:
 
 
 def _context_advice(found: Iterable[tuple[Decision, Cause]], policies: str = "the policy") -> str:
-    """Return the advice to pass unknown keys with `--context`, or else to review the policies."""
+    """Return advice to pass unknown keys with `--context` or, if there are none, to review policies."""
     keys = dict.fromkeys(key for _, cause in found for key in cause.keys)
     return _options(keys) or f"review {policies}"
 

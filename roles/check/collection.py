@@ -45,9 +45,9 @@ _OPERATIONS: Final = {
     SECRET_POLICY: "secretsmanager:GetResourcePolicy",
     BUCKET_POLICY: "s3:GetBucketPolicy",
 }
-"""The actions that read the policies of resources."""
+"""The actions that read the policies of resources, by the question about the policy."""
 FAILURES: Final = (MissingError, BotoCoreError, ClientError)
-"""The exceptions that `answer_of` can explain."""
+"""The exceptions to pass to `answer_of`, which explains or raises them."""
 _T = TypeVar("_T")
 _UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
 
@@ -57,7 +57,10 @@ class ResourcePolicy(NamedTuple):
 
     policy: Policy
     resource: str = ""
-    """The ARN of the key or secret, of which a connector can use several; otherwise, empty."""
+    """The ARN of the key or secret, because a connector can use several.
+
+    Empty for a bucket, or if the settings have no such resource.
+    """
     exists: bool = False
     get: str = ""
     """The command that prints the policy."""
@@ -106,9 +109,10 @@ class Collected(NamedTuple):
 
 
 def collect(subject: Subject, stated: Mapping[str, tuple[Text, ...]]) -> Collected:
-    """Read the policies that apply to a role's requests; `stated` has the user's condition keys.
+    """Collect the policies that apply to a role's requests, and other facts about the requests.
 
-    Raises errors about the credentials.
+    `stated` has the values from `--context`, by lowercase condition key. Raises errors about the
+    credentials.
     """
     role: Role | None = None
     try:
@@ -176,7 +180,7 @@ def _read(question: str, name: str, read: Callable[[], Sequence[Statement]]) -> 
 
 
 def _of_role(subject: Subject, role: Role | None) -> list[Policy]:
-    """Return the policies of the role; before it exists, the one that the program would write."""
+    """Return the policies of the role; if it does not exist, the one that the program would write."""
     in_stack = bool(subject.settings.stack)
     if role is None:
         expected = subject.policies.role_policy
@@ -287,7 +291,7 @@ def _resource_policy(question: str, arn: str, document: Any, get: str, put: str)
 
 
 def _of_another_account(subject: Subject, owner: str | None, question: str, arn: str) -> ResourcePolicy:
-    """Return a policy that these credentials cannot read, with the actions that it must grant."""
+    """Return a policy that these credentials cannot read; its answer lists the actions it must grant."""
     groups = requests_for(subject, _OPERATIONS[question].partition(":")[0])
     actions = dict.fromkeys(name for each in groups for name in each.actions)
     answer = cannot_tell(
@@ -301,7 +305,7 @@ def _of_another_account(subject: Subject, owner: str | None, question: str, arn:
 
 
 def _unless_failed(read: Callable[[], _T]) -> _T | None:
-    """Return the result; None if the call to AWS failed. Raises errors about the credentials."""
+    """Return the result of a call to AWS; None if it failed. Raises errors about the credentials."""
     try:
         return read()
     except FAILURES as error:

@@ -47,7 +47,7 @@ Found = Finding | Iterable[Finding]
 
 
 def _alone(ask: Callable[[Subject], Found]) -> Callable[[Case], Found]:
-    """Return a question about a role that needs neither decisions nor the stack's other roles."""
+    """Return a question about a Case that asks only about its role, without decisions or other roles."""
     return lambda case: ask(case.subject)
 
 
@@ -140,7 +140,7 @@ def _context(text: str) -> tuple[str, str]:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Ask all questions about each role, print the answers, and return the exit code."""
+    """Ask all questions about each selected role, print the answers, and return the exit code."""
     stated_context = _by_key(options.context)
     _check_options(options)
     answers: dict[str, list[Answer]] = {}
@@ -199,7 +199,10 @@ def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    """Raise InputError unless the options specify either a stack or one data source."""
+    """Raise InputError unless the options specify either a stack or one data source.
+
+    Also raises InputError for `--data-source` without a stack.
+    """
     given = sum(map(bool, (options.application, options.data_source_id)))
     if given != (0 if options.stack else 2):
         raise InputError("pass either --stack, or --application and --data-source-id")
@@ -210,7 +213,10 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSettings]:
-    """Return the stack's roles that the options select, after checking the settings of all its roles."""
+    """Return the stack's roles that the options select, after checking the settings of all its roles.
+
+    Raises InputError if the options select none, and SettingsError if the program rejects a setting.
+    """
     if not stack.has_data_sources and options.data_source is not None:
         raise InputError(f"stack {options.stack} has one role and no dataSources: omit --data-source")
     selected = [role for role in stack.roles if options.data_source in (None, role.component)]
@@ -226,7 +232,7 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
 
 
 def _check_account(wanted: str | None, account: Account) -> None:
-    """Raise InputError if the credentials are not for the application's account."""
+    """Raise InputError if the wanted account is known and the credentials are for another one."""
     caller = account.caller()["Account"]
     if wanted not in (None, caller):
         raise InputError(
@@ -236,7 +242,6 @@ def _check_account(wanted: str | None, account: Account) -> None:
 
 
 def _ask_all(case: Case) -> list[Answer]:
-    """Ask all questions about one role."""
     return [(question, each) for question, ask in QUESTIONS for each in _answers(ask, case)]
 
 

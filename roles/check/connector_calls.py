@@ -1,9 +1,8 @@
 """List the calls that connectors make to AWS, for any resources.
 
 The list is written by hand from AWS's pages. It does not depend on the program's policies, so it can
-confirm them. `roles check` asks AWS about the calls with a stack's resources, and
-`pages/example_calls.py` has the calls with example resources. AWS checks a call with one request for
-each resource:
+confirm them. `check` asks AWS about the calls with a role's resources, and `pages/example_calls.py` has
+the calls with example resources. AWS checks a call with one request for each resource:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -63,7 +62,10 @@ class ConnectorCall(NamedTuple, Generic[_Text]):
 
 
 def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
-    """Return all connectors' calls; a call that this connector does not make has no resources."""
+    """Return all connectors' calls.
+
+    A call has no resources if the connector that uses `resources` does not make it.
+    """
     application_and_index = (*resources.applications, *resources.indices)
     of_bucket = {"aws:ResourceAccount": resources.bucket_account}
     created = {"aws:RequestTag/AMAZON_Q": resources.tag, "aws:TagKeys": ["AMAZON_Q"]}

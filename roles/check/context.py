@@ -1,6 +1,6 @@
 """List the condition keys of a role's requests, as far as they are known.
 
-Each key has a value, is absent, or is unknown. Which requests contain a key:
+Each key has a value, is absent, or is unknown. This page says which requests contain each key:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 """
 
@@ -19,8 +19,8 @@ _ABSENT: Final = (
     "aws:username",
     # MFA protects the call to AssumeRole. Requests by the role's sessions do not contain these keys:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
-    # AWS's Landing Zone Accelerator relies on their absence: its boundary denies sessions whose key is
-    # false, and is for roles that EC2 assumes.
+    # AWS's Landing Zone Accelerator relies on their absence: its boundary for roles that EC2 assumes
+    # denies requests in which aws:MultiFactorAuthPresent is false.
     "aws:multifactorauthpresent",
     "aws:multifactorauthage",
     "aws:federatedprovider",
@@ -34,15 +34,16 @@ _ABSENT: Final = (
     "aws:sourcearn",
     "aws:sourceorgid",
     "aws:sourceorgpaths",
+    # Only requests with credentials from AssumeRoot have this key.
     "aws:assumedroot",
     # Only requests with the credentials of an EC2 instance have these keys.
     "ec2:roledelivery",
     "ec2:sourceinstancearn",
 )
-"""Keys that are absent from requests by a role that a service assumes. Availability of each key:
+"""Keys that are absent from requests by a role that a service assumes, according to this page:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
 _ABSENT_FROM_DIRECT_CALL: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
-"""Keys that are present only if a service calls another one on its caller's behalf (same page)."""
+"""Keys that are present only if a service calls another service for its caller (see the same page)."""
 _ABSENT_FROM_DECRYPTION: Final = (
     # Forward access sessions do not pass on the caller's VPC endpoint:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
@@ -57,13 +58,13 @@ _ABSENT_FROM_DECRYPTION: Final = (
     "kms:grantoperations",
     "kms:retiringprincipal",
 )
-"""Keys that are absent from a request to decrypt, because Secrets Manager or Amazon S3 makes it."""
+"""Keys that are absent from a request to decrypt, which Secrets Manager or Amazon S3 makes."""
 _SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
 """The keys in a secret's encryption context:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
 _ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
 _SERVICES: Final = ("ec2", "iam", "kms", "qbusiness", "s3", "secretsmanager")
-"""The services of the connector's requests. A service's own keys are only in its requests."""
+"""The services of the connector's requests. Keys with a service's prefix are only in requests to it."""
 _OF_ORGANIZATION: Final = (
     *("aws:principalorgid", "aws:principalorgpaths"),
     *("aws:resourceorgid", "aws:resourceorgpaths"),
@@ -79,16 +80,16 @@ class Facts(NamedTuple):
 
     account: str
     role: Role | None
-    """None if the role does not exist yet."""
+    """None if the role does not exist or cannot be read."""
     principal: RolePrincipal
-    """The role, or an unknown role of the account."""
+    """The role; if `role` is None, a principal with no ID and, if the role is not deployed, no name."""
     secret_tags: Mapping[str, Sequence[tuple[str, str]]]
-    """Keys and values of the tags of each secret that can be read, by the secret's ARN."""
+    """Keys and values of each existing secret's tags, by its ARN; empty if a secret cannot be read."""
     organization: str | None
-    """The ID of the account's organization; empty if there is none, None if it is unknown."""
+    """The ID of the account's organization; empty if there is none; None if unknown or not needed."""
     time: datetime
     stated: Mapping[str, tuple[Text, ...]]
-    """The user's values, by lowercase key."""
+    """The values from `--context`, by lowercase key; empty for a key that is absent."""
 
     def now(self) -> Context:
         """Return the condition keys for the time."""
@@ -103,7 +104,7 @@ class Facts(NamedTuple):
 
 
 def keys_in(statements: Iterable[Statement]) -> list[str]:
-    """Return the condition keys in statements, as they are written."""
+    """Return the condition keys in statements, including variables: each once, in its last spelling."""
     keys = (
         key
         for statement in statements
@@ -146,8 +147,9 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
 def _resource_account(facts: Facts, group: RequestGroup) -> str:
     """Return the value of aws:ResourceAccount; empty if it is unknown.
 
-    Only a few actions of EC2 do not support this key, and the connector uses none of these. Without a
-    resource, a request is about the caller's own account (not tested on AWS).
+    Of the connector's services, only EC2 has actions that do not support this key, and the connector
+    uses none of them. Without a resource, a request is about the caller's own account (not tested on
+    AWS).
     """
     if isinstance(group.context.get("aws:ResourceAccount"), Text):
         return ""
@@ -198,7 +200,6 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
 
 
 def _texts(value: str | Text | list[str]) -> Iterable[Text]:
-    """Return each value of a condition key."""
     match value:
         case Text():
             yield value
@@ -233,7 +234,8 @@ def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[
 def _of_tags(facts: Facts, group: RequestGroup) -> Values:
     """Return the condition keys for the tags of a request's resource.
 
-    If tag keys differ only in case, IAM does not document which of their values it compares.
+    If tag keys differ only in case, IAM does not document which of their values it compares, so
+    the value is unknown.
     """
     prefixes, tags = _tags(facts, group)
     values: dict[str, set[str]] = {}

@@ -49,7 +49,7 @@ def read_settings(
 
 
 def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[str]]:
-    """Return the VPC configuration with the ARNs of the subnets that other accounts own.
+    """Return the VPC configuration, with ARNs in place of the IDs of subnets that other accounts own.
 
     The data source contains only IDs. `adopt` and `audit` do not call EC2, and assume that the
     application's account owns the subnets.

@@ -1,4 +1,4 @@
-"""Ask whether the data sources that use the role match the settings and have synced."""
+"""Ask whether a role's data sources match its settings and have synced, and whether any lack it."""
 
 import json
 import re
@@ -23,7 +23,10 @@ from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
-"""An ARN in an error message. Names in it, such as `qbusiness-s3-docs`, do not indicate the cause."""
+"""Matches an ARN in an error message.
+
+Names in the ARN, such as `qbusiness-s3-docs`, do not indicate the cause.
+"""
 _USER_GUIDE: Final = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug"
 _APPLICATION_ROLE: Final = f"{_USER_GUIDE}/create-application-iam-role.html"
 _HINTS: Final = (
@@ -48,8 +51,10 @@ _HINTS: Final = (
 _NOTHING, _LITTLE, _CONNECTOR_TOO, _EVERYTHING = range(4)
 """How well a data source fits an entry.
 
-_LITTLE: the same secret or bucket, or if the entry has neither, all settings. _CONNECTOR_TOO: the same
-secret or bucket, and a type of the same connector. _EVERYTHING: all settings, with a secret or bucket.
+_LITTLE means that the data source has the same secret or bucket or, if the entry has neither, matches
+all settings. _CONNECTOR_TOO means that it has the same secret or bucket, and a type of the entry's
+connector. _EVERYTHING means that it matches all settings, which include a secret or bucket. In another
+index, a data source fits no entry.
 """
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until the data source is ACTIVE"
@@ -59,7 +64,7 @@ _FIXES_BY_STATUS: Final[Mapping[str, str]] = {
     "FAILED": "update the data source, or create it again",
     "DELETING": "create the data source again, unless it is no longer needed",
 }
-"""The other values of DataSourceStatus, and the fix for each.
+"""The values of DataSourceStatus that are not in `_ACTIVE`, and the fix for each.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
 _UNFINISHED: Final = (
     "it did not finish: somebody may have stopped it, or AWS may be maintaining the index (see "
@@ -82,7 +87,7 @@ https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.h
 
 
 def data_sources(case: Case) -> Iterator[Finding]:
-    """Ask about each of the application's data sources that uses the role.
+    """Ask about each data source of the application that uses the role.
 
     For a role outside any stack, the settings come from one data source, and one note lists the role's
     other data sources.
@@ -145,9 +150,10 @@ def _about(case: Case, source: DataSource, found: Reply) -> Iterator[Finding]:
 
 
 def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Difference) -> Iterator[str]:
-    """Yield the commands that change a setting, or the advice to change the data source instead.
+    """Yield the commands that change a setting, or advice to change the data source.
 
-    The advice is for a value that the connector does not allow.
+    The advice is for a value that the connector does not allow, and for several buckets. For a VPC, see
+    `_fix_vpc`.
     """
     name, values = difference.setting, difference.values
     connector = subject.settings.connector
@@ -169,9 +175,9 @@ def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Differe
 
 
 def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
-    """Yield the steps after which the VPC in the settings and the data source's are the same.
+    """Yield the steps that make the VPC configuration of the settings and the data source the same.
 
-    The settings follow the data source, unless it names something that does not exist.
+    The settings follow the data source, unless it names a subnet or security group that does not exist.
     """
     own, values = subject.uses, values_in_settings(subject.account, subject.account_id, uses.vpc)
     gone = [identifier for identifier, value in values.items() if value in PLACEHOLDERS]
@@ -194,7 +200,7 @@ def _names_recreated(subject: Subject, uses: Uses) -> bool:
 
 
 def other_data_sources(case: Case) -> Iterator[Finding]:
-    """Ask about each data source that may belong to this entry but uses another role.
+    """Ask about each data source that may belong to this entry but has another role or none.
 
     After a role is replaced, its data source has the old role until the data source is updated.
     However, two data sources that share a secret or a bucket may also have different roles.
@@ -220,7 +226,7 @@ def _about_other(case: Case, source: DataSource, found: Reply | OddAnswerError) 
     """Return the answer about one data source.
 
     Returns None if there is nothing to report, for example because the data source has this entry's
-    role or does not fit this entry.
+    role or does not fit this entry. Raises OddAnswerError if the data source could not be read.
     """
     if isinstance(found, OddAnswerError):
         raise found
@@ -263,7 +269,10 @@ def _about_outside(case: Case, source: DataSource, found: Reply, role_arn: str) 
 
 
 def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
-    """Return the command that gives a data source this entry's role; advice if it lost another role."""
+    """Return the command that gives a data source this entry's role.
+
+    If the lost role's name is not one that this entry's role can have, return advice instead.
+    """
     automatic = f"{subject.name}{formats.ROLE_NAME_SUFFIX}"
     if not Arn.of(lost).name.startswith((subject.settings.get("role_name") or automatic, automatic)):
         return "deploy the role with its own stack, or give the data source another role"
@@ -272,7 +281,7 @@ def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
 
 
 def _give_role(entry: Subject, source: DataSource) -> str:
-    """Return the fix for a data source that fits an entry, but lacks its role."""
+    """Return the fix for a data source that fits an entry, but does not have the entry's role."""
     update = _update_role(entry, source, entry.settings.role_arn)
     return f"{update}; or, if the settings are wrong, correct them"
 
@@ -286,7 +295,10 @@ def _update_role(entry: Subject, source: DataSource, role_arn: str | None) -> st
 
 
 def _find_entry(case: Case, source: DataSource, found: Reply) -> Subject | None:
-    """Return the entry to which a data source clearly belongs: the only one that fits it best."""
+    """Return the entry to which a data source clearly belongs; None if there is none.
+
+    It is the only entry that fits the data source best, with a likeness of at least _CONNECTOR_TOO.
+    """
     likenesses = [_likeness(entry, source, found)[0] for entry in case.entries]
     best = max(likenesses, default=_NOTHING)
     fitting = [entry for entry, own in zip(case.entries, likenesses, strict=True) if own == best]
@@ -355,7 +367,7 @@ def _sync_status(source: DataSource, status: str, sync: Reply) -> Finding:
 
 
 def _number(sync: Reply, metric: str) -> int | None:
-    """Return one of a sync's metrics, which are text in the API; None if AWS does not give it."""
+    """Return one of a sync's metrics, which are text in the API; None if it is missing or no number."""
     text = str(sync.get("metrics", {}).get(metric, ""))
     return int(text) if text.isdecimal() else None
 
@@ -366,12 +378,12 @@ def _failure(text: str, error: Mapping[str, str], code: str, fix: str) -> Findin
 
 
 def _with(text: str, error: Mapping[str, str], code: str) -> str:
-    """Add Amazon Q Business's error to a message."""
+    """Return a message with Amazon Q Business's error, if there is one."""
     said = ", ".join(filter(None, (error.get("errorMessage"), code)))
     return f"{text}: {said}" if said else text
 
 
 def _hint(error: Mapping[str, str], code: str) -> str:
-    """Explain an error about the role or a resource that it reads; empty for other errors."""
+    """Return a hint about an error that may concern a role or its resources; empty for other errors."""
     said = _ARN.sub("", f"{error.get('errorMessage', '')}, {code}")
     return next((text for pattern, text in _HINTS if re.search(pattern, said, re.IGNORECASE)), "")

@@ -1,6 +1,7 @@
-"""Decide whether AWS lets a role make a request, from the policies of the role and of the resource.
+"""Decide whether AWS lets a role make a request.
 
-Other policies, such as those of an organization, are left to IAM's simulation.
+The role's policies, its permissions boundary, and the resource's policy determine the decision. Other
+policies, such as those of an organization, are left to IAM's simulation.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html, and
@@ -28,9 +29,9 @@ class Policy(NamedTuple):
     name: str
     statements: tuple[Statement, ...] = ()
     unread: Finding | None = None
-    """The answer to the question if there are no statements to decide with.
+    """The answer to the question if `statements` cannot answer it; otherwise, None.
 
-    For example, the policy could not be read, or the settings have no such resource.
+    For example, AWS denied access to the policy, or the settings have no resource of this type.
     """
 
 
@@ -40,9 +41,12 @@ class Owner(Enum):
     ACCOUNT = auto()
     """The role's account: a policy of the role or of the resource must allow the request."""
     ACCOUNT_KEY = auto()
-    """The role's account, for a KMS key: the key policy must allow or delegate the request."""
+    """The role's account, for a KMS key: the key policy must allow the request or delegate the decision.
+
+    If it delegates the decision, a policy of the role must allow the request.
+    """
     ANOTHER_ACCOUNT = auto()
-    """Policies of the role and of the resource must both allow the request."""
+    """Another account: a policy of the role and the resource's policy must both allow the request."""
 
 
 class Applicable(NamedTuple):
@@ -53,11 +57,11 @@ class Applicable(NamedTuple):
     boundary: Policy | None = None
     """None if the role has no permissions boundary."""
     resource: Policy | None = None
-    """None if the resource's type has no policies."""
+    """None if the resource's type has no policies, or the caller leaves the resource's policy out."""
     owner: Owner = Owner.ACCOUNT
 
     def every(self) -> Iterator[Policy]:
-        """Return all policies."""
+        """Yield all of these policies."""
         yield from self.role
         yield from filter(None, (self.boundary, self.resource))
 
@@ -67,13 +71,19 @@ class Cause(NamedTuple):
 
     policy: Policy
     truth: Truth
-    """NO if the policy denies the request or lacks an Allow; CANNOT_TELL if it may."""
+    """NO if the policy denies the request or lacks an Allow.
+
+    CANNOT_TELL if it is unknown whether the policy does, or whether another policy makes up for this.
+    """
     statements: tuple[Statement, ...] = ()
-    """The statements that deny the request, or may deny or allow it; empty if an Allow is missing."""
+    """The statements that deny the request, or may deny or allow it.
+
+    Empty if an Allow is missing, the policy was not read, or only the effect of a boundary is unclear.
+    """
     keys: tuple[str, ...] = ()
-    """The condition keys on which the answer depends and whose values are unknown."""
+    """The condition keys on which the policy's effect depends and whose values are unknown."""
     unclear: tuple[str, ...] = ()
-    """The elements and operators on which the answer depends and that cannot be evaluated."""
+    """The elements and operators on which the policy's effect depends and that cannot be evaluated."""
 
 
 class Decision(NamedTuple):
@@ -85,18 +95,18 @@ class Decision(NamedTuple):
     causes: tuple[Cause, ...] = ()
     """All causes, even if one suffices to deny the request; empty if the request is allowed."""
     by_resource_policy: bool = False
-    """Whether only the resource's policy allows the request."""
+    """Whether AWS allows the request, but the role's own policies do not, or may not, allow it."""
     only_now: tuple[str, ...] = ()
     """The condition keys for the time, if another time could change the decision."""
 
     @property
     def deciding(self) -> list[Cause]:
-        """The causes without which the decision would be different."""
+        """The causes that determine the decision: if the request is denied, only the certain ones."""
         return [cause for cause in self.causes if cause.truth is self.allowed]
 
     @property
     def unread(self) -> bool:
-        """Whether the decision is unknown because a policy could not be read."""
+        """Whether the decision is unknown, at least in part because a policy was not read."""
         return any(cause.policy.unread for cause in self.deciding)
 
 
@@ -110,9 +120,9 @@ _YES: Final = _Answer(Truth.YES)
 
 
 def decide(request: Request, policies: Applicable, now: Context) -> Decision:
-    """Return whether the policies, taken together, allow a request.
+    """Return whether the policies, taken together, allow a request at the current time.
 
-    `now` has the condition keys for the time.
+    `now` has the condition keys for the time; `Decision.only_now` names those that determine the result.
     """
     decision = _decide(request, policies)
     keys = dict.fromkeys(key for cause in decision.causes for key in cause.keys)
@@ -147,9 +157,9 @@ def _undenied(request: Request, policy: Policy) -> _Answer:
 
 
 def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
-    """Return whether policies allow a request that none of them denies.
+    """Return whether the policies allow a request, assuming that none of them denies it.
 
-    `role` is the answer of the role's own policies.
+    `role` is the answer to whether the role's own policies allow it.
     """
     boundary = _allowed(request, [policies.boundary]) if policies.boundary else _YES
     resource = policies.resource
@@ -169,8 +179,8 @@ def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
             granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), _all(to(Grantee.ACCOUNT), role))
         case Owner.ACCOUNT:
             granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), role)
-    # A boundary limits an Allow for the role, but not for a session, whose name nobody knows. AWS does
-    # not say whether it limits an Allow for everybody:
+    # A boundary limits an Allow for the role, but not one for a session, whose name nobody knows. AWS
+    # does not say whether a boundary limits an Allow for everybody:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
     unlimited = to(Grantee.SESSION, Grantee.EVERYBODY)
     if unlimited.truth is Truth.YES:
@@ -186,7 +196,8 @@ def _allowed(
 ) -> _Answer:
     """Return whether a relevant statement of one of these policies allows a request.
 
-    If none does, the cause is the first policy.
+    If the answer is no, the cause is the first policy; if it is unknown, all policies that may
+    allow the request.
     """
     possible: list[Cause] = []
     for policy in policies:
@@ -204,7 +215,7 @@ def _allowed(
 
 
 def _by_truth(request: Request, statements: Iterable[Statement]) -> Mapping[Truth, Sequence[Statement]]:
-    """Sort statements by whether they apply to a request."""
+    """Group statements by whether they apply to a request."""
     found: dict[Truth, list[Statement]] = {truth: [] for truth in Truth}
     for statement in statements:
         found[applies(statement, request)].append(statement)
@@ -219,7 +230,7 @@ def _answer(
 
 
 def _all(*answers: _Answer) -> _Answer:
-    """Return whether all answers are yes."""
+    """Return whether all answers are yes, with the causes from all of them."""
     causes = dict.fromkeys(cause for answer in answers for cause in answer.causes)
     return _Answer(every(answer.truth for answer in answers), tuple(causes))
 

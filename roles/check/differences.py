@@ -1,4 +1,4 @@
-"""Compare the resources in a role's settings with those in a data source's configuration."""
+"""Compare the connector and resources in a role's settings with those of a data source."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -14,11 +14,18 @@ class Difference(NamedTuple):
     """For example `secret_id`."""
     text: str
     values: Sequence[str]
-    """The data source's values for the setting, which can contain only one of them."""
+    """The data source's values: all its buckets, its first secret, or its bucket's account.
+
+    The setting can contain only one value. Empty if the data source has none, and for `connector` and
+    `vpc_configuration`.
+    """
 
 
 def differences(settings: Uses, data_source: Uses, account_id: str) -> Iterator[Difference]:
-    """Find the settings that do not match a data source, which is in the account `account_id`."""
+    """Find the settings that do not match a data source, which is in the account `account_id`.
+
+    One secret in common is enough. A bucket in the settings is compared only if the data source has one.
+    """
     ours, theirs = settings, data_source
     (connector,) = ours.connectors
     if connector not in theirs.connectors:
@@ -55,9 +62,9 @@ def shared_secrets(settings: Uses, data_source: Uses, account_id: str) -> list[s
 
 
 def is_named(arn: str, secret_id: str, account_id: str) -> bool:
-    """Return whether `secret_id` is a secret's ARN or name, with or without the suffix.
+    """Return whether `secret_id` is the name or ARN of the secret `arn`, with or without the suffix.
 
-    A name refers to a secret in the data source's account.
+    A name can refer only to a secret in the data source's account, which is `account_id`.
     """
     texts = [arn]
     if Arn.of(arn).account == account_id:

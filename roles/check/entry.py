@@ -1,4 +1,4 @@
-"""A role's settings, the policies that it should have, and the commands that change them."""
+"""Represent a role's settings, the policies that it should have, and commands to change settings."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,7 +13,7 @@ from roles.stack import RoleSettings, check_account, render
 
 
 class Entry:
-    """A role, as its settings declare it: an entry of a stack, or the role of one data source."""
+    """A role, as its settings declare it: a stack's role, or a data source's role outside any stack."""
 
     def __init__(self, settings: RoleSettings, caller: Arn, region: str) -> None:
         """Render the policies for the caller's account.
@@ -47,7 +47,7 @@ class Entry:
         return f"pulumi up --stack {quote_argument(self.settings.stack)}"
 
     def set_command(self, name: str, value: str | None, *keys: str | int) -> str:
-        """Return the commands that change a setting, or an entry of it, and deploy the stack.
+        """Return the steps that change a setting, or its entry at `keys`, and deploy the stack.
 
         A value of None removes the setting or entry. For a role outside any stack, return advice.
         """
@@ -63,7 +63,7 @@ class Entry:
         return f"{command}{' &&' if command.startswith('pulumi') else ', then'} {self.up_command}"
 
     def edit(self, name: str, value: str) -> str:
-        """Return the edit to the stack's configuration that changes a setting for this role alone."""
+        """Return the steps to change a setting for this role alone: edit the stack's file and deploy."""
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
         return f"in {file}, set {self.settings.own_path(name)} to {value}, then {self.up_command}"
 
@@ -84,17 +84,17 @@ class Entry:
 
     @cached_property
     def secret_arn(self) -> str | None:
-        """The ARN of the secret in the policy; None if there is no secret."""
+        """The ARN of the secret in the role policy; None if there is no secret."""
         return self.policies.resource("secretsmanager:GetSecretValue")
 
     @property
     def key_arn(self) -> str | None:
-        """The ARN of the customer managed key in the policy; None if there is none."""
+        """The ARN of the customer managed key in the role policy; None if there is none."""
         return self.policies.resource("kms:Decrypt")
 
     @cached_property
     def uses(self) -> Uses:
-        """The resources in the settings, to compare with a data source's."""
+        """The connector and resources in the settings, to compare with those of a data source."""
         network = [*map(Arn.of, self.policies.resources("ec2:CreateNetworkInterface"))]
         kinds = {"subnetIds": "subnet/", "securityGroupIds": "security-group/"}
         return Uses(
@@ -116,17 +116,20 @@ class Entry:
 
     @property
     def bucket_owner(self) -> str | None:
-        """The account that owns the bucket, according to the settings; None if it is unknown."""
+        """The bucket's account in the settings, by default the role's account; None if it is unknown."""
         if not self.settings.bucket_account_is_known:
             return None
         return self.settings.get("bucket_account_id") or self.account_id
 
     @property
     def other_secrets(self) -> Sequence[Secret]:
-        """The data sources' secrets that no setting contains; empty unless a subclass asks AWS."""
+        """The secrets that the role's data sources use, but no setting contains.
+
+        Empty unless a subclass asks AWS.
+        """
         return ()
 
     @property
     def needed_policies(self) -> Policies:
-        """The policies that the role needs: the program's, and one for each of `other_secrets`."""
+        """The program's policies for the role, and a separate policy for each of `other_secrets`."""
         return self.policies._replace(other_secrets=(*self.other_secrets,))

@@ -18,7 +18,7 @@ class RolePrincipal(NamedTuple):
 
     arn: str
     role_id: str
-    """For example `AROAEXAMPLE`."""
+    """For example `AROAEXAMPLE`; empty if it is unknown."""
     bounded: bool = False
     """Whether the role has a permissions boundary."""
 
@@ -58,7 +58,7 @@ def unknown_parts(
 
 
 class Grantee(Enum):
-    """The kind of principal in a resource policy's statement that includes a role."""
+    """A kind of principal through which a statement of a resource policy can include a role."""
 
     ROLE = auto()
     EVERYBODY = auto()
@@ -70,7 +70,10 @@ class Grantee(Enum):
 
 
 def grantees(statement: Statement, role: RolePrincipal) -> set[Grantee]:
-    """Return the kinds of principals in a resource policy that include a role."""
+    """Return the kinds of principals in a resource policy's statement that include a role.
+
+    NotPrincipal counts as EVERYBODY, even if it lists the role; `applies` considers its values.
+    """
     if statement.principals.negated:
         return {Grantee.EVERYBODY}
     found: set[Grantee] = set()
@@ -104,7 +107,7 @@ class _Part(NamedTuple):
 
 
 def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
-    """Return a statement's elements and conditions."""
+    """Yield a statement's elements and conditions, each with whether the request matches."""
     actions = (
         matches(value, Text(request.action), ignore_case=True) for value in statement.actions.values
     )
@@ -127,11 +130,12 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 
 
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:
-    """Return whether a pattern matches the resource, both as text and part by part.
+    """Return whether a pattern matches the resource; None stands for a pattern with an unknown variable.
 
-    In a principal's policy, IAM completes an ARN that has fewer than six parts. Its documentation does
-    not say whether it also does so elsewhere, and does not clearly say whether a wildcard matches
-    several parts:
+    IAM's documentation does not clearly say whether a wildcard matches several parts of an ARN, so the
+    answer is CANNOT_TELL if comparing the whole text and comparing part by part give different results.
+    In an identity policy, IAM completes an ARN that has fewer than six parts. The documentation does not
+    say whether IAM also does so in other policies:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     if pattern is None:
@@ -157,7 +161,7 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
     # A Deny with NotPrincipal always denies a role that has a permissions boundary (same page as below).
     if some(answers) is Truth.NO or (role.bounded and not statement.allows):
         return Truth.YES
-    # AWS may look for the account, the role, and the session, whose name nobody knows:
+    # AWS may look in the list for the account, the role, and the session, whose name nobody knows:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     return Truth.CANNOT_TELL
 
@@ -173,7 +177,7 @@ def _is_principal(value: str, role: RolePrincipal) -> Truth:
 
 
 def _sessions(role: RolePrincipal) -> str:
-    """Return the prefix that all principals that name a session of the role share."""
+    """Return the prefix of every principal that is a session of the role."""
     partition, name = role.arn.partition(":iam:")[0], role.arn.rpartition("/")[2]
     return f"AWS:{partition}:sts::{role.account}:assumed-role/{name}/"
 

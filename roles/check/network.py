@@ -37,7 +37,7 @@ class _Wrong(NamedTuple):
 
 
 def subnets(subject: Subject) -> Finding:
-    """Ask whether the subnets exist in one VPC, in supported zones, with free addresses."""
+    """Ask whether the subnets are available in one VPC and in supported zones, with free addresses."""
     wanted = needed(_network_arns(subject, "subnet/"), NO_VPC)
     found = _subnets(subject, wanted)
     each_wrong = (_wrong_subnet(subject, arn, found.get(Arn.of(arn).name)) for arn in wanted)
@@ -77,7 +77,7 @@ def _wrong_subnet(subject: Subject, arn: str, subnet: Reply | None) -> _Wrong | 
 
 
 def security_groups(subject: Subject) -> Finding:
-    """Ask whether the security groups exist in the subnets' VPC."""
+    """Ask whether the security groups exist in the role's account and in the subnets' VPC."""
     wanted = needed(_network_arns(subject, "security-group/"), NO_VPC)
     listed = subject.account.security_groups([Arn.of(arn).name for arn in wanted])
     found = {group["GroupId"]: group for group in listed}
@@ -108,7 +108,7 @@ def _wrong_group(
 
 
 def _problem(subject: Subject, name: str, wrong: Sequence[_Wrong]) -> Finding:
-    """Combine several problems, whose fixes can be the same, into one."""
+    """Combine several problems into one; if they have the same fix, list it only once."""
     fixes = [_set_in_vpc(subject, name, each.arn, each.value) for each in wrong]
     # A shared subnet's ARN is only in the settings. The data source contains its ID.
     new = {Arn.of(each.arn).name: each.value for each in wrong if not each.value.startswith("arn:")}
@@ -118,7 +118,7 @@ def _problem(subject: Subject, name: str, wrong: Sequence[_Wrong]) -> Finding:
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
-    """Return the command that replaces a subnet or security group, which is in the list by ARN or ID."""
+    """Return the steps that replace a subnet or security group, which the settings list by ARN or ID."""
     given = subject.settings.get("vpc_configuration")[subject.settings.args.paths[name][-1]]
     position = given.index(arn if arn in given else Arn.of(arn).name)
     return subject.set_command("vpc_configuration", value, name, position)
@@ -127,7 +127,7 @@ def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
 def _replace_in_data_sources(subject: Subject, new: Mapping[str, str]) -> Iterator[str]:
     """Yield the commands that replace subnets and security groups in the data sources.
 
-    Without a stack, the advice about the settings is already about the data source.
+    For a role outside any stack, there are none: the advice about the settings covers the data source.
     """
     for source, uses in subject.used_by_data_sources if subject.settings.stack else ():
         if uses.network.intersection(new):
@@ -135,7 +135,7 @@ def _replace_in_data_sources(subject: Subject, new: Mapping[str, str]) -> Iterat
 
 
 def replace_in_vpc(vpc: Mapping[str, Sequence[str]], new: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return a VPC configuration with some subnets and security groups replaced, given by ID."""
+    """Return a VPC configuration after replacing the subnets and security groups with IDs in `new`."""
     return {name: [new.get(each, each) for each in its] for name, its in vpc.items()}
 
 
@@ -150,8 +150,8 @@ def values_in_settings(
 ) -> dict[str, str]:
     """Return the value that the settings need for each subnet and security group of a data source.
 
-    The value is the ID, or the ARN of a subnet that another account owns, or one of PLACEHOLDERS if the
-    resource does not exist. Without permission to read them, it is the ID.
+    The key is the ID. The value is the same ID, or the ARN of a subnet that another account owns, or one
+    of PLACEHOLDERS if the resource does not exist. If reading either kind is denied, all values are IDs.
     """
     if not vpc:
         return {}
@@ -175,12 +175,12 @@ def _number(items: Collection[object], noun: str) -> str:
 
 
 def _network_arns(subject: Subject, kind: str) -> list[str]:
-    """Return the policy's ARNs of one kind: `subnet/` or `security-group/`."""
+    """Return the ARNs of one kind in the role policy: `subnet/` or `security-group/`."""
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
     return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
 
 
 def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
-    """Return the subnets that exist, by ID."""
+    """Return those of the subnets that exist, by ID."""
     identifiers = [Arn.of(arn).name for arn in arns]
     return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}

@@ -16,7 +16,11 @@ from roles.findings import Finding, note, ok, problem
 
 
 def second_secret(case: Case) -> Iterator[Finding]:
-    """Report requests for `other_secrets` that no policy allows, or only one that will be rewritten."""
+    """Report each of `other_secrets` that none of the role's policies lets the role read.
+
+    In a stack, also report each secret for which only the program's policy does so, because the next
+    `pulumi up` rewrites this policy.
+    """
     decisions = _decisions(case)
     own = next(each for each in case.collected.role if each.name == POLICY_NAME)
     others = [each for each in case.collected.role if each.name != POLICY_NAME]

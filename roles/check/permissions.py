@@ -53,7 +53,7 @@ def trust_policy(subject: Subject) -> Finding:
 
 
 def application_arn(subject: Subject) -> Finding:
-    """Ask whether the role's trust policy admits the application's actual ARN."""
+    """Ask whether the role's trust policy allows requests for the application's ARN in AWS."""
     role = subject.role
     arn: str = subject.application["applicationArn"]
     named = Arn.of(arn)
@@ -74,7 +74,7 @@ def application_arn(subject: Subject) -> Finding:
 
 
 def role_policy(case: Case) -> Iterator[Finding]:
-    """Ask whether the role policy matches the expected one; outside a stack, whether all policies do."""
+    """Ask whether the role policy is as expected; outside a stack, ask about all policies together."""
     subject = case.subject
     if subject.settings.stack:
         actual = subject.role.inline_policies.get(POLICY_NAME)
@@ -86,9 +86,10 @@ def role_policy(case: Case) -> Iterator[Finding]:
 
 
 def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
-    """Ask whether the role's policies together grant the access in the expected policy.
+    """Ask whether the role's policies together grant exactly the access that the role needs.
 
-    `is_decided` is True if there are already answers about requests that these policies may deny.
+    `is_decided` is True if other answers already report requests that these policies do not, or may not,
+    allow. Then, omit the answers that say that the policies allow every request.
     """
     subject, role = case.subject, case.subject.role
     if not role.complete:
@@ -135,7 +136,7 @@ def _is_on_bucket(verdict: Verdict, bucket: str) -> bool:
 
 
 def _shown(missing: Verdict) -> str:
-    """Return a statement that the role lacks, with the conditions under which the role has access."""
+    """Return a line about a statement that the role lacks, with differences in the role's conditions."""
     conditions = (condition for access in missing.access for condition in access.conditions)
     return f"{missing.statement}: {', '.join(dict.fromkeys(conditions)) or 'missing'}"
 
@@ -154,7 +155,7 @@ def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] 
     return problem("differs from the expected policy", subject.up_command, *details)
 
 
-# Answers of IAM and IAM Access Analyzer.
+# Answers from IAM and IAM Access Analyzer.
 
 
 def policy_findings(subject: Subject) -> Finding:
@@ -194,7 +195,7 @@ def passing(case: Case) -> Finding:
         return ok("no IAM policy limits the account's root user")
     group = pass_request(arn)
     context: dict[str, str | list[str]] = {key: str(value) for key, value in group.context.items()}
-    role = case.collected.facts.role  # None, too, if the role cannot be read
+    role = case.collected.facts.role  # also None if the role cannot be read
     for key, value in role.tags.items() if role else ():
         context |= {f"{prefix}{key}": value for prefix in _ROLE_TAGS}
     (answer,) = simulate(case, principal, group, context).values()

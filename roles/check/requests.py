@@ -39,7 +39,7 @@ class RequestGroup(NamedTuple):
 
 
 def connector_requests(entry: Entry) -> list[RequestGroup]:
-    """Return the requests that the connector makes."""
+    """Return the requests that the connector makes, grouped by resource and context."""
     groups: list[RequestGroup] = []
     for call, secret_arn in _calls(entry):
         context = {**call.context}
@@ -62,7 +62,10 @@ def requests_for(entry: Entry, service: str) -> list[RequestGroup]:
 
 
 def _calls(entry: Entry) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
-    """Yield the calls for the data source's secret and for each other secret, with the secret's ARN."""
+    """Yield the connector's calls, then the calls that read each of `other_secrets`.
+
+    Each call comes with the ARN of the secret in the settings, if any, or of the other secret.
+    """
     resources = _resources(entry)
     for call in calls(resources):
         yield call, entry.secret_arn
@@ -75,7 +78,7 @@ def _calls(entry: Entry) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
 
 
 def _resources(entry: Entry) -> Resources[Text]:
-    """Return the resources that the connector uses, as the expected policies name them."""
+    """Return the resources that the connector uses, according to the settings and expected policies."""
     policies, settings = entry.policies, entry.settings
     partition, account_id, region = entry.partition, entry.account_id, entry.region
     bucket_name, is_source = entry.bucket_name, settings.connector.bucket_is_source
@@ -115,7 +118,7 @@ def pass_request(role_arn: str) -> RequestGroup:
 
 
 def foreign_requests(entry: Entry) -> Iterator[RequestGroup]:
-    """Return requests that no connector's role should be allowed to make."""
+    """Yield sample requests that no connector's role should be allowed to make."""
     region, place = entry.region, f"{entry.region}:{entry.account_id}"
     secret_arn = f"arn:{entry.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
     yield RequestGroup(["secretsmanager:GetSecretValue"], Text(secret_arn), region, {})

@@ -79,7 +79,10 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 
 
 def secret(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the secrets exist with the exact ARNs that policies need, and have a value."""
+    """Ask whether each secret exists, has a value, and is not scheduled for deletion.
+
+    The ARN of the secret in the settings must be exact, because the role policy needs the suffix.
+    """
     if not subject.secret_arn:
         yield ok(f"the settings for the {subject.settings.connector.name} connector have no secret")
     own = {"": partial(_own_secret, subject, subject.secret_arn)} if subject.secret_arn else {}
@@ -117,7 +120,7 @@ def _usable(secret: Reply) -> Finding:
 
 
 def _other_secret(subject: Subject, secret_id: str) -> Finding:
-    """Ask about a secret of a data source that no setting contains."""
+    """Ask about a data source's secret that is in no setting."""
     found = ignore(is_gone, lambda: subject.account.secret(secret_id))
     if found is None:
         return problem(
@@ -137,7 +140,7 @@ def _put_secret_value(secret_id: str) -> str:
 
 
 def _another_secret(subject: Subject, arn: str) -> Finding:
-    """Return the problem with a secret that does not exist; look for one with the same name."""
+    """Return the problem that no secret has this ARN; look for one with the same name."""
     if found := ignore(is_gone, lambda: subject.account.secret(arn)):
         return problem(
             f"there is no secret {arn}, but there is {found['ARN']}: secretId lacks the hyphen and six "
@@ -240,7 +243,7 @@ def _own_key(subject: Subject, key: str) -> str | None:
 
 
 def bucket_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt objects that have the bucket's default encryption."""
+    """If there is a bucket, ask whether the role can decrypt objects with its default encryption."""
     if bucket := subject.bucket_name:
         yield _encryption_of_bucket(subject, bucket)
 
@@ -288,7 +291,7 @@ def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
 
 
 def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
-    """Return the command that sets a bucket's encryption, by default to Amazon S3 managed keys."""
+    """Return the steps that change a bucket's encryption, by default to Amazon S3 managed keys."""
     command = aws_command(
         "s3api put-bucket-encryption",
         bucket=bucket,
@@ -372,7 +375,10 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
 
 
 def bucket(subject: Subject) -> Finding:
-    """Ask whether the bucket exists, and whether its account and Region are right."""
+    """Ask whether the bucket exists in the expected account.
+
+    If the bucket is the data source, also ask whether it is in the index's Region.
+    """
     name = subject.bucket
     owner = needed(subject.bucket_owner, _unknown_owner(subject, name))
     try:
@@ -419,9 +425,9 @@ def _unknown_owner(subject: Subject, name: str) -> Finding:
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
-    """Return the answer if the bucket does not exist, or if another or an unknown account denies access.
+    """Return the answer if the bucket does not exist, or access to another account's bucket is denied.
 
-    Raises other errors.
+    A bucket whose account is unknown counts as another account's bucket. Raises other errors.
     """
     if code(error) == "NoSuchBucket":
         return skipped("the bucket was not found")

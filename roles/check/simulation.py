@@ -1,4 +1,4 @@
-"""Ask IAM to simulate requests, because only IAM knows policies such as an organization's."""
+"""Ask IAM to simulate requests, because only IAM knows an organization's service control policies."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -16,15 +16,15 @@ class Simulated(NamedTuple):
 
     allowed: bool
     explicit: bool
-    """Whether a Deny statement decided."""
+    """Whether a Deny statement denies the request."""
     missing_keys: tuple[str, ...]
-    """The condition keys in any of the principal's statements that the simulation had no values for."""
+    """The condition keys in the principal's policies for which the simulation had no values."""
     by_organization: bool
     """Whether service control policies deny the request; this does not depend on missing keys."""
     by_boundary: bool
     """Whether the permissions boundary does not allow the request."""
     sources: str
-    """The policies whose statements decided."""
+    """The policies whose statements determine the decision; `a policy` if IAM names none."""
 
     @property
     def reason(self) -> str:
@@ -37,7 +37,7 @@ class Simulated(NamedTuple):
 
 
 def simulate_decided(case: Case, groups: Decided) -> list[tuple[Decision, Simulated]]:
-    """Ask IAM about requests of the role that were decided; return both answers for each."""
+    """Ask IAM to simulate requests of the role; return each request's decision with IAM's answer."""
     subject, collected = case.subject, case.collected
     policies = [*collected.role, *([collected.boundary] if collected.boundary else [])]
     keys = keys_in(statement for policy in policies for statement in policy.statements)
@@ -64,7 +64,7 @@ def simulate(
 
 
 def _simulated(reply: Reply, resource: str) -> Simulated:
-    """Read IAM's answer about one resource, to which the aggregate for the action may not apply."""
+    """Return IAM's decision about the resource or, if there is none, its decision about the action."""
     specific = [
         each
         for each in reply.get("ResourceSpecificResults", ())
@@ -92,8 +92,8 @@ def _context(
 ) -> dict[str, str | list[str]]:
     """Return the context for the simulation, with examples in place of unknown text.
 
-    IAM does not add the Region to the simulation. Of the other known keys, the context has those that
-    the policies name, in their spelling:
+    The context has the keys of `group` and the Region, which IAM does not add to the simulation itself.
+    Of the other known keys, the context has those in `keys`, with the spelling from the policies:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     context = {

@@ -27,7 +27,7 @@ NO_VPC: Final = ok("the settings have no VPC")
 
 
 class MissingError(Exception):
-    """Raised when a question needs a resource that does not exist; contains the answer."""
+    """Raised if a question needs a resource that does not exist or is not set; contains the answer."""
 
     def __init__(self, answer: Finding) -> None:
         """Store the answer."""
@@ -36,7 +36,7 @@ class MissingError(Exception):
 
 
 def needed(value: _T | None, without: Finding) -> _T:
-    """Return a value; if there is none, raise MissingError with the answer to the question."""
+    """Return a value; if it is None or empty, raise MissingError with the answer `without`."""
     if not value:
         raise MissingError(without)
     return value
@@ -45,8 +45,8 @@ def needed(value: _T | None, without: Finding) -> _T:
 class Subject(Entry):
     """A role, and AWS's answers about it and about the resources in its settings.
 
-    If a resource that a question needs does not exist, properties such as `role` and `secret` raise
-    MissingError, which contains the answer. The methods `find_...` return None instead.
+    If a resource that a question needs does not exist, properties and methods such as `role` and
+    `secret` raise MissingError, which contains the answer. The methods `find_...` return None instead.
     """
 
     def __init__(self, settings: RoleSettings, account: Account, notes: Notes) -> None:
@@ -63,15 +63,15 @@ class Subject(Entry):
 
     @property
     def application(self) -> Reply:
-        """The application."""
+        """The application's details."""
         return needed(self.find_application(), NO_APPLICATION)
 
     def find_application(self) -> Reply | None:
-        """Return the application; None if it does not exist."""
+        """Return the application's details; None if it does not exist."""
         return ignore(is_gone, lambda: self.account.application(self.application_id))
 
     def find_index(self) -> Reply | None:
-        """Return the index; None if it does not exist in the application."""
+        """Return the index's details; None if it does not exist in the application."""
         return ignore(is_gone, lambda: self.account.index(self.application_id, self.index_id))
 
     @property
@@ -92,18 +92,19 @@ class Subject(Entry):
 
     @property
     def key_arns(self) -> list[str]:
-        """The customer managed keys that the role must use."""
+        """The ARNs of the customer managed keys that the role must use."""
         keys = (self.key_arn, *(each.key_arn for each in self.other_secrets))
         return [*dict.fromkeys(filter(None, keys))]
 
     def secret(self, arn: str) -> Reply:
-        """Return a secret."""
+        """Return a secret's metadata."""
         return needed(self.find_secret(arn), skipped("the secret was not found"))
 
     def find_secret(self, arn: str) -> Reply | None:
-        """Return the secret with exactly this ARN; None if it does not exist.
+        """Return the metadata of the secret with exactly this ARN; None if it does not exist.
 
-        AWS also finds a secret by an ARN without the suffix, which the policy would not match.
+        AWS also finds a secret by an ARN without the suffix, but a policy with such an ARN would not
+        match the secret.
         """
         found = ignore(is_gone, lambda: self.account.secret(arn))
         return found if found and found["ARN"] == arn else None
@@ -130,7 +131,11 @@ class Subject(Entry):
 
     @property
     def other_secret_ids(self) -> list[str]:
-        """The ARNs or names of the data sources' secrets that no setting contains."""
+        """The ARNs or names of secrets that the role's data sources use, but no setting contains.
+
+        If none of a data source's secrets is in the settings, its first secret is left out: it counts as
+        the one that belongs in the settings.
+        """
         found: dict[str, None] = {}
         for _, uses in self.used_by_data_sources:
             used = shared_secrets(self.uses, uses, self.account_id) or uses.secret_ids[:1]
@@ -141,7 +146,8 @@ class Subject(Entry):
     def used_by_data_sources(self) -> list[tuple[DataSource, Uses]]:
         """The data sources that use the role, with the resources that they use.
 
-        Data sources that cannot be read are left out; the question "data source" reports them.
+        Data sources that cannot be read are left out; the question "data source" reports them. For a
+        role outside any stack, only the data source whose settings were read is included.
         """
         try:
             sources = self.data_sources
@@ -157,7 +163,7 @@ class Subject(Entry):
 
     @property
     def other_secrets(self) -> list[Secret]:
-        """The data sources' secrets that no setting contains, as far as their ARNs are known."""
+        """The secrets from `other_secret_ids` that exist, or may exist, and whose ARNs are known."""
         if self._other_secrets is None:
             self._other_secrets = [*filter(None, map(self._other_secret, self.other_secret_ids))]
         return self._other_secrets
@@ -177,11 +183,11 @@ class Subject(Entry):
         return Secret(secret["ARN"], key_arn)
 
     def key(self, arn: str) -> Reply:
-        """Return a key."""
+        """Return a key's metadata."""
         return needed(self.find_key(arn), skipped("the key was not found"))
 
     def find_key(self, arn: str) -> Reply | None:
-        """Return a key; None if it does not exist."""
+        """Return a key's metadata; None if it does not exist."""
         return ignore(is_gone, lambda: self.account.key(arn))
 
     @property
@@ -200,7 +206,7 @@ class Subject(Entry):
 
     @property
     def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """The data sources that use the role, or whose role could not be read."""
+        """The data sources that use the role or cannot be read, each with its details or the error."""
         every, role_arn = self.every_data_source, self.settings.role_arn
         if role_arn is None:
             return []
@@ -212,7 +218,7 @@ class Subject(Entry):
 
     @property
     def every_data_source(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """All data sources of the application, with their details or the error from reading them."""
+        """All data sources of the application, each with its details or the error from reading it."""
         if self._every_data_source is not None:
             return self._every_data_source
         needed(self.find_application(), NO_APPLICATION)

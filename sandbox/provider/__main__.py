@@ -1,4 +1,7 @@
-"""Serve one provider to the engine that started this process: `-m sandbox.provider PACKAGE ENGINE`."""
+"""Serve one provider to the engine that runs `python -m sandbox.provider PACKAGE ENGINE`.
+
+ENGINE, the engine's address, is ignored.
+"""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Call AWS with botocore, which is imported only when needed."""
+"""Call AWS with botocore; the functions import it, so that importing this module is fast."""
 
 import functools
 import os
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _PATIENCE: Final = 30
-"""Timeout for a call, in seconds."""
+"""Timeout for a connection and for a response, in seconds."""
 _CONFLICT_PATIENCE: Final = 2
-"""Seconds until a conflict becomes an error; 120 in the real provider (`propagationTimeout`)."""
+"""Maximum seconds of retries after DeleteConflict; 120 in the real provider (`propagationTimeout`)."""
 CALLS_AT_ONCE: Final = 16
-"""Maximum number of concurrent engine requests, and of connections to AWS."""
+"""Maximum number of concurrent engine requests, and of each client's connections to AWS."""
 _LOCK: Final = threading.Lock()
 """Protects the session, which, unlike a client, is not thread-safe."""
 
@@ -27,14 +27,14 @@ class ProviderError(Exception):
 
 @functools.cache
 def _session() -> Any:
-    # Import botocore late, because an update without AWS calls does not need it.
+    # Import botocore late, so that a provider can tell the engine its port first.
     import botocore.session
 
     return botocore.session.get_session()
 
 
 def warm_up() -> None:
-    """Import the modules for the first call in the background, while the engine runs the program."""
+    """In the background, import what the first call needs while the engine runs the program."""
 
     def load() -> None:
         with _LOCK:
@@ -44,7 +44,10 @@ def warm_up() -> None:
 
 
 def partition(region: str) -> tuple[str, str]:
-    """Return the partition of a Region and the suffix of its host names."""
+    """Return a Region's partition and the DNS suffix of that partition.
+
+    Raises botocore's UnknownRegionError if no partition can contain the Region.
+    """
     with _LOCK:
         name = _session().get_partition_for_region(region)
         resolver = _session().get_component("endpoint_resolver")
@@ -54,7 +57,7 @@ def partition(region: str) -> tuple[str, str]:
 def client(service: str, region: str, attempts: int = 0) -> Any:
     """Return the thread-safe client for a service; raise ProviderError outside the sandbox.
 
-    With 0 attempts, botocore's default applies.
+    `attempts` is the maximum number of times that a call is tried; 0 means botocore's default.
     """
     with _LOCK:
         return _client(service, region, attempts)
@@ -80,7 +83,7 @@ def _client(service: str, region: str, attempts: int) -> Any:
 def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
     """Raise ProviderError for a reply that ends too early, which the real provider does not retry.
 
-    AWS may have executed the call. The AWS SDK for Go returns a DeserializationError (such as
+    AWS may have executed the call. The AWS SDK for Go returns a DeserializationError (for example, in
     `awsAwsquery_deserializeOpCreateRole`), which `DefaultRetryables` does not contain.
     """
     error = str(getattr(caught_exception, "kwargs", {}).get("error"))
@@ -89,7 +92,10 @@ def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
 
 
 def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call AWS; raise ProviderError with the operation for any error, or if there is no response."""
+    """Run a function that calls AWS, and return its result; raise ProviderError if a call fails.
+
+    The error's message begins with the operation. A call without a response fails, too.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -111,7 +117,10 @@ def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
 
 
 def delete_after_conflicts(function: Callable[..., Any], **arguments: str) -> None:
-    """Delete an entity if it exists; retry after DeleteConflict, like the real `deleteRole`."""
+    """Delete an entity if it exists; retry after DeleteConflict for up to `_CONFLICT_PATIENCE` seconds.
+
+    The real function is `deleteRole`.
+    """
     from botocore.exceptions import ClientError
 
     deadline = time.monotonic() + _CONFLICT_PATIENCE

@@ -27,7 +27,7 @@ _EXCLUSIVE: Final = {
     "allowedAccountIds": "allowed_account_ids",
     "forbiddenAccountIds": "forbidden_account_ids",
 }
-"""The settings that the aws provider does not accept together, with Terraform's names."""
+"""The settings that the aws provider does not accept together, each with its name in Terraform."""
 
 
 class Configuration(NamedTuple):
@@ -40,11 +40,13 @@ class Configuration(NamedTuple):
 
 
 def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
-    """Return a provider's settings with its defaults, and the problems with them.
+    """Return a provider's settings with defaults for missing ones, and the problems with the settings.
 
-    The real functions for aws: `CheckConfigWithContext` in pf/tfbridge adds the defaults; in tfbridge,
-    `validateProviderConfig` finds unknown keys, and `adaptCheckFailures` shows the conflicts that
-    `NewProvider` in terraform-provider-aws declares. The texts are those for a default provider.
+    For aws-native, return the settings unchanged, and no problems. In the real aws provider,
+    `CheckConfigWithContext` in pf/tfbridge adds the defaults; in tfbridge, `validateProviderConfig`
+    finds unknown keys, and `adaptCheckFailures` shows the conflicts that `NewProvider` in
+    terraform-provider-aws declares. The problems have the text that a default provider, not an explicit
+    one, shows.
     """
     if package != "aws":
         return settings, []
@@ -70,7 +72,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
 
 @functools.cache
 def _declarations() -> str:
-    """Return the source of the SDK's module that lists the keys; importing it would take a second."""
+    """Return the source of the SDK module that declares the keys; importing it would take a second."""
     package = importlib.metadata.distribution("pulumi-aws")
     return Path(str(package.locate_file("pulumi_aws/config/vars.py"))).read_text()
 
@@ -80,16 +82,16 @@ def _region_of_environment() -> str:
 
 
 def configure(package: str, arguments: Properties) -> Configuration:
-    """Return the configuration for a package.
+    """Return the configuration of a package's provider.
 
-    Raises ProviderError if the Region is missing, AWS rejects the credentials, or the account is not
-    allowed.
+    Raises ProviderError if the Region is missing, a setting is invalid, GetCallerIdentity fails, or the
+    account is not allowed.
     """
     settings = {name: _parsed(value) for name, value in arguments.items()}
-    # The real functions: for aws, `applyDefaults` in tfbridge; for aws-native, `varsOrEnv` in provider.
-    # The sandbox sets both variables for its commands and its server, so this error appears only outside
-    # it. A real provider also reads the command's variables; a provider in the sandbox's server does
-    # not.
+    # The real functions are `applyDefaults` in tfbridge (aws) and `varsOrEnv` in provider (aws-native).
+    # The sandbox sets both variables in `_REGIONS` for its commands and its server, so the error below
+    # appears only outside the sandbox. A real provider also reads the variables that a command sets
+    # itself; a provider in the sandbox's server does not.
     region = settings.get("region") or _region_of_environment()
     if not region:
         raise ProviderError(
@@ -111,11 +113,11 @@ def _attempts(package: str, value: Any) -> int:
 
 
 def _check_account(package: str, settings: Properties, account: str) -> None:
-    """Raise ProviderError if the settings do not allow the account.
+    """Raise ProviderError if the settings do not allow the account, or contain an invalid list.
 
-    The real providers do this in `VerifyAccountIDAllowed` of aws-sdk-go-base (aws) and in
-    `validateAccountId` of their own package (aws-native). An operation that does not run the program,
-    such as a destroy, gets the settings from the state.
+    The real functions are `VerifyAccountIDAllowed` in aws-sdk-go-base (aws) and `validateAccountId` in
+    pulumi-aws-native. An operation that does not run the program, such as a destroy, gets the settings
+    from the state.
     """
     forbidden = _account_ids(package, "forbiddenAccountIds", settings)
     allowed = _account_ids(package, "allowedAccountIds", settings)
@@ -135,7 +137,7 @@ def _account_ids(package: str, name: str, settings: Properties) -> list[str]:
 
 
 def caller(configuration: Configuration) -> dict[str, str]:
-    """Return STS's response to GetCallerIdentity."""
+    """Return the response to GetCallerIdentity; raise ProviderError if the call fails."""
     sts = client("sts", configuration.region, configuration.attempts)
     return call("get the caller identity", sts.get_caller_identity)
 

@@ -19,7 +19,10 @@ DEFAULTS: Final = "__defaults"
 
 
 class ResourceInitError(ProviderError):
-    """Raised if a call fails after a change to the resource; the engine still stores `state`."""
+    """Raised for a failed operation that may have changed the resource.
+
+    The engine still stores `state`.
+    """
 
     def __init__(self, identifier: str, state: Properties, reason: str) -> None:
         """Store the ID and the state for the engine."""
@@ -29,16 +32,19 @@ class ResourceInitError(ProviderError):
 
 
 class AutomaticName(NamedTuple):
-    """The parts of a resource's automatic name."""
+    """The values that determine a resource's automatic name."""
 
     resource_name: str
     seed: bytes
     mode: str = ""
-    """The stack's `pulumi:autonaming`: PROPOSE, ENFORCE, or DISABLE; empty if it is not set."""
+    """The mode of the stack's `pulumi:autonaming`: PROPOSE, ENFORCE, or DISABLE; empty if not set."""
     proposed_name: str = ""
 
     def compute(self, earlier: str | None) -> str:
-        """Return the earlier name, or a new one: `ComputeAutoNameDefault` in tfbridge/info."""
+        """Return the earlier name, or else a new one: `ComputeAutoNameDefault` in tfbridge/info.
+
+        Raises ProviderError if a new name is needed but automatic naming is disabled.
+        """
         if earlier:
             return earlier
         match self.mode:
@@ -68,7 +74,7 @@ class Property(NamedTuple):
     output_only: bool = False
     """Whether only AWS can set the property."""
     imported: bool = False
-    """Whether an import adds the property to the inputs even if it has its default."""
+    """Whether an import adds the property to the inputs even if its value is the default."""
 
 
 class Diff(NamedTuple):
@@ -81,7 +87,7 @@ class Diff(NamedTuple):
     """The changed properties that require a replacement."""
     delete_before_replace: bool
     detailed: bool = True
-    """Whether the engine learns the paths, and not only the properties."""
+    """Whether the provider reports the paths to the engine, and not only the top-level properties."""
 
 
 class Resource:
@@ -90,16 +96,16 @@ class Resource:
     token: str
     properties: Mapping[str, Property]
     framework = False
-    """Whether the resource is built with Terraform's plugin framework instead of its SDK.
+    """Whether the resource is built with Terraform's plugin framework instead of Terraform's plugin SDK.
 
-    Then a failed update keeps the old state, and a difference names only properties (`DiffWithContext`
-    in pf/tfbridge without `enableAccuratePFBridgePreview`).
+    If so, the engine keeps the old state after a failed update, and it learns only the changed
+    properties' names (`DiffWithContext` in pf/tfbridge without `enableAccuratePFBridgePreview`).
     """
     deletes_before_replacing = False
     """Whether a replacement always deletes the old resource first: `DeleteBeforeReplace`."""
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Return the resource's actual properties; None if it does not exist."""
+        """Return the resource's actual properties; None if the resource does not exist."""
         raise NotImplementedError
 
     def create(self, iam: Any, desired: Properties) -> str:
@@ -126,11 +132,12 @@ class Lifecycle:
     def check(
         self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs with defaults and all tags, and the rejected inputs: `Provider.Check`.
+        """Return the inputs with defaults and all tags, and the failures: `Provider.Check`.
 
-        Defaults from an earlier update are kept. If no list of defaults was stored, every old value of a
-        property with a default counts as a default (`applyDefaults`). An earlier name is kept even if
-        the program had set it.
+        A failure is the name of an unknown, missing, or invalid input, and the reason. If the program
+        does not set a property, a default from an earlier update is kept. If no list of defaults was
+        stored, every old value of a property with a default counts as a default (`applyDefaults`). An
+        earlier name is kept even if the program had set it.
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}
@@ -167,13 +174,17 @@ class Lifecycle:
         return {**inputs, DEFAULTS: sorted(defaults)}, failures
 
     def _all_tags(self, tags: Any) -> Any:
-        """Return the resource's tags and the provider's default tags: `applyTags` in pulumi-aws."""
+        """Return the resource's tags and the provider's default tags: `applyTags` in pulumi-aws.
+
+        A tag of the resource overrides a default tag with the same key. If a tag of the resource is
+        unknown, return UNKNOWN.
+        """
         if tags == UNKNOWN or UNKNOWN in tags.values():
             return UNKNOWN
         return {**self.configuration.default_tags, **tags}
 
     def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
-        """Compare the state with the plan: `Provider.Diff`, `makeDetailedDiffV2`."""
+        """Compare the recorded state with the desired state: `Provider.Diff`, `makeDetailedDiffV2`."""
         planned = self._plan(state, inputs, ignored)
         changes: dict[str, str] = {}
         for key, declared in self.resource.properties.items():
@@ -186,10 +197,11 @@ class Lifecycle:
         return Diff(changes, replaces, bool(replaces) and deletes_first, not self.resource.framework)
 
     def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
-        """Return an update's desired state.
+        """Return the desired state for a create or an update.
 
-        If a document is equivalent to the recorded one, the recorded text is kept. Any other document is
-        normalized (`StateFunc`).
+        Ignored and output-only properties keep their recorded values, and so do computed properties that
+        the program does not set. If a document is equivalent to the recorded one, the recorded text is
+        kept. Any other document is normalized (`StateFunc`).
         """
         planned: Properties = {}
         for key, declared in self.resource.properties.items():
@@ -212,7 +224,10 @@ class Lifecycle:
         return {**({} if state else by_aws), **self._plan(state, inputs, ignored)}
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
-        """Create the resource and return its ID and state: `Provider.Create`."""
+        """Create the resource and return its ID and state: `Provider.Create`.
+
+        Raises ResourceInitError if the new resource cannot be read.
+        """
         planned = self._plan({}, inputs)
         identifier = self._call("create", self.resource.create, planned)
         try:
@@ -261,7 +276,11 @@ class Lifecycle:
         return actual
 
     def _read(self, identifier: str, state: Properties) -> Properties | None:
-        """Return the actual state; properties that AWS does not store keep their values."""
+        """Return the actual state; None if the resource does not exist.
+
+        A property that AWS does not store keeps its recorded value, or gets its default. A document that
+        is equivalent to the recorded one keeps the recorded text.
+        """
         actual = self._call("read", self.resource.read, identifier)
         if actual is None:
             return None
@@ -282,8 +301,8 @@ class Lifecycle:
     def _refreshed(self, inputs: Properties, actual: Properties) -> Properties:
         """Return the inputs with their actual values: `extractInputsObject`.
 
-        Only existing inputs change: tags from elsewhere and other properties are not added. Documents
-        keep their text. A changed default is no longer a default.
+        Inputs and tags that AWS no longer has are removed, but no inputs, tags, or list entries are
+        added. Documents keep their text. A default whose value has changed is no longer a default.
         """
         refreshed: Properties = {}
         for key, value in inputs.items():
@@ -294,9 +313,10 @@ class Lifecycle:
         return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
 
     def _imported(self, actual: Properties) -> Properties:
-        """Return an import's inputs: required, non-default, and `imported` ones.
+        """Return an import's inputs: `extractSchemaInputsObject`.
 
-        The real function: `extractSchemaInputsObject`.
+        These are the properties that are required or `imported`, or whose value is neither empty nor the
+        default.
         """
         found = {
             key: actual[key]
@@ -331,7 +351,9 @@ def _is_policy(text: Any) -> bool:
 def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
     """Return the paths where two values differ, each with ADD, UPDATE, or DELETE.
 
-    An empty value equals a missing one. Replacing an empty string is an UPDATE; a new entry is an ADD.
+    An empty value equals a missing one, but an empty entry of an object does not equal a missing entry.
+    Replacing an empty string is an UPDATE. The order of a list does not matter; a list's new entry is an
+    ADD even if it replaces another entry.
     """
     if not (old or new):
         return {}

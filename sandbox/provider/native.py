@@ -33,20 +33,20 @@ _INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not 
 _STABLE: Final = ("dataSourceArn", "dataSourceId")
 """The outputs that an update does not change: `isStableOutput` in outputs."""
 _IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
-"""The properties that form the ID, separated by `|`."""
+"""The properties whose values form the ID, separated by `|`."""
 _CHECKPOINT: Final = "__inputs"
-"""The key in the state that contains the inputs, as a secret."""
+"""The key under which the state contains the inputs, as a secret."""
 
 
 def lifecycle(token: str, configuration: Configuration) -> "DataSource":
-    """Return the operations on a type of resource."""
+    """Return the operations on data sources; raise ProviderError for any other type of resource."""
     if token != TOKEN:
         raise ProviderError(f"the sandbox does not support the resource {token}; it supports {TOKEN}")
     return DataSource(configuration)
 
 
 def invoke(configuration: Configuration, token: str) -> Properties:
-    """Reject all of the provider's functions."""
+    """Raise ProviderError, because the sandbox supports none of the provider's functions."""
     del configuration
     raise ProviderError(f"the sandbox does not support the function {token}")
 
@@ -58,13 +58,16 @@ class DataSource:
     """
 
     def __init__(self, configuration: Configuration) -> None:
-        """Store the provider's configuration."""
+        """Store the Region from the provider's configuration."""
         self.region = configuration.region
 
     def check(
         self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs without nulls, and the rejected inputs: `ValidateResource` in resources."""
+        """Return the inputs without nulls, and the failures: `ValidateResource` in resources.
+
+        A failure is the name of an unknown or missing input, and the reason.
+        """
         del olds, name  # no defaults, and no automatic name
         inputs: Properties = _without_nulls(news) or {}
         failures = [
@@ -79,7 +82,11 @@ class DataSource:
         return inputs, failures
 
     def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
-        """Return whether anything differs; the engine works out the details: `Diff` in provider."""
+        """Return an empty diff, or one whose details the engine works out: `Diff` in provider.
+
+        The diff is empty if the inputs differ from the actual values at most in the order of subnets and
+        security groups.
+        """
         del ignored  # the engine copied the old values into the inputs
         same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
         return Diff({} if same else None, (), delete_before_replace=not same)
@@ -122,6 +129,7 @@ class DataSource:
         """Update the data source and return its state: `CalcPatch` in resources.
 
         Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
+        This method takes the properties that are not in the inputs from the state.
         """
         del ignored
         removed = _baseline(state, inputs).keys() - inputs.keys()
@@ -134,7 +142,7 @@ class DataSource:
         return self._read_back(identifier, inputs)
 
     def delete(self, identifier: str, state: Properties) -> None:
-        """Delete the data source; it is not an error if it does not exist: `Delete` in client."""
+        """Delete the data source if it exists: `Delete` in client."""
         del state
 
         def delete(api: Any) -> None:
@@ -149,7 +157,7 @@ class DataSource:
         return _checkpoint(inputs, actual)
 
     def _read(self, identifier: str) -> Properties | None:
-        """Return the actual data source, with timestamps as text."""
+        """Return the actual properties, with timestamps as text; None if there is no data source."""
         found = self._call(
             "reading resource state",
             lambda api: ignore_not_found(api.get_data_source, **_parameters(identifier)),
@@ -181,7 +189,8 @@ def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
 def _baseline(state: Properties, inputs: Properties) -> Properties:
     """Return the actual values of the inputs that the program set before or sets now.
 
-    The real function is `ActualInputBaselineFromOutputs` in resources.
+    Required inputs are always included. The real function is `ActualInputBaselineFromOutputs` in
+    resources.
     """
     given = state.get(_CHECKPOINT, {}).keys() | inputs.keys()
     return {
@@ -192,7 +201,10 @@ def _baseline(state: Properties, inputs: Properties) -> Properties:
 
 
 def _sorted(inputs: Properties) -> Properties:
-    """Sort the subnets and security groups, like `suppressUnorderedCollectionDiffs` in `resources`."""
+    """Return the inputs with sorted subnets and security groups.
+
+    The real function is `suppressUnorderedCollectionDiffs` in resources.
+    """
     vpc = inputs.get("vpcConfiguration")
     if not isinstance(vpc, dict):
         return inputs
@@ -201,7 +213,10 @@ def _sorted(inputs: Properties) -> Properties:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Remove the nulls from a value, like `filterNullProperties` in `provider`."""
+    """Return a value without nulls; an object that contains only nulls counts as null.
+
+    The real function is `filterNullProperties` in provider.
+    """
     if isinstance(value, dict):
         found = {name: _without_nulls(entry) for name, entry in value.items()}
         return {name: entry for name, entry in found.items() if entry is not None} or (

@@ -23,10 +23,12 @@ def normalize(document: str) -> str:
 def are_equivalent(one: str, other: str) -> bool:
     """Return whether two documents differ only in ways that the provider ignores.
 
-    The provider ignores the order of statements and values, a list around a single value, the case of
-    `Effect`, elements that are not in IAM's grammar, and whether a principal names an account by its ID
-    or its root ARN. It compares Sid, Version, Id, condition operators, and condition keys exactly. JSON
-    that is not an object is not equivalent to anything.
+    The provider ignores the order of statements and values, a list around a single value, repeated
+    condition values, quotation marks around a Boolean or a number, the case of `Effect`, elements that
+    are not in IAM's grammar, and whether a principal names an account by its ID or its root ARN. It
+    compares Sid, Version, Id, condition operators, and condition keys exactly, except that an empty Sid,
+    Version, or Id equals a missing one. JSON that is not an object is not equivalent to anything. Text
+    that is not JSON raises ValueError.
     """
     try:
         return _document(one) == _document(other)

@@ -1,4 +1,4 @@
-"""Provide the sandbox's IAM resources and functions, as version 7 of pulumi-aws does.
+"""Provide the sandbox's IAM resources and its functions, as version 7 of pulumi-aws does.
 
 Error messages list the supported resources, functions, and properties. `sandbox/iam_rules.py` implements
 IAM's validation. sandbox/README.md lists the differences from the real provider.
@@ -15,7 +15,7 @@ from sandbox.provider.policy_equivalence import normalize
 
 
 def invoke(configuration: Configuration, token: str) -> Properties:
-    """Run one of the provider's functions."""
+    """Return the result of one of `FUNCTIONS`; raise ProviderError for any other function."""
     if token not in FUNCTIONS:
         raise ProviderError(
             f"the sandbox does not support the function {token}; it supports {', '.join(FUNCTIONS)}"
@@ -24,7 +24,7 @@ def invoke(configuration: Configuration, token: str) -> Properties:
 
 
 def lifecycle(token: str, configuration: Configuration) -> Lifecycle:
-    """Return the operations on a type of resource."""
+    """Return the operations on one of `RESOURCES`; raise ProviderError for any other type."""
     if token not in RESOURCES:
         raise ProviderError(
             f"the sandbox does not support the resource {token}; it supports {', '.join(RESOURCES)}"
@@ -84,7 +84,7 @@ class Role(Resource):
         }
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Create the role with its tags and boundary in one call, then its policies."""
+        """Create the role with its tags and boundary in one call, and then add its policies."""
         name = desired["name"]
         optional = {
             "Description": desired.get("description"),
@@ -146,10 +146,10 @@ class Role(Resource):
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the role from its instance profiles and delete it.
+        """Remove the role from its instance profiles and delete the role.
 
-        Before the deletion, remove all inline policies if the state contains any, and likewise all
-        managed policies. With `forceDetachPolicies`, always remove both.
+        Before the deletion, delete all inline policies if the state contains any, and detach all managed
+        policies if the state contains any. With `forceDetachPolicies`, always do both.
         """
         profiles = ignore_not_found(iam.list_instance_profiles_for_role, RoleName=identifier) or {}
         for profile in profiles.get("InstanceProfiles", []):
@@ -255,7 +255,7 @@ class RolePolicyAttachment(Resource):
     }
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Return the attachment if the policy is attached."""
+        """Return the attachment; None if the policy is not attached."""
         role, _, arn = identifier.partition("-arn:")
         arn = f"arn:{arn}"
         return {"role": role, "policyArn": arn} if arn in (attached_arns(iam, role) or ()) else None
@@ -286,7 +286,7 @@ class OpenIdConnectProvider(Resource):
     }
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Read the provider; IAM omits its URL's scheme (`suppressOpenIDURL`)."""
+        """Read the provider, and add the scheme, which IAM omits from the URL (`suppressOpenIDURL`)."""
         found = ignore_not_found(iam.get_open_id_connect_provider, OpenIDConnectProviderArn=identifier)
         if found is None:
             return None
@@ -314,7 +314,7 @@ class Exclusive(Resource):
     """The property that lists the policies."""
 
     def list(self, iam: Any, role: str) -> Sequence[str] | None:
-        """Return the role's policies of this kind; None if the role does not exist."""
+        """Return the names or ARNs of the role's policies; None if the role does not exist."""
         raise NotImplementedError
 
     def add(self, iam: Any, role: str, policy: str) -> None:
@@ -331,7 +331,10 @@ class Exclusive(Resource):
         return None if policies is None else {"roleName": identifier, self.list_property: policies}
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Add missing policies, then remove unlisted ones (`syncAttachments`)."""
+        """Add missing policies, and then remove unlisted ones (`syncAttachments`).
+
+        Raises ProviderError if the role does not exist.
+        """
         role, policies = desired["roleName"], set(desired[self.list_property])
         found = self.list(iam, role)
         if found is None:  # like the real provider: no retry, and no IAM error code in the message
@@ -448,7 +451,7 @@ FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {
 
 
 def inline_policy(iam: Any, role: str, name: str) -> str | None:
-    """Return an inline policy's text; None if the policy does not exist."""
+    """Return an inline policy's text; None if the policy or the role does not exist."""
     found = ignore_not_found(iam.get_role_policy, RoleName=role, PolicyName=name)
     return None if found is None else json.dumps(found["PolicyDocument"])
 

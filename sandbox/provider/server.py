@@ -1,7 +1,7 @@
 """Serve the sandbox's providers on loopback, with the ResourceProvider protocol over gRPC.
 
-Properties are plain JSON values, with a marker string for unknown values. The engine handles secrets: a
-provider that does not accept secrets receives plain values, and the engine marks the outputs as secret.
+Properties are plain JSON values, with a marker string for unknown values. Because these providers do not
+accept secrets, the engine sends them plain values and marks the corresponding outputs as secret. See
 https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 """
 
@@ -38,7 +38,7 @@ class Package(NamedTuple):
 
     @property
     def version(self) -> str:
-        """The installed version, which an upgrade can change while the sandbox is running."""
+        """The version of the installed SDK, which an upgrade can change while the sandbox is running."""
         return importlib.metadata.version(f"pulumi-{self.name}")
 
 
@@ -59,7 +59,11 @@ def _encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Convert each ProviderError to a protocol error, which the engine shows unchanged."""
+    """Return a method that calls a protocol method with the connection and handles exceptions.
+
+    Each ProviderError becomes a protocol error, whose message the engine shows unchanged. The traceback
+    of any other exception is printed.
+    """
 
     @functools.wraps(method)
     def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
@@ -90,8 +94,8 @@ def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) ->
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """A package's provider, with the protocol methods that the sandbox needs.
 
-    An engine opens and configures a connection for each provider in its program, so each method receives
-    the address of the engine's end of the connection.
+    An engine opens and configures a connection for each provider in its program. Each method receives
+    the address of the engine's end of the connection, which is the key of the configuration.
     """
 
     def __init__(self, package: Package) -> None:

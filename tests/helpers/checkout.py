@@ -19,7 +19,10 @@ EMPTY: Final = (
 def execute(
     directory: Path, *command: str, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and return the output that a user sees."""
+    """Run a command in a directory and return its exit code and the output that a user sees.
+
+    If `check`, fail the test if the command fails.
+    """
     # Do not pass on the variables of `make test` to the `make` under test.
     own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
     return run(directory, command, {**own, "PWD": str(directory), **variables}, check=check)
@@ -40,13 +43,13 @@ def in_sandbox(directory: Path, *command: str) -> str:
 
 
 def aws(directory: Path) -> Aws:
-    """Return the account in a checkout's sandbox."""
+    """Return the AWS account in the running sandbox of a checkout."""
     port = json.loads((directory / ".sandbox" / "aws" / "server.json").read_text())["port"]
     return Aws({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
 
 
 def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Type commands into a sandbox shell, each at a prompt, and return the screen."""
+    """Type commands into a sandbox shell, each at a prompt, and return the terminal's text."""
     keyboard, terminal = pty.openpty()
     with subprocess.Popen(
         ["venv/bin/python", "-m", "sandbox", "shell"],

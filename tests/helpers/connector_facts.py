@@ -1,4 +1,4 @@
-"""List the facts on AWS's pages about each connector, independently of the program."""
+"""List the facts about each connector from AWS's pages, independently of the program."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -7,7 +7,11 @@ from pages.example_calls import SHAPES, Options
 
 
 class Facts(NamedTuple):
-    """Facts about a connector; its name is the one in the URL of its IAM role page."""
+    """Facts about a connector; its name is the one in the URL of its IAM role page.
+
+    A secret, bucket, or VPC is required, optional, supported only by earlier versions of the connector
+    (`earlier`), or not supported (`no`).
+    """
 
     name: str
     types: str
@@ -18,9 +22,9 @@ class Facts(NamedTuple):
     status: str
 
 
-# A required bucket is the data source itself; only the pages of these connectors let the role pass
-# roles. The pages of exchange, onedrive-original, onedrive-new, and github-cloud mention no bucket,
-# but these connectors' configurations can specify a bucket.
+# If a connector requires a bucket, the bucket is the data source; only the pages of such connectors let
+# the role pass roles. The pages of exchange, onedrive-original, onedrive-new, and github-cloud mention
+# no bucket, but these connectors' configurations can specify a bucket.
 _TABLE: Final = """
 aem-cloud                       AEM                        required  no        optional  legacy
 aem-server                      AEM                        required  no        optional  legacy

@@ -26,15 +26,16 @@ def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
 
 
 def statements(name: str, part_of_sid: str = "") -> list[Statement]:
-    """Return the statements of a role policy in golden/ whose Sid contains a string."""
+    """Return those statements of a role policy in golden/ whose Sid contains `part_of_sid`."""
     policy = json.loads(golden(f"{name}-role-policy"))
     return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
 
 
 def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
-    """Return the statements that the options include, with the options' ARNs."""
+    """Return the statements that the options require, with the options' ARNs and bucket account."""
     objects = f"{options.bucket_arn}/*"
-    # The option that includes a statement, and the resources if they depend on the options.
+    # By Sid, the option that requires the statement, and the resources if they depend on the options. A
+    # statement that is not listed is required if there are network ARNs.
     changing = {
         "GetS3Objects": (options.bucket_arn, [objects]),
         "GetObjectfromS3": (options.bucket_arn, [objects]),

@@ -29,12 +29,12 @@ class Proxy:
         self.url = f"http://127.0.0.1:{port}"
 
     def set_rules(self, *rules: dict[str, Any]) -> None:
-        """Replace the rules: each specifies an IAM operation and an effect."""
+        """Replace the rules, each of which specifies an IAM operation and an effect; clear `fired`."""
         self._call("POST", "rules", [{"service": "iam", **rule} for rule in rules])
         self._call("DELETE", "fired")
 
     def fired(self) -> list[str]:
-        """Return the operation and action of each rule that was applied."""
+        """Return the operation and action for each time that a rule was applied since `set_rules`."""
         return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
@@ -73,13 +73,13 @@ def proxy(upstream: str) -> Generator[Proxy]:
 
 
 class Stop(NamedTuple):
-    """An IAM call that waits at a gate."""
+    """The IAM calls that wait at a gate."""
 
     action: str
     executed: bool = False
-    """Whether IAM has executed the waiting call."""
+    """Whether IAM executes a call before the call waits."""
     role: str = ""
-    """The beginning of the role's name."""
+    """The beginning of the role's name; empty for calls with any role or none."""
 
 
 class Gate:
@@ -92,11 +92,11 @@ class Gate:
         self.opened = False
 
     def wait_for_call(self) -> None:
-        """Wait until another call arrives at the gate."""
+        """Wait until one more call has arrived at the gate; fail after the timeout."""
         assert self.arrived.acquire(timeout=TIMEOUT), "no further call arrived at the gate"
 
     def open(self) -> None:
-        """Forward all waiting and later calls."""
+        """Let all later calls pass, and the waiting ones whose callers are still connected."""
         self.opened = True
         self.settled.set()
 
@@ -105,7 +105,7 @@ class Gate:
 def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
     """Run a gate in front of IAM; calls that are waiting when the context ends get no response.
 
-    By default, each CreateRole call waits: if `applied`, after IAM has executed it; otherwise, before.
+    Without `stops`, each CreateRole call waits: if `applied`, after IAM has executed it; if not, before.
     """
     stops = stops or (Stop("CreateRole", executed=applied),)
     closed = Gate()
@@ -141,7 +141,7 @@ def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
 
 
 class Replica:
-    """IAM behind a replica, which repeats its last response to each read while it lags."""
+    """IAM behind a replica, which repeats its last response to the same read while `lags` is true."""
 
     def __init__(self) -> None:
         self.url = ""

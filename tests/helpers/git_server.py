@@ -1,8 +1,8 @@
 """Serve Git repositories over HTTPS, like an internet host.
 
-The engine downloads packages only from HTTPS addresses. A port in an address would become part of the
-name of a directory in which Python does not create virtual environments. The server is therefore a proxy
-that responds for every host.
+The engine downloads packages only from HTTPS addresses. A port in an address would become part of a
+directory's name, and Python does not create virtual environments in a directory whose path contains a
+colon. The server is therefore a proxy that responds for every host.
 """
 
 import datetime as dt
@@ -26,7 +26,10 @@ HOST: Final = "git.example.com"
 
 @contextmanager
 def git_server(repositories: Path, directory: Path) -> Generator[dict[str, str]]:
-    """Serve bare repositories; return the variables with which Git and Go find them at HOST."""
+    """Serve bare repositories, and return the variables with which Git and Go find them at HOST.
+
+    `directory` receives the server's certificate.
+    """
     certificate = directory / "git-server.pem"
     _write_certificate(certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,7 @@
-"""Replace the GitHub CLI's `gh issue` and `gh release`; store their objects in $TEST_GITHUB."""
+"""Replace the GitHub CLI for issues and releases.
+
+Store all issues, or the last release, as JSON in the file that $TEST_GITHUB names.
+"""
 
 import argparse
 import json
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 65_536
-"""The maximum number of characters in a GitHub issue or comment."""
+"""The maximum number of characters in the text of a GitHub issue or comment."""
 
 
 def command_line() -> argparse.ArgumentParser:

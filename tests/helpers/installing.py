@@ -41,7 +41,7 @@ def copy_repository(directory: Path) -> None:
 
 
 def git(directory: Path, *arguments: str | Path) -> str:
-    """Run Git independently of the user's settings."""
+    """Run Git as a test user, without signing commits; return the output."""
     settings = ("user.name=test", "user.email=test@example.com", "commit.gpgsign=false")
     options = [option for setting in settings for option in ("-c", setting)]
     command = ["git", *options, *arguments]
@@ -49,7 +49,7 @@ def git(directory: Path, *arguments: str | Path) -> str:
 
 
 def commit(repository: Path) -> str:
-    """Make a directory a repository, commit its files, and return the commit."""
+    """Make a directory a repository if necessary, commit its files, and return the commit's hash."""
     git(repository, "init", "--quiet")
     git(repository, "add", ".")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "Change")
@@ -57,7 +57,7 @@ def commit(repository: Path) -> str:
 
 
 def tagged_repository(directory: Path) -> Path:
-    """Create a repository for the package with a tag for the version; return its path."""
+    """Create a repository that contains the package, with a tag for the version; return the path."""
     repository = directory / "repository"
     repository.mkdir()
     copy_repository(repository)
@@ -67,7 +67,7 @@ def tagged_repository(directory: Path) -> Path:
 
 
 def share_packages(directory: Path) -> None:
-    """Create a virtual environment that uses the packages in the project's venv/."""
+    """Create a virtual environment, DIRECTORY/venv, that uses the packages in the project's venv/."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
     paths = {"base": str(directory / "venv"), "platbase": str(directory / "venv")}
     own = sysconfig.get_path("purelib", vars=paths)
@@ -75,14 +75,14 @@ def share_packages(directory: Path) -> None:
 
 
 def make_separate(directory: Path, project: Mapping[str, object]) -> None:
-    """Turn a stack's directory into a project without this project's components and packages."""
+    """Turn a stack's directory into another project, without this project's components and packages."""
     (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
     for name in ("components", "venv"):
         (directory / name).unlink()
 
 
 def build_wheel(repository: Path, directory: Path) -> Path:
-    """Build a repository's wheel in a directory and return its path."""
+    """Build a repository's wheel in a directory and return the wheel's path."""
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", directory)
     subprocess.run([*_PIP, "--quiet", "wheel", *options, repository], check=True)
     (wheel,) = directory.glob("*.whl")
@@ -90,9 +90,9 @@ def build_wheel(repository: Path, directory: Path) -> Path:
 
 
 def install(package: Path | str, directory: Path, *more: str) -> str:
-    """Install a wheel, a repository, or a requirement into a directory's virtual environment.
+    """Install a wheel, a repository, or a requirement, without dependencies, in a directory's venv/.
 
-    Return the output.
+    Pass `more` options to pip, and return pip's output.
     """
     python = ("--python", directory / "venv/bin/python")
     options = ("--no-deps", "--no-index", "--no-build-isolation", *more)
@@ -101,10 +101,11 @@ def install(package: Path | str, directory: Path, *more: str) -> str:
 
 
 def offline(directory: Path) -> Mapping[str, str]:
-    """Return variables that make Pulumi create virtual environments from the packages in venv/.
+    """Return variables that make Pulumi's virtual environments use the packages in the project's venv/.
 
-    They refer to files in the directory: an empty package named `wheel`, which Pulumi installs but
-    nothing needs, and a Python that adds no pip to a virtual environment, which would take ten seconds.
+    The variables refer to files that this function writes in the directory: an empty package named
+    `wheel`, which Pulumi installs although nothing needs it, and a script in place of Python. The script
+    adds no pip to a virtual environment, because that would take ten seconds.
     """
     name = "wheel-1"
     with zipfile.ZipFile(directory / f"{name}-py3-none-any.whl", "w") as empty:

@@ -1,4 +1,4 @@
-"""Serve HTTP on loopback within a context and forward calls to the sandbox."""
+"""Serve HTTP on loopback within a context, and forward requests to another server."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,7 +15,10 @@ class Handler(BaseHTTPRequestHandler):
     """A request handler that logs nothing."""
 
     def forward(self, upstream: str, body: bytes) -> tuple[int, bytes]:
-        """Forward the request to another server and return the status and response."""
+        """Forward the request to another server as a POST; return the status and the response's body.
+
+        The status is 200 for every successful response.
+        """
         call = Request(upstream + self.path, body, dict(self.headers))  # noqa: S310 an address on loopback
         try:
             with urlopen(call, timeout=TIMEOUT) as answer:  # noqa: S310 an address on loopback
@@ -24,7 +27,10 @@ class Handler(BaseHTTPRequestHandler):
             return error.code, error.read()
 
     def relay(self, upstream: str, body: bytes) -> None:
-        """Forward a request with any method and send the response, each with its headers."""
+        """Forward the request to another server, with any method and all headers, and send the response.
+
+        The response keeps its headers, except those about the connection, the date, and the server.
+        """
         url, headers = upstream + self.path, dict(self.headers)
         call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
         try:

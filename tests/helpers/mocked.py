@@ -36,7 +36,7 @@ class Registration(NamedTuple):
 
 
 class Upstream(pulumi.CustomResource):
-    """A resource with an Output for a component; in a preview, the Output's value is unknown."""
+    """A resource with an Output for a component's argument; the value is unknown in a preview."""
 
     value: pulumi.Output[Any]
 
@@ -58,7 +58,7 @@ class Deployment(pulumi.runtime.Mocks):
     ) -> None:
         self.preview = preview
         self.existing = existing
-        """Whether a preview knows the role's outputs, as for an existing role."""
+        """Whether the resources exist, so that a preview knows their IDs and the role's outputs."""
         self.account = account
         """None stands for a provider with an unknown configuration, whose functions return nothing."""
         self.partition = partition

@@ -1,8 +1,8 @@
 """Count the mutants that the tests detect in each package.
 
-mutmut generates the mutants and runs the tests that reach them. Surviving mutants are listed. No
-test can detect some kinds of mutants. Trying all mutants takes hours, but
-`python -m tests.helpers.mutation PATTERN...` tries only those whose names match. For example,
+mutmut generates the mutants and runs the tests that reach them. Surviving mutants are listed, with the
+reason for each mutant that the tests cannot detect. Trying all mutants takes hours, but
+`python -m tests.helpers.mutation PATTERN...` tries only those whose names match a pattern. For example,
 'guardrails.*7' matches about one in ten in guardrails/.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 GOALS: Final = {"components": 0.95, "guardrails": 0.8, "roles.check": 0.8}
-"""The share of a package's detectable mutants that tests must kill."""
+"""The minimum share of each package's detectable mutants that the tests must kill."""
 REASONS: Final = {
     "only for the type checker": re.compile(r'\bcast\((?:"[^"]*"|None)'),
 }
@@ -24,18 +24,18 @@ ELSEWHERE: Final = {
     "the mocks do not record the resource of a warning": "pulumi.warn(warning, ",
     "the arguments always have the same length": "strict=True",
 }
-"""Lines in which mutmut's tests cannot detect changes, by the reason."""
+"""Text of lines in which the tests that mutmut runs cannot detect changes, by the reason."""
 AT_IMPORT: Final = ("x_camel_case__", "x__id_or_arn__", "x__one_of__")
-"""Functions that run at import, before mutmut changes them."""
+"""mutmut's names for functions that run at import, before mutmut changes them."""
 
 
 class Survivor(NamedTuple):
-    """A mutant that no test detected."""
+    """A mutant that no test detected, or that made the tests time out."""
 
     name: str
     change: str
     reason: str
-    """Why no test can detect the mutant; empty if a test could."""
+    """Why the tests that mutmut runs cannot detect the mutant; empty if they could."""
 
 
 def survivors() -> Iterator[Survivor]:
@@ -64,7 +64,7 @@ def _mutmut(*arguments: str) -> list[str]:
 
 
 def main() -> int:
-    """Run mutmut, list the survivors, and fail if a package is below its goal."""
+    """Run mutmut, and list the survivors; return 1 if a package is below its goal, and otherwise 0."""
     subprocess.run([sys.executable, "-m", "mutmut", "run", *sys.argv[1:]], check=True)
     outcomes = (line.strip().partition(": ") for line in _mutmut("results", "--all", "true"))
     tried = Counter(

@@ -1,7 +1,8 @@
 """Load the policy pack's modules only once, as a pytest plugin for the mutation run.
 
-The pack runs separately and imports `rules` and `iam`; `roles` imports `guardrails.iam`. mutmut
-identifies a function by the path of its file, as `guardrails.rules`.
+The pack, which Pulumi runs separately, imports `rules` and `iam`, but `roles` imports `guardrails.iam`.
+mutmut identifies a function by the path of its file, as in `guardrails.rules`, so both names must refer
+to the same module.
 """
 
 import sys

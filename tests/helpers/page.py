@@ -20,7 +20,7 @@ PAGES: Final = (
 
 
 def prose(section: str, *pages: Path) -> str:
-    """Return a section's text by its heading, by default from one of PAGES."""
+    """Return the text between a heading and the next heading, by default from one of PAGES."""
     text = "".join(page.read_text() for page in pages or PAGES)
     text = re.split(rf"^#+ {re.escape(section)}$", text, flags=re.MULTILINE)[1]
     return re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
@@ -37,14 +37,14 @@ def blocks(language: str, text: str) -> list[str]:
 
 
 def with_values(script: str, values: Mapping[str, str]) -> str:
-    """Return a script that exports these values in place of the page's values."""
+    """Return a script whose `export` commands set these values in place of the page's values."""
     for name, value in values.items():
         script = re.sub(rf"^(export .*\b{name}=)\S+", rf"\g<1>{value}", script, flags=re.MULTILINE)
     return script
 
 
 def read_actions(command: str) -> set[str]:
-    """Return the actions that docs/read-permissions.md grants to one of the commands in `roles`."""
+    """Return the actions that docs/read-permissions.md allows for a command, such as `Audit`."""
     (policy,) = blocks("json", (PROJECT / "docs" / "read-permissions.md").read_text())
     granted = [each["Action"] for each in json.loads(policy)["Statement"] if command in each["Sid"]]
     return {
@@ -61,9 +61,10 @@ def page_path(stack: Stack) -> str:
 def run_section(
     stack: Stack, section: str, *pages: Path, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a section's commands in a session that begins as on these pages; answer yes to prompts.
+    """Run a section's commands in one shell; stop at the first failure, and answer yes to prompts.
 
-    The variables replace the ones that the commands export. Stop at the first failure.
+    The shell has PULUMI_RUN_PROGRAM=true, which the pages also set, and the given variables, which also
+    replace the values that the commands export.
     tests/docs/test_pasting.py pastes the commands into interactive shells.
     """
     script = commands(section, *pages)
@@ -74,11 +75,11 @@ def run_section(
 def run_script(
     stack: Stack, script: str, *, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run commands from a page like `run_section`."""
+    """Run a script of commands from a page, in the same way as `run_section`."""
     script = with_values(script, variables)
     # Skip the pauses for IAM, because the sandbox shows every change immediately.
     script = f"sleep() {{ :; }}\n{script}"
-    # Pulumi rejects this variable with --preview-only, so a script with that option passes --yes itself.
+    # Pulumi rejects PULUMI_OPTION_YES with --preview-only, so scripts with that option pass --yes.
     confirmed = {} if "--preview-only" in script else {"PULUMI_OPTION_YES": "true"}
     session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **confirmed, **variables}
     return stack.execute("sh", "-euc", script, check=check, **session)

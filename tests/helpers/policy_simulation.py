@@ -12,7 +12,7 @@ from tests.helpers.qbusiness_server import Simulation
 
 
 def decide(simulation: Simulation) -> Mapping[str, Mapping[str, Any]]:
-    """Return the result for each action."""
+    """Return the simulation's result for each action."""
     policies, boundary = _policies(simulation.principal)
     decisions = {name: _decisions(policy, simulation) for name, policy in policies.items()}
     bounded = _decisions(boundary, simulation) if boundary else {}
@@ -29,7 +29,7 @@ def _decisions(policy: Any, simulation: Simulation) -> dict[str, str]:
 
 
 def _policies(principal: str) -> tuple[dict[str, Any], Any]:
-    """Return a role's or user's identity policies, and its boundary."""
+    """Return a role's or user's identity policies, by name or ARN, and its boundary or None."""
     iam: Any = iam_backends[ACCOUNT]["aws"]
     name = principal.rpartition("/")[2]
     entity = iam.get_role(name) if ":role/" in principal else iam.users[name]
@@ -47,7 +47,7 @@ def _document(policy: Any) -> Any:
 def _result(
     action: str, decisions: Mapping[str, Mapping[str, str]], bounded: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Combine all policies' decisions as IAM does."""
+    """Combine the decisions of all policies and the permissions boundary as IAM does."""
     by_policy = {name: of_policy[action] for name, of_policy in decisions.items()}
     bound = bounded.get(action, "Allowed")
     if "ExplicitlyDenied" in (*by_policy.values(), bound):

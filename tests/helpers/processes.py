@@ -16,9 +16,10 @@ from tests.helpers.support import TIMEOUT
 def run(
     directory: Path, command: Sequence[str], environment: Mapping[str, str], *, check: bool
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and return its output, including standard error.
+    """Run a command and return its exit code and output, including standard error.
 
-    Print the output too, so that pytest shows it with a failed test.
+    Print the output too, so that pytest shows it with a failed test. With `check`, fail if the exit code
+    is not 0. If the test is interrupted, interrupt the command, and kill it if it does not end in time.
     """
     with subprocess.Popen(
         command,
@@ -28,7 +29,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # Ctrl-C reaches only this process
+        start_new_session=True,  # Ctrl-C reaches only the tests, not the command
     ) as process:
         try:
             output, _ = process.communicate()
@@ -47,7 +48,7 @@ def run(
 
 
 def show(text: str) -> None:
-    """Print a line in order with other processes' output."""
+    """Print text immediately, so that it is in order with other processes' output."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -75,7 +76,7 @@ def commands_with(variable: str) -> list[str]:
 def _commands(matches: Callable[[Path], bool]) -> list[str]:
     found: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended, or belongs to another user
+        with suppress(OSError):  # the process has ended, or belongs to another user
             if matches(process):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found

@@ -1,8 +1,8 @@
-"""Replace AWS for `python -m roles`: Amazon Q Business as in the sandbox, and moto for the rest.
+"""Replace AWS for `python -m roles`: with the sandbox's Amazon Q Business, and moto for other services.
 
 Calls are recorded, and a test can set other responses. Calls to Amazon Q Business, its responses, and
-the responses that a test sets must match botocore's service model; otherwise, the test fails, unless it
-spoils them on purpose.
+the responses that a test sets must match botocore's service model; otherwise, the test fails. Only
+`Server.spoil` can make a response that does not match.
 """
 
 import functools
@@ -60,7 +60,7 @@ _PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
 
 
 class Simulation(NamedTuple):
-    """One call of iam:SimulatePrincipalPolicy."""
+    """One call to iam:SimulatePrincipalPolicy, with only one resource."""
 
     principal: str
     actions: Sequence[str]
@@ -95,34 +95,34 @@ class Server:
         self.url = url
         self.qbusiness = QBusiness(ACCOUNT, REGION)
         self.other_regions: dict[str, QBusiness] = {}
-        """Amazon Q Business in other Regions."""
+        """Amazon Q Business outside REGION, by Region."""
         self.unreadable: set[str] = set()
         """The Regions in which access to Amazon Q Business is denied."""
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.rejections: dict[str, tuple[int, str]] = {}
-        """Status and error code, by action."""
+        """The status and error code with which calls are rejected, by action."""
         self.said = "by the test"
         """The text that ends every rejection's message."""
         self.answers: dict[str, Mapping[str, Any]] = {}
         """Responses to use in place of moto's, by action."""
         self.bucket_owner = ACCOUNT
-        """The account that owns every bucket; moto does not check it."""
+        """The account that owns every bucket; moto does not check which owner a call expects."""
         self.decide: Decide = lambda _: {}
-        """iam:SimulatePrincipalPolicy's decisions by action; actions that are not listed are allowed."""
+        """Returns the results of a simulation by action; actions that have no result are allowed."""
         self.pages: dict[str, int] = {}
         """The status of an HTML page that is sent in place of the API's response, by action."""
         self.spoil: dict[str, Callable[[bytes], bytes]] = {}
-        """A change to a response's body, which then need not match the model, by action."""
+        """Functions that change a response's body, which then need not match the model, by action."""
         self.fill: dict[str, Callable[[], None]] = {}
-        """Functions that create a service's resources on its first call, by service."""
+        """Functions that create a service's resources on the first call to the service, by service."""
         self._filling = threading.Lock()
         self.resets: set[str] = set()
-        """Actions whose connection ends without a response."""
+        """Actions for which the connection ends without a response."""
         self.calls: list[str] = []
-        """Actions such as `iam:GetRole`."""
+        """The action of each call, such as `iam:GetRole`."""
         self.misfits: list[str] = []
-        """Calls and responses that do not match the model."""
+        """Messages about calls and responses that do not match the model, and about other errors."""
 
     def add(self, identifier: str = DATA_SOURCE_ID, kind: str = "AEM", **more: Any) -> None:
         """Add a data source to the index."""
@@ -177,7 +177,7 @@ class Server:
         return None if answer is None else self._by_model(service, operation, answer)
 
     def elsewhere(self, region: str) -> QBusiness:
-        """Return Amazon Q Business in a Region."""
+        """Return Amazon Q Business in a Region; create it, without resources, if the Region is new."""
         if region == REGION:
             return self.qbusiness
         return self.other_regions.setdefault(region, QBusiness(ACCOUNT, region))
@@ -207,7 +207,7 @@ class Server:
         return self._by_model("iam", "SimulatePrincipalPolicy", {"EvaluationResults": results})
 
     def _by_model(self, service: str, operation: str, answer: Mapping[str, Any]) -> Response:
-        """Write a response in its service's protocol."""
+        """Return a response in the service's protocol; record a mismatch with the service's model."""
         name = {"access-analyzer": "accessanalyzer"}.get(service, service)
         service_model: Any = get_service_model(name)
         model = service_model.operation_model(operation)
@@ -265,16 +265,20 @@ class Front:
         self.server = Server(url)
 
     def new_server(self) -> Server:
-        """Serve a new account, without data sources, from now on."""
+        """Serve a new account, without data sources, from now on; return the account's server."""
         moto_api_backend.reset()
-        mock_random.seed(0)  # a secret's six characters look like part of its name in 1 of 200 cases
+        # In 1 of 200 cases, the six random characters in a secret's ARN look like part of its name.
+        mock_random.seed(0)
         self.server = Server(self.url)
         return self.server
 
 
 @contextmanager
 def listening() -> Generator[Front]:
-    """Listen on loopback until the context ends."""
+    """Listen on loopback until the context ends.
+
+    Meanwhile, this process's SDK calls the server without a connection if possible; see `_sending_to`.
+    """
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         return front.server(environ, start_response)
@@ -292,7 +296,11 @@ def listening() -> Generator[Front]:
 def _sending_to(
     front: Front, answer: Callable[[dict[str, Any], Any], Iterable[bytes]]
 ) -> Callable[[URLLib3Session, AWSPreparedRequest], AWSResponse]:
-    """Let this process's SDK call the server directly; connecting takes a third of a call's time."""
+    """Return a `URLLib3Session.send` that calls the server directly.
+
+    Connecting would take a third of a call's time. It is still necessary for calls to other addresses,
+    and for all calls while `Server.resets` contains an action.
+    """
     client = Client(answer, use_cookies=False)
     send = URLLib3Session.send
 
@@ -300,7 +308,7 @@ def _sending_to(
         path = request.url.removeprefix(front.url)
         if path == request.url or front.server.resets:
             return send(session, request)
-        # botocore encodes some headers' values.
+        # botocore encodes some headers' values as bytes.
         headers = {
             name: value.decode() if isinstance(value, bytes) else value
             for name, value in request.headers.items()

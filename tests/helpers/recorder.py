@@ -13,7 +13,7 @@ Answer = Callable[[Mapping[str, str]], tuple[int, str]]
 
 
 class Recorder:
-    """The recorded calls, and the test's responses."""
+    """The recorded calls, and the responses that a test sets, by operation."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -22,7 +22,7 @@ class Recorder:
         self.answers: dict[str, Answer] = {}
 
     def reject(self, operation: str, code: str, status: int = 403) -> None:
-        """Make an operation fail with AWS's message for denied permissions."""
+        """Make an IAM operation fail with a code and AWS's message for a missing permission."""
         message = (
             f"User: arn:aws:iam::123456789012:user/jane is not authorized to perform: iam:{operation}"
         )
@@ -63,7 +63,7 @@ def _call(request: str, body: bytes) -> tuple[str, Mapping[str, str]]:
 
 
 def simulation(decide: Callable[[str, str], str]) -> Answer:
-    """Respond to SimulateCustomPolicy with the decision on an action and a resource."""
+    """Return an Answer to SimulateCustomPolicy: a decision on each action for the first resource."""
 
     def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
         resource = parameters["ResourceArns.member.1"]
@@ -85,7 +85,10 @@ def simulation(decide: Callable[[str, str], str]) -> Answer:
 
 
 def validation(findings: Mapping[str, tuple[str, str, str]]) -> Answer:
-    """Answer ValidatePolicy with one finding: its type, code, and text, by the type of the policy."""
+    """Return an Answer to ValidatePolicy: one finding, according to the type of the policy.
+
+    `findings` contains a finding's type, code, and text for each type of policy.
+    """
 
     def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
         kind, code, text = findings[parameters["policyType"]]

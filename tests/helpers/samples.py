@@ -27,19 +27,19 @@ class Samples(NamedTuple):
     """Values of one setting."""
 
     example: Any
-    """A valid value; `golden/default-role-policy.json` contains the default connector's values."""
+    """A valid value; for a setting in `support.FULL`, the one in `golden/default-role-policy.json`."""
     mistyped: object
-    """A value of another type, for `golden/messages.txt`."""
+    """A value of a type that the setting does not accept, for `golden/messages.txt`."""
     malformed: str | None = None
-    """Text that is not in the setting's format, for `golden/messages.txt`; None if it has no format."""
+    """Text in a wrong format, for `golden/messages.txt`; None if the setting has no format."""
     accepted: Sequence[object] = ()
     """Other valid values."""
     rejected: Sequence[object] = ()
     """Other invalid values."""
     others: Mapping[str, object] = {}
-    """The settings that this one needs."""
+    """Other settings that this setting requires, with their values."""
     role_property: str = ""
-    """The input of the role that has the setting's value; empty if there is none."""
+    """The name of the role's input that contains the setting's value; empty if no input does."""
 
     @property
     def every_rejected(self) -> Sequence[object]:
@@ -172,7 +172,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
             {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n:017x}" for n in range(10)]},
         ],
-        # More invalid values of each list are in `test_settings.py`.
+        # More invalid values of the two lists are in `test_settings.py`.
         rejected=[
             *({}, [SUBNET_ID], {"subnet_ids": [SUBNET_ID]}),
             {"security_group_ids": [SECURITY_GROUP_ID]},

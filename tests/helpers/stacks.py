@@ -29,24 +29,24 @@ from tests.helpers.warm import COLD
 
 _NUMBERS: Final = itertools.count(1)
 ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
-"""The variable that lists the running providers; without it, each operation starts its own."""
+"""The variable that lists the running providers; without it, each operation starts its own providers."""
 UP: Final = ("up", "--yes", "--skip-preview")
 DESTROY: Final = ("destroy", "--yes", "--skip-preview")
 
 
 class Update(NamedTuple):
-    """The result of an engine operation, or the expected result in a preview."""
+    """The result of an engine operation; for a preview, the expected result."""
 
     exit_code: int
     text: str
     """The complete output."""
     changes: Mapping[str, int]
-    """The number of resources by operation: create, update, replace, delete, same."""
+    """The number of resources by operation, such as create or same; empty without a summary."""
     steps: list[tuple[str, str, tuple[str, ...]]]
     """The operation, the resource's name, and the changed paths, or only the properties if the provider
-    reports no paths; in the engine's order."""
+    reports no paths; in the engine's order, without refreshes and providers."""
     errors: list[tuple[str, str]]
-    """Each error's resource name and message."""
+    """Each error's resource name, empty if there is none, and message."""
 
 
 def _passphrase() -> dict[str, str]:
@@ -56,7 +56,7 @@ def _passphrase() -> dict[str, str]:
 
 
 class Stack:
-    """A stack with this project's program, or with another program that uses its components."""
+    """A stack with the project's program, or with another program that uses the same components."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Stack:
         # Without this variable, the CLI rejects --event-log.
         self.environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
         self.shared_settings: Mapping[str, Any] = {}
-        """Settings that each configuration has."""
+        """Settings that `configure` adds to each configuration."""
         self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
         self.directory.mkdir()
         project = (PROJECT / "Pulumi.yaml").read_text()
@@ -98,7 +98,10 @@ class Stack:
         selection.write_text(json.dumps({"stacks": {backend: name}}))
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """Write the settings as YAML (JSON is YAML), without changing any type."""
+        """Write the stack's configuration as YAML (JSON is YAML), without changing any value's type.
+
+        Keys without a namespace get the project's name as their namespace.
+        """
         config = {
             key if ":" in key else f"{PROJECT_NAME}:{key}": value
             for key, value in {**self.shared_settings, **settings}.items()
@@ -131,7 +134,8 @@ class Stack:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack in the background; the test may kill it.
 
-        As for a user, it starts its own provider. Its output is part of the test's output.
+        As for a user, the operation starts its own provider and Python. Its output is part of the test's
+        output.
         """
         environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
@@ -191,7 +195,7 @@ class Stack:
         return self.operate(*DESTROY)
 
     def state(self) -> dict[str, Any]:
-        """Return the stack's state, as `pulumi stack export` shows it."""
+        """Return the `deployment` that `pulumi stack export` shows, or {} before the first update."""
         return json.loads(self.state_file.read_text())["checkpoint"].get("latest") or {}
 
     def resources(self) -> list[dict[str, Any]]:
@@ -208,7 +212,7 @@ class Stack:
 
 
 NewStack = Callable[..., Stack]
-"""The fixture `new_stack`, or a fixture that wraps it."""
+"""The type of the fixture `new_stack`, and of fixtures that wrap it."""
 
 
 OTHER_ACCOUNT: Final = "210987654321"
@@ -216,7 +220,7 @@ _CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSIO
 
 
 def other_credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return variables with credentials for the other account."""
+    """Return variables with credentials for OTHER_ACCOUNT."""
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/other"
     sts = Aws(environment).client("sts")
     answer = sts.assume_role(RoleArn=role, RoleSessionName="tests")["Credentials"]
@@ -238,7 +242,10 @@ def _client(service: str, region: str, url: str, credentials: tuple[str, ...]) -
 
 
 class Aws:
-    """An environment's account. Documents are indented, with elements in the order on AWS's page."""
+    """The AWS account that an environment's variables select.
+
+    The methods return policies indented, with elements in the order on AWS's page about connector roles.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
@@ -263,7 +270,7 @@ class Aws:
 
 
 def assert_rejected(stack: Stack, aws: Aws, *expected: str) -> Update:
-    """Check that an update prints these errors and creates nothing."""
+    """Check that an update fails with these errors and creates no AWS resources; return the update."""
     roles = aws.roles()
     update = stack.up(check=False)
     assert update.exit_code != 0
@@ -278,7 +285,7 @@ _ORDER: Final = (
     *("Version", "Statement", "Sid", "Effect", "Principal", "Action", "Resource", "Condition"),
     *("StringEquals", "StringLike", "ArnEquals", "ForAllValues:StringEquals"),
 )
-"""The order of elements on AWS's page. The provider sorts them by name."""
+"""The order of elements on AWS's page about connector roles. The provider sorts elements by name."""
 
 
 def _in_order(document: object) -> str:
@@ -295,9 +302,10 @@ def _in_order(document: object) -> str:
 
 @contextmanager
 def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]]:
-    """Run a provider in another environment; return the variable that makes the engine attach to it.
+    """Run the stand-in provider in an environment; return the variable with which the engine uses it.
 
-    The engine starts the real provider itself, in the environment of each command.
+    If the real provider is selected, run nothing and return {}, because the engine starts that provider
+    itself, in the environment of each command.
     """
     if plugin.is_selected():
         yield {}
@@ -314,9 +322,10 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
 
 
 def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
-    """Set up a sandbox that ends with this process, even if the process is killed.
+    """Set up a sandbox and yield it with its variables; stop it afterward.
 
-    Without an engine, tests fail in CI and are skipped elsewhere.
+    The sandbox's server also ends if this process is killed. Without an engine, tests fail in CI
+    and are skipped elsewhere.
     """
     sandbox = Sandbox(directory)
     directory.mkdir(parents=True, exist_ok=True)

@@ -48,8 +48,9 @@ S3: Final[Mapping[str, Any]] = {
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 ROLE: Final = "aem-connector-qbusiness-role"
-"""Names of the program's resources."""
+"""The name of the role in the program."""
 POLICY: Final = "aem-connector-qbusiness-policy"
+"""The name of the role policy in the program."""
 
 
 def indented(text: str) -> str:
@@ -58,13 +59,13 @@ def indented(text: str) -> str:
 
 
 def size(document: str | None) -> int:
-    """Return the number of characters that count toward IAM's quotas."""
+    """Return the number of a document's characters that count toward IAM's quotas."""
     assert document
     return len("".join(document.split()))
 
 
 def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
-    """Return an expected document, indented, with AWS's placeholders filled in."""
+    """Return golden/NAME.json, indented, with the given values in place of AWS's placeholders."""
     text = (GOLDEN / f"{name}.json").read_text()
     for placeholder, value in (placeholders or {}).items():
         text = text.replace(placeholder, value)
@@ -72,7 +73,7 @@ def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
 
 
 def of_role(document: str, role: str) -> str:
-    """Return an expected role policy for a role with a path, a name, or both."""
+    """Return an expected role policy with another role in its ARNs: `NAME` or `PATH/NAME`."""
     return document.replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 

@@ -1,6 +1,6 @@
 """Stand in for HashiCorp Vault, which decrypts the key for a stack's secrets.
 
-Deriving the key from a passphrase would take a fifth of the time of each operation:
+Deriving the key from a passphrase would take a fifth of the time of each operation; see
 `NewSymmetricCrypterFromPassphrase` in https://github.com/pulumi/pulumi/tree/v3.259.0/sdk/go/common/resource/config.
 Tests with the sandbox's own stacks use a passphrase.
 """
@@ -18,7 +18,7 @@ SECRETS_PROVIDER: Final[Mapping[str, str]] = {
     "secretsprovider": "hashivault://tests",
     "encryptedkey": base64.b64encode(b"the same for all stacks").decode(),
 }
-"""The settings for a stack that uses the server."""
+"""The settings of a stack whose secrets provider is the server."""
 
 
 class Vault(Handler):

@@ -2,8 +2,8 @@
 
 Starting Python and importing the SDK take half of an operation's time. A stack's `venv/bin/python` is a
 script that passes its arguments, environment, directory, and descriptors to a server, which forks;
-Pulumi's language host starts it like Python. With COLD_PROGRAMS=1, all programs start as they do for a
-user.
+Pulumi's language host starts the script as if it were Python. With COLD_PROGRAMS=1, all programs start
+as they do for a user.
 """
 
 import ast
@@ -27,7 +27,10 @@ from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
 
 COLD: Final = {"COLD_PROGRAMS": "1"}
-"""Variables for operations that a test interrupts, because a killed host must leave no fork."""
+"""Variables that make programs start as for a user.
+
+Operations that a test interrupts need them, because a killed language host must leave no fork.
+"""
 _PYTHON: Final = PROJECT / "venv" / "bin" / "python"
 _MODULES: Final = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
 _SCRIPT: Final = f"""\
@@ -49,7 +52,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
 
 @contextmanager
 def warm_programs(directory: Path) -> Generator[Path]:
-    """Start the server; return the directory of a virtual environment whose Python runs on it.
+    """Start the server, and return the directory of a virtual environment whose Python uses the server.
 
     The server needs Linux; on other systems, programs start as they do for a user.
     """
@@ -85,9 +88,10 @@ def _address(name: str) -> str:
 
 
 def serve(name: str) -> Callable[[], object] | None:
-    """Fork for each request; in the fork, return the program to run. Exit when standard input ends.
+    """Fork for each request; in the fork, return a function that runs the program.
 
-    A fork ends with the process that requested it.
+    In the server, return None when standard input ends. A fork is killed when the process that requested
+    it ends; otherwise, that process receives the fork's exit code.
     """
     for module in _MODULES:
         importlib.import_module(module)

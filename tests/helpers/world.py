@@ -1,4 +1,4 @@
-"""Represent the account that the tests of `python -m roles` read, and run the commands."""
+"""Represent the account that `python -m roles` reads in its tests, and run its commands."""
 
 import json
 import re
@@ -66,7 +66,7 @@ case "$*" in
 *) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
 esac
 """
-"""A stand-in for Pulumi that supports only commands that read."""
+"""A stand-in for Pulumi that only prints the configuration and the outputs of the stack `dev`."""
 _READING: Final = re.compile(
     r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"
 )
@@ -92,13 +92,17 @@ WIDE: Final = policy(allow("*", "*", Sid="Everything"))
 
 
 def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") -> str:
-    """Return the program's role policy for a secret, with statements added or one removed by Sid."""
+    """Return the program's role policy for a secret, plus `more` statements, or minus one statement.
+
+    `without` is the Sid of the statement to omit. `Maker.make` replaces the default ARN with the ARN of
+    the secret that it creates.
+    """
     document = json.loads(golden("minimal-role-policy").replace(SECRET_ARN, arn))
     return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
 
 
 def s3_policy(role: str, connector: str = "s3-v2", *, key: bool = False) -> str:
-    """Return the program's role policy for the bucket `documents`, with or without a key."""
+    """Return the program's role policy for the bucket `documents`, with or without a KMS key."""
     document = json.loads(golden(f"{connector}-role-policy").replace("qbusiness-documents", "documents"))
     parts = ("S3", "Ingest", "Pass", "Decrypt") if key else ("S3", "Ingest", "Pass")
     kept = (each for each in document["Statement"] if any(part in each["Sid"] for part in parts))
@@ -117,11 +121,11 @@ class Output(NamedTuple):
         return json.loads(self.out)
 
     def answers(self, state: str) -> list[str]:
-        """Return the answers from `check` with a given state, without the state."""
+        """Return the first line of each answer from `check` with a given state, without the state."""
         return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
 
     def answer(self, question: str) -> str:
-        """Return the answer from `check` to one question, with its state, details, and fix."""
+        """Return all answers from `check` to one question, with their states, details, and fixes."""
         states = "ok|problem|note|skipped|cannot tell"
         pattern = rf"^(?:{states}) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
         found = re.findall(pattern, self.out, flags=re.MULTILINE)
@@ -130,14 +134,14 @@ class Output(NamedTuple):
 
     @property
     def rejection(self) -> str:
-        """A failure's only line, without a traceback."""
+        """The only line of standard error; the exit code must be 2, and standard output empty."""
         assert (self.code, self.out) == (2, "")
         (line,) = self.err.splitlines()
         return line
 
     @property
     def last(self) -> str:
-        """A failure's last line, after notes."""
+        """The last line of standard error, like `rejection`, but after other lines, such as notes."""
         assert (self.code, self.out) == (2, "")
         return self.err.splitlines()[-1]
 
@@ -148,7 +152,7 @@ class Maker:
     def __init__(self, aws: Aws) -> None:
         self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
         self.secret_arn = self.role_arn = ""
-        """The ARNs of the last data source's secret and role."""
+        """The ARNs of the secret and the role that `make` or `World.add_own` created last."""
 
     def secret(self, name: str, **more: Any) -> str:
         return self.secrets.create_secret(Name=name, SecretString="{}", **more)["ARN"]
@@ -169,13 +173,16 @@ class Maker:
         return self.iam.create_policy(PolicyName=name, PolicyDocument=document, **more)["Policy"]["Arn"]
 
     def attach(self, role: str, name: str, document: str = WIDE, **more: Any) -> str:
-        """Create a managed policy and attach it to a role."""
+        """Create a managed policy, attach it to a role, and return the policy's ARN."""
         arn = self.managed(name, document, **more)
         self.iam.attach_role_policy(RoleName=role, PolicyArn=arn)
         return arn
 
     def bucket(self, key: str = "", algorithm: str = "") -> None:
-        """Create the bucket `documents`, encrypted with an AWS KMS key or by S3."""
+        """Create the bucket `documents`, encrypted with a KMS key if one is given.
+
+        The default algorithm is `aws:kms` with a key, and `AES256` without one.
+        """
         self.s3.create_bucket(Bucket="documents")
         default = {"SSEAlgorithm": algorithm or ("aws:kms" if key else "AES256")}
         default |= {"KMSMasterKeyID": key} if key else {}
@@ -204,7 +211,7 @@ class Maker:
         self.create_data_source(configuration=configuration, roleArn=self.role_arn, **data_source)
 
     def make_s3(self, key: str = "", account: str = ACCOUNT, **made: Any) -> None:
-        """Create a data source whose documents are in a bucket."""
+        """Create the bucket `documents` and a data source that reads it."""
         self.bucket(key)
         connection = {"bucketName": "documents", "bucketOwnerAccountId": account}
         configuration = {"type": "S3V2", "secretArn": None, "connectionConfiguration": connection}
@@ -234,7 +241,7 @@ class World(Maker):
         self.secret_keys: set[str] = set()
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
         self.secret_outputs: set[str] = set()
-        """The names of secret outputs, and of secret keys in outputs."""
+        """The names of secret outputs, and of secret keys in outputs that are mappings."""
         monkeypatch.chdir(directory)
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
@@ -253,9 +260,9 @@ class World(Maker):
     # The commands.
 
     def run(self, command: str, *options: str) -> Output:
-        """Run a command; check that its calls only read, and that the documentation lists them."""
+        """Run a command; check that its calls to AWS only read, and that `roles.actions` lists them."""
         self.server.calls.clear()
-        # Pulumi keeps its configuration in context variables, and other tests must not find this test's.
+        # Pulumi keeps its configuration in context variables, which must not affect other tests.
         code = copy_context().run(main, [command, *options])
         assert all(_READING.fullmatch(call) for call in self.server.calls)
         assert set(self.server.calls) <= set(ACTIONS[command])
@@ -270,9 +277,10 @@ class World(Maker):
         return self.run("audit", *options)
 
     def check(self, *options: str, only: Collection[str] = (), verbose: bool = True) -> Output:
-        """Check the stack `dev`, for which Pulumi prints the settings and outputs of this account.
+        """Check the stack `dev`, for which the stand-in for Pulumi prints `settings` and `outputs`.
 
-        Ask all questions, or only some of them, which takes a fraction of the time.
+        Ask all questions or only the given ones, which takes a fraction of the time. Fail if the command
+        creates or deletes files.
         """
         options = (*options, "--verbose") if verbose else options
         self._write_stack()
@@ -285,16 +293,19 @@ class World(Maker):
         return said
 
     def ask(self, question: str, *options: str) -> str:
-        """Ask one of the questions about the stack and return the answer."""
+        """Ask `check` one of its questions about the stack `dev`, and return the answer."""
         return self.check(*options, only=[question]).answer(question)
 
     def adopted(self, *options: str) -> dict[str, Any]:
-        """Return the configuration that `roles adopt` writes, without the project's namespace."""
+        """Run `adopt --json`, which must succeed, and return the configuration that it prints.
+
+        The keys lack the project's namespace.
+        """
         said = self.adopt("--json", *options)
         assert said.code == 0
         return {key.removeprefix(f"{PROJECT_NAME}:"): it for key, it in said.json["config"].items()}
 
-    # Its files.
+    # The directory's files.
 
     def path(self, name: str) -> Path:
         return self.directory / name
@@ -318,7 +329,7 @@ class World(Maker):
         self.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", acquire)
 
     def describe_key(self, arn: str = KEY_ARN, **entries: Any) -> None:
-        """Respond to kms:DescribeKey with an enabled customer managed key, with these changes."""
+        """Respond to kms:DescribeKey with an enabled customer managed key, changed by these entries."""
         metadata = {
             "KeyId": arn.rpartition("/")[2],
             "Arn": arn,
@@ -331,12 +342,12 @@ class World(Maker):
         self.server.answers["kms:DescribeKey"] = {"KeyMetadata": metadata}
 
     def describe_secret(self, **entries: Any) -> None:
-        """Respond to secretsmanager:DescribeSecret with the stack's secret, with these changes."""
+        """Respond to secretsmanager:DescribeSecret with the stack's secret, changed by these entries."""
         secret = {"ARN": SECRET_ARN, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **entries}
         self.server.answers["secretsmanager:DescribeSecret"] = secret
 
     def find(self, **entries: str) -> None:
-        """Respond to access-analyzer:ValidatePolicy with a finding."""
+        """Respond to access-analyzer:ValidatePolicy with a finding, changed by these entries."""
         finding = {
             "issueCode": "PASS_ROLE_WITH_STAR_IN_RESOURCE",
             "findingDetails": "Details.",
@@ -373,7 +384,10 @@ class World(Maker):
         secret: dict[str, str] | None = None,
         **role: Any,
     ) -> str:
-        """Add a data source that has the program's role, with statements added or one removed by Sid."""
+        """Add a data source with a role like the program's, and return the data source's ID.
+
+        `more` and `without` change the role policy as in `own_policy`.
+        """
         self.secret_arn = self.secret(f"secret/{name}", **(secret or {}))
         document = own_policy(self.secret_arn, *more, without=without)
         self.role_arn = self.role(f"qbusiness-{name}", document, **role)
@@ -382,7 +396,10 @@ class World(Maker):
     # The stack `dev`.
 
     def deploy(self) -> None:
-        """Create the stack and the resources around its role, so that `check` finds no problems."""
+        """Create the stack `dev`, its role, and the resources that the role uses.
+
+        `check` then finds no problems.
+        """
         self.kms, self.ec2 = self.client("kms"), self.client("ec2")
         self.server.fill = dict(FILL)
         self.role(ROLE_NAME, golden("default-role-policy").replace(examples.OTHER_ACCOUNT, ACCOUNT))
@@ -403,12 +420,12 @@ class World(Maker):
 
     @staticmethod
     def deny_others(simulation: Simulation) -> dict[str, dict[str, str]]:
-        """Deny the requests that no role may make, and allow all others."""
+        """Deny the requests that `check` expects AWS to deny for every role; allow all others."""
         foreign = any(part in simulation.resource for part in ("another", "0000-0000"))
         return {action: DENIED for action in simulation.actions if foreign}
 
     def decide_on(self, resource: str, **decision: Any) -> None:
-        """Respond with a decision when secretsmanager:GetSecretValue on a resource is simulated."""
+        """Respond with a decision when secretsmanager:GetSecretValue on the resource is simulated."""
         self.server.decide = lambda simulation: (
             {"secretsmanager:GetSecretValue": decision}
             if simulation.resource == resource
@@ -429,12 +446,12 @@ class World(Maker):
 
     def simulate(self) -> None:
         """Let the policy simulator decide; the deployer has only the test's policies."""
-        ask([])  # without Node.js, the test is skipped
+        ask([])  # without Node.js, the test is skipped, or fails in CI
         self.iam.create_user(UserName="deployer")
         self.server.decide = decide
 
     def bound(self, document: str, name: str = "boundary", *, is_set: bool = True) -> str:
-        """Give the role a permissions boundary, which the settings also contain if it `is_set`."""
+        """Give the role a permissions boundary, by default also in the settings, and return its ARN."""
         arn = self.managed(name, document)
         self.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
         if is_set:
@@ -442,14 +459,14 @@ class World(Maker):
         return arn
 
     def use_bucket(self) -> None:
-        """Change the stack to one whose data source is a bucket."""
+        """Create the bucket `documents`; change the settings and the role policy accordingly."""
         self.set(connector="s3-v2", bucketName="documents", secretId=None)
         self.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
         self.bucket(KEY_ARN)
         self.put_policy(s3_policy(ROLE_NAME, key=True))
 
     def add_data_source(self, identifier: str = DATA_SOURCE_ID, **more: Any) -> dict[str, Any]:
-        """Add a data source as the settings describe it."""
+        """Add a data source that matches SETTINGS and `more`; return it, for the test to change."""
         data_source: dict[str, Any] = {
             "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
             "vpcConfiguration": SETTINGS[f"{PROJECT_NAME}:vpcConfiguration"],
@@ -460,7 +477,7 @@ class World(Maker):
         return self.server.data_source(identifier)
 
     def add_sync(self, status: str, **more: Any) -> None:
-        """Add a sync job for the data source, which becomes its latest."""
+        """Add a sync job that becomes the latest one of the data source DATA_SOURCE_ID."""
         path = (APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID)
         syncs = self.server.qbusiness.sync_jobs.setdefault(path, [])
         started = datetime(2026, 11, len(syncs) + 1, 12, 30, tzinfo=UTC).timestamp()
@@ -477,7 +494,7 @@ class World(Maker):
         self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
 
     def subnet(self, **entries: Any) -> None:
-        """Change the first subnet in EC2's responses."""
+        """Respond with two subnets, the first changed by these entries, and one security group."""
         first, second = (
             {
                 "SubnetId": identifier,
@@ -549,5 +566,5 @@ class World(Maker):
 
 
 def data_source_id(number: int) -> str:
-    """Return the ID of a data source that `World.add` added."""
+    """Return the ID of the data source that the call of `World.add` with this number, from 1, added."""
     return f"c3d4e5f6-7890-12ab-cdef-{number:012}"
