@@ -20,4 +20,6 @@ def constraints() -> str:
 
 
 def _names(users: str) -> set[str]:
-    return {line.removeprefix("    # via").strip(" #") for line in users.splitlines()}
+    lines = (line.removeprefix("    # via").strip(" #") for line in users.splitlines())
+    # uv writes `-r sandbox/../requirements.txt` for a file that another one includes.
+    return {re.sub(r"[\w-]+/\.\./", "", line) for line in lines}

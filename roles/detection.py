@@ -94,8 +94,8 @@ def find_uses(data_source: Reply) -> Uses:
 
     configuration: Mapping[str, Any] = data_source.get("configuration", {})
     kind = text(configuration, "type") or str(data_source["type"])
-    if connectors_of(kind):
-        configuration = data_source["configuration"]
+    if connectors_of(kind) and "configuration" not in data_source:
+        raise OddAnswerError(operation="qbusiness:GetDataSource", reason="has no configuration")
     # Newer connectors have their secret and bucket under connectionConfiguration.
     connection = _get_entry(configuration, "connectionConfiguration")
     proxy = _get_entry(_get_entry(configuration, "additionalProperties"), "proxy")

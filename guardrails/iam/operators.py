@@ -95,7 +95,7 @@ def _compare_parsed(
     """Compare parsed values, such as numbers; CANNOT_TELL if parsing fails or the end is unknown."""
     try:
         given, wanted = parse(value.known), parse(pattern)
-    except (ValueError, OverflowError, binascii.Error):
+    except (ValueError, OverflowError, OSError, binascii.Error):
         return Truth.CANNOT_TELL
     return Truth.CANNOT_TELL if value.example else Truth.of(comparison(given, wanted))
 

@@ -82,9 +82,8 @@ def _decisions(case: Case) -> list[Decision]:
 
 def _lacks_allow(decision: Decision) -> bool:
     """Return whether AWS denies a request because no policy of the role allows it."""
-    names = {policy.name for policy in decision.policies.role}
     return any(
-        cause.truth is Truth.NO and not cause.statements and cause.policy.name in names
+        cause.truth is Truth.NO and not cause.statements and cause.policy in decision.policies.role
         for cause in decision.causes
     )
 

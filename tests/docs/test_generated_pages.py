@@ -36,6 +36,15 @@ def test_the_configuration_page_documents_every_key(key: str):
     assert re.search(rf"^\| `{key}(\.\S+)?`.* \| .* \| \S.* \| ", text, re.MULTILINE)
 
 
+def test_template_pins_every_required_package():
+    pins = {
+        line.partition("==")[0] for line in (PROJECT / "template/constraints.txt").read_text().split()
+    }
+    for folder in (".", "roles", "guardrails"):
+        required = (PROJECT / folder / "requirements.txt").read_text()
+        assert {*re.findall(r"^[\w-]+", required, re.MULTILINE)} <= pins
+
+
 def test_configuration_page_lists_every_connector():
     section = prose("Connectors", DOCS / "configuration.md")
     assert re.findall(r"^\| `(.*?)`", section, re.MULTILINE) == [*CONNECTORS]

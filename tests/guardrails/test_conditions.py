@@ -62,6 +62,7 @@ COMPARISONS: Final = (
     ("DateEquals", "2026-01-01", "2026-01-01T00:00:00Z", YES),
     ("DateEquals", "1767225600", "2026-01-01T00:00:00Z", YES),
     ("DateEquals", "20260101", "2026-01-01T00:00:00Z", CANNOT_TELL),
+    ("DateLessThan", "99999999999999999", "2026-01-01T00:00:00Z", CANNOT_TELL),
     ("DateNotEquals", "2026-01-01", "2026-01-02", YES),
     ("DateLessThan", "2026-01-01", "2026-01-01", NO),
     ("DateLessThan", "2026-01-01", "2025-12-31", YES),

@@ -93,6 +93,20 @@ def test_missing_or_wrong_decisions_skip_question(world: World, pattern: str, re
         )
 
 
+def test_data_source_without_configuration_is_not_compared(world: World):
+    complete_world(world)
+
+    def without_configuration(body: bytes) -> bytes:
+        return json.dumps({**json.loads(body), "configuration": None}).encode()
+
+    world.server.spoil = {"qbusiness:GetDataSource": without_configuration}
+    said = world.audit("--json")
+    assert said.code == 2
+    for result in said.json["dataSources"]:
+        assert result["state"] == "not compared"
+        assert "the response to qbusiness:GetDataSource has no configuration" in str(result["remarks"])
+
+
 @pytest.mark.usefixtures("deployed")
 def test_empty_response_does_not_mean_no_secret_policy(world: World):
     assert world.ask("secret policy").startswith("ok ")

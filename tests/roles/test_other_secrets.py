@@ -112,6 +112,17 @@ def test_exclusive_policies_would_remove_secret_policy(world: World):
     )
 
 
+def test_boundary_that_is_also_attached_does_not_hide_policy(world: World):
+    proxy = world.secret("proxy")
+    crawl(world, SECRET_ARN, proxy)
+    world.put_policy(reader(proxy), "proxy")
+    boundary = world.bound(reader(SECRET_ARN))
+    world.iam.attach_role_policy(RoleName=ROLE_NAME, PolicyArn=boundary)
+    said = world.check(only=["other policies", "permissions boundary"]).out
+    assert f"problem  permissions boundary: {boundary} does not allow all connector requests\n" in said
+    assert "no policy lets the role read" not in said
+
+
 def test_second_secret_in_role_policy_needs_own_policy(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
