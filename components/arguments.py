@@ -230,12 +230,13 @@ class Place(NamedTuple):
         *parent, name = self.path
         paths = {each: show_path((*parent, each)) for each in known}
         if self.secret:
-            self.reject("has an entry that is not a setting", ", ".join(paths.values()))
+            self.reject("has an entry that is not a setting", f"one of {', '.join(paths.values())}")
         elif near := [paths[each] for each in similar(str(name).removeprefix(prefix), known, prefix)]:
             # Removing a misspelled setting would lose its value, so the fix is to edit the file.
             self.reject(f"is not a setting{suggestion(near)}", " or ".join(near))
         else:
-            self.reject("is not a setting", expected or ", ".join(paths.values()), self.remove())
+            names = expected or ", ".join(paths.values())
+            self.reject("is not a setting", f"one of {names}", self.remove())
 
 
 def as_mapping(value: object) -> Mapping[str, object]:

@@ -44,7 +44,9 @@ def quote(value: object) -> str:
         text = json.dumps(value, default=lambda other: f"a Python object of type {type(other).__name__}")
     except (TypeError, ValueError, RecursionError):
         text = "..."
-    return escape(text[:_MAXIMUM_SHOWN]) + "..." * (len(text) > _MAXIMUM_SHOWN)
+    if len(text) <= _MAXIMUM_SHOWN:
+        return escape(text)
+    return escape(text[:_MAXIMUM_SHOWN]) + ('..."' if text.startswith('"') else "...")
 
 
 def quote_argument(text: str) -> str:

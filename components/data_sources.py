@@ -16,7 +16,7 @@ from . import default_provider
 from .arguments import Arguments, Place, SettingsError, as_mapping
 from .commands import PropertyPath, escape, quote
 from .connectors import CONNECTORS, DEFAULT, Need
-from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
+from .formats import MAXIMUM_COMPONENT_NAME_LENGTH, Format
 from .settings import SETTINGS, Scope
 from .stack_config import (
     DATA_SOURCES,
@@ -103,7 +103,9 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
             "has a secret value, so Pulumi treats the whole object as a secret, and previews hide it; "
             "`pulumi config` shows [secret] in place of the value",
             "plaintext values, because IDs and ARNs are not secret",
-            fix=f"`{at.entry('NAME', 'KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
+            # If the whole object was set with --secret, a command would replace all of it.
+            fix=f"if `pulumi config` shows only [secret], {at.edit()}; otherwise, "
+            f"`{at.entry('NAME', 'KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
         )
         return {}
     value = read_object(config, DATA_SOURCES)
@@ -251,9 +253,10 @@ def _check_keys(given: Mapping[str, Any], entry: Arguments, path: PropertyPath) 
     for key, value in given.items():
         place = entry.at_key(*path, key)
         if key in settings and key not in known:
-            top_name = entry.at(settings[key].name).name
-            expected = f"{top_name} at the top level"
-            place.reject("must be the same for all data sources in a stack", expected, place.remove())
+            top, kind, fix = entry.at(settings[key].name), settings[key].kind, place.remove()
+            if isinstance(kind, Format) and not entry.is_set(settings[key].name):
+                fix = f"{top.set(kind.placeholder)} && {fix}"
+            place.reject("is a setting for the whole stack", f"{top.name} at the top level", fix)
         elif key not in known:
             place.reject_name(known, expected=", ".join(known))
         elif value is None:
@@ -271,8 +274,7 @@ def _check_role_names(entries: Mapping[str, Arguments], top: Arguments) -> None:
                 at = top.at_key(*entry.paths["role_name"])
                 at.reject(
                     f"{quote(role_name)} is also the role name of the entry {owner}",
-                    "a unique name, because IAM ignores the case of role names",
-                    at.remove(),
+                    "a name that is unique regardless of case, because IAM ignores the case of names",
                 )
 
 

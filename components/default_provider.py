@@ -119,11 +119,9 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
     given, secret = as_mapping(_read(DEFAULT_TAGS)), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
     if given and "tags" not in given:
         at = arguments.at_key(DEFAULT_TAGS, secret=secret)
-        set_tag = at.entry("tags", "KEY").set("VALUE")
         at.reject(
-            f"expected an object of default tags, got {at.quote(given)}",
+            f"{at.quote(given)} does not have the key `tags`",
             "an object with the tags under the key `tags`",
-            fix=at.edit() if secret else f"{at.remove()} && {set_tag}",
         )
     defaults = as_mapping(given.get("tags"))
     regardless_of_case = {key.lower(): key for key in defaults}
@@ -135,10 +133,11 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
     all_tags = arguments.at("tags")
     hidden = secret or all_tags.secret
     for key, default in clashes[:1] if hidden else clashes:  # hidden keys make all messages the same
-        shown, shown_default = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(default))
         at = all_tags if hidden else all_tags.entry(key)
         at.reject(
-            f"{shown} and {shown_default} in {DEFAULT_TAGS} differ only in case",
+            f"has a key that differs only in case from one in {DEFAULT_TAGS}"
+            if hidden
+            else f"{quote(key)} differs only in case from {quote(default)} in {DEFAULT_TAGS}",
             "keys that are unique regardless of case, including the default tags' keys, because IAM "
             "ignores the case of tag keys",
             at.edit() if hidden else at.remove(),

@@ -97,7 +97,7 @@ REGION: Final = Format("a Region", f"(?P<region>{_REGION})", "a Region such as u
 ACCOUNT_ID: Final = Format(
     "an account ID",
     f"(?P<account>{_ACCOUNT})",
-    "12 digits; in YAML, in quotes, because YAML changes an unquoted number that begins with 0",
+    "12 digits; quote them in YAML, because YAML changes an unquoted number that begins with 0",
     "ACCOUNT_ID",
 )
 APPLICATION: Final = Format(

@@ -120,8 +120,8 @@ def check_credentials(settings: ReadSettings) -> None:
             arguments.at("application_id" if in_arn else "account_id").reject(
                 f"the application is in {part} {shown}, but the credentials are for {part} {actual}; a "
                 "role can be passed only within its own account",
-                f"credentials for {part} {shown}; `aws sts get-caller-identity` shows the account of "
-                "the default credentials",
+                f"credentials for {part} {shown}; `aws sts get-caller-identity` shows the account "
+                "and, in the ARN, the partition of the default credentials",
                 fix=f"deploy with credentials for {part} {shown}",
             )
             return

@@ -22,7 +22,7 @@ class Flag:
         if isinstance(value, bool):
             return value
         # The suggested value must not reveal a secret one.
-        is_true = str(value).lower() in ("true", "yes", "on") and not at.secret
+        is_true = str(value).lower() in ("true", "yes", "on", "1", "1.0") and not at.secret
         at.reject_type("a boolean", value, self.expected, at.set(is_true))
         return None
 
@@ -76,9 +76,8 @@ def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping
     if is_unknown(items):
         return found
     if items in (None, [], ()):
-        message = "is required but not set" if items is None else "is missing, because the list is empty"
-        first = at.entry(0)
-        first.reject(message, expected, first.set(form.placeholder))
+        message = "is required but not set" if items is None else "is empty"
+        at.reject(message, expected, at.entry(0).set(form.placeholder))
     elif not isinstance(items, (list, tuple)):
         at.reject_type("a list", items, expected)
     else:

@@ -211,6 +211,6 @@ def _check_size(role_policy: str, settings: ReadSettings) -> None:
     if size > formats.MAXIMUM_INLINE_SIZE:
         at = settings.arguments.at("vpc_configuration").list_of_vpc("subnet_ids")
         at.reject(
-            f"the role policy has {at.show(f'{size:,}')} characters without whitespace",
+            f"the role policy has {at.show(f'{size:,}')} characters, not counting whitespace",
             f"at most {formats.MAXIMUM_INLINE_SIZE:,} characters; use fewer subnets",
         )

@@ -80,6 +80,8 @@ class UndeclaredPolicy(NamedTuple):
     inline: bool
     removed: bool
     """Whether an exclusive resource in the stack, such as RolePoliciesExclusive, removes the policy."""
+    listed: bool = False
+    """Whether the stack's RolePoliciesExclusive lists the policy, so that it does not remove it."""
     size: int = 0
     """The number of characters in an inline policy, as IAM counts them; 0 for a managed policy."""
 
@@ -345,6 +347,7 @@ def _inline_policies(
             str(name),
             inline=True,
             removed=any(name not in each for each in kept),
+            listed=bool(kept) and all(name in each for each in kept),
             size=document.size,
         )
         for name, document in inline

@@ -21,6 +21,7 @@ from declared_roles import (
 )
 from iam.documents import Document, Statement
 from iam.operators import parse_operator
+from iam.patterns import Patterns
 
 # Quotas for characters, excluding whitespace, and for managed policies attached to a role. The
 # last two can be increased:
@@ -86,11 +87,12 @@ def readable(role: Role) -> Iterator[Finding]:
     for policy in (role.trust, *role.policies):
         problem = policy.document.problem or _unknown_operator(policy.document)
         if problem:
+            kind = "the trust policy" if policy is role.trust else "a policy of the role"
             yield Finding(
                 policy.urn,
-                f"one of the role's policies is not a valid policy document: {problem}",
+                f"{kind} is not a valid policy document: {problem}",
                 "JSON that follows IAM's policy grammar",
-                "correct the document: "
+                "correct the document; see "
                 "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html",
             )
 
@@ -139,7 +141,7 @@ def trust_application(role: Role) -> Iterator[Finding]:
             yield Finding(
                 role.urn,
                 _trusted(statement, "aws:SourceArn", given),
-                "the ARN of one application, in the aws:SourceAccount account, without a wildcard",
+                "the ARN of one application, without a wildcard, in the account of aws:SourceAccount",
                 'set the condition "ArnEquals": {"aws:SourceArn": '
                 '"arn:aws:qbusiness:REGION:ACCOUNT_ID:application/APPLICATION_ID"}',
             )
@@ -165,20 +167,21 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
             continue
         others = sorted({*statement.principals.listed()} - {f"Service:{SERVICE}"})
         if others:
-            shown = ", ".join("everybody" if other == "*" else other for other in others)
+            shown = _shown(statement.principals, others, "everybody")
             yield Finding(
                 role.urn,
                 f"{_title(statement)} of the trust policy allows other principals: {shown}",
                 f'only the principal {{"Service": "{SERVICE}"}}',
-                "remove the other principals",
+                f'set "Principal" to {{"Service": "{SERVICE}"}}, or remove the statement',
             )
         actions = [action for action in statement.actions.listed() if action.lower() != "sts:assumerole"]
         if actions:
             yield Finding(
                 role.urn,
-                f"{_title(statement)} of the trust policy allows other actions: {', '.join(actions)}",
+                f"{_title(statement)} of the trust policy allows other actions: "
+                f"{_shown(statement.actions, actions, 'every action')}",
                 "only sts:AssumeRole",
-                "remove the other actions",
+                'set "Action" to "sts:AssumeRole", or remove the statement',
             )
 
 
@@ -219,7 +222,7 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
             else:
                 message += f" on {found.resource} without the required condition"
                 expected = found.expected_condition
-                remediation = "add the condition to the statement"
+                remediation = "set the expected condition in the statement"
             yield Finding(policy.urn, message, expected, remediation)
 
 
@@ -278,10 +281,10 @@ def exclusive(role: Role) -> Iterator[Finding]:
             kind, owner, property_name = "policy", "RolePolicyAttachmentsExclusive", "policyArns"
         yield Finding(
             policy.urn,
-            f"the stack gives the role the {kind} {policy.name}, but its {owner} removes it",
-            f"a {owner} whose {property_name} contains the policy",
-            f"add the policy to {property_name}. If a ConnectorRole declares the {owner}, turn off its "
-            f"exclusivePolicies and declare one {owner} in the program",
+            f"the stack gives the role the {kind} {policy.name}, but a {owner} removes the policy",
+            f"the policy in {property_name} of each {owner} for the role",
+            f"add the policy to {property_name}. If a ConnectorRole declares the {owner}, set the "
+            f"ConnectorRole's exclusivePolicies to false and declare one {owner} in the program",
         )
 
 
@@ -298,9 +301,11 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
             f"nothing to do: the stack's {resource} removes the policy, and `pulumi refresh` then shows "
             "that it is gone"
         )
+    if policy.listed:
+        return f"declare the policy, or remove it from the policyNames of the stack's {resource}"
     return (
         f"declare the policy, or remove it: run `{command}`, then `pulumi refresh`. To remove every "
-        f"undeclared policy of this kind, declare {resource} for the role"
+        f"undeclared policy of this kind, declare a {resource} for the role"
     )
 
 
@@ -323,7 +328,7 @@ def ingest(role: Role) -> Iterator[Finding]:
                 urn,
                 f"qbusiness:BatchPutDocument is listed for {resource}, but not for its application",
                 "both resources, because the action requires the application and the index",
-                f"add {application} to the statement",
+                f"add {application} to the statement that lists the index",
             )
 
 
@@ -443,7 +448,7 @@ RULES: Final = (
         partial(permissions, "application"),
     ),
     Rule("excess", "The role has only permissions that a connector needs.", excess),
-    Rule("subnets", "No condition prevents network interfaces in subnets.", subnets),
+    Rule("subnets", "No condition prevents the creation of network interfaces in subnets.", subnets),
     Rule("placeholders", "No placeholder remains.", placeholders),
     Rule(
         "quotas",
@@ -465,6 +470,13 @@ RULES: Final = (
     Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
 )
 """The rules, in the same order as in docs/guardrails.md."""
+
+
+def _shown(patterns: Patterns, listed: Sequence[str], everything: str) -> str:
+    """Return a statement's principals or actions as text; `everything` stands for `*`."""
+    if patterns.negated:
+        return f"{everything} except {', '.join(patterns.values)}"
+    return ", ".join(everything if each == "*" else each for each in listed)
 
 
 def _title(statement: Statement) -> str:

@@ -113,7 +113,7 @@ def _trust(validated: ValidationResult) -> Iterator[str]:
     yield bullets(_reasons(statements, {}))
     yield _block(statements)
     *most, last = NeverAssumed
-    yield f"The proofs show that the role can't be assumed {', '.join(most)}, or {last}.\n"
+    yield f"The tests prove that the role can't be assumed {', '.join(most)}, or {last}.\n"
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
@@ -210,9 +210,9 @@ For `s3-v1` and `s3-v2`, the role has these statements instead of those for file
 _NEVER: Final = """\
 ## What the role can never do
 
-The proofs show that the role policy allows none of the following, although another policy of the role could.
-[CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work) describes the proofs and their assumptions about IAM. The proofs
-sent no requests to AWS.
+The tests prove that the role policy allows none of the following, although another policy of the role could.
+[CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work) describes these proofs and their assumptions about IAM. The
+proofs send no requests to AWS.
 """
 
 _DIFFERENCES: Final = """\
@@ -228,8 +228,8 @@ role allows the same requests as AWS's page for the connector, with these except
 2. **Deletion of network interfaces.** The pages allow it only with a tag in the request, which a deletion never has, so
    interfaces are left behind. With [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion),
    the role can delete interfaces with the application's tag.
-3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which doesn't
-   decrypt S3 objects. The role can use the key through Amazon S3.
+3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which doesn't decrypt
+   S3 objects. The role can use the key only through Amazon S3.
 4. **`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, the names that the
    console assigns. The role can pass only itself.
 5. **Files in S3.** The pages for `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the

@@ -207,7 +207,7 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
     if not have:
         return f"no condition on {name}"
     if not want:
-        return f"only if {_written(have)}"
+        return f"only under the condition {_written(have)}"
     admitted, expected = (
         certain_values(side[0], key) if len(side) == 1 else () for side in (have, want)
     )

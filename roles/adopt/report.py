@@ -178,7 +178,7 @@ def _changes(result: Result) -> Iterator[str]:
         if not entry.replaced
     }
     moved = {
-        f"{name} (in place of {entry.replaced.name})": entry.change
+        f"{name} (new role in place of {entry.replaced.name})": entry.change
         for name, entry in result.entries.items()
         if entry.replaced
     }

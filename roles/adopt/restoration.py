@@ -22,12 +22,15 @@ _SCRIPT_HEAD = """\
 # Then hand the roles back (docs/retire.md); otherwise, `pulumi up` changes their policies again.
 set -eu
 
-# Run a command, and ignore an error about a missing resource.
+# Run a command; if its resource is missing, report that the command is skipped, and continue.
 run() {
   if ! said=$("$@" 2>&1 >/dev/null); then
     case $said in
     *NoSuchEntity* | *ResourceNotFoundException*)
-      if [ "$2 $3" != "iam delete-role-policy" ]; then echo "skipped: $1 $2 $3: $said" >&2; fi ;;
+      if [ "$2 $3" != "iam delete-role-policy" ]; then
+        echo "skipped: $1 $2 $3: $said" >&2
+        skipped=", except for the skipped commands"
+      fi ;;
     *) echo "$said" >&2; return 1 ;;
     esac
   fi
@@ -61,7 +64,7 @@ case $1 in
 {cases}
 *) echo "$1: this script does not restore a role with this name" >&2 && exit 2 ;;
 esac
-echo "$1: restored"
+echo "$1: restored${{skipped:-}}"
 """
 
 

@@ -487,7 +487,8 @@ def _compare(
     if others:
         names = ", ".join(other.data_source.id for other in others)
         remarks.append(
-            f"also used by {names}, which could not be compared and might need the access in excess"
+            "data sources that use the role, but could not be compared and might need access in excess: "
+            f"{names}"
         )
     if role.denied:
         remarks.append(f"{role.denied} is not allowed, so the comparison may omit attached policies")

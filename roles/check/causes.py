@@ -94,13 +94,13 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
         )
     elif lost := [*_lost_with(case, policy, decisions)]:
         yield problem(
-            f"the {question} names a deleted role by its ID ({', '.join(lost)}), and a recreated role "
-            "is a different principal, even with the same ARN",
+            f"the {question} contains IDs of deleted roles ({', '.join(lost)}), and a recreated role is "
+            "a different principal, even with the same ARN",
             _for_roles(
                 case,
                 found,
-                f"if {' or '.join(lost)} was the ID of this role, replace it with "
-                f"{' or '.join(_users(case, found))}; otherwise, remove it",
+                f"if this role had the ID {' or '.join(lost)}, replace the ID with "
+                f"{' or '.join(_users(case, found))}; remove the IDs of other deleted roles",
             ),
         )
     elif failing:
@@ -120,7 +120,7 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
         )
     elif deleted := ", ".join(_deleted_roles(policy.statements, case.subject.settings.role_arn)):
         yield note(
-            f"the {question} names a deleted role by its ID ({deleted}), but only in statements that "
+            f"the {question} contains IDs of deleted roles ({deleted}), but only in statements that "
             "the current role does not need"
         )
     elif not found.exists:
@@ -283,9 +283,10 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
             *_denied(denied),
         )
     elif depending := causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
+        of_boundary = "the boundary and the resource's policy"
         yield cannot_tell(
             f"{actual} might block {len(depending)} of the {len(decisions)} connector requests",
-            f"{_context_advice(depending, 'this policy and that of the resource')}, or start a sync",
+            f"{_context_advice(depending, of_boundary)}, or start a sync",
             *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in depending),
         )
     elif actual == wanted:
@@ -480,12 +481,7 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
             keys |= dict.fromkeys([*of_causes, *unknown])
     total = f"of the {len(case.decisions)} connector requests"
     if denied := found[State.PROBLEM]:
-        fix = (
-            "remove the causes above; if none of the role's policies allows a request, follow the fix "
-            'under "role policy" or "other policies"'
-        )
-        if any(answer.by_organization for answer in simulated.values()):
-            fix += "; only your organization can change service control policies"
+        fix = _describe_fixes((decision for decision, _ in denied), simulated.values())
         yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))
     elif depending := found[State.CANNOT_TELL]:
         how = f"{_options(keys) or 'review the policies that these answers name'}, or start a sync"
@@ -498,6 +494,19 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
         yield ok(f"AWS allows all {len(case.decisions)} connector requests{now}; {_NOT_CHECKED}")
     if failure:
         yield failure
+
+
+def _describe_fixes(denied: Iterable[Decision], simulated: Iterable[Simulated]) -> str:
+    """Return how to allow denied requests; other answers have the fixes for the policies' denials."""
+    by_policies = {decision.allowed is Truth.NO for decision in denied}
+    fixes = {
+        "apply the fixes above": True in by_policies,
+        "change the policies that deny requests in IAM's simulation": False in by_policies,
+        "only your organization can change service control policies": any(
+            answer.by_organization for answer in simulated
+        ),
+    }
+    return "; ".join(fix for fix, is_needed in fixes.items() if is_needed)
 
 
 def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Finding | None]:
@@ -528,7 +537,9 @@ def _conclude(
     `unknown` has the keys for which the simulation had no values because the values are unknown.
     """
     if decision.allowed is Truth.NO:
-        return State.PROBLEM, f"{_why(case, decision)}{_for_now([decision])}"
+        why = _why(case, decision)
+        # The other answers say whether they hold only at this time.
+        return State.PROBLEM, why if why.startswith(_SEE) else f"{why}{_for_now([decision])}"
     contradicts = answer is not None and _contradicts(decision, answer)
     if answer and (answer.by_organization or (contradicts and not unknown)):
         return State.PROBLEM, answer.reason
@@ -574,8 +585,8 @@ def _why(case: Case, decision: Decision) -> str:
             denied = f"denied by {cause.policy.name} in {_name_statements([cause])}"
             here.append(denied if denies else "none of the role's policies allows it")
     if elsewhere:
-        here.append(f"{_SEE}{', '.join(dict.fromkeys(elsewhere))}")
-    return ", ".join(dict.fromkeys(here))
+        here.append(f"{_SEE}{' and '.join(dict.fromkeys(elsewhere))}")
+    return "; ".join(dict.fromkeys(here))
 
 
 def unwanted_requests(case: Case) -> Iterator[Finding]:
@@ -588,7 +599,7 @@ def unwanted_requests(case: Case) -> Iterator[Finding]:
     if allowed := [*filter(None, lines)]:
         yield note(
             "the role has, or might have, access to another secret, application, or role",
-            'remove this access from the policies: see "role policy" and "other policies"',
+            "remove this access from the policies that these lines name",
             *allowed,
         )
     elif not failure:
@@ -694,7 +705,7 @@ def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str
 def _dependence(cause: Cause) -> str:
     """Describe the unknown keys and statements, or the resource's policy, on which a request depends."""
     if not (cause.keys or cause.unclear):
-        return f"is not allowed by {cause.policy.name}, so it depends on the resource's policy"
+        return f"is not allowed by {cause.policy.name}, so the resource's policy decides"
     statements = _name_statements([cause])
     keys = " and ".join((*cause.keys, *cause.unclear))
     return f"depends on {keys}{f' in {statements}' if statements else ''}"

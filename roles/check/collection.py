@@ -239,6 +239,8 @@ def _secret_policy(subject: Subject, arn: str) -> ResourcePolicy:
             raise
         get = "secretsmanager get-resource-policy"
         put = aws_command("secretsmanager put-resource-policy", secret_id=arn)
+        if owner != subject.account_id:
+            put = f"with credentials for account {owner}: {put}"
         return _resource_policy(
             SECRET_POLICY,
             arn,

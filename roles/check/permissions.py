@@ -149,7 +149,12 @@ def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] 
     different = [
         verdict for verdict in (*difference.program, *difference.role) if verdict.verdict in _DIFFERENCES
     ]
-    details = [f"{verdict.statement}: {_DIFFERENCES[verdict.verdict]}" for verdict in different]
+    details = [
+        _shown(verdict)
+        if verdict.verdict == "missing"
+        else f"{verdict.statement}: {_DIFFERENCES[verdict.verdict]}"
+        for verdict in different
+    ]
     if all(verdict.verdict == "excess" for verdict in different):
         return note("allows more than the expected policy", subject.up_command, *details)
     return problem("differs from the expected policy", subject.up_command, *details)

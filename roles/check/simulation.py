@@ -1,7 +1,7 @@
 """Ask IAM to simulate requests, because only IAM knows an organization's service control policies."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from roles.account import Reply
 from roles.check.case import Case, Decided
@@ -9,6 +9,8 @@ from roles.check.context import keys_in
 from roles.check.decisions import Decision
 from roles.check.requests import RequestGroup
 from roles.concurrency import read_each
+
+_UNNAMED: Final = "a policy that IAM does not name"
 
 
 class Simulated(NamedTuple):
@@ -24,7 +26,7 @@ class Simulated(NamedTuple):
     by_boundary: bool
     """Whether the permissions boundary does not allow the request."""
     sources: str
-    """The policies whose statements determine the decision; `a policy` if IAM names none."""
+    """The policies whose statements determine the decision."""
 
     @property
     def reason(self) -> str:
@@ -33,7 +35,11 @@ class Simulated(NamedTuple):
             return "denied by the organization's service control policies"
         if self.by_boundary:
             return "not allowed by the permissions boundary"
-        return f"denied by {self.sources}" if self.explicit else "no policy allows it"
+        return (
+            f"denied by {self.sources}"
+            if self.explicit
+            else "no policy allows it, according to IAM's simulation"
+        )
 
 
 def simulate_decided(case: Case, groups: Decided) -> list[tuple[Decision, Simulated]]:
@@ -76,14 +82,14 @@ def _simulated(reply: Reply, resource: str) -> Simulated:
     boundaries = [each.get("PermissionsBoundaryDecisionDetail", {}) for each in answers]
     keys = dict.fromkeys(key for each in answers for key in each.get("MissingContextValues", ()))
     matched = answers[0].get("MatchedStatements", ())
-    names = dict.fromkeys(each.get("SourcePolicyId", "a policy") for each in matched)
+    names = dict.fromkeys(each.get("SourcePolicyId", _UNNAMED) for each in matched)
     return Simulated(
         decision == "allowed",
         decision == "explicitDeny",
         tuple(keys),
         not of_organization.get("AllowedByOrganizations", True),
         not all(each.get("AllowedByPermissionsBoundary", True) for each in boundaries),
-        ", ".join(names) or "a policy",
+        ", ".join(names) or _UNNAMED,
     )
 
 

@@ -68,7 +68,7 @@ def test_single_file_bucket_policy_denies_other_requests(action: str, resource: 
     assert decision(everything, statements(), action, resource) == "ImplicitlyDenied"
 
 
-def test_bucket_policy_shares_only_the_described_prefix():
+def test_bucket_policy_can_limit_reading_to_one_prefix():
     whole, prefix = f"{BUCKET_ARN}/*", f"{BUCKET_ARN}/PREFIX/*"
     shared = [json.loads(json.dumps(statements()[0]).replace(whole, prefix))]
     role_policy = render(SOURCE).role_policy

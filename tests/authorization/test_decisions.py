@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
 
 
-def test_each_combination_allows_its_calls_and_denies_deviations(
+def test_role_of_each_combination_allows_only_expected_calls(
     record_property: Record,
 ):
     problems: list[str] = []

@@ -70,7 +70,7 @@ def test_role_policy_differs_from_page_only_as_listed(record_property: Record):
     record_property("figure", {"proofs over all requests": counts})
 
 
-def test_full_policy_with_index_scope_equals_older_page():
+def test_index_scope_policy_allows_the_same_as_older_page():
     request = Request()
     options = FULL._replace(ingest_scope="index", deletion=False)
     rendered, of_page = render(options).role_policy, page(options)

@@ -71,7 +71,7 @@ def message(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str], **how:
     return str(deployment.error)
 
 
-def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
+def test_every_key_except_bucket_keys_takes_effect(monkeypatch: pytest.MonkeyPatch):
     given = {config_key(name): value for name, value in EXAMPLES.items() if "bucket" not in name}
     given["vpcConfiguration"] = json.loads(VPC_CONFIGURATION)
     assert {*given, *S3_SETTINGS} == {"aws:region", *KEYS.values()}
@@ -218,7 +218,7 @@ def test_namespace_is_ignored_when_suggesting_similar_keys(
     text = message(monkeypatch, settings, namespace="search", refuse_unknown_keys=True)
     assert f"  search:{misspelled}: is not a setting{nearest}\n" in text
     keys = [*KEYS.values(), "protect", "dataSources"]
-    every = f"    expected: {', '.join(['aws:region', *(f'search:{key}' for key in keys)])}\n"
+    every = f"    expected: one of {', '.join(['aws:region', *(f'search:{key}' for key in keys)])}\n"
     assert (every in text) == (not nearest)
 
 
@@ -227,7 +227,7 @@ def test_misspelled_key_and_invalid_value_are_reported_together(monkeypatch: pyt
     assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
 
 
-def test_unknown_keys_are_ignored_in_another_project(monkeypatch: pytest.MonkeyPatch):
+def test_unknown_keys_are_ignored_by_default(monkeypatch: pytest.MonkeyPatch):
     assert deploy(monkeypatch, {**MINIMAL, "somethingElse": "x"}).error is None
 
 
@@ -316,7 +316,9 @@ DEEP = 1_200
     ],
     ids=["deep", "deeper", "deeper object", "long number", "long boolean"],
 )
-def test_unparsable_json_is_rejected_with_message(monkeypatch: pytest.MonkeyPatch, key: str, value: str):
+def test_deep_json_or_long_number_is_rejected_with_message(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str
+):
     assert f"  {key}" in message(monkeypatch, {**MINIMAL, key: value})
 
 
@@ -419,7 +421,7 @@ def default_tags(**tags: str) -> dict[str, str]:
     return {ACCOUNTS: f'["{ACCOUNT}"]', "aws:defaultTags": json.dumps({"tags": tags})}
 
 
-def test_tag_replaces_default_tag_with_same_key(monkeypatch: pytest.MonkeyPatch):
+def test_tag_with_same_key_as_default_tag_is_accepted(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, **default_tags(Team="search", Owner="me"), "tags": '{"Team": "aem"}'}
     assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).role["tags"] == {"Team": "aem"}
     for empty in ("", "{}", '{"tags": null}', '{"tags": {}}'):
@@ -446,7 +448,7 @@ ROLE = "aws:iam/role:Role"
         ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
     ],
 )
-def test_autonaming_that_renames_role_causes_warning(
+def test_autonaming_without_usual_prefix_causes_warning(
     monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
 ):
     settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
@@ -461,14 +463,14 @@ def test_autonaming_that_renames_role_causes_warning(
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 
 
-def test_no_message_contains_a_secret_region(monkeypatch: pytest.MonkeyPatch):
+def test_message_hides_a_secret_region(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aws:region"].__contains__)
     text = message(monkeypatch, {**MINIMAL, "aws:region": "Hunter2"})
     assert "  aws:region: [secret] is not a Region" in text
     assert "Hunter2" not in text
 
 
-def test_only_values_containing_secret_key_are_secret(monkeypatch: pytest.MonkeyPatch):
+def test_encrypted_secret_id_makes_role_policy_secret(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:secretId"].__contains__)
     deployment = deploy(monkeypatch, MINIMAL)
     assert deployment.secret_documents == {"role policy"}

@@ -46,7 +46,7 @@ def look(facts: Facts, options: Options) -> ValidationResult:
     return validate("qbusiness", settings).of_role(ROLE_NAME)
 
 
-def test_connectors_match_documentation_pages():
+def test_connectors_are_the_45_that_aws_documents():
     assert set(CONNECTORS) == set(FACTS)
     assert len(FACTS) == 45
 
@@ -69,7 +69,7 @@ def test_connector_entry_matches_its_page():
         )
 
 
-def test_connector_documents_match_their_shape():
+def test_each_connector_gets_its_expected_documents():
     for facts in FACTS.values():
         for options in shapes(facts):
             trust_policy, role_policy, _ = look(facts, options)
@@ -89,7 +89,7 @@ def test_only_s3_connectors_pass_their_role():
     assert passing == {"s3-v1", "s3-v2"}
 
 
-def test_each_combination_has_expected_role_policy():
+def test_each_option_combination_has_expected_role_policy():
     different = [
         options
         for options in COMBINATIONS
@@ -99,7 +99,7 @@ def test_each_combination_has_expected_role_policy():
     assert different == []
 
 
-def test_listed_shapes_equal_connector_shapes():
+def test_every_listed_role_shape_belongs_to_a_connector():
     assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
 
 
@@ -191,6 +191,6 @@ def test_subnets_are_accepted_up_to_policy_quota():
         (problem,) = caught.value.problems
         assert problem.path == ("vpc_configuration", "subnet_ids")
         assert problem.message == (
-            f"the role policy has {expected_size + two - one:,} characters without whitespace"
+            f"the role policy has {expected_size + two - one:,} characters, not counting whitespace"
         )
         assert problem.expected == "at most 10,240 characters; use fewer subnets"

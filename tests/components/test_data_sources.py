@@ -153,7 +153,7 @@ def test_protect_applies_to_all_entries_or_one_entry(monkeypatch: pytest.MonkeyP
         assert protected({"one": AEM, "two": {**AEM, "protect": off}}, protect=True) == of_one
 
 
-def test_boolean_like_text_is_moved_as_text(monkeypatch: pytest.MonkeyPatch):
+def test_command_that_moves_a_setting_keeps_text_as_text(monkeypatch: pytest.MonkeyPatch):
     text = rejection(
         monkeypatch, {"aem": AEM}, roleDescription="true", allowNetworkInterfaceDeletion=True
     )
@@ -203,7 +203,7 @@ def test_empty_object_is_rejected_for_scalar_setting(monkeypatch: pytest.MonkeyP
         ("bucketAccountId", "--type string", "ACCOUNT_ID"),
     ],
 )
-def test_settings_of_secret_like_entry_are_set_as_plaintext(
+def test_fix_for_entry_with_secret_like_name_is_plaintext(
     monkeypatch: pytest.MonkeyPatch, key: str, kind: str, value: str
 ):
     entry = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
@@ -238,7 +238,7 @@ def test_missing_or_invalid_data_sources_are_rejected(
     assert f"  dataSources: {message}\n" in rejection(monkeypatch, entries)
 
 
-def test_removing_last_entry_points_to_retirement_page(
+def test_message_about_no_entries_names_retirement_page(
     monkeypatch: pytest.MonkeyPatch,
 ):
     assert "; to delete the last role, see docs/retire.md\n" in rejection(monkeypatch, {})
@@ -258,7 +258,8 @@ def test_secret_in_entry_is_rejected_with_plaintext_fix(
     assert "hunter2" not in text
     assert "`pulumi config` shows [secret] in place of the value" in text
     assert text.endswith(
-        f"fix: `{FIX} --type string -- dataSources.NAME.KEY VALUE` or, for secretId, "
+        "fix: if `pulumi config` shows only [secret], edit Pulumi.test.yaml; otherwise, "
+        f"`{FIX} --type string -- dataSources.NAME.KEY VALUE` or, for secretId, "
         f"`{FIX} --plaintext -- dataSources.NAME.secretId VALUE`"
     )
 
@@ -295,12 +296,12 @@ def test_a_program_for_one_role_rejects_data_sources(
     assert single.registrations == []
 
 
-def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch):
+def test_path_of_entry_includes_custom_namespace(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {"one": {"secretId": "x"}}, namespace="search")
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
 
 
-def test_autonaming_that_renames_roles_warns_once(monkeypatch: pytest.MonkeyPatch):
+def test_autonaming_without_usual_prefix_warns_once(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
     assert warning == (
@@ -311,7 +312,7 @@ def test_autonaming_that_renames_roles_warns_once(monkeypatch: pytest.MonkeyPatc
     assert deploy(monkeypatch, named, **autonaming).warnings == []
 
 
-def test_top_level_tag_problem_is_reported_only_there(monkeypatch: pytest.MonkeyPatch):
+def test_top_level_tag_problem_is_not_repeated_for_entries(monkeypatch: pytest.MonkeyPatch):
     entries = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
         for each in (entries, {**entries, "three": AEM}):

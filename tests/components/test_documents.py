@@ -61,7 +61,7 @@ def network_resources(document: str) -> list[str]:
     return statement["Resource"]
 
 
-def test_index_scope_equals_older_aws_page():
+def test_index_scope_policies_match_older_aws_page():
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     written = write(**MINIMAL, kms_key_id=KEY_ID, vpc_configuration=vpc, ingest_scope="index")
     assert indented(written.role_policy) == golden("aws-page-role-policy", PLACEHOLDERS)

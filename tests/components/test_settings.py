@@ -114,7 +114,7 @@ def test_invalid_vpc_value_is_rejected_by_path():
             assert problem.path[:2] == ("vpc_configuration", name), value
 
 
-def test_identifiers_reject_policy_widening_characters():
+def test_special_characters_in_identifiers_are_rejected():
     bucket = {"connector": "webcrawler", "bucket_name": "site-maps", "bucket_account_id": OTHER_ACCOUNT}
     identifiers = {name for name, each in SAMPLES.items() if each.malformed} - {"role_description"}
     for name, trick in product(identifiers, NOT_ALLOWED_IN_IDENTIFIERS):
@@ -124,7 +124,7 @@ def test_identifiers_reject_policy_widening_characters():
             assert [problem.path for problem in found] == [(name,)], (name, changed)
 
 
-def test_all_problems_are_reported_in_table_order():
+def test_problems_are_reported_in_the_order_of_settings():
     found = problems({"index_id": "x", "tags": {"k": 1}, "application_id": "y", "role_path": "z"})
     assert [problem.path[0] for problem in found] == ["application_id", "index_id", "role_path", "tags"]
 
@@ -149,11 +149,11 @@ def test_message_shows_actual_and_expected_value():
 def test_value_is_shown_as_one_short_ascii_line():
     (problem,) = problems({"index_id": "\u0430\n" + "x" * 1000})
     assert problem.message.startswith(r'"\u0430\nxxx')
-    assert problem.message.endswith("... is not an index ID")
+    assert problem.message.endswith('..." is not an index ID')
     assert len(problem.message) < 150
 
 
-def test_value_with_120_characters_is_shown_in_full():
+def test_value_with_118_characters_is_shown_in_full():
     (problem,) = problems({"index_id": "x" * 118})
     assert problem.message == f'"{"x" * 118}" is not an index ID'
 
@@ -208,7 +208,7 @@ def test_number_is_rejected_with_advice_to_quote_it():
         (float("inf"), "Infinity"),
     ],
 )
-def test_whole_float_is_shown_as_integer(given: float, shown: str):
+def test_float_is_shown_without_trailing_zero(given: float, shown: str):
     (problem,) = problems({"account_id": given})
     assert problem.message == f"expected a string, got {shown}; quote it"
 
@@ -279,7 +279,10 @@ def test_credentials_for_another_account_are_rejected():
     correct = f"credentials for account {ACCOUNT}"
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only within its own account"
-    shown = "`aws sts get-caller-identity` shows the account of the default credentials"
+    shown = (
+        "`aws sts get-caller-identity` shows the account and, in the ARN, the partition of the default "
+        "credentials"
+    )
     for given, name in (
         ({}, "application_id"),
         ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, "account_id"),
@@ -467,7 +470,7 @@ def test_unsupported_or_missing_setting_is_rejected(
     assert problem.expected.startswith(expected)
 
 
-def test_outdated_vpc_support_causes_warning_when_known():
+def test_known_vpc_causes_warning_if_support_is_outdated():
     (warning,) = warnings(connector="gmail", **with_vpc())
     assert warning == (
         "vpc_configuration: only earlier versions of the gmail connector support it (see "
@@ -554,7 +557,7 @@ def test_bucket_account_defaults_to_application_account(account: str | None):
     assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
 
 
-def test_unknown_unsupported_setting_may_become_blank():
+def test_unknown_value_for_unsupported_setting_is_accepted():
     for given in (
         {**S3, "secret_id": pulumi.UNKNOWN},
         {**S3, "vpc_configuration": pulumi.UNKNOWN},
@@ -588,7 +591,7 @@ def test_policy_is_accepted_up_to_exact_quota():
     assert size(look(sized(1 + room)).role_policy) == 10_240
     (problem,) = problems(sized(2 + room))
     assert problem.path == ("vpc_configuration", "subnet_ids")
-    assert problem.message == "the role policy has 10,241 characters without whitespace"
+    assert problem.message == "the role policy has 10,241 characters, not counting whitespace"
     assert problem.expected == "at most 10,240 characters; use fewer subnets"
 
 
@@ -607,7 +610,7 @@ def test_policy_size_assumes_longest_automatic_name(name: dict[str, Any], longes
     room = 10_240 - size(look(settings(1)).of_role(longest).role_policy)
     assert look(settings(1 + room)).role_policy
     (problem,) = problems(settings(2 + room))
-    assert problem.message == "the role policy has 10,241 characters without whitespace"
+    assert problem.message == "the role policy has 10,241 characters, not counting whitespace"
 
 
 # Values that are not known yet.
@@ -703,7 +706,7 @@ def test_role_name_not_listed_by_console_causes_warning(name: str):
     assert "lists only roles whose name contains qbusiness or QBusiness" in warning
 
 
-def test_credential_mismatch_names_application_arn():
+def test_credential_mismatch_is_reported_at_application_id():
     args = {**MINIMAL, "account_id": OTHER_ACCOUNT}
     with pytest.raises(SettingsError) as rejected:
         validate("aem", args, credentials=Location("aws", REGION, OTHER_ACCOUNT))

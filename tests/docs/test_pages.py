@@ -108,7 +108,7 @@ def test_quick_start_bucket_settings_allow_reading_bucket(new_stack: NewStack):
     assert "arn:aws:s3:::qbusiness-documents/*" in stack.preview("--diff").text
 
 
-def test_page_sets_nested_settings_and_default_tags(new_stack: NewStack):
+def test_commands_on_page_set_nested_settings_and_default_tags(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     for script in blocks("sh", (DOCS / "configuration.md").read_text()):
         stack.execute("sh", "-euc", script)
@@ -186,7 +186,7 @@ def test_the_make_targets_on_the_pages_exist():
     [*PAGES, *(PROJECT / name for name in OTHER_PAGES)],
     ids=lambda page: f"{page.parent.name} {page.stem}",
 )
-def test_every_link_leads_to_file_or_heading(page: Path):
+def test_every_relative_link_leads_to_file_or_heading(page: Path):
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
         path, _, heading = link.partition("#")
         target = page.parent / path if path else page
@@ -237,7 +237,7 @@ def test_the_readme_lists_every_page():
         assert f"(docs/{page.name})" in readme
 
 
-def test_page_has_source_and_date_for_each_connector():
+def test_successors_of_each_connector_have_source_and_date():
     rows = re.findall(r"^\| (`.*) \|$", (DOCS / "after-q-business.md").read_text(), re.MULTILINE)
     cells = [row.split(" | ") for row in rows]
     assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)

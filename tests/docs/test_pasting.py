@@ -272,7 +272,7 @@ def test_every_shell_passes_on_printed_arguments(shell: str, tmp_path: Path):
     assert not [*tmp_path.iterdir()]
 
 
-def test_argument_is_unquoted_only_if_shells_preserve_it():
+def test_only_plain_arguments_stay_unquoted():
     for text in ARGUMENTS:
         plain = re.fullmatch(r"[A-Za-z0-9_./:@%+,][A-Za-z0-9_./:@%+,-]*", text)
         assert quote_argument(text) == (text if plain else "'" + text.replace("'", "'\\''") + "'")

@@ -46,7 +46,9 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_changed_setting_updates_dependents_in_place(new_stack: NewStack, aws: Aws, managed_policy: str):
+def test_changed_setting_updates_affected_resources_in_place(
+    new_stack: NewStack, aws: Aws, managed_policy: str
+):
     secret = {"secretId": SECRET_ID}
     off = {"kmsKeyId": "", "vpcConfiguration": {}, "allowNetworkInterfaceDeletion": False}
     of_the_role = {
@@ -208,7 +210,7 @@ def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
     }
 
 
-def test_secret_settings_are_hidden_and_encrypted(new_stack: NewStack, aws: Aws):
+def test_secrets_are_hidden_and_encrypted_with_listed_exceptions(new_stack: NewStack, aws: Aws):
     plain: dict[str, dict[str, Any]] = {
         "bucket": {"kmsKeyId": KEY_ID},
         "name": FILES,

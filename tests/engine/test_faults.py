@@ -205,7 +205,7 @@ def assert_correct(aws: Aws, settings: Mapping[str, Any], *roles: str) -> None:
 
 
 @pytest.mark.thorough
-def test_next_command_completes_after_permanent_failure(
+def test_next_command_completes_after_unretried_failures(
     new_stack: NewStack, failing: Proxy, aws: Aws, managed_policy: str
 ):
     roles = [f"{NAME}-{number}" for number in range(7)]
@@ -342,7 +342,9 @@ def test_documented_updates_complete_failed_path_change(new_stack: NewStack, fai
     assert stack.drift().exit_code == 0
 
 
-def test_unconfirmed_role_is_found_and_deleted(new_stack: NewStack, failing: Proxy, aws: Aws):
+def test_unrecorded_role_is_found_and_deleted_as_documented(
+    new_stack: NewStack, failing: Proxy, aws: Aws
+):
     in_use = "other-qbusiness-role-1a2b3c4"
     aws.iam.create_role(RoleName=in_use, AssumeRolePolicyDocument=golden("trust-policy"))
     policy = {"PolicyName": "theirs", "PolicyDocument": golden("minimal-role-policy")}
@@ -388,7 +390,7 @@ def test_read_failure_after_update_keeps_role_in_state(new_stack: NewStack, fail
     assert_correct(aws, AFTER, NAME)
 
 
-def test_unavailable_account_prevents_creation(new_stack: NewStack, failing: Proxy, aws: Aws):
+def test_failed_account_lookup_prevents_creation(new_stack: NewStack, failing: Proxy, aws: Aws):
     stack = new_stack({**REQUIRED, "applicationId": APPLICATION_ID}, attempts=1)
     failing.set_rules({"service": "sts", **rule("GetCallerIdentity", "throttled")})
     assert_fails_clearly(stack.up(check=False), "throttled")

@@ -71,7 +71,7 @@ def recorded(stack: Stack) -> list[str]:
 
 
 @pytest.mark.thorough
-def test_only_recorded_accounts_or_program_protect_state(
+def test_only_recorded_list_or_program_can_protect_state(
     new_stack: NewStack, aws: Aws, environment: dict[str, str]
 ):
     stack = new_stack(REQUIRED)
@@ -118,7 +118,7 @@ def test_only_recorded_accounts_or_program_protect_state(
     assert BY_THE_PROGRAM in seen.stdout
 
 
-def test_wrong_account_list_locks_stack_until_program_runs(
+def test_wrong_account_list_blocks_stack_until_program_refresh(
     new_stack: NewStack,
 ):
     stack = new_stack(ALLOWED)

@@ -210,7 +210,7 @@ def test_audit_role_may_audit_check_and_preview(program: Program):
     assert set(last["Action"]) == read_actions("Audit") | read_actions("Check")
 
 
-def test_no_role_may_touch_foreign_or_ci_roles(program: Program):
+def test_no_role_may_change_foreign_or_ci_roles(program: Program):
     others = [
         role_arn("staging", "wiki"),
         role_arn("prod-eu", "wiki"),
@@ -228,7 +228,7 @@ def test_no_role_may_touch_foreign_or_ci_roles(program: Program):
     assert set(program.decide("audit", "prod", *writes)) == {"ImplicitlyDenied"}
 
 
-def test_every_role_must_have_and_keep_boundary(program: Program):
+def test_every_connector_role_must_have_and_keep_boundary(program: Program):
     _, statements = program.policies("deploy", "prod")
     giving = [
         (f"iam:{action}", role_arn("prod"))
@@ -261,7 +261,7 @@ def test_role_may_write_only_state_of_own_stack(program: Program):
         assert program.decide("deploy", own, *shared) == ["Allowed", *["ImplicitlyDenied"] * 2]
 
 
-def test_roles_without_bucket_and_key_may_use_only_iam(monkeypatch: pytest.MonkeyPatch):
+def test_without_bucket_deploy_and_preview_roles_use_only_iam(monkeypatch: pytest.MonkeyPatch):
     program = Program(monkeypatch, stateBucket="", kmsKeyArn="")
     for kind in ("deploy", "preview"):
         granted = [each["Action"] for each in program.policies(kind, "prod")[1]]
@@ -275,7 +275,7 @@ def test_picture_shows_each_kind_of_role(program: Program):
     assert {*shown} == {name.split("-")[2] for name in names}
 
 
-def test_the_page_and_the_example_list_the_settings():
+def test_page_lists_every_setting_and_example_only_valid_ones():
     page = (PROJECT / "docs" / "ci.md").read_text()
     table = page.partition("| Setting | Value |")[2].partition("```")[0]
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))
@@ -394,7 +394,7 @@ def test_cross_account_bucket_and_key_admit_only_ci_roles(program: Program):
 # On the engine.
 
 
-def test_roles_are_created_without_further_changes(new_stack: NewStack, aws: Aws):
+def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack, aws: Aws):
     stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**MANIFEST, "name": PROJECT_NAME}))
     for module in ("policies.py", "settings.py"):

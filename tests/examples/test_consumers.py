@@ -112,7 +112,7 @@ COMMON: Final = {
         ),
     ],
 )
-def test_configuration_has_properties_that_page_requires(
+def test_configuration_has_properties_that_aws_requires(
     name: str, required: set[str], endpoint: set[str]
 ):
     configuration = SOURCES[name]["configuration"]

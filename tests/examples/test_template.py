@@ -82,7 +82,7 @@ def add_data_source(project: Stack) -> dict[str, Any]:
     return session
 
 
-def test_the_template_is_small():
+def test_template_has_at_most_eight_files():
     files = run(PROJECT, ("git", "ls-files", "--", "template"), {}, check=True).stdout.split()
     assert len(files) <= 8
 

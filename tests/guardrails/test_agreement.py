@@ -101,7 +101,7 @@ def is_excess_for_the_pack(name: str, *statements: Document) -> bool:
 
 
 @pytest.mark.parametrize(("name", "sid"), CASES)
-def test_guardrails_and_commands_agree_on_every_variant(name: str, sid: str):
+def test_guardrails_and_commands_agree_on_statement_variants(name: str, sid: str):
     (statement,) = (each for each in DOCUMENTS[name]["Statement"] if each["Sid"] == sid)
     differing: list[str] = []
     found: Counter[bool] = Counter()

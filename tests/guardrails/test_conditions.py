@@ -124,7 +124,7 @@ def test_operators_handle_absent_keys_and_several_values():
     assert met("StringEquals", "a", "a", key="aws:TagKeys") is CANNOT_TELL
 
 
-def test_invalid_operators_are_unknown():
+def test_condition_with_invalid_operator_gives_cannot_tell():
     for text in ("StringEqual", "stringEquals", ":StringEquals", "ForSome:StringEquals", "NullIfExists"):
         assert parse_operator(text) is None
         assert met(text, "a", "a") is CANNOT_TELL
@@ -176,7 +176,7 @@ def test_condition_values_are_read_as_text():
     assert [condition.values for condition in read.conditions] == [("true",), ("5", "6")]
 
 
-def test_only_resources_are_compared_case_sensitively():
+def test_resources_but_not_actions_are_case_sensitive():
     actions = Patterns(("S3:GetObject", "KMS:*"), ignore_case=True)
     assert actions.covers("s3:getobject")
     assert actions.covers("kms:Decrypt")

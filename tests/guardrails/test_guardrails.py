@@ -220,7 +220,7 @@ def test_role_may_pass_only_itself_and_only_to_service():
         assert set(findings(role(), role_policy(document))) == {"excess"}, document
 
 
-def test_no_arn_belongs_to_role_with_unknown_name():
+def test_any_passed_arn_is_excess_if_role_name_is_unknown():
     its_role = role(name=UNKNOWN)
     assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
     # A policy that contains the role's name is also unknown.
@@ -427,7 +427,7 @@ def test_a_partly_unknown_document_is_checked():
 
 
 @pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
-def test_managed_policy_is_checked_under_any_name(by_reference: bool):
+def test_managed_policy_is_checked_by_reference_and_by_arn(by_reference: bool):
     if by_reference:
         managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
         props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
@@ -572,7 +572,7 @@ def test_policies_count_as_declared_without_recorded_inputs():
 # Quotas.
 
 
-def test_undeclared_policy_counts_unless_removed():
+def test_undeclared_policy_counts_toward_quota_unless_removed():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE - 4_000))
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(long)}])
     assert set(findings(its_role)) == {"undeclared"}
@@ -608,7 +608,7 @@ def test_role_that_service_cannot_assume_is_ignored():
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
-def test_service_actions_decide_if_trust_is_unknown():
+def test_role_with_unknown_trust_is_checked_if_for_service():
     its_role = role(UNKNOWN)
     assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
     other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}

@@ -157,7 +157,7 @@ def rules_by_role(stack: Stack, level: str) -> dict[str, set[str]]:
     return rules
 
 
-def test_each_overly_broad_role_is_stopped_only_by_its_rules(
+def test_expected_violations_stop_creation_of_every_role(
     new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
 ):
     administrator = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -238,7 +238,7 @@ def test_value_unknown_in_preview_is_checked_in_update(new_stack: NewStack, aws:
     assert aws.roles() == ["qbusiness-0"]
 
 
-def test_only_declared_policies_stop_update_after_import(new_stack: NewStack, aws: Aws, pack: Path):
+def test_undeclared_policies_do_not_stop_update_after_import(new_stack: NewStack, aws: Aws, pack: Path):
     for name in ("qbusiness-shared", "qbusiness-owned"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
         aws.iam.put_role_policy(
@@ -284,7 +284,7 @@ def test_manually_widened_role_is_found_in_state(
     assert analyze("--file", str(file)) == (exit_code, found)
 
 
-def test_preview_lists_policies_that_ownership_removes(new_stack: NewStack, aws: Aws, pack: Path):
+def test_preview_lists_undeclared_policies_to_be_removed(new_stack: NewStack, aws: Aws, pack: Path):
     stack = new_stack(REQUIRED)
     stack.up()
     own = {"RoleName": stack.outputs()["roleName"], "PolicyName": "by-hand"}

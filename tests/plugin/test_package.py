@@ -253,14 +253,14 @@ def test_all_invalid_inputs_are_reported_by_name(stack: Stack, declare: Declare,
                     "resources exist"
                 ),
                 "accountId: expected a string, got 12345670123; quote it",
-                "vpcConfiguration.subnetIds[0]: is required but not set",
-                "vpcConfiguration.securityGroupIds[0]: is required but not set",
+                "vpcConfiguration.subnetIds: is required but not set",
+                "vpcConfiguration.securityGroupIds: is required but not set",
             ],
         ),
     ],
     ids=["secret", "output, number, and nulls"],
 )
-def test_secrets_numbers_and_nulls_are_rejected(
+def test_invalid_secret_is_hidden_and_wrong_types_are_rejected(
     stack: Stack, declare: Declare, aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
     declare(stack, {"docs": inputs})

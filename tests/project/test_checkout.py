@@ -192,7 +192,7 @@ UV = ("pip", "install", "--quiet", "--no-python-downloads", "--python", "venv/bi
 ANNOUNCED = "installing the Python packages for development into venv/\n"
 
 
-def test_uv_installs_pinned_packages_for_python_of_make(uninstalled: Path):
+def test_uv_installs_pinned_packages_for_given_python(uninstalled: Path):
     put_uv_on_path(uninstalled, 'echo "uv $*"', '"$6" -c "import sys; print(sys.base_prefix)"')
     lines = execute(uninstalled, *INSTALL).stdout.splitlines()
     assert lines == [
@@ -224,7 +224,7 @@ def test_pip_replaces_failed_uv_even_if_python_lacks_pip(uninstalled: Path, pyth
     assert not (uninstalled / "venv/half-a-package").exists()
 
 
-def test_failure_of_uv_and_pip_is_shown_and_loses_nothing(
+def test_failure_of_uv_and_pip_is_shown_and_keeps_packages(
     uninstalled: Path,
 ):
     own = create_venv(uninstalled)

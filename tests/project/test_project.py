@@ -38,7 +38,7 @@ def test_every_update_of_roles_refreshes_first(directory: str):
     assert project["options"] == {"refresh": "always"}
 
 
-def test_declaration_has_type_description_and_default():
+def test_only_required_settings_are_declared_without_default():
     types = {spelled: SETTINGS[name].kind.yaml_type for name, spelled in KEYS.items()}
     types |= {"protect": "boolean", "dataSources": "object"}
     for key, declared in DECLARED.items():
@@ -75,7 +75,7 @@ def test_example_configuration_is_valid_with_key_and_vpc(
     assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(example)
 
 
-def test_component_can_become_fully_described_package():
+def test_package_schema_describes_every_input_and_output():
     analysis = Analyzer("qbusiness-connector").analyze([ConnectorRole])
     component = analysis["component_definitions"]["ConnectorRole"]
     assert set(component.inputs) == {"region", *KEYS.values()}
@@ -104,7 +104,7 @@ def test_program_imports_no_tests_and_no_sandbox():
         assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
 
 
-def test_only_the_component_imports_resources():
+def test_only_connector_role_module_imports_pulumi_aws():
     for path in (PROJECT / "components").glob("*.py"):
         assert ("pulumi_aws" in path.read_text()) == (path.name == "connector_role.py")
 

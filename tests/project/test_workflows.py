@@ -146,7 +146,7 @@ def test_shell_scripts_of_workflows_pass_shellcheck():
     subprocess.run([shellcheck, REPORT, ISSUE], check=True)
 
 
-def test_the_page_lists_each_repository_variable():
+def test_the_page_lists_each_github_variable_and_secret():
     page = (PROJECT / "docs" / "ci.md").read_text()
     text = "".join(path.read_text() for path in FILES)
     names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
@@ -222,7 +222,9 @@ def test_release_has_its_packages_and_rejects_wrong_tag(tmp_path: Path):
         (["prod", "Pulumi.prod.deploy.yaml", "Pulumi.dev.deploy.yaml", "deploy"], ["deploy", "prod"]),
     ],
 )
-def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[str], expected: list[str]):
+def test_environments_are_read_from_stack_settings_files(
+    tmp_path: Path, files: list[str], expected: list[str]
+):
     for name in files:
         (tmp_path / (name if name.endswith(".yaml") else f"Pulumi.{name}.yaml")).touch()
     (step,) = [step for step in ENVIRONMENTS["list"]["steps"] if step.get("shell") == "python"]

@@ -68,7 +68,7 @@ def test_import_with_unconfirmed_bucket_owner_warns(world: World, operator: str)
 @pytest.mark.parametrize(
     ("owner", "result"), [(ACCOUNT, "equivalent"), (OTHER_ACCOUNT, "2 in excess"), (None, "2 in excess")]
 )
-def test_audit_ignores_account_in_audited_policy(world: World, owner: str | None, result: str):
+def test_audit_does_not_infer_bucket_owner_from_policy(world: World, owner: str | None, result: str):
     world.server.bucket_owner = OTHER_ACCOUNT
     make(world, owner)
     (data_source,) = world.audit("--json").json["dataSources"]

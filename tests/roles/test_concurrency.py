@@ -32,7 +32,7 @@ def test_concurrent_results_keep_order_of_items():
     assert read_each(read, [], QUIET, "items") == []
 
 
-def test_first_error_is_raised_and_reading_stops():
+def test_error_of_first_item_is_raised_and_reading_stops():
     seen: list[int] = []
     others_failed = Event()
 

@@ -84,7 +84,7 @@ def test_every_type_is_imported_with_minimal_configuration(world: World, kind: s
         (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="")), None),
     ],
 )
-def test_a_bucket_in_the_configuration_is_written(
+def test_bucket_in_configuration_becomes_bucket_name_setting(
     world: World, configuration: dict[str, Any], bucket: str | None
 ):
     world.make(configuration=configuration)
@@ -93,7 +93,7 @@ def test_a_bucket_in_the_configuration_is_written(
     assert "bucketAccountId" not in config
 
 
-def test_ambiguous_connector_must_support_configuration(world: World):
+def test_ambiguous_type_selects_connector_with_bucket(world: World):
     # Alfresco Cloud has no bucket.
     world.make(configuration={"type": "ALFRESCO", "bucketName": "files"})
     assert world.adopted()["connector"] == "alfresco-server"
@@ -153,7 +153,7 @@ def test_bucket_as_data_source_needs_no_secret_or_key(world: World):
     }
 
 
-def test_key_and_account_of_bucket_are_written(world: World):
+def test_key_and_account_of_bucket_become_settings(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
     world.server.bucket_owner = OTHER_ACCOUNT
     world.make_s3(FOREIGN_KEY_ARN, OTHER_ACCOUNT)

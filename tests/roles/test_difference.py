@@ -230,7 +230,12 @@ ADMITS_OTHER: Final = f"allows the application {OTHER_ARN} instead of {APPLICATI
         (OF_APPLICATION, OF_OTHER, [ADMITS_OTHER], [ADMITS_OTHER]),
         (OF_APPLICATION, OF_BOTH, [], [f"also allows the application {OTHER_ARN}"]),
         (OF_BOTH, OF_APPLICATION, [f"does not allow the application {OTHER_ARN}"], []),
-        (OF_ACCOUNT, OF_ACCOUNT | SECURE, ["only if Bool aws:SecureTransport true"], []),
+        (
+            OF_ACCOUNT,
+            OF_ACCOUNT | SECURE,
+            ["only under the condition Bool aws:SecureTransport true"],
+            [],
+        ),
         (
             LIKE,
             {"StringNotLike": THROUGH},
@@ -240,7 +245,7 @@ ADMITS_OTHER: Final = f"allows the application {OTHER_ARN} instead of {APPLICATI
         (LIKE, {"StringLike": {"kms:ViaService": "*"}}, [], ["also allows kms:ViaService *"]),
     ],
 )
-def test_both_sides_describe_differing_condition(
+def test_differing_conditions_are_described(
     program: dict[str, Any], role: dict[str, Any], missing: list[str], excess: list[str]
 ):
     found = compare(trust(program), trust(role))

@@ -43,7 +43,9 @@ def reader(*secrets: str, keys: tuple[str, ...] = ()) -> str:
 
 @pytest.mark.parametrize("site", [SECRET_ARN, None])
 @pytest.mark.parametrize("proxy", [SECRET_ARN, SECRET_NAME, None])
-def test_only_secret_of_data_source_is_secret_id(world: World, site: str | None, proxy: str | None):
+def test_single_secret_of_data_source_becomes_secret_id(
+    world: World, site: str | None, proxy: str | None
+):
     if site or proxy:
         crawl(world, site, proxy)
         assert world.check().code == world.run(*OUTSIDE).code == 0
@@ -90,7 +92,7 @@ def test_unreadable_second_secret_is_problem_with_fix(world: World, encrypted_wi
     assert world.audit("--json").json["dataSources"][0]["result"] == "equivalent"
 
 
-def test_exclusive_policies_are_off_before_policy_is_added(world: World):
+def test_fix_disables_exclusive_policies_before_adding_policy(world: World):
     crawl(world, SECRET_ARN, world.secret("proxy"))
     world.set(exclusivePolicies=True)
     answer = world.ask("other policies")
@@ -99,7 +101,7 @@ def test_exclusive_policies_are_off_before_policy_is_added(world: World):
     assert "2. aws iam put-role-policy" in answer
 
 
-def test_exclusive_policies_would_remove_secret_policy(world: World):
+def test_exclusive_policies_would_remove_policy_for_secret(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(reader(proxy), "proxy")
@@ -135,7 +137,7 @@ def test_second_secret_in_role_policy_needs_own_policy(world: World):
 
 
 @pytest.mark.parametrize("action", ["secretsmanager:DescribeSecret", "kms:DescribeKey"])
-def test_policy_for_unreadable_second_secret_is_kept(world: World, action: str):
+def test_policy_is_kept_if_secret_or_key_cannot_be_described(world: World, action: str):
     proxy = world.secret("proxy", KmsKeyId=world.kms.create_key()["KeyMetadata"]["Arn"])
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(reader(proxy), "proxy")
@@ -157,7 +159,7 @@ def test_policy_for_second_secret_is_kept_and_not_excess(world: World):
     assert f"also uses {proxy}: keep proxy, which lets the role read it" in said.err
 
 
-def test_narrow_policy_is_added_before_wide_one_is_removed(world: World):
+def test_fix_adds_narrow_policy_before_removing_wide_policy(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(WIDE, "wide")

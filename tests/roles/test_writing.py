@@ -28,7 +28,7 @@ write({Path("import.json"): "text"})
 """
 
 
-def test_file_is_replaced_with_link_and_permissions_kept(tmp_path: Path):
+def test_replacing_file_keeps_its_link_and_permissions(tmp_path: Path):
     old, link, new, next_ = (tmp_path / name for name in ("old", "link", "new", "next"))
     old.write_text("yesterday's" * 10_000)
     old.chmod(0o600)

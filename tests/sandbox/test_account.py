@@ -72,7 +72,7 @@ def test_key_is_customer_managed_and_delegates_to_iam(aws: Aws):
     assert "arn:aws:iam::123456789012:root" in policy
 
 
-def test_subnets_and_groups_share_vpc_in_supported_zones(aws: Aws):
+def test_subnets_in_supported_zones_share_vpc_with_groups(aws: Aws):
     ec2 = aws.client("ec2")
     subnets = ec2.describe_subnets(SubnetIds=VPC["subnetIds"])["Subnets"]
     groups = ec2.describe_security_groups(GroupIds=VPC["securityGroupIds"])["SecurityGroups"]
@@ -261,7 +261,7 @@ def test_lists_are_paginated(aws: Aws):
         ("arn:aws:iam::444455556666:role/of-another-account", "AccessDeniedException"),
     ],
 )
-def test_a_role_that_cannot_be_passed_is_rejected(aws: Aws, arn: str, rejection: str):
+def test_data_source_with_unusable_role_is_rejected(aws: Aws, arn: str, rejection: str):
     aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
     denial = {"Effect": "Deny", "Principal": {"Service": "qbusiness.amazonaws.com"}}
     denying = json.loads(golden("trust-policy"))

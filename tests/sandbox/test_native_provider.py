@@ -203,7 +203,7 @@ def test_missing_and_unknown_properties_are_rejected():
         ("arn:aws:iam::444455556666:role/console", "AccessDeniedException"),
     ],
 )
-def test_unpassable_role_is_error_at_creation_and_update(
+def test_unusable_role_is_error_at_creation_and_update(
     pages: Resource, console: Console, aws: Aws, arn: str, code: str
 ):
     with pytest.raises(RefusedError, match=rf"creating resource: An error occurred \({code}\)"):

@@ -170,7 +170,7 @@ def test_document_drift_is_reported_until_corrected(role: Resource, aws: Aws):
 
 
 @pytest.mark.parametrize(("given", "corrected"), [({}, True), ({"name": NAME, "path": "/p/"}, False)])
-def test_session_duration_is_corrected_if_defaults_differ(
+def test_duration_is_kept_only_if_name_and_path_are_set(
     role: Resource, aws: Aws, given: Properties, corrected: bool
 ):
     # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.
@@ -246,7 +246,7 @@ def test_only_refresh_keeps_imported_session_duration(
     ],
     ids=str,
 )
-def test_documents_are_compared_as_by_real_provider(
+def test_documents_are_compared_as_in_the_real_provider(
     one: dict[str, object], other: dict[str, object], equivalent: bool
 ):
     # PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
@@ -349,7 +349,7 @@ def test_oidc_provider_url_is_compared_without_scheme(provider: Provider):
     ],
     ids=("inline", "attached"),
 )
-def test_exclusive_resources_list_policies_only_once(
+def test_exclusive_resources_fail_at_once_if_role_is_missing(
     exclusive: Exclusive, call: str, list_property: str
 ):
     # syncAttachments in role_policies_exclusive.go and role_policy_attachments_exclusive.go.
@@ -360,7 +360,7 @@ def test_exclusive_resources_list_policies_only_once(
     assert len(iam.method_calls) == 1
 
 
-def test_listing_missing_policy_fails_before_sending(provider: Provider, role: Resource):
+def test_missing_policy_in_policy_names_fails_before_call(provider: Provider, role: Resource):
     # syncAttachments in role_policies_exclusive.go writes it without a document.
     role.up(**ROLE)
     exclusive = Resource(provider, RolePoliciesExclusive.token)
@@ -503,7 +503,7 @@ def test_default_tags_are_set_and_their_changes_detected(environment: dict[str, 
 # Calls.
 
 
-def test_the_provider_looks_up_the_account_first(monkeypatch: pytest.MonkeyPatch):
+def test_configuration_fails_if_account_lookup_fails(monkeypatch: pytest.MonkeyPatch):
     # validateCredentials in pulumi-aws, provider/resources.go.
     expired = ProviderError("get the caller identity: The token has expired")
     monkeypatch.setattr(configuration, "caller", Mock(side_effect=expired))

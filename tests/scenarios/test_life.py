@@ -24,7 +24,7 @@ OPTIONS: Final[dict[str, Any]] = {
 }
 
 
-def test_role_has_previewed_documents_until_destroyed(world: World):
+def test_role_is_created_as_previewed_updated_and_destroyed(world: World):
     name = world.name("life")
     settings = {
         **REQUIRED,

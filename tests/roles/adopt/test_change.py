@@ -104,13 +104,13 @@ def test_replacing_policy_of_protected_role_causes_warning(world: World, protect
     ],
     ids=["loses access", "denies", "one of several"],
 )
-def test_other_policies_are_kept(world: World, policies: dict[str, str], kept: str):
+def test_nonequivalent_or_multiple_policies_are_kept(world: World, policies: dict[str, str], kept: str):
     world.make(policies=policies)
     assert f"Role policy: new; kept: {kept}.\n" in world.adopt().out
     assert imported(world.adopt("--json", "--force")) == []
 
 
-def test_replace_policies_option_names_lost_access(world: World):
+def test_report_names_access_lost_with_replace_policies(world: World):
     world.make(policies={"console": own_policy("SECRET", allow("s3:GetObject", "*"))})
     said = world.adopt("--replace-policies")
     assert "Role policy: replaces console.\n" in said.out
@@ -128,7 +128,7 @@ def test_replace_policies_option_names_lost_access(world: World):
 
 
 @pytest.mark.parametrize("case", ["alone", "shared", "a boundary too", "wide", "several"])
-def test_unshared_attached_policy_is_detached_after_update(world: World, case: str):
+def test_sole_equivalent_attached_policy_gets_detach_command(world: World, case: str):
     world.make()
     arn = world.managed("Q-Business", WIDE if case == "wide" else own_policy(world.secret_arn))
     world.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
@@ -195,7 +195,7 @@ def test_script_restores_policies_of_one_role(world: World):
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["no inline policy", "the role policy already"])
-def test_script_restores_deleted_attached_policy_first(world: World, own: bool):
+def test_script_recreates_deleted_policy_and_attaches_it(world: World, own: bool):
     world.make()
     document = own_policy(world.secret_arn)
     if own:

@@ -31,7 +31,7 @@ OTHER_PATH = f"arn:aws:iam::{ACCOUNT}:role/service-role/{NAME}"
 LIST_ATTACHED = "iam:ListAttachedRolePolicies"
 
 
-def test_the_report_ends_with_the_next_command(world: World):
+def test_report_ends_with_import_and_undo_commands(world: World):
     world.make()
     assert world.adopt("--stack", "acme/test").out.endswith(
         "Written: Pulumi.test.yaml, import.json, restore-roles-1.sh. Next steps: docs/adopt.md.\n"
@@ -73,7 +73,7 @@ def test_shared_role_is_replaced_for_one_data_source(world: World):
         assert (warning in taken.err) is shared
 
 
-def test_use_in_other_application_or_region_is_found(world: World):
+def test_role_use_in_other_application_or_region_is_found(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     world.server.qbusiness.add(other, displayName="Other")
@@ -117,7 +117,7 @@ def test_whole_organization_counts_as_other_principal(world: World):
     assert world.adopt("--dry-run").out.startswith(f"role: a new one, because {NAMED} {text}")
 
 
-def test_role_of_document_enrichment_is_kept(world: World):
+def test_enrichment_role_is_neither_adopted_nor_deleted(world: World):
     world.make()
     hook = {"roleArn": world.role_arn, "s3BucketName": "hooks", "lambdaArn": "arn:aws:lambda:::f"}
     enrichment = {"preExtractionHookConfiguration": hook}

@@ -111,7 +111,7 @@ def test_data_sources_sharing_role_get_own_roles(world: World):
     assert f"\nAfter `pulumi up`, run these commands:\n\n{update}" in shown
 
 
-def test_shared_role_in_file_is_left_out(world: World):
+def test_shared_role_that_file_declares_stops_adoption(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     wiki = {"roleName": "QBusiness-DataSource-00001"}
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": wiki}}
@@ -126,7 +126,7 @@ def test_shared_role_in_file_is_left_out(world: World):
     assert f"{shared} is used by {users}, and Pulumi.prod.yaml declares it" in said.err
 
 
-def test_new_role_is_not_mistaken_for_named_role(world: World):
+def test_new_role_does_not_drop_declared_role_of_same_entry(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA", roleArn=world.server.data_source(identifier(1))["roleArn"])
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": {"roleName": "another"}}}
@@ -158,7 +158,7 @@ def test_data_source_with_unreadable_secret_is_left_out(world: World):
     assert "secretsmanager:DescribeSecret failed (InvalidRequest" in world.adopt("--all").err
 
 
-def test_a_stack_has_one_application(world: World):
+def test_all_option_requires_choice_among_applications(world: World):
     world.make()
     world.server.qbusiness.add(APPLICATION, displayName="Other")
     world.server.qbusiness.add(APPLICATION, INDEX_ID, displayName="Main")
@@ -213,7 +213,7 @@ def test_malformed_options_are_rejected_without_calls(
     assert world.server.calls == []
 
 
-def test_region_comes_from_application_arn_only(world: World):
+def test_region_of_application_arn_overrides_aws_region(world: World):
     world.make()
     world.patch.setenv("AWS_REGION", "eu-west-1")
     said = world.adopt("--all", "--application", APPLICATION_ARN, "--dry-run", "--json")
@@ -297,7 +297,9 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
     ],
     ids=["entries", "one role"],
 )
-def test_possible_earlier_role_name_must_be_set(world: World, config: dict[str, object], setting: str):
+def test_declared_role_without_name_must_first_be_named(
+    world: World, config: dict[str, object], setting: str
+):
     add(world, 1, "Wiki", "CONFLUENCE")
     spelled = {f"{PROJECT_NAME}:{key}": value for key, value in config.items()}
     world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": spelled}))
@@ -342,7 +344,7 @@ def test_dropped_settings_are_named(world: World):
     assert "replaced (aws:profile, exclusivePolicies, dataSources.wiki.ingestScope): before" in said.err
 
 
-def test_too_many_data_sources_get_suggested_split(world: World):
+def test_split_is_suggested_for_too_many_data_sources(world: World):
     world.patch.setattr("roles.adopt.configuration.MAXIMUM_ENTRIES", 10)
     world.patch.setattr("roles.output._STEP", 10)
     for number in range(11):

@@ -60,7 +60,7 @@ def test_configuration_describes_data_source_and_role(world: World):
     assert world.files == [STACK, "Pulumi.yaml", "import.json", "restore-roles-1.sh"]
 
 
-def test_program_renders_compared_policy_from_settings(world: World):
+def test_written_settings_render_the_policy_that_was_compared(world: World):
     world.make(policies={OWN: own_policy()}, role={"Path": "/service-role/"})
     config = world.adopt("--json").json["config"]
     text = {key: it if isinstance(it, str) else json.dumps(it) for key, it in config.items()}
@@ -121,7 +121,7 @@ def test_key_of_foreign_secret_is_in_same_account(world: World):
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
 
 
-def test_only_force_overwrites_files_and_keeps_other_keys(world: World):
+def test_only_force_overwrites_files_and_keeps_their_salt(world: World):
     world.make()
     assert world.adopt().code == 0
     before = yaml.safe_load(world.path(STACK).read_text())

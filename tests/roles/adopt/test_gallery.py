@@ -77,7 +77,9 @@ def add_data_sources(world: World) -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_every_kind_of_role_is_adopted(world: World, assert_golden: Callable[[Path, str], None]):
+def test_adoption_of_every_kind_of_role_matches_golden_file(
+    world: World, assert_golden: Callable[[Path, str], None]
+):
     add_data_sources(world)
     shown = world.adopt("--all", "--dry-run", "--json")
     said = world.adopt("--all")

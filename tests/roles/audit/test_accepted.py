@@ -251,7 +251,7 @@ def test_json_document_contains_accepting_entry(world: World):
 
 
 @pytest.mark.slow
-def test_expired_acceptance_is_problem_again(world: World):
+def test_finding_is_problem_again_after_acceptance_expires(world: World):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world, until="2020-12-31")
     said = world.audit("--accept", FILE)

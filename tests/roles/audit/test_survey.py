@@ -92,7 +92,7 @@ def test_single_differing_role_is_a_problem(
     assert (said.code, said.json["dataSources"][0]["state"]) == (1, state)
 
 
-def test_unknown_connector_has_own_exit_code(world: World):
+def test_role_of_unknown_connector_has_own_exit_code(world: World):
     world.add_own()
     world.add("Queue", None, kind="CUSTOM")
     assert world.audit().code == 0
@@ -167,13 +167,13 @@ def test_denied_key_permission_is_data_source_remark(world: World):
         ("ExpiredToken", "audit: AWS does not accept the credentials (ExpiredToken)"),
     ],
 )
-def test_general_error_ends_audit_with_one_line(world: World, code: str, line: str):
+def test_general_error_ends_audit_with_its_cause(world: World, code: str, line: str):
     world.add_own()
     world.reject("iam:GetRole", code=code)
     assert world.audit().last.startswith(line)
 
 
-def test_resource_error_skips_its_data_source(world: World):
+def test_resource_error_affects_only_its_data_source(world: World):
     complete_world(world)
     world.reject("s3:GetEncryptionConfiguration", status=400, code="InvalidRequest")
     said = world.audit("--json")

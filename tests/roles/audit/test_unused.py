@@ -28,7 +28,7 @@ def changed(**changes: Any) -> str:
     return json.dumps(document)
 
 
-def test_unused_role_is_listed_without_command(world: World):
+def test_unused_role_is_listed_without_deletion_command(world: World):
     complete_world(world)
     world.role("qbusiness-Old", own_policy("*"))
     said = world.audit()
@@ -78,7 +78,7 @@ def test_no_role_is_listed_for_partly_read_application(world: World):
     assert (found["unused"], found["unlisted"]) == ([], "no application was read completely")
 
 
-def test_missing_permission_does_not_change_exit_code(world: World):
+def test_missing_list_roles_permission_keeps_exit_code(world: World):
     complete_world(world)
     world.reject("iam:ListRoles")
     said = world.audit()

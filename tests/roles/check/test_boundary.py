@@ -121,7 +121,7 @@ def test_tags_of_unreadable_secret_are_unknown(world: World, gone: bool):
     assert "depends on aws:ResourceTag/team in the statement Lock\n" in answer
 
 
-def test_denial_of_single_network_interface_is_not_ok(world: World):
+def test_denial_of_some_network_interfaces_is_not_ok(world: World):
     interfaces = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-0a*"
     bounded(world, deny_under({}, "ec2:*", interfaces))
     assert "in the statement Lock" in world.ask(BOUNDARY)

@@ -97,7 +97,7 @@ def test_missing_permission_skips_its_questions(world: World, action: str):
     )
 
 
-def test_throttled_call_is_retried_then_skipped(world: World):
+def test_question_is_skipped_after_throttled_call_is_retried(world: World):
     world.repeat_at_once()
     world.reject("iam:GetRole", status=400, code="Throttling")
     said = world.check(only=["role", "role policy"])
@@ -129,7 +129,7 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
     assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
 
 
-def test_unreachable_endpoint_does_not_affect_other_questions(world: World):
+def test_unreachable_endpoint_skips_only_policy_validation(world: World):
     world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

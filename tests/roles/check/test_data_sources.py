@@ -99,7 +99,7 @@ def test_role_with_another_path_is_a_different_role(world: World):
     assert "role/old/" in answer
 
 
-def test_data_sources_with_own_roles_may_share_secret(world: World):
+def test_data_source_with_existing_other_role_is_note(world: World):
     name = OTHER_ROLE_ARN.rpartition("/")[2]
     world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     world.add_data_source()
@@ -181,7 +181,7 @@ def test_data_source_may_name_secret_in_any_aws_form(world: World, name: str):
     assert world.check(only=BOTH).code == 0
 
 
-def test_unreadable_second_bucket_is_problem(world: World):
+def test_second_bucket_that_role_cannot_read_is_problem(world: World):
     world.set(connector="webcrawler", bucketName="seeds")
     world.add_data_source(configuration={"type": "WEBCRAWLERV2", "secretArn": SECRET_ARN, **TWO_BUCKETS})
     answer = world.ask("data source")
@@ -297,7 +297,7 @@ def test_deleted_role_is_problem_of_entry_with_same_connector(world: World):
     assert [answer.partition(" ")[0] for answer in answers] == ["note", "problem"]
 
 
-def test_data_source_with_role_of_another_entry_is_ok(world: World):
+def test_data_source_may_use_role_of_entry_with_same_settings(world: World):
     use_entries(world, wiki={}, pages={})
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     answer = world.ask("other data source", "--data-source", "wiki")
@@ -387,12 +387,12 @@ def test_crawler_without_secret_or_role_is_note(world: World):
 
 
 @pytest.mark.parametrize("status", ["CREATING", "DELETING"])
-def test_unfinished_data_source_without_role_is_ignored(world: World, status: str):
+def test_data_source_needs_no_role_during_creation_or_deletion(world: World, status: str):
     add_without_role(world, status=status)
     assert world.ask("other data source").startswith("ok ")
 
 
-def test_crawler_without_secret_or_bucket_is_note(world: World):
+def test_crawler_is_note_only_if_entry_has_no_data_source(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
     answer = world.ask("other data source")
@@ -402,7 +402,7 @@ def test_crawler_without_secret_or_bucket_is_note(world: World):
 
 
 @pytest.mark.parametrize("role_exists", [True, False])
-def test_a_data_source_in_another_index_is_ignored(world: World, role_exists: bool):
+def test_data_source_of_other_role_and_index_is_ignored(world: World, role_exists: bool):
     if role_exists:
         add_under_other_role(world)
     else:
@@ -429,7 +429,7 @@ def test_deleted_role_is_problem_of_matching_entry(world: World):
     assert [answer.partition(" ")[0] for answer in answers] == ["note", "problem"]
 
 
-def test_secret_name_does_not_cross_accounts(world: World):
+def test_secret_name_does_not_match_secret_of_other_account(world: World):
     world.set(secretId=SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT))
     world.add_data_source(configuration={"type": "AEM", "secretArn": SECRET_NAME})
     assert f"its secret is {SECRET_NAME}, but secretId is " in world.ask("data source")
@@ -459,7 +459,9 @@ def test_secret_name_does_not_cross_accounts(world: World):
     ],
 )
 @pytest.mark.parametrize("status", ["FAILED", "INCOMPLETE"])
-def test_failed_sync_caused_by_role_is_explained(world: World, message: str, about: str, status: str):
+def test_access_error_of_failed_sync_names_likely_cause(
+    world: World, message: str, about: str, status: str
+):
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     world.add_sync(status, error={"errorMessage": message, "errorCode": "InvalidRequest"})
@@ -473,7 +475,7 @@ def test_failed_sync_caused_by_role_is_explained(world: World, message: str, abo
     )
 
 
-def test_other_failed_sync_is_unexplained_problem(world: World):
+def test_unrecognized_sync_error_is_problem_without_hint(world: World):
     world.add_data_source()
     world.add_sync("FAILED", error={"errorMessage": "Too slow"}, dataSourceErrorCode="AEM-1")
     answer = world.ask("data source")
@@ -482,7 +484,7 @@ def test_other_failed_sync_is_unexplained_problem(world: World):
 
 
 @pytest.mark.parametrize("status", ["SYNCING", "SYNCING_INDEXING"])
-def test_other_sync_statuses_are_printed(world: World, status: str):
+def test_status_and_error_of_running_sync_are_printed(world: World, status: str):
     world.add_data_source()
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     said = world.check(only=["data source"])
@@ -514,7 +516,7 @@ def test_failed_documents_and_empty_sync_are_noted(world: World, scanned: str, f
         ("ABORTED", "it did not finish: somebody may have stopped it, or AWS may be maintaining the"),
     ],
 )
-def test_inconclusive_sync_is_note(world: World, status: str, said: str):
+def test_unexplained_incomplete_or_stopped_sync_is_note(world: World, status: str, said: str):
     world.add_data_source()
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     answer = world.ask("data source")

@@ -58,7 +58,7 @@ def test_stack_with_one_role_has_no_selectable_entries(world: World):
         assert line == "check: stack dev has one role and no dataSources: omit --data-source"
 
 
-def test_check_rejects_invalid_entry_like_program(world: World, entries: dict[str, Any]):
+def test_invalid_entry_is_rejected_with_path_of_setting(world: World, entries: dict[str, Any]):
     world.set(dataSources={**entries, "wiki": {"secretId": "x"}})
     said = world.check()
     assert (said.code, said.out) == (2, "")
@@ -79,7 +79,7 @@ def test_secret_role_arns_and_defaults_are_rejected(world: World):
 
 
 @pytest.mark.usefixtures("entries")
-def test_check_rejects_secret_in_entry_like_program(world: World):
+def test_secret_value_of_data_sources_setting_is_rejected(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:dataSources"}
     said = world.check("--data-source", "aem")
     assert (said.code, said.out) == (2, "")
@@ -96,7 +96,7 @@ def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
 
 
 @pytest.mark.usefixtures("entries")
-def test_entries_share_answers_about_account(world: World):
+def test_caller_and_index_are_read_once_for_all_entries(world: World):
     world.check()
     assert world.server.calls.count("sts:GetCallerIdentity") == 1
     assert world.server.calls.count("qbusiness:GetIndex") == 1
@@ -105,7 +105,7 @@ def test_entries_share_answers_about_account(world: World):
 
 
 @pytest.mark.usefixtures("entries")
-def test_main_thread_uses_credentials_first(
+def test_first_call_is_sent_from_the_main_thread(
     world: World,
 ):
     sending: list[Thread] = []

@@ -119,7 +119,7 @@ def test_denial_under_met_condition_is_problem(world: World, condition: dict[str
 
 
 @pytest.mark.parametrize("condition", SPARING, ids=json.dumps)
-def test_denial_of_other_principals_lets_role_decrypt(world: World, condition: dict[str, Any]):
+def test_denial_under_unmet_condition_lets_role_decrypt(world: World, condition: dict[str, Any]):
     denied_under(world, condition)
     said = world.check(only=KEY_POLICY)
     assert said.code == 0
@@ -290,13 +290,13 @@ def test_key_policy_naming_other_principal_is_not_ok(world: World, principal: di
         ([ADMIN], "problem "),
     ],
 )
-def test_a_denial_with_not_principal_is_read(world: World, spared: list[str], state: str):
+def test_denial_with_not_principal_is_not_ok(world: World, spared: list[str], state: str):
     document = policy(allow_key(ROOT), deny("kms:*", "*", NotPrincipal={"AWS": spared}))
     world.server.answers["kms:GetKeyPolicy"] = {"Policy": document}  # moto rejects it
     assert world.ask("key policy").startswith(state)
 
 
-def test_cross_account_key_policy_is_left_to_owner(world: World):
+def test_cross_account_key_policy_is_undecided(world: World):
     arn = KEY_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(kmsKeyId=arn)
     world.describe_key(arn)

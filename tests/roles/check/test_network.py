@@ -36,7 +36,7 @@ def edit(vpc: dict[str, Any]) -> str:
     return f"in Pulumi.dev.yaml, set vpcConfiguration to {json.dumps(vpc)}, then pulumi up --stack dev\n"
 
 
-def test_missing_subnet_is_replaced_everywhere(world: World):
+def test_missing_subnet_fix_changes_stack_and_data_source(world: World):
     data_source = world.add_data_source()
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     new = {**VPC, "subnetIds": [SUBNET_ID, "SUBNET_ID"]}
@@ -52,7 +52,7 @@ def test_missing_subnet_is_replaced_everywhere(world: World):
     assert world.check(only=ASKED).code == 0
 
 
-def test_missing_security_group_is_replaced_everywhere(world: World):
+def test_missing_group_fix_changes_stack_and_data_source(world: World):
     data_source = world.add_data_source()
     world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID)
     answer = world.ask("security groups")
@@ -74,7 +74,7 @@ def test_missing_subnet_in_stack_and_data_source_has_one_fix(world: World):
 
 
 @pytest.mark.parametrize("theirs", [VPC, BOTH])
-def test_differing_subnets_are_fixed_in_settings(world: World, theirs: dict[str, Any]):
+def test_fix_for_differing_subnets_edits_the_settings(world: World, theirs: dict[str, Any]):
     world.set(vpcConfiguration=BOTH if theirs == VPC else VPC)
     world.add_data_source(vpcConfiguration=theirs)
     answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
@@ -83,7 +83,7 @@ def test_differing_subnets_are_fixed_in_settings(world: World, theirs: dict[str,
     assert world.check(only=ASKED).code == 0
 
 
-def test_broken_data_source_vpc_is_fixed_everywhere(world: World):
+def test_broken_vpc_fix_changes_data_source_and_stack(world: World):
     world.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
     world.add_data_source(vpcConfiguration=BOTH)
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
@@ -123,7 +123,7 @@ def test_unreadable_subnets_do_not_hide_last_sync(world: World):
     assert "has the status FAILED" in answer
 
 
-def test_single_subnet_in_another_vpc_is_replaced(world: World):
+def test_fix_replaces_the_one_subnet_in_another_vpc(world: World):
     vpc = world.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     odd = world.ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24", AvailabilityZone="us-east-1b")
     identifier = odd["Subnet"]["SubnetId"]
@@ -131,7 +131,7 @@ def test_single_subnet_in_another_vpc_is_replaced(world: World):
     assert f"fix: {set_entry('subnetIds[1]', 'SUBNET_ID')}\n" in world.ask("subnets")
 
 
-def test_unused_vpc_is_removed_with_dependent_setting(world: World):
+def test_fix_removes_unused_vpc_and_dependent_setting(world: World):
     del world.add_data_source()["vpcConfiguration"]
     answer = world.ask("data source")
     assert "fix: 1. pulumi config rm --stack dev -- allowNetworkInterfaceDeletion && pulumi up" in answer

@@ -97,7 +97,7 @@ def test_conditional_trust_denial_skips_application_arn(world: World):
     assert said.answer("application ARN").startswith("skipped ")
 
 
-def test_trust_policy_for_other_application_is_redeployed(world: World):
+def test_fix_redeploys_trust_policy_for_other_application(world: World):
     document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
     world.trust(document)
     answer = world.ask("application ARN")
@@ -131,7 +131,7 @@ def test_dangerous_policies_are_first_among_notes(world: World):
     assert world.check(only=["other policies"]).out.count("to change this: pulumi up --stack dev\n") == 2
 
 
-def test_additional_policy_does_not_hide_unlisted_policies(world: World):
+def test_dangerous_policy_does_not_hide_failed_listing(world: World):
     world.put_policy(WIDE, "by-hand")
     world.reject("iam:ListAttachedRolePolicies")
     said = world.check(only=["other policies"])
@@ -212,7 +212,7 @@ def test_caller_unable_to_pass_role_is_problem(world: World):
     assert 'creates the data source: {"Effect": "Allow", "Action": "iam:PassRole", ' in answer
 
 
-def test_role_passed_under_unknown_condition_is_undecided(world: World):
+def test_passing_role_without_mfa_context_is_undecided(world: World):
     depending = DENIED | {"MissingContextValues": ["aws:MultiFactorAuthPresent"]}
     world.server.decide = lambda _: {"iam:PassRole": depending}
     said = world.check(only=["iam:PassRole"])

@@ -102,7 +102,7 @@ def test_entries_share_one_problem_and_statement(world: World):
         )
 
 
-def test_a_policy_names_a_role_only_after_it_exists(world: World):
+def test_proposed_statement_names_only_existing_roles(world: World):
     use_entries(world, {"docs": ROLE_ARN, "wiki": f"{ROLE_ARN}-deleted"})
     world.key_policy(allow_key({"AWS": ADMIN}))
     said = world.check(only=["key policy"])
@@ -140,7 +140,7 @@ def test_recreated_secret_is_one_problem_with_all_steps(world: World):
     assert len(world.check(only=asked).answers("problem")) == 1
 
 
-def test_fix_without_command_names_file_and_text(world: World):
+def test_fix_that_edits_settings_names_file_and_value(world: World):
     vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
     world.add_data_source(vpcConfiguration=vpc)
     assert world.ask("data source").splitlines()[2] == (
@@ -178,7 +178,7 @@ def test_stackless_role_lacking_access_is_problem(world: World):
 
 
 @pytest.mark.parametrize("attached", [False, True])
-def test_working_policy_of_stackless_role_is_kept(world: World, attached: bool):
+def test_working_policies_of_stackless_role_are_no_problem(world: World, attached: bool):
     world.add_data_source()
     document = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
     world.delete_policy()
@@ -210,7 +210,8 @@ def test_extra_condition_that_stackless_role_meets_is_note(
     assert said.answer("role policy") == (
         "note     role policy: the role's policies lack some expected access, but allow every connector "
         "request\n"
-        f"           AllowsAmazonQToGetSecret: only if StringEquals aws:ResourceAccount {ACCOUNT}\n"
+        "           AllowsAmazonQToGetSecret: only under the condition StringEquals aws:ResourceAccount "
+        f"{ACCOUNT}\n"
         "         to change this: give the role the policies that this command prints with --json, as "
         "trustPolicy and rolePolicy\n"
     )
@@ -227,7 +228,7 @@ def test_unreadable_stackless_role_is_not_judged(world: World):
     )
 
 
-def test_missing_resource_without_stack_is_problem(world: World):
+def test_missing_secret_is_problem_without_stack(world: World):
     world.add_data_source()
     world.delete_secret(SECRET_ARN)
     said = of_data_source(world)
@@ -237,7 +238,7 @@ def test_missing_resource_without_stack_is_problem(world: World):
     )
 
 
-def test_key_without_stack_is_named_only_in_role_policy(world: World):
+def test_fix_for_key_changes_role_policy_without_stack(world: World):
     world.add_data_source()
     world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
     answer = of_data_source(world).answer("KMS key")
@@ -264,7 +265,7 @@ def test_other_sources_of_stackless_role_are_only_named(world: World):
     )
 
 
-def test_unsupported_bucket_of_stackless_role_is_note(world: World):
+def test_bucket_unsupported_by_connector_is_no_problem(world: World):
     configuration = {"type": "AEM", "secretArn": SECRET_ARN, "bucketName": "files"}
     world.add_data_source(configuration=configuration)
     said = of_data_source(world)
@@ -272,7 +273,7 @@ def test_unsupported_bucket_of_stackless_role_is_note(world: World):
     assert " refers to the bucket files, but the program's role for " in said.answer("data source")
 
 
-def test_data_source_of_other_application_is_not_found(world: World):
+def test_unknown_data_source_is_rejected_with_known_ids(world: World):
     world.add_data_source()
     assert of_data_source(world, identifier="other").rejection == (
         f"check: there is no data source other in this application; its data sources: {DATA_SOURCE_ID}"

@@ -89,7 +89,7 @@ def test_policy_names_future_role_before_deployment(world: World):
     assert ':role/connectors/qbusiness-files"' in validated[2]
 
 
-def test_older_ingest_scope_fails_simulation(world: World):
+def test_index_ingest_scope_fails_simulation(world: World):
     world.set(ingestScope="index")
     document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
     for statement in document["Statement"]:
@@ -116,14 +116,17 @@ def test_simulation_detects_boundary_denial_and_excess(world: World):
 @pytest.mark.parametrize(
     ("decision", "reason"),
     [
-        (DENIED, "no policy allows it"),
+        (DENIED, "no policy allows it, according to IAM's simulation"),
         (
             {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "guard"}] * 2},
             "denied by guard",
         ),
         (DENIED | BY_ORGANIZATION, "denied by the organization's service control policies"),
         # Another statement mentions the key, which the request contains.
-        (DENIED | {"MissingContextValues": ["kms:ViaService"]}, "no policy allows it"),
+        (
+            DENIED | {"MissingContextValues": ["kms:ViaService"]},
+            "no policy allows it, according to IAM's simulation",
+        ),
         (
             DENIED | BY_ORGANIZATION | {"MissingContextValues": ["aws:SourceIp"]},
             "denied by the organization's service control policies",

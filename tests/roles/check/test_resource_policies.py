@@ -89,7 +89,7 @@ def test_resource_policy_denying_role_is_problem(
     assert world.ask(question, "--context", "aws:SourceIp=192.0.2.1").startswith(nothing)
 
 
-def test_cross_account_secret_policy_is_left_to_owner(world: World):
+def test_unreadable_cross_account_secret_policy_is_undecided(world: World):
     arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=arn, kmsKeyId=KEY_ARN)
     world.server.answers["secretsmanager:DescribeSecret"] = {"ARN": arn, "KmsKeyId": KEY_ARN}

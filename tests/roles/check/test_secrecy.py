@@ -34,7 +34,7 @@ def test_secret_settings_are_rejected_with_plaintext_fix(world: World):
     assert said.err == SECRET_SETTINGS
 
 
-def test_secrets_that_are_not_settings_do_not_matter(world: World):
+def test_secrets_that_check_never_shows_do_not_matter(world: World):
     world.set(protect=True)
     world.settings |= {"database:password": "hunter2", "aws:allowedAccountIds": [examples.ACCOUNT]}
     world.secret_keys = {"database:password", "aws:allowedAccountIds", f"{PROJECT_NAME}:protect"}
@@ -65,7 +65,7 @@ def test_shown_secrets_stay_secret_in_commands(world: World):
     assert "fix: 1. pulumi config set --stack dev --secret -- secretId arn:aws:secretsmanager" in answer
 
 
-def test_shown_secret_vpc_is_fixed_by_editing(world: World):
+def test_fix_for_secret_vpc_configuration_is_an_edit(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:vpcConfiguration"}
     world.ec2.delete_subnet(SubnetId=examples.SUBNET_ID)
     # A command would replace the whole object.

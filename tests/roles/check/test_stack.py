@@ -80,7 +80,7 @@ def test_credentials_mismatch_is_reported_on_one_line(world: World, apply: Calla
     assert world.server.calls == ["sts:GetCallerIdentity"]
 
 
-def test_rejected_settings_are_reported_as_by_program(world: World):
+def test_every_invalid_setting_is_reported_before_any_call(world: World):
     del world.settings["aws:region"]
     world.set(indexId="short")
     said = world.check()
