@@ -155,13 +155,13 @@ class _Declaration(NamedTuple):
 def find_roles(
     resources: Iterable[Resource], set_by_program: Mapping[str, Collection[str]]
 ) -> Iterator[Role]:
-    """Return the roles that Amazon Q Business can assume, or whose trust policy names the service.
+    """Return the roles whose trust policy allows Amazon Q Business to assume them, or any other action.
 
     `set_by_program` contains the properties that the program sets, by resource URN. If nothing was
     recorded, it is empty, and every property counts as set by the program.
 
-    The result also includes a role whose trust policy is malformed, or unknown at least in part, if the
-    trust policy mentions "qbusiness", or if the role's policies contain an action of Amazon Q Business.
+    A role whose trust policy is malformed, or unknown at least in part, is included if the trust policy
+    mentions "qbusiness" or the role's policies contain an action of Amazon Q Business.
     """
     types = {_ROLE_TYPE, _MANAGED_POLICY_TYPE, *_ROLE_PROPERTIES}
     declarations = [

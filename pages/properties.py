@@ -14,20 +14,20 @@ class NeverAllowed(StrEnum):
     """Access that the role policy never allows."""
 
     UNLISTED_ACTION = "an action that AWS's pages do not name"
-    OTHER_SERVICE = "a service that no setting requires"
-    OTHER_BUCKET = "another bucket, or a bucket with the same name in another account"
+    OTHER_SERVICE = "any action of a service that no setting requires"
+    OTHER_BUCKET = "any action on another bucket, or on a bucket with the same name in another account"
     MORE_THAN_READING_THE_BUCKET = (
         "any action on the bucket except reading its objects and, if it is the data source, listing them"
     )
-    OTHER_SECRET = "another secret"
+    OTHER_SECRET = "any action on another secret"
     MORE_THAN_READING_THE_SECRET = "any action on the secret except reading it"
-    OTHER_KEY = "another key"
+    OTHER_KEY = "any action on another key"
     DECRYPTION_ELSEWHERE = (
         "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data "
         "source"
     )
     MORE_THAN_DECRYPTION = "any action on the key except decryption"
-    OTHER_APPLICATION = "another application or index"
+    OTHER_APPLICATION = "any action on another application or index"
     OTHER_ROLE = "any action on another role"
     MORE_THAN_PASSING_ITSELF = "any action on the role itself, except that the role can pass itself if the bucket is the data source"
     PASSING_ELSEWHERE = "passing the role to a service other than Amazon Q Business"

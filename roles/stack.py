@@ -75,7 +75,10 @@ class RoleSettings(NamedTuple):
         return self.get("role_name") or f"{self.component}{ROLE_NAME_SUFFIX}"
 
     def command(self, name: str, value: str | None, *keys: str | int) -> str:
-        """Return the command that sets a setting, or its entry at `keys`; a value of None removes it."""
+        """Return the command that sets a setting, or its entry at `keys`; None as the value removes it.
+
+        If no command can do this, return the instruction to edit the stack's file.
+        """
         paths = self.args.paths
         spelled = (paths[key][-1] if isinstance(key, str) else key for key in keys)
         at = self.args.at(name).entry(*spelled)

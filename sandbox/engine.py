@@ -238,7 +238,9 @@ def say(text: str) -> None:
 
 
 def main(*arguments: str) -> int:
-    """Build the program in the arguments, a package and a path; return the exit code.
+    """Build a Go package, the first argument, into a program at a path, the second one.
+
+    Return the exit code.
 
     Without arguments, find or build the engine if Go is installed, and otherwise do nothing.
     """

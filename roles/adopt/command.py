@@ -289,17 +289,18 @@ def _plan_every(
 def _with_role(
     entry: Entry, users: Users, before: Existing, options: argparse.Namespace
 ) -> Entry | Finding:
-    """Return the entry with its role, or with a new one if the role serves others, too.
+    """Return the entry with its role or, if other data sources or principals use the role, a new one.
 
-    With `--take`, the entry keeps a role that serves others. Return a finding if the stack's file
-    declares such a role and no data source takes it, because the update would delete the role.
+    If `--take` selects the entry's data source, the entry keeps such a role. Return a finding if the
+    stack's file declares the role, but `--take` selects none of its data sources, because the update
+    would delete the role.
     """
     because = entries.serves_others(entry, users)
     identifier = entry.data_source.id
     if not because:
         return entry
     if identifier in options.take:
-        warning = f"{entry.role.arn} {because}: --take lets the update take the role from them"
+        warning = f"{entry.role.arn} {because}: --take lets the update remove their access to the role"
         return entry._replace(warnings=(warning, *entry.warnings))
     taken = any(each.id in options.take for _, each in users.by_role[entry.role.arn])
     if before.name_of(entry.role.name) and not taken:

@@ -71,7 +71,7 @@ def message(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str], **how:
     return str(deployment.error)
 
 
-def test_every_key_except_bucket_keys_takes_effect(monkeypatch: pytest.MonkeyPatch):
+def test_every_key_except_bucket_settings_takes_effect(monkeypatch: pytest.MonkeyPatch):
     given = {config_key(name): value for name, value in EXAMPLES.items() if "bucket" not in name}
     given["vpcConfiguration"] = json.loads(VPC_CONFIGURATION)
     assert {*given, *S3_SETTINGS} == {"aws:region", *KEYS.values()}
@@ -88,7 +88,7 @@ def test_every_key_except_bucket_keys_takes_effect(monkeypatch: pytest.MonkeyPat
     }
 
 
-def test_bucket_keys_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
+def test_bucket_settings_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.error is None
     expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")

@@ -32,7 +32,7 @@ def rename(stack: Stack, old: str, new: str) -> None:
     )
 
 
-def test_entries_are_converted_added_renamed_and_removed(new_stack: NewStack, aws: Aws):
+def test_single_role_becomes_entry_and_entries_change(new_stack: NewStack, aws: Aws):
     stack = new_stack({**TOP, **REQUIRED})
     stack.up()
     single = stack.outputs()

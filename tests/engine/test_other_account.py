@@ -118,7 +118,7 @@ def test_only_recorded_list_or_program_can_protect_state(
     assert BY_THE_PROGRAM in seen.stdout
 
 
-def test_wrong_account_list_blocks_stack_until_program_refresh(
+def test_wrong_account_list_blocks_stack_until_refresh_runs_program(
     new_stack: NewStack,
 ):
     stack = new_stack(ALLOWED)

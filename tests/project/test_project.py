@@ -117,7 +117,7 @@ def test_program_and_pack_have_only_two_dependencies(place: str, package: str):
     assert all(re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", line) for line in requirements)
 
 
-def test_go_mod_and_page_have_engine_version():
+def test_go_mod_and_evidence_page_name_engine_version():
     assert (
         f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
     )

@@ -305,7 +305,7 @@ def test_check_requires_either_stack_or_data_source(world: World, options: list[
     assert line == "check: pass either --stack, or --application and --data-source-id"
 
 
-def test_the_name_of_an_entry_needs_a_stack(world: World):
+def test_data_source_option_requires_stack(world: World):
     line = of_data_source(world, "--data-source", "wiki").rejection
     text = "--data-source selects an entry of the stack's dataSources: with --application, omit it"
     assert line == f"check: {text}"
