@@ -143,7 +143,8 @@ def secret_statement(secret_arn: str) -> ExplainedStatement:
     """Return the statement that lets a role read a secret."""
     return _allow(
         "AllowsAmazonQToGetSecret",
-        "Read the credentials that the connector uses to sign in to the data source.",
+        "Read the credentials that the connector uses to sign in to the data source or, for Web Crawler,"
+        " a web proxy.",
         ["secretsmanager:GetSecretValue"],
         [secret_arn],
     )
@@ -234,8 +235,8 @@ tag.""",
     )
     yield _allow(
         "AllowsAmazonQToDescribeResourcesForVPC",
-        "Describe all VPCs, subnets, and network interfaces. EC2 supports only the resource * for these "
-        "actions.",
+        "Describe all VPCs, subnets, network interfaces, Availability Zones, and Regions. EC2 supports "
+        "only the resource `*` for these actions.",
         [
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeAvailabilityZones",

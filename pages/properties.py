@@ -42,8 +42,8 @@ class NeverAllowed(StrEnum):
         "deleting any network interface, unless `allowNetworkInterfaceDeletion` is set"
     )
     OTHER_NETWORK = (
-        "any EC2 action on resources other than these subnets, security groups, and network interfaces, "
-        "except `Describe*`"
+        "any EC2 action, except `Describe*`, on resources other than network interfaces and the subnets "
+        "and security groups in `vpcConfiguration`"
     )
 
 

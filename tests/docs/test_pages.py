@@ -11,7 +11,7 @@ import yaml
 
 from components.connectors import CONNECTORS
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.settings import SETTINGS
+from components.settings import SETTINGS, Scope
 from components.stack_config import KEYS
 from components.validation import validate
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
@@ -170,8 +170,13 @@ def test_copied_environment_keeps_only_shareable_settings():
     removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", CI.read_text())
     assert removed
     replaced = {"applicationId", "indexId", "rolePath"}
-    of_resources = {KEYS[name] for name in KEYS if SETTINGS[name].in_role_policy} - {"ingestScope"}
-    assert {*re.findall(r"\w+", removed[1])} == (of_resources | {"roleName", "dataSources"}) - replaced
+    specific = {
+        KEYS[name]
+        for name in KEYS
+        if SETTINGS[name].in_role_policy or SETTINGS[name].scope is Scope.ENTRY
+    }
+    shareable = {"ingestScope"}
+    assert {*re.findall(r"\w+", removed[1])} == (specific | {"dataSources"}) - replaced - shareable
 
 
 def test_the_make_targets_on_the_pages_exist():
