@@ -147,7 +147,8 @@ _PLACES: Final = """\
 ## Where each setting goes
 
 With [`dataSources`](data-sources.md), a stack has a role for each entry, and each setting belongs in one of these
-places. Without it, the stack has a single role, and all settings are at the top level.
+places. Without it, a clone's stack has a single role, and all settings are at the top level. A project from the
+template requires `dataSources`.
 """
 _INVALID: Final = "\0"
 """A value that no format allows."""
@@ -185,9 +186,9 @@ has both secrets, set `secretId` to the first, and let the role read the second 
 ```
 
 Once the data source uses the role, [`roles check`](check.md) prints the `aws iam put-role-policy` command with your
-values, and with `kms:Decrypt` if a customer managed key that isn't in `kmsKeyId` encrypts the second secret. [`roles
-adopt`](adopt.md) keeps a policy that grants this access. Don't set [`exclusivePolicies`](#exclusivepolicies) for this
-role, because `pulumi up` would remove the policy.""",
+values, and with `kms:Decrypt` if a customer managed key that isn't in `kmsKeyId` encrypts the second secret. For an
+imported role, [`roles adopt`](adopt.md) keeps a separate policy that grants this access. Don't set
+[`exclusivePolicies`](#exclusivepolicies) for this role, because `pulumi up` would remove the policy.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate, or Web Crawler's seed or sitemap file. The role
@@ -207,8 +208,8 @@ SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcra
     "ingest_scope": """\
 Leave `ingestScope` unset. The role can then ingest documents into the application and the index, as on AWS's current
 page for AEM Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and an older
-version of that page, the tests' IAM policy simulator denies ingestion, because both actions require both resource
-types.""",
+version of that page, the tests' IAM policy simulator denies ingestion, because `BatchPutDocument` and
+`BatchDeleteDocument` require both resource types.""",
     "allow_network_interface_deletion": """\
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
@@ -274,10 +275,10 @@ except for the provider's settings, `aws:…`. In an entry of `dataSources`, a k
 needs `--path`. [Where each setting goes](#where-each-setting-goes) says which settings an entry has. An empty string
 (`''`) or object (`{}`) means the program's default. In an entry, it also turns off the top-level default.
 
-The program checks all settings before it creates anything and prints each problem with its fix. It also rejects
-unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,
-because YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp. Pulumi checks the types of the
-settings first and stops at the first wrong one.
+The program checks all settings before it creates anything and prints each problem with its fix. It also rejects unknown
+keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates, because
+YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp. In a clone, Pulumi checks the types of
+the top-level settings first and stops at the first wrong one.
 
 ## Settings
 """
@@ -307,11 +308,12 @@ case, because IAM rejects them.
 
 ## Secret settings
 
-No setting needs to be secret, because names, IDs, and ARNs contain no credentials. If you set one with `--secret`,
-each policy that contains it is secret: previews show `[secret]` instead of a change, and reviewers can't see the
-policy. [`check`](check.md#secret-settings) rejects the stack unless you pass `--show-secrets`. The state still contains
-some plaintext copies: the ARNs and IDs that contain a secret `roleName` or `rolePath`, secret tags in `tagsAll`, and,
-after an import, the role's properties until the first `pulumi up`.
+No setting needs to be secret, because names, IDs, and ARNs contain no credentials. The program rejects secrets in
+`dataSources`. If you set a top-level setting with `--secret`, each policy that contains it is secret: previews show
+`[secret]` instead of a change, and reviewers can't see the policy. [`check`](check.md#secret-settings) rejects the
+stack unless you pass `--show-secrets`. The state still contains some plaintext copies: the ARNs and IDs that contain a
+secret `roleName` or `rolePath`, secret tags in `tagsAll`, and, after an import, the role's properties until the first
+`pulumi up`.
 """
 _CONNECTORS: Final = """\
 ## Connectors

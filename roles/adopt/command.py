@@ -43,7 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--region",
-        help="the application's Region; default: from its ARN, the environment, or the profile",
+        help="the application's Region; default: from its ARN, the stack's file, the environment, or "
+        "the profile",
     )
     parser.add_argument(
         "--application",
@@ -82,8 +83,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         action="append",
         default=[],
-        help="adopt this data source's role even if another stack owns the role or one of its policies, "
-        "or if the role serves others, which then lose it; can be repeated",
+        help="adopt this data source's role even if another stack owns the role, or a policy that the "
+        "update writes or replaces, or if others use the role and can lose access; can be repeated",
     )
     parser.add_argument(
         "--exclude",
@@ -143,6 +144,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         configuration.check_limits(named, configure)
         config = configure(named)
     else:
+        for warning in found[0].warnings:
+            output.warn(warning)
         named, config = {COMPONENT: found[0]}, configuration.configure_one(found[0], before, project)
         before.check_kept(_roles_and_settings(named), [])
     settings = {name: own for name, (_, own) in _roles_and_settings(named).items()}
@@ -254,8 +257,6 @@ def _plan_one(
     entry = _with_role(planned, users, before, options)
     if isinstance(entry, Finding):
         raise InputError(entry.text)
-    for warning in entry.warnings:
-        output.warn(warning)
     return entry, users._replace(complete=users.complete and complete)
 
 
@@ -329,7 +330,7 @@ def _without_owners(
         if not owner:
             kept.append(entry)
         elif source.id in options.take:
-            warning = f"{owner} {entry.role.name}: --take takes it"
+            warning = f"{owner} {entry.role.name}, but --take adopts the role anyway"
             kept.append(entry._replace(warnings=(*entry.warnings, warning)))
         else:
             left_out[source] = skipped(

@@ -77,7 +77,7 @@ def _power(statement: Statement, role: Arn) -> str:
             return _ADMINISTRATOR
     every = [f"arn:{role.partition}:iam::{role.account}:role/{name}" for name in _MADE_UP_NAMES]
     if statement.actions.covers("sts:AssumeRole") and all(map(statement.resources.covers, every)):
-        return "permission to assume every role"
+        return "permission to assume every role in the account"
     return ""
 
 

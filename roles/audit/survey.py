@@ -35,7 +35,7 @@ class Outcome(StrEnum):
     """The result of comparing a role with the needs of one or all of its data sources, by severity."""
 
     DANGEROUS = "dangerous"
-    """The role trusts too many principals, or can gain administrator access or assume every role."""
+    """The role trusts too many principals, or can gain administrator access or assume all roles."""
     INVALID = "invalid"
     """The data source cannot work as it is, or the program rejects its settings."""
     LACKING = "lacking access"

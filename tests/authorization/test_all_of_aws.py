@@ -186,7 +186,7 @@ def test_all_statements_allow_exactly_the_documented_actions(
     record_property("figure", {"actions of AWS, on the role's and on foreign resources": counts})
 
 
-def test_roles_of_each_shape_allow_only_documented_actions(
+def test_roles_of_each_shape_allow_exactly_documented_actions(
     record_property: Callable[[str, object], None],
 ):
     every_grant = grants(every_statement())

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
 
 
-def test_role_of_each_combination_allows_only_expected_calls(
+def test_role_of_each_combination_decides_calls_as_expected(
     record_property: Record,
 ):
     problems: list[str] = []

@@ -52,7 +52,7 @@ def test_no_request_with_forbidden_property_is_allowed(record_property: Record):
     record_property("figure", {"proofs over all requests": counts})
 
 
-def test_role_policy_differs_from_page_only_as_listed(record_property: Record):
+def test_role_policy_differs_from_aws_page_only_as_listed(record_property: Record):
     wider: dict[Options, str] = {}
     narrower: dict[Options, str] = {}
     for options in SHAPES:
@@ -70,7 +70,7 @@ def test_role_policy_differs_from_page_only_as_listed(record_property: Record):
     record_property("figure", {"proofs over all requests": counts})
 
 
-def test_index_scope_policy_allows_the_same_as_older_page():
+def test_index_scope_policy_allows_same_as_older_aws_page():
     request = Request()
     options = FULL._replace(ingest_scope="index", deletion=False)
     rendered, of_page = render(options).role_policy, page(options)
@@ -78,7 +78,7 @@ def test_index_scope_policy_allows_the_same_as_older_page():
     assert counterexample(of_page, request, z3.Not(allows(rendered, request))) is None
 
 
-def test_only_service_may_assume_role_for_application(
+def test_role_is_assumable_only_by_service_for_application(
     record_property: Record,
 ):
     request = Request()
@@ -92,7 +92,7 @@ def test_only_service_may_assume_role_for_application(
     record_property("figure", {"proofs over all requests": {"never: trust": len(found)}})
 
 
-def test_proofs_agree_with_simulator(record_property: Record):
+def test_proofs_decide_calls_as_expected(record_property: Record):
     different: list[str] = []
     trust_policy = render(FULL).trust_policy
     asked = [(trust_policy, [ASSUME, *deviations(ASSUME, FULL)])]

@@ -146,7 +146,7 @@ def test_every_child_has_the_component_as_its_parent():
     assert [child.request.parent for child in children] == [COMPONENT_URN] * 4
 
 
-def test_exclusive_policies_cover_inline_and_attached():
+def test_exclusive_policies_covers_inline_and_attached_policies():
     exclusive = deploy({**MINIMAL, "exclusive_policies": True, "role_name": "qbusiness-aem"})
     (inline,) = exclusive.of_type("aws:iam/rolePoliciesExclusive:RolePoliciesExclusive")
     (attached,) = exclusive.of_type(
@@ -173,7 +173,7 @@ def test_outputs_are_role_arn_and_name():
     }
 
 
-def test_the_arn_depends_on_the_policy():
+def test_role_arn_output_depends_on_role_and_policy():
     def program() -> None:
         Upstream("data-source", component(MINIMAL).role_arn)
 
@@ -324,7 +324,7 @@ def test_unknown_bucket_or_role_keeps_trust_policy_known(name: str, value: str):
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
     ids=["secret", "VPC", "bucket"],
 )
-def test_output_for_unsupported_setting_may_become_blank(args: Mapping[str, Any], name: str):
+def test_output_for_unsupported_setting_must_become_blank(args: Mapping[str, Any], name: str):
     def deploy_later(value: object, *, preview: bool) -> Deployment:
         return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
 
@@ -339,7 +339,7 @@ def test_output_for_unsupported_setting_may_become_blank(args: Mapping[str, Any]
     assert not [kind for kind in types(rejected) if kind.startswith("aws:iam")]
 
 
-def test_all_unknown_inputs_make_documents_unknown():
+def test_documents_are_unknown_if_all_inputs_are_unknown():
     deployment = Deployment(lambda: component(all_later()), preview=True)
     assert deployment.error is None
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
@@ -397,7 +397,7 @@ def make_output(value: object, as_output: Callable[[object], object]) -> object:
 
 
 @pytest.mark.parametrize("name", OF_THE_ROLE)
-def test_unknown_role_setting_keeps_documents_known(name: str):
+def test_unknown_role_setting_keeps_aem_documents_known(name: str):
     def program() -> None:
         component({**FULL, "role_name": "qbusiness", name: make_output(OF_THE_ROLE[name], output_of)})
 
@@ -496,7 +496,7 @@ class EarlierState(Deployment):
         )
 
 
-def test_formerly_secret_arn_becomes_plain():
+def test_role_arn_recorded_as_secret_becomes_plain():
     deployment = EarlierState(lambda: component({**FULL, "role_name": "qbusiness-aem"}))
     role_arn = deployment.raw_outputs[COMPONENT_URN].fields["roleArn"]
     assert role_arn.string_value == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem"
@@ -551,7 +551,7 @@ def test_invalid_output_prevents_role_creation(name: str, wrong: object):
         ({**FULL, "connector": "webcrawler"}, "secret_id", "kms_key_id"),
     ],
 )
-def test_output_that_resolves_to_blank_prevents_creation(
+def test_blank_output_for_needed_setting_prevents_creation(
     args: Mapping[str, Any], name: str, rejected: str
 ):
     deployment = Deployment(lambda: component({**args, name: output_of("")}))

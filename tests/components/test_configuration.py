@@ -99,7 +99,7 @@ def test_bucket_settings_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
     )
 
 
-def test_blank_key_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
+def test_blank_setting_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **MINIMAL})
     assert deployment.error is None
     assert len(deployment.registrations) == 3
@@ -107,7 +107,7 @@ def test_blank_key_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
     assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
-def test_unneeded_key_may_be_blank(monkeypatch: pytest.MonkeyPatch):
+def test_unneeded_setting_may_be_blank(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **S3_SETTINGS, "secretId": ""})
     assert deployment.error is None
     assert deployment.role_policy == deploy(monkeypatch, S3_SETTINGS).role_policy
@@ -115,7 +115,7 @@ def test_unneeded_key_may_be_blank(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("key", MINIMAL)
 @pytest.mark.parametrize("blank", [True, False], ids=["blank", "missing"])
-def test_blank_or_missing_required_key_is_reported(
+def test_blank_or_missing_required_setting_is_reported(
     monkeypatch: pytest.MonkeyPatch, key: str, blank: bool
 ):
     settings = {name: value for name, value in MINIMAL.items() if name != key}
@@ -194,7 +194,7 @@ def test_command_names_organization_in_pulumi_cloud(
         ("connectorType", "connector"),
     ],
 )
-def test_misspelled_key_is_rejected_with_suggestion(
+def test_refuse_unknown_keys_suggests_correct_spelling(
     monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
 ):
     text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, refuse_unknown_keys=True)
@@ -242,7 +242,7 @@ def test_messages_and_commands_name_custom_namespace(monkeypatch: pytest.MonkeyP
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
-def test_connector_rejection_names_custom_namespace(monkeypatch: pytest.MonkeyPatch):
+def test_unsupported_setting_message_names_custom_namespace(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
     assert "  search:secretId: is not supported by the s3-v2 connector (see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text
@@ -297,7 +297,7 @@ def test_tag_message_names_the_tag_key(monkeypatch: pytest.MonkeyPatch):
     ]
 
 
-def test_a_key_named_region_is_rejected(monkeypatch: pytest.MonkeyPatch):
+def test_refuse_unknown_keys_rejects_region_without_aws_prefix(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "region": "x"}, refuse_unknown_keys=True)
     assert "  region: is not a setting" in text
 

@@ -103,7 +103,7 @@ def test_every_listed_role_shape_belongs_to_a_connector():
     assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
 
 
-def test_accepted_and_required_settings_follow_page():
+def test_accepted_and_required_settings_follow_aws_page():
     values = {"secret_id": SECRET_ID, "bucket_name": BUCKET_NAME, "vpc_configuration": VPC}
     choices = itertools.product((True, False), repeat=len(values))
     for facts, given in itertools.product(FACTS.values(), choices):

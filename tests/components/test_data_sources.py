@@ -126,7 +126,7 @@ def test_entry_inherits_defaults_for_omitted_settings(monkeypatch: pytest.Monkey
     assert exclusive.keys() == {"one", "two"}
 
 
-def test_top_level_vpc_skips_connectors_without_support(
+def test_top_level_vpc_applies_only_to_supporting_connectors(
     monkeypatch: pytest.MonkeyPatch,
 ):
     mail = {"connector": "gmail", "secretId": SECRET_ID}
@@ -153,7 +153,7 @@ def test_protect_applies_to_all_entries_or_one_entry(monkeypatch: pytest.MonkeyP
         assert protected({"one": AEM, "two": {**AEM, "protect": off}}, protect=True) == of_one
 
 
-def test_command_that_moves_a_setting_keeps_text_as_text(monkeypatch: pytest.MonkeyPatch):
+def test_command_that_moves_a_setting_keeps_its_type(monkeypatch: pytest.MonkeyPatch):
     text = rejection(
         monkeypatch, {"aem": AEM}, roleDescription="true", allowNetworkInterfaceDeletion=True
     )

@@ -68,7 +68,7 @@ def test_index_scope_policies_match_older_aws_page():
     assert indented(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
 
 
-def test_default_scope_with_all_options_matches_golden_files():
+def test_policies_with_all_options_match_golden_files():
     written = write(**FULL)
     assert indented(written.role_policy) == golden("default-role-policy")
     assert indented(written.trust_policy) == golden("trust-policy")
@@ -163,7 +163,7 @@ def test_unset_option_drops_only_its_statements(options: dict[str, object], miss
     assert sids(write(**{**FULL, **options}).role_policy) == remaining
 
 
-def test_network_resources_are_ordered_and_unique():
+def test_network_resources_keep_order_without_duplicates():
     vpc = {
         "subnet_ids": [
             "subnet-0000000b",

@@ -184,7 +184,7 @@ def test_misspelled_vpc_key_is_rejected_with_suggestion():
     assert "subnet_ids" in problem.message
 
 
-def test_entry_with_numeric_key_is_rejected():
+def test_numeric_key_in_vpc_configuration_is_rejected():
     (problem,) = problems({"vpc_configuration": {**FULL["vpc_configuration"], 1: []}})
     assert problem.name == 'vpc_configuration["1"]'
 
@@ -266,7 +266,7 @@ def test_key_id_for_cross_account_data_causes_warning(args: dict[str, Any], plac
     assert look({**args, "kms_key_id": key}).warnings == []
 
 
-def test_arns_are_accepted_while_region_is_unknown():
+def test_secret_arn_is_accepted_while_region_is_unknown():
     args = {**MINIMAL, "application_id": APPLICATION_ID, "account_id": ACCOUNT}
     args |= {
         "region": pulumi.UNKNOWN,
@@ -379,7 +379,7 @@ def test_unknown_connector_is_rejected_with_suggestions(given: str, near: str):
     assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
 
 
-def test_dissimilar_connector_is_rejected_with_list():
+def test_value_unlike_any_connector_is_rejected_with_list():
     (problem,) = problems({"connector": "JDBC"})
     assert problem.message == '"JDBC" is not a connector'
     assert len(problem.expected.removeprefix("one of ").split(", ")) == 45
@@ -497,7 +497,7 @@ def test_unsupported_setting_is_rejected_once(name: str, value: object):
     assert (problem.name, problem.expected) == (name, f"no {name}, or another connector")
 
 
-def test_dependent_of_rejected_setting_is_rejected():
+def test_setting_that_depends_on_rejected_one_is_rejected():
     deletion = {**with_vpc(), "allow_network_interface_deletion": True}
     bucket = {"bucket_name": "qbusiness-documents", "bucket_account_id": OTHER_ACCOUNT}
     for given, name, other in (
@@ -536,7 +536,7 @@ def test_unknown_connector_does_not_hide_other_problems():
     ]
 
 
-def test_s3_source_key_needs_no_secret():
+def test_kms_key_of_s3_source_needs_no_secret():
     assert "secret_id" not in S3
     assert f"key/{S3['kms_key_id']}" in str(look(S3).role_policy)
 
@@ -683,7 +683,7 @@ def test_secret_with_word_like_suffix_causes_warning(secret: str):
     assert "describe-secret" in warning
 
 
-def test_suffix_with_digit_or_capital_causes_no_warning():
+def test_secret_suffix_with_digit_or_capital_causes_no_warning():
     assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == []
 
 

@@ -25,7 +25,7 @@ DOCS = PROJECT / "docs"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_the_page_is_up_to_date(path: Path):
+def test_every_generated_page_is_up_to_date(path: Path):
     assert path.read_text() == PAGES[path]()
 
 
@@ -117,7 +117,7 @@ def test_connector_page_says_when_statement_is_included(connector: str, sid: str
     assert f"\n- **`{sid}`**, {when}: " in permissions.connector_page(connector)
 
 
-def test_command_prints_statements_of_connector():
+def test_permissions_command_prints_connector_page():
     command = [sys.executable, "-m", "pages", "permissions", "--connector", "s3-v2"]
     printed = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
     assert printed.stdout == permissions.connector_page("s3-v2")

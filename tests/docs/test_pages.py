@@ -59,7 +59,7 @@ def test_quick_start_gives_a_role_to_a_data_source(reader: Stack, aws: Aws):
     qbusiness.delete_data_source(**index, dataSourceId=created)
 
 
-def test_later_pages_add_second_role_and_environment(reader: Stack, aws: Aws):
+def test_documented_steps_add_data_source_and_environment(reader: Stack, aws: Aws):
     run_section(reader, "Deploy to AWS", QUICK_START)
     (first,) = aws.roles()
     added = run_section(reader, "Add a data source", DATA_SOURCES).stdout
@@ -108,7 +108,7 @@ def test_quick_start_bucket_settings_allow_reading_bucket(new_stack: NewStack):
     assert "arn:aws:s3:::qbusiness-documents/*" in stack.preview("--diff").text
 
 
-def test_commands_on_page_set_nested_settings_and_default_tags(new_stack: NewStack):
+def test_commands_on_configuration_page_take_effect(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     for script in blocks("sh", (DOCS / "configuration.md").read_text()):
         stack.execute("sh", "-euc", script)
@@ -160,7 +160,7 @@ def test_block_with_two_updates_waits_and_looks_for_drift():
             assert last == drift
 
 
-def test_recover_command_prints_commands_from_page(capsys: pytest.CaptureFixture[str]):
+def test_recover_command_prints_commands_of_recovery_page(capsys: pytest.CaptureFixture[str]):
     assert recover.main() == 2
     *shown, _ = blocks("sh", prose("After a crash during an update"))
     assert capsys.readouterr().err.partition("\n\n")[2] == "\n".join(shown)

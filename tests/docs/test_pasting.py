@@ -264,7 +264,7 @@ ARGUMENTS: Final = (
 )
 
 
-def test_every_shell_passes_on_printed_arguments(shell: str, tmp_path: Path):
+def test_every_shell_passes_quoted_arguments_unchanged(shell: str, tmp_path: Path):
     command = " ".join(("printf", "'%s\\0'", *map(quote_argument, ARGUMENTS)))
     done = subprocess.run([shell, "-c", command], cwd=tmp_path, capture_output=True, check=True)
     assert done.stdout.decode().split("\0")[:-1] == [*ARGUMENTS]

@@ -73,7 +73,7 @@ def test_update_reports_all_errors_and_creates_nothing(new_stack: NewStack, aws:
         ("dataSources", "text", "'dataSources' must be of type 'object'"),
     ],
 )
-def test_the_engine_checks_presence_and_types(
+def test_engine_checks_presence_and_types_of_settings(
     new_stack: NewStack, key: str, value: str | None, expected: str
 ):
     given = {**REQUIRED, key: value}

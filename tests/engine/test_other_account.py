@@ -71,7 +71,7 @@ def recorded(stack: Stack) -> list[str]:
 
 
 @pytest.mark.thorough
-def test_only_recorded_list_or_program_can_protect_state(
+def test_only_recorded_account_list_or_program_protects_state(
     new_stack: NewStack, aws: Aws, environment: dict[str, str]
 ):
     stack = new_stack(REQUIRED)

@@ -245,7 +245,7 @@ def test_every_connector_role_must_have_and_keep_boundary(program: Program):
         assert set(decisions(statements, [*giving, removing], other)) == {"ImplicitlyDenied"}
 
 
-def test_role_may_write_only_state_of_own_stack(program: Program):
+def test_only_deploy_role_writes_state_and_only_of_its_stack(program: Program):
     actions = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
     for own in STACKS:
         for stack in STACKS:
@@ -275,7 +275,7 @@ def test_picture_shows_each_kind_of_role(program: Program):
     assert {*shown} == {name.split("-")[2] for name in names}
 
 
-def test_page_lists_every_setting_and_example_only_valid_ones():
+def test_ci_page_lists_every_setting_and_example_sets_only_those():
     page = (PROJECT / "docs" / "ci.md").read_text()
     table = page.partition("| Setting | Value |")[2].partition("```")[0]
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))
@@ -351,7 +351,7 @@ def test_at_least_one_environment_is_required(monkeypatch: pytest.MonkeyPatch):
     assert rejected.registrations == []
 
 
-def test_cross_account_bucket_and_key_admit_only_ci_roles(program: Program):
+def test_only_deploy_roles_may_write_cross_account_state(program: Program):
     key = SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT)
     requests = [
         *(("bucket", "s3:PutObject", state_objects(each)[0]) for each in ("staging", "prod")),

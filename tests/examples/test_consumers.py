@@ -71,7 +71,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> None:
 # The two settings files.
 
 
-def test_the_page_shows_the_settings_of_the_roles():
+def test_data_sources_page_shows_settings_of_the_roles():
     (shown,) = blocks("yaml", (PROJECT / "docs" / "data-sources.md").read_text())
     assert read(shown) == ROLES
 

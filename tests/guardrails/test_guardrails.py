@@ -427,7 +427,7 @@ def test_a_partly_unknown_document_is_checked():
 
 
 @pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
-def test_managed_policy_is_checked_by_reference_and_by_arn(by_reference: bool):
+def test_managed_policy_is_found_by_reference_or_by_arn(by_reference: bool):
     if by_reference:
         managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
         props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
@@ -438,7 +438,7 @@ def test_managed_policy_is_checked_by_reference_and_by_arn(by_reference: bool):
     assert set(findings(its_role, managed)) == {"secret"}
 
 
-def test_policy_belongs_only_to_named_role():
+def test_policy_belongs_only_to_role_that_it_names():
     assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
     # The policy depends on both roles, because its role's name was chosen from their names.
@@ -467,7 +467,7 @@ def observed(**props: Any) -> Declaration:
     return role(**props, observed=("inlinePolicies", "managedPolicyArns"))
 
 
-def test_reported_declared_policies_are_counted_once():
+def test_policy_both_declared_and_observed_counts_once():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
     inline = [{"name": "connector", "policy": text(long)}]
     assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
@@ -494,7 +494,7 @@ def undeclared_policies() -> list[Declaration]:
     return [its_role, role_policy(), attachment(CUSTOMER_MANAGED), managed]
 
 
-def test_removal_command_is_quoted_as_in_program():
+def test_removal_command_quotes_names_as_component_does():
     names = ("=ls", "a'b", "$(id)", "-x", "~root", "by-hand", "a b")
     its_role = observed(inlinePolicies=[{"name": each, "policy": text(ANY_SECRET)} for each in names])
     found = findings(its_role)["undeclared"]
@@ -608,7 +608,7 @@ def test_role_that_service_cannot_assume_is_ignored():
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
-def test_role_with_unknown_trust_is_checked_if_for_service():
+def test_q_business_actions_reveal_role_with_unknown_trust():
     its_role = role(UNKNOWN)
     assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
     other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -706,7 +706,7 @@ def test_role_names_and_document_sizes_are_checked():
 
 
 @pytest.mark.parametrize(("exempt", "reported"), [([], True), ([NAME], True), (["urn:role"], False)])
-def test_exemption_names_role_urn(exempt: list[str], reported: bool):
+def test_role_is_exempted_by_urn_not_by_name(exempt: list[str], reported: bool):
     (rule,) = (rule for rule in RULES if rule.name == "secret")
     resources: list[PolicyResource] = [role(), role_policy(ANY_SECRET)]
     report = Mock()

@@ -258,7 +258,7 @@ def test_undeclared_policies_do_not_stop_update_after_import(new_stack: NewStack
     assert rules_by_role(stack, "advisory") == {"shared": {"undeclared"}}
 
 
-def test_manually_widened_role_is_found_in_state(
+def test_manually_widened_role_is_found_in_refreshed_state(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
 ):
     stack = new_stack(REQUIRED)
@@ -338,7 +338,7 @@ aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 """A role like the ones in many templates."""
 
 
-def test_page_shows_part_of_report_on_template_role(new_stack: NewStack, pack: Path):
+def test_guardrails_page_shows_part_of_report_on_example(new_stack: NewStack, pack: Path):
     stack = new_stack({"aws:region": REGION}, EXAMPLE)
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
@@ -354,7 +354,7 @@ def test_page_shows_part_of_report_on_template_role(new_stack: NewStack, pack: P
     assert shown.count("[mandatory]") == 4
 
 
-def test_the_table_on_the_page_contains_every_rule():
+def test_table_on_guardrails_page_contains_every_rule():
     rows = re.findall(
         r"^\| `([a-z-]+)` \| (mandatory|advisory) \| (.*?) \|", PAGE.read_text(), re.MULTILINE
     )

@@ -141,7 +141,7 @@ def test_inputs_are_configuration_keys_with_descriptions():
     assert all(resource["description"].endswith(".") for resource in described)
 
 
-def test_only_structural_inputs_are_plain():
+def test_only_three_inputs_are_plain():
     inputs = frozen()["resources"][TYPE]["inputProperties"]
     assert {name for name, schema in inputs.items() if schema.get("plain")} == {
         "connector",
@@ -304,7 +304,7 @@ def test_misspelled_input_of_untyped_program_is_rejected(new_stack: NewStack, pa
     )
 
 
-def test_page_program_deploys_role_from_clone(
+def test_readme_program_deploys_role_with_cloned_package(
     new_stack: NewStack, repository: Path, tmp_path: Path, aws: Aws
 ):
     clone = tmp_path / "clone"

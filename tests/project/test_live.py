@@ -134,7 +134,7 @@ def test_read_only_run_changes_nothing_and_can_fail(live: Run, recorded: Recorde
 
 @pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
-def test_failed_run_removes_everything_or_names_command(live: Run, recorded: Recorder, aws: Aws):
+def test_failed_run_removes_its_roles_or_shows_removal_command(live: Run, recorded: Recorder, aws: Aws):
     recorded.reject("PutRolePolicy", "AccessDenied")
     code, _ = live("--live", ACCOUNT, "--", "-k", "failed")
     assert code == 1
@@ -217,7 +217,7 @@ def typed(live: Run, answer: str) -> tuple[int, str]:
 
 
 @pytest.mark.thorough
-def test_nothing_is_done_without_named_account(live: Run, recorded: Recorder):
+def test_nothing_is_done_until_account_is_confirmed(live: Run, recorded: Recorder):
     reason = f"live: the credentials are for account {ACCOUNT}; nothing was done\n"
     code, shown = typed(live, "yes")
     assert code == 2

@@ -62,7 +62,7 @@ def test_arguments_are_settings_in_snake_case():
     }
 
 
-def test_example_configuration_is_valid_with_key_and_vpc(
+def test_example_configuration_with_kms_key_and_vpc_is_valid(
     monkeypatch: pytest.MonkeyPatch,
 ):
     example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]

@@ -146,7 +146,7 @@ def test_shell_scripts_of_workflows_pass_shellcheck():
     subprocess.run([shellcheck, REPORT, ISSUE], check=True)
 
 
-def test_the_page_lists_each_github_variable_and_secret():
+def test_ci_page_lists_each_github_variable_and_secret():
     page = (PROJECT / "docs" / "ci.md").read_text()
     text = "".join(path.read_text() for path in FILES)
     names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
@@ -353,7 +353,7 @@ def repository(new_stack: NewStack) -> Repository:
 
 
 @needs_jq
-def test_jobs_find_drift_but_only_deployment_writes(repository: Repository, aws: Aws):
+def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository, aws: Aws):
     stack = repository.stack
     backend = Path(urlsplit(stack.environment["PULUMI_BACKEND_URL"]).path)
 
@@ -442,7 +442,7 @@ def test_check_shows_secrets_only_if_variable_is_true(repository: Repository):
 
 
 @needs_jq
-def test_audit_accepts_the_findings_in_a_file(repository: Repository):
+def test_audit_accepts_findings_listed_in_accepted_yaml(repository: Repository):
     repository.end_with(0)
     repository.run("audit")
     assert "--accept" not in repository.reported()

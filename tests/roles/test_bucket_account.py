@@ -102,7 +102,7 @@ def test_s3_confirms_account_of_bucket_with_files(world: World):
     assert "warning: there is no bucket documents" in world.adopt("--dry-run").err
 
 
-def test_s3_can_confirm_account_in_two_ways(world: World):
+def test_bucket_account_is_confirmed_without_encryption_call(world: World):
     make(world, ACCOUNT)
     world.reject("s3:GetEncryptionConfiguration")
     said = world.run(*OUTSIDE)

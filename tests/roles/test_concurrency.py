@@ -74,7 +74,7 @@ class _Throttling(dict[str, tuple[int, str]]):
 
 
 @pytest.mark.slow
-def test_throttled_account_is_read_completely(world: World):
+def test_temporarily_throttled_account_is_read_completely(world: World):
     for number in range(20):
         world.add_own(name=f"Pages-{number}")
     complete = world.audit().out

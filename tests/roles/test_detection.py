@@ -173,7 +173,7 @@ def test_missing_bucket_is_reported_on_one_line(world: World):
     )
 
 
-def test_unknown_type_is_imported_as_given_connector(world: World):
+def test_unknown_type_requires_data_source_and_connector(world: World):
     world.make(configuration={"type": "NEW"})
     assert (
         "no data source of a supported type matches the options (data sources considered: 1, "

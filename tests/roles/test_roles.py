@@ -43,7 +43,7 @@ def test_every_action_is_an_operation_of_its_service(action: str):
     assert {"GetEncryptionConfiguration": "GetBucketEncryption"}.get(operation, operation) in names
 
 
-def test_errors_can_name_the_action_by_its_operation():
+def test_no_two_actions_have_the_same_operation_name():
     operations = [action.partition(":")[2] for action in ALL_ACTIONS]
     assert len(set(operations)) == len(operations)
 
@@ -144,7 +144,7 @@ def test_only_one_json_document_is_printed(capsys: pytest.CaptureFixture[str]):
     assert json.loads(said) == {"name": "\x9b\u202e"}
 
 
-def test_wrong_arguments_are_escaped_too(capsys: pytest.CaptureFixture[str]):
+def test_control_characters_in_wrong_argument_are_escaped(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         main(["audit", "--\x1b[31m\n\u202e"])
     assert capsys.readouterr().err.splitlines()[-1].endswith(r": --\x1b[31m\n\u202e")

@@ -56,7 +56,7 @@ def test_replacing_file_keeps_its_link_and_permissions(tmp_path: Path):
         ("loop", "loop is not a regular file: move it"),
     ],
 )
-def test_unwritable_file_is_found_early(
+def test_unwritable_path_is_rejected_before_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, line: str
 ):
     monkeypatch.chdir(tmp_path)
@@ -136,7 +136,7 @@ files.write("prod", {"a:b": "c"}, {"resources": []}, "the script", overwrite=Tru
 
 @pytest.mark.parametrize("kind", ["SIGKILL", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_killed_command_leaves_no_config_without_script(tmp_path: Path, number: int, kind: str):
+def test_command_killed_while_writing_leaves_no_stack_file(tmp_path: Path, number: int, kind: str):
     def run(*arguments: str) -> int:
         command = [sys.executable, "-c", KILLED_AT, *arguments]
         environment = {**os.environ, "PYTHONPATH": str(PROJECT)}

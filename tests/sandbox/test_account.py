@@ -72,7 +72,7 @@ def test_key_is_customer_managed_and_delegates_to_iam(aws: Aws):
     assert "arn:aws:iam::123456789012:root" in policy
 
 
-def test_subnets_in_supported_zones_share_vpc_with_groups(aws: Aws):
+def test_subnets_and_groups_share_vpc_in_supported_zones(aws: Aws):
     ec2 = aws.client("ec2")
     subnets = ec2.describe_subnets(SubnetIds=VPC["subnetIds"])["Subnets"]
     groups = ec2.describe_security_groups(GroupIds=VPC["securityGroupIds"])["SecurityGroups"]
@@ -310,7 +310,7 @@ def test_input_outside_service_model_is_rejected(aws: Aws, changed: dict[str, An
         ("accessanalyzer", "list_analyzers", {}, "UnknownOperationException"),
     ],
 )
-def test_unsupported_operation_is_rejected_as_unknown(
+def test_unsupported_operation_is_rejected_by_the_sandbox(
     aws: Aws, service: str, operation: str, parameters: dict[str, Any], expected: str
 ):
     with pytest.raises(ClientError, match="the sandbox") as rejected:

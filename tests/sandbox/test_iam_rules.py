@@ -196,7 +196,7 @@ def test_role_with_attached_policy_cannot_be_deleted(iam: Any):
     iam.delete_policy(PolicyArn=arn)
 
 
-def test_a_missing_permissions_boundary_is_rejected(iam: Any):
+def test_nonexistent_permissions_boundary_is_rejected(iam: Any):
     missing = "arn:aws:iam::123456789012:policy/boundary"
     message = r"\(NoSuchEntity\).*: Scope ARN: {} does not exist or is not attachable\.".format
     mistyped = "arn:aws:iam::aws:policy/ReadOnlyAcess"

@@ -276,7 +276,7 @@ def test_document_is_stored_compact_and_sorted(role: Resource):
     )
 
 
-def test_a_difference_is_named_by_its_path(role: Resource):
+def test_differences_are_identified_by_property_path(role: Resource):
     # makeDetailedDiffV2 in tfbridge/detailed_diff.go.
     role.up(**ROLE, tags={"Team": "search", "cost.center": "1", "Gone": "x"})
     paths = ("tags.Gone", "tags.Team", 'tags["cost.center"]')
@@ -308,7 +308,7 @@ def test_empty_string_is_updated_and_new_tag_is_added(role: Resource):
     }
 
 
-def test_only_named_role_is_deleted_before_replacement(role: Resource):
+def test_only_role_with_name_set_is_deleted_before_replacement(role: Resource):
     # Provider.Diff in tfbridge/provider.go.
     role.up(assumeRolePolicy=TRUST)
     for given, first in ({}, False), ({"name": NAME}, True):
@@ -423,7 +423,7 @@ def test_secret_settings_are_read_like_plain_settings(monkeypatch: pytest.Monkey
     assert found == Configuration(REGION, {"Cost": "5"})
 
 
-def test_deeply_nested_json_counts_as_text(monkeypatch: pytest.MonkeyPatch):
+def test_deeply_nested_json_is_rejected_as_account_list(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     deep = "[" * 100_000
     with pytest.raises(ProviderError, match="allowedAccountIds: expected a list of account IDs"):
@@ -460,7 +460,7 @@ def test_configuration_check_adds_defaults(monkeypatch: pytest.MonkeyPatch):
     assert check("aws-native", {}) == ({}, [])
 
 
-def test_unknown_keys_are_rejected_in_the_preview(new_stack: NewStack):
+def test_unknown_provider_configuration_key_fails_preview(new_stack: NewStack):
     # formatDefaultProviderInvalidKey in tfbridge/check_failures.go.
     stack = new_stack({**REQUIRED, "aws:regionn": REGION})
     unknown = "`aws:regionn` is not a valid configuration key for the aws provider."

@@ -156,7 +156,7 @@ ROLE_POLICY_SIZE: Final = size(own_policy()) - len("SECRET")
 
 
 @pytest.mark.parametrize("over", [0, 359])
-def test_lack_of_room_for_policy_causes_warning_with_sizes(world: World, over: int):
+def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: int):
     world.make()
     own = ROLE_POLICY_SIZE + len(world.secret_arn)
     most = 10_240 - own + over

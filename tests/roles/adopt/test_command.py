@@ -58,7 +58,7 @@ def test_dry_run_prints_same_report_and_writes_nothing(world: World):
     }
 
 
-def test_shared_role_is_replaced_for_one_data_source(world: World):
+def test_shared_role_is_adopted_only_with_take(world: World):
     world.make()
     for role_arn, shared in ((world.role_arn, True), (f"{world.role_arn}2", False)):
         world.server.add(OTHER_ID, "S3", configuration={}, roleArn=role_arn)
@@ -69,7 +69,7 @@ def test_shared_role_is_replaced_for_one_data_source(world: World):
         assert said.out.startswith(because) is shared
         taken = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID, "--take", DATA_SOURCE_ID)
         assert taken.out.startswith(f"role: {NAMED}\n")
-        warning = f"warning: {NAMED} is used by {users}: --take lets the update take"
+        warning = f"warning: {NAMED} is used by {users}: --take lets the update remove"
         assert (warning in taken.err) is shared
 
 
@@ -103,7 +103,7 @@ def test_role_use_in_other_application_or_region_is_found(world: World):
         ("*", ""),
     ],
 )
-def test_role_assumable_by_other_principal_is_replaced(world: World, principal: object, named: str):
+def test_role_assumable_by_other_principal_is_not_adopted(world: World, principal: object, named: str):
     world.make(trust=policy({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}))
     because = f"role: a new one, because {NAMED} can be assumed by {named}\n"
     assert world.adopt("--dry-run").out.startswith(because if named else f"role: {NAMED}\n")
@@ -208,7 +208,7 @@ def test_unread_attached_policy_makes_comparison_incomplete(world: World, action
     assert "policies are equivalent" not in world.adopt("--force").out
 
 
-def test_unreadable_key_is_accepted_by_arn_but_not_alias(world: World):
+def test_unreadable_kms_key_is_accepted_by_arn_but_not_alias(world: World):
     world.reject("kms:DescribeKey", status=400, code="AccessDeniedException")
     world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN})
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
@@ -290,7 +290,7 @@ def test_all_reasons_against_import_are_reported_together(world: World):
     assert world.adopt("--json").json["error"].splitlines()[1:] == [secret, role]
 
 
-def test_aws_tags_cause_a_warning(world: World):
+def test_tags_that_only_aws_can_set_cause_warning(world: World):
     world.make()
     # Only AWS services can set such a tag.
     tags = [{"Key": "aws:servicecatalog:portfolioArn", "Value": "q"}, {"Key": "Team", "Value": "web"}]
@@ -314,7 +314,7 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     assert called | {*world.server.calls} == set(ACTIONS["adopt"])
 
 
-def test_unlisted_applications_cause_warning(world: World):
+def test_denied_listing_of_applications_causes_warning(world: World):
     world.make()
     world.reject("qbusiness:ListApplications", code="AccessDeniedException")
     said = world.adopt("--dry-run", "--application", APPLICATION_ID)

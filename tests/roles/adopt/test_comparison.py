@@ -55,7 +55,7 @@ def test_rewritten_role_with_same_access_is_equivalent(world: World):
     assert verdicts == [*["covered"] * 4, *["equivalent"] * 4]
 
 
-def test_wildcards_and_missing_statements_are_named(world: World):
+def test_excess_and_missing_statements_are_reported(world: World):
     service = {"Principal": {"Service": "qbusiness.amazonaws.com"}, "Action": "sts:AssumeRole"}
     template = policy(
         allow("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*"),

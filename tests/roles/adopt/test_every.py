@@ -111,7 +111,7 @@ def test_data_sources_sharing_role_get_own_roles(world: World):
     assert f"\nAfter `pulumi up`, run these commands:\n\n{update}" in shown
 
 
-def test_shared_role_that_file_declares_stops_adoption(world: World):
+def test_shared_role_declared_in_stack_file_stops_adoption(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     wiki = {"roleName": "QBusiness-DataSource-00001"}
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": wiki}}
@@ -203,7 +203,7 @@ def test_inapplicable_options_are_rejected(world: World, options: list[str], mes
         ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
     ],
 )
-def test_malformed_options_are_rejected_without_calls(
+def test_invalid_option_values_are_rejected_without_calls(
     world: World, option: str, value: str, expected: str
 ):
     with pytest.raises(SystemExit) as stopped:
@@ -223,7 +223,7 @@ def test_region_of_application_arn_overrides_aws_region(world: World):
     )
 
 
-def test_entries_in_file_keep_names_and_protection(world: World):
+def test_entries_in_stack_file_keep_names_and_protection(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA")
     automatic = world.role("slack-qbusiness-role-0a1b2c3", own_policy(world.secret("qbusiness/9")))
@@ -261,7 +261,7 @@ def test_entries_in_file_keep_names_and_protection(world: World):
         assert "declares roles in dataSources (europe, wiki," in world.adopt(option).last
 
 
-def test_a_role_in_the_file_is_never_dropped(world: World):
+def test_role_declared_in_stack_file_is_never_dropped(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Odd", "CUSTOM")
     text = "config:\n  qbusiness-aem-connector:"
@@ -297,7 +297,7 @@ def test_a_role_in_the_file_is_never_dropped(world: World):
     ],
     ids=["entries", "one role"],
 )
-def test_declared_role_without_name_must_first_be_named(
+def test_adoption_requires_role_names_of_declared_roles(
     world: World, config: dict[str, object], setting: str
 ):
     add(world, 1, "Wiki", "CONFLUENCE")
@@ -311,7 +311,7 @@ def test_declared_role_without_name_must_first_be_named(
     ) in said.err
 
 
-def test_single_role_in_file_is_never_replaced(world: World):
+def test_single_role_in_stack_file_is_never_replaced(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA")
     assert world.adopt("--data-source", identifier(1)).code == 0
@@ -330,7 +330,7 @@ def test_single_role_in_file_is_never_replaced(world: World):
     assert world.adopt("--force", "--data-source", identifier(1)).code == 0
 
 
-def test_dropped_settings_are_named(world: World):
+def test_warning_lists_dropped_and_replaced_settings(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     role = "QBusiness-DataSource-00001"
     assert "not kept" not in world.adopt("--all").err

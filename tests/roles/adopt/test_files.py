@@ -60,7 +60,7 @@ def test_configuration_describes_data_source_and_role(world: World):
     assert world.files == [STACK, "Pulumi.yaml", "import.json", "restore-roles-1.sh"]
 
 
-def test_written_settings_render_the_policy_that_was_compared(world: World):
+def test_settings_from_adopt_render_compared_role_policy(world: World):
     world.make(policies={OWN: own_policy()}, role={"Path": "/service-role/"})
     config = world.adopt("--json").json["config"]
     text = {key: it if isinstance(it, str) else json.dumps(it) for key, it in config.items()}
@@ -71,7 +71,7 @@ def test_written_settings_render_the_policy_that_was_compared(world: World):
     assert indented(deployment.role_policy["policy"]) == indented(own_policy(world.secret_arn))
 
 
-def test_policy_named_as_in_program_is_imported(world: World):
+def test_inline_policy_with_program_policy_name_is_imported(world: World):
     world.make(policies={"another": WIDE, OWN: WIDE})
     said = world.adopt("--json").json
     assert said["import"]["resources"][2] == {
@@ -112,7 +112,7 @@ def test_only_a_customer_managed_key_is_written(
     assert ("kms:DescribeKey" in world.server.calls) is bool(manager)
 
 
-def test_key_of_foreign_secret_is_in_same_account(world: World):
+def test_key_id_of_foreign_secret_gets_arn_in_its_account(world: World):
     world.make()
     secret_arn = world.secret_arn.replace(ACCOUNT, OTHER_ACCOUNT)
     world.server.data_source()["configuration"]["secretArn"] = secret_arn
@@ -121,7 +121,7 @@ def test_key_of_foreign_secret_is_in_same_account(world: World):
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
 
 
-def test_only_force_overwrites_files_and_keeps_their_salt(world: World):
+def test_overwriting_requires_force_and_keeps_encryption_salt(world: World):
     world.make()
     assert world.adopt().code == 0
     before = yaml.safe_load(world.path(STACK).read_text())
@@ -135,7 +135,7 @@ def test_only_force_overwrites_files_and_keeps_their_salt(world: World):
     assert yaml.safe_load(world.path(STACK).read_text()) == expected
 
 
-def test_warning_names_lost_corrections_and_encryption(world: World):
+def test_warning_lists_replaced_and_encrypted_settings(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
     world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN}, vpcConfiguration=VPC)
     assert world.adopt().code == 0
@@ -162,7 +162,7 @@ def test_warning_names_lost_corrections_and_encryption(world: World):
     assert f"dropped or replaced ({lost}): before" in world.adopt("--force").err
 
 
-def test_protect_is_kept_and_dropped_settings_are_named(world: World):
+def test_force_keeps_protect_and_lists_dropped_settings(world: World):
     world.make()
     settings = {"roleName": NAME, "tags": {"Old": "tag"}, "protect": True, "ingestScope": "index"}
     config: dict[str, Any] = {f"{PROJECT_NAME}:{key}": value for key, value in settings.items()}
@@ -177,14 +177,14 @@ def test_protect_is_kept_and_dropped_settings_are_named(world: World):
     assert f"{PROJECT_NAME}:tags" not in written
 
 
-def test_file_without_config_is_completed_without_force(world: World):
+def test_stack_file_without_config_is_written_without_force(world: World):
     world.make()
     world.path(STACK).write_text(SALT)
     assert world.adopt().code == 0
     assert set(yaml.safe_load(world.path(STACK).read_text())) == {"encryptionsalt", "config"}
 
 
-def test_failed_write_leaves_the_other_file_unchanged(world: World):
+def test_failed_write_of_import_file_keeps_stack_file(world: World):
     world.make()
     world.path(STACK).write_text(SALT)
     write = Path.write_text
@@ -202,7 +202,7 @@ def test_failed_write_leaves_the_other_file_unchanged(world: World):
     assert world.files == [STACK, "Pulumi.yaml"]
 
 
-def test_links_permissions_and_other_files_are_kept(world: World):
+def test_symlink_file_modes_and_unrelated_files_are_kept(world: World):
     world.make()
     world.path("stacks").mkdir()
     stack_file = world.path("stacks/prod.yaml")

@@ -127,7 +127,7 @@ def test_policy_is_replaced_and_restored_as_documented(stack: Stack, aws: Aws):
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
 
 
-def test_role_without_room_for_policy_keeps_access(stack: Stack, aws: Aws):
+def test_role_at_inline_policy_quota_keeps_access(stack: Stack, aws: Aws):
     console = SandboxConsole(aws)
     console.make(policies={"large": large("a", 6_000, 3), "small": large("b", 3_700)})
     before = role_accesses(aws)

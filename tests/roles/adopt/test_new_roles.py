@@ -72,7 +72,7 @@ def test_lost_access_to_second_secret_causes_warning(world: World):
         assert update.endswith(f'--role-arn "$({OUTPUT} roleArns {select}')
 
 
-def test_commands_for_single_new_role_use_single_outputs(world: World):
+def test_commands_for_one_new_role_use_singular_outputs(world: World):
     share(world, BOTH_PROXIES)
     said = world.adopt("--data-source", identifier(0))
     assert said.code == 0
@@ -128,7 +128,7 @@ def lambda_too() -> str:
 @pytest.mark.parametrize(
     "reason", ["another data source", "a principal", "everybody", "a Region", "an owner", "a backend"]
 )
-def test_role_with_possible_users_gets_no_deletion_commands(world: World, reason: str):
+def test_role_possibly_used_or_owned_gets_no_deletion_commands(world: World, reason: str):
     everybody = policy({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"})
     trust = {"a principal": lambda_too(), "everybody": everybody}.get(reason, TRUST)
     share(world, trust=trust)

@@ -28,8 +28,12 @@ def test_role_of_another_stack_is_left_out_unless_taken(world: World, backend: B
     ) in said.out
     assert world.adopt("--all", "--dry-run", "--take", data_source_id(1)).code == 0
     assert world.adopt("--all", "--force", "--exclude", data_source_id(1)).code == 0
-    said = world.adopt("--stack", "new", "--dry-run", "--data-source", data_source_id(1))
-    assert "no role can be adopted" in said.err
+    one = ("--stack", "new", "--dry-run", "--data-source", data_source_id(1))
+    assert "no role can be adopted" in world.adopt(*one).err
+    assert world.adopt(*one, "--take", data_source_id(1)).err == (
+        "adopt: warning: stack acme/website/prod owns the role qbusiness-Mine, but --take adopts the "
+        "role anyway\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["prod", "acme/prod", f"acme/{PROJECT_NAME}/prod"])
@@ -41,7 +45,7 @@ def test_adopting_stack_may_already_own_role(world: World, backend: Backend, nam
 
 
 @pytest.mark.parametrize("name", [f"other/{PROJECT_NAME}/prod", "acme/other/prod"])
-def test_stack_with_same_name_elsewhere_is_different(world: World, backend: Backend, name: str):
+def test_same_name_in_other_project_or_org_is_another_stack(world: World, backend: Backend, name: str):
     world.make()
     backend.add(name, role_resource(world.role_arn))
     said = world.run("adopt", "--dry-run", "--stack", f"acme/{PROJECT_NAME}/prod")
@@ -106,7 +110,7 @@ def test_cloudformation_tags_name_an_owner(world: World):
     assert world.adopt("--take", DATA_SOURCE_ID).code == 0
 
 
-def test_unreadable_owner_is_not_ruled_out(world: World, backend: Backend):
+def test_unread_stack_that_may_own_role_causes_warning(world: World, backend: Backend):
     world.make()
     backend.add("acme/website/old", role_resource(world.role_arn))
     backend.add("acme/website/new", role_resource(f"{world.role_arn}2"))

@@ -9,7 +9,7 @@ from roles.account import Role
 from tests.helpers.world import World
 
 
-def test_role_properties_that_adopt_reads_are_settings():
+def test_role_properties_are_settings_or_known_exceptions():
     properties = {*Role._fields} & {*inspect.signature(aws.iam.RoleArgs).parameters}
     settings = {setting.role_property for setting in ROLE_SETTINGS}
     assert settings <= properties

@@ -40,7 +40,7 @@ def make_two(world: World) -> None:
     world.add("Other", role, world.secret_arn)
 
 
-def test_script_restores_all_roles_or_named_ones(world: World):
+def test_script_restores_all_roles_or_only_given_roles(world: World):
     make_two(world)
     assert world.adopt("--all").code == 0
     before = iam(world), iam(world, OTHER)
@@ -53,7 +53,7 @@ def test_script_restores_all_roles_or_named_ones(world: World):
 
 
 @pytest.mark.parametrize("updated", ["before the update", "after half of it", "after it"])
-def test_the_script_can_run_at_any_time_and_twice(world: World, updated: str):
+def test_script_can_run_twice_at_any_stage_of_the_update(world: World, updated: str):
     make_two(world)
     world.adopt("--all")
     before = iam(world), iam(world, OTHER)
@@ -103,7 +103,7 @@ def test_deleted_principals_are_listed_and_left_out(world: World):
     assert second["Principal"] == {"Service": "qbusiness.amazonaws.com", "AWS": ["*"]}
 
 
-def test_policies_are_restored_despite_rejected_trust(world: World):
+def test_policies_are_restored_despite_rejected_trust_policy(world: World):
     make_two(world)
     world.adopt("--all")
     before = iam(world)

@@ -117,7 +117,7 @@ def test_invalid_file_error_names_line_and_expectation(tmp_path: Path, content: 
     assert "\n".join(raised.value.lines).startswith(f"{path}{expected}")
 
 
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path):
+def test_acceptance_file_that_is_not_utf8_is_rejected(tmp_path: Path):
     path = tmp_path / FILE
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match="is not UTF-8"):
@@ -192,7 +192,7 @@ def test_excess_entry_does_not_accept_danger():
     assert not acceptance._replace(statement="statement 5").matches(ROLE, wider)
 
 
-def test_missing_access_entry_covers_only_named_sources():
+def test_missing_access_entry_must_list_every_data_source():
     lacking = Verdict("p", "Secret", "missing", data_sources=SOURCES)
     acceptance = Acceptance(ROLE, "p", "Secret", "moves", "2999-12-31")
     assert not acceptance.matches(ROLE, lacking)

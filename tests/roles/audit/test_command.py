@@ -30,7 +30,7 @@ PAGE: Final = PROJECT / "docs" / "audit.md"
 
 
 @pytest.mark.parametrize("empty", ["index", "account"])
-def test_empty_account_is_error_unless_allowed(world: World, empty: str):
+def test_audit_without_data_sources_fails_unless_allowed(world: World, empty: str):
     if empty == "account":
         world.server.qbusiness.resources.clear()
     line = world.audit().rejection
@@ -167,14 +167,14 @@ def test_region_option_sets_region(world: World):
     assert world.audit("--region", "eu-west-1", "--json").json["region"] == "eu-west-1"
 
 
-def test_the_page_lists_every_result():
+def test_audit_page_lists_every_result():
     listed = re.findall(r"^\| (?:N )?([a-z ,]+) \|", prose("Results", PAGE), re.MULTILINE)
     expected: set[str] = {*Outcome, *LABELS.values()} - {Outcome.LACKING, Outcome.DIFFERENT}
     expected |= {"role, secret, key, or bucket does not exist", "secret is scheduled for deletion"}
     assert sorted(listed) == sorted(expected)
 
 
-def test_the_page_shows_a_dangerous_trust_policy(world: World):
+def test_audit_page_shows_output_for_dangerous_trust_policy(world: World):
     (statement,) = json.loads(TRUST)["Statement"]
     del statement["Sid"]
     del statement["Condition"]
@@ -189,7 +189,7 @@ def test_the_page_shows_a_dangerous_trust_policy(world: World):
     assert f"\n\n{shown}\n" in world.audit().out
 
 
-def test_the_page_shows_a_file_of_accepted_findings(tmp_path: Path):
+def test_file_of_accepted_findings_on_audit_page_is_valid(tmp_path: Path):
     (shown,) = blocks("yaml", PAGE.read_text())
     path = tmp_path / "accepted.yaml"
     path.write_text(shown)

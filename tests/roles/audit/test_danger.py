@@ -95,10 +95,16 @@ def test_only_dangerous_trust_statements_are_reported(statement: dict[str, Any],
         (allow("iam:*", ROLES), "administrator access"),
         (allow(["iam:PutRolePolicy", "iam:AttachRolePolicy"], "*"), "administrator access"),
         (allow("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:*"), "administrator access"),
-        (allow("sts:AssumeRole", "*"), "permission to assume every role"),
-        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, "permission to assume every role"),
+        (allow("sts:AssumeRole", "*"), "permission to assume every role in the account"),
+        (
+            {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
+            "permission to assume every role in the account",
+        ),
         ({"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}, ""),
-        (allow("sts:AssumeRole", ROLES.replace("*", "?*")), "permission to assume every role"),
+        (
+            allow("sts:AssumeRole", ROLES.replace("*", "?*")),
+            "permission to assume every role in the account",
+        ),
         (allow("sts:AssumeRole", ROLE.text), ""),
         (allow("sts:AssumeRole", ROLES.replace("*", "reader-*")), ""),
         (allow("iam:PassRole", "*", Condition=TO_AMAZON_Q), ""),
@@ -163,7 +169,7 @@ def test_escalation_on_resource_pattern_is_dangerous(action: str, kind: str):
     assert danger_of({**excluded, "NotResource": f"{arn}/*"}) == ""
 
 
-def test_the_page_lists_the_dangerous_actions():
+def test_audit_page_lists_the_dangerous_iam_actions():
     page = prose("Dangerous access", PROJECT / "docs" / "audit.md")
     assert sorted(re.findall("`(iam:[A-Za-z]+)`", page)) == sorted(ESCALATIONS)
 

@@ -44,7 +44,7 @@ def test_duplicate_json_key_makes_policy_unreadable(world: World):
     )
 
 
-def test_missing_role_is_reported_with_other_reasons(world: World):
+def test_missing_role_and_missing_key_are_both_reported(world: World):
     world.describe_key()
     secret_arn = world.secret("pages", KmsKeyId=KEY_ARN)
     world.reject("kms:DescribeKey", status=400, code="NotFoundException")
@@ -92,7 +92,7 @@ def test_single_differing_role_is_a_problem(
     assert (said.code, said.json["dataSources"][0]["state"]) == (1, state)
 
 
-def test_role_of_unknown_connector_has_own_exit_code(world: World):
+def test_role_of_unknown_connector_causes_exit_code_3(world: World):
     world.add_own()
     world.add("Queue", None, kind="CUSTOM")
     assert world.audit().code == 0
@@ -119,7 +119,7 @@ OTHERS: Final = {*ACTIONS["audit"]} - {*NOTHING_KNOWN, "iam:ListRoles"}
 
 
 @pytest.mark.parametrize("action", sorted(OTHERS))
-def test_audit_continues_without_optional_permission(world: World, action: str):
+def test_audit_continues_without_permission_that_is_not_basic(world: World, action: str):
     complete_world(world)
     world.reject(action)
     said = world.audit()
@@ -248,7 +248,7 @@ def test_missing_permission_does_not_affect_other_regions(world: World):
     assert "audit: skipped: eu-west-1: qbusiness:ListApplications is not allowed\n" in said.err
 
 
-def test_role_is_compared_with_requirements_of_all_regions(world: World):
+def test_role_is_compared_with_needs_in_all_audited_regions(world: World):
     add_files(world)
     there = world.server.other_regions["eu-west-1"] = QBusiness(ACCOUNT, "eu-west-1")
     there.add(APPLICATION_ID, displayName="Docs")

@@ -24,7 +24,7 @@ def test_table_and_summary_show_equivalent_role(world: World):
 
 
 @pytest.mark.parametrize("width", [80, 100, 132, 200])
-def test_the_table_is_as_wide_as_the_terminal(world: World, width: int):
+def test_table_fits_width_of_terminal_without_losing_text(world: World, width: int):
     name, connector = "N" + "ame-" * 20, "sharepoint-server-subscription"
     role = "qbusiness-role-of-sixty-four-characters-which-is-as-many-as-it-is"
     secret_arn = world.secret("sites")

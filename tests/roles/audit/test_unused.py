@@ -56,7 +56,7 @@ def test_unused_role_is_listed_without_deletion_command(world: World):
         (changed(Effect="Deny"), False),
     ],
 )
-def test_only_roles_of_audited_applications_are_listed(world: World, trust: str, listed: bool):
+def test_listed_role_trusts_only_audited_applications(world: World, trust: str, listed: bool):
     complete_world(world)
     world.role("qbusiness-Old", trust=trust)
     assert unused(world) == ["qbusiness-Old"] * listed

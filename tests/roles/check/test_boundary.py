@@ -44,7 +44,7 @@ def test_example_boundary_allows_every_request(world: World):
     )
 
 
-def test_requests_blocked_by_boundary_are_named(world: World):
+def test_requests_blocked_by_boundary_are_listed(world: World):
     arn = world.bound(policy({"Effect": "Allow", "NotAction": ["kms:*", "ec2:*"], "Resource": "*"}))
     answer = world.ask(BOUNDARY)
     assert f"{arn} does not allow all connector requests\n" in answer
@@ -92,7 +92,7 @@ def test_boundary_with_harmless_conditions_is_ok(world: World, statements: list[
     assert said.answer(BOUNDARY).startswith("ok ")
 
 
-def test_boundary_with_unknown_condition_is_undecided(world: World):
+def test_boundary_with_unknown_context_value_is_undecided(world: World):
     bounded(world, deny_under({"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}, "secretsmanager:*"))
     said = world.check(only=[BOUNDARY])
     assert said.code == 3
@@ -136,7 +136,9 @@ def test_denial_of_some_network_interfaces_is_not_ok(world: World):
     ],
     ids=json.dumps,
 )
-def test_a_boundary_must_let_a_role_pass_itself(world: World, condition: dict[str, Any], state: str):
+def test_boundary_must_let_role_for_s3_bucket_pass_itself(
+    world: World, condition: dict[str, Any], state: str
+):
     world.use_bucket()
     others = {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}
     world.bound(policy(others, allow("iam:PassRole", ROLE_ARN, Condition=condition)))

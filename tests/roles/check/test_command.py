@@ -71,7 +71,7 @@ CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "Ac
 
 
 @pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {*OPTIONAL}))
-def test_missing_permission_skips_its_questions(world: World, action: str):
+def test_missing_permission_skips_questions_or_ends_check(world: World, action: str):
     if action in NEEDED_FOR_A_BUCKET:
         world.use_bucket()
     else:
@@ -129,7 +129,7 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
     assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
 
 
-def test_unreachable_endpoint_skips_only_policy_validation(world: World):
+def test_unreachable_access_analyzer_skips_policy_validation(world: World):
     world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -198,7 +198,7 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     assert called | {*world.server.calls} == {*ACTIONS["check"]}
 
 
-def test_the_page_lists_every_question(world: World):
+def test_check_page_lists_every_question(world: World):
     questions = {answer["question"] for answer in world.check("--json").json["answers"]}
     section = PAGE.read_text().partition("\n## Questions\n")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)

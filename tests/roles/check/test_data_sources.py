@@ -30,7 +30,7 @@ from tests.roles.check.help import set_up
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
-def test_data_sources_with_other_roles_are_ignored(world: World):
+def test_unrelated_data_sources_with_other_roles_are_ignored(world: World):
     world.add_data_source(roleArn=f"{ROLE_ARN}-2", configuration={"type": "S3"})
     world.server.add(OTHER_ID, "CUSTOM", configuration={"type": "CUSTOM"})
     assert world.ask("data source") == NONE
@@ -63,7 +63,7 @@ def update_data_source(role_arn: str) -> str:
         {"secretArn": SECRET_ARN[:-7]},
     ],
 )
-def test_data_source_with_deleted_role_is_problem(world: World, uses: dict[str, Any]):
+def test_matching_data_source_with_deleted_role_is_problem(world: World, uses: dict[str, Any]):
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration={"type": "AEM", **uses})
     said = world.check(only=BOTH)
     assert said.code == 1
@@ -82,7 +82,7 @@ def test_fix_deploys_role_before_updating_data_source(world: World):
     assert answer.endswith(f"fix: pulumi up --stack dev, then {update_data_source('ROLE_ARN')}\n")
 
 
-def test_bucket_source_with_deleted_role_is_problem(world: World):
+def test_s3_data_source_with_deleted_role_is_problem(world: World):
     world.use_bucket()
     connection = {"repositoryEndpointMetadata": {"BucketName": "documents"}}
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
@@ -282,7 +282,7 @@ def test_entry_data_source_with_role_outside_stack_is_note(world: World):
     )
 
 
-def test_data_source_matching_several_entries_is_note(world: World):
+def test_outside_role_is_note_if_several_entries_match(world: World):
     use_entries(world, wiki={}, pages={})
     add_under_other_role(world)
     answer = world.ask("other data source", "--data-source", "wiki")
@@ -392,7 +392,7 @@ def test_data_source_needs_no_role_during_creation_or_deletion(world: World, sta
     assert world.ask("other data source").startswith("ok ")
 
 
-def test_crawler_is_note_only_if_entry_has_no_data_source(world: World):
+def test_crawler_of_other_role_is_note_only_if_role_is_unused(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
     answer = world.ask("other data source")
@@ -516,7 +516,7 @@ def test_failed_documents_and_empty_sync_are_noted(world: World, scanned: str, f
         ("ABORTED", "it did not finish: somebody may have stopped it, or AWS may be maintaining the"),
     ],
 )
-def test_unexplained_incomplete_or_stopped_sync_is_note(world: World, status: str, said: str):
+def test_incomplete_or_stopped_sync_not_about_access_is_note(world: World, status: str, said: str):
     world.add_data_source()
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     answer = world.ask("data source")

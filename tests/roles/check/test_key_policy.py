@@ -127,7 +127,7 @@ def test_denial_under_unmet_condition_lets_role_decrypt(world: World, condition:
 
 
 @pytest.mark.parametrize(("condition", "key"), UNKNOWN, ids=json.dumps)
-def test_key_policy_with_unknown_condition_is_undecided(
+def test_key_policy_with_unknown_context_value_is_undecided(
     world: World, condition: dict[str, Any], key: str
 ):
     denied_under(world, condition)
@@ -205,7 +205,7 @@ def test_context_key_cannot_be_both_absent_and_present(world: World):
     assert "--context has both an empty value and another value for aws:SourceIp" in said.rejection
 
 
-def test_the_key_of_a_tag_may_contain_spaces(world: World):
+def test_tag_key_in_context_option_may_contain_spaces(world: World):
     denied_under(world, {"StringEquals": {"aws:ResourceTag/Cost Center": "frozen"}})
     assert "--context 'aws:ResourceTag/Cost Center=VALUE'" in world.ask("key policy")
     assert world.check("--context", "aws:ResourceTag/Cost Center=42", only=KEY_POLICY).code == 0

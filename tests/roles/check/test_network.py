@@ -83,7 +83,7 @@ def test_fix_for_differing_subnets_edits_the_settings(world: World, theirs: dict
     assert world.check(only=ASKED).code == 0
 
 
-def test_broken_vpc_fix_changes_data_source_and_stack(world: World):
+def test_fix_replaces_deleted_subnet_before_setting_vpc(world: World):
     world.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
     world.add_data_source(vpcConfiguration=BOTH)
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)

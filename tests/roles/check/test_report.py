@@ -66,7 +66,7 @@ def test_excess_access_is_note_without_failure(world: World):
     assert said.out.endswith("\n22 ok, 0 problems, 0 skipped, 2 notes\n")
 
 
-def test_inapplicable_questions_are_only_counted(world: World):
+def test_questions_about_missing_role_are_only_counted(world: World):
     world.delete_role()
     world.reject("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
     said = world.check(verbose=False)
@@ -245,7 +245,7 @@ def test_fix_for_key_changes_role_policy_without_stack(world: World):
     assert "2. in the role policy, set the key to SYMMETRIC_KEY_ARN\n" in answer
 
 
-def test_other_sources_of_stackless_role_are_only_named(world: World):
+def test_other_data_sources_of_stackless_role_are_only_listed(world: World):
     world.add_data_source()
     vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
     configuration = {"type": "FOO", "secretArn": f"{SECRET_ARN[:-6]}ffffff"}

@@ -47,7 +47,7 @@ def test_shared_subnet_fix_replaces_id_beside_arn(world: World):
     assert f"fix: {set_entry('subnetIds[1]', SHARED_SUBNET)}\n" in world.ask("subnets")
 
 
-def test_every_missing_security_group_is_named(world: World):
+def test_every_missing_security_group_is_listed(world: World):
     world.set(vpcConfiguration={**VPC, "securityGroupIds": [f"sg-{digit * 8}" for digit in "ab"]})
     assert world.ask("security groups") == (
         f"problem  security groups: there is no security group sg-aaaaaaaa in {REGION}\n"
@@ -88,7 +88,7 @@ def test_bucket_problem_is_printed_with_fix_command(world: World, broken: Break)
     assert f"fix: {broken.fix}" in answer
 
 
-def test_bucket_outside_policy_account_is_problem(world: World):
+def test_bucket_outside_account_in_role_policy_is_problem(world: World):
     world.use_bucket()
     world.server.bucket_owner = OTHER_ACCOUNT
     answer = world.ask("bucket")
@@ -241,7 +241,7 @@ def keep_version_under(world: World, *keys: str, secret_arn: str = SECRET_ARN) -
     world.server.answers["secretsmanager:ListSecretVersionIds"] = answer
 
 
-def test_current_version_under_earlier_key_is_problem(world: World):
+def test_current_secret_version_under_earlier_key_is_problem(world: World):
     keep_version_under(world, OTHER_KEY_ARN)
     assert world.ask("encryption") == (
         "problem  encryption: the secret's current version is still encrypted with "
@@ -250,7 +250,7 @@ def test_current_version_under_earlier_key_is_problem(world: World):
     )
 
 
-def test_cross_account_version_under_aws_key_is_reported(world: World):
+def test_foreign_secret_version_under_aws_key_is_reported(world: World):
     secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
     world.describe_secret(ARN=secret_arn, KmsKeyId=FOREIGN_KEY_ARN)
@@ -272,7 +272,7 @@ def test_cross_account_secret_under_aws_key_is_problem(world: World):
     )
 
 
-def test_unreadable_secret_does_not_hide_bucket(world: World):
+def test_unreadable_secret_does_not_hide_bucket_problem(world: World):
     use_files(world, KEY_ARN)
     world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     answer = world.ask("encryption")
@@ -280,7 +280,7 @@ def test_unreadable_secret_does_not_hide_bucket(world: World):
     assert "problem  encryption: by default, bucket documents is encrypted with" in answer
 
 
-def test_cross_region_customer_managed_key_is_problem(world: World):
+def test_files_under_key_in_another_region_are_problem(world: World):
     use_files(world, KEY_ARN.replace(REGION, "eu-west-1"))
     world.reject("kms:DescribeKey", status=400, code="NotFoundException")
     assert "eu-west-1" in world.ask("encryption")
@@ -290,13 +290,13 @@ def test_cross_region_customer_managed_key_is_problem(world: World):
 @pytest.mark.parametrize(
     "keys", [[KEY_ARN], [OTHER_KEY_ARN, KEY_ID], ["DefaultEncryptionKey"], ["alias/own"]]
 )
-def test_current_version_under_usable_key_is_fine(world: World, keys: list[str]):
+def test_current_secret_version_under_usable_key_is_fine(world: World, keys: list[str]):
     world.kms.create_alias(AliasName="alias/own", TargetKeyId=KEY_ID)
     keep_version_under(world, *keys)
     assert world.ask("encryption").startswith("ok ")
 
 
-def test_unlisted_versions_leave_current_key_unknown(world: World):
+def test_unlisted_secret_versions_leave_current_key_unknown(world: World):
     world.reject("secretsmanager:ListSecretVersionIds", status=400, code="AccessDeniedException")
     said = world.check(only=["encryption"])
     assert said.code == 3

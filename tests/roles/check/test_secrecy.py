@@ -34,14 +34,14 @@ def test_secret_settings_are_rejected_with_plaintext_fix(world: World):
     assert said.err == SECRET_SETTINGS
 
 
-def test_secrets_that_check_never_shows_do_not_matter(world: World):
+def test_secret_settings_that_check_never_shows_are_accepted(world: World):
     world.set(protect=True)
     world.settings |= {"database:password": "hunter2", "aws:allowedAccountIds": [examples.ACCOUNT]}
     world.secret_keys = {"database:password", "aws:allowedAccountIds", f"{PROJECT_NAME}:protect"}
     assert world.check(only=["credentials"]).code == 0
 
 
-def test_secret_role_arn_is_rejected_until_update(world: World):
+def test_secret_role_arn_is_rejected_with_update_as_fix(world: World):
     world.secret_outputs = {"roleArn"}
     said = world.check()
     assert (said.code, said.out, world.server.calls) == (2, "", [])
