@@ -143,7 +143,10 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 
 
 def check_arns(settings: ReadSettings) -> None:
-    """Check that partitions, Regions, and the accounts of `_SAME_ACCOUNT` match the application's."""
+    """Reject values whose partition or Region differs from the application's.
+
+    For the settings in `_SAME_ACCOUNT`, also reject values whose account differs.
+    """
     location = settings.location
     for at, text in settings.texts():
         # In the ARN of an AWS managed policy, the account is `aws`.

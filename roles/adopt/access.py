@@ -13,7 +13,7 @@ from roles.policies import Policies
 
 
 class Change(NamedTuple):
-    """The changes that the update and the commands after it make to a role."""
+    """The difference between a role and the same role after the deployment, or its new role."""
 
     lost: tuple[Verdict, ...]
     """The role's statements whose access might no longer be allowed, with this access."""
@@ -80,7 +80,7 @@ def find_change_to_new(role: Role, policies: Policies) -> Change:
 
 
 def _only_inline(role: Role) -> str | None:
-    """Return the only inline policy's name; None if there is no single one, or it is the role policy."""
+    """Return the only inline policy's name; None for the role policy, or if the role has none or several."""
     names = [*role.inline_policies]
     return names[0] if len(names) == 1 and POLICY_NAME not in names else None
 

@@ -46,6 +46,9 @@ _VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _SEE: Final = "see "
+_EVENTS: Final = {"s3:ListBucket": "ListObjects"}
+"""The names of CloudTrail events that differ from the IAM actions:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html"""
 _NOT_CHECKED: Final = (
     "KMS grants, resource control policies, service control policies with conditions, and VPC endpoint "
     "policies were not checked"
@@ -110,12 +113,13 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
             _for_roles(case, found, _describe_grant(case, found)),
         )
     elif depending := causes_in(decisions, question, Truth.CANNOT_TELL):
-        actions = _actions(depending)
         # CloudTrail logs requests for a bucket's objects only as data events.
         trail = "CloudTrail data events" if kind == "bucket" else "CloudTrail"
+        actions = dict.fromkeys(decision.request.action for decision, _ in depending)
+        events = " and ".join(_EVENTS.get(each, each.partition(":")[2]) for each in actions)
         yield cannot_tell(
-            f"cannot determine whether the {question} lets the role perform {actions}",
-            f"{_context_advice(depending)}, or start a sync and look for {actions} in {trail}",
+            f"cannot determine whether the {question} lets the role perform {' and '.join(actions)}",
+            f"{_context_advice(depending)}, or start a sync and look for {events} in {trail}",
             *dict.fromkeys(_dependence(cause) for _, cause in depending),
         )
     elif deleted := ", ".join(_deleted_roles(policy.statements, case.subject.settings.role_arn)):

@@ -1,7 +1,7 @@
 """Collect the policies and other facts that determine whether AWS allows a role's requests.
 
-A policy that cannot be read becomes a `Policy` with the answer to the question about it, so that the
-other policies still count.
+If a policy cannot be read, its `Policy` has the finding to report in place of statements, so that the
+other policies can still be evaluated.
 """
 
 from collections.abc import Callable, Mapping, Sequence

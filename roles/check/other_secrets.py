@@ -50,7 +50,7 @@ def second_secret(case: Case) -> Iterator[Finding]:
 
 
 def is_for_second_secret(case: Case, name: str) -> bool:
-    """Return whether a policy of the role allows, or may allow, a request for `other_secrets`."""
+    """Return whether the role's policy with this name may allow a request for `other_secrets`."""
     policies = [each for each in case.collected.role if each.name == name]
     return any(_allows(policy, decision) for policy in policies for decision in _decisions(case))
 

@@ -135,10 +135,10 @@ def _is_on_bucket(verdict: Verdict, bucket: str) -> bool:
     return all(target.partition(":s3:::")[2].partition("/")[0] == bucket for target in targets)
 
 
-def _shown(missing: Verdict) -> str:
+def _shown(missing: Verdict, otherwise: str = "missing") -> str:
     """Return a line about a statement that the role lacks, with differences in the role's conditions."""
     conditions = (condition for access in missing.access for condition in access.conditions)
-    return f"{missing.statement}: {', '.join(dict.fromkeys(conditions)) or 'missing'}"
+    return f"{missing.statement}: {', '.join(dict.fromkeys(conditions)) or otherwise}"
 
 
 def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] | None) -> Finding:
@@ -149,8 +149,10 @@ def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] 
     different = [
         verdict for verdict in (*difference.program, *difference.role) if verdict.verdict in _DIFFERENCES
     ]
+    # A denial can be the reason why the role lacks a statement's access.
+    denied = any(verdict.verdict == "denies" for verdict in different)
     details = [
-        _shown(verdict)
+        _shown(verdict, "denied or missing" if denied else "missing")
         if verdict.verdict == "missing"
         else f"{verdict.statement}: {_DIFFERENCES[verdict.verdict]}"
         for verdict in different

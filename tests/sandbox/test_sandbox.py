@@ -89,7 +89,7 @@ def test_the_server_listens_only_on_loopback(
         assert address.endswith(f"{loopback}{listening}")  # the IPv6 table adds a prefix
 
 
-def test_user_variables_are_not_passed_on(
+def test_users_aws_and_pulumi_settings_stay_out_of_sandbox(
     prepared_sandbox: tuple[Sandbox, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ):
     users = {

@@ -138,7 +138,7 @@ def test_key_policy_with_unknown_context_value_is_undecided(
         "kms:Decrypt\n"
         f"           depends on {key} in the statement Lock\n"
         f"         to find out: repeat the check with --context '{key}=VALUE', or start a sync and look "
-        "for kms:Decrypt in CloudTrail\n"
+        "for Decrypt in CloudTrail\n"
     )
     assert said.out.endswith("\n0 ok, 0 problems, 0 skipped, 1 cannot tell\n")
     said = world.check("--json", only=KEY_POLICY)
