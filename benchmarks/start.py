@@ -79,9 +79,9 @@ def _by_hand(number: int) -> str:
 
 
 def rows() -> list[str]:
-    """Measure both programs and return the rows of the benchmarks table.
+    """Measure the component and hand-written resources; return their rows in the benchmarks table.
 
-    valgrind counts instructions instead of time, so each measurement runs only once.
+    valgrind counts instructions instead of measuring time, so each measurement runs only once.
     """
     first, each = _instructions(_components)
     first_by_hand, each_by_hand = _instructions(_by_hand)

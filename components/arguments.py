@@ -1,4 +1,4 @@
-"""Store one role's arguments, the paths at which they were set, and the problems with them."""
+"""Store settings, the paths at which they were set, and the problems with them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
@@ -42,7 +42,7 @@ class SettingsError(pulumi.RunError):
     """Raised when settings are invalid; Pulumi shows the message without a traceback."""
 
     def __init__(self, problems: Sequence[Problem], component_name: str | None = None) -> None:
-        """Describe every problem in the message.
+        """Build a message that describes every problem.
 
         If `component_name` is set, the message contains it, because the program may have created other
         components.
@@ -61,7 +61,7 @@ class SettingsError(pulumi.RunError):
 
 
 class Arguments(dict[str, Any]):
-    """One role's settings, by their names in ConnectorRoleArgs, and the paths at which they were set."""
+    """Settings, by their names in ConnectorRoleArgs, and the paths at which they were set."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class Arguments(dict[str, Any]):
 
 
 class Place(NamedTuple):
-    """The place of a value among a role's arguments."""
+    """The place of a value in a role's arguments or a stack's configuration."""
 
     arguments: Arguments
     path: PropertyPath
@@ -201,13 +201,13 @@ class Place(NamedTuple):
     def _has_command(self) -> bool:
         """Whether a command can change this value; always false outside a stack's configuration.
 
-        No command changes one entry in a secret, because it would replace the whole secret.
+        Also false for an entry in a secret, because a command would replace the whole secret.
         """
         in_secret = self.secret and len(self.path) > 1
         return self.arguments.in_stack and not in_secret
 
     def reject(self, message: str, expected: str, fix: str = "") -> None:
-        """Add a problem with this value; in stack configuration, the default fix is to edit the file."""
+        """Add a problem with this value; the default fix is the result of `edit`."""
         problem = Problem(self.shown, message, expected, fix or self.edit(), self.setting)
         self.arguments.problems.append(problem)
 

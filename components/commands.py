@@ -112,7 +112,7 @@ def _stack_options(path: PropertyPath) -> str:
 
 
 def _choose_string_option(key: str, text: str) -> str:
-    """Return an option with which Pulumi stores text in an object as a string."""
+    """Return an option with which Pulumi stores text in an object or a list as a string."""
     if text.isdigit() or text in (*_PLACEHOLDERS_OF_DIGITS, "true", "false"):
         return "--type string"  # with --plaintext, Pulumi would store a number or a boolean
     # If the key looks like the key of a secret, Pulumi rejects --type with text such as an ARN.

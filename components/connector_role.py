@@ -253,7 +253,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """Return the trust policy and the role policy; validate the settings when their Outputs resolve.
+        """Return the trust and role policies; validate the settings again when all Outputs resolve.
 
         In a preview, validation skips a value that is still unknown, and a policy that depends on it is
         also unknown.

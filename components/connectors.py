@@ -54,7 +54,7 @@ class Connector(NamedTuple):
         return self.bucket is Need.REQUIRED
 
     def need(self, setting: str) -> Need:
-        """Return the need for a setting; OPTIONAL unless it is the secret, the bucket, or the VPC."""
+        """Return the need for a setting; any setting but the secret, bucket, and VPC is OPTIONAL."""
         needs = {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
         return needs.get(setting, Need.OPTIONAL)
 

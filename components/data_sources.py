@@ -91,7 +91,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
     """Return the entries that are objects with valid names; reject the other entries.
 
-    Also reject `dataSources` as a whole if it is not set, secret, or not an object, if it has too many
+    Also reject `dataSources` as a whole if it is secret, not set, or not an object, if it has too many
     entries, or if the configuration is too large.
     """
     expected = "an object that maps each data source's name to its settings"
@@ -165,7 +165,7 @@ def _check_top_level(top: Arguments, at: Place) -> None:
 
 
 def _check_defaults(top: Arguments) -> None:
-    """Report an invalid default even if no entry uses it, because a later entry might.
+    """Report an invalid default even if no entry uses it, because a future entry might.
 
     Entries that inherit the default report the same problem, and this module's `read` drops the
     repetitions. This check must run before `_merge_values`, which looks for problems with the default

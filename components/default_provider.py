@@ -110,7 +110,7 @@ def _application_account(arguments: Arguments) -> str | None:
 
 
 def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
-    """Reject default tags without the key `tags`, and keys that differ from default keys only in case.
+    """Reject `aws:defaultTags` without `tags`, and tags whose keys match default keys except for case.
 
     The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
     terraform-provider-aws), but IAM ignores the case of keys and rejects the result:
@@ -145,7 +145,7 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
 
 
 def parse_json(text: str | None) -> object:
-    """Parse a value that the engine passes as JSON because it is not a string.
+    """Parse a configuration value, which the engine passes as JSON unless it is a string.
 
     Return None, or text that is not JSON, unchanged.
     """

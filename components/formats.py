@@ -43,7 +43,7 @@ class Format(NamedTuple):
         return match and ParsedText(text, **match.groupdict())
 
     def read(self, value: object, at: Place) -> ParsedText | None:
-        """Return valid text; reject any other value."""
+        """Return valid text; reject any other value and return None."""
         is_placeholder = value == self.placeholder
         if isinstance(value, str) and not is_placeholder and (text := self.parse(value)):
             return text
@@ -78,7 +78,7 @@ SECURITY_GROUP_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:security-group/"
 
 
 def fill_arn(arn: str, partition: str, region: str, account: str) -> str:
-    """Fill in the partition, Region, and account in an ARN with placeholders, such as KEY_ARN."""
+    """Replace the placeholders in an ARN, such as KEY_ARN, with the partition, Region, and account."""
     return arn.replace("PARTITION", partition).replace("REGION", region).replace("ACCOUNT", account)
 
 

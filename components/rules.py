@@ -37,7 +37,7 @@ class ReadSettings(NamedTuple):
     arguments: Arguments
 
     def text(self, name: str) -> ParsedText | None:
-        """Return a text setting; None if it is not set, unknown, or invalid."""
+        """Return a text setting; None if it is unset, unknown, or invalid."""
         return self.valid.get(name)
 
     @property
@@ -49,8 +49,8 @@ class ReadSettings(NamedTuple):
     def location(self) -> Location:
         """The known parts of the application's location.
 
-        If the application is unknown or invalid, the parts come only from other settings, because its
-        ARN may contain any location.
+        If the application is unset, unknown, or invalid, the parts come only from other settings,
+        because its ARN may contain any location.
         """
         application, region = self.text("application_id"), self.text("region")
         account = self.text("account_id")
@@ -145,7 +145,8 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 def check_arns(settings: ReadSettings) -> None:
     """Reject values whose partition or Region differs from the application's.
 
-    For the settings in `_SAME_ACCOUNT`, also reject values whose account differs.
+    For the settings in `_SAME_ACCOUNT`, also reject values whose account differs, except the ARN of an
+    AWS managed policy.
     """
     location = settings.location
     for at, text in settings.texts():

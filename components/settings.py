@@ -18,7 +18,7 @@ class Flag:
     expected: Final = "true or false"
 
     def read(self, value: object, at: Place) -> bool | None:
-        """Return a boolean; reject any other value."""
+        """Return a boolean; reject any other value and return None."""
         if isinstance(value, bool):
             return value
         # The suggested value must not reveal a secret one.
@@ -39,9 +39,10 @@ class Vpc:
     expected: Final = "an object with a list of subnet IDs and a list of security group IDs"
 
     def read(self, value: object, at: Place) -> Network | None:
-        """Return the valid subnets and security groups; reject invalid or missing values and other keys.
+        """Return the valid subnets and security groups, or None if the value is not an object.
 
-        Skip values that are not known yet; warn about more subnets than the console accepts.
+        Reject invalid or missing values, too many security groups, and other keys. Skip values that are
+        not known yet. Warn about more subnets than the console accepts.
         """
         subnets_at, groups_at = at.list_of_vpc("subnet_ids"), at.list_of_vpc("security_group_ids")
         if not isinstance(value, Mapping):
@@ -69,7 +70,7 @@ class Vpc:
 
 
 def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
-    """Return the valid items in one of the VPC's lists, by index; reject invalid ones."""
+    """Return the valid items in one of the VPC's lists, by index; reject invalid items and lists."""
     items = vpc.get(at.path[-1])  # the list's name, as the program or the configuration writes it
     expected = f"a list; each entry is {form.expected}"
     found: dict[int, ParsedText] = {}
@@ -230,9 +231,9 @@ _ROLE_ARN_SETTINGS: Final = ("role_name", "role_path")
 
 
 def role_policy_settings(connector: Connector) -> Collection[str]:
-    """Return the settings that a connector's role policy depends on.
+    """Return the names of the settings that a connector's role policy depends on.
 
-    If the data source is a bucket, the policy contains the role's ARN, and so its name and path.
+    If the data source is a bucket, the policy contains the role's ARN, and so the role's name and path.
     """
     in_arn = _ROLE_ARN_SETTINGS if connector.bucket_is_source else ()
     return [name for name in SETTINGS if SETTINGS[name].in_role_policy or name in in_arn]

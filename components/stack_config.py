@@ -1,8 +1,9 @@
 """Read a connector role's settings from stack configuration.
 
-The keys are the setting names in camel case, and `aws:region`. This project's `Pulumi.yaml` declares the
-required keys and the YAML types of the project's keys. The engine enforces both, and the program
-validates every value that the engine accepts: https://www.pulumi.com/docs/iac/concepts/config/
+The keys are `aws:region`, `protect`, `dataSources`, and the other settings' names in camel case. This
+project's `Pulumi.yaml` declares the required keys and the YAML types of the project's keys. The engine
+enforces both, and the program validates every value that the engine accepts:
+https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,12 +47,12 @@ def config_paths(prefix: str = "") -> dict[str, PropertyPath]:
 
 
 def config_key(name: str, prefix: str = "") -> str:
-    """Return a setting's key in stack configuration, with the same prefix as in `config_paths`."""
+    """Return a setting's key in stack configuration; `prefix` is as in `config_paths`."""
     return REGION_KEY if name == "region" else prefix + camel_case(name)
 
 
 def show_prefix(config: pulumi.Config) -> str:
-    """Return the prefix of a namespace's keys in messages and commands; empty for the project's."""
+    """Return the prefix of the keys in messages and commands; empty for the project's namespace."""
     return "" if config.name == pulumi.get_project() else f"{config.name}:"
 
 
@@ -59,8 +60,8 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
     """Return the settings of a stack with one role; reject `dataSources`.
 
     `refuse_unknown_keys` is for a program that owns the whole stack and uses only the default provider.
-    If it is true, unknown keys in the namespace are rejected, and that provider's configuration is
-    checked.
+    If it is true, unknown keys in the namespace of `config` are rejected, and that provider's
+    configuration is checked.
     """
     arguments = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     if read_object(config, DATA_SOURCES) is not None:
@@ -115,7 +116,7 @@ def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> N
 def read_object(config: pulumi.Config, key: str) -> object:
     """Parse a value that is not a string; return invalid JSON as it is, so that validation rejects it.
 
-    Return None for an empty object, the default that `Pulumi.yaml` declares, because it means not set.
+    Return None for an empty object. `Pulumi.yaml` declares it as the default, so it counts as not set.
     """
     value = parse_json(config.get(key))
     return None if value == {} else value

@@ -122,7 +122,7 @@ def _reject_unsupported(setting: Setting, connector: Connector, arguments: Argum
 def _raise_problems(settings: ReadSettings) -> None:
     """Raise SettingsError if there are problems.
 
-    The error lists other keys first, and then the settings in the order of SETTINGS.
+    The error lists keys that are not settings first, and then the settings in the order of SETTINGS.
     """
     arguments = settings.arguments
     if arguments.problems:

@@ -1,9 +1,9 @@
 """Find the permissions that a role's statements allow but no connector needs.
 
-`connector_policy.json` contains the permissions that this project's component grants to the roles of all
-connectors, with placeholders for the values; a test verifies that the two match. The policy pack does
-not import the component, because it runs in a separate process with its own packages and may be copied
-elsewhere.
+`connector_policy.json` contains every permission that this project's component can grant to a role, with
+placeholders for values such as IDs; a test verifies that the file matches the component. The policy pack
+runs in a separate process with its own packages and may be copied elsewhere, so it does not import the
+component.
 """
 
 import json
@@ -66,7 +66,7 @@ class Known(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """A permission that no connector needs at all, on this resource, or without a condition."""
+    """A permission that connectors never need, or need only on other resources or under a condition."""
 
     action: str
     resource: str | None = None

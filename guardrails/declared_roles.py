@@ -155,10 +155,13 @@ class _Declaration(NamedTuple):
 def find_roles(
     resources: Iterable[Resource], set_by_program: Mapping[str, Collection[str]]
 ) -> Iterator[Role]:
-    """Return the roles whose trust policy allows Amazon Q Business to assume them, or any other action.
+    """Return the roles that trust Amazon Q Business.
 
-    `set_by_program` contains the properties that the program sets, by resource URN. If nothing was
-    recorded, it is empty, and every property counts as set by the program.
+    These are the roles whose trust policy lets Amazon Q Business assume them, or names it in another
+    Allow statement.
+
+    `set_by_program` contains the properties that the program sets, by resource URN. If it is empty,
+    because nothing was recorded, every property counts as set by the program.
 
     A role whose trust policy is malformed, or unknown at least in part, is included if the trust policy
     mentions "qbusiness" or the role's policies contain an action of Amazon Q Business.
@@ -193,9 +196,10 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
 
 
 def required_values(statement: Statement, key: str) -> tuple[str, ...]:
-    """Return the values to which conditions restrict a key; empty if it may be absent or have others.
+    """Return the values to which a statement's conditions restrict a key.
 
-    A request must meet all conditions on a key, so the narrowest condition is decisive.
+    The result is empty if the key may be absent or have other values. A request must meet all conditions
+    on a key, so the narrowest condition is decisive.
     """
     required = [
         values for condition in statement.conditions if (values := certain_values(condition, key))
@@ -218,7 +222,7 @@ def _is_for_service(role: Role, declaration: _Declaration) -> bool:
 
 
 def _names_service(statement: Statement) -> bool:
-    """Return whether a statement allows the service as a principal, for any action or condition."""
+    """Return whether an Allow statement names the service, whatever its actions and conditions are."""
     return statement.allows and _SERVICE_PRINCIPAL in statement.principals.listed()
 
 
@@ -278,10 +282,10 @@ class _Managed:
 def _group_by_role(
     roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
 ) -> Mapping[str, list[_Declaration]]:
-    """Return, by role URN, the declarations that refer to the role by a dependency or by name.
+    """Return, by role URN, the declarations that refer to the role.
 
-    A name can refer to several roles, because a stack can declare roles with the same name in
-    different accounts.
+    They refer to it by name or, if a name is unknown, by a dependency. A name can refer to several
+    roles, because a stack can declare roles with the same name in different accounts.
 
     Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -356,7 +360,7 @@ def _inline_policies(
 
 
 def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
-    """Return the policy names in each RolePoliciesExclusive; leave out lists that are partly unknown."""
+    """Return the policy names in each RolePoliciesExclusive; leave out lists with unknown names."""
     lists = [
         listed(each.properties.get("policyNames"))
         for each in _of_type(belonging, _EXCLUSIVE_POLICIES_TYPE)
@@ -367,7 +371,7 @@ def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the managed policies that the stack declares, those that it only attaches, and the rest."""
+    """Return the role's managed policies: declared by the stack, only attached by it, and all others."""
     attaching = [declaration for declaration in belonging if declaration.type in _POLICY_PROPERTIES]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)

@@ -161,7 +161,7 @@ def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
-    """Find allowed principals other than the service, and allowed actions other than sts:AssumeRole."""
+    """Find principals except the service, and actions except AssumeRole, that a trust policy allows."""
     for statement in role.trust.document.statements:
         if not statement.allows:
             continue
@@ -317,7 +317,7 @@ def quote_argument(text: str) -> str:
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find indexes for which BatchPutDocument is listed, but not for the required application."""
+    """Find indexes that are listed for BatchPutDocument, but whose applications are not."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
@@ -385,7 +385,7 @@ def listed_name(role: Role) -> Iterator[Finding]:
 
 
 def quotas(role: Role, attachedPolicies: float = MAXIMUM_ATTACHED) -> Iterator[Finding]:  # noqa: N803 an option
-    """Find policies that exceed an IAM quota."""
+    """Find policies that exceed an IAM quota for their size or number."""
     staying = [policy for policy in role.undeclared if not policy.removed]
     managed = [policy for policy in role.policies if not policy.inline]
     inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
@@ -490,7 +490,7 @@ def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
 
 
 def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
-    """Return the policies and Allow statements that list an action (in lowercase) by its full name."""
+    """Return the policies and Allow statements that list the (lowercase) action by its full name."""
     for policy, statement in _statements(role):
         if statement.allows and action in map(str.lower, statement.actions.listed()):
             yield policy, statement

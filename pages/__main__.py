@@ -1,4 +1,4 @@
-"""Write every generated page and file, or print the permissions of one connector's role."""
+"""Write the pages and other generated files, or print the permissions of one connector's role."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Generate docs/configuration.md from the declarations, the connectors, and the program's messages.
+"""Generate docs/configuration.md from the declared settings, the connectors, and the program's messages.
 
 The expected values are those in the program's messages about invalid values, except the text for
 `connector`, which is in this module.

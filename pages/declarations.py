@@ -1,6 +1,6 @@
 """Generate the declarations of the settings in Pulumi.yaml.
 
-The descriptions are the docstrings of ConnectorRoleArgs, except for the keys that it does not have.
+The descriptions are the docstrings in ConnectorRoleArgs, except for the keys that it does not have.
 """
 
 from collections.abc import Callable, Mapping

@@ -51,7 +51,7 @@ _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
 
 
 def page() -> str:
-    """Return the page's text: the statements of all connectors, and the facts about their roles."""
+    """Return the page's text: the statements of all connectors, and facts about their roles."""
     with_files, of_source = (
         _validated(options.connector, options._replace(vpc="VPC"))
         for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
@@ -139,8 +139,8 @@ def _statements(policy: str | None) -> list[Statement]:
 def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> Iterator[str]:
     """Return a text for each statement: the Sid, when a role has the statement, and the reason for it.
 
-    `shapes` maps combinations of options to a connector that accepts them. If it is empty, every text
-    says "always".
+    `shapes` maps each combination of options to a connector that accepts it. If `shapes` is empty, every
+    text says "always".
     """
     sids = {
         shape: {each["Sid"] for each in _statements(_validated(connector, shape).role_policy)}

@@ -11,7 +11,7 @@ _PINS: Final = re.compile(r"^(([\w.-]+)==.*\n)((?: +# .*\n)+)", re.MULTILINE)
 
 
 def constraints() -> str:
-    """Return the file: pins for all that the package, its commands, and the guardrails require."""
+    """Return the file's text: pins for all that the package, commands, and guardrails require."""
     pins = _PINS.findall((PROJECT / "requirements-dev.txt").read_text(encoding="utf-8"))
     needed = {"-r requirements.txt", "-r roles/requirements.txt", "-r guardrails/requirements.txt"}
     while found := {name for _, name, users in pins if _names(users) & needed} - needed:

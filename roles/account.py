@@ -286,7 +286,7 @@ class Account:
 
     @_once
     def secret(self, secret_id: str) -> Reply:
-        """Return a secret's metadata, with its key's ARN or alias ARN; no method reads the value."""
+        """Return a secret's metadata, with any key as a key or alias ARN. No method reads the value."""
         found = self._call("secretsmanager", "describe_secret", SecretId=secret_id)
         if key_id := found.get("KmsKeyId"):
             return {**found, "KmsKeyId": _key_arn(key_id, Arn.of(found["ARN"]))}

@@ -4,9 +4,9 @@ python -m roles adopt --stack STACK    prepare the import of a data source's rol
 python -m roles audit                  compare every data source's role with the program's policies
 python -m roles check --stack STACK    ask AWS whether a sync with a stack's role will work
 
-No command changes AWS resources. The exit code is 0 if all is well, 1 if there are problems or `adopt`
-left out a data source, 2 if the input is invalid, something could not be read or written, or the program
-has a bug, 3 if `audit` or `check` cannot tell whether all is well, and 130 after an interruption.
+No command changes AWS resources. The exit code is 0 if all is well; 1 if there are problems or `adopt`
+left out a data source; 2 if the input is invalid, something could not be read or written, or the program
+has a bug; 3 if `audit` or `check` cannot tell whether all is well; and 130 after an interruption.
 """
 
 import argparse

@@ -27,8 +27,9 @@ def read_each(
     """Read up to THREADS items at a time, show the progress, and return the results in order.
 
     After an error, no other reads begin, and the error is raised once the running reads end. If several
-    reads fail, the error of the first of these items is raised. Outside the main thread, as inside
-    another `read_each`, items are read one after another without progress; so is a single item.
+    reads fail, the error of the item that comes first is raised. A single item is read in the calling
+    thread, without progress. Outside the main thread, for example inside another `read_each`, so are
+    several items, one after another.
     """
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]

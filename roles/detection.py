@@ -46,7 +46,7 @@ _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
 
 
 class Uses(NamedTuple):
-    """The connectors and resources of a data source, or those in a role's settings."""
+    """The possible connectors and the resources of a data source, or those in a role's settings."""
 
     type: str
     """The type of the data source; empty for settings."""
@@ -58,7 +58,7 @@ class Uses(NamedTuple):
     bucket_account: str | None = None
     """The account that owns the bucket; None if it is unknown or not in the configuration."""
     vpc: Mapping[str, Sequence[str]] = MappingProxyType({})
-    """`subnetIds` and `securityGroupIds`, as in the API; without a VPC, empty or with empty lists."""
+    """`subnetIds` and `securityGroupIds`, as in the API; for settings without a VPC, both are empty."""
     configuration: Mapping[str, Any] = MappingProxyType({})
     """The data source's configuration; empty for settings."""
 
@@ -81,8 +81,8 @@ def enrichment_roles(reply: Reply) -> Iterator[str]:
 def find_uses(data_source: Reply) -> Uses:
     """Find the type and resources of a data source in GetDataSource's response.
 
-    No other module reads a data source's configuration. Raises OddAnswerError if the type, a secret, or
-    the bucket's account in the configuration is not a string.
+    No other module reads a data source's configuration. Raises OddAnswerError if the configuration of
+    a known type is missing, or if its type, a secret, or the bucket's account is not a string.
     """
 
     def text(value: object, name: str) -> str | None:

@@ -110,9 +110,10 @@ def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Differen
 
 
 def statements(policy: str, document: Any) -> tuple[Statement, ...]:
-    """Return a document's statements; `policy` is TRUST_POLICY, a name, or a managed policy's ARN.
+    """Return a document's statements.
 
-    Raises OddAnswerError for a document that does not follow IAM's grammar.
+    `policy` is TRUST_POLICY, an inline policy's name, or a managed policy's ARN. Raises OddAnswerError
+    for a document that does not follow IAM's grammar.
     """
     if policy == TRUST_POLICY:
         return readable(document, Kind.TRUST, policy, "iam:GetRole")
@@ -188,7 +189,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return how the role's conditions differ from the program's; use the closest of the others."""
+    """Return how the role's conditions differ from the program's, using the closest of `others`."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}

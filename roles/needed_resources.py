@@ -70,7 +70,7 @@ class Requirements(NamedTuple):
     def settings(self) -> dict[str, Any]:
         """Return the program's settings for this role.
 
-        Empty values, IAM's defaults, and tags that only AWS can set are left out.
+        Empty values, defaults, and tags that only AWS can set are left out.
         """
         vpc = self.vpc_configuration
         settings: dict[str, Any] = {
@@ -218,7 +218,7 @@ def _missing(noun: str, line: str) -> Finding:
 
 
 def _unread(error: ClientError | OddAnswerError) -> Finding:
-    """Return the skipped finding for a resource that could not be read but may be fine."""
+    """Return a finding with the state SKIPPED for a resource that could not be read but may be fine."""
     found = unread(error)
     if isinstance(error, ClientError) and is_denied(error):
         return found._replace(text=f"{found.action} is not allowed", details=(found.text,))
@@ -381,7 +381,8 @@ def _other_secret(
 def _customer_managed_key(account: Account, key_id: str | None, notes: list[Finding]) -> str | None:
     """Return a customer managed key's ARN; None for no key, or a key that AWS manages.
 
-    If DescribeKey is denied, append a note and assume that the key is customer managed.
+    If DescribeKey is denied and `key_id` is not an alias, append a note and return `key_id`, as if the
+    key were customer managed.
     """
     try:
         return account.customer_managed_key(key_id)

@@ -1,9 +1,9 @@
 """Write a command's result to standard output, and its notes to standard error.
 
-All characters except printable ASCII are escaped, so that no name from AWS can begin a line or control
-the terminal. On a terminal, rich fits tables and text to the width. Nothing is interpreted as markup.
-Colors add no information, and rich omits them if the terminal does not support colors or NO_COLOR is
-set.
+All characters except printable ASCII are escaped, so that no name from AWS can start a new line or
+control the terminal. On a terminal, rich fits tables and text to the width. Nothing is interpreted as
+markup. Colors add no information, and rich omits them if the terminal does not support colors or
+NO_COLOR is set.
 """
 
 import errno

@@ -111,7 +111,7 @@ class DeployedRoles(NamedTuple):
 def read_stack(name: str, *, show_secrets: bool) -> Stack:
     """Read a stack of the project in the current directory.
 
-    Unless `show_secrets`, raises InputError if a setting or a role's ARN is secret. Also raises
+    Unless `show_secrets` is true, raises InputError if a setting or a role's ARN is secret. Also raises
     InputError if the stack belongs to another project, or Pulumi cannot read it, for example because
     its secrets cannot be decrypted; and SettingsError if the stack has `dataSources` and the program
     rejects a setting. Replaces Pulumi's configuration in this process with the stack's configuration.
@@ -184,8 +184,8 @@ def _read_config(name: str, project: str, *, show_secrets: bool) -> dict[str, _C
 def _read_role_arns(name: str, *, show_secrets: bool) -> dict[str, str]:
     """Return the roles' ARNs in a stack's outputs, by component.
 
-    Unless `show_secrets`, HIDDEN stands in for a secret ARN. After an update with --continue-on-error,
-    an output can be a placeholder, which is left out.
+    Unless `show_secrets` is true, HIDDEN stands in for a secret ARN. After an update with
+    --continue-on-error, an output can be a placeholder, which is left out.
     """
     outputs = _query_pulumi(name, "stack", "output", show_secrets=show_secrets)
     arns = outputs.get("roleArns", {COMPONENT: outputs.get("roleArn")})
@@ -198,7 +198,7 @@ def _read_role_arns(name: str, *, show_secrets: bool) -> dict[str, str]:
 def _check_plain(name: str, secrets: Sequence[str], *, role_is_secret: bool) -> None:
     """Raise InputError if a setting or a role's ARN is secret.
 
-    The error has the commands that make these values plain.
+    The error has the commands or edits that make these values plain.
     """
     if not (secrets or role_is_secret):
         return

@@ -17,7 +17,7 @@ _PREFIX: Final = ".roles-unfinished-"
 
 
 def check_writable(*paths: Path) -> None:
-    """Raise InputError if a path is not for a regular file, or its directory is not writable."""
+    """Raise InputError if a path exists and is not a regular file, or its directory is not writable."""
     with ExitStack() as stack:
         for path in paths:
             with _explained(path):
@@ -65,7 +65,7 @@ def _unfinished(path: Path, stack: ExitStack) -> Path:
 
 
 def _restorer(path: Path, stack: ExitStack) -> Callable[[], object]:
-    """Return a function that restores a file as it is now, or removes it if it does not exist yet."""
+    """Return a function that restores a file as it is now, or removes a file that is created later."""
     target = Path(os.path.realpath(path))
     if not target.exists():
         return target.unlink
@@ -76,7 +76,7 @@ def _restorer(path: Path, stack: ExitStack) -> Callable[[], object]:
 
 
 def _copy_permissions(path: Path, unfinished: Path) -> None:
-    """Copy the permissions and, if allowed, the owner of the file, if any, that a new file replaces."""
+    """Copy an existing file's permissions and, if allowed, its owner to the file that replaces it."""
     with suppress(FileNotFoundError):
         old = path.stat()
         with suppress(PermissionError):

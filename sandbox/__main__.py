@@ -27,7 +27,7 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the command in the arguments and return the exit code."""
+    """Parse the command line, run its command, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox", description="Run the program without AWS."
     )
@@ -67,7 +67,7 @@ def main() -> int:
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
     """Replace this process with a command, so the command receives signals and controls the terminal.
 
-    Return an exit code if the command cannot be started.
+    Return an exit code if the sandbox cannot be prepared or the command cannot be started.
     """
     try:
         environment = sandbox.prepare()

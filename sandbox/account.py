@@ -1,8 +1,8 @@
 """Create resources that `Pulumi.dev.yaml`, `Pulumi.example.yaml`, and the pages in docs/ refer to.
 
 One bucket belongs to another account. The other resources are in the sandbox's account, which otherwise
-contains only the resources of every new AWS account, such as the default VPC. Each moto service gets its
-resources on the first call to the service, because moto's EC2 takes most of a second to import.
+contains only the resources that every new AWS account has, such as the default VPC. Each moto service
+gets its resources on the first call to the service, because moto's EC2 takes most of a second to import.
 """
 
 import json

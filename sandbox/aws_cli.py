@@ -22,7 +22,7 @@ from sandbox.provider.calls import ProviderError, call, client
 
 
 def main() -> None:
-    """Call the operation in the arguments, and print its result or exit with an error message."""
+    """Call the given operation, and print its result or exit with an error message."""
     parser = argparse.ArgumentParser(
         prog="aws",
         usage="aws SERVICE OPERATION [--OPTION VALUE …]",

@@ -66,7 +66,7 @@ Start = Callable[..., Any]
 
 
 class Aws:
-    """A WSGI application that stands in for AWS, and saves IAM, STS, and Amazon Q Business to disk.
+    """A WSGI application that stands in for AWS and saves the state of IAM, STS, and Amazon Q Business.
 
     As in moto, the access key determines the account: a key that a call created belongs to the account
     of its role or user, and any other key belongs to the sandbox's account.
@@ -121,7 +121,8 @@ class Aws:
     ) -> Iterable[bytes]:
         """Create the service's initial resources if necessary, and pass the call to moto.
 
-        A call with an expected bucket owner is rejected if another account owns the bucket.
+        A call with an expected bucket owner is rejected if another account owns the bucket. A call
+        that resets moto also resets Amazon Q Business to its initial resources.
         """
         if service in FILL and service not in self.filled:
             FILL[service]()
@@ -257,7 +258,7 @@ def _role_id(iam: IAMBackend, parameters: Mapping[str, str]) -> str:
 
 
 def _replace_principal(iam: IAMBackend, arn: str, identifier: str) -> None:
-    """Let trust policies show a deleted role's unique ID in place of its ARN, as IAM does.
+    """Replace a deleted role's ARN with its unique ID in trust policies, as IAM does.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
@@ -276,7 +277,8 @@ def _roles(iam: IAMBackend) -> dict[str, Role]:
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
     """Add an AWS managed policy to an account the first time that a call refers to it.
 
-    moto can only add all 1,500 at the start, and then each change to IAM would save all of them again.
+    moto can only add all of them, more than 1,500, at the start, and then each change to IAM would save
+    them again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
     if not named or arn in iam.managed_policies:
@@ -308,7 +310,7 @@ def _error_response(rejection: IamError, start_response: Start) -> Iterable[byte
 
 
 def _reject_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Reject a call that the sandbox does not support: in XML for IAM, in JSON for other services."""
+    """Reject a call that the sandbox does not support, in XML for IAM and in JSON for other services."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"

@@ -80,7 +80,7 @@ def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
 
 
 def _on_path() -> Path | None:
-    """Return the directory of the user's Pulumi CLI; None if it cannot run Python programs."""
+    """Return the directory of the user's Pulumi CLI; None without one that can run Python programs."""
     found = shutil.which("pulumi")
     if found is None:
         return None
@@ -127,7 +127,7 @@ def _build(target: Path) -> None:
 
 
 def complete(binaries: Path) -> None:
-    """Build the programs that would be built the first time they run, because a build needs a network.
+    """Build the programs that are otherwise built on their first run, when there may be no network.
 
     Raises NoEngineError if a build fails.
     """
@@ -238,11 +238,10 @@ def say(text: str) -> None:
 
 
 def main(*arguments: str) -> int:
-    """Build a Go package, the first argument, into a program at a path, the second one.
+    """Build the Go package in the first argument as a program at the path in the second argument.
 
-    Return the exit code.
-
-    Without arguments, find or build the engine if Go is installed, and otherwise do nothing.
+    Without arguments, find or build the engine if Go is installed, and otherwise do nothing. Return the
+    exit code.
     """
     try:
         if arguments:

@@ -73,7 +73,7 @@ class Sandbox:
         """Pulumi's home directory.
 
         It is a different one if a plugin is selected, so that the plugin stays in effect in an open
-        shell even if another command uses the stand-in.
+        shell even if another command uses the provider's stand-in.
         """
         return self.directory / ("home-with-plugin" if plugin.is_selected() else "home")
 
@@ -111,7 +111,7 @@ class Sandbox:
         shutil.rmtree(self.state / ".pulumi" / "locks", ignore_errors=True)
 
     def _remove_stale_locks(self) -> None:
-        """Unlock stacks whose update was killed on this machine, as `pulumi cancel` does."""
+        """Remove the locks of processes that are not running on this machine, such as killed updates."""
         for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
             with suppress(
                 OSError, KeyError, TypeError, ValueError
@@ -122,7 +122,7 @@ class Sandbox:
     def _selection(self) -> Path:
         """Return Pulumi's file for the selected stack; the file's name depends on the project's path.
 
-        Pulumi prefers the path in $PWD, with its symbolic links, if it leads to the same directory.
+        Pulumi prefers the path in $PWD, with its symbolic links, if it leads to the working directory.
         """
         here = Path(os.environ.get("PWD", ""))
         project = here if here.is_absolute() and here.exists() and here.samefile(PROJECT) else PROJECT
@@ -144,7 +144,7 @@ class Sandbox:
             )
 
     def stop(self) -> None:
-        """Stop the server, and delete its contents, the backend, and the selection of stacks.
+        """Stop the server, and delete its files, the backend, and the records of selected stacks.
 
         Built engines and plugins are kept.
         """
@@ -285,7 +285,7 @@ def aws_variables(port: int) -> dict[str, str]:
 
 
 def _digest_sources() -> str:
-    """Return a digest of the server's source files; when it changes, the server is replaced."""
+    """Return a digest of the sandbox's source and requirements files; a change replaces the server."""
     files = [*Path(__file__).parent.rglob("[!.]*.py"), *PROJECT.glob("requirements*.txt")]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()
 

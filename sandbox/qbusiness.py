@@ -1,4 +1,4 @@
-"""Implement some operations of Amazon Q Business, which moto lacks, from botocore's service model.
+"""Implement some operations of Amazon Q Business, which moto lacks, based on botocore's service model.
 
 Requests, responses, and errors have the model's format. Operations that are asynchronous on AWS finish
 immediately: a new data source is active at once, and a deleted index no longer exists.
@@ -188,7 +188,7 @@ class QBusiness:
 
 
 def parse(request: Request) -> tuple[Any, dict[str, Any]]:
-    """Return the operation in the model that a request calls, and the request's parameters.
+    """Return the model's operation that a request calls, and the request's parameters.
 
     Raises QBusinessError if no operation has the request's method and path, or if the body is not JSON.
     """
@@ -223,7 +223,7 @@ def _path(parameters: Mapping[str, Any]) -> Path:
 
 
 def _select_entries(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
-    """Return the properties of a resource that a shape of the model contains."""
+    """Return those of a resource's properties that the shape contains."""
     return {name: resource[name] for name in shape.members if name in resource}
 
 
@@ -249,7 +249,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
 
 
 def _misfits(value: Mapping[str, Any], shape: Any) -> str:
-    """Describe the parts of a value that do not match a shape of the model; empty if all match."""
+    """Describe the parts of a value that do not match the shape; empty if all match."""
     report = ParamValidator().validate(value, shape)
     patterns = {name: entry.metadata.get("pattern") for name, entry in shape.members.items()}
     unmatched = (

@@ -58,7 +58,7 @@ class Context(NamedTuple):
 def meets(condition: Condition, context: Context, *, variables: bool = True) -> Truth:
     """Return whether a request meets a condition.
 
-    `variables` is True if `${…}` is a policy variable, which depends on the document's version.
+    `variables` is True if the document's Version makes `${…}` a policy variable.
     """
     parsed, values = parse_operator(condition.operator), context.get(condition.key)
     if parsed is None or values is None or not condition.values:
@@ -136,7 +136,8 @@ def _replaced(pattern: str, values: Mapping[str, Sequence[str] | None]) -> str:
 def _variable(text: str, context: Context) -> list[str] | None:
     """Return a variable's value or default as a list; the list is empty if there is neither.
 
-    Return None if the value is unknown, or if a pattern cannot express it. `text` is the text in `${…}`.
+    Return None if the value is unknown or one of several, or if a pattern cannot express it. `text` is
+    the text in `${…}`.
     """
     name, _, default = text.partition(",")
     values = context.get(name.strip())
@@ -151,5 +152,5 @@ def _variable(text: str, context: Context) -> list[str] | None:
 
 
 def literal(patterns: Iterable[str]) -> list[str | None]:
-    """Return patterns as in a policy version without variables; None for each that contains `${…}`."""
+    """Return patterns for a Version without policy variables; None for each that contains `${…}`."""
     return [None if VARIABLE.search(pattern) else pattern for pattern in patterns]

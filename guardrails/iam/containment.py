@@ -112,7 +112,7 @@ def _values_imply(
 
 
 def _absence(condition: Condition) -> set[bool | None]:
-    """Return a Null condition's values as Booleans (True requires absence); None if invalid."""
+    """Return a Null condition's values: True requires absence, False presence, and None is invalid."""
     return {{"true": True, "false": False}.get(value.lower()) for value in condition.values}
 
 

@@ -32,7 +32,7 @@ _shared_condition = cache(Condition)
 
 
 class Kind(Enum):
-    """A kind of policy, with the elements (or negations) that each statement needs besides Action."""
+    """A kind of policy; the value lists the elements (or negations) needed besides Effect and Action."""
 
     IDENTITY = ("Resource",)
     TRUST = ("Principal",)
@@ -85,7 +85,7 @@ class MalformedError(Exception):
 def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> Document:
     """Read a document from JSON text, an object, or UNKNOWN; return a malformed one with its `problem`.
 
-    `policy` is the policy's name in the document's statements.
+    `policy` is the policy's name, which each returned statement contains.
     """
     if given is UNKNOWN:
         return Document(known=False)
@@ -146,7 +146,7 @@ def _read(given: Any, size: int, kind: Kind, policy: str) -> Document:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a list or tuple as a list, another value as its only element, and None as an empty list."""
+    """Return a list or tuple as a list, None as an empty list, and any other value in a list."""
     if isinstance(value, (list, tuple)):
         return [*cast("Sequence[Any]", value)]
     return [] if value is None else [value]
@@ -161,7 +161,7 @@ def _elements(targets: tuple[str, ...]) -> frozenset[str]:
 def _statement(
     number: int, given: Any, targets: tuple[str, ...], policy: str, *, variables: bool
 ) -> Statement | None:
-    """Read the known part of a statement; None if that part cannot be checked alone."""
+    """Read the known part of a statement; return None if that part cannot be checked alone."""
     if given is UNKNOWN:
         return None
     _check_elements(given, _elements(targets), f"statement {number}")

@@ -1,6 +1,6 @@
 """Parse IAM's condition operators and compare values with them.
 
-The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
 
 import base64
@@ -92,7 +92,7 @@ def _compare_arn(pattern: str, value: Text) -> Truth:
 def _compare_parsed(
     parse: Callable[[str], Any], comparison: Callable[[Any, Any], bool], pattern: str, value: Text
 ) -> Truth:
-    """Compare parsed values, such as numbers; CANNOT_TELL if parsing fails or the end is unknown."""
+    """Compare parsed values; CANNOT_TELL if parsing fails or the value's end is unknown."""
     try:
         given, wanted = parse(value.known), parse(pattern)
     except (ValueError, OverflowError, OSError, binascii.Error):

@@ -1,4 +1,4 @@
-"""Compare strings with patterns, which can contain IAM's wildcards and policy variables.
+"""Compare patterns, which can contain IAM's wildcards and policy variables, with strings and each other.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
@@ -125,13 +125,13 @@ def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # no
 
 
 def split_arn(text: str) -> list[str] | None:
-    """Return the six parts of an ARN, or of a pattern with six parts; None for other text."""
+    """Return the six parts of an ARN, or of a six-part pattern for ARNs; None for other text."""
     parts = text.split(":", ARN_PARTS - 1)
     return parts if len(parts) == ARN_PARTS and overlap(parts[0], "arn") else None
 
 
 def split_text(text: Text) -> list[Text] | None:
-    """Return the six parts of an ARN whose end may be unknown; None for other text."""
+    """Return the six parts of an ARN; the end of the last may be unknown. Return None for other text."""
     parts = split_arn(text.known)
     return [*map(Text, parts[:-1]), Text(parts[-1], text.example)] if parts else None
 

@@ -1,4 +1,4 @@
-"""Find how the update after an import changes a role's access and policies."""
+"""Determine how the update after an import changes a role's access and policies."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from roles.policies import Policies
 
 
 class Change(NamedTuple):
-    """The difference between a role and the same role after the deployment, or its new role."""
+    """The difference between a role before and after the update, or between it and its replacement."""
 
     lost: tuple[Verdict, ...]
     """The role's statements whose access might no longer be allowed, with this access."""
@@ -80,13 +80,16 @@ def find_change_to_new(role: Role, policies: Policies) -> Change:
 
 
 def _only_inline(role: Role) -> str | None:
-    """Return the only inline policy's name; None for the role policy, or if the role has none or several."""
+    """Return the name of the only inline policy unless it is the role policy; otherwise, None."""
     names = [*role.inline_policies]
     return names[0] if len(names) == 1 and POLICY_NAME not in names else None
 
 
 def _only_attached(role: Role, account: Account) -> str | None:
-    """Return the only attached policy's ARN if it was read, is customer managed, and is not shared."""
+    """Return the only attached policy's ARN; None if the role has none or several.
+
+    The result is also None if the policy was not read, is AWS managed, or is also used elsewhere.
+    """
     if len(role.attached or ()) != 1 or len(role.attached_policies) != 1:
         return None
     (arn,) = role.attached_policies
@@ -100,7 +103,7 @@ def _only_attached(role: Role, account: Account) -> str | None:
 def _compare(
     role: Role, policies: Policies, inline: str | None = None, attached: str | None = None
 ) -> Change:
-    """Compare a role before and after an update that replaces these policies, if any.
+    """Compare a role before and after an update that replaces `inline` and `attached`, if given.
 
     If a comparison is inconclusive, access counts as both lost and gained.
     """
@@ -129,8 +132,8 @@ def _differences(
 ) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
     """Return the access that is lost, and the access that is gained, if `written` replaces `removed`.
 
-    `before` has all earlier statements, and `kept` those that still allow access. Removed denials count
-    as gained.
+    `before` has all earlier statements, and `kept` the Allow statements that remain. Removed denials
+    count as gained.
     """
     allowed = [each for each in before if each.allows]
     of_removed = compare([*written, *kept], removed).role

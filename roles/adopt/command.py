@@ -115,8 +115,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files, unless `--dry-run` is set, print the report, and return the exit code.
 
-    The exit code is PROBLEMS if a data source is left out, else FINE. Raises InputError, for example, if
-    no role can be adopted.
+    The exit code is PROBLEMS if a data source is left out, else FINE. Raises InputError if, for
+    example, no role can be adopted.
     """
     project = project_name()
     before = existing.read(options.stack, project)
@@ -196,8 +196,8 @@ def _write(
 def _set_application(options: argparse.Namespace, before: Existing, output: Output) -> None:
     """Set `options.application` to the application's ID, and `options.region` to its Region if known.
 
-    Without `--application` and `--data-source`, the application is the one in the stack's configuration,
-    if any. Raises InputError for an invalid combination of options.
+    If neither `--application` nor `--data-source` is set, the application is the one in the stack's
+    configuration, if any. Raises InputError for an invalid combination of options.
     """
     origin = "--application"
     if before.application and not (options.application or options.data_source):
@@ -232,7 +232,7 @@ def _check(options: argparse.Namespace, origin: str) -> None:
 def _plan_one(
     account: Account, before: Existing, options: argparse.Namespace, output: Output
 ) -> tuple[Entry, Users]:
-    """Select one data source, plan its entry, and find the users of each role.
+    """Select one data source, plan its entry, and find the data sources that use each role.
 
     Raises InputError or SettingsError if this is impossible. If listing is allowed only for the
     application in the options, warns that data sources of other applications may use the role.
@@ -265,8 +265,9 @@ def _plan_every(
 ) -> tuple[list[Entry], dict[DataSource, Finding], Users]:
     """Plan each selected data source's entry, or find why the data source is left out.
 
-    Also find the users of each role. Raises InputError if the options select no data source or those of
-    several applications, or if `--take` selects several data sources that use the same role.
+    Also find the data sources that use each role. Raises InputError if the options select no data source
+    or select data sources of several applications, or if `--take` selects several data sources that use
+    the same role.
     """
     everything = [*account.data_sources()]
     of_application = selection.of_one_application(everything, options)
@@ -290,11 +291,11 @@ def _plan_every(
 def _with_role(
     entry: Entry, users: Users, before: Existing, options: argparse.Namespace
 ) -> Entry | Finding:
-    """Return the entry with its role or, if other data sources or principals use the role, a new one.
+    """Return the entry with its role or, if `serves_others` finds other uses of the role, a new one.
 
     If `--take` selects the entry's data source, the entry keeps such a role. Return a finding if the
-    stack's file declares the role, but `--take` selects none of its data sources, because the update
-    would delete the role.
+    stack's file declares such a role, but `--take` selects none of the role's data sources, because the
+    update would delete the role.
     """
     because = entries.serves_others(entry, users)
     identifier = entry.data_source.id
@@ -342,7 +343,7 @@ def _without_owners(
 
 
 def _find_unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Role]:
-    """Yield the replaced roles that are unused after the commands, as far as AWS and Pulumi show.
+    """Yield the replaced roles that are unused after the report's steps, as far as AWS and Pulumi show.
 
     No data source uses such a role, no stack owns it, and only Amazon Q Business can assume it. Yields
     none if some data sources or stacks were not read, and leaves out roles with unread policies.

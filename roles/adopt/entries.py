@@ -1,4 +1,4 @@
-"""Plan the import of roles: each data source becomes an entry of a stack or is left out."""
+"""Plan the import of roles: each data source becomes an entry in `dataSources` or is left out."""
 
 import json
 import re
@@ -92,7 +92,7 @@ def plan(
 
 
 def _with_deletion(requirements: Requirements, names: Collection[str]) -> Requirements:
-    """Return the requirements, with allowNetworkInterfaceDeletion if these policies allow deletion."""
+    """Return the requirements; for a VPC, allow deletion of network interfaces if these policies do."""
     if not requirements.vpc_configuration:
         return requirements
     own = [each for each in role_statements(requirements.role) if each.policy in names]
@@ -106,8 +106,8 @@ def _with_deletion(requirements: Requirements, names: Collection[str]) -> Requir
 def _with_bucket_account(requirements: Requirements, notes: Notes) -> Requirements:
     """Return the requirements with the account that the role's own policies name as the bucket's owner.
 
-    If they name none or several, warn and return the requirements unchanged. Only an import may use this
-    account, because an import keeps the access that the role has.
+    Unless they name exactly one account, warn and return the requirements unchanged. Only an import may
+    use this account, because an import keeps the access that the role has.
     """
     named = bucket_accounts(requirements.role, str(requirements.bucket))
     default = Arn.of(requirements.application_arn).account
@@ -128,7 +128,7 @@ def plan_all(
 ) -> tuple[list[Entry], dict[DataSource, Finding]]:
     """Plan the import of each data source's role, or find why the data source is left out.
 
-    Raises errors that concern every call.
+    Raises errors that bad credentials or throttling caused, because they concern every call.
     """
 
     def read(source: DataSource) -> tuple[Entry | Finding, Remarks]:
@@ -161,9 +161,10 @@ def plan_all(
 
 
 def plan_new_role(entry: Entry, because: str) -> Entry:
-    """Return the entry with a new role in place of one that serves others, too.
+    """Return the entry with a new role, because the current role has other uses, too.
 
-    The new role gets the properties that settings can contain, and no policy except the role policy.
+    The new role gets the current role's properties that settings can contain, and no policy except the
+    role policy.
     """
     role = entry.role
     every = (*role.inline_policies, *role.attached_policies)
@@ -190,11 +191,11 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
 
 
 def principals(role: Role) -> list[str]:
-    """Return the principals other than Amazon Q Business and the role itself that may assume a role.
+    """Return the principals that may assume a role, except Amazon Q Business and the role itself.
 
     The IDs of deleted principals are left out. `*` stands for everybody, with or without exceptions. If
     a statement for everybody has conditions on keys other than `aws:SourceAccount` and `aws:SourceArn`,
-    a text that lists these keys takes the place of `*`.
+    a text that lists those other keys takes the place of `*`.
     """
     names: dict[str, None] = {}
     for statement in role_statements(role):
@@ -211,10 +212,10 @@ def principals(role: Role) -> list[str]:
 
 
 def serves_others(entry: Entry, users: Users) -> str:
-    """Return how the role serves others besides the data source; empty if it does not.
+    """Return the role's uses besides the data source's own connector, as text; empty if there are none.
 
-    An import would take the role away from them. Everybody (`*`) does not count, because such a trust
-    policy is meant for nobody in particular, so an import repairs it.
+    An import would end these uses. A trust policy that allows everybody (`*`) does not count, because it
+    is meant for nobody in particular, so an import repairs it.
     """
     reasons: list[str] = []
     here, own = entry.requirements.region, users.by_role.get(entry.role.arn, ())
@@ -237,7 +238,7 @@ def _warnings_of_unread(role: Role) -> Iterator[str]:
 
 
 def _warnings(role: Role) -> Iterator[str]:
-    """Warn about policies that could not be read, and about properties that no setting can contain."""
+    """Yield warnings about unread policies, and about properties that no setting can contain."""
     yield from _warnings_of_unread(role)
     if role.max_session_duration != _HOUR:
         yield (
@@ -256,7 +257,7 @@ def _warnings(role: Role) -> Iterator[str]:
 def _warnings_of_secrets(
     requirements: Requirements, policies: Policies, change: Change
 ) -> Iterator[str]:
-    """Warn about secrets that the role policy does not cover, because secretId is a single secret."""
+    """Yield a warning about secrets that the role policy does not cover; secretId is a single secret."""
     if not requirements.other_secrets:
         return
     role = requirements.role
@@ -280,7 +281,10 @@ def _also_uses(requirements: Requirements) -> str:
 
 
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
-    """Warn if the role policy does not fit alongside the inline policies, even ones that it replaces."""
+    """Yield a warning if the role policy does not fit alongside the other inline policies.
+
+    A policy that the role policy replaces counts, too.
+    """
     documents = {**role.inline_policies, POLICY_NAME: json.loads(role_policy)}
     sizes = {
         name: policy_size(json.dumps(document, ensure_ascii=False))

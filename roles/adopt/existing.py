@@ -47,9 +47,9 @@ class Existing(NamedTuple):
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the entry that declares a role; None if none is found.
 
-        The role's name must be the entry's `roleName` or, without one, an automatic name for the entry,
-        which by default ends with seven hexadecimal digits. Case does not matter, and neither does the
-        path, because IAM finds a role by its name.
+        The role's name must be the entry's `roleName` or, without one, an automatic name for the entry
+        in Pulumi's default format, which ends with seven hexadecimal digits. Case does not matter, and
+        neither does the path, because IAM finds a role by its name.
 
         An entry is not found if its `roleName` was removed, or if it was renamed with `pulumi state
         rename`, because the role then keeps its name, and the file does not show this. A secret or
@@ -67,7 +67,7 @@ class Existing(NamedTuple):
         return bool(self.roles.get(entry, {}).get("roleName"))
 
     def _is_for(self, entry: str, settings: Mapping[str, Any]) -> bool:
-        """Return whether an entry has the role name, secret, bucket, and connector in these settings."""
+        """Return whether an entry has the role name, secret, bucket, and connector in `settings`."""
         own = self.roles.get(entry, {})
         return all(own.get(key) == settings.get(key) for key in _OF_ONE_ROLE)
 
@@ -128,8 +128,8 @@ class Existing(NamedTuple):
     ) -> None:
         """Raise InputError if the role of an entry in the file is not among the adopted roles.
 
-        `entries` has the role's name, which is empty for a new role, and the settings of each adopted
-        entry. If the role is new, the file's entry with the same name as the adopted entry is kept if it
+        `entries` maps the name of each adopted entry to the role's name, which is empty for a new role,
+        and the settings. If the role is new, the file's entry with the same name counts as adopted if it
         sets no `roleName` and is for the same secret, bucket, and connector. `left_out` describes the
         data sources that are not adopted.
         """

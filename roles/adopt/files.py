@@ -31,7 +31,10 @@ def config_file(stack: str) -> Path:
 
 
 def check(stack: str, *, overwrite: bool) -> None:
-    """Raise InputError if files cannot be written or, without `overwrite`, would be overwritten."""
+    """Raise InputError if files cannot be written or, without `overwrite`, would be overwritten.
+
+    Also raises InputError if the stack's file is invalid.
+    """
     with _locked_directory():
         _check(stack, overwrite=overwrite)
 

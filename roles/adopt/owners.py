@@ -102,14 +102,17 @@ def _other_stacks(stack: str, project: str) -> list[str]:
 
 
 def _is_same(listed: list[str], given: list[str], project: str) -> bool:
-    """Return whether a listed name refers to the given stack, where either may lack parts."""
+    """Return whether two names refer to the same stack; either may lack an organization or a project."""
     if len(given) == 1:
         return listed == given
     return listed[:-2] in ([], given[:1]) and listed[-2:] in ([given[-1]], [project, given[-1]])
 
 
 def _owned_by(name: str) -> Iterator[str]:
-    """Yield the identifying output, or the ID if it is secret or missing, of each role and policy."""
+    """Yield the identifying output of each role and policy that a stack owns.
+
+    If the output is secret or missing, yield the resource's ID instead.
+    """
     deployment = _query_pulumi("stack", "export", "--stack", name).get("deployment") or {}
     for resource in deployment.get("resources") or []:
         identity = _IDENTITIES.get(resource.get("type"))

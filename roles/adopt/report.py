@@ -24,7 +24,7 @@ _EQUIVALENT: Final = "equivalent"
 
 
 class Result(NamedTuple):
-    """A stack's entries, the data sources that are left out, and the contents of the files."""
+    """A stack's entries, left-out data sources, configuration, and import file."""
 
     stack: str
     entries: Mapping[str, Entry]
@@ -57,7 +57,7 @@ def reasons(left_out: Mapping[DataSource, Finding]) -> list[str]:
 
 
 def lines(result: Result) -> Iterator[str]:
-    """Report the comparison of one role, unless it is new, the changes to access, and the next steps."""
+    """For one role, report the comparison (unless the role is new), the changes, and the next steps."""
     (entry,) = result.entries.values()
     role, difference = entry.role, entry.difference
     if entry.replaced:
@@ -171,7 +171,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report the access that roles and data sources may lose and gain, and changes only in wording."""
+    """Report access that may be lost or gained, and how many roles' policies change only in wording."""
     imported = {
         f"{name} ({entry.role.name})": entry.change
         for name, entry in result.entries.items()
@@ -206,7 +206,7 @@ def _lost_and_gained(title: str, changes: Mapping[str, Change]) -> Iterator[str]
 
 
 def _next_steps(result: Result) -> Iterator[str]:
-    """Report the written files, and any commands to import roles, undo the changes, and finish."""
+    """Report the written files, and any commands to import roles, undo changes, and finish adopting."""
     if not result.files:
         yield "Nothing was written."
         return
@@ -237,7 +237,7 @@ def _next_steps(result: Result) -> Iterator[str]:
 
 
 def _deletions(result: Result) -> list[str]:
-    """Return the commands that delete replaced attached policies, and roles that are now unused."""
+    """Return the commands that delete replaced attached policies, and roles that will be unused."""
     commands: list[str] = []
     for entry in result.entries.values():
         if arn := entry.change.attached:
@@ -260,7 +260,7 @@ def _later_commands(result: Result) -> list[str]:
 
 
 def _move(result: Result, name: str, entry: Entry) -> Iterator[str]:
-    """Yield the commands that add a new role's separate policies and give the data source the role."""
+    """Yield the commands that add separate policies to a new role and give the data source the role."""
     output = f"pulumi stack output --stack {shlex.quote(result.stack)}"
 
     def value(one: str, several: str) -> str:

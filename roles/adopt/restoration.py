@@ -1,4 +1,4 @@
-"""Generate the shell script that undoes the changes by the update and the commands after it."""
+"""Generate the shell script that restores roles and data sources as `adopt` found them."""
 
 import json
 import shlex
@@ -80,8 +80,9 @@ def _return_data_source(entry: Entry) -> Iterator[str]:
 def _commands(role: Role, change: Change) -> Iterator[str]:
     """Yield the commands that restore a role.
 
-    The trust policy comes after the policies, because IAM may reject it, for example if a principal in
-    it has been deleted in the meantime. Only the last command deletes a policy: a new role policy.
+    The trust policy comes after the other policies, because IAM may reject it, for example if a
+    principal in it has been deleted in the meantime. Only the last command deletes a policy: the
+    program's role policy, if the role had none with its name.
     """
     if arn := change.attached:
         # The user may have deleted the policy.

@@ -63,7 +63,7 @@ def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Out
 
 
 def _is_offered(source: DataSource, identifier: str | None, connector: Connector | None) -> bool:
-    """Return whether the options select a data source; only --data-source selects an unknown type."""
+    """Return whether the options select the data source; only --data-source selects an unknown type."""
     if identifier:
         return source.id == identifier
     if connector:
@@ -133,8 +133,9 @@ class Users(NamedTuple):
 def find_users(account: Account, sources: Sequence[DataSource], output: Output) -> Users:
     """Find the data sources that use each role.
 
-    `sources` are the data sources of all applications in the account's Region. Look in the other
-    supported Regions of the partition, too, and warn about Regions and data sources that cannot be read.
+    `sources` are the data sources that could be listed in the account's Region. If that Region is
+    supported, look in the other supported Regions, too. Warn about data sources, and about other
+    Regions, that cannot be read.
     """
     users: dict[str, list[tuple[str, DataSource]]] = {}
     hooks: set[str] = set()
@@ -169,7 +170,10 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
 def _replies(
     account: Account, sources: Sequence[DataSource], notes: Notes
 ) -> Iterator[tuple[DataSource, Reply | None]]:
-    """Read each data source; yield None, and warn, for one that cannot be read."""
+    """Yield each data source with AWS's reply; if it cannot be read, warn, and yield None as the reply.
+
+    Raises ClientError for bad credentials or throttling.
+    """
 
     def read(source: DataSource) -> Reply | ClientError | OddAnswerError:
         try:

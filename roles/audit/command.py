@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Compare the roles, print the results, and return the exit code.
 
-    Raises InputError if there is no data source, unless the options include `--allow-empty`.
+    Raises InputError if it finds no data source and skips nothing, unless `--allow-empty` is given.
     """
     acceptances = read_acceptances(options.accept) if options.accept else []
     stack = read_deployed_roles(options.stack) if options.stack else None

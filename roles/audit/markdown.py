@@ -25,7 +25,7 @@ _ENTRY: Final = "entry"
 
 
 def render(found: Survey) -> str:
-    """Return the whole result as Markdown; only count the sections that would exceed LIMIT bytes."""
+    """Return the result as Markdown; sections beyond LIMIT bytes are counted instead of shown."""
     users = found.users()
     roles = [role for role in found.roles if role.has_details]
     sections = [

@@ -32,7 +32,7 @@ from roles.stack import DeployedRoles
 
 
 class Outcome(StrEnum):
-    """The result of comparing a role with the needs of one or all of its data sources, by severity."""
+    """The possible results of comparing a role with its data sources' needs, the most severe first."""
 
     DANGEROUS = "dangerous"
     """The role trusts too many principals, or can gain administrator access or assume all roles."""
@@ -280,7 +280,7 @@ def _find_unused(
 def _unmatched(
     acceptances: Sequence[Acceptance], account: str, roles: Sequence[RoleResult]
 ) -> Iterator[Acceptance]:
-    """Find the acceptances for an account that match no finding."""
+    """Find an account's acceptances that match no finding."""
     found = [
         (role.arn, each)
         for role in roles
@@ -298,7 +298,7 @@ def _data_sources(
 ) -> Iterator[DataSource]:
     """Yield the data sources of all applications in a Region.
 
-    Add the applications whose data sources could all be listed to `listed`. If the Region or an
+    Add to `listed` the applications whose data sources could all be listed. If the Region or an
     application cannot be listed, add it to `skipped` with the reason. If the Region is the only one,
     there would be nothing to report without its applications, so raise the error. Also raise errors
     that concern every call.
@@ -393,7 +393,7 @@ def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None
 
 
 def _render(requirements: Requirements, **options: object) -> _Needs:
-    """Return the needs; statements that are not needed in all possible cases are optional.
+    """Return the needs; statements that are needed in only some of the possible cases are optional.
 
     Statements for an unknown bucket are optional, too. `options` are as in `Requirements.render`. Raises
     SettingsError if no case is valid.
@@ -457,7 +457,7 @@ def _is_secret(arn: str, named: str) -> bool:
 
 
 def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
-    """Return whether a statement is for a bucket that does not exist or may be in another account.
+    """Return whether a statement is for a bucket that is unknown or may be in another account.
 
     If the bucket's account is unknown and a policy of the role names an account, the program's statement
     does not count as missing, but the role's own statement can still be in excess.

@@ -1,4 +1,4 @@
-"""Format an audit's result as text: a table, and the statements that differ."""
+"""Format an audit's result as text: a table, and the statements that differ from the program's."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final

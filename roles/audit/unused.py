@@ -31,7 +31,7 @@ class UnusedRole(NamedTuple):
 def find_unused(
     account: Account, applications: Collection[str], used: Collection[str]
 ) -> Iterator[UnusedRole]:
-    """Yield the roles that only Amazon Q Business can assume, only for these applications.
+    """Yield the roles that only Amazon Q Business can assume, and only for these applications.
 
     The roles in `used` are left out. `applications` and `used` contain ARNs. Raises ClientError if IAM
     does not list the roles, and OddAnswerError for an unusable response.

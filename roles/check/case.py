@@ -14,7 +14,7 @@ Decided = list[tuple[RequestGroup, list[Decision]]]
 
 
 class Case:
-    """A role, the stack's other roles, and the decisions about the role's requests."""
+    """A role, all roles of its stack, and the decisions about the role's requests."""
 
     def __init__(
         self, subject: Subject, entries: Sequence[Subject], stated: Mapping[str, tuple[Text, ...]]

@@ -74,7 +74,7 @@ def bucket_policy(case: Case) -> Iterator[Finding]:
 
 
 def _ask_about(case: Case, question: str) -> Iterator[Finding]:
-    """Ask about each policy under a question; answers about all but the first have a subject."""
+    """Ask about each policy under a question; set `subject` in answers about all but the first one."""
     found = [each for each in case.collected.resources if each.policy.question == question]
     for number, each in enumerate(found):
         for answer in _ask(case, each):
@@ -350,16 +350,16 @@ def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any
 
 
 def denials_in_role_policy(case: Case) -> Iterator[Finding]:
-    """Report the requests that the policies under the question `role policy` deny or may deny."""
+    """Report the requests that the policies under the question `role policy` deny or might block."""
     yield from (answer for _, answer in _denials(case, ROLE_POLICY))
 
 
 def other_policies(case: Case) -> Iterator[Finding]:
     """Report the role's policies other than the role policy that the program writes.
 
-    The answers are about requests that these policies deny, or may deny; a missing policy for the data
-    source's second secret; and each remaining policy, with its access in excess. Raises MissingError if
-    the role does not exist or is outside any stack.
+    The answers are about requests that these policies deny or might block; a missing policy for the data
+    source's second secret; and each policy that has access in excess or no answer yet. Raises
+    MissingError if the role does not exist or is outside any stack.
     """
     subject = case.subject
     role = subject.role
@@ -400,7 +400,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
 
 
 def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
-    """Return the danger, if any, and the text of each of a policy's statements in excess."""
+    """For each of a policy's statements in excess, return the danger, if any, and a line of text."""
     subject = case.subject
     difference = subject.needed_policies.compare(subject.role)
     found = next((each.statements for each in case.collected.role if each.name == policy), ())
@@ -420,7 +420,7 @@ def _shown(verdict: Verdict) -> str:
 
 
 def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
-    """Yield each policy under a question that denies requests, or might block them, with an answer."""
+    """Yield the policies under a question that deny or might block requests, each with an answer."""
     total = f"of the {len(case.decisions)} connector requests"
     failing = [each for each in causes_in(case.decisions, question, Truth.NO) if each[1].statements]
     for policy, found in _by_policy(failing).items():
@@ -469,7 +469,7 @@ def _by_policy(
 
 
 def requests_allowed(case: Case) -> Iterator[Finding]:
-    """Report how many connector requests AWS allows, from the decisions and IAM's simulation."""
+    """Report whether AWS allows all connector requests, from the decisions and IAM's simulation."""
     needed(case.subject.find_role(), NO_ROLE)
     ours = {key.lower() for key in keys_in(case.subject.needed_policies.needed)}
     simulated, failure = _simulate(case, case.by_group)
@@ -501,7 +501,7 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
 
 
 def _describe_fixes(denied: Iterable[Decision], simulated: Iterable[Simulated]) -> str:
-    """Return how to allow denied requests; other answers have the fixes for the policies' denials."""
+    """Return how to allow denied requests; for those that the policies deny, refer to other answers."""
     by_policies = {decision.allowed is Truth.NO for decision in denied}
     fixes = {
         "apply the fixes above": True in by_policies,
@@ -522,7 +522,7 @@ def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Findin
 
 
 def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
-    """Yield a line for each request; requests that refer to the same other answers share one."""
+    """Yield a line for each request; requests that the same other answers explain share a line."""
     elsewhere: dict[str, int] = {}
     for decision, why in found:
         if why.startswith(_SEE):
@@ -616,7 +616,7 @@ def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
     """Return a line about a request that the role may make.
 
     The line is empty if AWS denies the request, or if the decision depends on a policy that could
-    not be read.
+    not be read and IAM's simulation does not allow the request.
     """
     if answer and answer.by_organization:
         return ""
@@ -707,7 +707,7 @@ def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str
 
 
 def _dependence(cause: Cause) -> str:
-    """Describe the unknown keys and statements, or the resource's policy, on which a request depends."""
+    """Describe the unknown keys and elements, or the resource's policy, on which a decision depends."""
     if not (cause.keys or cause.unclear):
         return f"is not allowed by {cause.policy.name}, so the resource's policy decides"
     statements = _name_statements([cause])

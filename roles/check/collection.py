@@ -1,7 +1,7 @@
 """Collect the policies and other facts that determine whether AWS allows a role's requests.
 
-If a policy cannot be read, its `Policy` has the finding to report in place of statements, so that the
-other policies can still be evaluated.
+If a policy cannot be read, its `Policy` contains a finding instead of statements, so that the other
+policies can still be evaluated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +69,7 @@ class ResourcePolicy(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """`key`, `secret`, or `bucket`."""
+        """The kind of resource: `key`, `secret`, or `bucket`."""
         return self.policy.question.partition(" ")[0]
 
     def applies(self, group: RequestGroup) -> bool:
@@ -151,7 +151,7 @@ def collect(subject: Subject, stated: Mapping[str, tuple[Text, ...]]) -> Collect
 
 
 def answer_of(error: Exception) -> Finding:
-    """Return the answer to a question whose resource does not exist or whose call to AWS failed.
+    """Return the answer to a question whose resource is missing or whose call to AWS failed.
 
     Raises other errors, and errors about the credentials.
     """
@@ -293,7 +293,7 @@ def _resource_policy(question: str, arn: str, document: Any, get: str, put: str)
 
 
 def _of_another_account(subject: Subject, owner: str | None, question: str, arn: str) -> ResourcePolicy:
-    """Return a policy that these credentials cannot read; its answer lists the actions it must grant."""
+    """Return an unreadable policy, with a finding that lists the actions that the policy must grant."""
     groups = requests_for(subject, _OPERATIONS[question].partition(":")[0])
     actions = dict.fromkeys(name for each in groups for name in each.actions)
     answer = cannot_tell(

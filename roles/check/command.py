@@ -47,7 +47,7 @@ Found = Finding | Iterable[Finding]
 
 
 def _alone(ask: Callable[[Subject], Found]) -> Callable[[Case], Found]:
-    """Return a question about a Case that asks only about its role, without decisions or other roles."""
+    """Return a question about a Case that passes only the Case's subject to `ask`."""
     return lambda case: ask(case.subject)
 
 
@@ -185,7 +185,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Group the values by key, ignoring the case of keys as IAM does; keep each key's first spelling.
 
-    Raises InputError if a key has both a value and an empty value, which means that the key is absent.
+    An empty value means that the key is absent. Raises InputError if such a key also has a value.
     """
     given: dict[str, tuple[str, list[str]]] = {}
     for key, value in context:

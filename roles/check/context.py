@@ -104,7 +104,7 @@ class Facts(NamedTuple):
 
 
 def keys_in(statements: Iterable[Statement]) -> list[str]:
-    """Return the condition keys in statements, including variables: each once, in its last spelling."""
+    """Return statements' condition keys and variables; of those that differ only in case, the last."""
     keys = (
         key
         for statement in statements
@@ -223,7 +223,7 @@ def _decrypts_secret(group: RequestGroup) -> bool:
 
 
 def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[tuple[str, str]]]:
-    """Return the prefixes of a resource's tag keys, and the tags; both are empty if unknown."""
+    """Return the prefixes of condition keys for a resource's tags, and the tags; empty if unknown."""
     if (tags := facts.secret_tags.get(group.resource.known)) is not None:
         return _OF_SECRET_TAGS, tags
     # AWS says that a role's tags do not reliably decide who can pass the role:
@@ -234,8 +234,8 @@ def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[
 def _of_tags(facts: Facts, group: RequestGroup) -> Values:
     """Return the condition keys for the tags of a request's resource.
 
-    If tag keys differ only in case, IAM does not document which of their values it compares, so
-    the value is unknown.
+    If tag keys differ only in case and have different values, IAM does not document which value it
+    compares, so the value is unknown.
     """
     prefixes, tags = _tags(facts, group)
     values: dict[str, set[str]] = {}

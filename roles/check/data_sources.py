@@ -1,4 +1,4 @@
-"""Ask whether a role's data sources match its settings and have synced, and whether any lack it."""
+"""Ask whether a role's data sources match its settings and have synced, and whether others need it."""
 
 import json
 import re
@@ -87,7 +87,7 @@ https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.h
 
 
 def data_sources(case: Case) -> Iterator[Finding]:
-    """Ask about each data source of the application that uses the role.
+    """Ask about each of the application's data sources that uses the role or cannot be read.
 
     For a role outside any stack, the settings come from one data source, and one note lists the role's
     other data sources.
@@ -150,9 +150,9 @@ def _about(case: Case, source: DataSource, found: Reply) -> Iterator[Finding]:
 
 
 def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Difference) -> Iterator[str]:
-    """Yield the commands that change a setting, or advice to change the data source.
+    """Yield the steps that change a setting, or advice to change the data source.
 
-    The advice is for a value that the connector does not allow, and for several buckets. For a VPC, see
+    The advice is for a missing required value, an unsupported value, or several buckets. For a VPC, see
     `_fix_vpc`.
     """
     name, values = difference.setting, difference.values
@@ -178,6 +178,7 @@ def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
     """Yield the steps that make the VPC configuration of the settings and the data source the same.
 
     The settings follow the data source, unless it names a subnet or security group that does not exist.
+    If the settings also name it, the only step is to see the questions that report it.
     """
     own, values = subject.uses, values_in_settings(subject.account, subject.account_id, uses.vpc)
     gone = [identifier for identifier, value in values.items() if value in PLACEHOLDERS]
@@ -297,7 +298,7 @@ def _update_role(entry: Subject, source: DataSource, role_arn: str | None) -> st
 def _find_entry(case: Case, source: DataSource, found: Reply) -> Subject | None:
     """Return the entry to which a data source clearly belongs; None if there is none.
 
-    It is the only entry that fits the data source best, with a likeness of at least _CONNECTOR_TOO.
+    It fits the data source better than every other entry, with a likeness of at least _CONNECTOR_TOO.
     """
     likenesses = [_likeness(entry, source, found)[0] for entry in case.entries]
     best = max(likenesses, default=_NOTHING)
@@ -367,7 +368,7 @@ def _sync_status(source: DataSource, status: str, sync: Reply) -> Finding:
 
 
 def _number(sync: Reply, metric: str) -> int | None:
-    """Return one of a sync's metrics, which are text in the API; None if it is missing or no number."""
+    """Return a metric of a sync, which is text in the API; None if it is missing or not a number."""
     text = str(sync.get("metrics", {}).get(metric, ""))
     return int(text) if text.isdecimal() else None
 

@@ -196,8 +196,8 @@ def _allowed(
 ) -> _Answer:
     """Return whether a relevant statement of one of these policies allows a request.
 
-    If the answer is no, the cause is the first policy; if it is unknown, all policies that may
-    allow the request.
+    If the answer is no, the cause is the first policy; if it is unknown, the causes are all policies
+    that may allow the request.
     """
     possible: list[Cause] = []
     for policy in policies:
@@ -236,7 +236,7 @@ def _all(*answers: _Answer) -> _Answer:
 
 
 def _any(*answers: _Answer) -> _Answer:
-    """Return whether any answer is yes; if all are no, the causes are those of the last answer."""
+    """Return whether any answer is yes; if none is, the causes are from unknown answers and the last."""
     truth = some(answer.truth for answer in answers)
     if truth is Truth.YES:
         return _YES

@@ -1,6 +1,7 @@
 """Decide whether one statement applies to a request, parts of which may be unknown.
 
-The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+This AWS page has the rules:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
 from collections.abc import Iterable, Iterator
@@ -107,7 +108,7 @@ class _Part(NamedTuple):
 
 
 def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
-    """Yield a statement's elements and conditions, each with whether the request matches."""
+    """Yield a statement's elements and conditions, and whether the request matches each of them."""
     actions = (
         matches(value, Text(request.action), ignore_case=True) for value in statement.actions.values
     )
@@ -130,7 +131,7 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 
 
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:
-    """Return whether a pattern matches the resource; None stands for a pattern with an unknown variable.
+    """Return whether a pattern matches the resource; `pattern` is None if a variable in it is unknown.
 
     IAM's documentation does not clearly say whether a wildcard matches several parts of an ARN, so the
     answer is CANNOT_TELL if comparing the whole text and comparing part by part give different results.

@@ -27,7 +27,7 @@ _SUBNET, _GROUP = PLACEHOLDERS = "SUBNET_ID", "SECURITY_GROUP_ID"
 
 
 class _Wrong(NamedTuple):
-    """A subnet or security group in the settings that the role cannot use."""
+    """A subnet or security group whose ARN or ID in the settings must be replaced."""
 
     arn: str
     """The ARN in the policy."""
@@ -127,7 +127,7 @@ def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
 def _replace_in_data_sources(subject: Subject, new: Mapping[str, str]) -> Iterator[str]:
     """Yield the commands that replace subnets and security groups in the data sources.
 
-    For a role outside any stack, there are none: the advice about the settings covers the data source.
+    For a role outside any stack, there are none, because `_set_in_vpc` also covers the data source.
     """
     for source, uses in subject.used_by_data_sources if subject.settings.stack else ():
         if uses.network.intersection(new):
@@ -135,7 +135,7 @@ def _replace_in_data_sources(subject: Subject, new: Mapping[str, str]) -> Iterat
 
 
 def replace_in_vpc(vpc: Mapping[str, Sequence[str]], new: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return a VPC configuration after replacing the subnets and security groups with IDs in `new`."""
+    """Return a VPC configuration in which each ID that is a key of `new` is replaced by its value."""
     return {name: [new.get(each, each) for each in its] for name, its in vpc.items()}
 
 
@@ -150,8 +150,8 @@ def values_in_settings(
 ) -> dict[str, str]:
     """Return the value that the settings need for each subnet and security group of a data source.
 
-    The key is the ID. The value is the same ID, or the ARN of a subnet that another account owns, or one
-    of PLACEHOLDERS if the resource does not exist. If reading either kind is denied, all values are IDs.
+    The key is the ID. The value is the same ID, the ARN if another account owns the subnet, or one of
+    PLACEHOLDERS if the resource does not exist. If reading either kind is denied, all values are IDs.
     """
     if not vpc:
         return {}
@@ -175,12 +175,12 @@ def _number(items: Collection[object], noun: str) -> str:
 
 
 def _network_arns(subject: Subject, kind: str) -> list[str]:
-    """Return the ARNs of one kind in the role policy: `subnet/` or `security-group/`."""
+    """Return the role policy's ARNs of one kind, `subnet/` or `security-group/`."""
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
     return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
 
 
 def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
-    """Return those of the subnets that exist, by ID."""
+    """Return the subnets that exist, by ID."""
     identifiers = [Arn.of(arn).name for arn in arns]
     return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}

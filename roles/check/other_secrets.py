@@ -1,6 +1,6 @@
 """Ask whether a role can read a data source's second secret, which no setting contains.
 
-The program's role policy does not allow it, so another policy of the role must.
+The program's role policy does not allow it, so another policy of the role must allow it.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from roles.findings import Finding, note, ok, problem
 def second_secret(case: Case) -> Iterator[Finding]:
     """Report each of `other_secrets` that none of the role's policies lets the role read.
 
-    In a stack, also report each secret for which only the program's policy does so, because the next
-    `pulumi up` rewrites this policy.
+    In a stack, also report each secret that only the program's policy lets the role read, because the
+    next `pulumi up` rewrites this policy.
     """
     decisions = _decisions(case)
     own = next(each for each in case.collected.role if each.name == POLICY_NAME)
@@ -56,7 +56,7 @@ def is_for_second_secret(case: Case, name: str) -> bool:
 
 
 def about_needed_policy(case: Case, name: str) -> Finding:
-    """Return the answer about a policy that is only for `other_secrets`."""
+    """Return the finding about a policy that is only for `other_secrets`."""
     text = f"{name} is for the data source's second secret"
     if steps := _keep_other_policies(case.subject):
         return note(f"{text}, but exclusivePolicies makes the next `pulumi up` remove it", steps)

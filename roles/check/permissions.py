@@ -53,7 +53,7 @@ def trust_policy(subject: Subject) -> Finding:
 
 
 def application_arn(subject: Subject) -> Finding:
-    """Ask whether the role's trust policy allows requests for the application's ARN in AWS."""
+    """Ask whether the role's trust policy allows requests for the application's ARN that AWS returns."""
     role = subject.role
     arn: str = subject.application["applicationArn"]
     named = Arn.of(arn)
@@ -89,7 +89,7 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     """Ask whether the role's policies together grant exactly the access that the role needs.
 
     `is_decided` is True if other answers already report requests that these policies do not, or may not,
-    allow. Then, omit the answers that say that the policies allow every request.
+    allow. If so, omit the answers that say that the policies allow every request.
     """
     subject, role = case.subject, case.subject.role
     if not role.complete:
@@ -136,7 +136,7 @@ def _is_on_bucket(verdict: Verdict, bucket: str) -> bool:
 
 
 def _shown(missing: Verdict, otherwise: str = "missing") -> str:
-    """Return a line about a statement that the role lacks, with differences in the role's conditions."""
+    """Return a line about a missing statement: differences in conditions or, if none, `otherwise`."""
     conditions = (condition for access in missing.access for condition in access.conditions)
     return f"{missing.statement}: {', '.join(dict.fromkeys(conditions)) or otherwise}"
 

@@ -64,7 +64,8 @@ def requests_for(entry: Entry, service: str) -> list[RequestGroup]:
 def _calls(entry: Entry) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
     """Yield the connector's calls, then the calls that read each of `other_secrets`.
 
-    Each call comes with the ARN of the secret in the settings, if any, or of the other secret.
+    With each of the connector's calls, yield the ARN of the secret in the settings, or None if there is
+    none; with each later call, yield the ARN of the other secret.
     """
     resources = _resources(entry)
     for call in calls(resources):

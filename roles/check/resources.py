@@ -140,7 +140,7 @@ def _put_secret_value(secret_id: str) -> str:
 
 
 def _another_secret(subject: Subject, arn: str) -> Finding:
-    """Return the problem that no secret has this ARN; look for one with the same name."""
+    """Return the problem that no secret has this ARN; suggest one with the same name, if any."""
     if found := ignore(is_gone, lambda: subject.account.secret(arn)):
         return problem(
             f"there is no secret {arn}, but there is {found['ARN']}: secretId lacks the hyphen and six "
@@ -243,7 +243,7 @@ def _own_key(subject: Subject, key: str) -> str | None:
 
 
 def bucket_encryption(subject: Subject) -> Iterator[Finding]:
-    """If there is a bucket, ask whether the role can decrypt objects with its default encryption."""
+    """Ask whether the role can decrypt objects with the default encryption of the bucket, if any."""
     if bucket := subject.bucket_name:
         yield _encryption_of_bucket(subject, bucket)
 
@@ -281,7 +281,10 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
 
 
 def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
-    """Return the ARN or alias ARN of the key for a bucket with files; None if AWS manages the key."""
+    """Return the ARN or alias ARN of the key of a bucket that is not the data source.
+
+    Return None if AWS manages the key.
+    """
     key = Arn.of(key_id or "")
     is_here = (key.region, key.account) == (subject.region, subject.account_id)
     # Only a key in this account and Region can be looked up. Elsewhere, an alias identifies AWS's keys.
@@ -356,7 +359,10 @@ def _key(subject: Subject, arn: str) -> Finding:
 
 
 def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
-    """Return the steps that replace a key with another one, for the secrets or the bucket."""
+    """Return the steps that replace a key with another one, for the secrets or the bucket.
+
+    If kmsKeyId is the replaced key, the last step sets it to the new key.
+    """
     update = "secretsmanager update-secret"
     steps = [
         aws_command(update, secret_id=secret.arn, kms_key_id=new)

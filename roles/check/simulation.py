@@ -98,7 +98,7 @@ def _context(
 ) -> dict[str, str | list[str]]:
     """Return the context for the simulation, with examples in place of unknown text.
 
-    The context has the keys of `group` and the Region, which IAM does not add to the simulation itself.
+    The context has the keys of `group` and, if known, the Region, which IAM does not add by itself.
     Of the other known keys, the context has those in `keys`, with the spelling from the policies:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """

@@ -122,7 +122,7 @@ class Subject(Entry):
 
     @property
     def secret_tags(self) -> dict[str, list[tuple[str, str]]]:
-        """Keys and values of the tags of each secret that exists, by the secret's ARN."""
+        """The keys and values of each existing secret's tags, by the secret's ARN."""
         found = (self.find_secret(each.arn) for each in self.secrets)
         return {
             secret["ARN"]: [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
@@ -133,8 +133,8 @@ class Subject(Entry):
     def other_secret_ids(self) -> list[str]:
         """The ARNs or names of secrets that the role's data sources use, but no setting contains.
 
-        If none of a data source's secrets is in the settings, its first secret is left out: it counts as
-        the one that belongs in the settings.
+        If none of a data source's secrets is in the settings, its first secret is left out, because it
+        counts as the one that belongs in the settings.
         """
         found: dict[str, None] = {}
         for _, uses in self.used_by_data_sources:
@@ -163,7 +163,7 @@ class Subject(Entry):
 
     @property
     def other_secrets(self) -> list[Secret]:
-        """The secrets from `other_secret_ids` that exist, or may exist, and whose ARNs are known."""
+        """The secrets in `other_secret_ids` whose ARNs are known, except any that do not exist."""
         if self._other_secrets is None:
             self._other_secrets = [*filter(None, map(self._other_secret, self.other_secret_ids))]
         return self._other_secrets

@@ -94,7 +94,7 @@ def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
 def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Run a function that calls AWS, and return its result; raise ProviderError if a call fails.
 
-    The error's message begins with the operation. A call without a response fails, too.
+    The error's message begins with the operation. A call that gets no response also fails.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -119,7 +119,7 @@ def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
 def delete_after_conflicts(function: Callable[..., Any], **arguments: str) -> None:
     """Delete an entity if it exists; retry after DeleteConflict for up to `_CONFLICT_PATIENCE` seconds.
 
-    The real function is `deleteRole`.
+    In the real provider, `deleteRole` does this.
     """
     from botocore.exceptions import ClientError
 

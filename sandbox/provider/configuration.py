@@ -143,7 +143,7 @@ def caller(configuration: Configuration) -> dict[str, str]:
 
 
 def _parsed(value: Any) -> Any:
-    """Return a value without secret markers; JSON text is parsed."""
+    """Return a value, parsed if it is JSON text, without secret markers."""
     value = _unmarked(value)
     try:
         return _unmarked(json.loads(value))

@@ -138,6 +138,8 @@ class Lifecycle:
         does not set a property, a default from an earlier update is kept. If no list of defaults was
         stored, every old value of a property with a default counts as a default (`applyDefaults`). An
         earlier name is kept even if the program had set it.
+
+        Raises ProviderError if a name is missing but automatic naming is disabled.
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}
@@ -260,7 +262,7 @@ class Lifecycle:
     def read(
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return the actual inputs and state; None if the resource does not exist: `Provider.Read`.
+        """Return the actual inputs and state (`Provider.Read`); None if the resource does not exist.
 
         If there is no state, the operation is an import.
         """
@@ -315,8 +317,8 @@ class Lifecycle:
     def _imported(self, actual: Properties) -> Properties:
         """Return an import's inputs: `extractSchemaInputsObject`.
 
-        These are the properties that are required or `imported`, or whose value is neither empty nor the
-        default.
+        These are the properties, except output-only ones, that are required or `imported`, or have a
+        value that is neither empty nor the default.
         """
         found = {
             key: actual[key]

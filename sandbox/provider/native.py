@@ -31,7 +31,7 @@ PROPERTIES: Final[Mapping[str, Property]] = {
 }
 _INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not declared.output_only)
 _STABLE: Final = ("dataSourceArn", "dataSourceId")
-"""The outputs that an update does not change: `isStableOutput` in outputs."""
+"""The outputs that an update does not change (`isStableOutput` in outputs)."""
 _IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
 """The properties whose values form the ID, separated by `|`."""
 _CHECKPOINT: Final = "__inputs"
@@ -64,7 +64,7 @@ class DataSource:
     def check(
         self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs without nulls, and the failures: `ValidateResource` in resources.
+        """Return the inputs without nulls, and the failures (`ValidateResource` in resources).
 
         A failure is the name of an unknown or missing input, and the reason.
         """
@@ -82,7 +82,7 @@ class DataSource:
         return inputs, failures
 
     def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
-        """Return an empty diff, or one whose details the engine works out: `Diff` in provider.
+        """Return an empty diff, or one whose details the engine works out (`Diff` in provider).
 
         The diff is empty if the inputs differ from the actual values at most in the order of subnets and
         security groups.
@@ -92,13 +92,13 @@ class DataSource:
         return Diff({} if same else None, (), delete_before_replace=not same)
 
     def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
-        """Return the expected state: `PreviewOutputs` in outputs."""
+        """Return the expected state (`PreviewOutputs` in outputs)."""
         del ignored
         by_aws = {name: UNKNOWN for name, declared in PROPERTIES.items() if declared.output_only}
         return {**by_aws, **{name: state[name] for name in _STABLE if name in state}, **inputs}
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
-        """Create the data source and return its ID and state: `Create` in provider."""
+        """Create the data source and return its ID and state (`Create` in provider)."""
         created = self._call("creating resource", lambda api: api.create_data_source(**inputs))
         identifier = "|".join(str({**inputs, **created}[name]) for name in _IDENTIFIER)
         return identifier, self._read_back(identifier, inputs)
@@ -106,7 +106,7 @@ class DataSource:
     def read(
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return the actual inputs and state; None if there is no data source: `Read` in provider.
+        """Return the actual inputs and state; None if there is no data source (`Read` in provider).
 
         Inputs that the program never set are not added, except in an import, which has no state.
         """
@@ -126,10 +126,10 @@ class DataSource:
     def update(
         self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
     ) -> Properties:
-        """Update the data source and return its state: `CalcPatch` in resources.
+        """Update the data source and return its state (`CalcPatch` in resources).
 
         Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
-        This method takes the properties that are not in the inputs from the state.
+        From the state, this method takes only the properties that the program never set.
         """
         del ignored
         removed = _baseline(state, inputs).keys() - inputs.keys()
@@ -142,7 +142,7 @@ class DataSource:
         return self._read_back(identifier, inputs)
 
     def delete(self, identifier: str, state: Properties) -> None:
-        """Delete the data source if it exists: `Delete` in client."""
+        """Delete the data source if it exists (`Delete` in client)."""
         del state
 
         def delete(api: Any) -> None:

@@ -1,7 +1,7 @@
 """Import only the provider protocol's messages from Pulumi's SDK.
 
 Importing a package runs its `__init__`, which here would import the whole SDK and take a fifth of a
-second each time the provider starts. Empty packages replace the two packages around the messages.
+second each time the provider starts. Empty packages replace `pulumi` and `pulumi.runtime`.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""Provide the sandbox's IAM resources and its functions, as version 7 of pulumi-aws does.
+"""Provide the sandbox's functions and IAM resources, which imitate those of version 7 of pulumi-aws.
 
 Error messages list the supported resources, functions, and properties. `sandbox/iam_rules.py` implements
 IAM's validation. sandbox/README.md lists the differences from the real provider.
@@ -286,7 +286,7 @@ class OpenIdConnectProvider(Resource):
     }
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Read the provider, and add the scheme, which IAM omits from the URL (`suppressOpenIDURL`)."""
+        """Read the provider with its URL's scheme, which IAM omits and `suppressOpenIDURL` ignores."""
         found = ignore_not_found(iam.get_open_id_connect_provider, OpenIDConnectProviderArn=identifier)
         if found is None:
             return None
@@ -331,7 +331,7 @@ class Exclusive(Resource):
         return None if policies is None else {"roleName": identifier, self.list_property: policies}
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Add missing policies, and then remove unlisted ones (`syncAttachments`).
+        """Add missing policies, then remove unlisted ones, like the real provider's `syncAttachments`.
 
         Raises ProviderError if the role does not exist.
         """

@@ -21,7 +21,7 @@ def execute(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a directory and return its exit code and the output that a user sees.
 
-    If `check`, fail the test if the command fails.
+    With `check`, fail the test if the command fails.
     """
     # Do not pass on the variables of `make test` to the `make` under test.
     own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}

@@ -1,4 +1,4 @@
-"""Make IAM fail, wait, or lag with proxies in front of it.
+"""Use proxies in front of IAM to make it fail, wait, or lag.
 
 The proxy microburst, which supports AWS's protocols, makes calls fail; a gate delays calls until a
 test opens it; a replica repeats earlier responses.
@@ -34,7 +34,7 @@ class Proxy:
         self._call("DELETE", "fired")
 
     def fired(self) -> list[str]:
-        """Return the operation and action for each time that a rule was applied since `set_rules`."""
+        """Return the operation and the proxy's action for each use of a rule since `set_rules`."""
         return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
@@ -105,7 +105,7 @@ class Gate:
 def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
     """Run a gate in front of IAM; calls that are waiting when the context ends get no response.
 
-    Without `stops`, each CreateRole call waits: if `applied`, after IAM has executed it; if not, before.
+    Without `stops`, each CreateRole call waits after IAM has executed it if `applied`, otherwise before.
     """
     stops = stops or (Stop("CreateRole", executed=applied),)
     closed = Gate()

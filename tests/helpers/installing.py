@@ -92,7 +92,7 @@ def build_wheel(repository: Path, directory: Path) -> Path:
 def install(package: Path | str, directory: Path, *more: str) -> str:
     """Install a wheel, a repository, or a requirement, without dependencies, in a directory's venv/.
 
-    Pass `more` options to pip, and return pip's output.
+    Pass `more` to pip as additional options, and return pip's output.
     """
     python = ("--python", directory / "venv/bin/python")
     options = ("--no-deps", "--no-index", "--no-build-isolation", *more)

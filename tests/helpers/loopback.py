@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
             return error.code, error.read()
 
     def relay(self, upstream: str, body: bytes) -> None:
-        """Forward the request to another server, with any method and all headers, and send the response.
+        """Forward the request to another server with its method and headers, and send the response.
 
         The response keeps its headers, except those about the connection, the date, and the server.
         """

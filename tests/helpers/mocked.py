@@ -45,7 +45,7 @@ class Upstream(pulumi.CustomResource):
 
 
 class Deployment(pulumi.runtime.Mocks):
-    """Record one run of a program: an update or a preview."""
+    """A recorded run of a program, as an update or a preview."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Run commands and find processes by directory or environment."""
+"""Run commands, and find processes by directory or environment."""
 
 import os
 import shlex
@@ -67,7 +67,7 @@ def commands_in(directory: Path) -> list[str]:
 
 
 def commands_with(variable: str) -> list[str]:
-    """Return the commands of the processes that have a variable, given as `NAME=value`."""
+    """Return the commands of the processes that have an environment variable, given as `NAME=value`."""
     return _commands(
         lambda process: variable.encode() in (process / "environ").read_bytes().split(b"\0")
     )

@@ -1,8 +1,8 @@
-"""Replace AWS for `python -m roles`: with the sandbox's Amazon Q Business, and moto for other services.
+"""Replace AWS for `python -m roles` with the sandbox's Amazon Q Business and, for other services, moto.
 
 Calls are recorded, and a test can set other responses. Calls to Amazon Q Business, its responses, and
-the responses that a test sets must match botocore's service model; otherwise, the test fails. Only
-`Server.spoil` can make a response that does not match.
+the responses that a test sets must match botocore's service model; otherwise, the test fails. The
+responses from `Server.rejections`, `Server.pages`, and `Server.spoil` are not checked.
 """
 
 import functools

@@ -24,7 +24,7 @@ OTHER_REGION: Final = "us-west-2"
 
 
 class Samples(NamedTuple):
-    """Values of one setting."""
+    """Valid and invalid values of one setting."""
 
     example: Any
     """A valid value; for a setting in `support.FULL`, the one in `golden/default-role-policy.json`."""

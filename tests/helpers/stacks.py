@@ -122,13 +122,13 @@ class Stack:
         Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `pulumi` and return its output."""
+        """Run `pulumi` and return its exit code and output."""
         return self.execute("pulumi", "--non-interactive", *arguments, check=check)
 
     def execute(
         self, *command: str, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the stack's directory and return its output."""
+        """Run a command in the stack's directory and return its exit code and output."""
         return run(self.directory, command, {**self.environment, **variables}, check=check)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
@@ -302,9 +302,9 @@ def _in_order(document: object) -> str:
 
 @contextmanager
 def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]]:
-    """Run the stand-in provider in an environment; return the variable with which the engine uses it.
+    """Run the stand-in provider in an environment; yield the variable that makes the engine use it.
 
-    If the real provider is selected, run nothing and return {}, because the engine starts that provider
+    If the real provider is selected, run nothing and yield {}, because the engine starts that provider
     itself, in the environment of each command.
     """
     if plugin.is_selected():

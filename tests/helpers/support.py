@@ -73,7 +73,7 @@ def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
 
 
 def of_role(document: str, role: str) -> str:
-    """Return an expected role policy with another role in its ARNs: `NAME` or `PATH/NAME`."""
+    """Return an expected role policy with another role, `NAME` or `PATH/NAME`, in its ARNs."""
     return document.replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 

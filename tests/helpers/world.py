@@ -1,4 +1,4 @@
-"""Represent the account that `python -m roles` reads in its tests, and run its commands."""
+"""Represent the account that `python -m roles` reads in tests, and run its commands."""
 
 import json
 import re
@@ -92,10 +92,10 @@ WIDE: Final = policy(allow("*", "*", Sid="Everything"))
 
 
 def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") -> str:
-    """Return the program's role policy for a secret, plus `more` statements, or minus one statement.
+    """Return the program's role policy for a secret, plus the statements in `more`, minus `without`.
 
-    `without` is the Sid of the statement to omit. `Maker.make` replaces the default ARN with the ARN of
-    the secret that it creates.
+    `without` is the Sid of the statement to omit, if any. `Maker.make` replaces the default `arn` with
+    the ARN of the secret that it creates.
     """
     document = json.loads(golden("minimal-role-policy").replace(SECRET_ARN, arn))
     return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
@@ -279,8 +279,8 @@ class World(Maker):
     def check(self, *options: str, only: Collection[str] = (), verbose: bool = True) -> Output:
         """Check the stack `dev`, for which the stand-in for Pulumi prints `settings` and `outputs`.
 
-        Ask all questions or only the given ones, which takes a fraction of the time. Fail if the command
-        creates or deletes files.
+        Ask all questions or, in a fraction of the time, only the given ones. Fail if the command creates
+        or deletes files.
         """
         options = (*options, "--verbose") if verbose else options
         self._write_stack()
@@ -466,7 +466,7 @@ class World(Maker):
         self.put_policy(s3_policy(ROLE_NAME, key=True))
 
     def add_data_source(self, identifier: str = DATA_SOURCE_ID, **more: Any) -> dict[str, Any]:
-        """Add a data source that matches SETTINGS and `more`; return it, for the test to change."""
+        """Add a data source that matches SETTINGS, except for `more`; the test can change the result."""
         data_source: dict[str, Any] = {
             "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
             "vpcConfiguration": SETTINGS[f"{PROJECT_NAME}:vpcConfiguration"],
@@ -566,5 +566,5 @@ class World(Maker):
 
 
 def data_source_id(number: int) -> str:
-    """Return the ID of the data source that the call of `World.add` with this number, from 1, added."""
+    """Return the ID of the data source from the given call of `World.add`, counted from 1."""
     return f"c3d4e5f6-7890-12ab-cdef-{number:012}"
