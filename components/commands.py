@@ -46,7 +46,7 @@ def quote(value: object) -> str:
         text = "..."
     if len(text) <= _MAXIMUM_SHOWN:
         return escape(text)
-    return escape(text[:_MAXIMUM_SHOWN]) + ('..."' if text.startswith('"') else "...")
+    return escape(text[: _MAXIMUM_SHOWN - 4]) + ('..."' if text.startswith('"') else "...")
 
 
 def quote_argument(text: str) -> str:

@@ -104,7 +104,8 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
             "`pulumi config` shows [secret] in place of the value",
             "plaintext values, because IDs and ARNs are not secret",
             # If the whole object was set with --secret, a command would replace all of it.
-            fix=f"if `pulumi config` shows only [secret], {at.edit()}; otherwise, "
+            fix=f"if `pulumi config` shows only [secret], {at.edit()} and replace the value with the "
+            f"output of `pulumi config get {at.name}`; otherwise, for each secret value, run "
             f"`{at.entry('NAME', 'KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
         )
         return {}
@@ -160,6 +161,8 @@ def _check_top_level(top: Arguments, at: Place) -> None:
             is_plain = escape(str(value)) == str(value) and not here.secret
             # Removing the setting without moving it could take permissions from a role in use.
             move = f"{there.set(value if is_plain else 'VALUE')} && {here.remove()}"
+            if here.secret and isinstance(value, bool):
+                move = here.edit()  # a command for `VALUE` would store a string
             expected = f"{there.name}, as in docs/data-sources.md"
             here.reject("is a setting for a single data source", expected, fix=move)
 
@@ -257,7 +260,8 @@ def _check_keys(given: Mapping[str, Any], entry: Arguments, path: PropertyPath) 
         if key in settings and key not in known:
             top, kind, fix = entry.at(settings[key].name), settings[key].kind, place.remove()
             if isinstance(kind, Format) and not entry.is_set(settings[key].name):
-                fix = f"{top.set(kind.placeholder)} && {fix}"
+                is_plain = isinstance(value, str) and escape(value) == value and not place.secret
+                fix = f"{top.set(value if is_plain else kind.placeholder)} && {fix}"
             place.reject("is a setting for the whole stack", f"{top.name} at the top level", fix)
         elif key not in known:
             place.reject_name(known, expected=", ".join(known))

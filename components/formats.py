@@ -210,7 +210,7 @@ PERMISSIONS_BOUNDARY: Final = Format(
         rf"(?=.{{20,2048}}\Z)arn:(?P<partition>{_PARTITION}):iam::(?P<account>{_ACCOUNT}|aws)"
         rf":policy{_PATH}{_ENTITY_NAME}{{1,128}}"
     ),
-    "arn:PARTITION:iam::ACCOUNT:policy/NAME, 20 to 2,048 characters",
+    "arn:PARTITION:iam::ACCOUNT:policy/NAME, 20 to 2,048 characters, without wildcards, quotes, or $",
     "POLICY_ARN",
 )
 _TAG_CHARACTERS = "letters, digits, spaces, and _.:/=+-@"

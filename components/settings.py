@@ -10,6 +10,9 @@ from .commands import PropertyPath, quote
 from .connectors import Connector
 from .formats import Format, ParsedText
 
+_TRUE: Final = ("true", "yes", "on", "1", "1.0")
+_FALSE: Final = ("false", "no", "off", "0", "0.0")
+
 
 class Flag:
     """The kind of a boolean setting."""
@@ -22,8 +25,10 @@ class Flag:
         if isinstance(value, bool):
             return value
         # The suggested value must not reveal a secret one.
-        is_true = str(value).lower() in ("true", "yes", "on", "1", "1.0") and not at.secret
-        at.reject_type("a boolean", value, self.expected, at.set(is_true))
+        text = "" if at.secret else str(value).lower()
+        is_true, is_false = text in _TRUE, text in _FALSE
+        fix = at.set(is_true) if is_true or is_false else at.edit()
+        at.reject_type("a boolean", value, self.expected, fix)
         return None
 
 
@@ -101,7 +106,9 @@ class Tags:
             return None
         tags = cast("Mapping[object, object]", value)
         if len(tags) > formats.MAXIMUM_TAGS:
-            at.reject(f"has {at.show(len(tags))} tags", f"at most {formats.MAXIMUM_TAGS}")
+            at.reject(
+                f"would give the role {at.show(len(tags))} tags", f"at most {formats.MAXIMUM_TAGS}"
+            )
         first: dict[str, str] = {}
         for key, text in tags.items():
             shown = at.quote(key)

@@ -111,7 +111,7 @@ def trust_account(role: Role) -> Iterator[Finding]:
     accounts: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceAccount")
-        accounts.update(given)
+        accounts.update(filter(_ACCOUNT.fullmatch, given))
         if not given or not all(map(_ACCOUNT.fullmatch, given)):
             yield Finding(
                 role.urn,
@@ -133,10 +133,10 @@ def trust_application(role: Role) -> Iterator[Finding]:
     applications: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceArn")
-        applications.update(given)
+        applications.update(filter(application_of, given))
         named = [application_of(arn) for arn in given]
         accounts = {application.account for application in named if application}
-        allowed = {*required_values(statement, "aws:SourceAccount")}
+        allowed = {*filter(_ACCOUNT.fullmatch, required_values(statement, "aws:SourceAccount"))}
         if not given or not all(named) or (allowed and accounts - allowed):
             yield Finding(
                 role.urn,
@@ -172,7 +172,8 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
                 role.urn,
                 f"{_title(statement)} of the trust policy allows other principals: {shown}",
                 f'only the principal {{"Service": "{SERVICE}"}}',
-                f'set "Principal" to {{"Service": "{SERVICE}"}}, or remove the statement',
+                f'{_replace(statement.principals, "Principal")} {{"Service": "{SERVICE}"}}, or remove '
+                "the statement",
             )
         actions = [action for action in statement.actions.listed() if action.lower() != "sts:assumerole"]
         if actions:
@@ -181,16 +182,16 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
                 f"{_title(statement)} of the trust policy allows other actions: "
                 f"{_shown(statement.actions, actions, 'every action')}",
                 "only sts:AssumeRole",
-                'set "Action" to "sts:AssumeRole", or remove the statement',
+                f'{_replace(statement.actions, "Action")} "sts:AssumeRole", or remove the statement',
             )
 
 
 _REMEDIATIONS: Final = {
-    "secret": "specify the secret by its full ARN, including the six-character suffix",
-    "key": "specify the key by its key ARN; an alias ARN does not match a key",
+    "secret": "specify a secret in the application's Region by its full ARN, including the suffix",
+    "key": "specify a key in the application's Region by its key ARN; an alias ARN does not match a key",
     "bucket": "specify the bucket by name, without wildcards or policy variables",
     "application": "specify the trust policy's application and its index",
-    "excess": "specify the resource by its ARN",
+    "excess": "specify only the expected resources, by their ARNs",
 }
 _RULES_BY_SERVICE: Final = {
     "secretsmanager": "secret",
@@ -213,7 +214,9 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
             if not found.resource:
                 expected = "only actions that a connector needs"
                 remediation = (
-                    "remove the actions that no connector needs; list the other actions without a "
+                    'replace "NotAction" with "Action", and list the actions that the connector needs'
+                    if statement.actions.negated
+                    else "remove the actions that no connector needs; list the other actions without a "
                     "wildcard"
                 )
             elif found.expected_resources:
@@ -222,7 +225,7 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
             else:
                 message += f" on {found.resource} without the required condition"
                 expected = found.expected_condition
-                remediation = "set the expected condition in the statement"
+                remediation = "allow this only in a statement with an expected condition"
             yield Finding(policy.urn, message, expected, remediation)
 
 
@@ -298,13 +301,16 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
         command = f"aws iam detach-role-policy --role-name {name} --policy-arn {policy_name}"
     if policy.removed:
         return (
-            f"nothing to do: the stack's {resource} removes the policy, and `pulumi refresh` then shows "
-            "that it is gone"
+            f"no change to the program: `pulumi up` removes the policy, because the stack has a "
+            f"{resource}; a later `pulumi refresh` shows that the policy is gone"
         )
     if policy.listed:
         return f"declare the policy, or remove it from the policyNames of the stack's {resource}"
+    remove = (
+        "remove the policy" if _AWS_MANAGED.match(policy.name) else "declare the policy, or remove it"
+    )
     return (
-        f"declare the policy, or remove it: run `{command}`, then `pulumi refresh`. To remove every "
+        f"{remove}: run `{command}`, then `pulumi refresh`. To remove every "
         f"undeclared policy of this kind, declare a {resource} for the role"
     )
 
@@ -367,7 +373,7 @@ def placeholders(role: Role) -> Iterator[Finding]:
                     yield Finding(
                         policy.urn,
                         f"{_title(statement)} has a placeholder: {text}",
-                        "values from your account",
+                        "the actual value",
                         "replace the placeholder",
                     )
 
@@ -391,7 +397,7 @@ def quotas(role: Role, attachedPolicies: float = MAXIMUM_ATTACHED) -> Iterator[F
     inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
     inline_size += sum(policy.size for policy in staying)
     attached = len(managed) + len(role.attachments) + sum(not policy.inline for policy in staying)
-    fewer = "list fewer resources in the policy statements"
+    fewer = "list fewer resources in the policy statements, or remove a policy"
     increase = "or increase the quota and exempt the role from this rule"
     yield from _above(role.urn, inline_size, "characters in inline policies", MAXIMUM_INLINE_SIZE, fewer)
     for policy in managed:
@@ -470,6 +476,10 @@ RULES: Final = (
     Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
 )
 """The rules, in the same order as in docs/guardrails.md."""
+
+
+def _replace(patterns: Patterns, element: str) -> str:
+    return f'replace "Not{element}" with "{element}":' if patterns.negated else f'set "{element}" to'
 
 
 def _shown(patterns: Patterns, listed: Sequence[str], everything: str) -> str:

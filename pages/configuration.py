@@ -232,7 +232,7 @@ role's other policies. A preview with the [policy pack](guardrails.md) lists eac
   The role has only policies that the stack declares.
   the role has the inline policy by-hand, which this stack does not declare
   expected: only policies that this stack declares
-  fix: nothing to do: the stack's RolePoliciesExclusive removes the policy, and `pulumi refresh` then shows that it is gone
+  fix: no change to the program: `pulumi up` removes the policy, because the stack has a RolePoliciesExclusive; a later `pulumi refresh` shows that the policy is gone
 ```""",
 }
 _EXAMPLES: Final = {

@@ -268,7 +268,7 @@ def _check_version_and_sids(given: Mapping[str, Any]) -> None:
             continue
         if not isinstance(sid, str) or not _SID.fullmatch(sid):
             raise MalformedError(
-                f"the Sid of statement {number} contains characters other than ASCII letters and digits"
+                f"the Sid of statement {number} is not a string of ASCII letters and digits"
             )
         if sid and sid in found:
             raise MalformedError(f"several statements have the Sid {sid}")

@@ -302,7 +302,9 @@ def _with_role(
     if not because:
         return entry
     if identifier in options.take:
-        warning = f"{entry.role.arn} {because}: --take lets the update remove their access to the role"
+        warning = (
+            f"{entry.role.arn} {because}: with --take, the update can remove access that these uses need"
+        )
         return entry._replace(warnings=(warning, *entry.warnings))
     taken = any(each.id in options.take for _, each in users.by_role[entry.role.arn])
     if before.name_of(entry.role.name) and not taken:

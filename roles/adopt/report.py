@@ -220,7 +220,7 @@ def _next_steps(result: Result) -> Iterator[str]:
         )
     if result.restoration:
         yield ""
-        yield "To undo the changes later, for all roles or for those whose names you pass:"
+        yield "To undo the changes in AWS later, for all roles or only for current roles that you name:"
         yield ""
         yield f"sh {result.restoration}"
     if commands := _later_commands(result):

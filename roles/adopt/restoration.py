@@ -21,6 +21,7 @@ _SCRIPT_HEAD = """\
 # If `roles adopt` wrote several scripts, run the latest first.
 # Then hand the roles back (docs/retire.md); otherwise, `pulumi up` changes their policies again.
 set -eu
+skipped=
 
 # Run a command; if its resource is missing, report that the command is skipped, and continue.
 run() {
@@ -64,7 +65,7 @@ case $1 in
 {cases}
 *) echo "$1: this script does not restore a role with this name" >&2 && exit 2 ;;
 esac
-echo "$1: restored${{skipped:-}}"
+echo "$1: restored$skipped"
 """
 
 

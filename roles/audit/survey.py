@@ -487,7 +487,8 @@ def _compare(
     if others:
         names = ", ".join(other.data_source.id for other in others)
         remarks.append(
-            "data sources that use the role, but could not be compared and might need access in excess: "
+            "data sources that use the role but could not be compared, and might need access that "
+            "counts as in excess: "
             f"{names}"
         )
     if role.denied:

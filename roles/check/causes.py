@@ -46,6 +46,7 @@ _VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _SEE: Final = "see "
+_NONE_ALLOWS: Final = "none of the role's policies allows it"
 _EVENTS: Final = {"s3:ListBucket": "ListObjects"}
 """The names of CloudTrail events that differ from the IAM actions:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html"""
@@ -102,14 +103,20 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
             _for_roles(
                 case,
                 found,
-                f"if this role had the ID {' or '.join(lost)}, replace the ID with "
-                f"{' or '.join(_users(case, found))}; remove the IDs of other deleted roles",
+                f"replace the ID that a role had before it was recreated ({' or '.join(lost)}) with the "
+                f"role's ARN ({' or '.join(_users(case, found))}), and remove the IDs of other deleted "
+                "roles",
             ),
         )
     elif failing:
-        yield problem(
+        lacks = (
             f"the {question} neither grants {_actions(failing)} to the role nor delegates to IAM "
-            f"policies{_for_now((one for one, _ in failing), policy)}",
+            "policies"
+            if found.exists
+            else f"the {kind} has no policy that grants {_actions(failing)} to the role"
+        )
+        yield problem(
+            f"{lacks}{_for_now((one for one, _ in failing), policy)}",
             _for_roles(case, found, _describe_grant(case, found)),
         )
     elif depending := causes_in(decisions, question, Truth.CANNOT_TELL):
@@ -283,7 +290,7 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
     elif denied := causes_in(decisions, BOUNDARY, Truth.NO):
         yield problem(
             f"{actual} does not allow all connector requests",
-            _change_boundary(case, denied),
+            _change_boundary(case, denied) if actual == wanted else subject.up_command,
             *_denied(denied),
         )
     elif depending := causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
@@ -301,7 +308,7 @@ def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> st
     """Return how to change a boundary; an AWS managed policy can only be replaced."""
     subject = case.subject
     another = (
-        subject.set_command("permissions_boundary_arn", "POLICY_ARN")
+        subject.edit("permissions_boundary_arn", "POLICY_ARN")
         if subject.settings.stack
         else aws_command(
             "iam put-role-permissions-boundary",
@@ -485,7 +492,7 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
             keys |= dict.fromkeys([*of_causes, *unknown])
     total = f"of the {len(case.decisions)} connector requests"
     if denied := found[State.PROBLEM]:
-        fix = _describe_fixes((decision for decision, _ in denied), simulated.values())
+        fix = _describe_fixes((each, why, simulated.get(id(each))) for each, why in denied)
         yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))
     elif depending := found[State.CANNOT_TELL]:
         how = f"{_options(keys) or 'review the policies that these answers name'}, or start a sync"
@@ -500,17 +507,24 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
         yield failure
 
 
-def _describe_fixes(denied: Iterable[Decision], simulated: Iterable[Simulated]) -> str:
-    """Return how to allow denied requests; for those that the policies deny, refer to other answers."""
-    by_policies = {decision.allowed is Truth.NO for decision in denied}
-    fixes = {
-        "apply the fixes above": True in by_policies,
-        "change the policies that deny requests in IAM's simulation": False in by_policies,
-        "only your organization can change service control policies": any(
-            answer.by_organization for answer in simulated
-        ),
-    }
-    return "; ".join(fix for fix, is_needed in fixes.items() if is_needed)
+def _describe_fixes(denied: Iterable[tuple[Decision, str, Simulated | None]]) -> str:
+    """Return how to allow denied requests, each with the reason and IAM's answer, if any."""
+    fixes: dict[str, None] = {}
+    for decision, why, answer in denied:
+        if _SEE in why:
+            fixes["apply the fixes of the answers that these lines name"] = None
+        if _NONE_ALLOWS in why:
+            separate = "or, if it is as expected, allow the requests in a separate policy"
+            fixes[f"correct the role policy {separate}"] = None
+        if decision.allowed is not Truth.NO and answer and not answer.by_organization:
+            fixes[
+                "change the policies that deny the requests in IAM's simulation"
+                if answer.explicit
+                else "see the output of `aws iam simulate-principal-policy`"
+            ] = None
+        if answer and answer.by_organization:
+            fixes["only your organization can change service control policies"] = None
+    return "; ".join(fixes) or "narrow or remove the statements that these lines name"
 
 
 def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Finding | None]:
@@ -587,7 +601,7 @@ def _why(case: Case, decision: Decision) -> str:
             here.append(_dependence(cause))
         else:
             denied = f"denied by {cause.policy.name} in {_name_statements([cause])}"
-            here.append(denied if denies else "none of the role's policies allows it")
+            here.append(denied if denies else _NONE_ALLOWS)
     if elsewhere:
         here.append(f"{_SEE}{' and '.join(dict.fromkeys(elsewhere))}")
     return "; ".join(dict.fromkeys(here))

@@ -297,9 +297,9 @@ def _of_another_account(subject: Subject, owner: str | None, question: str, arn:
     groups = requests_for(subject, _OPERATIONS[question].partition(":")[0])
     actions = dict.fromkeys(name for each in groups for name in each.actions)
     answer = cannot_tell(
-        f"the {question} in {f'account {owner}' if owner else 'the account of the bucket'} must grant "
-        f"{', '.join(actions)} to {subject.settings.role_arn or 'the role'}, but these credentials "
-        "cannot read the policy",
+        f"the {question} {f'in account {owner} must' if owner else 'of another account would have to'} "
+        f"grant {', '.join(actions)} to {subject.settings.role_arn or 'the role'}, but "
+        f"{'these credentials cannot read the policy' if owner else 'the owner is unknown'}",
         "read the policy in that account; if the role was recreated, save the policy again with the "
         "role's ARN",
     )

@@ -116,7 +116,9 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
         text = "the role's policies do not allow all required access"
         yield problem(text, subject.up_command, *map(_shown, lacking))
     elif missing and not is_decided:
-        text = "the role's policies lack some expected access, but allow every connector request"
+        text = "the role's policies lack some expected access"
+        if all(decision.allowed is Truth.YES for decision in case.decisions):
+            text += ", but allow every connector request"
         if any(decision.by_resource_policy for decision in case.decisions):
             text = "the role's policies lack access that the policy of the secret, key, or bucket grants"
         yield note(text, subject.up_command, *map(_shown, missing))
@@ -225,12 +227,15 @@ def passing(case: Case) -> Finding:
             "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
             "the data source",
         )
-    return problem(
-        f"{principal} cannot pass the role to {SERVICE}: {answer.reason}",
-        "change the policy that denies the request. If no policy allows it, add this statement to a "
-        "policy of the principal that creates the data source: "
-        f"{json.dumps(_PASS_ROLE | {'Resource': arn})}",
-    )
+    if answer.by_organization:
+        fix = "only your organization can change service control policies"
+    elif answer.explicit:
+        fix = "change the policy that denies the request"
+    else:
+        place = "the permissions boundary" if answer.by_boundary else "a policy"
+        statement = json.dumps(_PASS_ROLE | {"Resource": arn})
+        fix = f"add this statement to {place} of the principal that creates the data source: {statement}"
+    return problem(f"{principal} cannot pass the role to {SERVICE}: {answer.reason}", fix)
 
 
 def _principal(subject: Subject) -> str | None:

@@ -444,6 +444,6 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
         return skipped('the account that owns the bucket is unknown: see "bucket"')
     return cannot_tell(
         f"access to the bucket is denied; according to the settings, account {owner} owns it",
-        f"in the bucket policy, grant {action(error.operation_name)} to {subject.caller.text}, the "
-        "caller",
+        f"allow {action(error.operation_name)} for the caller, {subject.caller.text}, in the bucket "
+        "policy and in the caller's own policies; if the account is wrong, correct bucketAccountId",
     )

@@ -43,7 +43,7 @@ def test_every_connector_role_works_under_boundary():
         assert mismatches(calls, answer["decisions"]) == [], options
 
 
-def test_boundary_lists_exactly_the_actions_in_role_policies():
+def test_boundary_has_same_actions_as_policy_in_guardrails():
     widest = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())
     assert actions(BOUNDARY) == actions(widest)
     assert "*" not in "".join(actions(BOUNDARY))
@@ -59,7 +59,7 @@ def test_boundary_lists_exactly_the_actions_in_role_policies():
         ("ec2:CreateTags", NETWORK_INTERFACE_ARN, {}),
     ],
 )
-def test_boundary_limits_role_that_allows_everything(
+def test_boundary_limits_policy_that_allows_everything(
     action: str, resource: str, context: dict[str, str]
 ):
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
 
 
-def test_role_of_each_combination_decides_calls_as_expected(
+def test_each_option_combination_allows_only_expected_calls(
     record_property: Record,
 ):
     problems: list[str] = []

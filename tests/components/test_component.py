@@ -87,7 +87,7 @@ def test_documents_and_settings_become_resource_inputs():
 
 
 @pytest.mark.parametrize("connector", ["aem-cloud", "", None])
-def test_default_connector_may_be_named_or_left_blank(connector: str | None):
+def test_default_connector_may_be_set_explicitly_or_left_blank(connector: str | None):
     deployment = deploy({**FULL, "connector": connector})
     assert deployment.error is None
     assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
@@ -422,7 +422,7 @@ def test_unknown_policy_setting_keeps_trust_policy_known(unknown: str):
 
 
 @pytest.mark.parametrize(("name", "value"), [("region", REGION), ("account_id", ACCOUNT)])
-def test_unknown_location_makes_both_policies_unknown(name: str, value: str):
+def test_unknown_region_or_account_makes_both_policies_unknown(name: str, value: str):
     args = {**FULL, "application_id": APPLICATION_ID, "region": REGION}
     deployment = Deployment(
         lambda: component({**args, name: output_of(value)}), preview=True, existing=True
@@ -466,7 +466,7 @@ def test_only_policies_with_secret_value_are_secret(name: str, value: object, ex
         ("role_description", "Files", set()),
     ],
 )
-def test_secret_role_name_or_path_makes_s3_policy_secret(name: str, value: str, expected: set[str]):
+def test_secret_role_name_or_path_makes_s3_role_policy_secret(name: str, value: str, expected: set[str]):
     deployment = deploy({**S3, name: pulumi.Output.secret(value)})
     assert deployment.error is None
     assert deployment.secret_documents == expected

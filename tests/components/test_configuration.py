@@ -107,7 +107,7 @@ def test_blank_setting_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
     assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
-def test_unneeded_setting_may_be_blank(monkeypatch: pytest.MonkeyPatch):
+def test_unsupported_setting_may_be_blank(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **S3_SETTINGS, "secretId": ""})
     assert deployment.error is None
     assert deployment.role_policy == deploy(monkeypatch, S3_SETTINGS).role_policy
@@ -154,7 +154,7 @@ def test_blank_or_missing_required_setting_is_reported(
             "true",
             "pulumi config rm --stack test -- allowNetworkInterfaceDeletion",
         ),
-        ("exclusivePolicies", "maybe", "--type bool -- exclusivePolicies false"),
+        ("exclusivePolicies", "no", "--type bool -- exclusivePolicies false"),
         ("connector", "asana", "set --stack test --plaintext -- connector CONNECTOR"),
         ("connector", "s3-v2", "rm --stack test -- secretId"),
         ("connector", "s3-v2", "set --stack test --plaintext -- bucketName BUCKET_NAME"),
@@ -409,7 +409,7 @@ def test_account_list_messages_hide_secret_accounts(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
-def test_other_programs_ignore_allowed_accounts(
+def test_allowed_accounts_count_only_with_refuse_unknown_keys(
     monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
 ):
     deployment = deploy(monkeypatch, {**MINIMAL, **settings})
@@ -448,7 +448,7 @@ ROLE = "aws:iam/role:Role"
         ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
     ],
 )
-def test_autonaming_without_usual_prefix_causes_warning(
+def test_autonaming_without_resource_name_prefix_causes_warning(
     monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
 ):
     settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
@@ -491,7 +491,7 @@ def test_secret_bucket_is_hidden_in_policy_and_messages(monkeypatch: pytest.Monk
     assert "Hunter2" not in text
 
 
-def test_secret_connector_is_used_but_not_shown(
+def test_secret_connector_or_protect_value_is_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:connector"].__contains__)
@@ -505,7 +505,7 @@ def test_secret_connector_is_used_but_not_shown(
     )
 
 
-def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):
+def test_resource_options_reach_every_resource(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, MINIMAL, opts=pulumi.ResourceOptions(protect=True))
     assert [registration.request.protect for registration in deployment.registrations] == [True] * 3
 

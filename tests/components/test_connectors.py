@@ -51,7 +51,7 @@ def test_connectors_are_the_45_that_aws_documents():
     assert len(FACTS) == 45
 
 
-def test_connector_entry_matches_its_page():
+def test_connector_entry_matches_its_aws_page():
     for facts in FACTS.values():
         connector = CONNECTORS[facts.name]
         assert (
@@ -79,7 +79,7 @@ def test_each_connector_gets_its_expected_documents():
             assert json.loads(role_policy) == expected.role_policy(options), facts.name
 
 
-def test_only_s3_connectors_pass_their_role():
+def test_only_s3_connectors_may_pass_their_role():
     passing = {
         facts.name
         for facts in FACTS.values()
@@ -99,7 +99,7 @@ def test_each_option_combination_has_expected_role_policy():
     assert different == []
 
 
-def test_every_listed_role_shape_belongs_to_a_connector():
+def test_listed_role_shapes_are_exactly_those_of_connectors():
     assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
 
 

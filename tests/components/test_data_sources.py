@@ -203,7 +203,7 @@ def test_empty_object_is_rejected_for_scalar_setting(monkeypatch: pytest.MonkeyP
         ("bucketAccountId", "--type string", "ACCOUNT_ID"),
     ],
 )
-def test_fix_for_entry_with_secret_like_name_is_plaintext(
+def test_fix_for_entry_with_secret_like_name_stores_plaintext(
     monkeypatch: pytest.MonkeyPatch, key: str, kind: str, value: str
 ):
     entry = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
@@ -212,7 +212,7 @@ def test_fix_for_entry_with_secret_like_name_is_plaintext(
     assert f"fix: {FIX} {kind} -- {path} {value}" in rejection(monkeypatch, {"tokens": entry})
 
 
-def test_false_top_level_boolean_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
+def test_false_or_blank_top_level_setting_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
     top: dict[str, Any] = {"allowNetworkInterfaceDeletion": False, "secretId": "", "protect": False}
     assert deploy(monkeypatch, {"one": AEM}, **top).error is None
 
@@ -258,7 +258,8 @@ def test_secret_in_entry_is_rejected_with_plaintext_fix(
     assert "hunter2" not in text
     assert "`pulumi config` shows [secret] in place of the value" in text
     assert text.endswith(
-        "fix: if `pulumi config` shows only [secret], edit Pulumi.test.yaml; otherwise, "
+        "fix: if `pulumi config` shows only [secret], edit Pulumi.test.yaml and replace the value with "
+        "the output of `pulumi config get dataSources`; otherwise, for each secret value, run "
         f"`{FIX} --type string -- dataSources.NAME.KEY VALUE` or, for secretId, "
         f"`{FIX} --plaintext -- dataSources.NAME.secretId VALUE`"
     )
@@ -296,12 +297,12 @@ def test_a_program_for_one_role_rejects_data_sources(
     assert single.registrations == []
 
 
-def test_path_of_entry_includes_custom_namespace(monkeypatch: pytest.MonkeyPatch):
+def test_message_about_entry_includes_custom_namespace(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {"one": {"secretId": "x"}}, namespace="search")
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
 
 
-def test_autonaming_without_usual_prefix_warns_once(monkeypatch: pytest.MonkeyPatch):
+def test_verbatim_autonaming_warns_once_if_role_name_is_unset(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
     assert warning == (

@@ -74,7 +74,7 @@ def test_policies_with_all_options_match_golden_files():
     assert indented(written.trust_policy) == golden("trust-policy")
 
 
-def test_minimal_policy_names_only_required_resources():
+def test_policies_with_required_settings_match_golden_files():
     written = write(**MINIMAL)
     assert indented(written.role_policy) == golden("minimal-role-policy")
     assert indented(written.trust_policy) == golden("trust-policy")

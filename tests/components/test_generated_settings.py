@@ -235,7 +235,7 @@ def invalid(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=invalid())
-def test_single_invalid_value_is_rejected_by_name(
+def test_error_names_setting_with_invalid_value(
     drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn

@@ -256,7 +256,7 @@ def test_message_hides_keys_of_secret_setting(
     ("groups", "problem"),
     [(None, "is required but not set"), ([], "is empty")],
 )
-def test_missing_list_in_secret_vpc_is_fixed_by_editing(
+def test_invalid_list_in_secret_vpc_is_fixed_in_stack_file(
     monkeypatch: pytest.MonkeyPatch, groups: object, problem: str
 ):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aem:vpcConfiguration"].__contains__)

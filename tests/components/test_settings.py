@@ -84,7 +84,7 @@ def test_every_setting_has_samples():
         assert (each.malformed is not None) == isinstance(SETTINGS[name].kind, Format)
 
 
-def test_every_setting_in_the_role_policy_changes_it():
+def test_each_role_policy_setting_except_location_changes_it():
     located = {"region", "account_id"}  # the application's ARN already contains their values
     for name in {name for name in SETTINGS if SETTINGS[name].in_role_policy} - located:
         values = (SAMPLES[name].example, *SAMPLES[name].accepted)
@@ -107,7 +107,7 @@ def test_an_invalid_setting_is_reported_once_by_name():
             assert all(problem.message and problem.expected for problem in found), value
 
 
-def test_invalid_vpc_value_is_rejected_by_path():
+def test_invalid_vpc_configuration_is_reported_with_its_path():
     for name, values in REJECTED_IN_VPC.items():
         for value in values:
             (problem,) = problems(with_vpc(**{name: value}))
@@ -173,7 +173,7 @@ def test_self_referencing_value_is_not_shown():
         ("colour", ""),
     ],
 )
-def test_misspelled_argument_is_rejected_with_suggestion(given: str, advice: str):
+def test_unknown_argument_is_rejected_with_similar_name_if_any(given: str, advice: str):
     (problem,) = problems({given: KEY_ID})
     assert (problem.path, problem.message) == ((given,), f"is not a setting{advice}")
 
@@ -256,7 +256,7 @@ def test_cross_account_secret_needs_customer_managed_key():
         ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket"),
     ],
 )
-def test_key_id_for_cross_account_data_causes_warning(args: dict[str, Any], place: str):
+def test_key_id_for_cross_account_resource_causes_warning(args: dict[str, Any], place: str):
     (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
     assert warning == (
         f"kms_key_id: a key ID refers to a key in account {ACCOUNT}, but the {place} is in account "
@@ -328,7 +328,7 @@ FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
     ],
     ids=["name", "tag key", "tag value", "entry", "value"],
 )
-def test_value_cannot_forge_a_message_line(given: dict[str, Any]):
+def test_name_or_value_cannot_forge_a_message_line(given: dict[str, Any]):
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, **given})
     text = str(caught.value)
@@ -348,7 +348,7 @@ def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
         assert [problem.path for problem in problems({}, component)] == [("role_name",)]
 
 
-def test_role_name_permits_any_component_name_length():
+def test_component_name_may_be_long_if_role_name_is_set():
     assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).role_policy
 
 
@@ -470,7 +470,7 @@ def test_unsupported_or_missing_setting_is_rejected(
     assert problem.expected.startswith(expected)
 
 
-def test_known_vpc_causes_warning_if_support_is_outdated():
+def test_vpc_for_only_earlier_connector_versions_causes_warning():
     (warning,) = warnings(connector="gmail", **with_vpc())
     assert warning == (
         "vpc_configuration: only earlier versions of the gmail connector support it (see "
@@ -512,7 +512,7 @@ def test_setting_that_depends_on_rejected_one_is_rejected():
         ]
 
 
-def test_bucket_account_is_not_rejected_if_name_is_missing():
+def test_missing_required_bucket_name_is_the_only_problem():
     assert [*rejections({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == [
         "bucket_name"
     ]
@@ -569,7 +569,7 @@ def test_unknown_value_for_unsupported_setting_is_accepted():
 
 
 @pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id", "kms_key_id"])
-def test_s3_policy_with_unknown_setting_is_not_rendered(name: str):
+def test_s3_role_policy_with_unknown_setting_is_not_rendered(name: str):
     result = look({**S3, name: pulumi.UNKNOWN})
     assert result.trust_policy
     assert result.role_policy is None
@@ -631,7 +631,7 @@ def test_unknown_value_does_not_stop_validation():
 
 @pytest.mark.parametrize("unknown", [pulumi.UNKNOWN, pulumi.Output.from_input("x")])
 @pytest.mark.parametrize("name", ["application_id", "index_id", "secret_id", "kms_key_id"])
-def test_policy_with_unknown_value_is_not_rendered(name: str, unknown: object):
+def test_role_policy_with_unknown_value_is_not_rendered(name: str, unknown: object):
     result = look({**FULL, name: unknown})
     assert result.role_policy is None
     assert (result.trust_policy is None) == (name == "application_id")
@@ -706,7 +706,7 @@ def test_role_name_not_listed_by_console_causes_warning(name: str):
     assert "lists only roles whose name contains qbusiness or QBusiness" in warning
 
 
-def test_credential_mismatch_is_reported_at_application_id():
+def test_account_and_credential_mismatches_are_both_reported():
     args = {**MINIMAL, "account_id": OTHER_ACCOUNT}
     with pytest.raises(SettingsError) as rejected:
         validate("aem", args, credentials=Location("aws", REGION, OTHER_ACCOUNT))

@@ -80,7 +80,7 @@ def statements(page: str) -> list[Any]:
     return [statement for block in blocks("json", page) for statement in json.loads(block)]
 
 
-def test_permissions_page_explains_every_statement():
+def test_permissions_page_gives_reasons_of_connector_pages():
     def reasons(page: str) -> dict[str, str]:
         return dict(re.findall(r"^- \*\*`(\w+)`\*\*, .+?: (.+)$", page, re.MULTILINE))
 
@@ -92,7 +92,7 @@ def test_permissions_page_explains_every_statement():
 
 
 @pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
-def test_connector_page_shows_exactly_its_statements(facts: Facts):
+def test_connector_page_shows_exactly_expected_statements(facts: Facts):
     *_, options = shapes(facts)
     if options.network_arns:
         options = options._replace(vpc="VPC")

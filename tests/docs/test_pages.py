@@ -137,7 +137,7 @@ def test_the_json_on_a_page_parses(page: Path):
         json.loads(block)
 
 
-def test_keys_set_on_pages_are_keys_of_program():
+def test_configuration_keys_set_on_pages_exist():
     keys = {
         key
         for page in PAGES

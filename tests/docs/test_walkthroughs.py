@@ -142,7 +142,7 @@ def audit(clone: Path) -> None:
     assert status(clone) == ""
 
 
-def test_console_data_source_is_adopted_as_documented(clone: Path):
+def test_role_of_console_data_source_is_adopted_as_documented(clone: Path):
     create = commands("Try it in the sandbox", ADOPT)
     created = execute(clone, "sh", "-euc", create.replace("make ", f"{MAKE} ")).stdout
     before = aws(clone).iam.get_role(RoleName=ROLE)["Role"]

@@ -118,7 +118,7 @@ ConnectorRole("second", {{
 """
 
 
-def test_late_value_is_validated_before_role_creation(new_stack: NewStack, aws: Aws):
+def test_output_value_is_validated_before_role_creation(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, LATE_PROBLEM)
     update = stack.up(check=False)
     assert update.exit_code != 0

@@ -188,7 +188,7 @@ def without_refresh(stack: Stack) -> None:
 
 
 @pytest.mark.thorough
-def test_killed_replacement_of_roles_with_set_names_is_repaired(new_stack: NewStack, aws: Aws):
+def test_killed_replacement_with_configured_names_is_repaired(new_stack: NewStack, aws: Aws):
     calls = {**CREATION, **POLICY_DELETION, **ROLE_DELETION}
     del calls["created-role"]
     stack = new_stack(settings_of(*calls, set_names=True))
@@ -204,7 +204,7 @@ def test_killed_replacement_of_roles_with_set_names_is_repaired(new_stack: NewSt
     assert (aws.roles(), stack.resources()) == ([], [])
 
 
-def test_unrecorded_role_with_set_name_needs_manual_deletion(new_stack: NewStack, aws: Aws):
+def test_unrecorded_role_with_configured_name_must_be_deleted(new_stack: NewStack, aws: Aws):
     stack = new_stack(settings_of("created-role", set_names=True))
     without_refresh(stack)
     kill_at(stack, UP, {"created-role": CREATION["created-role"]})

@@ -32,7 +32,7 @@ def rename(stack: Stack, old: str, new: str) -> None:
     )
 
 
-def test_single_role_becomes_entry_and_entries_change(new_stack: NewStack, aws: Aws):
+def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStack, aws: Aws):
     stack = new_stack({**TOP, **REQUIRED})
     stack.up()
     single = stack.outputs()
@@ -72,7 +72,7 @@ def test_single_role_becomes_entry_and_entries_change(new_stack: NewStack, aws: 
     assert aws.roles() == [single["roleName"]]
 
 
-def test_role_moves_into_stack_with_several_roles(new_stack: NewStack):
+def test_role_moves_to_another_stack_as_documented(new_stack: NewStack):
     target, source = new_stack(with_entries(files=FILES)), new_stack({**TOP, **REQUIRED})
     target.up()
     source.up()

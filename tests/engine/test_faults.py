@@ -424,7 +424,7 @@ def test_role_not_yet_visible_is_recreated_or_rejected(new_stack: NewStack, fail
     assert in_state & {*automatic, NAME} == {*automatic} - {first}
 
 
-def test_update_misses_deleted_role_while_iam_lags(new_stack: NewStack, aws: Aws):
+def test_update_does_not_notice_deleted_role_while_iam_lags(new_stack: NewStack, aws: Aws):
     stack = new_stack(BEFORE)
     with (
         replica(aws.url) as iam,

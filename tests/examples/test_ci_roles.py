@@ -169,7 +169,9 @@ def calls(*functions: Callable[..., Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("boundary", [BOUNDARY, ""], ids=["boundary", "no boundary"])
-def test_roles_allow_exactly_the_provider_calls(monkeypatch: pytest.MonkeyPatch, boundary: str):
+def test_deploy_and_preview_roles_allow_exactly_provider_calls(
+    monkeypatch: pytest.MonkeyPatch, boundary: str
+):
     program = Program(
         monkeypatch, permissionsBoundaryArn=boundary, requirePermissionsBoundary=bool(boundary)
     )
@@ -261,14 +263,14 @@ def test_only_deploy_role_writes_state_and_only_of_its_stack(program: Program):
         assert program.decide("deploy", own, *shared) == ["Allowed", *["ImplicitlyDenied"] * 2]
 
 
-def test_without_bucket_deploy_and_preview_roles_use_only_iam(monkeypatch: pytest.MonkeyPatch):
+def test_without_state_bucket_deploy_and_preview_allow_only_iam(monkeypatch: pytest.MonkeyPatch):
     program = Program(monkeypatch, stateBucket="", kmsKeyArn="")
     for kind in ("deploy", "preview"):
         granted = [each["Action"] for each in program.policies(kind, "prod")[1]]
         assert {action.partition(":")[0] for actions in granted for action in actions} == {"iam"}
 
 
-def test_picture_shows_each_kind_of_role(program: Program):
+def test_environments_picture_shows_each_kind_of_role(program: Program):
     names = [each.name for each in program.registrations if each.name.startswith("connector-ci-")]
     picture = (PROJECT / "docs" / "assets" / "environments.svg").read_text()
     shown = re.findall(r"<text[^>]*>(\w+): ", picture)

@@ -71,7 +71,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> None:
 # The two settings files.
 
 
-def test_data_sources_page_shows_settings_of_the_roles():
+def test_data_sources_page_shows_settings_of_example_roles():
     (shown,) = blocks("yaml", (PROJECT / "docs" / "data-sources.md").read_text())
     assert read(shown) == ROLES
 
@@ -88,7 +88,7 @@ def test_each_data_source_uses_the_resources_of_its_entry(name: str):
     assert source.get("vpcConfiguration", {}) == entry.get("vpcConfiguration", default)
 
 
-def test_data_sources_and_roles_share_index_and_names():
+def test_data_sources_have_names_index_and_application_of_roles():
     assert SOURCES.keys() == ENTRIES.keys()
     assert ROLES["indexId"] == SETTINGS["indexId"]
     assert ROLES["applicationId"].endswith(f":application/{SETTINGS['applicationId']}")

@@ -222,7 +222,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("application alone", _TRUST, "Condition", _SOURCE_ARN, "trust-account"),
         ("every application", _TRUST, "Condition", _pinned(arn=_EVERY_APPLICATION), "trust-application"),
         ("application elsewhere", _TRUST, "Condition", _pinned(OTHER_ACCOUNT), "trust-application"),
-        ("every account", _TRUST, "Condition", _pinned("*"), "trust-account trust-application"),
+        ("every account", _TRUST, "Condition", _pinned("*"), "trust-account"),
         ("account if any", _TRUST, "Condition", _account_by("StringEqualsIfExists"), "trust-account"),
         ("unknown operator", _TRUST, "Condition", _account_by("stringEquals"), "readable trust-account"),
         ("two accounts", _TRUST, "Condition", _pinned([ACCOUNT, OTHER_ACCOUNT]), "trust-account"),

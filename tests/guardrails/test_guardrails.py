@@ -215,12 +215,12 @@ PASSING_OTHERS: Final[Sequence[Document]] = [
 ]
 
 
-def test_role_may_pass_only_itself_and_only_to_service():
+def test_role_may_pass_only_itself_and_only_to_amazon_q():
     for document in PASSING_OTHERS:
         assert set(findings(role(), role_policy(document))) == {"excess"}, document
 
 
-def test_any_passed_arn_is_excess_if_role_name_is_unknown():
+def test_passed_arn_is_excess_if_role_name_or_path_is_unknown():
     its_role = role(name=UNKNOWN)
     assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
     # A policy that contains the role's name is also unknown.
@@ -383,7 +383,7 @@ def test_role_placeholder_has_formats_of_path_and_name():
     assert name == formats.ROLE_NAME.pattern
 
 
-def test_guardrail_limits_equal_component_limits():
+def test_guardrail_constants_equal_component_constants():
     assert MAXIMUM_INLINE_SIZE == formats.MAXIMUM_INLINE_SIZE
     assert LISTED_NAMES == formats.LISTED_NAMES
 
@@ -598,7 +598,7 @@ def test_role_has_at_most_twenty_attached_policies():
 # Which roles are checked, and malformed documents.
 
 
-def test_role_that_service_cannot_assume_is_ignored():
+def test_role_that_amazon_q_cannot_assume_is_ignored():
     other = trust(Principal={"Service": "ec2.amazonaws.com"}, Condition=None)
     assert findings(role(other), role_policy(ANY_SECRET)) == {}
     denied = trust(Effect="Deny", Condition=None)
@@ -657,7 +657,7 @@ MALFORMED: Final[Mapping[str, Any]] = {
 }
 
 
-def test_malformed_document_is_reported_without_crash():
+def test_malformed_document_of_amazon_q_role_is_reported():
     for name, document in MALFORMED.items():
         assert set(findings(role(), role_policy(document))) == {"readable"}, name
         # As a trust policy, it names no service, but the role policy allows Amazon Q Business actions.
@@ -678,7 +678,7 @@ def test_policy_belongs_to_referenced_role_not_namesake():
     assert set(findings(*both, role_policy(ANY_SECRET))) == {"secret"}
 
 
-def test_malformed_trust_policy_naming_service_is_reported():
+def test_malformed_trust_policy_naming_amazon_q_is_reported():
     document = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}
     assert set(findings(role(document))) == {"readable"}
 

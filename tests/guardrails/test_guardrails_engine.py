@@ -238,7 +238,7 @@ def test_value_unknown_in_preview_is_checked_in_update(new_stack: NewStack, aws:
     assert aws.roles() == ["qbusiness-0"]
 
 
-def test_undeclared_policies_do_not_stop_update_after_import(new_stack: NewStack, aws: Aws, pack: Path):
+def test_undeclared_policies_do_not_stop_import_of_roles(new_stack: NewStack, aws: Aws, pack: Path):
     for name in ("qbusiness-shared", "qbusiness-owned"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
         aws.iam.put_role_policy(

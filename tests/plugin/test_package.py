@@ -167,7 +167,9 @@ def check_the_role_of_the_page(arn: str, aws: Aws) -> None:
         assert id_ in policy
 
 
-def test_yaml_program_deploys_roles_and_checks_late_value(stack: Stack, declare: Declare, aws: Aws):
+def test_roles_of_yaml_program_are_deployed_if_inputs_are_valid(
+    stack: Stack, declare: Declare, aws: Aws
+):
     secret_vpc = {"fn::secret": FULL["vpcConfiguration"]}
     roles = {
         "minimal": REQUIRED_INPUTS,
@@ -260,7 +262,7 @@ def test_all_invalid_inputs_are_reported_by_name(stack: Stack, declare: Declare,
     ],
     ids=["secret", "output, number, and nulls"],
 )
-def test_invalid_secret_is_hidden_and_wrong_types_are_rejected(
+def test_secret_input_is_hidden_and_wrong_types_are_rejected(
     stack: Stack, declare: Declare, aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
     declare(stack, {"docs": inputs})

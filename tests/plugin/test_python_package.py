@@ -49,7 +49,7 @@ pulumi.export("roleArn", connector.role_arn)
 """
 
 
-def test_package_schema_and_changelog_have_same_version():
+def test_package_version_is_same_in_schema_changelog_and_pages():
     assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
     released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == VERSION
@@ -73,7 +73,7 @@ def test_readme_runs_command_that_package_installs():
 
 
 @pytest.mark.slow
-def test_wheel_declares_requirements_of_program(wheel: Path):
+def test_wheel_declares_requirements_of_program_and_commands(wheel: Path):
     def listed(file: str, marker: str = "") -> set[Requirement]:
         lines = (PROJECT / file).read_text().splitlines()
         return {Requirement(f"{line}{marker}") for line in lines if line[0] != "#"}
@@ -189,7 +189,7 @@ def test_installed_commands_ignore_packages_of_same_name(tmp_path: Path, package
 
 
 @pytest.mark.slow
-def test_installed_commands_name_missing_packages(package: Path):
+def test_missing_package_error_shows_install_command(package: Path):
     python = package / "venv/bin/python"
     (own,) = package.glob("venv/lib/python3*/site-packages")
     # -S skips the file that adds this project's packages.

@@ -255,7 +255,9 @@ def create_venv(checkout: Path) -> Path:
     return own
 
 
-def test_debian_package_is_named_if_pip_is_unavailable(uninstalled: Path, python_without_pip: Path):
+def test_error_suggests_debian_package_if_pip_is_unavailable(
+    uninstalled: Path, python_without_pip: Path
+):
     (uninstalled / "ensurepip.py").write_text("raise SystemExit('No module named ensurepip')\n")
     command = (*INSTALL[:2], f"PYTHON={python_without_pip}")
     failed = execute(uninstalled, *command, check=False, PYTHONPATH=str(uninstalled))

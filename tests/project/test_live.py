@@ -163,7 +163,7 @@ def test_failed_run_removes_its_roles_or_shows_removal_command(live: Run, record
 @pytest.mark.thorough
 @pytest.mark.usefixtures("foreign")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_during_role_creation_leaves_nothing(
+def test_signal_during_role_creation_leaves_no_role_or_process(
     live: Run, environment: dict[str, str], number: signal.Signals
 ):
     del live.environment[ATTACHED]
@@ -237,7 +237,7 @@ def test_nothing_is_done_until_account_is_confirmed(live: Run, recorded: Recorde
 
 
 @pytest.mark.thorough
-def test_missing_prerequisites_are_reported_on_one_line(live: Run):
+def test_missing_prerequisites_and_wrong_options_are_reported(live: Run):
     for variables, reason in (
         (
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
@@ -331,7 +331,7 @@ CALLERS = {
 @pytest.mark.parametrize(
     ("caller", "text", "shown"), [(*given, shown) for given, shown in CALLERS.items()]
 )
-def test_whole_name_is_masked_unless_short_or_common(
+def test_caller_name_is_masked_unless_short_or_common(
     caller: str, text: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("socket.gethostname", lambda: "localhost")

@@ -110,7 +110,7 @@ def test_only_connector_role_module_imports_pulumi_aws():
 
 
 @pytest.mark.parametrize(("place", "package"), [(".", "pulumi-aws"), ("guardrails", "pulumi-policy")])
-def test_program_and_pack_have_only_two_dependencies(place: str, package: str):
+def test_program_and_policy_pack_have_two_dependencies_each(place: str, package: str):
     lines = (PROJECT / place / "requirements.txt").read_text().splitlines()
     requirements = [line for line in lines if line and not line.startswith("#")]
     assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", package]

@@ -167,7 +167,7 @@ def test_only_a_tested_tag_becomes_a_release():
 
 
 @pytest.mark.slow
-def test_release_has_its_packages_and_rejects_wrong_tag(tmp_path: Path):
+def test_release_job_publishes_packages_and_rejects_wrong_tag(tmp_path: Path):
     copy_repository(tmp_path)
     # The real target would install the packages again.
     (tmp_path / "Makefile").write_text(f"venv/development-installed:\n\tln -s {PROJECT / 'venv'} venv\n")
@@ -433,7 +433,7 @@ def test_unknown_answer_is_reported_as_notice(repository: Repository, job: str):
 
 
 @needs_jq
-def test_check_shows_secrets_only_if_variable_is_true(repository: Repository):
+def test_check_shows_secrets_only_if_show_secrets_is_true(repository: Repository):
     repository.end_with(0)
     for value, shown in (("", False), ("false", False), ("true", True)):
         repository.show_secrets = value
@@ -452,7 +452,7 @@ def test_audit_accepts_findings_listed_in_accepted_yaml(repository: Repository):
 
 
 @needs_jq
-def test_only_own_issue_is_updated_and_closed(
+def test_job_updates_and_closes_only_issues_that_it_opened(
     repository: Repository,
 ):
     title = f"Drift in {repository.stack.name}"

@@ -91,7 +91,7 @@ def test_check_cannot_judge_bucket_of_unknown_account(world: World, owner: str |
         assert ("policies allows it" in stated) == (owner == ACCOUNT)
 
 
-def test_s3_confirms_account_of_bucket_with_files(world: World):
+def test_s3_confirms_account_of_bucket_with_seed_file(world: World):
     configuration = {"type": "WEBCRAWLERV2", "s3SeedUrl": "s3://documents/seeds.txt"}
     world.make(configuration=configuration)
     assert UNKNOWN not in world.adopt("--dry-run").err
@@ -111,6 +111,6 @@ def test_bucket_account_is_confirmed_without_encryption_call(world: World):
     assert "cannot tell" not in said.out
 
 
-def test_missing_bucket_with_files_is_reported(world: World):
+def test_missing_bucket_with_seed_file_is_reported(world: World):
     world.make(configuration={"type": "WEBCRAWLERV2", "s3SeedUrl": "s3://gone/seeds.txt"})
     assert "problem  bucket: there is no bucket gone" in world.run(*OUTSIDE).out

@@ -61,7 +61,7 @@ def test_type_and_configuration_identify_connector(
 @pytest.mark.parametrize(
     "kind", sorted({kind for row in CONNECTORS.values() for kind in row.types.split()})
 )
-def test_every_type_is_imported_with_minimal_configuration(world: World, kind: str):
+def test_minimal_configuration_of_each_type_yields_connector(world: World, kind: str):
     if kind.startswith("S3"):
         world.bucket()
         connection = {"bucketName": "documents"}
@@ -93,7 +93,7 @@ def test_bucket_in_configuration_becomes_bucket_name_setting(
     assert "bucketAccountId" not in config
 
 
-def test_ambiguous_type_selects_connector_with_bucket(world: World):
+def test_bucket_selects_connector_of_ambiguous_type(world: World):
     # Alfresco Cloud has no bucket.
     world.make(configuration={"type": "ALFRESCO", "bucketName": "files"})
     assert world.adopted()["connector"] == "alfresco-server"
@@ -192,7 +192,7 @@ def test_unknown_connector_is_rejected_with_suggestions(world: World):
     assert line in world.capsys.readouterr().err
 
 
-def test_secret_arn_suffix_is_not_part_of_name(world: World):
+def test_lowercase_suffix_of_secret_arn_causes_no_warning(world: World):
     arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-lowers"
     world.make(configuration={"secretArn": arn})
     world.describe_secret(ARN=arn)

@@ -115,7 +115,7 @@ def test_region_option_overrides_environment(world: World):
     assert (said.code, set(said.json)) == (2, {"error"})
 
 
-def test_unreachable_network_is_reported_on_one_line(world: World):
+def test_unreachable_endpoint_is_reported_on_one_line(world: World):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         world.patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
@@ -124,7 +124,7 @@ def test_unreachable_network_is_reported_on_one_line(world: World):
     assert "Amazon Q Business is available in us-east-1" in line
 
 
-def test_bug_is_reported_on_one_line_or_in_one_document(world: World):
+def test_bug_is_reported_on_one_line_or_as_json(world: World):
     def fail(*_: object) -> None:
         raise KeyError("a secret")
 

@@ -121,7 +121,7 @@ def test_exclusive_policies_would_remove_policy_for_secret(world: World):
     )
 
 
-def test_boundary_that_is_also_attached_does_not_hide_policy(world: World):
+def test_attached_boundary_does_not_hide_second_secret_policy(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(reader(proxy), "proxy")

@@ -203,7 +203,7 @@ def test_closed_or_full_stream_causes_no_traceback(command: str, code: int, err:
 
 
 @pytest.mark.slow
-def test_names_in_any_script_print_on_ascii_terminal(account: Server):
+def test_non_ascii_name_is_escaped_on_ascii_terminal(account: Server):
     application = next(iter(account.qbusiness.resources))
     account.qbusiness.resources[application]["displayName"] = "Gr\xf6\xdfe \u6587"
     said = shell("PYTHONIOENCODING=ascii LC_ALL=C $ROLES audit")

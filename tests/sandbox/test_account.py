@@ -60,7 +60,7 @@ def test_the_secret_has_the_expected_arn_and_key(aws: Aws, name: str):
     assert "DeletedDate" not in secret
 
 
-def test_key_is_customer_managed_and_delegates_to_iam(aws: Aws):
+def test_kms_key_is_customer_managed_and_delegates_to_iam(aws: Aws):
     kms = aws.client("kms")
     key = kms.describe_key(KeyId=KEY)["KeyMetadata"]
     assert (key["KeyManager"], key["KeySpec"], key["KeyState"]) == (
@@ -241,7 +241,7 @@ def test_data_source_is_created_changed_and_deleted(aws: Aws):
     assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
 
 
-def test_lists_are_paginated(aws: Aws):
+def test_list_of_data_sources_is_paginated(aws: Aws):
     qbusiness = aws.client("qbusiness")
     for number in range(3):
         qbusiness.create_data_source(**INDEX, displayName=f"Pages-{number}", configuration=CONFIGURATION)

@@ -215,7 +215,7 @@ def test_nonexistent_permissions_boundary_is_rejected(iam: Any):
     iam.delete_policy(PolicyArn=missing)
 
 
-def test_the_expected_documents_are_accepted(iam: Any):
+def test_expected_trust_and_role_policies_are_accepted(iam: Any):
     create(iam, trust=golden("trust-policy"))
     for name in ("default-role-policy", "minimal-role-policy"):
         iam.put_role_policy(RoleName="role", PolicyName=name, PolicyDocument=golden(name))

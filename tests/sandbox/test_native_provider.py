@@ -185,7 +185,7 @@ def check(**changed: object) -> list[str]:
     return [reason for _, reason in failures]
 
 
-def test_missing_and_unknown_properties_are_rejected():
+def test_missing_and_unsupported_properties_are_rejected():
     # ValidateResource in resources/validate.go.
     assert check() == []
     assert check(displayName=..., indexId=...) == [
@@ -253,7 +253,7 @@ def test_the_region_is_required():
         configuration.configure("aws-native", {})
 
 
-def test_an_unsupported_resource_is_rejected_by_name(pages: Resource):
+def test_unsupported_resource_type_is_named_in_the_error(pages: Resource):
     bucket = Resource(pages.provider, "aws-native:s3:Bucket")
     message = f"does not support the resource aws-native:s3:Bucket; it supports {TOKEN}"
     with pytest.raises(RefusedError, match=message):

@@ -125,7 +125,7 @@ def test_only_import_turns_existing_policies_into_inputs(
     assert imported.inputs["managedPolicyArns"] == [managed_policy]
 
 
-def test_policies_in_role_properties_remove_other_policies(role: Resource, aws: Aws):
+def test_inline_policies_property_removes_other_inline_policies(role: Resource, aws: Aws):
     # resourceRoleCreate and resourceRoleUpdate in role.go.
     own = {"inlinePolicies": [{"name": "own", "policy": POLICY}]}
     role.up(**ROLE, **own)
@@ -170,7 +170,7 @@ def test_document_drift_is_reported_until_corrected(role: Resource, aws: Aws):
 
 
 @pytest.mark.parametrize(("given", "corrected"), [({}, True), ({"name": NAME, "path": "/p/"}, False)])
-def test_duration_is_kept_only_if_name_and_path_are_set(
+def test_session_duration_is_kept_only_if_name_and_path_are_set(
     role: Resource, aws: Aws, given: Properties, corrected: bool
 ):
     # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.
@@ -550,7 +550,9 @@ def test_a_role_and_its_policy_can_be_imported(provider: Provider, role: Resourc
     assert imported.id == ""
 
 
-def test_deletion_detaches_role_from_profile_and_policies(role: Resource, aws: Aws, managed_policy: str):
+def test_deletion_can_detach_role_from_profile_and_policies(
+    role: Resource, aws: Aws, managed_policy: str
+):
     # deleteRole in role.go.
     role.up(**ROLE, forceDetachPolicies=True)
     aws.iam.create_instance_profile(InstanceProfileName=NAME)
@@ -650,7 +652,7 @@ def test_stack_autonaming_determines_the_name(role: Resource):
     ],
     ids=["resource", "property", "document"],
 )
-def test_unsupported_declaration_is_rejected_in_preview(
+def test_unsupported_or_invalid_input_is_rejected_in_preview(
     provider: Provider, token: str, inputs: Properties, message: str
 ):
     with pytest.raises(RefusedError, match=re.escape(message)):

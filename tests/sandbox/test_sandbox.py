@@ -155,7 +155,7 @@ def executable(path: Path, *lines: str) -> Path:
     return path
 
 
-def test_users_plugin_replaces_stand_in_if_variable_is_set(
+def test_sandbox_aws_provider_variable_replaces_stand_in(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     sandbox, attached = own

@@ -84,7 +84,7 @@ def answers(
         raise
 
 
-def test_access_analyzer_finds_no_error_in_policies(world: World, roles: list[Role]):
+def test_access_analyzer_has_no_serious_findings_on_policies(world: World, roles: list[Role]):
     trust = {
         "policyType": "RESOURCE_POLICY",
         "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",
@@ -105,7 +105,7 @@ def test_access_analyzer_finds_no_error_in_policies(world: World, roles: list[Ro
     assert [each for each in listed if each.startswith(SERIOUS)] == []
 
 
-def test_iam_allows_requests_but_denies_similar_ones(world: World, roles: list[Role]):
+def test_iam_allows_connector_requests_but_not_similar_ones(world: World, roles: list[Role]):
     def decisions(role: Role, requests: list[Request]) -> Iterator[tuple[Request, str]]:
         # One call accepts any number of actions on one resource in one context.
         groups: dict[tuple[str, str], list[Request]] = {}

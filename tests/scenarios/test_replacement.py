@@ -15,7 +15,7 @@ AEM: Final[dict[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME}
 
 
-def test_role_with_automatic_name_is_replaced_without_gap(
+def test_only_role_with_automatic_name_is_replaced_without_gap(
     world: World,
 ):
     top = {key: REQUIRED[key] for key in ("aws:region", "applicationId", "indexId")}

@@ -104,7 +104,9 @@ def test_replacing_policy_of_protected_role_causes_warning(world: World, protect
     ],
     ids=["loses access", "denies", "one of several"],
 )
-def test_nonequivalent_or_multiple_policies_are_kept(world: World, policies: dict[str, str], kept: str):
+def test_nonequivalent_or_multiple_policies_are_kept_by_default(
+    world: World, policies: dict[str, str], kept: str
+):
     world.make(policies=policies)
     assert f"Role policy: new; kept: {kept}.\n" in world.adopt().out
     assert imported(world.adopt("--json", "--force")) == []
@@ -128,7 +130,7 @@ def test_report_names_access_lost_with_replace_policies(world: World):
 
 
 @pytest.mark.parametrize("case", ["alone", "shared", "a boundary too", "wide", "several"])
-def test_sole_equivalent_attached_policy_gets_detach_command(world: World, case: str):
+def test_sole_equivalent_unshared_policy_gets_detach_command(world: World, case: str):
     world.make()
     arn = world.managed("Q-Business", WIDE if case == "wide" else own_policy(world.secret_arn))
     world.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)

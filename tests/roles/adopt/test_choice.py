@@ -32,7 +32,7 @@ def test_choices_span_all_connectors_unless_one_is_given(world: World):
     assert "no data source of the box connector matches the options (data sources considered: 3" in line
 
 
-def test_an_ambiguous_choice_lists_the_options(world: World):
+def test_several_matching_data_sources_are_listed(world: World):
     world.make()
     (line,) = world.adopt("--dry-run").err.splitlines()
     assert "selected the only match" in line
@@ -98,7 +98,7 @@ def in_order(last: str) -> list[str]:
     return [*(f"{number}{last[1:]}" for number in range(4)), last]
 
 
-def test_long_lists_are_read_completely_with_progress(world: World):
+def test_long_lists_are_read_completely_and_progress_is_shown(world: World):
     world.make(policies={f"policy-{number}": WIDE for number in range(3)})
     qbusiness = world.server.qbusiness
     qbusiness.page_size = 2

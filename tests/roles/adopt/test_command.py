@@ -40,7 +40,7 @@ def test_report_ends_with_import_and_undo_commands(world: World):
         "pulumi import --stack acme/test --file import.json --yes --protect=false "
         "--generate-code=false\n"
         "\n"
-        "To undo the changes later, for all roles or for those whose names you pass:\n"
+        "To undo the changes in AWS later, for all roles or only for current roles that you name:\n"
         "\n"
         "sh restore-roles-1.sh\n"
     )
@@ -69,7 +69,7 @@ def test_shared_role_is_adopted_only_with_take(world: World):
         assert said.out.startswith(because) is shared
         taken = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID, "--take", DATA_SOURCE_ID)
         assert taken.out.startswith(f"role: {NAMED}\n")
-        warning = f"warning: {NAMED} is used by {users}: --take lets the update remove"
+        warning = f"warning: {NAMED} is used by {users}: with --take, the update can remove"
         assert (warning in taken.err) is shared
 
 
@@ -103,7 +103,9 @@ def test_role_use_in_other_application_or_region_is_found(world: World):
         ("*", ""),
     ],
 )
-def test_role_assumable_by_other_principal_is_not_adopted(world: World, principal: object, named: str):
+def test_role_trusting_other_specific_principal_is_not_adopted(
+    world: World, principal: object, named: str
+):
     world.make(trust=policy({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}))
     because = f"role: a new one, because {NAMED} can be assumed by {named}\n"
     assert world.adopt("--dry-run").out.startswith(because if named else f"role: {NAMED}\n")
@@ -117,7 +119,7 @@ def test_whole_organization_counts_as_other_principal(world: World):
     assert world.adopt("--dry-run").out.startswith(f"role: a new one, because {NAMED} {text}")
 
 
-def test_enrichment_role_is_neither_adopted_nor_deleted(world: World):
+def test_enrichment_role_is_not_adopted_or_listed_for_deletion(world: World):
     world.make()
     hook = {"roleArn": world.role_arn, "s3BucketName": "hooks", "lambdaArn": "arn:aws:lambda:::f"}
     enrichment = {"preExtractionHookConfiguration": hook}

@@ -259,7 +259,7 @@ def test_ambiguous_tag_value_is_quoted_in_yaml(world: World, value: str):
 
 
 @pytest.mark.parametrize("name", ["import.json", STACK, "Pulumi.yaml"])
-def test_irregular_file_is_rejected_before_any_call(world: World, name: str):
+def test_named_pipe_as_file_is_rejected_before_any_call(world: World, name: str):
     world.path(name).unlink(missing_ok=True)
     os.mkfifo(world.path(name))
     assert world.adopt("--force").rejection.startswith(f"adopt: {name} is not a ")
@@ -275,7 +275,7 @@ def test_irregular_file_is_rejected_before_any_call(world: World, name: str):
         (STACK, b"config: [", "adopt: Pulumi.prod.yaml is not valid YAML (while parsing"),
     ],
 )
-def test_unreadable_file_is_reported_on_one_line(
+def test_missing_or_invalid_file_is_reported_on_one_line(
     world: World, name: str, content: bytes | None, line: str
 ):
     world.make()

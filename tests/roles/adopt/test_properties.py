@@ -17,7 +17,7 @@ def test_role_properties_are_settings_or_known_exceptions():
     assert properties - settings <= {"inline_policies", "max_session_duration"}
 
 
-def test_longer_session_is_written_or_warned_about(world: World):
+def test_longer_session_duration_is_written_or_warned_about(world: World):
     world.make(role={"MaxSessionDuration": 7200})
     is_written = "maxSessionDuration" in world.adopted("--dry-run")
     for said in (world.adopt("--dry-run").err, world.adopt("--dry-run", "--all").out):

@@ -109,7 +109,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
         ),
     ],
 )
-def test_invalid_file_error_names_line_and_expectation(tmp_path: Path, content: str, expected: str):
+def test_acceptance_file_error_names_line_and_expectation(tmp_path: Path, content: str, expected: str):
     path = tmp_path / FILE
     path.write_text(content)
     with pytest.raises(InputError) as raised:
@@ -184,7 +184,7 @@ def test_longest_lasting_entry_counts(world: World):
     assert world.audit("--accept", FILE).code == 0
 
 
-def test_excess_entry_does_not_accept_danger():
+def test_excess_entry_does_not_accept_dangerous_access():
     wider = Verdict("p", "statement 4", "excess", danger="administrator access")
     acceptance = Acceptance(ROLE, "p", "statement 4", "moves", "2999-12-31")
     assert acceptance.matches(ROLE, wider)
@@ -238,7 +238,7 @@ def test_accepted_finding_is_only_listed_separately(world: World):
 
 
 @pytest.mark.slow
-def test_json_document_contains_accepting_entry(world: World):
+def test_json_finding_contains_entry_for_acceptance_file(world: World):
     world.add_own(allow("sqs:*", "*"))  # without a Sid
     (finding,) = world.audit("--json").json["roles"][0]["findings"]
     world.path(FILE).write_text(json.dumps([finding["accept"]]))
@@ -278,12 +278,12 @@ def test_an_entry_that_matches_nothing_is_reported(world: World, other: dict[str
 
 
 @pytest.mark.slow
-def test_one_file_can_cover_several_accounts(world: World):
+def test_one_acceptance_file_can_cover_several_accounts(world: World):
     world.add_own()
     write(world, role=world.role_arn.replace(ACCOUNT, OTHER_ACCOUNT))
     assert world.audit("--accept", FILE).err == ""
 
 
 @pytest.mark.slow
-def test_a_file_that_does_not_exist_is_an_error(world: World):
+def test_nonexistent_acceptance_file_is_an_error(world: World):
     assert world.audit("--accept", FILE).rejection == f"audit: {FILE}: No such file or directory"

@@ -211,7 +211,7 @@ def test_shared_resources_are_read_once(world: World, record_property: Callable[
     record_property("figure", {"calls of an audit of 500 data sources with 20 roles": calls})
 
 
-def test_a_failed_call_is_not_repeated(world: World):
+def test_failed_call_is_not_repeated_for_other_data_sources(world: World):
     world.describe_key(KeyManager="AWS")
     secret_arn = world.secret("pages", KmsKeyId=KEY_ARN)
     for name in ("Pages", "Assets", "News"):

@@ -129,7 +129,7 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
     assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
 
 
-def test_unreachable_access_analyzer_skips_policy_validation(world: World):
+def test_unreachable_services_affect_only_their_questions(world: World):
     world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -146,7 +146,7 @@ def test_unreachable_access_analyzer_skips_policy_validation(world: World):
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
-def test_action_unsupported_by_sandbox_is_skipped(world: World, code: str):
+def test_question_is_skipped_if_sandbox_lacks_its_action(world: World, code: str):
     world.server.rejections["iam:SimulatePrincipalPolicy"] = (400, code)
     world.server.pages["access-analyzer:ValidatePolicy"] = 501
     said = world.check()

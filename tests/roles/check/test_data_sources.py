@@ -82,7 +82,7 @@ def test_fix_deploys_role_before_updating_data_source(world: World):
     assert answer.endswith(f"fix: pulumi up --stack dev, then {update_data_source('ROLE_ARN')}\n")
 
 
-def test_s3_data_source_with_deleted_role_is_problem(world: World):
+def test_deleted_role_is_problem_if_data_source_has_same_bucket(world: World):
     world.use_bucket()
     connection = {"repositoryEndpointMetadata": {"BucketName": "documents"}}
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
@@ -99,7 +99,7 @@ def test_role_with_another_path_is_a_different_role(world: World):
     assert "role/old/" in answer
 
 
-def test_data_source_with_existing_other_role_is_note(world: World):
+def test_matching_data_source_with_existing_other_role_is_note(world: World):
     name = OTHER_ROLE_ARN.rpartition("/")[2]
     world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     world.add_data_source()
@@ -154,7 +154,7 @@ def test_unreadable_role_is_not_reported_as_deleted(world: World):
         ),
     ],
 )
-def test_data_source_unlike_settings_is_problem(world: World, more: dict[str, Any], text: str):
+def test_data_source_that_uses_role_must_match_settings(world: World, more: dict[str, Any], text: str):
     data_source = world.add_data_source()
     data_source.update(more)
     if data_source["vpcConfiguration"] is None:
@@ -265,7 +265,7 @@ def add_under_other_role(world: World, **more: Any) -> None:
     world.add_data_source(roleArn=OTHER_ROLE_ARN, **more)
 
 
-def test_entry_data_source_with_role_outside_stack_is_note(world: World):
+def test_matching_data_source_with_role_outside_stack_is_note(world: World):
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     add_under_other_role(world)
     said = world.check("--data-source", "wiki", only=BOTH)
@@ -282,7 +282,7 @@ def test_entry_data_source_with_role_outside_stack_is_note(world: World):
     )
 
 
-def test_outside_role_is_note_if_several_entries_match(world: World):
+def test_role_outside_stack_is_note_if_several_entries_match(world: World):
     use_entries(world, wiki={}, pages={})
     add_under_other_role(world)
     answer = world.ask("other data source", "--data-source", "wiki")
@@ -334,8 +334,8 @@ def test_data_source_with_role_of_wrong_entry_is_problem(world: World, network: 
 
 
 def test_entry_with_data_source_claims_no_other_data_source(world: World):
-    use_entries(world, wiki={}, pages={}, tickets={"connector": "jira"})
-    arns = deploy(world, "wiki", "pages", "tickets")
+    use_entries(world, wiki={}, tickets={"connector": "jira"})
+    arns = deploy(world, "wiki", "tickets")
     world.add_data_source(OTHER_ID, roleArn=arns["wiki"])
     world.add_data_source(roleArn=arns["tickets"])
     assert "--role-arn" not in world.check(only=BOTH).out
@@ -392,7 +392,7 @@ def test_data_source_needs_no_role_during_creation_or_deletion(world: World, sta
     assert world.ask("other data source").startswith("ok ")
 
 
-def test_crawler_of_other_role_is_note_only_if_role_is_unused(world: World):
+def test_other_crawler_is_note_only_if_no_data_source_uses_role(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
     answer = world.ask("other data source")
@@ -516,7 +516,7 @@ def test_failed_documents_and_empty_sync_are_noted(world: World, scanned: str, f
         ("ABORTED", "it did not finish: somebody may have stopped it, or AWS may be maintaining the"),
     ],
 )
-def test_incomplete_or_stopped_sync_not_about_access_is_note(world: World, status: str, said: str):
+def test_incomplete_or_stopped_sync_without_access_error_is_note(world: World, status: str, said: str):
     world.add_data_source()
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     answer = world.ask("data source")

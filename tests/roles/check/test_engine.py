@@ -10,7 +10,7 @@ from tests.helpers.world import SETTINGS
 pytestmark = pytest.mark.slow
 
 
-def test_only_check_rejects_secret_settings_by_default(new_stack: NewStack):
+def test_check_unlike_audit_needs_option_for_secret_settings(new_stack: NewStack):
     stack = new_stack({**SETTINGS, f"{PROJECT_NAME}:tags": {"Environment": "dev"}})
     for package in ("guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)

@@ -66,7 +66,7 @@ def test_invalid_entry_is_rejected_with_path_of_setting(world: World, entries: d
 
 
 @pytest.mark.usefixtures("entries")
-def test_secret_role_arn_and_top_level_index_id_are_rejected(world: World):
+def test_secret_values_are_rejected_without_show_secrets(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:indexId"}
     for world.secret_outputs in ({"aem"}, {"roleArns"}):
         said = world.check("--data-source", "aem")

@@ -36,7 +36,7 @@ def edit(vpc: dict[str, Any]) -> str:
     return f"in Pulumi.dev.yaml, set vpcConfiguration to {json.dumps(vpc)}, then pulumi up --stack dev\n"
 
 
-def test_missing_subnet_fix_changes_stack_and_data_source(world: World):
+def test_fix_for_missing_subnet_changes_stack_and_data_source(world: World):
     data_source = world.add_data_source()
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     new = {**VPC, "subnetIds": [SUBNET_ID, "SUBNET_ID"]}
@@ -52,7 +52,7 @@ def test_missing_subnet_fix_changes_stack_and_data_source(world: World):
     assert world.check(only=ASKED).code == 0
 
 
-def test_missing_group_fix_changes_stack_and_data_source(world: World):
+def test_fix_for_missing_group_changes_stack_and_data_source(world: World):
     data_source = world.add_data_source()
     world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID)
     answer = world.ask("security groups")
@@ -66,7 +66,7 @@ def test_missing_group_fix_changes_stack_and_data_source(world: World):
     assert world.check(only=ASKED).code == 0
 
 
-def test_missing_subnet_in_stack_and_data_source_has_one_fix(world: World):
+def test_data_source_answer_refers_to_fix_for_missing_subnet(world: World):
     world.add_data_source(vpcConfiguration={**VPC, "subnetIds": [SECOND_SUBNET_ID]})
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")

@@ -74,7 +74,7 @@ def test_policy_drift_is_reported_by_statement(world: World):
     assert "AllowsAmazonQToGetSecret" not in answer
 
 
-def test_trust_policy_for_differing_arn_is_problem(world: World):
+def test_application_arn_differing_only_in_case_is_problem(world: World):
     # IAM compares ARNs case-sensitively, but an API might ignore case.
     actual = APPLICATION_ARN.replace(APPLICATION_ID, APPLICATION_ID.upper())
     world.resource(APPLICATION_ID, applicationArn=actual)
@@ -97,7 +97,7 @@ def test_conditional_trust_denial_skips_application_arn(world: World):
     assert said.answer("application ARN").startswith("skipped ")
 
 
-def test_fix_redeploys_trust_policy_for_other_application(world: World):
+def test_trust_policy_for_other_application_needs_pulumi_up(world: World):
     document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
     world.trust(document)
     answer = world.ask("application ARN")

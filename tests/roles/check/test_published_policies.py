@@ -711,7 +711,7 @@ def test_secret_tag_keys_are_case_insensitive(world: World, tags: dict[str, str]
     assert state_of("permissions boundary", world) == state
 
 
-def test_few_of_the_published_forms_are_undecidable():
+def test_few_published_policies_are_undecided():
     states = Counter(published.state for _, published in PUBLISHED)
     assert states.total() == 20
     assert states["cannot tell"] <= 2

@@ -197,7 +197,7 @@ def test_working_policies_of_stackless_role_are_no_problem(world: World, attache
     assert said.out.endswith("\n21 ok, 0 problems, 2 skipped, 1 note\n")
 
 
-def test_extra_condition_that_stackless_role_meets_is_note(
+def test_condition_met_by_requests_of_stackless_role_is_note(
     world: World,
 ):
     world.add_data_source()
@@ -280,7 +280,7 @@ def test_unknown_data_source_is_rejected_with_known_ids(world: World):
     )
 
 
-def test_region_and_account_come_from_application_arn(world: World):
+def test_application_arn_sets_region_and_must_match_account(world: World):
     world.add_data_source()
     world.patch.setenv("AWS_REGION", "eu-west-1")
     of = ("check", "--data-source-id", DATA_SOURCE_ID, "--application")

@@ -41,7 +41,7 @@ def test_fix_finds_subnet_in_list_with_duplicates(world: World):
     assert f"fix: {set_entry('subnetIds[2]', 'SUBNET_ID')}\n" in world.ask("subnets")
 
 
-def test_shared_subnet_fix_replaces_id_beside_arn(world: World):
+def test_fix_replaces_shared_subnet_id_listed_with_its_arn(world: World):
     world.set(vpcConfiguration={**VPC, "subnetIds": [SHARED_SUBNET, SUBNET_ID]})
     world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
     assert f"fix: {set_entry('subnetIds[1]', SHARED_SUBNET)}\n" in world.ask("subnets")
@@ -98,7 +98,7 @@ def test_bucket_outside_account_in_role_policy_is_problem(world: World):
     assert world.ask("bucket").startswith("ok ")
 
 
-def test_bucket_readable_only_by_owner_is_undecided(world: World):
+def test_unreadable_cross_account_bucket_is_undecided(world: World):
     world.use_bucket()
     world.set(bucketAccountId=OTHER_ACCOUNT)
     world.put_policy(s3_policy("", key=True).replace(ACCOUNT, OTHER_ACCOUNT))
@@ -113,7 +113,8 @@ def test_bucket_readable_only_by_owner_is_undecided(world: World):
         assert said.answer(question) == (
             f"cannot tell {question}: access to the bucket is denied; according to the settings, "
             f"account {OTHER_ACCOUNT} owns it\n"
-            f"         to find out: in the bucket policy, grant {asked} to {USER_ARN}, the caller\n"
+            f"         to find out: allow {asked} for the caller, {USER_ARN}, in the bucket policy and "
+            "in the caller's own policies; if the account is wrong, correct bucketAccountId\n"
         )
     assert said.answer("bucket policy").startswith(
         f"cannot tell bucket policy: the bucket policy in account {OTHER_ACCOUNT} must grant "
@@ -296,7 +297,7 @@ def test_current_secret_version_under_usable_key_is_fine(world: World, keys: lis
     assert world.ask("encryption").startswith("ok ")
 
 
-def test_unlisted_secret_versions_leave_current_key_unknown(world: World):
+def test_denied_version_list_leaves_current_key_unknown(world: World):
     world.reject("secretsmanager:ListSecretVersionIds", status=400, code="AccessDeniedException")
     said = world.check(only=["encryption"])
     assert said.code == 3

@@ -52,7 +52,7 @@ def test_secret_role_arn_is_rejected_with_update_as_fix(world: World):
     assert ROLE_ARN not in said.err
 
 
-def test_shown_secrets_stay_secret_in_commands(world: World):
+def test_commands_store_shown_secrets_as_secrets(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:secretId"}
     world.secret_outputs = {"roleArn"}
     world.recreate_secret()

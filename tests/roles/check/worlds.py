@@ -155,6 +155,7 @@ NOT_ALLOWED: Final = {
         "ListAttachedRolePolicies",
     ]
 }
+NOT_SIMULATED: Final = {"$client": [NOT_ALLOWED["$client"][0], "SimulatePrincipalPolicy"]}
 DENIED: Final = {"other policies": "problem", "requests allowed": "problem"}
 UNKNOWN: Final = {"other policies": "cannot tell", "requests allowed": "cannot tell"}
 UNBOUNDED: Final = {"permissions boundary": "problem", "requests allowed": "problem"}
@@ -579,7 +580,7 @@ WORLDS: Final = (
             "unwanted requests": "note skipped",
         },
         guard=EVERYTHING,
-        calls={"simulate": NOT_ALLOWED},
+        calls={"simulate": NOT_SIMULATED},
         outside={
             "iam:PassRole": "skipped",
             "role policy": "note",
