@@ -214,7 +214,7 @@ class Place(NamedTuple):
     def reject_type(self, kind: str, value: object, expected: str, fix: str = "") -> None:
         """Add a problem for a value whose type is not `kind`."""
         advice = (
-            "; quote it"
+            "; if the value is right, quote it"
             if kind == "a string" and isinstance(value, (int, float)) and not isinstance(value, bool)
             else ""
         )

@@ -94,6 +94,11 @@ def remove_command(path: PropertyPath) -> str:
     return f"pulumi config rm {_stack_options(path)} -- {quote_argument(key)}"
 
 
+def get_command(path: PropertyPath) -> str:
+    """Return the command that prints a path in a stack's configuration, even if the value is secret."""
+    return f"pulumi config get {_stack_options(path)} -- {quote_argument(show_path(path))}"
+
+
 def edit_instruction() -> str:
     """Return the instruction to edit the stack's configuration file."""
     return f"edit Pulumi.{quote_argument(_stack_name().rpartition('/')[2])}.yaml"

@@ -14,7 +14,7 @@ import pulumi
 
 from . import default_provider
 from .arguments import Arguments, Place, SettingsError, as_mapping
-from .commands import PropertyPath, escape, quote
+from .commands import PropertyPath, escape, get_command, quote
 from .connectors import CONNECTORS, DEFAULT, Need
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH, Format
 from .settings import SETTINGS, Scope
@@ -104,8 +104,8 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
             "`pulumi config` shows [secret] in place of the value",
             "plaintext values, because IDs and ARNs are not secret",
             # If the whole object was set with --secret, a command would replace all of it.
-            fix=f"if `pulumi config` shows only [secret], {at.edit()} and replace the value with the "
-            f"output of `pulumi config get {at.name}`; otherwise, for each secret value, run "
+            fix=f"if `pulumi config` shows only [secret] for {at.name}, {at.edit()} and replace the value "
+            f"with the output of `{get_command(at.path)}`; otherwise, for each secret value, run "
             f"`{at.entry('NAME', 'KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
         )
         return {}

@@ -92,7 +92,7 @@ def test_role_is_assumable_only_by_service_for_application(
     record_property("figure", {"proofs over all requests": {"never: trust": len(found)}})
 
 
-def test_proofs_decide_calls_as_expected(record_property: Record):
+def test_policy_formulas_decide_calls_as_expected(record_property: Record):
     different: list[str] = []
     trust_policy = render(FULL).trust_policy
     asked = [(trust_policy, [ASSUME, *deviations(ASSUME, FULL)])]

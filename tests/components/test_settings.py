@@ -197,7 +197,7 @@ def test_placeholder_is_rejected_with_expected_value():
 
 def test_number_is_rejected_with_advice_to_quote_it():
     (problem,) = problems({"account_id": 12345670123})
-    assert problem.message == "expected a string, got 12345670123; quote it"
+    assert problem.message == "expected a string, got 12345670123; if the value is right, quote it"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_number_is_rejected_with_advice_to_quote_it():
 )
 def test_float_is_shown_without_trailing_zero(given: float, shown: str):
     (problem,) = problems({"account_id": given})
-    assert problem.message == f"expected a string, got {shown}; quote it"
+    assert problem.message == f"expected a string, got {shown}; if the value is right, quote it"
 
 
 def test_a_kms_alias_is_rejected_with_the_reason():

@@ -40,16 +40,19 @@ def test_update_reports_all_errors_and_creates_nothing(new_stack: NewStack, aws:
         r"x\n  indexId fine\x1b[1A\u202e: is not a setting",
         "indexId: is required but not set",
         'secretId: "aem-*" is not a secret',
-        "vpcConfiguration.subnetIds[0]: expected a string, got 12; quote it",
+        "vpcConfiguration.subnetIds[0]: expected a string, got 12; if the value is right, quote it",
         f'vpcConfiguration.subnetIds[1]: expected a string, got ["{SUBNET_ID}"]',
         "vpcConfiguration.subnetIds[2]: expected a string, got",
         "vpcConfiguration.securityGroupIds[0]: expected a string, got null",
         'accountId: "1402433619" is not an account ID',
         r'roleName: "qbusin\u0435ss" is not a valid role name',
-        "tags.CostCenter: expected a string, got 7; quote it",
+        "tags.CostCenter: expected a string, got 7; if the value is right, quote it",
         "tags.Number: expected a string, got",
         r'"x\n  indexId fine\u001b[1A\u202e" is not a valid tag key',
-        r'tags["x\n  indexId fine\x1b[1A\u202e"]: expected a string, got 5; quote it',
+        (
+            r'tags["x\n  indexId fine\x1b[1A\u202e"]: expected a string, got 5; if the value is right, '
+            "quote it"
+        ),
     ]
     stack = new_stack(settings)
     update = stack.up(check=False)

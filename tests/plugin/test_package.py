@@ -254,7 +254,7 @@ def test_all_invalid_inputs_are_reported_by_name(stack: Stack, declare: Declare,
                     "connector: is an Output, but this setting determines which statements and "
                     "resources exist"
                 ),
-                "accountId: expected a string, got 12345670123; quote it",
+                "accountId: expected a string, got 12345670123; if the value is right, quote it",
                 "vpcConfiguration.subnetIds: is required but not set",
                 "vpcConfiguration.securityGroupIds: is required but not set",
             ],
@@ -302,7 +302,7 @@ def test_misspelled_input_of_untyped_program_is_rejected(new_stack: NewStack, pa
         "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?",
         "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?",
         "bucket: is not a setting; did you mean bucketName or bucketAccountId?",
-        "indexId: expected a string, got 111122223333; quote it",
+        "indexId: expected a string, got 111122223333; if the value is right, quote it",
     )
 
 

@@ -479,7 +479,7 @@ def test_job_updates_and_closes_only_issues_that_it_opened(
 
 
 @pytest.mark.parametrize("length", [1, 10_000])
-def test_output_stays_in_code_block_below_size_limit(tmp_path: Path, length: int):
+def test_report_keeps_output_in_code_block_and_size_limit(tmp_path: Path, length: int):
     output = tmp_path / "untrusted.txt"
     output.write_text(UNTRUSTED * length + "the end")
     environment = {
