@@ -104,8 +104,8 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
             "`pulumi config` shows [secret] in place of the value",
             "plaintext values, because IDs and ARNs are not secret",
             # If the whole object was set with --secret, a command would replace all of it.
-            fix=f"if `pulumi config` shows only [secret] for {at.name}, {at.edit()} and replace the value "
-            f"with the output of `{get_command(at.path)}`; otherwise, for each secret value, run "
+            fix=f"if `pulumi config` shows only [secret] for {at.name}, {at.edit()} and replace the "
+            f"value with the output of `{get_command(at.path)}`; otherwise, for each secret value, run "
             f"`{at.entry('NAME', 'KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
         )
         return {}

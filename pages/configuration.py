@@ -188,37 +188,37 @@ has both secrets, set `secretId` to the first, and let the role read the second 
 Once the data source uses the role, [`roles check`](check.md) prints the `aws iam put-role-policy` command with your
 values, and with `kms:Decrypt` if a customer managed key that isn't in `kmsKeyId` encrypts the second secret. For an
 imported role, [`roles adopt`](adopt.md) keeps a separate policy that grants this access. Don't set
-[`exclusivePolicies`](#exclusivepolicies) for this role, because `pulumi up` would remove the policy.""",
+[`exclusivePolicies`](#exclusivepolicies) for a role with this policy, because `pulumi up` would remove the policy.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
-source's configuration refers to a file in S3, such as a certificate, or Web Crawler's seed or sitemap file. The role
+source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
 Set `bucketAccountId` if the bucket and the application are in different accounts. The role can then read the bucket
-only if this account owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must also allow
-the role.""",
+only if the account that you set owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must
+also allow the role.""",
     "kms_key_id": """\
 Set `kmsKeyId` if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For
 `s3-v1` and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it only through Amazon S3. The
 [key policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
 
 Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that
-isn't the data source, so encrypt a certificate there with SSE-S3. Web Crawler reads files [only from buckets with
-SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
+isn't the data source, so use SSE-S3 to encrypt a certificate in such a bucket. Web Crawler reads files [only from
+buckets with SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
     "ingest_scope": """\
 Leave `ingestScope` unset. The role can then ingest documents into the application and the index, as on AWS's current
-page for AEM Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and an older
-version of that page, the tests' IAM policy simulator denies ingestion, because `BatchPutDocument` and
+page for AEM Cloud. The value `index` matches [six other pages](permissions.md#differences-from-awss-pages) and an older
+version of that page, but with it, the tests' IAM policy simulator denies ingestion, because `BatchPutDocument` and
 `BatchDeleteDocument` require both resource types.""",
     "allow_network_interface_deletion": """\
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
-If your organization has no boundary for these roles yet, create one in a clone of this repository and set its ARN: `aws
-iam create-policy --policy-name connector-boundary --policy-document file://examples/connector-boundary.json`. Every
-connector's role works with it. It allows the roles' actions on all resources, with three restrictions: `kms:Decrypt`
-works only through Secrets Manager or Amazon S3, only new network interfaces can be tagged, and the only IAM action is
-passing a role to Amazon Q Business.""",
+If your organization has no boundary for these roles yet, run this command in a clone of this repository, and set
+`permissionsBoundaryArn` to the ARN that it prints: `aws iam create-policy --policy-name connector-boundary
+--policy-document file://examples/connector-boundary.json`. Every connector's role works with this boundary. It allows
+the roles' actions on all resources, with three restrictions: `kms:Decrypt` works only through Secrets Manager or Amazon
+S3, only new network interfaces can be tagged, and the only IAM action is passing a role to Amazon Q Business.""",
     "exclusive_policies": """\
 If you set `exclusivePolicies`, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by
 hand, and `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool, or from [your
@@ -270,15 +270,16 @@ pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
-The settings are in `Pulumi.STACK.yaml`, with the project's name as a prefix (in a clone, `qbusiness-aem-connector:`),
-except for the provider's settings, `aws:…`. In an entry of `dataSources`, a key begins with `dataSources.NAME.` and
-needs `--path`. [Where each setting goes](#where-each-setting-goes) says which settings an entry has. An empty string
-(`''`) or object (`{}`) means the program's default. In an entry, it also turns off the top-level default.
+The settings are in `Pulumi.STACK.yaml`. Each begins with the project's name (in a clone, `qbusiness-aem-connector:`),
+except for the provider's settings, which begin with `aws:`. To set a value in an entry of `dataSources`, begin the key
+with `dataSources.NAME.` and add `--path`. [Where each setting goes](#where-each-setting-goes) shows which settings an
+entry can have. An empty string (`''`) or object (`{}`) means the program's default. In an entry, it also turns off the
+top-level default.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects unknown
 keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates, because
 YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp. In a clone, Pulumi checks the types of
-the top-level settings first and stops at the first wrong one.
+the top-level settings first and stops at the first wrong type.
 
 ## Settings
 """

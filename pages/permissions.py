@@ -167,8 +167,8 @@ _INTRODUCTION: Final = """\
 
 This page is for security reviewers who decide whether to approve a connector's permissions. It has all connectors'
 statements, with their reasons and example values. `pulumi preview --diff` shows a new role's policies with your values,
-unless one is [secret](configuration.md#secret-settings). In a clone, after `pulumi install`, this command prints one
-[connector](configuration.md#connectors)'s statements with all optional settings:
+unless a value is [secret](configuration.md#secret-settings). In a clone, after `pulumi install`, this command prints
+all statements that a role for one [connector](configuration.md#connectors) can have:
 
 ```sh
 venv/bin/python -m pages permissions --connector s3-v2
@@ -179,7 +179,7 @@ venv/bin/python -m pages permissions --connector s3-v2
 This program's policies have the following risks. The policies on AWS's pages have the same or greater risks, except
 that some [don't allow ingestion into the application or don't mention the bucket](#differences-from-awss-pages).
 
-- **Other data sources can use the role.** The trust policy names the application, not one of its data sources.
+- **Other data sources can use the role.** The trust policy names the application, not a data source.
 - **The connector can change the whole index.** It can add documents and delete other data sources' documents.
 - **The connector determines who can see each document.** It can create and update the application's users, and put and
   delete groups for every data source in the index.
@@ -189,10 +189,10 @@ that some [don't allow ingestion into the application or don't mention the bucke
 - **With `vpcConfiguration`, the role can let any account or service attach the network interfaces.** As on AWS's pages,
   the statement for `ec2:CreateNetworkInterfacePermission` has no condition on `ec2:AuthorizedService`. It applies only
   to interfaces with the application's tag.
-- **With `kmsKeyId`, `kms:ViaService` matches every Region**, as in `secretsmanager.*.amazonaws.com`. The policy names a
-  key in one Region.
+- **With `kmsKeyId`, `kms:ViaService` matches every Region**, as in `secretsmanager.*.amazonaws.com`. The policy still
+  names only one key, in one Region.
 
-Review these separately, because this page doesn't include them: the policies of the secret, the key, and the bucket;
+This page doesn't include the following, so review them separately: the policies of the secret, the key, and the bucket;
 the permissions boundary and service control policies, which can only limit the role; and [who can pass the
 role](troubleshooting.md#not-authorized-to-perform-iampassrole).
 
@@ -227,13 +227,14 @@ role allows the same requests as AWS's page for the connector, with these except
 1. **Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new` name
    only the index, as the AEM Cloud page once did. The role policy also names the application, unless you set
    [`ingestScope: index`](configuration.md#ingestscope).
-2. **Deletion of network interfaces.** The pages allow it only with a tag in the request, which a deletion never has, so
-   interfaces are left behind. With [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion),
-   the role can delete interfaces with the application's tag.
+2. **Deletion of network interfaces.** The pages allow it only with a tag in the request. A deletion request never
+   contains tags, so interfaces are left behind. With
+   [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion), the role can delete interfaces
+   with the application's tag.
 3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which doesn't decrypt
    S3 objects. The role can use the key only through Amazon S3.
-4. **`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, the names that the
-   console assigns. The role can pass only itself.
+4. **`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, which matches the
+   names that the console assigns. The role can pass only itself.
 5. **Files in S3.** The pages for `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the
    bucket that the data source can use. You can set `bucketName` for these connectors.
 

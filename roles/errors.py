@@ -139,7 +139,7 @@ def is_unanswered(error: ClientError) -> bool:
 
 
 def reason(error: BotoCoreError | ClientError) -> str:
-    """Return the reason for a failed call: the action that is not allowed, or else what `explain` says."""
+    """Return the reason for a failed call: the action that is not allowed, or else from `explain`."""
     is_denial = isinstance(error, ClientError) and is_denied(error)
     return f"{failed_action(error)} is not allowed" if is_denial else explain(error)
 

@@ -258,9 +258,9 @@ def test_secret_in_entry_is_rejected_with_plaintext_fix(
     assert "hunter2" not in text
     assert "`pulumi config` shows [secret] in place of the value" in text
     assert text.endswith(
-        "fix: if `pulumi config` shows only [secret] for dataSources, edit Pulumi.test.yaml and replace "
-        "the value with the output of `pulumi config get --stack test -- dataSources`; otherwise, for each "
-        "secret value, run "
+        "fix: if `pulumi config` shows only [secret] for dataSources, edit Pulumi.test.yaml and "
+        "replace the value with the output of `pulumi config get --stack test -- dataSources`; "
+        "otherwise, for each secret value, run "
         f"`{FIX} --type string -- dataSources.NAME.KEY VALUE` or, for secretId, "
         f"`{FIX} --plaintext -- dataSources.NAME.secretId VALUE`"
     )

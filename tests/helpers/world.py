@@ -451,7 +451,7 @@ class World(Maker):
         self.server.decide = decide
 
     def bound(self, document: str, name: str = "boundary", *, is_set: bool = True) -> str:
-        """Attach a permissions boundary to the role, by default also set it, and return the boundary's ARN."""
+        """Attach a permissions boundary, by default also in the settings; return the boundary's ARN."""
         arn = self.managed(name, document)
         self.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
         if is_set:
