@@ -397,34 +397,43 @@ def quotas(role: Role, attachedPolicies: float = MAXIMUM_ATTACHED) -> Iterator[F
     inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
     inline_size += sum(policy.size for policy in staying)
     attached = len(managed) + len(role.attachments) + sum(not policy.inline for policy in staying)
-    fewer = "list fewer resources in the policy statements, or remove a policy"
+    fewer = "list fewer resources in the policy statements"
     increase = "or increase the quota and exempt the role from this rule"
-    yield from _above(role.urn, inline_size, "characters in inline policies", MAXIMUM_INLINE_SIZE, fewer)
+    yield from _above(
+        role.urn,
+        inline_size,
+        "the role has {} characters in inline policies",
+        MAXIMUM_INLINE_SIZE,
+        f"{fewer}, or remove a policy",
+    )
     for policy in managed:
-        size = policy.document.size
         yield from _above(
-            policy.urn, size, "characters in a managed policy", MAXIMUM_MANAGED_SIZE, fewer
+            policy.urn,
+            policy.document.size,
+            "the managed policy has {} characters",
+            MAXIMUM_MANAGED_SIZE,
+            f"{fewer}, or split the policy",
         )
     size = role.trust.document.size
     yield from _above(
         role.urn,
         size,
-        "characters in the trust policy, not counting whitespace",
+        "the trust policy has {} characters, not counting whitespace",
         MAXIMUM_TRUST_SIZE,
         f"shorten the trust policy, {increase}",
     )
     yield from _above(
         role.urn,
         attached,
-        "attached policies",
+        "the role has {} attached policies",
         int(attachedPolicies),  # the engine passes numbers as floats
         "detach policies, or increase the quota and set attachedPolicies for this rule",
     )
 
 
-def _above(urn: str, number: int, unit: str, maximum: int, remediation: str) -> Iterator[Finding]:
+def _above(urn: str, number: int, message: str, maximum: int, remediation: str) -> Iterator[Finding]:
     if number > maximum:
-        message = f"the role has {number:,} {unit}"
+        message = message.format(f"{number:,}")
         yield Finding(urn, message, f"at most {maximum:,}, IAM's quota", remediation)
 
 

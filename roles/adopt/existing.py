@@ -220,6 +220,8 @@ def _is_chosen(key: str, value: object) -> bool:
 
 def _is_encrypted(value: object) -> bool:
     """Return whether a setting, or a part of it, is encrypted in the file."""
+    if isinstance(value, list):
+        return any(map(_is_encrypted, cast("list[object]", value)))
     if not isinstance(value, Mapping):
         return False
     parts = cast("Mapping[str, object]", value)

@@ -171,7 +171,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report access that may be lost or gained, and how many roles' policies change only in wording."""
+    """Report access that may be lost or gained, and count the roles that keep exactly their access."""
     imported = {
         f"{name} ({entry.role.name})": entry.change
         for name, entry in result.entries.items()
@@ -190,7 +190,7 @@ def _changes(result: Result) -> Iterator[str]:
         yield from _lost_and_gained("Data sources that may {} access with a new role", moved)
     if any(change.lost for change in moved.values()):
         yield "If a data source needs the lost access, grant it in a separate policy of the new role."
-    yield f"Roles whose policies change only in wording: {same}"
+    yield f"Roles whose policies change without a change of access: {same}"
     yield ""
 
 

@@ -75,7 +75,7 @@ def bucket_policy(case: Case) -> Iterator[Finding]:
 
 
 def _ask_about(case: Case, question: str) -> Iterator[Finding]:
-    """Ask about each policy under a question; set `subject` in answers about all but the first one."""
+    """Ask about each policy that a question covers; set `subject` for every policy except the first."""
     found = [each for each in case.collected.resources if each.policy.question == question]
     for number, each in enumerate(found):
         for answer in _ask(case, each):
@@ -427,7 +427,7 @@ def _shown(verdict: Verdict) -> str:
 
 
 def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
-    """Yield the policies under a question that deny or might block requests, each with an answer."""
+    """Yield the policies that a question covers and that deny or might block requests, with answers."""
     total = f"of the {len(case.decisions)} connector requests"
     failing = [each for each in causes_in(case.decisions, question, Truth.NO) if each[1].statements]
     for policy, found in _by_policy(failing).items():
@@ -512,7 +512,7 @@ def _describe_fixes(denied: Iterable[tuple[Decision, str, Simulated | None]]) ->
     fixes: dict[str, None] = {}
     for decision, why, answer in denied:
         if _SEE in why:
-            fixes["apply the fixes of the answers that these lines name"] = None
+            fixes["apply the fixes in the answers named above"] = None
         if _NONE_ALLOWS in why:
             separate = "or, if it is as expected, allow the requests in a separate policy"
             fixes[f"correct the role policy {separate}"] = None
@@ -524,7 +524,7 @@ def _describe_fixes(denied: Iterable[tuple[Decision, str, Simulated | None]]) ->
             ] = None
         if answer and answer.by_organization:
             fixes["only your organization can change service control policies"] = None
-    return "; ".join(fixes) or "narrow or remove the statements that these lines name"
+    return "; ".join(fixes) or "narrow or remove the statements named above"
 
 
 def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Finding | None]:
@@ -657,7 +657,7 @@ def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
 def causes_in(
     decisions: Iterable[Decision], question: str, truth: Truth
 ) -> list[tuple[Decision, Cause]]:
-    """Return the causes with this truth in the policies under a question, each with its decision."""
+    """Return the causes with this truth in the policies that a question covers, with their decisions."""
     return [
         (decision, cause)
         for decision in decisions

@@ -1,6 +1,7 @@
 """Ask whether a role can read a data source's second secret, which no setting contains.
 
-The program's role policy does not allow it, so another policy of the role must allow it.
+The program's role policy does not allow this access, so another policy of the role or the secret's
+resource policy must.
 """
 
 from collections.abc import Iterator

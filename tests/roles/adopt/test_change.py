@@ -28,7 +28,7 @@ ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 UNCHANGED: Final = """\
 Roles that may lose access with the first `pulumi up` after the import: 0
 Roles that may gain access with the first `pulumi up` after the import: 0
-Roles whose policies change only in wording: {}
+Roles whose policies change without a change of access: {}
 """
 
 
@@ -121,7 +121,7 @@ def test_report_names_access_lost_with_replace_policies(world: World):
         f"  aem-connector ({NAME})\n"
         "      s3:GetObject\n        on *\n"
         "Roles that may gain access with the first `pulumi up` after the import: 0\n"
-        "Roles whose policies change only in wording: 0\n"
+        "Roles whose policies change without a change of access: 0\n"
     )
     world.iam.delete_role_policy(RoleName=NAME, PolicyName="console")
     world.put_policy(own_policy(world.secret_arn, deny("s3:*", "*")), "console", NAME)

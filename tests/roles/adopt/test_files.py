@@ -144,9 +144,10 @@ def test_warning_lists_replaced_and_encrypted_settings(world: World):
     document = yaml.safe_load(world.path(STACK).read_text())
     entry = document["config"][f"{PROJECT_NAME}:dataSources"]["aem-connector"]
     entry |= {"kmsKeyId": "other", "tags": {"Team": {"secure": "v1:abc:def"}}}
+    entry["vpcConfiguration"] = {**VPC, "subnetIds": [{"secure": "v1:abc:def"}]}
     world.path(STACK).write_text(yaml.safe_dump(document, sort_keys=False))
     place = 'dataSources["aem-connector"]'
-    lost = f"{place}.kmsKeyId, encrypted {place}.tags"
+    lost = f"{place}.kmsKeyId, encrypted {place}.vpcConfiguration, encrypted {place}.tags"
     assert f"dropped or replaced ({lost}): before" in world.adopt("--force", "--all").err
     subnet = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{VPC['subnetIds'][0]}"
     settings: dict[str, Any] = {

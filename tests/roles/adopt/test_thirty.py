@@ -448,7 +448,7 @@ def test_one_stack_adopts_roles_of_every_shape_as_reported(new_stack: Callable[.
     stack.run("config", "set", "--path", "dataSources.wide-1.protect", "true", "--type", "bool")
     console.source("later", SHAPES["inline"])
     again = stack.execute(*adopt, "--force", check=False)
-    assert "\nRoles whose policies change only in wording: 1\n" in again.stdout
+    assert "\nRoles whose policies change without a change of access: 1\n" in again.stdout
     run_commands(stack, importing)
     changing = [name for operation, name, _ in stack.up().steps if operation not in ("same", "update")]
     assert {*changing} == {"later-qbusiness-policy"}
