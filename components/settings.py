@@ -77,7 +77,7 @@ class Vpc:
 def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
     """Return the valid items in one of the VPC's lists, by index; reject invalid items and lists."""
     items = vpc.get(at.path[-1])  # the list's name, as the program or the configuration writes it
-    expected = f"a list; each entry is {form.expected}"
+    expected = f"a nonempty list; each entry is {form.expected}"
     found: dict[int, ParsedText] = {}
     if is_unknown(items):
         return found

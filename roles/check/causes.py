@@ -536,7 +536,7 @@ def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Findin
 
 
 def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
-    """Yield a line for each request; requests that the same other answers explain share a line."""
+    """Yield a line for each request, or one line for all requests that refer to the same answers."""
     elsewhere: dict[str, int] = {}
     for decision, why in found:
         if why.startswith(_SEE):

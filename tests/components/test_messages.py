@@ -273,7 +273,7 @@ invalid configuration: 2 errors; no role was created or changed
     fix: edit Pulumi.prod.yaml
 
   aem:vpcConfiguration.securityGroupIds: {problem}
-    expected: a list; each entry is {VPC_LISTS["security_group_ids"].expected}
+    expected: a nonempty list; each entry is {VPC_LISTS["security_group_ids"].expected}
     fix: edit Pulumi.prod.yaml"""
     )
 

@@ -186,7 +186,7 @@ def test_missing_second_secret_is_a_problem(world: World):
     assert f"problem  secret {gone}: {text}" in world.check(only=["secret"]).out
 
 
-def test_unreadable_foreign_second_secret_is_reported(world: World):
+def test_missing_access_to_foreign_second_secret_is_reported(world: World):
     foreign = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3").replace(ACCOUNT, OTHER_ACCOUNT)
     world.describe_secret(ARN=foreign)
     crawl(world, SECRET_ARN, foreign)
