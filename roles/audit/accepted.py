@@ -1,5 +1,6 @@
 """Read accepted findings, each with an end date, from a YAML file."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -25,10 +26,10 @@ _EXPECTED: Final = {
 }
 """The keys of an entry in the file, and their expected values.
 
-An entry has either `statement` or `sid`. `statement` may also contain a Sid, or a name such as
-`statement 1`. `finding` is optional. `dataSources` is required for `finding: missing`, and allowed only
-then.
+An entry has either `statement` or `sid`. `finding` is optional. `dataSources` is required for
+`finding: missing`, and allowed only then.
 """
+_FORMS: Final = {"statement": "[1-9][0-9]*", "sid": "[A-Za-z0-9]+"}
 _NUMBER_PREFIX: Final = "statement "
 
 
@@ -74,12 +75,11 @@ class Acceptance(NamedTuple):
 
     def document(self) -> dict[str, object]:
         """Return this acceptance as an entry of the file; an unset `finding` is an empty string."""
-        is_number = self.statement.startswith(_NUMBER_PREFIX)
-        key = "statement" if is_number else "sid"
+        number = self.statement.removeprefix(_NUMBER_PREFIX)
         return {
             "role": self.role,
             "policy": self.policy,
-            key: self.statement.removeprefix(_NUMBER_PREFIX),
+            **({"statement": int(number)} if number != self.statement else {"sid": self.statement}),
             "reason": self.reason,
             "until": self.until,
             "finding": self.finding,
@@ -124,8 +124,7 @@ def read_acceptances(path: Path) -> list[Acceptance]:
 
 
 def _acceptance(entry: dict[str, Any]) -> Acceptance:
-    given = entry.get("statement", "")
-    number = f"{_NUMBER_PREFIX}{given.lstrip('0')}" if given.isdecimal() else given
+    number = f"{_NUMBER_PREFIX}{entry.get('statement')}"
     return Acceptance(
         entry["role"],
         entry["policy"],
@@ -161,7 +160,18 @@ def _problems(node: yaml.Node, entry: Any) -> Iterator[tuple[int, str]]:
             if name not in optional:
                 yield start, f", {name}: is missing; expected: {expected}"
         elif not _is_valid(name, entry[name]) or (name == "dataSources" and not lacking):
-            yield lines[name], f", {name}: {quote(entry[name])}; expected: {expected}"
+            hint = _hint(entry[name]) if name == "statement" else ""
+            yield lines[name], f", {name}: {quote(entry[name])}; expected: {expected}{hint}"
+
+
+def _hint(statement: Any) -> str:
+    """Return the end of a message that says what to write in place of a `statement` that is a name."""
+    if not isinstance(statement, str):
+        return ""
+    number = statement.removeprefix(_NUMBER_PREFIX)
+    if number != statement and _is_valid("statement", number):
+        return f"; write `statement: {number}`"
+    return f"; write `sid: {statement}`" if _is_valid("sid", statement) else ""
 
 
 def _is_valid(name: str, value: Any) -> bool:
@@ -174,8 +184,8 @@ def _is_valid(name: str, value: Any) -> bool:
         case "role":
             arn = Arn.of(value)
             return arn.service == "iam" and arn.resource.startswith("role/")
-        case "sid":
-            return value.isascii() and value.isalnum()
+        case "statement" | "sid":
+            return re.fullmatch(_FORMS[name], value) is not None
         case "finding":
             return value in LABELS
         case "until":
