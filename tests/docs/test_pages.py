@@ -15,7 +15,6 @@ from components.settings import SETTINGS, Scope
 from components.stack_config import KEYS
 from components.validation import validate
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
-from roles import recover
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_script, run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
@@ -158,12 +157,6 @@ def test_block_with_two_updates_waits_and_looks_for_drift():
             assert second == first.replace("up", "up --refresh")
             assert pause == pause_again == "sleep 60"
             assert last == drift
-
-
-def test_recover_command_prints_commands_of_recovery_page(capsys: pytest.CaptureFixture[str]):
-    assert recover.main() == 2
-    *shown, _ = blocks("sh", prose("After a crash during an update"))
-    assert capsys.readouterr().err.partition("\n\n")[2] == "\n".join(shown)
 
 
 def test_copied_environment_keeps_only_shareable_settings():
