@@ -319,7 +319,7 @@ def _change_document(change: Change) -> dict[str, object]:
 def document_of_all(result: Result) -> dict[str, object]:
     """Return the document that `--json` shows for several roles."""
     return {
-        "members": {
+        "entries": {
             name: {
                 **_entry_document(entry),
                 "result": _compared(entry),

@@ -141,7 +141,7 @@ def _document(found: Survey) -> dict[str, object]:
         "roles": [
             {
                 "role": role.arn,
-                **({"member": role.entry or None} if found.stack else {}),
+                **({"entry": role.entry or None} if found.stack else {}),
                 "state": role.state,
                 "result": role.text,
                 "dataSources": [user.data_source.id for user in users[role.arn]],
@@ -157,7 +157,7 @@ def _document(found: Survey) -> dict[str, object]:
         "unused": [
             {
                 "role": role.arn,
-                **({"member": role.entry or None} if found.stack else {}),
+                **({"entry": role.entry or None} if found.stack else {}),
                 "lastUsed": role.last_used or None,
             }
             for role in found.unused

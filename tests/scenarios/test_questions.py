@@ -201,5 +201,5 @@ def test_audit_and_adopt_read_roles_of_data_sources(world: World):
         stack = ("--stack", world.run, "--application", application)
         adopted = run_roles(world, "adopt", "--all", "--dry-run", *stack)
         assert "Traceback" not in adopted.get("error", "")
-        entries, left_out = (len(adopted.get(key, ())) for key in ("members", "leftOut"))
+        entries, left_out = (len(adopted.get(key, ())) for key in ("entries", "leftOut"))
         show(f"{entries} would be adopted, {left_out} left out")

@@ -97,7 +97,7 @@ def test_data_sources_sharing_role_get_own_roles(world: World):
     assert sources["mixed"]["rolePath"] == "/"
     entries = said.json["import"]["resources"]
     assert {entry.get("parent", entry["name"]) for entry in entries} == {"fine"}
-    assert [said.json["members"][name]["sharedRole"] for name in sources] == [None, shared, elsewhere]
+    assert [said.json["entries"][name]["sharedRole"] for name in sources] == [None, shared, elsewhere]
     # The file now has the new roles' entries.
     shown = world.adopt(*options, "--force").out
     users = f"Mixed {identifier(2)}, Wiki {identifier(3)}"

@@ -65,7 +65,7 @@ def test_settings_from_adopt_render_compared_role_policy(world: World):
     config = world.adopt("--json").json["config"]
     text = {key: it if isinstance(it, str) else json.dumps(it) for key, it in config.items()}
     world.patch.setenv("PULUMI_CONFIG", json.dumps(text))
-    program = lambda: ConnectorRole.from_config("aem-connector", refuse_unknown_keys=True)  # noqa: E731
+    program = lambda: ConnectorRole.from_config("aem-connector", reject_unknown_keys=True)  # noqa: E731
     deployment = Deployment(program)
     assert (deployment.error, deployment.warnings) == (None, [])
     assert indented(deployment.role_policy["policy"]) == indented(own_policy(world.secret_arn))

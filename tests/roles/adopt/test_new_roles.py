@@ -93,7 +93,7 @@ def test_new_role_inherits_settings_of_shared_role(world: World):
     settings = said["config"][f"{PROJECT_NAME}:dataSources"]["site-0"]
     assert settings["allowNetworkInterfaceDeletion"] is True
     assert (settings["permissionsBoundaryArn"], settings["tags"]) == (boundary, {"Team": "search"})
-    lost = [each["policy"] for each in said["members"]["site-0"]["change"]["lost"]]
+    lost = [each["policy"] for each in said["entries"]["site-0"]["change"]["lost"]]
     assert "extra-0" in lost  # the program allows the deletion only with the application's tag
 
 
@@ -152,7 +152,7 @@ def test_two_data_sources_cannot_take_the_same_role(world: World):
     said = world.adopt("--all", *both)
     assert said.code == 2
     assert "--take selects several data sources that use arn:" in said.err
-    one = world.adopt("--all", "--take", identifier(0), "--json", "--dry-run").json["members"]
+    one = world.adopt("--all", "--take", identifier(0), "--json", "--dry-run").json["entries"]
     assert [one[name]["sharedRole"] is None for name in ("site-0", "site-1")] == [True, False]
 
 
@@ -177,7 +177,7 @@ def test_take_selects_entry_that_keeps_declared_role(world: World):
     rejected = world.adopt("--all", "--force")
     assert rejected.code == 2
     assert f"such as --take {identifier(0)}; the others get new roles" in rejected.err
-    taken = world.adopt("--all", "--force", "--take", identifier(0), "--json").json["members"]
+    taken = world.adopt("--all", "--force", "--take", identifier(0), "--json").json["entries"]
     assert {name: each["sharedRole"] is None for name, each in taken.items()} == {
         "site-0": True,
         "site-1": False,

@@ -296,7 +296,7 @@ def thirty(console: Console, owner: Stack) -> dict[str, str]:
 
 def assert_said(said: Any, shown: str, owner: Stack) -> None:
     """Check that the JSON document and the text output of `adopt` describe the changes."""
-    entries = said["members"]
+    entries = said["entries"]
     assert entries.keys() == {*NAMED, *PAIRS}
     reasons = {each["dataSource"]["displayName"]: each["reason"] for each in said["leftOut"]}
     assert reasons.keys() == {"custom", "owned"}
@@ -429,10 +429,10 @@ def test_one_stack_adopts_roles_of_every_shape_as_reported(new_stack: Callable[.
     assert len(after) == len(before) + len(MOVED)
     imported = {name: arn for name, arn in arns.items() if name not in MOVED}
     assert imported.items() <= outputs.items()
-    changed = assert_roles_changed_as_said(before, after, imported, said["members"], console.expected)
+    changed = assert_roles_changed_as_said(before, after, imported, said["entries"], console.expected)
     for name in MOVED:
         was, now = (after[its[name].rpartition("/")[2]] for its in (earlier, outputs))
-        assert_moved_as_said(was, now, said["members"][name]["change"], console.expected[name])
+        assert_moved_as_said(was, now, said["entries"][name]["change"], console.expected[name])
 
     for _ in range(2):
         run_commands(stack, "sh restore-roles-1.sh")

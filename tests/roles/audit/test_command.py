@@ -146,7 +146,7 @@ def test_stack_entries_are_shown_with_their_roles(world: World):
     world.check()  # writes Pulumi's output
     said = world.audit("--stack", "dev", "--json")
     assert (said.json["stack"], said.json["region"]) == ("dev", REGION)  # the stack's Region
-    assert [(role["role"], role["member"]) for role in said.json["roles"]] == [
+    assert [(role["role"], role["entry"]) for role in said.json["roles"]] == [
         (world.role_arn, None),
         (owned, "wiki"),
     ]
