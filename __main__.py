@@ -9,11 +9,11 @@ NAME = "aem-connector"
 """The component's name in a stack with one role."""
 
 if data_sources.are_set(pulumi.Config()):
-    roles = ConnectorRole.all_from_config(refuse_unknown_keys=True)
+    roles = ConnectorRole.all_from_config(reject_unknown_keys=True)
     pulumi.export("roleArns", {name: role.role_arn for name, role in roles.items()})
     pulumi.export("roleNames", {name: role.role_name for name, role in roles.items()})
 else:
-    roles = {NAME: ConnectorRole.from_config(NAME, refuse_unknown_keys=True)}
+    roles = {NAME: ConnectorRole.from_config(NAME, reject_unknown_keys=True)}
 
 # A stack with one role has these outputs. If the stack changes to `dataSources`, it keeps them only if
 # an entry is named NAME.

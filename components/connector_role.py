@@ -197,12 +197,12 @@ class ConnectorRole(pulumi.ComponentResource):
         config: pulumi.Config | None = None,
         opts: pulumi.ResourceOptions | None = None,
         *,
-        refuse_unknown_keys: bool = False,
+        reject_unknown_keys: bool = False,
     ) -> "ConnectorRole":
         """Declare the role with the settings in the stack's configuration.
 
         `config` is the namespace to read, by default the project's. The Region comes from `aws:region`.
-        `refuse_unknown_keys` is for a program that owns the whole stack. If it is true, keys in the
+        `reject_unknown_keys` is for a program that owns the whole stack. If it is true, keys in the
         namespace that are not settings are rejected, and the default provider's configuration is also
         checked.
 
@@ -210,7 +210,7 @@ class ConnectorRole(pulumi.ComponentResource):
         registered. Problems with the provider's account or Region are raised later, as in the
         constructor.
         """
-        arguments = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
+        arguments = stack_config.read(config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys)
         validate(name, arguments)
         return cls._with(name, arguments, opts)
 
@@ -220,7 +220,7 @@ class ConnectorRole(pulumi.ComponentResource):
         config: pulumi.Config | None = None,
         opts: pulumi.ResourceOptions | None = None,
         *,
-        refuse_unknown_keys: bool = False,
+        reject_unknown_keys: bool = False,
     ) -> "dict[str, ConnectorRole]":
         """Declare one role for each entry in `dataSources` in the stack's configuration.
 
@@ -231,7 +231,7 @@ class ConnectorRole(pulumi.ComponentResource):
         Raises SettingsError, with the problems in all entries, before anything is registered. Problems
         with the provider's account or Region are raised later, as in the constructor.
         """
-        stack = data_sources.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
+        stack = data_sources.read(config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys)
         for warning in stack.warnings:
             pulumi.warn(warning)
         for note in stack.notes:

@@ -59,18 +59,18 @@ def are_set(config: pulumi.Config) -> bool:
     return config.get(DATA_SOURCES) not in (None, "", "{}")
 
 
-def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
+def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> DataSources:
     """Read and validate the settings of every entry.
 
     Raises SettingsError with the problems at the top level and in all entries.
     """
-    top = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
+    top = read_top_level(config, reject_unknown_keys=reject_unknown_keys)
     at = top.at_key(show_prefix(config) + DATA_SOURCES)
     given = _read_entries(config, at)
     _check_top_level(top, at)
     _check_defaults(top)
     entries = {
-        name: _read_entry(settings, top, at.entry(name).path, check_tags=refuse_unknown_keys)
+        name: _read_entry(settings, top, at.entry(name).path, check_tags=reject_unknown_keys)
         for name, settings in given.items()
     }
     _check_role_names(entries, top)

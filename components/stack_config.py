@@ -56,14 +56,14 @@ def show_prefix(config: pulumi.Config) -> str:
     return "" if config.name == pulumi.get_project() else f"{config.name}:"
 
 
-def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
+def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> Arguments:
     """Return the settings of a stack with one role; reject `dataSources`.
 
-    `refuse_unknown_keys` is for a program that owns the whole stack and uses only the default provider.
+    `reject_unknown_keys` is for a program that owns the whole stack and uses only the default provider.
     If it is true, unknown keys in the namespace of `config` are rejected, and that provider's
     configuration is checked.
     """
-    arguments = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
+    arguments = read_top_level(config, reject_unknown_keys=reject_unknown_keys)
     if read_object(config, DATA_SOURCES) is not None:
         at = arguments.at_key(show_prefix(config) + DATA_SOURCES)
         at.reject(
@@ -76,7 +76,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
     return arguments
 
 
-def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
+def read_top_level(config: pulumi.Config, *, reject_unknown_keys: bool) -> Arguments:
     """Read every key except `dataSources`."""
     values: dict[str, object] = {"region": pulumi.Config("aws").get("region")}
     for name, key in KEYS.items():
@@ -88,7 +88,7 @@ def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Argum
     ]
     prefix = show_prefix(config)
     arguments = Arguments(values, config_paths(prefix), secrets, in_stack=True, only_role=True)
-    if refuse_unknown_keys:
+    if reject_unknown_keys:
         _reject_unknown_keys(config.name, prefix, arguments)
         default_provider.check(arguments)
     is_secret = pulumi.runtime.is_config_secret(f"{config.name}:{PROTECT}")

@@ -136,9 +136,9 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
     project_config = pulumi.Config(project)
     has_data_sources = data_sources.are_set(project_config)
     if has_data_sources:
-        arguments = data_sources.read(project_config, refuse_unknown_keys=False).entries
+        arguments = data_sources.read(project_config, reject_unknown_keys=False).entries
     else:
-        arguments = {COMPONENT: stack_config.read(project_config, refuse_unknown_keys=False)}
+        arguments = {COMPONENT: stack_config.read(project_config, reject_unknown_keys=False)}
     roles = [
         RoleSettings(name, component, args, arns.get(component)) for component, args in arguments.items()
     ]

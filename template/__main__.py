@@ -4,6 +4,6 @@ import pulumi
 
 from qbusiness_connector import ConnectorRole
 
-roles = ConnectorRole.all_from_config(refuse_unknown_keys=True)
+roles = ConnectorRole.all_from_config(reject_unknown_keys=True)
 pulumi.export("roleArns", {name: role.role_arn for name, role in roles.items()})
 pulumi.export("roleNames", {name: role.role_name for name, role in roles.items()})

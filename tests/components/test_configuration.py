@@ -194,10 +194,10 @@ def test_command_names_organization_in_pulumi_cloud(
         ("connectorType", "connector"),
     ],
 )
-def test_refuse_unknown_keys_suggests_correct_spelling(
+def test_reject_unknown_keys_suggests_correct_spelling(
     monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
 ):
-    text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, refuse_unknown_keys=True)
+    text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, reject_unknown_keys=True)
     assert f"  {misspelled}: is not a setting; did you mean {nearest}?\n" in text
     # Removing the key would lose its value.
     assert "fix: edit Pulumi.test.yaml" in text
@@ -215,7 +215,7 @@ def test_namespace_is_ignored_when_suggesting_similar_keys(
     monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
 ):
     settings = {**MINIMAL, misspelled: "x"}
-    text = message(monkeypatch, settings, namespace="search", refuse_unknown_keys=True)
+    text = message(monkeypatch, settings, namespace="search", reject_unknown_keys=True)
     assert f"  search:{misspelled}: is not a setting{nearest}\n" in text
     keys = [*KEYS.values(), "protect", "dataSources"]
     every = f"    expected: one of {', '.join(['aws:region', *(f'search:{key}' for key in keys)])}\n"
@@ -223,7 +223,7 @@ def test_namespace_is_ignored_when_suggesting_similar_keys(
 
 
 def test_misspelled_key_and_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
-    text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, refuse_unknown_keys=True)
+    text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, reject_unknown_keys=True)
     assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
 
 
@@ -233,7 +233,7 @@ def test_unknown_keys_are_ignored_by_default(monkeypatch: pytest.MonkeyPatch):
 
 def test_keys_of_other_namespaces_are_ignored(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, "aws:profile": "x", "other:kmsKeyID": "y"}
-    assert deploy(monkeypatch, settings, refuse_unknown_keys=True).error is None
+    assert deploy(monkeypatch, settings, reject_unknown_keys=True).error is None
 
 
 def test_messages_and_commands_name_custom_namespace(monkeypatch: pytest.MonkeyPatch):
@@ -260,7 +260,7 @@ def test_each_namespace_configures_own_connector(monkeypatch: pytest.MonkeyPatch
 
     def program() -> None:
         for space in spaces:
-            ConnectorRole.from_config(space, pulumi.Config(space), refuse_unknown_keys=True)
+            ConnectorRole.from_config(space, pulumi.Config(space), reject_unknown_keys=True)
 
     deployment = Deployment(program)
     assert deployment.error is None
@@ -283,7 +283,7 @@ def test_json_like_description_stays_text(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_key_with_quote_is_quoted_for_shell(monkeypatch: pytest.MonkeyPatch):
-    text = message(monkeypatch, {**MINIMAL, "it's": "x"}, refuse_unknown_keys=True)
+    text = message(monkeypatch, {**MINIMAL, "it's": "x"}, reject_unknown_keys=True)
     assert """pulumi config rm --stack test -- 'it'\\''s'""" in text
 
 
@@ -297,8 +297,8 @@ def test_tag_message_names_the_tag_key(monkeypatch: pytest.MonkeyPatch):
     ]
 
 
-def test_refuse_unknown_keys_rejects_region_without_aws_prefix(monkeypatch: pytest.MonkeyPatch):
-    text = message(monkeypatch, {**MINIMAL, "region": "x"}, refuse_unknown_keys=True)
+def test_reject_unknown_keys_rejects_region_without_aws_prefix(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "region": "x"}, reject_unknown_keys=True)
     assert "  region: is not a setting" in text
 
 
@@ -325,7 +325,7 @@ def test_deep_json_or_long_number_is_rejected_with_message(
 def test_key_cannot_forge_a_message_line(monkeypatch: pytest.MonkeyPatch):
     forged = "x\n  indexId\x1b\u202e"
     settings = {**MINIMAL, forged: "x", "tags": json.dumps({forged: 5})}
-    text = message(monkeypatch, settings, refuse_unknown_keys=True)
+    text = message(monkeypatch, settings, reject_unknown_keys=True)
     assert text.replace("\n", "").isprintable()
     assert "  x\\n  indexId\\x1b\\u202e: is not a setting" in text
     assert '  tags["x\\n  indexId\\x1b\\u202e"]: "x' in text
@@ -333,7 +333,7 @@ def test_key_cannot_forge_a_message_line(monkeypatch: pytest.MonkeyPatch):
 
 
 ACCOUNTS = "aws:allowedAccountIds"
-OF_THE_PROGRAM: dict[str, Any] = {"refuse_unknown_keys": True}
+OF_THE_PROGRAM: dict[str, Any] = {"reject_unknown_keys": True}
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_account_list_messages_hide_secret_accounts(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
-def test_allowed_accounts_count_only_with_refuse_unknown_keys(
+def test_allowed_accounts_count_only_with_reject_unknown_keys(
     monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
 ):
     deployment = deploy(monkeypatch, {**MINIMAL, **settings})
@@ -515,7 +515,7 @@ def test_wrong_credentials_do_not_hide_account_warning(
 ):
     deploy(monkeypatch, MINIMAL, **OF_THE_PROGRAM)  # sets the configuration
     deployment = Deployment(
-        lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True), account=OTHER_ACCOUNT
+        lambda: ConnectorRole.from_config("aem", reject_unknown_keys=True), account=OTHER_ACCOUNT
     )
     assert isinstance(deployment.error, SettingsError)
     assert [warning.partition(":")[0] for warning in deployment.warnings] == ["aws"]

@@ -53,7 +53,7 @@ def deploy(
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
 
     def program() -> None:
-        ConnectorRole.all_from_config(pulumi.Config(namespace), refuse_unknown_keys=True)
+        ConnectorRole.all_from_config(pulumi.Config(namespace), reject_unknown_keys=True)
 
     return Deployment(program)
 
@@ -291,7 +291,7 @@ def test_a_program_for_one_role_rejects_data_sources(
     monkeypatch: pytest.MonkeyPatch,
 ):
     deploy(monkeypatch, {"one": AEM})
-    single = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
+    single = Deployment(lambda: ConnectorRole.from_config("aem", reject_unknown_keys=True))
     assert "  dataSources: is set, but ConnectorRole.from_config reads a single role" in str(
         single.error
     )

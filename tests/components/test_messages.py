@@ -181,7 +181,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def messages() -> str:
-    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), reject_unknown_keys=True)
     sources = {"Arguments": PYTHON, "Stack configuration": config}
     return "\n".join(collect(name, source) for name, source in sources.items())
 
@@ -193,7 +193,7 @@ def test_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):
 
 @pytest.mark.usefixtures("stack")
 def test_command_placeholder_is_rejected_as_value():
-    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), reject_unknown_keys=True)
     for name, setting in SETTINGS.items():
         kind = setting.kind
         if isinstance(kind, Format):
@@ -220,7 +220,7 @@ def test_message_hides_keys_of_secret_setting(
         "aem:connector",
     )
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-    config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
+    config = stack_config.read(pulumi.Config("aem"), reject_unknown_keys=False)
     assert config.secrets == {
         *("secret_id", "vpc_configuration", "tags", "exclusive_policies", "connector")
     }
@@ -260,7 +260,7 @@ def test_invalid_list_in_secret_vpc_is_fixed_in_stack_file(
     monkeypatch: pytest.MonkeyPatch, groups: object, problem: str
 ):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aem:vpcConfiguration"].__contains__)
-    config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
+    config = stack_config.read(pulumi.Config("aem"), reject_unknown_keys=False)
     vpc = {"subnet_ids": ["subnet-hunter2"], "security_group_ids": groups}
     message = rejection({"vpc_configuration": vpc}, config)
     assert (

@@ -67,7 +67,7 @@ def test_example_configuration_with_kms_key_and_vpc_is_valid(
 ):
     example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
     monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(example))
-    deployment = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
+    deployment = Deployment(lambda: ConnectorRole.from_config("aem", reject_unknown_keys=True))
     assert deployment.error is None
     assert deployment.warnings == []
     for sid in ("AllowsAmazonQToDecryptSecret", "AllowsAmazonQToCreateAndDeleteNI"):
