@@ -56,6 +56,15 @@ def quote_argument(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+def switch_credentials(wanted: str) -> str:
+    """Return the instruction to use other credentials, such as those for `the application's account`."""
+    return (
+        f"`export AWS_PROFILE=PROFILE`, with a profile for {wanted}, or change aws:profile if the stack "
+        "sets it; `aws sts get-caller-identity` shows the account and the partition of the shell's "
+        "credentials"
+    )
+
+
 def set_command(
     path: PropertyPath,
     value: str | int,

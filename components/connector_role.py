@@ -8,6 +8,7 @@ such mistakes would otherwise surface only at the data source's next sync.
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
+import importlib.metadata
 import inspect
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
@@ -17,7 +18,7 @@ from weakref import WeakKeyDictionary
 import pulumi
 import pulumi_aws as aws
 
-from . import data_sources, policies, stack_config
+from . import data_sources, default_provider, policies, stack_config
 from .arguments import Arguments, is_unknown
 from .connectors import CONNECTORS, DEFAULT, Connector
 from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
@@ -39,6 +40,9 @@ Because the name is fixed, a retry after a crash overwrites the policy and does 
 Changing the name would replace the policy of every existing role.
 """
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
+_GET_REGION: Final = "aws:index/getRegion:getRegion"
+_AWS_VERSION: Final = importlib.metadata.version("pulumi-aws")
+"""The version of the default provider, so that its functions do not start another one."""
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 """The caller's partition and account by provider; the key for the default provider is the stack."""
 
@@ -298,26 +302,50 @@ class ConnectorRole(pulumi.ComponentResource):
 
     def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
         """Look up the provider's account and partition, and its Region unless a setting overrides it."""
-        options = pulumi.InvokeOptions(parent=self)
-        caller = self._lookup_caller(options)
+        caller = self._lookup_caller()
         application, region = arguments["application_id"], arguments.get("region")
         in_arn = isinstance(application, str) and application.startswith("arn:")
         # If an Output resolves to an empty string, the provider's Region applies.
         if in_arn or (region and not isinstance(region, pulumi.Output)):
             return caller
-        provider_region = _unknown_if_missing(aws.get_region_output(opts=options).region)
-        return pulumi.Output.all(caller, provider_region).apply(
+        return pulumi.Output.all(caller, _look_up(_GET_REGION, "region", self)).apply(
             lambda known: Location(*known[0])._replace(region=known[1])
         )
 
-    def _lookup_caller(self, options: pulumi.InvokeOptions) -> pulumi.Output[Location]:
+    def _lookup_caller(self) -> pulumi.Output[Location]:
         """Look up a partition and account once for all components of a program that share a provider."""
         provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
         if provider_or_stack is None:  # in a package, because the program runs in another process
-            return _location(aws.get_caller_identity_output(opts=options))
+            return _caller(self)
         if provider_or_stack not in _callers:
-            _callers[provider_or_stack] = _location(aws.get_caller_identity_output(opts=options))
+            _callers[provider_or_stack] = _caller(self)
         return _callers[provider_or_stack]
+
+
+def _caller(component: pulumi.Resource) -> pulumi.Output[Location]:
+    """Return the partition and account of the component's provider."""
+    return _look_up(_GET_CALLER_IDENTITY, "arn", component).apply(
+        lambda arn: Location(arn.split(":")[1], account=arn.split(":")[4])
+    )
+
+
+def _look_up(function: str, result: str, component: pulumi.Resource) -> pulumi.Output[str]:
+    """Call a function of the component's provider and return one of its results.
+
+    During a preview, the engine returns no result for a provider whose configuration is unknown
+    (`provider.Invoke` in pkg/resource/plugin); the Output is then unknown. If the call fails, the Output
+    fails with a RunError, which Pulumi shows without a traceback. `aws.get_caller_identity_output` would
+    fail with one.
+    """
+    options = pulumi.InvokeOptions(parent=component, version=_AWS_VERSION)
+
+    async def call() -> Any:
+        try:
+            return await pulumi.runtime.invoke_async(function, {}, options) or {}
+        except Exception as error:  # noqa: BLE001 the SDK raises no narrower exception
+            raise pulumi.RunError(default_provider.explain_failed_lookup(str(error))) from None
+
+    return pulumi.Output.from_input(call()).apply(lambda results: results.get(result, pulumi.UNKNOWN))
 
 
 def _make_removal_hook(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
@@ -342,22 +370,6 @@ def _make_removal_hook(component: pulumi.Resource) -> pulumi.ResourceHookBinding
     # A hook's name must be unique, even across a package's processes. Previews do not store it.
     hook = pulumi.ResourceHook(str(uuid4()), warn, pulumi.ResourceHookOptions(on_dry_run=True))
     return pulumi.ResourceHookBinding(before_create=[hook])
-
-
-def _location(caller: pulumi.Output[aws.GetCallerIdentityResult]) -> pulumi.Output[Location]:
-    """Return the caller's partition and account; unknown if the provider is not configured yet."""
-    return pulumi.Output.all(_unknown_if_missing(caller.arn), caller.account_id).apply(
-        lambda known: Location(known[0].split(":")[1], account=known[1])
-    )
-
-
-def _unknown_if_missing(answer: pulumi.Output[Any]) -> pulumi.Output[str]:
-    """Return a provider function's result, or unknown if it is missing.
-
-    During a preview, the engine returns no result for a provider whose configuration is unknown
-    (`provider.Invoke` in pkg/resource/plugin).
-    """
-    return answer.apply(lambda value: cast("str", pulumi.UNKNOWN) if value is None else value)
 
 
 def _check_types(name: object, args: object) -> None:

@@ -14,7 +14,7 @@ from typing import Final, cast
 import pulumi
 
 from .arguments import HIDDEN, Arguments, as_mapping
-from .commands import quote
+from .commands import escape, quote, switch_credentials
 from .formats import ACCOUNT_ID, APPLICATION
 
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
@@ -142,6 +142,27 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
             "ignores the case of tag keys",
             at.edit() if hidden else at.remove(),
         )
+
+
+def explain_failed_lookup(error: str) -> str:
+    """Return the message for a failed lookup of the credentials' account or of the provider's Region.
+
+    `error` is the SDK's message, which ends with the provider's.
+    """
+    said = escape(" ".join(error.rpartition("returned an error: ")[2].split()))
+    expected = "valid credentials for the application's account"
+    if "account ID not allowed" in said:
+        expected = f"credentials for an account that `pulumi config get {ALLOWED_ACCOUNTS}` lists"
+    fix = switch_credentials("the application's account")
+    return "\n".join(
+        (
+            "invalid credentials; no role was created or changed with them",
+            "",
+            f"  AWS credentials: the AWS provider rejects them: {said}",
+            f"    expected: {expected}",
+            f"    fix: {fix}",
+        )
+    )
 
 
 def parse_json(text: str | None) -> object:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from . import formats
 from .arguments import Arguments, Place, is_unknown
-from .commands import quote
+from .commands import quote, switch_credentials
 from .connectors import Connector, Need
 from .formats import ParsedText
 from .settings import TRUST_POLICY_SETTINGS, Network
@@ -120,9 +120,8 @@ def check_credentials(settings: ReadSettings) -> None:
             arguments.at("application_id" if in_arn else "account_id").reject(
                 f"the application is in {part} {shown}, but the credentials are for {part} {actual}; a "
                 "role can be passed only within its own account",
-                f"credentials for {part} {shown}; `aws sts get-caller-identity` shows the account "
-                "and, in the ARN, the partition of the default credentials",
-                fix=f"deploy with credentials for {part} {shown}",
+                f"credentials for {part} {shown}",
+                fix=switch_credentials(f"{part} {shown}"),
             )
             return
 

@@ -70,6 +70,23 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
     return {**defaults, **settings}, problems
 
 
+def check_credentials() -> list[str]:
+    """Return why the aws provider cannot use the credentials; empty if it can.
+
+    In pulumi-aws, `preConfigureCallback` makes this check when the engine checks the configuration, and
+    `credentialsFailureReason` returns the text.
+    """
+    try:
+        caller(Configuration(_region_of_environment()))
+    except ProviderError as error:
+        if "Unable to locate credentials" in str(error):
+            return ["No valid credential sources found."]
+        if "The security token included in the request is" in str(error):
+            return ["The configured AWS credentials are invalid or have expired."]
+        return [f"unable to validate AWS credentials.\nDetails: {error}\n"]
+    return []
+
+
 @functools.cache
 def _declarations() -> str:
     """Return the source of the SDK module that declares the keys; importing it would take a second."""

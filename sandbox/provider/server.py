@@ -19,7 +19,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from sandbox.provider import native, resources
 from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError
-from sandbox.provider.configuration import Configuration, Properties, check, configure
+from sandbox.provider.configuration import Configuration, Properties, check, check_credentials, configure
 from sandbox.provider.lifecycle import AutomaticName, Lifecycle, Property, ResourceInitError, top_level
 from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from sandbox.provider.schema import schema
@@ -135,6 +135,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.CheckResponse:
         del connection
         settings, problems = check(self.package.name, _decode(request.news))
+        if not problems and self.package.name == "aws":
+            problems = check_credentials()
         response = provider_pb2.CheckResponse(inputs=_encode(settings))
         for reason in problems:
             response.failures.add(reason=reason)

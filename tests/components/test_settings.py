@@ -279,9 +279,10 @@ def test_credentials_for_another_account_are_rejected():
     correct = f"credentials for account {ACCOUNT}"
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only within its own account"
-    shown = (
-        "`aws sts get-caller-identity` shows the account and, in the ARN, the partition of the default "
-        "credentials"
+    fix = (
+        f"`export AWS_PROFILE=PROFILE`, with a profile for account {ACCOUNT}, or change aws:profile if "
+        "the stack sets it; `aws sts get-caller-identity` shows the account and the partition of the "
+        "shell's credentials"
     )
     for given, name in (
         ({}, "application_id"),
@@ -293,8 +294,8 @@ def test_credentials_for_another_account_are_rejected():
         assert problem.path == (name,)
         assert str(caught.value).splitlines()[2:] == [
             f"  {name}: the application is in account {ACCOUNT}, {theirs}; {reason}",
-            f"    expected: {correct}; {shown}",
-            f"    fix: deploy with {correct}",
+            f"    expected: {correct}",
+            f"    fix: {fix}",
         ]
 
 

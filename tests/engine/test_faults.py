@@ -391,10 +391,12 @@ def test_read_failure_after_update_keeps_role_in_state(new_stack: NewStack, fail
 
 
 def test_failed_account_lookup_prevents_creation(new_stack: NewStack, failing: Proxy, aws: Aws):
-    stack = new_stack({**REQUIRED, "applicationId": APPLICATION_ID}, attempts=1)
-    failing.set_rules({"service": "sts", **rule("GetCallerIdentity", "throttled")})
+    stack = new_stack({**REQUIRED, "applicationId": APPLICATION_ID})
+    call = {"service": "sts", **rule("GetCallerIdentity", "throttled")}
+    failing.set_rules({**call, "times": 10})  # more often than the provider tries
     assert_fails_clearly(stack.up(check=False), "throttled")
     assert aws.roles() == []
+    failing.set_rules()
     stack.up()
 
 
