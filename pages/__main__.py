@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,12 @@ from pages import (
     template_constraints,
     template_workflow,
 )
+from pages.version import with_version
+
+_WITH_VERSION: Final = (
+    PROJECT / "guardrails" / "PulumiPolicy.yaml",
+    PROJECT / "template" / "requirements.txt",
+)
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "Pulumi.yaml": declarations.pulumi_yaml,
@@ -23,6 +30,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
     PROJECT / "template" / ".github" / "actions" / "pulumi" / "action.yml": template_workflow.action,
     PROJECT / "template" / "constraints.txt": template_constraints.constraints,
+    **{path: partial(with_version, path) for path in _WITH_VERSION},
 }
 """Each generated file, and the function that returns its text."""
 

@@ -185,9 +185,9 @@ has both secrets, set `secretId` to the first, and let the role read the second 
 }
 ```
 
-Once the data source uses the role, [`roles check`](check.md) prints the `aws iam put-role-policy` command with your
+Once the data source uses the role, [`qbusiness-roles check`](check.md) prints the `aws iam put-role-policy` command with your
 values, and with `kms:Decrypt` if a customer managed key that isn't in `kmsKeyId` encrypts the second secret. For an
-imported role, [`roles adopt`](adopt.md) keeps a separate policy that grants this access. Don't set
+imported role, [`qbusiness-roles adopt`](adopt.md) keeps a separate policy that grants this access. Don't set
 [`exclusivePolicies`](#exclusivepolicies) for a role with this policy, because `pulumi up` would remove the policy.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
@@ -280,6 +280,22 @@ The program checks all settings before it creates anything and prints each probl
 keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates, because
 YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp. In a clone, Pulumi checks the types of
 the top-level settings first and stops at the first wrong type.
+
+## One role or several
+
+With [`dataSources`](data-sources.md), each entry is one role, and the top level has the settings of the application and
+defaults for the entries. Without `dataSources`, a stack in a clone has one role, `aem-connector`, with all settings at
+the top level:
+
+```yaml
+config:
+  aws:region: us-east-1
+  aws:allowedAccountIds: ["123456789012"]
+  qbusiness-aem-connector:applicationId: a1b2c3d4-5678-90ab-cdef-111111111111
+  qbusiness-aem-connector:indexId: b2c3d4e5-6789-01ab-cdef-222222222222
+  qbusiness-aem-connector:connector: confluence-cloud
+  qbusiness-aem-connector:secretId: qbusiness/wiki-c3D4e5
+```
 
 ## Settings
 """

@@ -31,7 +31,6 @@ _REPLACED: Final = (
     (".github/report.sh ", f"bash {_PACKAGE}/github/report.sh "),
     (".github/issue.sh ", f"bash {_PACKAGE}/github/issue.sh "),
     ("      - run: make roles\n", ""),
-    ("venv/bin/python -m roles ", "venv/bin/qbusiness-roles "),
     ("pulumi preview ", "pulumi preview --policy-pack guardrails "),
     ("pulumi up ", "pulumi up --policy-pack guardrails "),
 )

@@ -19,10 +19,18 @@ from components.stack_config import KEYS, camel_case
 from pages import examples
 from pages.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
 from sandbox.environment import PROJECT
-from tests.helpers.installing import RUNTIME, git, make_separate, offline
+from tests.helpers.installing import RUNTIME, VERSION, git, make_separate, offline
 from tests.helpers.page import blocks, run_section
 from tests.helpers.samples import EXAMPLES
-from tests.helpers.stacks import Aws, NewStack, Stack, assert_rejected
+from tests.helpers.stacks import (
+    OTHER_ACCOUNT,
+    Aws,
+    NewStack,
+    Stack,
+    assert_rejected,
+    other_credentials,
+    running_provider,
+)
 from tests.helpers.support import GOLDEN, PROJECT_NAME, S3, VPC, golden, of_role
 
 Declare = Callable[[Stack, Mapping[str, Mapping[str, object]]], None]
@@ -127,7 +135,7 @@ def test_installed_package_has_published_schema(package: Path):
     asked = subprocess.run(
         ["venv/bin/python", "-c", program], cwd=package, check=True, capture_output=True
     )
-    assert json.loads(asked.stdout) == frozen()
+    assert json.loads(asked.stdout) == {**frozen(), "version": VERSION}
 
 
 def test_inputs_are_configuration_keys_with_descriptions():
@@ -148,6 +156,29 @@ def test_only_three_inputs_are_plain():
         "exclusivePolicies",
         "vpcConfiguration",  # its entries are not plain
     }
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        (True, "AWS credentials: the AWS provider rejects them: "),
+        (False, f"but the credentials are for account {OTHER_ACCOUNT}"),
+    ],
+)
+def test_yaml_program_with_credentials_of_another_account_shows_no_traceback(
+    stack: Stack, declare: Declare, aws: Aws, listed: bool, expected: str
+):
+    if listed:
+        stack.configure({"aws:region": REGION, "aws:allowedAccountIds": [examples.ACCOUNT]})
+    declare(stack, {"docs": REQUIRED_INPUTS})
+    credentials = other_credentials(stack.environment)
+    with running_provider({**stack.environment, **credentials}) as provider:
+        stack.environment |= {**credentials, **provider}
+        rejected = stack.up(check=False)
+    assert rejected.exit_code != 0
+    assert expected in rejected.text
+    assert "Traceback" not in rejected.text
+    assert aws.roles() == []
 
 
 def statement_ids(policy: str) -> list[str]:
