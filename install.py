@@ -1,8 +1,8 @@
 """Install the packages for the Makefile's commands; the Makefile runs this script.
 
 The argument `sandbox` installs the packages for `make up` and builds the engine at the same time.
-`roles` installs the packages for `python -m roles`, and `development` installs all packages in
-requirements-dev.txt.
+`roles` installs the packages for `qbusiness-roles`, and `development` installs all packages in
+requirements-dev.txt. Both also create `venv/bin/qbusiness-roles`.
 
 If uv is on PATH, it installs the packages, because it is several times as fast as pip. uv's settings
 apply, such as a company's package index. If uv is not on PATH or fails, pip installs the packages with
@@ -27,6 +27,19 @@ REQUIREMENTS = {
     "roles": ("requirements.txt", "roles/requirements.txt"),
     "development": (PINS,),
 }
+COMMAND = VENV / "bin" / "qbusiness-roles"
+COMMAND_TEXT = """\
+#!/bin/sh
+"exec" "${0%/*}/python" "$0" "$@"
+# For the shell, the line above runs this file with the Python next to it. For Python, it's a string.
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from roles.__main__ import start
+
+sys.exit(start("make roles"))
+"""
 NO_PIP = (
     "{python} has no working pip: install it (on Debian and Ubuntu: `apt install python3-venv`), or "
     "install uv, and run the command again"
@@ -66,6 +79,9 @@ def _install(purpose: str) -> None:
         if is_new:
             _create_venv()  # uv can leave a partly installed package
         _with_pip(packages)
+    if purpose != "sandbox":
+        COMMAND.write_text(COMMAND_TEXT)
+        COMMAND.chmod(0o755)
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():
         sys.exit(build.returncode)

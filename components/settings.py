@@ -176,7 +176,7 @@ class Setting(NamedTuple):
     role_property: str = ""
     """The argument of `aws.iam.Role` with this value; empty if the role has no such argument."""
     iam_default: object = ""
-    """IAM's value in a role created without this argument; `roles adopt` doesn't write this value."""
+    """IAM's value in a role created without this argument; `adopt` doesn't write this value."""
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {

@@ -1,4 +1,4 @@
-"""Start `python -m roles` or, from the installed package, `qbusiness-roles`; `--help` lists commands.
+"""Start `qbusiness-roles`, from a clone or from the installed package; `--help` lists the commands.
 
 Importing the SDKs takes a second, so this module first prepares for interruptions. It also reports
 missing packages.
@@ -19,11 +19,10 @@ _FAILED: Final = 2
 _INTERRUPTED: Final = 130
 
 
-def start(program: str, install: str) -> int:
+def start(install: str) -> int:
     """Run the command so that no interruption prints a traceback, and return the exit code.
 
-    `program` is the command's name in the help, and `install` is the command that installs missing
-    packages.
+    `install` is the command that installs missing packages.
     """
     # A background job in a script, for example, ignores the signal.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -39,7 +38,7 @@ def start(program: str, install: str) -> int:
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return cli.main(None, program)
+        return cli.main(None)
     except KeyboardInterrupt:
         return _INTERRUPTED  # for example, while the command reported an error
     finally:
@@ -59,7 +58,7 @@ def start_installed() -> int:
     pip = (sys.executable, "-m", "pip", "install")
     uv = ("uv", "pip", "install", "--python", sys.executable)
     install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])
-    return start("qbusiness-roles", install)
+    return start(install)
 
 
 def _end(*_: object) -> None:
@@ -86,4 +85,4 @@ def _write(text: str, in_json: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(start("python -m roles", "make roles"))
+    sys.exit(start("make roles"))

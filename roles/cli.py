@@ -1,8 +1,8 @@
 """Audit and check data sources' roles, and prepare their import, from the command line.
 
-python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
-python -m roles audit                  compare every data source's role with the program's policies
-python -m roles check --stack STACK    ask AWS whether a sync with a stack's role will work
+qbusiness-roles adopt --stack STACK    prepare the import of a data source's role into a stack
+qbusiness-roles audit                  compare every data source's role with the program's policies
+qbusiness-roles check --stack STACK    ask AWS whether a sync with a stack's role will work
 
 No command changes AWS resources. The exit code is 0 if all is well; 1 if there are problems or `adopt`
 left out a data source; 2 if the input is invalid, something could not be read or written, or the program
@@ -10,10 +10,13 @@ has a bug; 3 if `audit` or `check` cannot tell whether all is well; and 130 afte
 """
 
 import argparse
+import importlib.metadata
 import sys
+import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -33,9 +36,9 @@ _VERBS: Final = {"adopt": adopt, "audit": audit, "check": check}
 _INTERRUPTED: Final = 130
 
 
-def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> int:
-    """Run a command and return the exit code; the help shows `program` as the command's name."""
-    options = _parser(program).parse_args(arguments)
+def main(arguments: Sequence[str] | None) -> int:
+    """Run a command and return the exit code."""
+    options = _parser().parse_args(arguments)
     output = Output(options.verb, draws=not options.json)
     details: Mapping[str, object] = {}
     exit_code = COULD_NOT_LOOK
@@ -88,11 +91,20 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
+def _version() -> str:
+    """Return the version of the installed package or, in a clone, the one in pyproject.toml."""
+    with suppress(PackageNotFoundError):
+        return importlib.metadata.version("qbusiness-connector")
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=program,
+        prog="qbusiness-roles",
         description="Read the roles of Amazon Q Business data sources without changing AWS resources.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
     for name, verb in _VERBS.items():
         own = verbs.add_parser(

@@ -63,7 +63,7 @@ AUDIT_AND_CHECK: Final = (
     "iam:SimulatePrincipalPolicy",
     "access-analyzer:ValidatePolicy",
 )
-"""The actions that `roles audit` and `roles check` need, as docs/read-permissions.md lists them.
+"""The actions that `audit` and `check` need, as docs/read-permissions.md lists them.
 
 The list is repeated here because this program may be copied elsewhere. A test compares the two lists.
 """

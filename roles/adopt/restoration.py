@@ -15,10 +15,10 @@ from roles.aws_commands import aws_command
 
 _SCRIPT_HEAD = """\
 #!/bin/sh
-# Restore roles and data sources as `roles adopt` found them: a role's inline policies, its replaced
-# attached policy, and its trust policy, and the earlier role of a data source. Pass the names of the
-# earlier roles, or none for all. You can run this script repeatedly before, during, or after the update.
-# If `roles adopt` wrote several scripts, run the latest first.
+# Restore roles and data sources as `qbusiness-roles adopt` found them: a role's inline policies, its
+# replaced attached policy, and its trust policy, and the earlier role of a data source. Pass the names
+# of the earlier roles, or none for all. You can run this script repeatedly before, during, or after the
+# update. If `adopt` wrote several scripts, run the latest first.
 # Then hand the roles back (docs/retire.md); otherwise, `pulumi up` changes their policies again.
 set -eu
 skipped=

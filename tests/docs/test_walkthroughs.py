@@ -100,7 +100,7 @@ def break_and_fix(clone: Path) -> None:
     """Follow docs/check.md, with additional breaks, and run the printed fixes."""
     text = CHECK.read_text()
     (check,) = re.findall(
-        r"`(venv/bin/python -m roles check --stack example .*?)` finds no problem",
+        r"`(venv/bin/qbusiness-roles check --stack example .*?)` finds no problem",
         " ".join(text.split()),
     )
     # Skip confirmation prompts and use the sandbox's AWS CLI.

@@ -1,4 +1,4 @@
-"""Replace AWS for `python -m roles` with the sandbox's Amazon Q Business and, for other services, moto.
+"""Replace AWS for `qbusiness-roles` with the sandbox's Amazon Q Business and, for other services, moto.
 
 Calls are recorded, and a test can set other responses. Calls to Amazon Q Business, its responses, and
 the responses that a test sets must match botocore's service model; otherwise, the test fails. The

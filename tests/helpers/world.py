@@ -1,4 +1,4 @@
-"""Represent the account that `python -m roles` reads in tests, and run its commands."""
+"""Represent the account that `qbusiness-roles` reads in tests, and run its commands."""
 
 import json
 import re
@@ -222,7 +222,7 @@ class Maker:
 
 
 class World(Maker):
-    """The account, and a directory where `python -m roles` runs in the test's process."""
+    """The account, and a directory where `qbusiness-roles` runs in the test's process."""
 
     def __init__(
         self,

@@ -538,4 +538,4 @@ def test_only_audit_notes_are_in_code_block(tmp_path: Path):
         "### Audit of x\n\n**result**\n~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
     )
     audit = ENVIRONMENTS["roles"]["steps"][-1]["run"]
-    assert " -m roles audit --markdown " in audit
+    assert "/qbusiness-roles audit --markdown " in audit

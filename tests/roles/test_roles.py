@@ -1,4 +1,4 @@
-"""Test the common parts of `python -m roles`: actions, exit codes, notes, and progress."""
+"""Test the common parts of `qbusiness-roles`: actions, exit codes, notes, and progress."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_incomplete_or_unknown_command_shows_usage(
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: python -m roles")
+    assert capsys.readouterr().err.startswith("usage: qbusiness-roles")
 
 
 def test_progress_is_a_bar_on_a_terminal(
@@ -162,7 +162,7 @@ def account(world: World) -> Server:
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
-    """Run a Bash command, in which $ROLES is `python -m roles`."""
+    """Run a Bash command, in which $ROLES is `qbusiness-roles`."""
     environment = {**os.environ, "ROLES": f"{sys.executable} -m roles"}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],

@@ -1,4 +1,4 @@
-"""`python -m roles` on a terminal: the same text, fitted to the width, with colors that add nothing."""
+"""`qbusiness-roles` on a terminal: the same text, fitted to the width, with colors that add nothing."""
 
 import fcntl
 import os

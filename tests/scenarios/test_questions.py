@@ -148,12 +148,12 @@ def test_iam_allows_connector_requests_but_not_similar_ones(world: World, roles:
 
 
 def run_roles(world: World, *arguments: str) -> dict[str, Any]:
-    """Run `python -m roles`; its output contains names, so it is not shown."""
+    """Run `qbusiness-roles`; its output contains names, so it is not shown."""
     command = [sys.executable, "-m", "roles", *arguments, "--region", world.region, "--json"]
     done = subprocess.run(
         command, cwd=PROJECT, env=world.environment, capture_output=True, text=True, check=False
     )
-    show(f"$ python -m roles {arguments[0]} (exit code {done.returncode})")
+    show(f"$ qbusiness-roles {arguments[0]} (exit code {done.returncode})")
     assert done.stdout, done.stderr[-500:]
     found = json.loads(done.stdout)
     if "is not allowed" in found.get("error", ""):
