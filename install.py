@@ -35,7 +35,7 @@ COMMAND_TEXT = """\
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 from roles.__main__ import start
 
 sys.exit(start("make roles"))

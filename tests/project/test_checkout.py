@@ -202,6 +202,9 @@ def test_uv_installs_pinned_packages_for_given_python(uninstalled: Path):
     ]
     assert (uninstalled / INSTALLED).exists()
     assert not list(uninstalled.glob("venv/lib/*/site-packages/pip"))
+    (uninstalled / "roles/__main__.py").write_text("def start(install): print('start', install)\n")
+    command = f"{uninstalled}/venv/bin/qbusiness-roles"
+    assert execute(uninstalled.parent, command).stdout == "start make roles\n"
 
 
 def test_pip_replaces_failed_uv_even_if_python_lacks_pip(uninstalled: Path, python_without_pip: Path):
