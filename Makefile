@@ -109,6 +109,5 @@ venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt s
 	@$(PYTHON) install.py $*
 
 tests/node_modules/.package-lock.json: tests/package-lock.json
-	@rm -rf tests/authorization/node_modules # the old location, which the simulator would search first
 	@npm ci --prefix tests --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
