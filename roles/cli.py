@@ -16,7 +16,6 @@ import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -91,12 +90,18 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
 
-def _version() -> str:
-    """Return the version of the installed package or, in a clone, the one in pyproject.toml."""
-    with suppress(PackageNotFoundError):
-        return importlib.metadata.version("qbusiness-connector")
-    project = Path(__file__).parents[1] / "pyproject.toml"
-    return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+class _ShowVersion(argparse.Action):
+    """Show the version of the installed package or, in a clone, the one in pyproject.toml."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        try:
+            version = importlib.metadata.version("qbusiness-connector")
+        except importlib.metadata.PackageNotFoundError:
+            project = Path(__file__).parents[1] / "pyproject.toml"
+            version = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+        with suppress(OSError):  # the reader of the version has closed the pipe
+            print(parser.prog, version)
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="qbusiness-roles",
         description="Read the roles of Amazon Q Business data sources without changing AWS resources.",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
     for name, verb in _VERBS.items():
         own = verbs.add_parser(

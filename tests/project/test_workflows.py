@@ -301,11 +301,11 @@ class Repository:
         )
 
     def end_with(self, code: int) -> None:
-        """Replace Pulumi and Python with a program that exits with a given code."""
+        """Replace Pulumi and qbusiness-roles with a program that exits with a given code."""
         venv = self.stack.directory / "venv"
         if venv.is_symlink():
             venv.unlink()
-        for program in ("bin/pulumi", "venv/bin/python"):
+        for program in ("bin/pulumi", "venv/bin/qbusiness-roles"):
             path = self.stack.directory / program
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(
