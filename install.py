@@ -2,7 +2,7 @@
 
 The argument `sandbox` installs the packages for `make up` and builds the engine at the same time.
 `roles` installs the packages for `qbusiness-roles`, and `development` installs all packages in
-requirements-dev.txt. Both also create `venv/bin/qbusiness-roles`.
+requirements-dev.txt. Each of them also creates `venv/bin/qbusiness-roles`.
 
 If uv is on PATH, it installs the packages, because it is several times as fast as pip. uv's settings
 apply, such as a company's package index. If uv is not on PATH or fails, pip installs the packages with
@@ -79,9 +79,8 @@ def _install(purpose: str) -> None:
         if is_new:
             _create_venv()  # uv can leave a partly installed package
         _with_pip(packages)
-    if purpose != "sandbox":
-        COMMAND.write_text(COMMAND_TEXT)
-        COMMAND.chmod(0o755)
+    COMMAND.write_text(COMMAND_TEXT)
+    COMMAND.chmod(0o755)
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():
         sys.exit(build.returncode)

@@ -59,9 +59,9 @@ def quote_argument(text: str) -> str:
 def switch_credentials(wanted: str) -> str:
     """Return the instruction to use other credentials, such as those for `the application's account`."""
     return (
-        f"`export AWS_PROFILE=PROFILE`, with a profile for {wanted}, or change aws:profile if the stack "
-        "sets it; `aws sts get-caller-identity` shows the account and the partition of the shell's "
-        "credentials"
+        "`unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; export AWS_PROFILE=PROFILE`, "
+        f"with a profile for {wanted}, or change aws:profile if the stack sets it; `aws sts "
+        "get-caller-identity` shows the account and the partition of the shell's credentials"
     )
 
 

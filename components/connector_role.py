@@ -42,7 +42,7 @@ Changing the name would replace the policy of every existing role.
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _GET_REGION: Final = "aws:index/getRegion:getRegion"
 _AWS_VERSION: Final = importlib.metadata.version("pulumi-aws")
-"""The version of the default provider, so that its functions do not start another one."""
+"""The version of the provider that the resources use; a call without it could start another version."""
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 """The caller's partition and account by provider; the key for the default provider is the stack."""
 
@@ -343,7 +343,9 @@ def _look_up(function: str, result: str, component: pulumi.Resource) -> pulumi.O
         try:
             return await pulumi.runtime.invoke_async(function, {}, options) or {}
         except Exception as error:  # noqa: BLE001 the SDK raises no narrower exception
-            raise pulumi.RunError(default_provider.explain_failed_lookup(str(error))) from None
+            provider = component.get_provider(function)
+            text = default_provider.explain_failed_lookup(str(error), provider)
+            raise pulumi.RunError(text) from None
 
     return pulumi.Output.from_input(call()).apply(lambda results: results.get(result, pulumi.UNKNOWN))
 

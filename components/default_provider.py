@@ -7,6 +7,7 @@ prevent this, because `pulumi up --refresh` refreshes before the program runs an
 """
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, cast
@@ -144,25 +145,30 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
         )
 
 
-def explain_failed_lookup(error: str) -> str:
-    """Return the message for a failed lookup of the credentials' account or of the provider's Region.
+def explain_failed_lookup(error: str, provider: pulumi.ProviderResource | None) -> str:
+    """Return the message for a failed lookup of a provider's account or Region.
 
-    `error` is the SDK's message, which ends with the provider's.
+    `error` is the SDK's message, which ends with the provider's. Only for credentials that the provider
+    rejects does the message say how to use others. `provider` is None for the default provider.
     """
-    said = escape(" ".join(error.rpartition("returned an error: ")[2].split()))
-    expected = "valid credentials for the application's account"
-    if "account ID not allowed" in said:
-        expected = f"credentials for an account that `pulumi config get {ALLOWED_ACCOUNTS}` lists"
-    fix = switch_credentials("the application's account")
-    return "\n".join(
-        (
-            "invalid credentials; no role was created or changed with them",
-            "",
-            f"  AWS credentials: the AWS provider rejects them: {said}",
-            f"    expected: {expected}",
-            f"    fix: {fix}",
-        )
+    said = " ".join(error.rpartition("returned an error: ")[2].split())
+    owner = (
+        f"AWS provider {quote(provider.pulumi_resource_name)}" if provider else "default AWS provider"
     )
+    lines = [
+        f"the {owner} cannot look up its account; its roles were not created or changed",
+        "",
+        f"  {owner}: {escape(said.removeprefix('1 error occurred: * '))}",
+    ]
+    if re.search("not allowed|credential|token", said, re.IGNORECASE):
+        allowed = f"{ALLOWED_ACCOUNTS} and {FORBIDDEN_ACCOUNTS} allow"
+        if provider:
+            allowed = "its allowed_account_ids and forbidden_account_ids allow"
+        lines += [
+            f"    expected: valid credentials for an account that {allowed}",
+            f"    fix: {switch_credentials('the account of the application')}",
+        ]
+    return "\n".join(lines)
 
 
 def parse_json(text: str | None) -> object:

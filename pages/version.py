@@ -8,6 +8,7 @@ from pages import PROJECT
 
 
 def with_version(path: Path) -> str:
-    """Return a file's text with the package's version in place of its only version number."""
+    """Return a file's text with the package's version in place of the one in it."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return re.sub(r"\d+\.\d+\.\d+", project["version"], path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r"(@v|^version: )\S+", rf"\g<1>{project['version']}", text, flags=re.MULTILINE)

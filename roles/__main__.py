@@ -78,7 +78,7 @@ def _fail(text: str) -> int:
 
 def _write(text: str, in_json: str) -> None:
     with suppress(OSError):
-        os.write(2, f"roles: {text}\n".encode())
+        os.write(2, f"qbusiness-roles: {text}\n".encode())
     if "--json" in sys.argv:
         with suppress(OSError):
             os.write(1, f'{{\n  "error": {in_json}\n}}\n'.encode())

@@ -91,14 +91,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _ShowVersion(argparse.Action):
-    """Show the version of the installed package or, in a clone, the one in pyproject.toml."""
+    """Show the version in a clone's pyproject.toml, or the version of the installed package."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        try:
-            version = importlib.metadata.version("qbusiness-connector")
-        except importlib.metadata.PackageNotFoundError:
-            project = Path(__file__).parents[1] / "pyproject.toml"
+        project = Path(__file__).parents[1] / "pyproject.toml"
+        if project.exists():
             version = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+        else:
+            version = importlib.metadata.version("qbusiness-connector")
         with suppress(OSError):  # the reader of the version has closed the pipe
             print(parser.prog, version)
         parser.exit()

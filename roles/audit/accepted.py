@@ -18,7 +18,7 @@ _EXPECTED: Final = {
     "role": "the ARN of a role",
     "policy": "the name or ARN of a policy, or `trust policy`",
     "statement": "the number of a statement without a Sid; for others, use sid",
-    "sid": "the statement's Sid",
+    "sid": "the statement's Sid, letters and digits",
     "reason": "why the finding is accepted",
     "until": "the last day, such as 2027-03-31",
     "finding": f"one of {', '.join(LABELS)}",
@@ -29,7 +29,7 @@ _EXPECTED: Final = {
 An entry has either `statement` or `sid`. `finding` is optional. `dataSources` is required for
 `finding: missing`, and allowed only then.
 """
-_FORMS: Final = {"statement": "[1-9][0-9]*", "sid": "[A-Za-z0-9]+"}
+_FORMS: Final = {"statement": "[1-9][0-9]{0,3}", "sid": "[A-Za-z0-9]+"}
 _NUMBER_PREFIX: Final = "statement "
 
 
@@ -171,7 +171,8 @@ def _hint(statement: Any) -> str:
     number = statement.removeprefix(_NUMBER_PREFIX)
     if number != statement and _is_valid("statement", number):
         return f"; write `statement: {number}`"
-    return f"; write `sid: {statement}`" if _is_valid("sid", statement) else ""
+    is_sid = _is_valid("sid", statement) and not statement.isdecimal()
+    return f"; write `sid: {statement}`" if is_sid else ""
 
 
 def _is_valid(name: str, value: Any) -> bool:

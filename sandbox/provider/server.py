@@ -135,7 +135,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.CheckResponse:
         del connection
         settings, problems = check(self.package.name, _decode(request.news))
-        if not problems and self.package.name == "aws":
+        if not problems and settings.get("skipCredentialsValidation") == "false":
             problems = check_credentials()
         response = provider_pb2.CheckResponse(inputs=_encode(settings))
         for reason in problems:

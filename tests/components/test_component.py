@@ -3,8 +3,8 @@
 from collections import UserDict
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
-from typing import Any, cast
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, Final, cast
 
 import pulumi
 import pytest
@@ -12,7 +12,9 @@ from pulumi.output import Unknown
 from pulumi_aws import iam
 
 from components.arguments import SettingsError
+from components.commands import switch_credentials
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
+from components.default_provider import explain_failed_lookup
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -354,6 +356,31 @@ def test_unconfigured_provider_makes_documents_unknown(application: str):
     assert len(deployment.warnings) == 1
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+
+
+FAILED: Final = "invoke of aws:index/f:f failed: invocation of aws:index/f:f returned an error: "
+
+
+def test_failed_lookup_names_provider_and_what_it_said():
+    eu = cast("pulumi.ProviderResource", SimpleNamespace(pulumi_resource_name="eu"))
+    said = "1 error occurred:\n\t* AWS account ID not allowed: 210987654321\n\n"
+    assert explain_failed_lookup(FAILED + said, eu).splitlines() == [
+        'the AWS provider "eu" cannot look up its account; its roles were not created or changed',
+        "",
+        '  AWS provider "eu": AWS account ID not allowed: 210987654321',
+        (
+            "    expected: valid credentials for an account that its allowed_account_ids and "
+            "forbidden_account_ids allow"
+        ),
+        f"    fix: {switch_credentials('the account of the application')}",
+    ]
+
+
+@pytest.mark.parametrize("said", ["Throttling: Rate exceeded", "connection reset by peer"])
+def test_failed_lookup_blames_no_credentials_without_reason(said: str):
+    assert explain_failed_lookup(FAILED + said, None).splitlines()[2:] == [
+        f"  default AWS provider: {said}"
+    ]
 
 
 def test_unknown_application_keeps_other_role_inputs_known():

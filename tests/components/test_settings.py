@@ -280,9 +280,9 @@ def test_credentials_for_another_account_are_rejected():
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only within its own account"
     fix = (
-        f"`export AWS_PROFILE=PROFILE`, with a profile for account {ACCOUNT}, or change aws:profile if "
-        "the stack sets it; `aws sts get-caller-identity` shows the account and the partition of the "
-        "shell's credentials"
+        "`unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; export AWS_PROFILE=PROFILE`, "
+        f"with a profile for account {ACCOUNT}, or change aws:profile if the stack sets it; `aws sts "
+        "get-caller-identity` shows the account and the partition of the shell's credentials"
     )
     for given, name in (
         ({}, "application_id"),

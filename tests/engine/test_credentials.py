@@ -22,15 +22,16 @@ EXPIRED: Final = {
     "status": 403,
 }
 SWITCH: Final = """\
-`export AWS_PROFILE=PROFILE`, with a profile for {}, or change aws:profile if the stack sets it; \
-`aws sts get-caller-identity` shows the account and the partition of the shell's credentials"""
+`unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; export AWS_PROFILE=PROFILE`, with a \
+profile for {}, or change aws:profile if the stack sets it; `aws sts get-caller-identity` shows the \
+account and the partition of the shell's credentials"""
 BY_THE_LIST: Final = f"""\
-    error: invalid credentials; no role was created or changed with them
+    error: the default AWS provider cannot look up its account; its roles were not created or changed
 
-      AWS credentials: the AWS provider rejects them: 1 error occurred: * AWS account ID not \
-allowed: {OTHER_ACCOUNT}
-        expected: credentials for an account that `pulumi config get aws:allowedAccountIds` lists
-        fix: {SWITCH.format("the application's account")}
+      default AWS provider: AWS account ID not allowed: {OTHER_ACCOUNT}
+        expected: valid credentials for an account that aws:allowedAccountIds and \
+aws:forbiddenAccountIds allow
+        fix: {SWITCH.format("the account of the application")}
 """
 BY_THE_ARN: Final = f"""\
     error: invalid configuration: 1 error; no role was created or changed

@@ -104,7 +104,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
             f"- {VALID.replace('statement: 4', 'sid: a b')}\n- {VALID.replace('statement: 4, ', '')}",
             f"""\
  has 2 errors
-  line 1, sid: "a b"; expected: the statement's Sid
+  line 1, sid: "a b"; expected: the statement's Sid, letters and digits
   line 2, statement: is missing; {NUMBER}""",
         ),
         (
@@ -116,8 +116,8 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
  has 8 errors
   line 1, statement: "Queues"; {NUMBER}; write `sid: Queues`
   line 2, statement: "statement 12"; {NUMBER}; write `statement: 12`
-  line 3, statement: "010"; {NUMBER}; write `sid: 010`
-  line 4, statement: "0"; {NUMBER}; write `sid: 0`
+  line 3, statement: "010"; {NUMBER}
+  line 4, statement: "0"; {NUMBER}
   line 5, statement: "statement 0"; {NUMBER}
   line 6, statement: "a b"; {NUMBER}
   line 7, statement: ""; {NUMBER}
