@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-VERSION: Final = "3.259.0"
+VERSION: Final = "3.276.0"
 """The release to build or install; the same as in `engine/go.mod`."""
 
 CACHE: Final = Path(__file__).resolve().parent.parent / ".sandbox" / "engine"

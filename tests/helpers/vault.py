@@ -1,7 +1,7 @@
 """Stand in for HashiCorp Vault, which decrypts the key for a stack's secrets.
 
 Deriving the key from a passphrase would take a fifth of the time of each operation; see
-`NewSymmetricCrypterFromPassphrase` in https://github.com/pulumi/pulumi/tree/v3.259.0/sdk/go/common/resource/config.
+`NewSymmetricCrypterFromPassphrase` in https://github.com/pulumi/pulumi/tree/v3.276.0/sdk/go/common/resource/config.
 Tests with the sandbox's own stacks use a passphrase.
 """
 

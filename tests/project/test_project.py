@@ -117,8 +117,15 @@ def test_program_and_policy_pack_have_two_dependencies_each(place: str, package:
     assert all(re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", line) for line in requirements)
 
 
-def test_go_mod_and_evidence_page_name_engine_version():
-    assert (
-        f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
-    )
+def test_required_pulumi_and_go_versions_are_the_tested_ones():
+    module = (PROJECT / "sandbox/engine/go.mod").read_text()
+    assert f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}\n" in module
     assert f"v{VERSION}" in (PROJECT / "docs" / "evidence.md").read_text()
+    for page in ("README.md", "docs/index.md", "docs/own-project.md"):
+        assert f"{VERSION} or newer" in (PROJECT / page).read_text()
+    (go,) = re.findall(r"^go (.+)$", module, re.MULTILINE)
+    assert f"Go ({go} or newer)" in (PROJECT / "README.md").read_text()
+    own = ("Pulumi.yaml", "template/Pulumi.yaml")
+    for file in (*own, "plugin/PulumiPlugin.yaml", "guardrails/PulumiPolicy.yaml"):
+        project = yaml.safe_load((PROJECT / file).read_text())
+        assert project["requiredPulumiVersion"] == f">={VERSION}"
