@@ -21,12 +21,6 @@ from .formats import ACCOUNT_ID, APPLICATION
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
-_RECOVERY: Final = "`pulumi refresh --run-program`, then `pulumi up`"
-"""The commands after which a corrected list of allowed accounts also applies to a refresh.
-
-Both read the list from the configuration. A plain `pulumi refresh` reads it from the state, where it may
-be wrong (`EnsureProvider` in pkg/resource/deploy in Pulumi's engine).
-"""
 
 
 def check(arguments: Arguments) -> None:
@@ -76,7 +70,7 @@ def _check_accounts(arguments: Arguments) -> None:
         at.reject(
             f"the list does not include the application's account, {shown}",
             f"a list that includes {shown}",
-            fix=f"{fix}; if a wrong list was already deployed, also run {_RECOVERY}",
+            fix=fix,
         )
 
 
@@ -91,8 +85,7 @@ def _missing_list(command: str, arguments: Arguments) -> str:
         "can drop roles from the stack's state, and a destroy can remove them from the state without "
         "deleting them. "
         f"{conflict}Set the list to the application's account (`{command}`), make sure that `aws sts "
-        "get-caller-identity` shows this account, and run `pulumi up`. To correct a wrong list, change "
-        f"it and run {_RECOVERY}"
+        "get-caller-identity` shows this account, and run `pulumi up`"
     )
 
 

@@ -14,7 +14,7 @@ from components.default_provider import ALLOWED_ACCOUNTS
 from components.settings import SETTINGS, Scope
 from components.stack_config import KEYS
 from components.validation import validate
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
+from pages.examples import APPLICATION_ID, INDEX_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_script, run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
@@ -115,19 +115,6 @@ def test_commands_on_configuration_page_take_effect(new_stack: NewStack):
     for entry in ("subnet/subnet-0a1b2c3d4e5f60718", "security-group/sg-0c3d4e5f607182930"):
         assert entry in shown
     assert re.search(r'CostCenter: "search"', shown)
-
-
-def test_wrong_account_list_is_replaced_as_documented(new_stack: NewStack):
-    stack = new_stack({**REQUIRED, ALLOWED_ACCOUNTS: [ACCOUNT]})
-    stack.up()
-    # As if an update had recorded this list while other credentials were in use.
-    state = stack.state_file.read_text()
-    stack.state_file.write_text(state.replace(f'[\\"{ACCOUNT}\\"]', f'[\\"{OTHER_ACCOUNT}\\"]'))
-    assert f"AWS account ID not allowed: {ACCOUNT}" in stack.drift().text
-    fixed = run_section(stack, "AWS account ID not allowed", DOCS / "troubleshooting.md")
-    assert "4 unchanged" in fixed.stdout
-    provider = stack.resource("pulumi:providers:aws")
-    assert json.loads(provider["inputs"]["allowedAccountIds"]) == [ACCOUNT]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
