@@ -57,7 +57,8 @@ def partition(region: str) -> tuple[str, str]:
 def client(service: str, region: str, attempts: int = 0) -> Any:
     """Return the thread-safe client for a service; raise ProviderError outside the sandbox.
 
-    `attempts` is the maximum number of times that a call is tried; 0 means botocore's default.
+    `attempts` is the maximum number of times that a call is tried; 0 means three times, unless
+    AWS_MAX_ATTEMPTS is set.
     """
     with _LOCK:
         return _client(service, region, attempts)
@@ -73,7 +74,7 @@ def _client(service: str, region: str, attempts: int) -> Any:
         connect_timeout=_PATIENCE,
         read_timeout=_PATIENCE,
         max_pool_connections=CALLS_AT_ONCE,
-        retries={"total_max_attempts": attempts} if attempts else None,
+        retries={"total_max_attempts": attempts} if attempts else {"mode": "standard"},
     )
     made = _session().create_client(service, region_name=region, config=options)
     made.meta.events.register_first("needs-retry", _reject_cut_reply)

@@ -36,7 +36,7 @@ class Configuration(NamedTuple):
     region: str = ""
     default_tags: Mapping[str, str] = {}
     attempts: int = 0
-    """The maximum number of times that a call is tried; 0 for botocore's default."""
+    """The maximum number of times that a call to IAM is tried; 0 for the default."""
 
 
 def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
@@ -64,7 +64,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
             f"Check `pulumi config get aws:{key}`."
             for key, other in itertools.permutations(_EXCLUSIVE)
         ]
-    defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "false"}
+    defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "true"}
     if region := _region_of_environment():
         defaults["region"] = region
     return {**defaults, **settings}, problems
@@ -115,7 +115,10 @@ def configure(package: str, arguments: Properties) -> Configuration:
             f"{package}:region is not set; `pulumi config set {package}:region us-east-1` sets it. "
             f"{' and '.join(_REGIONS)} are not set either."
         )
-    tags = (settings.get("defaultTags") or {}).get("tags") or {}
+    tags = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in ((settings.get("defaultTags") or {}).get("tags") or {}).items()
+    }
     configuration = Configuration(region, tags, _attempts(package, settings.get("maxRetries")))
     _check_account(package, settings, caller(configuration)["Account"])
     return configuration
@@ -125,7 +128,10 @@ def _attempts(package: str, value: Any) -> int:
     if value in (None, ""):
         return 0
     if type(value) is not int or value < 0:
-        raise ProviderError(f"{package}:maxRetries: expected a whole number, 0 or more, got {value}")
+        raise ProviderError(
+            "CheckConfig failed because of malformed resource inputs: "
+            f"{package}:maxRetries: expected a whole number, 0 or more, got {value}"
+        )
     return value
 
 
@@ -154,8 +160,11 @@ def _account_ids(package: str, name: str, settings: Properties) -> list[str]:
 
 
 def caller(configuration: Configuration) -> dict[str, str]:
-    """Return the response to GetCallerIdentity; raise ProviderError if the call fails."""
-    sts = client("sts", configuration.region, configuration.attempts)
+    """Return the response to GetCallerIdentity; raise ProviderError if the call fails.
+
+    Like `validateCredentials` in pulumi-aws, ignore `maxRetries`.
+    """
+    sts = client("sts", configuration.region)
     return call("get the caller identity", sts.get_caller_identity)
 
 

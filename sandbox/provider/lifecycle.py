@@ -275,6 +275,10 @@ class Lifecycle:
         actual = self._read(identifier, planned)
         if actual is None:
             raise ProviderError(f"read {self.resource.token}: {identifier} does not exist")
+        if not actual.get("tags") and "tags" not in planned:
+            # Only a refresh adds an empty object to the state: `normalizeNullValues` in
+            # terraform-plugin-sdk.
+            actual.pop("tags", None)
         return actual
 
     def _read(self, identifier: str, state: Properties) -> Properties | None:

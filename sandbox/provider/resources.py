@@ -404,8 +404,8 @@ class RolePolicyAttachmentsExclusive(Exclusive):
         iam.attach_role_policy(RoleName=role, PolicyArn=policy)
 
     def remove(self, iam: Any, role: str, policy: str) -> None:
-        """Detach a managed policy."""
-        iam.detach_role_policy(RoleName=role, PolicyArn=policy)
+        """Detach a managed policy, unless it was detached in the meantime."""
+        ignore_not_found(iam.detach_role_policy, RoleName=role, PolicyArn=policy)
 
 
 RESOURCES: Final[Mapping[str, Resource]] = {

@@ -155,6 +155,15 @@ def test_foreign_tags_stay_only_if_tags_all_is_ignored(role: Resource, aws: Aws)
     assert aws.iam.list_role_tags(RoleName=NAME)["Tags"] == [{"Key": "Team", "Value": "search"}]
 
 
+def test_only_a_refresh_stores_empty_tags(role: Resource):
+    # normalizeNullValues in helper/schema/grpc_provider.go in terraform-plugin-sdk.
+    role.up(**ROLE)
+    assert "tags" not in role.outputs
+    role.read()
+    assert role.outputs["tags"] == {}
+    assert changes(role, **ROLE) == set()
+
+
 def test_document_drift_is_reported_until_corrected(role: Resource, aws: Aws):
     # extractInputs in tfbridge/schema.go: a property with a StateFunc keeps its old input.
     role.up(**ROLE)
@@ -360,6 +369,14 @@ def test_exclusive_resources_fail_at_once_if_role_is_missing(
     assert len(iam.method_calls) == 1
 
 
+def test_policy_that_was_already_detached_does_not_stop_update():
+    # detachPolicyFromRole in role_policy_attachment.go.
+    missing = ClientError({"Error": {"Code": "NoSuchEntity"}}, "DetachRolePolicy")
+    iam = answering(list_attached_role_policies={"AttachedPolicies": [{"PolicyArn": "arn"}]})
+    iam.detach_role_policy.side_effect = missing
+    assert RolePolicyAttachmentsExclusive().create(iam, {"roleName": NAME, "policyArns": []}) == NAME
+
+
 def test_missing_policy_in_policy_names_fails_before_call(provider: Provider, role: Resource):
     # syncAttachments in role_policies_exclusive.go writes it without a document.
     role.up(**ROLE)
@@ -417,9 +434,10 @@ def test_an_account_that_is_not_allowed_is_rejected(
 def test_secret_settings_are_read_like_plain_settings(monkeypatch: pytest.MonkeyPatch):
     # The engine marks secrets in a provider's configuration if the provider accepts them.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
-    settings = {"allowedAccountIds": f'["{ACCOUNT}"]', "defaultTags": '{"tags":{"Cost":"5"}}'}
+    settings = {"allowedAccountIds": f'["{ACCOUNT}"]', "defaultTags": '{"tags":{"Cost":5}}'}
     marked = {name: {**SECRET, "value": value} for name, value in settings.items()}
     found = configuration.configure("aws", {"region": REGION, **marked})
+    # default_tags is a map of strings: NewProvider in internal/provider/sdkv2/provider.go.
     assert found == Configuration(REGION, {"Cost": "5"})
 
 
@@ -452,9 +470,10 @@ def test_environment_provides_unconfigured_region(
 
 
 def test_configuration_check_adds_defaults(monkeypatch: pytest.MonkeyPatch):
-    # CheckConfigWithContext in pf/tfbridge/provider_checkconfig.go.
+    # CheckConfigWithContext in pf/tfbridge/provider_checkconfig.go; the values come from
+    # providerFromMeta in pulumi-aws, provider/resources.go.
     monkeypatch.setenv("AWS_REGION", "us-west-2")
-    defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "false"}
+    defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "true"}
     assert check("aws", {}) == ({"region": "us-west-2", **defaults}, [])
     assert check("aws", {"region": REGION}) == ({"region": REGION, **defaults}, [])
     assert check("aws-native", {}) == ({}, [])
@@ -504,7 +523,7 @@ def test_default_tags_are_set_and_their_changes_detected(environment: dict[str, 
 
 
 def test_configuration_fails_if_account_lookup_fails(monkeypatch: pytest.MonkeyPatch):
-    # validateCredentials in pulumi-aws, provider/resources.go.
+    # validateCredentials in pulumi-aws, provider/config.go.
     expired = ProviderError("get the caller identity: The token has expired")
     monkeypatch.setattr(configuration, "caller", Mock(side_effect=expired))
     with pytest.raises(ProviderError, match="The token has expired"):
@@ -512,11 +531,12 @@ def test_configuration_fails_if_account_lookup_fails(monkeypatch: pytest.MonkeyP
 
 
 def test_an_invalid_number_of_attempts_is_rejected(monkeypatch: pytest.MonkeyPatch):
+    # Provider.CheckConfig in tfbridge/provider.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     settings = {"region": REGION, "maxRetries": "7"}
     assert configuration.configure("aws", settings).attempts == 7
     for value in ("many", "-1", "1.5", "true", "Infinity", "[]"):
-        with pytest.raises(ProviderError, match=r"aws:maxRetries: expected a whole number, 0 or more"):
+        with pytest.raises(ProviderError, match=r"malformed resource inputs: aws:maxRetries: expected"):
             configuration.configure("aws", {**settings, "maxRetries": value})
 
 
