@@ -3,9 +3,8 @@
 An additional policy records the properties that the program sets, and reports nothing.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import partial
-from typing import Any, Final
 
 from declared_roles import find_roles
 from pulumi_policy import (
@@ -20,15 +19,6 @@ from pulumi_policy import (
 )
 from rules import RULES, Rule
 
-EXEMPT: Final[Mapping[str, Any]] = {
-    "exempt": {
-        "type": "array",
-        "items": {"type": "string"},
-        "default": [],
-        "description": "URNs of roles that the rule ignores",
-    }
-}
-
 set_by_program: dict[str, Collection[str]] = {}
 """The properties that the program sets, by resource URN."""
 
@@ -40,17 +30,12 @@ def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
 
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report a rule's findings about a stack's roles, except about roles that are exempt from the rule.
-
-    Each finding is reported for the resource that has the problem.
-    """
+    """Report each of a rule's findings about a stack's roles for the resource that has the problem."""
     config = args.get_config()
-    exempt = config.get("exempt", [])
     options = {name: config[name] for name in rule.options if name in config}
     for role in find_roles(args.resources, set_by_program):
-        if role.urn not in exempt:
-            for finding in rule.check(role, **options):
-                report(finding.report, finding.urn)
+        for finding in rule.check(role, **options):
+            report(finding.report, finding.urn)
 
 
 if __name__ == "__main__":
@@ -70,7 +55,7 @@ if __name__ == "__main__":
                     description=rule.description,
                     validate=partial(validate, rule),
                     enforcement_level=EnforcementLevel.ADVISORY if rule.advisory else None,
-                    config_schema=PolicyConfigSchema({**EXEMPT, **rule.options}),
+                    config_schema=PolicyConfigSchema(dict(rule.options)),
                 )
                 for rule in RULES
             ),

@@ -705,15 +705,6 @@ def test_role_names_and_document_sizes_are_checked():
 # The pack.
 
 
-@pytest.mark.parametrize(("exempt", "reported"), [([], True), ([NAME], True), (["urn:role"], False)])
-def test_role_is_exempted_by_urn_not_by_name(exempt: list[str], reported: bool):
-    (rule,) = (rule for rule in RULES if rule.name == "secret")
-    resources: list[PolicyResource] = [role(), role_policy(ANY_SECRET)]
-    report = Mock()
-    validate_stack(rule, StackValidationArgs(resources, {"exempt": exempt}), report)
-    assert report.called == reported
-
-
 @pytest.mark.parametrize(("config", "reported"), [({}, False), ({"attachedPolicies": 10.0}, True)])
 def test_quota_for_attached_policies_is_configurable(config: dict[str, float], reported: bool):
     (rule,) = (rule for rule in RULES if rule.name == "quotas")
