@@ -143,6 +143,9 @@ def explain_failed_lookup(error: str, provider: pulumi.ProviderResource | None) 
 
     `error` is the SDK's message, which ends with the provider's. Only for credentials that the provider
     rejects does the message say how to use others. `provider` is None for the default provider.
+
+    If the provider can't even be configured with the credentials, the engine ends the program, and shows
+    what the provider said (docs/troubleshooting.md).
     """
     said = " ".join(error.rpartition("returned an error: ")[2].split())
     owner = (
@@ -154,12 +157,9 @@ def explain_failed_lookup(error: str, provider: pulumi.ProviderResource | None) 
         f"  {owner}: {escape(said.removeprefix('1 error occurred: * '))}",
     ]
     if re.search("not allowed|credential|token", said, re.IGNORECASE):
-        allowed = f"{ALLOWED_ACCOUNTS} and {FORBIDDEN_ACCOUNTS} allow"
-        if provider:
-            allowed = "its allowed_account_ids and forbidden_account_ids allow"
         lines += [
-            f"    expected: valid credentials for an account that {allowed}",
-            f"    fix: {switch_credentials('the account of the application')}",
+            "    expected: valid credentials for the application's account",
+            f"    fix: {switch_credentials('this account')}",
         ]
     return "\n".join(lines)
 

@@ -368,11 +368,8 @@ def test_failed_lookup_names_provider_and_what_it_said():
         'the AWS provider "eu" cannot look up its account; its roles were not created or changed',
         "",
         '  AWS provider "eu": AWS account ID not allowed: 210987654321',
-        (
-            "    expected: valid credentials for an account that its allowed_account_ids and "
-            "forbidden_account_ids allow"
-        ),
-        f"    fix: {switch_credentials('the account of the application')}",
+        "    expected: valid credentials for the application's account",
+        f"    fix: {switch_credentials('this account')}",
     ]
 
 

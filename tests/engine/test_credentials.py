@@ -1,7 +1,8 @@
 """Credentials of another account, no credentials, and expired ones end a command with a short error.
 
-For a new stack, and wherever the program runs before the refresh, either the program rejects the
-credentials or the provider does, when it is checked (`preConfigureCallback` in pulumi-aws).
+For a new stack, and wherever the program runs before the refresh, the program rejects the credentials
+if the settings name the account. Otherwise, the provider does, when the engine checks it
+(`preConfigureCallback` in pulumi-aws) or configures it.
 """
 
 from collections.abc import Generator, Mapping
@@ -25,14 +26,7 @@ SWITCH: Final = """\
 `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; export AWS_PROFILE=PROFILE`, with a \
 profile for {}, or change aws:profile if the stack sets it; `aws sts get-caller-identity` shows the \
 account and the partition of the shell's credentials"""
-BY_THE_LIST: Final = f"""\
-    error: the default AWS provider cannot look up its account; its roles were not created or changed
-
-      default AWS provider: AWS account ID not allowed: {OTHER_ACCOUNT}
-        expected: valid credentials for an account that aws:allowedAccountIds and \
-aws:forbiddenAccountIds allow
-        fix: {SWITCH.format("the account of the application")}
-"""
+BY_THE_LIST: Final = f"* AWS account ID not allowed: {OTHER_ACCOUNT}\n"
 BY_THE_ARN: Final = f"""\
     error: invalid configuration: 1 error; no role was created or changed
 

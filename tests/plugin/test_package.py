@@ -161,7 +161,7 @@ def test_only_three_inputs_are_plain():
 @pytest.mark.parametrize(
     ("listed", "expected"),
     [
-        (True, "default AWS provider: AWS account ID not allowed: "),
+        (True, "* AWS account ID not allowed: "),
         (False, f"but the credentials are for account {OTHER_ACCOUNT}"),
     ],
 )
