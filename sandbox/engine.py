@@ -109,7 +109,7 @@ def _make(unfinished: Path) -> Path:
 
 
 def _build(target: Path) -> None:
-    say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes about 3 minutes")
+    say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes a few minutes")
     _compile(target, *_PACKAGES)
     # The executor comes from Pulumi's SDK. Its path in the module is undocumented and may change in a
     # newer release.
