@@ -8,6 +8,7 @@ from pulumi.output import Unknown
 
 from .commands import (
     PropertyPath,
+    Scalar,
     edit_instruction,
     escape,
     quote,
@@ -185,7 +186,7 @@ class Place(NamedTuple):
         """Return this place's value as JSON (see `commands.quote`), or HIDDEN if the place is secret."""
         return HIDDEN if self.secret else quote(value)
 
-    def set(self, value: str | int) -> str:
+    def set(self, value: Scalar) -> str:
         """Return the command that sets this value or, if no command can, the result of `edit`."""
         return set_command(self.path, value, secret=self.secret) if self._has_command else self.edit()
 

@@ -8,6 +8,8 @@ import pulumi
 
 PropertyPath = tuple[str | int, ...]
 """The path of a setting, or of an entry in it, such as `("vpcConfiguration", "subnetIds", 2)`."""
+Scalar = str | bool
+"""A value that a command can set."""
 _MAXIMUM_SHOWN: Final = 120
 """The number of characters to which `quote` shortens a longer value."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
@@ -56,12 +58,7 @@ def quote_argument(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def set_command(
-    path: PropertyPath,
-    value: str | int,
-    *,
-    secret: bool,
-) -> str:
+def set_command(path: PropertyPath, value: Scalar, *, secret: bool) -> str:
     """Return the command that sets a path in a stack's configuration.
 
     If a user cannot paste the command, return the instruction to edit the stack's file instead.
@@ -69,14 +66,14 @@ def set_command(
     key = show_path(path)
     if not _fits_command(key):
         return edit_instruction()
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = value if isinstance(value, str) else str(value).lower()
     first = ""
     if secret:
         kind = "--secret"
     elif isinstance(value, str):
         kind = "--plaintext" if len(path) == 1 else _choose_string_option(key, value)
     else:
-        kind = "--type bool" if isinstance(value, bool) else "--type int"
+        kind = "--type bool"
         if len(path) > 1:  # otherwise, a string entry would stay a string
             first = f"{remove_command(path)} && "
     options = f"{_stack_options(path)} {kind}"

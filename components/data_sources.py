@@ -150,14 +150,12 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
 def _check_top_level(top: Arguments, at: Place) -> None:
     """Reject settings at the top level that belong to a single data source.
 
-    The default that `Pulumi.yaml` declares for a boolean or a number is not rejected, because Pulumi
-    passes this default for a setting that is not set.
+    `false` is not rejected, because Pulumi passes this default for a boolean that is not set.
     """
     for name, setting in SETTINGS.items():
-        is_default = top[name] is False or top[name] == setting.iam_default
-        if setting.scope is Scope.ENTRY and top.is_set(name) and not is_default:
+        if setting.scope is Scope.ENTRY and top.is_set(name) and top[name] is not False:
             here, there = top.at(name), at.entry("NAME", KEYS[name])
-            value = top[name] if isinstance(top[name], int) else str(top[name])
+            value = top[name] if isinstance(top[name], bool) else str(top[name])
             is_plain = escape(str(value)) == str(value) and not here.secret
             # Removing the setting without moving it could take permissions from a role in use.
             move = f"{there.set(value if is_plain else 'VALUE')} && {here.remove()}"

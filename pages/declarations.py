@@ -15,10 +15,7 @@ from components.stack_config import DATA_SOURCES, KEYS, PROTECT
 from pages import PROJECT
 
 _BLANK: Final[Mapping[str, Callable[[], object]]] = {"string": str, "boolean": bool, "object": dict}
-"""For each YAML type, the function that returns the type's blank value.
-
-A number has no blank value, so the default of a setting that is a number is IAM's.
-"""
+"""For each YAML type, the function that returns the type's blank value."""
 _WIDTH: Final = 110
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     PROTECT: {
@@ -52,8 +49,7 @@ def declarations() -> dict[str, Mapping[str, Any]]:
             "description": inputs[key].description,
         }
         if not setting.required:
-            blank = _BLANK.get(setting.kind.yaml_type)
-            each["default"] = blank() if blank else setting.iam_default
+            each["default"] = _BLANK[setting.kind.yaml_type]()
         declared[key] = each
     return {**declared, **_OTHERS}
 

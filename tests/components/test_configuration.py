@@ -43,7 +43,7 @@ BLANK = {"string": "", "boolean": "false", "object": "{}"}
 BLANKS = {
     KEYS[name]: BLANK[setting.kind.yaml_type]
     for name, setting in SETTINGS.items()
-    if name in KEYS and KEYS[name] not in MINIMAL and setting.kind.yaml_type in BLANK
+    if name in KEYS and KEYS[name] not in MINIMAL
 }
 """The blank defaults that the engine sets for optional keys."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from components import stack_config
 from components.arguments import Arguments, SettingsError
-from components.commands import quote, set_command
+from components.commands import quote
 from components.formats import Format
 from components.rules import Location
 from components.settings import PYTHON_ARGUMENTS, SETTINGS, VPC_LISTS
@@ -348,15 +348,4 @@ def test_warnings_have_expected_texts():
     assert name == (
         "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
         'QBusiness, so it does not list "connector"'
-    )
-
-
-@pytest.mark.usefixtures("stack")
-def test_command_for_number_setting_stores_a_number():
-    set_it = "pulumi config set --stack prod"
-    assert set_command(("seconds",), 7200, secret=False) == f"{set_it} --type int -- seconds 7200"
-    # Pulumi keeps the type of an existing entry.
-    assert set_command(("dataSources", "wiki", "seconds"), 7200, secret=False) == (
-        "pulumi config rm --stack prod --path -- dataSources.wiki.seconds && "
-        f"{set_it} --path --type int -- dataSources.wiki.seconds 7200"
     )

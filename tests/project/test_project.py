@@ -46,8 +46,6 @@ def test_only_required_settings_are_declared_without_default():
         assert len(declared["description"]) > 10
         if key in REQUIRED:
             assert "default" not in declared
-        elif declared["type"] == "integer":  # the engine rejects a blank number
-            assert type(declared["default"]) is int
         else:
             assert (
                 declared["default"] == {"string": "", "boolean": False, "object": {}}[declared["type"]]
