@@ -28,7 +28,6 @@ from .stack_config import (
     read_protect,
     read_top_level,
     show_prefix,
-    warn_about_autonaming,
 )
 from .validation import validate
 
@@ -82,9 +81,6 @@ def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> DataSources:
             top.problems += [problem for problem in error.problems if problem not in top.problems]
     if top.problems:
         raise SettingsError(top.problems)
-    if any(not entry["role_name"] for entry in entries.values()):
-        role_name = at.entry("NAME", KEYS["role_name"]).name
-        top.warnings += warn_about_autonaming(role_name)
     return DataSources(entries, top.warnings, [*_unused_vpc(given, entries, top)])
 
 

@@ -6,14 +6,14 @@ enforces both, and the program validates every value that the engine accepts:
 https://www.pulumi.com/docs/iac/concepts/config/
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import pulumi
 
 from . import default_provider
-from .arguments import Arguments, Place, as_mapping
-from .commands import PropertyPath, quote
+from .arguments import Arguments, Place
+from .commands import PropertyPath
 from .default_provider import parse_json
 from .settings import PYTHON_ARGUMENTS, SETTINGS, Flag
 
@@ -71,8 +71,6 @@ def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> Arguments:
             f"no {at.name}, or a program that calls ConnectorRole.all_from_config",
             at.remove(),
         )
-    if not arguments["role_name"]:
-        arguments.warnings += warn_about_autonaming(arguments.at("role_name").name)
     return arguments
 
 
@@ -120,26 +118,3 @@ def read_object(config: pulumi.Config, key: str) -> object:
     """
     value = parse_json(config.get(key))
     return None if value == {} else value
-
-
-def warn_about_autonaming(role_name: str) -> Iterator[str]:
-    """Yield a warning if automatic names might not begin with the role resource's name and a hyphen.
-
-    Names that begin this way contain `qbusiness`, and match the pattern in the permissions of CI's
-    roles. `role_name` is the path of the setting that would replace the automatic names. The most
-    specific section of `pulumi:autonaming` that has a mode or a pattern applies:
-    https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
-    """
-    section = as_mapping(parse_json(pulumi.Config("pulumi").get("autonaming")))
-    most_specific = section
-    for name in ("providers", "aws", "resources", "aws:iam/role:Role"):
-        section = as_mapping(section.get(name))
-        if "mode" in section or "pattern" in section:
-            most_specific = section
-    pattern, mode = most_specific.get("pattern"), most_specific.get("mode", "default")
-    if str(pattern).startswith("${name}-") or (mode == "default" and not pattern):
-        return
-    yield (
-        f"{role_name} is not set, so the role's name depends on pulumi:autonaming "
-        f"({quote(pattern or mode)})"
-    )

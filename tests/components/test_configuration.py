@@ -429,40 +429,6 @@ def test_tag_with_same_key_as_default_tag_is_accepted(monkeypatch: pytest.Monkey
         assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
 
 
-ROLE = "aws:iam/role:Role"
-
-
-@pytest.mark.parametrize(
-    ("autonaming", "named_by"),
-    [
-        ({"mode": "disabled"}, "disabled"),
-        ({"mode": "verbatim"}, "verbatim"),
-        ({"pattern": "${stack}-${name}"}, "${stack}-${name}"),
-        ({"providers": {"aws": {"mode": "disabled"}}}, "disabled"),
-        ({"providers": {"aws": {"resources": {ROLE: {"pattern": "r-${hex(4)}"}}}}}, "r-${hex(4)}"),
-        ({"mode": "default", "providers": {"aws": {"mode": "verbatim"}}}, "verbatim"),
-        ({"mode": "verbatim", "providers": {"aws": {"mode": "default"}}}, None),
-        ({"mode": "default"}, None),
-        ({"pattern": "${name}-${hex(4)}"}, None),
-        ({"providers": {"azure-native": {"mode": "disabled"}}}, None),
-        ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
-    ],
-)
-def test_autonaming_without_resource_name_prefix_causes_warning(
-    monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
-):
-    settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
-    warnings = deploy(monkeypatch, settings).warnings
-    if named_by is None:
-        assert warnings == []
-    else:
-        (warning,) = warnings
-        assert warning == (
-            f'roleName is not set, so the role\'s name depends on pulumi:autonaming ("{named_by}")'
-        )
-    assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
-
-
 def test_message_hides_a_secret_region(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aws:region"].__contains__)
     text = message(monkeypatch, {**MINIMAL, "aws:region": "Hunter2"})

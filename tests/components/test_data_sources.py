@@ -303,17 +303,6 @@ def test_message_about_entry_includes_custom_namespace(monkeypatch: pytest.Monke
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
 
 
-def test_verbatim_autonaming_warns_once_if_role_name_is_unset(monkeypatch: pytest.MonkeyPatch):
-    autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
-    (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
-    assert warning == (
-        "dataSources.NAME.roleName is not set, so the role's name depends on pulumi:autonaming "
-        '("verbatim")'
-    )
-    named = {"one": {**AEM, "roleName": "qbusiness-one"}}
-    assert deploy(monkeypatch, named, **autonaming).warnings == []
-
-
 def test_top_level_tag_problem_is_not_repeated_for_entries(monkeypatch: pytest.MonkeyPatch):
     entries = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
