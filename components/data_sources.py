@@ -14,9 +14,9 @@ import pulumi
 
 from . import default_provider
 from .arguments import Arguments, Place, SettingsError, as_mapping
-from .commands import PropertyPath, escape, get_command, quote
+from .commands import PropertyPath, get_command, quote
 from .connectors import CONNECTORS, DEFAULT, Need
-from .formats import MAXIMUM_COMPONENT_NAME_LENGTH, Format
+from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from .settings import SETTINGS, Scope
 from .stack_config import (
     DATA_SOURCES,
@@ -150,15 +150,10 @@ def _check_top_level(top: Arguments, at: Place) -> None:
     """
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.ENTRY and top.is_set(name) and top[name] is not False:
-            here, there = top.at(name), at.entry("NAME", KEYS[name])
-            value = top[name] if isinstance(top[name], bool) else str(top[name])
-            is_plain = escape(str(value)) == str(value) and not here.secret
-            # Removing the setting without moving it could take permissions from a role in use.
-            move = f"{there.set(value if is_plain else 'VALUE')} && {here.remove()}"
-            if here.secret and isinstance(value, bool):
-                move = here.edit()  # a command for `VALUE` would store a string
-            expected = f"{there.name}, as in docs/data-sources.md"
-            here.reject("is a setting for a single data source", expected, fix=move)
+            # Removing the setting without moving it could take permissions from a role in use, so the
+            # fix is to edit the file.
+            expected = f"{at.entry('NAME', KEYS[name]).name}, as in docs/data-sources.md"
+            top.at(name).reject("is a setting for a single data source", expected)
 
 
 def _check_defaults(top: Arguments) -> None:
@@ -252,11 +247,8 @@ def _check_keys(given: Mapping[str, Any], entry: Arguments, path: PropertyPath) 
     for key, value in given.items():
         place = entry.at_key(*path, key)
         if key in settings and key not in known:
-            top, kind, fix = entry.at(settings[key].name), settings[key].kind, place.remove()
-            if isinstance(kind, Format) and not entry.is_set(settings[key].name):
-                is_plain = isinstance(value, str) and escape(value) == value and not place.secret
-                fix = f"{top.set(value if is_plain else kind.placeholder)} && {fix}"
-            place.reject("is a setting for the whole stack", f"{top.name} at the top level", fix)
+            top = entry.at(settings[key].name)
+            place.reject("is a setting for the whole stack", f"{top.name} at the top level")
         elif key not in known:
             place.reject_name(known, expected=", ".join(known))
         elif value is None:

@@ -153,14 +153,6 @@ def test_protect_applies_to_all_entries_or_one_entry(monkeypatch: pytest.MonkeyP
         assert protected({"one": AEM, "two": {**AEM, "protect": off}}, protect=True) == of_one
 
 
-def test_command_that_moves_a_setting_keeps_its_type(monkeypatch: pytest.MonkeyPatch):
-    text = rejection(
-        monkeypatch, {"aem": AEM}, roleDescription="true", allowNetworkInterfaceDeletion=True
-    )
-    assert f"fix: {FIX} --type string -- dataSources.NAME.roleDescription true && " in text
-    assert f"&& {FIX} --type bool -- dataSources.NAME.allowNetworkInterfaceDeletion true && " in text
-
-
 @pytest.mark.parametrize(
     ("entry", "key"),
     [
