@@ -20,6 +20,12 @@ _PLACEHOLDERS_OF_DIGITS: Final = ("ACCOUNT_ID", "TAG_VALUE")
 """Placeholders that a user is likely to replace with digits only."""
 
 
+def camel_case(name: str) -> str:
+    """Convert a name from snake case to camel case, such as `role_name` to `roleName`."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
 def show_path(path: PropertyPath) -> str:
     """Return a path as Pulumi writes it: `vpcConfiguration.subnetIds[2]`, `tags["cost.center"]`."""
     text = str(path[0])

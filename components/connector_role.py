@@ -8,7 +8,6 @@ such mistakes would otherwise surface only at the data source's next sync.
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
-import inspect
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 from uuid import uuid4
@@ -18,17 +17,12 @@ import pulumi
 import pulumi_aws as aws
 
 from . import data_sources, policies, stack_config
-from .arguments import Arguments, is_unknown
+from .arguments import Arguments
 from .connectors import CONNECTORS, DEFAULT, Connector
+from .fields import Field, is_unknown
 from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
 from .rules import Location
-from .settings import (
-    PYTHON_ARGUMENTS,
-    ROLE_SETTINGS,
-    SETTINGS,
-    TRUST_POLICY_SETTINGS,
-    role_policy_settings,
-)
+from .settings import ROLE_SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
 from .validation import validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
@@ -113,27 +107,17 @@ class ConnectorRole(pulumi.ComponentResource):
         or with the provider's account or Region, are raised later, but before the role is created.
         """
         _check_types(name, args)
-        arguments = Arguments.of(cast("Mapping[str, object]", args), PYTHON_ARGUMENTS)
-        arguments |= {key: _as_input(value) for key, value in arguments.items()}
-        if not arguments.in_stack:  # otherwise, `from_config` or `all_from_config` has validated them
-            validate(name, arguments)  # only to raise problems; it adds its warnings to a copy
+        arguments = Arguments.of(cast("Mapping[str, object] | Arguments", args))
+        fields = arguments.fields
+        if not fields["region"].in_stack:  # otherwise, from_config or all_from_config has validated
+            validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
-        # Print the warnings from reading the configuration. Then remove them, because `_policies` prints
-        # every warning in `arguments`, together with those of the validation.
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
-        arguments.warnings.clear()
-        # `stack_config` passes secrets as plain values, because validation skips Outputs. The attribute
-        # `secrets` contains their names. A structural setting must stay plain.
-        arguments |= {
-            key: pulumi.Output.secret(arguments[key])
-            for key in arguments.secrets
-            if not SETTINGS[key].structural
-        }
 
-        connector = CONNECTORS[arguments.get("connector") or DEFAULT]
+        connector = CONNECTORS[cast("str", fields["connector"].value or DEFAULT)]
         trust_policy, role_policy = self._policies(name, arguments, connector)
-        exclusive = arguments.get("exclusive_policies")
+        exclusive = fields["exclusive_policies"].value
         # On the role, the hook notes whether the role is new; on the exclusive policies, it warns.
         hooks = _make_removal_hook(self) if exclusive and pulumi.runtime.is_dry_run() else None
         role = aws.iam.Role(
@@ -145,14 +129,11 @@ class ConnectorRole(pulumi.ComponentResource):
                 # The provider computes these two properties from others, and the engine does not mark
                 # them as secret. Whether an Output is secret is not known here, so each may be.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
-                if arguments.unresolved()
+                if arguments.unresolved() or any(field.secret for field in fields.values())
                 else None,
                 hooks=hooks,
             ),
-            **{
-                setting.role_property: _none_if_blank(arguments.get(setting.name))
-                for setting in ROLE_SETTINGS
-            },
+            **{setting.role_property: _as_role_input(fields[setting.name]) for setting in ROLE_SETTINGS},
         )
         if connector.bucket_is_source:
             # The policy contains the role's ARN. In a new role's preview, the name is known but
@@ -258,7 +239,8 @@ class ConnectorRole(pulumi.ComponentResource):
         In a preview, validation skips a value that is still unknown, and a policy that depends on it is
         also unknown.
         """
-        location, outputs = self._lookup_credentials(arguments), arguments.unresolved()
+        values = {key: field.value for key, field in arguments.fields.items()}
+        location, outputs = self._lookup_credentials(values), arguments.unresolved()
 
         def render(found_location: Any, resolved: Arguments) -> tuple[object, object]:
             is_located = not is_unknown(found_location)
@@ -271,7 +253,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 # Until the credentials are known, their partition and account have not been compared
                 # with the application's. So do not show a policy, although there may be one.
                 value = policy if policy and is_located else pulumi.UNKNOWN
-                return value if resolved.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
+                is_secret = any(resolved.fields[key].secret for key in settings)
+                return pulumi.Output.secret(value) if is_secret else value
 
             trust_policy = mark(result.trust_policy, TRUST_POLICY_SETTINGS)
             return trust_policy, mark(result.role_policy, role_policy_settings(connector))
@@ -296,7 +279,7 @@ class ConnectorRole(pulumi.ComponentResource):
         # Indexing unwraps the Output in which `mark` may have put a policy.
         return both[0], both[1]
 
-    def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
+    def _lookup_credentials(self, arguments: Mapping[str, Any]) -> pulumi.Output[Location]:
         """Look up the provider's account and partition, and its Region unless a setting overrides it."""
         options = pulumi.InvokeOptions(parent=self)
         caller = self._lookup_caller(options)
@@ -362,8 +345,8 @@ def _unknown_if_missing(answer: pulumi.Output[Any]) -> pulumi.Output[str]:
 
 def _check_types(name: object, args: object) -> None:
     """Require a string and a mapping with string keys, because Python does not enforce annotations."""
-    if isinstance(name, str) and isinstance(args, Mapping):
-        keys = cast("Mapping[object, object]", args)
+    if isinstance(name, str) and isinstance(args, (Mapping, Arguments)):
+        keys = cast("Mapping[object, object]", args) if isinstance(args, Mapping) else ()
         if all(isinstance(key, str) for key in keys):
             return
     raise pulumi.RunError(
@@ -371,18 +354,10 @@ def _check_types(name: object, args: object) -> None:
     )
 
 
-def _as_input(value: Any, levels: int = 2) -> Any:
-    """Copy tuples into lists, and mappings into dicts, the only mappings in which Pulumi finds Outputs.
-
-    An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
-    (a list in `vpc_configuration`); deeper values are invalid and stay as they are.
-    """
-    if levels and isinstance(value, Mapping):
-        entries = cast("Mapping[object, object]", value)
-        return {key: _as_input(entry, levels - 1) for key, entry in entries.items()}
-    if levels and isinstance(value, (list, tuple)):
-        return [_as_input(item, levels - 1) for item in cast("list[object]", value)]
-    return pulumi.Output.from_input(value) if inspect.isawaitable(value) else value
+def _as_role_input(field: Field) -> Any:
+    """Return a setting as an input of the role: None if it is not set, and secret if the field is."""
+    value = _none_if_blank(field.value)
+    return pulumi.Output.secret(value) if field.secret and value is not None else value
 
 
 def _none_if_blank(value: object) -> Any:

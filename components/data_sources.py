@@ -13,22 +13,14 @@ from typing import Any, Final, NamedTuple, cast
 import pulumi
 
 from . import default_provider
-from .arguments import Arguments, Place, SettingsError, as_mapping
-from .commands import PropertyPath, get_command, quote
+from .arguments import Arguments
+from .commands import get_command, quote
 from .connectors import CONNECTORS, DEFAULT, Need
+from .fields import Field, as_mapping
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
+from .report import Report, SettingsError
 from .settings import SETTINGS, Scope
-from .stack_config import (
-    DATA_SOURCES,
-    KEYS,
-    PACKAGE_INPUTS,
-    PROTECT,
-    camel_case,
-    read_object,
-    read_protect,
-    read_top_level,
-    show_prefix,
-)
+from .stack_config import DATA_SOURCES, KEYS, PROTECT, read_protect, read_top_level
 from .validation import validate
 
 MAXIMUM_ENTRIES: Final = 100
@@ -63,28 +55,32 @@ def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> DataSources:
 
     Raises SettingsError with the problems at the top level and in all entries.
     """
-    top = read_top_level(config, reject_unknown_keys=reject_unknown_keys)
-    at = top.at_key(show_prefix(config) + DATA_SOURCES)
-    given = _read_entries(config, at)
-    _check_top_level(top, at)
-    _check_defaults(top)
+    report = Report()
+    top, protect = read_top_level(config, report, reject_unknown_keys=reject_unknown_keys)
+    field = Field.of_config(f"{config.name}:{DATA_SOURCES}", blank={})
+    given = _read_entries(field, report)
+    _check_top_level(top, field, report)
+    _check_defaults(top, report)
+    is_valid_tags = all(problem.setting != "tags" for problem in report.problems)
+    if not is_valid_tags:
+        top = {**top, "tags": top["tags"]._replace(value=None)}
     entries = {
-        name: _read_entry(settings, top, at.entry(name).path, check_tags=reject_unknown_keys)
-        for name, settings in given.items()
+        name: _read_entry(entry, top, protect=protect, check_tags=reject_unknown_keys)
+        for name, entry in given.items()
     }
-    _check_role_names(entries, top)
+    _check_role_names(entries, report)
     for name, entry in entries.items():
         try:
             validate(name, entry)
         except SettingsError as error:
             # Report a problem with a default once, not for every entry.
-            top.problems += [problem for problem in error.problems if problem not in top.problems]
-    if top.problems:
-        raise SettingsError(top.problems)
-    return DataSources(entries, top.warnings, [*_unused_vpc(given, entries, top)])
+            report.problems += [each for each in error.problems if each not in report.problems]
+    if report.problems:
+        raise SettingsError(report.problems)
+    return DataSources(entries, report.warnings, [*_unused_vpc(given, entries, top)])
 
 
-def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
+def _read_entries(field: Field, report: Report) -> dict[str, Field]:
     """Return the entries that are objects with valid names; reject the other entries.
 
     Also reject `dataSources` as a whole if it is secret, not set, or not an object, if it has too many
@@ -93,48 +89,52 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
     expected = "an object that maps each data source's name to its settings"
     # An example of an entry's first setting. Its command has --plaintext instead of --type string,
     # because Pulumi takes secretId for the key of a secret and then rejects --type.
-    secret_command = at.entry("NAME", KEYS["secret_id"]).set("VALUE")
-    if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
-        at.reject(
+    example = Field(None, field.path, field.path, in_stack=True).entry("NAME")
+    secret_command = example.entry(KEYS["secret_id"]).set("VALUE")
+    if field.secret:
+        report.reject(
+            field,
             "has a secret value, so Pulumi treats the whole object as a secret, and previews hide it; "
             "`pulumi config` shows [secret] in place of the value",
             "plaintext values, because IDs and ARNs are not secret",
             # If the whole object was set with --secret, a command would replace all of it.
-            fix=f"if `pulumi config` shows only [secret] for {at.name}, {at.edit()} and replace the "
-            f"value with the output of `{get_command(at.path)}`; otherwise, for each secret value, run "
-            f"`{at.entry('NAME', 'KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
+            f"if `pulumi config` shows only [secret] for {field.name}, {field.edit()} and replace the "
+            f"value with the output of `{get_command(field.path)}`; otherwise, for each secret value, "
+            f"run `{example.entry('KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
         )
         return {}
-    value = read_object(config, DATA_SOURCES)
-    if value is None:
+    if not field.is_set:
         expected += "; to delete the last role, see docs/retire.md"
-        at.reject("is required but not set", expected, fix=secret_command)
+        report.reject(field, "is required but not set", expected, secret_command)
         return {}
-    if not isinstance(value, Mapping):
-        at.reject_type("an object", value, expected)
+    if not isinstance(field.value, Mapping):
+        report.reject_type(field, "an object", expected)
         return {}
-    entries = cast("Mapping[str, object]", value)
+    entries = cast("Mapping[str, object]", field.value)
     if len(entries) > MAXIMUM_ENTRIES:
-        at.reject(
+        report.reject(
+            field,
             f"has {len(entries)} entries",
             f"at most {MAXIMUM_ENTRIES}; use another stack for the rest",
-            fix="split the stack, for example by connector",
+            "split the stack, for example by connector",
         )
     size = size_in_bytes(pulumi.runtime.get_config_env())
     if size > MAXIMUM_SIZE:
-        at.reject(
+        report.reject(
+            field,
             f"the configuration is {size:,} bytes",
             f"at most {MAXIMUM_SIZE:,} bytes, because the engine passes it in one environment variable",
-            fix="split the stack, for example by connector",
+            "split the stack, for example by connector",
         )
-    valid: dict[str, Mapping[str, Any]] = {}
+    valid: dict[str, Field] = {}
     for name, settings in entries.items():
+        entry = field.entry(name, settings)
         if not ENTRY_NAME.fullmatch(name):
-            at.entry(name).reject(f"{quote(name)} is not a valid data source name", EXPECTED_NAME)
+            report.reject(entry, f"{quote(name)} is not a valid data source name", EXPECTED_NAME)
         elif not isinstance(settings, Mapping):
-            at.entry(name).reject_type("an object", settings, "the settings of one data source")
+            report.reject_type(entry, "an object", "the settings of one data source")
         else:
-            valid[name] = cast("Mapping[str, Any]", settings)
+            valid[name] = entry
     return valid
 
 
@@ -143,83 +143,76 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
     return len(json.dumps(dict(config), ensure_ascii=False).encode())
 
 
-def _check_top_level(top: Arguments, at: Place) -> None:
-    """Reject settings at the top level that belong to a single data source.
-
-    `false` is not rejected, because Pulumi passes this default for a boolean that is not set.
-    """
-    for name, setting in SETTINGS.items():
-        if setting.scope is Scope.ENTRY and top.is_set(name) and top[name] is not False:
+def _check_top_level(top: Mapping[str, Field], data_sources: Field, report: Report) -> None:
+    """Reject settings at the top level that belong to a single data source."""
+    for name, field in top.items():
+        if SETTINGS[name].scope is Scope.ENTRY and field.is_set:
             # Removing the setting without moving it could take permissions from a role in use, so the
             # fix is to edit the file.
-            expected = f"{at.entry('NAME', KEYS[name]).name}, as in docs/data-sources.md"
-            top.at(name).reject("is a setting for a single data source", expected)
+            there = data_sources.part("NAME").part(KEYS[name]).name
+            expected = f"{there}, as in docs/data-sources.md"
+            report.reject(field, "is a setting for a single data source", expected)
 
 
-def _check_defaults(top: Arguments) -> None:
+def _check_defaults(top: Mapping[str, Field], report: Report) -> None:
     """Report an invalid default even if no entry uses it, because a future entry might.
 
     Entries that inherit the default report the same problem, and this module's `read` drops the
-    repetitions. This check must run before `_merge_values`, which looks for problems with the default
-    tags and does not merge invalid tags.
+    repetitions.
     """
-    # Only the problems are copied to `top`, not the warnings, because entries that inherit a default
+    # Only the problems are copied to `report`, not the warnings, because entries that inherit a default
     # warn about it.
-    defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
-    for name, setting in SETTINGS.items():
-        if setting.scope is Scope.DEFAULT and top.is_set(name):
-            setting.kind.read(top[name], defaults.at(name))
-    top.problems += defaults.problems
+    defaults = Report()
+    for name, field in top.items():
+        if SETTINGS[name].scope is Scope.DEFAULT and field.is_set:
+            SETTINGS[name].kind.read(field, defaults)
+    report.problems += defaults.problems
 
 
-def _read_entry(
-    given: Mapping[str, Any], top: Arguments, path: PropertyPath, *, check_tags: bool
-) -> Arguments:
+def _read_entry(entry: Field, top: Mapping[str, Field], *, protect: bool, check_tags: bool) -> Arguments:
     """Return one entry's settings, including the top-level settings that it inherits.
 
     Also reject invalid keys and, if `check_tags` is true, tags that clash with the provider's default
     tags.
     """
+    report = Report()
+    given = as_mapping(entry.value)
     inherited = [name for name in SETTINGS if _is_inherited(name, given)]
-    values, paths = _merge_values(given, top, inherited), _merge_paths(top, path, inherited)
-    # An entry's tags contain the tags from the top level.
-    secrets = [name for name in top.secrets if name in inherited or name == "tags"]
-    # Not `only_role`, because other roles may be created before the credentials prove to be wrong.
-    entry = Arguments(values, paths, secrets, in_stack=True)
-    _check_keys(given, entry, path)
+    values = _merge_values(given, top, inherited)
+    fields = {
+        name: Field(
+            values[name],
+            top[name].path if name in inherited else (*entry.path, KEYS[name]),
+            top[name].path if name in inherited else (*entry.path, KEYS[name]),
+            # An entry's tags contain the tags from the top level.
+            top[name].secret and (name in inherited or name == "tags"),
+            in_stack=True,
+            setting=name,
+        )
+        for name in SETTINGS
+    }
+    _check_keys(entry, fields, report)
     own_tags = as_mapping(given.get("tags"))
     if check_tags and own_tags:  # `stack_config` checks the top-level tags
-        default_provider.check_tags(own_tags, entry)
-    protect = given.get(PROTECT, top.protect)  # "" switches the default off
-    entry.protect = bool(read_protect(protect, entry.at_key(*path, PROTECT)))
-    return entry
+        default_provider.check_tags(fields["tags"]._replace(value=own_tags), report)
+    if PROTECT in given:  # "" switches the default off
+        protect = read_protect(entry.entry(PROTECT, given[PROTECT]), report)
+    return Arguments(fields, protect, report.problems)
 
 
 def _merge_values(
-    given: Mapping[str, Any], top: Arguments, inherited: Collection[str]
+    given: Mapping[str, Any], top: Mapping[str, Field], inherited: Collection[str]
 ) -> dict[str, object]:
     """Return the values of an entry's settings, inherited or its own; its tags combine both."""
     values: dict[str, object] = {
-        name: top[name] if name in inherited else given.get(KEYS[name]) for name in SETTINGS
+        name: top[name].value if name in inherited else given.get(KEYS[name]) for name in SETTINGS
     }
     for name, value in values.items():
         if value == {} and SETTINGS[name].scope is Scope.DEFAULT:
             values[name] = None  # like "", an empty object turns off a default
-    own_tags = as_mapping(given.get("tags"))
-    # Invalid top-level tags are reported at the top level.
-    if own_tags and not any(problem.setting == "tags" for problem in top.problems):
-        values["tags"] = {**as_mapping(top["tags"]), **own_tags}
+    if own_tags := as_mapping(given.get("tags")):
+        values["tags"] = {**as_mapping(top["tags"].value), **own_tags}
     return values
-
-
-def _merge_paths(
-    top: Arguments, path: PropertyPath, inherited: Collection[str]
-) -> dict[str, PropertyPath]:
-    """Return the path at which each of an entry's settings is set or, if it is not, would be set."""
-    own_keys = [key for name, key in KEYS.items() if name not in inherited]
-    # A VPC's lists have paths of two keys: they are set where `vpcConfiguration` is.
-    own = {name: (*path, *keys) for name, keys in PACKAGE_INPUTS.items() if keys[0] in own_keys}
-    return {**top.paths, **own}
 
 
 def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
@@ -240,41 +233,41 @@ def _may_use_vpc(connector_name: object) -> bool:
     return connector is None or connector.vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
 
 
-def _check_keys(given: Mapping[str, Any], entry: Arguments, path: PropertyPath) -> None:
+def _check_keys(entry: Field, fields: Mapping[str, Field], report: Report) -> None:
     """Reject null values, and keys that are not settings for a data source."""
-    settings = {camel_case(name): setting for name, setting in SETTINGS.items()}
-    known = [key for key, setting in settings.items() if setting.scope is not Scope.STACK] + [PROTECT]
-    for key, value in given.items():
-        place = entry.at_key(*path, key)
-        if key in settings and key not in known:
-            top = entry.at(settings[key].name)
-            place.reject("is a setting for the whole stack", f"{top.name} at the top level")
+    names = {key: name for name, key in KEYS.items()}
+    known = [key for key, name in names.items() if SETTINGS[name].scope is not Scope.STACK] + [PROTECT]
+    for key, value in as_mapping(entry.value).items():
+        field = entry.entry(key, value)
+        if key in names and key not in known:
+            there = f"{fields[names[key]].name} at the top level"
+            report.reject(field, "is a setting for the whole stack", there)
         elif key not in known:
-            place.reject_name(known, expected=", ".join(known))
+            report.reject_name(field, known, expected=", ".join(known))
         elif value is None:
-            place.reject("is null", "a value; '' or {} turns off a default", place.remove())
+            report.reject(field, "is null", "a value; '' or {} turns off a default", field.remove())
 
 
-def _check_role_names(entries: Mapping[str, Arguments], top: Arguments) -> None:
+def _check_role_names(entries: Mapping[str, Arguments], report: Report) -> None:
     """Reject a role name that another entry already has; IAM ignores the case of names."""
     owners: dict[str, str] = {}
     for name, entry in entries.items():
-        role_name = entry["role_name"]
-        if isinstance(role_name, str) and role_name:
-            owner = owners.setdefault(role_name.lower(), name)
+        field = entry.fields["role_name"]
+        if isinstance(field.value, str) and field.value:
+            owner = owners.setdefault(field.value.lower(), name)
             if owner != name:
-                at = top.at_key(*entry.paths["role_name"])
-                at.reject(
-                    f"{quote(role_name)} is also the role name of the entry {owner}",
+                report.reject(
+                    field,
+                    f"{quote(field.value)} is also the role name of the entry {owner}",
                     "a name that is unique regardless of case, because IAM ignores the case of names",
                 )
 
 
 def _unused_vpc(
-    given: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Arguments], top: Arguments
+    given: Mapping[str, Field], entries: Mapping[str, Arguments], top: Mapping[str, Field]
 ) -> Iterator[str]:
     """Yield a note if the top-level VPC does not apply to some entries because of their connectors."""
-    if not top["vpc_configuration"]:
+    if not top["vpc_configuration"].is_set:
         return
     key = KEYS["vpc_configuration"]
     # An entry that does not inherit the default, although it has no value of its own, has a connector
@@ -282,11 +275,11 @@ def _unused_vpc(
     unused = [
         name
         for name, entry in entries.items()
-        if key not in given[name] and not entry["vpc_configuration"]
+        if key not in as_mapping(given[name].value) and not entry.fields["vpc_configuration"].is_set
     ]
     if unused:
         versions = "version of its connector" if len(unused) == 1 else "versions of their connectors"
         yield (
-            f"{top.at('vpc_configuration').name} does not apply to {', '.join(unused)}: AWS does not "
+            f"{top['vpc_configuration'].name} does not apply to {', '.join(unused)}: AWS does not "
             f"support a VPC for the current {versions}"
         )

@@ -8,8 +8,9 @@ import re
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from .arguments import Place, similar, suggestion
 from .connectors import CONNECTORS
+from .fields import Field
+from .report import Report, similar, suggestion
 
 
 class ParsedText(NamedTuple):
@@ -36,25 +37,28 @@ class Format(NamedTuple):
     choices: Collection[str] = ()
     """All valid values, if they can be listed."""
     yaml_type: str = "string"
+    blank: str = ""
 
     def parse(self, text: str) -> ParsedText | None:
         """Return the text with its parts; None if it does not match this format."""
         match = re.fullmatch(self.pattern, text)
         return match and ParsedText(text, **match.groupdict())
 
-    def read(self, value: object, at: Place) -> ParsedText | None:
+    def read(self, field: Field, report: Report) -> ParsedText | None:
         """Return valid text; reject any other value and return None."""
-        is_placeholder = value == self.placeholder
+        value, is_placeholder = field.value, field.value == self.placeholder
         if isinstance(value, str) and not is_placeholder and (text := self.parse(value)):
             return text
-        fix = at.set(self.placeholder)
-        if not isinstance(value, str):
-            at.reject_type("a string", value, self.expected, fix)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            message = f"expected a string, got {field.quote(value)}; if the value is right, quote it"
+        elif not isinstance(value, str):
+            message = f"expected a string, got {field.quote(value)}"
         elif is_placeholder:
-            at.reject(f"{value} is a placeholder", self.expected, fix)
+            message = f"{value} is a placeholder"
         else:
-            advice = "" if at.secret else suggestion(similar(value, self.choices))
-            at.reject(f"{at.quote(value)} is not {self.name}{advice}", self.expected, fix)
+            advice = "" if field.secret else suggestion(similar(value, self.choices))
+            message = f"{field.quote(value)} is not {self.name}{advice}"
+        report.reject(field, message, self.expected, field.set(self.placeholder))
         return None
 
 

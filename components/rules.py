@@ -1,16 +1,18 @@
 """Check settings against each other and the credentials, and warn about questionable values.
 
-Each rule reads one role's settings and adds problems or warnings to the role's arguments.
+Each rule reads one role's settings and adds problems or warnings to a report.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from . import formats
-from .arguments import Arguments, Place, is_unknown
+from .arguments import Arguments
 from .commands import quote
 from .connectors import Connector, Need
+from .fields import Field, is_unknown
 from .formats import ParsedText
+from .report import Report
 from .settings import TRUST_POLICY_SETTINGS, Network
 
 
@@ -59,23 +61,23 @@ class ReadSettings(NamedTuple):
         provider = self.credentials
         # A Region that is not known yet can turn out to differ from the provider's, so it stays unknown.
         # An account cannot, because validation rejects any account other than the provider's.
-        default_region = None if is_unknown(self.arguments.get("region")) else provider.region
+        default_region = None if is_unknown(self.arguments.fields["region"].value) else provider.region
         return Location(
             application.partition or provider.partition,
             application.region or (region.text if region else default_region),
             application.account or (account.text if account else provider.account),
         )
 
-    def texts(self) -> Iterator[tuple[Place, ParsedText]]:
-        """Yield each valid text setting and each valid entry of the VPC's lists, with its place."""
+    def texts(self) -> Iterator[tuple[Field, ParsedText]]:
+        """Yield each valid text setting and each valid entry of the VPC's lists, with its field."""
         for name, value in self.valid.items():
             if isinstance(value, ParsedText):
-                yield self.arguments.at(name), value
+                yield self.arguments.fields[name], value
         if self.network:
-            at = self.arguments.at("vpc_configuration")
+            vpc = self.arguments.fields["vpc_configuration"]
             for name, texts in self.network.items():
                 for index, text in texts.items():
-                    yield at.list_of_vpc(name).entry(index), text
+                    yield vpc.part(vpc.spell(name)).entry(index), text
 
 
 def show_location(part: str, arguments: Arguments) -> str:
@@ -83,7 +85,7 @@ def show_location(part: str, arguments: Arguments) -> str:
     return arguments.show(part, *TRUST_POLICY_SETTINGS)
 
 
-def check_requirements(settings: ReadSettings) -> None:
+def check_requirements(settings: ReadSettings, report: Report) -> None:
     """Reject a setting that has no effect because another setting is not set."""
     connector = settings.connector
     requirements = [
@@ -101,14 +103,15 @@ def check_requirements(settings: ReadSettings) -> None:
         if need is Need.REQUIRED:  # if it is missing, that has already been reported
             continue
         if settings.valid.get(name) and other not in settings.given:
-            at, required = settings.arguments.at(name), settings.arguments.at(other).name
-            without = f"no {at.name}"
+            fields = settings.arguments.fields
+            field, required = fields[name], fields[other].name
+            without = f"no {field.name}"
             # If the connector does not support the other setting, the only fix is to remove this one.
             expected = without if need is Need.NOT_SUPPORTED else f"{required}, or {without}"
-            at.reject(f"requires {required}{reason}", expected, at.remove())
+            report.reject(field, f"requires {required}{reason}", expected, field.remove())
 
 
-def check_credentials(settings: ReadSettings) -> None:
+def check_credentials(settings: ReadSettings, report: Report) -> None:
     """Reject credentials for a partition or account other than the application's."""
     arguments, application = settings.arguments, settings.text("application_id")
     location, credentials = settings.location, settings.credentials
@@ -117,22 +120,23 @@ def check_credentials(settings: ReadSettings) -> None:
         if wanted and actual and wanted != actual:
             in_arn = application and getattr(application, part)
             shown = show_location(wanted, arguments)
-            arguments.at("application_id" if in_arn else "account_id").reject(
+            report.reject(
+                arguments.fields["application_id" if in_arn else "account_id"],
                 f"the application is in {part} {shown}, but the credentials are for {part} {actual}; a "
                 "role can be passed only within its own account",
                 f"credentials for {part} {shown}; `aws sts get-caller-identity` shows the account "
                 "and, in the ARN, the partition of the default credentials",
-                fix=f"deploy with credentials for {part} {shown}",
+                f"deploy with credentials for {part} {shown}",
             )
             return
 
 
-def check_region(settings: ReadSettings) -> None:
+def check_region(settings: ReadSettings, report: Report) -> None:
     """Warn about a Region where Amazon Q Business is not available."""
     region = settings.location.region
     if region and region not in formats.SUPPORTED_REGIONS:
         supported = ", ".join(formats.SUPPORTED_REGIONS)
-        settings.arguments.warnings.append(
+        report.warnings.append(
             f"Amazon Q Business is not available in {show_location(region, settings.arguments)}; it is "
             f"available in {supported}"
         )
@@ -142,16 +146,16 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 """Settings whose account must be the application's. Other resources may be in other accounts."""
 
 
-def check_arns(settings: ReadSettings) -> None:
+def check_arns(settings: ReadSettings, report: Report) -> None:
     """Reject values whose partition or Region differs from the application's.
 
     For the settings in `_SAME_ACCOUNT`, also reject values whose account differs, except the ARN of an
     AWS managed policy.
     """
     location = settings.location
-    for at, text in settings.texts():
+    for field, text in settings.texts():
         # In the ARN of an AWS managed policy, the account is `aws`.
-        any_account = at.setting not in _SAME_ACCOUNT or text.account == "aws"
+        any_account = field.setting not in _SAME_ACCOUNT or text.account == "aws"
         for part in ("partition", "region", "account"):
             given, wanted = getattr(text, part), getattr(location, part)
             if part == "account" and any_account:
@@ -162,31 +166,32 @@ def check_arns(settings: ReadSettings) -> None:
                 # If the setting is only a Region or an account, the command can contain the right one,
                 # unless it is hidden. For an ARN, the user must find the right ARN.
                 whole_value = given == text.text and shown == wanted
-                at.reject(
-                    f"{at.quote(text.text)} does not match the application's {title}",
+                report.reject(
+                    field,
+                    f"{field.quote(text.text)} does not match the application's {title}",
                     f"the {title} {shown}",
-                    at.set(shown if whole_value else "VALUE"),
+                    field.set(shown if whole_value else "VALUE"),
                 )
 
 
-def check_secret(settings: ReadSettings) -> None:
+def check_secret(settings: ReadSettings, report: Report) -> None:
     """Warn about a secret name that seems to lack Secrets Manager's suffix.
 
     A value that is hidden or that AWS returned causes no warning.
     """
-    at, text = settings.arguments.at("secret_id"), settings.text("secret_id")
-    if text is None or text.id is None or at.secret or "secret_id" in settings.arguments.read_from_aws:
+    field, text = settings.arguments.fields["secret_id"], settings.text("secret_id")
+    if text is None or text.id is None or field.secret or settings.arguments.secret_exists:
         return
     suffix = text.id.rpartition("-")[2]
     if suffix.isalpha() and suffix.islower():
-        settings.arguments.warnings.append(
-            f"{at.name}: the value ends in six lowercase letters, which look like part of "
+        report.warnings.append(
+            f"{field.name}: the value ends in six lowercase letters, which look like part of "
             "the secret's name, not the suffix that Secrets Manager adds. "
             "`aws secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
         )
 
 
-def check_key(settings: ReadSettings) -> None:
+def check_key(settings: ReadSettings, report: Report) -> None:
     """Check the key of a secret or bucket in another account.
 
     Such a secret needs a customer managed key, but such a bucket does not. A key ID causes a warning,
@@ -200,43 +205,45 @@ def check_key(settings: ReadSettings) -> None:
     owner = settings.text(name)
     if own is None or owner is None or owner.account in (None, own):
         return
-    at, key = arguments.at("kms_key_id"), settings.text("kms_key_id")
-    place = f"the {encrypted} is in account {arguments.show(owner.account, name)}"
+    field, key = arguments.fields["kms_key_id"], settings.text("kms_key_id")
+    place = f"the {encrypted} is in account {arguments.fields[name].show(owner.account)}"
     if key and key.account is None:
-        arguments.warnings.append(
-            f"{at.name}: a key ID refers to a key in account {show_location(own, arguments)}, but "
+        report.warnings.append(
+            f"{field.name}: a key ID refers to a key in account {show_location(own, arguments)}, but "
             f"{place}; if the key is also there, use its ARN"
         )
     elif encrypted == "secret" and "kms_key_id" not in settings.given:
-        at.reject(
+        report.reject(
+            field,
             f"is not set, but {place}, and an AWS managed key cannot be used from another account",
             f"the ARN of the customer managed key that encrypts the secret, {formats.KEY_ARN}ID",
-            at.set("KEY_ARN"),
+            field.set("KEY_ARN"),
         )
 
 
-def check_role_name(settings: ReadSettings) -> None:
+def check_role_name(settings: ReadSettings, report: Report) -> None:
     """Warn if the console does not list a role with the name in `role_name`.
 
     If `role_name` is not set, reject the component's name if no role name can be derived from it.
     """
-    at, name = settings.arguments.at("role_name"), settings.text("role_name")
+    field, name = settings.arguments.fields["role_name"], settings.text("role_name")
     if name and not any(word in name.text for word in formats.LISTED_NAMES):
-        settings.arguments.warnings.append(
-            f"{at.name}: the Amazon Q Business console lists only roles whose name contains "
-            f"{' or '.join(formats.LISTED_NAMES)}, so it does not list {at.quote(name.text)}"
+        report.warnings.append(
+            f"{field.name}: the Amazon Q Business console lists only roles whose name contains "
+            f"{' or '.join(formats.LISTED_NAMES)}, so it does not list {field.quote(name.text)}"
         )
     component_name = settings.component_name
     if "role_name" not in settings.given and not formats.COMPONENT_NAME.parse(component_name):
-        at.reject(
+        report.reject(
+            field,
             "is not set and cannot be derived from the component's name "
             f"{quote(component_name)} ({len(component_name)} characters)",
             f"a role name, or {formats.COMPONENT_NAME.expected}",
-            at.set(formats.ROLE_NAME.placeholder),
+            field.set(formats.ROLE_NAME.placeholder),
         )
 
 
-RULES: Final[tuple[Callable[[ReadSettings], None], ...]] = (
+RULES: Final[tuple[Callable[[ReadSettings, Report], None], ...]] = (
     check_requirements,
     check_credentials,
     check_region,

@@ -10,17 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from . import formats, policies
-from .arguments import Arguments, SettingsError, is_unknown
+from .arguments import Arguments
 from .connectors import CONNECTORS, DEFAULT, Connector, Need
+from .fields import Field, is_unknown
 from .formats import Format, ParsedText, fill_arn
+from .report import Report, SettingsError
 from .rules import RULES, Location, ReadSettings
-from .settings import (
-    PYTHON_ARGUMENTS,
-    SETTINGS,
-    TRUST_POLICY_SETTINGS,
-    Setting,
-    role_policy_settings,
-)
+from .settings import SETTINGS, TRUST_POLICY_SETTINGS, Setting, role_policy_settings
 
 
 class ValidationResult(NamedTuple):
@@ -41,7 +37,9 @@ class ValidationResult(NamedTuple):
 
 
 def validate(
-    component_name: str, args: Mapping[str, object], credentials: Location | None = None
+    component_name: str,
+    args: Mapping[str, object] | Arguments,
+    credentials: Location | None = None,
 ) -> ValidationResult:
     """Return the policies or raise SettingsError with every problem that is found in the settings.
 
@@ -49,89 +47,98 @@ def validate(
     `credentials` has the provider's partition, account, and Region. The partition and account must match
     the application's; the Region applies if no setting specifies one.
     """
-    arguments = Arguments.of(args, PYTHON_ARGUMENTS)
-    settings = _read(component_name, arguments, credentials or Location())
+    arguments = Arguments.of(args)
+    report = Report(arguments.problems)
+    settings = _read(component_name, arguments, credentials or Location(), report)
     for rule in RULES:
-        rule(settings)
-    _raise_problems(settings)
-    result = _render(settings)
-    _raise_problems(settings)  # the policy's size, which is known only after rendering
+        rule(settings, report)
+    _raise_problems(settings, report)
+    result = _render(settings, report)
+    _raise_problems(settings, report)  # the policy's size, which is known only after rendering
     return result
 
 
-def _read(component_name: str, arguments: Arguments, credentials: Location) -> ReadSettings:
+def _read(
+    component_name: str, arguments: Arguments, credentials: Location, report: Report
+) -> ReadSettings:
     """Read each setting; apart from the connector, no setting affects how another one is read."""
-    given = {name: arguments.get(name) for name in SETTINGS if arguments.is_set(name)}
+    given = {name: field.value for name, field in arguments.fields.items() if field.is_set}
     # `data_sources` has rejected each null in an entry. Such a setting counts as set, because "is
     # required but not set" would be a second problem.
     rejected = {problem.path for problem in arguments.problems}
     given |= {
-        name: None for name, path in arguments.paths.items() if path in rejected and name not in given
+        name: None
+        for name, field in arguments.fields.items()
+        if field.path in rejected and name not in given
     }
     name = given.get("connector", DEFAULT)
     connector = CONNECTORS.get(name) if isinstance(name, str) else None
     valid: dict[str, object] = {}
     for setting in SETTINGS.values():
+        field = arguments.fields[setting.name]
         if setting.name not in given:
-            _check_presence(setting, connector, arguments)
+            _check_presence(setting, connector, field, report)
         elif given[setting.name] is None:
             continue
         elif is_unknown(given[setting.name]):
             if setting.structural:
-                arguments.at(setting.name).reject(
+                report.reject(
+                    field,
                     "is an Output, but this setting determines which statements and resources exist",
                     "a plain value, not an Output or a secret",
                 )
         elif connector and connector.need(setting.name) is Need.NOT_SUPPORTED:
-            _reject_unsupported(setting, connector, arguments)
+            _reject_unsupported(field, connector, arguments, report)
             del given[setting.name]  # the rules treat it as not set
         else:
             if connector and connector.need(setting.name) is Need.EARLIER_VERSIONS:
-                arguments.warnings.append(
-                    f"{arguments.at(setting.name).name}: only earlier versions of the "
+                report.warnings.append(
+                    f"{field.name}: only earlier versions of the "
                     f"{connector.name} connector support it (see {connector.page})"
                 )
-            value = setting.kind.read(given[setting.name], arguments.at(setting.name))
+            value = setting.kind.read(field, report)
             if value is not None:
                 valid[setting.name] = value
     return ReadSettings(component_name, connector, credentials, tuple(given), valid, arguments)
 
 
-def _check_presence(setting: Setting, connector: Connector | None, arguments: Arguments) -> None:
+def _check_presence(setting: Setting, connector: Connector | None, field: Field, report: Report) -> None:
     """Reject a required setting that is not set."""
-    if setting.required or (setting.name == "region" and arguments.in_stack):
+    if setting.required or (setting.name == "region" and field.in_stack):
         message = "is required but not set"
     elif connector and connector.need(setting.name) is Need.REQUIRED:
         message = f"is not set, but the {connector.name} connector requires it (see {connector.page})"
     else:
         return
-    at, kind = arguments.at(setting.name), setting.kind
-    fix = at.set(kind.placeholder) if isinstance(kind, Format) else ""
-    at.reject(message, kind.expected, fix)
+    kind = setting.kind
+    fix = field.set(kind.placeholder) if isinstance(kind, Format) else ""
+    report.reject(field, message, kind.expected, fix)
 
 
-def _reject_unsupported(setting: Setting, connector: Connector, arguments: Arguments) -> None:
-    at = arguments.at(setting.name)
-    at.reject(
+def _reject_unsupported(
+    field: Field, connector: Connector, arguments: Arguments, report: Report
+) -> None:
+    report.reject(
+        field,
         f"is not supported by the {connector.name} connector (see {connector.page})",
-        f"no {at.name}, or another {arguments.at('connector').name}",
-        at.remove(),
+        f"no {field.name}, or another {arguments.fields['connector'].name}",
+        field.remove(),
     )
 
 
-def _raise_problems(settings: ReadSettings) -> None:
+def _raise_problems(settings: ReadSettings, report: Report) -> None:
     """Raise SettingsError if there are problems.
 
     The error lists keys that are not settings first, and then the settings in the order of SETTINGS.
     """
-    arguments = settings.arguments
-    if arguments.problems:
+    if report.problems:
         ranks = {name: rank for rank, name in enumerate(SETTINGS, start=1)}
-        problems = sorted(arguments.problems, key=lambda problem: ranks.get(problem.setting, 0))
-        raise SettingsError(problems, None if arguments.only_role else settings.component_name)
+        problems = sorted(report.problems, key=lambda problem: ranks.get(problem.setting, 0))
+        only_role = settings.arguments.only_role
+        raise SettingsError(problems, None if only_role else settings.component_name)
 
 
-def _render(settings: ReadSettings) -> ValidationResult:
+def _render(settings: ReadSettings, report: Report) -> ValidationResult:
     """Render the policies whose settings are known; check the size of the role policy."""
     application, index, location = (
         settings.text("application_id"),
@@ -140,7 +147,7 @@ def _render(settings: ReadSettings) -> ValidationResult:
     )
     connector = settings.connector
     if application is None or application.id is None or connector is None:
-        return ValidationResult(None, None, settings.arguments.warnings)
+        return ValidationResult(None, None, report.warnings)
     # An unknown part gets a short value, because the size check below must not reject a policy that may
     # turn out to be short enough. No Region of Amazon Q Business is shorter than this one.
     target = policies.Application(
@@ -153,12 +160,10 @@ def _render(settings: ReadSettings) -> ValidationResult:
     trust_is_known = all(location) and unknown.isdisjoint(TRUST_POLICY_SETTINGS)
     trust_policy = policies.trust_policy(target) if trust_is_known else None
     if index is None or not unknown.isdisjoint(role_policy_settings(connector)):
-        return ValidationResult(trust_policy, None, settings.arguments.warnings)
+        return ValidationResult(trust_policy, None, report.warnings)
     role_policy = policies.role_policy(_resources(settings, connector, target, index))
-    _check_size(role_policy, settings)
-    return ValidationResult(
-        trust_policy, role_policy if all(location) else None, settings.arguments.warnings
-    )
+    _check_size(role_policy, settings, report)
+    return ValidationResult(trust_policy, role_policy if all(location) else None, report.warnings)
 
 
 def _resources(
@@ -201,7 +206,7 @@ def _resources(
     )
 
 
-def _check_size(role_policy: str, settings: ReadSettings) -> None:
+def _check_size(role_policy: str, settings: ReadSettings, report: Report) -> None:
     """Reject a policy that is too long for IAM; only a long list of subnets can cause this."""
     role_name = settings.text("role_name")
     # An automatic name is not known before the role is created, so no later check can replace this one,
@@ -209,8 +214,9 @@ def _check_size(role_policy: str, settings: ReadSettings) -> None:
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:
-        at = settings.arguments.at("vpc_configuration").list_of_vpc("subnet_ids")
-        at.reject(
-            f"the role policy has {at.show(f'{size:,}')} characters, not counting whitespace",
+        vpc = settings.arguments.fields["vpc_configuration"]
+        report.reject(
+            vpc.part(vpc.spell("subnet_ids")),
+            f"the role policy has {vpc.show(f'{size:,}')} characters, not counting whitespace",
             f"at most {formats.MAXIMUM_INLINE_SIZE:,} characters; use fewer subnets",
         )

@@ -11,13 +11,14 @@ import pulumi
 from pulumi.runtime import Settings, configure, set_all_config
 
 from components import data_sources, stack_config
-from components.arguments import HIDDEN, Arguments
-from components.commands import quote_argument, show_path
+from components.arguments import Arguments
+from components.commands import camel_case, quote_argument, show_path
 from components.connectors import CONNECTORS, DEFAULT, Connector
+from components.fields import HIDDEN
 from components.formats import ROLE_NAME_SUFFIX
 from components.rules import Location
 from components.settings import SETTINGS
-from components.stack_config import DATA_SOURCES, REGION_KEY, camel_case, config_key
+from components.stack_config import DATA_SOURCES, REGION_KEY, config_key
 from components.validation import validate
 from roles.arns import Arn
 from roles.errors import InputError
@@ -49,7 +50,7 @@ class RoleSettings(NamedTuple):
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if empty or unset."""
-        return self.args.get(name) or None
+        return self.args.fields[name].value or None
 
     @property
     def region(self) -> str | None:
@@ -79,14 +80,14 @@ class RoleSettings(NamedTuple):
 
         If no command can do this, return the instruction to edit the stack's file.
         """
-        paths = self.args.paths
-        spelled = (paths[key][-1] if isinstance(key, str) else key for key in keys)
-        at = self.args.at(name).entry(*spelled)
-        return at.remove() if value is None else at.set(value)
+        field = self.args.fields[name]
+        for key in keys:
+            field = field.part(camel_case(key) if isinstance(key, str) else key)
+        return field.remove() if value is None else field.set(value)
 
     def own_path(self, name: str) -> str:
         """Return the path that sets a setting only for this role, even if the stack has a default."""
-        *entry, _ = self.args.paths["secret_id"]  # secretId is never a stack's default
+        *entry, _ = self.args.fields["secret_id"].path  # secretId is never a stack's default
         return show_path((*entry, camel_case(name)))
 
 

@@ -11,8 +11,8 @@ import pytest
 from pulumi.output import Unknown
 from pulumi_aws import iam
 
-from components.arguments import SettingsError
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
+from components.report import SettingsError
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,

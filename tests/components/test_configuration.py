@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
+from components.report import SettingsError
 from components.settings import SETTINGS
 from components.stack_config import KEYS, config_key
 from pages.examples import (

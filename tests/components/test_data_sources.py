@@ -9,8 +9,8 @@ from typing import Any, Final
 import pulumi
 import pytest
 
-from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
+from components.report import SettingsError
 from components.settings import SETTINGS, Scope
 from components.stack_config import KEYS, config_key
 from pages.examples import (

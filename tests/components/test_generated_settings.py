@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.arguments import SettingsError
 from components.connectors import CONNECTORS, Need
 from components.formats import INGEST_SCOPES, ROLE_NAME, TAG_VALUE
+from components.report import SettingsError
 from components.rules import Location
 from components.settings import SETTINGS
 from components.validation import ValidationResult, validate

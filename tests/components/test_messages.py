@@ -10,11 +10,13 @@ import pulumi
 import pytest
 
 from components import stack_config
-from components.arguments import Arguments, SettingsError
+from components.arguments import Arguments
 from components.commands import quote
+from components.fields import Field
 from components.formats import Format
+from components.report import Report, SettingsError
 from components.rules import Location
-from components.settings import PYTHON_ARGUMENTS, SETTINGS, VPC_LISTS
+from components.settings import SETTINGS, VPC_LISTS
 from components.validation import validate
 from pages.examples import (
     ACCOUNT,
@@ -125,23 +127,24 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-PYTHON: Final = Arguments({}, PYTHON_ARGUMENTS)
+PYTHON: Final = Arguments.of({})
 
 
 def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
     """Return settings as arguments that use the source's names, also in messages."""
+    at = source.fields["vpc_configuration"]
     vpc = given.get("vpc_configuration")
     if isinstance(vpc, Mapping):
-        spell = {name: source.paths[name][-1] for name in VPC_LISTS}
+        spell = {name: at.spell(name) for name in VPC_LISTS}
         given = {**given, "vpc_configuration": {spell.get(name, name): vpc[name] for name in vpc}}
-    if not source.in_stack:
-        return Arguments.of(given, source.paths)
-    arguments = source.resolved({name: given[name] for name in given if name in SETTINGS}, ())
+    if not at.in_stack:
+        return Arguments.of(given)
+    report = Report()
     for name in given:
         if name not in SETTINGS:
-            keys = [source.at(setting).name for setting in SETTINGS]
-            arguments.at_key(name).reject_name(keys)
-    return arguments
+            keys = [field.name for field in source.fields.values()]
+            report.reject_name(Field(None, (name,), (name,), in_stack=True), keys)
+    return source.resolved(given, ())._replace(problems=report.problems)
 
 
 def rejection(
@@ -171,7 +174,7 @@ def collect(name: str, source: Arguments, secrets: Collection[str] = ()) -> str:
 
 def listed(source: Arguments) -> str:
     """Return the list of all settings in a message about an unknown name."""
-    return ", ".join(source.at(name).name for name in SETTINGS)
+    return ", ".join(field.name for field in source.fields.values())
 
 
 @pytest.fixture
@@ -221,7 +224,7 @@ def test_message_hides_keys_of_secret_setting(
     )
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     config = stack_config.read(pulumi.Config("aem"), reject_unknown_keys=False)
-    assert config.secrets == {
+    assert {name for name, field in config.fields.items() if field.secret} == {
         *("secret_id", "vpc_configuration", "tags", "exclusive_policies", "connector")
     }
     vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
@@ -307,7 +310,7 @@ def test_a_secret_is_never_shown():
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
     args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
-    warnings = " ".join(validate("aem", Arguments(args, PYTHON_ARGUMENTS, SETTINGS)).warnings)
+    warnings = " ".join(validate("aem", Arguments.of(args).resolved({}, SETTINGS)).warnings)
     assert "connector" not in warnings
     assert "Amazon Q Business is not available in [secret]; it is" in warnings
     assert "has [secret] subnets" in warnings
@@ -318,7 +321,7 @@ def test_rejected_secret_value_is_never_shown():
         for value in filter(None, each.every_rejected):
             given = {**RIGHT, **each.others, name: value}
             with pytest.raises(SettingsError) as rejected:
-                validate("aem", Arguments(given, PYTHON_ARGUMENTS, {name}), CREDENTIALS)
+                validate("aem", Arguments.of(given).resolved({}, {name}), CREDENTIALS)
             shown = [each.message for each in rejected.value.problems if each.setting == name]
             # For a number, also look for it without the rest of its text.
             text = str(value) if isinstance(value, int) else quote(value)

@@ -7,8 +7,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.arguments import Problem, SettingsError
 from components.formats import Format
+from components.report import Problem, SettingsError
 from components.rules import Location
 from components.settings import ROLE_SETTINGS, SETTINGS
 from components.validation import ValidationResult, validate
