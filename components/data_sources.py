@@ -7,7 +7,7 @@ environment variable, which limits the configuration's size.
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import pulumi
@@ -16,7 +16,7 @@ from . import default_provider
 from .arguments import Arguments
 from .commands import get_command, quote
 from .connectors import CONNECTORS, DEFAULT, Need
-from .fields import Field, as_mapping
+from .fields import REJECTED, Field, as_mapping, without_blank
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from .report import Report, SettingsError
 from .settings import SETTINGS, Scope
@@ -57,13 +57,9 @@ def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> DataSources:
     """
     report = Report()
     top, protect = read_top_level(config, report, reject_unknown_keys=reject_unknown_keys)
-    field = Field.of_config(f"{config.name}:{DATA_SOURCES}", blank={})
-    given = _read_entries(field, report)
-    _check_top_level(top, field, report)
-    _check_defaults(top, report)
-    is_valid_tags = all(problem.setting != "tags" for problem in report.problems)
-    if not is_valid_tags:
-        top = {**top, "tags": top["tags"]._replace(value=None)}
+    data_sources = Field.of_config(f"{config.name}:{DATA_SOURCES}", blank={})
+    given = _read_entries(data_sources, report)
+    top = {name: _check_top_level(field, data_sources, report) for name, field in top.items()}
     entries = {
         name: _read_entry(entry, top, protect=protect, check_tags=reject_unknown_keys)
         for name, entry in given.items()
@@ -73,7 +69,7 @@ def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> DataSources:
         try:
             validate(name, entry)
         except SettingsError as error:
-            # Report a problem with a default once, not for every entry.
+            # Report a problem with the top level once, not for every entry.
             report.problems += [each for each in error.problems if each not in report.problems]
     if report.problems:
         raise SettingsError(report.problems)
@@ -143,30 +139,27 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
     return len(json.dumps(dict(config), ensure_ascii=False).encode())
 
 
-def _check_top_level(top: Mapping[str, Field], data_sources: Field, report: Report) -> None:
-    """Reject settings at the top level that belong to a single data source."""
-    for name, field in top.items():
-        if SETTINGS[name].scope is Scope.ENTRY and field.is_set:
-            # Removing the setting without moving it could take permissions from a role in use, so the
-            # fix is to edit the file.
-            there = data_sources.part("NAME").part(KEYS[name]).name
-            expected = f"{there}, as in docs/data-sources.md"
-            report.reject(field, "is a setting for a single data source", expected)
+def _check_top_level(field: Field, data_sources: Field, report: Report) -> Field:
+    """Reject a setting at the top level that is invalid or belongs to a single data source.
 
-
-def _check_defaults(top: Mapping[str, Field], report: Report) -> None:
-    """Report an invalid default even if no entry uses it, because a future entry might.
-
-    Entries that inherit the default report the same problem, and this module's `read` drops the
-    repetitions.
+    An invalid default is rejected even if no entry uses it, because a future entry might. If the value
+    is invalid, return a field whose value is REJECTED, so that no entry reports the problem again.
     """
-    # Only the problems are copied to `report`, not the warnings, because entries that inherit a default
-    # warn about it.
-    defaults = Report()
-    for name, field in top.items():
-        if SETTINGS[name].scope is Scope.DEFAULT and field.is_set:
-            SETTINGS[name].kind.read(field, defaults)
-    report.problems += defaults.problems
+    setting = SETTINGS[field.setting]
+    if not field.is_set:
+        return field
+    if setting.scope is Scope.ENTRY:
+        # Removing the setting without moving it could take permissions from a role in use, so the fix
+        # is to edit the file.
+        there = data_sources.part("NAME").part(KEYS[setting.name])
+        expected = f"{there.name}, as in docs/data-sources.md"
+        report.reject(field, "is a setting for a single data source", expected)
+        return field
+    found = Report()
+    setting.kind.read(field, found)
+    # The warnings are left out, because the entries that inherit the value warn about it.
+    report.problems += found.problems
+    return field._replace(value=REJECTED) if found.problems else field
 
 
 def _read_entry(entry: Field, top: Mapping[str, Field], *, protect: bool, check_tags: bool) -> Arguments:
@@ -176,43 +169,30 @@ def _read_entry(entry: Field, top: Mapping[str, Field], *, protect: bool, check_
     tags.
     """
     report = Report()
+    _check_keys(entry, top, report)
     given = as_mapping(entry.value)
-    inherited = [name for name in SETTINGS if _is_inherited(name, given)]
-    values = _merge_values(given, top, inherited)
     fields = {
-        name: Field(
-            values[name],
-            top[name].path if name in inherited else (*entry.path, KEYS[name]),
-            top[name].path if name in inherited else (*entry.path, KEYS[name]),
-            # An entry's tags contain the tags from the top level.
-            top[name].secret and (name in inherited or name == "tags"),
-            in_stack=True,
-            setting=name,
-        )
-        for name in SETTINGS
+        name: field if _is_inherited(name, given) else _own_field(entry, name)
+        for name, field in top.items()
     }
-    _check_keys(entry, fields, report)
-    own_tags = as_mapping(given.get("tags"))
-    if check_tags and own_tags:  # `stack_config` checks the top-level tags
-        default_provider.check_tags(fields["tags"]._replace(value=own_tags), report)
+    if own_tags := as_mapping(given.get(KEYS["tags"])):
+        # The entry's tags are added to the tags at the top level, and are secret if those are.
+        tags = fields["tags"]._replace(secret=top["tags"].secret)
+        if check_tags:  # `stack_config` checks the top-level tags
+            default_provider.check_tags(tags, report)
+        fields["tags"] = tags._replace(value={**as_mapping(top["tags"].value), **own_tags})
     if PROTECT in given:  # "" switches the default off
         protect = read_protect(entry.entry(PROTECT, given[PROTECT]), report)
     return Arguments(fields, protect, report.problems)
 
 
-def _merge_values(
-    given: Mapping[str, Any], top: Mapping[str, Field], inherited: Collection[str]
-) -> dict[str, object]:
-    """Return the values of an entry's settings, inherited or its own; its tags combine both."""
-    values: dict[str, object] = {
-        name: top[name].value if name in inherited else given.get(KEYS[name]) for name in SETTINGS
-    }
-    for name, value in values.items():
-        if value == {} and SETTINGS[name].scope is Scope.DEFAULT:
-            values[name] = None  # like "", an empty object turns off a default
-    if own_tags := as_mapping(given.get("tags")):
-        values["tags"] = {**as_mapping(top["tags"].value), **own_tags}
-    return values
+def _own_field(entry: Field, name: str) -> Field:
+    """Return the field of a setting that an entry does not inherit; "" or {} turns off a default."""
+    key = KEYS[name]
+    path, value = (*entry.path, key), as_mapping(entry.value).get(key, "")
+    # `_check_keys` rejects null.
+    value = REJECTED if value is None else without_blank(value, SETTINGS[name].kind.blank)
+    return Field(value, path, path, in_stack=True, setting=name)
 
 
 def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
@@ -233,14 +213,14 @@ def _may_use_vpc(connector_name: object) -> bool:
     return connector is None or connector.vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
 
 
-def _check_keys(entry: Field, fields: Mapping[str, Field], report: Report) -> None:
+def _check_keys(entry: Field, top: Mapping[str, Field], report: Report) -> None:
     """Reject null values, and keys that are not settings for a data source."""
     names = {key: name for name, key in KEYS.items()}
     known = [key for key, name in names.items() if SETTINGS[name].scope is not Scope.STACK] + [PROTECT]
     for key, value in as_mapping(entry.value).items():
         field = entry.entry(key, value)
         if key in names and key not in known:
-            there = f"{fields[names[key]].name} at the top level"
+            there = f"{top[names[key]].name} at the top level"
             report.reject(field, "is a setting for the whole stack", there)
         elif key not in known:
             report.reject_name(field, known, expected=", ".join(known))

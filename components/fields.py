@@ -21,6 +21,11 @@ from .commands import (
 
 HIDDEN: Final = "[secret]"
 """Shown in place of a secret value, or of a value derived from one."""
+REJECTED: Final = object()
+"""Stands in for a value that was rejected where it was read.
+
+The value counts as set, and its setting causes no second problem.
+"""
 
 
 class Field(NamedTuple):

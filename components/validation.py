@@ -12,7 +12,7 @@ from typing import NamedTuple
 from . import formats, policies
 from .arguments import Arguments
 from .connectors import CONNECTORS, DEFAULT, Connector, Need
-from .fields import Field, is_unknown
+from .fields import REJECTED, Field, is_unknown
 from .formats import Format, ParsedText, fill_arn
 from .report import Report, SettingsError
 from .rules import RULES, Location, ReadSettings
@@ -63,14 +63,6 @@ def _read(
 ) -> ReadSettings:
     """Read each setting; apart from the connector, no setting affects how another one is read."""
     given = {name: field.value for name, field in arguments.fields.items() if field.is_set}
-    # `data_sources` has rejected each null in an entry. Such a setting counts as set, because "is
-    # required but not set" would be a second problem.
-    rejected = {problem.path for problem in arguments.problems}
-    given |= {
-        name: None
-        for name, field in arguments.fields.items()
-        if field.path in rejected and name not in given
-    }
     name = given.get("connector", DEFAULT)
     connector = CONNECTORS.get(name) if isinstance(name, str) else None
     valid: dict[str, object] = {}
@@ -78,7 +70,7 @@ def _read(
         field = arguments.fields[setting.name]
         if setting.name not in given:
             _check_presence(setting, connector, field, report)
-        elif given[setting.name] is None:
+        elif field.value is REJECTED:
             continue
         elif is_unknown(given[setting.name]):
             if setting.structural:
