@@ -21,7 +21,7 @@ from .arguments import Arguments
 from .connectors import CONNECTORS, DEFAULT, Connector
 from .fields import Field, is_unknown
 from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
-from .rules import Location
+from .role import Location
 from .settings import ROLE_SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
 from .validation import validate
 

@@ -114,3 +114,5 @@ _TABLE: Final = (
 CONNECTORS: Final[Mapping[str, Connector]] = {row[0]: Connector(*row) for row in _TABLE}
 """Every connector that has an IAM role page, by name."""
 DEFAULT: Final = "aem-cloud"
+ANY: Final = Connector("", "", "", _OPTIONAL, _OPTIONAL, _OPTIONAL, _SUPPORTED)
+"""Stands in for an invalid connector, whose needs are not known."""

@@ -68,6 +68,11 @@ class Field(NamedTuple):
         """Whether there is a value."""
         return self.value is not None and self.value != ""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the value is known, and was not rejected where it was read."""
+        return self.value is not REJECTED and not is_unknown(self.value)
+
     def entry(self, key: str | int, value: object = None) -> "Field":
         """Return the field of an entry in this value; if this value is secret, hide the entry's key."""
         path = (*self.path, key)

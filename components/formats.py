@@ -14,14 +14,14 @@ from .report import Report, similar, suggestion
 
 
 class ParsedText(NamedTuple):
-    """Valid text, with the ID, partition, Region, and account that it contains, if any."""
+    """Valid text, with the ID, partition, Region, and account that it contains; "" for missing parts."""
 
     text: str
-    id: str | None = None
-    """The end of an ARN, or the whole text if it is just an ID; None if the pattern lacks this group."""
-    partition: str | None = None
-    region: str | None = None
-    account: str | None = None
+    id: str = ""
+    """The end of an ARN, or the whole text if it is just an ID; "" if the pattern lacks this group."""
+    partition: str = ""
+    region: str = ""
+    account: str = ""
 
 
 class Format(NamedTuple):
@@ -42,7 +42,7 @@ class Format(NamedTuple):
     def parse(self, text: str) -> ParsedText | None:
         """Return the text with its parts; None if it does not match this format."""
         match = re.fullmatch(self.pattern, text)
-        return match and ParsedText(text, **match.groupdict())
+        return match and ParsedText(text, **match.groupdict(""))
 
     def read(self, field: Field, report: Report) -> ParsedText | None:
         """Return valid text; reject any other value and return None."""

@@ -34,8 +34,8 @@ class Flag:
         return None
 
 
-Network = Mapping[str, Mapping[int, ParsedText]]
-"""The valid texts in a VPC's lists, by the list's name in VpcConfiguration and the text's index."""
+Network = Mapping[str, Sequence[tuple[Field, ParsedText]]]
+"""The valid texts in a VPC's lists, with their fields, by the list's name in VpcConfiguration."""
 VPC_LISTS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
 
 
@@ -65,13 +65,13 @@ class Vpc:
         subnets_at, groups_at = (field.part(name, given.get(name)) for name in names.values())
         subnets = _read_list(subnets_at, VPC_LISTS["subnet_ids"], report)
         groups = _read_list(groups_at, VPC_LISTS["security_group_ids"], report)
-        if (number := len({*groups.values()})) > formats.MAXIMUM_SECURITY_GROUPS:
+        if (number := len({text for _, text in groups})) > formats.MAXIMUM_SECURITY_GROUPS:
             report.reject(
                 groups_at,
                 f"has {field.show(number)} security groups",
                 f"1 to {formats.MAXIMUM_SECURITY_GROUPS} security groups",
             )
-        if (number := len({*subnets.values()})) > formats.MAXIMUM_CONSOLE_SUBNETS:
+        if (number := len({text for _, text in subnets})) > formats.MAXIMUM_CONSOLE_SUBNETS:
             report.warnings.append(
                 f"{subnets_at.name} has {field.show(number)} subnets; the Amazon Q "
                 f"Business console accepts at most {formats.MAXIMUM_CONSOLE_SUBNETS}"
@@ -79,11 +79,11 @@ class Vpc:
         return {"subnet_ids": subnets, "security_group_ids": groups}
 
 
-def _read_list(field: Field, form: Format, report: Report) -> Mapping[int, ParsedText]:
-    """Return the valid items in one of the VPC's lists, by index; reject invalid items and lists."""
+def _read_list(field: Field, form: Format, report: Report) -> Sequence[tuple[Field, ParsedText]]:
+    """Return the valid items in one of the VPC's lists; reject invalid items and lists."""
     items = field.value
     expected = f"a nonempty list; each entry is {form.expected}"
-    found: dict[int, ParsedText] = {}
+    found: list[tuple[Field, ParsedText]] = []
     if is_unknown(items):
         return found
     if items in (None, [], ()):
@@ -93,8 +93,9 @@ def _read_list(field: Field, form: Format, report: Report) -> Mapping[int, Parse
         report.reject_type(field, "a list", expected)
     else:
         for index, item in enumerate(cast("Sequence[object]", items)):
-            if not is_unknown(item) and (text := form.read(field.entry(index, item), report)):
-                found[index] = text
+            at = field.entry(index, item)
+            if not is_unknown(item) and (text := form.read(at, report)):
+                found.append((at, text))
     return found
 
 

@@ -16,7 +16,7 @@ from components.commands import camel_case, quote_argument, show_path
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.fields import HIDDEN
 from components.formats import ROLE_NAME_SUFFIX
-from components.rules import Location
+from components.role import Location
 from components.settings import SETTINGS
 from components.stack_config import DATA_SOURCES, REGION_KEY, config_key
 from components.validation import validate

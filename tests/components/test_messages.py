@@ -15,7 +15,7 @@ from components.commands import quote
 from components.fields import Field
 from components.formats import Format
 from components.report import Report, SettingsError
-from components.rules import Location
+from components.role import Location
 from components.settings import SETTINGS, VPC_LISTS
 from components.validation import validate
 from pages.examples import (

@@ -9,7 +9,7 @@ import pytest
 
 from components.formats import Format
 from components.report import Problem, SettingsError
-from components.rules import Location
+from components.role import Location
 from components.settings import ROLE_SETTINGS, SETTINGS
 from components.validation import ValidationResult, validate
 from pages.examples import (
