@@ -108,13 +108,14 @@ class ConnectorRole(pulumi.ComponentResource):
         """
         _check_types(name, args)
         arguments = Arguments.of(cast("Mapping[str, object] | Arguments", args))
-        fields = arguments.fields
-        if not fields["region"].in_stack:  # otherwise, from_config or all_from_config has validated
-            validate(name, arguments)
+        validate(name, arguments)  # only to raise problems; `_policies` prints the warnings
+        if arguments.protect:
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
         super().__init__(TOKEN, name, None, opts)
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
 
+        fields = arguments.fields
         connector = CONNECTORS[cast("str", fields["connector"].value or DEFAULT)]
         trust_policy, role_policy = self._policies(name, arguments, connector)
         exclusive = fields["exclusive_policies"].value
@@ -192,8 +193,7 @@ class ConnectorRole(pulumi.ComponentResource):
         constructor.
         """
         arguments = stack_config.read(config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys)
-        validate(name, arguments)
-        return cls._with(name, arguments, opts)
+        return cls(name, cast("ConnectorRoleArgs", arguments), opts)
 
     @classmethod
     def all_from_config(
@@ -217,19 +217,10 @@ class ConnectorRole(pulumi.ComponentResource):
             pulumi.warn(warning)
         for note in stack.notes:
             pulumi.info(note)
-        return {name: cls._with(name, entry, opts) for name, entry in stack.entries.items()}
-
-    @classmethod
-    def _with(
-        cls, name: str, arguments: Arguments, opts: pulumi.ResourceOptions | None
-    ) -> "ConnectorRole":
-        """Declare the component with valid arguments from configuration.
-
-        If `arguments.protect` is true, the component and its resources are protected from deletion.
-        """
-        if arguments.protect:
-            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
-        return cls(name, cast("ConnectorRoleArgs", arguments), opts)
+        return {
+            name: cls(name, cast("ConnectorRoleArgs", entry), opts)
+            for name, entry in stack.entries.items()
+        }
 
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
