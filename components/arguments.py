@@ -38,9 +38,7 @@ class Arguments(NamedTuple):
             return given
         report = Report()
         names = {spell(name): name for name in SETTINGS}
-        for key in given:
-            if key not in names:
-                report.reject_name(Field(None, (key,), (key,)), names)
+        report.check_keys(Field(given, (), ()), names)
         fields = {
             name: Field(_as_input(given.get(key)), (key,), (key,), setting=name)
             for key, name in names.items()

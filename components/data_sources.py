@@ -215,17 +215,19 @@ def _may_use_vpc(connector_name: object) -> bool:
 
 def _check_keys(entry: Field, top: Mapping[str, Field], report: Report) -> None:
     """Reject null values, and keys that are not settings for a data source."""
-    names = {key: name for name, key in KEYS.items()}
-    known = [key for key, name in names.items() if SETTINGS[name].scope is not Scope.STACK] + [PROTECT]
-    for key, value in as_mapping(entry.value).items():
-        field = entry.entry(key, value)
-        if key in names and key not in known:
-            there = f"{top[names[key]].name} at the top level"
-            report.reject(field, "is a setting for the whole stack", there)
-        elif key not in known:
-            report.reject_name(field, known, expected=", ".join(known))
-        elif value is None:
-            report.reject(field, "is null", "a value; '' or {} turns off a default", field.remove())
+    given = as_mapping(entry.value)
+    of_stack = {key: top[name] for name, key in KEYS.items() if SETTINGS[name].scope is Scope.STACK}
+    known = [key for key in KEYS.values() if key not in of_stack] + [PROTECT]
+    own = {key: value for key, value in given.items() if key not in of_stack}
+    report.check_keys(entry._replace(value=own), known, listed=", ".join(known))
+    for key, field in of_stack.items():
+        if key in given:
+            there = f"{field.name} at the top level"
+            report.reject(entry.entry(key), "is a setting for the whole stack", there)
+    for key in known:
+        if given.get(key, "") is None:
+            null = entry.entry(key)
+            report.reject(null, "is null", "a value; '' or {} turns off a default", null.remove())
 
 
 def _check_role_names(entries: Mapping[str, Arguments], report: Report) -> None:

@@ -1,12 +1,12 @@
 """Collect the problems with settings, and build the message that lists all of them."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import pulumi
 
 from .commands import PropertyPath, escape, quote, show_path
-from .fields import Field
+from .fields import Field, as_mapping
 
 
 class Problem(NamedTuple):
@@ -67,37 +67,36 @@ class Report:
         """Add a problem with a value whose type is not `kind`, such as "a list"."""
         self.reject(field, f"expected {kind}, got {field.quote(field.value)}", expected, fix)
 
-    def reject_name(
-        self, field: Field, known: Collection[str], expected: str = "", prefix: str = ""
-    ) -> None:
-        """Reject a field because the last part of its path is not in `known`; suggest similar names.
+    def check_keys(self, field: Field, known: Collection[str], listed: str = "") -> None:
+        """Reject each key of an object that is not in `known`; suggest similar keys.
 
-        If no name is similar, the message lists the valid names: `expected` or, by default, all of
-        `known`. If the field is secret, the message always lists all of `known`. The comparison ignores
-        `prefix` at the start of a name.
+        If no key is similar, the message lists the known keys: `listed` or, by default, all of them with
+        their paths. If the object is secret, the message lists them and hides the key.
         """
-        *parent, name = field.path
-        paths = {each: show_path((*parent, each)) for each in known}
-        if field.secret:
-            message = "has an entry that is not a setting"
-            self.reject(field, message, f"one of {', '.join(paths.values())}")
-        elif near := [paths[each] for each in similar(str(name).removeprefix(prefix), known, prefix)]:
-            # Removing a misspelled setting would lose its value, so the fix is to edit the file.
-            self.reject(field, f"is not a setting{suggestion(near)}", " or ".join(near))
-        else:
-            names = expected or ", ".join(paths.values())
-            self.reject(field, "is not a setting", f"one of {names}", field.remove())
+        for key in cast("Mapping[object, object]", as_mapping(field.value)):
+            if key in known:
+                continue
+            entry = field.entry(key if isinstance(key, str) else quote(key))
+            paths = {each: field.part(each).name for each in known}
+            expected = f"one of {listed or ', '.join(paths.values())}"
+            if field.secret:
+                self.reject(entry, "has an entry that is not a setting", expected)
+            elif near := [paths[each] for each in similar(str(entry.path[-1]), known)]:
+                # Removing a misspelled setting would lose its value, so the fix is to edit the file.
+                self.reject(entry, f"is not a setting{suggestion(near)}", " or ".join(near))
+            else:
+                self.reject(entry, "is not a setting", expected, entry.remove())
 
 
-def similar(given: str, names: Collection[str], prefix: str = "") -> list[str]:
+def similar(given: str, names: Collection[str]) -> list[str]:
     """Return the names that extend or abbreviate the given name, or else a similar name, if any.
 
-    The comparison ignores case, and `prefix` at the start of each of the `names`.
+    The comparison ignores case and namespaces.
     """
-    if not given:
+    begin = given.rpartition(":")[2].lower()
+    if not begin:
         return []
-    compared = {each.removeprefix(prefix).lower(): each for each in names}
-    begin = given.lower()
+    compared = {each.rpartition(":")[2].lower(): each for each in names}
     near = [each for each in compared if each.startswith(begin) or begin.startswith(each)]
     if not near:
         from difflib import get_close_matches  # noqa: PLC0415 slow to import, and only for a typo

@@ -58,10 +58,7 @@ class Vpc:
             report.reject_type(field, "an object", f"an object with {lists}")
             return None
         given = cast("Mapping[object, object]", field.value)
-        for key in given:
-            if key not in names.values():
-                entry = field.entry(key if isinstance(key, str) else quote(key))
-                report.reject_name(entry, names.values())
+        report.check_keys(field, [*names.values()])
         subnets_at, groups_at = (field.part(name, given.get(name)) for name in names.values())
         subnets = _read_list(subnets_at, VPC_LISTS["subnet_ids"], report)
         groups = _read_list(groups_at, VPC_LISTS["security_group_ids"], report)

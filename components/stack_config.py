@@ -65,7 +65,7 @@ def read_top_level(
         for name, setting in SETTINGS.items()
     }
     if reject_unknown_keys:
-        _reject_unknown_keys(prefix, report)
+        _check_keys(prefix, report)
         default_provider.check(fields, report)
     protect = Field.of_config(prefix + PROTECT, blank=False)
     return fields, read_protect(protect, report)
@@ -76,13 +76,9 @@ def read_protect(field: Field, report: Report) -> bool:
     return field.is_set and bool(Flag().read(field, report))
 
 
-def _reject_unknown_keys(prefix: str, report: Report) -> None:
+def _check_keys(prefix: str, report: Report) -> None:
     """Reject every unknown key in a namespace."""
-    names = [*KEYS.values(), PROTECT, DATA_SOURCES]
-    shown = show_key(prefix)
-    for key in pulumi.runtime.get_config_env():
-        # A component can read its settings from the namespace `aws`, which has the Region, too.
-        if key.startswith(prefix) and key.removeprefix(prefix) not in names and key != REGION_KEY:
-            path = (show_key(key),)
-            known = [REGION_KEY, *(f"{shown}{each}" for each in names)]
-            report.reject_name(Field(None, path, path, in_stack=True), known, prefix=shown)
+    keys = {show_key(key): key for key in pulumi.runtime.get_config_env() if key.startswith(prefix)}
+    # A component can read its settings from the namespace `aws`, which has the Region, too.
+    known = [REGION_KEY, *(show_key(prefix + key) for key in (*KEYS.values(), PROTECT, DATA_SOURCES))]
+    report.check_keys(Field(keys, (), (), in_stack=True), known)

@@ -140,10 +140,9 @@ def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
     if not at.in_stack:
         return Arguments.of(given)
     report = Report()
-    for name in given:
-        if name not in SETTINGS:
-            keys = [field.name for field in source.fields.values()]
-            report.reject_name(Field(None, (name,), (name,), in_stack=True), keys)
+    unknown = {name: value for name, value in given.items() if name not in SETTINGS}
+    keys = [field.name for field in source.fields.values()]
+    report.check_keys(Field(unknown, (), (), in_stack=True), keys)
     return source.resolved(given, ())._replace(problems=report.problems)
 
 
