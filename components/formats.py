@@ -6,61 +6,10 @@ so in a policy, a value matches only the resource that it identifies.
 
 import re
 from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Final
 
 from .connectors import CONNECTORS
-from .fields import Field
-from .report import Report, similar, suggestion
-
-
-class ParsedText(NamedTuple):
-    """Valid text, with the ID, partition, Region, and account that it contains; "" for missing parts."""
-
-    text: str
-    id: str = ""
-    """The end of an ARN, or the whole text if it is just an ID; "" if the pattern lacks this group."""
-    partition: str = ""
-    region: str = ""
-    account: str = ""
-
-
-class Format(NamedTuple):
-    """The format of a text value, which is the most common kind of value in a setting."""
-
-    name: str
-    pattern: str
-    """Matches an entire valid value. Its named groups are fields of ParsedText. The pattern is compiled
-    on first use, because compiling all patterns would take a third of this package's import time."""
-    expected: str
-    placeholder: str
-    """Shown in the command that sets the value; `read` rejects the placeholder itself."""
-    choices: Collection[str] = ()
-    """All valid values, if they can be listed."""
-    yaml_type: str = "string"
-    blank: str = ""
-
-    def parse(self, text: str) -> ParsedText | None:
-        """Return the text with its parts; None if it does not match this format."""
-        match = re.fullmatch(self.pattern, text)
-        return match and ParsedText(text, **match.groupdict(""))
-
-    def read(self, field: Field, report: Report) -> ParsedText | None:
-        """Return valid text; reject any other value and return None."""
-        value, is_placeholder = field.value, field.value == self.placeholder
-        if isinstance(value, str) and not is_placeholder and (text := self.parse(value)):
-            return text
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            message = f"expected a string, got {field.quote(value)}; if the value is right, quote it"
-        elif not isinstance(value, str):
-            message = f"expected a string, got {field.quote(value)}"
-        elif is_placeholder:
-            message = f"{value} is a placeholder"
-        else:
-            advice = "" if field.secret else suggestion(similar(value, self.choices))
-            message = f"{field.quote(value)} is not {self.name}{advice}"
-        report.reject(field, message, self.expected, field.set(self.placeholder))
-        return None
-
+from .kinds import Format
 
 # AWS's current names are within these limits. Without limits, a Region could make a policy too long.
 _PARTITION = r"aws(?:-[a-z]{1,16}){0,3}"

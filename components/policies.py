@@ -16,9 +16,9 @@ from .formats import (
     SECURITY_GROUP_ARN,
     SERVICE,
     SUBNET_ARN,
-    ParsedText,
     fill_arn,
 )
+from .kinds import ParsedText
 from .role import Role
 
 ROLE_NAME_PLACEHOLDER: Final = "<role name>"

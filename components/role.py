@@ -1,12 +1,13 @@
 """Read one role's settings, for the rules that check them and the policies that contain them."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from .arguments import Arguments
 from .connectors import ANY, CONNECTORS, DEFAULT, Connector, Need
-from .fields import HIDDEN, Field
-from .formats import APPLICATION_ARN, ParsedText, fill_arn
+from .fields import HIDDEN
+from .formats import APPLICATION_ARN, fill_arn
+from .kinds import FieldText, ParsedText
 from .report import Report
 from .settings import SETTINGS, TRUST_POLICY_SETTINGS
 
@@ -55,11 +56,13 @@ class Role(NamedTuple):
         is_secret = any(fields[name].secret for name in TRUST_POLICY_SETTINGS)
         return Location(HIDDEN, HIDDEN, HIDDEN) if is_secret else self.location
 
-    def texts(self) -> Iterator[tuple[Field, ParsedText]]:
-        """Yield each valid text setting and each valid entry of the VPC's lists, with its field."""
+    def texts(self) -> Iterator[FieldText]:
+        """Yield each valid text in a setting, a list, or one of the VPC's lists, with its field."""
         for name, value in self.values.items():
             if isinstance(value, ParsedText):
                 yield self.arguments.fields[name], value
+            elif isinstance(value, list):
+                yield from cast("list[FieldText]", value)
         for texts in self.values.get("vpc_configuration", {}).values():
             yield from texts
 

@@ -10,7 +10,7 @@ from . import formats
 from .commands import quote
 from .connectors import ANY, Need
 from .fields import is_unknown
-from .formats import Format
+from .kinds import Format
 from .report import Report
 from .role import Role
 from .settings import SETTINGS

@@ -8,98 +8,57 @@ from . import formats
 from .commands import quote
 from .connectors import Connector
 from .fields import Field, is_unknown
-from .formats import Format, ParsedText
+from .kinds import FieldText, Flag, Format, Texts
 from .report import Report
 
-_TRUE: Final = ("true", "yes", "on", "1", "1.0")
-_FALSE: Final = ("false", "no", "off", "0", "0.0")
-
-
-class Flag:
-    """The kind of a boolean setting."""
-
-    yaml_type: Final = "boolean"
-    blank: Final = False
-    expected: Final = "true or false"
-
-    def read(self, field: Field, report: Report) -> bool | None:
-        """Return a boolean; reject any other value and return None."""
-        if isinstance(field.value, bool):
-            return field.value
-        # The suggested value must not reveal a secret one.
-        text = "" if field.secret else str(field.value).lower()
-        is_true, is_false = text in _TRUE, text in _FALSE
-        fix = field.set(is_true) if is_true or is_false else field.edit()
-        report.reject_type(field, "a boolean", self.expected, fix)
-        return None
-
-
-Network = Mapping[str, Sequence[tuple[Field, ParsedText]]]
-"""The valid texts in a VPC's lists, with their fields, by the list's name in VpcConfiguration."""
-VPC_LISTS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
+VPC_LISTS: Final = {
+    "subnet_ids": Texts(formats.SUBNET),
+    "security_group_ids": Texts(formats.SECURITY_GROUP),
+}
+"""The lists in a VPC, by their names in VpcConfiguration."""
 
 
 class Vpc:
     """The kind of a setting that is an object with a list of subnets and a list of security groups."""
 
-    yaml_type: Final = "object"
+    declaration: Final[Mapping[str, object]] = {"type": "object"}
     blank: Final[Mapping[str, object]] = {}
     expected: Final = "an object with a list of subnet IDs and a list of security group IDs"
 
-    def read(self, field: Field, report: Report) -> Network | None:
-        """Return the valid subnets and security groups, or None if the value is not an object.
+    def read(self, field: Field, report: Report) -> Mapping[str, Sequence[FieldText]] | None:
+        """Return the valid entries of each list in VPC_LISTS; None if the value is not an object.
 
-        Reject invalid or missing values, too many security groups, and other keys. Skip values that are
-        not known yet. Warn about more subnets than the console accepts.
+        Reject other keys, and too many security groups. Warn about more subnets than the console
+        accepts.
         """
-        names = {name: field.spell(name) for name in VPC_LISTS}
+        keys = {name: field.spell(name) for name in VPC_LISTS}
         if not isinstance(field.value, Mapping):
-            lists = " and ".join(field.part(name).name for name in names.values())
+            lists = " and ".join(field.part(key).name for key in keys.values())
             report.reject_type(field, "an object", f"an object with {lists}")
             return None
         given = cast("Mapping[object, object]", field.value)
-        report.check_keys(field, [*names.values()])
-        subnets_at, groups_at = (field.part(name, given.get(name)) for name in names.values())
-        subnets = _read_list(subnets_at, VPC_LISTS["subnet_ids"], report)
-        groups = _read_list(groups_at, VPC_LISTS["security_group_ids"], report)
-        if (number := len({text for _, text in groups})) > formats.MAXIMUM_SECURITY_GROUPS:
+        report.check_keys(field, [*keys.values()])
+        fields = {name: field.part(key, given.get(key)) for name, key in keys.items()}
+        texts = {name: kind.read(fields[name], report) for name, kind in VPC_LISTS.items()}
+        subnets, groups = (len({text for _, text in found}) for found in texts.values())
+        if groups > formats.MAXIMUM_SECURITY_GROUPS:
             report.reject(
-                groups_at,
-                f"has {field.show(number)} security groups",
+                fields["security_group_ids"],
+                f"has {field.show(groups)} security groups",
                 f"1 to {formats.MAXIMUM_SECURITY_GROUPS} security groups",
             )
-        if (number := len({text for _, text in subnets})) > formats.MAXIMUM_CONSOLE_SUBNETS:
+        if subnets > formats.MAXIMUM_CONSOLE_SUBNETS:
             report.warnings.append(
-                f"{subnets_at.name} has {field.show(number)} subnets; the Amazon Q "
+                f"{fields['subnet_ids'].name} has {field.show(subnets)} subnets; the Amazon Q "
                 f"Business console accepts at most {formats.MAXIMUM_CONSOLE_SUBNETS}"
             )
-        return {"subnet_ids": subnets, "security_group_ids": groups}
-
-
-def _read_list(field: Field, form: Format, report: Report) -> Sequence[tuple[Field, ParsedText]]:
-    """Return the valid items in one of the VPC's lists; reject invalid items and lists."""
-    items = field.value
-    expected = f"a nonempty list; each entry is {form.expected}"
-    found: list[tuple[Field, ParsedText]] = []
-    if is_unknown(items):
-        return found
-    if items in (None, [], ()):
-        message = "is required but not set" if items is None else "is empty"
-        report.reject(field, message, expected, field.entry(0).set(form.placeholder))
-    elif not isinstance(items, (list, tuple)):
-        report.reject_type(field, "a list", expected)
-    else:
-        for index, item in enumerate(cast("Sequence[object]", items)):
-            at = field.entry(index, item)
-            if not is_unknown(item) and (text := form.read(at, report)):
-                found.append((at, text))
-    return found
+        return texts
 
 
 class Tags:
     """The kind of a setting that is an object whose values are strings."""
 
-    yaml_type: Final = "object"
+    declaration: Final[Mapping[str, object]] = {"type": "object"}
     blank: Final[Mapping[str, object]] = {}
     expected: Final = "an object of strings"
 
@@ -137,14 +96,13 @@ class Tags:
         return cast("Mapping[str, object]", tags)
 
 
-Kind = Format | Flag | Vpc | Tags
+Kind = Format | Texts | Flag | Vpc | Tags
 """The kind of a setting's value.
 
-`yaml_type` is the type in `Pulumi.yaml`: string, boolean, or object. `blank` is the default that
-`Pulumi.yaml` declares, which means not set. `expected` describes a valid value.
-`read` returns a value in the form that the rules use. It rejects an invalid value and returns None; if
-only some entries are invalid, it rejects those entries and still returns a value. It skips entries that
-are not known yet.
+`declaration` is the setting's type in `Pulumi.yaml`, and `blank` its default there, which means not set.
+`expected` describes a valid value. `read` returns a value in the form that the rules and policies use.
+It rejects an invalid value and returns None; if only some entries are invalid, it rejects those entries
+and still returns a value. It skips entries that are not known yet.
 """
 
 

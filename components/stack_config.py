@@ -15,8 +15,9 @@ from . import default_provider
 from .arguments import Arguments
 from .commands import camel_case
 from .fields import Field, show_key
+from .kinds import Flag
 from .report import Report
-from .settings import SETTINGS, Flag
+from .settings import SETTINGS
 
 KEYS: Final = {name: camel_case(name) for name in SETTINGS if name != "region"}
 """The key of each setting except the Region, without its namespace."""

@@ -227,7 +227,8 @@ def _make_plain(name: str, setting: str) -> str:
     """Return the command or edit that makes a secret setting plain; it does not contain the value."""
     stack, key = quote_argument(name), config_key(setting)
     get = f"pulumi config get --stack {stack} -- {key}"
-    if SETTINGS[setting].kind.yaml_type == "object":  # the engine rejects an object's JSON text
+    # The engine rejects the JSON text of an object or a list.
+    if SETTINGS[setting].kind.declaration["type"] in ("object", "array"):
         file = f"Pulumi.{name.rpartition('/')[2]}.yaml"
         return f"in {file}, replace each `secure` entry of {key} with its value, which `{get}` prints"
     return f'pulumi config set --stack {stack} --plaintext -- {key} "$({get})"'  # the shell runs `get`

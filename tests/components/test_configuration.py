@@ -39,9 +39,9 @@ S3_SETTINGS: dict[str, str] = {
 VPC_CONFIGURATION = json.dumps(
     {"subnetIds": VPC["subnet_ids"], "securityGroupIds": VPC["security_group_ids"]}
 )
-BLANK = {"string": "", "boolean": "false", "object": "{}"}
+BLANK = {"string": "", "boolean": "false", "object": "{}", "array": "[]"}
 BLANKS = {
-    KEYS[name]: BLANK[setting.kind.yaml_type]
+    KEYS[name]: BLANK[str(setting.kind.declaration["type"])]
     for name, setting in SETTINGS.items()
     if name in KEYS and KEYS[name] not in MINIMAL
 }

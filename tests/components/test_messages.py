@@ -13,7 +13,7 @@ from components import stack_config
 from components.arguments import Arguments
 from components.commands import quote
 from components.fields import Field
-from components.formats import Format
+from components.kinds import Format
 from components.report import Report, SettingsError
 from components.role import Location
 from components.settings import SETTINGS, VPC_LISTS
@@ -204,9 +204,9 @@ def test_command_placeholder_is_rejected_as_value():
             message = rejection(given, config)
             assert f"{kind.placeholder} is a placeholder" in message
             assert message.endswith(f" {kind.placeholder}")
-    for entry, form in VPC_LISTS.items():
-        message = rejection({"vpc_configuration": {**NETWORK, entry: [form.placeholder]}}, config)
-        assert f"{form.placeholder} is a placeholder" in message
+    for entry, kind in VPC_LISTS.items():
+        message = rejection({"vpc_configuration": {**NETWORK, entry: [kind.form.placeholder]}}, config)
+        assert f"{kind.form.placeholder} is a placeholder" in message
     assert "TAG_VALUE is a placeholder" in rejection({"tags": {"Team": "TAG_VALUE"}}, config)
 
 
@@ -271,11 +271,11 @@ def test_invalid_list_in_secret_vpc_is_fixed_in_stack_file(
 invalid configuration: 2 errors; no role was created or changed
 
   aem:vpcConfiguration.subnetIds: [secret] is not a subnet ID or ARN
-    expected: {VPC_LISTS["subnet_ids"].expected}
+    expected: {VPC_LISTS["subnet_ids"].form.expected}
     fix: edit Pulumi.prod.yaml
 
   aem:vpcConfiguration.securityGroupIds: {problem}
-    expected: a nonempty list; each entry is {VPC_LISTS["security_group_ids"].expected}
+    expected: {VPC_LISTS["security_group_ids"].expected}
     fix: edit Pulumi.prod.yaml"""
     )
 
