@@ -9,10 +9,12 @@ prevent this, because `pulumi up --refresh` refreshes before the program runs an
 from collections.abc import Mapping
 from typing import Final, cast
 
+from .arguments import Arguments
 from .commands import quote
 from .fields import HIDDEN, Field, as_mapping
-from .formats import ACCOUNT_ID, APPLICATION
+from .formats import ACCOUNT_ID
 from .report import Report
+from .role import Location, Role, read_role
 
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
@@ -32,76 +34,64 @@ def check(fields: Mapping[str, Field], report: Report) -> None:
 
 
 def _check_accounts(fields: Mapping[str, Field], report: Report) -> None:
-    """Reject a list of allowed accounts that is invalid or lacks the application's account.
-
-    Warn if there is no list.
-    """
+    """Warn if there is no list of allowed accounts; reject an invalid or incomplete list."""
     given = Field.of_config(ALLOWED_ACCOUNTS)
-    account = _application_account(fields)
-    is_hidden = fields["application_id"].secret or fields["account_id"].secret
-    shown = account and (HIDDEN if is_hidden else account)
-    shown_or_placeholder = ACCOUNT_ID.placeholder if shown in (None, HIDDEN) else shown
-
-    def set_first() -> str:
-        return given.entry(0).set(shown_or_placeholder)
-
+    role = read_role("", Arguments(fields), Location(), Report())
+    account = role.shown.account
+    set_first = given.entry(0).set(ACCOUNT_ID.placeholder if account in ("", HIDDEN) else account)
     if given.value in (None, "", []):
-        report.warnings.append(_missing_list(set_first()))
-        return
-    if not isinstance(given.value, list):
-        # Pulumi cannot set a list entry in an object. For a secret, `set_first` says to edit the file.
-        is_object = isinstance(given.value, dict) and not given.secret
-        fix = f"{given.remove()} && {set_first()}" if is_object else set_first()
-        report.reject_type(given, "a list", "a list of 12-digit account IDs", fix)
-        return
-    accounts = cast("list[object]", given.value)
-    invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
-    if not invalid and (account is None or account in map(str, accounts)):
-        return
-    # With several accounts, a command for one could lose the others, because it replaces a list that is
-    # stored as JSON text.
-    fix = set_first() if len(accounts) == 1 else given.edit()
-    for index in invalid:
-        message = f"{given.quote(accounts[index])} is not {ACCOUNT_ID.name}"
-        report.reject(given.part(index), message, ACCOUNT_ID.expected, fix)
-    if not invalid:
-        report.reject(
-            given,
-            f"the list does not include the application's account, {shown}",
-            f"a list that includes {shown}",
-            f"{fix}; if a wrong list was already deployed, also run {_RECOVERY}",
-        )
+        _warn_of_missing_list(set_first, report)
+    elif not isinstance(given.value, list):
+        _reject_other_type(given, set_first, report)
+    else:
+        _check_list(given, role, set_first, report)
 
 
-def _missing_list(command: str) -> str:
-    """Return the warning about a missing list of allowed accounts."""
+def _warn_of_missing_list(set_first: str, report: Report) -> None:
     conflict = ""
     forbidden = Field.of_config(FORBIDDEN_ACCOUNTS)
     if forbidden.value:
         removal = forbidden.remove()
         conflict = f"First run `{removal}`, because {FORBIDDEN_ACCOUNTS} conflicts with the list. "
-    return (
+    report.warnings.append(
         f"{ALLOWED_ACCOUNTS} is not set or is empty: with credentials for another account, a refresh "
         "can drop roles from the stack's state, and a destroy can remove them from the state without "
         "deleting them. "
-        f"{conflict}Set the list to the application's account (`{command}`), make sure that `aws sts "
+        f"{conflict}Set the list to the application's account (`{set_first}`), make sure that `aws sts "
         "get-caller-identity` shows this account, and run `pulumi up`. To correct a wrong list, change "
         f"it and run {_RECOVERY}"
     )
 
 
-def _is_account(value: object) -> bool:
-    """Return whether a list entry is an account ID; Pulumi may have written it as a number."""
-    return type(value) in (str, int) and ACCOUNT_ID.parse(str(value)) is not None
+def _reject_other_type(given: Field, set_first: str, report: Report) -> None:
+    # Pulumi cannot set a list entry in an object. For a secret, `set_first` says to edit the file.
+    is_object = isinstance(given.value, dict) and not given.secret
+    fix = f"{given.remove()} && {set_first}" if is_object else set_first
+    report.reject_type(given, "a list", "a list of 12-digit account IDs", fix)
 
 
-def _application_account(fields: Mapping[str, Field]) -> str | None:
-    """Return the application's account, if a setting specifies it."""
-    for name, form in (("application_id", APPLICATION), ("account_id", ACCOUNT_ID)):
-        text = form.parse(str(fields[name].value or ""))
-        if text and text.account:
-            return text.account
-    return None
+def _check_list(given: Field, role: Role, set_first: str, report: Report) -> None:
+    """Reject entries that are not account IDs, and a list that lacks the application's account."""
+    accounts = cast("list[object]", given.value)
+    # With several accounts, a command for one could lose the others, because it replaces a list that is
+    # stored as JSON text.
+    fix = set_first if len(accounts) == 1 else given.edit()
+    # Pulumi may have written an account ID as a number.
+    invalid = [
+        given.part(index, each)
+        for index, each in enumerate(accounts)
+        if type(each) not in (str, int) or not ACCOUNT_ID.parse(str(each))
+    ]
+    for entry in invalid:
+        message = f"{entry.quote(entry.value)} is not {ACCOUNT_ID.name}"
+        report.reject(entry, message, ACCOUNT_ID.expected, fix)
+    if not invalid and role.location.account and role.location.account not in map(str, accounts):
+        report.reject(
+            given,
+            f"the list does not include the application's account, {role.shown.account}",
+            f"a list that includes {role.shown.account}",
+            f"{fix}; if a wrong list was already deployed, also run {_RECOVERY}",
+        )
 
 
 def check_tags(tags: Field, report: Report) -> None:
