@@ -1,7 +1,7 @@
 """Represent one role's settings, as a program, a package, or a stack's configuration sets them."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import pulumi
@@ -45,14 +45,14 @@ class Arguments(NamedTuple):
         }
         return cls(fields, problems=report.problems)
 
-    def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
-        """Return a copy with `values` in place of Outputs, and with `secrets` also marked as secret."""
+    def resolved(self, values: Mapping[str, object], are_secret: Mapping[str, bool]) -> "Arguments":
+        """Return a copy with `values` in place of Outputs, which may be secret."""
         fields = {
             name: Field(
                 values.get(name, field.value),
                 field.path,
                 field.shown,
-                field.secret or name in secrets,
+                field.secret or are_secret.get(name, False),
                 field.in_stack,
                 name,
             )

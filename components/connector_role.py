@@ -18,7 +18,7 @@ import pulumi_aws as aws
 
 from . import data_sources, policies, stack_config
 from .arguments import Arguments
-from .connectors import CONNECTORS, DEFAULT, Connector
+from .connectors import Connector, find_connector
 from .fields import Field, is_unknown
 from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
 from .role import Location
@@ -116,11 +116,11 @@ class ConnectorRole(pulumi.ComponentResource):
             pulumi.warn(warning, self)
 
         fields = arguments.fields
-        connector = CONNECTORS[cast("str", fields["connector"].value or DEFAULT)]
+        connector = find_connector(fields["connector"].value)
         trust_policy, role_policy = self._policies(name, arguments, connector)
         exclusive = fields["exclusive_policies"].value
-        # On the role, the hook notes whether the role is new; on the exclusive policies, it warns.
-        hooks = _make_removal_hook(self) if exclusive and pulumi.runtime.is_dry_run() else None
+        warns = exclusive and pulumi.runtime.is_dry_run()
+        role_hook, exclusive_hook = _make_removal_hooks(self) if warns else (None, None)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
             assume_role_policy=trust_policy,
@@ -132,7 +132,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
                 if arguments.unresolved() or any(field.secret for field in fields.values())
                 else None,
-                hooks=hooks,
+                hooks=role_hook,
             ),
             **{setting.role_property: _as_role_input(fields[setting.name]) for setting in ROLE_SETTINGS},
         )
@@ -156,7 +156,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 f"{name}-qbusiness-policies-exclusive",
                 role_name=role.name,
                 policy_names=[policy.name],
-                opts=pulumi.ResourceOptions(parent=self, hooks=hooks),
+                opts=pulumi.ResourceOptions(parent=self, hooks=exclusive_hook),
             )
             aws.iam.RolePolicyAttachmentsExclusive(
                 f"{name}-qbusiness-policy-attachments-exclusive",
@@ -212,14 +212,15 @@ class ConnectorRole(pulumi.ComponentResource):
         Raises SettingsError, with the problems in all entries, before anything is registered. Problems
         with the provider's account or Region are raised later, as in the constructor.
         """
-        stack = data_sources.read(config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys)
-        for warning in stack.warnings:
+        entries, report = data_sources.read(
+            config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys
+        )
+        for warning in report.warnings:
             pulumi.warn(warning)
-        for note in stack.notes:
+        for note in report.notes:
             pulumi.info(note)
         return {
-            name: cls(name, cast("ConnectorRoleArgs", entry), opts)
-            for name, entry in stack.entries.items()
+            name: cls(name, cast("ConnectorRoleArgs", entry), opts) for name, entry in entries.items()
         }
 
     def _policies(
@@ -230,14 +231,16 @@ class ConnectorRole(pulumi.ComponentResource):
         In a preview, validation skips a value that is still unknown, and a policy that depends on it is
         also unknown.
         """
-        values = {key: field.value for key, field in arguments.fields.items()}
-        location, outputs = self._lookup_credentials(values), arguments.unresolved()
+        location = self._lookup_credentials({key: each.value for key, each in arguments.fields.items()})
 
-        def render(found_location: Any, resolved: Arguments) -> tuple[object, object]:
+        def render(found: Any) -> tuple[object, object]:
+            found_location, values, are_secret = found
+            resolved = arguments.resolved(values, are_secret) if values else arguments
             is_located = not is_unknown(found_location)
             # `Output.all` turns the location into a list.
-            result = validate(name, resolved, Location(*found_location) if is_located else None)
-            for warning in result.warnings:
+            credentials = Location(*found_location) if is_located else Location()
+            trust_policy, role_policy, warnings = validate(name, resolved, credentials)
+            for warning in warnings:
                 pulumi.warn(warning, self)
 
             def mark(policy: str | None, settings: Collection[str]) -> object:
@@ -247,16 +250,11 @@ class ConnectorRole(pulumi.ComponentResource):
                 is_secret = any(resolved.fields[key].secret for key in settings)
                 return pulumi.Output.secret(value) if is_secret else value
 
-            trust_policy = mark(result.trust_policy, TRUST_POLICY_SETTINGS)
-            return trust_policy, mark(result.role_policy, role_policy_settings(connector))
-
-        def resolve(found: Any) -> tuple[object, object]:
-            found_location, values, are_secret = found
-            secrets = [key for key, is_secret in are_secret.items() if is_secret]
-            return render(found_location, arguments.resolved(values, secrets))
+            settings = role_policy_settings(connector)
+            return mark(trust_policy, TRUST_POLICY_SETTINGS), mark(role_policy, settings)
 
         both: pulumi.Output[Any]
-        if outputs:
+        if outputs := arguments.unresolved():
             # `apply` gets only the values, but messages must hide the secret ones.
             are_secret = {
                 key: pulumi.Output.from_input(each).is_secret() for key, each in outputs.items()
@@ -264,9 +262,9 @@ class ConnectorRole(pulumi.ComponentResource):
             # If one setting is secret, `Output.all` would make both policies secret. Remove the mark
             # here; `mark` puts it on the policies that depend on a secret setting.
             found = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
-            both = found.apply(resolve, run_with_unknowns=True)
+            both = found.apply(render, run_with_unknowns=True)
         else:  # the same with fewer Outputs, because each takes time
-            both = location.apply(lambda found: render(found, arguments), run_with_unknowns=True)
+            both = location.apply(lambda found: render((found, {}, {})), run_with_unknowns=True)
         # Indexing unwraps the Output in which `mark` may have put a policy.
         return both[0], both[1]
 
@@ -294,18 +292,20 @@ class ConnectorRole(pulumi.ComponentResource):
         return _callers[provider_or_stack]
 
 
-def _make_removal_hook(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
-    """Return a hook that warns that an existing role will lose any policies from outside the stack.
+def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
+    """Return hooks that warn that an existing role will lose any policies from outside the stack.
 
-    Without the warning, a preview would show only that two resources will be created.
+    The first hook, for the role, notes whether the role is new. The second one, for the exclusive
+    policies, warns. Without the warning, a preview would show only that two resources will be created.
     """
     role_is_new = False
 
-    def warn(args: pulumi.ResourceHookArgs) -> None:
+    def note(_: pulumi.ResourceHookArgs) -> None:
         nonlocal role_is_new
-        if args.type == "aws:iam/role:Role":
-            role_is_new = True
-        elif not role_is_new:  # RolePoliciesExclusive is created for an existing role
+        role_is_new = True
+
+    def warn(_: pulumi.ResourceHookArgs) -> None:
+        if not role_is_new:
             pulumi.warn(
                 "the stack now owns all of the role's policies: this update removes every policy, "
                 "inline or managed, except the component's; `pulumi preview --refresh` with the policy "
@@ -314,8 +314,9 @@ def _make_removal_hook(component: pulumi.Resource) -> pulumi.ResourceHookBinding
             )
 
     # A hook's name must be unique, even across a package's processes. Previews do not store it.
-    hook = pulumi.ResourceHook(str(uuid4()), warn, pulumi.ResourceHookOptions(on_dry_run=True))
-    return pulumi.ResourceHookBinding(before_create=[hook])
+    options = pulumi.ResourceHookOptions(on_dry_run=True)
+    hooks = (pulumi.ResourceHook(str(uuid4()), each, options) for each in (note, warn))
+    return [pulumi.ResourceHookBinding(before_create=[hook]) for hook in hooks]
 
 
 def _location(caller: pulumi.Output[aws.GetCallerIdentityResult]) -> pulumi.Output[Location]:

@@ -7,15 +7,15 @@ environment variable, which limits the configuration's size.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Final, cast
 
 import pulumi
 
 from . import default_provider
 from .arguments import Arguments
 from .commands import get_command, quote
-from .connectors import CONNECTORS, DEFAULT, Need
+from .connectors import Need, find_connector
 from .fields import REJECTED, Field, as_mapping, without_blank
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from .report import Report, SettingsError
@@ -37,22 +37,15 @@ EXPECTED_NAME: Final = (
 )
 
 
-class DataSources(NamedTuple):
-    """The settings of a stack's roles, and messages about the stack as a whole."""
-
-    entries: Mapping[str, Arguments]
-    warnings: Sequence[str]
-    notes: Sequence[str]
-
-
 def are_set(config: pulumi.Config) -> bool:
     """Return whether `dataSources` is set; `{}`, the default in `Pulumi.yaml`, means not set."""
     return config.get(DATA_SOURCES) not in (None, "", "{}")
 
 
-def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> DataSources:
+def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> tuple[Mapping[str, Arguments], Report]:
     """Read and validate the settings of every entry.
 
+    Returns the arguments by entry, and a report with the warnings and notes about the whole stack.
     Raises SettingsError with the problems at the top level and in all entries.
     """
     report = Report()
@@ -73,7 +66,8 @@ def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> DataSources:
             report.problems += [each for each in error.problems if each not in report.problems]
     if report.problems:
         raise SettingsError(report.problems)
-    return DataSources(entries, report.warnings, [*_unused_vpc(given, entries, top)])
+    _note_unused_vpc(given, top["vpc_configuration"], report)
+    return entries, report
 
 
 def _read_entries(field: Field, report: Report) -> dict[str, Field]:
@@ -195,22 +189,18 @@ def _own_field(entry: Field, name: str) -> Field:
     return Field(value, path, path, in_stack=True, setting=name)
 
 
-def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
-    """Return whether an entry gets the value of a setting from the top level."""
+def _is_inherited(name: str, given: Mapping[str, object]) -> bool:
+    """Return whether an entry gets a setting from the top level."""
     scope = SETTINGS[name].scope
-    if scope is Scope.STACK:
-        return True
-    if scope is Scope.ENTRY:
-        return False
-    if name == "vpc_configuration" and not _may_use_vpc(given.get(KEYS["connector"]) or DEFAULT):
-        return False
-    return KEYS[name] not in given
+    if scope is not Scope.DEFAULT:
+        return scope is Scope.STACK
+    return KEYS[name] not in given and (name != "vpc_configuration" or _may_use_vpc(given))
 
 
-def _may_use_vpc(connector_name: object) -> bool:
-    """Return whether a connector's current version supports a VPC; true for an unknown connector."""
-    connector = CONNECTORS.get(connector_name) if isinstance(connector_name, str) else None
-    return connector is None or connector.vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
+def _may_use_vpc(given: Mapping[str, object]) -> bool:
+    """Return whether the current version of an entry's connector supports a VPC."""
+    vpc = find_connector(given.get(KEYS["connector"])).vpc
+    return vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
 
 
 def _check_keys(entry: Field, top: Mapping[str, Field], report: Report) -> None:
@@ -245,23 +235,15 @@ def _check_role_names(entries: Mapping[str, Arguments], report: Report) -> None:
                 )
 
 
-def _unused_vpc(
-    given: Mapping[str, Field], entries: Mapping[str, Arguments], top: Mapping[str, Field]
-) -> Iterator[str]:
-    """Yield a note if the top-level VPC does not apply to some entries because of their connectors."""
-    if not top["vpc_configuration"].is_set:
-        return
-    key = KEYS["vpc_configuration"]
-    # An entry that does not inherit the default, although it has no value of its own, has a connector
-    # without support for a VPC (see `_is_inherited`).
+def _note_unused_vpc(given: Mapping[str, Field], vpc: Field, report: Report) -> None:
+    """Add a note if the top-level VPC does not apply to some entries because of their connectors."""
+    settings = {name: as_mapping(entry.value) for name, entry in given.items()}
     unused = [
-        name
-        for name, entry in entries.items()
-        if key not in as_mapping(given[name].value) and not entry.fields["vpc_configuration"].is_set
+        name for name, own in settings.items() if KEYS[vpc.setting] not in own and not _may_use_vpc(own)
     ]
-    if unused:
+    if vpc.is_set and unused:
         versions = "version of its connector" if len(unused) == 1 else "versions of their connectors"
-        yield (
-            f"{top['vpc_configuration'].name} does not apply to {', '.join(unused)}: AWS does not "
-            f"support a VPC for the current {versions}"
+        report.notes.append(
+            f"{vpc.name} does not apply to {', '.join(unused)}: AWS does not support a VPC for the "
+            f"current {versions}"
         )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 from .arguments import Arguments
-from .connectors import ANY, CONNECTORS, DEFAULT, Connector, Need
+from .connectors import Connector, Need, find_connector
 from .fields import HIDDEN
 from .formats import APPLICATION_ARN, fill_arn
 from .kinds import FieldText, ParsedText
@@ -70,8 +70,7 @@ class Role(NamedTuple):
 def read_role(name: str, arguments: Arguments, credentials: Location, report: Report) -> Role:
     """Read a role's settings, and reject those in the wrong form."""
     fields = arguments.fields
-    connector_name = fields["connector"].value or DEFAULT
-    connector = CONNECTORS.get(connector_name, ANY) if isinstance(connector_name, str) else ANY
+    connector = find_connector(fields["connector"].value)
     given = [
         name
         for name, field in fields.items()

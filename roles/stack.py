@@ -13,7 +13,7 @@ from pulumi.runtime import Settings, configure, set_all_config
 from components import data_sources, stack_config
 from components.arguments import Arguments
 from components.commands import camel_case, quote_argument, show_path
-from components.connectors import CONNECTORS, DEFAULT, Connector
+from components.connectors import Connector, find_connector
 from components.fields import HIDDEN
 from components.formats import ROLE_NAME_SUFFIX
 from components.role import Location
@@ -60,7 +60,7 @@ class RoleSettings(NamedTuple):
     @property
     def connector(self) -> Connector:
         """The connector that the role is for."""
-        return CONNECTORS[self.get("connector") or DEFAULT]
+        return find_connector(self.get("connector"))
 
     @property
     def accounts(self) -> Iterator[str]:
@@ -137,7 +137,7 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
     project_config = pulumi.Config(project)
     has_data_sources = data_sources.are_set(project_config)
     if has_data_sources:
-        arguments = data_sources.read(project_config, reject_unknown_keys=False).entries
+        arguments, _ = data_sources.read(project_config, reject_unknown_keys=False)
     else:
         arguments = {COMPONENT: stack_config.read(project_config, reject_unknown_keys=False)}
     roles = [

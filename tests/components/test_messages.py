@@ -143,7 +143,7 @@ def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
     unknown = {name: value for name, value in given.items() if name not in SETTINGS}
     keys = [field.name for field in source.fields.values()]
     report.check_keys(Field(unknown, (), (), in_stack=True), keys)
-    return source.resolved(given, ())._replace(problems=report.problems)
+    return source.resolved(given, {})._replace(problems=report.problems)
 
 
 def rejection(
@@ -153,7 +153,7 @@ def rejection(
     credentials: Location = CREDENTIALS,
     secrets: Collection[str] = (),
 ) -> str:
-    arguments = spelled({**RIGHT, **given}, source).resolved({}, secrets)
+    arguments = spelled({**RIGHT, **given}, source).resolved({}, dict.fromkeys(secrets, True))
     with pytest.raises(SettingsError) as caught:
         validate(component, arguments, credentials)
     return str(caught.value)
@@ -309,7 +309,9 @@ def test_a_secret_is_never_shown():
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
     args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
-    warnings = " ".join(validate("aem", Arguments.of(args).resolved({}, SETTINGS)).warnings)
+    warnings = " ".join(
+        validate("aem", Arguments.of(args).resolved({}, dict.fromkeys(SETTINGS, True))).warnings
+    )
     assert "connector" not in warnings
     assert "Amazon Q Business is not available in [secret]; it is" in warnings
     assert "has [secret] subnets" in warnings
@@ -320,7 +322,7 @@ def test_rejected_secret_value_is_never_shown():
         for value in filter(None, each.every_rejected):
             given = {**RIGHT, **each.others, name: value}
             with pytest.raises(SettingsError) as rejected:
-                validate("aem", Arguments.of(given).resolved({}, {name}), CREDENTIALS)
+                validate("aem", Arguments.of(given).resolved({}, {name: True}), CREDENTIALS)
             shown = [each.message for each in rejected.value.problems if each.setting == name]
             # For a number, also look for it without the rest of its text.
             text = str(value) if isinstance(value, int) else quote(value)
