@@ -1,6 +1,6 @@
 """IAM roles for Amazon Q Business data source connectors."""
 
-from .arguments import SettingsError
 from .connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
+from .report import SettingsError
 
 __all__ = ["ConnectorRole", "ConnectorRoleArgs", "SettingsError", "VpcConfiguration"]

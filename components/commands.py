@@ -8,6 +8,8 @@ import pulumi
 
 PropertyPath = tuple[str | int, ...]
 """The path of a setting, or of an entry in it, such as `("vpcConfiguration", "subnetIds", 2)`."""
+Scalar = str | bool
+"""A value that a command can set."""
 _MAXIMUM_SHOWN: Final = 120
 """The number of characters to which `quote` shortens a longer value."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
@@ -16,6 +18,12 @@ _LIKE_A_SECRET: Final = "(?i)pass|pwd|secret|token"
 """Matches keys whose values may look like secrets to Pulumi (`looksLikeSecret` in its commands)."""
 _PLACEHOLDERS_OF_DIGITS: Final = ("ACCOUNT_ID", "TAG_VALUE")
 """Placeholders that a user is likely to replace with digits only."""
+
+
+def camel_case(name: str) -> str:
+    """Convert a name from snake case to camel case, such as `role_name` to `roleName`."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
 
 
 def show_path(path: PropertyPath) -> str:
@@ -65,12 +73,7 @@ def switch_credentials(wanted: str) -> str:
     )
 
 
-def set_command(
-    path: PropertyPath,
-    value: str | int,
-    *,
-    secret: bool,
-) -> str:
+def set_command(path: PropertyPath, value: Scalar, *, secret: bool) -> str:
     """Return the command that sets a path in a stack's configuration.
 
     If a user cannot paste the command, return the instruction to edit the stack's file instead.
@@ -78,14 +81,14 @@ def set_command(
     key = show_path(path)
     if not _fits_command(key):
         return edit_instruction()
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = value if isinstance(value, str) else str(value).lower()
     first = ""
     if secret:
         kind = "--secret"
     elif isinstance(value, str):
         kind = "--plaintext" if len(path) == 1 else _choose_string_option(key, value)
     else:
-        kind = "--type bool" if isinstance(value, bool) else "--type int"
+        kind = "--type bool"
         if len(path) > 1:  # otherwise, a string entry would stay a string
             first = f"{remove_command(path)} && "
     options = f"{_stack_options(path)} {kind}"

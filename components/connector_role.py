@@ -9,7 +9,6 @@ AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import importlib.metadata
-import inspect
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 from uuid import uuid4
@@ -19,17 +18,12 @@ import pulumi
 import pulumi_aws as aws
 
 from . import data_sources, default_provider, policies, stack_config
-from .arguments import Arguments, is_unknown
-from .connectors import CONNECTORS, DEFAULT, Connector
+from .arguments import Arguments
+from .connectors import Connector, find_connector
+from .fields import Field, is_unknown
 from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
-from .rules import Location
-from .settings import (
-    PYTHON_ARGUMENTS,
-    ROLE_SETTINGS,
-    SETTINGS,
-    TRUST_POLICY_SETTINGS,
-    role_policy_settings,
-)
+from .role import Location
+from .settings import ROLE_SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
 from .validation import validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
@@ -117,29 +111,20 @@ class ConnectorRole(pulumi.ComponentResource):
         or with the provider's account or Region, are raised later, but before the role is created.
         """
         _check_types(name, args)
-        arguments = Arguments.of(cast("Mapping[str, object]", args), PYTHON_ARGUMENTS)
-        arguments |= {key: _as_input(value) for key, value in arguments.items()}
-        if not arguments.in_stack:  # otherwise, `from_config` or `all_from_config` has validated them
-            validate(name, arguments)  # only to raise problems; it adds its warnings to a copy
+        arguments = Arguments.of(cast("Mapping[str, object] | Arguments", args))
+        validate(name, arguments)  # only to raise problems; `_policies` prints the warnings
+        if arguments.protect:
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
         super().__init__(TOKEN, name, None, opts)
-        # Print the warnings from reading the configuration. Then remove them, because `_policies` prints
-        # every warning in `arguments`, together with those of the validation.
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
-        arguments.warnings.clear()
-        # `stack_config` passes secrets as plain values, because validation skips Outputs. The attribute
-        # `secrets` contains their names. A structural setting must stay plain.
-        arguments |= {
-            key: pulumi.Output.secret(arguments[key])
-            for key in arguments.secrets
-            if not SETTINGS[key].structural
-        }
 
-        connector = CONNECTORS[arguments.get("connector") or DEFAULT]
+        fields = arguments.fields
+        connector = find_connector(fields["connector"].value)
         trust_policy, role_policy = self._policies(name, arguments, connector)
-        exclusive = arguments.get("exclusive_policies")
-        # On the role, the hook notes whether the role is new; on the exclusive policies, it warns.
-        hooks = _make_removal_hook(self) if exclusive and pulumi.runtime.is_dry_run() else None
+        exclusive = fields["exclusive_policies"].value
+        warns = exclusive and pulumi.runtime.is_dry_run()
+        role_hook, exclusive_hook = _make_removal_hooks(self) if warns else (None, None)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
             assume_role_policy=trust_policy,
@@ -149,14 +134,11 @@ class ConnectorRole(pulumi.ComponentResource):
                 # The provider computes these two properties from others, and the engine does not mark
                 # them as secret. Whether an Output is secret is not known here, so each may be.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
-                if arguments.unresolved()
+                if arguments.unresolved() or any(field.secret for field in fields.values())
                 else None,
-                hooks=hooks,
+                hooks=role_hook,
             ),
-            **{
-                setting.role_property: _none_if_blank(arguments.get(setting.name))
-                for setting in ROLE_SETTINGS
-            },
+            **{setting.role_property: _as_role_input(fields[setting.name]) for setting in ROLE_SETTINGS},
         )
         if connector.bucket_is_source:
             # The policy contains the role's ARN. In a new role's preview, the name is known but
@@ -178,7 +160,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 f"{name}-qbusiness-policies-exclusive",
                 role_name=role.name,
                 policy_names=[policy.name],
-                opts=pulumi.ResourceOptions(parent=self, hooks=hooks),
+                opts=pulumi.ResourceOptions(parent=self, hooks=exclusive_hook),
             )
             aws.iam.RolePolicyAttachmentsExclusive(
                 f"{name}-qbusiness-policy-attachments-exclusive",
@@ -215,8 +197,7 @@ class ConnectorRole(pulumi.ComponentResource):
         constructor.
         """
         arguments = stack_config.read(config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys)
-        validate(name, arguments)
-        return cls._with(name, arguments, opts)
+        return cls(name, cast("ConnectorRoleArgs", arguments), opts)
 
     @classmethod
     def all_from_config(
@@ -235,24 +216,16 @@ class ConnectorRole(pulumi.ComponentResource):
         Raises SettingsError, with the problems in all entries, before anything is registered. Problems
         with the provider's account or Region are raised later, as in the constructor.
         """
-        stack = data_sources.read(config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys)
-        for warning in stack.warnings:
+        entries, report = data_sources.read(
+            config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys
+        )
+        for warning in report.warnings:
             pulumi.warn(warning)
-        for note in stack.notes:
+        for note in report.notes:
             pulumi.info(note)
-        return {name: cls._with(name, entry, opts) for name, entry in stack.entries.items()}
-
-    @classmethod
-    def _with(
-        cls, name: str, arguments: Arguments, opts: pulumi.ResourceOptions | None
-    ) -> "ConnectorRole":
-        """Declare the component with valid arguments from configuration.
-
-        If `arguments.protect` is true, the component and its resources are protected from deletion.
-        """
-        if arguments.protect:
-            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
-        return cls(name, cast("ConnectorRoleArgs", arguments), opts)
+        return {
+            name: cls(name, cast("ConnectorRoleArgs", entry), opts) for name, entry in entries.items()
+        }
 
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
@@ -262,31 +235,30 @@ class ConnectorRole(pulumi.ComponentResource):
         In a preview, validation skips a value that is still unknown, and a policy that depends on it is
         also unknown.
         """
-        location, outputs = self._lookup_credentials(arguments), arguments.unresolved()
+        location = self._lookup_credentials({key: each.value for key, each in arguments.fields.items()})
 
-        def render(found_location: Any, resolved: Arguments) -> tuple[object, object]:
+        def render(found: Any) -> tuple[object, object]:
+            found_location, values, are_secret = found
+            resolved = arguments.resolved(values, are_secret) if values else arguments
             is_located = not is_unknown(found_location)
             # `Output.all` turns the location into a list.
-            result = validate(name, resolved, Location(*found_location) if is_located else None)
-            for warning in result.warnings:
+            credentials = Location(*found_location) if is_located else Location()
+            trust_policy, role_policy, warnings = validate(name, resolved, credentials)
+            for warning in warnings:
                 pulumi.warn(warning, self)
 
             def mark(policy: str | None, settings: Collection[str]) -> object:
                 # Until the credentials are known, their partition and account have not been compared
                 # with the application's. So do not show a policy, although there may be one.
                 value = policy if policy and is_located else pulumi.UNKNOWN
-                return value if resolved.secrets.isdisjoint(settings) else pulumi.Output.secret(value)
+                is_secret = any(resolved.fields[key].secret for key in settings)
+                return pulumi.Output.secret(value) if is_secret else value
 
-            trust_policy = mark(result.trust_policy, TRUST_POLICY_SETTINGS)
-            return trust_policy, mark(result.role_policy, role_policy_settings(connector))
-
-        def resolve(found: Any) -> tuple[object, object]:
-            found_location, values, are_secret = found
-            secrets = [key for key, is_secret in are_secret.items() if is_secret]
-            return render(found_location, arguments.resolved(values, secrets))
+            settings = role_policy_settings(connector)
+            return mark(trust_policy, TRUST_POLICY_SETTINGS), mark(role_policy, settings)
 
         both: pulumi.Output[Any]
-        if outputs:
+        if outputs := arguments.unresolved():
             # `apply` gets only the values, but messages must hide the secret ones.
             are_secret = {
                 key: pulumi.Output.from_input(each).is_secret() for key, each in outputs.items()
@@ -294,13 +266,13 @@ class ConnectorRole(pulumi.ComponentResource):
             # If one setting is secret, `Output.all` would make both policies secret. Remove the mark
             # here; `mark` puts it on the policies that depend on a secret setting.
             found = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
-            both = found.apply(resolve, run_with_unknowns=True)
+            both = found.apply(render, run_with_unknowns=True)
         else:  # the same with fewer Outputs, because each takes time
-            both = location.apply(lambda found: render(found, arguments), run_with_unknowns=True)
+            both = location.apply(lambda found: render((found, {}, {})), run_with_unknowns=True)
         # Indexing unwraps the Output in which `mark` may have put a policy.
         return both[0], both[1]
 
-    def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
+    def _lookup_credentials(self, arguments: Mapping[str, Any]) -> pulumi.Output[Location]:
         """Look up the provider's account and partition, and its Region unless a setting overrides it."""
         caller = self._lookup_caller()
         application, region = arguments["application_id"], arguments.get("region")
@@ -350,18 +322,20 @@ def _look_up(function: str, result: str, component: pulumi.Resource) -> pulumi.O
     return pulumi.Output.from_input(call()).apply(lambda results: results.get(result, pulumi.UNKNOWN))
 
 
-def _make_removal_hook(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
-    """Return a hook that warns that an existing role will lose any policies from outside the stack.
+def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
+    """Return hooks that warn that an existing role will lose any policies from outside the stack.
 
-    Without the warning, a preview would show only that two resources will be created.
+    The first hook, for the role, notes whether the role is new. The second one, for the exclusive
+    policies, warns. Without the warning, a preview would show only that two resources will be created.
     """
     role_is_new = False
 
-    def warn(args: pulumi.ResourceHookArgs) -> None:
+    def note(_: pulumi.ResourceHookArgs) -> None:
         nonlocal role_is_new
-        if args.type == "aws:iam/role:Role":
-            role_is_new = True
-        elif not role_is_new:  # RolePoliciesExclusive is created for an existing role
+        role_is_new = True
+
+    def warn(_: pulumi.ResourceHookArgs) -> None:
+        if not role_is_new:
             pulumi.warn(
                 "the stack now owns all of the role's policies: this update removes every policy, "
                 "inline or managed, except the component's; `pulumi preview --refresh` with the policy "
@@ -370,14 +344,15 @@ def _make_removal_hook(component: pulumi.Resource) -> pulumi.ResourceHookBinding
             )
 
     # A hook's name must be unique, even across a package's processes. Previews do not store it.
-    hook = pulumi.ResourceHook(str(uuid4()), warn, pulumi.ResourceHookOptions(on_dry_run=True))
-    return pulumi.ResourceHookBinding(before_create=[hook])
+    options = pulumi.ResourceHookOptions(on_dry_run=True)
+    hooks = (pulumi.ResourceHook(str(uuid4()), each, options) for each in (note, warn))
+    return [pulumi.ResourceHookBinding(before_create=[hook]) for hook in hooks]
 
 
 def _check_types(name: object, args: object) -> None:
     """Require a string and a mapping with string keys, because Python does not enforce annotations."""
-    if isinstance(name, str) and isinstance(args, Mapping):
-        keys = cast("Mapping[object, object]", args)
+    if isinstance(name, str) and isinstance(args, (Mapping, Arguments)):
+        keys = cast("Mapping[object, object]", args) if isinstance(args, Mapping) else ()
         if all(isinstance(key, str) for key in keys):
             return
     raise pulumi.RunError(
@@ -385,18 +360,10 @@ def _check_types(name: object, args: object) -> None:
     )
 
 
-def _as_input(value: Any, levels: int = 2) -> Any:
-    """Copy tuples into lists, and mappings into dicts, the only mappings in which Pulumi finds Outputs.
-
-    An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
-    (a list in `vpc_configuration`); deeper values are invalid and stay as they are.
-    """
-    if levels and isinstance(value, Mapping):
-        entries = cast("Mapping[object, object]", value)
-        return {key: _as_input(entry, levels - 1) for key, entry in entries.items()}
-    if levels and isinstance(value, (list, tuple)):
-        return [_as_input(item, levels - 1) for item in cast("list[object]", value)]
-    return pulumi.Output.from_input(value) if inspect.isawaitable(value) else value
+def _as_role_input(field: Field) -> Any:
+    """Return a setting as an input of the role: None if it is not set, and secret if the field is."""
+    value = _none_if_blank(field.value)
+    return pulumi.Output.secret(value) if field.secret and value is not None else value
 
 
 def _none_if_blank(value: object) -> Any:

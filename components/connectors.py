@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import NoneType
 from typing import Final, NamedTuple
 
 
@@ -114,3 +115,10 @@ _TABLE: Final = (
 CONNECTORS: Final[Mapping[str, Connector]] = {row[0]: Connector(*row) for row in _TABLE}
 """Every connector that has an IAM role page, by name."""
 DEFAULT: Final = "aem-cloud"
+ANY: Final = Connector("", "", "", _OPTIONAL, _OPTIONAL, _OPTIONAL, _SUPPORTED)
+"""Stands in for an invalid connector, whose needs are not known."""
+
+
+def find_connector(name: object) -> Connector:
+    """Return the connector with a name, by default DEFAULT; ANY if the name is invalid."""
+    return CONNECTORS.get(name or DEFAULT, ANY) if isinstance(name, (str, NoneType)) else ANY

@@ -7,29 +7,20 @@ environment variable, which limits the configuration's size.
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Final, cast
 
 import pulumi
 
 from . import default_provider
-from .arguments import Arguments, Place, SettingsError, as_mapping
-from .commands import PropertyPath, escape, get_command, quote
-from .connectors import CONNECTORS, DEFAULT, Need
-from .formats import MAXIMUM_COMPONENT_NAME_LENGTH, Format
+from .arguments import Arguments
+from .commands import get_command, quote
+from .connectors import Need, find_connector
+from .fields import REJECTED, Field, as_mapping, without_blank
+from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
+from .report import Report, SettingsError
 from .settings import SETTINGS, Scope
-from .stack_config import (
-    DATA_SOURCES,
-    KEYS,
-    PACKAGE_INPUTS,
-    PROTECT,
-    camel_case,
-    read_object,
-    read_protect,
-    read_top_level,
-    show_prefix,
-    warn_about_autonaming,
-)
+from .stack_config import DATA_SOURCES, KEYS, PROTECT, read_protect, read_top_level
 from .validation import validate
 
 MAXIMUM_ENTRIES: Final = 100
@@ -46,49 +37,40 @@ EXPECTED_NAME: Final = (
 )
 
 
-class DataSources(NamedTuple):
-    """The settings of a stack's roles, and messages about the stack as a whole."""
-
-    entries: Mapping[str, Arguments]
-    warnings: Sequence[str]
-    notes: Sequence[str]
-
-
 def are_set(config: pulumi.Config) -> bool:
     """Return whether `dataSources` is set; `{}`, the default in `Pulumi.yaml`, means not set."""
     return config.get(DATA_SOURCES) not in (None, "", "{}")
 
 
-def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> DataSources:
+def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> tuple[Mapping[str, Arguments], Report]:
     """Read and validate the settings of every entry.
 
+    Returns the arguments by entry, and a report with the warnings and notes about the whole stack.
     Raises SettingsError with the problems at the top level and in all entries.
     """
-    top = read_top_level(config, reject_unknown_keys=reject_unknown_keys)
-    at = top.at_key(show_prefix(config) + DATA_SOURCES)
-    given = _read_entries(config, at)
-    _check_top_level(top, at)
-    _check_defaults(top)
+    report = Report()
+    top, protect = read_top_level(config, report, reject_unknown_keys=reject_unknown_keys)
+    data_sources = Field.of_config(f"{config.name}:{DATA_SOURCES}", blank={})
+    given = _read_entries(data_sources, report)
+    top = {name: _check_top_level(field, data_sources, report) for name, field in top.items()}
     entries = {
-        name: _read_entry(settings, top, at.entry(name).path, check_tags=reject_unknown_keys)
-        for name, settings in given.items()
+        name: _read_entry(entry, top, protect=protect, check_tags=reject_unknown_keys)
+        for name, entry in given.items()
     }
-    _check_role_names(entries, top)
+    _check_role_names(entries, report)
     for name, entry in entries.items():
         try:
             validate(name, entry)
         except SettingsError as error:
-            # Report a problem with a default once, not for every entry.
-            top.problems += [problem for problem in error.problems if problem not in top.problems]
-    if top.problems:
-        raise SettingsError(top.problems)
-    if any(not entry["role_name"] for entry in entries.values()):
-        role_name = at.entry("NAME", KEYS["role_name"]).name
-        top.warnings += warn_about_autonaming(role_name)
-    return DataSources(entries, top.warnings, [*_unused_vpc(given, entries, top)])
+            # Report a problem with the top level once, not for every entry.
+            report.problems += [each for each in error.problems if each not in report.problems]
+    if report.problems:
+        raise SettingsError(report.problems)
+    _note_unused_vpc(given, top["vpc_configuration"], report)
+    return entries, report
 
 
-def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
+def _read_entries(field: Field, report: Report) -> dict[str, Field]:
     """Return the entries that are objects with valid names; reject the other entries.
 
     Also reject `dataSources` as a whole if it is secret, not set, or not an object, if it has too many
@@ -97,48 +79,52 @@ def _read_entries(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
     expected = "an object that maps each data source's name to its settings"
     # An example of an entry's first setting. Its command has --plaintext instead of --type string,
     # because Pulumi takes secretId for the key of a secret and then rejects --type.
-    secret_command = at.entry("NAME", KEYS["secret_id"]).set("VALUE")
-    if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
-        at.reject(
+    example = Field(None, field.path, field.path, in_stack=True).entry("NAME")
+    secret_command = example.entry(KEYS["secret_id"]).set("VALUE")
+    if field.secret:
+        report.reject(
+            field,
             "has a secret value, so Pulumi treats the whole object as a secret, and previews hide it; "
             "`pulumi config` shows [secret] in place of the value",
             "plaintext values, because IDs and ARNs are not secret",
             # If the whole object was set with --secret, a command would replace all of it.
-            fix=f"if `pulumi config` shows only [secret] for {at.name}, {at.edit()} and replace the "
-            f"value with the output of `{get_command(at.path)}`; otherwise, for each secret value, run "
-            f"`{at.entry('NAME', 'KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
+            f"if `pulumi config` shows only [secret] for {field.name}, {field.edit()} and replace the "
+            f"value with the output of `{get_command(field.path)}`; otherwise, for each secret value, "
+            f"run `{example.entry('KEY').set('VALUE')}` or, for secretId, `{secret_command}`",
         )
         return {}
-    value = read_object(config, DATA_SOURCES)
-    if value is None:
+    if not field.is_set:
         expected += "; to delete the last role, see docs/retire.md"
-        at.reject("is required but not set", expected, fix=secret_command)
+        report.reject(field, "is required but not set", expected, secret_command)
         return {}
-    if not isinstance(value, Mapping):
-        at.reject_type("an object", value, expected)
+    if not isinstance(field.value, Mapping):
+        report.reject_type(field, "an object", expected)
         return {}
-    entries = cast("Mapping[str, object]", value)
+    entries = cast("Mapping[str, object]", field.value)
     if len(entries) > MAXIMUM_ENTRIES:
-        at.reject(
+        report.reject(
+            field,
             f"has {len(entries)} entries",
             f"at most {MAXIMUM_ENTRIES}; use another stack for the rest",
-            fix="split the stack, for example by connector",
+            "split the stack, for example by connector",
         )
     size = size_in_bytes(pulumi.runtime.get_config_env())
     if size > MAXIMUM_SIZE:
-        at.reject(
+        report.reject(
+            field,
             f"the configuration is {size:,} bytes",
             f"at most {MAXIMUM_SIZE:,} bytes, because the engine passes it in one environment variable",
-            fix="split the stack, for example by connector",
+            "split the stack, for example by connector",
         )
-    valid: dict[str, Mapping[str, Any]] = {}
+    valid: dict[str, Field] = {}
     for name, settings in entries.items():
+        entry = field.entry(name, settings)
         if not ENTRY_NAME.fullmatch(name):
-            at.entry(name).reject(f"{quote(name)} is not a valid data source name", EXPECTED_NAME)
+            report.reject(entry, f"{quote(name)} is not a valid data source name", EXPECTED_NAME)
         elif not isinstance(settings, Mapping):
-            at.entry(name).reject_type("an object", settings, "the settings of one data source")
+            report.reject_type(entry, "an object", "the settings of one data source")
         else:
-            valid[name] = cast("Mapping[str, Any]", settings)
+            valid[name] = entry
     return valid
 
 
@@ -147,160 +133,117 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
     return len(json.dumps(dict(config), ensure_ascii=False).encode())
 
 
-def _check_top_level(top: Arguments, at: Place) -> None:
-    """Reject settings at the top level that belong to a single data source.
+def _check_top_level(field: Field, data_sources: Field, report: Report) -> Field:
+    """Reject a setting at the top level that is invalid or belongs to a single data source.
 
-    The default that `Pulumi.yaml` declares for a boolean or a number is not rejected, because Pulumi
-    passes this default for a setting that is not set.
+    An invalid default is rejected even if no entry uses it, because a future entry might. If the value
+    is invalid, return a field whose value is REJECTED, so that no entry reports the problem again.
     """
-    for name, setting in SETTINGS.items():
-        is_default = top[name] is False or top[name] == setting.iam_default
-        if setting.scope is Scope.ENTRY and top.is_set(name) and not is_default:
-            here, there = top.at(name), at.entry("NAME", KEYS[name])
-            value = top[name] if isinstance(top[name], int) else str(top[name])
-            is_plain = escape(str(value)) == str(value) and not here.secret
-            # Removing the setting without moving it could take permissions from a role in use.
-            move = f"{there.set(value if is_plain else 'VALUE')} && {here.remove()}"
-            if here.secret and isinstance(value, bool):
-                move = here.edit()  # a command for `VALUE` would store a string
-            expected = f"{there.name}, as in docs/data-sources.md"
-            here.reject("is a setting for a single data source", expected, fix=move)
+    setting = SETTINGS[field.setting]
+    if not field.is_set:
+        return field
+    if setting.scope is Scope.ENTRY:
+        # Removing the setting without moving it could take permissions from a role in use, so the fix
+        # is to edit the file.
+        there = data_sources.part("NAME").part(KEYS[setting.name])
+        expected = f"{there.name}, as in docs/data-sources.md"
+        report.reject(field, "is a setting for a single data source", expected)
+        return field
+    found = Report()
+    setting.kind.read(field, found)
+    # The warnings are left out, because the entries that inherit the value warn about it.
+    report.problems += found.problems
+    return field._replace(value=REJECTED) if found.problems else field
 
 
-def _check_defaults(top: Arguments) -> None:
-    """Report an invalid default even if no entry uses it, because a future entry might.
-
-    Entries that inherit the default report the same problem, and this module's `read` drops the
-    repetitions. This check must run before `_merge_values`, which looks for problems with the default
-    tags and does not merge invalid tags.
-    """
-    # Only the problems are copied to `top`, not the warnings, because entries that inherit a default
-    # warn about it.
-    defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
-    for name, setting in SETTINGS.items():
-        if setting.scope is Scope.DEFAULT and top.is_set(name):
-            setting.kind.read(top[name], defaults.at(name))
-    top.problems += defaults.problems
-
-
-def _read_entry(
-    given: Mapping[str, Any], top: Arguments, path: PropertyPath, *, check_tags: bool
-) -> Arguments:
+def _read_entry(entry: Field, top: Mapping[str, Field], *, protect: bool, check_tags: bool) -> Arguments:
     """Return one entry's settings, including the top-level settings that it inherits.
 
     Also reject invalid keys and, if `check_tags` is true, tags that clash with the provider's default
     tags.
     """
-    inherited = [name for name in SETTINGS if _is_inherited(name, given)]
-    values, paths = _merge_values(given, top, inherited), _merge_paths(top, path, inherited)
-    # An entry's tags contain the tags from the top level.
-    secrets = [name for name in top.secrets if name in inherited or name == "tags"]
-    # Not `only_role`, because other roles may be created before the credentials prove to be wrong.
-    entry = Arguments(values, paths, secrets, in_stack=True)
-    _check_keys(given, entry, path)
-    own_tags = as_mapping(given.get("tags"))
-    if check_tags and own_tags:  # `stack_config` checks the top-level tags
-        default_provider.check_tags(own_tags, entry)
-    protect = given.get(PROTECT, top.protect)  # "" switches the default off
-    entry.protect = bool(read_protect(protect, entry.at_key(*path, PROTECT)))
-    return entry
-
-
-def _merge_values(
-    given: Mapping[str, Any], top: Arguments, inherited: Collection[str]
-) -> dict[str, object]:
-    """Return the values of an entry's settings, inherited or its own; its tags combine both."""
-    values: dict[str, object] = {
-        name: top[name] if name in inherited else given.get(KEYS[name]) for name in SETTINGS
+    report = Report()
+    _check_keys(entry, top, report)
+    given = as_mapping(entry.value)
+    fields = {
+        name: field if _is_inherited(name, given) else _own_field(entry, name)
+        for name, field in top.items()
     }
-    for name, value in values.items():
-        if value == {} and SETTINGS[name].scope is Scope.DEFAULT:
-            values[name] = None  # like "", an empty object turns off a default
-    own_tags = as_mapping(given.get("tags"))
-    # Invalid top-level tags are reported at the top level.
-    if own_tags and not any(problem.setting == "tags" for problem in top.problems):
-        values["tags"] = {**as_mapping(top["tags"]), **own_tags}
-    return values
+    if own_tags := as_mapping(given.get(KEYS["tags"])):
+        # The entry's tags are added to the tags at the top level, and are secret if those are.
+        tags = fields["tags"]._replace(secret=top["tags"].secret)
+        if check_tags:  # `stack_config` checks the top-level tags
+            default_provider.check_tags(tags, report)
+        fields["tags"] = tags._replace(value={**as_mapping(top["tags"].value), **own_tags})
+    if PROTECT in given:  # "" switches the default off
+        protect = read_protect(entry.entry(PROTECT, given[PROTECT]), report)
+    return Arguments(fields, protect, report.problems)
 
 
-def _merge_paths(
-    top: Arguments, path: PropertyPath, inherited: Collection[str]
-) -> dict[str, PropertyPath]:
-    """Return the path at which each of an entry's settings is set or, if it is not, would be set."""
-    own_keys = [key for name, key in KEYS.items() if name not in inherited]
-    # A VPC's lists have paths of two keys: they are set where `vpcConfiguration` is.
-    own = {name: (*path, *keys) for name, keys in PACKAGE_INPUTS.items() if keys[0] in own_keys}
-    return {**top.paths, **own}
+def _own_field(entry: Field, name: str) -> Field:
+    """Return the field of a setting that an entry does not inherit; "" or {} turns off a default."""
+    key = KEYS[name]
+    path, value = (*entry.path, key), as_mapping(entry.value).get(key, "")
+    # `_check_keys` rejects null.
+    value = REJECTED if value is None else without_blank(value, SETTINGS[name].kind.blank)
+    return Field(value, path, path, in_stack=True, setting=name)
 
 
-def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
-    """Return whether an entry gets the value of a setting from the top level."""
+def _is_inherited(name: str, given: Mapping[str, object]) -> bool:
+    """Return whether an entry gets a setting from the top level."""
     scope = SETTINGS[name].scope
-    if scope is Scope.STACK:
-        return True
-    if scope is Scope.ENTRY:
-        return False
-    if name == "vpc_configuration" and not _may_use_vpc(given.get(KEYS["connector"]) or DEFAULT):
-        return False
-    return KEYS[name] not in given
+    if scope is not Scope.DEFAULT:
+        return scope is Scope.STACK
+    return KEYS[name] not in given and (name != "vpc_configuration" or _may_use_vpc(given))
 
 
-def _may_use_vpc(connector_name: object) -> bool:
-    """Return whether a connector's current version supports a VPC; true for an unknown connector."""
-    connector = CONNECTORS.get(connector_name) if isinstance(connector_name, str) else None
-    return connector is None or connector.vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
+def _may_use_vpc(given: Mapping[str, object]) -> bool:
+    """Return whether the current version of an entry's connector supports a VPC."""
+    vpc = find_connector(given.get(KEYS["connector"])).vpc
+    return vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
 
 
-def _check_keys(given: Mapping[str, Any], entry: Arguments, path: PropertyPath) -> None:
+def _check_keys(entry: Field, top: Mapping[str, Field], report: Report) -> None:
     """Reject null values, and keys that are not settings for a data source."""
-    settings = {camel_case(name): setting for name, setting in SETTINGS.items()}
-    known = [key for key, setting in settings.items() if setting.scope is not Scope.STACK] + [PROTECT]
-    for key, value in given.items():
-        place = entry.at_key(*path, key)
-        if key in settings and key not in known:
-            top, kind, fix = entry.at(settings[key].name), settings[key].kind, place.remove()
-            if isinstance(kind, Format) and not entry.is_set(settings[key].name):
-                is_plain = isinstance(value, str) and escape(value) == value and not place.secret
-                fix = f"{top.set(value if is_plain else kind.placeholder)} && {fix}"
-            place.reject("is a setting for the whole stack", f"{top.name} at the top level", fix)
-        elif key not in known:
-            place.reject_name(known, expected=", ".join(known))
-        elif value is None:
-            place.reject("is null", "a value; '' or {} turns off a default", place.remove())
+    given = as_mapping(entry.value)
+    of_stack = {key: top[name] for name, key in KEYS.items() if SETTINGS[name].scope is Scope.STACK}
+    known = [key for key in KEYS.values() if key not in of_stack] + [PROTECT]
+    own = {key: value for key, value in given.items() if key not in of_stack}
+    report.check_keys(entry._replace(value=own), known, listed=", ".join(known))
+    for key, field in of_stack.items():
+        if key in given:
+            there = f"{field.name} at the top level"
+            report.reject(entry.entry(key), "is a setting for the whole stack", there)
+    for key in known:
+        if given.get(key, "") is None:
+            null = entry.entry(key)
+            report.reject(null, "is null", "a value; '' or {} turns off a default", null.remove())
 
 
-def _check_role_names(entries: Mapping[str, Arguments], top: Arguments) -> None:
+def _check_role_names(entries: Mapping[str, Arguments], report: Report) -> None:
     """Reject a role name that another entry already has; IAM ignores the case of names."""
     owners: dict[str, str] = {}
     for name, entry in entries.items():
-        role_name = entry["role_name"]
-        if isinstance(role_name, str) and role_name:
-            owner = owners.setdefault(role_name.lower(), name)
+        field = entry.fields["role_name"]
+        if isinstance(field.value, str) and field.value:
+            owner = owners.setdefault(field.value.lower(), name)
             if owner != name:
-                at = top.at_key(*entry.paths["role_name"])
-                at.reject(
-                    f"{quote(role_name)} is also the role name of the entry {owner}",
+                report.reject(
+                    field,
+                    f"{quote(field.value)} is also the role name of the entry {owner}",
                     "a name that is unique regardless of case, because IAM ignores the case of names",
                 )
 
 
-def _unused_vpc(
-    given: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Arguments], top: Arguments
-) -> Iterator[str]:
-    """Yield a note if the top-level VPC does not apply to some entries because of their connectors."""
-    if not top["vpc_configuration"]:
-        return
-    key = KEYS["vpc_configuration"]
-    # An entry that does not inherit the default, although it has no value of its own, has a connector
-    # without support for a VPC (see `_is_inherited`).
+def _note_unused_vpc(given: Mapping[str, Field], vpc: Field, report: Report) -> None:
+    """Add a note if the top-level VPC does not apply to some entries because of their connectors."""
+    settings = {name: as_mapping(entry.value) for name, entry in given.items()}
     unused = [
-        name
-        for name, entry in entries.items()
-        if key not in given[name] and not entry["vpc_configuration"]
+        name for name, own in settings.items() if KEYS[vpc.setting] not in own and not _may_use_vpc(own)
     ]
-    if unused:
+    if vpc.is_set and unused:
         versions = "version of its connector" if len(unused) == 1 else "versions of their connectors"
-        yield (
-            f"{top.at('vpc_configuration').name} does not apply to {', '.join(unused)}: AWS does not "
-            f"support a VPC for the current {versions}"
+        report.notes.append(
+            f"{vpc.name} does not apply to {', '.join(unused)}: AWS does not support a VPC for the "
+            f"current {versions}"
         )

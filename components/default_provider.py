@@ -6,135 +6,123 @@ prevent this, because `pulumi up --refresh` refreshes before the program runs an
 `pulumi refresh` and `pulumi destroy` do not run the program at all.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final, cast
 
 import pulumi
 
-from .arguments import HIDDEN, Arguments, as_mapping
+from .arguments import Arguments
 from .commands import escape, quote, switch_credentials
-from .formats import ACCOUNT_ID, APPLICATION
+from .fields import HIDDEN, Field, as_mapping
+from .formats import ACCOUNT_ID
+from .report import Report
+from .role import Location, Role, read_role
 
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 
 
-def check(arguments: Arguments) -> None:
+def check(fields: Mapping[str, Field], report: Report) -> None:
     """Check the allowed accounts and the default tags."""
-    _check_accounts(arguments)
-    check_tags(as_mapping(arguments["tags"]), arguments)
+    _check_accounts(fields, report)
+    check_tags(fields["tags"], report)
 
 
-def _check_accounts(arguments: Arguments) -> None:
-    """Reject a list of allowed accounts that is invalid or lacks the application's account.
-
-    Warn if there is no list.
-    """
-    given, secret = _read(ALLOWED_ACCOUNTS), pulumi.runtime.is_config_secret(ALLOWED_ACCOUNTS)
-    at = arguments.at_key(ALLOWED_ACCOUNTS, secret=secret)
-    account = _application_account(arguments)
-    shown = account and arguments.show(account, "application_id", "account_id")
-    shown_or_placeholder = ACCOUNT_ID.placeholder if shown in (None, HIDDEN) else shown
-
-    def set_first() -> str:
-        return at.entry(0).set(shown_or_placeholder)
-
-    if given in (None, "", []):
-        arguments.warnings.append(_missing_list(set_first(), arguments))
-        return
-    if not isinstance(given, list):
-        # Pulumi cannot set a list entry in an object. For a secret, `set_first` says to edit the file.
-        remove = f"{at.remove()} && " if isinstance(given, dict) and not secret else ""
-        at.reject(
-            f"expected a list, got {at.quote(cast('object', given))}",
-            "a list of 12-digit account IDs",
-            fix=f"{remove}{set_first()}",
-        )
-        return
-    accounts = cast("list[object]", given)
-    invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
-    if not invalid and (account is None or account in map(str, accounts)):
-        return
-    # With several accounts, a command for one could lose the others, because it replaces a list that is
-    # stored as JSON text.
-    fix = set_first() if len(accounts) == 1 else at.edit()
-    for index in invalid:
-        message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"
-        entry = arguments.at_key(ALLOWED_ACCOUNTS, index, secret=secret)  # shows the index
-        entry.reject(message, ACCOUNT_ID.expected, fix=fix)
-    if not invalid:
-        at.reject(
-            f"the list does not include the application's account, {shown}",
-            f"a list that includes {shown}",
-            fix=fix,
-        )
+def _check_accounts(fields: Mapping[str, Field], report: Report) -> None:
+    """Warn if there is no list of allowed accounts; reject an invalid or incomplete list."""
+    given = Field.of_config(ALLOWED_ACCOUNTS)
+    role = read_role("", Arguments(fields), Location(), Report())
+    account = role.shown.account
+    set_first = given.entry(0).set(ACCOUNT_ID.placeholder if account in ("", HIDDEN) else account)
+    if given.value in (None, "", []):
+        _warn_of_missing_list(set_first, report)
+    elif not isinstance(given.value, list):
+        _reject_other_type(given, set_first, report)
+    else:
+        _check_list(given, role, set_first, report)
 
 
-def _missing_list(command: str, arguments: Arguments) -> str:
-    """Return the warning about a missing list of allowed accounts."""
+def _warn_of_missing_list(set_first: str, report: Report) -> None:
     conflict = ""
-    if _read(FORBIDDEN_ACCOUNTS):
-        removal = arguments.at_key(FORBIDDEN_ACCOUNTS).remove()
+    forbidden = Field.of_config(FORBIDDEN_ACCOUNTS)
+    if forbidden.value:
+        removal = forbidden.remove()
         conflict = f"First run `{removal}`, because {FORBIDDEN_ACCOUNTS} conflicts with the list. "
-    return (
+    report.warnings.append(
         f"{ALLOWED_ACCOUNTS} is not set or is empty: with credentials for another account, a refresh "
         "can drop roles from the stack's state, and a destroy can remove them from the state without "
         "deleting them. "
-        f"{conflict}Set the list to the application's account (`{command}`), make sure that `aws sts "
+        f"{conflict}Set the list to the application's account (`{set_first}`), make sure that `aws sts "
         "get-caller-identity` shows this account, and run `pulumi up`"
     )
 
 
-def _is_account(value: object) -> bool:
-    """Return whether a list entry is an account ID; Pulumi may have written it as a number."""
-    return type(value) in (str, int) and ACCOUNT_ID.parse(str(value)) is not None
+def _reject_other_type(given: Field, set_first: str, report: Report) -> None:
+    # Pulumi cannot set a list entry in an object. For a secret, `set_first` says to edit the file.
+    is_object = isinstance(given.value, dict) and not given.secret
+    fix = f"{given.remove()} && {set_first}" if is_object else set_first
+    report.reject_type(given, "a list", "a list of 12-digit account IDs", fix)
 
 
-def _application_account(arguments: Arguments) -> str | None:
-    """Return the application's account, if a setting specifies it."""
-    for name, form in (("application_id", APPLICATION), ("account_id", ACCOUNT_ID)):
-        text = form.parse(str(arguments[name] or ""))
-        if text and text.account:
-            return text.account
-    return None
+def _check_list(given: Field, role: Role, set_first: str, report: Report) -> None:
+    """Reject entries that are not account IDs, and a list that lacks the application's account."""
+    accounts = cast("list[object]", given.value)
+    # With several accounts, a command for one could lose the others, because it replaces a list that is
+    # stored as JSON text.
+    fix = set_first if len(accounts) == 1 else given.edit()
+    # Pulumi may have written an account ID as a number.
+    invalid = [
+        given.part(index, each)
+        for index, each in enumerate(accounts)
+        if type(each) not in (str, int) or not ACCOUNT_ID.parse(str(each))
+    ]
+    for entry in invalid:
+        message = f"{entry.quote(entry.value)} is not {ACCOUNT_ID.name}"
+        report.reject(entry, message, ACCOUNT_ID.expected, fix)
+    if not invalid and role.location.account and role.location.account not in map(str, accounts):
+        report.reject(
+            given,
+            f"the list does not include the application's account, {role.shown.account}",
+            f"a list that includes {role.shown.account}",
+            fix,
+        )
 
 
-def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
+def check_tags(tags: Field, report: Report) -> None:
     """Reject `aws:defaultTags` without `tags`, and tags whose keys match default keys except for case.
 
     The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
     terraform-provider-aws), but IAM ignores the case of keys and rejects the result:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
     """
-    given, secret = as_mapping(_read(DEFAULT_TAGS)), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
+    default_tags = Field.of_config(DEFAULT_TAGS)
+    given = as_mapping(default_tags.value)
     if given and "tags" not in given:
-        at = arguments.at_key(DEFAULT_TAGS, secret=secret)
-        at.reject(
-            f"{at.quote(given)} does not have the key `tags`",
+        report.reject(
+            default_tags,
+            f"{default_tags.quote(given)} does not have the key `tags`",
             "an object with the tags under the key `tags`",
         )
     defaults = as_mapping(given.get("tags"))
     regardless_of_case = {key.lower(): key for key in defaults}
     clashes = [
         (key, regardless_of_case[key.lower()])
-        for key in tags
+        for key in as_mapping(tags.value)
         if key not in defaults and key.lower() in regardless_of_case
     ]
-    all_tags = arguments.at("tags")
-    hidden = secret or all_tags.secret
+    hidden = default_tags.secret or tags.secret
     for key, default in clashes[:1] if hidden else clashes:  # hidden keys make all messages the same
-        at = all_tags if hidden else all_tags.entry(key)
-        at.reject(
+        tag = tags if hidden else tags.entry(key)
+        report.reject(
+            tag,
             f"has a key that differs only in case from one in {DEFAULT_TAGS}"
             if hidden
             else f"{quote(key)} differs only in case from {quote(default)} in {DEFAULT_TAGS}",
             "keys that are unique regardless of case, including the default tags' keys, because IAM "
             "ignores the case of tag keys",
-            at.edit() if hidden else at.remove(),
+            tag.edit() if hidden else tag.remove(),
         )
 
 
@@ -162,19 +150,3 @@ def explain_failed_lookup(error: str, provider: pulumi.ProviderResource | None) 
             f"    fix: {switch_credentials('this account')}",
         ]
     return "\n".join(lines)
-
-
-def parse_json(text: str | None) -> object:
-    """Parse a configuration value, which the engine passes as JSON unless it is a string.
-
-    Return None, or text that is not JSON, unchanged.
-    """
-    # Python cannot parse numbers with too many digits or values with too many levels.
-    with suppress(ValueError, RecursionError):
-        return json.loads(text) if text else text
-    return text
-
-
-def _read(key: str) -> object:
-    namespace, _, name = key.partition(":")
-    return parse_json(pulumi.Config(namespace).get(name))

@@ -6,57 +6,10 @@ so in a policy, a value matches only the resource that it identifies.
 
 import re
 from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Final
 
-from .arguments import Place, similar, suggestion
 from .connectors import CONNECTORS
-
-
-class ParsedText(NamedTuple):
-    """Valid text, with the ID, partition, Region, and account that it contains, if any."""
-
-    text: str
-    id: str | None = None
-    """The end of an ARN, or the whole text if it is just an ID; None if the pattern lacks this group."""
-    partition: str | None = None
-    region: str | None = None
-    account: str | None = None
-
-
-class Format(NamedTuple):
-    """The format of a text value, which is the most common kind of value in a setting."""
-
-    name: str
-    pattern: str
-    """Matches an entire valid value. Its named groups are fields of ParsedText. The pattern is compiled
-    on first use, because compiling all patterns would take a third of this package's import time."""
-    expected: str
-    placeholder: str
-    """Shown in the command that sets the value; `read` rejects the placeholder itself."""
-    choices: Collection[str] = ()
-    """All valid values, if they can be listed."""
-    yaml_type: str = "string"
-
-    def parse(self, text: str) -> ParsedText | None:
-        """Return the text with its parts; None if it does not match this format."""
-        match = re.fullmatch(self.pattern, text)
-        return match and ParsedText(text, **match.groupdict())
-
-    def read(self, value: object, at: Place) -> ParsedText | None:
-        """Return valid text; reject any other value and return None."""
-        is_placeholder = value == self.placeholder
-        if isinstance(value, str) and not is_placeholder and (text := self.parse(value)):
-            return text
-        fix = at.set(self.placeholder)
-        if not isinstance(value, str):
-            at.reject_type("a string", value, self.expected, fix)
-        elif is_placeholder:
-            at.reject(f"{value} is a placeholder", self.expected, fix)
-        else:
-            advice = "" if at.secret else suggestion(similar(value, self.choices))
-            at.reject(f"{at.quote(value)} is not {self.name}{advice}", self.expected, fix)
-        return None
-
+from .kinds import Format
 
 # AWS's current names are within these limits. Without limits, a Region could make a policy too long.
 _PARTITION = r"aws(?:-[a-z]{1,16}){0,3}"

@@ -9,44 +9,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from .formats import APPLICATION_ARN, INGEST_APPLICATION_AND_INDEX, SERVICE, fill_arn
+from .formats import (
+    INGEST_APPLICATION_AND_INDEX,
+    KEY_ARN,
+    SECRET_ARN,
+    SECURITY_GROUP_ARN,
+    SERVICE,
+    SUBNET_ARN,
+    fill_arn,
+)
+from .kinds import ParsedText
+from .role import Role
 
 ROLE_NAME_PLACEHOLDER: Final = "<role name>"
 """Stands in for the role's name in the role policy; no valid name or path contains a space."""
-
-
-class Application(NamedTuple):
-    """The Amazon Q Business application that the role is for."""
-
-    partition: str
-    region: str
-    account: str
-    id: str
-
-    @property
-    def arn(self) -> str:
-        """The ARN of the application."""
-        return fill_arn(APPLICATION_ARN, self.partition, self.region, self.account) + self.id
-
-
-class PolicyResources(NamedTuple):
-    """The resources that the role policy names, and the settings that determine its statements."""
-
-    application: Application
-    index_id: str
-    ingest_scope: str
-    bucket: str | None
-    """The S3 bucket from which the connector reads objects."""
-    bucket_account: str
-    bucket_is_source: bool
-    """Whether the bucket is the data source; otherwise, the connector reads individual files by name."""
-    secret_arn: str | None
-    key_arn: str | None
-    """The customer managed key for the secret, or a bucket that is the data source; None if unset."""
-    role_path: str
-    network_arns: Sequence[str]
-    """Subnets first, then security groups; empty if there is no VPC."""
-    allow_network_interface_deletion: bool
 
 
 class ExplainedStatement(NamedTuple):
@@ -57,14 +33,17 @@ class ExplainedStatement(NamedTuple):
     json: Mapping[str, object]
 
 
-def trust_policy(application: Application) -> str:
-    """Return the trust policy as JSON."""
-    return _document([trust_statement(application)])
+def trust_policy(role: Role) -> str:
+    """Return the trust policy as JSON; the role's application and location must be known."""
+    return _document([trust_statement(role)])
 
 
-def role_policy(resources: PolicyResources) -> str:
-    """Return the role policy as deterministic JSON; ROLE_NAME_PLACEHOLDER replaces the role's name."""
-    return _document(role_statements(resources))
+def role_policy(role: Role) -> str:
+    """Return the role policy as deterministic JSON; ROLE_NAME_PLACEHOLDER replaces the role's name.
+
+    The role's location, and the settings that `role_policy_settings` lists, must be known.
+    """
+    return _document(role_statements(role))
 
 
 def with_role_name(role_policy: str, name: str) -> str:
@@ -72,7 +51,7 @@ def with_role_name(role_policy: str, name: str) -> str:
     return role_policy.replace(ROLE_NAME_PLACEHOLDER, name)
 
 
-def trust_statement(application: Application) -> ExplainedStatement:
+def trust_statement(role: Role) -> ExplainedStatement:
     """Return the only statement of the trust policy."""
     return ExplainedStatement(
         "Let Amazon Q Business assume the role only for this application in this account.",
@@ -82,24 +61,26 @@ def trust_statement(application: Application) -> ExplainedStatement:
             "Principal": {"Service": SERVICE},
             "Action": "sts:AssumeRole",
             "Condition": {
-                "StringEquals": {"aws:SourceAccount": application.account},
-                "ArnEquals": {"aws:SourceArn": application.arn},
+                "StringEquals": {"aws:SourceAccount": role.location.account},
+                "ArnEquals": {"aws:SourceArn": role.application_arn},
             },
         },
     )
 
 
-def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
+def role_statements(role: Role) -> Iterator[ExplainedStatement]:
     """Return the role policy's statements in AWS's order, then an optional one not on AWS's pages."""
-    if resources.bucket:
-        yield from _bucket_statements(resources)
-    if resources.secret_arn:
-        yield secret_statement(resources.secret_arn)
-    if resources.key_arn:
-        yield key_statement(resources.key_arn, "s3" if resources.bucket_is_source else "secretsmanager")
-    application = resources.application.arn
-    index = f"{application}/index/{resources.index_id}"
-    both = resources.ingest_scope == INGEST_APPLICATION_AND_INDEX
+    is_source = role.connector.bucket_is_source
+    if bucket := role.text("bucket_name").text:
+        yield from _bucket_statements(role, bucket)
+    if secret := role.values.get("secret_id"):
+        yield secret_statement(_arn(SECRET_ARN, secret, role))
+    if key := role.values.get("kms_key_id"):
+        yield key_statement(_arn(KEY_ARN, key, role), "s3" if is_source else "secretsmanager")
+    application = role.application_arn
+    index = f"{application}/index/{role.text('index_id').text}"
+    scope = role.text("ingest_scope", INGEST_APPLICATION_AND_INDEX).text
+    both = scope == INGEST_APPLICATION_AND_INDEX
     yield _allow(
         "AllowsAmazonQToIngestDocuments",
         """\
@@ -122,8 +103,9 @@ Both actions require both resource types, application and index:
         ],
         [application, index, f"{index}/data-source/*"],
     )
-    if resources.bucket_is_source:
-        partition, account = resources.application.partition, resources.application.account
+    if is_source:
+        partition, _, account = role.location
+        path = role.text("role_path", "/").text
         yield _allow(
             "AllowsAmazonQToPassCustomerRole",
             """\
@@ -132,11 +114,13 @@ Pass this role, but no other, to Amazon Q Business.
 For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
 be allowed to pass that role to the service.""",
             ["iam:PassRole"],
-            [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME_PLACEHOLDER}"],
+            [f"arn:{partition}:iam::{account}:role{path}{ROLE_NAME_PLACEHOLDER}"],
             {"StringEquals": {"iam:PassedToService": SERVICE}},
         )
-    if resources.network_arns:
-        yield from _network_statements(resources)
+    if network := role.values.get("vpc_configuration"):
+        subnets = [_arn(SUBNET_ARN, text, role) for _, text in network["subnet_ids"]]
+        groups = [_arn(SECURITY_GROUP_ARN, text, role) for _, text in network["security_group_ids"]]
+        yield from _network_statements(role, [*dict.fromkeys(subnets + groups)])
 
 
 def secret_statement(secret_arn: str) -> ExplainedStatement:
@@ -162,21 +146,27 @@ def key_statement(key_arn: str, service: str) -> ExplainedStatement:
     )
 
 
-def _bucket_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
-    condition = {"StringEquals": {"aws:ResourceAccount": resources.bucket_account}}
-    arn = f"arn:{resources.application.partition}:s3:::{resources.bucket}"
+def _arn(form: str, resource: ParsedText, role: Role) -> str:
+    """Return the ARN of a resource, by default in the application's account."""
+    partition, region, account = role.location
+    return fill_arn(form, partition, region, resource.account or account) + resource.id
+
+
+def _bucket_statements(role: Role, bucket: str) -> Iterator[ExplainedStatement]:
+    is_source, location = role.connector.bucket_is_source, role.location
+    account = role.text("bucket_account_id", location.account).text
+    condition = {"StringEquals": {"aws:ResourceAccount": account}}
+    arn = f"arn:{location.partition}:s3:::{bucket}"
     yield _allow(
-        "AllowsAmazonQToGetObjectfromS3"
-        if resources.bucket_is_source
-        else "AllowsAmazonQToGetS3Objects",
+        "AllowsAmazonQToGetObjectfromS3" if is_source else "AllowsAmazonQToGetS3Objects",
         "Read the documents in the bucket."
-        if resources.bucket_is_source
+        if is_source
         else "Read files that the data source's configuration specifies, such as a certificate.",
         ["s3:GetObject"],
         [f"{arn}/*"],
         condition,
     )
-    if resources.bucket_is_source:
+    if is_source:
         yield _allow(
             "AllowsAmazonQToListS3Buckets",
             "List the documents in the bucket.",
@@ -186,10 +176,10 @@ def _bucket_statements(resources: PolicyResources) -> Iterator[ExplainedStatemen
         )
 
 
-def _network_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
-    partition, region, account, application_id = resources.application
+def _network_statements(role: Role, arns: Sequence[str]) -> Iterator[ExplainedStatement]:
+    partition, region, account = role.location
     network_interfaces = f"arn:{partition}:ec2:{region}:{account}:network-interface/*"
-    tag = f"qbusiness_{account}_{application_id}_*"
+    tag = f"qbusiness_{account}_{role.text('application_id').id}_*"
     create_and_delete = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
     yield _allow(
         "AllowsAmazonQToCreateAndDeleteNI",
@@ -199,7 +189,7 @@ Create network interfaces in these subnets and security groups to reach the data
 As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
 EC2 doesn't check this action against subnets or security groups.""",
         create_and_delete,
-        resources.network_arns,
+        arns,
     )
     yield _allow(
         "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
@@ -248,7 +238,7 @@ tag.""",
         ],
         "*",
     )
-    if resources.allow_network_interface_deletion:
+    if role.values.get("allow_network_interface_deletion"):
         yield _allow(
             "AllowsAmazonQToDeleteTaggedNI",
             """\

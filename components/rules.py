@@ -1,139 +1,120 @@
-"""Check settings against each other and the credentials, and warn about questionable values.
+"""Check a role's settings against each other, its connector, and the credentials.
 
-Each rule reads one role's settings and adds problems or warnings to the role's arguments.
+Each rule reads a role and adds problems to a report, and warnings about questionable values.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final
 
 from . import formats
-from .arguments import Arguments, Place, is_unknown
 from .commands import quote, switch_credentials
-from .connectors import Connector, Need
-from .formats import ParsedText
-from .settings import TRUST_POLICY_SETTINGS, Network
+from .connectors import ANY, Need
+from .fields import is_unknown
+from .kinds import Format
+from .report import Report
+from .role import Role
+from .settings import SETTINGS
 
 
-class Location(NamedTuple):
-    """The partition, Region, and account of an application or provider; None for unknown parts."""
-
-    partition: str | None = None
-    region: str | None = None
-    account: str | None = None
-
-
-class ReadSettings(NamedTuple):
-    """One role's settings for the rules to check, as each setting's `kind.read` returned them."""
-
-    component_name: str
-    connector: Connector | None
-    """None if the connector is invalid or an Output."""
-    credentials: Location
-    """The provider's partition, account, and Region, as far as they are known."""
-    given: Collection[str]
-    """The settings that are set and supported by the connector, valid or not."""
-    valid: Mapping[str, Any]
-    """The result of `read` for each setting that is set, known, and not invalid as a whole."""
-    arguments: Arguments
-
-    def text(self, name: str) -> ParsedText | None:
-        """Return a text setting; None if it is unset, unknown, or invalid."""
-        return self.valid.get(name)
-
-    @property
-    def network(self) -> Network | None:
-        """The valid entries of the VPC's lists; None if the VPC is unset, unknown, or not an object."""
-        return self.valid.get("vpc_configuration")
-
-    @property
-    def location(self) -> Location:
-        """The known parts of the application's location.
-
-        If the application is unset, unknown, or invalid, the parts come only from other settings,
-        because its ARN may contain any location.
-        """
-        application, region = self.text("application_id"), self.text("region")
-        account = self.text("account_id")
-        if application is None:
-            return Location(None, region and region.text, account and account.text)
-        provider = self.credentials
-        # A Region that is not known yet can turn out to differ from the provider's, so it stays unknown.
-        # An account cannot, because validation rejects any account other than the provider's.
-        default_region = None if is_unknown(self.arguments.get("region")) else provider.region
-        return Location(
-            application.partition or provider.partition,
-            application.region or (region.text if region else default_region),
-            application.account or (account.text if account else provider.account),
-        )
-
-    def texts(self) -> Iterator[tuple[Place, ParsedText]]:
-        """Yield each valid text setting and each valid entry of the VPC's lists, with its place."""
-        for name, value in self.valid.items():
-            if isinstance(value, ParsedText):
-                yield self.arguments.at(name), value
-        if self.network:
-            at = self.arguments.at("vpc_configuration")
-            for name, texts in self.network.items():
-                for index, text in texts.items():
-                    yield at.list_of_vpc(name).entry(index), text
+def check_presence(role: Role, report: Report) -> None:
+    """Reject a required setting that is not set."""
+    connector = role.connector
+    for name, field in role.arguments.fields.items():
+        if field.is_set:
+            continue
+        if SETTINGS[name].required or (name == "region" and field.in_stack):
+            message = "is required but not set"
+        elif connector.need(name) is Need.REQUIRED:
+            message = (
+                f"is not set, but the {connector.name} connector requires it (see {connector.page})"
+            )
+        else:
+            continue
+        kind = SETTINGS[name].kind
+        fix = field.set(kind.placeholder) if isinstance(kind, Format) else ""
+        report.reject(field, message, kind.expected, fix)
 
 
-def show_location(part: str, arguments: Arguments) -> str:
-    """Return a part of the application's location, or HIDDEN if it may come from a secret."""
-    return arguments.show(part, *TRUST_POLICY_SETTINGS)
+def check_support(role: Role, report: Report) -> None:
+    """Reject a setting that the connector does not support; warn if only earlier versions support it."""
+    connector = role.connector
+    for name, field in role.arguments.fields.items():
+        if not field.is_set or not field.is_known:
+            continue
+        if connector.need(name) is Need.NOT_SUPPORTED:
+            report.reject(
+                field,
+                f"is not supported by the {connector.name} connector (see {connector.page})",
+                f"no {field.name}, or another {role.arguments.fields['connector'].name}",
+                field.remove(),
+            )
+        elif connector.need(name) is Need.EARLIER_VERSIONS:
+            report.warnings.append(
+                f"{field.name}: only earlier versions of the {connector.name} connector support it "
+                f"(see {connector.page})"
+            )
 
 
-def check_requirements(settings: ReadSettings) -> None:
+def check_outputs(role: Role, report: Report) -> None:
+    """Reject an Output for a setting that determines which resources exist."""
+    for name, field in role.arguments.fields.items():
+        if SETTINGS[name].structural and is_unknown(field.value):
+            report.reject(
+                field,
+                "is an Output, but this setting determines which statements and resources exist",
+                "a plain value, not an Output or a secret",
+            )
+
+
+def check_requirements(role: Role, report: Report) -> None:
     """Reject a setting that has no effect because another setting is not set."""
-    connector = settings.connector
+    fields, connector = role.arguments.fields, role.connector
     requirements = [
         ("allow_network_interface_deletion", "vpc_configuration", ""),
         ("bucket_account_id", "bucket_name", ""),
     ]
-    if connector and connector.secret is Need.OPTIONAL:
+    if connector.secret is Need.OPTIONAL and connector is not ANY:
         use = (
             f", because the {connector.name} connector uses the key only for the secret "
             f"(see {connector.page})"
         )
         requirements.append(("kms_key_id", "secret_id", use))
     for name, other, reason in requirements:
-        need = connector.need(other) if connector else Need.OPTIONAL
-        if need is Need.REQUIRED:  # if it is missing, that has already been reported
-            continue
-        if settings.valid.get(name) and other not in settings.given:
-            at, required = settings.arguments.at(name), settings.arguments.at(other).name
-            without = f"no {at.name}"
+        need = connector.need(other)
+        # If a required setting is missing, `check_presence` reports that.
+        if role.values.get(name) and other not in role.given and need is not Need.REQUIRED:
+            field, required = fields[name], fields[other].name
+            without = f"no {field.name}"
             # If the connector does not support the other setting, the only fix is to remove this one.
             expected = without if need is Need.NOT_SUPPORTED else f"{required}, or {without}"
-            at.reject(f"requires {required}{reason}", expected, at.remove())
+            report.reject(field, f"requires {required}{reason}", expected, field.remove())
 
 
-def check_credentials(settings: ReadSettings) -> None:
+def check_credentials(role: Role, report: Report) -> None:
     """Reject credentials for a partition or account other than the application's."""
-    arguments, application = settings.arguments, settings.text("application_id")
-    location, credentials = settings.location, settings.credentials
+    application = role.text("application_id")
     for part in ("partition", "account"):
-        wanted, actual = getattr(location, part), getattr(credentials, part)
+        wanted, actual = getattr(role.location, part), getattr(role.credentials, part)
         if wanted and actual and wanted != actual:
-            in_arn = application and getattr(application, part)
-            shown = show_location(wanted, arguments)
-            arguments.at("application_id" if in_arn else "account_id").reject(
+            name = "application_id" if getattr(application, part) else "account_id"
+            shown = getattr(role.shown, part)
+            report.reject(
+                role.arguments.fields[name],
                 f"the application is in {part} {shown}, but the credentials are for {part} {actual}; a "
                 "role can be passed only within its own account",
                 f"credentials for {part} {shown}",
-                fix=switch_credentials(f"{part} {shown}"),
+                switch_credentials(f"{part} {shown}"),
             )
             return
 
 
-def check_region(settings: ReadSettings) -> None:
+def check_region(role: Role, report: Report) -> None:
     """Warn about a Region where Amazon Q Business is not available."""
-    region = settings.location.region
+    region = role.location.region
     if region and region not in formats.SUPPORTED_REGIONS:
-        supported = ", ".join(formats.SUPPORTED_REGIONS)
-        settings.arguments.warnings.append(
-            f"Amazon Q Business is not available in {show_location(region, settings.arguments)}; it is "
-            f"available in {supported}"
+        report.warnings.append(
+            f"Amazon Q Business is not available in {role.shown.region}; it is available in "
+            f"{', '.join(formats.SUPPORTED_REGIONS)}"
         )
 
 
@@ -141,101 +122,100 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 """Settings whose account must be the application's. Other resources may be in other accounts."""
 
 
-def check_arns(settings: ReadSettings) -> None:
+def check_arns(role: Role, report: Report) -> None:
     """Reject values whose partition or Region differs from the application's.
 
     For the settings in `_SAME_ACCOUNT`, also reject values whose account differs, except the ARN of an
     AWS managed policy.
     """
-    location = settings.location
-    for at, text in settings.texts():
+    for field, text in role.texts():
         # In the ARN of an AWS managed policy, the account is `aws`.
-        any_account = at.setting not in _SAME_ACCOUNT or text.account == "aws"
-        for part in ("partition", "region", "account"):
-            given, wanted = getattr(text, part), getattr(location, part)
-            if part == "account" and any_account:
-                continue
+        any_account = field.setting not in _SAME_ACCOUNT or text.account == "aws"
+        for part in ("partition", "region") if any_account else role.location._fields:
+            given, wanted = getattr(text, part), getattr(role.location, part)
             if given and wanted and given != wanted:
-                title = "Region" if part == "region" else part
-                shown = show_location(wanted, settings.arguments)
+                title, shown = "Region" if part == "region" else part, getattr(role.shown, part)
                 # If the setting is only a Region or an account, the command can contain the right one,
                 # unless it is hidden. For an ARN, the user must find the right ARN.
                 whole_value = given == text.text and shown == wanted
-                at.reject(
-                    f"{at.quote(text.text)} does not match the application's {title}",
+                report.reject(
+                    field,
+                    f"{field.quote(text.text)} does not match the application's {title}",
                     f"the {title} {shown}",
-                    at.set(shown if whole_value else "VALUE"),
+                    field.set(shown if whole_value else "VALUE"),
                 )
 
 
-def check_secret(settings: ReadSettings) -> None:
+def check_secret(role: Role, report: Report) -> None:
     """Warn about a secret name that seems to lack Secrets Manager's suffix.
 
     A value that is hidden or that AWS returned causes no warning.
     """
-    at, text = settings.arguments.at("secret_id"), settings.text("secret_id")
-    if text is None or text.id is None or at.secret or "secret_id" in settings.arguments.read_from_aws:
+    field, suffix = role.arguments.fields["secret_id"], role.text("secret_id").id.rpartition("-")[2]
+    if field.secret or role.arguments.secret_exists:
         return
-    suffix = text.id.rpartition("-")[2]
     if suffix.isalpha() and suffix.islower():
-        settings.arguments.warnings.append(
-            f"{at.name}: the value ends in six lowercase letters, which look like part of "
+        report.warnings.append(
+            f"{field.name}: the value ends in six lowercase letters, which look like part of "
             "the secret's name, not the suffix that Secrets Manager adds. "
             "`aws secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
         )
 
 
-def check_key(settings: ReadSettings) -> None:
+def check_key(role: Role, report: Report) -> None:
     """Check the key of a secret or bucket in another account.
 
     Such a secret needs a customer managed key, but such a bucket does not. A key ID causes a warning,
     because it contains no account.
     """
-    arguments, connector, own = settings.arguments, settings.connector, settings.location.account
-    if connector and connector.bucket_is_source:
+    fields, own = role.arguments.fields, role.location.account
+    encrypted, name = "secret", "secret_id"
+    if role.connector.bucket_is_source:
         encrypted, name = "bucket", "bucket_account_id"
-    else:
-        encrypted, name = "secret", "secret_id"
-    owner = settings.text(name)
-    if own is None or owner is None or owner.account in (None, own):
+    owner = role.text(name).account
+    if not own or owner in ("", own):
         return
-    at, key = arguments.at("kms_key_id"), settings.text("kms_key_id")
-    place = f"the {encrypted} is in account {arguments.show(owner.account, name)}"
-    if key and key.account is None:
-        arguments.warnings.append(
-            f"{at.name}: a key ID refers to a key in account {show_location(own, arguments)}, but "
-            f"{place}; if the key is also there, use its ARN"
+    field, key = fields["kms_key_id"], role.text("kms_key_id")
+    place = f"the {encrypted} is in account {fields[name].show(owner)}"
+    if key.text and not key.account:
+        report.warnings.append(
+            f"{field.name}: a key ID refers to a key in account {role.shown.account}, but {place}; if "
+            "the key is also there, use its ARN"
         )
-    elif encrypted == "secret" and "kms_key_id" not in settings.given:
-        at.reject(
+    elif encrypted == "secret" and "kms_key_id" not in role.given:
+        report.reject(
+            field,
             f"is not set, but {place}, and an AWS managed key cannot be used from another account",
             f"the ARN of the customer managed key that encrypts the secret, {formats.KEY_ARN}ID",
-            at.set("KEY_ARN"),
+            field.set("KEY_ARN"),
         )
 
 
-def check_role_name(settings: ReadSettings) -> None:
+def check_role_name(role: Role, report: Report) -> None:
     """Warn if the console does not list a role with the name in `role_name`.
 
     If `role_name` is not set, reject the component's name if no role name can be derived from it.
     """
-    at, name = settings.arguments.at("role_name"), settings.text("role_name")
-    if name and not any(word in name.text for word in formats.LISTED_NAMES):
-        settings.arguments.warnings.append(
-            f"{at.name}: the Amazon Q Business console lists only roles whose name contains "
-            f"{' or '.join(formats.LISTED_NAMES)}, so it does not list {at.quote(name.text)}"
+    field, name = role.arguments.fields["role_name"], role.text("role_name").text
+    if name and not any(word in name for word in formats.LISTED_NAMES):
+        report.warnings.append(
+            f"{field.name}: the Amazon Q Business console lists only roles whose name contains "
+            f"{' or '.join(formats.LISTED_NAMES)}, so it does not list {field.quote(name)}"
         )
-    component_name = settings.component_name
-    if "role_name" not in settings.given and not formats.COMPONENT_NAME.parse(component_name):
-        at.reject(
+    if "role_name" not in role.given and not formats.COMPONENT_NAME.parse(role.name):
+        report.reject(
+            field,
             "is not set and cannot be derived from the component's name "
-            f"{quote(component_name)} ({len(component_name)} characters)",
+            f"{quote(role.name)} ({len(role.name)} characters)",
             f"a role name, or {formats.COMPONENT_NAME.expected}",
-            at.set(formats.ROLE_NAME.placeholder),
+            field.set(formats.ROLE_NAME.placeholder),
         )
 
 
-RULES: Final[tuple[Callable[[ReadSettings], None], ...]] = (
+RULES: Final[tuple[Callable[[Role, Report], None], ...]] = (
+    check_presence,
+    check_support,
+    check_outputs,
     check_requirements,
     check_credentials,
     check_region,

@@ -5,140 +5,104 @@ from enum import Enum, auto
 from typing import Final, NamedTuple, cast
 
 from . import formats
-from .arguments import Place, is_unknown
-from .commands import PropertyPath, quote
+from .commands import quote
 from .connectors import Connector
-from .formats import Format, ParsedText
+from .fields import Field, is_unknown
+from .kinds import FieldText, Flag, Format, Texts
+from .report import Report
 
-_TRUE: Final = ("true", "yes", "on", "1", "1.0")
-_FALSE: Final = ("false", "no", "off", "0", "0.0")
-
-
-class Flag:
-    """The kind of a boolean setting."""
-
-    yaml_type: Final = "boolean"
-    expected: Final = "true or false"
-
-    def read(self, value: object, at: Place) -> bool | None:
-        """Return a boolean; reject any other value and return None."""
-        if isinstance(value, bool):
-            return value
-        # The suggested value must not reveal a secret one.
-        text = "" if at.secret else str(value).lower()
-        is_true, is_false = text in _TRUE, text in _FALSE
-        fix = at.set(is_true) if is_true or is_false else at.edit()
-        at.reject_type("a boolean", value, self.expected, fix)
-        return None
-
-
-Network = Mapping[str, Mapping[int, ParsedText]]
-"""The valid texts in a VPC's lists, by the list's name in VpcConfiguration and the text's index."""
-VPC_LISTS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
+VPC_LISTS: Final = {
+    "subnet_ids": Texts(formats.SUBNET),
+    "security_group_ids": Texts(formats.SECURITY_GROUP),
+}
+"""The lists in a VPC, by their names in VpcConfiguration."""
 
 
 class Vpc:
     """The kind of a setting that is an object with a list of subnets and a list of security groups."""
 
-    yaml_type: Final = "object"
+    declaration: Final[Mapping[str, object]] = {"type": "object"}
+    blank: Final[Mapping[str, object]] = {}
     expected: Final = "an object with a list of subnet IDs and a list of security group IDs"
 
-    def read(self, value: object, at: Place) -> Network | None:
-        """Return the valid subnets and security groups, or None if the value is not an object.
+    def read(self, field: Field, report: Report) -> Mapping[str, Sequence[FieldText]] | None:
+        """Return the valid entries of each list in VPC_LISTS; None if the value is not an object.
 
-        Reject invalid or missing values, too many security groups, and other keys. Skip values that are
-        not known yet. Warn about more subnets than the console accepts.
+        Reject other keys, and too many security groups. Warn about more subnets than the console
+        accepts.
         """
-        subnets_at, groups_at = at.list_of_vpc("subnet_ids"), at.list_of_vpc("security_group_ids")
-        if not isinstance(value, Mapping):
-            lists = f"{subnets_at.name} and {groups_at.name}"
-            at.reject_type("an object", value, f"an object with {lists}")
+        keys = {name: field.spell(name) for name in VPC_LISTS}
+        if not isinstance(field.value, Mapping):
+            lists = " and ".join(field.part(key).name for key in keys.values())
+            report.reject_type(field, "an object", f"an object with {lists}")
             return None
-        given = cast("Mapping[object, object]", value)
-        names = [str(each.path[-1]) for each in (subnets_at, groups_at)]
-        for key in given:
-            if key not in names:
-                at.entry(key if isinstance(key, str) else quote(key)).reject_name(names)
-        subnets = _read_list(given, subnets_at, VPC_LISTS["subnet_ids"])
-        groups = _read_list(given, groups_at, VPC_LISTS["security_group_ids"])
-        if (number := len({*groups.values()})) > formats.MAXIMUM_SECURITY_GROUPS:
-            groups_at.reject(
-                f"has {at.show(number)} security groups",
+        given = cast("Mapping[object, object]", field.value)
+        report.check_keys(field, [*keys.values()])
+        fields = {name: field.part(key, given.get(key)) for name, key in keys.items()}
+        texts = {name: kind.read(fields[name], report) for name, kind in VPC_LISTS.items()}
+        subnets, groups = (len({text for _, text in found}) for found in texts.values())
+        if groups > formats.MAXIMUM_SECURITY_GROUPS:
+            report.reject(
+                fields["security_group_ids"],
+                f"has {field.show(groups)} security groups",
                 f"1 to {formats.MAXIMUM_SECURITY_GROUPS} security groups",
             )
-        if (number := len({*subnets.values()})) > formats.MAXIMUM_CONSOLE_SUBNETS:
-            at.arguments.warnings.append(
-                f"{subnets_at.name} has {at.show(number)} subnets; the Amazon Q "
+        if subnets > formats.MAXIMUM_CONSOLE_SUBNETS:
+            report.warnings.append(
+                f"{fields['subnet_ids'].name} has {field.show(subnets)} subnets; the Amazon Q "
                 f"Business console accepts at most {formats.MAXIMUM_CONSOLE_SUBNETS}"
             )
-        return {"subnet_ids": subnets, "security_group_ids": groups}
-
-
-def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
-    """Return the valid items in one of the VPC's lists, by index; reject invalid items and lists."""
-    items = vpc.get(at.path[-1])  # the list's name, as the program or the configuration writes it
-    expected = f"a nonempty list; each entry is {form.expected}"
-    found: dict[int, ParsedText] = {}
-    if is_unknown(items):
-        return found
-    if items in (None, [], ()):
-        message = "is required but not set" if items is None else "is empty"
-        at.reject(message, expected, at.entry(0).set(form.placeholder))
-    elif not isinstance(items, (list, tuple)):
-        at.reject_type("a list", items, expected)
-    else:
-        for index, item in enumerate(cast("Sequence[object]", items)):
-            if not is_unknown(item) and (text := form.read(item, at.entry(index))):
-                found[index] = text
-    return found
+        return texts
 
 
 class Tags:
     """The kind of a setting that is an object whose values are strings."""
 
-    yaml_type: Final = "object"
+    declaration: Final[Mapping[str, object]] = {"type": "object"}
+    blank: Final[Mapping[str, object]] = {}
     expected: Final = "an object of strings"
 
-    def read(self, value: object, at: Place) -> Mapping[str, object] | None:
+    def read(self, field: Field, report: Report) -> Mapping[str, object] | None:
         """Reject invalid tags; return all tags, even invalid ones, or None if they are not an object."""
-        if not isinstance(value, Mapping):
-            at.reject_type("an object", value, self.expected)
+        if not isinstance(field.value, Mapping):
+            report.reject_type(field, "an object", self.expected)
             return None
-        tags = cast("Mapping[object, object]", value)
+        tags = cast("Mapping[object, object]", field.value)
         if len(tags) > formats.MAXIMUM_TAGS:
-            at.reject(
-                f"would give the role {at.show(len(tags))} tags", f"at most {formats.MAXIMUM_TAGS}"
-            )
+            number = field.show(len(tags))
+            report.reject(field, f"would give the role {number} tags", f"at most {formats.MAXIMUM_TAGS}")
         first: dict[str, str] = {}
         for key, text in tags.items():
-            shown = at.quote(key)
-            tag = at.entry(key if isinstance(key, str) else quote(key))
+            shown = field.quote(key)
+            tag = field.entry(key if isinstance(key, str) else quote(key), text)
             if not isinstance(key, str):
-                tag.reject(f"the key {shown} is not a string", "a string", tag.remove())
+                report.reject(tag, f"the key {shown} is not a string", "a string", tag.remove())
                 continue
             if not formats.TAG_KEY.parse(key):
-                tag.reject(f"{shown} is not a valid tag key", formats.TAG_KEY.expected, tag.remove())
+                message = f"{shown} is not a valid tag key"
+                report.reject(tag, message, formats.TAG_KEY.expected, tag.remove())
             if key.lower().startswith("aws:"):
                 expected = "a key that does not begin with aws:"
-                tag.reject(f"{shown} is reserved", expected, tag.remove())
+                report.reject(tag, f"{shown} is reserved", expected, tag.remove())
             if (other := first.setdefault(key.lower(), key)) != key:
-                tag.reject(
-                    f"{shown} and {at.quote(other)} differ only in case",
+                report.reject(
+                    tag,
+                    f"{shown} and {field.quote(other)} differ only in case",
                     "keys that are unique regardless of case, because IAM ignores the case of tag keys",
                     tag.remove(),
                 )
             if not is_unknown(text):
-                formats.TAG_VALUE.read(text, tag)
+                formats.TAG_VALUE.read(tag, report)
         return cast("Mapping[str, object]", tags)
 
 
-Kind = Format | Flag | Vpc | Tags
+Kind = Format | Texts | Flag | Vpc | Tags
 """The kind of a setting's value.
 
-`yaml_type` is the type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value.
-`read` returns a value in the form that the rules use. It rejects an invalid value and returns None; if
-only some entries are invalid, it rejects those entries and still returns a value. It skips entries that
-are not known yet.
+`declaration` is the setting's type in `Pulumi.yaml`, and `blank` its default there, which means not set.
+`expected` describes a valid value. `read` returns a value in the form that the rules and policies use.
+It rejects an invalid value and returns None; if only some entries are invalid, it rejects those entries
+and still returns a value. It skips entries that are not known yet.
 """
 
 
@@ -227,10 +191,6 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 """Every setting by name, in the order in which messages list the problems."""
 ROLE_SETTINGS: Final = [setting for setting in SETTINGS.values() if setting.role_property]
 """The settings that are properties of the role."""
-PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in SETTINGS} | {
-    name: ("vpc_configuration", name) for name in VPC_LISTS
-}
-"""The paths of the settings, and of a VPC's lists, in a Python program's arguments."""
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
 _ROLE_ARN_SETTINGS: Final = ("role_name", "role_path")

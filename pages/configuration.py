@@ -7,18 +7,13 @@ The expected values are those in the program's messages about invalid values, ex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from components.arguments import Arguments, SettingsError
+from components.arguments import Arguments
+from components.commands import camel_case
 from components.connectors import CONNECTORS, Connector, Need
 from components.default_provider import ALLOWED_ACCOUNTS
+from components.report import SettingsError
 from components.settings import ROLE_SETTINGS, SETTINGS, VPC_LISTS, Scope, Setting
-from components.stack_config import (
-    DATA_SOURCES,
-    KEYS,
-    PACKAGE_INPUTS,
-    PROTECT,
-    camel_case,
-    config_key,
-)
+from components.stack_config import DATA_SOURCES, KEYS, PROTECT, config_key
 from components.validation import validate
 from pages.declarations import declarations
 from pages.examples import (
@@ -130,7 +125,7 @@ def _expected(name: str) -> Iterator[tuple[str, str, str]]:
         invalid = _INVALID
     try:
         inputs = {**REQUIRED_INPUTS, "connector": _CONNECTOR, camel_case(name): invalid}
-        validate("docs", Arguments.of(inputs, PACKAGE_INPUTS))
+        validate("docs", Arguments.of(inputs, camel_case))
     except SettingsError as error:
         for problem in error.problems:
             key = problem.name if name in KEYS else "aws:region"

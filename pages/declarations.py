@@ -3,7 +3,7 @@
 The descriptions are the docstrings in ConnectorRoleArgs, except for the keys that it does not have.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
@@ -14,11 +14,6 @@ from components.settings import SETTINGS
 from components.stack_config import DATA_SOURCES, KEYS, PROTECT
 from pages import PROJECT
 
-_BLANK: Final[Mapping[str, Callable[[], object]]] = {"string": str, "boolean": bool, "object": dict}
-"""For each YAML type, the function that returns the type's blank value.
-
-A number has no blank value, so the default of a setting that is a number is IAM's.
-"""
 _WIDTH: Final = 110
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     PROTECT: {
@@ -48,12 +43,11 @@ def declarations() -> dict[str, Mapping[str, Any]]:
     for name, key in KEYS.items():
         setting = SETTINGS[name]
         each: dict[str, object] = {
-            "type": setting.kind.yaml_type,
+            **setting.kind.declaration,
             "description": inputs[key].description,
         }
         if not setting.required:
-            blank = _BLANK.get(setting.kind.yaml_type)
-            each["default"] = blank() if blank else setting.iam_default
+            each["default"] = setting.kind.blank
         declared[key] = each
     return {**declared, **_OTHERS}
 

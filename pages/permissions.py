@@ -5,35 +5,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components import policies
+from components.arguments import Arguments
 from components.connectors import CONNECTORS, Connector, Need
+from components.report import Report
+from components.role import Location, read_role
 from components.validation import ValidationResult, validate
 from pages.example_calls import FULL_OF_SOURCE, FULL_WITH_FILES, ROLE_NAME, SHAPES, Options
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from pages.markdown import bullets, compact_json
 from pages.properties import NeverAllowed, NeverAssumed
 
 Statement = Mapping[str, Any]
 
-_APPLICATION: Final = policies.Application("aws", REGION, ACCOUNT, APPLICATION_ID)
-# The reason for a statement does not depend on these values.
-_FILES: Final = policies.PolicyResources(
-    application=_APPLICATION,
-    index_id=INDEX_ID,
-    ingest_scope="",
-    bucket="BUCKET",
-    bucket_account=ACCOUNT,
-    bucket_is_source=False,
-    secret_arn=SECRET_ID,
-    key_arn="KEY",
-    role_path="/",
-    network_arns=["SUBNET"],
-    allow_network_interface_deletion=True,
-)
-_SOURCE: Final = _FILES._replace(bucket_is_source=True)
+_ROLES: Final = [
+    read_role("docs", Arguments.of(options.arguments), Location(), Report())
+    for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
+]
 _STATEMENTS: Final = [
-    policies.trust_statement(_APPLICATION),
-    *policies.role_statements(_FILES),
-    *policies.role_statements(_SOURCE),
+    statement
+    for role in _ROLES
+    for statement in (policies.trust_statement(role), *policies.role_statements(role))
 ]
 _REASONS: Final = {statement.json["Sid"]: statement.reason for statement in _STATEMENTS}
 _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {

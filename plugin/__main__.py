@@ -7,7 +7,7 @@ https://www.pulumi.com/docs/iac/guides/building-extending/components/build-a-com
 import importlib.metadata
 import json
 import sys
-from typing import Final
+from typing import Final, cast
 
 import pulumi
 import pulumi.provider
@@ -17,8 +17,8 @@ from pulumi.provider.server import ComponentInitError
 
 from qbusiness_connector import ConnectorRole, SettingsError
 from qbusiness_connector.arguments import Arguments
+from qbusiness_connector.commands import camel_case
 from qbusiness_connector.connector_role import TOKEN
-from qbusiness_connector.stack_config import PACKAGE_INPUTS
 
 NAME: Final = TOKEN.partition(":")[0]
 VERSION: Final = importlib.metadata.version(NAME).partition("+")[0]
@@ -48,7 +48,7 @@ class Provider(ComponentProvider):
         languages.
         """
         del component_def
-        return Arguments.of(inputs, PACKAGE_INPUTS)
+        return cast("pulumi.Inputs", Arguments.of(inputs, camel_case))
 
     def construct(
         self,

@@ -3,7 +3,8 @@
 from argparse import ArgumentTypeError
 from typing import Final, NamedTuple
 
-from components.formats import APPLICATION, ParsedText
+from components.formats import APPLICATION
+from components.kinds import ParsedText
 
 _PARTS: Final = 6
 """The number of parts: `arn`, partition, service, Region, account, and resource.

@@ -22,8 +22,8 @@ from typing import Final, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from components.arguments import SettingsError
 from components.commands import escape
+from components.report import SettingsError
 from roles.adopt import command as adopt
 from roles.audit import command as audit
 from roles.check import command as check

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
-from components.arguments import similar, suggestion
 from components.connectors import CONNECTORS, Connector, Need
+from components.report import similar, suggestion
 from roles.account import Reply
 from roles.errors import InputError, OddAnswerError
 

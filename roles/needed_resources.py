@@ -10,9 +10,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 from botocore.exceptions import ClientError, ParamValidationError
 
 from components.arguments import Arguments
+from components.commands import camel_case
 from components.connectors import DEFAULT, Connector, Need
-from components.settings import ROLE_SETTINGS, VPC_LISTS
-from components.stack_config import camel_case, config_paths
+from components.fields import Field
+from components.settings import ROLE_SETTINGS, SETTINGS, VPC_LISTS
+from components.stack_config import config_key
 from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Encryption, Reply, Role, is_alias
 from roles.actions import action
@@ -93,15 +95,22 @@ class Requirements(NamedTuple):
             settings[setting.name] = None if value == setting.iam_default else value
         return {name: value for name, value in settings.items() if value}
 
+    def arguments(self, **options: object) -> Arguments:
+        """Return the program's arguments for this role; `options` are as in `render`."""
+        values = {**self.settings(), **options}
+        fields = {
+            name: Field(values.get(name), (config_key(name),), (config_key(name),), setting=name)
+            for name in SETTINGS
+        }
+        return Arguments(fields, only_role=True, secret_exists=True)
+
     def render(self, **options: object) -> ValidationResult:
         """Return the policies that the program would write, and the program's warnings.
 
         `options` are settings to add or replace, such as `allow_network_interface_deletion`; None
         removes a setting. Raises SettingsError for invalid settings.
         """
-        args = Arguments({**self.settings(), **options}, config_paths(), only_role=True)
-        args.read_from_aws = ("secret_id",)
-        return validate(COMPONENT, args).of_role(self.role.name)
+        return validate(COMPONENT, self.arguments(**options)).of_role(self.role.name)
 
     def policies(self, **options: object) -> Policies:
         """Return the policies that the role needs; `options` and errors are as in `render`."""

@@ -11,13 +11,14 @@ import pulumi
 from pulumi.runtime import Settings, configure, set_all_config
 
 from components import data_sources, stack_config
-from components.arguments import HIDDEN, Arguments
-from components.commands import quote_argument, show_path
-from components.connectors import CONNECTORS, DEFAULT, Connector
+from components.arguments import Arguments
+from components.commands import camel_case, quote_argument, show_path
+from components.connectors import Connector, find_connector
+from components.fields import HIDDEN
 from components.formats import ROLE_NAME_SUFFIX
-from components.rules import Location
+from components.role import Location
 from components.settings import SETTINGS
-from components.stack_config import DATA_SOURCES, REGION_KEY, camel_case, config_key
+from components.stack_config import DATA_SOURCES, REGION_KEY, config_key
 from components.validation import validate
 from roles.arns import Arn
 from roles.errors import InputError
@@ -49,7 +50,7 @@ class RoleSettings(NamedTuple):
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if empty or unset."""
-        return self.args.get(name) or None
+        return self.args.fields[name].value or None
 
     @property
     def region(self) -> str | None:
@@ -59,7 +60,7 @@ class RoleSettings(NamedTuple):
     @property
     def connector(self) -> Connector:
         """The connector that the role is for."""
-        return CONNECTORS[self.get("connector") or DEFAULT]
+        return find_connector(self.get("connector"))
 
     @property
     def accounts(self) -> Iterator[str]:
@@ -79,14 +80,14 @@ class RoleSettings(NamedTuple):
 
         If no command can do this, return the instruction to edit the stack's file.
         """
-        paths = self.args.paths
-        spelled = (paths[key][-1] if isinstance(key, str) else key for key in keys)
-        at = self.args.at(name).entry(*spelled)
-        return at.remove() if value is None else at.set(value)
+        field = self.args.fields[name]
+        for key in keys:
+            field = field.part(camel_case(key) if isinstance(key, str) else key)
+        return field.remove() if value is None else field.set(value)
 
     def own_path(self, name: str) -> str:
         """Return the path that sets a setting only for this role, even if the stack has a default."""
-        *entry, _ = self.args.paths["secret_id"]  # secretId is never a stack's default
+        *entry, _ = self.args.fields["secret_id"].path  # secretId is never a stack's default
         return show_path((*entry, camel_case(name)))
 
 
@@ -136,7 +137,7 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
     project_config = pulumi.Config(project)
     has_data_sources = data_sources.are_set(project_config)
     if has_data_sources:
-        arguments = data_sources.read(project_config, reject_unknown_keys=False).entries
+        arguments, _ = data_sources.read(project_config, reject_unknown_keys=False)
     else:
         arguments = {COMPONENT: stack_config.read(project_config, reject_unknown_keys=False)}
     roles = [
@@ -226,7 +227,8 @@ def _make_plain(name: str, setting: str) -> str:
     """Return the command or edit that makes a secret setting plain; it does not contain the value."""
     stack, key = quote_argument(name), config_key(setting)
     get = f"pulumi config get --stack {stack} -- {key}"
-    if SETTINGS[setting].kind.yaml_type == "object":  # the engine rejects an object's JSON text
+    # The engine rejects the JSON text of an object or a list.
+    if SETTINGS[setting].kind.declaration["type"] in ("object", "array"):
         file = f"Pulumi.{name.rpartition('/')[2]}.yaml"
         return f"in {file}, replace each `secure` entry of {key} with its value, which `{get}` prints"
     return f'pulumi config set --stack {stack} --plaintext -- {key} "$({get})"'  # the shell runs `get`

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from components.arguments import SettingsError
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
 from components.formats import ACCOUNT_ID, MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE, SERVICE
+from components.report import SettingsError
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.access import Change, find_change, find_change_to_new, find_replaceable

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple, cast
 
 from components.commands import quote_argument, show_path
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.formats import APPLICATION, ROLE_NAME_SUFFIX, ParsedText
+from components.formats import APPLICATION, ROLE_NAME_SUFFIX
+from components.kinds import ParsedText
 from components.stack_config import DATA_SOURCES, PROTECT, config_key
 from roles.adopt import files
 from roles.errors import InputError

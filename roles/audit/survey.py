@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
-from components.arguments import SettingsError
 from components.formats import KEY, SECRET
+from components.report import SettingsError
 from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Reply, Role

@@ -2,8 +2,6 @@
 
 from botocore.exceptions import ClientError
 
-from components.arguments import Arguments
-from components.stack_config import config_paths
 from roles.account import Account
 from roles.arns import Arn
 from roles.check.network import replace_in_vpc, values_in_settings
@@ -42,7 +40,7 @@ def read_settings(
     if requirements is None or any(each.state is not State.NOTE for each in findings):
         return None, findings
     requirements = requirements._replace(vpc_configuration=_with_arns(account, requirements))
-    args = Arguments(requirements.settings(), config_paths(), only_role=True)
+    args = requirements.arguments()
     role_arn = requirements.role.arn
     is_known = requirements.bucket_account_is_known or _owns_bucket(account, requirements)
     return RoleSettings("", COMPONENT, args, role_arn, data_source_id, is_known), findings

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from components.commands import quote_argument, show_path
-from components.rules import Location
+from components.role import Location
 from components.stack_config import camel_case
 from roles.arns import Arn
 from roles.detection import Uses

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from components.commands import camel_case
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
@@ -119,7 +120,7 @@ def _problem(subject: Subject, name: str, wrong: Sequence[_Wrong]) -> Finding:
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
     """Return the steps that replace a subnet or security group, which the settings list by ARN or ID."""
-    given = subject.settings.get("vpc_configuration")[subject.settings.args.paths[name][-1]]
+    given = subject.settings.get("vpc_configuration")[camel_case(name)]
     position = given.index(arn if arn in given else Arn.of(arn).name)
     return subject.set_command("vpc_configuration", value, name, position)
 

@@ -4,12 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from components import policies
 from components.connector_role import POLICY_NAME
 from components.formats import SERVICE
-from components.policies import Application
 from guardrails.iam.truth import Truth
-from roles.arns import Arn
 from roles.check.case import Case
 from roles.check.causes import causes_in, denials_in_role_policy
 from roles.check.collection import ROLE_POLICY
@@ -56,10 +53,7 @@ def application_arn(subject: Subject) -> Finding:
     """Ask whether the role's trust policy allows requests for the application's ARN that AWS returns."""
     role = subject.role
     arn: str = subject.application["applicationArn"]
-    named = Arn.of(arn)
-    expected = policies.trust_policy(
-        Application(named.partition, named.region, named.account, named.name)
-    )
+    expected = subject.policies.trust_policy.replace(subject.policies.application_arn, arn)
     difference = compare(statements(TRUST_POLICY, expected), statements(TRUST_POLICY, role.trust_policy))
     if any(verdict.verdict == "missing" for verdict in difference.program):
         return problem(

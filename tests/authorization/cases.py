@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from components.connectors import Connector, Need
-from components.rules import Location
+from components.role import Location
 from components.validation import validate
 from pages.example_calls import (
     FULL,

@@ -11,10 +11,10 @@ import pytest
 from pulumi.output import Unknown
 from pulumi_aws import iam
 
-from components.arguments import SettingsError
 from components.commands import switch_credentials
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
 from components.default_provider import explain_failed_lookup
+from components.report import SettingsError
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,

@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
+from components.report import SettingsError
 from components.settings import SETTINGS
 from components.stack_config import KEYS, config_key
 from pages.examples import (
@@ -39,11 +39,11 @@ S3_SETTINGS: dict[str, str] = {
 VPC_CONFIGURATION = json.dumps(
     {"subnetIds": VPC["subnet_ids"], "securityGroupIds": VPC["security_group_ids"]}
 )
-BLANK = {"string": "", "boolean": "false", "object": "{}"}
+BLANK = {"string": "", "boolean": "false", "object": "{}", "array": "[]"}
 BLANKS = {
-    KEYS[name]: BLANK[setting.kind.yaml_type]
+    KEYS[name]: BLANK[str(setting.kind.declaration["type"])]
     for name, setting in SETTINGS.items()
-    if name in KEYS and KEYS[name] not in MINIMAL and setting.kind.yaml_type in BLANK
+    if name in KEYS and KEYS[name] not in MINIMAL
 }
 """The blank defaults that the engine sets for optional keys."""
 
@@ -425,40 +425,6 @@ def test_tag_with_same_key_as_default_tag_is_accepted(monkeypatch: pytest.Monkey
     for empty in ("", "{}", '{"tags": null}', '{"tags": {}}'):
         settings = {**settings, "aws:defaultTags": empty}
         assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
-
-
-ROLE = "aws:iam/role:Role"
-
-
-@pytest.mark.parametrize(
-    ("autonaming", "named_by"),
-    [
-        ({"mode": "disabled"}, "disabled"),
-        ({"mode": "verbatim"}, "verbatim"),
-        ({"pattern": "${stack}-${name}"}, "${stack}-${name}"),
-        ({"providers": {"aws": {"mode": "disabled"}}}, "disabled"),
-        ({"providers": {"aws": {"resources": {ROLE: {"pattern": "r-${hex(4)}"}}}}}, "r-${hex(4)}"),
-        ({"mode": "default", "providers": {"aws": {"mode": "verbatim"}}}, "verbatim"),
-        ({"mode": "verbatim", "providers": {"aws": {"mode": "default"}}}, None),
-        ({"mode": "default"}, None),
-        ({"pattern": "${name}-${hex(4)}"}, None),
-        ({"providers": {"azure-native": {"mode": "disabled"}}}, None),
-        ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
-    ],
-)
-def test_autonaming_without_resource_name_prefix_causes_warning(
-    monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
-):
-    settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
-    warnings = deploy(monkeypatch, settings).warnings
-    if named_by is None:
-        assert warnings == []
-    else:
-        (warning,) = warnings
-        assert warning == (
-            f'roleName is not set, so the role\'s name depends on pulumi:autonaming ("{named_by}")'
-        )
-    assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 
 
 def test_message_hides_a_secret_region(monkeypatch: pytest.MonkeyPatch):

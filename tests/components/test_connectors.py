@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from components.arguments import SettingsError
 from components.connectors import CONNECTORS
+from components.report import SettingsError
 from components.validation import ValidationResult, validate
 from pages.example_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
 from pages.examples import (

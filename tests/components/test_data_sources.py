@@ -9,8 +9,8 @@ from typing import Any, Final
 import pulumi
 import pytest
 
-from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
+from components.report import SettingsError
 from components.settings import SETTINGS, Scope
 from components.stack_config import KEYS, config_key
 from pages.examples import (
@@ -153,14 +153,6 @@ def test_protect_applies_to_all_entries_or_one_entry(monkeypatch: pytest.MonkeyP
         assert protected({"one": AEM, "two": {**AEM, "protect": off}}, protect=True) == of_one
 
 
-def test_command_that_moves_a_setting_keeps_its_type(monkeypatch: pytest.MonkeyPatch):
-    text = rejection(
-        monkeypatch, {"aem": AEM}, roleDescription="true", allowNetworkInterfaceDeletion=True
-    )
-    assert f"fix: {FIX} --type string -- dataSources.NAME.roleDescription true && " in text
-    assert f"&& {FIX} --type bool -- dataSources.NAME.allowNetworkInterfaceDeletion true && " in text
-
-
 @pytest.mark.parametrize(
     ("entry", "key"),
     [
@@ -301,17 +293,6 @@ def test_a_program_for_one_role_rejects_data_sources(
 def test_message_about_entry_includes_custom_namespace(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {"one": {"secretId": "x"}}, namespace="search")
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
-
-
-def test_verbatim_autonaming_warns_once_if_role_name_is_unset(monkeypatch: pytest.MonkeyPatch):
-    autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
-    (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
-    assert warning == (
-        "dataSources.NAME.roleName is not set, so the role's name depends on pulumi:autonaming "
-        '("verbatim")'
-    )
-    named = {"one": {**AEM, "roleName": "qbusiness-one"}}
-    assert deploy(monkeypatch, named, **autonaming).warnings == []
 
 
 def test_top_level_tag_problem_is_not_repeated_for_entries(monkeypatch: pytest.MonkeyPatch):

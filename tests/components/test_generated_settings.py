@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.arguments import SettingsError
 from components.connectors import CONNECTORS, Need
 from components.formats import INGEST_SCOPES, ROLE_NAME, TAG_VALUE
-from components.rules import Location
+from components.report import SettingsError
+from components.role import Location
 from components.settings import SETTINGS
 from components.validation import ValidationResult, validate
 from sandbox.iam_rules import Role, validate_request

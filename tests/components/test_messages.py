@@ -10,11 +10,13 @@ import pulumi
 import pytest
 
 from components import stack_config
-from components.arguments import Arguments, SettingsError
-from components.commands import quote, set_command
-from components.formats import Format
-from components.rules import Location
-from components.settings import PYTHON_ARGUMENTS, SETTINGS, VPC_LISTS
+from components.arguments import Arguments
+from components.commands import quote
+from components.fields import Field
+from components.kinds import Format
+from components.report import Report, SettingsError
+from components.role import Location
+from components.settings import SETTINGS, VPC_LISTS
 from components.validation import validate
 from pages.examples import (
     ACCOUNT,
@@ -125,23 +127,23 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-PYTHON: Final = Arguments({}, PYTHON_ARGUMENTS)
+PYTHON: Final = Arguments.of({})
 
 
 def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
     """Return settings as arguments that use the source's names, also in messages."""
+    at = source.fields["vpc_configuration"]
     vpc = given.get("vpc_configuration")
     if isinstance(vpc, Mapping):
-        spell = {name: source.paths[name][-1] for name in VPC_LISTS}
+        spell = {name: at.spell(name) for name in VPC_LISTS}
         given = {**given, "vpc_configuration": {spell.get(name, name): vpc[name] for name in vpc}}
-    if not source.in_stack:
-        return Arguments.of(given, source.paths)
-    arguments = source.resolved({name: given[name] for name in given if name in SETTINGS}, ())
-    for name in given:
-        if name not in SETTINGS:
-            keys = [source.at(setting).name for setting in SETTINGS]
-            arguments.at_key(name).reject_name(keys)
-    return arguments
+    if not at.in_stack:
+        return Arguments.of(given)
+    report = Report()
+    unknown = {name: value for name, value in given.items() if name not in SETTINGS}
+    keys = [field.name for field in source.fields.values()]
+    report.check_keys(Field(unknown, (), (), in_stack=True), keys)
+    return source.resolved(given, {})._replace(problems=report.problems)
 
 
 def rejection(
@@ -151,7 +153,7 @@ def rejection(
     credentials: Location = CREDENTIALS,
     secrets: Collection[str] = (),
 ) -> str:
-    arguments = spelled({**RIGHT, **given}, source).resolved({}, secrets)
+    arguments = spelled({**RIGHT, **given}, source).resolved({}, dict.fromkeys(secrets, True))
     with pytest.raises(SettingsError) as caught:
         validate(component, arguments, credentials)
     return str(caught.value)
@@ -171,7 +173,7 @@ def collect(name: str, source: Arguments, secrets: Collection[str] = ()) -> str:
 
 def listed(source: Arguments) -> str:
     """Return the list of all settings in a message about an unknown name."""
-    return ", ".join(source.at(name).name for name in SETTINGS)
+    return ", ".join(field.name for field in source.fields.values())
 
 
 @pytest.fixture
@@ -202,9 +204,9 @@ def test_command_placeholder_is_rejected_as_value():
             message = rejection(given, config)
             assert f"{kind.placeholder} is a placeholder" in message
             assert message.endswith(f" {kind.placeholder}")
-    for entry, form in VPC_LISTS.items():
-        message = rejection({"vpc_configuration": {**NETWORK, entry: [form.placeholder]}}, config)
-        assert f"{form.placeholder} is a placeholder" in message
+    for entry, kind in VPC_LISTS.items():
+        message = rejection({"vpc_configuration": {**NETWORK, entry: [kind.form.placeholder]}}, config)
+        assert f"{kind.form.placeholder} is a placeholder" in message
     assert "TAG_VALUE is a placeholder" in rejection({"tags": {"Team": "TAG_VALUE"}}, config)
 
 
@@ -221,7 +223,7 @@ def test_message_hides_keys_of_secret_setting(
     )
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     config = stack_config.read(pulumi.Config("aem"), reject_unknown_keys=False)
-    assert config.secrets == {
+    assert {name for name, field in config.fields.items() if field.secret} == {
         *("secret_id", "vpc_configuration", "tags", "exclusive_policies", "connector")
     }
     vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
@@ -269,11 +271,11 @@ def test_invalid_list_in_secret_vpc_is_fixed_in_stack_file(
 invalid configuration: 2 errors; no role was created or changed
 
   aem:vpcConfiguration.subnetIds: [secret] is not a subnet ID or ARN
-    expected: {VPC_LISTS["subnet_ids"].expected}
+    expected: {VPC_LISTS["subnet_ids"].form.expected}
     fix: edit Pulumi.prod.yaml
 
   aem:vpcConfiguration.securityGroupIds: {problem}
-    expected: a nonempty list; each entry is {VPC_LISTS["security_group_ids"].expected}
+    expected: {VPC_LISTS["security_group_ids"].expected}
     fix: edit Pulumi.prod.yaml"""
     )
 
@@ -307,7 +309,9 @@ def test_a_secret_is_never_shown():
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
     args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
-    warnings = " ".join(validate("aem", Arguments(args, PYTHON_ARGUMENTS, SETTINGS)).warnings)
+    warnings = " ".join(
+        validate("aem", Arguments.of(args).resolved({}, dict.fromkeys(SETTINGS, True))).warnings
+    )
     assert "connector" not in warnings
     assert "Amazon Q Business is not available in [secret]; it is" in warnings
     assert "has [secret] subnets" in warnings
@@ -318,7 +322,7 @@ def test_rejected_secret_value_is_never_shown():
         for value in filter(None, each.every_rejected):
             given = {**RIGHT, **each.others, name: value}
             with pytest.raises(SettingsError) as rejected:
-                validate("aem", Arguments(given, PYTHON_ARGUMENTS, {name}), CREDENTIALS)
+                validate("aem", Arguments.of(given).resolved({}, {name: True}), CREDENTIALS)
             shown = [each.message for each in rejected.value.problems if each.setting == name]
             # For a number, also look for it without the rest of its text.
             text = str(value) if isinstance(value, int) else quote(value)
@@ -348,15 +352,4 @@ def test_warnings_have_expected_texts():
     assert name == (
         "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
         'QBusiness, so it does not list "connector"'
-    )
-
-
-@pytest.mark.usefixtures("stack")
-def test_command_for_number_setting_stores_a_number():
-    set_it = "pulumi config set --stack prod"
-    assert set_command(("seconds",), 7200, secret=False) == f"{set_it} --type int -- seconds 7200"
-    # Pulumi keeps the type of an existing entry.
-    assert set_command(("dataSources", "wiki", "seconds"), 7200, secret=False) == (
-        "pulumi config rm --stack prod --path -- dataSources.wiki.seconds && "
-        f"{set_it} --path --type int -- dataSources.wiki.seconds 7200"
     )

@@ -1,5 +1,6 @@
 """Test that invalid settings of every kind are rejected with a message that explains why."""
 
+import json
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.arguments import Problem, SettingsError
-from components.formats import Format
-from components.rules import Location
+from components import formats
+from components.fields import Field
+from components.kinds import Format, Texts
+from components.report import Problem, Report, SettingsError
+from components.role import Location
 from components.settings import ROLE_SETTINGS, SETTINGS
 from components.validation import ValidationResult, validate
 from pages.examples import (
@@ -112,6 +115,18 @@ def test_invalid_vpc_configuration_is_reported_with_its_path():
         for value in values:
             (problem,) = problems(with_vpc(**{name: value}))
             assert problem.path[:2] == ("vpc_configuration", name), value
+
+
+def test_list_of_texts_is_a_kind_like_others(monkeypatch: pytest.MonkeyPatch):
+    kind = Texts(formats.ACCOUNT_ID)
+    assert kind.declaration == {"type": "array", "items": {"type": "string"}}
+    config = {"docs:blank": "[]", "docs:wrong": f'["{ACCOUNT}", "1"]'}
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    assert not Field.of_config("docs:blank", blank=kind.blank).is_set
+    report = Report()
+    valid = kind.read(Field.of_config("docs:wrong", blank=kind.blank), report)
+    assert [(field.name, text.account) for field, text in valid] == [("docs:wrong[0]", ACCOUNT)]
+    assert [problem.name for problem in report.problems] == ["docs:wrong[1]"]
 
 
 def test_special_characters_in_identifiers_are_rejected():

@@ -14,8 +14,9 @@ import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 from pulumi.provider.experimental.schema import generate_schema
 
+from components.commands import camel_case
 from components.connector_role import ConnectorRole
-from components.stack_config import KEYS, camel_case
+from components.stack_config import KEYS
 from pages import examples
 from pages.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
 from sandbox.environment import PROJECT

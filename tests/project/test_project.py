@@ -39,19 +39,16 @@ def test_every_update_of_roles_refreshes_first(directory: str):
 
 
 def test_only_required_settings_are_declared_without_default():
-    types = {spelled: SETTINGS[name].kind.yaml_type for name, spelled in KEYS.items()}
+    types = {spelled: SETTINGS[name].kind.declaration["type"] for name, spelled in KEYS.items()}
     types |= {"protect": "boolean", "dataSources": "object"}
+    blanks = {"string": "", "boolean": False, "object": {}, "array": []}
     for key, declared in DECLARED.items():
         assert declared["type"] == types[key]
         assert len(declared["description"]) > 10
         if key in REQUIRED:
             assert "default" not in declared
-        elif declared["type"] == "integer":  # the engine rejects a blank number
-            assert type(declared["default"]) is int
         else:
-            assert (
-                declared["default"] == {"string": "", "boolean": False, "object": {}}[declared["type"]]
-            )
+            assert declared["default"] == blanks[declared["type"]]
 
 
 def test_arguments_are_settings_in_snake_case():
