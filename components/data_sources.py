@@ -95,7 +95,9 @@ def _read_entries(field: Field, report: Report) -> dict[str, Field]:
         return {}
     if not field.is_set:
         expected += "; to delete the last role, see docs/retire.md"
-        report.reject(field, "is required but not set", expected, secret_command)
+        # Without a connector, the entry would get the role of the default one.
+        fix = f"{example.entry(KEYS['connector']).set('CONNECTOR')} && {secret_command}"
+        report.reject(field, "is required but not set", expected, fix)
         return {}
     if not isinstance(field.value, Mapping):
         report.reject_type(field, "an object", expected)
