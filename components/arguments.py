@@ -39,9 +39,9 @@ class Arguments(NamedTuple):
         report = Report()
         names = {spell(name): name for name in SETTINGS}
         report.check_keys(Field(given, (), ()), names)
+        values = {key: _as_input(value) for key, value in given.items()}
         fields = {
-            name: Field(_as_input(given.get(key)), (key,), (key,), setting=name)
-            for key, name in names.items()
+            name: Field(values.get(key), (key,), (key,), setting=name) for key, name in names.items()
         }
         return cls(fields, problems=report.problems)
 
@@ -62,7 +62,8 @@ class Arguments(NamedTuple):
 
     def unresolved(self) -> dict[str, object]:
         """Return the settings that are, or contain, Outputs or values that are not known yet."""
-        return {name: field.value for name, field in self.fields.items() if has_outputs(field.value)}
+        given = {name: field.value for name, field in self.fields.items() if field.is_set}
+        return {name: value for name, value in given.items() if has_outputs(value)}
 
     def show(self, value: object, *settings: str) -> str:
         """Return a value derived from these settings, or HIDDEN if one of them is secret."""

@@ -42,7 +42,7 @@ class Role(NamedTuple):
 
     def text(self, name: str, default: str = "") -> ParsedText:
         """Return a text setting; `default` if it is unset, unknown, or invalid."""
-        return self.values.get(name, ParsedText(default))
+        return self.values.get(name) or ParsedText(default)
 
     @property
     def application_arn(self) -> str:
@@ -71,10 +71,11 @@ def read_role(name: str, arguments: Arguments, credentials: Location, report: Re
     """Read a role's settings, and reject those in the wrong form."""
     fields = arguments.fields
     connector = find_connector(fields["connector"].value)
+    not_supported = [name for name, need in connector.needs.items() if need is Need.NOT_SUPPORTED]
     given = [
         name
         for name, field in fields.items()
-        if field.is_set and not (field.is_known and connector.need(name) is Need.NOT_SUPPORTED)
+        if field.is_set and not (field.is_known and name in not_supported)
     ]
     values = {
         name: value
