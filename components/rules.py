@@ -40,16 +40,14 @@ def check_support(role: Role, report: Report) -> None:
     fields, connector = role.arguments.fields, role.connector
     for name, need in connector.needs.items():
         field = fields[name]
-        if not field.is_set or not field.is_known:
-            continue
-        if need is Need.NOT_SUPPORTED:
+        if need is Need.NOT_SUPPORTED and field.is_set and field.is_known:
             report.reject(
                 field,
                 f"is not supported by the {connector.name} connector (see {connector.page})",
                 f"no {field.name}, or another {fields['connector'].name}",
                 field.remove(),
             )
-        elif need is Need.EARLIER_VERSIONS:
+        if need is Need.EARLIER_VERSIONS and name in role.values:
             report.warnings.append(
                 f"{field.name}: only earlier versions of the {connector.name} connector support it "
                 f"(see {connector.page})"
