@@ -1,12 +1,13 @@
 """Represent one role's settings, as a program, a package, or a stack's configuration sets them."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import pulumi
 
-from .fields import HIDDEN, Field, has_outputs
+from .connectors import Connector, find_connector
+from .fields import Field, has_outputs
 from .report import Problem, Report
 from .settings import SETTINGS
 
@@ -39,9 +40,9 @@ class Arguments(NamedTuple):
         report = Report()
         names = {spell(name): name for name in SETTINGS}
         report.check_keys(Field(given, (), ()), names)
+        values = {key: _as_input(value) for key, value in given.items()}
         fields = {
-            name: Field(_as_input(given.get(key)), (key,), (key,), setting=name)
-            for key, name in names.items()
+            name: Field(values.get(key), (key,), (key,), setting=name) for key, name in names.items()
         }
         return cls(fields, problems=report.problems)
 
@@ -62,11 +63,17 @@ class Arguments(NamedTuple):
 
     def unresolved(self) -> dict[str, object]:
         """Return the settings that are, or contain, Outputs or values that are not known yet."""
-        return {name: field.value for name, field in self.fields.items() if has_outputs(field.value)}
+        given = {name: field.value for name, field in self.fields.items() if field.is_set}
+        return {name: value for name, value in given.items() if has_outputs(value)}
 
-    def show(self, value: object, *settings: str) -> str:
-        """Return a value derived from these settings, or HIDDEN if one of them is secret."""
-        return HIDDEN if any(self.fields[name].secret for name in settings) else str(value)
+    def are_secret(self, names: Iterable[str]) -> bool:
+        """Return whether any of these settings is secret."""
+        return any(self.fields[name].secret for name in names)
+
+    @property
+    def connector(self) -> Connector:
+        """The connector; `connectors.ANY` if the setting is invalid."""
+        return find_connector(self.fields["connector"].value)
 
 
 def _as_input(value: Any, levels: int = 2) -> Any:

@@ -73,42 +73,39 @@ def switch_credentials(wanted: str) -> str:
     )
 
 
-def set_command(path: PropertyPath, value: Scalar, *, secret: bool) -> str:
-    """Return the command that sets a path in a stack's configuration.
+def can_paste(path: PropertyPath) -> bool:
+    """Return whether a user can paste a command with this path.
 
-    If a user cannot paste the command, return the instruction to edit the stack's file instead.
+    `show_path` does not escape backslashes, so Pulumi could read a key with a backslash as another key.
     """
     key = show_path(path)
-    if not _fits_command(key):
-        return edit_instruction()
-    text = value if isinstance(value, str) else str(value).lower()
-    first = ""
+    return escape(key) == key and "\\" not in key
+
+
+def set_command(path: PropertyPath, value: Scalar, *, secret: bool) -> str:
+    """Return the command that sets a path in a stack's configuration."""
+    is_text = isinstance(value, str)
     if secret:
-        kind = "--secret"
-    elif isinstance(value, str):
-        kind = "--plaintext" if len(path) == 1 else _choose_string_option(key, value)
+        option = "--secret"
+    elif is_text:
+        option = "--plaintext" if len(path) == 1 else _choose_string_option(show_path(path), value)
     else:
-        kind = "--type bool"
-        if len(path) > 1:  # otherwise, a string entry would stay a string
-            first = f"{remove_command(path)} && "
-    options = f"{_stack_options(path)} {kind}"
-    return f"{first}pulumi config set {options} -- {quote_argument(key)} {quote_argument(text)}"
+        option = "--type bool"
+    text = quote_argument(value if is_text else str(value).lower())
+    command = f"{_config_command('set', path, option)} {text}"
+    # If the entry is a string, it would stay a string.
+    replaces_text = option == "--type bool" and len(path) > 1
+    return f"{remove_command(path)} && {command}" if replaces_text else command
 
 
 def remove_command(path: PropertyPath) -> str:
-    """Return the command that removes a path from a stack's configuration.
-
-    If a user cannot paste the command, return the instruction to edit the stack's file instead.
-    """
-    key = show_path(path)
-    if not _fits_command(key):
-        return edit_instruction()
-    return f"pulumi config rm {_stack_options(path)} -- {quote_argument(key)}"
+    """Return the command that removes a path from a stack's configuration."""
+    return _config_command("rm", path)
 
 
 def get_command(path: PropertyPath) -> str:
     """Return the command that prints a path in a stack's configuration, even if the value is secret."""
-    return f"pulumi config get {_stack_options(path)} -- {quote_argument(show_path(path))}"
+    return _config_command("get", path)
 
 
 def edit_instruction() -> str:
@@ -116,16 +113,9 @@ def edit_instruction() -> str:
     return f"edit Pulumi.{quote_argument(_stack_name().rpartition('/')[2])}.yaml"
 
 
-def _fits_command(key: str) -> bool:
-    """Return whether a user can paste a command with this key.
-
-    `show_path` does not escape backslashes, so Pulumi could read a key with a backslash as another key.
-    """
-    return escape(key) == key and "\\" not in key
-
-
-def _stack_options(path: PropertyPath) -> str:
-    return f"--stack {quote_argument(_stack_name())}{' --path' * (len(path) > 1)}"
+def _config_command(verb: str, path: PropertyPath, *options: str) -> str:
+    stack = ("--stack", quote_argument(_stack_name()), *(["--path"] if len(path) > 1 else []))
+    return " ".join(("pulumi config", verb, *stack, *options, "--", quote_argument(show_path(path))))
 
 
 def _choose_string_option(key: str, text: str) -> str:

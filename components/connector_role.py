@@ -19,7 +19,6 @@ import pulumi_aws as aws
 
 from . import data_sources, default_provider, policies, stack_config
 from .arguments import Arguments
-from .connectors import Connector, find_connector
 from .fields import Field, is_unknown
 from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
 from .role import Location
@@ -111,7 +110,7 @@ class ConnectorRole(pulumi.ComponentResource):
         or with the provider's account or Region, are raised later, but before the role is created.
         """
         _check_types(name, args)
-        arguments = Arguments.of(cast("Mapping[str, object] | Arguments", args))
+        arguments = Arguments.of(args)
         validate(name, arguments)  # only to raise problems; `_policies` prints the warnings
         if arguments.protect:
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
@@ -120,8 +119,7 @@ class ConnectorRole(pulumi.ComponentResource):
             pulumi.warn(warning, self)
 
         fields = arguments.fields
-        connector = find_connector(fields["connector"].value)
-        trust_policy, role_policy = self._policies(name, arguments, connector)
+        trust_policy, role_policy = self._policies(name, arguments)
         exclusive = fields["exclusive_policies"].value
         warns = exclusive and pulumi.runtime.is_dry_run()
         role_hook, exclusive_hook = _make_removal_hooks(self) if warns else (None, None)
@@ -134,13 +132,13 @@ class ConnectorRole(pulumi.ComponentResource):
                 # The provider computes these two properties from others, and the engine does not mark
                 # them as secret. Whether an Output is secret is not known here, so each may be.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
-                if arguments.unresolved() or any(field.secret for field in fields.values())
+                if arguments.unresolved() or arguments.are_secret(fields)
                 else None,
                 hooks=role_hook,
             ),
             **{setting.role_property: _as_role_input(fields[setting.name]) for setting in ROLE_SETTINGS},
         )
-        if connector.bucket_is_source:
+        if arguments.connector.bucket_is_source:
             # The policy contains the role's ARN. In a new role's preview, the name is known but
             # `role.arn` is not.
             role_policy = pulumi.Output.all(role_policy, role.name).apply(
@@ -228,7 +226,7 @@ class ConnectorRole(pulumi.ComponentResource):
         }
 
     def _policies(
-        self, name: str, arguments: Arguments, connector: Connector
+        self, name: str, arguments: Arguments
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         """Return the trust and role policies; validate the settings again when all Outputs resolve.
 
@@ -251,10 +249,9 @@ class ConnectorRole(pulumi.ComponentResource):
                 # Until the credentials are known, their partition and account have not been compared
                 # with the application's. So do not show a policy, although there may be one.
                 value = policy if policy and is_located else pulumi.UNKNOWN
-                is_secret = any(resolved.fields[key].secret for key in settings)
-                return pulumi.Output.secret(value) if is_secret else value
+                return pulumi.Output.secret(value) if resolved.are_secret(settings) else value
 
-            settings = role_policy_settings(connector)
+            settings = role_policy_settings(arguments.connector)
             return mark(trust_policy, TRUST_POLICY_SETTINGS), mark(role_policy, settings)
 
         both: pulumi.Output[Any]
@@ -351,23 +348,17 @@ def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookB
 
 def _check_types(name: object, args: object) -> None:
     """Require a string and a mapping with string keys, because Python does not enforce annotations."""
-    if isinstance(name, str) and isinstance(args, (Mapping, Arguments)):
-        keys = cast("Mapping[object, object]", args) if isinstance(args, Mapping) else ()
-        if all(isinstance(key, str) for key in keys):
-            return
-    raise pulumi.RunError(
-        "ConnectorRole takes a string name and a dictionary of arguments with string keys"
-    )
+    keys = cast("Mapping[object, object]", args) if isinstance(args, Mapping) else [None]
+    is_valid = isinstance(args, Arguments) or all(isinstance(key, str) for key in keys)
+    if not isinstance(name, str) or not is_valid:
+        raise pulumi.RunError(
+            "ConnectorRole takes a string name and a dictionary of arguments with string keys"
+        )
 
 
 def _as_role_input(field: Field) -> Any:
-    """Return a setting as an input of the role: None if it is not set, and secret if the field is."""
-    value = _none_if_blank(field.value)
-    return pulumi.Output.secret(value) if field.secret and value is not None else value
-
-
-def _none_if_blank(value: object) -> Any:
-    """Return the value, or None if it is blank, which means not set."""
-    if isinstance(value, pulumi.Output):
-        return cast("pulumi.Output[object]", value).apply(_none_if_blank)
-    return value or None
+    """Return a setting as an input of the role: None if it is blank, and secret if the field is."""
+    if isinstance(field.value, pulumi.Output):
+        return cast("pulumi.Output[object]", field.value).apply(lambda value: value or None)
+    value = field.value or None
+    return pulumi.Output.secret(value) if field.secret and value else value

@@ -54,10 +54,14 @@ class Connector(NamedTuple):
         """Whether the bucket is the data source."""
         return self.bucket is Need.REQUIRED
 
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """The need for each setting that some connectors require or do not support."""
+        return {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
+
     def need(self, setting: str) -> Need:
-        """Return the need for a setting; any setting but the secret, bucket, and VPC is OPTIONAL."""
-        needs = {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
-        return needs.get(setting, Need.OPTIONAL)
+        """Return the need for a setting."""
+        return self.needs.get(setting, Need.OPTIONAL)
 
 
 _YES, _OPTIONAL, _EARLIER, _NO = Need.REQUIRED, Need.OPTIONAL, Need.EARLIER_VERSIONS, Need.NOT_SUPPORTED

@@ -20,7 +20,7 @@ from .fields import REJECTED, Field, as_mapping, without_blank
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from .report import Report, SettingsError
 from .settings import SETTINGS, Scope
-from .stack_config import DATA_SOURCES, KEYS, PROTECT, read_protect, read_top_level
+from .stack_config import KEYS, PROTECT, read_data_sources, read_protect, read_top_level
 from .validation import validate
 
 MAXIMUM_ENTRIES: Final = 100
@@ -39,7 +39,7 @@ EXPECTED_NAME: Final = (
 
 def are_set(config: pulumi.Config) -> bool:
     """Return whether `dataSources` is set; `{}`, the default in `Pulumi.yaml`, means not set."""
-    return config.get(DATA_SOURCES) not in (None, "", "{}")
+    return read_data_sources(config).is_set
 
 
 def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> tuple[Mapping[str, Arguments], Report]:
@@ -50,7 +50,7 @@ def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> tuple[Mapping[s
     """
     report = Report()
     top, protect = read_top_level(config, report, reject_unknown_keys=reject_unknown_keys)
-    data_sources = Field.of_config(f"{config.name}:{DATA_SOURCES}", blank={})
+    data_sources = read_data_sources(config)
     given = _read_entries(data_sources, report)
     top = {name: _check_top_level(field, data_sources, report) for name, field in top.items()}
     entries = {
@@ -165,7 +165,7 @@ def _read_entry(entry: Field, top: Mapping[str, Field], *, protect: bool, check_
     tags.
     """
     report = Report()
-    _check_keys(entry, top, report)
+    _check_entry_keys(entry, top, report)
     given = as_mapping(entry.value)
     fields = {
         name: field if _is_inherited(name, given) else _own_field(entry, name)
@@ -186,7 +186,7 @@ def _own_field(entry: Field, name: str) -> Field:
     """Return the field of a setting that an entry does not inherit; "" or {} turns off a default."""
     key = KEYS[name]
     path, value = (*entry.path, key), as_mapping(entry.value).get(key, "")
-    # `_check_keys` rejects null.
+    # `_check_entry_keys` rejects null.
     value = REJECTED if value is None else without_blank(value, SETTINGS[name].kind.blank)
     return Field(value, path, path, in_stack=True, setting=name)
 
@@ -205,7 +205,7 @@ def _may_use_vpc(given: Mapping[str, object]) -> bool:
     return vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
 
 
-def _check_keys(entry: Field, top: Mapping[str, Field], report: Report) -> None:
+def _check_entry_keys(entry: Field, top: Mapping[str, Field], report: Report) -> None:
     """Reject null values, and keys that are not settings for a data source."""
     given = as_mapping(entry.value)
     of_stack = {key: top[name] for name, key in KEYS.items() if SETTINGS[name].scope is Scope.STACK}

@@ -12,6 +12,7 @@ from .commands import (
     PropertyPath,
     Scalar,
     camel_case,
+    can_paste,
     edit_instruction,
     quote,
     remove_command,
@@ -115,7 +116,8 @@ class Field(NamedTuple):
 
         Also false for an entry in a secret, because a command would replace the whole secret.
         """
-        return self.in_stack and not (self.secret and len(self.path) > 1)
+        is_in_secret = self.secret and len(self.path) > 1
+        return self.in_stack and not is_in_secret and can_paste(self.path)
 
 
 def show_key(key: str) -> str:

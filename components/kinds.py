@@ -12,9 +12,6 @@ from typing import Final, NamedTuple, cast
 from .fields import Field, is_unknown
 from .report import Report, similar, suggestion
 
-_TRUE: Final = ("true", "yes", "on", "1", "1.0")
-_FALSE: Final = ("false", "no", "off", "0", "0.0")
-
 
 class ParsedText(NamedTuple):
     """Valid text, with the ID, partition, Region, and account that it contains; "" for missing parts."""
@@ -96,6 +93,10 @@ class Texts:
                 if not is_unknown(item) and (text := self.form.read(entry, report)):
                     texts.append((entry, text))
         return texts
+
+
+_TRUE: Final = ("true", "yes", "on", "1", "1.0")
+_FALSE: Final = ("false", "no", "off", "0", "0.0")
 
 
 class Flag:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 from .arguments import Arguments
-from .connectors import Connector, Need, find_connector
+from .connectors import Connector, Need
 from .fields import HIDDEN
 from .formats import APPLICATION_ARN, fill_arn
 from .kinds import FieldText, ParsedText
@@ -26,8 +26,6 @@ class Role(NamedTuple):
     name: str
     """The name of the component that declares the role."""
     arguments: Arguments
-    connector: Connector
-    """`connectors.ANY` if the connector is invalid."""
     given: Collection[str]
     """The settings that are set, even if the value is invalid or unknown.
 
@@ -42,7 +40,12 @@ class Role(NamedTuple):
 
     def text(self, name: str, default: str = "") -> ParsedText:
         """Return a text setting; `default` if it is unset, unknown, or invalid."""
-        return self.values.get(name, ParsedText(default))
+        return self.values.get(name) or ParsedText(default)
+
+    @property
+    def connector(self) -> Connector:
+        """The connector; `connectors.ANY` if the setting is invalid."""
+        return self.arguments.connector
 
     @property
     def application_arn(self) -> str:
@@ -52,8 +55,7 @@ class Role(NamedTuple):
     @property
     def shown(self) -> Location:
         """The location for messages: HIDDEN if a setting that may determine it is secret."""
-        fields = self.arguments.fields
-        is_secret = any(fields[name].secret for name in TRUST_POLICY_SETTINGS)
+        is_secret = self.arguments.are_secret(TRUST_POLICY_SETTINGS)
         return Location(HIDDEN, HIDDEN, HIDDEN) if is_secret else self.location
 
     def texts(self) -> Iterator[FieldText]:
@@ -70,11 +72,12 @@ class Role(NamedTuple):
 def read_role(name: str, arguments: Arguments, credentials: Location, report: Report) -> Role:
     """Read a role's settings, and reject those in the wrong form."""
     fields = arguments.fields
-    connector = find_connector(fields["connector"].value)
+    needs = arguments.connector.needs
+    not_supported = [name for name, need in needs.items() if need is Need.NOT_SUPPORTED]
     given = [
         name
         for name, field in fields.items()
-        if field.is_set and not (field.is_known and connector.need(name) is Need.NOT_SUPPORTED)
+        if field.is_set and not (field.is_known and name in not_supported)
     ]
     values = {
         name: value
@@ -82,8 +85,8 @@ def read_role(name: str, arguments: Arguments, credentials: Location, report: Re
         if fields[name].is_known
         and (value := SETTINGS[name].kind.read(fields[name], report)) is not None
     }
-    role = Role(name, arguments, connector, given, values, Location(), credentials)
-    return role._replace(location=_locate(role))
+    unlocated = Role(name, arguments, given, values, Location(), credentials)
+    return unlocated._replace(location=_locate(unlocated))
 
 
 def _locate(role: Role) -> Location:

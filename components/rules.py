@@ -18,13 +18,13 @@ from .settings import SETTINGS
 
 def check_presence(role: Role, report: Report) -> None:
     """Reject a required setting that is not set."""
-    connector = role.connector
+    connector, needs = role.connector, role.connector.needs
     for name, field in role.arguments.fields.items():
         if field.is_set:
             continue
         if SETTINGS[name].required or (name == "region" and field.in_stack):
             message = "is required but not set"
-        elif connector.need(name) is Need.REQUIRED:
+        elif needs.get(name) is Need.REQUIRED:
             message = (
                 f"is not set, but the {connector.name} connector requires it (see {connector.page})"
             )
@@ -37,18 +37,17 @@ def check_presence(role: Role, report: Report) -> None:
 
 def check_support(role: Role, report: Report) -> None:
     """Reject a setting that the connector does not support; warn if only earlier versions support it."""
-    connector = role.connector
-    for name, field in role.arguments.fields.items():
-        if not field.is_set or not field.is_known:
-            continue
-        if connector.need(name) is Need.NOT_SUPPORTED:
+    fields, connector = role.arguments.fields, role.connector
+    for name, need in connector.needs.items():
+        field = fields[name]
+        if need is Need.NOT_SUPPORTED and field.is_set and field.is_known:
             report.reject(
                 field,
                 f"is not supported by the {connector.name} connector (see {connector.page})",
-                f"no {field.name}, or another {role.arguments.fields['connector'].name}",
+                f"no {field.name}, or another {fields['connector'].name}",
                 field.remove(),
             )
-        elif connector.need(name) is Need.EARLIER_VERSIONS:
+        if need is Need.EARLIER_VERSIONS and name in role.values:
             report.warnings.append(
                 f"{field.name}: only earlier versions of the {connector.name} connector support it "
                 f"(see {connector.page})"

@@ -45,8 +45,8 @@ def read(config: pulumi.Config, *, reject_unknown_keys: bool) -> Arguments:
     """
     report = Report()
     fields, protect = read_top_level(config, report, reject_unknown_keys=reject_unknown_keys)
-    data_sources = Field.of_config(f"{config.name}:{DATA_SOURCES}", blank={})
-    if data_sources.value is not None:
+    data_sources = read_data_sources(config)
+    if data_sources.is_set:
         report.reject(
             data_sources,
             "is set, but ConnectorRole.from_config reads a single role from the other keys",
@@ -66,10 +66,15 @@ def read_top_level(
         for name, setting in SETTINGS.items()
     }
     if reject_unknown_keys:
-        _check_keys(prefix, report)
+        _check_namespace(prefix, report)
         default_provider.check(fields, report)
     protect = Field.of_config(prefix + PROTECT, blank=False)
     return fields, read_protect(protect, report)
+
+
+def read_data_sources(config: pulumi.Config) -> Field:
+    """Read `dataSources`."""
+    return Field.of_config(f"{config.name}:{DATA_SOURCES}", blank={})
 
 
 def read_protect(field: Field, report: Report) -> bool:
@@ -77,7 +82,7 @@ def read_protect(field: Field, report: Report) -> bool:
     return field.is_set and bool(Flag().read(field, report))
 
 
-def _check_keys(prefix: str, report: Report) -> None:
+def _check_namespace(prefix: str, report: Report) -> None:
     """Reject every unknown key in a namespace."""
     keys = {show_key(key): key for key in pulumi.runtime.get_config_env() if key.startswith(prefix)}
     # A component can read its settings from the namespace `aws`, which has the Region, too.

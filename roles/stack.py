@@ -13,7 +13,7 @@ from pulumi.runtime import Settings, configure, set_all_config
 from components import data_sources, stack_config
 from components.arguments import Arguments
 from components.commands import camel_case, quote_argument, show_path
-from components.connectors import Connector, find_connector
+from components.connectors import Connector
 from components.fields import HIDDEN
 from components.formats import ROLE_NAME_SUFFIX
 from components.role import Location
@@ -60,7 +60,7 @@ class RoleSettings(NamedTuple):
     @property
     def connector(self) -> Connector:
         """The connector that the role is for."""
-        return find_connector(self.get("connector"))
+        return self.args.connector
 
     @property
     def accounts(self) -> Iterator[str]:
