@@ -96,8 +96,6 @@ class _Handler(BaseHTTPRequestHandler):
                 "Versions": [],
             }
             self._answer(call, secret)
-        elif self.path.startswith("/policy/validation"):
-            self._answer("ValidatePolicy", {"findings": []})
         else:
             parameters = dict(parse_qsl(body))
             self._answer(parameters["Action"], _xml(parameters))

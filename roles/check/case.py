@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from guardrails.iam.patterns import Text
 from roles.check.collection import Collected, collect
 from roles.check.context import with_context
-from roles.check.decisions import Applicable, Decision, decide
-from roles.check.requests import RequestGroup, connector_requests, foreign_requests
+from roles.check.decisions import Decision, decide
+from roles.check.requests import RequestGroup, connector_requests
 from roles.check.subject import Subject
 
 Decided = list[tuple[RequestGroup, list[Decision]]]
@@ -46,17 +46,8 @@ class Case:
         """The decisions about the connector's requests."""
         return [decision for _, found in self.by_group for decision in found]
 
-    def decide_foreign(self) -> Decided:
-        """Return the decisions about requests that no connector's role should be allowed to make.
-
-        The policies of the requested resources, which may not even exist, are left out.
-        """
-        policies = Applicable(self.collected.role, self.collected.boundary)
-        return [(group, self._decide(group, policies)) for group in foreign_requests(self.subject)]
-
-    def _decide(self, group: RequestGroup, policies: Applicable | None = None) -> list[Decision]:
-        facts = self.collected.facts
-        policies = policies or self.collected.applicable(group)
+    def _decide(self, group: RequestGroup) -> list[Decision]:
+        facts, policies = self.collected.facts, self.collected.applicable(group)
         return [
             decide(with_context(facts, group, action), policies, facts.now()) for action in group.actions
         ]

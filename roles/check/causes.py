@@ -18,7 +18,7 @@ from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.audit.danger import find_danger
 from roles.aws_commands import aws_command, remove_policy
-from roles.check.case import Case, Decided
+from roles.check.case import Case
 from roles.check.collection import (
     BOUNDARY,
     BUCKET_POLICY,
@@ -136,27 +136,13 @@ def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
         )
     elif not found.exists:
         yield ok(f"the {kind} has no policy")
-    elif kind == "key":
-        yield ok(f"{_by_whom(case, policy, decisions)}{_for_now(decisions, policy)}")
     else:
-        nothing = "neither denies the role access nor names a deleted role in its place"
-        yield ok(f"{nothing}{_for_now(decisions, policy)}")
-
-
-def _by_whom(case: Case, policy: Policy, decisions: Sequence[Decision]) -> str:
-    """Return a phrase that says how a key policy lets the role decrypt."""
-    allowing = (
-        statement
-        for decision in decisions
-        for statement in policy.statements
-        if statement.allows and applies(statement, decision.request) is Truth.YES
-    )
-    named = {name for statement in allowing for name in statement.principals.listed()}
-    if f"AWS:{case.subject.settings.role_arn}" in named:
-        return "names the role"
-    if "*" in named:
-        return "allows every principal that meets its conditions to decrypt, including the role"
-    return "delegates to the account's IAM policies"
+        good = (
+            "grants kms:Decrypt to the role or delegates to IAM policies"
+            if kind == "key"
+            else "neither denies the role access nor names a deleted role in its place"
+        )
+        yield ok(f"{good}{_for_now(decisions, policy)}")
 
 
 def _deleted_roles(statements: Iterable[Statement], role_arn: str | None) -> list[str]:
@@ -479,7 +465,7 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
     """Report whether AWS allows all connector requests, from the decisions and IAM's simulation."""
     needed(case.subject.find_role(), NO_ROLE)
     ours = {key.lower() for key in keys_in(case.subject.needed_policies.needed)}
-    simulated, failure = _simulate(case, case.by_group)
+    simulated, failure = _simulate(case)
     found: dict[State, list[tuple[Decision, str]]] = {state: [] for state in State}
     keys: dict[str, None] = {}
     for decision in case.decisions:
@@ -527,10 +513,10 @@ def _describe_fixes(denied: Iterable[tuple[Decision, str, Simulated | None]]) ->
     return "; ".join(fixes) or "narrow or remove the statements named above"
 
 
-def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Finding | None]:
+def _simulate(case: Case) -> tuple[dict[int, Simulated], Finding | None]:
     """Return IAM's answers by the decision's `id()`, and a finding if the simulation failed."""
     try:
-        return {id(one): answer for one, answer in simulate_decided(case, groups)}, None
+        return {id(one): answer for one, answer in simulate_decided(case)}, None
     except FAILURES as error:
         return {}, answer_of(error)
 
@@ -605,50 +591,6 @@ def _why(case: Case, decision: Decision) -> str:
     if elsewhere:
         here.append(f"{_SEE}{' and '.join(dict.fromkeys(elsewhere))}")
     return "; ".join(dict.fromkeys(here))
-
-
-def unwanted_requests(case: Case) -> Iterator[Finding]:
-    """Ask whether the role may make requests that no connector's role should be allowed to make."""
-    needed(case.subject.find_role(), NO_ROLE)
-    foreign = case.decide_foreign()
-    simulated, failure = _simulate(case, foreign)
-    decisions = [decision for _, found in foreign for decision in found]
-    lines = (_unwanted(case, decision, simulated.get(id(decision))) for decision in decisions)
-    if allowed := [*filter(None, lines)]:
-        yield note(
-            "the role has, or might have, access to another secret, application, or role",
-            "remove this access from the policies that these lines name",
-            *allowed,
-        )
-    elif not failure:
-        yield ok("AWS denies sample requests for another secret, application, and role")
-    if failure:
-        yield failure
-
-
-def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
-    """Return a line about a request that the role may make.
-
-    The line is empty if AWS denies the request, or if the decision depends on a policy that could
-    not be read and IAM's simulation does not allow the request.
-    """
-    if answer and answer.by_organization:
-        return ""
-    names = ", ".join(
-        policy.name
-        for policy in case.collected.role
-        if any(
-            each.allows and applies(each, decision.request) is not Truth.NO for each in policy.statements
-        )
-    )
-    if decision.allowed is Truth.YES:
-        return f"{_title(decision)}: allowed by {names}"
-    if answer and answer.allowed:
-        return f"{_title(decision)}: allowed by {answer.sources}"
-    if decision.allowed is Truth.NO or decision.unread:
-        return ""
-    why = ", ".join(map(_dependence, decision.deciding))
-    return f"{_title(decision)}: might be allowed by {names}; {why}"
 
 
 # Explanations.

@@ -4,12 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from components import policies
 from components.connector_role import POLICY_NAME
 from components.formats import SERVICE
-from components.policies import Application
 from guardrails.iam.truth import Truth
-from roles.arns import Arn
 from roles.check.case import Case
 from roles.check.causes import causes_in, denials_in_role_policy
 from roles.check.collection import ROLE_POLICY
@@ -50,27 +47,6 @@ def role(subject: Subject) -> Finding:
 def trust_policy(subject: Subject) -> Finding:
     """Ask whether the role's trust policy is equivalent to the expected policy."""
     return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
-
-
-def application_arn(subject: Subject) -> Finding:
-    """Ask whether the role's trust policy allows requests for the application's ARN that AWS returns."""
-    role = subject.role
-    arn: str = subject.application["applicationArn"]
-    named = Arn.of(arn)
-    expected = policies.trust_policy(
-        Application(named.partition, named.region, named.account, named.name)
-    )
-    difference = compare(statements(TRUST_POLICY, expected), statements(TRUST_POLICY, role.trust_policy))
-    if any(verdict.verdict == "missing" for verdict in difference.program):
-        return problem(
-            f"the trust policy does not allow {arn}, the application's ARN in AWS",
-            subject.up_command
-            if arn == subject.policies.application_arn
-            else subject.set_command("application_id", arn),
-        )
-    if any(verdict.verdict == "denies" for verdict in difference.role):
-        return skipped('the trust policy has a Deny statement: see "trust policy"')
-    return ok(f"the trust policy accepts requests for {arn}")
 
 
 def role_policy(case: Case) -> Iterator[Finding]:
@@ -164,34 +140,7 @@ def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] 
     return problem("differs from the expected policy", subject.up_command, *details)
 
 
-# Answers from IAM and IAM Access Analyzer.
-
-
-def policy_findings(subject: Subject) -> Finding:
-    """Ask IAM Access Analyzer to validate the expected trust policy and role policy."""
-    role_findings = subject.account.policy_findings(subject.policies.role_policy, "IDENTITY_POLICY")
-    trust_findings = subject.account.policy_findings(
-        subject.policies.trust_policy,
-        "RESOURCE_POLICY",
-        validatePolicyResourceType="AWS::IAM::AssumeRolePolicyDocument",
-    )
-    findings = [(POLICY_NAME, each) for each in role_findings]
-    findings += [(TRUST_POLICY, each) for each in trust_findings]
-    serious = [
-        f"{name}, {finding['issueCode']}: {finding['findingDetails']} {finding['learnMoreLink']}"
-        for name, finding in findings
-        if finding["findingType"] not in ("WARNING", "SUGGESTION")
-    ]
-    if serious:
-        return problem(
-            f"IAM Access Analyzer finds errors or security warnings: {len(serious)}",
-            "follow the links; an error in these policies is a bug in the program",
-            *serious,
-        )
-    others = f"; other warnings and suggestions: {len(findings)}" if findings else ""
-    return ok(
-        "IAM Access Analyzer finds no error and no security warning in the expected policies" + others
-    )
+# The caller.
 
 
 def passing(case: Case) -> Finding:

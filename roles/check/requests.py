@@ -1,4 +1,4 @@
-"""List connector requests, and requests that no connector's role should be allowed to make.
+"""List the requests that connectors make.
 
 For one API call, AWS checks one request for each resource that the call needs:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -116,19 +116,6 @@ def pass_request(role_arn: str) -> RequestGroup:
     """Return the request to pass a role to Amazon Q Business."""
     # IAM does not document a Region for iam:PassRole.
     return RequestGroup(["iam:PassRole"], Text(role_arn), "", {"iam:PassedToService": SERVICE})
-
-
-def foreign_requests(entry: Entry) -> Iterator[RequestGroup]:
-    """Yield sample requests that no connector's role should be allowed to make."""
-    region, place = entry.region, f"{entry.region}:{entry.account_id}"
-    secret_arn = f"arn:{entry.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
-    yield RequestGroup(["secretsmanager:GetSecretValue"], Text(secret_arn), region, {})
-    other = "00000000-0000-0000-0000-000000000000"
-    application_arn = f"arn:{entry.partition}:qbusiness:{place}:application/{other}"
-    yield RequestGroup(["qbusiness:BatchPutDocument"], Text(application_arn), region, {})
-    # The console gives roles such names, and the policies on AWS's Amazon S3 pages allow passing them.
-    role = "role/QBusiness-DataSource-another"
-    yield pass_request(f"arn:{entry.partition}:iam::{entry.account_id}:{role}")
 
 
 def _region_of(entry: Entry, resource: Text, service: str) -> str:

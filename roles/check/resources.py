@@ -32,7 +32,7 @@ def credentials(subject: Subject) -> Finding:
 
 
 def application(subject: Subject) -> Finding:
-    """Ask whether the application exists and is active."""
+    """Ask whether the application exists, has the expected ARN, and is active."""
     found = subject.find_application()
     identifier, region = subject.application_id, subject.region
     if found is None:
@@ -42,6 +42,9 @@ def application(subject: Subject) -> Finding:
             f"{subject.set_command('application_id', 'APPLICATION_ID')}; "
             f"or, if it is in another Region, {subject.set_command('region', 'REGION')}",
         )
+    if (arn := found["applicationArn"]) != subject.policies.application_arn:  # IAM compares the case
+        text = f"the application's ARN in AWS is {arn}, which the expected trust policy does not allow"
+        return problem(text, subject.set_command("application_id", arn))
     return _active(subject, "application", identifier, found, "")
 
 

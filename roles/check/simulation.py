@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from roles.account import Reply
-from roles.check.case import Case, Decided
+from roles.check.case import Case
 from roles.check.context import keys_in
 from roles.check.decisions import Decision
 from roles.check.requests import RequestGroup
@@ -42,7 +42,7 @@ class Simulated(NamedTuple):
         )
 
 
-def simulate_decided(case: Case, groups: Decided) -> list[tuple[Decision, Simulated]]:
+def simulate_decided(case: Case) -> list[tuple[Decision, Simulated]]:
     """Ask IAM to simulate requests of the role; return each request's decision with IAM's answer."""
     subject, collected = case.subject, case.collected
     policies = [*collected.role, *([collected.boundary] if collected.boundary else [])]
@@ -56,7 +56,7 @@ def simulate_decided(case: Case, groups: Decided) -> list[tuple[Decision, Simula
         results = simulate(case, subject.role.arn, group, context)
         return [(each, results[each.request.action]) for each in decisions]
 
-    answers = read_each(ask, groups, subject.notes, "simulations")
+    answers = read_each(ask, case.by_group, subject.notes, "simulations")
     return [answer for found in answers for answer in found]
 
 
