@@ -19,9 +19,10 @@ from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
-from roles.audit.danger import LABELS, find_danger, kind_of, rank
+from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
 from roles.concurrency import read_each
+from roles.danger import find_danger
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call, reason

@@ -16,7 +16,6 @@ from guardrails.iam.documents import Statement, listed
 from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
-from roles.audit.danger import find_danger
 from roles.aws_commands import aws_command, remove_policy
 from roles.check.case import Case
 from roles.check.collection import (
@@ -37,6 +36,7 @@ from roles.check.other_secrets import about_needed_policy, is_for_second_secret,
 from roles.check.requests import RequestGroup, connector_requests
 from roles.check.simulation import Simulated, simulate_decided
 from roles.check.subject import NO_ROLE, Subject, needed
+from roles.danger import find_danger
 from roles.difference import Verdict, statements
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
 
