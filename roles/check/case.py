@@ -1,53 +1,284 @@
-"""Decide each request of a role once, for all questions about the requests."""
+"""Collect the policies that determine whether AWS allows a role's requests, and decide each request.
 
-from collections.abc import Mapping, Sequence
+If a policy cannot be read, its `Policy` contains a finding instead of statements, so that the other
+policies can still be evaluated.
+"""
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from components.connector_role import POLICY_NAME
+from guardrails.iam import documents
 from guardrails.iam.patterns import Text
-from roles.check.collection import Collected, collect
-from roles.check.context import with_context
-from roles.check.decisions import Decision, decide
+from roles.account import Role
+from roles.arns import Arn
+from roles.aws_commands import aws_command, remove_policy
+from roles.check.context import Facts, is_of_organization, keys_in, with_context
+from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
+from roles.check.evaluation import RolePrincipal
 from roles.check.requests import RequestGroup, connector_requests
-from roles.check.subject import Subject
+from roles.check.subject import NO_BUCKET, MissingError, Subject, attempt, needed
+from roles.difference import readable, statements
+from roles.errors import code, is_denied
+from roles.findings import Finding, cannot_tell, not_allowed, ok, skipped
 
-Decided = list[tuple[RequestGroup, list[Decision]]]
-"""Decisions in groups of requests that IAM can simulate together."""
+_OPERATIONS: Final = {
+    Kind.KEY: "kms:GetKeyPolicy",
+    Kind.SECRET: "secretsmanager:GetResourcePolicy",
+    Kind.BUCKET: "s3:GetBucketPolicy",
+}
+"""The actions that read the policies of resources."""
 
 
-class Case:
-    """A role, all roles of its stack, and the decisions about the role's requests."""
+class Case(NamedTuple):
+    """A role, the policies that apply to its requests, and the decisions about the requests."""
 
-    def __init__(
-        self, subject: Subject, entries: Sequence[Subject], stated: Mapping[str, tuple[Text, ...]]
-    ) -> None:
-        """Store the role, all roles of its stack, and the condition keys that the user specified."""
-        self.subject, self.entries = subject, entries
-        self._stated = stated
-        self._collected: Collected | None = None
-        self._by_group: Decided | None = None
-
-    # Not a cached_property, because its lock in Python 3.11 would make roles wait for one another.
-    @property
-    def collected(self) -> Collected:
-        """The policies that apply to the role's requests, and other facts about the requests."""
-        if self._collected is None:
-            self._collected = collect(self.subject, self._stated)
-        return self._collected
-
-    @property
-    def by_group(self) -> Decided:
-        """The decisions about the connector's requests, by group."""
-        if self._by_group is None:
-            groups = connector_requests(self.subject)
-            self._by_group = [(group, self._decide(group)) for group in groups]
-        return self._by_group
+    subject: Subject
+    entries: Sequence[Subject]
+    """All roles of the stack."""
+    role: Sequence[Policy]
+    """The role's own policies; if the role does not exist, the one that the program would write."""
+    boundary: Policy | None
+    resources: Sequence[Policy]
+    """The policies of the keys, secrets, and bucket."""
+    facts: Facts
+    by_group: Sequence[tuple[RequestGroup, Sequence[Decision]]]
+    """The decisions about the connector's requests, in groups that IAM can simulate together."""
 
     @property
     def decisions(self) -> list[Decision]:
         """The decisions about the connector's requests."""
         return [decision for _, found in self.by_group for decision in found]
 
-    def _decide(self, group: RequestGroup) -> list[Decision]:
-        facts, policies = self.collected.facts, self.collected.applicable(group)
-        return [
-            decide(with_context(facts, group, action), policies, facts.now()) for action in group.actions
-        ]
+
+def collect(
+    subject: Subject, entries: Sequence[Subject], stated: Mapping[str, tuple[Text, ...]]
+) -> Case:
+    """Collect the policies and other facts about a role's requests, and decide the requests.
+
+    `stated` has the values from `--context`, by lowercase condition key. Raises errors about the
+    credentials.
+    """
+    found = attempt(subject.find_role)
+    role = None if isinstance(found, Finding) else found
+    if isinstance(found, Finding):
+        policies = [Policy(Kind.ROLE, POLICY_NAME, unread=found)]
+        boundary = Policy(Kind.BOUNDARY, Kind.BOUNDARY, unread=found)
+    else:
+        policies = _of_role(subject, role)
+        boundary = _boundary(subject, role) if role and role.permissions_boundary else None
+    resources = [
+        *(_attempt(Kind.KEY, subject, arn, _key_policy) for arn in subject.key_arns or [""]),
+        *(
+            _attempt(Kind.SECRET, subject, arn, _secret_policy)
+            for arn in [each.arn for each in subject.secrets] or [""]
+        ),
+        _attempt(Kind.BUCKET, subject, "", _bucket_policy),
+    ]
+    facts = _facts(subject, role, [*policies, *filter(None, [boundary]), *resources], stated)
+    by_group = [
+        (group, _decide(group, Applicable(policies, boundary), resources, facts))
+        for group in connector_requests(subject)
+    ]
+    return Case(subject, entries, policies, boundary, resources, facts, by_group)
+
+
+def _decide(
+    group: RequestGroup, of_role: Applicable, resources: Sequence[Policy], facts: Facts
+) -> list[Decision]:
+    """Return the decision about each request of a group, given the policies of the role."""
+    applicable = of_role._replace(
+        resource=next((each for each in resources if _applies(each, group)), None),
+        is_foreign=group.account != facts.account,
+    )
+    return [
+        decide(with_context(facts, group, action), applicable, facts.now()) for action in group.actions
+    ]
+
+
+def _applies(policy: Policy, group: RequestGroup) -> bool:
+    """Return whether a resource's policy applies to a group of requests."""
+    return group.service == _service(policy.kind) and policy.resource in ("", group.resource.known)
+
+
+def _service(kind: Kind) -> str:
+    return _OPERATIONS[kind].partition(":")[0]
+
+
+def _facts(
+    subject: Subject,
+    role: Role | None,
+    policies: Sequence[Policy],
+    stated: Mapping[str, tuple[Text, ...]],
+) -> Facts:
+    keys = keys_in(statement for policy in policies for statement in policy.statements)
+    named = subject.settings.role_arn or f"arn:{subject.partition}:iam::{subject.account_id}:role/"
+    tags = attempt(lambda: _secret_tags(subject))
+    # Reading the organization needs a permission that most callers do not need.
+    is_needed = any(map(is_of_organization, keys))
+    organization = attempt(subject.account.organization) if is_needed else None
+    return Facts(
+        account=subject.account_id,
+        role=role,
+        principal=RolePrincipal(role.arn, role.id, bool(role.permissions_boundary))
+        if role
+        else RolePrincipal(named, ""),
+        secret_tags={} if isinstance(tags, Finding) else tags,
+        organization=None if isinstance(organization, Finding) else organization,
+        time=datetime.now(UTC),
+        stated=stated,
+    )
+
+
+def _secret_tags(subject: Subject) -> dict[str, list[tuple[str, str]]]:
+    """Return the keys and values of each existing secret's tags, by the secret's ARN."""
+    found = (subject.find_secret(each.arn) for each in subject.secrets)
+    return {
+        secret["ARN"]: [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
+        for secret in filter(None, found)
+    }
+
+
+# The role's policies.
+
+
+def _of_role(subject: Subject, role: Role | None) -> list[Policy]:
+    """Return the policies of the role; if it does not exist, the one that the program would write."""
+    in_stack = bool(subject.settings.stack)
+    if role is None:
+        expected = subject.policies.role_policy
+        return [Policy(Kind.ROLE, POLICY_NAME, statements(POLICY_NAME, expected))]
+
+    def policy(name: str, document: Any) -> Policy:
+        kind = Kind.ROLE if name == POLICY_NAME or not in_stack else Kind.OTHER
+        found = attempt(lambda: statements(name, document))
+        if isinstance(found, Finding):
+            return Policy(kind, name, unread=found)
+        is_shared = name in role.attached_policies
+        return Policy(kind, name, found, None, _edited(role.name, name), is_shared)
+
+    # The program's policy comes first, because a missing Allow is reported for the first one.
+    documents = {POLICY_NAME: None, **role.inline_policies, **role.attached_policies}
+    found = [policy(name, document) for name, document in documents.items() if document is not None]
+    if POLICY_NAME not in role.inline_policies:
+        found.insert(0, Policy(Kind.ROLE, POLICY_NAME))
+    if role.denied:
+        kind = Kind.OTHER if in_stack else Kind.ROLE
+        found.append(Policy(kind, "attached policies", unread=not_allowed(role.denied)))
+    return found
+
+
+def _edited(role_name: str, policy: str) -> Callable[[str], tuple[str, ...]]:
+    if Arn.of(policy).account == "aws":  # nobody can edit it
+        return lambda _: (remove_policy(role_name, policy),)
+    return lambda edit: (f"in the policy {policy}, {edit}",)
+
+
+def _boundary(subject: Subject, role: Role) -> Policy:
+    arn, in_stack = role.permissions_boundary, bool(subject.settings.stack)
+    found = attempt(lambda: statements(arn, subject.account.managed_policy(arn)))
+    if isinstance(found, Finding):
+        return Policy(Kind.BOUNDARY, arn, unread=found)
+    another = (
+        subject.edit("permissions_boundary_arn", "POLICY_ARN")
+        if in_stack
+        else aws_command(
+            "iam put-role-permissions-boundary", role_name=role.name, permissions_boundary="POLICY_ARN"
+        )
+    )
+
+    def edited(edit: str) -> tuple[str, ...]:
+        if arn != subject.settings.get("permissions_boundary_arn"):
+            return (subject.up_command,)
+        is_of_aws = Arn.of(arn).account == "aws"
+        return (another if is_of_aws else f"in this policy, {edit}; or use another boundary: {another}",)
+
+    return Policy(Kind.BOUNDARY, arn, found, None, edited)
+
+
+# The policies of the key, the secret, and the bucket.
+
+
+def _attempt(kind: Kind, subject: Subject, arn: str, read: Callable[[Subject, str], Policy]) -> Policy:
+    found = attempt(lambda: read(subject, arn))
+    return Policy(kind, kind, unread=found, resource=arn) if isinstance(found, Finding) else found
+
+
+def _key_policy(subject: Subject, arn: str) -> Policy:
+    needed(arn, ok("the settings have no customer managed key"))
+    key = needed(subject.find_key(arn), skipped("the key was not found"))
+    _require_own(subject, Kind.KEY, Arn.of(key["Arn"]).account)
+    options = {"key_id": key["KeyId"], "policy_name": "default"}
+    get = aws_command("kms get-key-policy", **options, query="Policy", output="text")
+    put = f"{aws_command('kms put-key-policy', **options)} --policy"
+    return _of_resource(Kind.KEY, arn, subject.account.key_policy(key["Arn"]), get, put)
+
+
+def _secret_policy(subject: Subject, arn: str) -> Policy:
+    needed(arn, ok("the settings have no secret"))
+    if "DeletedDate" in needed(subject.find_secret(arn), skipped("the secret was not found")):
+        raise MissingError(skipped("the secret is scheduled for deletion"))
+    owner = Arn.of(arn).account
+    try:
+        document = subject.account.secret_policy(arn)
+    except ClientError as error:
+        if is_denied(error):
+            _require_own(subject, Kind.SECRET, owner)
+        raise
+    options = {"secret_id": arn}
+    get = "secretsmanager get-resource-policy"
+    get = aws_command(get, **options, query="ResourcePolicy", output="text")
+    put = f"{aws_command('secretsmanager put-resource-policy', **options)} --resource-policy"
+    if owner != subject.account_id:
+        put = f"with credentials for account {owner}: {put}"
+    return _of_resource(Kind.SECRET, arn, document, get, put)
+
+
+def _bucket_policy(subject: Subject, _: str) -> Policy:
+    bucket = needed(subject.bucket, NO_BUCKET)
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
+    _require_own(subject, Kind.BUCKET, subject.bucket_owner)
+    try:
+        document = subject.account.bucket_policy(bucket)
+    except ClientError as error:
+        if code(error) == "NoSuchBucket":
+            raise MissingError(skipped("the bucket was not found")) from None
+        raise
+    get = aws_command("s3api get-bucket-policy", bucket=bucket, query="Policy", output="text")
+    put = f"{aws_command('s3api put-bucket-policy', bucket=bucket)} --policy"
+    return _of_resource(Kind.BUCKET, "", document, get, put)
+
+
+def _of_resource(kind: Kind, arn: str, document: Any, get: str, put: str) -> Policy:
+    """Return a policy; `get` prints it, and `put`, which lacks its last argument, the file, replaces it.
+
+    `document` is None if the resource has no policy.
+    """
+    file = f"{kind.replace(' ', '-')}.json"
+
+    def edited(edit: str) -> tuple[str, ...]:
+        first = () if document is None else (f"{get} > {file}",)
+        return (*first, f"in {file}, {edit}", f"{put} file://{file}")
+
+    operation = _OPERATIONS[kind]
+    found = () if document is None else readable(document, documents.Kind.RESOURCE, kind, operation)
+    return Policy(kind, kind, found, edited=edited, resource=arn)
+
+
+def _require_own(subject: Subject, kind: Kind, owner: str | None) -> None:
+    """Unless the role's account owns the policy, raise MissingError with what it must grant."""
+    if owner == subject.account_id:
+        return
+    groups = [each for each in connector_requests(subject) if each.service == _service(kind)]
+    actions = dict.fromkeys(name for each in groups for name in each.actions)
+    answer = cannot_tell(
+        f"the {kind} {f'in account {owner} must' if owner else 'of another account would have to'} "
+        f"grant {', '.join(actions)} to {subject.settings.role_arn or 'the role'}, but "
+        f"{'these credentials cannot read the policy' if owner else 'the owner is unknown'}",
+        "read the policy in that account; if the role was recreated, save the policy again with the "
+        "role's ARN",
+    )
+    raise MissingError(answer)

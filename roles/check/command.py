@@ -8,25 +8,17 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from guardrails.iam.patterns import Text
 from roles.account import Account
 from roles.arns import application
 from roles.check import causes, data_sources, network, permissions, resources
-from roles.check.case import Case
-from roles.check.collection import (
-    BOUNDARY,
-    BUCKET_POLICY,
-    FAILURES,
-    KEY_POLICY,
-    OTHER_POLICIES,
-    ROLE_POLICY,
-    SECRET_POLICY,
-    answer_of,
-)
+from roles.check.case import Case, collect
 from roles.check.data_source_settings import read_settings
-from roles.check.subject import Subject
+from roles.check.decisions import Kind
+from roles.check.subject import Answers, Subject, ask_each
 from roles.concurrency import read_each
 from roles.errors import (
     CANNOT_TELL,
@@ -43,39 +35,30 @@ from roles.project import stack_name
 from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
 HELP: Final = "ask AWS whether a data source's sync will work with its role"
-Found = Finding | Iterable[Finding]
-
-
-def _alone(ask: Callable[[Subject], Found]) -> Callable[[Case], Found]:
-    """Return a question about a Case that passes only the Case's subject to `ask`."""
-    return lambda case: ask(case.subject)
-
-
-QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Found]]]] = (
-    ("credentials", _alone(resources.credentials)),
-    ("application", _alone(resources.application)),
-    ("index", _alone(resources.index)),
-    ("secret", _alone(resources.secret)),
-    ("encryption", _alone(resources.secret_encryption)),
-    ("encryption", _alone(resources.bucket_encryption)),
-    ("KMS key", _alone(resources.key)),
-    (KEY_POLICY, causes.key_policy),
-    (SECRET_POLICY, causes.secret_policy),
-    ("subnets", _alone(network.subnets)),
-    ("security groups", _alone(network.security_groups)),
-    ("bucket", _alone(resources.bucket)),
-    (BUCKET_POLICY, causes.bucket_policy),
-    ("role", _alone(permissions.role)),
-    ("trust policy", _alone(permissions.trust_policy)),
-    (ROLE_POLICY, permissions.role_policy),
-    (OTHER_POLICIES, causes.other_policies),
-    (BOUNDARY, causes.permissions_boundary),
+QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Answers]]]] = (
+    ("credentials", resources.credentials),
+    ("application", resources.application),
+    ("index", resources.index),
+    ("secret", resources.secret),
+    ("encryption", resources.encryption),
+    ("KMS key", resources.key),
+    ("key policy", partial(causes.resource_policies, Kind.KEY)),
+    ("secret policy", partial(causes.resource_policies, Kind.SECRET)),
+    ("subnets", network.subnets),
+    ("security groups", network.security_groups),
+    ("bucket", resources.bucket),
+    ("bucket policy", partial(causes.resource_policies, Kind.BUCKET)),
+    ("role", permissions.role),
+    ("trust policy", permissions.trust_policy),
+    ("role policy", permissions.role_policy),
+    ("other policies", permissions.other_policies),
+    ("permissions boundary", causes.permissions_boundary),
     ("requests allowed", causes.requests_allowed),
     ("iam:PassRole", permissions.passing),
     ("data source", data_sources.data_sources),
     ("other data source", data_sources.other_data_sources),
 )
-"""The questions, in the order of the answers. Several questions can have the same name."""
+"""The questions, in the order of the answers."""
 Answer = tuple[str, Finding]
 """A question's name, and an answer to the question."""
 _COLORS: Final[Mapping[State, str]] = {
@@ -156,10 +139,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
     entries = [Subject(role, account, output) for role in stack.roles]
     stated = {key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()}
     subjects = [subject for subject in entries if subject.settings in selected]
-    # The answers about one role also depend on the stack's other roles.
-    cases = [Case(subject, entries, stated) for subject in subjects]
-    for subject, found in zip(subjects, read_each(_ask_all, cases, output, "roles"), strict=True):
-        answers.setdefault(subject.name, []).extend(found)
+
+    def ask(subject: Subject) -> list[Answer]:
+        case = collect(subject, entries, stated)
+        return [*ask_each((name, partial(question, case)) for name, question in QUESTIONS)]
+
+    for subject, found in zip(subjects, read_each(ask, subjects, output, "roles"), strict=True):
+        answers.setdefault(subject.settings.component, []).extend(found)
     if options.json:
         of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}
         context = {"context": stated_context} if stated_context else {}
@@ -236,22 +222,6 @@ def _check_account(wanted: str | None, account: Account) -> None:
             f"--application is in account {wanted}, but the credentials are for account {caller}: "
             f"set AWS_PROFILE to a profile for account {wanted}"
         )
-
-
-def _ask_all(case: Case) -> list[Answer]:
-    return [(question, each) for question, ask in QUESTIONS for each in _answers(ask, case)]
-
-
-def _answers(ask: Callable[[Case], Found], case: Case) -> Iterator[Finding]:
-    """Return the answers to a question, even if its resource does not exist or a call to AWS fails.
-
-    Raises errors about the credentials.
-    """
-    try:
-        found = ask(case)
-        yield from [found] if isinstance(found, Finding) else found
-    except FAILURES as error:
-        yield answer_of(error)
 
 
 def _document(

@@ -211,10 +211,9 @@ def _texts(value: str | Text | list[str]) -> Iterable[Text]:
 
 def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:
     """Return the prefixes of keys that are absent unless they are known."""
-    service = group.actions[0].partition(":")[0]
     of_role = ("aws:principaltag/",) if facts.role else ()
     of_key = (_ENCRYPTION_CONTEXT,) if _decrypts_secret(group) else ()
-    of_others = (f"{other}:" for other in _SERVICES if other != service)
+    of_others = (f"{other}:" for other in _SERVICES if other != group.service)
     return ("aws:requesttag/", *of_role, *of_key, *of_others, *_tags(facts, group)[0])
 
 

@@ -1,6 +1,6 @@
 """Ask whether the resources in the settings exist, and whether the connector can use them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -10,8 +10,8 @@ from roles.account import S3_KEYS_ALGORITHM, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.collection import FAILURES, answer_of
-from roles.check.subject import NO_APPLICATION, Subject, ignore, needed
+from roles.check.case import Case
+from roles.check.subject import NO_APPLICATION, NO_BUCKET, Subject, about_each, ignore, needed
 from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
 from roles.policies import Secret
@@ -23,17 +23,18 @@ _AWS_MANAGED: Final = "a key that AWS manages"
 _NOT_ACROSS_ACCOUNTS: Final = "which no other account can use"
 
 
-def credentials(subject: Subject) -> Finding:
+def credentials(case: Case) -> Finding:
     """Show the account, Region, and caller."""
+    subject = case.subject
     return ok(f"account {subject.account_id} in {subject.region}, {subject.caller.text}")
 
 
 # Amazon Q Business.
 
 
-def application(subject: Subject) -> Finding:
+def application(case: Case) -> Finding:
     """Ask whether the application exists, has the expected ARN, and is active."""
-    found = subject.find_application()
+    subject, found = case.subject, case.subject.find_application()
     identifier, region = subject.application_id, subject.region
     if found is None:
         return problem(
@@ -48,12 +49,11 @@ def application(subject: Subject) -> Finding:
     return _active(subject, "application", identifier, found, "")
 
 
-def index(subject: Subject) -> Finding:
+def index(case: Case) -> Finding:
     """Ask whether the index exists, is active, and belongs to the application."""
-    if subject.find_application() is None:
-        return NO_APPLICATION
-    found = subject.find_index()
-    identifier = subject.index_id
+    subject, identifier = case.subject, case.subject.index_id
+    needed(subject.find_application(), NO_APPLICATION)
+    found = ignore(is_gone, lambda: subject.account.index(subject.application_id, identifier))
     if found is None:
         lists = aws_command("qbusiness list-indices", application_id=subject.application_id)
         return problem(
@@ -81,32 +81,17 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 # The secret, and the keys of the secret and the bucket.
 
 
-def secret(subject: Subject) -> Iterator[Finding]:
+def secret(case: Case) -> Iterator[Finding]:
     """Ask whether each secret exists, has a value, and is not scheduled for deletion.
 
     The ARN of the secret in the settings must be exact, because the role policy needs the suffix.
     """
+    subject = case.subject
     if not subject.secret_arn:
         yield ok(f"the settings for the {subject.settings.connector.name} connector have no secret")
     own = {"": partial(_own_secret, subject, subject.secret_arn)} if subject.secret_arn else {}
     others = {each: partial(_other_secret, subject, each) for each in subject.other_secret_ids}
-    yield from _about_each({**own, **others})
-
-
-def _own_secret(subject: Subject, arn: str) -> Finding:
-    """Ask about the secret in the settings."""
-    found = subject.find_secret(arn)
-    return _usable(found) if found else _another_secret(subject, arn)
-
-
-def _about_each(questions: Mapping[str, Callable[[], Finding]]) -> Iterator[Finding]:
-    """Ask a question about each resource, even if another one cannot be read."""
-    for resource, ask in questions.items():
-        try:
-            answer = ask()
-        except FAILURES as error:
-            answer = answer_of(error)
-        yield answer._replace(subject=resource)
+    yield from about_each({**own, **others}.items())
 
 
 def _usable(secret: Reply) -> Finding:
@@ -142,8 +127,10 @@ def _put_secret_value(secret_id: str) -> str:
     )
 
 
-def _another_secret(subject: Subject, arn: str) -> Finding:
-    """Return the problem that no secret has this ARN; suggest one with the same name, if any."""
+def _own_secret(subject: Subject, arn: str) -> Finding:
+    """Ask about the secret in the settings; if it does not exist, suggest one with the same name."""
+    if found := subject.find_secret(arn):
+        return _usable(found)
     if found := ignore(is_gone, lambda: subject.account.secret(arn)):
         return problem(
             f"there is no secret {arn}, but there is {found['ARN']}: secretId lacks the hyphen and six "
@@ -151,7 +138,8 @@ def _another_secret(subject: Subject, arn: str) -> Finding:
             subject.set_command("secret_id", found["ARN"]),
         )
     if new := subject.recreated_secret:
-        data_source = {**subject.index_options, "data_source_id": "DATA_SOURCE_ID"}
+        ids = {"application_id": subject.application_id, "index_id": subject.index_id}
+        data_source = {**ids, "data_source_id": "DATA_SOURCE_ID"}
         get = aws_command("qbusiness get-data-source", **data_source, query="configuration")
         file = {"configuration": "file://configuration.json"}
         return problem(
@@ -170,21 +158,29 @@ def _another_secret(subject: Subject, arn: str) -> Finding:
     )
 
 
-def secret_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt each secret and its current version, whose keys can differ."""
-    secrets = {
-        secret.arn if secret.arn != subject.secret_arn else "": secret for secret in subject.secrets
-    }
-    yield from _about_each(
-        {name: partial(_encryption_of_secret, subject, each) for name, each in secrets.items()}
-    )
-    if not (subject.secrets or subject.bucket_name):
+def encryption(case: Case) -> Iterator[Finding]:
+    """Ask whether the role can decrypt each secret, and objects with the bucket's default encryption.
+
+    The key of a secret and the key of its current version can differ.
+    """
+    subject = case.subject
+    questions = [
+        (
+            each.arn if each.arn != subject.secret_arn else "",
+            partial(_encryption_of_secret, subject, each),
+        )
+        for each in subject.secrets
+    ]
+    if subject.bucket:
+        questions.append(("", partial(_encryption_of_bucket, subject, subject.bucket)))
+    yield from about_each(questions)
+    if not questions:
         yield ok("the role reads neither a secret nor a bucket")
 
 
 def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
     arn, wanted = secret
-    key_id = subject.secret(arn).get("KmsKeyId")
+    key_id = needed(subject.find_secret(arn), skipped("the secret was not found")).get("KmsKeyId")
     actual = _actual_key(subject, key_id)
     is_own = Arn.of(arn).account == subject.account_id
     if actual is None and not is_own:
@@ -243,12 +239,6 @@ def _own_key(subject: Subject, key: str) -> str | None:
         if not is_gone(error):
             raise
         return key
-
-
-def bucket_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt objects with the default encryption of the bucket, if any."""
-    if bucket := subject.bucket_name:
-        yield _encryption_of_bucket(subject, bucket)
 
 
 def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
@@ -330,12 +320,15 @@ def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
     )
 
 
-def key(subject: Subject) -> Iterator[Finding]:
+def key(case: Case) -> Iterator[Finding]:
     """Ask whether each key exists, is enabled, and is a symmetric encryption key."""
+    subject = case.subject
     if not subject.key_arns:
         yield ok("the settings have no customer managed key")
-    keys = {arn if arn != subject.key_arn else "": arn for arn in subject.key_arns}
-    yield from _about_each({name: partial(_key, subject, arn) for name, arn in keys.items()})
+    keys = {
+        arn if arn != subject.key_arn else "": partial(_key, subject, arn) for arn in subject.key_arns
+    }
+    yield from about_each(keys.items())
 
 
 def _key(subject: Subject, arn: str) -> Finding:
@@ -374,7 +367,7 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
     ]
     if not steps:
         default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{new}"}}'
-        steps = [_encrypt_bucket(subject.bucket, default)]
+        steps = [_encrypt_bucket(str(subject.bucket), default)]
     if arn == subject.key_arn:
         steps.append(subject.set_command("kms_key_id", new))
     return tuple(steps)
@@ -383,12 +376,12 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
 # The bucket.
 
 
-def bucket(subject: Subject) -> Finding:
+def bucket(case: Case) -> Finding:
     """Ask whether the bucket exists in the expected account.
 
     If the bucket is the data source, also ask whether it is in the index's Region.
     """
-    name = subject.bucket
+    subject, name = case.subject, needed(case.subject.bucket, NO_BUCKET)
     owner = needed(subject.bucket_owner, _unknown_owner(subject, name))
     try:
         region = subject.account.bucket_region(name)

@@ -1,6 +1,6 @@
 """Ask IAM to simulate requests, because only IAM knows an organization's service control policies."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from roles.account import Reply
@@ -8,8 +8,11 @@ from roles.check.case import Case
 from roles.check.context import keys_in
 from roles.check.decisions import Decision
 from roles.check.requests import RequestGroup
+from roles.check.subject import Subject
 from roles.concurrency import read_each
 
+OF_ORGANIZATION: Final = "only your organization can change service control policies"
+"""The fix for a denial by these policies."""
 _UNNAMED: Final = "a policy that IAM does not name"
 
 
@@ -44,16 +47,15 @@ class Simulated(NamedTuple):
 
 def simulate_decided(case: Case) -> list[tuple[Decision, Simulated]]:
     """Ask IAM to simulate requests of the role; return each request's decision with IAM's answer."""
-    subject, collected = case.subject, case.collected
-    policies = [*collected.role, *([collected.boundary] if collected.boundary else [])]
+    subject, policies = case.subject, [*case.role, *filter(None, [case.boundary])]
     keys = keys_in(statement for policy in policies for statement in policy.statements)
 
     def ask(
-        group_and_decisions: tuple[RequestGroup, list[Decision]],
+        group_and_decisions: tuple[RequestGroup, Sequence[Decision]],
     ) -> list[tuple[Decision, Simulated]]:
         group, decisions = group_and_decisions
         context = _context(group, decisions, keys)
-        results = simulate(case, subject.role.arn, group, context)
+        results = simulate(subject, subject.role.arn, group, context)
         return [(each, results[each.request.action]) for each in decisions]
 
     answers = read_each(ask, case.by_group, subject.notes, "simulations")
@@ -61,11 +63,11 @@ def simulate_decided(case: Case) -> list[tuple[Decision, Simulated]]:
 
 
 def simulate(
-    case: Case, principal: str, group: RequestGroup, context: Mapping[str, str | list[str]]
+    subject: Subject, principal: str, group: RequestGroup, context: Mapping[str, str | list[str]]
 ) -> dict[str, Simulated]:
     """Return IAM's decisions about a principal's requests, by action."""
     resource = str(group.resource)
-    found = case.subject.account.simulate(principal, group.actions, resource, context)
+    found = subject.account.simulate(principal, group.actions, resource, context)
     return {reply["EvalActionName"]: _simulated(reply, resource) for reply in found}
 
 
