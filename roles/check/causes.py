@@ -21,7 +21,7 @@ from roles.check.context import keys_in
 from roles.check.decisions import Cause, Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
 from roles.check.requests import RequestGroup, connector_requests
-from roles.check.simulation import OF_ORGANIZATION, Simulated, simulate_decided
+from roles.check.simulation import Simulated, simulate_decided
 from roles.check.subject import NO_ROLE, Subject, attempt, needed
 from roles.difference import statements
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped
@@ -38,6 +38,7 @@ _NOT_CHECKED: Final = (
     "KMS grants, resource control policies, service control policies with conditions, and VPC endpoint "
     "policies were not checked"
 )
+_WORST_FIRST: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.OK)
 _Caused = Sequence[tuple[Decision, Cause]]
 """Decisions, each with a cause in the same policy."""
 
@@ -391,32 +392,39 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
     needed(case.subject.find_role(), NO_ROLE)
     simulated = attempt(lambda: simulate_decided(case))
     failed = isinstance(simulated, Finding)
-    answers = [(each, None) for each in case.decisions] if failed else simulated
     ours = {key.lower() for key in keys_in(case.subject.needed_policies.needed)}
-    found: dict[State, list[tuple[Decision, _Conclusion]]] = {state: [] for state in State}
-    for decision, answer in answers:
-        conclusion = _conclude(case, decision, answer, ours)
-        found[conclusion.state].append((decision, conclusion))
-    total = f"of the {len(case.decisions)} connector requests"
-    if denied := found[State.PROBLEM]:
-        fixes = dict.fromkeys(fix for _, each in denied for fix in each.fixes)
-        fix = "; ".join(fixes) or "narrow or remove the statements named above"
-        yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))
-    elif depending := found[State.CANNOT_TELL]:
-        keys = dict.fromkeys(key for _, each in depending for key in each.keys)
-        how = f"{_options(keys) or 'review the policies that these answers name'}, or start a sync"
-        yield cannot_tell(f"AWS might deny {len(depending)} {total}", how, *_list(depending))
-    elif undecided := found[State.SKIPPED]:
-        text = f"{len(undecided)} {total} could not be decided"
-        yield skipped(text)._replace(details=(*_list(undecided),))
+    concluded = [
+        (decision, _conclude(case, decision, answer, ours))
+        for decision, answer in ([(each, None) for each in case.decisions] if failed else simulated)
+    ]
+    state = min((each.state for _, each in concluded), key=_WORST_FIRST.index)
+    found = [each for each in concluded if each[1].state is state]
+    fixes = dict.fromkeys(fix for _, each in found for fix in each.fixes)
+    keys = dict.fromkeys(key for _, each in found for key in each.keys)
+    number, total = len(found), f"of the {len(concluded)} connector requests"
+    answers = {
+        State.PROBLEM: problem(
+            f"AWS denies {number} {total}",
+            "; ".join(fixes) or "narrow or remove the statements named above",
+        ),
+        State.CANNOT_TELL: cannot_tell(
+            f"AWS might deny {number} {total}",
+            f"{_options(keys) or 'review the policies that these answers name'}, or start a sync",
+        ),
+        State.SKIPPED: skipped(f"{number} {total} could not be decided"),
+        State.OK: ok(
+            f"AWS allows all {number} connector requests{_for_now(case.decisions)}; {_NOT_CHECKED}"
+        ),
+    }
+    if state is not State.OK:
+        yield answers[state]._replace(details=tuple(_list(found)))
     elif not failed:
-        now = _for_now(case.decisions)
-        yield ok(f"AWS allows all {len(case.decisions)} connector requests{now}; {_NOT_CHECKED}")
+        yield answers[state]
     if failed:
         yield simulated
 
 
-def _list(found: Iterable[tuple[Decision, _Conclusion]]) -> Iterator[str]:
+def _list(found: Sequence[tuple[Decision, _Conclusion]]) -> Iterator[str]:
     """Yield a line for each request, or one line for all requests that refer to the same answers."""
     yield from (f"{_title(one)}: {each.reason}" for one, each in found if not each.is_elsewhere)
     elsewhere = Counter(each.reason for _, each in found if each.is_elsewhere)
@@ -430,76 +438,67 @@ def _conclude(
     """Return the conclusion about one request.
 
     `ours` has the lowercase condition keys in the policies that the role needs, whose values are known.
-    """
-    missing = answer.missing_keys if answer else ()
-    unknown = tuple(
-        key for key in missing if decision.request.context.get(key) is None and key.lower() not in ours
-    )
-    of_organization = (OF_ORGANIZATION,) if answer and answer.by_organization else ()
-    if decision.allowed is Truth.NO:
-        return _explain(case, decision, State.PROBLEM, more=of_organization)
-    contradicts = answer and decision.allowed is Truth.YES and _contradicts(decision, answer)
-    if answer and (of_organization or (contradicts and not unknown)):
-        fix = (
-            "change the policies that deny the requests in IAM's simulation"
-            if answer.explicit
-            else "see the output of `aws iam simulate-principal-policy`"
-        )
-        return _Conclusion(State.PROBLEM, answer.reason, fixes=of_organization or (fix,))
-    if decision.allowed is Truth.CANNOT_TELL:
-        state = State.SKIPPED if decision.unread else State.CANNOT_TELL
-        return _explain(case, decision, state, keys=unknown)
-    if contradicts:
-        return _Conclusion(State.CANNOT_TELL, f"depends on {', '.join(unknown)}", keys=unknown)
-    return _Conclusion(State.OK)
-
-
-def _contradicts(decision: Decision, answer: Simulated) -> bool:
-    """Return whether IAM denies a request that the policies allow.
-
     IAM simulates resource policies only for users, so for a role, it ignores an Allow in such a policy.
     If only the resource's policy allows the request, only an explicit denial contradicts the decision.
     """
-    return not answer.allowed and (answer.explicit or not decision.by_resource_policy)
+    if answer is None:
+        return _explain(case, decision)
+    context = decision.request.context
+    unknown = tuple(
+        key for key in answer.missing_keys if context.get(key) is None and key.lower() not in ours
+    )
+    contradicts = (
+        decision.allowed is Truth.YES
+        and not answer.allowed
+        and (answer.explicit or not decision.by_resource_policy)
+    )
+    if decision.allowed is not Truth.NO and (answer.by_organization or (contradicts and not unknown)):
+        return _Conclusion(State.PROBLEM, answer.reason, fixes=(answer.fix,))
+    if contradicts:
+        return _Conclusion(State.CANNOT_TELL, f"depends on {', '.join(unknown)}", keys=unknown)
+    found = _explain(case, decision)
+    fixes = (*found.fixes, *([answer.fix] if answer.by_organization else []))
+    return found._replace(fixes=fixes, keys=(*found.keys, *unknown))
 
 
-def _explain(
-    case: Case,
-    decision: Decision,
-    state: State,
-    *,
-    more: tuple[str, ...] = (),
-    keys: tuple[str, ...] = (),
-) -> _Conclusion:
-    """Return the conclusion about a request that the policies deny or may deny.
-
-    `more` has more fixes, and `keys` more keys on which the answer depends.
-    """
-    here: list[str] = []
-    elsewhere: list[str] = []
-    fixes: list[str] = []
-    for cause in decision.deciding:
-        kind, denies = cause.policy.kind, bool(cause.statements)
-        # The question "role policy" compares policies, but in a stack, it does not name the requests.
-        is_here = kind is Kind.ROLE and not cause.policy.unread
-        if not is_here or (denies and not case.subject.settings.stack):
-            elsewhere.append(f'"{kind}"')
-        elif cause.truth is Truth.CANNOT_TELL:
-            here.append(_dependence(cause))
-        elif denies:
-            here.append(f"denied by {cause.policy.name} in {_name_statements([cause])}")
-        else:
-            here.append("none of the role's policies allows it")
-            separate = "or, if it is as expected, allow the requests in a separate policy"
-            fixes.append(f"correct the role policy {separate}")
-    reasons = [*dict.fromkeys(here)]
-    if elsewhere:
-        reasons.append(f"see {' and '.join(dict.fromkeys(elsewhere))}")
-        fixes.insert(0, "apply the fixes in the answers named above")
+def _explain(case: Case, decision: Decision) -> _Conclusion:
+    """Return the conclusion about a request according to the policies alone."""
+    if decision.allowed is Truth.YES:
+        return _Conclusion(State.OK)
+    elsewhere = [cause for cause in decision.deciding if _names_requests(case, cause)]
+    here = [cause for cause in decision.deciding if cause not in elsewhere]
+    questions = dict.fromkeys(f'"{cause.policy.kind}"' for cause in elsewhere)
+    see = [f"see {' and '.join(questions)}"] if elsewhere else []
+    reasons = dict.fromkeys([*map(_reason, here), *see])
+    keys = tuple(key for cause in decision.deciding for key in cause.keys)
+    if decision.allowed is Truth.CANNOT_TELL:
+        state = State.SKIPPED if decision.unread else State.CANNOT_TELL
+        return _Conclusion(state, "; ".join(reasons), not here, keys=keys)
+    fixes = ["apply the fixes in the answers named above"] if elsewhere else []
+    if any(not cause.statements for cause in here):
+        separate = "or, if it is as expected, allow the requests in a separate policy"
+        fixes.append(f"correct the role policy {separate}")
     # The other answers say whether they hold only at this time.
-    now = _for_now([decision]) if here and state is State.PROBLEM else ""
-    keys = (*(key for cause in decision.deciding for key in cause.keys), *keys)
-    return _Conclusion(state, f"{'; '.join(reasons)}{now}", not here, (*fixes, *more), keys)
+    now = _for_now([decision]) if here else ""
+    return _Conclusion(State.PROBLEM, f"{'; '.join(reasons)}{now}", not here, tuple(fixes), keys)
+
+
+def _names_requests(case: Case, cause: Cause) -> bool:
+    """Return whether the answers about a cause's policy name the requests.
+
+    The question "role policy" compares policies. Outside a stack, it also names the denied requests.
+    """
+    if cause.policy.kind is not Kind.ROLE or cause.policy.unread:
+        return True
+    return bool(cause.statements) and not case.subject.settings.stack
+
+
+def _reason(cause: Cause) -> str:
+    if cause.truth is Truth.CANNOT_TELL:
+        return _dependence(cause)
+    if cause.statements:
+        return f"denied by {cause.policy.name} in {_name_statements([cause])}"
+    return "none of the role's policies allows it"
 
 
 # Explanations.

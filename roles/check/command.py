@@ -61,16 +61,14 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Answers]]]] = (
 """The questions, in the order of the answers."""
 Answer = tuple[str, Finding]
 """A question's name, and an answer to the question."""
-_COLORS: Final[Mapping[State, str]] = {
-    State.OK: "green",
-    State.PROBLEM: "red",
-    State.NOTE: "",
-    State.SKIPPED: "",
-    State.CANNOT_TELL: "yellow",
+_STATES: Final[Mapping[State, tuple[str, str]]] = {
+    State.PROBLEM: ("red", "fix: "),
+    State.CANNOT_TELL: ("yellow", "to find out: "),
+    State.SKIPPED: ("", "fix: "),
+    State.NOTE: ("", "to change this: "),
+    State.OK: ("green", ""),
 }
-_LABELS: Final = {State.CANNOT_TELL: "to find out: ", State.NOTE: "to change this: "}
-_SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
-"""The states that are printed without `--verbose`, in this order; SKIPPED only after a failed read."""
+"""The states, the most serious first, with the color of an answer and the label of its steps."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -235,14 +233,11 @@ def _document(
     if has_entries:
         return {"dataSources": documents}
     (document,) = documents.values()
-    for subject in subjects:
-        if not subject.settings.stack:
-            document["trustPolicy"] = json.loads(subject.policies.trust_policy)
-            document["rolePolicy"] = json.loads(subject.policies.role_policy)
-            if separate := subject.needed_policies.separate:
-                document["separatePolicies"] = {
-                    each.name: json.loads(each.document) for each in separate
-                }
+    for policies in (each.needed_policies for each in subjects if not each.settings.stack):
+        separate = {each.name: json.loads(each.document) for each in policies.separate}
+        document["trustPolicy"] = json.loads(policies.trust_policy)
+        document["rolePolicy"] = json.loads(policies.role_policy)
+        document |= {"separatePolicies": separate} if separate else {}
     return document
 
 
@@ -261,26 +256,25 @@ def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose:
     for name, found in answers.items():
         for answer in found:
             entries.setdefault(answer, []).append(name)
-    shown = [answer for answer in entries if verbose or _matters(answer[1])]
-    if not verbose:
-        shown.sort(key=lambda answer: _SERIOUS.index(answer[1].state))
+    shown = [*entries]
+    if not verbose:  # a question is skipped silently if it depends on something that does not exist
+        states = [*_STATES]
+        shown = [
+            each for each in entries if each[1].action or each[1].state not in (State.OK, State.SKIPPED)
+        ]
+        shown.sort(key=lambda answer: states.index(answer[1].state))
     for answer in shown:
         output.show(*_parts(*answer, entries[answer] if len(answers) > 1 else ()))
     output.show(*([""] if shown else []), _summary(_counts(entries)))
 
 
-def _matters(answer: Finding) -> bool:
-    """Return whether an answer is printed without `--verbose`."""
-    return answer.state in _SERIOUS and (answer.state is not State.SKIPPED or bool(answer.action))
-
-
 def _parts(question: str, answer: Finding, entries: Sequence[str]) -> Iterator[Part]:
     name, state = f"{question} {answer.subject}".strip(), f"{answer.state:8} "
-    yield Line(f"{state}{name}: {answer.text}", len(state), _COLORS[answer.state])
+    color, label = _STATES[answer.state]
+    yield Line(f"{state}{name}: {answer.text}", len(state), color)
     if entries:
         yield Line(f"{'':9}  for {', '.join(entries)}", 11)
     yield from (Line(f"{'':9}  {detail}", 11) for detail in answer.details)
-    label = _LABELS.get(answer.state, "fix: ")
     for number, step in enumerate(answer.fix, start=1):
         before = label if number == 1 else " " * len(label)
         yield f"{'':9}{before}{f'{number}. ' if len(answer.fix) > 1 else ''}{step}"
@@ -292,13 +286,13 @@ def _counts(answers: Iterable[Answer]) -> dict[State, int]:
 
 
 def _summary(counts: Mapping[State, int]) -> str:
-    problems, notes = counts[State.PROBLEM], counts[State.NOTE]
-    text = f"{counts[State.OK]} ok, {problems} problem{'s' * (problems != 1)}"
-    text += f", {counts[State.SKIPPED]} skipped"
-    if notes:
-        text += f", {notes} note{'s' * (notes != 1)}"
-    unclear = counts[State.CANNOT_TELL]
-    return f"{text}, {unclear} cannot tell" if unclear else text
+    nouns = (State.PROBLEM, State.NOTE)
+    every = (State.OK, State.PROBLEM, State.SKIPPED, State.NOTE, State.CANNOT_TELL)
+    return ", ".join(
+        f"{counts[state]} {state}{'s' * (state in nouns and counts[state] != 1)}"
+        for state in every
+        if counts[state] or state in every[:3]
+    )
 
 
 def _exit_code(counts: Mapping[State, int], *, incomplete: bool) -> int:

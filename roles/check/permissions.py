@@ -14,7 +14,7 @@ from roles.check.causes import judge
 from roles.check.decisions import Decision, Kind, Policy
 from roles.check.evaluation import applies
 from roles.check.requests import ENCRYPTED_SECRET, pass_request
-from roles.check.simulation import OF_ORGANIZATION, simulate
+from roles.check.simulation import simulate
 from roles.check.subject import NO_ROLE, Subject, needed
 from roles.danger import find_danger
 from roles.difference import TRUST_POLICY, Verdict, compare, statements
@@ -304,10 +304,9 @@ def passing(case: Case) -> Finding:
     if principal.endswith(":root"):
         return ok("no IAM policy limits the account's root user")
     group = pass_request(arn)
-    context: dict[str, str | list[str]] = {key: str(value) for key, value in group.context.items()}
-    role = case.facts.role  # also None if the role cannot be read
-    for key, value in role.tags.items() if role else ():
-        context |= {f"{prefix}{key}": value for prefix in _ROLE_TAGS}
+    tags = case.facts.role.tags if case.facts.role else {}  # None also if the role cannot be read
+    context = {key: str(value) for key, value in group.context.items()}
+    context |= {f"{prefix}{key}": value for key, value in tags.items() for prefix in _ROLE_TAGS}
     (answer,) = simulate(subject, principal, group, context).values()
     keys = ", ".join(answer.missing_keys)
     if answer.allowed:
@@ -316,7 +315,7 @@ def passing(case: Case) -> Finding:
     if in_use := _in_use(subject, principal):
         return in_use
     if answer.by_organization:
-        fix = OF_ORGANIZATION
+        fix = answer.fix
     elif keys:
         return cannot_tell(
             f"IAM might not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",

@@ -11,8 +11,6 @@ from roles.check.requests import RequestGroup
 from roles.check.subject import Subject
 from roles.concurrency import read_each
 
-OF_ORGANIZATION: Final = "only your organization can change service control policies"
-"""The fix for a denial by these policies."""
 _UNNAMED: Final = "a policy that IAM does not name"
 
 
@@ -30,6 +28,15 @@ class Simulated(NamedTuple):
     """Whether the permissions boundary does not allow the request."""
     sources: str
     """The policies whose statements determine the decision."""
+
+    @property
+    def fix(self) -> str:
+        """The advice for requests of the role that IAM denies."""
+        if self.by_organization:
+            return "only your organization can change service control policies"
+        if self.explicit:
+            return "change the policies that deny the requests in IAM's simulation"
+        return "see the output of `aws iam simulate-principal-policy`"
 
     @property
     def reason(self) -> str:
