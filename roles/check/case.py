@@ -20,7 +20,7 @@ from roles.check.context import Facts, is_of_organization, keys_in, with_context
 from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
 from roles.check.evaluation import RolePrincipal
 from roles.check.requests import RequestGroup, connector_requests
-from roles.check.subject import NO_BUCKET, MissingError, Subject, attempt, needed
+from roles.check.subject import NO_BUCKET, NO_KEY, MissingError, Subject, attempt, needed
 from roles.difference import readable, statements
 from roles.errors import code, is_denied
 from roles.findings import Finding, cannot_tell, not_allowed, ok, skipped
@@ -208,7 +208,7 @@ def _attempt(kind: Kind, subject: Subject, arn: str, read: Callable[[Subject, st
 
 
 def _key_policy(subject: Subject, arn: str) -> Policy:
-    needed(arn, ok("the settings have no customer managed key"))
+    needed(arn, NO_KEY)
     key = needed(subject.find_key(arn), skipped("the key was not found"))
     _require_own(subject, Kind.KEY, Arn.of(key["Arn"]).account)
     options = {"key_id": key["KeyId"], "policy_name": "default"}

@@ -14,9 +14,8 @@ from typing import Final
 from guardrails.iam.patterns import Text
 from roles.account import Account
 from roles.arns import application
-from roles.check import causes, data_sources, network, permissions, resources
+from roles.check import causes, data_sources, network, permissions, resources, simulation
 from roles.check.case import Case, collect
-from roles.check.data_source_settings import read_settings
 from roles.check.decisions import Kind
 from roles.check.subject import Answers, Subject, ask_each
 from roles.concurrency import read_each
@@ -54,7 +53,7 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Answers]]]] = (
     ("other policies", permissions.other_policies),
     ("permissions boundary", causes.permissions_boundary),
     ("requests allowed", causes.requests_allowed),
-    ("iam:PassRole", permissions.passing),
+    ("iam:PassRole", simulation.passing),
     ("data source", data_sources.data_sources),
     ("other data source", data_sources.other_data_sources),
 )
@@ -129,7 +128,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         account = Account(options.application.region, output)
         _check_account(options.application.account, account)
-        settings, findings = read_settings(account, options.application.id, options.data_source_id)
+        settings, findings = data_sources.read_settings(
+            account, options.application.id, options.data_source_id
+        )
         selected = [settings] if settings else []
         stack = Stack(selected, has_data_sources=False)
         answers[COMPONENT] = [("data source", finding) for finding in findings]

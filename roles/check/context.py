@@ -196,17 +196,13 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
         known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
     elif via_service:
         known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
-    return known | {key.lower(): (*_texts(value),) for key, value in group.context.items()}
+    return known | {key.lower(): _texts(value) for key, value in group.context.items()}
 
 
-def _texts(value: str | Text | list[str]) -> Iterable[Text]:
-    match value:
-        case Text():
-            yield value
-        case str():
-            yield Text(value)
-        case _:
-            yield from map(Text, value)
+def _texts(value: str | Text | list[str]) -> tuple[Text, ...]:
+    if isinstance(value, Text):
+        return (value,)
+    return tuple(map(Text, [value] if isinstance(value, str) else value))
 
 
 def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:

@@ -1,25 +1,32 @@
-"""Ask whether a role's data sources match its settings and have synced, and whether others need it."""
+"""Ask whether a role's data sources match its settings and have synced, and whether others need it.
+
+For a role outside any stack, the settings come from its data source.
+"""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from functools import partial
 from typing import Final, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from components import formats
+from components.arguments import Arguments
 from components.connectors import Need
-from components.stack_config import camel_case
-from roles.account import DataSource, Reply
+from components.stack_config import camel_case, config_paths
+from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.case import Case
-from roles.check.differences import Difference, differences, is_named, shared_secrets
 from roles.check.network import PLACEHOLDERS, replace_in_vpc, update_vpc, values_in_settings
 from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed
-from roles.detection import Uses
-from roles.errors import is_gone, unknown_status
-from roles.findings import Finding, note, ok, problem, skipped, unread
+from roles.detection import Uses, connectors_of, find_uses, is_named, shared_secrets
+from roles.errors import InputError, is_denied, is_gone, unknown_status
+from roles.findings import Finding, State, note, ok, problem, skipped, unread
+from roles.needed_resources import COMPONENT, Requirements, read_requirements
+from roles.stack import RoleSettings
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
 """Matches an ARN in an error message.
@@ -77,6 +84,120 @@ _NOTES_BY_SYNC_STATUS: Final[Mapping[str, str]] = {
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
+# The settings of a role outside any stack.
+
+
+def read_settings(
+    account: Account, application_id: str, data_source_id: str
+) -> tuple[RoleSettings | None, list[Finding]]:
+    """Return the settings that the data source implies, and the findings from reading them.
+
+    The settings are None if any finding is more than a note, for example if the secret does not
+    exist. Raises InputError if the data source does not exist or its connector is unknown.
+    """
+    listed = {source.id: source for source in account.data_sources(application_id)}
+    source = listed.get(data_source_id)
+    if source is None:
+        has = ", ".join(listed) or "none"
+        raise InputError(
+            f"there is no data source {data_source_id} in this application; its data sources: {has}"
+        )
+    kind = find_uses(account.data_source(source)).type
+    if not connectors_of(kind):
+        raise InputError(
+            f"data source {data_source_id} has the type {kind}, for which this program has no connector"
+        )
+    requirements, found = read_requirements(account, source)
+    # Notes have no details. Other findings have a few words as text, and the full line as a detail.
+    findings = [
+        each._replace(text=each.details[0], details=()) if each.details else each for each in found
+    ]
+    if requirements is None or any(each.state is not State.NOTE for each in findings):
+        return None, findings
+    requirements = requirements._replace(vpc_configuration=_with_arns(account, requirements))
+    args = Arguments(requirements.settings(), config_paths(), only_role=True)
+    role_arn = requirements.role.arn
+    is_known = requirements.bucket_account_is_known or _owns_bucket(account, requirements)
+    return RoleSettings("", COMPONENT, args, role_arn, data_source_id, is_known), findings
+
+
+def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[str]]:
+    """Return the VPC configuration, with ARNs in place of the IDs of subnets that other accounts own.
+
+    The data source contains only IDs. `adopt` and `audit` do not call EC2, and assume that the
+    application's account owns the subnets.
+    """
+    vpc = requirements.vpc_configuration
+    values = values_in_settings(account, Arn.of(requirements.application_arn).account, vpc)
+    shared = {identifier: value for identifier, value in values.items() if value.startswith("arn:")}
+    return replace_in_vpc(vpc, shared)
+
+
+def _owns_bucket(account: Account, requirements: Requirements) -> bool:
+    """Return whether GetBucketLocation confirms that the application's account owns the bucket."""
+    owner = Arn.of(requirements.application_arn).account
+    try:
+        account.bucket_region(str(requirements.bucket), owner)
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        return False
+    return True
+
+
+# The data sources that use the role.
+
+
+class Difference(NamedTuple):
+    """A setting that does not match a data source."""
+
+    setting: str
+    """For example `secret_id`."""
+    text: str
+    values: Sequence[str]
+    """The data source's values: all its buckets, its first secret, or its bucket's account.
+
+    The setting can contain only one value. Empty if the data source has none, and for `connector` and
+    `vpc_configuration`.
+    """
+
+
+def differences(settings: Uses, data_source: Uses, account_id: str) -> Iterator[Difference]:
+    """Find the settings that do not match a data source, which is in the account `account_id`.
+
+    One secret in common is enough. A bucket in the settings is compared only if the data source has one.
+    """
+    ours, theirs = settings, data_source
+    (connector,) = ours.connectors
+    if connector not in theirs.connectors:
+        types = " or ".join(connector.types.split())
+        text = f"its type is {theirs.type}, but the {connector.name} connector has the type {types}"
+        yield Difference("connector", text, ())
+    if (ours.secret_ids or theirs.secret_ids) and not shared_secrets(ours, theirs, account_id):
+        has, named = _describe("secret", theirs.secret_ids), ", ".join(ours.secret_ids) or "not set"
+        yield Difference("secret_id", f"{has}, but secretId is {named}", theirs.secret_ids[:1])
+    if ours.network != theirs.network:
+        has, named = (", ".join(sorted(each.network)) for each in (theirs, ours))
+        has = f"its VPC has {has}" if has else "it has no VPC"
+        text = f"{has}, but vpcConfiguration {f'has {named}' if named else 'is not set'}"
+        yield Difference("vpc_configuration", text, ())
+    if theirs.buckets and theirs.buckets != ours.buckets:
+        has, named = _describe("bucket", theirs.buckets), ", ".join(ours.buckets) or "not set"
+        yield Difference("bucket_name", f"{has}, but bucketName is {named}", theirs.buckets)
+    elif theirs.buckets and theirs.bucket_account not in (None, ours.bucket_account):
+        text = (
+            f"its bucket belongs to account {theirs.bucket_account}, but the role can read only a "
+            f"bucket in account {ours.bucket_account}"
+        )
+        yield Difference("bucket_account_id", text, (theirs.bucket_account,))
+
+
+def _describe(noun: str, names: Sequence[str]) -> str:
+    if not names:
+        return f"it has no {noun}"
+    return f"its {noun}{'s are' if len(names) > 1 else ' is'} {', '.join(names)}"
+
+
 class _Likeness(NamedTuple):
     """How well a data source in an entry's index fits the entry's settings."""
 
@@ -94,11 +215,10 @@ def data_sources(case: Case) -> Iterator[Finding]:
     other data sources.
     """
     sources, own = case.subject.data_sources, case.subject.settings.data_source_id
-    if not sources:
-        needed(case.subject.settings.role_arn, NO_ROLE)
-        yield ok("no data source in the application uses the role yet")
+    needed(case.subject.settings.role_arn, NO_ROLE)
     asked = [each for each in sources if own in (None, each.data_source.id) or not each.details]
-    yield from about_each((each.data_source.id, partial(_about, case, each)) for each in asked)
+    questions = ((each.data_source.id, partial(_about, case, each)) for each in asked)
+    yield from about_each(questions, ok("no data source in the application uses the role yet"))
     if others := [each.data_source.label for each in sources if each not in asked]:
         yield note(f"the role's other data sources were not checked: {', '.join(others)}")
 
@@ -197,7 +317,7 @@ def _names_recreated(subject: Subject, uses: Uses) -> bool:
     return new is not None and any(is_named(new, each, subject.account_id) for each in uses.secret_ids)
 
 
-def other_data_sources(case: Case) -> Iterator[Finding]:
+def other_data_sources(case: Case) -> list[Finding]:
     """Ask about each data source that may belong to this entry but has another role or none.
 
     After a role is replaced, its data source has the old role until the data source is updated.
@@ -205,9 +325,10 @@ def other_data_sources(case: Case) -> Iterator[Finding]:
     """
     needed(case.subject.settings.stack, skipped("this question needs --stack"))
     every = case.subject.every_data_source
-    answers = [*about_each((each.data_source.id, partial(_about_other, case, each)) for each in every)]
-    nothing = "no data source in the index that clearly belongs to this entry has another role or none"
-    yield from answers or [ok(nothing)]
+    return about_each(
+        ((each.data_source.id, partial(_about_other, case, each)) for each in every),
+        ok("no data source in the index that clearly belongs to this entry has another role or none"),
+    )
 
 
 def _about_other(case: Case, source: Source) -> Iterator[Finding]:

@@ -1,11 +1,9 @@
-"""Ask whether the role has the expected policies, and whether the caller can pass the role."""
+"""Ask whether the role has the expected policies, and what its other policies allow."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
-from components.formats import SERVICE
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_commands import remove_policy
@@ -13,26 +11,18 @@ from roles.check.case import Case
 from roles.check.causes import judge
 from roles.check.decisions import Decision, Kind, Policy
 from roles.check.evaluation import applies
-from roles.check.requests import ENCRYPTED_SECRET, pass_request
-from roles.check.simulation import simulate
-from roles.check.subject import NO_ROLE, Subject, needed
+from roles.check.requests import ENCRYPTED_SECRET
+from roles.check.subject import Subject, needed
 from roles.danger import find_danger
 from roles.difference import TRUST_POLICY, Verdict, compare, statements
-from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
+from roles.findings import Finding, State, not_allowed, note, ok, problem, skipped
 
-_ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
-"""Prefixes of the condition keys for the tags of a role that is passed."""
 _DIFFERENCES: Final[Mapping[str, str]] = {
     "missing": "missing",
     "excess": "in excess",
     "denies": "denies access",
 }
 """The verdicts that `check` shows, with the words for them."""
-_PASS_ROLE: Final = {
-    "Effect": "Allow",
-    "Action": "iam:PassRole",
-    "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
-}
 
 
 def role(case: Case) -> Finding:
@@ -290,64 +280,3 @@ def _allows(policy: Policy, decision: Decision) -> bool:
     return any(
         each.allows and applies(each, decision.request) is not Truth.NO for each in policy.statements
     )
-
-
-# The caller.
-
-
-def passing(case: Case) -> Finding:
-    """Ask whether the caller can pass the role to Amazon Q Business."""
-    subject = case.subject
-    arn, principal = needed(subject.settings.role_arn, NO_ROLE), _principal(subject)
-    if principal is None:
-        return skipped(f"IAM does not simulate requests by {subject.caller.text}")
-    if principal.endswith(":root"):
-        return ok("no IAM policy limits the account's root user")
-    group = pass_request(arn)
-    tags = case.facts.role.tags if case.facts.role else {}  # None also if the role cannot be read
-    context = {key: str(value) for key, value in group.context.items()}
-    context |= {f"{prefix}{key}": value for key, value in tags.items() for prefix in _ROLE_TAGS}
-    (answer,) = simulate(subject, principal, group, context).values()
-    keys = ", ".join(answer.missing_keys)
-    if answer.allowed:
-        more = f", according to IAM's simulation, which lacks {keys}" if keys else ""
-        return ok(f"{principal} can pass the role to {SERVICE}{more}")
-    if in_use := _in_use(subject, principal):
-        return in_use
-    if answer.by_organization:
-        fix = answer.fix
-    elif keys:
-        return cannot_tell(
-            f"IAM might not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",
-            "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
-            "the data source",
-        )
-    elif answer.explicit:
-        fix = "change the policy that denies the request"
-    else:
-        place = "the permissions boundary" if answer.by_boundary else "a policy"
-        statement = json.dumps(_PASS_ROLE | {"Resource": arn})
-        fix = f"add this statement to {place} of the principal that creates the data source: {statement}"
-    return problem(f"{principal} cannot pass the role to {SERVICE}: {answer.reason}", fix)
-
-
-def _in_use(subject: Subject, principal: str) -> Finding | None:
-    """Return the answer if a data source already uses the role, or if it is unknown whether one does."""
-    sources = subject.data_sources if subject.find_application() else []
-    if any(source.details for source in sources):
-        return ok(
-            f"IAM's simulation does not let {principal} pass the role, but a data source already uses "
-            "the role"
-        )
-    return next((each.uses for each in sources if isinstance(each.uses, Finding)), None)
-
-
-def _principal(subject: Subject) -> str | None:
-    """Return the ARN of the caller's user, root user, or role; None for other callers.
-
-    A session's ARN lacks its role's path, so look up the role's ARN.
-    """
-    kind, _, name = subject.caller.resource.partition("/")
-    if kind == "assumed-role":
-        return subject.account.role_arn(name.partition("/")[0])
-    return subject.caller.text if kind in ("user", "root") else None

@@ -1,6 +1,5 @@
 """Ask whether the resources in the settings exist, and whether the connector can use them."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -11,7 +10,7 @@ from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.case import Case
-from roles.check.subject import NO_APPLICATION, NO_BUCKET, Subject, about_each, ignore, needed
+from roles.check.subject import NO_APPLICATION, NO_BUCKET, NO_KEY, Subject, about_each, ignore, needed
 from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
 from roles.policies import Secret
@@ -81,17 +80,16 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 # The secret, and the keys of the secret and the bucket.
 
 
-def secret(case: Case) -> Iterator[Finding]:
+def secret(case: Case) -> list[Finding]:
     """Ask whether each secret exists, has a value, and is not scheduled for deletion.
 
     The ARN of the secret in the settings must be exact, because the role policy needs the suffix.
     """
     subject = case.subject
-    if not subject.secret_arn:
-        yield ok(f"the settings for the {subject.settings.connector.name} connector have no secret")
-    own = {"": partial(_own_secret, subject, subject.secret_arn)} if subject.secret_arn else {}
-    others = {each: partial(_other_secret, subject, each) for each in subject.other_secret_ids}
-    yield from about_each({**own, **others}.items())
+    own = [("", partial(_own_secret, subject, subject.secret_arn))] if subject.secret_arn else []
+    others = [(each, partial(_other_secret, subject, each)) for each in subject.other_secret_ids]
+    none = f"the settings for the {subject.settings.connector.name} connector have no secret"
+    return about_each([*own, *others], ok(none))
 
 
 def _usable(secret: Reply) -> Finding:
@@ -158,7 +156,7 @@ def _own_secret(subject: Subject, arn: str) -> Finding:
     )
 
 
-def encryption(case: Case) -> Iterator[Finding]:
+def encryption(case: Case) -> list[Finding]:
     """Ask whether the role can decrypt each secret, and objects with the bucket's default encryption.
 
     The key of a secret and the key of its current version can differ.
@@ -173,15 +171,13 @@ def encryption(case: Case) -> Iterator[Finding]:
     ]
     if subject.bucket:
         questions.append(("", partial(_encryption_of_bucket, subject, subject.bucket)))
-    yield from about_each(questions)
-    if not questions:
-        yield ok("the role reads neither a secret nor a bucket")
+    return about_each(questions, ok("the role reads neither a secret nor a bucket"))
 
 
 def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
     arn, wanted = secret
     key_id = needed(subject.find_secret(arn), skipped("the secret was not found")).get("KmsKeyId")
-    actual = _actual_key(subject, key_id)
+    actual = _find_key(subject, key_id)
     is_own = Arn.of(arn).account == subject.account_id
     if actual is None and not is_own:
         fix = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=wanted or "KEY_ARN")
@@ -206,7 +202,7 @@ def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
         return answer
     # Every role can use its account's AWS managed key for Secrets Manager.
     usable = {wanted, None} if is_own else {wanted}
-    if any(_own_key(subject, key) in usable for key in current):
+    if any(_find_key(subject, key) in usable for key in current):
         return answer
     return problem(
         f"the secret's current version is still encrypted with {', '.join(current)}",
@@ -228,19 +224,6 @@ def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
     ]
 
 
-def _own_key(subject: Subject, key: str) -> str | None:
-    """Return a key's ARN, given its ARN or alias; None if AWS manages it.
-
-    If the key was deleted, return the given ARN or alias.
-    """
-    try:
-        return subject.account.customer_managed_key(key)
-    except ClientError as error:
-        if not is_gone(error):
-            raise
-        return key
-
-
 def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     owner = subject.bucket_owner or subject.account_id
     try:
@@ -256,7 +239,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
             f"{connector.name} connector reads only buckets with Amazon S3 managed keys",
             _encrypt_bucket(bucket),
         )
-    actual = _actual_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
+    actual = _find_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS_ALGORITHM and owner != subject.account_id:
         or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
         return problem(
@@ -298,10 +281,20 @@ def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> 
     return f"{command}, and upload the objects again, because existing objects keep their encryption"
 
 
-def _actual_key(subject: Subject, key_id: str | None) -> str | None:
-    """Return a key's ARN, given its ARN or alias; None if AWS manages it."""
+def _find_key(subject: Subject, key_id: str | None) -> str | None:
+    """Return a key's ARN, given its ARN or alias; None if AWS manages it.
+
+    If the key was deleted, return the given ARN or alias.
+    """
     # Comparing an ARN does not need permission to read the key.
-    return key_id if key_id == subject.key_arn else subject.account.customer_managed_key(key_id)
+    if key_id == subject.key_arn:
+        return key_id
+    try:
+        return subject.account.customer_managed_key(key_id)
+    except ClientError as error:
+        if is_gone(error):
+            return key_id
+        raise
 
 
 def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
@@ -320,15 +313,12 @@ def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
     )
 
 
-def key(case: Case) -> Iterator[Finding]:
+def key(case: Case) -> list[Finding]:
     """Ask whether each key exists, is enabled, and is a symmetric encryption key."""
     subject = case.subject
-    if not subject.key_arns:
-        yield ok("the settings have no customer managed key")
-    keys = {
-        arn if arn != subject.key_arn else "": partial(_key, subject, arn) for arn in subject.key_arns
-    }
-    yield from about_each(keys.items())
+    own = subject.key_arn
+    keys = ((arn if arn != own else "", partial(_key, subject, arn)) for arn in subject.key_arns)
+    return about_each(keys, NO_KEY)
 
 
 def _key(subject: Subject, arn: str) -> Finding:

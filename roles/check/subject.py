@@ -10,9 +10,8 @@ from components.rules import Location
 from components.stack_config import camel_case
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
-from roles.check.differences import shared_secrets
 from roles.concurrency import read_each
-from roles.detection import Uses, find_uses
+from roles.detection import Uses, find_uses, shared_secrets
 from roles.errors import (
     UNREACHABLE,
     OddAnswerError,
@@ -33,6 +32,7 @@ Answers = Finding | Iterable[Finding]
 NO_APPLICATION: Final = skipped("the application was not found")
 NO_ROLE: Final = skipped("the role was not found")
 NO_BUCKET: Final = ok("the settings have no bucket")
+NO_KEY: Final = ok("the settings have no customer managed key")
 NO_VPC: Final = ok("the settings have no VPC")
 """Answers to questions about a resource that does not exist or is not in the settings."""
 _UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
@@ -92,10 +92,15 @@ def ask_each(questions: Iterable[tuple[str, Callable[[], Answers]]]) -> Iterator
             yield name, _answer_of(error)
 
 
-def about_each(questions: Iterable[tuple[str, Callable[[], Answers]]]) -> Iterator[Finding]:
-    """Yield the answers about each resource, given its ARN or ID, or empty text, and the question."""
-    for resource, answer in ask_each(questions):
-        yield answer._replace(subject=resource)
+def about_each(
+    questions: Iterable[tuple[str, Callable[[], Answers]]], otherwise: Finding
+) -> list[Finding]:
+    """Return the answers about each resource, or `otherwise` if there are none.
+
+    Each question follows the resource's ARN or ID, or empty text for the resource in the settings.
+    """
+    found = [answer._replace(subject=resource) for resource, answer in ask_each(questions)]
+    return found or [otherwise]
 
 
 def _answer_of(error: MissingError | BotoCoreError | ClientError) -> Finding:
