@@ -373,27 +373,20 @@ def bucket(case: Case) -> Finding:
     """
     subject, name = case.subject, needed(case.subject.bucket, NO_BUCKET)
     owner = needed(subject.bucket_owner, _unknown_owner(subject, name))
+    set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
     try:
-        region = subject.account.bucket_region(name)
+        region = ignore(is_gone, lambda: subject.account.bucket_region(name))
     except ClientError as error:
-        if code(error) == "NoSuchBucket":
-            return problem(
-                f"there is no bucket {name}", subject.set_command("bucket_name", "BUCKET_NAME")
-            )
         if is_denied(error) and owner == subject.account_id and subject.settings.stack:
-            set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
             fix = f"if another account owns the bucket, {set_owner}"
             return not_allowed(failed_action(error))._replace(fix=(fix,))
         return _unseen_bucket(subject, error)
-    try:
-        subject.account.bucket_region(name, owner)
-    except ClientError as error:
-        if is_denied(error):
-            return problem(
-                f"bucket {name} does not belong to account {owner}, the account in the role policy",
-                subject.set_command("bucket_account_id", "ACCOUNT_ID"),
-            )
-        raise
+    if region is None:
+        text = f"there is no bucket {name}"
+        return problem(text, subject.set_command("bucket_name", "BUCKET_NAME"))
+    if ignore(is_denied, lambda: subject.account.bucket_region(name, owner)) is None:
+        text = f"bucket {name} does not belong to account {owner}, the account in the role policy"
+        return problem(text, set_owner)
     if region != subject.region and subject.settings.connector.bucket_is_source:
         return problem(
             f"bucket {name} is in {region}, but the index is in {subject.region}: Amazon Q Business "
