@@ -6,6 +6,7 @@ policies can still be evaluated.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -62,28 +63,39 @@ def collect(
     `stated` has the values from `--context`, by lowercase condition key. Raises errors about the
     credentials.
     """
-    found = attempt(subject.find_role)
-    role = None if isinstance(found, Finding) else found
-    if isinstance(found, Finding):
-        policies = [Policy(Kind.ROLE, POLICY_NAME, unread=found)]
-        boundary = Policy(Kind.BOUNDARY, Kind.BOUNDARY, unread=found)
+    role = attempt(subject.find_role)
+    boundary: Policy | None = None
+    if isinstance(role, Finding):
+        policies = [Policy(Kind.ROLE, POLICY_NAME, unread=role)]
+        boundary = Policy(Kind.BOUNDARY, Kind.BOUNDARY, unread=role)
+        role = None
+    elif role is None:
+        expected = statements(POLICY_NAME, subject.policies.role_policy)
+        policies = [Policy(Kind.ROLE, POLICY_NAME, expected)]
     else:
-        policies = _of_role(subject, role)
-        boundary = _boundary(subject, role) if role and role.permissions_boundary else None
+        policies = _of_role(role, in_stack=bool(subject.settings.stack))
+        boundary = _boundary(subject, role) if role.permissions_boundary else None
+    readers = {
+        Kind.KEY: (_key_policy, subject.key_arns),
+        Kind.SECRET: (_secret_policy, [each.arn for each in subject.secrets]),
+        Kind.BUCKET: (_bucket_policy, []),
+    }
     resources = [
-        *(_attempt(Kind.KEY, subject, arn, _key_policy) for arn in subject.key_arns or [""]),
-        *(
-            _attempt(Kind.SECRET, subject, arn, _secret_policy)
-            for arn in [each.arn for each in subject.secrets] or [""]
-        ),
-        _attempt(Kind.BUCKET, subject, "", _bucket_policy),
+        _attempt(kind, kind, partial(read, subject, arn), arn)
+        for kind, (read, arns) in readers.items()
+        for arn in arns or [""]
     ]
     facts = _facts(subject, role, [*policies, *filter(None, [boundary]), *resources], stated)
+    of_role = Applicable(policies, boundary)
     by_group = [
-        (group, _decide(group, Applicable(policies, boundary), resources, facts))
-        for group in connector_requests(subject)
+        (group, _decide(group, of_role, resources, facts)) for group in connector_requests(subject)
     ]
     return Case(subject, entries, policies, boundary, resources, facts, by_group)
+
+
+def _attempt(kind: Kind, name: str, read: Callable[[], Policy], resource: str = "") -> Policy:
+    found = attempt(read)
+    return Policy(kind, name, unread=found, resource=resource) if isinstance(found, Finding) else found
 
 
 def _decide(
@@ -145,49 +157,48 @@ def _secret_tags(subject: Subject) -> dict[str, list[tuple[str, str]]]:
 # The role's policies.
 
 
-def _of_role(subject: Subject, role: Role | None) -> list[Policy]:
-    """Return the policies of the role; if it does not exist, the one that the program would write."""
-    in_stack = bool(subject.settings.stack)
-    if role is None:
-        expected = subject.policies.role_policy
-        return [Policy(Kind.ROLE, POLICY_NAME, statements(POLICY_NAME, expected))]
+def _of_role(role: Role, *, in_stack: bool) -> list[Policy]:
+    """Return the policies of the role; the program's is the first, and empty if it does not exist.
+
+    A missing Allow is reported for the first one.
+    """
 
     def policy(name: str, document: Any) -> Policy:
         kind = Kind.ROLE if name == POLICY_NAME or not in_stack else Kind.OTHER
-        found = attempt(lambda: statements(name, document))
-        if isinstance(found, Finding):
-            return Policy(kind, name, unread=found)
+        edited = partial(_edit_policy_of_role, role.name, name)
         is_shared = name in role.attached_policies
-        return Policy(kind, name, found, None, _edited(role.name, name), is_shared)
+        return _attempt(
+            kind,
+            name,
+            lambda: Policy(
+                kind,
+                name,
+                statements(name, document) if document is not None else (),
+                edited=edited,
+                is_shared=is_shared,
+            ),
+        )
 
-    # The program's policy comes first, because a missing Allow is reported for the first one.
     documents = {POLICY_NAME: None, **role.inline_policies, **role.attached_policies}
-    found = [policy(name, document) for name, document in documents.items() if document is not None]
-    if POLICY_NAME not in role.inline_policies:
-        found.insert(0, Policy(Kind.ROLE, POLICY_NAME))
+    found = [policy(name, document) for name, document in documents.items()]
     if role.denied:
         kind = Kind.OTHER if in_stack else Kind.ROLE
         found.append(Policy(kind, "attached policies", unread=not_allowed(role.denied)))
     return found
 
 
-def _edited(role_name: str, policy: str) -> Callable[[str], tuple[str, ...]]:
-    if Arn.of(policy).account == "aws":  # nobody can edit it
-        return lambda _: (remove_policy(role_name, policy),)
-    return lambda edit: (f"in the policy {policy}, {edit}",)
+def _edit_policy_of_role(role_name: str, policy: str, edit: str) -> tuple[str, ...]:
+    is_of_aws = Arn.of(policy).account == "aws"  # nobody can edit it
+    return (remove_policy(role_name, policy) if is_of_aws else f"in the policy {policy}, {edit}",)
 
 
 def _boundary(subject: Subject, role: Role) -> Policy:
-    arn, in_stack = role.permissions_boundary, bool(subject.settings.stack)
-    found = attempt(lambda: statements(arn, subject.account.managed_policy(arn)))
-    if isinstance(found, Finding):
-        return Policy(Kind.BOUNDARY, arn, unread=found)
+    arn = role.permissions_boundary
+    put, place = "iam put-role-permissions-boundary", "POLICY_ARN"
     another = (
-        subject.edit("permissions_boundary_arn", "POLICY_ARN")
-        if in_stack
-        else aws_command(
-            "iam put-role-permissions-boundary", role_name=role.name, permissions_boundary="POLICY_ARN"
-        )
+        subject.edit("permissions_boundary_arn", place)
+        if subject.settings.stack
+        else aws_command(put, role_name=role.name, permissions_boundary=place)
     )
 
     def edited(edit: str) -> tuple[str, ...]:
@@ -196,15 +207,14 @@ def _boundary(subject: Subject, role: Role) -> Policy:
         is_of_aws = Arn.of(arn).account == "aws"
         return (another if is_of_aws else f"in this policy, {edit}; or use another boundary: {another}",)
 
-    return Policy(Kind.BOUNDARY, arn, found, None, edited)
+    def read() -> Policy:
+        found = statements(arn, subject.account.managed_policy(arn))
+        return Policy(Kind.BOUNDARY, arn, found, edited=edited)
+
+    return _attempt(Kind.BOUNDARY, arn, read)
 
 
 # The policies of the key, the secret, and the bucket.
-
-
-def _attempt(kind: Kind, subject: Subject, arn: str, read: Callable[[Subject, str], Policy]) -> Policy:
-    found = attempt(lambda: read(subject, arn))
-    return Policy(kind, kind, unread=found, resource=arn) if isinstance(found, Finding) else found
 
 
 def _key_policy(subject: Subject, arn: str) -> Policy:

@@ -290,14 +290,10 @@ class Subject:
         Data sources that cannot be read are left out; the question "data source" reports them. For a
         role outside any stack, only the data source whose settings were read is included.
         """
-        try:
-            sources = self.data_sources
-        except FAILURES:
-            return []
-        own = self.settings.data_source_id
+        sources, own = attempt(lambda: self.data_sources), self.settings.data_source_id
         return [
             (source, uses)
-            for source, _, uses in sources
+            for source, _, uses in ([] if isinstance(sources, Finding) else sources)
             if isinstance(uses, Uses) and own in (None, source.id)
         ]
 
@@ -322,17 +318,15 @@ class Subject:
         return [*filter(None, map(self._other_secret, self.other_secret_ids))]
 
     def _other_secret(self, secret_id: str) -> Secret | None:
-        try:
-            secret = self.account.secret(secret_id)
-        except (BotoCoreError, ClientError) as error:
-            # The question "secret" reports the error. A secret that cannot be read may exist.
-            is_missing = isinstance(error, ClientError) and is_gone(error)
-            return None if is_missing or not secret_id.startswith("arn:") else Secret(secret_id, None)
+        secret = attempt(lambda: ignore(is_gone, lambda: self.account.secret(secret_id)))
+        if isinstance(secret, Finding):  # it may exist; the question "secret" reports the error
+            return Secret(secret_id, None) if secret_id.startswith("arn:") else None
+        if secret is None:
+            return None
         key_id = secret.get("KmsKeyId")
-        try:
-            key_arn = self.account.customer_managed_key(key_id)
-        except (BotoCoreError, ClientError):
-            key_arn = None if is_alias(str(key_id)) else key_id  # "encryption" reports the error
+        key_arn = attempt(lambda: self.account.customer_managed_key(key_id))
+        if isinstance(key_arn, Finding):  # "encryption" reports the error
+            key_arn = None if is_alias(str(key_id)) else key_id
         return Secret(secret["ARN"], key_arn)
 
     @property
