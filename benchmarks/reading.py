@@ -51,7 +51,7 @@ class _Reading(NamedTuple):
 
 _READINGS: Final = (
     _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 6.2),
-    _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 16.2),
+    _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 11.2),
 )
 
 
