@@ -28,9 +28,8 @@ from roles.arns import application
 from roles.detection import connector_named
 from roles.errors import FINE, PROBLEMS, InputError, is_denied, reason
 from roles.findings import Finding, skipped
-from roles.needed_resources import COMPONENT
 from roles.output import Output
-from roles.project import project_name, stack_name
+from roles.project import COMPONENT, project_name, stack_name
 
 _STACKS: Final = 50
 HELP: Final = "write the stack configuration and import file for a data source's role"

@@ -12,7 +12,7 @@ from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.arns import Arn
 from roles.errors import InputError
-from roles.needed_resources import Requirements
+from roles.policy_settings import Requirements
 
 _COMMON_SETTINGS: Final = ("region", "application_id")
 """Settings that all data sources of an application share."""

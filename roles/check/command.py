@@ -28,9 +28,8 @@ from roles.errors import (
     InputError,
 )
 from roles.findings import Finding, State
-from roles.needed_resources import COMPONENT
 from roles.output import Line, Output, Part
-from roles.project import stack_name
+from roles.project import COMPONENT, stack_name
 from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
 HELP: Final = "ask AWS whether a data source's sync will work with its role"

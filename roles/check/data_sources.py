@@ -5,17 +5,14 @@ For a role outside any stack, the settings come from its data source.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from functools import partial
 from typing import Final, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from components import formats
-from components.arguments import Arguments
 from components.connectors import Need
-from components.stack_config import camel_case, config_paths
+from components.stack_config import camel_case
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
@@ -25,7 +22,9 @@ from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, ne
 from roles.detection import Uses, connectors_of, find_uses, is_named, shared_secrets
 from roles.errors import InputError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, note, ok, problem, skipped, unread
-from roles.needed_resources import COMPONENT, Requirements, read_requirements
+from roles.needed_resources import read_requirements
+from roles.policy_settings import Difference, Requirements, differences
+from roles.project import COMPONENT
 from roles.stack import RoleSettings
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
@@ -115,8 +114,7 @@ def read_settings(
     if requirements is None or any(each.state is not State.NOTE for each in findings):
         return None, findings
     requirements = requirements._replace(vpc_configuration=_with_arns(account, requirements))
-    args = Arguments(requirements.settings(), config_paths(), only_role=True)
-    role_arn = requirements.role.arn
+    args, role_arn = requirements.arguments(), requirements.role.arn
     is_known = requirements.bucket_account_is_known or _owns_bucket(account, requirements)
     return RoleSettings("", COMPONENT, args, role_arn, data_source_id, is_known), findings
 
@@ -136,66 +134,11 @@ def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[s
 def _owns_bucket(account: Account, requirements: Requirements) -> bool:
     """Return whether GetBucketLocation confirms that the application's account owns the bucket."""
     owner = Arn.of(requirements.application_arn).account
-    try:
-        account.bucket_region(str(requirements.bucket), owner)
-    except ClientError as error:
-        if not is_denied(error):
-            raise
-        return False
-    return True
+    found = ignore(is_denied, lambda: account.bucket_region(str(requirements.bucket), owner))
+    return found is not None
 
 
 # The data sources that use the role.
-
-
-class Difference(NamedTuple):
-    """A setting that does not match a data source."""
-
-    setting: str
-    """For example `secret_id`."""
-    text: str
-    values: Sequence[str]
-    """The data source's values: all its buckets, its first secret, or its bucket's account.
-
-    The setting can contain only one value. Empty if the data source has none, and for `connector` and
-    `vpc_configuration`.
-    """
-
-
-def differences(settings: Uses, data_source: Uses, account_id: str) -> Iterator[Difference]:
-    """Find the settings that do not match a data source, which is in the account `account_id`.
-
-    One secret in common is enough. A bucket in the settings is compared only if the data source has one.
-    """
-    ours, theirs = settings, data_source
-    (connector,) = ours.connectors
-    if connector not in theirs.connectors:
-        types = " or ".join(connector.types.split())
-        text = f"its type is {theirs.type}, but the {connector.name} connector has the type {types}"
-        yield Difference("connector", text, ())
-    if (ours.secret_ids or theirs.secret_ids) and not shared_secrets(ours, theirs, account_id):
-        has, named = _describe("secret", theirs.secret_ids), ", ".join(ours.secret_ids) or "not set"
-        yield Difference("secret_id", f"{has}, but secretId is {named}", theirs.secret_ids[:1])
-    if ours.network != theirs.network:
-        has, named = (", ".join(sorted(each.network)) for each in (theirs, ours))
-        has = f"its VPC has {has}" if has else "it has no VPC"
-        text = f"{has}, but vpcConfiguration {f'has {named}' if named else 'is not set'}"
-        yield Difference("vpc_configuration", text, ())
-    if theirs.buckets and theirs.buckets != ours.buckets:
-        has, named = _describe("bucket", theirs.buckets), ", ".join(ours.buckets) or "not set"
-        yield Difference("bucket_name", f"{has}, but bucketName is {named}", theirs.buckets)
-    elif theirs.buckets and theirs.bucket_account not in (None, ours.bucket_account):
-        text = (
-            f"its bucket belongs to account {theirs.bucket_account}, but the role can read only a "
-            f"bucket in account {ours.bucket_account}"
-        )
-        yield Difference("bucket_account_id", text, (theirs.bucket_account,))
-
-
-def _describe(noun: str, names: Sequence[str]) -> str:
-    if not names:
-        return f"it has no {noun}"
-    return f"its {noun}{'s are' if len(names) > 1 else ' is'} {', '.join(names)}"
 
 
 class _Likeness(NamedTuple):

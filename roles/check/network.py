@@ -3,16 +3,15 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
-
-from botocore.exceptions import ClientError
 
 from components.stack_config import camel_case
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.case import Case
-from roles.check.subject import NO_VPC, Subject, needed
+from roles.check.subject import NO_VPC, Subject, ignore, needed
 from roles.errors import is_denied
 from roles.findings import Finding, ok, problem, skipped
 
@@ -191,19 +190,16 @@ def values_in_settings(
     PLACEHOLDERS if the resource does not exist. If reading either kind is denied, all values are IDs.
     """
     values: dict[str, str] = {}
-    try:
-        for kind in (_SUBNETS, _GROUPS):
-            identifiers = vpc.get(camel_case(kind.setting), ())
-            values |= dict.fromkeys(identifiers, kind.placeholder)
-            for each in kind.read(account, identifiers) if identifiers else ():
-                is_shared = "SubnetArn" in each and each["OwnerId"] != account_id
-                identifier = each[kind.identifier]
-                values[identifier] = each["SubnetArn"] if is_shared else identifier
-    except ClientError as error:
-        if not is_denied(error):
-            raise
-        # "subnets" and "security groups" report the denial.
-        return {each: each for its in vpc.values() for each in its}
+    for kind in (_SUBNETS, _GROUPS):
+        identifiers = vpc.get(camel_case(kind.setting), ())
+        found = ignore(is_denied, partial(kind.read, account, identifiers)) if identifiers else []
+        if found is None:  # "subnets" and "security groups" report the denial
+            return {each: each for its in vpc.values() for each in its}
+        values |= dict.fromkeys(identifiers, kind.placeholder)
+        for each in found:
+            identifier, arn = each[kind.identifier], each.get("SubnetArn", "")
+            is_shared = arn and Arn.of(arn).account != account_id
+            values[identifier] = arn if is_shared else identifier
     return values
 
 
