@@ -51,7 +51,7 @@ class _Reading(NamedTuple):
 
 _READINGS: Final = (
     _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 6.2),
-    _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 16.2),
+    _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 11.2),
 )
 
 
@@ -96,8 +96,6 @@ class _Handler(BaseHTTPRequestHandler):
                 "Versions": [],
             }
             self._answer(call, secret)
-        elif self.path.startswith("/policy/validation"):
-            self._answer("ValidatePolicy", {"findings": []})
         else:
             parameters = dict(parse_qsl(body))
             self._answer(parameters["Action"], _xml(parameters))

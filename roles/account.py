@@ -513,11 +513,6 @@ class Account:
             )
         return found
 
-    def policy_findings(self, document: str, kind: str, **more: str) -> list[Reply]:
-        """Return IAM Access Analyzer's findings on a policy of a type such as IDENTITY_POLICY."""
-        given = {"policyDocument": document, "policyType": kind, **more}
-        return self._list("accessanalyzer", "validate_policy", "findings", **given)
-
     def _role(self, name: str) -> Reply:
         return self._call("iam", "get_role", RoleName=name)["Role"]
 

@@ -45,7 +45,6 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "s3:GetBucketPolicy",
         "organizations:DescribeOrganization",
         "iam:SimulatePrincipalPolicy",
-        "access-analyzer:ValidatePolicy",
     ),
 }
 _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 from components.connectors import CONNECTORS, Connector, Need
 from components.report import similar, suggestion
 from roles.account import Reply
+from roles.arns import Arn
 from roles.errors import InputError, OddAnswerError
 
 _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
@@ -109,6 +110,27 @@ def find_uses(data_source: Reply) -> Uses:
         data_source.get("vpcConfiguration") or {},
         configuration,
     )
+
+
+def shared_secrets(settings: Uses, data_source: Uses, account_id: str) -> list[str]:
+    """Return the data source's secrets that are also in the settings."""
+    return [
+        theirs
+        for ours in settings.secret_ids
+        for theirs in data_source.secret_ids
+        if is_named(ours, theirs, account_id)
+    ]
+
+
+def is_named(arn: str, secret_id: str, account_id: str) -> bool:
+    """Return whether `secret_id` is the name or ARN of the secret `arn`, with or without the suffix.
+
+    A name can refer only to a secret in the data source's account, which is `account_id`.
+    """
+    texts = [arn]
+    if Arn.of(arn).account == account_id:
+        texts.append(arn.rpartition(":secret:")[2])
+    return secret_id in [name for text in texts for name in (text, text[: -len("-XXXXXX")])]
 
 
 def find_connector(uses: Uses) -> Connector:

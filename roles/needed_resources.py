@@ -1,33 +1,25 @@
-"""Read the resources that a data source's role must reach, and return them as settings.
+"""Read the resources that a data source's role must reach.
 
 `Uses` has the names of the resources in the data source's configuration. This module asks AWS about
 these resources, for example for a secret's ARN and key.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from components.arguments import Arguments
-from components.commands import camel_case
-from components.connectors import DEFAULT, Connector, Need
-from components.fields import Field
-from components.settings import ROLE_SETTINGS, SETTINGS, VPC_LISTS
-from components.stack_config import config_key
-from components.validation import ValidationResult, validate
+from components.connectors import Connector, Need
 from roles.account import Account, DataSource, Encryption, Reply, Role, is_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.detection import Uses, find_connector, find_uses
-from roles.difference import role_statements
 from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
 from roles.findings import Finding, State, note, problem, unread
-from roles.policies import Policies, Secret
+from roles.policies import Secret
+from roles.policy_settings import Requirements
 
-COMPONENT: Final = "aem-connector"
-"""The component's name in `__main__.py`."""
 _FIXES_BY_OPERATION: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeKey": ("key", "encrypt the secret or the bucket with an existing key"),
     "DescribeSecret": ("secret", "point the data source to an existing secret"),
@@ -38,91 +30,6 @@ _FIXES_BY_OPERATION: Final[Mapping[str, tuple[str, str]]] = {
 """By operation: the resource that the operation reads, and a hint if the resource does not exist."""
 
 _T = TypeVar("_T")
-
-
-class Requirements(NamedTuple):
-    """A data source's role, and the resources that it must be able to reach."""
-
-    application_arn: str
-    region: str
-    index_id: str
-    connector: Connector
-    secret_arn: str | None
-    bucket: str | None
-    bucket_account: str | None
-    """None if it is the application's account, or is not known."""
-    key_arn: str | None
-    """ARN of the customer managed key of the secret, or of the bucket if the documents are in it.
-
-    None if there is no such key, or it is unknown.
-    """
-    vpc_configuration: Mapping[str, list[str]]
-    """As in the API; empty if there is no VPC."""
-    role: Role
-    named_secret: str = ""
-    """The secret's ARN or name in the data source's configuration; empty if there is none."""
-    other_secrets: tuple[Secret, ...] = ()
-    """Secrets that no setting contains, such as the secret of a web proxy."""
-    unknown: tuple[str, ...] = ()
-    """Which of `secret`, `bucket`, and `key` are unknown, for example because they do not exist."""
-    bucket_account_is_known: bool = True
-    """False only if neither the configuration nor Amazon S3 says which account owns the bucket."""
-    allow_network_interface_deletion: bool = False
-
-    def settings(self) -> dict[str, Any]:
-        """Return the program's settings for this role.
-
-        Empty values, defaults, and tags that only AWS can set are left out.
-        """
-        vpc = self.vpc_configuration
-        settings: dict[str, Any] = {
-            "region": self.region,
-            "application_id": self.application_arn,
-            "index_id": self.index_id,
-            "connector": "" if self.connector.name == DEFAULT else self.connector.name,
-            "secret_id": self.secret_arn,
-            "bucket_name": self.bucket,
-            "bucket_account_id": self.bucket_account,
-            "kms_key_id": self.key_arn,
-            "vpc_configuration": {key: vpc[key] for key in map(camel_case, VPC_LISTS)} if vpc else None,
-            "allow_network_interface_deletion": self.allow_network_interface_deletion,
-        }
-        role = self.role._replace(
-            tags={key: tag for key, tag in self.role.tags.items() if not is_reserved(key)}
-        )
-        for setting in ROLE_SETTINGS:
-            value = getattr(role, setting.role_property)
-            settings[setting.name] = None if value == setting.iam_default else value
-        return {name: value for name, value in settings.items() if value}
-
-    def arguments(self, **options: object) -> Arguments:
-        """Return the program's arguments for this role; `options` are as in `render`."""
-        values = {**self.settings(), **options}
-        fields = {
-            name: Field(values.get(name), (config_key(name),), (config_key(name),), setting=name)
-            for name in SETTINGS
-        }
-        return Arguments(fields, only_role=True, secret_exists=True)
-
-    def render(self, **options: object) -> ValidationResult:
-        """Return the policies that the program would write, and the program's warnings.
-
-        `options` are settings to add or replace, such as `allow_network_interface_deletion`; None
-        removes a setting. Raises SettingsError for invalid settings.
-        """
-        return validate(COMPONENT, self.arguments(**options)).of_role(self.role.name)
-
-    def policies(self, **options: object) -> Policies:
-        """Return the policies that the role needs; `options` and errors are as in `render`."""
-        trust_policy, role_policy, _ = self.render(**options)
-        assert trust_policy is not None  # noqa: S101 every setting is known
-        assert role_policy is not None  # noqa: S101 every setting is known
-        return Policies(trust_policy, role_policy, self.other_secrets)
-
-
-def is_reserved(tag_key: str) -> bool:
-    """Return whether only AWS can set a tag with this key."""
-    return tag_key.lower().startswith("aws:")
 
 
 def read_requirements(
@@ -353,21 +260,6 @@ def _encryption(
         if connector.bucket_is_source:
             notes.append(note(text))
         return None
-
-
-def bucket_accounts(role: Role, bucket: str) -> list[str]:
-    """Return the accounts that a role's Allow statements for a bucket's objects require as the owner."""
-    return [
-        *dict.fromkeys(
-            value
-            for statement in role_statements(role)
-            if statement.allows
-            and any(f":s3:::{bucket}/" in each for each in statement.resources.values)
-            for condition in statement.conditions
-            if condition.is_on("aws:ResourceAccount") and condition.operator == "StringEquals"
-            for value in condition.values
-        )
-    ]
 
 
 def _other_secret(

@@ -10,6 +10,8 @@ import yaml
 
 from roles.errors import InputError
 
+COMPONENT: Final = "aem-connector"
+"""The component's name in `__main__.py`."""
 _PROJECT_FILE: Final = "Pulumi.yaml"
 _STACK_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+/(?:[A-Za-z0-9_.-]+/)?)?[A-Za-z0-9_.-]{1,100}")
 """https://www.pulumi.com/docs/iac/concepts/stacks/"""

@@ -22,9 +22,8 @@ from components.stack_config import DATA_SOURCES, REGION_KEY, config_key
 from components.validation import validate
 from roles.arns import Arn
 from roles.errors import InputError
-from roles.needed_resources import COMPONENT
 from roles.policies import Policies
-from roles.project import project_name, run_pulumi
+from roles.project import COMPONENT, project_name, run_pulumi
 
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
 """Configuration namespaces that do not belong to a project."""

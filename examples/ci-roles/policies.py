@@ -61,7 +61,6 @@ AUDIT_AND_CHECK: Final = (
     "s3:GetBucketPolicy",
     "organizations:DescribeOrganization",
     "iam:SimulatePrincipalPolicy",
-    "access-analyzer:ValidatePolicy",
 )
 """The actions that `audit` and `check` need, as docs/read-permissions.md lists them.
 

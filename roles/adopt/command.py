@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from components.commands import camel_case
 from components.connectors import Connector
 from components.data_sources import ENTRY_NAME, EXPECTED_NAME
-from components.stack_config import camel_case
 from roles.account import Account, DataSource, Role
 from roles.adopt import configuration, entries, existing, files, report, restoration, selection
 from roles.adopt.entries import Entry
@@ -28,9 +28,8 @@ from roles.arns import application
 from roles.detection import connector_named
 from roles.errors import FINE, PROBLEMS, InputError, is_denied, reason
 from roles.findings import Finding, skipped
-from roles.needed_resources import COMPONENT
 from roles.output import Output
-from roles.project import project_name, stack_name
+from roles.project import COMPONENT, project_name, stack_name
 
 _STACKS: Final = 50
 HELP: Final = "write the stack configuration and import file for a data source's role"

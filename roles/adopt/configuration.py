@@ -5,14 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from components.commands import camel_case
 from components.data_sources import MAXIMUM_ENTRIES, MAXIMUM_SIZE, size_in_bytes
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.stack_config import DATA_SOURCES, camel_case, config_key
+from components.stack_config import DATA_SOURCES, config_key
 from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.arns import Arn
 from roles.errors import InputError
-from roles.needed_resources import Requirements
+from roles.policy_settings import Requirements
 
 _COMMON_SETTINGS: Final = ("region", "application_id")
 """Settings that all data sources of an application share."""

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
-from components.formats import ACCOUNT_ID, MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE, SERVICE
+from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE, SERVICE
 from components.report import SettingsError
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
@@ -18,15 +18,15 @@ from roles.adopt.access import Change, find_change, find_change_to_new, find_rep
 from roles.adopt.existing import Existing
 from roles.adopt.principals import UNIQUE_ID
 from roles.adopt.selection import Users
-from roles.arns import Arn
 from roles.concurrency import read_each
 from roles.detection import connectors_of
-from roles.difference import TRUST_POLICY, Difference, compare, role_statements
+from roles.difference import TRUST_POLICY, Difference, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call
 from roles.findings import Finding, State, skipped, unread
-from roles.needed_resources import Requirements, bucket_accounts, is_reserved, read_requirements
+from roles.needed_resources import read_requirements
 from roles.output import Notes, Output, Remarks
 from roles.policies import Policies
+from roles.policy_settings import POLICY_SETTINGS, Requirements, is_reserved
 
 _HOUR: Final = 3600
 
@@ -76,9 +76,9 @@ def plan(
             'the role\'s only tag is "secure", so Pulumi would read the tags as an encrypted secret: '
             "add another tag to the role"
         )
-    if not requirements.bucket_account_is_known:
-        requirements = _with_bucket_account(requirements, notes)
-    requirements = _with_deletion(requirements, find_replaceable(account, role))
+    requirements, kept = _with_values_of_role(requirements, find_replaceable(account, role))
+    for text in kept:
+        notes.warn(text)
     policies, warnings = requirements.policies(), requirements.render().warnings
     difference = policies.compare(role)
     change = find_change(account, role, policies, replace=replace)
@@ -91,36 +91,15 @@ def plan(
     return Entry(source, requirements, difference, policies, change, warnings)
 
 
-def _with_deletion(requirements: Requirements, names: Collection[str]) -> Requirements:
-    """Return the requirements; for a VPC, allow deletion of network interfaces if these policies do."""
-    if not requirements.vpc_configuration:
-        return requirements
-    own = [each for each in role_statements(requirements.role) if each.policy in names]
-    allowing = requirements._replace(allow_network_interface_deletion=True)
-    without = requirements.policies().written
-    added = [each for each in allowing.policies().written if each not in without]
-    allowed = all(each.verdict == "covered" for each in compare(added, own).program)
-    return allowing if allowed else requirements
-
-
-def _with_bucket_account(requirements: Requirements, notes: Notes) -> Requirements:
-    """Return the requirements with the account that the role's own policies name as the bucket's owner.
-
-    Unless they name exactly one account, warn and return the requirements unchanged. Only an import may
-    use this account, because an import keeps the access that the role has.
-    """
-    named = bucket_accounts(requirements.role, str(requirements.bucket))
-    default = Arn.of(requirements.application_arn).account
-    if len(named) == 1 and ACCOUNT_ID.parse(named[0]):
-        if named[0] == default:
-            return requirements
-        notes.warn(f"bucketAccountId is {named[0]}, the account in the role's policies")
-        return requirements._replace(bucket_account=named[0])
-    notes.warn(
-        f"if an account other than {default} owns the bucket, set bucketAccountId before `pulumi up`: "
-        "otherwise, the role loses access to it"
-    )
-    return requirements
+def _with_values_of_role(
+    requirements: Requirements, policies: Collection[str]
+) -> tuple[Requirements, list[str]]:
+    """Return the requirements with the values in the role's policies of these names, and warnings."""
+    warnings: list[str] = []
+    for setting in POLICY_SETTINGS:
+        requirements, warning = setting.keep(requirements, policies)
+        warnings += [warning] if warning else []
+    return requirements, warnings
 
 
 def plan_all(
@@ -168,7 +147,7 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
     """
     role = entry.role
     every = (*role.inline_policies, *role.attached_policies)
-    requirements = _with_deletion(entry.requirements, every)
+    requirements, _ = _with_values_of_role(entry.requirements, every)
     policies = requirements.policies()
     warnings: list[str] = []
     if requirements.other_secrets:

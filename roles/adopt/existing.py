@@ -10,20 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
-from components.commands import quote_argument, show_path
+from components.commands import camel_case, quote_argument, show_path
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.formats import APPLICATION, ROLE_NAME_SUFFIX
 from components.kinds import ParsedText
 from components.stack_config import DATA_SOURCES, PROTECT, config_key
 from roles.adopt import files
 from roles.errors import InputError
-from roles.needed_resources import COMPONENT
+from roles.policy_settings import POLICY_SETTINGS
+from roles.project import COMPONENT
 
 _OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName", "connector")
 """A stack with one role, and without `dataSources`, has at least one of these keys."""
 _CHOSEN: Final = (
-    *("ingestScope", "exclusivePolicies", "allowNetworkInterfaceDeletion"),
-    *("bucketAccountId", "kmsKeyId", "vpcConfiguration"),
+    "exclusivePolicies",
+    *(camel_case(each.name) for each in POLICY_SETTINGS if not each.is_determined),
 )
 """The settings that a data source and its role do not always determine."""
 

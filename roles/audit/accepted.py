@@ -10,7 +10,7 @@ import yaml
 
 from components.commands import quote
 from roles.arns import Arn
-from roles.audit.danger import LABELS, kind_of
+from roles.audit.severity import LABELS, kind_of
 from roles.difference import Verdict
 from roles.errors import InputError
 

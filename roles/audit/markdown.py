@@ -10,7 +10,7 @@ from typing import Final
 
 from components.commands import escape
 from roles.account import DataSource
-from roles.audit.danger import LABELS, kind_of
+from roles.audit.severity import LABELS, kind_of
 from roles.audit.survey import DataSourceResult, RoleResult, Survey
 from roles.difference import Verdict
 

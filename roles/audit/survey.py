@@ -19,15 +19,17 @@ from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
-from roles.audit.danger import LABELS, find_danger, kind_of, rank
+from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
 from roles.concurrency import read_each
+from roles.danger import find_danger
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call, reason
 from roles.findings import Finding, State, unread
-from roles.needed_resources import Requirements, bucket_accounts, find, invalid, read_requirements
+from roles.needed_resources import find, invalid, read_requirements
 from roles.output import Notes
+from roles.policy_settings import POLICY_SETTINGS, Requirements, bucket_accounts
 from roles.stack import DeployedRoles
 
 
@@ -402,11 +404,14 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
     place = f"{requirements.region}:{application.account}"
     # This ARN stands for an unknown secret that the role does not read; its statements are left out.
     no_secret = f"arn:{application.partition}:secretsmanager:{place}:secret:unknown-000000"
-    deletion = {"allow_network_interface_deletion": True}
+    variants = [
+        {},
+        *({each.name: value} for each in POLICY_SETTINGS for value in each.others(requirements)),
+    ]
     written: list[list[Statement]] = []
     rejected: list[SettingsError] = []
     for case in _cases(requirements, no_secret):
-        for more in ({}, deletion) if requirements.vpc_configuration else ({},):
+        for more in variants:
             try:
                 policies = case.policies(**options, **more)
             except SettingsError as error:

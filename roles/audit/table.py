@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from roles.account import DataSource
-from roles.audit.danger import LABELS, kind_of
+from roles.audit.severity import LABELS, kind_of
 from roles.audit.survey import Outcome, Survey
 from roles.difference import Verdict
 from roles.output import Line, Part, Row, Table

@@ -1,62 +1,294 @@
-"""Decide each request of a role once, for all questions about the requests."""
+"""Collect the policies that determine whether AWS allows a role's requests, and decide each request.
 
-from collections.abc import Mapping, Sequence
+If a policy cannot be read, its `Policy` contains a finding instead of statements, so that the other
+policies can still be evaluated.
+"""
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from components.connector_role import POLICY_NAME
+from guardrails.iam import documents
 from guardrails.iam.patterns import Text
-from roles.check.collection import Collected, collect
-from roles.check.context import with_context
-from roles.check.decisions import Applicable, Decision, decide
-from roles.check.requests import RequestGroup, connector_requests, foreign_requests
-from roles.check.subject import Subject
+from roles.account import Role
+from roles.arns import Arn
+from roles.aws_commands import aws_command, remove_policy
+from roles.check.context import Facts, is_of_organization, keys_in, with_context
+from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
+from roles.check.evaluation import RolePrincipal
+from roles.check.requests import RequestGroup, connector_requests
+from roles.check.subject import NO_BUCKET, NO_KEY, MissingError, Subject, attempt, needed
+from roles.difference import readable, statements
+from roles.errors import code, is_denied
+from roles.findings import Finding, cannot_tell, not_allowed, ok, skipped
 
-Decided = list[tuple[RequestGroup, list[Decision]]]
-"""Decisions in groups of requests that IAM can simulate together."""
+_OPERATIONS: Final = {
+    Kind.KEY: "kms:GetKeyPolicy",
+    Kind.SECRET: "secretsmanager:GetResourcePolicy",
+    Kind.BUCKET: "s3:GetBucketPolicy",
+}
+"""The actions that read the policies of resources."""
 
 
-class Case:
-    """A role, all roles of its stack, and the decisions about the role's requests."""
+class Case(NamedTuple):
+    """A role, the policies that apply to its requests, and the decisions about the requests."""
 
-    def __init__(
-        self, subject: Subject, entries: Sequence[Subject], stated: Mapping[str, tuple[Text, ...]]
-    ) -> None:
-        """Store the role, all roles of its stack, and the condition keys that the user specified."""
-        self.subject, self.entries = subject, entries
-        self._stated = stated
-        self._collected: Collected | None = None
-        self._by_group: Decided | None = None
-
-    # Not a cached_property, because its lock in Python 3.11 would make roles wait for one another.
-    @property
-    def collected(self) -> Collected:
-        """The policies that apply to the role's requests, and other facts about the requests."""
-        if self._collected is None:
-            self._collected = collect(self.subject, self._stated)
-        return self._collected
-
-    @property
-    def by_group(self) -> Decided:
-        """The decisions about the connector's requests, by group."""
-        if self._by_group is None:
-            groups = connector_requests(self.subject)
-            self._by_group = [(group, self._decide(group)) for group in groups]
-        return self._by_group
+    subject: Subject
+    entries: Sequence[Subject]
+    """All roles of the stack."""
+    role: Sequence[Policy]
+    """The role's own policies; if the role does not exist, the one that the program would write."""
+    boundary: Policy | None
+    resources: Sequence[Policy]
+    """The policies of the keys, secrets, and bucket."""
+    facts: Facts
+    by_group: Sequence[tuple[RequestGroup, Sequence[Decision]]]
+    """The decisions about the connector's requests, in groups that IAM can simulate together."""
 
     @property
     def decisions(self) -> list[Decision]:
         """The decisions about the connector's requests."""
         return [decision for _, found in self.by_group for decision in found]
 
-    def decide_foreign(self) -> Decided:
-        """Return the decisions about requests that no connector's role should be allowed to make.
 
-        The policies of the requested resources, which may not even exist, are left out.
-        """
-        policies = Applicable(self.collected.role, self.collected.boundary)
-        return [(group, self._decide(group, policies)) for group in foreign_requests(self.subject)]
+def collect(
+    subject: Subject, entries: Sequence[Subject], stated: Mapping[str, tuple[Text, ...]]
+) -> Case:
+    """Collect the policies and other facts about a role's requests, and decide the requests.
 
-    def _decide(self, group: RequestGroup, policies: Applicable | None = None) -> list[Decision]:
-        facts = self.collected.facts
-        policies = policies or self.collected.applicable(group)
-        return [
-            decide(with_context(facts, group, action), policies, facts.now()) for action in group.actions
-        ]
+    `stated` has the values from `--context`, by lowercase condition key. Raises errors about the
+    credentials.
+    """
+    role = attempt(subject.find_role)
+    boundary: Policy | None = None
+    if isinstance(role, Finding):
+        policies = [Policy(Kind.ROLE, POLICY_NAME, unread=role)]
+        boundary = Policy(Kind.BOUNDARY, Kind.BOUNDARY, unread=role)
+        role = None
+    elif role is None:
+        expected = statements(POLICY_NAME, subject.policies.role_policy)
+        policies = [Policy(Kind.ROLE, POLICY_NAME, expected)]
+    else:
+        policies = _of_role(role, in_stack=bool(subject.settings.stack))
+        boundary = _boundary(subject, role) if role.permissions_boundary else None
+    readers = {
+        Kind.KEY: (_key_policy, subject.key_arns),
+        Kind.SECRET: (_secret_policy, [each.arn for each in subject.secrets]),
+        Kind.BUCKET: (_bucket_policy, []),
+    }
+    resources = [
+        _attempt(kind, kind, partial(read, subject, arn), arn)
+        for kind, (read, arns) in readers.items()
+        for arn in arns or [""]
+    ]
+    facts = _facts(subject, role, [*policies, *filter(None, [boundary]), *resources], stated)
+    of_role = Applicable(policies, boundary)
+    by_group = [
+        (group, _decide(group, of_role, resources, facts)) for group in connector_requests(subject)
+    ]
+    return Case(subject, entries, policies, boundary, resources, facts, by_group)
+
+
+def _attempt(kind: Kind, name: str, read: Callable[[], Policy], resource: str = "") -> Policy:
+    found = attempt(read)
+    return Policy(kind, name, unread=found, resource=resource) if isinstance(found, Finding) else found
+
+
+def _decide(
+    group: RequestGroup, of_role: Applicable, resources: Sequence[Policy], facts: Facts
+) -> list[Decision]:
+    """Return the decision about each request of a group, given the policies of the role."""
+    applicable = of_role._replace(
+        resource=next((each for each in resources if _applies(each, group)), None),
+        is_foreign=group.account != facts.account,
+    )
+    return [
+        decide(with_context(facts, group, action), applicable, facts.now()) for action in group.actions
+    ]
+
+
+def _applies(policy: Policy, group: RequestGroup) -> bool:
+    """Return whether a resource's policy applies to a group of requests."""
+    return group.service == _service(policy.kind) and policy.resource in ("", group.resource.known)
+
+
+def _service(kind: Kind) -> str:
+    return _OPERATIONS[kind].partition(":")[0]
+
+
+def _facts(
+    subject: Subject,
+    role: Role | None,
+    policies: Sequence[Policy],
+    stated: Mapping[str, tuple[Text, ...]],
+) -> Facts:
+    keys = keys_in(statement for policy in policies for statement in policy.statements)
+    named = subject.settings.role_arn or f"arn:{subject.partition}:iam::{subject.account_id}:role/"
+    tags = attempt(lambda: _secret_tags(subject))
+    # Reading the organization needs a permission that most callers do not need.
+    is_needed = any(map(is_of_organization, keys))
+    organization = attempt(subject.account.organization) if is_needed else None
+    return Facts(
+        account=subject.account_id,
+        role=role,
+        principal=RolePrincipal(role.arn, role.id, bool(role.permissions_boundary))
+        if role
+        else RolePrincipal(named, ""),
+        secret_tags={} if isinstance(tags, Finding) else tags,
+        organization=None if isinstance(organization, Finding) else organization,
+        time=datetime.now(UTC),
+        stated=stated,
+    )
+
+
+def _secret_tags(subject: Subject) -> dict[str, list[tuple[str, str]]]:
+    """Return the keys and values of each existing secret's tags, by the secret's ARN."""
+    found = (subject.find_secret(each.arn) for each in subject.secrets)
+    return {
+        secret["ARN"]: [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
+        for secret in filter(None, found)
+    }
+
+
+# The role's policies.
+
+
+def _of_role(role: Role, *, in_stack: bool) -> list[Policy]:
+    """Return the policies of the role; the program's is the first, and empty if it does not exist.
+
+    A missing Allow is reported for the first one.
+    """
+
+    def policy(name: str, document: Any) -> Policy:
+        kind = Kind.ROLE if name == POLICY_NAME or not in_stack else Kind.OTHER
+        edited = partial(_edit_policy_of_role, role.name, name)
+        is_shared = name in role.attached_policies
+        return _attempt(
+            kind,
+            name,
+            lambda: Policy(
+                kind,
+                name,
+                statements(name, document) if document is not None else (),
+                edited=edited,
+                is_shared=is_shared,
+            ),
+        )
+
+    documents = {POLICY_NAME: None, **role.inline_policies, **role.attached_policies}
+    found = [policy(name, document) for name, document in documents.items()]
+    if role.denied:
+        kind = Kind.OTHER if in_stack else Kind.ROLE
+        found.append(Policy(kind, "attached policies", unread=not_allowed(role.denied)))
+    return found
+
+
+def _edit_policy_of_role(role_name: str, policy: str, edit: str) -> tuple[str, ...]:
+    is_of_aws = Arn.of(policy).account == "aws"  # nobody can edit it
+    return (remove_policy(role_name, policy) if is_of_aws else f"in the policy {policy}, {edit}",)
+
+
+def _boundary(subject: Subject, role: Role) -> Policy:
+    arn = role.permissions_boundary
+    put, place = "iam put-role-permissions-boundary", "POLICY_ARN"
+    another = (
+        subject.edit("permissions_boundary_arn", place)
+        if subject.settings.stack
+        else aws_command(put, role_name=role.name, permissions_boundary=place)
+    )
+
+    def edited(edit: str) -> tuple[str, ...]:
+        if arn != subject.settings.get("permissions_boundary_arn"):
+            return (subject.up_command,)
+        is_of_aws = Arn.of(arn).account == "aws"
+        return (another if is_of_aws else f"in this policy, {edit}; or use another boundary: {another}",)
+
+    def read() -> Policy:
+        found = statements(arn, subject.account.managed_policy(arn))
+        return Policy(Kind.BOUNDARY, arn, found, edited=edited)
+
+    return _attempt(Kind.BOUNDARY, arn, read)
+
+
+# The policies of the key, the secret, and the bucket.
+
+
+def _key_policy(subject: Subject, arn: str) -> Policy:
+    needed(arn, NO_KEY)
+    key = needed(subject.find_key(arn), skipped("the key was not found"))
+    _require_own(subject, Kind.KEY, Arn.of(key["Arn"]).account)
+    options = {"key_id": key["KeyId"], "policy_name": "default"}
+    get = aws_command("kms get-key-policy", **options, query="Policy", output="text")
+    put = f"{aws_command('kms put-key-policy', **options)} --policy"
+    return _of_resource(Kind.KEY, arn, subject.account.key_policy(key["Arn"]), get, put)
+
+
+def _secret_policy(subject: Subject, arn: str) -> Policy:
+    needed(arn, ok("the settings have no secret"))
+    if "DeletedDate" in needed(subject.find_secret(arn), skipped("the secret was not found")):
+        raise MissingError(skipped("the secret is scheduled for deletion"))
+    owner = Arn.of(arn).account
+    try:
+        document = subject.account.secret_policy(arn)
+    except ClientError as error:
+        if is_denied(error):
+            _require_own(subject, Kind.SECRET, owner)
+        raise
+    options = {"secret_id": arn}
+    get = "secretsmanager get-resource-policy"
+    get = aws_command(get, **options, query="ResourcePolicy", output="text")
+    put = f"{aws_command('secretsmanager put-resource-policy', **options)} --resource-policy"
+    if owner != subject.account_id:
+        put = f"with credentials for account {owner}: {put}"
+    return _of_resource(Kind.SECRET, arn, document, get, put)
+
+
+def _bucket_policy(subject: Subject, _: str) -> Policy:
+    bucket = needed(subject.bucket, NO_BUCKET)
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
+    _require_own(subject, Kind.BUCKET, subject.bucket_owner)
+    try:
+        document = subject.account.bucket_policy(bucket)
+    except ClientError as error:
+        if code(error) == "NoSuchBucket":
+            raise MissingError(skipped("the bucket was not found")) from None
+        raise
+    get = aws_command("s3api get-bucket-policy", bucket=bucket, query="Policy", output="text")
+    put = f"{aws_command('s3api put-bucket-policy', bucket=bucket)} --policy"
+    return _of_resource(Kind.BUCKET, "", document, get, put)
+
+
+def _of_resource(kind: Kind, arn: str, document: Any, get: str, put: str) -> Policy:
+    """Return a policy; `get` prints it, and `put`, which lacks its last argument, the file, replaces it.
+
+    `document` is None if the resource has no policy.
+    """
+    file = f"{kind.replace(' ', '-')}.json"
+
+    def edited(edit: str) -> tuple[str, ...]:
+        first = () if document is None else (f"{get} > {file}",)
+        return (*first, f"in {file}, {edit}", f"{put} file://{file}")
+
+    operation = _OPERATIONS[kind]
+    found = () if document is None else readable(document, documents.Kind.RESOURCE, kind, operation)
+    return Policy(kind, kind, found, edited=edited, resource=arn)
+
+
+def _require_own(subject: Subject, kind: Kind, owner: str | None) -> None:
+    """Unless the role's account owns the policy, raise MissingError with what it must grant."""
+    if owner == subject.account_id:
+        return
+    groups = [each for each in connector_requests(subject) if each.service == _service(kind)]
+    actions = dict.fromkeys(name for each in groups for name in each.actions)
+    answer = cannot_tell(
+        f"the {kind} {f'in account {owner} must' if owner else 'of another account would have to'} "
+        f"grant {', '.join(actions)} to {subject.settings.role_arn or 'the role'}, but "
+        f"{'these credentials cannot read the policy' if owner else 'the owner is unknown'}",
+        "read the policy in that account; if the role was recreated, save the policy again with the "
+        "role's ARN",
+    )
+    raise MissingError(answer)

@@ -7,46 +7,30 @@ answer to `requests allowed` is about all policies together.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from components.commands import quote_argument
 from components.connector_role import POLICY_NAME
 from guardrails.iam.documents import Statement, listed
 from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
-from roles.arns import Arn
-from roles.audit.danger import find_danger
-from roles.aws_commands import aws_command, remove_policy
-from roles.check.case import Case, Decided
-from roles.check.collection import (
-    BOUNDARY,
-    BUCKET_POLICY,
-    FAILURES,
-    KEY_POLICY,
-    OTHER_POLICIES,
-    ROLE_POLICY,
-    SECRET_POLICY,
-    ResourcePolicy,
-    answer_of,
-)
+from roles.check.case import Case
 from roles.check.context import keys_in
-from roles.check.decisions import Cause, Decision, Policy, decide
+from roles.check.decisions import Cause, Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
-from roles.check.other_secrets import about_needed_policy, is_for_second_secret, second_secret
 from roles.check.requests import RequestGroup, connector_requests
 from roles.check.simulation import Simulated, simulate_decided
-from roles.check.subject import NO_ROLE, Subject, needed
-from roles.difference import Verdict, statements
-from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
+from roles.check.subject import NO_ROLE, Subject, attempt, needed
+from roles.difference import statements
+from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped
 
 _NUMBERED: Final = re.compile(r"statement \d+")
 """Matches the name of a statement without a Sid."""
 _VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
-_SEE: Final = "see "
-_NONE_ALLOWS: Final = "none of the role's policies allows it"
 _EVENTS: Final = {"s3:ListBucket": "ListObjects"}
 """The names of CloudTrail events that differ from the IAM actions:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html"""
@@ -54,109 +38,257 @@ _NOT_CHECKED: Final = (
     "KMS grants, resource control policies, service control policies with conditions, and VPC endpoint "
     "policies were not checked"
 )
+_WORST_FIRST: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.OK)
+_Caused = Sequence[tuple[Decision, Cause]]
+"""Decisions, each with a cause in the same policy."""
 
 
-# The policies of the key, the secret, and the bucket.
+# Edits that allow requests.
 
 
-def key_policy(case: Case) -> Iterator[Finding]:
-    """Ask whether the policies of the keys let the role decrypt."""
-    return _ask_about(case, KEY_POLICY)
+def _allow_in_boundary(case: Case, _: Policy, lacking: Sequence[Decision]) -> str:
+    """Return the edit of a boundary that allows these requests.
+
+    It adds the statements that the role needs, limited to these requests because many roles may share a
+    boundary.
+    """
+    added: list[dict[str, Any]] = []
+    policies = case.subject.needed_policies
+    for document in (policies.role_policy, *(each.document for each in policies.separate)):
+        for given, statement in zip(
+            json.loads(document)["Statement"], statements(POLICY_NAME, document), strict=True
+        ):
+            requests = [
+                each.request for each in lacking if applies(statement, each.request) is Truth.YES
+            ]
+            if requests:
+                resources = [
+                    pattern
+                    for pattern in listed(given["Resource"])
+                    if any(matches(pattern, each.resource) is Truth.YES for each in requests)
+                ]
+                actions = [*dict.fromkeys(request.action for request in requests)]
+                condition = {name: given[name] for name in ("Condition",) if name in given}
+                added.append({"Effect": "Allow", "Action": actions, "Resource": resources, **condition})
+    return f'add to "Statement": {", ".join(map(json.dumps, added))}'
 
 
-def secret_policy(case: Case) -> Iterator[Finding]:
-    """Ask whether the resource policies of the secrets let the role read them."""
-    return _ask_about(case, SECRET_POLICY)
+def _allow_in_resource(case: Case, policy: Policy, _: Sequence[Decision]) -> str:
+    """Return the edit that allows the requests of all the stack's roles that use a policy's resource.
+
+    If the statement named only one role, the fix for each role would overwrite the fix for the previous
+    one.
+    """
+    users = _users(case, policy)
+    previous = [each for each in policy.statements if each.name == _SID]
+    arns = (name.removeprefix("AWS:") for each in previous for name in each.principals.values)
+    # The statement may also name the roles of other stacks.
+    roles = dict.fromkeys([*users, *(arn for arn in arns if arn.startswith("arn:"))])
+    groups = [group for groups in users.values() for group in groups]
+    services = {str(group.context[_VIA_SERVICE]) for group in groups if _VIA_SERVICE in group.context}
+    condition = {"Condition": {"StringEquals": {_VIA_SERVICE: sorted(services)}}} if services else {}
+    statement = {
+        "Sid": _SID,
+        "Effect": "Allow",
+        "Principal": {"AWS": [*roles]},
+        "Action": [*dict.fromkeys(action for group in groups for action in group.actions)],
+        "Resource": "*",
+        **condition,
+    }
+    if not policy.statements:
+        return f"write {json.dumps({'Version': '2012-10-17', 'Statement': [statement]})}"
+    place = f"replace the statement {_SID} with" if previous else 'add to "Statement":'
+    return f"{place} {json.dumps(statement)}"
 
 
-def bucket_policy(case: Case) -> Iterator[Finding]:
-    """Ask whether the bucket policy lets the role read the bucket."""
-    return _ask_about(case, BUCKET_POLICY)
+def _users(case: Case, policy: Policy) -> dict[str, list[RequestGroup]]:
+    """Return the requests for a policy's resource, by the ARN of each existing role that makes them."""
+    resources = {each.request.resource for each in case.decisions if each.policies.resource is policy}
+    users: dict[str, list[RequestGroup]] = {}
+    for entry in case.entries:
+        groups = [each for each in connector_requests(entry) if each.resource in resources]
+        if groups and _exists(entry):
+            users[str(entry.settings.role_arn)] = groups
+    return users
 
 
-def _ask_about(case: Case, question: str) -> Iterator[Finding]:
-    """Ask about each policy that a question covers; set `subject` for every policy except the first."""
-    found = [each for each in case.collected.resources if each.policy.question == question]
-    for number, each in enumerate(found):
-        for answer in _ask(case, each):
-            yield answer._replace(subject=each.resource if number else "")
+def _exists(entry: Subject) -> bool:
+    """Return whether the role exists; if it cannot be read, assume that it does."""
+    return attempt(entry.find_role) is not None
 
 
-def _ask(case: Case, found: ResourcePolicy) -> Iterator[Finding]:
-    policy, question, kind = found.policy, found.policy.question, found.kind
-    decisions = [one for group, own in case.by_group if found.applies(group) for one in own]
-    failing = causes_in(decisions, question, Truth.NO)
-    denying = [each for each in failing if each[1].statements]
+# One policy.
+
+
+class _Words(NamedTuple):
+    """The words for the answers about one kind of policy; `_say` fills in the names in braces."""
+
+    denies: str
+    lacks: str
+    """The same as `denies` if one answer reports both; empty if another question reports it."""
+    depends: str
+    fine: str
+    allow: Callable[[Case, Policy, Sequence[Decision]], str] = _allow_in_resource
+    """Return the edit that allows requests."""
+    absent: str = ""
+    """Says that there is no policy; empty if there always is one."""
+    review: str = "review the policy"
+    """How to find out whether the policy allows a request if no condition key is unknown."""
+    trail: str = ""
+    """Where CloudTrail shows whether it does; empty if the details list the requests."""
+
+
+_OF_ROLE: Final = _Words(
+    denies="the policy {name} denies {number} {total}",
+    lacks="",
+    depends="the policy {name} might {block} {number} {total}",
+    fine="",
+)
+_OF_RESOURCE: Final = _Words(
+    denies="the {kind} denies {actions} to the role, in {statements}{now}",
+    lacks="the {kind} neither grants {actions} to the role nor delegates to IAM policies{now}",
+    depends="cannot determine whether the {kind} lets the role perform {both}",
+    fine="neither denies the role access nor names a deleted role in its place",
+    trail="CloudTrail",
+)
+_BLOCKED: Final = "{name} does not allow all connector requests"
+_WORDS: Final[Mapping[Kind, _Words]] = {
+    Kind.ROLE: _OF_ROLE,
+    Kind.OTHER: _OF_ROLE,
+    Kind.BOUNDARY: _Words(
+        denies=_BLOCKED,
+        lacks=_BLOCKED,
+        depends="{name} might block {number} {total}",
+        fine="{name} allows every connector request",
+        allow=_allow_in_boundary,
+        review="review the boundary and the resource's policy",
+    ),
+    Kind.KEY: _OF_RESOURCE._replace(fine="grants kms:Decrypt to the role or delegates to IAM policies"),
+    Kind.SECRET: _OF_RESOURCE._replace(absent="the secret has no policy"),
+    # CloudTrail logs requests for a bucket's objects only as data events.
+    Kind.BUCKET: _OF_RESOURCE._replace(
+        absent="the bucket has no policy", trail="CloudTrail data events"
+    ),
+}
+
+
+def _words(policy: Policy) -> _Words:
+    words = _WORDS[policy.kind]
+    if policy.statements or not words.absent:
+        return words
+    return words._replace(
+        lacks=f"{words.absent} that grants {{actions}} to the role{{now}}", fine=words.absent
+    )
+
+
+def judge(case: Case, policy: Policy) -> Iterator[Finding]:
+    """Yield the answers about a policy, the most serious first.
+
+    Each answer about the policy of a resource or a boundary stands for the less serious ones, too. There
+    is no answer about a policy of the role that denies nothing.
+    """
     if policy.unread:
         yield policy.unread
-    elif denying:
-        actions, statements = _actions(denying), _name_statements(cause for _, cause in denying)
-        yield problem(
-            f"the {question} denies {actions} to the role, in {statements}"
-            f"{_for_now((one for one, _ in denying), policy)}",
-            found.edited(_describe_exclusion([cause for _, cause in denying])),
-        )
-    elif lost := [*_lost_with(case, policy, decisions)]:
-        yield problem(
-            f"the {question} contains IDs of deleted roles ({', '.join(lost)}), and a recreated role is "
-            "a different principal, even with the same ARN",
-            _for_roles(
-                case,
-                found,
-                f"replace the ID that a role had before it was recreated ({' or '.join(lost)}) with the "
-                f"role's ARN ({' or '.join(_users(case, found))}), and remove the IDs of other deleted "
-                "roles",
-            ),
-        )
-    elif failing:
-        lacks = (
-            f"the {question} neither grants {_actions(failing)} to the role nor delegates to IAM "
-            "policies"
-            if found.exists
-            else f"the {kind} has no policy that grants {_actions(failing)} to the role"
-        )
-        yield problem(
-            f"{lacks}{_for_now((one for one, _ in failing), policy)}",
-            _for_roles(case, found, _describe_grant(case, found)),
-        )
-    elif depending := causes_in(decisions, question, Truth.CANNOT_TELL):
-        # CloudTrail logs requests for a bucket's objects only as data events.
-        trail = "CloudTrail data events" if kind == "bucket" else "CloudTrail"
-        actions = dict.fromkeys(decision.request.action for decision, _ in depending)
-        events = " and ".join(_EVENTS.get(each, each.partition(":")[2]) for each in actions)
-        yield cannot_tell(
-            f"cannot determine whether the {question} lets the role perform {' and '.join(actions)}",
-            f"{_context_advice(depending)}, or start a sync and look for {events} in {trail}",
-            *dict.fromkeys(_dependence(cause) for _, cause in depending),
-        )
-    elif deleted := ", ".join(_deleted_roles(policy.statements, case.subject.settings.role_arn)):
+        return
+    words = _words(policy)
+    decisions = [each for each in case.decisions if policy in each.policies.every()]
+    caused = [
+        (decision, cause)
+        for decision in decisions
+        for cause in decision.causes
+        if cause.policy is policy and (cause.statements or words.lacks)
+    ]
+    failing = [each for each in caused if each[1].truth is Truth.NO]
+    denying = [each for each in failing if each[1].statements or words.lacks == words.denies]
+    lacking = [each for each in failing if each not in denying]
+    depending = [each for each in caused if each[1].truth is Truth.CANNOT_TELL]
+    if denying:
+        yield _wrong(case, policy, words.denies, denying)
+    yield from _about_lost_roles(case, policy, decisions)
+    if lacking:
+        yield _wrong(case, policy, words.lacks, lacking)
+    if depending:
+        yield _unclear(case, policy, depending)
+    if deleted := ", ".join(_deleted_roles(policy.statements, case.subject.settings.role_arn)):
         yield note(
-            f"the {question} contains IDs of deleted roles ({deleted}), but only in statements that "
+            f"the {policy.kind} contains IDs of deleted roles ({deleted}), but only in statements that "
             "the current role does not need"
         )
-    elif not found.exists:
-        yield ok(f"the {kind} has no policy")
-    elif kind == "key":
-        yield ok(f"{_by_whom(case, policy, decisions)}{_for_now(decisions, policy)}")
-    else:
-        nothing = "neither denies the role access nor names a deleted role in its place"
-        yield ok(f"{nothing}{_for_now(decisions, policy)}")
+    if words.fine:
+        yield ok(f"{words.fine.format(name=policy.name)}{_for_now(decisions, policy)}")
 
 
-def _by_whom(case: Case, policy: Policy, decisions: Sequence[Decision]) -> str:
-    """Return a phrase that says how a key policy lets the role decrypt."""
-    allowing = (
-        statement
-        for decision in decisions
-        for statement in policy.statements
-        if statement.allows and applies(statement, decision.request) is Truth.YES
+def _say(case: Case, policy: Policy, text: str, found: _Caused) -> str:
+    """Fill in the names in braces."""
+    actions = [*dict.fromkeys(decision.request.action for decision, _ in found)]
+    statements = [each for _, cause in found for each in cause.statements]
+    return text.format(
+        kind=policy.kind,
+        name=policy.name,
+        actions=", ".join(actions),
+        both=" and ".join(actions),
+        statements=_name_statements(cause for _, cause in found),
+        block="not allow" if all(each.allows for each in statements) else "deny",
+        number=len(found),
+        total=f"of the {len(case.decisions)} connector requests",
+        now=_for_now((decision for decision, _ in found), policy),
     )
-    named = {name for statement in allowing for name in statement.principals.listed()}
-    if f"AWS:{case.subject.settings.role_arn}" in named:
-        return "names the role"
-    if "*" in named:
-        return "allows every principal that meets its conditions to decrypt, including the role"
-    return "delegates to the account's IAM policies"
+
+
+def _wrong(case: Case, policy: Policy, text: str, failing: _Caused) -> Finding:
+    """Return the problem that a policy denies requests or does not allow them."""
+    words = _words(policy)
+    causes = [cause for _, cause in failing if cause.statements]
+    lacking = [decision for decision, cause in failing if not cause.statements]
+    edits = [_describe_exclusion(policy, causes)] if causes else []
+    if lacking:
+        edits.append(words.allow(case, policy, lacking))
+    edit = ", and ".join(edits)
+    steps = _for_roles(case, policy, edit) if lacking else policy.edited(edit)
+    return problem(_say(case, policy, text, failing), steps, *(() if words.trail else _denied(failing)))
+
+
+def _unclear(case: Case, policy: Policy, depending: _Caused) -> Finding:
+    """Return the answer about requests that a policy may deny or allow."""
+    words = _words(policy)
+    keys = dict.fromkeys(key for _, cause in depending for key in cause.keys)
+    actions = dict.fromkeys(decision.request.action for decision, _ in depending)
+    events = " and ".join(_EVENTS.get(each, each.partition(":")[2]) for each in actions)
+    look = f" and look for {events} in {words.trail}" if words.trail else ""
+    details = (
+        f"{'' if words.trail else f'{_title(decision)} '}{_dependence(cause)}"
+        for decision, cause in depending
+    )
+    how = f"{_options(keys) or words.review}, or start a sync{look}"
+    return cannot_tell(_say(case, policy, words.depends, depending), how, *dict.fromkeys(details))
+
+
+def _describe_exclusion(policy: Policy, causes: Sequence[Cause]) -> str:
+    """Return the edit that stops a policy's statements from denying the role's requests."""
+    statements = _name_statements(causes)
+    denying = {each for cause in causes for each in cause.statements}
+    them = "these statements" if len(denying) > 1 else "this statement"
+    if not policy.is_shared:
+        return f"narrow or remove {statements}"
+    if any(each.principals.negated for each in denying):
+        return (
+            f'in {statements}, replace NotPrincipal with "Principal": "*" and the condition '
+            '"ArnNotEquals": {"aws:PrincipalArn": [...]}, which lists this role and the principals that '
+            f"NotPrincipal lists; or remove {them}"
+        )
+    return f"exclude the role from {statements}, or remove {them}"
+
+
+def _for_roles(case: Case, policy: Policy, edit: str) -> tuple[str, ...]:
+    """Return the steps for an edit that may name roles in a policy.
+
+    A policy can name only roles that exist, so if the role does not exist, return the step to deploy it
+    and repeat `check`.
+    """
+    if _exists(case.subject):
+        return policy.edited(edit)
+    reason = "because a policy cannot name a role that does not exist"
+    return (f"{case.subject.up_command}, then repeat `check`, {reason}",)
 
 
 def _deleted_roles(statements: Iterable[Statement], role_arn: str | None) -> list[str]:
@@ -177,25 +309,34 @@ def _deleted_roles(statements: Iterable[Statement], role_arn: str | None) -> lis
     return [*dict.fromkeys(found)]
 
 
-def _lost_with(case: Case, policy: Policy, decisions: Iterable[Decision]) -> Iterator[str]:
-    """Yield the IDs of the deleted roles whose deletion is the reason why a request is denied."""
+def _about_lost_roles(case: Case, policy: Policy, decisions: Iterable[Decision]) -> Iterator[Finding]:
+    """Yield a problem if requests are denied because roles that the policy names were deleted."""
+    denied = [each for each in decisions if each.allowed is Truth.NO]
     role_arn = case.subject.settings.role_arn
+    lost: list[str] = []
     for deleted in _deleted_roles(policy.statements, role_arn):
         named = {f"AWS:{deleted}": f"AWS:{role_arn}"}
         restored = policy._replace(
             statements=tuple(_with_principals(each, named) for each in policy.statements)
         )
-        if any(
-            decide(
-                decision.request,
-                decision.policies._replace(resource=restored),
-                case.collected.facts.now(),
-            ).allowed
-            is Truth.YES
-            for decision in decisions
-            if decision.allowed is Truth.NO
-        ):
-            yield deleted
+        again = (
+            decide(each.request, each.policies._replace(resource=restored), case.facts.now())
+            for each in denied
+        )
+        if any(each.allowed is Truth.YES for each in again):
+            lost.append(deleted)
+    if lost:
+        yield problem(
+            f"the {policy.kind} contains IDs of deleted roles ({', '.join(lost)}), and a recreated role "
+            "is a different principal, even with the same ARN",
+            _for_roles(
+                case,
+                policy,
+                f"replace the ID that a role had before it was recreated ({' or '.join(lost)}) with the "
+                f"role's ARN ({' or '.join(_users(case, policy))}), and remove the IDs of other deleted "
+                "roles",
+            ),
+        )
 
 
 def _with_principals(statement: Statement, names: Mapping[str, str]) -> Statement:
@@ -204,474 +345,167 @@ def _with_principals(statement: Statement, names: Mapping[str, str]) -> Statemen
     return statement._replace(principals=statement.principals._replace(values=values))
 
 
-def _for_roles(case: Case, found: ResourcePolicy, edit: str) -> tuple[str, ...]:
-    """Return the steps for an edit that names roles in a policy.
+# The policies of resources, and the boundary.
 
-    A policy can name only roles that exist, so if the role does not exist, return the step to deploy it
-    and repeat `check`.
+
+def resource_policies(kind: Kind, case: Case) -> Iterator[Finding]:
+    """Ask whether the policies of one kind of resource let the role make its requests.
+
+    The answer's subject is the resource, except in the answer about the first one.
     """
-    if _exists(case.subject):
-        return found.edited(edit)
-    reason = "because a policy cannot name a role that does not exist"
-    return (f"{case.subject.up_command}, then repeat `check`, {reason}",)
-
-
-def _exists(entry: Subject) -> bool:
-    """Return whether the role exists; if it cannot be read, assume that it does."""
-    try:
-        return entry.find_role() is not None
-    except FAILURES:
-        return True
-
-
-def _users(case: Case, found: ResourcePolicy) -> dict[str, list[RequestGroup]]:
-    """Return the requests for a policy's resource, by the ARN of each existing role that makes them."""
-    resources = {group.resource for group, _ in case.by_group if found.applies(group)}
-    users: dict[str, list[RequestGroup]] = {}
-    for entry in case.entries:
-        groups = [each for each in connector_requests(entry) if each.resource in resources]
-        if groups and _exists(entry):
-            users[entry.role_arn] = groups
-    return users
-
-
-def _describe_grant(case: Case, found: ResourcePolicy) -> str:
-    """Return the edit that allows the requests of all the stack's roles that use a policy's resource.
-
-    If the statement named only one role, the fix for each role would overwrite the fix for the previous
-    one.
-    """
-    users = _users(case, found)
-    previous = [each for each in found.policy.statements if each.name == _SID]
-    arns = (name.removeprefix("AWS:") for each in previous for name in each.principals.values)
-    # The statement may also name the roles of other stacks.
-    roles = dict.fromkeys([*users, *(arn for arn in arns if arn.startswith("arn:"))])
-    statement = _statement([*roles], [group for groups in users.values() for group in groups])
-    if not found.exists:
-        return f'write {{"Version": "2012-10-17", "Statement": [{statement}]}}'
-    place = f"replace the statement {_SID} with" if previous else 'add to "Statement":'
-    return f"{place} {statement}"
-
-
-def _statement(roles: Sequence[str], groups: Sequence[RequestGroup]) -> str:
-    services = {str(group.context[_VIA_SERVICE]) for group in groups if _VIA_SERVICE in group.context}
-    statement: dict[str, object] = {
-        "Sid": _SID,
-        "Effect": "Allow",
-        "Principal": {"AWS": roles},
-        "Action": [*dict.fromkeys(action for group in groups for action in group.actions)],
-        "Resource": "*",
-    }
-    if services:
-        statement["Condition"] = {"StringEquals": {_VIA_SERVICE: sorted(services)}}
-    return json.dumps(statement)
-
-
-# The permissions boundary.
+    found = [each for each in case.resources if each.kind is kind]
+    for number, policy in enumerate(found):
+        yield next(judge(case, policy))._replace(subject=policy.resource if number else "")
 
 
 def permissions_boundary(case: Case) -> Iterator[Finding]:
     """Ask whether the role's boundary is the one in the settings, and allows every connector request."""
-    subject, policy = case.subject, case.collected.boundary
+    subject = case.subject
     actual = subject.role.permissions_boundary
     wanted = subject.settings.get("permissions_boundary_arn") or ""
-    decisions = case.decisions
-    named = actual or "no permissions boundary"
+    none = "no permissions boundary"
+    found = next(judge(case, case.boundary)) if case.boundary else ok(f"the role has {none}")
     if actual != wanted:
-        yield problem(
-            f"the role has {named}, but the settings have {wanted or 'no permissions boundary'}",
-            subject.up_command,
-        )
-    if policy is None:
-        if actual == wanted:
-            yield ok("the role has no permissions boundary")
-    elif policy.unread:
-        yield policy.unread
-    elif denied := causes_in(decisions, BOUNDARY, Truth.NO):
-        yield problem(
-            f"{actual} does not allow all connector requests",
-            _change_boundary(case, denied) if actual == wanted else subject.up_command,
-            *_denied(denied),
-        )
-    elif depending := causes_in(decisions, BOUNDARY, Truth.CANNOT_TELL):
-        of_boundary = "the boundary and the resource's policy"
-        yield cannot_tell(
-            f"{actual} might block {len(depending)} of the {len(decisions)} connector requests",
-            f"{_context_advice(depending, of_boundary)}, or start a sync",
-            *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in depending),
-        )
-    elif actual == wanted:
-        yield ok(f"{actual} allows every connector request{_for_now(decisions, policy)}")
-
-
-def _change_boundary(case: Case, denied: Sequence[tuple[Decision, Cause]]) -> str:
-    """Return how to change a boundary; an AWS managed policy can only be replaced."""
-    subject = case.subject
-    another = (
-        subject.edit("permissions_boundary_arn", "POLICY_ARN")
-        if subject.settings.stack
-        else aws_command(
-            "iam put-role-permissions-boundary",
-            role_name=subject.role.name,
-            permissions_boundary="POLICY_ARN",
-        )
-    )
-    if Arn.of(subject.role.permissions_boundary).account == "aws":
-        return another
-    edits: list[str] = []
-    if any(cause.statements for _, cause in denied):
-        edits.append(_describe_exclusion([cause for _, cause in denied]))
-    if lacking := [decision for decision, cause in denied if not cause.statements]:
-        edits.append(f'add to "Statement": {", ".join(map(json.dumps, _allowing(case, lacking)))}')
-    return f"in this policy, {', and '.join(edits)}; or use another boundary: {another}"
-
-
-def _allowing(case: Case, lacking: Sequence[Decision]) -> Iterator[dict[str, Any]]:
-    """Yield the statements that allow these requests.
-
-    They are the statements that the role needs, limited to these requests because many roles may share a
-    boundary.
-    """
-    policies = case.subject.needed_policies
-    for document in (policies.role_policy, *(each.document for each in policies.separate)):
-        for given, statement in zip(
-            json.loads(document)["Statement"], statements(POLICY_NAME, document), strict=True
-        ):
-            requests = [
-                each.request for each in lacking if applies(statement, each.request) is Truth.YES
-            ]
-            if requests:
-                yield {
-                    "Effect": "Allow",
-                    "Action": [*dict.fromkeys(request.action for request in requests)],
-                    "Resource": [
-                        pattern
-                        for pattern in listed(given["Resource"])
-                        if any(matches(pattern, each.resource) is Truth.YES for each in requests)
-                    ],
-                    **({"Condition": given["Condition"]} if "Condition" in given else {}),
-                }
-
-
-# The role's policies.
-
-
-def denials_in_role_policy(case: Case) -> Iterator[Finding]:
-    """Report the requests that the policies under the question `role policy` deny or might block."""
-    yield from (answer for _, answer in _denials(case, ROLE_POLICY))
-
-
-def other_policies(case: Case) -> Iterator[Finding]:
-    """Report the role's policies other than the role policy that the program writes.
-
-    The answers are about requests that these policies deny or might block; a missing policy for the data
-    source's second secret; and each policy that has access in excess or no answer yet. Raises
-    MissingError if the role does not exist or is outside any stack.
-    """
-    subject = case.subject
-    role = subject.role
-    needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
-    denials = [*_denials(case, OTHER_POLICIES)]
-    yield from (answer for _, answer in denials)
-    lacking = [*second_secret(case)]
-    yield from lacking
-    inline = [name for name in role.inline_policies if name != POLICY_NAME]
-    attached = role.attached or ()
-    others = [*inline, *attached]
-    if role.denied:
-        yield not_allowed(role.denied)
-    elif not (others or lacking):
-        yield ok("the role has no other policies")
-    exclusive, policies = bool(subject.settings.get("exclusive_policies")), subject.needed_policies
-    reported = [name for name, _ in denials]
-    found = [(name, _excess(case, name)) for name in others]
-    found = [(name, excess) for name, excess in found if excess or name not in reported]
-    for name, excess in sorted(found, key=lambda each: not any(danger for danger, _ in each[1])):
-        is_needed = is_for_second_secret(case, name)
-        if is_needed and not excess:
-            yield about_needed_policy(case, name)
-            continue
-        dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
-        if dangers:
-            text = f"the policy {name} grants dangerous access: {', '.join(dangers)}"
-        elif excess:
-            text = f"the policy {name} allows more than the role policy"
-        else:
-            text = f"the role also has the policy {name}"
-        details = (line for _, line in sorted(excess, key=lambda each: not each[0]))
-        removal = subject.up_command if exclusive else remove_policy(role.name, name)
-        # Removing this policy would break the sync unless the separate policies exist.
-        first = [each.put(role.name) for each in policies.separate] if is_needed else []
-        replaced = any(each.name == name for each in policies.separate) and is_needed
-        yield note(text, (*first, *([] if replaced else [removal])), *details)
-
-
-def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
-    """For each of a policy's statements in excess, return the danger, if any, and a line of text."""
-    subject = case.subject
-    difference = subject.needed_policies.compare(subject.role)
-    found = next((each.statements for each in case.collected.role if each.name == policy), ())
-    by_name = {statement.name: statement for statement in found}
-    return [
-        (find_danger(by_name[verdict.statement], Arn.of(subject.role.arn)), _shown(verdict))
-        for verdict in difference.role
-        if verdict.policy == policy and verdict.verdict == "excess"
-    ]
-
-
-def _shown(verdict: Verdict) -> str:
-    access = "; ".join(
-        f"{', '.join(each.actions)} on {', '.join(each.targets)}" for each in verdict.access
-    )
-    return f"{verdict.statement}: {access}"
-
-
-def _denials(case: Case, question: str) -> Iterator[tuple[str, Finding]]:
-    """Yield the policies that a question covers and that deny or might block requests, with answers."""
-    total = f"of the {len(case.decisions)} connector requests"
-    failing = [each for each in causes_in(case.decisions, question, Truth.NO) if each[1].statements]
-    for policy, found in _by_policy(failing).items():
-        answer = problem(
-            f"the policy {policy} denies {len(found)} {total}",
-            _remove_denial(case, policy, found),
-            *_denied(found),
-        )
-        yield policy, answer
-    depending = [
-        each for each in causes_in(case.decisions, question, Truth.CANNOT_TELL) if each[1].statements
-    ]
-    for policy, found in _by_policy(depending).items():
-        denies = any(not statement.allows for _, cause in found for statement in cause.statements)
-        answer = cannot_tell(
-            f"the policy {policy} might {'deny' if denies else 'not allow'} {len(found)} {total}",
-            f"{_context_advice(found)}, or start a sync",
-            *(f"{_title(decision)} {_dependence(cause)}" for decision, cause in found),
-        )
-        yield policy, answer
-
-
-def _remove_denial(case: Case, policy: str, found: Sequence[tuple[Decision, Cause]]) -> str:
-    """Return how to stop a policy of the role from denying requests.
-
-    An AWS managed policy cannot be edited, so the fix is the command that detaches it.
-    """
-    causes = [cause for _, cause in found]
-    if not policy.startswith("arn:"):  # an inline policy, which is only for this role
-        return f"in the policy {policy}, narrow or remove {_name_statements(causes)}"
-    if Arn.of(policy).account == "aws":
-        return remove_policy(case.subject.role.name, policy)
-    return f"in the policy {policy}, {_describe_exclusion(causes)}"
-
-
-def _by_policy(
-    found: Iterable[tuple[Decision, Cause]],
-) -> dict[str, list[tuple[Decision, Cause]]]:
-    by_policy: dict[str, list[tuple[Decision, Cause]]] = {}
-    for decision, cause in found:
-        by_policy.setdefault(cause.policy.name, []).append((decision, cause))
-    return by_policy
+        text = f"the role has {actual or none}, but the settings have {wanted or none}"
+        yield problem(text, subject.up_command)
+    if actual == wanted or found.state is not State.OK:
+        yield found
 
 
 # The total.
 
 
+class _Conclusion(NamedTuple):
+    """The answer about one request, according to the policies and IAM's simulation."""
+
+    state: State
+    reason: str = ""
+    is_elsewhere: bool = False
+    """Whether the reason only refers to other answers."""
+    fixes: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    """The condition keys on which the answer depends and whose values are unknown."""
+
+
 def requests_allowed(case: Case) -> Iterator[Finding]:
     """Report whether AWS allows all connector requests, from the decisions and IAM's simulation."""
     needed(case.subject.find_role(), NO_ROLE)
+    simulated = attempt(lambda: simulate_decided(case))
+    failed = isinstance(simulated, Finding)
     ours = {key.lower() for key in keys_in(case.subject.needed_policies.needed)}
-    simulated, failure = _simulate(case, case.by_group)
-    found: dict[State, list[tuple[Decision, str]]] = {state: [] for state in State}
-    keys: dict[str, None] = {}
-    for decision in case.decisions:
-        answer = simulated.get(id(decision))
-        unknown = [key for key in _unknown_keys(decision, answer) if key.lower() not in ours]
-        state, why = _conclude(case, decision, answer, unknown)
-        found[state].append((decision, why))
-        if state is State.CANNOT_TELL:
-            of_causes = (key for cause in decision.deciding for key in cause.keys)
-            keys |= dict.fromkeys([*of_causes, *unknown])
-    total = f"of the {len(case.decisions)} connector requests"
-    if denied := found[State.PROBLEM]:
-        fix = _describe_fixes((each, why, simulated.get(id(each))) for each, why in denied)
-        yield problem(f"AWS denies {len(denied)} {total}", fix, *_list(denied))
-    elif depending := found[State.CANNOT_TELL]:
-        how = f"{_options(keys) or 'review the policies that these answers name'}, or start a sync"
-        yield cannot_tell(f"AWS might deny {len(depending)} {total}", how, *_list(depending))
-    elif undecided := found[State.SKIPPED]:
-        text = f"{len(undecided)} {total} could not be decided"
-        yield skipped(text)._replace(details=(*_list(undecided),))
-    elif not failure:
-        now = _for_now(case.decisions)
-        yield ok(f"AWS allows all {len(case.decisions)} connector requests{now}; {_NOT_CHECKED}")
-    if failure:
-        yield failure
+    concluded = [
+        (decision, _conclude(case, decision, answer, ours))
+        for decision, answer in ([(each, None) for each in case.decisions] if failed else simulated)
+    ]
+    state = min((each.state for _, each in concluded), key=_WORST_FIRST.index)
+    found = [each for each in concluded if each[1].state is state]
+    fixes = dict.fromkeys(fix for _, each in found for fix in each.fixes)
+    keys = dict.fromkeys(key for _, each in found for key in each.keys)
+    number, total = len(found), f"of the {len(concluded)} connector requests"
+    answers = {
+        State.PROBLEM: problem(
+            f"AWS denies {number} {total}",
+            "; ".join(fixes) or "narrow or remove the statements named above",
+        ),
+        State.CANNOT_TELL: cannot_tell(
+            f"AWS might deny {number} {total}",
+            f"{_options(keys) or 'review the policies that these answers name'}, or start a sync",
+        ),
+        State.SKIPPED: skipped(f"{number} {total} could not be decided"),
+        State.OK: ok(
+            f"AWS allows all {number} connector requests{_for_now(case.decisions)}; {_NOT_CHECKED}"
+        ),
+    }
+    if state is not State.OK:
+        yield answers[state]._replace(details=tuple(_list(found)))
+    elif not failed:
+        yield answers[state]
+    if failed:
+        yield simulated
 
 
-def _describe_fixes(denied: Iterable[tuple[Decision, str, Simulated | None]]) -> str:
-    """Return how to allow denied requests, each with the reason and IAM's answer, if any."""
-    fixes: dict[str, None] = {}
-    for decision, why, answer in denied:
-        if _SEE in why:
-            fixes["apply the fixes in the answers named above"] = None
-        if _NONE_ALLOWS in why:
-            separate = "or, if it is as expected, allow the requests in a separate policy"
-            fixes[f"correct the role policy {separate}"] = None
-        if decision.allowed is not Truth.NO and answer and not answer.by_organization:
-            fixes[
-                "change the policies that deny the requests in IAM's simulation"
-                if answer.explicit
-                else "see the output of `aws iam simulate-principal-policy`"
-            ] = None
-        if answer and answer.by_organization:
-            fixes["only your organization can change service control policies"] = None
-    return "; ".join(fixes) or "narrow or remove the statements named above"
-
-
-def _simulate(case: Case, groups: Decided) -> tuple[dict[int, Simulated], Finding | None]:
-    """Return IAM's answers by the decision's `id()`, and a finding if the simulation failed."""
-    try:
-        return {id(one): answer for one, answer in simulate_decided(case, groups)}, None
-    except FAILURES as error:
-        return {}, answer_of(error)
-
-
-def _list(found: Iterable[tuple[Decision, str]]) -> Iterator[str]:
+def _list(found: Sequence[tuple[Decision, _Conclusion]]) -> Iterator[str]:
     """Yield a line for each request, or one line for all requests that refer to the same answers."""
-    elsewhere: dict[str, int] = {}
-    for decision, why in found:
-        if why.startswith(_SEE):
-            elsewhere[why] = elsewhere.get(why, 0) + 1
-        else:
-            yield f"{_title(decision)}: {why}"
-    for why, number in elsewhere.items():
-        yield f"{number} request{'s' * (number > 1)}: {why}"
+    yield from (f"{_title(one)}: {each.reason}" for one, each in found if not each.is_elsewhere)
+    elsewhere = Counter(each.reason for _, each in found if each.is_elsewhere)
+    for reason, number in elsewhere.items():
+        yield f"{number} request{'s' * (number > 1)}: {reason}"
 
 
 def _conclude(
-    case: Case, decision: Decision, answer: Simulated | None, unknown: Sequence[str]
-) -> tuple[State, str]:
-    """Return a request's state according to the policies and IAM, and the reason unless it is OK.
+    case: Case, decision: Decision, answer: Simulated | None, ours: Collection[str]
+) -> _Conclusion:
+    """Return the conclusion about one request.
 
-    `unknown` has the keys for which the simulation had no values because the values are unknown.
-    """
-    if decision.allowed is Truth.NO:
-        why = _why(case, decision)
-        # The other answers say whether they hold only at this time.
-        return State.PROBLEM, why if why.startswith(_SEE) else f"{why}{_for_now([decision])}"
-    contradicts = answer is not None and _contradicts(decision, answer)
-    if answer and (answer.by_organization or (contradicts and not unknown)):
-        return State.PROBLEM, answer.reason
-    if decision.unread:
-        return State.SKIPPED, _why(case, decision)
-    if decision.allowed is Truth.CANNOT_TELL:
-        return State.CANNOT_TELL, _why(case, decision)
-    if contradicts:
-        return State.CANNOT_TELL, f"depends on {', '.join(unknown)}"
-    return State.OK, ""
-
-
-def _unknown_keys(decision: Decision, answer: Simulated | None) -> list[str]:
-    missing = answer.missing_keys if answer else ()
-    return [key for key in missing if decision.request.context.get(key) is None]
-
-
-def _contradicts(decision: Decision, answer: Simulated) -> bool:
-    """Return whether IAM denies a request that the policies allow.
-
+    `ours` has the lowercase condition keys in the policies that the role needs, whose values are known.
     IAM simulates resource policies only for users, so for a role, it ignores an Allow in such a policy.
     If only the resource's policy allows the request, only an explicit denial contradicts the decision.
     """
-    if decision.allowed is not Truth.YES or answer.allowed:
-        return False
-    return answer.explicit or not decision.by_resource_policy
-
-
-def _why(case: Case, decision: Decision) -> str:
-    """Return why a request is denied or undecided, or refer to the answers that explain it."""
-    here: list[str] = []
-    elsewhere: list[str] = []
-    for cause in decision.deciding:
-        question = cause.policy.question
-        denies = bool(cause.statements)
-        # The question "role policy" compares policies, but does not name the requests.
-        is_here = question == ROLE_POLICY and not cause.policy.unread
-        if not is_here or (denies and not case.subject.settings.stack):
-            elsewhere.append(f'"{question}"')
-        elif cause.truth is Truth.CANNOT_TELL:
-            here.append(_dependence(cause))
-        else:
-            denied = f"denied by {cause.policy.name} in {_name_statements([cause])}"
-            here.append(denied if denies else _NONE_ALLOWS)
-    if elsewhere:
-        here.append(f"{_SEE}{' and '.join(dict.fromkeys(elsewhere))}")
-    return "; ".join(dict.fromkeys(here))
-
-
-def unwanted_requests(case: Case) -> Iterator[Finding]:
-    """Ask whether the role may make requests that no connector's role should be allowed to make."""
-    needed(case.subject.find_role(), NO_ROLE)
-    foreign = case.decide_foreign()
-    simulated, failure = _simulate(case, foreign)
-    decisions = [decision for _, found in foreign for decision in found]
-    lines = (_unwanted(case, decision, simulated.get(id(decision))) for decision in decisions)
-    if allowed := [*filter(None, lines)]:
-        yield note(
-            "the role has, or might have, access to another secret, application, or role",
-            "remove this access from the policies that these lines name",
-            *allowed,
-        )
-    elif not failure:
-        yield ok("AWS denies sample requests for another secret, application, and role")
-    if failure:
-        yield failure
-
-
-def _unwanted(case: Case, decision: Decision, answer: Simulated | None) -> str:
-    """Return a line about a request that the role may make.
-
-    The line is empty if AWS denies the request, or if the decision depends on a policy that could
-    not be read and IAM's simulation does not allow the request.
-    """
-    if answer and answer.by_organization:
-        return ""
-    names = ", ".join(
-        policy.name
-        for policy in case.collected.role
-        if any(
-            each.allows and applies(each, decision.request) is not Truth.NO for each in policy.statements
-        )
+    if answer is None:
+        return _explain(case, decision)
+    context = decision.request.context
+    unknown = tuple(
+        key for key in answer.missing_keys if context.get(key) is None and key.lower() not in ours
     )
+    contradicts = (
+        decision.allowed is Truth.YES
+        and not answer.allowed
+        and (answer.explicit or not decision.by_resource_policy)
+    )
+    if decision.allowed is not Truth.NO and (answer.by_organization or (contradicts and not unknown)):
+        return _Conclusion(State.PROBLEM, answer.reason, fixes=(answer.fix,))
+    if contradicts:
+        return _Conclusion(State.CANNOT_TELL, f"depends on {', '.join(unknown)}", keys=unknown)
+    found = _explain(case, decision)
+    fixes = (*found.fixes, *([answer.fix] if answer.by_organization else []))
+    return found._replace(fixes=fixes, keys=(*found.keys, *unknown))
+
+
+def _explain(case: Case, decision: Decision) -> _Conclusion:
+    """Return the conclusion about a request according to the policies alone."""
     if decision.allowed is Truth.YES:
-        return f"{_title(decision)}: allowed by {names}"
-    if answer and answer.allowed:
-        return f"{_title(decision)}: allowed by {answer.sources}"
-    if decision.allowed is Truth.NO or decision.unread:
-        return ""
-    why = ", ".join(map(_dependence, decision.deciding))
-    return f"{_title(decision)}: might be allowed by {names}; {why}"
+        return _Conclusion(State.OK)
+    elsewhere = [cause for cause in decision.deciding if _names_requests(case, cause)]
+    here = [cause for cause in decision.deciding if cause not in elsewhere]
+    questions = dict.fromkeys(f'"{cause.policy.kind}"' for cause in elsewhere)
+    see = [f"see {' and '.join(questions)}"] if elsewhere else []
+    reasons = dict.fromkeys([*map(_reason, here), *see])
+    keys = tuple(key for cause in decision.deciding for key in cause.keys)
+    if decision.allowed is Truth.CANNOT_TELL:
+        state = State.SKIPPED if decision.unread else State.CANNOT_TELL
+        return _Conclusion(state, "; ".join(reasons), not here, keys=keys)
+    fixes = ["apply the fixes in the answers named above"] if elsewhere else []
+    if any(not cause.statements for cause in here):
+        separate = "or, if it is as expected, allow the requests in a separate policy"
+        fixes.append(f"correct the role policy {separate}")
+    # The other answers say whether they hold only at this time.
+    now = _for_now([decision]) if here else ""
+    return _Conclusion(State.PROBLEM, f"{'; '.join(reasons)}{now}", not here, tuple(fixes), keys)
+
+
+def _names_requests(case: Case, cause: Cause) -> bool:
+    """Return whether the answers about a cause's policy name the requests.
+
+    The question "role policy" compares policies. Outside a stack, it also names the denied requests.
+    """
+    if cause.policy.kind is not Kind.ROLE or cause.policy.unread:
+        return True
+    return bool(cause.statements) and not case.subject.settings.stack
+
+
+def _reason(cause: Cause) -> str:
+    if cause.truth is Truth.CANNOT_TELL:
+        return _dependence(cause)
+    if cause.statements:
+        return f"denied by {cause.policy.name} in {_name_statements([cause])}"
+    return "none of the role's policies allows it"
 
 
 # Explanations.
 
 
-def causes_in(
-    decisions: Iterable[Decision], question: str, truth: Truth
-) -> list[tuple[Decision, Cause]]:
-    """Return the causes with this truth in the policies that a question covers, with their decisions."""
-    return [
-        (decision, cause)
-        for decision in decisions
-        for cause in decision.causes
-        if cause.truth is truth and cause.policy.question == question
-    ]
-
-
 def _title(decision: Decision) -> str:
     return f"{decision.request.action} on {decision.request.resource}"
-
-
-def _actions(found: Iterable[tuple[Decision, Cause]]) -> str:
-    return ", ".join(dict.fromkeys(decision.request.action for decision, _ in found))
 
 
 def _name_statements(causes: Iterable[Cause]) -> str:
@@ -687,21 +521,7 @@ def _sid(name: str) -> str:
     return name if name.isalnum() else f'"{name}"'
 
 
-def _describe_exclusion(causes: Sequence[Cause]) -> str:
-    """Return the edit that stops a policy's statements from denying the role's requests."""
-    statements = _name_statements(causes)
-    denying = {each for cause in causes for each in cause.statements}
-    them = "these statements" if len(denying) > 1 else "this statement"
-    if any(each.principals.negated for each in denying):
-        return (
-            f'in {statements}, replace NotPrincipal with "Principal": "*" and the condition '
-            '"ArnNotEquals": {"aws:PrincipalArn": [...]}, which lists this role and the principals that '
-            f"NotPrincipal lists; or remove {them}"
-        )
-    return f"exclude the role from {statements}, or remove {them}"
-
-
-def _denied(found: Iterable[tuple[Decision, Cause]]) -> Iterator[str]:
+def _denied(found: _Caused) -> Iterator[str]:
     """Yield a line for each denied request."""
     for decision, cause in found:
         by = f": denied by {_name_statements([cause])}" if cause.statements else ""
@@ -727,12 +547,6 @@ def _dependence(cause: Cause) -> str:
     statements = _name_statements([cause])
     keys = " and ".join((*cause.keys, *cause.unclear))
     return f"depends on {keys}{f' in {statements}' if statements else ''}"
-
-
-def _context_advice(found: Iterable[tuple[Decision, Cause]], policies: str = "the policy") -> str:
-    """Return advice to pass unknown keys with `--context` or, if there are none, to review policies."""
-    keys = dict.fromkeys(key for _, cause in found for key in cause.keys)
-    return _options(keys) or f"review {policies}"
 
 
 def _options(keys: Iterable[str]) -> str:

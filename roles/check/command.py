@@ -8,25 +8,16 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from guardrails.iam.patterns import Text
 from roles.account import Account
 from roles.arns import application
-from roles.check import causes, data_sources, network, permissions, resources
-from roles.check.case import Case
-from roles.check.collection import (
-    BOUNDARY,
-    BUCKET_POLICY,
-    FAILURES,
-    KEY_POLICY,
-    OTHER_POLICIES,
-    ROLE_POLICY,
-    SECRET_POLICY,
-    answer_of,
-)
-from roles.check.data_source_settings import read_settings
-from roles.check.subject import Subject
+from roles.check import causes, data_sources, network, permissions, resources, simulation
+from roles.check.case import Case, collect
+from roles.check.decisions import Kind
+from roles.check.subject import Answers, Subject, ask_each
 from roles.concurrency import read_each
 from roles.errors import (
     CANNOT_TELL,
@@ -37,60 +28,45 @@ from roles.errors import (
     InputError,
 )
 from roles.findings import Finding, State
-from roles.needed_resources import COMPONENT
 from roles.output import Line, Output, Part
-from roles.project import stack_name
+from roles.project import COMPONENT, stack_name
 from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
 HELP: Final = "ask AWS whether a data source's sync will work with its role"
-Found = Finding | Iterable[Finding]
-
-
-def _alone(ask: Callable[[Subject], Found]) -> Callable[[Case], Found]:
-    """Return a question about a Case that passes only the Case's subject to `ask`."""
-    return lambda case: ask(case.subject)
-
-
-QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Found]]]] = (
-    ("credentials", _alone(resources.credentials)),
-    ("application", _alone(resources.application)),
-    ("index", _alone(resources.index)),
-    ("secret", _alone(resources.secret)),
-    ("encryption", _alone(resources.secret_encryption)),
-    ("encryption", _alone(resources.bucket_encryption)),
-    ("KMS key", _alone(resources.key)),
-    (KEY_POLICY, causes.key_policy),
-    (SECRET_POLICY, causes.secret_policy),
-    ("subnets", _alone(network.subnets)),
-    ("security groups", _alone(network.security_groups)),
-    ("bucket", _alone(resources.bucket)),
-    (BUCKET_POLICY, causes.bucket_policy),
-    ("role", _alone(permissions.role)),
-    ("trust policy", _alone(permissions.trust_policy)),
-    ("application ARN", _alone(permissions.application_arn)),
-    (ROLE_POLICY, permissions.role_policy),
-    (OTHER_POLICIES, causes.other_policies),
-    (BOUNDARY, causes.permissions_boundary),
+QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Answers]]]] = (
+    ("credentials", resources.credentials),
+    ("application", resources.application),
+    ("index", resources.index),
+    ("secret", resources.secret),
+    ("encryption", resources.encryption),
+    ("KMS key", resources.key),
+    ("key policy", partial(causes.resource_policies, Kind.KEY)),
+    ("secret policy", partial(causes.resource_policies, Kind.SECRET)),
+    ("subnets", network.subnets),
+    ("security groups", network.security_groups),
+    ("bucket", resources.bucket),
+    ("bucket policy", partial(causes.resource_policies, Kind.BUCKET)),
+    ("role", permissions.role),
+    ("trust policy", permissions.trust_policy),
+    ("role policy", permissions.role_policy),
+    ("other policies", permissions.other_policies),
+    ("permissions boundary", causes.permissions_boundary),
     ("requests allowed", causes.requests_allowed),
-    ("unwanted requests", causes.unwanted_requests),
-    ("policy validation", _alone(permissions.policy_findings)),
-    ("iam:PassRole", permissions.passing),
+    ("iam:PassRole", simulation.passing),
     ("data source", data_sources.data_sources),
     ("other data source", data_sources.other_data_sources),
 )
-"""The questions, in the order of the answers. Several questions can have the same name."""
+"""The questions, in the order of the answers."""
 Answer = tuple[str, Finding]
 """A question's name, and an answer to the question."""
-_COLORS: Final[Mapping[State, str]] = {
-    State.OK: "green",
-    State.PROBLEM: "red",
-    State.NOTE: "",
-    State.SKIPPED: "",
-    State.CANNOT_TELL: "yellow",
+_STATES: Final[Mapping[State, tuple[str, str]]] = {
+    State.PROBLEM: ("red", "fix: "),
+    State.CANNOT_TELL: ("yellow", "to find out: "),
+    State.SKIPPED: ("", "fix: "),
+    State.NOTE: ("", "to change this: "),
+    State.OK: ("green", ""),
 }
-_LABELS: Final = {State.CANNOT_TELL: "to find out: ", State.NOTE: "to change this: "}
-_SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
-"""The states that are printed without `--verbose`, in this order; SKIPPED only after a failed read."""
+"""The states, the most serious first, with the color of an answer and the label of its steps."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -151,7 +127,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         account = Account(options.application.region, output)
         _check_account(options.application.account, account)
-        settings, findings = read_settings(account, options.application.id, options.data_source_id)
+        settings, findings = data_sources.read_settings(
+            account, options.application.id, options.data_source_id
+        )
         selected = [settings] if settings else []
         stack = Stack(selected, has_data_sources=False)
         answers[COMPONENT] = [("data source", finding) for finding in findings]
@@ -159,10 +137,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
     entries = [Subject(role, account, output) for role in stack.roles]
     stated = {key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()}
     subjects = [subject for subject in entries if subject.settings in selected]
-    # The answers about one role also depend on the stack's other roles.
-    cases = [Case(subject, entries, stated) for subject in subjects]
-    for subject, found in zip(subjects, read_each(_ask_all, cases, output, "roles"), strict=True):
-        answers.setdefault(subject.name, []).extend(found)
+
+    def ask(subject: Subject) -> list[Answer]:
+        case = collect(subject, entries, stated)
+        return [*ask_each((name, partial(question, case)) for name, question in QUESTIONS)]
+
+    for subject, found in zip(subjects, read_each(ask, subjects, output, "roles"), strict=True):
+        answers.setdefault(subject.settings.component, []).extend(found)
     if options.json:
         of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}
         context = {"context": stated_context} if stated_context else {}
@@ -231,30 +212,14 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
     return selected
 
 
-def _check_account(wanted: str | None, account: Account) -> None:
+def _check_account(wanted: str, account: Account) -> None:
     """Raise InputError if the wanted account is known and the credentials are for another one."""
     caller = account.caller()["Account"]
-    if wanted not in (None, caller):
+    if wanted and wanted != caller:
         raise InputError(
             f"--application is in account {wanted}, but the credentials are for account {caller}: "
             f"set AWS_PROFILE to a profile for account {wanted}"
         )
-
-
-def _ask_all(case: Case) -> list[Answer]:
-    return [(question, each) for question, ask in QUESTIONS for each in _answers(ask, case)]
-
-
-def _answers(ask: Callable[[Case], Found], case: Case) -> Iterator[Finding]:
-    """Return the answers to a question, even if its resource does not exist or a call to AWS fails.
-
-    Raises errors about the credentials.
-    """
-    try:
-        found = ask(case)
-        yield from [found] if isinstance(found, Finding) else found
-    except FAILURES as error:
-        yield answer_of(error)
 
 
 def _document(
@@ -268,14 +233,11 @@ def _document(
     if has_entries:
         return {"dataSources": documents}
     (document,) = documents.values()
-    for subject in subjects:
-        if not subject.settings.stack:
-            document["trustPolicy"] = json.loads(subject.policies.trust_policy)
-            document["rolePolicy"] = json.loads(subject.policies.role_policy)
-            if separate := subject.needed_policies.separate:
-                document["separatePolicies"] = {
-                    each.name: json.loads(each.document) for each in separate
-                }
+    for policies in (each.needed_policies for each in subjects if not each.settings.stack):
+        separate = {each.name: json.loads(each.document) for each in policies.separate}
+        document["trustPolicy"] = json.loads(policies.trust_policy)
+        document["rolePolicy"] = json.loads(policies.role_policy)
+        document |= {"separatePolicies": separate} if separate else {}
     return document
 
 
@@ -294,26 +256,25 @@ def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose:
     for name, found in answers.items():
         for answer in found:
             entries.setdefault(answer, []).append(name)
-    shown = [answer for answer in entries if verbose or _matters(answer[1])]
-    if not verbose:
-        shown.sort(key=lambda answer: _SERIOUS.index(answer[1].state))
+    shown = [*entries]
+    if not verbose:  # a question is skipped silently if it depends on something that does not exist
+        states = [*_STATES]
+        shown = [
+            each for each in entries if each[1].action or each[1].state not in (State.OK, State.SKIPPED)
+        ]
+        shown.sort(key=lambda answer: states.index(answer[1].state))
     for answer in shown:
         output.show(*_parts(*answer, entries[answer] if len(answers) > 1 else ()))
     output.show(*([""] if shown else []), _summary(_counts(entries)))
 
 
-def _matters(answer: Finding) -> bool:
-    """Return whether an answer is printed without `--verbose`."""
-    return answer.state in _SERIOUS and (answer.state is not State.SKIPPED or bool(answer.action))
-
-
 def _parts(question: str, answer: Finding, entries: Sequence[str]) -> Iterator[Part]:
     name, state = f"{question} {answer.subject}".strip(), f"{answer.state:8} "
-    yield Line(f"{state}{name}: {answer.text}", len(state), _COLORS[answer.state])
+    color, label = _STATES[answer.state]
+    yield Line(f"{state}{name}: {answer.text}", len(state), color)
     if entries:
         yield Line(f"{'':9}  for {', '.join(entries)}", 11)
     yield from (Line(f"{'':9}  {detail}", 11) for detail in answer.details)
-    label = _LABELS.get(answer.state, "fix: ")
     for number, step in enumerate(answer.fix, start=1):
         before = label if number == 1 else " " * len(label)
         yield f"{'':9}{before}{f'{number}. ' if len(answer.fix) > 1 else ''}{step}"
@@ -325,13 +286,13 @@ def _counts(answers: Iterable[Answer]) -> dict[State, int]:
 
 
 def _summary(counts: Mapping[State, int]) -> str:
-    problems, notes = counts[State.PROBLEM], counts[State.NOTE]
-    text = f"{counts[State.OK]} ok, {problems} problem{'s' * (problems != 1)}"
-    text += f", {counts[State.SKIPPED]} skipped"
-    if notes:
-        text += f", {notes} note{'s' * (notes != 1)}"
-    unclear = counts[State.CANNOT_TELL]
-    return f"{text}, {unclear} cannot tell" if unclear else text
+    nouns = (State.PROBLEM, State.NOTE)
+    every = (State.OK, State.PROBLEM, State.SKIPPED, State.NOTE, State.CANNOT_TELL)
+    return ", ".join(
+        f"{counts[state]} {state}{'s' * (state in nouns and counts[state] != 1)}"
+        for state in every
+        if counts[state] or state in every[:3]
+    )
 
 
 def _exit_code(counts: Mapping[State, int], *, incomplete: bool) -> int:

@@ -196,25 +196,20 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
         known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
     elif via_service:
         known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
-    return known | {key.lower(): (*_texts(value),) for key, value in group.context.items()}
+    return known | {key.lower(): _texts(value) for key, value in group.context.items()}
 
 
-def _texts(value: str | Text | list[str]) -> Iterable[Text]:
-    match value:
-        case Text():
-            yield value
-        case str():
-            yield Text(value)
-        case _:
-            yield from map(Text, value)
+def _texts(value: str | Text | list[str]) -> tuple[Text, ...]:
+    if isinstance(value, Text):
+        return (value,)
+    return tuple(map(Text, [value] if isinstance(value, str) else value))
 
 
 def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:
     """Return the prefixes of keys that are absent unless they are known."""
-    service = group.actions[0].partition(":")[0]
     of_role = ("aws:principaltag/",) if facts.role else ()
     of_key = (_ENCRYPTION_CONTEXT,) if _decrypts_secret(group) else ()
-    of_others = (f"{other}:" for other in _SERVICES if other != service)
+    of_others = (f"{other}:" for other in _SERVICES if other != group.service)
     return ("aws:requesttag/", *of_role, *of_key, *of_others, *_tags(facts, group)[0])
 
 

@@ -1,26 +1,31 @@
-"""Ask whether a role's data sources match its settings and have synced, and whether others need it."""
+"""Ask whether a role's data sources match its settings and have synced, and whether others need it.
+
+For a role outside any stack, the settings come from its data source.
+"""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC
-from typing import Final
-
-from botocore.exceptions import ClientError
+from functools import partial
+from typing import Final, NamedTuple
 
 from components import formats
+from components.commands import camel_case
 from components.connectors import Need
-from components.stack_config import camel_case
-from roles.account import DataSource, Reply
+from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.case import Case
-from roles.check.differences import Difference, differences, is_named, shared_secrets
 from roles.check.network import PLACEHOLDERS, replace_in_vpc, update_vpc, values_in_settings
-from roles.check.subject import NO_ROLE, Subject, ignore, needed
-from roles.detection import Uses, find_uses
-from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
-from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
+from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed
+from roles.detection import Uses, connectors_of, find_uses, is_named, shared_secrets
+from roles.errors import InputError, is_denied, is_gone, unknown_status
+from roles.findings import Finding, State, note, ok, problem, skipped, unread
+from roles.needed_resources import read_requirements
+from roles.policy_settings import Difference, Requirements, differences
+from roles.project import COMPONENT
+from roles.stack import RoleSettings
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
 """Matches an ARN in an error message.
@@ -48,14 +53,6 @@ _HINTS: Final = (
     ),
 )
 """Patterns for data source and sync errors, and their explanations; the most specific first."""
-_NOTHING, _LITTLE, _CONNECTOR_TOO, _EVERYTHING = range(4)
-"""How well a data source fits an entry.
-
-_LITTLE means that the data source has the same secret or bucket or, if the entry has neither, matches
-all settings. _CONNECTOR_TOO means that it has the same secret or bucket, and a type of the entry's
-connector. _EVERYTHING means that it matches all settings, which include a secret or bucket. In another
-index, a data source fits no entry.
-"""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until the data source is ACTIVE"
 _FIXES_BY_STATUS: Final[Mapping[str, str]] = {
@@ -86,67 +83,130 @@ _NOTES_BY_SYNC_STATUS: Final[Mapping[str, str]] = {
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
+# The settings of a role outside any stack.
+
+
+def read_settings(
+    account: Account, application_id: str, data_source_id: str
+) -> tuple[RoleSettings | None, list[Finding]]:
+    """Return the settings that the data source implies, and the findings from reading them.
+
+    The settings are None if any finding is more than a note, for example if the secret does not
+    exist. Raises InputError if the data source does not exist or its connector is unknown.
+    """
+    listed = {source.id: source for source in account.data_sources(application_id)}
+    source = listed.get(data_source_id)
+    if source is None:
+        has = ", ".join(listed) or "none"
+        raise InputError(
+            f"there is no data source {data_source_id} in this application; its data sources: {has}"
+        )
+    kind = find_uses(account.data_source(source)).type
+    if not connectors_of(kind):
+        raise InputError(
+            f"data source {data_source_id} has the type {kind}, for which this program has no connector"
+        )
+    requirements, found = read_requirements(account, source)
+    # Notes have no details. Other findings have a few words as text, and the full line as a detail.
+    findings = [
+        each._replace(text=each.details[0], details=()) if each.details else each for each in found
+    ]
+    if requirements is None or any(each.state is not State.NOTE for each in findings):
+        return None, findings
+    requirements = requirements._replace(vpc_configuration=_with_arns(account, requirements))
+    args, role_arn = requirements.arguments(), requirements.role.arn
+    is_known = requirements.bucket_account_is_known or _owns_bucket(account, requirements)
+    return RoleSettings("", COMPONENT, args, role_arn, data_source_id, is_known), findings
+
+
+def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[str]]:
+    """Return the VPC configuration, with ARNs in place of the IDs of subnets that other accounts own.
+
+    The data source contains only IDs. `adopt` and `audit` do not call EC2, and assume that the
+    application's account owns the subnets.
+    """
+    vpc = requirements.vpc_configuration
+    values = values_in_settings(account, Arn.of(requirements.application_arn).account, vpc)
+    shared = {identifier: value for identifier, value in values.items() if value.startswith("arn:")}
+    return replace_in_vpc(vpc, shared)
+
+
+def _owns_bucket(account: Account, requirements: Requirements) -> bool:
+    """Return whether GetBucketLocation confirms that the application's account owns the bucket."""
+    owner = Arn.of(requirements.application_arn).account
+    found = ignore(is_denied, lambda: account.bucket_region(str(requirements.bucket), owner))
+    return found is not None
+
+
+# The data sources that use the role.
+
+
+class _Likeness(NamedTuple):
+    """How well a data source in an entry's index fits the entry's settings."""
+
+    fits: bool
+    """Whether it has the same secret or bucket, and a type of the entry's connector."""
+    matches: bool
+    """Whether it also matches all other settings."""
+    text: str
+
+
 def data_sources(case: Case) -> Iterator[Finding]:
     """Ask about each of the application's data sources that uses the role or cannot be read.
 
     For a role outside any stack, the settings come from one data source, and one note lists the role's
     other data sources.
     """
-    subject = case.subject
-    sources, own = subject.data_sources, subject.settings.data_source_id
-    if not sources:
-        needed(subject.settings.role_arn, NO_ROLE)
-        yield ok("no data source in the application uses the role yet")
-    others: list[str] = []
-    for source, found in sources:
-        if own and source.id != own and not isinstance(found, OddAnswerError):
-            others.append(source.label)
-            continue
-        try:
-            if isinstance(found, OddAnswerError):
-                raise found
-            answers = [_status(subject, source, found)] if own else [*_about(case, source, found)]
-        except OddAnswerError as error:
-            answers = [unread(error)]
-        for answer in answers:
-            yield answer._replace(subject=source.id)
-    if others:
+    sources, own = case.subject.data_sources, case.subject.settings.data_source_id
+    needed(case.subject.settings.role_arn, NO_ROLE)
+    asked = [each for each in sources if own in (None, each.data_source.id) or not each.details]
+    questions = ((each.data_source.id, partial(_about, case, each)) for each in asked)
+    yield from about_each(questions, ok("no data source in the application uses the role yet"))
+    if others := [each.data_source.label for each in sources if each not in asked]:
         yield note(f"the role's other data sources were not checked: {', '.join(others)}")
 
 
-def _about(case: Case, source: DataSource, found: Reply) -> Iterator[Finding]:
+def _about(case: Case, source: Source) -> Iterator[Finding]:
     """Ask whether a data source matches the settings, and whether its last sync worked."""
-    subject = case.subject
-    uses = find_uses(found)
+    subject, (data_source, details, uses) = case.subject, source
+    if isinstance(uses, Finding) and not (details and subject.settings.data_source_id):
+        yield uses
+        return
+    if isinstance(uses, Uses) and not subject.settings.data_source_id:
+        yield from _compare(case, source, uses)
+    yield _status(subject, data_source, details)
+
+
+def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
+    """Report a data source that does not match the settings."""
+    subject, data_source = case.subject, source.data_source
     different = [
         each
         for each in differences(subject.uses, uses, subject.account_id)
         if each.setting != "secret_id" or not _names_recreated(subject, uses)  # "secret" reports it
     ]
-    in_other_index = source.index_id != subject.index_id
-    fitting = _find_entry(case, source, found) if different or in_other_index else None
+    texts = [each.text for each in different]
+    in_other_index = data_source.index_id != subject.index_id
+    fitting = _find_entry(case, source) if different or in_other_index else None
     if fitting and fitting is not subject and not fitting.data_sources:
-        yield problem(
-            f"{source.name} uses this role, but fits the settings of {fitting.name}",
-            _give_role(fitting, source),
-            *(each.text for each in different),
+        text = (
+            f"{data_source.name} uses this role, but fits the settings of {fitting.settings.component}"
         )
-        yield _status(subject, source, found)
+        yield problem(text, _give_role(fitting, data_source), *texts)
         return
     if in_other_index:
-        ours = subject.index_id
+        theirs, ours = data_source.index_id, subject.index_id
         yield problem(
-            f"{source.name} is in index {source.index_id}, but the role is for index {ours}",
-            f"{subject.edit('index_id', source.index_id)}; or, if other data sources in index {ours} "
-            "use the role, give this data source its own role",
+            f"{data_source.name} is in index {theirs}, but the role is for index {ours}",
+            f"{subject.edit('index_id', theirs)}; or, if other data sources in index {ours} use the "
+            "role, give this data source its own role",
         )
     if different:
         yield problem(
-            f"{source.name} does not match the settings: change the settings or the data source",
-            tuple(fix for each in different for fix in _fixes(subject, source, uses, each)),
-            *(each.text for each in different),
+            f"{data_source.name} does not match the settings: change the settings or the data source",
+            tuple(fix for each in different for fix in _fixes(subject, data_source, uses, each)),
+            *texts,
         )
-    yield _status(subject, source, found)
 
 
 def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Difference) -> Iterator[str]:
@@ -200,73 +260,56 @@ def _names_recreated(subject: Subject, uses: Uses) -> bool:
     return new is not None and any(is_named(new, each, subject.account_id) for each in uses.secret_ids)
 
 
-def other_data_sources(case: Case) -> Iterator[Finding]:
+def other_data_sources(case: Case) -> list[Finding]:
     """Ask about each data source that may belong to this entry but has another role or none.
 
     After a role is replaced, its data source has the old role until the data source is updated.
     However, two data sources that share a secret or a bucket may also have different roles.
     """
-    subject = case.subject
-    needed(subject.settings.stack, skipped("this question needs --stack"))
-    found_any = False
-    for source, found in subject.every_data_source:
-        try:
-            answer = _about_other(case, source, found)
-        except OddAnswerError as error:
-            answer = unread(error)
-        if answer:
-            found_any = True
-            yield answer._replace(subject=source.id)
-    if not found_any:
-        yield ok(
-            "no data source in the index that clearly belongs to this entry has another role or none"
-        )
+    needed(case.subject.settings.stack, skipped("this question needs --stack"))
+    every = case.subject.every_data_source
+    return about_each(
+        ((each.data_source.id, partial(_about_other, case, each)) for each in every),
+        ok("no data source in the index that clearly belongs to this entry has another role or none"),
+    )
 
 
-def _about_other(case: Case, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
-    """Return the answer about one data source.
-
-    Returns None if there is nothing to report, for example because the data source has this entry's
-    role or does not fit this entry. Raises OddAnswerError if the data source could not be read.
-    """
-    if isinstance(found, OddAnswerError):
-        raise found
-    subject, role_arn = case.subject, str(found.get("roleArn") or "")
-    likeness, common = _likeness(subject, source, found)
-    if likeness == _NOTHING or role_arn == subject.settings.role_arn:
-        return None
+def _about_other(case: Case, source: Source) -> Iterator[Finding]:
+    """Ask about one data source; there may be no answer, for example if it has this entry's role."""
+    subject, (data_source, details, uses) = case.subject, source
+    if isinstance(uses, Finding):
+        yield uses
+        return
+    role_arn, likeness = str(details.get("roleArn") or ""), _likeness(subject, source)
+    if likeness is None or role_arn == subject.settings.role_arn:
+        return
+    text = f"{data_source.name} {likeness.text}, but"
     owner = next((entry for entry in case.entries if entry.settings.role_arn == role_arn), None)
     if role_arn and owner is None:
-        return _about_outside(case, source, found, role_arn)
-    fits_owner = owner and not any(differences(owner.uses, find_uses(found), owner.account_id))
-    if found["status"] not in _ACTIVE or fits_owner:
-        return None
-    is_clear = _find_entry(case, source, found) is subject and not subject.data_sources
-    text = f"{source.name} {common}, but {f'uses the role of {owner.name}' if owner else 'has no role'}"
-    if is_clear:
-        return problem(text, _give_role(subject, source))
-    return None if owner else note(text)
+        yield _about_outside(case, source, role_arn, likeness)
+        return
+    fits_owner = owner and not any(differences(owner.uses, uses, owner.account_id))
+    if details["status"] not in _ACTIVE or fits_owner:
+        return
+    text += f" uses the role of {owner.settings.component}" if owner else " has no role"
+    if _find_entry(case, source) is subject and not subject.data_sources:
+        yield problem(text, _give_role(subject, data_source))
+    elif not owner:
+        yield note(text)
 
 
-def _about_outside(case: Case, source: DataSource, found: Reply, role_arn: str) -> Finding:
+def _about_outside(case: Case, source: Source, role_arn: str, likeness: _Likeness) -> Finding:
     """Return the answer about a data source whose role is outside the stack."""
-    subject = case.subject
-    likeness, common = _likeness(subject, source, found)
-    others = (_likeness(entry, source, found)[0] for entry in case.entries if entry is not subject)
-    of_others = max(others, default=_NOTHING)
-    try:
-        exists = ignore(is_gone, lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn
-    except ClientError as error:
-        if is_denied(error):
-            return not_allowed("iam:GetRole")
-        raise
-    if exists:  # perhaps in another stack
-        return note(f"{source.name} {common}, but uses another role, {role_arn}")
-    text = f"{source.name} {common}, but uses {role_arn}, a role that does not exist"
+    subject, text = case.subject, f"{source.data_source.name} {likeness.text}, but uses"
+    if ignore(is_gone, lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn:
+        return note(f"{text} another role, {role_arn}")  # perhaps in another stack
+    text = f"{text} {role_arn}, a role that does not exist"
+    others = [entry for entry in case.entries if entry is not subject]
+    matching = [entry for entry in others if (its := _likeness(entry, source)) and its.matches]
     # No sync works with this role, so this is a problem even if another entry fits equally well.
-    if likeness < max(_CONNECTOR_TOO, of_others):
+    if not likeness.fits or (matching and not likeness.matches):
         return note(text)
-    return problem(text, _replacement(subject, source, role_arn))
+    return problem(text, _replacement(subject, source.data_source, role_arn))
 
 
 def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
@@ -274,7 +317,7 @@ def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
 
     If the lost role's name is not one that this entry's role can have, return advice instead.
     """
-    automatic = f"{subject.name}{formats.ROLE_NAME_SUFFIX}"
+    automatic = f"{subject.settings.component}{formats.ROLE_NAME_SUFFIX}"
     if not Arn.of(lost).name.startswith((subject.settings.get("role_name") or automatic, automatic)):
         return "deploy the role with its own stack, or give the data source another role"
     own = subject.find_role()
@@ -295,40 +338,43 @@ def _update_role(entry: Subject, source: DataSource, role_arn: str | None) -> st
     return update if role_arn else f"{entry.up_command}, then {update}"
 
 
-def _find_entry(case: Case, source: DataSource, found: Reply) -> Subject | None:
-    """Return the entry to which a data source clearly belongs; None if there is none.
+def _find_entry(case: Case, source: Source) -> Subject | None:
+    """Return the only entry that a data source fits or, if it fits several, the only one it matches."""
+    fitting = [
+        (likeness, entry)
+        for entry in case.entries
+        if (likeness := _likeness(entry, source)) and likeness.fits
+    ]
+    matching = [each for each in fitting if each[0].matches]
+    found = [entry for _, entry in matching or fitting]
+    return found[0] if len(found) == 1 else None
 
-    It fits the data source better than every other entry, with a likeness of at least _CONNECTOR_TOO.
-    """
-    likenesses = [_likeness(entry, source, found)[0] for entry in case.entries]
-    best = max(likenesses, default=_NOTHING)
-    fitting = [entry for entry, own in zip(case.entries, likenesses, strict=True) if own == best]
-    return fitting[0] if best >= _CONNECTOR_TOO and len(fitting) == 1 else None
 
-
-def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
-    """Return how well a data source fits an entry's settings, and a description of the match."""
-    if source.index_id != entry.index_id:
-        return _NOTHING, ""
-    ours, uses = entry.uses, find_uses(found)
+def _likeness(entry: Subject, source: Source) -> _Likeness | None:
+    """Return how well a data source fits an entry's settings; None if they have nothing in common."""
+    ours, (data_source, _, uses) = entry.uses, source
+    if isinstance(uses, Finding) or data_source.index_id != entry.index_id:
+        return None
     # `differences` does not report that a data source lacks the settings' bucket, so compare this here.
     different = any(differences(ours, uses, entry.account_id))
     matches = bool(ours.buckets) == bool(uses.buckets) and not different
+    same = "matches the settings"
     if not (ours.secret_ids or ours.buckets):
         # Without a secret or bucket, many data sources can match. An entry that already has a data
         # source claims no other.
-        likeness = _LITTLE if matches and not entry.data_sources else _NOTHING
-        return likeness, "matches the settings"
-    if matches:
-        return _EVERYTHING, "matches the settings"
+        return (
+            _Likeness(fits=False, matches=False, text=same)
+            if matches and not entry.data_sources
+            else None
+        )
     if shared_secrets(ours, uses, entry.account_id):
         shared = "secret"
     elif {*ours.buckets}.intersection(uses.buckets):
         shared = "bucket"
     else:
-        return _NOTHING, ""
-    same_connector = entry.settings.connector in uses.connectors
-    return (_CONNECTOR_TOO if same_connector else _LITTLE), f"has the settings' {shared}"
+        return None
+    fits = entry.settings.connector in uses.connectors
+    return _Likeness(fits, matches, same if matches else f"has the settings' {shared}")
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
@@ -336,7 +382,7 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     status, error = found["status"], found.get("error", {})
     if status not in _ACTIVE:
         if status not in _FIXES_BY_STATUS:
-            raise unknown_status("qbusiness:GetDataSource", status)
+            return unread(unknown_status("qbusiness:GetDataSource", status))
         return _failure(f"{source.name} is {status}", error, "", _FIXES_BY_STATUS[status])
     sync = subject.account.last_sync(source)
     if sync is None:
@@ -353,7 +399,7 @@ def _sync_status(source: DataSource, status: str, sync: Reply) -> Finding:
     )
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
     if outcome not in _NOTES_BY_SYNC_STATUS:
-        raise unknown_status("qbusiness:ListDataSourceSyncJobs", outcome)
+        return unread(unknown_status("qbusiness:ListDataSourceSyncJobs", outcome))
     more = _NOTES_BY_SYNC_STATUS[outcome]
     if outcome == "FAILED" or (more and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **source.options)

@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html. Nothing
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import Enum, auto
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from guardrails.iam.conditions import Context
@@ -21,32 +21,37 @@ from roles.findings import Finding
 _OF_TIME: Final = ("aws:currenttime", "aws:epochtime", "aws:tokenissuetime")
 
 
+class Kind(StrEnum):
+    """A kind of policy."""
+
+    ROLE = "role policy"
+    """The role policy that the program writes; for a role outside any stack, each policy of the role."""
+    OTHER = "other policies"
+    """Another policy of the role."""
+    BOUNDARY = "permissions boundary"
+    KEY = "key policy"
+    SECRET = "secret policy"
+    BUCKET = "bucket policy"
+
+
 class Policy(NamedTuple):
     """A policy, as far as it could be read."""
 
-    question: str
-    """The question of `check` that reports on this policy, such as `key policy`."""
+    kind: Kind
     name: str
     statements: tuple[Statement, ...] = ()
+    """Empty if it was not read or, for the program's policy and those of resources, does not exist."""
     unread: Finding | None = None
-    """The answer to the question if `statements` cannot answer it; otherwise, None.
+    """The answer about the policy if it was not read; otherwise, None.
 
     For example, AWS denied access to the policy, or the settings have no resource of this type.
     """
-
-
-class Owner(Enum):
-    """The owner of a request's resource, which determines how the policies combine."""
-
-    ACCOUNT = auto()
-    """The role's account: a policy of the role or of the resource must allow the request."""
-    ACCOUNT_KEY = auto()
-    """The role's account, for a KMS key: the key policy must allow the request or delegate the decision.
-
-    If it delegates the decision, a policy of the role must allow the request.
-    """
-    ANOTHER_ACCOUNT = auto()
-    """Another account: a policy of the role and the resource's policy must both allow the request."""
+    edited: Callable[[str], tuple[str, ...]] = lambda edit: (edit,)
+    """Return the steps that edit the policy; the argument describes the edit."""
+    is_shared: bool = True
+    """Whether the policy also applies to others, unlike an inline policy of the role."""
+    resource: str = ""
+    """The ARN of the key or secret whose policy it is; empty for other policies."""
 
 
 class Applicable(NamedTuple):
@@ -57,8 +62,13 @@ class Applicable(NamedTuple):
     boundary: Policy | None = None
     """None if the role has no permissions boundary."""
     resource: Policy | None = None
-    """None if the resource's type has no policies, or the caller leaves the resource's policy out."""
-    owner: Owner = Owner.ACCOUNT
+    """None if the resource's type has no policies."""
+    is_foreign: bool = False
+    """Whether another account owns the resource.
+
+    Then a policy of the role and the resource's policy must both allow the request. In the same account,
+    one of them suffices, except that a key policy must allow the request or delegate the decision.
+    """
 
     def every(self) -> Iterator[Policy]:
         """Yield all of these policies."""
@@ -172,13 +182,10 @@ def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
             request, [resource], lambda each: not grantees(each, request.principal).isdisjoint(wanted)
         )
 
-    match policies.owner:
-        case Owner.ANOTHER_ACCOUNT:
-            return _all(role, to(*Grantee), boundary)
-        case Owner.ACCOUNT_KEY:
-            granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), _all(to(Grantee.ACCOUNT), role))
-        case Owner.ACCOUNT:
-            granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), role)
+    if policies.is_foreign:
+        return _all(role, to(*Grantee), boundary)
+    by_role = _all(to(Grantee.ACCOUNT), role) if resource.kind is Kind.KEY else role
+    granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), by_role)
     # A boundary limits an Allow for the role, but not one for a session, whose name nobody knows. AWS
     # does not say whether a boundary limits an Allow for everybody:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html

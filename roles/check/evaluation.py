@@ -70,24 +70,29 @@ class Grantee(Enum):
     """A session of the role."""
 
 
-def grantees(statement: Statement, role: RolePrincipal) -> set[Grantee]:
+def grantees(statement: Statement, role: RolePrincipal) -> set[Grantee | None]:
     """Return the kinds of principals in a resource policy's statement that include a role.
 
-    NotPrincipal counts as EVERYBODY, even if it lists the role; `applies` considers its values.
+    NotPrincipal counts as EVERYBODY, even if it lists the role; `applies` considers its values. None
+    stands for principals that do not include the role.
     """
     if statement.principals.negated:
         return {Grantee.EVERYBODY}
-    found: set[Grantee] = set()
-    for value in statement.principals.values:
-        if value == "*":
-            found.add(Grantee.EVERYBODY)
-        elif value in _accounts(role):
-            found.add(Grantee.ACCOUNT)
-        elif value.startswith(_sessions(role)):
-            found.add(Grantee.SESSION)
-        elif _is_principal(value, role) is Truth.YES:
-            found.add(Grantee.ROLE)
-    return found
+    return {_grantee(value, role) for value in statement.principals.values}
+
+
+def _grantee(principal: str, role: RolePrincipal) -> Grantee | None:
+    partition, name = role.arn.partition(":iam:")[0], role.arn.rpartition("/")[2]
+    if principal.startswith(f"AWS:{partition}:sts::{role.account}:assumed-role/{name}/"):
+        return Grantee.SESSION
+    kinds = {
+        "*": Grantee.EVERYBODY,
+        f"AWS:{role.account}": Grantee.ACCOUNT,
+        f"AWS:{role.arn.partition(':role/')[0]}:root": Grantee.ACCOUNT,
+        f"AWS:{role.arn}": Grantee.ROLE,
+        f"AWS:{role.role_id}": Grantee.ROLE,
+    }
+    return kinds.get(principal)
 
 
 class _Part(NamedTuple):
@@ -168,22 +173,9 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
 
 
 def _is_principal(value: str, role: RolePrincipal) -> Truth:
-    if value in ("*", f"AWS:{role.arn}", f"AWS:{role.role_id}", *_accounts(role)):
-        return Truth.YES
-    if value.startswith(_sessions(role)):  # the service's session name is unknown
-        return Truth.CANNOT_TELL
+    grantee = _grantee(value, role)
     # A canonical user ID identifies an account, but does not contain its account ID.
-    is_clear = value.startswith(("AWS:", "Service:", "Federated:"))
-    return Truth.NO if is_clear else Truth.CANNOT_TELL
-
-
-def _sessions(role: RolePrincipal) -> str:
-    """Return the prefix of every principal that is a session of the role."""
-    partition, name = role.arn.partition(":iam:")[0], role.arn.rpartition("/")[2]
-    return f"AWS:{partition}:sts::{role.account}:assumed-role/{name}/"
-
-
-def _accounts(role: RolePrincipal) -> Iterable[str]:
-    """Return the principals that name the role's account in a policy and so include the role."""
-    yield f"AWS:{role.account}"
-    yield f"AWS:{role.arn.partition(':role/')[0]}:root"
+    is_clear = value.startswith(("*", "AWS:", "Service:", "Federated:"))
+    if grantee is Grantee.SESSION or not is_clear:  # the service's session name is unknown
+        return Truth.CANNOT_TELL
+    return Truth.of(grantee is not None)

@@ -2,16 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
-
-from botocore.exceptions import ClientError
 
 from components.commands import camel_case
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.subject import NO_VPC, Subject, needed
+from roles.check.case import Case
+from roles.check.subject import NO_VPC, Subject, ignore, needed
 from roles.errors import is_denied
 from roles.findings import Finding, ok, problem, skipped
 
@@ -23,8 +23,31 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
 }
 """IDs of the Availability Zones in which Amazon Q Business creates network interfaces, by Region.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc-steps.html"""
-_SUBNET, _GROUP = PLACEHOLDERS = "SUBNET_ID", "SECURITY_GROUP_ID"
-"""Placeholders for a subnet and a security group that the user has to choose."""
+
+
+class _Kind(NamedTuple):
+    """A kind of resource in a VPC configuration."""
+
+    noun: str
+    setting: str
+    """The name of the list in the settings."""
+    identifier: str
+    """The name of the ID in EC2's responses."""
+    placeholder: str
+    """Stands for a resource that the user has to choose."""
+    read: Callable[[Account, Sequence[str]], list[Reply]]
+
+    @property
+    def in_arn(self) -> str:
+        """The beginning of the resource in its ARN, such as `security-group/`."""
+        return f"{self.noun.replace(' ', '-')}/"
+
+
+_SUBNETS: Final = _Kind("subnet", "subnet_ids", "SubnetId", "SUBNET_ID", Account.subnets)
+_GROUPS: Final = _Kind(
+    "security group", "security_group_ids", "GroupId", "SECURITY_GROUP_ID", Account.security_groups
+)
+PLACEHOLDERS: Final = (_SUBNETS.placeholder, _GROUPS.placeholder)
 
 
 class _Wrong(NamedTuple):
@@ -37,83 +60,105 @@ class _Wrong(NamedTuple):
     """The value that replaces the ARN or ID in the setting, or a placeholder."""
 
 
-def subnets(subject: Subject) -> Finding:
+def subnets(case: Case) -> Finding:
     """Ask whether the subnets are available in one VPC and in supported zones, with free addresses."""
-    wanted = needed(_network_arns(subject, "subnet/"), NO_VPC)
-    found = _subnets(subject, wanted)
-    each_wrong = (_wrong_subnet(subject, arn, found.get(Arn.of(arn).name)) for arn in wanted)
-    wrong = [*filter(None, each_wrong)]
-    vpcs = Counter(subnet["VpcId"] for subnet in found.values())
+    subject, found = case.subject, _find(case.subject, _SUBNETS)
+    existing = {arn: subnet for arn, subnet in found.items() if subnet}
+    wrong = [*_wrong(subject, _SUBNETS, found, _fault_of_subnet)]
+    vpcs = Counter(subnet["VpcId"] for subnet in existing.values())
     if len(vpcs) > 1:
-        places = (f"{identifier} in {subnet['VpcId']}" for identifier, subnet in found.items())
+        places = (f"{subnet['SubnetId']} in {subnet['VpcId']}" for subnet in existing.values())
         text = f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}"
         rarest = min(vpcs, key=lambda vpc: vpcs[vpc])
-        in_it = [name for name, subnet in found.items() if subnet["VpcId"] == rarest]
-        arn = next(arn for arn in wanted if Arn.of(arn).name in in_it)
-        wrong.append(_Wrong(arn, text, _SUBNET))
+        arn = next(arn for arn, subnet in existing.items() if subnet["VpcId"] == rarest)
+        wrong.append(_Wrong(arn, text, _SUBNETS.placeholder))
     if wrong:
-        return _problem(subject, "subnet_ids", wrong)
-    free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
-    zones = sorted({subnet["AvailabilityZoneId"] for subnet in found.values()})
+        return _problem(subject, _SUBNETS, wrong)
+    free = sum(subnet["AvailableIpAddressCount"] for subnet in existing.values())
+    zones = sorted({subnet["AvailabilityZoneId"] for subnet in existing.values()})
     places = f"{', '.join(vpcs)}, {', '.join(zones)}"
-    return ok(f"{_number(found, 'subnet')} in {places}, with {free:,} free addresses")
+    return ok(f"{_number(existing, 'subnet')} in {places}, with {free:,} free addresses")
 
 
-def _wrong_subnet(subject: Subject, arn: str, subnet: Reply | None) -> _Wrong | None:
-    identifier, region = Arn.of(arn).name, subject.region
-    if subnet is None:
-        return _Wrong(arn, f"there is no subnet {identifier} in {region}", _SUBNET)
-    if subnet["SubnetArn"] != arn:
-        text = f"{identifier} belongs to account {subnet['OwnerId']}: use the subnet's ARN"
-        return _Wrong(arn, text, subnet["SubnetArn"])
-    if subnet["State"] != "available":
-        return _Wrong(arn, f"{identifier} is {subnet['State']}, not available", _SUBNET)
-    zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(region, ())
-    if supported and zone not in supported:
-        text = f"{identifier} is in {zone}, but Amazon Q Business supports only {', '.join(supported)}"
-        return _Wrong(arn, text, _SUBNET)
-    if subnet["AvailableIpAddressCount"] == 0:
-        return _Wrong(arn, f"{identifier} has no free address", _SUBNET)
-    return None
-
-
-def security_groups(subject: Subject) -> Finding:
+def security_groups(case: Case) -> Finding:
     """Ask whether the security groups exist in the role's account and in the subnets' VPC."""
-    wanted = needed(_network_arns(subject, "security-group/"), NO_VPC)
-    listed = subject.account.security_groups([Arn.of(arn).name for arn in wanted])
-    found = {group["GroupId"]: group for group in listed}
-    subnets = _subnets(subject, _network_arns(subject, "subnet/"))
-    vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
-    groups = (_wrong_group(subject, arn, found.get(Arn.of(arn).name), vpcs) for arn in wanted)
-    if wrong := [*filter(None, groups)]:
-        return _problem(subject, "security_group_ids", wrong)
+    subject, found = case.subject, _find(case.subject, _GROUPS)
+    in_subnets = filter(None, _find(subject, _SUBNETS).values())
+    vpcs = sorted({subnet["VpcId"] for subnet in in_subnets})
+
+    def fault(subject: Subject, arn: str, group: Reply) -> str:
+        vpc, owner, own = group["VpcId"], Arn.of(group["SecurityGroupArn"]).account, subject.account_id
+        return _first(
+            (
+                group["SecurityGroupArn"] != arn,
+                f"belongs to account {owner}, but the role can use only groups of {own}",
+            ),
+            (vpcs and vpc not in vpcs, f"is in {vpc}, but the subnets are in {', '.join(vpcs)}"),
+        )
+
+    if wrong := [*_wrong(subject, _GROUPS, found, fault)]:
+        return _problem(subject, _GROUPS, wrong)
     if not vpcs:
         return skipped("none of the subnets exists")
-    return ok(f"{_number(wanted, 'security group')} in the subnets' VPC")
+    return ok(f"{_number(found, 'security group')} in the subnets' VPC")
 
 
-def _wrong_group(
-    subject: Subject, arn: str, group: Reply | None, vpcs: Collection[str]
-) -> _Wrong | None:
-    identifier = Arn.of(arn).name
-    if group is None:
-        return _Wrong(arn, f"there is no security group {identifier} in {subject.region}", _GROUP)
-    if group["SecurityGroupArn"] != arn:
-        owner, own = group["OwnerId"], subject.account_id
-        text = f"{identifier} belongs to account {owner}, but the role can use only groups of {own}"
-        return _Wrong(arn, text, _GROUP)
-    if vpcs and group["VpcId"] not in vpcs:
-        text = f"{identifier} is in {group['VpcId']}, but the subnets are in {', '.join(vpcs)}"
-        return _Wrong(arn, text, _GROUP)
-    return None
+def _find(subject: Subject, kind: _Kind) -> dict[str, Reply | None]:
+    """Return the resources by their ARN in the role policy; None for each that does not exist."""
+    arns = needed(subject.network(kind.in_arn), NO_VPC)
+    listed = kind.read(subject.account, [Arn.of(arn).name for arn in arns])
+    found = {each[kind.identifier]: each for each in listed}
+    return {arn: found.get(Arn.of(arn).name) for arn in arns}
 
 
-def _problem(subject: Subject, name: str, wrong: Sequence[_Wrong]) -> Finding:
+def _wrong(
+    subject: Subject,
+    kind: _Kind,
+    found: Mapping[str, Reply | None],
+    fault: Callable[[Subject, str, Reply], str],
+) -> Iterator[_Wrong]:
+    """Yield the resources that do not exist, or for which `fault` returns text."""
+    for arn, reply in found.items():
+        identifier = Arn.of(arn).name
+        if reply is None:
+            text = f"there is no {kind.noun} {identifier} in {subject.region}"
+            yield _Wrong(arn, text, kind.placeholder)
+        elif text := fault(subject, arn, reply):
+            is_shared = reply.get("SubnetArn", arn) != arn
+            value = reply["SubnetArn"] if is_shared else kind.placeholder
+            yield _Wrong(arn, f"{identifier} {text}", value)
+
+
+def _fault_of_subnet(subject: Subject, arn: str, subnet: Reply) -> str:
+    zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
+    return _first(
+        (
+            subnet["SubnetArn"] != arn,
+            f"belongs to account {Arn.of(subnet['SubnetArn']).account}: use the subnet's ARN",
+        ),
+        (subnet["State"] != "available", f"is {subnet['State']}, not available"),
+        (
+            supported and zone not in supported,
+            f"is in {zone}, but Amazon Q Business supports only {', '.join(supported)}",
+        ),
+        (subnet["AvailableIpAddressCount"] == 0, "has no free address"),
+    )
+
+
+def _first(*faults: tuple[object, str]) -> str:
+    """Return the text of the first fault that is true; empty if none is."""
+    return next((text for is_true, text in faults if is_true), "")
+
+
+def _problem(subject: Subject, kind: _Kind, wrong: Sequence[_Wrong]) -> Finding:
     """Combine several problems into one; if they have the same fix, list it only once."""
-    fixes = [_set_in_vpc(subject, name, each.arn, each.value) for each in wrong]
+    fixes = [_set_in_vpc(subject, kind.setting, each.arn, each.value) for each in wrong]
     # A shared subnet's ARN is only in the settings. The data source contains its ID.
     new = {Arn.of(each.arn).name: each.value for each in wrong if not each.value.startswith("arn:")}
-    fixes += _replace_in_data_sources(subject, new)
+    # For a role outside any stack, `_set_in_vpc` also covers the data source.
+    for source, uses in subject.used_by_data_sources if subject.settings.stack else ():
+        if uses.network.intersection(new):
+            fixes.append(update_vpc(source, replace_in_vpc(uses.vpc, new)))
     text, *details = (each.text for each in wrong)
     return problem(text, tuple(dict.fromkeys(fixes)), *details)
 
@@ -123,16 +168,6 @@ def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
     given = subject.settings.get("vpc_configuration")[camel_case(name)]
     position = given.index(arn if arn in given else Arn.of(arn).name)
     return subject.set_command("vpc_configuration", value, name, position)
-
-
-def _replace_in_data_sources(subject: Subject, new: Mapping[str, str]) -> Iterator[str]:
-    """Yield the commands that replace subnets and security groups in the data sources.
-
-    For a role outside any stack, there are none, because `_set_in_vpc` also covers the data source.
-    """
-    for source, uses in subject.used_by_data_sources if subject.settings.stack else ():
-        if uses.network.intersection(new):
-            yield update_vpc(source, replace_in_vpc(uses.vpc, new))
 
 
 def replace_in_vpc(vpc: Mapping[str, Sequence[str]], new: Mapping[str, str]) -> dict[str, list[str]]:
@@ -154,34 +189,19 @@ def values_in_settings(
     The key is the ID. The value is the same ID, the ARN if another account owns the subnet, or one of
     PLACEHOLDERS if the resource does not exist. If reading either kind is denied, all values are IDs.
     """
-    if not vpc:
-        return {}
-    subnets, groups = vpc.get("subnetIds", ()), vpc.get("securityGroupIds", ())
-    values = {**dict.fromkeys(subnets, _SUBNET), **dict.fromkeys(groups, _GROUP)}
-    try:
-        for subnet in account.subnets(subnets):
-            is_shared = subnet["OwnerId"] != account_id
-            values[subnet["SubnetId"]] = subnet["SubnetArn" if is_shared else "SubnetId"]
-        for group in account.security_groups(groups):
-            values[group["GroupId"]] = group["GroupId"]
-    except ClientError as error:
-        if not is_denied(error):
-            raise
-        return {each: each for each in values}  # "subnets" and "security groups" report the denial
+    values: dict[str, str] = {}
+    for kind in (_SUBNETS, _GROUPS):
+        identifiers = vpc.get(camel_case(kind.setting), ())
+        found = ignore(is_denied, partial(kind.read, account, identifiers)) if identifiers else []
+        if found is None:  # "subnets" and "security groups" report the denial
+            return {each: each for its in vpc.values() for each in its}
+        values |= dict.fromkeys(identifiers, kind.placeholder)
+        for each in found:
+            identifier, arn = each[kind.identifier], each.get("SubnetArn", "")
+            is_shared = arn and Arn.of(arn).account != account_id
+            values[identifier] = arn if is_shared else identifier
     return values
 
 
 def _number(items: Collection[object], noun: str) -> str:
     return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
-
-
-def _network_arns(subject: Subject, kind: str) -> list[str]:
-    """Return the role policy's ARNs of one kind, `subnet/` or `security-group/`."""
-    arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
-
-
-def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
-    """Return the subnets that exist, by ID."""
-    identifiers = [Arn.of(arn).name for arn in arns]
-    return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}

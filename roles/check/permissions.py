@@ -1,42 +1,33 @@
-"""Ask whether the role has the expected policies, and whether the caller can pass the role."""
+"""Ask whether the role has the expected policies, and what its other policies allow."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
-from components.formats import SERVICE
 from guardrails.iam.truth import Truth
+from roles.arns import Arn
+from roles.aws_commands import remove_policy
 from roles.check.case import Case
-from roles.check.causes import causes_in, denials_in_role_policy
-from roles.check.collection import ROLE_POLICY
+from roles.check.causes import judge
+from roles.check.decisions import Decision, Kind, Policy
 from roles.check.evaluation import applies
-from roles.check.other_secrets import second_secret
-from roles.check.requests import pass_request
-from roles.check.simulation import simulate
-from roles.check.subject import Subject
+from roles.check.requests import ENCRYPTED_SECRET
+from roles.check.subject import Subject, needed
+from roles.danger import find_danger
 from roles.difference import TRUST_POLICY, Verdict, compare, statements
-from roles.errors import OddAnswerError
-from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped
+from roles.findings import Finding, State, not_allowed, note, ok, problem, skipped
 
-_ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
-"""Prefixes of the condition keys for the tags of a role that is passed."""
 _DIFFERENCES: Final[Mapping[str, str]] = {
     "missing": "missing",
     "excess": "in excess",
     "denies": "denies access",
 }
 """The verdicts that `check` shows, with the words for them."""
-_PASS_ROLE: Final = {
-    "Effect": "Allow",
-    "Action": "iam:PassRole",
-    "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
-}
 
 
-def role(subject: Subject) -> Finding:
+def role(case: Case) -> Finding:
     """Ask whether the role exists."""
-    arn = subject.settings.role_arn
+    subject, arn = case.subject, case.subject.settings.role_arn
     if arn is None:
         return problem("the stack's outputs contain no ARN for the role yet", subject.up_command)
     if subject.find_role() is None:
@@ -44,27 +35,13 @@ def role(subject: Subject) -> Finding:
     return ok(arn)
 
 
-def trust_policy(subject: Subject) -> Finding:
+def trust_policy(case: Case) -> Finding:
     """Ask whether the role's trust policy is equivalent to the expected policy."""
+    subject = case.subject
     return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
 
 
-def application_arn(subject: Subject) -> Finding:
-    """Ask whether the role's trust policy allows requests for the application's ARN that AWS returns."""
-    role = subject.role
-    arn: str = subject.application["applicationArn"]
-    expected = subject.policies.trust_policy.replace(subject.policies.application_arn, arn)
-    difference = compare(statements(TRUST_POLICY, expected), statements(TRUST_POLICY, role.trust_policy))
-    if any(verdict.verdict == "missing" for verdict in difference.program):
-        return problem(
-            f"the trust policy does not allow {arn}, the application's ARN in AWS",
-            subject.up_command
-            if arn == subject.policies.application_arn
-            else subject.set_command("application_id", arn),
-        )
-    if any(verdict.verdict == "denies" for verdict in difference.role):
-        return skipped('the trust policy has a Deny statement: see "trust policy"')
-    return ok(f"the trust policy accepts requests for {arn}")
+# The role policy.
 
 
 def role_policy(case: Case) -> Iterator[Finding]:
@@ -73,10 +50,30 @@ def role_policy(case: Case) -> Iterator[Finding]:
     if subject.settings.stack:
         actual = subject.role.inline_policies.get(POLICY_NAME)
         yield _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
-    else:
-        decided = [*denials_in_role_policy(case), *second_secret(case)]
-        yield from _all_policies(case, is_decided=bool(decided))
-        yield from decided
+        return
+    decided = [*(answer for _, answer in _denials(case, Kind.ROLE)), *_second_secret(case)]
+    yield from _all_policies(case, is_decided=bool(decided))
+    yield from decided
+
+
+def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] | None) -> Finding:
+    has = statements(name, actual) if actual is not None else ()
+    difference = compare(statements(name, expected), has)
+    verdicts = (*difference.program, *difference.role)
+    different = [each for each in verdicts if each.verdict in _DIFFERENCES]
+    if not different:
+        return ok("is equivalent to the expected policy")
+    # A denial can be the reason why the role lacks a statement's access.
+    denied = any(verdict.verdict == "denies" for verdict in different)
+    details = [
+        _shown(verdict, "denied or missing" if denied else "missing")
+        if verdict.verdict == "missing"
+        else f"{verdict.statement}: {_DIFFERENCES[verdict.verdict]}"
+        for verdict in different
+    ]
+    if all(verdict.verdict == "excess" for verdict in different):
+        return note("allows more than the expected policy", subject.up_command, *details)
+    return problem("differs from the expected policy", subject.up_command, *details)
 
 
 def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
@@ -93,14 +90,10 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     difference = policies.compare(role)
     both = (*difference.program, *difference.role)
     verdicts = [verdict for verdict in both if verdict.policy != TRUST_POLICY]
-    if subject.bucket_name and not subject.bucket_owner:  # the access may be right or in excess
-        verdicts = [each for each in verdicts if not _is_on_bucket(each, subject.bucket_name)]
+    if (bucket := subject.bucket) and not subject.bucket_owner:  # the access may be right or in excess
+        verdicts = [each for each in verdicts if not _is_on_bucket(each, bucket)]
     missing = [each for each in verdicts if each.verdict == "missing"]
-    denied = [
-        decision.request
-        for decision, cause in causes_in(case.decisions, ROLE_POLICY, Truth.NO)
-        if not cause.statements
-    ]
+    denied = [each.request for each in case.decisions if _lacks_allow(case, each)]
     needed_for = {
         (statement.policy, statement.name)
         for statement in policies.written
@@ -137,107 +130,153 @@ def _shown(missing: Verdict, otherwise: str = "missing") -> str:
     return f"{missing.statement}: {', '.join(dict.fromkeys(conditions)) or otherwise}"
 
 
-def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] | None) -> Finding:
-    has = statements(name, actual) if actual is not None else ()
-    difference = compare(statements(name, expected), has)
-    if difference.equivalent:
-        return ok("is equivalent to the expected policy")
-    different = [
-        verdict for verdict in (*difference.program, *difference.role) if verdict.verdict in _DIFFERENCES
+def _denials(case: Case, kind: Kind) -> list[tuple[str, Finding]]:
+    """Return policies of this kind that deny or may deny requests, with the answers about them."""
+    found = [
+        (policy.name, answer)
+        for policy in case.role
+        if policy.kind is kind and not policy.unread
+        for answer in judge(case, policy)
     ]
-    # A denial can be the reason why the role lacks a statement's access.
-    denied = any(verdict.verdict == "denies" for verdict in different)
-    details = [
-        _shown(verdict, "denied or missing" if denied else "missing")
-        if verdict.verdict == "missing"
-        else f"{verdict.statement}: {_DIFFERENCES[verdict.verdict]}"
-        for verdict in different
-    ]
-    if all(verdict.verdict == "excess" for verdict in different):
-        return note("allows more than the expected policy", subject.up_command, *details)
-    return problem("differs from the expected policy", subject.up_command, *details)
+    return sorted(found, key=lambda each: each[1].state is not State.PROBLEM)
 
 
-# Answers from IAM and IAM Access Analyzer.
+# The other policies.
 
 
-def policy_findings(subject: Subject) -> Finding:
-    """Ask IAM Access Analyzer to validate the expected trust policy and role policy."""
-    role_findings = subject.account.policy_findings(subject.policies.role_policy, "IDENTITY_POLICY")
-    trust_findings = subject.account.policy_findings(
-        subject.policies.trust_policy,
-        "RESOURCE_POLICY",
-        validatePolicyResourceType="AWS::IAM::AssumeRolePolicyDocument",
-    )
-    findings = [(POLICY_NAME, each) for each in role_findings]
-    findings += [(TRUST_POLICY, each) for each in trust_findings]
-    serious = [
-        f"{name}, {finding['issueCode']}: {finding['findingDetails']} {finding['learnMoreLink']}"
-        for name, finding in findings
-        if finding["findingType"] not in ("WARNING", "SUGGESTION")
-    ]
-    if serious:
-        return problem(
-            f"IAM Access Analyzer finds errors or security warnings: {len(serious)}",
-            "follow the links; an error in these policies is a bug in the program",
-            *serious,
-        )
-    others = f"; other warnings and suggestions: {len(findings)}" if findings else ""
-    return ok(
-        "IAM Access Analyzer finds no error and no security warning in the expected policies" + others
-    )
+def other_policies(case: Case) -> Iterator[Finding]:
+    """Report the role's policies other than the role policy that the program writes.
 
-
-def passing(case: Case) -> Finding:
-    """Ask whether the caller can pass the role to Amazon Q Business."""
-    subject = case.subject
-    arn, principal = subject.role_arn, _principal(subject)
-    if principal is None:
-        return skipped(f"IAM does not simulate requests by {subject.caller.text}")
-    if principal.endswith(":root"):
-        return ok("no IAM policy limits the account's root user")
-    group = pass_request(arn)
-    context: dict[str, str | list[str]] = {key: str(value) for key, value in group.context.items()}
-    role = case.collected.facts.role  # also None if the role cannot be read
-    for key, value in role.tags.items() if role else ():
-        context |= {f"{prefix}{key}": value for prefix in _ROLE_TAGS}
-    (answer,) = simulate(case, principal, group, context).values()
-    keys = ", ".join(answer.missing_keys)
-    if answer.allowed:
-        more = f", according to IAM's simulation, which lacks {keys}" if keys else ""
-        return ok(f"{principal} can pass the role to {SERVICE}{more}")
-    sources = subject.data_sources if subject.find_application() else []
-    unread = [found for _, found in sources if isinstance(found, OddAnswerError)]
-    if len(unread) < len(sources):  # at least one of them is known to use the role
-        return ok(
-            f"IAM's simulation does not let {principal} pass the role, but a data source already uses "
-            "the role"
-        )
-    if unread:
-        raise unread[0]
-    if keys and not answer.by_organization:
-        return cannot_tell(
-            f"IAM might not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",
-            "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
-            "the data source",
-        )
-    if answer.by_organization:
-        fix = "only your organization can change service control policies"
-    elif answer.explicit:
-        fix = "change the policy that denies the request"
-    else:
-        place = "the permissions boundary" if answer.by_boundary else "a policy"
-        statement = json.dumps(_PASS_ROLE | {"Resource": arn})
-        fix = f"add this statement to {place} of the principal that creates the data source: {statement}"
-    return problem(f"{principal} cannot pass the role to {SERVICE}: {answer.reason}", fix)
-
-
-def _principal(subject: Subject) -> str | None:
-    """Return the ARN of the caller's user, root user, or role; None for other callers.
-
-    A session's ARN lacks its role's path, so look up the role's ARN.
+    The answers are about requests that these policies deny or might block; a missing policy for the data
+    source's second secret; and each policy that has access in excess or no answer yet. Raises
+    MissingError if the role does not exist or is outside any stack.
     """
-    kind, _, name = subject.caller.resource.partition("/")
-    if kind == "assumed-role":
-        return subject.account.role_arn(name.partition("/")[0])
-    return subject.caller.text if kind in ("user", "root") else None
+    subject, role = case.subject, case.subject.role
+    needed(subject.settings.stack, skipped('this question needs --stack: see "role policy"'))
+    denials = _denials(case, Kind.OTHER)
+    yield from (answer for _, answer in denials)
+    lacking = [*_second_secret(case)]
+    yield from lacking
+    unread = {each.name: each.unread for each in case.role if each.kind is Kind.OTHER and each.unread}
+    yield from unread.values()
+    others = [*(name for name in role.inline_policies if name != POLICY_NAME), *(role.attached or ())]
+    if not (others or lacking or unread):
+        yield ok("the role has no other policies")
+    reported = {*unread, *(name for name, _ in denials)}
+    excess = {name: _excess(case, name) for name in others}
+    for name in sorted(others, key=lambda name: not any(danger for danger, _ in excess[name])):
+        if excess[name] or name not in reported:
+            yield _about(case, name, excess[name])
+
+
+def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
+    """For each of a policy's statements in excess, return the danger, if any, and a line of text."""
+    found = [statement for each in case.role if each.name == policy for statement in each.statements]
+    verdicts = compare(case.subject.needed_policies.needed, found).role
+    role = Arn.of(case.subject.role.arn)
+    return [
+        (find_danger(statement, role), f"{verdict.statement}: {_access(verdict)}")
+        for statement, verdict in zip(found, verdicts, strict=True)
+        if verdict.verdict == "excess"
+    ]
+
+
+def _access(verdict: Verdict) -> str:
+    return "; ".join(
+        f"{', '.join(each.actions)} on {', '.join(each.targets)}" for each in verdict.access
+    )
+
+
+def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
+    """Return the answer about a policy that denies nothing, or has access in excess."""
+    subject, role_name = case.subject, case.subject.role.name
+    policies = [each for each in case.role if each.name == name]
+    is_needed = any(
+        _allows(policy, each) for policy in policies for each in _decisions_on_other_secrets(case)
+    )
+    if is_needed and not excess:
+        text = f"{name} is for the data source's second secret"
+        if steps := _keep_other_policies(subject):
+            return note(f"{text}, but exclusivePolicies makes the next `pulumi up` remove it", steps)
+        return ok(text)
+    dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
+    if dangers:
+        text = f"the policy {name} grants dangerous access: {', '.join(dangers)}"
+    elif excess:
+        text = f"the policy {name} allows more than the role policy"
+    else:
+        text = f"the role also has the policy {name}"
+    exclusive = subject.settings.get("exclusive_policies")
+    steps = [subject.up_command if exclusive else remove_policy(role_name, name)]
+    if is_needed:  # removing this policy would break the sync unless the separate policies exist
+        separate = subject.needed_policies.separate
+        is_replaced = any(each.name == name for each in separate)
+        steps = [*(each.put(role_name) for each in separate), *([] if is_replaced else steps)]
+    lines = (line for _, line in sorted(excess, key=lambda each: not each[0]))
+    return note(text, tuple(steps), *lines)
+
+
+# The data source's second secret, which no setting contains. The program's role policy does not allow
+# reading it, so another policy of the role or the secret's policy must.
+
+
+def _second_secret(case: Case) -> Iterator[Finding]:
+    """Report each of `other_secrets` that none of the role's policies lets the role read.
+
+    In a stack, also report each secret that only the program's policy lets the role read, because the
+    next `pulumi up` rewrites this policy.
+    """
+    subject = case.subject
+    own, *others = case.role
+    for policy in subject.needed_policies.separate:
+        requests = [
+            decision
+            for decision in _decisions_on_other_secrets(case)
+            if any(applies(each, decision.request) is Truth.YES for each in policy.statements)
+        ]
+        steps = (*_keep_other_policies(subject), policy.put(subject.role.name))
+        missing = [each.request for each in requests if _lacks_allow(case, each)]
+        if missing:
+            yield problem(
+                "no policy lets the role read the data source's second secret: add a separate policy",
+                steps,
+                *(f"{request.action} on {request.resource}" for request in missing),
+            )
+        elif subject.settings.stack and any(
+            _allows(own, each) and not any(_allows(other, each) for other in others) for each in requests
+        ):
+            yield note(
+                f"only {POLICY_NAME} lets the role read the data source's second secret, and the next "
+                "`pulumi up` rewrites this policy: add a separate policy",
+                steps,
+            )
+
+
+def _keep_other_policies(subject: Subject) -> tuple[str, ...]:
+    """Return the step that keeps `pulumi up` from removing other policies; empty if it removes none."""
+    exclusive = subject.settings.get("exclusive_policies")
+    return (subject.edit("exclusive_policies", "false"),) if exclusive else ()
+
+
+def _decisions_on_other_secrets(case: Case) -> list[Decision]:
+    arns = [secret.arn for secret in case.subject.other_secrets]
+    return [
+        decision
+        for group, decisions in case.by_group
+        if group.resource.known in arns or group.context.get(ENCRYPTED_SECRET) in arns
+        for decision in decisions
+    ]
+
+
+def _lacks_allow(case: Case, decision: Decision) -> bool:
+    """Return whether AWS denies a request because no policy of the role allows it."""
+    return any(
+        cause.truth is Truth.NO and not cause.statements and cause.policy in case.role
+        for cause in decision.causes
+    )
+
+
+def _allows(policy: Policy, decision: Decision) -> bool:
+    return any(
+        each.allows and applies(each, decision.request) is not Truth.NO for each in policy.statements
+    )

@@ -1,4 +1,4 @@
-"""List connector requests, and requests that no connector's role should be allowed to make.
+"""List the requests that connectors make.
 
 For one API call, AWS checks one request for each resource that the call needs:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -11,7 +11,7 @@ from components.formats import SERVICE
 from guardrails.iam.patterns import Text
 from roles.arns import Arn
 from roles.check.connector_calls import ConnectorCall, Resources, calls
-from roles.check.entry import Entry
+from roles.check.subject import Subject
 
 ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
 """The condition key for the ARN of the secret that KMS decrypts:
@@ -32,16 +32,21 @@ class RequestGroup(NamedTuple):
     """The condition keys that are specific to these requests."""
 
     @property
+    def service(self) -> str:
+        """The service to which these are requests, such as `kms`."""
+        return self.actions[0].partition(":")[0]
+
+    @property
     def account(self) -> str:
         """The resource's account; empty if it is unknown, or the requests have no resource."""
         owner = self.context.get("aws:ResourceAccount")
         return owner if isinstance(owner, str) else Arn.of(self.resource.known).account
 
 
-def connector_requests(entry: Entry) -> list[RequestGroup]:
+def connector_requests(subject: Subject) -> list[RequestGroup]:
     """Return the requests that the connector makes, grouped by resource and context."""
     groups: list[RequestGroup] = []
-    for call, secret_arn in _calls(entry):
+    for call, secret_arn in _calls(subject):
         context = {**call.context}
         if secret_arn and call.action == "kms:Decrypt":
             context[ENCRYPTED_SECRET] = secret_arn
@@ -51,26 +56,21 @@ def connector_requests(entry: Entry) -> list[RequestGroup]:
                     group.actions.append(call.action)
                     break
             else:
-                region = _region_of(entry, resource, call.action.partition(":")[0])
+                region = _region_of(subject, resource, call.action.partition(":")[0])
                 groups.append(RequestGroup([call.action], resource, region, context))
     return groups
 
 
-def requests_for(entry: Entry, service: str) -> list[RequestGroup]:
-    """Return the requests that the connector makes to a service, such as `kms`."""
-    return [each for each in connector_requests(entry) if each.actions[0].startswith(f"{service}:")]
-
-
-def _calls(entry: Entry) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
+def _calls(subject: Subject) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
     """Yield the connector's calls, then the calls that read each of `other_secrets`.
 
     With each of the connector's calls, yield the ARN of the secret in the settings, or None if there is
     none; with each later call, yield the ARN of the other secret.
     """
-    resources = _resources(entry)
+    resources = _resources(subject)
     for call in calls(resources):
-        yield call, entry.secret_arn
-    for secret in entry.other_secrets:
+        yield call, subject.secret_arn
+    for secret in subject.other_secrets:
         keys = [Text(secret.key_arn)] if secret.key_arn else []
         of_secret = resources._replace(secrets=[Text(secret.arn)], secret_keys=keys)
         for call in calls(of_secret):
@@ -78,11 +78,11 @@ def _calls(entry: Entry) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
                 yield call, secret.arn
 
 
-def _resources(entry: Entry) -> Resources[Text]:
+def _resources(subject: Subject) -> Resources[Text]:
     """Return the resources that the connector uses, according to the settings and expected policies."""
-    policies, settings = entry.policies, entry.settings
-    partition, account_id, region = entry.partition, entry.account_id, entry.region
-    bucket_name, is_source = entry.bucket_name, settings.connector.bucket_is_source
+    policies, settings = subject.policies, subject.settings
+    partition, account_id, region = subject.partition, subject.account_id, subject.region
+    bucket_name, is_source = subject.bucket, settings.connector.bucket_is_source
     buckets = [f"arn:{partition}:s3:::{bucket_name}"] if bucket_name else []
     objects = [Text(f"{arn}/", "document") for arn in buckets]
     secrets = [*map(Text, policies.resources("secretsmanager:GetSecretValue"))]
@@ -95,10 +95,10 @@ def _resources(entry: Entry) -> Resources[Text]:
     return Resources(
         region=region,
         applications=[Text(policies.application_arn)],
-        indices=[Text(f"{policies.application_arn}/index/{entry.index_id}")],
+        indices=[Text(f"{policies.application_arn}/index/{subject.index_id}")],
         secrets=secrets,
         secret_keys=keys if secrets else [],
-        bucket_account=entry.bucket_owner or Text("", _SOME_ACCOUNT),
+        bucket_account=subject.bucket_owner or Text("", _SOME_ACCOUNT),
         file_objects=[] if is_source else objects,
         source_buckets=[*map(Text, buckets)] if is_source else [],
         source_objects=objects if is_source else [],
@@ -108,7 +108,7 @@ def _resources(entry: Entry) -> Resources[Text]:
         described=[Text("*")] if network else [],
         network_interfaces=[interface] if network else [],
         deletable_network_interfaces=[interface] if deletes else [],
-        tag=Text(f"qbusiness_{account_id}_{entry.application_id}_", "1"),
+        tag=Text(f"qbusiness_{account_id}_{subject.application_id}_", "1"),
     )
 
 
@@ -118,22 +118,9 @@ def pass_request(role_arn: str) -> RequestGroup:
     return RequestGroup(["iam:PassRole"], Text(role_arn), "", {"iam:PassedToService": SERVICE})
 
 
-def foreign_requests(entry: Entry) -> Iterator[RequestGroup]:
-    """Yield sample requests that no connector's role should be allowed to make."""
-    region, place = entry.region, f"{entry.region}:{entry.account_id}"
-    secret_arn = f"arn:{entry.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
-    yield RequestGroup(["secretsmanager:GetSecretValue"], Text(secret_arn), region, {})
-    other = "00000000-0000-0000-0000-000000000000"
-    application_arn = f"arn:{entry.partition}:qbusiness:{place}:application/{other}"
-    yield RequestGroup(["qbusiness:BatchPutDocument"], Text(application_arn), region, {})
-    # The console gives roles such names, and the policies on AWS's Amazon S3 pages allow passing them.
-    role = "role/QBusiness-DataSource-another"
-    yield pass_request(f"arn:{entry.partition}:iam::{entry.account_id}:{role}")
-
-
-def _region_of(entry: Entry, resource: Text, service: str) -> str:
+def _region_of(subject: Subject, resource: Text, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
     # A bucket with files may be in another Region. IAM does not document a Region for iam:PassRole.
-    if service == "iam" or (service == "s3" and not entry.settings.connector.bucket_is_source):
+    if service == "iam" or (service == "s3" and not subject.settings.connector.bucket_is_source):
         return ""
-    return Arn.of(str(resource)).region or entry.region
+    return Arn.of(str(resource)).region or subject.region

@@ -1,6 +1,5 @@
 """Ask whether the resources in the settings exist, and whether the connector can use them."""
 
-from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
@@ -10,8 +9,8 @@ from roles.account import S3_KEYS_ALGORITHM, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.collection import FAILURES, answer_of
-from roles.check.subject import NO_APPLICATION, Subject, ignore, needed
+from roles.check.case import Case
+from roles.check.subject import NO_APPLICATION, NO_BUCKET, NO_KEY, Subject, about_each, ignore, needed
 from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
 from roles.policies import Secret
@@ -23,17 +22,18 @@ _AWS_MANAGED: Final = "a key that AWS manages"
 _NOT_ACROSS_ACCOUNTS: Final = "which no other account can use"
 
 
-def credentials(subject: Subject) -> Finding:
+def credentials(case: Case) -> Finding:
     """Show the account, Region, and caller."""
+    subject = case.subject
     return ok(f"account {subject.account_id} in {subject.region}, {subject.caller.text}")
 
 
 # Amazon Q Business.
 
 
-def application(subject: Subject) -> Finding:
-    """Ask whether the application exists and is active."""
-    found = subject.find_application()
+def application(case: Case) -> Finding:
+    """Ask whether the application exists, has the expected ARN, and is active."""
+    subject, found = case.subject, case.subject.find_application()
     identifier, region = subject.application_id, subject.region
     if found is None:
         return problem(
@@ -42,15 +42,17 @@ def application(subject: Subject) -> Finding:
             f"{subject.set_command('application_id', 'APPLICATION_ID')}; "
             f"or, if it is in another Region, {subject.set_command('region', 'REGION')}",
         )
+    if (arn := found["applicationArn"]) != subject.policies.application_arn:  # IAM compares the case
+        text = f"the application's ARN in AWS is {arn}, which the expected trust policy does not allow"
+        return problem(text, subject.set_command("application_id", arn))
     return _active(subject, "application", identifier, found, "")
 
 
-def index(subject: Subject) -> Finding:
+def index(case: Case) -> Finding:
     """Ask whether the index exists, is active, and belongs to the application."""
-    if subject.find_application() is None:
-        return NO_APPLICATION
-    found = subject.find_index()
-    identifier = subject.index_id
+    subject, identifier = case.subject, case.subject.index_id
+    needed(subject.find_application(), NO_APPLICATION)
+    found = ignore(is_gone, lambda: subject.account.index(subject.application_id, identifier))
     if found is None:
         lists = aws_command("qbusiness list-indices", application_id=subject.application_id)
         return problem(
@@ -78,32 +80,16 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 # The secret, and the keys of the secret and the bucket.
 
 
-def secret(subject: Subject) -> Iterator[Finding]:
+def secret(case: Case) -> list[Finding]:
     """Ask whether each secret exists, has a value, and is not scheduled for deletion.
 
     The ARN of the secret in the settings must be exact, because the role policy needs the suffix.
     """
-    if not subject.secret_arn:
-        yield ok(f"the settings for the {subject.settings.connector.name} connector have no secret")
-    own = {"": partial(_own_secret, subject, subject.secret_arn)} if subject.secret_arn else {}
-    others = {each: partial(_other_secret, subject, each) for each in subject.other_secret_ids}
-    yield from _about_each({**own, **others})
-
-
-def _own_secret(subject: Subject, arn: str) -> Finding:
-    """Ask about the secret in the settings."""
-    found = subject.find_secret(arn)
-    return _usable(found) if found else _another_secret(subject, arn)
-
-
-def _about_each(questions: Mapping[str, Callable[[], Finding]]) -> Iterator[Finding]:
-    """Ask a question about each resource, even if another one cannot be read."""
-    for resource, ask in questions.items():
-        try:
-            answer = ask()
-        except FAILURES as error:
-            answer = answer_of(error)
-        yield answer._replace(subject=resource)
+    subject = case.subject
+    own = [("", partial(_own_secret, subject, subject.secret_arn))] if subject.secret_arn else []
+    others = [(each, partial(_other_secret, subject, each)) for each in subject.other_secret_ids]
+    none = f"the settings for the {subject.settings.connector.name} connector have no secret"
+    return about_each([*own, *others], ok(none))
 
 
 def _usable(secret: Reply) -> Finding:
@@ -139,8 +125,10 @@ def _put_secret_value(secret_id: str) -> str:
     )
 
 
-def _another_secret(subject: Subject, arn: str) -> Finding:
-    """Return the problem that no secret has this ARN; suggest one with the same name, if any."""
+def _own_secret(subject: Subject, arn: str) -> Finding:
+    """Ask about the secret in the settings; if it does not exist, suggest one with the same name."""
+    if found := subject.find_secret(arn):
+        return _usable(found)
     if found := ignore(is_gone, lambda: subject.account.secret(arn)):
         return problem(
             f"there is no secret {arn}, but there is {found['ARN']}: secretId lacks the hyphen and six "
@@ -148,7 +136,8 @@ def _another_secret(subject: Subject, arn: str) -> Finding:
             subject.set_command("secret_id", found["ARN"]),
         )
     if new := subject.recreated_secret:
-        data_source = {**subject.index_options, "data_source_id": "DATA_SOURCE_ID"}
+        ids = {"application_id": subject.application_id, "index_id": subject.index_id}
+        data_source = {**ids, "data_source_id": "DATA_SOURCE_ID"}
         get = aws_command("qbusiness get-data-source", **data_source, query="configuration")
         file = {"configuration": "file://configuration.json"}
         return problem(
@@ -167,22 +156,28 @@ def _another_secret(subject: Subject, arn: str) -> Finding:
     )
 
 
-def secret_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt each secret and its current version, whose keys can differ."""
-    secrets = {
-        secret.arn if secret.arn != subject.secret_arn else "": secret for secret in subject.secrets
-    }
-    yield from _about_each(
-        {name: partial(_encryption_of_secret, subject, each) for name, each in secrets.items()}
-    )
-    if not (subject.secrets or subject.bucket_name):
-        yield ok("the role reads neither a secret nor a bucket")
+def encryption(case: Case) -> list[Finding]:
+    """Ask whether the role can decrypt each secret, and objects with the bucket's default encryption.
+
+    The key of a secret and the key of its current version can differ.
+    """
+    subject = case.subject
+    questions = [
+        (
+            each.arn if each.arn != subject.secret_arn else "",
+            partial(_encryption_of_secret, subject, each),
+        )
+        for each in subject.secrets
+    ]
+    if subject.bucket:
+        questions.append(("", partial(_encryption_of_bucket, subject, subject.bucket)))
+    return about_each(questions, ok("the role reads neither a secret nor a bucket"))
 
 
 def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
     arn, wanted = secret
-    key_id = subject.secret(arn).get("KmsKeyId")
-    actual = _actual_key(subject, key_id)
+    key_id = needed(subject.find_secret(arn), skipped("the secret was not found")).get("KmsKeyId")
+    actual = _find_key(subject, key_id)
     is_own = Arn.of(arn).account == subject.account_id
     if actual is None and not is_own:
         fix = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=wanted or "KEY_ARN")
@@ -207,7 +202,7 @@ def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
         return answer
     # Every role can use its account's AWS managed key for Secrets Manager.
     usable = {wanted, None} if is_own else {wanted}
-    if any(_own_key(subject, key) in usable for key in current):
+    if any(_find_key(subject, key) in usable for key in current):
         return answer
     return problem(
         f"the secret's current version is still encrypted with {', '.join(current)}",
@@ -229,25 +224,6 @@ def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
     ]
 
 
-def _own_key(subject: Subject, key: str) -> str | None:
-    """Return a key's ARN, given its ARN or alias; None if AWS manages it.
-
-    If the key was deleted, return the given ARN or alias.
-    """
-    try:
-        return subject.account.customer_managed_key(key)
-    except ClientError as error:
-        if not is_gone(error):
-            raise
-        return key
-
-
-def bucket_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt objects with the default encryption of the bucket, if any."""
-    if bucket := subject.bucket_name:
-        yield _encryption_of_bucket(subject, bucket)
-
-
 def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     owner = subject.bucket_owner or subject.account_id
     try:
@@ -263,7 +239,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
             f"{connector.name} connector reads only buckets with Amazon S3 managed keys",
             _encrypt_bucket(bucket),
         )
-    actual = _actual_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
+    actual = _find_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS_ALGORITHM and owner != subject.account_id:
         or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
         return problem(
@@ -305,10 +281,20 @@ def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> 
     return f"{command}, and upload the objects again, because existing objects keep their encryption"
 
 
-def _actual_key(subject: Subject, key_id: str | None) -> str | None:
-    """Return a key's ARN, given its ARN or alias; None if AWS manages it."""
+def _find_key(subject: Subject, key_id: str | None) -> str | None:
+    """Return a key's ARN, given its ARN or alias; None if AWS manages it.
+
+    If the key was deleted, return the given ARN or alias.
+    """
     # Comparing an ARN does not need permission to read the key.
-    return key_id if key_id == subject.key_arn else subject.account.customer_managed_key(key_id)
+    if key_id == subject.key_arn:
+        return key_id
+    try:
+        return subject.account.customer_managed_key(key_id)
+    except ClientError as error:
+        if is_gone(error):
+            return key_id
+        raise
 
 
 def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
@@ -327,12 +313,12 @@ def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
     )
 
 
-def key(subject: Subject) -> Iterator[Finding]:
+def key(case: Case) -> list[Finding]:
     """Ask whether each key exists, is enabled, and is a symmetric encryption key."""
-    if not subject.key_arns:
-        yield ok("the settings have no customer managed key")
-    keys = {arn if arn != subject.key_arn else "": arn for arn in subject.key_arns}
-    yield from _about_each({name: partial(_key, subject, arn) for name, arn in keys.items()})
+    subject = case.subject
+    own = subject.key_arn
+    keys = ((arn if arn != own else "", partial(_key, subject, arn)) for arn in subject.key_arns)
+    return about_each(keys, NO_KEY)
 
 
 def _key(subject: Subject, arn: str) -> Finding:
@@ -371,7 +357,7 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
     ]
     if not steps:
         default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{new}"}}'
-        steps = [_encrypt_bucket(subject.bucket, default)]
+        steps = [_encrypt_bucket(str(subject.bucket), default)]
     if arn == subject.key_arn:
         steps.append(subject.set_command("kms_key_id", new))
     return tuple(steps)
@@ -380,34 +366,27 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
 # The bucket.
 
 
-def bucket(subject: Subject) -> Finding:
+def bucket(case: Case) -> Finding:
     """Ask whether the bucket exists in the expected account.
 
     If the bucket is the data source, also ask whether it is in the index's Region.
     """
-    name = subject.bucket
+    subject, name = case.subject, needed(case.subject.bucket, NO_BUCKET)
     owner = needed(subject.bucket_owner, _unknown_owner(subject, name))
+    set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
     try:
-        region = subject.account.bucket_region(name)
+        region = ignore(is_gone, lambda: subject.account.bucket_region(name))
     except ClientError as error:
-        if code(error) == "NoSuchBucket":
-            return problem(
-                f"there is no bucket {name}", subject.set_command("bucket_name", "BUCKET_NAME")
-            )
         if is_denied(error) and owner == subject.account_id and subject.settings.stack:
-            set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
             fix = f"if another account owns the bucket, {set_owner}"
             return not_allowed(failed_action(error))._replace(fix=(fix,))
         return _unseen_bucket(subject, error)
-    try:
-        subject.account.bucket_region(name, owner)
-    except ClientError as error:
-        if is_denied(error):
-            return problem(
-                f"bucket {name} does not belong to account {owner}, the account in the role policy",
-                subject.set_command("bucket_account_id", "ACCOUNT_ID"),
-            )
-        raise
+    if region is None:
+        text = f"there is no bucket {name}"
+        return problem(text, subject.set_command("bucket_name", "BUCKET_NAME"))
+    if ignore(is_denied, lambda: subject.account.bucket_region(name, owner)) is None:
+        text = f"bucket {name} does not belong to account {owner}, the account in the role policy"
+        return problem(text, set_owner)
     if region != subject.region and subject.settings.connector.bucket_is_source:
         return problem(
             f"bucket {name} is in {region}, but the index is in {subject.region}: Amazon Q Business "

@@ -1,15 +1,29 @@
-"""Ask IAM to simulate requests, because only IAM knows an organization's service control policies."""
+"""Ask IAM to simulate requests of the role and, to pass the role, of the caller.
 
-from collections.abc import Iterable, Mapping
+Only IAM knows an organization's service control policies.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from components.formats import SERVICE
 from roles.account import Reply
-from roles.check.case import Case, Decided
+from roles.check.case import Case
 from roles.check.context import keys_in
 from roles.check.decisions import Decision
-from roles.check.requests import RequestGroup
+from roles.check.requests import RequestGroup, pass_request
+from roles.check.subject import NO_ROLE, Subject, needed
 from roles.concurrency import read_each
+from roles.findings import Finding, cannot_tell, ok, problem, skipped
 
+_ROLE_TAGS: Final = ("aws:ResourceTag/", "iam:ResourceTag/")
+"""Prefixes of the condition keys for the tags of a role that is passed."""
+_PASS_ROLE: Final = {
+    "Effect": "Allow",
+    "Action": "iam:PassRole",
+    "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
+}
 _UNNAMED: Final = "a policy that IAM does not name"
 
 
@@ -29,6 +43,15 @@ class Simulated(NamedTuple):
     """The policies whose statements determine the decision."""
 
     @property
+    def fix(self) -> str:
+        """The advice for requests of the role that IAM denies."""
+        if self.by_organization:
+            return "only your organization can change service control policies"
+        if self.explicit:
+            return "change the policies that deny the requests in IAM's simulation"
+        return "see the output of `aws iam simulate-principal-policy`"
+
+    @property
     def reason(self) -> str:
         """The reason that IAM denies the request."""
         if self.by_organization:
@@ -42,30 +65,29 @@ class Simulated(NamedTuple):
         )
 
 
-def simulate_decided(case: Case, groups: Decided) -> list[tuple[Decision, Simulated]]:
+def simulate_decided(case: Case) -> list[tuple[Decision, Simulated]]:
     """Ask IAM to simulate requests of the role; return each request's decision with IAM's answer."""
-    subject, collected = case.subject, case.collected
-    policies = [*collected.role, *([collected.boundary] if collected.boundary else [])]
+    subject, policies = case.subject, [*case.role, *filter(None, [case.boundary])]
     keys = keys_in(statement for policy in policies for statement in policy.statements)
 
     def ask(
-        group_and_decisions: tuple[RequestGroup, list[Decision]],
+        group_and_decisions: tuple[RequestGroup, Sequence[Decision]],
     ) -> list[tuple[Decision, Simulated]]:
         group, decisions = group_and_decisions
         context = _context(group, decisions, keys)
-        results = simulate(case, subject.role.arn, group, context)
+        results = simulate(subject, subject.role.arn, group, context)
         return [(each, results[each.request.action]) for each in decisions]
 
-    answers = read_each(ask, groups, subject.notes, "simulations")
+    answers = read_each(ask, case.by_group, subject.notes, "simulations")
     return [answer for found in answers for answer in found]
 
 
 def simulate(
-    case: Case, principal: str, group: RequestGroup, context: Mapping[str, str | list[str]]
+    subject: Subject, principal: str, group: RequestGroup, context: Mapping[str, str | list[str]]
 ) -> dict[str, Simulated]:
     """Return IAM's decisions about a principal's requests, by action."""
     resource = str(group.resource)
-    found = case.subject.account.simulate(principal, group.actions, resource, context)
+    found = subject.account.simulate(principal, group.actions, resource, context)
     return {reply["EvalActionName"]: _simulated(reply, resource) for reply in found}
 
 
@@ -115,3 +137,64 @@ def _context(
         if values and key.lower() not in given:
             context[key] = str(values[0]) if len(values) == 1 else [*map(str, values)]
     return context
+
+
+# The caller.
+
+
+def passing(case: Case) -> Finding:
+    """Ask whether the caller can pass the role to Amazon Q Business."""
+    subject = case.subject
+    arn, principal = needed(subject.settings.role_arn, NO_ROLE), _principal(subject)
+    if principal is None:
+        return skipped(f"IAM does not simulate requests by {subject.caller.text}")
+    if principal.endswith(":root"):
+        return ok("no IAM policy limits the account's root user")
+    group = pass_request(arn)
+    tags = case.facts.role.tags if case.facts.role else {}  # None also if the role cannot be read
+    context = {key: str(value) for key, value in group.context.items()}
+    context |= {f"{prefix}{key}": value for key, value in tags.items() for prefix in _ROLE_TAGS}
+    (answer,) = simulate(subject, principal, group, context).values()
+    keys = ", ".join(answer.missing_keys)
+    if answer.allowed:
+        more = f", according to IAM's simulation, which lacks {keys}" if keys else ""
+        return ok(f"{principal} can pass the role to {SERVICE}{more}")
+    if in_use := _in_use(subject, principal):
+        return in_use
+    if answer.by_organization:
+        fix = answer.fix
+    elif keys:
+        return cannot_tell(
+            f"IAM might not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",
+            "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
+            "the data source",
+        )
+    elif answer.explicit:
+        fix = "change the policy that denies the request"
+    else:
+        place = "the permissions boundary" if answer.by_boundary else "a policy"
+        statement = json.dumps(_PASS_ROLE | {"Resource": arn})
+        fix = f"add this statement to {place} of the principal that creates the data source: {statement}"
+    return problem(f"{principal} cannot pass the role to {SERVICE}: {answer.reason}", fix)
+
+
+def _in_use(subject: Subject, principal: str) -> Finding | None:
+    """Return the answer if a data source already uses the role, or if it is unknown whether one does."""
+    sources = subject.data_sources if subject.find_application() else []
+    if any(source.details for source in sources):
+        return ok(
+            f"IAM's simulation does not let {principal} pass the role, but a data source already uses "
+            "the role"
+        )
+    return next((each.uses for each in sources if isinstance(each.uses, Finding)), None)
+
+
+def _principal(subject: Subject) -> str | None:
+    """Return the ARN of the caller's user, root user, or role; None for other callers.
+
+    A session's ARN lacks its role's path, so look up the role's ARN.
+    """
+    kind, _, name = subject.caller.resource.partition("/")
+    if kind == "assumed-role":
+        return subject.account.role_arn(name.partition("/")[0])
+    return subject.caller.text if kind in ("user", "root") else None

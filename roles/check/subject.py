@@ -1,38 +1,52 @@
-"""Read the role and the resources that `check` asks about."""
+"""Read the role that `check` asks about, and the resources in its settings."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from components.commands import camel_case, quote_argument, show_path
+from components.role import Location
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
-from roles.check.differences import shared_secrets
-from roles.check.entry import Entry
 from roles.concurrency import read_each
-from roles.detection import Uses, find_uses
-from roles.errors import OddAnswerError, is_denied, is_gone
-from roles.findings import Finding, ok, skipped
+from roles.detection import Uses, find_uses, shared_secrets
+from roles.errors import (
+    UNREACHABLE,
+    OddAnswerError,
+    failed_action,
+    is_bad_credentials,
+    is_denied,
+    is_gone,
+    is_unanswered,
+)
+from roles.findings import Finding, not_allowed, ok, skipped, unread
 from roles.output import Notes
-from roles.policies import Secret
-from roles.stack import RoleSettings
+from roles.policies import Policies, Secret
+from roles.stack import RoleSettings, check_account, render
 
 _T = TypeVar("_T")
+Answers = Finding | Iterable[Finding]
 
 NO_APPLICATION: Final = skipped("the application was not found")
 NO_ROLE: Final = skipped("the role was not found")
+NO_BUCKET: Final = ok("the settings have no bucket")
+NO_KEY: Final = ok("the settings have no customer managed key")
 NO_VPC: Final = ok("the settings have no VPC")
 """Answers to questions about a resource that does not exist or is not in the settings."""
+_UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
 
 
 class MissingError(Exception):
-    """Raised if a question needs a resource that does not exist or is not set; contains the answer."""
+    """Raised if something that a question needs does not exist, is not set, or cannot be read."""
 
     def __init__(self, answer: Finding) -> None:
-        """Store the answer."""
+        """Store the answer to the question."""
         super().__init__(answer.text)
         self.answer = answer
+
+
+FAILURES: Final = (MissingError, BotoCoreError, ClientError)
 
 
 def needed(value: _T | None, without: Finding) -> _T:
@@ -42,11 +56,80 @@ def needed(value: _T | None, without: Finding) -> _T:
     return value
 
 
-class Subject(Entry):
-    """A role, and AWS's answers about it and about the resources in its settings.
+def ignore(is_expected: Callable[[ClientError], bool], read: Callable[[], _T]) -> _T | None:
+    """Return the result of a call; None after an error that `is_expected` accepts."""
+    try:
+        return read()
+    except ClientError as error:
+        if not is_expected(error):
+            raise
+        return None
 
-    If a resource that a question needs does not exist, properties and methods such as `role` and
-    `secret` raise MissingError, which contains the answer. The methods `find_...` return None instead.
+
+def attempt(read: Callable[[], _T]) -> _T | Finding:
+    """Return what `read` returns or, if that is missing or a call to AWS fails, the answer instead.
+
+    Raises errors about the credentials.
+    """
+    try:
+        return read()
+    except FAILURES as error:
+        return _answer_of(error)
+
+
+def ask_each(questions: Iterable[tuple[str, Callable[[], Answers]]]) -> Iterator[tuple[str, Finding]]:
+    """Yield each question's name with its answers, even if another question cannot be answered.
+
+    Answers before a failed call to AWS count, too. Raises errors about the credentials.
+    """
+    for name, ask in questions:
+        try:
+            found = ask()
+            for answer in [found] if isinstance(found, Finding) else found:
+                yield name, answer
+        except FAILURES as error:
+            yield name, _answer_of(error)
+
+
+def about_each(
+    questions: Iterable[tuple[str, Callable[[], Answers]]], otherwise: Finding
+) -> list[Finding]:
+    """Return the answers about each resource, or `otherwise` if there are none.
+
+    Each question follows the resource's ARN or ID, or empty text for the resource in the settings.
+    """
+    found = [answer._replace(subject=resource) for resource, answer in ask_each(questions)]
+    return found or [otherwise]
+
+
+def _answer_of(error: MissingError | BotoCoreError | ClientError) -> Finding:
+    if isinstance(error, MissingError):
+        return error.answer
+    if isinstance(error, ClientError) and not is_bad_credentials(error):
+        if is_unanswered(error):
+            return skipped(_UNANSWERED)
+        return not_allowed(failed_action(error)) if is_denied(error) else unread(error)
+    if isinstance(error, (OddAnswerError, *UNREACHABLE)):
+        return unread(error)
+    raise error
+
+
+class Source(NamedTuple):
+    """A data source of the application."""
+
+    data_source: DataSource
+    details: Reply
+    """Empty if they could not be read."""
+    uses: Uses | Finding
+    """The connector and resources, or the answer if they could not be read."""
+
+
+class Subject:
+    """A role, as its settings declare it, and AWS's answers about it and the resources that it needs.
+
+    The role is one of a stack, or a data source's role outside any stack. If a resource that a question
+    needs does not exist, properties such as `role` raise MissingError. The methods `find_...` return
+    None instead.
     """
 
     def __init__(self, settings: RoleSettings, account: Account, notes: Notes) -> None:
@@ -55,34 +138,195 @@ class Subject(Entry):
         Raises InputError for another account's credentials, and SettingsError for settings that the
         program rejects.
         """
-        self.account, self.notes = account, notes
-        self.caller = Arn.of(account.caller()["Arn"])
-        super().__init__(settings, self.caller, account.region)
-        self._every_data_source: list[tuple[DataSource, Reply | OddAnswerError]] | None = None
-        self._other_secrets: list[Secret] | None = None
+        self.settings, self.account, self.notes = settings, account, notes
+        self.caller, self.region = Arn.of(account.caller()["Arn"]), account.region
+        self.partition, self.account_id = self.caller.partition, self.caller.account
+        check_account(settings.stack, settings.accounts, self.account_id)
+        self.policies = render(settings, Location(self.partition, self.region, self.account_id))
+        self._sources: list[Source] | None = None
+
+    # The settings, and the policies that the role should have.
 
     @property
-    def application(self) -> Reply:
-        """The application's details."""
-        return needed(self.find_application(), NO_APPLICATION)
+    def up_command(self) -> str:
+        """The command that deploys the stack.
+
+        With `refresh: always` in Pulumi.yaml, as in this project, the command also corrects drift. For a
+        role outside any stack, this is advice to update the role's policies.
+        """
+        if not self.settings.stack:
+            return (
+                "give the role the policies that this command prints with --json, as trustPolicy and "
+                "rolePolicy"
+            )
+        return f"pulumi up --stack {quote_argument(self.settings.stack)}"
+
+    def set_command(self, name: str, value: str | None, *keys: str | int) -> str:
+        """Return the steps that change a setting, or its entry at `keys`, and deploy the stack.
+
+        A value of None removes the setting or entry. For a role outside any stack, return advice.
+        """
+        if not self.settings.stack:
+            if name == "kms_key_id":  # the data source does not contain the key
+                change = f"set the key to {value}" if value else "remove kms:Decrypt"
+                return f"in the role policy, {change}"
+            path = (camel_case(each) if isinstance(each, str) else each for each in (name, *keys))
+            setting = show_path(tuple(path))
+            change = f"change {setting} to {value}" if value else f"remove {setting}"
+            return f"{change} in the data source and in its role's policies"
+        command = self.settings.command(name, value, *keys)
+        return f"{command}{' &&' if command.startswith('pulumi') else ', then'} {self.up_command}"
+
+    def edit(self, name: str, value: str) -> str:
+        """Return the steps to change a setting for this role alone: edit the stack's file and deploy."""
+        file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
+        return f"in {file}, set {self.settings.own_path(name)} to {value}, then {self.up_command}"
+
+    @property
+    def application_id(self) -> str:
+        """The ID of the application."""
+        return Arn.of(self.policies.application_arn).name
+
+    @property
+    def index_id(self) -> str:
+        """The ID of the index."""
+        return str(self.settings.get("index_id"))
+
+    @property
+    def secret_arn(self) -> str | None:
+        """The ARN of the secret in the role policy; None if there is no secret."""
+        return self.policies.resource("secretsmanager:GetSecretValue")
+
+    @property
+    def key_arn(self) -> str | None:
+        """The ARN of the customer managed key in the role policy; None if there is none."""
+        return self.policies.resource("kms:Decrypt")
+
+    @property
+    def bucket(self) -> str | None:
+        """The name of the bucket; None if there is none."""
+        return self.settings.get("bucket_name")
+
+    @property
+    def bucket_owner(self) -> str | None:
+        """The bucket's account in the settings, by default the role's account; None if it is unknown."""
+        if not self.settings.bucket_account_is_known:
+            return None
+        return self.settings.get("bucket_account_id") or self.account_id
+
+    def network(self, kind: str) -> list[str]:
+        """Return the ARNs in the role policy of one kind, `subnet/` or `security-group/`."""
+        arns = self.policies.resources("ec2:CreateNetworkInterface")
+        return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
+
+    @property
+    def uses(self) -> Uses:
+        """The connector and resources in the settings, to compare with those of a data source."""
+        kinds = {"subnetIds": "subnet/", "securityGroupIds": "security-group/"}
+        return Uses(
+            type="",
+            connectors=(self.settings.connector,),
+            secret_ids=tuple(filter(None, [self.secret_arn])),
+            buckets=tuple(filter(None, [self.bucket])),
+            bucket_account=self.bucket_owner,
+            vpc={name: [Arn.of(arn).name for arn in self.network(kind)] for name, kind in kinds.items()},
+        )
+
+    @property
+    def needed_policies(self) -> Policies:
+        """The program's policies for the role, and a separate policy for each of `other_secrets`."""
+        return self.policies._replace(other_secrets=tuple(self.other_secrets))
+
+    # The role and its data sources.
+
+    @property
+    def role(self) -> Role:
+        """The deployed role."""
+        return needed(self.find_role(), NO_ROLE)
+
+    def find_role(self) -> Role | None:
+        """Return the deployed role; None if it is not deployed yet or was deleted.
+
+        IAM looks up roles without their path, so the ARN must match too.
+        """
+        arn = self.settings.role_arn
+        found = ignore(is_gone, lambda: self.account.role(Arn.of(arn).name)) if arn else None
+        return found if found and found.arn == arn else None
 
     def find_application(self) -> Reply | None:
         """Return the application's details; None if it does not exist."""
         return ignore(is_gone, lambda: self.account.application(self.application_id))
 
-    def find_index(self) -> Reply | None:
-        """Return the index's details; None if it does not exist in the application."""
-        return ignore(is_gone, lambda: self.account.index(self.application_id, self.index_id))
+    @property
+    def every_data_source(self) -> list[Source]:
+        """All data sources of the application."""
+        if self._sources is None:
+            needed(self.find_application(), NO_APPLICATION)
+            listed = [*self.account.data_sources(self.application_id)]
+            self._sources = read_each(self._read, listed, self.notes, "data sources")
+        return self._sources
+
+    def _read(self, data_source: DataSource) -> Source:
+        details: Mapping[str, object] = {}
+        try:
+            details = self.account.data_source(data_source)
+            return Source(data_source, details, find_uses(details))
+        except OddAnswerError as error:
+            return Source(data_source, details, unread(error))
 
     @property
-    def role_arn(self) -> str:
-        """The ARN of the role, which may have been deleted."""
-        return needed(self.settings.role_arn, NO_ROLE)
+    def data_sources(self) -> list[Source]:
+        """The data sources that use the role, or whose details cannot be read."""
+        every, role_arn = self.every_data_source, self.settings.role_arn
+        if role_arn is None:
+            return []
+        return [each for each in every if not each.details or each.details.get("roleArn") == role_arn]
 
     @property
-    def bucket(self) -> str:
-        """The name of the bucket."""
-        return needed(self.bucket_name, ok("the settings have no bucket"))
+    def used_by_data_sources(self) -> list[tuple[DataSource, Uses]]:
+        """The data sources that use the role, with the resources that they use.
+
+        Data sources that cannot be read are left out; the question "data source" reports them. For a
+        role outside any stack, only the data source whose settings were read is included.
+        """
+        sources, own = attempt(lambda: self.data_sources), self.settings.data_source_id
+        return [
+            (source, uses)
+            for source, _, uses in ([] if isinstance(sources, Finding) else sources)
+            if isinstance(uses, Uses) and own in (None, source.id)
+        ]
+
+    # Secrets and keys.
+
+    @property
+    def other_secret_ids(self) -> list[str]:
+        """The ARNs or names of secrets that the role's data sources use, but no setting contains.
+
+        If none of a data source's secrets is in the settings, its first secret is left out, because it
+        counts as the one that belongs in the settings.
+        """
+        found: dict[str, None] = {}
+        for _, uses in self.used_by_data_sources:
+            used = shared_secrets(self.uses, uses, self.account_id) or uses.secret_ids[:1]
+            found |= dict.fromkeys(each for each in uses.secret_ids if each not in used)
+        return [*found]
+
+    @property
+    def other_secrets(self) -> list[Secret]:
+        """The secrets in `other_secret_ids` whose ARNs are known, except any that do not exist."""
+        return [*filter(None, map(self._other_secret, self.other_secret_ids))]
+
+    def _other_secret(self, secret_id: str) -> Secret | None:
+        secret = attempt(lambda: ignore(is_gone, lambda: self.account.secret(secret_id)))
+        if isinstance(secret, Finding):  # it may exist; the question "secret" reports the error
+            return Secret(secret_id, None) if secret_id.startswith("arn:") else None
+        if secret is None:
+            return None
+        key_id = secret.get("KmsKeyId")
+        key_arn = attempt(lambda: self.account.customer_managed_key(key_id))
+        if isinstance(key_arn, Finding):  # "encryption" reports the error
+            key_arn = None if is_alias(str(key_id)) else key_id
+        return Secret(secret["ARN"], key_arn)
 
     @property
     def secrets(self) -> list[Secret]:
@@ -91,14 +335,10 @@ class Subject(Entry):
         return [*own, *self.other_secrets]
 
     @property
-    def key_arns(self) -> list[str]:
+    def key_arns(self) -> Sequence[str]:
         """The ARNs of the customer managed keys that the role must use."""
         keys = (self.key_arn, *(each.key_arn for each in self.other_secrets))
         return [*dict.fromkeys(filter(None, keys))]
-
-    def secret(self, arn: str) -> Reply:
-        """Return a secret's metadata."""
-        return needed(self.find_secret(arn), skipped("the secret was not found"))
 
     def find_secret(self, arn: str) -> Reply | None:
         """Return the metadata of the secret with exactly this ARN; None if it does not exist.
@@ -120,125 +360,6 @@ class Subject(Entry):
         arn = found["ARN"] if found else ""
         return arn if arn.startswith(f"{name}-") and arn != self.secret_arn else None
 
-    @property
-    def secret_tags(self) -> dict[str, list[tuple[str, str]]]:
-        """The keys and values of each existing secret's tags, by the secret's ARN."""
-        found = (self.find_secret(each.arn) for each in self.secrets)
-        return {
-            secret["ARN"]: [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
-            for secret in filter(None, found)
-        }
-
-    @property
-    def other_secret_ids(self) -> list[str]:
-        """The ARNs or names of secrets that the role's data sources use, but no setting contains.
-
-        If none of a data source's secrets is in the settings, its first secret is left out, because it
-        counts as the one that belongs in the settings.
-        """
-        found: dict[str, None] = {}
-        for _, uses in self.used_by_data_sources:
-            used = shared_secrets(self.uses, uses, self.account_id) or uses.secret_ids[:1]
-            found |= dict.fromkeys(each for each in uses.secret_ids if each not in used)
-        return [*found]
-
-    @property
-    def used_by_data_sources(self) -> list[tuple[DataSource, Uses]]:
-        """The data sources that use the role, with the resources that they use.
-
-        Data sources that cannot be read are left out; the question "data source" reports them. For a
-        role outside any stack, only the data source whose settings were read is included.
-        """
-        try:
-            sources = self.data_sources
-        except (MissingError, BotoCoreError, ClientError):
-            return []
-        own = self.settings.data_source_id
-        found: list[tuple[DataSource, Uses]] = []
-        for source, reply in sources:
-            if not isinstance(reply, OddAnswerError) and own in (None, source.id):
-                with suppress(OddAnswerError):
-                    found.append((source, find_uses(reply)))
-        return found
-
-    @property
-    def other_secrets(self) -> list[Secret]:
-        """The secrets in `other_secret_ids` whose ARNs are known, except any that do not exist."""
-        if self._other_secrets is None:
-            self._other_secrets = [*filter(None, map(self._other_secret, self.other_secret_ids))]
-        return self._other_secrets
-
-    def _other_secret(self, secret_id: str) -> Secret | None:
-        try:
-            secret = self.account.secret(secret_id)
-        except (BotoCoreError, ClientError) as error:
-            # The question "secret" reports the error. A secret that cannot be read may exist.
-            is_missing = isinstance(error, ClientError) and is_gone(error)
-            return None if is_missing or not secret_id.startswith("arn:") else Secret(secret_id, None)
-        key_id = secret.get("KmsKeyId")
-        try:
-            key_arn = self.account.customer_managed_key(key_id)
-        except (BotoCoreError, ClientError):
-            key_arn = None if is_alias(str(key_id)) else key_id  # "encryption" reports the error
-        return Secret(secret["ARN"], key_arn)
-
-    def key(self, arn: str) -> Reply:
-        """Return a key's metadata."""
-        return needed(self.find_key(arn), skipped("the key was not found"))
-
     def find_key(self, arn: str) -> Reply | None:
         """Return a key's metadata; None if it does not exist."""
         return ignore(is_gone, lambda: self.account.key(arn))
-
-    @property
-    def role(self) -> Role:
-        """The deployed role."""
-        return needed(self.find_role(), NO_ROLE)
-
-    def find_role(self) -> Role | None:
-        """Return the deployed role; None if it is not deployed yet or was deleted.
-
-        IAM looks up roles without their path, so the ARN must match too.
-        """
-        arn = self.settings.role_arn
-        found = ignore(is_gone, lambda: self.account.role(Arn.of(arn).name)) if arn else None
-        return found if found and found.arn == arn else None
-
-    @property
-    def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """The data sources that use the role or cannot be read, each with its details or the error."""
-        every, role_arn = self.every_data_source, self.settings.role_arn
-        if role_arn is None:
-            return []
-        return [
-            (source, found)
-            for source, found in every
-            if isinstance(found, OddAnswerError) or found.get("roleArn") == role_arn
-        ]
-
-    @property
-    def every_data_source(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """All data sources of the application, each with its details or the error from reading it."""
-        if self._every_data_source is not None:
-            return self._every_data_source
-        needed(self.find_application(), NO_APPLICATION)
-        listed = [*self.account.data_sources(self.application_id)]
-
-        def read(source: DataSource) -> tuple[DataSource, Reply | OddAnswerError]:
-            try:
-                return source, self.account.data_source(source)
-            except OddAnswerError as error:
-                return source, error
-
-        self._every_data_source = read_each(read, listed, self.notes, "data sources")
-        return self._every_data_source
-
-
-def ignore(is_expected: Callable[[ClientError], bool], read: Callable[[], _T]) -> _T | None:
-    """Return the result of a call; None after an error that `is_expected` accepts."""
-    try:
-        return read()
-    except ClientError as error:
-        if not is_expected(error):
-            raise
-        return None

@@ -24,7 +24,8 @@ from guardrails.iam.containment import is_implied
 from guardrails.iam.documents import Kind, read_document
 from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth
-from roles.check.decisions import Applicable, Owner, Policy, decide
+from roles.check import decisions
+from roles.check.decisions import Applicable, Policy, decide
 from roles.check.evaluation import Request, RolePrincipal
 from tests.authorization.simulator import ask
 
@@ -183,7 +184,8 @@ def request(context: Context) -> Request:
 def read(document: Document, kind: Kind = Kind.IDENTITY) -> Policy:
     found = read_document(json.dumps(document), kind)
     assert not found.problem
-    return Policy("", "", found.statements)
+    of = decisions.Kind.KEY if kind is Kind.RESOURCE else decisions.Kind.ROLE
+    return Policy(of, "", found.statements)
 
 
 def decided(document: Document, asked: Request) -> Truth:
@@ -227,7 +229,7 @@ def test_evaluator_agrees_with_simulator_on_key_policies():
     found: list[Truth] = []
     for document, context in cases:
         key_policy = read(document, Kind.RESOURCE)
-        policies = Applicable([read(EVERYTHING)], None, key_policy, Owner.ACCOUNT_KEY)
+        policies = Applicable([read(EVERYTHING)], None, key_policy)
         decrypt = Request("kms:Decrypt", Text(KEY), known(context), PRINCIPAL)
         found.append(decide(decrypt, policies, Context({})).allowed)
     compare(cases, found, questions)

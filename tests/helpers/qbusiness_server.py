@@ -46,17 +46,6 @@ _BUCKET_ACTIONS = {
     "policy": "GetBucketPolicy",
 }
 """The IAM names for the operations on a bucket, by the query in the URL."""
-_VALIDATIONS = (
-    {"policyDocument": "", "policyType": "IDENTITY_POLICY"},
-    {
-        "policyDocument": "",
-        "policyType": "RESOURCE_POLICY",
-        "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",
-    },
-)
-"""The requests that validate a role's two policies, without the documents."""
-_PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
-"""IAM Access Analyzer's operations, by the path in the URL."""
 
 
 class Simulation(NamedTuple):
@@ -171,8 +160,6 @@ class Server:
             return self._answer_for_qbusiness(request)
         if action == "iam:SimulatePrincipalPolicy":
             return self._simulate(request)
-        if operation == "ValidatePolicy" and {**request.json, "policyDocument": ""} not in _VALIDATIONS:
-            self.misfits.append(f"not a validation of a role's policy: {request.json}")
         answer = self.answers.get(action)
         return None if answer is None else self._by_model(service, operation, answer)
 
@@ -208,13 +195,12 @@ class Server:
 
     def _by_model(self, service: str, operation: str, answer: Mapping[str, Any]) -> Response:
         """Return a response in the service's protocol; record a mismatch with the service's model."""
-        name = {"access-analyzer": "accessanalyzer"}.get(service, service)
-        service_model: Any = get_service_model(name)
+        service_model: Any = get_service_model(service)
         model = service_model.operation_model(operation)
         report = ParamValidator().validate(answer, model.output_shape)
         if report.has_errors():
             self.misfits.append(f"answer of {operation}: {report.generate_report()}")
-        serializer = get_serializer_class(name, service_model.resolved_protocol)(model)
+        serializer = get_serializer_class(service, service_model.resolved_protocol)(model)
         written = serializer.serialize(answer)
         return Response(written["body"], written["status_code"], written["headers"])
 
@@ -225,8 +211,6 @@ def _operation(service: str, request: Request) -> str:
     if service == "s3":
         query = request.query_string.decode().partition("&")[0].rstrip("=")
         return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}")
-    if request.path in _PATH_ACTIONS:
-        return _PATH_ACTIONS[request.path]
     target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"]
 

@@ -18,7 +18,7 @@ from roles.cli import main
 from sandbox.account import FILL
 from tests.authorization.simulator import ask
 from tests.helpers.policy_simulation import decide
-from tests.helpers.qbusiness_server import DATA_SOURCE_ID, Server, Simulation
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID, Server
 from tests.helpers.stacks import Aws
 from tests.helpers.support import PROJECT_NAME, golden, of_role
 
@@ -67,9 +67,7 @@ case "$*" in
 esac
 """
 """A stand-in for Pulumi that only prints the configuration and the outputs of the stack `dev`."""
-_READING: Final = re.compile(
-    r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"
-)
+_READING: Final = re.compile(r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy")
 
 
 def allow(action: Any, resource: Any, **more: Any) -> dict[str, Any]:
@@ -346,17 +344,6 @@ class World(Maker):
         secret = {"ARN": SECRET_ARN, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **entries}
         self.server.answers["secretsmanager:DescribeSecret"] = secret
 
-    def find(self, **entries: str) -> None:
-        """Respond to access-analyzer:ValidatePolicy with a finding, changed by these entries."""
-        finding = {
-            "issueCode": "PASS_ROLE_WITH_STAR_IN_RESOURCE",
-            "findingDetails": "Details.",
-            "learnMoreLink": "https://docs.aws.amazon.com/x",
-            "locations": [],
-            **entries,
-        }
-        self.server.answers["access-analyzer:ValidatePolicy"] = {"findings": [finding]}
-
     def rename_application(self, name: str) -> None:
         self.server.qbusiness.resources[APPLICATION_ID,]["displayName"] = name
 
@@ -405,8 +392,6 @@ class World(Maker):
         self.role(ROLE_NAME, golden("default-role-policy").replace(examples.OTHER_ACCOUNT, ACCOUNT))
         caller = {"UserId": "AIDA", "Account": ACCOUNT, "Arn": USER_ARN}
         self.server.answers["sts:GetCallerIdentity"] = caller
-        self.server.answers["access-analyzer:ValidatePolicy"] = {"findings": []}
-        self.server.decide = self.deny_others
         programs = self.directory / "bin"
         programs.mkdir()
         (programs / "pulumi").write_text(_PULUMI)
@@ -418,18 +403,10 @@ class World(Maker):
     def write_project(self) -> None:
         (self.directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
 
-    @staticmethod
-    def deny_others(simulation: Simulation) -> dict[str, dict[str, str]]:
-        """Deny the requests that `check` expects AWS to deny for every role; allow all others."""
-        foreign = any(part in simulation.resource for part in ("another", "0000-0000"))
-        return {action: DENIED for action in simulation.actions if foreign}
-
     def decide_on(self, resource: str, **decision: Any) -> None:
         """Respond with a decision when secretsmanager:GetSecretValue on the resource is simulated."""
         self.server.decide = lambda simulation: (
-            {"secretsmanager:GetSecretValue": decision}
-            if simulation.resource == resource
-            else self.deny_others(simulation)
+            {"secretsmanager:GetSecretValue": decision} if simulation.resource == resource else {}
         )
 
     def set(self, **settings: Any) -> None:
@@ -534,9 +511,7 @@ class World(Maker):
 
     def deny_passing(self) -> None:
         self.server.decide = lambda simulation: (
-            {"iam:PassRole": DENIED}
-            if "iam:PassRole" in simulation.actions
-            else self.deny_others(simulation)
+            {"iam:PassRole": DENIED} if "iam:PassRole" in simulation.actions else {}
         )
 
     def _write_stack(self) -> None:

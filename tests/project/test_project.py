@@ -12,6 +12,7 @@ from pulumi.provider.experimental.analyzer import Analyzer
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
 from components.settings import SETTINGS, VPC_LISTS
 from components.stack_config import KEYS
+from pages.examples import REGION, REQUIRED_INPUTS
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
@@ -49,6 +50,26 @@ def test_only_required_settings_are_declared_without_default():
             assert "default" not in declared
         else:
             assert declared["default"] == blanks[declared["type"]]
+
+
+def test_declared_defaults_count_as_not_set(monkeypatch: pytest.MonkeyPatch):
+    given = {key: each["default"] for key, each in DECLARED.items() if "default" in each}
+    defaults = {key: given[key] for key in KEYS.values() if key in given}
+    registrations: list[Any] = []
+    for inputs in (REQUIRED_INPUTS, {**defaults, **REQUIRED_INPUTS}):
+        of_project = {f"{PROJECT_NAME}:{key}": value for key, value in inputs.items()}
+        settings = {"aws:region": REGION, **of_project}
+        monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(settings))
+        deployment = Deployment(lambda: ConnectorRole.from_config("aem"))
+        assert deployment.error is None
+        registrations.append(deployment.registrations)
+    assert registrations[0] == registrations[1]
+
+
+def test_declarations_satisfy_schema_of_engine():
+    for key, declared in DECLARED.items():
+        assert declared["type"] in ("array", "boolean", "integer", "object", "string")
+        assert ("items" in declared) == (declared["type"] == "array"), key
 
 
 def test_arguments_are_settings_in_snake_case():

@@ -17,7 +17,7 @@ from pages.examples import (
     SECRET_ID,
 )
 from roles.audit.accepted import read_acceptances
-from roles.audit.danger import LABELS
+from roles.audit.severity import LABELS
 from roles.audit.survey import Outcome
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose

@@ -95,9 +95,6 @@ def replaced(
 
         def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
             del key
-            if operation == "validate_policy":
-                name = f"{service}.{operation} {json.dumps(parameters, sort_keys=True)}"
-                return _answer(calls.get(name, []))
             if operation != "simulate_principal_policy":
                 return self._call(service, operation, **parameters)
             _answer(calls.get("simulate"))  # an error for all simulations

@@ -377,6 +377,15 @@ def test_matching_data_source_without_role_is_problem(world: World):
     assert f" --role-arn {ROLE_ARN}; or, if the settings are wrong, correct them\n" in answer
 
 
+def test_data_source_without_role_belongs_to_entry_that_matches_fully(world: World):
+    use_entries(world, pages={"vpcConfiguration": ONE_SUBNET}, wiki={})
+    add_without_role(world)
+    answers = {name: world.ask("other data source", "--data-source", name) for name in ("wiki", "pages")}
+    subject = f"other data source {DATA_SOURCE_ID}: Pages"
+    assert answers["wiki"].startswith(f"problem  {subject} matches the settings, but has no role\n")
+    assert answers["pages"] == f"note     {subject} has the settings' secret, but has no role\n"
+
+
 def test_crawler_without_secret_or_role_is_note(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_without_role(world, "WEBCRAWLERV2")

@@ -47,7 +47,7 @@ def test_one_entry_can_be_selected(world: World):
     assert said.code == 0
     assert [*said.json["dataSources"]] == ["aem"]
     assert said.json["dataSources"]["aem"]["problem"] == 0
-    assert len(said.json["dataSources"]["aem"]["answers"]) == 24
+    assert len(said.json["dataSources"]["aem"]["answers"]) == 21
     line = world.check("--data-source", "wiki").rejection
     assert line == "check: stack dev has no entry 'wiki' in dataSources; its entries: aem, tickets"
 

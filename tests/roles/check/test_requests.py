@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
-from roles.account import Account
 from tests.helpers.support import golden
 from tests.helpers.world import (
     DENIED,
-    OWN,
     ROLE_ARN,
     ROLE_NAME,
     SECRET_ARN,
@@ -55,12 +53,7 @@ def passing_policy(role: str) -> str:
 def test_a_role_that_may_pass_other_roles_is_found(world: World, role: str):
     world.use_bucket()
     world.put_policy(passing_policy(role))
-    world.simulate()
-    said = world.check(only=["unwanted requests", "role policy"])
-    answer = said.answer("unwanted requests")
-    assert answer.startswith("note     unwanted requests: the role has, or might have, access")
-    assert f":role/QBusiness-DataSource-another: allowed by {OWN}\n" in answer
-    assert "AllowsAmazonQToPassCustomerRole: in excess\n" in said.answer("role policy")
+    assert "AllowsAmazonQToPassCustomerRole: in excess\n" in world.ask("role policy")
 
 
 def test_permission_to_pass_other_role_is_not_enough(world: World):
@@ -70,23 +63,6 @@ def test_permission_to_pass_other_role_is_not_enough(world: World):
     said = world.check(only=["requests allowed", "role policy"])
     assert "AllowsAmazonQToPassCustomerRole: missing\n" in said.answer("role policy")
     assert f"iam:PassRole on {ROLE_ARN}: {NOT_ALLOWED}\n" in said.answer("requests allowed")
-
-
-def test_policy_names_future_role_before_deployment(world: World):
-    world.use_bucket()
-    world.outputs = {}
-    validated: list[str] = []
-
-    def validate(_: Account, document: str, *_more: str, **_types: str) -> list[dict[str, Any]]:
-        validated.append(document)
-        return []
-
-    world.patch.setattr(Account, "policy_findings", validate)
-    world.check(only=["policy validation"])
-    assert ':role/aem-connector-qbusiness-role"' in validated[0]
-    world.set(roleName="qbusiness-files", rolePath="/connectors/")
-    world.check(only=["policy validation"])
-    assert ':role/connectors/qbusiness-files"' in validated[2]
 
 
 def test_index_ingest_scope_fails_simulation(world: World):
@@ -104,13 +80,11 @@ def test_index_ingest_scope_fails_simulation(world: World):
     assert f"qbusiness:BatchPutDocument on {APPLICATION_ARN}: {NOT_ALLOWED}" in answer
 
 
-def test_simulation_detects_boundary_denial_and_excess(world: World):
+def test_simulation_detects_boundary_denial(world: World):
     world.bound(policy({"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}), is_set=False)
     world.put_policy(WIDE, "by-hand")
     world.simulate()
-    said = world.check(only=["requests allowed", "unwanted requests"])
-    assert '1 request: see "permissions boundary"\n' in said.answer("requests allowed")
-    assert ":secret:another-secret-AbCdEf: allowed by by-hand\n" in said.answer("unwanted requests")
+    assert '1 request: see "permissions boundary"\n' in world.ask("requests allowed")
 
 
 @pytest.mark.parametrize(

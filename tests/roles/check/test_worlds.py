@@ -9,7 +9,7 @@ import pytest
 
 from guardrails.iam.truth import Truth
 from roles.check import command
-from roles.check.case import Case
+from roles.check.case import Case, collect
 from roles.check.context import keys_in
 from roles.check.decisions import Decision
 from roles.check.subject import Subject
@@ -54,7 +54,7 @@ def decide(world: World) -> tuple[Case, list[Decision]]:
         (settings,) = read_stack("dev", show_secrets=False).roles
         output = Output("check")
         subject = Subject(settings, command.Account(settings.region, output), output)
-        case = Case(subject, [subject], {})
+        case = collect(subject, [subject], {})
         return case, case.decisions
 
     with replaced(*change(world, STACK)):
@@ -63,9 +63,7 @@ def decide(world: World) -> tuple[Case, list[Decision]]:
 
 def as_question(case: Case, world: World, decision: Decision) -> dict[str, Any]:
     """Return the question for the simulator, with all keys that the policies name."""
-    policies = case.collected
-    every = [*policies.role, *(each.policy for each in policies.resources)]
-    every += [policies.boundary] if policies.boundary else []
+    every = [*case.role, *case.resources, *filter(None, [case.boundary])]
     keys = keys_in(statement for each in every for statement in each.statements)
     found = {key: decision.request.context.get(key) for key in keys}
     context = {

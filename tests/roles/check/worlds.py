@@ -34,7 +34,6 @@ DATA_SOURCE_ID: Final = "c3d4e5f6-7890-12ab-cdef-333333333333"
 DATA_SOURCE: Final = ("--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
 PERIMETER: Final = f"arn:aws:iam::{ACCOUNT}:policy/perimeter"
 UNREADABLE: Final = f"arn:aws:iam::{ACCOUNT}:policy/unreadable"
-OTHER_SECRET: Final = SECRET_ARN.replace("qbusiness/aem-cloud-a1B2c3", "another-secret-AbCdEf")
 OTHER_SECRET_ARN: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 FOREIGN: Final = {"StringNotEquals": {"aws:ResourceAccount": ACCOUNT}}
 FROM_ELSEWHERE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
@@ -217,21 +216,18 @@ WORLDS: Final = (
     ),
     World(
         "a policy allows everything",
-        {"other policies": "note", "unwanted requests": "note"},
+        HARMLESS,
         guard=EVERYTHING,
-        outside={"role policy": "note", "unwanted requests": "note"},
     ),
     World(
         "a policy lets the role read every secret of the account",
-        {"other policies": "note", "unwanted requests": "note"},
+        HARMLESS,
         guard=[allow(READ, Condition={"StringEquals": {"aws:ResourceAccount": ACCOUNT}})],
-        outside={"role policy": "note", "unwanted requests": "note"},
     ),
     World(
         "a policy lets the role read other secrets with a tag",
-        {"other policies": "note", "unwanted requests": "note"},
+        HARMLESS,
         guard=[allow(READ, Condition=TAGGED)],
-        outside={"role policy": "note", "unwanted requests": "note"},
     ),
     World(
         "the attached policies cannot be listed",
@@ -565,19 +561,11 @@ WORLDS: Final = (
         calls=simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION | lacking("aws:SourceIp")),
     ),
     World(
-        "a policy allows everything, but the organization denies another secret",
-        {"other policies": "note", "unwanted requests": "note"},
-        guard=EVERYTHING,
-        calls=simulated(READ, OTHER_SECRET, IMPLICIT | BY_ORGANIZATION),
-        outside={"role policy": "note", "unwanted requests": "note"},
-    ),
-    World(
         "a policy allows everything, and IAM's simulation is not allowed",
         {
             "iam:PassRole": "skipped",
             "other policies": "note",
             "requests allowed": "skipped",
-            "unwanted requests": "note skipped",
         },
         guard=EVERYTHING,
         calls={"simulate": NOT_SIMULATED},
@@ -585,7 +573,6 @@ WORLDS: Final = (
             "iam:PassRole": "skipped",
             "role policy": "note",
             "requests allowed": "skipped",
-            "unwanted requests": "note skipped",
         },
     ),
     World(

@@ -1,4 +1,4 @@
-"""`roles audit` recognizes dangerous statements: access for others, and administrator access."""
+"""`roles audit` and `roles check` recognize statements that grant dangerous access."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 
 from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT
 from roles.arns import Arn
-from roles.audit.danger import ESCALATIONS, find_danger
+from roles.danger import ESCALATIONS, find_danger
 from roles.difference import TRUST_POLICY, statements
 from sandbox.environment import PROJECT
 from tests.helpers.page import prose

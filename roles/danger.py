@@ -1,4 +1,4 @@
-"""Order findings by severity and recognize dangerous statements."""
+"""Recognize dangerous statements in a role's policies."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,16 +8,8 @@ from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import VARIABLE, Text, covers, is_pattern, matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
-from roles.difference import TRUST_POLICY, Verdict
+from roles.difference import TRUST_POLICY
 
-LABELS: Final[Mapping[str, str]] = {
-    "dangerous": "dangerous",
-    "missing": "missing",
-    "excess": "in excess",
-    "denies": "denying",
-    "shared": "shared",
-}
-"""The kinds of findings in order of severity, and their names in the result."""
 _ADMINISTRATOR: Final = "administrator access"
 ESCALATIONS: Final[Mapping[str, str]] = {
     "iam:AddUserToGroup": "group",
@@ -50,16 +42,6 @@ _OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
 """Services that accept a role only for resources in the role's account, with the page that says so."""
 _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
 """Made-up role names. A pattern that matches both of them matches nearly every role."""
-
-
-def kind_of(verdict: Verdict) -> str:
-    """Return the kind of a finding: `dangerous`, or its verdict."""
-    return "dangerous" if verdict.danger else verdict.verdict
-
-
-def rank(verdict: Verdict) -> int:
-    """Return a finding's position in the order of severity."""
-    return [*LABELS].index(kind_of(verdict))
 
 
 def find_danger(statement: Statement, role: Arn) -> str:
