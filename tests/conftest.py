@@ -76,6 +76,9 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
+_DIFFERENCE: Final = 60
+"""The maximum number of lines that show a golden file's difference. A gallery's texts are at its end."""
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -100,7 +103,9 @@ def assert_golden(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
             path.write_text(text)
         if (expected := path.read_text()) != text:
             before, after = expected.splitlines(), text.splitlines()
-            difference = unified_diff(before, after, path.name, "now", lineterm="")
+            difference = [*unified_diff(before, after, path.name, "now", lineterm="", n=0)]
+            if (more := len(difference) - _DIFFERENCE) > 0:
+                difference = [f"{path.name}: {more} more lines differ", *difference[more:]]
             accept = "If the new text is right, repeat the command with --rewrite."
             pytest.fail("\n".join([*difference, accept]), pytrace=False)
 
