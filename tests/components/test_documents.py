@@ -1,5 +1,6 @@
 """Compare the policy documents with AWS's page and the expected documents in golden/."""
 
+import json
 from typing import NamedTuple
 
 import pytest
@@ -113,3 +114,23 @@ def test_another_partition_changes_only_the_arn_partition():
     written = write(application_id=arn, index_id=INDEX_ID, **bucket)
     page = golden("s3-v2-role-policy")
     assert indented(written.role_policy) == page.replace('"arn:aws:', '"arn:aws-cn:')
+
+
+def test_network_resources_keep_order_without_duplicates():
+    vpc = {
+        "subnet_ids": [
+            "subnet-0000000b",
+            "subnet-0000000a",
+            f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000b",
+            "subnet-0000000a",
+        ],
+        "security_group_ids": ["sg-0000000d", "sg-0000000c", "sg-0000000d"],
+    }
+    policy = json.loads(write(**MINIMAL, vpc_configuration=vpc).role_policy)
+    resources = {statement["Sid"]: statement["Resource"] for statement in policy["Statement"]}
+    assert resources["AllowsAmazonQToCreateAndDeleteNI"] == [
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000b",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000a",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0000000d",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0000000c",
+    ]
