@@ -4,10 +4,13 @@ import gc
 import os
 import re
 import signal
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from difflib import unified_diff
 from functools import cache, lru_cache
+from itertools import accumulate
 from pathlib import Path
+from pprint import pformat
 from typing import Any, Final, cast
 from urllib.request import Request, urlopen
 
@@ -76,6 +79,9 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
+_LINES: Final = 50
+"""The number of lines of failures, and of one difference, that are printed."""
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -99,12 +105,28 @@ def assert_golden(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
         if pytestconfig.getoption("rewrite"):
             path.write_text(text)
         if (expected := path.read_text()) != text:
-            before, after = expected.splitlines(), text.splitlines()
-            difference = unified_diff(before, after, path.name, "now", lineterm="")
             accept = "If the new text is right, repeat the command with --rewrite."
+            difference = _difference(path.name, expected, "now", text)
             pytest.fail("\n".join([*difference, accept]), pytrace=False)
 
     return check
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Show only those lines of two long values that differ."""
+    before, after = (
+        value if isinstance(value, str) else pformat(value, width=100) for value in (left, right)
+    )
+    if op != "==" or "\n" not in before + after:
+        return None
+    return ["left == right", *_difference("left", before, "right", after)]
+
+
+def _difference(name: str, before: str, other: str, after: str) -> list[str]:
+    """Return the lines that differ; the last of many, because a gallery ends with its texts."""
+    lines = [*unified_diff(before.splitlines(), after.splitlines(), name, other, lineterm="", n=0)]
+    more = len(lines) - _LINES
+    return [f"({more} more lines)", *lines[more:]] if more > 0 else lines
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -133,8 +155,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     )
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the counts that tests recorded, such as inputs, faults, and kills."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Print the counts that tests recorded, such as inputs, faults, and kills.
+
+    If many tests fail, show only the shortest failures, and name the others, except in CI or with `-v`.
+    """
+    failed = terminalreporter.stats.get("failed", [])
+    shown = failed if os.environ.get("CI") or terminalreporter.verbosity > 0 else _selected(failed)
+    terminalreporter.stats["failed"] = shown
+    yield
+    terminalreporter.stats["failed"] = failed
+    if others := Counter(_function(report) for report in failed if report not in shown):
+        terminalreporter.write_line("other failures, which -v shows:")
+        for name, number in others.items():
+            terminalreporter.write_line(f"  {number:6,}  {name}")
     figures: dict[str, dict[str, int]] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
@@ -145,6 +180,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{title}: {sum(counts.values()):,}")
         for case, number in sorted(counts.items()):
             terminalreporter.write_line(f"  {number:6,}  {case}")
+
+
+def _selected(failed: list[pytest.TestReport]) -> list[pytest.TestReport]:
+    """Return the shortest failures, one of each test function, and at least one."""
+    shortest: dict[str, pytest.TestReport] = {}
+    for report in sorted(failed, key=lambda report: report.longreprtext.count("\n")):
+        shortest.setdefault(_function(report), report)
+    ends = accumulate(report.longreprtext.count("\n") for report in shortest.values())
+    return [report for report, end in zip(shortest.values(), ends, strict=True) if end <= _LINES] or [
+        *shortest.values()
+    ][:1]
+
+
+def _function(report: pytest.TestReport) -> str:
+    return report.nodeid.partition("[")[0]
 
 
 @pytest.fixture(scope="session")

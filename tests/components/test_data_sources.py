@@ -24,6 +24,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.helpers.gallery import gallery
 from tests.helpers.mocked import Deployment
 from tests.helpers.support import GOLDEN, PROJECT_NAME, golden, indented, of_role
 
@@ -349,7 +350,9 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
 
 def stack_messages() -> str:
     """Return the message about each stack, also if the keys that it sets are secret."""
-    texts: list[str] = []
+    of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope is not Scope.STACK]
+    every = ["aws:region", *KEYS.values()]
+    rows: list[tuple[str, list[str]]] = []
     for name, (entries, top) in STACKS.items():
         keys = {key if ":" in key else f"{PROJECT_NAME}:{key}" for key in top}
         for how, secret in (("", set[str]()), (", secret", keys)):
@@ -357,13 +360,13 @@ def stack_messages() -> str:
                 continue
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-                texts.append(f"== {name}{how} ==\n{rejection(patch, entries, **top)}\n")
-    text = "\n".join(texts)
-    of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope is not Scope.STACK]
-    every = ["aws:region", *KEYS.values()]
-    # With the names themselves, each new setting would change these messages.
-    text = text.replace(", ".join(every), "(every setting)")
-    return text.replace(", ".join(of_entry), "(every setting of an entry)")
+                text = rejection(patch, entries, **top)
+            # With the names themselves, each new setting would change these messages.
+            text = text.replace(", ".join(every), "(every setting)")
+            text = text.replace(", ".join(of_entry), "(every setting of an entry)")
+            summary, *problems = text.split("\n\n")
+            rows.append((f"{name}{how}: {summary}", problems))
+    return gallery(rows)
 
 
 def test_stack_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):

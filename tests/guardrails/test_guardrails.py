@@ -40,6 +40,7 @@ from tests.guardrails.guardrail_roles import (
     policy,
     trust,
 )
+from tests.helpers.gallery import gallery
 from tests.helpers.support import GOLDEN, golden
 
 GALLERY: Final = GOLDEN / "guardrails.txt"
@@ -724,7 +725,7 @@ def test_every_mandatory_rule_stops_some_role():
 # The text of every finding.
 
 
-def gallery() -> str:
+def all_findings() -> str:
     """Return the findings about roles that violate the rules in every way."""
     scenes: dict[str, list[Declaration]] = {
         **{name: declared(policies) for name, (policies, _) in {**TOO_WIDE, **RIGHT}.items()},
@@ -742,15 +743,15 @@ def gallery() -> str:
         "a long trust policy": [role(trust(Sid="x" * 2_048))],
         "a name that the console does not list": [role(name="aem-connector")],
     }
-    lines: list[str] = []
+    rows: list[tuple[str, list[str]]] = []
     for name, resources in scenes.items():
-        every = findings(*resources)
-        lines += ["", f"== {name} =="] if every else []
-        for rule, found in every.items():
+        for rule, found in findings(*resources).items():
             for each in found:
-                lines += [f"{rule}: {each.urn}", *(f"  {line}" for line in each.report.splitlines())]
-    return "\n".join(lines).lstrip() + "\n"
+                message, *advice = each.report.splitlines()
+                answer = f"{rule}: " + "\n  ".join(advice)
+                rows.append((f"{name}: {rule}: {each.urn}: {message}", [answer]))
+    return gallery(rows)
 
 
 def test_findings_match_golden_file(assert_golden: Callable[[Path, str], None]):
-    assert_golden(GALLERY, gallery())
+    assert_golden(GALLERY, all_findings())

@@ -24,6 +24,7 @@ from botocore.validate import ParamValidator
 from moto.core.botocore_stubber import MockRawResponse
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
+from moto.iam.models import get_account_id_from
 from moto.kms import models as kms
 from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.models import moto_api_backend
@@ -34,6 +35,7 @@ from werkzeug.wrappers import Request, Response
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
+from tests.helpers.moto_gaps import COMPLETED, Caller, reason_not_to_assume, remember_keys
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 # Create moto's applications and RSA keys only once, because that takes a long time. They keep no state.
@@ -78,13 +80,16 @@ Decide = Callable[[Simulation], Mapping[str, Mapping[str, Any]]]
 
 
 class Server:
-    """A server that stands in for AWS with one account, and records the calls to all services."""
+    """A server that stands in for AWS, and records the calls to all services.
+
+    As in moto, the access key determines the account: a key that a call created belongs to the account
+    of its role or user, and any other key belongs to ACCOUNT.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.qbusiness = QBusiness(ACCOUNT, REGION)
-        self.other_regions: dict[str, QBusiness] = {}
-        """Amazon Q Business outside REGION, by Region."""
+        self._places: dict[tuple[str, str], QBusiness] = {}
+        self.qbusiness = self.elsewhere()
         self.unreadable: set[str] = set()
         """The Regions in which access to Amazon Q Business is denied."""
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
@@ -126,20 +131,28 @@ class Server:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         environ["wsgi.input"] = io.BytesIO(request.get_data())  # moto reads it again
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = ACCOUNT
         scope = request.headers.get("Authorization", "").partition("Credential=")[2].split("/")
-        service = scope[3] if len(scope) > 3 else "unsigned"
+        access_key, _, region, service = scope[:4] if len(scope) > 3 else ("", "", REGION, "unsigned")
+        caller = Caller(get_account_id_from(access_key), region, access_key)
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = caller.account
         operation = _operation(service, request)
         action = f"{service}:{operation}"
         self.calls.append(action)
         with self._filling:
             self.fill.pop(service, int)()
+            if service == "secretsmanager":
+                remember_keys(caller)
         if action in self.resets:
             start_response("200 OK", [])
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return []
         try:
-            answer = self._answer(service, operation, request) or _moto(service)
+            answer = self._answer(caller, service, operation, request) or _moto(service)
+            if (complete := COMPLETED.get(action)) and action not in self.answers:
+                answer = Response.from_app(answer, environ)
+                if answer.status_code == 200:
+                    asked, said = json.loads(request.get_data()), json.loads(answer.get_data())
+                    answer.set_data(json.dumps(complete(caller, asked, said)))
             if spoil := self.spoil.get(action):
                 answer = Response.from_app(answer, environ)
                 answer.set_data(spoil(answer.get_data()))
@@ -148,7 +161,7 @@ class Server:
             raise
         return answer(environ, start_response)
 
-    def _answer(self, service: str, operation: str, request: Request) -> Response | None:
+    def _answer(self, caller: Caller, service: str, operation: str, request: Request) -> Response | None:
         """Return this server's own response, or None to leave the call to moto."""
         action = f"{service}:{operation}"
         owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
@@ -157,23 +170,24 @@ class Server:
         if action in self.rejections or owner != self.bucket_owner:
             return _rejection(service, *self.rejections.get(action, (403, "AccessDenied")), self.said)
         if service == "qbusiness":
-            return self._answer_for_qbusiness(request)
+            return self._answer_for_qbusiness(caller, request)
         if action == "iam:SimulatePrincipalPolicy":
             return self._simulate(request)
+        if action == "sts:AssumeRole":
+            asked = dict(parse_qsl(request.get_data(as_text=True)))
+            if reason := reason_not_to_assume(caller, asked["RoleArn"], asked.get("ExternalId")):
+                return _rejection(service, 403, "AccessDenied", reason)
         answer = self.answers.get(action)
         return None if answer is None else self._by_model(service, operation, answer)
 
-    def elsewhere(self, region: str) -> QBusiness:
-        """Return Amazon Q Business in a Region; create it, without resources, if the Region is new."""
-        if region == REGION:
-            return self.qbusiness
-        return self.other_regions.setdefault(region, QBusiness(ACCOUNT, region))
+    def elsewhere(self, region: str = REGION, account: str = ACCOUNT) -> QBusiness:
+        """Return Amazon Q Business in a Region and account, without resources if it is new."""
+        return self._places.setdefault((account, region), QBusiness(account, region))
 
-    def _answer_for_qbusiness(self, request: Request) -> Response:
-        region = request.headers.get("Authorization", "").split("/")[2]
-        if region in self.unreadable:
+    def _answer_for_qbusiness(self, caller: Caller, request: Request) -> Response:
+        if caller.region in self.unreadable:
             return _rejection("qbusiness", 403, "AccessDenied", self.said)
-        answer = self.elsewhere(region).answer(request)
+        answer = self.elsewhere(caller.region, caller.account).answer(request)
         if answer.headers.get("x-amzn-ErrorType") in ("InternalServerException", "ValidationException"):
             self.misfits.append(answer.get_data(as_text=True))
         return answer

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from moto.iam.models import iam_backends
 
 from pages import examples
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
@@ -148,6 +149,7 @@ class Maker:
     """A user who creates data sources, secrets, and roles manually."""
 
     def __init__(self, aws: Aws) -> None:
+        self.client = aws.client
         self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
         self.secret_arn = self.role_arn = ""
         """The ARNs of the secret and the role that `make` or `World.add_own` created last."""
@@ -229,9 +231,7 @@ class World(Maker):
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        aws = Aws({"AWS_ENDPOINT_URL": server.url})
-        super().__init__(aws)
-        self.client = aws.client
+        super().__init__(Aws({"AWS_ENDPOINT_URL": server.url}))
         self.server, self.directory, self.capsys = server, directory, capsys
         self.patch = monkeypatch
         self.count = 0
@@ -302,6 +302,17 @@ class World(Maker):
         said = self.adopt("--json", *options)
         assert said.code == 0
         return {key.removeprefix(f"{PROJECT_NAME}:"): it for key, it in said.json["config"].items()}
+
+    def administrator(self, account: str) -> Maker:
+        """Return an administrator of another account, whose contents are separate."""
+        iam = iam_backends[account]["aws"]
+        iam.create_user(REGION, "administrator")
+        key = iam.create_access_key("administrator")
+        credentials = {
+            "AWS_ACCESS_KEY_ID": key.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        }
+        return Maker(Aws({"AWS_ENDPOINT_URL": self.server.url, **credentials}))
 
     # The directory's files.
 

@@ -10,7 +10,6 @@ import pytest
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from roles.account import Account
 from roles.actions import ACTIONS
-from sandbox.qbusiness import QBusiness
 from tests.helpers.world import (
     KEY_ARN,
     TRUST,
@@ -250,7 +249,7 @@ def test_missing_permission_does_not_affect_other_regions(world: World):
 
 def test_role_is_compared_with_needs_in_all_audited_regions(world: World):
     add_files(world)
-    there = world.server.other_regions["eu-west-1"] = QBusiness(ACCOUNT, "eu-west-1")
+    there = world.server.elsewhere("eu-west-1")
     there.add(APPLICATION_ID, displayName="Docs")
     there.add(APPLICATION_ID, INDEX_ID, displayName="Main")
     name = "qbusiness-s3"

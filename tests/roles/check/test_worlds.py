@@ -28,7 +28,7 @@ from tests.roles.check.worlds import (
     change,
     document,
     exit_code,
-    gallery,
+    outputs,
     states,
     without,
 )
@@ -108,4 +108,4 @@ def test_independent_evaluator_agrees_with_decisions():
 
 
 def test_output_of_every_world_matches_golden_file(assert_golden: Callable[[Path, str], None]):
-    assert_golden(GOLDEN, gallery())
+    assert_golden(GOLDEN, outputs())

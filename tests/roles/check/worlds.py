@@ -1,11 +1,12 @@
 """Worlds in which policies decide about a connector's requests, and the expected answers of `check`.
 
 A world is the account of the stack `dev`, in which nothing is wrong, with some policies changed. Each is
-checked with the stack, and, unless it concerns a bucket, without it. worlds.txt has the output of all
-worlds; pytest's option `--rewrite` writes it.
+checked with the stack, and, unless it concerns a bucket, without it. worlds.txt has the outputs about
+all worlds; pytest's option `--rewrite` writes it.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
@@ -22,6 +23,7 @@ from pages.examples import (
     SUBNET_ID,
 )
 from pages.examples import SECURITY_GROUP_ID as GROUP_ID
+from tests.helpers.gallery import gallery
 from tests.helpers.support import PROJECT_NAME, golden, of_role
 from tests.helpers.world import KEY_ARN, OWN, ROLE_ARN, ROLE_NAME, SECOND_SUBNET_ID, SECRET_ARN
 from tests.roles.check.recording import Recording, replaced, run
@@ -732,19 +734,14 @@ def states(world: World, arguments: Sequence[str]) -> tuple[int, dict[str, str]]
     return code, {question: " ".join(dict.fromkeys(its)) for question, its in found.items()}
 
 
-def text(world: World, arguments: Sequence[str]) -> str:
-    """Return the text output and the exit code."""
-    with replaced(*change(world, arguments)):
-        code, out = run(arguments)
-    return f"{out.rstrip()}\nexit code {code}\n"
-
-
-def gallery() -> str:
-    """Return the outputs of all worlds."""
-    kinds: dict[str, tuple[str, ...]] = {"with the stack": STACK, "without it": DATA_SOURCE}
-    return "\n".join(
-        f"# {world.name}, {how}\n\n{text(world, arguments)}"
-        for world in WORLDS
-        for how, arguments in kinds.items()
-        if arguments == STACK or not world.is_of_bucket
-    )
+def outputs() -> str:
+    """Return the outputs about all worlds."""
+    rows: list[tuple[str, list[str]]] = []
+    for world in WORLDS:
+        for how, arguments in (("with the stack", STACK), ("without it", DATA_SOURCE)):
+            if arguments == STACK or not world.is_of_bucket:
+                with replaced(*change(world, arguments)):
+                    code, out = run(arguments)
+                *answers, counts = re.findall(r"^\S.*\n(?: .*\n)*", out, re.MULTILINE)
+                rows.append((f"{world.name}, {how}: exit code {code}, {counts.strip()}", answers))
+    return gallery(rows)
