@@ -1,4 +1,4 @@
-"""Represent one role's settings, as a program, a package, or a stack's configuration sets them."""
+"""Represent one role's settings, as set by a program, a package, or a stack's configuration."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ class Arguments(NamedTuple):
     protect: bool = False
     """Whether the configuration protects the role from deletion."""
     problems: Sequence[Problem] = ()
-    """The problems that were found while reading the source of the settings."""
+    """The problems that were found while the settings were read."""
     warnings: Sequence[str] = ()
     only_role: bool = False
     """Whether the stack has only this role; otherwise, an error message has the component's name."""

@@ -65,7 +65,7 @@ def quote_argument(text: str) -> str:
 
 
 def switch_credentials(wanted: str) -> str:
-    """Return the instruction to use other credentials, such as those for `the application's account`."""
+    """Return the instruction to use credentials for an account or a partition."""
     return (
         "`unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; export AWS_PROFILE=PROFILE`, "
         f"with a profile for {wanted}, or change aws:profile if the stack sets it; `aws sts "
@@ -93,7 +93,7 @@ def set_command(path: PropertyPath, value: Scalar, *, secret: bool) -> str:
         option = "--type bool"
     text = quote_argument(value if is_text else str(value).lower())
     command = f"{_config_command('set', path, option)} {text}"
-    # If the entry is a string, it would stay a string.
+    # Pulumi would store the boolean as a string in place of a string.
     replaces_text = option == "--type bool" and len(path) > 1
     return f"{remove_command(path)} && {command}" if replaces_text else command
 

@@ -35,7 +35,7 @@ Changing the name would replace the policy of every existing role.
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _GET_REGION: Final = "aws:index/getRegion:getRegion"
 _AWS_VERSION: Final = importlib.metadata.version("pulumi-aws")
-"""The version of the provider that the resources use; a call without it could start another version."""
+"""The provider's version for function calls, so that they do not start another version."""
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 """The caller's partition and account by provider; the key for the default provider is the stack."""
 
@@ -111,11 +111,11 @@ class ConnectorRole(pulumi.ComponentResource):
         """
         _check_types(name, args)
         arguments = Arguments.of(args)
-        validate(name, arguments)  # only to raise problems; `_policies` prints the warnings
+        validate(name, arguments)  # to raise problems; `_policies` validates again and prints warnings
         if arguments.protect:
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
         super().__init__(TOKEN, name, None, opts)
-        for warning in arguments.warnings:
+        for warning in arguments.warnings:  # from reading the configuration
             pulumi.warn(warning, self)
 
         fields = arguments.fields
@@ -130,7 +130,7 @@ class ConnectorRole(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # The provider computes these two properties from others, and the engine does not mark
-                # them as secret. Whether an Output is secret is not known here, so each may be.
+                # them as secret. Any Output might be secret, which is not known here.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
                 if arguments.unresolved() or arguments.are_secret(fields)
                 else None,
@@ -195,6 +195,7 @@ class ConnectorRole(pulumi.ComponentResource):
         constructor.
         """
         arguments = stack_config.read(config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys)
+        # The constructor also accepts Arguments, which keep the keys for messages.
         return cls(name, cast("ConnectorRoleArgs", arguments), opts)
 
     @classmethod
@@ -233,14 +234,14 @@ class ConnectorRole(pulumi.ComponentResource):
         In a preview, validation skips a value that is still unknown, and a policy that depends on it is
         also unknown.
         """
-        location = self._lookup_credentials({key: each.value for key, each in arguments.fields.items()})
+        location = self._lookup_credentials(arguments)
 
         def render(found: Any) -> tuple[object, object]:
             found_location, values, are_secret = found
             resolved = arguments.resolved(values, are_secret) if values else arguments
-            is_located = not is_unknown(found_location)
+            lookup_is_known = not is_unknown(found_location)
             # `Output.all` turns the location into a list.
-            credentials = Location(*found_location) if is_located else Location()
+            credentials = Location(*found_location) if lookup_is_known else Location()
             trust_policy, role_policy, warnings = validate(name, resolved, credentials)
             for warning in warnings:
                 pulumi.warn(warning, self)
@@ -248,7 +249,7 @@ class ConnectorRole(pulumi.ComponentResource):
             def mark(policy: str | None, settings: Collection[str]) -> object:
                 # Until the credentials are known, their partition and account have not been compared
                 # with the application's. So do not show a policy, although there may be one.
-                value = policy if policy and is_located else pulumi.UNKNOWN
+                value = policy if policy and lookup_is_known else pulumi.UNKNOWN
                 return pulumi.Output.secret(value) if resolved.are_secret(settings) else value
 
             settings = role_policy_settings(arguments.connector)
@@ -269,12 +270,14 @@ class ConnectorRole(pulumi.ComponentResource):
         # Indexing unwraps the Output in which `mark` may have put a policy.
         return both[0], both[1]
 
-    def _lookup_credentials(self, arguments: Mapping[str, Any]) -> pulumi.Output[Location]:
+    def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
         """Look up the provider's account and partition, and its Region unless a setting overrides it."""
         caller = self._lookup_caller()
-        application, region = arguments["application_id"], arguments.get("region")
+        application = arguments.fields["application_id"].value
+        region = arguments.fields["region"].value
         in_arn = isinstance(application, str) and application.startswith("arn:")
-        # If an Output resolves to an empty string, the provider's Region applies.
+        # An Output may resolve to an empty string, or to an ID without a Region. Then, the provider's
+        # Region applies.
         if in_arn or (region and not isinstance(region, pulumi.Output)):
             return caller
         return pulumi.Output.all(caller, _look_up(_GET_REGION, "region", self)).apply(
@@ -284,7 +287,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def _lookup_caller(self) -> pulumi.Output[Location]:
         """Look up a partition and account once for all components of a program that share a provider."""
         provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
-        if provider_or_stack is None:  # in a package, because the program runs in another process
+        if provider_or_stack is None:  # in a component package, whose program runs in another process
             return _caller(self)
         if provider_or_stack not in _callers:
             _callers[provider_or_stack] = _caller(self)
@@ -303,8 +306,8 @@ def _look_up(function: str, result: str, component: pulumi.Resource) -> pulumi.O
 
     During a preview, the engine returns no result for a provider whose configuration is unknown
     (`provider.Invoke` in pkg/resource/plugin); the Output is then unknown. If the call fails, the Output
-    fails with a RunError, which Pulumi shows without a traceback. `aws.get_caller_identity_output` would
-    fail with one.
+    fails with a RunError, which Pulumi shows without a traceback, unlike the error of
+    `aws.get_caller_identity_output`.
     """
     options = pulumi.InvokeOptions(parent=component, version=_AWS_VERSION)
 
@@ -342,6 +345,7 @@ def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookB
 
     # A hook's name must be unique, even across a package's processes. Previews do not store it.
     options = pulumi.ResourceHookOptions(on_dry_run=True)
+    # The exclusive policies depend on the role, so `note` runs before `warn`.
     hooks = (pulumi.ResourceHook(str(uuid4()), each, options) for each in (note, warn))
     return [pulumi.ResourceHookBinding(before_create=[hook]) for hook in hooks]
 

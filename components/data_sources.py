@@ -95,7 +95,7 @@ def _read_entries(field: Field, report: Report) -> dict[str, Field]:
         return {}
     if not field.is_set:
         expected += "; to delete the last role, see docs/retire.md"
-        # Without a connector, the entry would get the role of the default one.
+        # Without a connector, the entry would get the default connector's role.
         fix = f"{example.entry(KEYS['connector']).set('CONNECTOR')} && {secret_command}"
         report.reject(field, "is required but not set", expected, fix)
         return {}

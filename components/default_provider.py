@@ -33,6 +33,7 @@ def check(fields: Mapping[str, Field], report: Report) -> None:
 def _check_accounts(fields: Mapping[str, Field], report: Report) -> None:
     """Warn if there is no list of allowed accounts; reject an invalid or incomplete list."""
     given = Field.of_config(ALLOWED_ACCOUNTS)
+    # Only for the application's account: the role's own validation reports its problems.
     role = read_role("", Arguments(fields), Location(), Report())
     account = role.shown.account
     set_first = given.entry(0).set(ACCOUNT_ID.placeholder if account in ("", HIDDEN) else account)
@@ -113,7 +114,9 @@ def check_tags(tags: Field, report: Report) -> None:
         if key not in defaults and key.lower() in regardless_of_case
     ]
     hidden = default_tags.secret or tags.secret
-    for key, default in clashes[:1] if hidden else clashes:  # hidden keys make all messages the same
+    for key, default in (
+        clashes[:1] if hidden else clashes
+    ):  # with hidden keys, all messages are the same
         tag = tags if hidden else tags.entry(key)
         report.reject(
             tag,
@@ -129,10 +132,10 @@ def check_tags(tags: Field, report: Report) -> None:
 def explain_failed_lookup(error: str, provider: pulumi.ProviderResource | None) -> str:
     """Return the message for a failed lookup of a provider's account or Region.
 
-    `error` is the SDK's message, which ends with the provider's. Only for credentials that the provider
-    rejects does the message say how to use others. `provider` is None for the default provider.
+    `error` is the SDK's message, which ends with the provider's. The message says how to use other
+    credentials only if the provider rejected them. `provider` is None for the default provider.
 
-    If the provider can't even be configured with the credentials, the engine ends the program, and shows
+    If the provider can't even be configured with the credentials, the engine ends the program and shows
     what the provider said (docs/troubleshooting.md).
     """
     said = " ".join(error.rpartition("returned an error: ")[2].split())

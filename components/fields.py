@@ -48,8 +48,8 @@ class Field(NamedTuple):
     def of_config(cls, key: str, setting: str = "", blank: object = None) -> "Field":
         """Read a key, with its namespace, from the stack's configuration.
 
-        `blank` is the key's default in `Pulumi.yaml`, which means not set. If it is a string, so is the
-        value. Any other value is JSON, unless it is invalid.
+        `blank` is the key's default in `Pulumi.yaml`, which means not set. If it is a string, the value
+        is text. Otherwise, the value is parsed as JSON, and text that isn't JSON is kept.
         """
         namespace, _, name = key.partition(":")
         text = pulumi.Config(namespace).get(name)

@@ -67,7 +67,7 @@ FieldText = tuple[Field, ParsedText]
 
 
 class Texts:
-    """The kind of a list of texts in one format, in which a list that is set has at least one entry."""
+    """The kind of a list of strings in one format; a list that is set must not be empty."""
 
     declaration: Final[Mapping[str, object]] = {"type": "array", "items": {"type": "string"}}
     blank: Final[Sequence[str]] = []

@@ -39,7 +39,7 @@ def trust_policy(role: Role) -> str:
 
 
 def role_policy(role: Role) -> str:
-    """Return the role policy as deterministic JSON; ROLE_NAME_PLACEHOLDER replaces the role's name.
+    """Return the role policy as deterministic JSON, with ROLE_NAME_PLACEHOLDER for the role's name.
 
     The role's location, and the settings that `role_policy_settings` lists, must be known.
     """

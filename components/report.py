@@ -53,7 +53,7 @@ class Report:
     """The problems with settings, and warnings and notes about them."""
 
     def __init__(self, problems: Iterable[Problem] = ()) -> None:
-        """Begin with problems that were found earlier."""
+        """Start with the problems that were found earlier."""
         self.problems = [*problems]
         self.warnings: list[str] = []
         self.notes: list[str] = []
@@ -89,7 +89,7 @@ class Report:
 
 
 def similar(given: str, names: Collection[str]) -> list[str]:
-    """Return the names that extend or abbreviate the given name, or else a similar name, if any.
+    """Return the names that begin with the given one or are its beginning, or else the closest one.
 
     The comparison ignores case and namespaces.
     """

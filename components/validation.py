@@ -20,7 +20,8 @@ from .settings import SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
 class ValidationResult(NamedTuple):
     """The policies and warnings for a role.
 
-    A policy is None until its settings and the application's partition, Region, and account are known.
+    A policy is None unless its settings, and the application's partition, Region, and account, are
+    known.
     """
 
     trust_policy: str | None
@@ -72,13 +73,13 @@ def _render(role: Role, report: Report) -> tuple[str | None, str | None]:
         known = (part or short for part, short in zip(role.location, shortest, strict=True))
         role_policy = policies.role_policy(role._replace(location=Location(*known)))
         _check_size(role, role_policy, report)
-    return trust_policy, role_policy if is_located else None
+    return trust_policy, (role_policy if is_located else None)
 
 
 def _check_size(role: Role, role_policy: str, report: Report) -> None:
     """Reject a policy that is too long for IAM; only a long list of subnets can cause this."""
-    # An automatic name is not known before the role is created, so no later check can replace this one,
-    # which assumes the longest name. A policy that contains an unknown `roleName` is not rendered.
+    # An automatic name is not known before the role is created, so assume the longest one. (A policy
+    # that contains an unknown `roleName` is not rendered.)
     name = role.text("role_name", formats.MAXIMUM_ROLE_NAME_LENGTH * "n").text
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:
