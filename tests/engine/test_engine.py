@@ -294,19 +294,8 @@ def test_next_update_encrypts_secret_of_imported_role(new_stack: NewStack, aws: 
     assert SECRET_ID not in json.dumps(stack.resources())
 
 
-def test_warnings_are_shown_including_autonaming_warning(new_stack: NewStack, aws: Aws):
+def test_warnings_are_shown(new_stack: NewStack):
     settings = {**REQUIRED, "connector": "gmail", "secretId": "gmail-secret", "vpcConfiguration": VPC}
-    pattern = {"pulumi:autonaming": {"pattern": "${stack}-${name}"}}
-    stack = new_stack({**settings, **pattern})
-    update = stack.up()
-    for warning in (
-        "vpcConfiguration: only earlier versions of the gmail connector support it",
-        "`aws secretsmanager describe-secret",
-        "roleName is not set, so the role's name depends on pulumi:autonaming",
-    ):
-        assert warning in update.text
-    assert aws.roles() == [stack.outputs()["roleName"]] == [f"{stack.name}-{ROLE}"]
-
-    disabled = new_stack({**settings, "pulumi:autonaming": {"mode": "disabled"}}).preview(check=False)
-    assert disabled.exit_code != 0
-    assert "automatic naming is disabled but no explicit name was provided" in disabled.text
+    update = new_stack(settings).up()
+    assert "vpcConfiguration: only earlier versions of the gmail connector support it" in update.text
+    assert "`aws secretsmanager describe-secret" in update.text
