@@ -143,7 +143,7 @@ def explain_failed_lookup(error: str, provider: pulumi.ProviderResource | None) 
         f"AWS provider {quote(provider.pulumi_resource_name)}" if provider else "default AWS provider"
     )
     lines = [
-        f"the {owner} cannot look up its account; its roles were not created or changed",
+        f"the {owner} cannot look up its account or Region; its roles were not created or changed",
         "",
         f"  {owner}: {escape(said.removeprefix('1 error occurred: * '))}",
     ]

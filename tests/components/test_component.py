@@ -364,8 +364,12 @@ FAILED: Final = "invoke of aws:index/f:f failed: invocation of aws:index/f:f ret
 def test_failed_lookup_names_provider_and_what_it_said():
     eu = cast("pulumi.ProviderResource", SimpleNamespace(pulumi_resource_name="eu"))
     said = "1 error occurred:\n\t* AWS account ID not allowed: 210987654321\n\n"
-    assert explain_failed_lookup(FAILED + said, eu).splitlines() == [
-        'the AWS provider "eu" cannot look up its account; its roles were not created or changed',
+    shown = explain_failed_lookup(FAILED + said, eu)
+    assert shown.splitlines() == [
+        (
+            'the AWS provider "eu" cannot look up its account or Region; its roles were not created or '
+            "changed"
+        ),
         "",
         '  AWS provider "eu": AWS account ID not allowed: 210987654321',
         "    expected: valid credentials for the application's account",
