@@ -10,9 +10,6 @@ from roles.difference import TRUST_POLICY, compare, statements
 from tests.helpers.support import golden
 from tests.helpers.world import FOREIGN_KEY_ARN, OWN, WIDE, allow, deny
 
-pytestmark = pytest.mark.slow
-
-
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:aem-a1B2c3"
 GET = allow(["secretsmanager:GetSecretValue"], [SECRET])
 LIKE = {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}}

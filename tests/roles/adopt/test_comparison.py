@@ -19,8 +19,6 @@ from tests.helpers.world import (
 )
 from tests.roles.adopt.help import ANY_CONSOLE_ROLE, console_s3_policy
 
-pytestmark = pytest.mark.slow
-
 
 def test_permission_to_pass_every_console_role_is_excess(world: World):
     world.make_s3(policies={"console": console_s3_policy()})

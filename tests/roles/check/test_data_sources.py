@@ -27,7 +27,7 @@ from tests.helpers.world import (
 )
 from tests.roles.check.help import set_up
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+pytestmark = pytest.mark.usefixtures("deployed")
 
 
 def test_unrelated_data_sources_with_other_roles_are_ignored(world: World):
@@ -548,6 +548,7 @@ def test_a_data_source_that_cannot_sync_is_a_problem(world: World, status: str, 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_sync", [False, True])
 def test_only_statuses_documented_by_aws_are_known(world: World, of_sync: bool):
     source = world.add_data_source()

@@ -41,6 +41,7 @@ WITH_AND_WITHOUT_STACK: Final = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("world", "arguments"), WITH_AND_WITHOUT_STACK)
 def test_check_reports_problems_of_world(world: World, arguments: Sequence[str]):
     wrong = world.wrong_with(arguments)
