@@ -79,7 +79,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
-_LINES: Final = 50
+_LINES: Final = 40
 """The number of lines of failures, and of one difference, that are printed."""
 
 
@@ -162,11 +162,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     If many tests fail, show only the shortest failures, and name the others, except in CI or with `-v`.
     """
     failed = terminalreporter.stats.get("failed", [])
-    shown = failed if os.environ.get("CI") or terminalreporter.verbosity > 0 else _selected(failed)
-    terminalreporter.stats["failed"] = shown
+    every = [*failed]
+    if not (os.environ.get("CI") or terminalreporter.verbosity > 0):
+        failed[:] = _selected(every)
     yield
-    terminalreporter.stats["failed"] = failed
-    if others := Counter(_function(report) for report in failed if report not in shown):
+    others = Counter(_function(report) for report in every if report not in failed)
+    failed[:] = every
+    if others:
         terminalreporter.write_line("other failures, which -v shows:")
         for name, number in others.items():
             terminalreporter.write_line(f"  {number:6,}  {name}")
@@ -185,12 +187,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 def _selected(failed: list[pytest.TestReport]) -> list[pytest.TestReport]:
     """Return the shortest failures, one of each test function, and at least one."""
     shortest: dict[str, pytest.TestReport] = {}
-    for report in sorted(failed, key=lambda report: report.longreprtext.count("\n")):
+    for report in sorted(failed, key=_length):
         shortest.setdefault(_function(report), report)
-    ends = accumulate(report.longreprtext.count("\n") for report in shortest.values())
-    return [report for report, end in zip(shortest.values(), ends, strict=True) if end <= _LINES] or [
-        *shortest.values()
-    ][:1]
+    ends = accumulate(map(_length, shortest.values()))
+    fitting = sum(end <= _LINES for end in ends)
+    return [*shortest.values()][: max(fitting, 1)]
+
+
+def _length(report: pytest.TestReport) -> int:
+    """Return the number of lines that pytest prints about a failure."""
+    texts = (report.longreprtext, *(text for _, text in report.sections))
+    return sum(text.count("\n") for text in texts)
 
 
 def _function(report: pytest.TestReport) -> str:

@@ -422,6 +422,7 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     **_roles(
         ("trust by set operators", _TRUST, "Condition", _SET_OPERATORS, ""),
         ("trust with keys in another case", _TRUST, "Condition", _OTHER_CASE, ""),
+        ("trust that no ARN meets", _TRUST, "Condition", _pinned(arn=examples.APPLICATION_ID), ""),
         ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
         ("a tag that subnets lack", _SUBNETS, "Condition", _OTHER_STAGE, ""),
         ("an additional condition", _SUBNETS, "Condition", {"Null": {_REQUEST_TAG: "true"}}, ""),

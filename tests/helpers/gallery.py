@@ -5,10 +5,10 @@ from hashlib import sha256
 
 
 def gallery(rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Return each row with the names of its answers, and then each distinct answer once.
+    """Return each case with the names of its answers, and then each distinct answer once.
 
-    A row is a case, and the answers in this case. An answer's name is made from its text, which begins
-    with its subject and a colon, so that a new row changes no others.
+    A row is a case and its answers; an answer's text begins with a subject and a colon. The name of an
+    answer is made from its text, so that a new row changes no other row.
     """
     lines = [" ".join([case, *map(_name, answers)]) for case, answers in rows]
     distinct = sorted({answer for _, answers in rows for answer in answers})
