@@ -120,7 +120,7 @@ def test_read_only_run_changes_nothing_and_can_fail(live: Run, recorded: Recorde
     assert code == 1, said
     assert live.results() == ["failed", "failed", "passed"]
     assert "ERROR INVALID_ACTION: The action does not exist." in live.transcript()
-    assert "action='secretsmanager:GetSecretValue'" in live.transcript()
+    assert "action='kms:Decrypt'" in live.transcript()
     reading = {
         "GetCallerIdentity",
         "ListRoles",
