@@ -19,6 +19,7 @@ from pages import (
 from pages.version import with_version
 
 _WITH_VERSION: Final = (
+    PROJECT / "docs" / "guardrails.md",
     PROJECT / "guardrails" / "PulumiPolicy.yaml",
     PROJECT / "template" / "requirements.txt",
 )
