@@ -11,4 +11,6 @@ def with_version(path: Path) -> str:
     """Return a file's text with the package's version in place of the one in it."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     text = path.read_text(encoding="utf-8")
-    return re.sub(r"(@v|^version: )\d+\.\d+\.\d+\S*", rf"\g<1>{project['version']}", text, flags=re.MULTILINE)
+    return re.sub(
+        r"(@v|^version: )\d+\.\d+\.\d+\S*", rf"\g<1>{project['version']}", text, flags=re.MULTILINE
+    )
