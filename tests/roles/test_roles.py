@@ -242,7 +242,7 @@ def test_interruption_is_one_line_even_during_imports(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
-    assert err == f"{'roles' if where == 'import' else 'audit'}: interrupted\n"
+    assert err == f"{'qbusiness-roles' if where == 'import' else 'audit'}: interrupted\n"
     assert json.loads(out) == {"error": "interrupted"} if options else not out
 
 
@@ -253,5 +253,5 @@ def test_missing_package_is_reported_with_install_command(tmp_path: Path, packag
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit --json")
     assert said.returncode == 2
     text = f"{package} is not installed: run `make roles`"
-    assert said.stderr == f"roles: {text}\n"
+    assert said.stderr == f"qbusiness-roles: {text}\n"
     assert json.loads(said.stdout) == {"error": text}
