@@ -139,7 +139,8 @@ def decide(request: Request, policies: Applicable, now: Context) -> Decision:
     time_keys = tuple(key for key in keys if key.lower() in _OF_TIME)
     if not time_keys:
         return decision
-    at_this_time = Context({**request.context.values, **now.values}, request.context.complete)
+    # The request may have a time from --context, which takes precedence.
+    at_this_time = request.context._replace(values={**now.values, **request.context.values})
     decision_now = _decide(request._replace(context=at_this_time), policies)
     if decision.allowed is decision_now.allowed:
         return decision_now

@@ -245,6 +245,14 @@ def test_time_dependent_answer_mentions_the_time(world: World, key: str, value: 
     assert world.ask("key policy").startswith(f"{denied}{at_this_time}")
 
 
+def test_time_from_context_option_takes_precedence_over_current_time(world: World):
+    later = {"aws:CurrentTime": "2199-01-01T00:00:00Z"}
+    denied_under(world, {"DateGreaterThan": {**later, "aws:TokenIssueTime": "2020-01-01T00:00:00Z"}})
+    assert world.check(only=KEY_POLICY).code == 0
+    said = world.check("--context", "aws:CurrentTime=2200-01-01T00:00:00Z", only=KEY_POLICY)
+    assert said.code == 1
+
+
 @pytest.mark.parametrize("text", ["aws:SourceVpc", "=vpc-1", "SourceVpc=vpc-1", "aws: x=1"])
 def test_an_invalid_context_is_rejected(world: World, text: str):
     with pytest.raises(SystemExit) as stopped:
