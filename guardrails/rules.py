@@ -499,7 +499,7 @@ def _shown(patterns: Patterns, listed: Sequence[str], everything: str) -> str:
 
 
 def _title(statement: Statement) -> str:
-    return f"statement {statement.name.removeprefix('statement ')}"
+    return f"statement {statement.name}" if statement.has_sid else statement.name
 
 
 def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:

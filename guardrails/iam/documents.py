@@ -49,7 +49,8 @@ class Statement(NamedTuple):
     policy: str
     """The policy's name, as passed to `read_document`."""
     name: str
-    """The Sid, or `statement` and the statement's number in the document."""
+    """The Sid or, without one, `statement` and the statement's number in the document."""
+    has_sid: bool
     allows: bool
     actions: Patterns
     resources: Patterns
@@ -182,9 +183,11 @@ def _statement(
     if effect is UNKNOWN or any(UNKNOWN in part.values for part in decisive):
         return None
     sid = given.get("Sid")
+    has_sid = isinstance(sid, str) and sid != ""
     return Statement(
         policy,
-        sid if isinstance(sid, str) and sid else f"statement {number}",
+        sid if has_sid else f"statement {number}",
+        has_sid,
         effect == "Allow",
         _known(actions),
         _known(resources),
