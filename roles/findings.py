@@ -9,15 +9,20 @@ from roles.errors import explain, failed_action
 
 
 class State(StrEnum):
-    """A finding's state."""
+    """A finding's state, the most serious first."""
 
-    OK = "ok"
     PROBLEM = "problem"
-    NOTE = "note"
-    """The answer is worth knowing, but is not a problem with the role."""
-    SKIPPED = "skipped"
     CANNOT_TELL = "cannot tell"
     """The answer depends on something unknown."""
+    SKIPPED = "skipped"
+    NOTE = "note"
+    """The answer is worth knowing, but is not a problem with the role."""
+    OK = "ok"
+
+    @property
+    def rank(self) -> int:
+        """Its position in this order."""
+        return [*State].index(self)
 
 
 class Finding(NamedTuple):

@@ -40,7 +40,7 @@ class Case(NamedTuple):
     subject: Subject
     entries: Sequence[Subject]
     """All roles of the stack."""
-    role: Sequence[Policy]
+    policies: Sequence[Policy]
     """The role's own policies; if the role does not exist, the one that the program would write."""
     boundary: Policy | None
     resources: Sequence[Policy]

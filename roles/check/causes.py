@@ -8,7 +8,7 @@ answer to `requests allowed` is about all policies together.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from components.commands import quote_argument
@@ -26,8 +26,6 @@ from roles.check.subject import NO_ROLE, Subject, attempt, needed
 from roles.difference import statements
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped
 
-_NUMBERED: Final = re.compile(r"statement \d+")
-"""Matches the name of a statement without a Sid."""
 _VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
@@ -38,15 +36,90 @@ _NOT_CHECKED: Final = (
     "KMS grants, resource control policies, service control policies with conditions, and VPC endpoint "
     "policies were not checked"
 )
-_WORST_FIRST: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.OK)
 _Caused = Sequence[tuple[Decision, Cause]]
 """Decisions, each with a cause in the same policy."""
 
 
-# Edits that allow requests.
+def _caused(case: Case, policy: Policy, truth: Truth) -> _Caused:
+    """Return the decisions with a cause in a policy that certainly, or only possibly, denies them."""
+    return [
+        (decision, cause)
+        for decision in case.decisions
+        for cause in decision.causes
+        if cause.policy is policy and cause.truth is truth
+    ]
 
 
-def _allow_in_boundary(case: Case, _: Policy, lacking: Sequence[Decision]) -> str:
+# The role's own policies.
+
+
+def judge_own_policy(case: Case, policy: Policy) -> Iterator[Finding]:
+    """Yield the answers about requests that one of the role's own policies denies or might deny.
+
+    Requests that it does not allow are left out, because another policy may allow them.
+    """
+    denied, unclear = (
+        [each for each in _caused(case, policy, truth) if each[1].statements]
+        for truth in (Truth.NO, Truth.CANNOT_TELL)
+    )
+    if denied:
+        yield problem(
+            f"the policy {policy.name} denies {_count(case, denied)}",
+            policy.edited(_exclude(policy, denied)),
+            *_list_denied(denied),
+        )
+    if unclear:
+        block = "not allow" if all(each.allows for each in _statements(unclear)) else "deny"
+        text = f"the policy {policy.name} might {block} {_count(case, unclear)}"
+        yield _depends(text, unclear, "review the policy")
+
+
+def _depends(text: str, unclear: _Caused, review: str) -> Finding:
+    """Return the answer about requests that depend on unknown keys or, without any, need a review."""
+    return cannot_tell(
+        text,
+        f"{_options(_unknown_keys(unclear)) or review}, or start a sync",
+        *dict.fromkeys(f"{_title(decision)} {_dependence(cause)}" for decision, cause in unclear),
+    )
+
+
+# The boundary.
+
+
+def permissions_boundary(case: Case) -> Iterator[Finding]:
+    """Ask whether the role's boundary is the one in the settings, and allows every connector request."""
+    subject = case.subject
+    actual = subject.role.permissions_boundary
+    wanted = subject.settings.get("permissions_boundary_arn") or ""
+    none = "no permissions boundary"
+    found = _judge_boundary(case, case.boundary) if case.boundary else ok(f"the role has {none}")
+    if actual != wanted:
+        text = f"the role has {actual or none}, but the settings have {wanted or none}"
+        yield problem(text, subject.up_command)
+    if actual == wanted or found.state is not State.OK:
+        yield found
+
+
+def _judge_boundary(case: Case, policy: Policy) -> Finding:
+    if policy.unread:
+        return policy.unread
+    if blocked := _caused(case, policy, Truth.NO):
+        denied = [each for each in blocked if not each[1].lacks_allow]
+        lacking = [decision for decision, cause in blocked if cause.lacks_allow]
+        edits = [_exclude(policy, denied)] if denied else []
+        edits += [_allow_in_boundary(case, lacking)] if lacking else []
+        return problem(
+            f"{policy.name} does not allow all connector requests",
+            policy.edited(", and ".join(edits)),
+            *_list_denied(blocked),
+        )
+    if unclear := _caused(case, policy, Truth.CANNOT_TELL):
+        text = f"{policy.name} might block {_count(case, unclear)}"
+        return _depends(text, unclear, "review the boundary and the resource's policy")
+    return ok(f"{policy.name} allows every connector request{_for_now(case.decisions, policy)}")
+
+
+def _allow_in_boundary(case: Case, lacking: Sequence[Decision]) -> str:
     """Return the edit of a boundary that allows these requests.
 
     It adds the statements that the role needs, limited to these requests because many roles may share a
@@ -73,7 +146,71 @@ def _allow_in_boundary(case: Case, _: Policy, lacking: Sequence[Decision]) -> st
     return f'add to "Statement": {", ".join(map(json.dumps, added))}'
 
 
-def _allow_in_resource(case: Case, policy: Policy, _: Sequence[Decision]) -> str:
+# The policies of resources.
+
+
+def resource_policies(kind: Kind, case: Case) -> Iterator[Finding]:
+    """Ask whether the policies of one kind of resource let the role make its requests.
+
+    The answer's subject is the resource, except in the answer about the first one.
+    """
+    found = [each for each in case.resources if each.kind is kind]
+    for number, policy in enumerate(found):
+        answer = policy.unread or next(_judge_resource_policy(case, policy))
+        yield answer._replace(subject=policy.resource if number else "")
+
+
+def _judge_resource_policy(case: Case, policy: Policy) -> Iterator[Finding]:
+    """Yield the answers about a policy, of which the first and most serious stands for the others."""
+    kind, failing = policy.kind, _caused(case, policy, Truth.NO)
+    none = "" if policy.statements else f"the {kind.removesuffix(' policy')} has no policy"
+    if denied := [each for each in failing if not each[1].lacks_allow]:
+        yield problem(
+            f"the {kind} denies {', '.join(_actions(denied))} to the role, in "
+            f"{_name_statements(_statements(denied))}{_for_now(_decisions(denied), policy)}",
+            policy.edited(_exclude(policy, denied)),
+        )
+    yield from _about_lost_roles(case, policy)
+    if lacking := [each for each in failing if each[1].lacks_allow]:
+        grants = f"grants {', '.join(_actions(lacking))} to the role"
+        lacks = f"the {kind} neither {grants} nor delegates to IAM policies"
+        yield problem(
+            f"{f'{none} that {grants}' if none else lacks}{_for_now(_decisions(lacking), policy)}",
+            _for_roles(case, policy, _allow_in_resource(case, policy)),
+        )
+    if unclear := _caused(case, policy, Truth.CANNOT_TELL):
+        yield cannot_tell(
+            f"cannot determine whether the {kind} lets the role perform "
+            f"{' and '.join(_actions(unclear))}",
+            f"{_options(_unknown_keys(unclear)) or 'review the policy'}, or start a sync and look for "
+            f"{_describe_events(kind, unclear)}",
+            *dict.fromkeys(_dependence(cause) for _, cause in unclear),
+        )
+    if deleted := ", ".join(_deleted_roles(policy.statements, case.subject.settings.role_arn)):
+        yield note(
+            f"the {kind} contains IDs of deleted roles ({deleted}), but only in statements that "
+            "the current role does not need"
+        )
+    fine = "neither denies the role access nor names a deleted role in its place"
+    if kind is Kind.KEY:
+        fine = "grants kms:Decrypt to the role or delegates to IAM policies"
+    yield ok(f"{none or fine}{_for_now(_decided_by(case, policy), policy)}")
+
+
+def _describe_events(kind: Kind, found: _Caused) -> str:
+    """Return where CloudTrail shows whether AWS allowed the requests of a sync."""
+    events = (_EVENTS.get(each, each.partition(":")[2]) for each in _actions(found))
+    # CloudTrail logs requests for a bucket's objects only as data events.
+    log = "CloudTrail data events" if kind is Kind.BUCKET else "CloudTrail"
+    return f"{' and '.join(events)} in {log}"
+
+
+def _decided_by(case: Case, policy: Policy) -> list[Decision]:
+    """Return the decisions about the requests to which a resource's policy applies."""
+    return [each for each in case.decisions if each.policies.resource is policy]
+
+
+def _allow_in_resource(case: Case, policy: Policy) -> str:
     """Return the edit that allows the requests of all the stack's roles that use a policy's resource.
 
     If the statement named only one role, the fix for each role would overwrite the fix for the previous
@@ -103,7 +240,7 @@ def _allow_in_resource(case: Case, policy: Policy, _: Sequence[Decision]) -> str
 
 def _users(case: Case, policy: Policy) -> dict[str, list[RequestGroup]]:
     """Return the requests for a policy's resource, by the ARN of each existing role that makes them."""
-    resources = {each.request.resource for each in case.decisions if each.policies.resource is policy}
+    resources = {each.request.resource for each in _decided_by(case, policy)}
     users: dict[str, list[RequestGroup]] = {}
     for entry in case.entries:
         groups = [each for each in connector_requests(entry) if each.resource in resources]
@@ -117,156 +254,10 @@ def _exists(entry: Subject) -> bool:
     return attempt(entry.find_role) is not None
 
 
-# One policy.
-
-
-class _Words(NamedTuple):
-    """The words for the answers about one kind of policy; `_say` fills in the names in braces."""
-
-    denies: str
-    lacks: str
-    """The same as `denies` if one answer reports both; empty if another question reports it."""
-    depends: str
-    fine: str
-    allow: Callable[[Case, Policy, Sequence[Decision]], str] = _allow_in_resource
-    """Return the edit that allows requests."""
-    absent: str = ""
-    """Says that there is no policy; empty if there always is one."""
-    review: str = "review the policy"
-    """How to find out whether the policy allows a request if no condition key is unknown."""
-    trail: str = ""
-    """Where CloudTrail shows whether it does; empty if the details list the requests."""
-
-
-_OF_ROLE: Final = _Words(
-    denies="the policy {name} denies {number} {total}",
-    lacks="",
-    depends="the policy {name} might {block} {number} {total}",
-    fine="",
-)
-_OF_RESOURCE: Final = _Words(
-    denies="the {kind} denies {actions} to the role, in {statements}{now}",
-    lacks="the {kind} neither grants {actions} to the role nor delegates to IAM policies{now}",
-    depends="cannot determine whether the {kind} lets the role perform {both}",
-    fine="neither denies the role access nor names a deleted role in its place",
-    trail="CloudTrail",
-)
-_BLOCKED: Final = "{name} does not allow all connector requests"
-_WORDS: Final[Mapping[Kind, _Words]] = {
-    Kind.ROLE: _OF_ROLE,
-    Kind.OTHER: _OF_ROLE,
-    Kind.BOUNDARY: _Words(
-        denies=_BLOCKED,
-        lacks=_BLOCKED,
-        depends="{name} might block {number} {total}",
-        fine="{name} allows every connector request",
-        allow=_allow_in_boundary,
-        review="review the boundary and the resource's policy",
-    ),
-    Kind.KEY: _OF_RESOURCE._replace(fine="grants kms:Decrypt to the role or delegates to IAM policies"),
-    Kind.SECRET: _OF_RESOURCE._replace(absent="the secret has no policy"),
-    # CloudTrail logs requests for a bucket's objects only as data events.
-    Kind.BUCKET: _OF_RESOURCE._replace(
-        absent="the bucket has no policy", trail="CloudTrail data events"
-    ),
-}
-
-
-def _words(policy: Policy) -> _Words:
-    words = _WORDS[policy.kind]
-    if policy.statements or not words.absent:
-        return words
-    return words._replace(
-        lacks=f"{words.absent} that grants {{actions}} to the role{{now}}", fine=words.absent
-    )
-
-
-def judge(case: Case, policy: Policy) -> Iterator[Finding]:
-    """Yield the answers about a policy, the most serious first.
-
-    Each answer about the policy of a resource or a boundary stands for the less serious ones, too. There
-    is no answer about a policy of the role that denies nothing.
-    """
-    if policy.unread:
-        yield policy.unread
-        return
-    words = _words(policy)
-    decisions = [each for each in case.decisions if policy in each.policies.every()]
-    caused = [
-        (decision, cause)
-        for decision in decisions
-        for cause in decision.causes
-        if cause.policy is policy and (cause.statements or words.lacks)
-    ]
-    failing = [each for each in caused if each[1].truth is Truth.NO]
-    denying = [each for each in failing if each[1].statements or words.lacks == words.denies]
-    lacking = [each for each in failing if each not in denying]
-    depending = [each for each in caused if each[1].truth is Truth.CANNOT_TELL]
-    if denying:
-        yield _wrong(case, policy, words.denies, denying)
-    yield from _about_lost_roles(case, policy, decisions)
-    if lacking:
-        yield _wrong(case, policy, words.lacks, lacking)
-    if depending:
-        yield _unclear(case, policy, depending)
-    if deleted := ", ".join(_deleted_roles(policy.statements, case.subject.settings.role_arn)):
-        yield note(
-            f"the {policy.kind} contains IDs of deleted roles ({deleted}), but only in statements that "
-            "the current role does not need"
-        )
-    if words.fine:
-        yield ok(f"{words.fine.format(name=policy.name)}{_for_now(decisions, policy)}")
-
-
-def _say(case: Case, policy: Policy, text: str, found: _Caused) -> str:
-    """Fill in the names in braces."""
-    actions = [*dict.fromkeys(decision.request.action for decision, _ in found)]
-    statements = [each for _, cause in found for each in cause.statements]
-    return text.format(
-        kind=policy.kind,
-        name=policy.name,
-        actions=", ".join(actions),
-        both=" and ".join(actions),
-        statements=_name_statements(cause for _, cause in found),
-        block="not allow" if all(each.allows for each in statements) else "deny",
-        number=len(found),
-        total=f"of the {len(case.decisions)} connector requests",
-        now=_for_now((decision for decision, _ in found), policy),
-    )
-
-
-def _wrong(case: Case, policy: Policy, text: str, failing: _Caused) -> Finding:
-    """Return the problem that a policy denies requests or does not allow them."""
-    words = _words(policy)
-    causes = [cause for _, cause in failing if cause.statements]
-    lacking = [decision for decision, cause in failing if not cause.statements]
-    edits = [_describe_exclusion(policy, causes)] if causes else []
-    if lacking:
-        edits.append(words.allow(case, policy, lacking))
-    edit = ", and ".join(edits)
-    steps = _for_roles(case, policy, edit) if lacking else policy.edited(edit)
-    return problem(_say(case, policy, text, failing), steps, *(() if words.trail else _denied(failing)))
-
-
-def _unclear(case: Case, policy: Policy, depending: _Caused) -> Finding:
-    """Return the answer about requests that a policy may deny or allow."""
-    words = _words(policy)
-    keys = dict.fromkeys(key for _, cause in depending for key in cause.keys)
-    actions = dict.fromkeys(decision.request.action for decision, _ in depending)
-    events = " and ".join(_EVENTS.get(each, each.partition(":")[2]) for each in actions)
-    look = f" and look for {events} in {words.trail}" if words.trail else ""
-    details = (
-        f"{'' if words.trail else f'{_title(decision)} '}{_dependence(cause)}"
-        for decision, cause in depending
-    )
-    how = f"{_options(keys) or words.review}, or start a sync{look}"
-    return cannot_tell(_say(case, policy, words.depends, depending), how, *dict.fromkeys(details))
-
-
-def _describe_exclusion(policy: Policy, causes: Sequence[Cause]) -> str:
+def _exclude(policy: Policy, denied: _Caused) -> str:
     """Return the edit that stops a policy's statements from denying the role's requests."""
-    statements = _name_statements(causes)
-    denying = {each for cause in causes for each in cause.statements}
+    denying = _statements(denied)
+    statements = _name_statements(denying)
     them = "these statements" if len(denying) > 1 else "this statement"
     if not policy.is_shared:
         return f"narrow or remove {statements}"
@@ -309,9 +300,9 @@ def _deleted_roles(statements: Iterable[Statement], role_arn: str | None) -> lis
     return [*dict.fromkeys(found)]
 
 
-def _about_lost_roles(case: Case, policy: Policy, decisions: Iterable[Decision]) -> Iterator[Finding]:
+def _about_lost_roles(case: Case, policy: Policy) -> Iterator[Finding]:
     """Yield a problem if requests are denied because roles that the policy names were deleted."""
-    denied = [each for each in decisions if each.allowed is Truth.NO]
+    denied = [each for each in _decided_by(case, policy) if each.allowed is Truth.NO]
     role_arn = case.subject.settings.role_arn
     lost: list[str] = []
     for deleted in _deleted_roles(policy.statements, role_arn):
@@ -345,33 +336,6 @@ def _with_principals(statement: Statement, names: Mapping[str, str]) -> Statemen
     return statement._replace(principals=statement.principals._replace(values=values))
 
 
-# The policies of resources, and the boundary.
-
-
-def resource_policies(kind: Kind, case: Case) -> Iterator[Finding]:
-    """Ask whether the policies of one kind of resource let the role make its requests.
-
-    The answer's subject is the resource, except in the answer about the first one.
-    """
-    found = [each for each in case.resources if each.kind is kind]
-    for number, policy in enumerate(found):
-        yield next(judge(case, policy))._replace(subject=policy.resource if number else "")
-
-
-def permissions_boundary(case: Case) -> Iterator[Finding]:
-    """Ask whether the role's boundary is the one in the settings, and allows every connector request."""
-    subject = case.subject
-    actual = subject.role.permissions_boundary
-    wanted = subject.settings.get("permissions_boundary_arn") or ""
-    none = "no permissions boundary"
-    found = next(judge(case, case.boundary)) if case.boundary else ok(f"the role has {none}")
-    if actual != wanted:
-        text = f"the role has {actual or none}, but the settings have {wanted or none}"
-        yield problem(text, subject.up_command)
-    if actual == wanted or found.state is not State.OK:
-        yield found
-
-
 # The total.
 
 
@@ -391,37 +355,32 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
     """Report whether AWS allows all connector requests, from the decisions and IAM's simulation."""
     needed(case.subject.find_role(), NO_ROLE)
     simulated = attempt(lambda: simulate_decided(case))
-    failed = isinstance(simulated, Finding)
+    if isinstance(simulated, Finding):
+        answer = _total(case, [(each, _explain(case, each)) for each in case.decisions])
+        yield from [simulated] if answer.state is State.OK else [answer, simulated]
+        return
     ours = {key.lower() for key in keys_in(case.subject.needed_policies.needed)}
-    concluded = [
-        (decision, _conclude(case, decision, answer, ours))
-        for decision, answer in ([(each, None) for each in case.decisions] if failed else simulated)
-    ]
-    state = min((each.state for _, each in concluded), key=_WORST_FIRST.index)
+    yield _total(case, [(each, _conclude(case, each, its, ours)) for each, its in simulated])
+
+
+def _total(case: Case, concluded: Sequence[tuple[Decision, _Conclusion]]) -> Finding:
+    """Return the answer about the requests with the most serious conclusion."""
+    state = min((each.state for _, each in concluded), key=lambda state: state.rank)
     found = [each for each in concluded if each[1].state is state]
-    fixes = dict.fromkeys(fix for _, each in found for fix in each.fixes)
-    keys = dict.fromkeys(key for _, each in found for key in each.keys)
     number, total = len(found), f"of the {len(concluded)} connector requests"
-    answers = {
-        State.PROBLEM: problem(
-            f"AWS denies {number} {total}",
-            "; ".join(fixes) or "narrow or remove the statements named above",
-        ),
-        State.CANNOT_TELL: cannot_tell(
-            f"AWS might deny {number} {total}",
-            f"{_options(keys) or 'review the policies that these answers name'}, or start a sync",
-        ),
-        State.SKIPPED: skipped(f"{number} {total} could not be decided"),
-        State.OK: ok(
-            f"AWS allows all {number} connector requests{_for_now(case.decisions)}; {_NOT_CHECKED}"
-        ),
-    }
-    if state is not State.OK:
-        yield answers[state]._replace(details=tuple(_list(found)))
-    elif not failed:
-        yield answers[state]
-    if failed:
-        yield simulated
+    if state is State.PROBLEM:
+        fixes = dict.fromkeys(fix for _, each in found for fix in each.fixes)
+        fix = "; ".join(fixes) or "narrow or remove the statements named above"
+        return problem(f"AWS denies {number} {total}", fix, *_list(found))
+    if state is State.CANNOT_TELL:
+        options = _options(dict.fromkeys(key for _, each in found for key in each.keys))
+        how = f"{options or 'review the policies that these answers name'}, or start a sync"
+        return cannot_tell(f"AWS might deny {number} {total}", how, *_list(found))
+    if state is State.SKIPPED:
+        answer = skipped(f"{number} {total} could not be decided")
+        return answer._replace(details=tuple(_list(found)))
+    now = _for_now(case.decisions)
+    return ok(f"AWS allows all {number} connector requests{now}; {_NOT_CHECKED}")
 
 
 def _list(found: Sequence[tuple[Decision, _Conclusion]]) -> Iterator[str]:
@@ -433,7 +392,7 @@ def _list(found: Sequence[tuple[Decision, _Conclusion]]) -> Iterator[str]:
 
 
 def _conclude(
-    case: Case, decision: Decision, answer: Simulated | None, ours: Collection[str]
+    case: Case, decision: Decision, simulated: Simulated, ours: Collection[str]
 ) -> _Conclusion:
     """Return the conclusion about one request.
 
@@ -441,24 +400,21 @@ def _conclude(
     IAM simulates resource policies only for users, so for a role, it ignores an Allow in such a policy.
     If only the resource's policy allows the request, only an explicit denial contradicts the decision.
     """
-    if answer is None:
-        return _explain(case, decision)
-    context = decision.request.context
+    found, context = _explain(case, decision), decision.request.context
     unknown = tuple(
-        key for key in answer.missing_keys if context.get(key) is None and key.lower() not in ours
+        key for key in simulated.missing_keys if context.get(key) is None and key.lower() not in ours
     )
+    of_organization = (simulated.fix,) if simulated.by_organization else ()
     contradicts = (
         decision.allowed is Truth.YES
-        and not answer.allowed
-        and (answer.explicit or not decision.by_resource_policy)
+        and not simulated.allowed
+        and (simulated.explicit or not decision.by_resource_policy)
     )
-    if decision.allowed is not Truth.NO and (answer.by_organization or (contradicts and not unknown)):
-        return _Conclusion(State.PROBLEM, answer.reason, fixes=(answer.fix,))
-    if contradicts:
+    if contradicts and unknown and not of_organization:
         return _Conclusion(State.CANNOT_TELL, f"depends on {', '.join(unknown)}", keys=unknown)
-    found = _explain(case, decision)
-    fixes = (*found.fixes, *([answer.fix] if answer.by_organization else []))
-    return found._replace(fixes=fixes, keys=(*found.keys, *unknown))
+    if contradicts or (of_organization and decision.allowed is not Truth.NO):
+        return _Conclusion(State.PROBLEM, simulated.reason, fixes=(simulated.fix,))
+    return found._replace(fixes=(*found.fixes, *of_organization), keys=(*found.keys, *unknown))
 
 
 def _explain(case: Case, decision: Decision) -> _Conclusion:
@@ -469,18 +425,18 @@ def _explain(case: Case, decision: Decision) -> _Conclusion:
     here = [cause for cause in decision.deciding if cause not in elsewhere]
     questions = dict.fromkeys(f'"{cause.policy.kind}"' for cause in elsewhere)
     see = [f"see {' and '.join(questions)}"] if elsewhere else []
-    reasons = dict.fromkeys([*map(_reason, here), *see])
-    keys = tuple(key for cause in decision.deciding for key in cause.keys)
+    reason = "; ".join(dict.fromkeys([*map(_reason, here), *see]))
     if decision.allowed is Truth.CANNOT_TELL:
         state = State.SKIPPED if decision.unread else State.CANNOT_TELL
-        return _Conclusion(state, "; ".join(reasons), not here, keys=keys)
+        keys = tuple(key for cause in decision.deciding for key in cause.keys)
+        return _Conclusion(state, reason, not here, keys=keys)
     fixes = ["apply the fixes in the answers named above"] if elsewhere else []
-    if any(not cause.statements for cause in here):
+    if any(cause.lacks_allow for cause in here):
         separate = "or, if it is as expected, allow the requests in a separate policy"
         fixes.append(f"correct the role policy {separate}")
     # The other answers say whether they hold only at this time.
     now = _for_now([decision]) if here else ""
-    return _Conclusion(State.PROBLEM, f"{'; '.join(reasons)}{now}", not here, tuple(fixes), keys)
+    return _Conclusion(State.PROBLEM, f"{reason}{now}", not here, tuple(fixes))
 
 
 def _names_requests(case: Case, cause: Cause) -> bool:
@@ -497,35 +453,55 @@ def _reason(cause: Cause) -> str:
     if cause.truth is Truth.CANNOT_TELL:
         return _dependence(cause)
     if cause.statements:
-        return f"denied by {cause.policy.name} in {_name_statements([cause])}"
+        return f"denied by {cause.policy.name} in {_name_statements(cause.statements)}"
     return "none of the role's policies allows it"
 
 
-# Explanations.
+# Words for requests, statements, and condition keys.
 
 
 def _title(decision: Decision) -> str:
     return f"{decision.request.action} on {decision.request.resource}"
 
 
-def _name_statements(causes: Iterable[Cause]) -> str:
-    """Return a phrase that names the deciding statements; empty if there are none."""
-    names = dict.fromkeys(each.name for cause in causes for each in cause.statements)
-    return " and ".join(
-        name if _NUMBERED.fullmatch(name) else f"the statement {_sid(name)}" for name in names
-    )
+def _count(case: Case, found: _Caused) -> str:
+    return f"{len(found)} of the {len(case.decisions)} connector requests"
 
 
-def _sid(name: str) -> str:
-    """Return a Sid, in quotes unless it is alphanumeric, because KMS allows other characters."""
-    return name if name.isalnum() else f'"{name}"'
+def _decisions(found: _Caused) -> list[Decision]:
+    return [decision for decision, _ in found]
 
 
-def _denied(found: _Caused) -> Iterator[str]:
+def _actions(found: _Caused) -> list[str]:
+    return [*dict.fromkeys(each.request.action for each in _decisions(found))]
+
+
+def _statements(found: _Caused) -> list[Statement]:
+    return [*dict.fromkeys(each for _, cause in found for each in cause.statements)]
+
+
+def _unknown_keys(found: _Caused) -> list[str]:
+    return [*dict.fromkeys(key for _, cause in found for key in cause.keys)]
+
+
+def _list_denied(found: _Caused) -> Iterator[str]:
     """Yield a line for each denied request."""
     for decision, cause in found:
-        by = f": denied by {_name_statements([cause])}" if cause.statements else ""
+        by = f": denied by {_name_statements(cause.statements)}" if cause.statements else ""
         yield f"{_title(decision)}{by}{_for_now([decision], cause.policy)}"
+
+
+def _name_statements(named: Iterable[Statement]) -> str:
+    """Return a phrase that names statements; empty if there are none."""
+    return " and ".join(dict.fromkeys(map(_name, named)))
+
+
+def _name(statement: Statement) -> str:
+    if not statement.has_sid:
+        return statement.name
+    # KMS allows other characters in a Sid than letters and digits.
+    sid = statement.name if statement.name.isalnum() else f'"{statement.name}"'
+    return f"the statement {sid}"
 
 
 def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str:
@@ -544,7 +520,7 @@ def _dependence(cause: Cause) -> str:
     """Describe the unknown keys and elements, or the resource's policy, on which a decision depends."""
     if not (cause.keys or cause.unclear):
         return f"is not allowed by {cause.policy.name}, so the resource's policy decides"
-    statements = _name_statements([cause])
+    statements = _name_statements(cause.statements)
     keys = " and ".join((*cause.keys, *cause.unclear))
     return f"depends on {keys}{f' in {statements}' if statements else ''}"
 

@@ -59,14 +59,14 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Answers]]]] = (
 """The questions, in the order of the answers."""
 Answer = tuple[str, Finding]
 """A question's name, and an answer to the question."""
-_STATES: Final[Mapping[State, tuple[str, str]]] = {
+_STYLES: Final[Mapping[State, tuple[str, str]]] = {
     State.PROBLEM: ("red", "fix: "),
     State.CANNOT_TELL: ("yellow", "to find out: "),
     State.SKIPPED: ("", "fix: "),
     State.NOTE: ("", "to change this: "),
     State.OK: ("green", ""),
 }
-"""The states, the most serious first, with the color of an answer and the label of its steps."""
+"""The color of an answer in each state, and the label of its steps."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -258,11 +258,10 @@ def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose:
             entries.setdefault(answer, []).append(name)
     shown = [*entries]
     if not verbose:  # a question is skipped silently if it depends on something that does not exist
-        states = [*_STATES]
         shown = [
             each for each in entries if each[1].action or each[1].state not in (State.OK, State.SKIPPED)
         ]
-        shown.sort(key=lambda answer: states.index(answer[1].state))
+        shown.sort(key=lambda answer: answer[1].state.rank)
     for answer in shown:
         output.show(*_parts(*answer, entries[answer] if len(answers) > 1 else ()))
     output.show(*([""] if shown else []), _summary(_counts(entries)))
@@ -270,7 +269,7 @@ def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose:
 
 def _parts(question: str, answer: Finding, entries: Sequence[str]) -> Iterator[Part]:
     name, state = f"{question} {answer.subject}".strip(), f"{answer.state:8} "
-    color, label = _STATES[answer.state]
+    color, label = _STYLES[answer.state]
     yield Line(f"{state}{name}: {answer.text}", len(state), color)
     if entries:
         yield Line(f"{'':9}  for {', '.join(entries)}", 11)

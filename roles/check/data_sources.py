@@ -17,7 +17,7 @@ from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.case import Case
-from roles.check.network import PLACEHOLDERS, replace_in_vpc, update_vpc, values_in_settings
+from roles.check.network import replace_in_vpc, update_vpc, values_in_settings
 from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed
 from roles.detection import Uses, connectors_of, find_uses, is_named, shared_secrets
 from roles.errors import InputError, is_denied, is_gone, unknown_status
@@ -126,7 +126,7 @@ def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[s
     application's account owns the subnets.
     """
     vpc = requirements.vpc_configuration
-    values = values_in_settings(account, Arn.of(requirements.application_arn).account, vpc)
+    values, _ = values_in_settings(account, Arn.of(requirements.application_arn).account, vpc)
     shared = {identifier: value for identifier, value in values.items() if value.startswith("arn:")}
     return replace_in_vpc(vpc, shared)
 
@@ -240,8 +240,8 @@ def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
     The settings follow the data source, unless it names a subnet or security group that does not exist.
     If the settings also name it, the only step is to see the questions that report it.
     """
-    own, values = subject.uses, values_in_settings(subject.account, subject.account_id, uses.vpc)
-    gone = [identifier for identifier, value in values.items() if value in PLACEHOLDERS]
+    own = subject.uses
+    values, gone = values_in_settings(subject.account, subject.account_id, uses.vpc)
     if own.network and gone:
         is_fixed = own.network.isdisjoint(gone)
         yield update_vpc(source, own.vpc) if is_fixed else 'see "subnets" and "security groups"'

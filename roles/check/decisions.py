@@ -88,12 +88,17 @@ class Cause(NamedTuple):
     statements: tuple[Statement, ...] = ()
     """The statements that deny the request, or may deny or allow it.
 
-    Empty if an Allow is missing, the policy was not read, or only the effect of a boundary is unclear.
+    Empty if `lacks_allow`, if the policy was not read, or if another policy may make up for it.
     """
     keys: tuple[str, ...] = ()
     """The condition keys on which the policy's effect depends and whose values are unknown."""
     unclear: tuple[str, ...] = ()
     """The elements and operators on which the policy's effect depends and that cannot be evaluated."""
+
+    @property
+    def lacks_allow(self) -> bool:
+        """Whether the policy certainly lacks a required Allow, rather than denies the request."""
+        return self.truth is Truth.NO and not self.statements
 
 
 class Decision(NamedTuple):
@@ -120,13 +125,13 @@ class Decision(NamedTuple):
         return any(cause.policy.unread for cause in self.deciding)
 
 
-class _Answer(NamedTuple):
+class _Result(NamedTuple):
     truth: Truth
     causes: tuple[Cause, ...] = ()
     """Why the answer is no or unknown."""
 
 
-_YES: Final = _Answer(Truth.YES)
+_YES: Final = _Result(Truth.YES)
 
 
 def decide(request: Request, policies: Applicable, now: Context) -> Decision:
@@ -150,34 +155,34 @@ def decide(request: Request, policies: Applicable, now: Context) -> Decision:
 def _decide(request: Request, policies: Applicable) -> Decision:
     role = _allowed(request, policies.role)
     undenied = (_undenied(request, policy) for policy in policies.every())
-    answer = _all(*undenied, _granted(request, policies, role))
-    by_resource_policy = answer.truth is Truth.YES and role.truth is not Truth.YES
-    return Decision(request, policies, answer.truth, answer.causes, by_resource_policy)
+    result = _all(*undenied, _granted(request, policies, role))
+    by_resource_policy = result.truth is Truth.YES and role.truth is not Truth.YES
+    return Decision(request, policies, result.truth, result.causes, by_resource_policy)
 
 
-def _undenied(request: Request, policy: Policy) -> _Answer:
+def _undenied(request: Request, policy: Policy) -> _Result:
     """Return whether a policy does not deny a request."""
     found = _by_truth(request, (each for each in policy.statements if not each.allows))
     if denying := found[Truth.YES]:
-        return _answer(policy, Truth.NO, request, denying)
+        return _result(policy, Truth.NO, request, denying)
     if policy.unread:
-        return _answer(policy, Truth.CANNOT_TELL, request)
+        return _result(policy, Truth.CANNOT_TELL, request)
     if possible := found[Truth.CANNOT_TELL]:
-        return _answer(policy, Truth.CANNOT_TELL, request, possible)
+        return _result(policy, Truth.CANNOT_TELL, request, possible)
     return _YES
 
 
-def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
+def _granted(request: Request, policies: Applicable, role: _Result) -> _Result:
     """Return whether the policies allow a request, assuming that none of them denies it.
 
-    `role` is the answer to whether the role's own policies allow it.
+    `role` is the result for the role's own policies.
     """
     boundary = _allowed(request, [policies.boundary]) if policies.boundary else _YES
     resource = policies.resource
     if resource is None:
         return _all(role, boundary)
 
-    def to(*wanted: Grantee) -> _Answer:
+    def to(*wanted: Grantee) -> _Result:
         """Return whether the resource's policy allows the request for one of these kinds of grantees."""
         return _allowed(
             request, [resource], lambda each: not grantees(each, request.principal).isdisjoint(wanted)
@@ -193,7 +198,7 @@ def _granted(request: Request, policies: Applicable, role: _Answer) -> _Answer:
     unlimited = to(Grantee.SESSION, Grantee.EVERYBODY)
     if unlimited.truth is Truth.YES:
         cause = Cause(resource, Truth.CANNOT_TELL, unclear=("Principal",))
-        unlimited = _Answer(Truth.CANNOT_TELL, (cause,))
+        unlimited = _Result(Truth.CANNOT_TELL, (cause,))
     return _any(unlimited, _all(granted, boundary))
 
 
@@ -201,10 +206,10 @@ def _allowed(
     request: Request,
     policies: Sequence[Policy],
     is_relevant: Callable[[Statement], bool] = lambda _: True,
-) -> _Answer:
+) -> _Result:
     """Return whether a relevant statement of one of these policies allows a request.
 
-    If the answer is no, the cause is the first policy; if it is unknown, the causes are all policies
+    If none does, the cause is the first policy; if it is unknown, the causes are all policies
     that may allow the request.
     """
     possible: list[Cause] = []
@@ -214,12 +219,12 @@ def _allowed(
         if found[Truth.YES]:
             return _YES
         if policy.unread:
-            possible += _answer(policy, Truth.CANNOT_TELL, request).causes
+            possible += _result(policy, Truth.CANNOT_TELL, request).causes
         elif found[Truth.CANNOT_TELL]:
-            possible += _answer(policy, Truth.CANNOT_TELL, request, found[Truth.CANNOT_TELL]).causes
+            possible += _result(policy, Truth.CANNOT_TELL, request, found[Truth.CANNOT_TELL]).causes
     if possible:
-        return _Answer(Truth.CANNOT_TELL, tuple(possible))
-    return _answer(policies[0], Truth.NO, request)
+        return _Result(Truth.CANNOT_TELL, tuple(possible))
+    return _result(policies[0], Truth.NO, request)
 
 
 def _by_truth(request: Request, statements: Iterable[Statement]) -> Mapping[Truth, Sequence[Statement]]:
@@ -230,31 +235,31 @@ def _by_truth(request: Request, statements: Iterable[Statement]) -> Mapping[Trut
     return found
 
 
-def _answer(
+def _result(
     policy: Policy, truth: Truth, request: Request, statements: Sequence[Statement] = ()
-) -> _Answer:
+) -> _Result:
     unknown = unknown_parts(statements, request) if truth is Truth.CANNOT_TELL else ((), ())
-    return _Answer(truth, (Cause(policy, truth, tuple(statements), *unknown),))
+    return _Result(truth, (Cause(policy, truth, tuple(statements), *unknown),))
 
 
-def _all(*answers: _Answer) -> _Answer:
-    """Return whether all answers are yes, with the causes from all of them."""
-    causes = dict.fromkeys(cause for answer in answers for cause in answer.causes)
-    return _Answer(every(answer.truth for answer in answers), tuple(causes))
+def _all(*results: _Result) -> _Result:
+    """Return whether all results are yes, with the causes from all of them."""
+    causes = dict.fromkeys(cause for result in results for cause in result.causes)
+    return _Result(every(result.truth for result in results), tuple(causes))
 
 
-def _any(*answers: _Answer) -> _Answer:
-    """Return whether any answer is yes; if none is, the causes are from unknown answers and the last."""
-    truth = some(answer.truth for answer in answers)
+def _any(*results: _Result) -> _Result:
+    """Return whether any result is yes; if none is, the causes are from unknown results and the last."""
+    truth = some(result.truth for result in results)
     if truth is Truth.YES:
         return _YES
     if truth is Truth.NO:
-        return _Answer(truth, answers[-1].causes)
-    # The last answer is about the usual way to get access. While another answer is unknown, even the
+        return _Result(truth, results[-1].causes)
+    # The last result is about the usual way to get access. While another result is unknown, even the
     # certain causes of the last one may not matter.
-    unknown = [answer for answer in answers[:-1] if answer.truth is truth]
+    unknown = [result for result in results[:-1] if result.truth is truth]
     causes = (
-        cause._replace(truth=truth) for answer in (*unknown, answers[-1]) for cause in answer.causes
+        cause._replace(truth=truth) for result in (*unknown, results[-1]) for cause in result.causes
     )
     by_policy: dict[Policy, Cause] = {}
     for cause in causes:
@@ -264,4 +269,4 @@ def _any(*answers: _Answer) -> _Answer:
             keys=(*dict.fromkeys((*known.keys, *cause.keys)),),
             unclear=(*dict.fromkeys((*known.unclear, *cause.unclear)),),
         )
-    return _Answer(truth, tuple(by_policy.values()))
+    return _Result(truth, tuple(by_policy.values()))

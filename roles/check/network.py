@@ -47,7 +47,6 @@ _SUBNETS: Final = _Kind("subnet", "subnet_ids", "SubnetId", "SUBNET_ID", Account
 _GROUPS: Final = _Kind(
     "security group", "security_group_ids", "GroupId", "SECURITY_GROUP_ID", Account.security_groups
 )
-PLACEHOLDERS: Final = (_SUBNETS.placeholder, _GROUPS.placeholder)
 
 
 class _Wrong(NamedTuple):
@@ -183,24 +182,27 @@ def update_vpc(source: DataSource, vpc: Mapping[str, Sequence[str]]) -> str:
 
 def values_in_settings(
     account: Account, account_id: str, vpc: Mapping[str, Sequence[str]]
-) -> dict[str, str]:
-    """Return the value that the settings need for each subnet and security group of a data source.
+) -> tuple[dict[str, str], set[str]]:
+    """Return the value that the settings need for each of a data source's subnets and security groups.
 
-    The key is the ID. The value is the same ID, the ARN if another account owns the subnet, or one of
-    PLACEHOLDERS if the resource does not exist. If reading either kind is denied, all values are IDs.
+    The key is the ID. The value is the same ID, the ARN if another account owns the subnet, or a
+    placeholder if the resource does not exist. Also return the IDs of those that do not exist. If
+    reading either kind is denied, all values are IDs.
     """
     values: dict[str, str] = {}
+    gone: set[str] = set()
     for kind in (_SUBNETS, _GROUPS):
         identifiers = vpc.get(camel_case(kind.setting), ())
         found = ignore(is_denied, partial(kind.read, account, identifiers)) if identifiers else []
         if found is None:  # "subnets" and "security groups" report the denial
-            return {each: each for its in vpc.values() for each in its}
+            return {each: each for its in vpc.values() for each in its}, gone
         values |= dict.fromkeys(identifiers, kind.placeholder)
         for each in found:
             identifier, arn = each[kind.identifier], each.get("SubnetArn", "")
             is_shared = arn and Arn.of(arn).account != account_id
             values[identifier] = arn if is_shared else identifier
-    return values
+        gone |= {*identifiers} - {each[kind.identifier] for each in found}
+    return values, gone
 
 
 def _number(items: Collection[object], noun: str) -> str:

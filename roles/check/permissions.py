@@ -8,7 +8,7 @@ from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_commands import remove_policy
 from roles.check.case import Case
-from roles.check.causes import judge
+from roles.check.causes import judge_own_policy
 from roles.check.decisions import Decision, Kind, Policy
 from roles.check.evaluation import applies
 from roles.check.requests import ENCRYPTED_SECRET
@@ -134,9 +134,9 @@ def _denials(case: Case, kind: Kind) -> list[tuple[str, Finding]]:
     """Return policies of this kind that deny or may deny requests, with the answers about them."""
     found = [
         (policy.name, answer)
-        for policy in case.role
+        for policy in case.policies
         if policy.kind is kind and not policy.unread
-        for answer in judge(case, policy)
+        for answer in judge_own_policy(case, policy)
     ]
     return sorted(found, key=lambda each: each[1].state is not State.PROBLEM)
 
@@ -157,7 +157,9 @@ def other_policies(case: Case) -> Iterator[Finding]:
     yield from (answer for _, answer in denials)
     lacking = [*_second_secret(case)]
     yield from lacking
-    unread = {each.name: each.unread for each in case.role if each.kind is Kind.OTHER and each.unread}
+    unread = {
+        each.name: each.unread for each in case.policies if each.kind is Kind.OTHER and each.unread
+    }
     yield from unread.values()
     others = [*(name for name in role.inline_policies if name != POLICY_NAME), *(role.attached or ())]
     if not (others or lacking or unread):
@@ -171,7 +173,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
 
 def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
     """For each of a policy's statements in excess, return the danger, if any, and a line of text."""
-    found = [statement for each in case.role if each.name == policy for statement in each.statements]
+    found = [statement for each in case.policies if each.name == policy for statement in each.statements]
     verdicts = compare(case.subject.needed_policies.needed, found).role
     role = Arn.of(case.subject.role.arn)
     return [
@@ -190,7 +192,7 @@ def _access(verdict: Verdict) -> str:
 def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
     """Return the answer about a policy that denies nothing, or has access in excess."""
     subject, role_name = case.subject, case.subject.role.name
-    policies = [each for each in case.role if each.name == name]
+    policies = [each for each in case.policies if each.name == name]
     is_needed = any(
         _allows(policy, each) for policy in policies for each in _decisions_on_other_secrets(case)
     )
@@ -227,7 +229,7 @@ def _second_secret(case: Case) -> Iterator[Finding]:
     next `pulumi up` rewrites this policy.
     """
     subject = case.subject
-    own, *others = case.role
+    own, *others = case.policies
     for policy in subject.needed_policies.separate:
         requests = [
             decision
@@ -270,10 +272,7 @@ def _decisions_on_other_secrets(case: Case) -> list[Decision]:
 
 def _lacks_allow(case: Case, decision: Decision) -> bool:
     """Return whether AWS denies a request because no policy of the role allows it."""
-    return any(
-        cause.truth is Truth.NO and not cause.statements and cause.policy in case.role
-        for cause in decision.causes
-    )
+    return any(cause.lacks_allow and cause.policy in case.policies for cause in decision.causes)
 
 
 def _allows(policy: Policy, decision: Decision) -> bool:

@@ -67,7 +67,7 @@ class Simulated(NamedTuple):
 
 def simulate_decided(case: Case) -> list[tuple[Decision, Simulated]]:
     """Ask IAM to simulate requests of the role; return each request's decision with IAM's answer."""
-    subject, policies = case.subject, [*case.role, *filter(None, [case.boundary])]
+    subject, policies = case.subject, [*case.policies, *filter(None, [case.boundary])]
     keys = keys_in(statement for policy in policies for statement in policy.statements)
 
     def ask(

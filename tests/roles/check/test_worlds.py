@@ -64,7 +64,7 @@ def decide(world: World) -> tuple[Case, list[Decision]]:
 
 def as_question(case: Case, world: World, decision: Decision) -> dict[str, Any]:
     """Return the question for the simulator, with all keys that the policies name."""
-    every = [*case.role, *case.resources, *filter(None, [case.boundary])]
+    every = [*case.policies, *case.resources, *filter(None, [case.boundary])]
     keys = keys_in(statement for each in every for statement in each.statements)
     found = {key: decision.request.context.get(key) for key in keys}
     context = {
