@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -26,7 +25,7 @@ from pages.examples import SECURITY_GROUP_ID as GROUP_ID
 from tests.helpers.gallery import gallery
 from tests.helpers.support import PROJECT_NAME, golden, of_role
 from tests.helpers.world import KEY_ARN, OWN, ROLE_ARN, ROLE_NAME, SECOND_SUBNET_ID, SECRET_ARN
-from tests.roles.check.recording import Recording, replaced, run
+from tests.roles.check.recording import BASE, replaced, run
 
 GOLDEN: Final = Path(__file__).with_name("worlds.txt")
 Document = Sequence[dict[str, Any]]
@@ -616,13 +615,9 @@ WORLDS: Final = (
 )
 
 
-_recording = cache(Recording)
-
-
 def change(world: World, arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return AWS's answers in a world, and Pulumi's output."""
-    recording = _recording()
-    calls, config = deepcopy(recording.calls({})), deepcopy(recording.base["config"])
+    calls, config = deepcopy(BASE["calls"]), deepcopy(BASE["config"])
     settings = dict(world.settings)
     _change_role(calls, world, in_stack=arguments == STACK)
     if world.boundary:
@@ -642,7 +637,7 @@ def change(world: World, arguments: Sequence[str]) -> tuple[dict[str, Any], dict
         config[f"{PROJECT_NAME}:{name}"] = {"value": value, "secret": False}
     if arguments != STACK:
         _add_data_source(calls, secret_arn)
-    return {**calls, **world.calls}, {"config": config, "stack": recording.base["outputs"]}
+    return {**calls, **world.calls}, {"config": config, "stack": BASE["outputs"]}
 
 
 def _change_role(calls: dict[str, Any], world: World, *, in_stack: bool) -> None:
