@@ -127,13 +127,13 @@ class PolicySetting(NamedTuple):
 
     name: str
     """The name in ConnectorRoleArgs."""
-    read: Callable[[Requirements], object] = _nothing
-    """Return the value that a data source needs; empty or None for the default."""
-    is_determined: bool = True
+    is_determined: bool
     """Whether a data source and its role always determine the value.
 
     If not, an import can lose the value in a stack's file, and `adopt` warns about it.
     """
+    read: Callable[[Requirements], object] = _nothing
+    """Return the value that a data source needs; empty or None for the default."""
     keep: Callable[[Requirements, Collection[str]], tuple[Requirements, str]] = _keep_nothing
     """Return the requirements with the value in a role's own policies of these names, and a warning.
 
@@ -269,31 +269,39 @@ def _describe(noun: str, names: Sequence[str]) -> str:
 
 
 POLICY_SETTINGS: Final[Sequence[PolicySetting]] = (
-    PolicySetting("region", attrgetter("region")),
-    PolicySetting("application_id", attrgetter("application_arn")),
-    PolicySetting("index_id", attrgetter("index_id")),
-    PolicySetting("connector", _connector, differs=_connector_differs),
+    PolicySetting("region", is_determined=True, read=attrgetter("region")),
+    PolicySetting("application_id", is_determined=True, read=attrgetter("application_arn")),
+    PolicySetting("index_id", is_determined=True, read=attrgetter("index_id")),
+    PolicySetting("connector", is_determined=True, read=_connector, differs=_connector_differs),
     PolicySetting(
-        "secret_id", attrgetter("secret_arn"), differs=_secret_differs, values=attrgetter("secret_ids")
+        "secret_id",
+        is_determined=True,
+        read=attrgetter("secret_arn"),
+        differs=_secret_differs,
+        values=attrgetter("secret_ids"),
     ),
     PolicySetting(
-        "bucket_name", attrgetter("bucket"), differs=_bucket_differs, values=attrgetter("buckets")
+        "bucket_name",
+        is_determined=True,
+        read=attrgetter("bucket"),
+        differs=_bucket_differs,
+        values=attrgetter("buckets"),
     ),
     PolicySetting(
         "bucket_account_id",
-        attrgetter("bucket_account"),
         is_determined=False,
+        read=attrgetter("bucket_account"),
         keep=_keep_bucket_account,
         differs=_bucket_account_differs,
         values=_bucket_accounts,
     ),
-    PolicySetting("kms_key_id", attrgetter("key_arn"), is_determined=False),
-    PolicySetting("vpc_configuration", _vpc, is_determined=False, differs=_network_differs),
+    PolicySetting("kms_key_id", is_determined=False, read=attrgetter("key_arn")),
+    PolicySetting("vpc_configuration", is_determined=False, read=_vpc, differs=_network_differs),
     PolicySetting("ingest_scope", is_determined=False),
     PolicySetting(
         "allow_network_interface_deletion",
-        attrgetter("allow_network_interface_deletion"),
         is_determined=False,
+        read=attrgetter("allow_network_interface_deletion"),
         keep=_keep_deletion,
         others=_other_deletions,
     ),
