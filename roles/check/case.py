@@ -17,7 +17,7 @@ from guardrails.iam.patterns import Text
 from roles.account import Role
 from roles.arns import Arn
 from roles.aws_commands import aws_command, remove_policy
-from roles.check.context import Facts, is_of_organization, keys_in, with_context
+from roles.check.context import OF_ORGANIZATION, Facts, keys_in, with_context
 from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
 from roles.check.evaluation import RolePrincipal
 from roles.check.requests import RequestGroup, connector_requests
@@ -81,7 +81,7 @@ def collect(
         Kind.BUCKET: (_bucket_policy, []),
     }
     resources = [
-        _attempt(kind, kind, partial(read, subject, arn), arn)
+        _read(Policy(kind, kind, resource=arn), partial(read, subject, arn))
         for kind, (read, arns) in readers.items()
         for arn in arns or [""]
     ]
@@ -93,9 +93,10 @@ def collect(
     return Case(subject, entries, policies, boundary, resources, facts, by_group)
 
 
-def _attempt(kind: Kind, name: str, read: Callable[[], Policy], resource: str = "") -> Policy:
+def _read(without: Policy, read: Callable[[], Policy]) -> Policy:
+    """Return the policy that `read` returns or, if it cannot be read, `without` with the answer."""
     found = attempt(read)
-    return Policy(kind, name, unread=found, resource=resource) if isinstance(found, Finding) else found
+    return without._replace(unread=found) if isinstance(found, Finding) else found
 
 
 def _decide(
@@ -130,7 +131,7 @@ def _facts(
     named = subject.settings.role_arn or f"arn:{subject.partition}:iam::{subject.account_id}:role/"
     tags = attempt(lambda: _secret_tags(subject))
     # Reading the organization needs a permission that most callers do not need.
-    is_needed = any(map(is_of_organization, keys))
+    is_needed = any(key.lower() in OF_ORGANIZATION for key in keys)
     organization = attempt(subject.account.organization) if is_needed else None
     return Facts(
         account=subject.account_id,
@@ -164,26 +165,21 @@ def _of_role(role: Role, *, in_stack: bool) -> list[Policy]:
     """
 
     def policy(name: str, document: Any) -> Policy:
-        kind = Kind.ROLE if name == POLICY_NAME or not in_stack else Kind.OTHER
-        edited = partial(_edit_policy_of_role, role.name, name)
-        is_shared = name in role.attached_policies
-        return _attempt(
-            kind,
+        empty = Policy(
+            Kind.ROLE if name == POLICY_NAME else other,
             name,
-            lambda: Policy(
-                kind,
-                name,
-                statements(name, document) if document is not None else (),
-                edited=edited,
-                is_shared=is_shared,
-            ),
+            edited=partial(_edit_policy_of_role, role.name, name),
+            is_shared=name in role.attached_policies,
         )
+        if document is None:
+            return empty
+        return _read(empty, lambda: empty._replace(statements=statements(name, document)))
 
+    other = Kind.OTHER if in_stack else Kind.ROLE
     documents = {POLICY_NAME: None, **role.inline_policies, **role.attached_policies}
     found = [policy(name, document) for name, document in documents.items()]
     if role.denied:
-        kind = Kind.OTHER if in_stack else Kind.ROLE
-        found.append(Policy(kind, "attached policies", unread=not_allowed(role.denied)))
+        found.append(Policy(other, "attached policies", unread=not_allowed(role.denied)))
     return found
 
 
@@ -207,11 +203,8 @@ def _boundary(subject: Subject, role: Role) -> Policy:
         is_of_aws = Arn.of(arn).account == "aws"
         return (another if is_of_aws else f"in this policy, {edit}; or use another boundary: {another}",)
 
-    def read() -> Policy:
-        found = statements(arn, subject.account.managed_policy(arn))
-        return Policy(Kind.BOUNDARY, arn, found, edited=edited)
-
-    return _attempt(Kind.BOUNDARY, arn, read)
+    empty, read = Policy(Kind.BOUNDARY, arn, edited=edited), subject.account.managed_policy
+    return _read(empty, lambda: empty._replace(statements=statements(arn, read(arn))))
 
 
 # The policies of the key, the secret, and the bucket.

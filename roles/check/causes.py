@@ -8,7 +8,7 @@ answer to `requests allowed` is about all policies together.
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from components.commands import quote_argument
@@ -303,19 +303,11 @@ def _deleted_roles(statements: Iterable[Statement], role_arn: str | None) -> lis
 def _about_lost_roles(case: Case, policy: Policy) -> Iterator[Finding]:
     """Yield a problem if requests are denied because roles that the policy names were deleted."""
     denied = [each for each in _decided_by(case, policy) if each.allowed is Truth.NO]
-    role_arn = case.subject.settings.role_arn
-    lost: list[str] = []
-    for deleted in _deleted_roles(policy.statements, role_arn):
-        named = {f"AWS:{deleted}": f"AWS:{role_arn}"}
-        restored = policy._replace(
-            statements=tuple(_with_principals(each, named) for each in policy.statements)
-        )
-        again = (
-            decide(each.request, each.policies._replace(resource=restored), case.facts.now())
-            for each in denied
-        )
-        if any(each.allowed is Truth.YES for each in again):
-            lost.append(deleted)
+    lost = [
+        role_id
+        for role_id in _deleted_roles(policy.statements, case.subject.settings.role_arn)
+        if any(_is_allowed_as(case, role_id, each) for each in denied)
+    ]
     if lost:
         yield problem(
             f"the {policy.kind} contains IDs of deleted roles ({', '.join(lost)}), and a recreated role "
@@ -330,10 +322,11 @@ def _about_lost_roles(case: Case, policy: Policy) -> Iterator[Finding]:
         )
 
 
-def _with_principals(statement: Statement, names: Mapping[str, str]) -> Statement:
-    """Return a statement with principals replaced; `names` maps old principals to new ones."""
-    values = tuple(names.get(value, value) for value in statement.principals.values)
-    return statement._replace(principals=statement.principals._replace(values=values))
+def _is_allowed_as(case: Case, role_id: str, decision: Decision) -> bool:
+    """Return whether AWS would allow a request if the role had this ID."""
+    principal = decision.request.principal._replace(role_id=role_id)
+    request = decision.request._replace(principal=principal)
+    return decide(request, decision.policies, case.facts.now()).allowed is Truth.YES
 
 
 # The total.
@@ -377,8 +370,8 @@ def _total(case: Case, concluded: Sequence[tuple[Decision, _Conclusion]]) -> Fin
         how = f"{options or 'review the policies that these answers name'}, or start a sync"
         return cannot_tell(f"AWS might deny {number} {total}", how, *_list(found))
     if state is State.SKIPPED:
-        answer = skipped(f"{number} {total} could not be decided")
-        return answer._replace(details=tuple(_list(found)))
+        text = f"{number} {total} could not be decided"
+        return skipped(text)._replace(details=tuple(_list(found)))
     now = _for_now(case.decisions)
     return ok(f"AWS allows all {number} connector requests{now}; {_NOT_CHECKED}")
 

@@ -286,11 +286,11 @@ def _counts(answers: Iterable[Answer]) -> dict[State, int]:
 
 def _summary(counts: Mapping[State, int]) -> str:
     nouns = (State.PROBLEM, State.NOTE)
-    every = (State.OK, State.PROBLEM, State.SKIPPED, State.NOTE, State.CANNOT_TELL)
+    always = (State.OK, State.PROBLEM, State.SKIPPED)
     return ", ".join(
         f"{counts[state]} {state}{'s' * (state in nouns and counts[state] != 1)}"
-        for state in every
-        if counts[state] or state in every[:3]
+        for state in (*always, State.NOTE, State.CANNOT_TELL)
+        if counts[state] or state in always
     )
 
 

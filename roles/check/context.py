@@ -65,10 +65,11 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.
 _ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
 _SERVICES: Final = ("ec2", "iam", "kms", "qbusiness", "s3", "secretsmanager")
 """The services of the connector's requests. Keys with a service's prefix are only in requests to it."""
-_OF_ORGANIZATION: Final = (
+OF_ORGANIZATION: Final = (
     *("aws:principalorgid", "aws:principalorgpaths"),
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
+"""The lowercase condition keys for the organization of the principal or the resource."""
 _OF_SECRET_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
 
 Values = dict[str, tuple[Text, ...]]
@@ -117,21 +118,14 @@ def keys_in(statements: Iterable[Statement]) -> list[str]:
     return [*{key.lower(): key for key in keys}.values()]
 
 
-def is_of_organization(key: str) -> bool:
-    """Return whether a condition key is about the organization of the principal or the resource."""
-    return key.lower() in _OF_ORGANIZATION
-
-
 def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
     """Return the request for one action, with its known condition keys."""
     values = {
-        **_of_organization(facts),
+        **_of_organization(facts, group),
         **_of_tags(facts, group),
         **_of_principal(facts),
         **_of_request(facts, group, action),
     }
-    if _resource_account(facts, group) != facts.account:
-        values = {key: value for key, value in values.items() if not key.startswith("aws:resourceorg")}
     known = Context(values, _complete(facts, group))
     # A key in --context applies to all requests. Values that `check` knows for sure take precedence,
     # except for the keys in _ABSENT, which are absent only according to AWS's documentation.
@@ -191,7 +185,7 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     absent = _ABSENT_FROM_DECRYPTION if via_service else _ABSENT_FROM_DIRECT_CALL
     known: Values = dict.fromkeys((*absent, "aws:tagkeys"), ())
     known |= {key: (Text(value),) for key, value in values.items()}
-    if _decrypts_secret(group):
+    if ENCRYPTED_SECRET in group.context:
         known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
         known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
     elif via_service:
@@ -208,43 +202,32 @@ def _texts(value: str | Text | list[str]) -> tuple[Text, ...]:
 def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:
     """Return the prefixes of keys that are absent unless they are known."""
     of_role = ("aws:principaltag/",) if facts.role else ()
-    of_key = (_ENCRYPTION_CONTEXT,) if _decrypts_secret(group) else ()
+    of_key = (_ENCRYPTION_CONTEXT,) if ENCRYPTED_SECRET in group.context else ()
+    of_tags = _OF_SECRET_TAGS if group.resource.known in facts.secret_tags else ()
     of_others = (f"{other}:" for other in _SERVICES if other != group.service)
-    return ("aws:requesttag/", *of_role, *of_key, *of_others, *_tags(facts, group)[0])
-
-
-def _decrypts_secret(group: RequestGroup) -> bool:
-    return ENCRYPTED_SECRET in group.context
-
-
-def _tags(facts: Facts, group: RequestGroup) -> tuple[tuple[str, ...], Sequence[tuple[str, str]]]:
-    """Return the prefixes of condition keys for a resource's tags, and the tags; empty if unknown."""
-    if (tags := facts.secret_tags.get(group.resource.known)) is not None:
-        return _OF_SECRET_TAGS, tags
-    # AWS says that a role's tags do not reliably decide who can pass the role:
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
-    return (), ()
+    return ("aws:requesttag/", *of_role, *of_key, *of_tags, *of_others)
 
 
 def _of_tags(facts: Facts, group: RequestGroup) -> Values:
-    """Return the condition keys for the tags of a request's resource.
+    """Return the condition keys for the tags of a secret; those of other resources are unknown.
 
+    AWS says that a role's tags do not reliably decide who can pass the role:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
     If tag keys differ only in case and have different values, IAM does not document which value it
     compares, so the value is unknown.
     """
-    prefixes, tags = _tags(facts, group)
     values: dict[str, set[str]] = {}
-    for key, value in tags:
+    for key, value in facts.secret_tags.get(group.resource.known, ()):
         values.setdefault(key.lower(), set()).add(value)
     return {
         f"{prefix}{key}": (Text("", "value") if others else Text(value),)
         for key, (value, *others) in values.items()
-        for prefix in prefixes
+        for prefix in _OF_SECRET_TAGS
     }
 
 
-def _of_organization(facts: Facts) -> Values:
-    """Return the condition keys for the organization, as if the resource also belonged to it."""
+def _of_organization(facts: Facts, group: RequestGroup) -> Values:
+    """Return the condition keys for the organization, to which the account's resources also belong."""
     found = facts.organization
     if found is None:
         return {}
@@ -253,5 +236,6 @@ def _of_organization(facts: Facts) -> Values:
         "orgid": (Text(found),) if found else (),
         "orgpaths": (Text(f"{found}/", "r-root/ou-unit/"),) if found else (),
     }
-    sides = ("principal", "resource")
+    is_own = _resource_account(facts, group) == facts.account
+    sides = ("principal", "resource") if is_own else ("principal",)
     return {f"aws:{side}{key}": value for side in sides for key, value in keys.items()}

@@ -165,10 +165,8 @@ def _undenied(request: Request, policy: Policy) -> _Result:
     found = _by_truth(request, (each for each in policy.statements if not each.allows))
     if denying := found[Truth.YES]:
         return _result(policy, Truth.NO, request, denying)
-    if policy.unread:
-        return _result(policy, Truth.CANNOT_TELL, request)
-    if possible := found[Truth.CANNOT_TELL]:
-        return _result(policy, Truth.CANNOT_TELL, request, possible)
+    if policy.unread or found[Truth.CANNOT_TELL]:
+        return _result(policy, Truth.CANNOT_TELL, request, found[Truth.CANNOT_TELL])
     return _YES
 
 
@@ -218,9 +216,7 @@ def _allowed(
         found = _by_truth(request, relevant)
         if found[Truth.YES]:
             return _YES
-        if policy.unread:
-            possible += _result(policy, Truth.CANNOT_TELL, request).causes
-        elif found[Truth.CANNOT_TELL]:
+        if policy.unread or found[Truth.CANNOT_TELL]:
             possible += _result(policy, Truth.CANNOT_TELL, request, found[Truth.CANNOT_TELL]).causes
     if possible:
         return _Result(Truth.CANNOT_TELL, tuple(possible))

@@ -37,11 +37,6 @@ class _Kind(NamedTuple):
     """Stands for a resource that the user has to choose."""
     read: Callable[[Account, Sequence[str]], list[Reply]]
 
-    @property
-    def in_arn(self) -> str:
-        """The beginning of the resource in its ARN, such as `security-group/`."""
-        return f"{self.noun.replace(' ', '-')}/"
-
 
 _SUBNETS: Final = _Kind("subnet", "subnet_ids", "SubnetId", "SUBNET_ID", Account.subnets)
 _GROUPS: Final = _Kind(
@@ -104,7 +99,8 @@ def security_groups(case: Case) -> Finding:
 
 def _find(subject: Subject, kind: _Kind) -> dict[str, Reply | None]:
     """Return the resources by their ARN in the role policy; None for each that does not exist."""
-    arns = needed(subject.network(kind.in_arn), NO_VPC)
+    # In an ARN, a resource begins with its type, such as `security-group/`.
+    arns = needed(subject.network(f"{kind.noun.replace(' ', '-')}/"), NO_VPC)
     listed = kind.read(subject.account, [Arn.of(arn).name for arn in arns])
     found = {each[kind.identifier]: each for each in listed}
     return {arn: found.get(Arn.of(arn).name) for arn in arns}

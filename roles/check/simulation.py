@@ -66,20 +66,17 @@ class Simulated(NamedTuple):
 
 
 def simulate_decided(case: Case) -> list[tuple[Decision, Simulated]]:
-    """Ask IAM to simulate requests of the role; return each request's decision with IAM's answer."""
+    """Ask IAM to simulate requests of the role; return each decision with IAM's decision."""
     subject, policies = case.subject, [*case.policies, *filter(None, [case.boundary])]
     keys = keys_in(statement for policy in policies for statement in policy.statements)
 
-    def ask(
-        group_and_decisions: tuple[RequestGroup, Sequence[Decision]],
-    ) -> list[tuple[Decision, Simulated]]:
-        group, decisions = group_and_decisions
-        context = _context(group, decisions, keys)
-        results = simulate(subject, subject.role.arn, group, context)
+    def ask(decided: tuple[RequestGroup, Sequence[Decision]]) -> list[tuple[Decision, Simulated]]:
+        group, decisions = decided
+        results = simulate(subject, subject.role.arn, group, _context(group, decisions, keys))
         return [(each, results[each.request.action]) for each in decisions]
 
-    answers = read_each(ask, case.by_group, subject.notes, "simulations")
-    return [answer for found in answers for answer in found]
+    found = read_each(ask, case.by_group, subject.notes, "simulations")
+    return [decided for group in found for decided in group]
 
 
 def simulate(
@@ -99,11 +96,11 @@ def _simulated(reply: Reply, resource: str) -> Simulated:
         if each.get("EvalResourceName") == resource
     ]
     decision = specific[0]["EvalResourceDecision"] if specific else reply["EvalDecision"]
-    answers = [*specific, reply]
+    replies = [*specific, reply]
     of_organization = reply.get("OrganizationsDecisionDetail", {})
-    boundaries = [each.get("PermissionsBoundaryDecisionDetail", {}) for each in answers]
-    keys = dict.fromkeys(key for each in answers for key in each.get("MissingContextValues", ()))
-    matched = answers[0].get("MatchedStatements", ())
+    boundaries = [each.get("PermissionsBoundaryDecisionDetail", {}) for each in replies]
+    keys = dict.fromkeys(key for each in replies for key in each.get("MissingContextValues", ()))
+    matched = replies[0].get("MatchedStatements", ())
     names = dict.fromkeys(each.get("SourcePolicyId", _UNNAMED) for each in matched)
     return Simulated(
         decision == "allowed",
@@ -154,28 +151,28 @@ def passing(case: Case) -> Finding:
     tags = case.facts.role.tags if case.facts.role else {}  # None also if the role cannot be read
     context = {key: str(value) for key, value in group.context.items()}
     context |= {f"{prefix}{key}": value for key, value in tags.items() for prefix in _ROLE_TAGS}
-    (answer,) = simulate(subject, principal, group, context).values()
-    keys = ", ".join(answer.missing_keys)
-    if answer.allowed:
+    (simulated,) = simulate(subject, principal, group, context).values()
+    keys = ", ".join(simulated.missing_keys)
+    if simulated.allowed:
         more = f", according to IAM's simulation, which lacks {keys}" if keys else ""
         return ok(f"{principal} can pass the role to {SERVICE}{more}")
     if in_use := _in_use(subject, principal):
         return in_use
-    if answer.by_organization:
-        fix = answer.fix
+    if simulated.by_organization:
+        fix = simulated.fix
     elif keys:
         return cannot_tell(
             f"IAM might not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",
             "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
             "the data source",
         )
-    elif answer.explicit:
+    elif simulated.explicit:
         fix = "change the policy that denies the request"
     else:
-        place = "the permissions boundary" if answer.by_boundary else "a policy"
+        place = "the permissions boundary" if simulated.by_boundary else "a policy"
         statement = json.dumps(_PASS_ROLE | {"Resource": arn})
         fix = f"add this statement to {place} of the principal that creates the data source: {statement}"
-    return problem(f"{principal} cannot pass the role to {SERVICE}: {answer.reason}", fix)
+    return problem(f"{principal} cannot pass the role to {SERVICE}: {simulated.reason}", fix)
 
 
 def _in_use(subject: Subject, principal: str) -> Finding | None:
