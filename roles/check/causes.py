@@ -36,14 +36,19 @@ _NOT_CHECKED: Final = (
     "KMS grants, resource control policies, service control policies with conditions, and VPC endpoint "
     "policies were not checked"
 )
-_Caused = Sequence[tuple[Decision, Cause]]
-"""Decisions, each with a cause in the same policy."""
 
 
-def _caused(case: Case, policy: Policy, truth: Truth) -> _Caused:
-    """Return the decisions with a cause in a policy that certainly, or only possibly, denies them."""
+class _Block(NamedTuple):
+    """A decision about a request, and a cause of it in the policy that an answer is about."""
+
+    decision: Decision
+    cause: Cause
+
+
+def _blocks(case: Case, policy: Policy, truth: Truth) -> list[_Block]:
+    """Return the requests that a policy blocks or, if `truth` is CANNOT_TELL, might block."""
     return [
-        (decision, cause)
+        _Block(decision, cause)
         for decision in case.decisions
         for cause in decision.causes
         if cause.policy is policy and cause.truth is truth
@@ -59,7 +64,7 @@ def judge_own_policy(case: Case, policy: Policy) -> Iterator[Finding]:
     Requests that it does not allow are left out, because another policy may allow them.
     """
     denied, unclear = (
-        [each for each in _caused(case, policy, truth) if each[1].statements]
+        [each for each in _blocks(case, policy, truth) if each.cause.statements]
         for truth in (Truth.NO, Truth.CANNOT_TELL)
     )
     if denied:
@@ -74,7 +79,7 @@ def judge_own_policy(case: Case, policy: Policy) -> Iterator[Finding]:
         yield _depends(text, unclear, "review the policy")
 
 
-def _depends(text: str, unclear: _Caused, review: str) -> Finding:
+def _depends(text: str, unclear: Sequence[_Block], review: str) -> Finding:
     """Return the answer about requests that depend on unknown keys or, without any, need a review."""
     return cannot_tell(
         text,
@@ -103,8 +108,8 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
 def _judge_boundary(case: Case, policy: Policy) -> Finding:
     if policy.unread:
         return policy.unread
-    if blocked := _caused(case, policy, Truth.NO):
-        denied = [each for each in blocked if not each[1].lacks_allow]
+    if blocked := _blocks(case, policy, Truth.NO):
+        denied = [each for each in blocked if not each.cause.lacks_allow]
         lacking = [decision for decision, cause in blocked if cause.lacks_allow]
         edits = [_exclude(policy, denied)] if denied else []
         edits += [_allow_in_boundary(case, lacking)] if lacking else []
@@ -113,7 +118,7 @@ def _judge_boundary(case: Case, policy: Policy) -> Finding:
             policy.edited(", and ".join(edits)),
             *_list_denied(blocked),
         )
-    if unclear := _caused(case, policy, Truth.CANNOT_TELL):
+    if unclear := _blocks(case, policy, Truth.CANNOT_TELL):
         text = f"{policy.name} might block {_count(case, unclear)}"
         return _depends(text, unclear, "review the boundary and the resource's policy")
     return ok(f"{policy.name} allows every connector request{_for_now(case.decisions, policy)}")
@@ -162,23 +167,25 @@ def resource_policies(kind: Kind, case: Case) -> Iterator[Finding]:
 
 def _judge_resource_policy(case: Case, policy: Policy) -> Iterator[Finding]:
     """Yield the answers about a policy, of which the first and most serious stands for the others."""
-    kind, failing = policy.kind, _caused(case, policy, Truth.NO)
+    kind, failing = policy.kind, _blocks(case, policy, Truth.NO)
     none = "" if policy.statements else f"the {kind.removesuffix(' policy')} has no policy"
-    if denied := [each for each in failing if not each[1].lacks_allow]:
+    if denied := [each for each in failing if not each.cause.lacks_allow]:
         yield problem(
             f"the {kind} denies {', '.join(_actions(denied))} to the role, in "
             f"{_name_statements(_statements(denied))}{_for_now(_decisions(denied), policy)}",
             policy.edited(_exclude(policy, denied)),
         )
     yield from _about_lost_roles(case, policy)
-    if lacking := [each for each in failing if each[1].lacks_allow]:
+    if lacking := [each for each in failing if each.cause.lacks_allow]:
         grants = f"grants {', '.join(_actions(lacking))} to the role"
-        lacks = f"the {kind} neither {grants} nor delegates to IAM policies"
+        text = f"the {kind} neither {grants} nor delegates to IAM policies"
+        if none:
+            text = f"{none} that {grants}"
         yield problem(
-            f"{f'{none} that {grants}' if none else lacks}{_for_now(_decisions(lacking), policy)}",
+            f"{text}{_for_now(_decisions(lacking), policy)}",
             _for_roles(case, policy, _allow_in_resource(case, policy)),
         )
-    if unclear := _caused(case, policy, Truth.CANNOT_TELL):
+    if unclear := _blocks(case, policy, Truth.CANNOT_TELL):
         yield cannot_tell(
             f"cannot determine whether the {kind} lets the role perform "
             f"{' and '.join(_actions(unclear))}",
@@ -197,7 +204,7 @@ def _judge_resource_policy(case: Case, policy: Policy) -> Iterator[Finding]:
     yield ok(f"{none or fine}{_for_now(_decided_by(case, policy), policy)}")
 
 
-def _describe_events(kind: Kind, found: _Caused) -> str:
+def _describe_events(kind: Kind, found: Sequence[_Block]) -> str:
     """Return where CloudTrail shows whether AWS allowed the requests of a sync."""
     events = (_EVENTS.get(each, each.partition(":")[2]) for each in _actions(found))
     # CloudTrail logs requests for a bucket's objects only as data events.
@@ -254,7 +261,7 @@ def _exists(entry: Subject) -> bool:
     return attempt(entry.find_role) is not None
 
 
-def _exclude(policy: Policy, denied: _Caused) -> str:
+def _exclude(policy: Policy, denied: Sequence[_Block]) -> str:
     """Return the edit that stops a policy's statements from denying the role's requests."""
     denying = _statements(denied)
     statements = _name_statements(denying)
@@ -457,27 +464,27 @@ def _title(decision: Decision) -> str:
     return f"{decision.request.action} on {decision.request.resource}"
 
 
-def _count(case: Case, found: _Caused) -> str:
+def _count(case: Case, found: Sequence[_Block]) -> str:
     return f"{len(found)} of the {len(case.decisions)} connector requests"
 
 
-def _decisions(found: _Caused) -> list[Decision]:
+def _decisions(found: Sequence[_Block]) -> list[Decision]:
     return [decision for decision, _ in found]
 
 
-def _actions(found: _Caused) -> list[str]:
+def _actions(found: Sequence[_Block]) -> list[str]:
     return [*dict.fromkeys(each.request.action for each in _decisions(found))]
 
 
-def _statements(found: _Caused) -> list[Statement]:
+def _statements(found: Sequence[_Block]) -> list[Statement]:
     return [*dict.fromkeys(each for _, cause in found for each in cause.statements)]
 
 
-def _unknown_keys(found: _Caused) -> list[str]:
+def _unknown_keys(found: Sequence[_Block]) -> list[str]:
     return [*dict.fromkeys(key for _, cause in found for key in cause.keys)]
 
 
-def _list_denied(found: _Caused) -> Iterator[str]:
+def _list_denied(found: Sequence[_Block]) -> Iterator[str]:
     """Yield a line for each denied request."""
     for decision, cause in found:
         by = f": denied by {_name_statements(cause.statements)}" if cause.statements else ""
@@ -511,7 +518,7 @@ def _for_now(decisions: Iterable[Decision], policy: Policy | None = None) -> str
 
 def _dependence(cause: Cause) -> str:
     """Describe the unknown keys and elements, or the resource's policy, on which a decision depends."""
-    if not (cause.keys or cause.unclear):
+    if cause.defers:
         return f"is not allowed by {cause.policy.name}, so the resource's policy decides"
     statements = _name_statements(cause.statements)
     keys = " and ".join((*cause.keys, *cause.unclear))

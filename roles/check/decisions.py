@@ -88,7 +88,8 @@ class Cause(NamedTuple):
     statements: tuple[Statement, ...] = ()
     """The statements that deny the request, or may deny or allow it.
 
-    Empty if `lacks_allow`, if the policy was not read, or if another policy may make up for it.
+    Empty if `lacks_allow` or `defers`, if the policy was not read, or if only the effect of a boundary
+    is unclear.
     """
     keys: tuple[str, ...] = ()
     """The condition keys on which the policy's effect depends and whose values are unknown."""
@@ -97,8 +98,14 @@ class Cause(NamedTuple):
 
     @property
     def lacks_allow(self) -> bool:
-        """Whether the policy certainly lacks a required Allow, rather than denies the request."""
+        """Whether the policy lacks a required Allow, rather than denies the request."""
         return self.truth is Truth.NO and not self.statements
+
+    @property
+    def defers(self) -> bool:
+        """Whether the policy lacks an Allow, but the resource's policy may allow the request."""
+        is_unknown = self.keys or self.unclear or self.policy.unread
+        return self.truth is Truth.CANNOT_TELL and not is_unknown
 
 
 class Decision(NamedTuple):
