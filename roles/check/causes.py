@@ -342,6 +342,7 @@ def _is_allowed_as(case: Case, role_id: str, decision: Decision) -> bool:
 class _Conclusion(NamedTuple):
     """The answer about one request, according to the policies and IAM's simulation."""
 
+    decision: Decision
     state: State
     reason: str = ""
     is_elsewhere: bool = False
@@ -356,24 +357,24 @@ def requests_allowed(case: Case) -> Iterator[Finding]:
     needed(case.subject.find_role(), NO_ROLE)
     simulated = attempt(lambda: simulate_decided(case))
     if isinstance(simulated, Finding):
-        answer = _total(case, [(each, _explain(case, each)) for each in case.decisions])
+        answer = _total(case, [_explain(case, each) for each in case.decisions])
         yield from [simulated] if answer.state is State.OK else [answer, simulated]
         return
     ours = {key.lower() for key in keys_in(case.subject.needed_policies.needed)}
-    yield _total(case, [(each, _conclude(case, each, its, ours)) for each, its in simulated])
+    yield _total(case, [_conclude(case, each, its, ours) for each, its in simulated])
 
 
-def _total(case: Case, concluded: Sequence[tuple[Decision, _Conclusion]]) -> Finding:
+def _total(case: Case, concluded: Sequence[_Conclusion]) -> Finding:
     """Return the answer about the requests with the most serious conclusion."""
-    state = min((each.state for _, each in concluded), key=lambda state: state.rank)
-    found = [each for each in concluded if each[1].state is state]
+    state = min((each.state for each in concluded), key=lambda state: state.rank)
+    found = [each for each in concluded if each.state is state]
     number, total = len(found), f"of the {len(concluded)} connector requests"
     if state is State.PROBLEM:
-        fixes = dict.fromkeys(fix for _, each in found for fix in each.fixes)
+        fixes = dict.fromkeys(fix for each in found for fix in each.fixes)
         fix = "; ".join(fixes) or "narrow or remove the statements named above"
         return problem(f"AWS denies {number} {total}", fix, *_list(found))
     if state is State.CANNOT_TELL:
-        options = _options(dict.fromkeys(key for _, each in found for key in each.keys))
+        options = _options(dict.fromkeys(key for each in found for key in each.keys))
         how = f"{options or 'review the policies that these answers name'}, or start a sync"
         return cannot_tell(f"AWS might deny {number} {total}", how, *_list(found))
     if state is State.SKIPPED:
@@ -383,10 +384,10 @@ def _total(case: Case, concluded: Sequence[tuple[Decision, _Conclusion]]) -> Fin
     return ok(f"AWS allows all {number} connector requests{now}; {_NOT_CHECKED}")
 
 
-def _list(found: Sequence[tuple[Decision, _Conclusion]]) -> Iterator[str]:
+def _list(found: Sequence[_Conclusion]) -> Iterator[str]:
     """Yield a line for each request, or one line for all requests that refer to the same answers."""
-    yield from (f"{_title(one)}: {each.reason}" for one, each in found if not each.is_elsewhere)
-    elsewhere = Counter(each.reason for _, each in found if each.is_elsewhere)
+    yield from (f"{_title(each.decision)}: {each.reason}" for each in found if not each.is_elsewhere)
+    elsewhere = Counter(each.reason for each in found if each.is_elsewhere)
     for reason, number in elsewhere.items():
         yield f"{number} request{'s' * (number > 1)}: {reason}"
 
@@ -400,27 +401,29 @@ def _conclude(
     IAM simulates resource policies only for users, so for a role, it ignores an Allow in such a policy.
     If only the resource's policy allows the request, only an explicit denial contradicts the decision.
     """
-    found, context = _explain(case, decision), decision.request.context
+    context = decision.request.context
     unknown = tuple(
         key for key in simulated.missing_keys if context.get(key) is None and key.lower() not in ours
     )
-    of_organization = (simulated.fix,) if simulated.by_organization else ()
     contradicts = (
         decision.allowed is Truth.YES
         and not simulated.allowed
         and (simulated.explicit or not decision.by_resource_policy)
     )
-    if contradicts and unknown and not of_organization:
-        return _Conclusion(State.CANNOT_TELL, f"depends on {', '.join(unknown)}", keys=unknown)
-    if contradicts or (of_organization and decision.allowed is not Truth.NO):
-        return _Conclusion(State.PROBLEM, simulated.reason, fixes=(simulated.fix,))
-    return found._replace(fixes=(*found.fixes, *of_organization), keys=(*found.keys, *unknown))
+    if contradicts and unknown and not simulated.by_organization:
+        reason = f"depends on {', '.join(unknown)}"
+        return _Conclusion(decision, State.CANNOT_TELL, reason, keys=unknown)
+    if contradicts or (simulated.by_organization and decision.allowed is not Truth.NO):
+        return _Conclusion(decision, State.PROBLEM, simulated.reason, fixes=(simulated.fix,))
+    found = _explain(case, decision)
+    fixes = (*found.fixes, simulated.fix) if simulated.by_organization else found.fixes
+    return found._replace(fixes=fixes, keys=(*found.keys, *unknown))
 
 
 def _explain(case: Case, decision: Decision) -> _Conclusion:
     """Return the conclusion about a request according to the policies alone."""
     if decision.allowed is Truth.YES:
-        return _Conclusion(State.OK)
+        return _Conclusion(decision, State.OK)
     elsewhere = [cause for cause in decision.deciding if _names_requests(case, cause)]
     here = [cause for cause in decision.deciding if cause not in elsewhere]
     questions = dict.fromkeys(f'"{cause.policy.kind}"' for cause in elsewhere)
@@ -429,14 +432,14 @@ def _explain(case: Case, decision: Decision) -> _Conclusion:
     if decision.allowed is Truth.CANNOT_TELL:
         state = State.SKIPPED if decision.unread else State.CANNOT_TELL
         keys = tuple(key for cause in decision.deciding for key in cause.keys)
-        return _Conclusion(state, reason, not here, keys=keys)
+        return _Conclusion(decision, state, reason, not here, keys=keys)
     fixes = ["apply the fixes in the answers named above"] if elsewhere else []
     if any(cause.lacks_allow for cause in here):
         separate = "or, if it is as expected, allow the requests in a separate policy"
         fixes.append(f"correct the role policy {separate}")
     # The other answers say whether they hold only at this time.
     now = _for_now([decision]) if here else ""
-    return _Conclusion(State.PROBLEM, f"{reason}{now}", not here, tuple(fixes))
+    return _Conclusion(decision, State.PROBLEM, f"{reason}{now}", not here, tuple(fixes))
 
 
 def _names_requests(case: Case, cause: Cause) -> bool:

@@ -169,22 +169,19 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     """Return a request's condition keys: global keys, its service's keys, and `group.context`."""
     # Only KMS is called through another service, with the role session's credentials.
     via_service = action.startswith("kms:")
-    values = {
+    owner = _resource_account(facts, group)
+    values = {  # empty for a key that is unknown or in another service's requests
         "aws:securetransport": "true",
         "aws:viaawsservice": str(via_service).lower(),
+        "aws:resourceaccount": owner,
+        "s3:resourceaccount": owner if action.startswith("s3:") else "",
+        "aws:requestedregion": group.region,
+        "kms:calleraccount": facts.account if via_service else "",
     }
-    if owner := _resource_account(facts, group):
-        values["aws:resourceaccount"] = owner
-        if action.startswith("s3:"):
-            values["s3:resourceaccount"] = owner
-    if group.region:
-        values["aws:requestedregion"] = group.region
-    if via_service:
-        values["kms:calleraccount"] = facts.account
     # Only requests that create or tag a network interface have tags, which `group.context` contains.
     absent = _ABSENT_FROM_DECRYPTION if via_service else _ABSENT_FROM_DIRECT_CALL
     known: Values = dict.fromkeys((*absent, "aws:tagkeys"), ())
-    known |= {key: (Text(value),) for key, value in values.items()}
+    known |= {key: (Text(value),) for key, value in values.items() if value}
     if ENCRYPTED_SECRET in group.context:
         known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
         known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
