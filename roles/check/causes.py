@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from components.commands import quote_argument
 from components.connector_role import POLICY_NAME
-from guardrails.iam.documents import Statement, listed
+from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
 from roles.check.case import Case
@@ -130,24 +130,22 @@ def _allow_in_boundary(case: Case, lacking: Sequence[Decision]) -> str:
     It adds the statements that the role needs, limited to these requests because many roles may share a
     boundary.
     """
-    added: list[dict[str, Any]] = []
     policies = case.subject.needed_policies
-    for document in (policies.role_policy, *(each.document for each in policies.separate)):
-        for given, statement in zip(
-            json.loads(document)["Statement"], statements(POLICY_NAME, document), strict=True
-        ):
-            requests = [
-                each.request for each in lacking if applies(statement, each.request) is Truth.YES
+    documents = [policies.role_policy, *(each.document for each in policies.separate)]
+    written = [each for document in documents for each in json.loads(document)["Statement"]]
+    read = [each for document in documents for each in statements(POLICY_NAME, document)]
+    added: list[dict[str, Any]] = []
+    for given, statement in zip(written, read, strict=True):
+        requests = [each.request for each in lacking if applies(statement, each.request) is Truth.YES]
+        if requests:
+            resources = [
+                pattern
+                for pattern in statement.resources.values
+                if any(matches(pattern, each.resource) is Truth.YES for each in requests)
             ]
-            if requests:
-                resources = [
-                    pattern
-                    for pattern in listed(given["Resource"])
-                    if any(matches(pattern, each.resource) is Truth.YES for each in requests)
-                ]
-                actions = [*dict.fromkeys(request.action for request in requests)]
-                condition = {name: given[name] for name in ("Condition",) if name in given}
-                added.append({"Effect": "Allow", "Action": actions, "Resource": resources, **condition})
+            actions = [*dict.fromkeys(request.action for request in requests)]
+            condition = {"Condition": given["Condition"]} if "Condition" in given else {}
+            added.append({"Effect": "Allow", "Action": actions, "Resource": resources, **condition})
     return f'add to "Statement": {", ".join(map(json.dumps, added))}'
 
 
