@@ -43,6 +43,10 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
 that distinguishes the connectors, and the connector for each value of this entry."""
 _ENDPOINT: Final = "repositoryEndpointMetadata"
 _BUCKET_KEY: Final = re.compile(r"(?:s3)?bucket(?:_?name)?", re.IGNORECASE)
+_FILE_KEY: Final = re.compile(
+    r"s3SeedUrl|s3SiteMapUrl|\w*certificate\w*|path|userFilterPath", re.IGNORECASE
+)
+"""Matches the names of entries that contain the S3 URL of a file: seeds, a certificate, or users."""
 _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
 
 
@@ -183,7 +187,10 @@ def _get_entry(value: object, name: str) -> object:
 
 
 def _bucket_names(value: object, name: str = "") -> Iterator[str]:
-    """Yield the bucket names in a configuration: from entries such as `bucketName`, and from S3 URLs."""
+    """Yield the bucket names in a configuration, from entries such as `bucketName` and from files' URLs.
+
+    A URL in other entries, such as a database query, is not an object that the connector reads.
+    """
     if isinstance(value, Mapping):
         for key, entry in cast("Mapping[str, object]", value).items():
             yield from _bucket_names(entry, key)
@@ -193,5 +200,5 @@ def _bucket_names(value: object, name: str = "") -> Iterator[str]:
     elif isinstance(value, str) and value:
         if _BUCKET_KEY.fullmatch(name):
             yield value
-        else:
-            yield from _S3_URL.findall(value)
+        elif _FILE_KEY.fullmatch(name) and (match := _S3_URL.match(value)):
+            yield match[1]

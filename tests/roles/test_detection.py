@@ -82,6 +82,9 @@ def test_minimal_configuration_of_each_type_yields_connector(world: World, kind:
         (configured("ALFRESCO", {"additionalProperties": {"path": "s3://files/a.pem"}}), "files"),
         (configured("MSEXCHANGEV2", {"filter": [{"userFilterPath": "s3://files/users"}]}), "files"),
         (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="")), None),
+        # Only a file that AWS's page describes is an object that the connector reads.
+        (configured("CONFLUENCEV2", type="ON_PREM", exclusionPattern="s3://files/a"), None),
+        (configured("CONFLUENCEV2", type="ON_PREM", sslCertificatePath="see s3://files/a"), None),
     ],
 )
 def test_bucket_in_configuration_becomes_bucket_name_setting(
