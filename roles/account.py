@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import unquote
@@ -87,6 +87,11 @@ class DataSource(NamedTuple):
     def label(self) -> str:
         """The name, if there is one, and the ID."""
         return f"{self.name} {self.id}".strip()
+
+    @property
+    def deleted(self) -> str:
+        """The note about a data source that was deleted after it was listed."""
+        return f"data source {self.label} was deleted in the meantime"
 
     @property
     def application_label(self) -> str:
@@ -277,10 +282,14 @@ class Account:
         return self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
 
     def last_sync(self, data_source: DataSource) -> Reply | None:
-        """Return the sync job that started last, of those on the first page; None if there is none."""
+        """Return the sync job that started last, of those on the first page; None if there is none.
+
+        A job without a start time, which the API allows, counts as the oldest.
+        """
         found = self._call("qbusiness", "list_data_source_sync_jobs", **data_source.ids)
         jobs: list[Reply] = found["history"]
-        return max(jobs, key=lambda job: job["startTime"], default=None)
+        oldest = datetime.min.replace(tzinfo=UTC)
+        return max(jobs, key=lambda job: job.get("startTime", oldest), default=None)
 
     # Secrets and keys.
 

@@ -24,7 +24,7 @@ _FIXES_BY_OPERATION: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeKey": ("key", "encrypt the secret or the bucket with an existing key"),
     "DescribeSecret": ("secret", "point the data source to an existing secret"),
     "GetBucketEncryption": ("bucket", "point the data source to an existing bucket"),
-    "GetDataSource": ("data source", "it has since been deleted"),
+    "GetDataSource": ("data source", "it was deleted"),
     "GetRole": ("role", "give the data source an existing role"),
 }
 """By operation: the resource that the operation reads, and a hint if the resource does not exist."""

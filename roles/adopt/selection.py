@@ -11,7 +11,7 @@ from components.formats import SUPPORTED_REGIONS
 from roles.account import Account, DataSource, Reply
 from roles.concurrency import read_each
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
-from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, reason
+from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, is_gone, reason
 from roles.output import Notes, Output
 
 
@@ -184,6 +184,9 @@ def _replies(
             return error
 
     for source, found in zip(sources, read_each(read, sources, notes, "data sources"), strict=True):
+        if isinstance(found, ClientError) and is_gone(found):
+            notes(source.deleted)
+            continue
         if isinstance(found, ClientError | OddAnswerError):
             notes.warn(
                 f"data source {source.id} could not be read ({explain(found)}). If it uses one of the "

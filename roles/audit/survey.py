@@ -217,9 +217,10 @@ def survey(
         for each in accounts
         for source in _data_sources(each, applications, skipped, alone=alone)
     ]
+    read = [*read_each(lambda pair: _read(*pair, notes), listed, notes, "data sources")]
     users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
-    for result, needs in read_each(lambda pair: _read(*pair), listed, notes, "data sources"):
-        users.setdefault(result.role_arn, []).append((result, needs))
+    for reading in filter(None, read):
+        users.setdefault(reading[0].role_arn, []).append(reading)
     entries = {arn: component for component, arn in stack.arns.items()} if stack else {}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
@@ -229,13 +230,19 @@ def survey(
         roles += [role._replace(entry=entries.get(role_arn, ""))] if role_arn else []
     # The search for unused roles comes after this line, because the audit is complete without it.
     denied = tuple(sorted({action for account in accounts for action in account.denied}))
-    unused, unlisted = _find_unused(caller, applications, listed)
+    still_there = [each for each, reading in zip(listed, read, strict=True) if reading]
+    unused, unlisted = _find_unused(caller, applications, still_there)
     return Survey(
         caller["Account"],
         tuple(account.region for account in accounts),
         caller["Arn"],
         now,
-        tuple(sorted((results[each] for _, each in listed), key=lambda result: result.state.rank)),
+        tuple(
+            sorted(
+                (results[each[0].data_source] for each in read if each),
+                key=lambda result: result.state.rank,
+            )
+        ),
         tuple(sorted(roles, key=lambda role: role.state.rank)),
         tuple(skipped),
         denied,
@@ -330,16 +337,22 @@ def _explain(error: ClientError | OddAnswerError) -> str:
     return reason(error)
 
 
-def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
+def _read(
+    account: Account, data_source: DataSource, notes: Notes
+) -> tuple[DataSourceResult, _Needs | None] | None:
     """Return a data source's result before the comparison, and its needs.
 
-    The needs are None if the data source's role cannot be compared.
+    The needs are None if the data source's role cannot be compared. If the data source was deleted after
+    it was listed, print a note and return None.
     """
     findings: list[Finding] = []
     result = DataSourceResult(account.region, data_source, "", "", Outcome.EQUIVALENT, "")
     needs, unknown = None, ()
     try:
         found = find(lambda: account.data_source(data_source), data_source.id, findings)
+        if any(each.state is State.PROBLEM for each in findings):
+            notes(data_source.deleted)
+            return None
         if found is not None:
             uses = find_uses(found)
             result = result._replace(role_arn=found.get("roleArn", ""))

@@ -464,12 +464,23 @@ class World(Maker):
         self.server.add(identifier, **data_source)
         return self.server.data_source(identifier)
 
+    def list_deleted(self) -> None:
+        """List one more data source, OTHER_ID, which has been deleted since."""
+
+        def add(body: bytes) -> bytes:
+            reply = json.loads(body)
+            reply["dataSources"].append({"dataSourceId": OTHER_ID, "displayName": "Old", "type": "AEM"})
+            return json.dumps(reply).encode()
+
+        self.server.spoil["qbusiness:ListDataSources"] = add
+
     def add_sync(self, status: str, **more: Any) -> None:
         """Add a sync job that becomes the latest one of the data source DATA_SOURCE_ID."""
         path = (APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID)
         syncs = self.server.qbusiness.sync_jobs.setdefault(path, [])
         started = datetime(2026, 11, len(syncs) + 1, 12, 30, tzinfo=UTC).timestamp()
-        syncs.insert(0, {"executionId": OTHER_ID, "startTime": started, "status": status, **more})
+        job = {"executionId": OTHER_ID, "startTime": started, "status": status, **more}
+        syncs.insert(0, {name: value for name, value in job.items() if value is not None})
 
     def recreate_secret(self) -> None:
         self.delete_secret(SECRET_ARN)

@@ -12,6 +12,7 @@ from roles.account import Account
 from roles.actions import ACTIONS
 from tests.helpers.world import (
     KEY_ARN,
+    OTHER_ID,
     TRUST,
     WIDE,
     World,
@@ -89,6 +90,15 @@ def test_single_differing_role_is_a_problem(
     world.add_own(*([more] if more else []), without=without)
     said = world.audit("--json")
     assert (said.code, said.json["dataSources"][0]["state"]) == (1, state)
+
+
+def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
+    world.add_own()
+    world.list_deleted()
+    said = world.audit("--json")
+    assert said.code == 0
+    assert len(said.json["dataSources"]) == 1
+    assert f"data source Old {OTHER_ID} was deleted in the meantime\n" in said.err
 
 
 def test_role_of_unknown_connector_causes_exit_code_3(world: World):
