@@ -4,7 +4,7 @@ If a policy cannot be read, its `Policy` contains a finding instead of statement
 policies can still be evaluated.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -14,15 +14,16 @@ from botocore.exceptions import ClientError
 from components.connector_role import POLICY_NAME
 from guardrails.iam import documents
 from guardrails.iam.patterns import Text
+from guardrails.iam.truth import Truth
 from roles.account import Role
 from roles.arns import Arn
 from roles.aws_commands import aws_command, remove_policy
-from roles.check.context import OF_ORGANIZATION, Facts, keys_in, with_context
+from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in, with_context
 from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
 from roles.check.evaluation import RolePrincipal
 from roles.check.requests import RequestGroup, connector_requests
-from roles.check.subject import NO_BUCKET, NO_KEY, MissingError, Subject, attempt, needed
-from roles.difference import readable, statements
+from roles.check.subject import NO_BUCKET, NO_KEY, MissingError, Needs, Subject, attempt, needed
+from roles.difference import TRUST_POLICY, readable, statements
 from roles.errors import code, is_denied
 from roles.findings import Finding, cannot_tell, not_allowed, ok, skipped
 
@@ -43,6 +44,8 @@ class Case(NamedTuple):
     policies: Sequence[Policy]
     """The role's own policies; if the role does not exist, the one that the program would write."""
     boundary: Policy | None
+    trust: Decision
+    """Whether Amazon Q Business can assume the role for the application."""
     resources: Sequence[Policy]
     """The policies of the keys, secrets, and bucket."""
     facts: Facts
@@ -68,17 +71,20 @@ def collect(
     if isinstance(role, Finding):
         policies = [Policy(Kind.ROLE, POLICY_NAME, unread=role)]
         boundary = Policy(Kind.BOUNDARY, Kind.BOUNDARY, unread=role)
+        trust = Policy(Kind.TRUST, Kind.TRUST, unread=role)
         role = None
     elif role is None:
         expected = statements(POLICY_NAME, subject.policies.role_policy)
         policies = [Policy(Kind.ROLE, POLICY_NAME, expected)]
+        trust = _trust_policy(subject, subject.policies.trust_policy)
     else:
         policies = _of_role(role, in_stack=bool(subject.settings.stack))
+        trust = _trust_policy(subject, role.trust_policy)
         boundary = _boundary(subject, role) if role.permissions_boundary else None
     readers = {
         Kind.KEY: (_key_policy, subject.key_arns),
         Kind.SECRET: (_secret_policy, [each.arn for each in subject.secrets]),
-        Kind.BUCKET: (_bucket_policy, []),
+        Kind.BUCKET: (_bucket_policy, [*_buckets(subject)]),
     }
     resources = [
         _read(Policy(kind, kind, resource=arn), partial(read, subject, arn))
@@ -87,10 +93,53 @@ def collect(
     ]
     facts = _facts(subject, role, [*policies, *filter(None, [boundary]), *resources], stated)
     of_role = Applicable(policies, boundary)
+    assume = assume_request(facts, facts.principal.arn, subject.policies.application_arn)
+    trusted = decide(assume, Applicable([trust]), facts.now())
     by_group = [
         (group, _decide(group, of_role, resources, facts)) for group in connector_requests(subject)
     ]
-    return Case(subject, entries, policies, boundary, resources, facts, by_group)
+    return Case(subject, entries, policies, boundary, trusted, resources, facts, by_group)
+
+
+def are_denied(case: Case, groups: Iterable[RequestGroup]) -> bool:
+    """Return whether AWS denies any of these requests, now or once `pulumi up` writes its policy."""
+    own = case.policies
+    if case.subject.settings.stack:
+        expected = statements(POLICY_NAME, case.subject.policies.role_policy)
+        others = (each for each in case.policies if each.name != POLICY_NAME)
+        own = [Policy(Kind.ROLE, POLICY_NAME, expected), *others]
+    return any(
+        decision.allowed is Truth.NO
+        for group in groups
+        for policies in (case.policies, own)
+        for decision in _decide(group, Applicable(policies, case.boundary), case.resources, case.facts)
+    )
+
+
+def _trust_policy(subject: Subject, document: Any) -> Policy:
+    def edited(edit: str) -> tuple[str, ...]:
+        name = subject.settings.role_name
+        if subject.settings.stack:
+            return (subject.up_command,)
+        file = {"policy_document": "file://trust-policy.json"}
+        get = aws_command("iam get-role", role_name=name, query="Role.AssumeRolePolicyDocument")
+        return (
+            f"{get} > trust-policy.json",
+            f"in trust-policy.json, {edit}",
+            aws_command("iam update-assume-role-policy", role_name=name, **file),
+        )
+
+    policy = Policy(Kind.TRUST, Kind.TRUST, edited=edited)
+    return _read(policy, lambda: policy._replace(statements=statements(TRUST_POLICY, document)))
+
+
+def _buckets(subject: Subject) -> dict[str, Needs]:
+    """Return the ARNs of the buckets that the role must read, with the needs that name them."""
+    return {
+        f"arn:{subject.partition}:s3:::{bucket}": needs
+        for needs in subject.needs
+        for bucket in needs.buckets
+    }
 
 
 def _read(without: Policy, read: Callable[[], Policy]) -> Policy:
@@ -114,7 +163,10 @@ def _decide(
 
 def _applies(policy: Policy, group: RequestGroup) -> bool:
     """Return whether a resource's policy applies to a group of requests."""
-    return group.service == _service(policy.kind) and policy.resource in ("", group.resource.known)
+    resource = (
+        group.resource.known.partition("/")[0] if policy.kind is Kind.BUCKET else group.resource.known
+    )
+    return group.service == _service(policy.kind) and policy.resource in ("", resource)
 
 
 def _service(kind: Kind) -> str:
@@ -240,10 +292,11 @@ def _secret_policy(subject: Subject, arn: str) -> Policy:
     return _of_resource(Kind.SECRET, arn, document, get, put)
 
 
-def _bucket_policy(subject: Subject, _: str) -> Policy:
-    bucket = needed(subject.bucket, NO_BUCKET)
+def _bucket_policy(subject: Subject, arn: str) -> Policy:
+    needs = needed(_buckets(subject).get(arn), NO_BUCKET)
+    bucket = Arn.of(arn).resource
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
-    _require_own(subject, Kind.BUCKET, subject.bucket_owner)
+    _require_own(subject, Kind.BUCKET, needs.bucket_owner)
     try:
         document = subject.account.bucket_policy(bucket)
     except ClientError as error:
@@ -252,7 +305,7 @@ def _bucket_policy(subject: Subject, _: str) -> Policy:
         raise
     get = aws_command("s3api get-bucket-policy", bucket=bucket, query="Policy", output="text")
     put = f"{aws_command('s3api put-bucket-policy', bucket=bucket)} --policy"
-    return _of_resource(Kind.BUCKET, "", document, get, put)
+    return _of_resource(Kind.BUCKET, arn, document, get, put)
 
 
 def _of_resource(kind: Kind, arn: str, document: Any, get: str, put: str) -> Policy:

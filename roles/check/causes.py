@@ -79,6 +79,31 @@ def judge_own_policy(case: Case, policy: Policy) -> Iterator[Finding]:
         yield _depends(text, unclear, "review the policy")
 
 
+def judge_trust_policy(case: Case, policy: Policy) -> Finding:
+    """Return the answer about the request with which Amazon Q Business assumes the role."""
+    if policy.unread:
+        return policy.unread
+    found = [_Block(case.trust, cause) for cause in case.trust.causes]
+    now = _for_now([case.trust], policy)
+    if denied := [each for each in found if each.cause.truth is Truth.NO]:
+        statements = [each for each in denied if not each.cause.lacks_allow]
+        (needed_statement,) = json.loads(case.subject.policies.trust_policy)["Statement"]
+        edit = f'add to "Statement": {json.dumps(needed_statement)}'
+        text = (
+            f"does not let Amazon Q Business assume the role for {case.subject.policies.application_arn}"
+        )
+        if statements:
+            edit = _exclude(policy, statements)
+            text = f"denies Amazon Q Business the role, in {_name_statements(_statements(statements))}"
+        return problem(f"the trust policy {text}{now}", policy.edited(edit))
+    if found:
+        text = "cannot determine whether the trust policy lets Amazon Q Business assume the role"
+        options = _options(_unknown_keys(found))
+        details = dict.fromkeys(_dependence(cause) for _, cause in found)
+        return cannot_tell(text, f"{options or 'review the policy'}, or start a sync", *details)
+    return ok(f"lets Amazon Q Business assume the role for the application{now}")
+
+
 def _depends(text: str, unclear: Sequence[_Block], review: str) -> Finding:
     """Return the answer about requests that depend on unknown keys or, without any, need a review."""
     return cannot_tell(
@@ -329,7 +354,7 @@ def _about_lost_roles(case: Case, policy: Policy) -> Iterator[Finding]:
 
 def _is_allowed_as(case: Case, role_id: str, decision: Decision) -> bool:
     """Return whether AWS would allow a request if the role had this ID."""
-    principal = decision.request.principal._replace(role_id=role_id)
+    principal = case.facts.principal._replace(role_id=role_id)
     request = decision.request._replace(principal=principal)
     return decide(request, decision.policies, case.facts.now()).allowed is Truth.YES
 

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from components.formats import SERVICE
 from guardrails.iam.conditions import Context, find_variables
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import Text
 from roles.account import Role
-from roles.check.evaluation import Request, RolePrincipal
+from roles.check.evaluation import Request, RolePrincipal, ServicePrincipal
 from roles.check.requests import ENCRYPTED_SECRET, RequestGroup
 
 _ABSENT: Final = (
@@ -136,6 +137,24 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
     }
     context = known._replace(values={**values, **stated})
     return Request(action, group.resource, context, facts.principal)
+
+
+def assume_request(facts: Facts, role_arn: str, application_arn: str) -> Request:
+    """Return the request with which Amazon Q Business assumes a role for an application.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    """
+    values = {
+        "aws:sourceaccount": facts.account,
+        "aws:sourcearn": application_arn,
+        "aws:principalservicename": SERVICE,
+        "aws:principalisawsservice": "true",
+        "aws:securetransport": "true",
+    }
+    known: Values = {key: (Text(value),) for key, value in values.items()}
+    absent = ("aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username")
+    context = Context({**dict.fromkeys(absent, ()), **facts.stated, **known})
+    return Request("sts:AssumeRole", Text(role_arn), context, ServicePrincipal(SERVICE))
 
 
 def _resource_account(facts: Facts, group: RequestGroup) -> str:

@@ -5,23 +5,25 @@ For a role outside any stack, the settings come from its data source.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from components import formats
 from components.commands import camel_case
 from components.connectors import Need
+from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.case import Case
+from roles.check.case import Case, are_denied, collect
 from roles.check.network import replace_in_vpc, update_vpc, values_in_settings
+from roles.check.requests import requests_of
 from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed
-from roles.detection import Uses, connectors_of, find_uses, is_named, shared_secrets
+from roles.detection import Uses, connectors_of, find_uses, shared_secrets
 from roles.errors import InputError, is_denied, is_gone, unknown_status
-from roles.findings import Finding, State, note, ok, problem, skipped, unread
+from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped, unread
 from roles.needed_resources import read_requirements
 from roles.policy_settings import Difference, Requirements, differences
 from roles.project import COMPONENT
@@ -141,16 +143,6 @@ def _owns_bucket(account: Account, requirements: Requirements) -> bool:
 # The data sources that use the role.
 
 
-class _Likeness(NamedTuple):
-    """How well a data source in an entry's index fits the entry's settings."""
-
-    fits: bool
-    """Whether it has the same secret or bucket, and a type of the entry's connector."""
-    matches: bool
-    """Whether it also matches all other settings."""
-    text: str
-
-
 def data_sources(case: Case) -> Iterator[Finding]:
     """Ask about each of the application's data sources that uses the role or cannot be read.
 
@@ -178,35 +170,79 @@ def _about(case: Case, source: Source) -> Iterator[Finding]:
 
 
 def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
-    """Report a data source that does not match the settings."""
+    """Report a data source that does not match the settings.
+
+    It is a problem only if the policies, now or after the next `pulumi up`, do not allow a request that
+    the data source makes and that the settings do not imply, or if the data source lacks a resource that
+    its connector requires.
+    """
     subject, data_source = case.subject, source.data_source
-    different = [
-        each
-        for each in differences(subject.uses, uses, subject.account_id)
-        if each.setting != "secret_id" or not _names_recreated(subject, uses)  # "secret" reports it
-    ]
+    different = differences(subject.uses, uses, subject.account_id)
     texts = [each.text for each in different]
-    in_other_index = data_source.index_id != subject.index_id
-    fitting = _find_entry(case, source) if different or in_other_index else None
-    if fitting and fitting is not subject and not fitting.data_sources:
+    if data_source.index_id != subject.index_id:
+        texts.append(f"it is in index {data_source.index_id}, but the role is for {subject.index_id}")
+    if not texts:
+        return
+    implied = requests_of(subject, subject.needs_of_settings)
+    made = [
+        each
+        for each in requests_of(subject, subject.needs_of(data_source.index_id, uses))
+        if each not in implied
+    ]
+    lacks_required = any(
+        _reason_to_change(subject, uses, each) and not each.values for each in different
+    )
+    answer = problem if lacks_required or are_denied(case, made) else note
+    fitting = next(iter(_entries(case, source)), subject)
+    if fitting is not subject and not fitting.data_sources:
         text = (
             f"{data_source.name} uses this role, but fits the settings of {fitting.settings.component}"
         )
-        yield problem(text, _give_role(fitting, data_source), *texts)
-        return
-    if in_other_index:
-        theirs, ours = data_source.index_id, subject.index_id
-        yield problem(
-            f"{data_source.name} is in index {theirs}, but the role is for index {ours}",
-            f"{subject.edit('index_id', theirs)}; or, if other data sources in index {ours} use the "
-            "role, give this data source its own role",
+        yield answer(text, _give_role(fitting, data_source), *texts)
+    else:
+        text = f"{data_source.name} does not match the settings"
+        is_shared = any(each is not source and _fits(subject, each) for each in subject.data_sources)
+        if not is_shared:
+            steps = _steps(subject, data_source, uses, different)
+        elif answer is problem:
+            steps = _steps_of_shared(data_source, different)
+        else:
+            steps = ()
+        yield answer(text, tuple(steps), *texts)
+
+
+def _steps(
+    subject: Subject, source: DataSource, uses: Uses, different: Sequence[Difference]
+) -> Iterator[str]:
+    """Yield the steps that make the settings the same as those of the only data source with the role."""
+    for each in different:
+        yield from _fixes(subject, source, uses, each)
+    if source.index_id != subject.index_id:
+        yield subject.edit("index_id", source.index_id)
+
+
+def _steps_of_shared(source: DataSource, different: Sequence[Difference]) -> Iterator[str]:
+    """Yield the steps that give a data source its access without changing the settings.
+
+    The settings fit another data source that uses the role, which could lose its access.
+    """
+    if {each.setting for each in different} == {"secret_id"}:
+        yield 'see "other policies"'
+    else:
+        yield (
+            f"give {source.name} an entry and a role of its own, because other data sources use this "
+            "role with these settings"
         )
-    if different:
-        yield problem(
-            f"{data_source.name} does not match the settings: change the settings or the data source",
-            tuple(fix for each in different for fix in _fixes(subject, data_source, uses, each)),
-            *texts,
-        )
+
+
+def _reason_to_change(subject: Subject, uses: Uses, difference: Difference) -> str:
+    """Return why the data source must change, whatever the role allows; empty if it need not."""
+    name, connector = difference.setting, subject.settings.connector
+    has = difference.values or (name == "vpc_configuration" and uses.network)
+    if connector.need(name) is not (Need.NOT_SUPPORTED if has else Need.REQUIRED):
+        return ""
+    verb = "does not support" if has else "requires"
+    return f"the {connector.name} connector {verb} {camel_case(name)}"
 
 
 def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Difference) -> Iterator[str]:
@@ -216,12 +252,9 @@ def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Differe
     `_fix_vpc`.
     """
     name, values = difference.setting, difference.values
-    connector = subject.settings.connector
     value = next(iter(values), None)
-    has = values or (name == "vpc_configuration" and uses.network)
-    if connector.need(name) is (Need.NOT_SUPPORTED if has else Need.REQUIRED):
-        reason = f"{'does not support' if has else 'requires'} {camel_case(name)}"
-        yield f"change the data source, because the {connector.name} connector {reason}"
+    if reason := _reason_to_change(subject, uses, difference):
+        yield f"change the data source, because {reason}"
     elif name == "vpc_configuration":
         yield from _fix_vpc(subject, source, uses)
     elif name == "connector":
@@ -254,14 +287,8 @@ def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
     yield subject.edit("vpc_configuration", json.dumps(replace_in_vpc(uses.vpc, values)))
 
 
-def _names_recreated(subject: Subject, uses: Uses) -> bool:
-    """Return whether a data source already uses the recreated secret."""
-    new = subject.recreated_secret if subject.secret_arn else None
-    return new is not None and any(is_named(new, each, subject.account_id) for each in uses.secret_ids)
-
-
 def other_data_sources(case: Case) -> list[Finding]:
-    """Ask about each data source that may belong to this entry but has another role or none.
+    """Ask about each data source that fits this entry's settings but has another role or none.
 
     After a role is replaced, its data source has the old role until the data source is updated.
     However, two data sources that share a secret or a bucket may also have different roles.
@@ -278,38 +305,60 @@ def _about_other(case: Case, source: Source) -> Iterator[Finding]:
     """Ask about one data source; there may be no answer, for example if it has this entry's role."""
     subject, (data_source, details, uses) = case.subject, source
     if isinstance(uses, Finding):
-        yield uses
+        if uses.state is not State.NOTE:  # "data source" has the note
+            yield uses
         return
-    role_arn, likeness = str(details.get("roleArn") or ""), _likeness(subject, source)
-    if likeness is None or role_arn == subject.settings.role_arn:
+    role_arn, fitting = str(details.get("roleArn") or ""), _entries(case, source)
+    if role_arn == subject.settings.role_arn or subject not in fitting:
         return
-    text = f"{data_source.name} {likeness.text}, but"
+    verb = "matches" if _matches(subject, source) else "fits"
+    text = f"{data_source.name} {verb} the settings, but"
     owner = next((entry for entry in case.entries if entry.settings.role_arn == role_arn), None)
-    if role_arn and owner is None:
-        yield _about_outside(case, source, role_arn, likeness)
-        return
-    fits_owner = owner and not any(differences(owner.uses, uses, owner.account_id))
-    if details["status"] not in _ACTIVE or fits_owner:
-        return
-    text += f" uses the role of {owner.settings.component}" if owner else " has no role"
-    if _find_entry(case, source) is subject and not subject.data_sources:
-        yield problem(text, _give_role(subject, data_source))
-    elif not owner:
-        yield note(text)
+    if owner and role_arn:
+        if owner not in fitting:  # the owner's "data source" has the fix
+            yield note(f"{text} uses the role of {owner.settings.component}")
+    elif role_arn:
+        yield from _about_outside(case, source, role_arn, text)
+    elif details["status"] in _ACTIVE:
+        is_clear = fitting == [subject] and not subject.data_sources
+        is_clear = is_clear and bool(subject.uses.secret_ids or subject.uses.buckets)
+        fix = _give_role(subject, data_source)
+        yield problem(f"{text} has no role", fix) if is_clear else note(f"{text} has no role")
 
 
-def _about_outside(case: Case, source: Source, role_arn: str, likeness: _Likeness) -> Finding:
-    """Return the answer about a data source whose role is outside the stack."""
-    subject, text = case.subject, f"{source.data_source.name} {likeness.text}, but uses"
-    if ignore(is_gone, lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn:
-        return note(f"{text} another role, {role_arn}")  # perhaps in another stack
-    text = f"{text} {role_arn}, a role that does not exist"
-    others = [entry for entry in case.entries if entry is not subject]
-    matching = [entry for entry in others if (its := _likeness(entry, source)) and its.matches]
-    # No sync works with this role, so this is a problem even if another entry fits equally well.
-    if not likeness.fits or (matching and not likeness.matches):
-        return note(text)
-    return problem(text, _replacement(subject, source.data_source, role_arn))
+def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iterator[Finding]:
+    """Yield the answer about a data source whose role is outside the stack.
+
+    Its sync needs this role to allow its requests.
+    """
+    subject, data_source = case.subject, source.data_source
+    role = ignore(is_gone, lambda: subject.account.role(Arn.of(role_arn).name))
+    if role is None or role.arn != role_arn:
+        text = f"{text} uses {role_arn}, a role that does not exist"
+        yield problem(text, _replacement(subject, data_source, role_arn))
+        return
+    if not _matches(subject, source):  # it belongs to another stack
+        return
+    application = subject.policies.application_arn
+    explain = (f"qbusiness-roles check --application {application} --data-source-id {data_source.id}",)
+    text = f"{text} uses another role, {role_arn}"
+    settings, findings = read_settings(subject.account, subject.application_id, data_source.id)
+    if settings is None:
+        yield cannot_tell(f"{text}, and {findings[0].text}", explain)
+        return
+    theirs = collect(Subject(settings, subject.account, subject.notes), (), case.facts.stated)
+    decisions = [theirs.trust, *theirs.decisions]
+    states = [each.allowed for each in decisions]
+    if Truth.NO in states:
+        number = states.count(Truth.NO)
+        text = f"{text}, whose policies do not allow {number} of its {len(states)} requests"
+        yield problem(text, explain)
+    elif Truth.CANNOT_TELL in states:
+        yield cannot_tell(f"{text}, and it is unknown whether its policies allow all requests", explain)
+    else:
+        unused = "; no data source uses this entry's role: docs/data-sources.md says how to assign it"
+        unused = "" if subject.data_sources else unused
+        yield note(f"{text}, whose policies allow its requests{unused}")
 
 
 def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
@@ -338,43 +387,38 @@ def _update_role(entry: Subject, source: DataSource, role_arn: str | None) -> st
     return update if role_arn else f"{entry.up_command}, then {update}"
 
 
-def _find_entry(case: Case, source: Source) -> Subject | None:
-    """Return the only entry that a data source fits or, if it fits several, the only one it matches."""
-    fitting = [
-        (likeness, entry)
-        for entry in case.entries
-        if (likeness := _likeness(entry, source)) and likeness.fits
-    ]
-    matching = [each for each in fitting if each[0].matches]
-    found = [entry for _, entry in matching or fitting]
-    return found[0] if len(found) == 1 else None
+def _entries(case: Case, source: Source) -> list[Subject]:
+    """Return the entries that a data source matches or, if there are none, the entries that it fits."""
+    fitting = [entry for entry in case.entries if _fits(entry, source)]
+    matching = [entry for entry in fitting if _matches(entry, source)]
+    return matching or fitting
 
 
-def _likeness(entry: Subject, source: Source) -> _Likeness | None:
-    """Return how well a data source fits an entry's settings; None if they have nothing in common."""
+def _fits(entry: Subject, source: Source) -> bool:
+    """Return whether a data source has the entry's index, connector, and secret or bucket.
+
+    Without a secret or bucket, many data sources fit, so it must match all settings, and an entry that
+    already has a data source claims no other.
+    """
     ours, (data_source, _, uses) = entry.uses, source
     if isinstance(uses, Finding) or data_source.index_id != entry.index_id:
-        return None
-    # `differences` does not report that a data source lacks the settings' bucket, so compare this here.
-    different = any(differences(ours, uses, entry.account_id))
-    matches = bool(ours.buckets) == bool(uses.buckets) and not different
-    same = "matches the settings"
+        return False
+    if entry.settings.connector not in uses.connectors:
+        return False
     if not (ours.secret_ids or ours.buckets):
-        # Without a secret or bucket, many data sources can match. An entry that already has a data
-        # source claims no other.
-        return (
-            _Likeness(fits=False, matches=False, text=same)
-            if matches and not entry.data_sources
-            else None
-        )
-    if shared_secrets(ours, uses, entry.account_id):
-        shared = "secret"
-    elif {*ours.buckets}.intersection(uses.buckets):
-        shared = "bucket"
-    else:
-        return None
-    fits = entry.settings.connector in uses.connectors
-    return _Likeness(fits, matches, same if matches else f"has the settings' {shared}")
+        return _matches(entry, source) and not entry.data_sources
+    is_same_bucket = not {*ours.buckets}.isdisjoint(uses.buckets)
+    return is_same_bucket or bool(shared_secrets(ours, uses, entry.account_id))
+
+
+def _matches(entry: Subject, source: Source) -> bool:
+    # `differences` does not report that a data source lacks the settings' bucket, so compare this here.
+    uses = source.uses
+    return (
+        isinstance(uses, Uses)
+        and bool(entry.uses.buckets) == bool(uses.buckets)
+        and not any(differences(entry.uses, uses, entry.account_id))
+    )
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
@@ -392,11 +436,9 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
 
 def _sync_status(source: DataSource, status: str, sync: Reply) -> Finding:
     outcome, error = sync["status"], sync.get("error", {})
-    started = sync["startTime"].astimezone(UTC)
-    text = (
-        f"{source.name} is {status}; its last sync, at {started:%Y-%m-%d %H:%M} UTC, has the status "
-        f"{outcome}"
-    )
+    started = sync.get("startTime")
+    at = f", at {started.astimezone(UTC):%Y-%m-%d %H:%M} UTC," if started else ""
+    text = f"{source.name} is {status}; its last sync{at} has the status {outcome}"
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
     if outcome not in _NOTES_BY_SYNC_STATUS:
         return unread(unknown_status("qbusiness:ListDataSourceSyncJobs", outcome))

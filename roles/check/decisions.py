@@ -28,6 +28,7 @@ class Kind(StrEnum):
     """The role policy that the program writes; for a role outside any stack, each policy of the role."""
     OTHER = "other policies"
     """Another policy of the role."""
+    TRUST = "trust policy"
     BOUNDARY = "permissions boundary"
     KEY = "key policy"
     SECRET = "secret policy"

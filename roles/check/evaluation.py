@@ -29,13 +29,25 @@ class RolePrincipal(NamedTuple):
         return self.arn.split(":")[4]
 
 
+class ServicePrincipal(NamedTuple):
+    """An AWS service that makes a request by itself."""
+
+    name: str
+    """For example `qbusiness.amazonaws.com`."""
+    bounded: bool = False
+    """As in RolePrincipal; a service has no permissions boundary."""
+
+
+Principal = RolePrincipal | ServicePrincipal
+
+
 class Request(NamedTuple):
     """A request for one resource."""
 
     action: str
     resource: Text
     context: Context
-    principal: RolePrincipal
+    principal: Principal
 
 
 def applies(statement: Statement, request: Request) -> Truth:
@@ -62,6 +74,7 @@ class Grantee(Enum):
     """A kind of principal through which a statement of a resource policy can include a role."""
 
     ROLE = auto()
+    """The role; for a request by a service, the service."""
     EVERYBODY = auto()
     """Everybody, or everybody but some principals."""
     ACCOUNT = auto()
@@ -70,7 +83,7 @@ class Grantee(Enum):
     """A session of the role."""
 
 
-def grantees(statement: Statement, role: RolePrincipal) -> set[Grantee | None]:
+def grantees(statement: Statement, principal: Principal) -> set[Grantee | None]:
     """Return the kinds of principals in a resource policy's statement that include a role.
 
     NotPrincipal counts as EVERYBODY, even if it lists the role; `applies` considers its values. None
@@ -78,10 +91,12 @@ def grantees(statement: Statement, role: RolePrincipal) -> set[Grantee | None]:
     """
     if statement.principals.negated:
         return {Grantee.EVERYBODY}
-    return {_grantee(value, role) for value in statement.principals.values}
+    return {_grantee(value, principal) for value in statement.principals.values}
 
 
-def _grantee(principal: str, role: RolePrincipal) -> Grantee | None:
+def _grantee(principal: str, role: Principal) -> Grantee | None:
+    if isinstance(role, ServicePrincipal):
+        return {"*": Grantee.EVERYBODY, f"Service:{role.name}": Grantee.ROLE}.get(principal)
     partition, name = role.arn.partition(":iam:")[0], role.arn.rpartition("/")[2]
     if principal.startswith(f"AWS:{partition}:sts::{role.account}:assumed-role/{name}/"):
         return Grantee.SESSION
@@ -160,7 +175,7 @@ def _matches_resource(pattern: str | None, statement: Statement, request: Reques
     return by_part if agreed else Truth.CANNOT_TELL
 
 
-def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
+def _fits_principal(statement: Statement, role: Principal) -> Truth:
     answers = [_is_principal(value, role) for value in statement.principals.values]
     if not statement.principals.negated:
         return some(answers)
@@ -172,7 +187,7 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
     return Truth.CANNOT_TELL
 
 
-def _is_principal(value: str, role: RolePrincipal) -> Truth:
+def _is_principal(value: str, role: Principal) -> Truth:
     grantee = _grantee(value, role)
     # A canonical user ID identifies an account, but does not contain its account ID.
     is_clear = value.startswith(("*", "AWS:", "Service:", "Federated:"))

@@ -11,7 +11,7 @@ from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.case import Case
-from roles.check.subject import NO_VPC, Subject, ignore, needed
+from roles.check.subject import NO_VPC, Subject, about_each, ignore
 from roles.errors import is_denied
 from roles.findings import Finding, ok, problem, skipped
 
@@ -54,9 +54,18 @@ class _Wrong(NamedTuple):
     """The value that replaces the ARN or ID in the setting, or a placeholder."""
 
 
-def subnets(case: Case) -> Finding:
+def subnets(case: Case) -> list[Finding]:
     """Ask whether the subnets are available in one VPC and in supported zones, with free addresses."""
-    subject, found = case.subject, _find(case.subject, _SUBNETS)
+    return _about_each_vpc(case, _subnets)
+
+
+def _about_each_vpc(case: Case, ask: Callable[[Subject, Sequence[str]], Finding]) -> list[Finding]:
+    networks = dict.fromkeys(tuple(needs.network) for needs in case.subject.needs if needs.network)
+    return about_each((("", partial(ask, case.subject, each)) for each in networks), NO_VPC)
+
+
+def _subnets(subject: Subject, network: Sequence[str]) -> Finding:
+    found = _find(subject, network, _SUBNETS)
     existing = {arn: subnet for arn, subnet in found.items() if subnet}
     wrong = [*_wrong(subject, _SUBNETS, found, _fault_of_subnet)]
     vpcs = Counter(subnet["VpcId"] for subnet in existing.values())
@@ -74,10 +83,14 @@ def subnets(case: Case) -> Finding:
     return ok(f"{_number(existing, 'subnet')} in {places}, with {free:,} free addresses")
 
 
-def security_groups(case: Case) -> Finding:
+def security_groups(case: Case) -> list[Finding]:
     """Ask whether the security groups exist in the role's account and in the subnets' VPC."""
-    subject, found = case.subject, _find(case.subject, _GROUPS)
-    in_subnets = filter(None, _find(subject, _SUBNETS).values())
+    return _about_each_vpc(case, _security_groups)
+
+
+def _security_groups(subject: Subject, network: Sequence[str]) -> Finding:
+    found = _find(subject, network, _GROUPS)
+    in_subnets = filter(None, _find(subject, network, _SUBNETS).values())
     vpcs = sorted({subnet["VpcId"] for subnet in in_subnets})
 
     def fault(subject: Subject, arn: str, group: Reply) -> str:
@@ -97,10 +110,11 @@ def security_groups(case: Case) -> Finding:
     return ok(f"{_number(found, 'security group')} in the subnets' VPC")
 
 
-def _find(subject: Subject, kind: _Kind) -> dict[str, Reply | None]:
-    """Return the resources by their ARN in the role policy; None for each that does not exist."""
+def _find(subject: Subject, network: Sequence[str], kind: _Kind) -> dict[str, Reply | None]:
+    """Return the resources of one kind by their ARN; None for each that does not exist."""
     # In an ARN, a resource begins with its type, such as `security-group/`.
-    arns = needed(subject.network(f"{kind.noun.replace(' ', '-')}/"), NO_VPC)
+    type_ = f"{kind.noun.replace(' ', '-')}/"
+    arns = [arn for arn in network if Arn.of(arn).resource.startswith(type_)]
     listed = kind.read(subject.account, [Arn.of(arn).name for arn in arns])
     found = {each[kind.identifier]: each for each in listed}
     return {arn: found.get(Arn.of(arn).name) for arn in arns}
@@ -147,22 +161,25 @@ def _first(*faults: tuple[object, str]) -> str:
 
 def _problem(subject: Subject, kind: _Kind, wrong: Sequence[_Wrong]) -> Finding:
     """Combine several problems into one; if they have the same fix, list it only once."""
-    fixes = [_set_in_vpc(subject, kind.setting, each.arn, each.value) for each in wrong]
+    fixes = [fix for each in wrong for fix in _set_in_vpc(subject, kind.setting, each.arn, each.value)]
     # A shared subnet's ARN is only in the settings. The data source contains its ID.
     new = {Arn.of(each.arn).name: each.value for each in wrong if not each.value.startswith("arn:")}
     # For a role outside any stack, `_set_in_vpc` also covers the data source.
-    for source, uses in subject.used_by_data_sources if subject.settings.stack else ():
+    for source, uses in subject.users if subject.settings.stack else ():
         if uses.network.intersection(new):
             fixes.append(update_vpc(source, replace_in_vpc(uses.vpc, new)))
     text, *details = (each.text for each in wrong)
     return problem(text, tuple(dict.fromkeys(fixes)), *details)
 
 
-def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
-    """Return the steps that replace a subnet or security group, which the settings list by ARN or ID."""
-    given = subject.settings.get("vpc_configuration")[camel_case(name)]
-    position = given.index(arn if arn in given else Arn.of(arn).name)
-    return subject.set_command("vpc_configuration", value, name, position)
+def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> list[str]:
+    """Return the step that replaces a subnet or security group in the settings, if it is there."""
+    given = (subject.settings.get("vpc_configuration") or {}).get(camel_case(name), [])
+    found = [each for each in (arn, Arn.of(arn).name) if each in given]
+    if not found:  # only a data source names it
+        return []
+    position = given.index(found[0])
+    return [subject.set_command("vpc_configuration", value, name, position)]
 
 
 def replace_in_vpc(vpc: Mapping[str, Sequence[str]], new: Mapping[str, str]) -> dict[str, list[str]]:

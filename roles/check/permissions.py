@@ -1,6 +1,7 @@
 """Ask whether the role has the expected policies, and what its other policies allow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
@@ -8,11 +9,11 @@ from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_commands import remove_policy
 from roles.check.case import Case
-from roles.check.causes import judge_own_policy
-from roles.check.decisions import Decision, Kind, Policy
+from roles.check.causes import judge_own_policy, judge_trust_policy
+from roles.check.decisions import Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
 from roles.check.requests import ENCRYPTED_SECRET
-from roles.check.subject import Subject, needed
+from roles.check.subject import NO_ROLE, Subject, needed
 from roles.danger import find_danger
 from roles.difference import TRUST_POLICY, Verdict, compare, statements
 from roles.findings import Finding, State, not_allowed, note, ok, problem, skipped
@@ -35,10 +36,36 @@ def role(case: Case) -> Finding:
     return ok(arn)
 
 
-def trust_policy(case: Case) -> Finding:
-    """Ask whether the role's trust policy is equivalent to the expected policy."""
-    subject = case.subject
-    return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
+def trust_policy(case: Case) -> Iterator[Finding]:
+    """Ask whether Amazon Q Business can assume the role, and whether the trust policy is as expected.
+
+    In a stack, a missing statement or condition is drift, so it is a problem even if Amazon Q Business
+    can assume the role. A Deny statement that does not apply is a note.
+    """
+    subject, (policy,) = case.subject, case.trust.policies.role
+    needed(subject.find_role(), NO_ROLE)
+    decided = judge_trust_policy(case, policy)
+    expected, actual = subject.policies.trust_policy, subject.role.trust_policy
+    same = _same(subject, TRUST_POLICY, expected, actual, harmless=("excess", "denies"))
+    if decided.state is not State.OK:
+        yield decided
+        return
+    if _ends(case):
+        same = same._replace(details=(*same.details, "it stops letting Amazon Q Business do so later"))
+    if same.state is State.PROBLEM and not subject.settings.stack:
+        same = note(f"{same.text}, but {decided.text}", same.fix, *same.details)
+    yield same
+
+
+def _ends(case: Case) -> bool:
+    """Return whether a date in the trust policy will keep Amazon Q Business from assuming the role."""
+    if not case.trust.only_now:
+        return False
+    last = case.facts._replace(time=datetime.max.replace(tzinfo=UTC)).now()
+    context = case.trust.request.context
+    then = context._replace(values={**context.values, **last.values})
+    request = case.trust.request._replace(context=then)
+    return decide(request, case.trust.policies, last).allowed is Truth.NO
 
 
 # The role policy.
@@ -56,7 +83,14 @@ def role_policy(case: Case) -> Iterator[Finding]:
     yield from decided
 
 
-def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] | None) -> Finding:
+def _same(
+    subject: Subject,
+    name: str,
+    expected: str,
+    actual: Mapping[str, Any] | None,
+    harmless: Collection[str] = ("excess",),
+) -> Finding:
+    """Compare a policy with the expected one; only `harmless` verdicts make the answer a note."""
     has = statements(name, actual) if actual is not None else ()
     difference = compare(statements(name, expected), has)
     verdicts = (*difference.program, *difference.role)
@@ -71,8 +105,11 @@ def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] 
         else f"{verdict.statement}: {_DIFFERENCES[verdict.verdict]}"
         for verdict in different
     ]
-    if all(verdict.verdict == "excess" for verdict in different):
-        return note("allows more than the expected policy", subject.up_command, *details)
+    if all(verdict.verdict in harmless for verdict in different):
+        text = (
+            "allows more than" if all(each.verdict == "excess" for each in different) else "differs from"
+        )
+        return note(f"{text} the expected policy", subject.up_command, *details)
     return problem("differs from the expected policy", subject.up_command, *details)
 
 

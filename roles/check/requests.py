@@ -11,7 +11,8 @@ from components.formats import SERVICE
 from guardrails.iam.patterns import Text
 from roles.arns import Arn
 from roles.check.connector_calls import ConnectorCall, Resources, calls
-from roles.check.subject import Subject
+from roles.check.subject import Needs, Subject
+from roles.policies import Secret
 
 ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
 """The condition key for the ARN of the secret that KMS decrypts:
@@ -31,6 +32,14 @@ class RequestGroup(NamedTuple):
     context: Mapping[str, str | Text | list[str]]
     """The condition keys that are specific to these requests."""
 
+    def is_like(self, other: "RequestGroup") -> bool:
+        """Return whether both groups are for the same resource, with the same context."""
+        return (self.resource, self.region, self.context) == (
+            other.resource,
+            other.region,
+            other.context,
+        )
+
     @property
     def service(self) -> str:
         """The service to which these are requests, such as `kms`."""
@@ -44,66 +53,71 @@ class RequestGroup(NamedTuple):
 
 
 def connector_requests(subject: Subject) -> list[RequestGroup]:
-    """Return the requests that the connector makes, grouped by resource and context."""
+    """Return the requests that the connectors make with a role, grouped by resource and context."""
     groups: list[RequestGroup] = []
-    for call, secret_arn in _calls(subject):
+    for needs in subject.needs:
+        for group in requests_of(subject, needs):
+            for known in groups:
+                if known.is_like(group):
+                    known.actions.extend(each for each in group.actions if each not in known.actions)
+                    break
+            else:
+                groups.append(group)
+    return groups
+
+
+def requests_of(subject: Subject, needs: Needs) -> list[RequestGroup]:
+    """Return the requests for one data source, or for the settings."""
+    groups: list[RequestGroup] = []
+    for call, secret in _calls(subject, needs):
         context = {**call.context}
-        if secret_arn and call.action == "kms:Decrypt":
-            context[ENCRYPTED_SECRET] = secret_arn
+        if secret and call.action == "kms:Decrypt":
+            context[ENCRYPTED_SECRET] = secret.arn
         for resource in call.resources:
             for group in groups:
                 if (group.resource, group.context) == (resource, context):
                     group.actions.append(call.action)
                     break
             else:
-                region = _region_of(subject, resource, call.action.partition(":")[0])
+                region = _region_of(subject, needs, resource, call.action.partition(":")[0])
                 groups.append(RequestGroup([call.action], resource, region, context))
     return groups
 
 
-def _calls(subject: Subject) -> Iterator[tuple[ConnectorCall[Text], str | None]]:
-    """Yield the connector's calls, then the calls that read each of `other_secrets`.
-
-    With each of the connector's calls, yield the ARN of the secret in the settings, or None if there is
-    none; with each later call, yield the ARN of the other secret.
-    """
-    resources = _resources(subject)
+def _calls(subject: Subject, needs: Needs) -> Iterator[tuple[ConnectorCall[Text], Secret | None]]:
+    """Yield the connector's calls with its first secret, then the calls that read each other secret."""
+    resources = _resources(subject, needs)
+    first, *others = needs.secrets or [None]
     for call in calls(resources):
-        yield call, subject.secret_arn
-    for secret in subject.other_secrets:
-        keys = [Text(secret.key_arn)] if secret.key_arn else []
-        of_secret = resources._replace(secrets=[Text(secret.arn)], secret_keys=keys)
-        for call in calls(of_secret):
+        yield call, first
+    for secret in others:
+        for call in calls(resources._replace(**_of_secret(secret))):
             if call.action.startswith(("secretsmanager:", "kms:")):
-                yield call, secret.arn
+                yield call, secret
 
 
-def _resources(subject: Subject) -> Resources[Text]:
-    """Return the resources that the connector uses, according to the settings and expected policies."""
-    policies, settings = subject.policies, subject.settings
+def _resources(subject: Subject, needs: Needs) -> Resources[Text]:
+    policies, is_source = subject.policies, needs.connector.bucket_is_source
     partition, account_id, region = subject.partition, subject.account_id, subject.region
-    bucket_name, is_source = subject.bucket, settings.connector.bucket_is_source
-    buckets = [f"arn:{partition}:s3:::{bucket_name}"] if bucket_name else []
+    buckets = [f"arn:{partition}:s3:::{bucket}" for bucket in needs.buckets]
     objects = [Text(f"{arn}/", "document") for arn in buckets]
-    secrets = [*map(Text, policies.resources("secretsmanager:GetSecretValue"))]
-    keys = [*map(Text, policies.resources("kms:Decrypt"))]
-    network = [*map(Text, policies.resources("ec2:CreateNetworkInterface"))]
+    network = [*map(Text, needs.network)]
     interface = Text(
         f"arn:{partition}:ec2:{region}:{account_id}:network-interface/", "eni-00000000000000000"
     )
-    deletes = network and settings.get("allow_network_interface_deletion")
+    deletes = network and subject.settings.get("allow_network_interface_deletion")
+    role_arn = subject.settings.role_arn or policies.resource("iam:PassRole")
     return Resources(
         region=region,
         applications=[Text(policies.application_arn)],
-        indices=[Text(f"{policies.application_arn}/index/{subject.index_id}")],
-        secrets=secrets,
-        secret_keys=keys if secrets else [],
-        bucket_account=subject.bucket_owner or Text("", _SOME_ACCOUNT),
+        indices=[Text(f"{policies.application_arn}/index/{needs.index_id}")],
+        **_of_secret(next(iter(needs.secrets), None)),
+        bucket_account=needs.bucket_owner or Text("", _SOME_ACCOUNT),
         file_objects=[] if is_source else objects,
         source_buckets=[*map(Text, buckets)] if is_source else [],
         source_objects=objects if is_source else [],
-        source_keys=[] if secrets else keys,
-        passed_roles=[*map(Text, policies.resources("iam:PassRole"))],
+        source_keys=[*map(Text, needs.bucket_keys)],
+        passed_roles=[Text(role_arn)] if is_source and role_arn else [],
         network=network,
         described=[Text("*")] if network else [],
         network_interfaces=[interface] if network else [],
@@ -112,15 +126,21 @@ def _resources(subject: Subject) -> Resources[Text]:
     )
 
 
+def _of_secret(secret: Secret | None) -> dict[str, list[Text]]:
+    """Return the resources of a secret; empty without a secret."""
+    key = [Text(secret.key_arn)] if secret and secret.key_arn else []
+    return {"secrets": [Text(secret.arn)] if secret else [], "secret_keys": key}
+
+
 def pass_request(role_arn: str) -> RequestGroup:
     """Return the request to pass a role to Amazon Q Business."""
     # IAM does not document a Region for iam:PassRole.
     return RequestGroup(["iam:PassRole"], Text(role_arn), "", {"iam:PassedToService": SERVICE})
 
 
-def _region_of(subject: Subject, resource: Text, service: str) -> str:
+def _region_of(subject: Subject, needs: Needs, resource: Text, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
     # A bucket with files may be in another Region. IAM does not document a Region for iam:PassRole.
-    if service == "iam" or (service == "s3" and not subject.settings.connector.bucket_is_source):
+    if service == "iam" or (service == "s3" and not needs.connector.bucket_is_source):
         return ""
     return Arn.of(str(resource)).region or subject.region

@@ -9,10 +9,19 @@ from roles.account import S3_KEYS_ALGORITHM, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.case import Case
-from roles.check.subject import NO_APPLICATION, NO_BUCKET, NO_KEY, Subject, about_each, ignore, needed
+from roles.check.case import Case, are_denied
+from roles.check.subject import (
+    NO_APPLICATION,
+    NO_BUCKET,
+    NO_KEY,
+    Needs,
+    Subject,
+    about_each,
+    ignore,
+    needed,
+)
 from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
-from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
+from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
 from roles.policies import Secret
 
 _S3_KEYS_CONNECTORS: Final = ("webcrawler",)
@@ -86,8 +95,9 @@ def secret(case: Case) -> list[Finding]:
     The ARN of the secret in the settings must be exact, because the role policy needs the suffix.
     """
     subject = case.subject
-    own = [("", partial(_own_secret, subject, subject.secret_arn))] if subject.secret_arn else []
-    others = [(each, partial(_other_secret, subject, each)) for each in subject.other_secret_ids]
+    used = [each.arn for each in subject.secrets]
+    own = [("", partial(_own_secret, subject, arn)) for arn in used if arn == subject.secret_arn]
+    others = [(each, partial(_other_secret, subject, each)) for each in subject.secret_ids]
     none = f"the settings for the {subject.settings.connector.name} connector have no secret"
     return about_each([*own, *others], ok(none))
 
@@ -110,7 +120,7 @@ def _other_secret(subject: Subject, secret_id: str) -> Finding:
     found = ignore(is_gone, lambda: subject.account.secret(secret_id))
     if found is None:
         return problem(
-            f"there is no secret {secret_id}, the data source's second secret",
+            f"there is no secret {secret_id}, which the data source names",
             "point the data source to an existing secret",
         )
     return _usable(found)
@@ -162,30 +172,35 @@ def encryption(case: Case) -> list[Finding]:
     The key of a secret and the key of its current version can differ.
     """
     subject = case.subject
-    questions = [
-        (
-            each.arn if each.arn != subject.secret_arn else "",
-            partial(_encryption_of_secret, subject, each),
-        )
+    of_secrets = (
+        (each.arn if each.arn != subject.secret_arn else "", partial(_encryption_of_secret, case, each))
         for each in subject.secrets
-    ]
-    if subject.bucket:
-        questions.append(("", partial(_encryption_of_bucket, subject, subject.bucket)))
-    return about_each(questions, ok("the role reads neither a secret nor a bucket"))
+    )
+    of_buckets = (
+        (bucket if bucket != subject.bucket else "", partial(_encryption_of_bucket, case, needs, bucket))
+        for bucket, needs in _buckets(subject).items()
+    )
+    none = ok("the role reads neither a secret nor a bucket")
+    return about_each([*of_secrets, *of_buckets], none)
 
 
-def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
-    arn, wanted = secret
+def _buckets(subject: Subject) -> dict[str, Needs]:
+    """Return the needs in which each bucket is named."""
+    return {bucket: needs for needs in subject.needs for bucket in needs.buckets}
+
+
+def _encryption_of_secret(case: Case, secret: Secret) -> Finding:
+    subject, arn, wanted = case.subject, secret.arn, case.subject.key_arn
     key_id = needed(subject.find_secret(arn), skipped("the secret was not found")).get("KmsKeyId")
-    actual = _find_key(subject, key_id)
-    is_own = Arn.of(arn).account == subject.account_id
-    if actual is None and not is_own:
+    actual = subject.key_in_use(key_id)
+    is_here = Arn.of(arn).account == subject.account_id
+    if actual is None and not is_here:
         fix = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=wanted or "KEY_ARN")
         return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", fix)
-    if secret in subject.other_secrets:  # there is no setting for its key
-        answer = ok(f"the secret is encrypted with {wanted or _AWS_MANAGED}")
-    else:
-        answer = _same_key(subject, "the secret", actual)
+    if arn == subject.secret_arn:
+        answer = _same_key(case, "the secret", actual)
+    else:  # there is no setting for its key
+        answer, wanted = ok(f"the secret is encrypted with {actual or _AWS_MANAGED}"), actual
     if answer.state is State.PROBLEM:
         return answer
     try:
@@ -197,12 +212,12 @@ def _encryption_of_secret(subject: Subject, secret: Secret) -> Finding:
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
             f"allow {action(error.operation_name)} ({PERMISSIONS_PAGE})",
         )
-    # Here, key_id and wanted are the same key. If either encrypts the version, no lookup is needed.
+    # If either of these keys encrypts the version, no lookup is needed.
     if not current or {wanted, key_id}.intersection(current):
         return answer
     # Every role can use its account's AWS managed key for Secrets Manager.
-    usable = {wanted, None} if is_own else {wanted}
-    if any(_find_key(subject, key) in usable for key in current):
+    usable = {wanted, actual, None} if is_here else {wanted, actual}
+    if any(subject.key_in_use(key) in usable for key in current):
         return answer
     return problem(
         f"the secret's current version is still encrypted with {', '.join(current)}",
@@ -224,14 +239,14 @@ def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
     ]
 
 
-def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
-    owner = subject.bucket_owner or subject.account_id
+def _encryption_of_bucket(case: Case, needs: Needs, bucket: str) -> Finding:
+    subject, owner = case.subject, needs.bucket_owner or case.subject.account_id
     try:
         algorithm, key_id = subject.account.bucket_encryption(bucket, owner)
     except ClientError as error:
-        return _unseen_bucket(subject, error)
+        return _unseen_bucket(subject, needs, error)
     encrypted = f"by default, bucket {bucket}"
-    connector = subject.settings.connector
+    connector = needs.connector
     is_source = connector.bucket_is_source
     if connector.name in _S3_KEYS_CONNECTORS and algorithm != S3_KEYS_ALGORITHM:
         return problem(
@@ -239,7 +254,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
             f"{connector.name} connector reads only buckets with Amazon S3 managed keys",
             _encrypt_bucket(bucket),
         )
-    actual = _find_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
+    actual = subject.key_in_use(key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS_ALGORITHM and owner != subject.account_id:
         or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
         return problem(
@@ -247,7 +262,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
             f"{_encrypt_bucket(bucket)}{or_key}",
         )
     if is_source:
-        return _same_key(subject, encrypted, actual)
+        return _same_key(case, encrypted, actual)
     if actual is None:
         return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
     return problem(
@@ -281,36 +296,18 @@ def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> 
     return f"{command}, and upload the objects again, because existing objects keep their encryption"
 
 
-def _find_key(subject: Subject, key_id: str | None) -> str | None:
-    """Return a key's ARN, given its ARN or alias; None if AWS manages it.
+def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
+    """Ask whether a key is the one in the settings; None stands for a key that AWS manages.
 
-    If the key was deleted, return the given ARN or alias.
+    Another key is a problem only if the role cannot use it.
     """
-    # Comparing an ARN does not need permission to read the key.
-    if key_id == subject.key_arn:
-        return key_id
-    try:
-        return subject.account.customer_managed_key(key_id)
-    except ClientError as error:
-        if is_gone(error):
-            return key_id
-        raise
-
-
-def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
-    """Ask whether a key is the one in the settings; None stands for a key that AWS manages."""
-    wanted = subject.key_arn
+    subject, wanted = case.subject, case.subject.key_arn
     if actual == wanted:
         return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
-    if actual is None:
-        return problem(
-            f"{encrypted} is encrypted with {_AWS_MANAGED}, but kmsKeyId is {wanted}",
-            subject.set_command("kms_key_id", None),
-        )
-    return problem(
-        f"{encrypted} is encrypted with {actual}, but kmsKeyId is {wanted or 'not set'}",
-        subject.set_command("kms_key_id", actual),
-    )
+    text = f"{encrypted} is encrypted with {actual or _AWS_MANAGED}, but kmsKeyId is "
+    groups = (group for group, _ in case.by_group if group.resource.known == actual)
+    answer = problem if are_denied(case, groups) else note
+    return answer(f"{text}{wanted or 'not set'}", subject.set_command("kms_key_id", actual))
 
 
 def key(case: Case) -> list[Finding]:
@@ -355,9 +352,13 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
         for secret in subject.secrets
         if secret.key_arn == arn
     ]
-    if not steps:
-        default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{new}"}}'
-        steps = [_encrypt_bucket(str(subject.bucket), default)]
+    default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{new}"}}'
+    steps += [
+        _encrypt_bucket(bucket, default)
+        for needs in subject.needs
+        if arn in needs.bucket_keys
+        for bucket in needs.buckets
+    ]
     if arn == subject.key_arn:
         steps.append(subject.set_command("kms_key_id", new))
     return tuple(steps)
@@ -366,13 +367,21 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
 # The bucket.
 
 
-def bucket(case: Case) -> Finding:
-    """Ask whether the bucket exists in the expected account.
+def bucket(case: Case) -> list[Finding]:
+    """Ask whether each bucket exists in the expected account.
 
-    If the bucket is the data source, also ask whether it is in the index's Region.
+    If a bucket is the data source, also ask whether it is in the index's Region.
     """
-    subject, name = case.subject, needed(case.subject.bucket, NO_BUCKET)
-    owner = needed(subject.bucket_owner, _unknown_owner(subject, name))
+    subject = case.subject
+    questions = (
+        (name if name != subject.bucket else "", partial(_bucket, subject, needs, name))
+        for name, needs in _buckets(subject).items()
+    )
+    return about_each(questions, NO_BUCKET)
+
+
+def _bucket(subject: Subject, needs: Needs, name: str) -> Finding:
+    owner = needed(needs.bucket_owner, _unknown_owner(subject, name))
     set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
     try:
         region = ignore(is_gone, lambda: subject.account.bucket_region(name))
@@ -380,14 +389,14 @@ def bucket(case: Case) -> Finding:
         if is_denied(error) and owner == subject.account_id and subject.settings.stack:
             fix = f"if another account owns the bucket, {set_owner}"
             return not_allowed(failed_action(error))._replace(fix=(fix,))
-        return _unseen_bucket(subject, error)
+        return _unseen_bucket(subject, needs, error)
     if region is None:
         text = f"there is no bucket {name}"
         return problem(text, subject.set_command("bucket_name", "BUCKET_NAME"))
     if ignore(is_denied, lambda: subject.account.bucket_region(name, owner)) is None:
         text = f"bucket {name} does not belong to account {owner}, the account in the role policy"
         return problem(text, set_owner)
-    if region != subject.region and subject.settings.connector.bucket_is_source:
+    if region != subject.region and needs.connector.bucket_is_source:
         return problem(
             f"bucket {name} is in {region}, but the index is in {subject.region}: Amazon Q Business "
             "reads only buckets in the index's Region",
@@ -409,14 +418,14 @@ def _unknown_owner(subject: Subject, name: str) -> Finding:
     )
 
 
-def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
+def _unseen_bucket(subject: Subject, needs: Needs, error: ClientError) -> Finding:
     """Return the answer if the bucket does not exist, or access to another account's bucket is denied.
 
     A bucket whose account is unknown counts as another account's bucket. Raises other errors.
     """
     if code(error) == "NoSuchBucket":
         return skipped("the bucket was not found")
-    owner = subject.bucket_owner
+    owner = needs.bucket_owner
     if not is_denied(error) or owner == subject.account_id:
         raise error
     if owner is None:

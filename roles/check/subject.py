@@ -1,16 +1,18 @@
 """Read the role that `check` asks about, and the resources in its settings."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.commands import camel_case, quote_argument, show_path
+from components.connectors import Connector, Need
 from components.role import Location
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
 from roles.concurrency import read_each
-from roles.detection import Uses, find_uses, shared_secrets
+from roles.detection import Uses, find_connector, find_uses, is_named
 from roles.errors import (
     UNREACHABLE,
     OddAnswerError,
@@ -20,7 +22,7 @@ from roles.errors import (
     is_gone,
     is_unanswered,
 )
-from roles.findings import Finding, not_allowed, ok, skipped, unread
+from roles.findings import Finding, not_allowed, note, ok, skipped, unread
 from roles.output import Notes
 from roles.policies import Policies, Secret
 from roles.stack import RoleSettings, check_account, render
@@ -34,6 +36,8 @@ NO_BUCKET: Final = ok("the settings have no bucket")
 NO_KEY: Final = ok("the settings have no customer managed key")
 NO_VPC: Final = ok("the settings have no VPC")
 """Answers to questions about a resource that does not exist or is not in the settings."""
+_KINDS: Final = {"subnetIds": "subnet", "securityGroupIds": "security-group"}
+"""By name in the API: the kinds of resources in a VPC, as in their ARNs."""
 _UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
 
 
@@ -124,6 +128,22 @@ class Source(NamedTuple):
     """The connector and resources, or the answer if they could not be read."""
 
 
+class Needs(NamedTuple):
+    """The resources that a role must reach for one data source or, without any, for its settings."""
+
+    connector: Connector
+    index_id: str
+    secrets: Sequence[Secret]
+    """With the keys that encrypt them."""
+    buckets: Sequence[str]
+    bucket_owner: str | None
+    """The buckets' account; None if it is unknown."""
+    bucket_keys: Sequence[str]
+    """The ARNs of the customer managed keys that may encrypt the documents in the buckets."""
+    network: Sequence[str]
+    """The ARNs of the subnets and security groups."""
+
+
 class Subject:
     """A role, as its settings declare it, and AWS's answers about it and the resources that it needs.
 
@@ -144,6 +164,7 @@ class Subject:
         check_account(settings.stack, settings.accounts, self.account_id)
         self.policies = render(settings, Location(self.partition, self.region, self.account_id))
         self._sources: list[Source] | None = None
+        self._needs: list[Needs] | None = None
 
     # The settings, and the policies that the role should have.
 
@@ -214,22 +235,25 @@ class Subject:
             return None
         return self.settings.get("bucket_account_id") or self.account_id
 
-    def network(self, kind: str) -> list[str]:
-        """Return the ARNs in the role policy of one kind, `subnet/` or `security-group/`."""
-        arns = self.policies.resources("ec2:CreateNetworkInterface")
-        return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
+    @property
+    def network(self) -> list[str]:
+        """The ARNs of the subnets and security groups in the role policy."""
+        return self.policies.resources("ec2:CreateNetworkInterface")
 
     @property
     def uses(self) -> Uses:
         """The connector and resources in the settings, to compare with those of a data source."""
-        kinds = {"subnetIds": "subnet/", "securityGroupIds": "security-group/"}
+        network = [*map(Arn.of, self.network)]
         return Uses(
             type="",
             connectors=(self.settings.connector,),
             secret_ids=tuple(filter(None, [self.secret_arn])),
             buckets=tuple(filter(None, [self.bucket])),
             bucket_account=self.bucket_owner,
-            vpc={name: [Arn.of(arn).name for arn in self.network(kind)] for name, kind in kinds.items()},
+            vpc={
+                name: [arn.name for arn in network if arn.resource.startswith(f"{kind}/")]
+                for name, kind in _KINDS.items()
+            },
         )
 
     @property
@@ -273,6 +297,10 @@ class Subject:
             return Source(data_source, details, find_uses(details))
         except OddAnswerError as error:
             return Source(data_source, details, unread(error))
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+            return Source(data_source, details, note(data_source.deleted))
 
     @property
     def data_sources(self) -> list[Source]:
@@ -283,7 +311,7 @@ class Subject:
         return [each for each in every if not each.details or each.details.get("roleArn") == role_arn]
 
     @property
-    def used_by_data_sources(self) -> list[tuple[DataSource, Uses]]:
+    def users(self) -> list[tuple[DataSource, Uses]]:
         """The data sources that use the role, with the resources that they use.
 
         Data sources that cannot be read are left out; the question "data source" reports them. For a
@@ -296,48 +324,124 @@ class Subject:
             if isinstance(uses, Uses) and own in (None, source.id)
         ]
 
-    # Secrets and keys.
+    # What the role must reach.
 
     @property
-    def other_secret_ids(self) -> list[str]:
-        """The ARNs or names of secrets that the role's data sources use, but no setting contains.
+    def needs(self) -> Sequence[Needs]:
+        """The needs of each data source that uses the role; if there is none, those of the settings."""
+        if self._needs is None:
+            found = [self.needs_of(source.index_id, uses) for source, uses in self.users]
+            self._needs = found or [self.needs_of_settings]
+        return self._needs
 
-        If none of a data source's secrets is in the settings, its first secret is left out, because it
-        counts as the one that belongs in the settings.
+    @property
+    def needs_of_settings(self) -> Needs:
+        """The needs according to the settings."""
+        return self.needs_of(self.index_id, self.uses)
+
+    def needs_of(self, index_id: str, uses: Uses) -> Needs:
+        """Return a data source's needs; the settings have what its configuration cannot show."""
+        own = self.settings.connector
+        connector = own if own in uses.connectors or not uses.connectors else find_connector(uses)
+        secrets = [self._secret_of(each) for each in uses.secret_ids]
+        buckets = [] if connector.bucket is Need.NOT_SUPPORTED else uses.buckets
+        default = self.bucket_owner if {*buckets} <= {self.bucket} else self.account_id
+        owner = uses.bucket_account or default
+        keys = self._bucket_keys(buckets, owner) if connector.bucket_is_source else []
+        network = self._network_of(uses)
+        return Needs(connector, index_id, [*filter(None, secrets)], buckets, owner, keys, network)
+
+    def _secret_of(self, secret_id: str) -> Secret | None:
+        """Return a data source's secret; None if it does not exist or its ARN is unknown.
+
+        If AWS does not say which key encrypts the secret in the settings, the key is the one in the
+        settings.
         """
-        found: dict[str, None] = {}
-        for _, uses in self.used_by_data_sources:
-            used = shared_secrets(self.uses, uses, self.account_id) or uses.secret_ids[:1]
-            found |= dict.fromkeys(each for each in uses.secret_ids if each not in used)
-        return [*found]
-
-    @property
-    def other_secrets(self) -> list[Secret]:
-        """The secrets in `other_secret_ids` whose ARNs are known, except any that do not exist."""
-        return [*filter(None, map(self._other_secret, self.other_secret_ids))]
-
-    def _other_secret(self, secret_id: str) -> Secret | None:
-        secret = attempt(lambda: ignore(is_gone, lambda: self.account.secret(secret_id)))
-        if isinstance(secret, Finding):  # it may exist; the question "secret" reports the error
-            return Secret(secret_id, None) if secret_id.startswith("arn:") else None
-        if secret is None:
+        is_own = self.secret_arn and is_named(self.secret_arn, secret_id, self.account_id)
+        arn, default_key = (self.secret_arn, self.key_arn) if is_own else (secret_id, None)
+        found = attempt(lambda: ignore(is_gone, lambda: self.account.secret(str(arn))))
+        if found is None and not is_own:
             return None
-        key_id = secret.get("KmsKeyId")
-        key_arn = attempt(lambda: self.account.customer_managed_key(key_id))
+        # A secret that cannot be read may exist; the question "secret" reports the error.
+        if found is None or isinstance(found, Finding) or (is_own and found["ARN"] != arn):
+            return Secret(arn, default_key) if arn and arn.startswith("arn:") else None
+        key_id = found.get("KmsKeyId")
+        key_arn = attempt(lambda: self.key_in_use(key_id))
         if isinstance(key_arn, Finding):  # "encryption" reports the error
-            key_arn = None if is_alias(str(key_id)) else key_id
-        return Secret(secret["ARN"], key_arn)
+            key_arn = default_key or (None if is_own or is_alias(str(key_id)) else key_id)
+        return Secret(found["ARN"], key_arn)
+
+    def _bucket_keys(self, buckets: Sequence[str], owner: str | None) -> Sequence[str]:
+        """Return the keys of the documents in buckets.
+
+        Objects keep the key that they were written with, so the key in the settings counts, too.
+        """
+
+        def default_key(bucket: str) -> str | None:
+            encryption = self.account.bucket_encryption(bucket, owner or self.account_id)
+            return self.key_in_use(encryption.key_id)
+
+        own = self.key_arn if {*buckets} == {self.bucket} and not self.secret_arn else None
+        found = (attempt(partial(default_key, bucket)) for bucket in buckets)
+        keys = (own, *(key for key in found if not isinstance(key, Finding)))
+        return [*dict.fromkeys(filter(None, keys))]
+
+    def _network_of(self, uses: Uses) -> list[str]:
+        """Return the ARNs of a data source's subnets and security groups, of which it has the IDs."""
+        known = {Arn.of(arn).name: arn for arn in self.network}
+        here = f"arn:{self.partition}:ec2:{self.region}:{self.account_id}"
+        subnets = [each for each in uses.vpc.get("subnetIds", ()) if each not in known]
+        found = attempt(lambda: self.account.subnets(subnets)) if subnets else []
+        if not isinstance(found, Finding):  # another account may own a subnet
+            known |= {each["SubnetId"]: each["SubnetArn"] for each in found}
+        return [
+            known.get(each, f"{here}:{kind}/{each}")
+            for name, kind in _KINDS.items()
+            for each in uses.vpc.get(name, ())
+        ]
+
+    def key_in_use(self, key_id: str | None) -> str | None:
+        """Return the ARN of a customer managed key, even if it no longer exists; otherwise, None."""
+        if key_id == self.key_arn:  # comparing ARNs does not need permission to read the key
+            return key_id
+        try:
+            return self.account.customer_managed_key(key_id)
+        except ClientError as error:
+            if is_gone(error):
+                return key_id
+            raise
 
     @property
     def secrets(self) -> list[Secret]:
-        """The secrets that the role must read: the one in the settings, then `other_secrets`."""
-        own = [Secret(self.secret_arn, self.key_arn)] if self.secret_arn else []
-        return [*own, *self.other_secrets]
+        """The secrets that the role must read."""
+        return [*dict.fromkeys(secret for needs in self.needs for secret in needs.secrets)]
+
+    @property
+    def secret_ids(self) -> list[str]:
+        """The ARNs or names of the data sources' secrets, except the secret in the settings."""
+        named = [each for _, uses in self.users for each in uses.secret_ids]
+        own = self.secret_arn
+        return [
+            each for each in dict.fromkeys(named) if not (own and is_named(own, each, self.account_id))
+        ]
+
+    @property
+    def other_secrets(self) -> list[Secret]:
+        """The secrets that the role must read, but that no setting can contain.
+
+        If no data source has the secret in the settings, the first secret belongs there.
+        """
+        found, others = self.secrets, [each for each in self.secrets if each.arn != self.secret_arn]
+        return others if len(others) < len(found) else found[1:]
 
     @property
     def key_arns(self) -> Sequence[str]:
         """The ARNs of the customer managed keys that the role must use."""
-        keys = (self.key_arn, *(each.key_arn for each in self.other_secrets))
+        keys = [
+            key
+            for needs in self.needs
+            for key in (*(secret.key_arn for secret in needs.secrets), *needs.bucket_keys)
+        ]
         return [*dict.fromkeys(filter(None, keys))]
 
     def find_secret(self, arn: str) -> Reply | None:

@@ -182,7 +182,7 @@ def test_fix_adds_narrow_policy_before_removing_wide_policy(world: World):
 def test_missing_second_secret_is_a_problem(world: World):
     gone = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3")
     crawl(world, SECRET_ARN, gone)
-    text = f"there is no secret {gone}, the data source's second secret\n"
+    text = f"there is no secret {gone}, which the data source names\n"
     assert f"problem  secret {gone}: {text}" in world.check(only=["secret"]).out
 
 

@@ -58,7 +58,6 @@ def group(**entries: str) -> dict[str, list[dict[str, str]]]:
 
 IN_IRELAND: Final = {"LocationConstraint": "eu-west-1"}
 NO_PROVIDER: Final = {"errorMessage": "No identity provider"}
-MANAGED_KEY: Final = "alias/aws/secretsmanager"
 THROUGH_S3: Final = {"StringEquals": {"kms:ViaService": "s3.amazonaws.com"}}
 DENIAL: Final = allow_key({"AWS": ROLE_ARN}, Effect="Deny", Action="kms:D*", Sid="No")
 SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"
@@ -73,6 +72,13 @@ STATEMENT: Final = json.dumps(
     }
 )
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+
+
+def use_key(world: World, arn: str) -> None:
+    """Encrypt the secret with a key that has since been deleted, and name it in the settings."""
+    world.describe_secret(KmsKeyId=arn)
+    world.set(kmsKeyId=arn)
+
 
 BREAKS: list[Break] = [
     Break(
@@ -142,12 +148,6 @@ BREAKS: list[Break] = [
         set_up("kmsKeyId", KEY_ARN),
     ),
     Break(
-        lambda world: world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId=MANAGED_KEY),
-        "encryption",
-        f"the secret is encrypted with a key that AWS manages, but kmsKeyId is {KEY_ARN}",
-        "pulumi config rm --stack dev -- kmsKeyId && pulumi up --stack dev",
-    ),
-    Break(
         lambda world: world.kms.disable_key(KeyId=KEY_ID),
         "KMS key",
         f"{KEY_ARN} is Disabled",
@@ -173,7 +173,7 @@ BREAKS: list[Break] = [
         f"1. aws secretsmanager update-secret --secret-id {SECRET_ARN} --kms-key-id SYMMETRIC_KEY_ARN\n",
     ),
     Break(
-        lambda world: world.set(kmsKeyId=OTHER_KEY_ARN),
+        lambda world: use_key(world, OTHER_KEY_ARN),
         "KMS key",
         f"there is no key {OTHER_KEY_ARN}",
         set_up("kmsKeyId", "KEY_ID"),

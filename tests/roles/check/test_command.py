@@ -196,6 +196,7 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     world.check()
     called = {*world.server.calls}
     world.use_bucket()
+    world.server.data_source()["configuration"] = {"type": "S3V2", "bucketName": "documents"}
     world.check()
     assert called | {*world.server.calls} == {*ACTIONS["check"]}
 

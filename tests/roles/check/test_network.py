@@ -70,15 +70,15 @@ def test_data_source_answer_refers_to_fix_for_missing_subnet(world: World):
     world.add_data_source(vpcConfiguration={**VPC, "subnetIds": [SECOND_SUBNET_ID]})
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
-    assert 'fix: see "subnets" and "security groups"\n' in answer
+    assert 'to change this: see "subnets" and "security groups"\n' in answer
 
 
-@pytest.mark.parametrize("theirs", [VPC, BOTH])
-def test_fix_for_differing_subnets_edits_the_settings(world: World, theirs: dict[str, Any]):
+@pytest.mark.parametrize(("theirs", "label"), [(VPC, "to change this"), (BOTH, "fix")])
+def test_fix_for_differing_subnets_edits_the_settings(world: World, theirs: dict[str, Any], label: str):
     world.set(vpcConfiguration=BOTH if theirs == VPC else VPC)
     world.add_data_source(vpcConfiguration=theirs)
     answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
-    assert f"fix: {edit(theirs)}" in answer
+    assert f"{label}: {edit(theirs)}" in answer
     world.set(vpcConfiguration=theirs)
     assert world.check(only=ASKED).code == 0
 
@@ -119,7 +119,7 @@ def test_unreadable_subnets_do_not_hide_last_sync(world: World):
     world.add_sync("FAILED")
     world.reject("ec2:DescribeSubnets")
     answer = world.check(only=["data source"]).out
-    assert f"fix: {edit(VPC)}" in answer
+    assert f"to change this: {edit(VPC)}" in answer
     assert "has the status FAILED" in answer
 
 
@@ -134,5 +134,8 @@ def test_fix_replaces_the_one_subnet_in_another_vpc(world: World):
 def test_fix_removes_unused_vpc_and_dependent_setting(world: World):
     del world.add_data_source()["vpcConfiguration"]
     answer = world.ask("data source")
-    assert "fix: 1. pulumi config rm --stack dev -- allowNetworkInterfaceDeletion && pulumi up" in answer
+    assert (
+        "to change this: 1. pulumi config rm --stack dev -- allowNetworkInterfaceDeletion && pulumi up"
+        in answer
+    )
     assert f"2. {edit({})}" in answer

@@ -140,7 +140,7 @@ def test_fix_that_edits_settings_names_file_and_value(world: World):
     vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
     world.add_data_source(vpcConfiguration=vpc)
     assert world.ask("data source").splitlines()[2] == (
-        f"         fix: in Pulumi.dev.yaml, set vpcConfiguration to {json.dumps(vpc)}, then "
+        f"         to change this: in Pulumi.dev.yaml, set vpcConfiguration to {json.dumps(vpc)}, then "
         "pulumi up --stack dev"
     )
 
