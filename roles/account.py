@@ -281,6 +281,7 @@ class Account:
         """Return the details of an index."""
         return self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
 
+    @_once
     def last_sync(self, data_source: DataSource) -> Reply | None:
         """Return the sync job that started last, of those on the first page; None if there is none.
 

@@ -15,6 +15,7 @@ from components.connector_role import POLICY_NAME
 from guardrails.iam import documents
 from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth
+from roles import ingestion
 from roles.account import Role
 from roles.arns import Arn
 from roles.aws_commands import aws_command, remove_policy
@@ -99,6 +100,30 @@ def collect(
         (group, _decide(group, of_role, resources, facts)) for group in connector_requests(subject)
     ]
     return Case(subject, entries, policies, boundary, trusted, resources, facts, by_group)
+
+
+def is_disputed(case: Case, decision: Decision) -> bool:
+    """Return whether the policies deny a request of which AWS's pages disagree whether it is needed.
+
+    The policies must allow the action on the index, and lack only an Allow on the application. A sync
+    that failed because it could not ingest documents settles this.
+    """
+    action, resource = decision.request.action, decision.request.resource.known
+    if action not in ingestion.ACTIONS or not ingestion.is_application(resource):
+        return False
+    of_index = [
+        each for each in case.decisions if each.request.action == action and each is not decision
+    ]
+    lacks_allow = decision.allowed is Truth.NO and all(each.lacks_allow for each in decision.deciding)
+    is_allowed_on_index = all(each.allowed is Truth.YES for each in of_index)
+    return lacks_allow and is_allowed_on_index and not evidence(case).is_denied
+
+
+def evidence(case: Case) -> ingestion.Evidence:
+    """Return what the last syncs of the role's data sources say about ingestion."""
+    users = [source for source, _ in case.subject.users]
+    found = attempt(lambda: ingestion.read_evidence(case.subject.account, users))
+    return ingestion.Evidence(found.text) if isinstance(found, Finding) else found
 
 
 def are_denied(case: Case, groups: Iterable[RequestGroup]) -> bool:

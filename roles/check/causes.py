@@ -16,7 +16,7 @@ from components.connector_role import POLICY_NAME
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
-from roles.check.case import Case
+from roles.check.case import Case, evidence, is_disputed
 from roles.check.context import keys_in
 from roles.check.decisions import Cause, Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
@@ -25,6 +25,7 @@ from roles.check.simulation import Simulated, simulate_decided
 from roles.check.subject import NO_ROLE, Subject, attempt, needed
 from roles.difference import statements
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped
+from roles.ingestion import DISPUTED
 
 _VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
@@ -32,10 +33,7 @@ _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _EVENTS: Final = {"s3:ListBucket": "ListObjects"}
 """The names of CloudTrail events that differ from the IAM actions:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html"""
-_NOT_CHECKED: Final = (
-    "KMS grants, resource control policies, service control policies with conditions, and VPC endpoint "
-    "policies were not checked"
-)
+_NOT_CHECKED: Final = "resource control policies and VPC endpoint policies were not checked"
 
 
 class _Block(NamedTuple):
@@ -373,6 +371,8 @@ class _Conclusion(NamedTuple):
     fixes: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     """The condition keys on which the answer depends and whose values are unknown."""
+    is_simulated: bool = False
+    """Whether IAM's simulation says so, and not the policies."""
 
 
 def requests_allowed(case: Case) -> Iterator[Finding]:
@@ -395,16 +395,21 @@ def _total(case: Case, concluded: Sequence[_Conclusion]) -> Finding:
     if state is State.PROBLEM:
         fixes = dict.fromkeys(fix for each in found for fix in each.fixes)
         fix = "; ".join(fixes) or "narrow or remove the statements named above"
-        return problem(f"AWS denies {number} {total}", fix, *_list(found))
+        says = {True: "IAM's simulation does", False: "these policies do"}
+        who = " or ".join(dict.fromkeys(says[each.is_simulated] for each in found))
+        return problem(f"{who} not allow {number} {total}", fix, *_list(found))
     if state is State.CANNOT_TELL:
         options = _options(dict.fromkeys(key for each in found for key in each.keys))
-        how = f"{options or 'review the policies that these answers name'}, or start a sync"
-        return cannot_tell(f"AWS might deny {number} {total}", how, *_list(found))
+        ways = [*dict.fromkeys(fix for each in found for fix in each.fixes), *filter(None, [options])]
+        how = "; ".join(ways) or "review the policies that these answers name"
+        text = f"cannot determine whether AWS allows {number} {total}"
+        return cannot_tell(text, f"{how}, or start a sync", *_list(found))
     if state is State.SKIPPED:
         text = f"{number} {total} could not be decided"
         return skipped(text)._replace(details=tuple(_list(found)))
     now = _for_now(case.decisions)
-    return ok(f"AWS allows all {number} connector requests{now}; {_NOT_CHECKED}")
+    text = f"the policies and IAM's simulation allow all {number} connector requests{now}"
+    return ok(f"{text}; {_NOT_CHECKED}")
 
 
 def _list(found: Sequence[_Conclusion]) -> Iterator[str]:
@@ -433,20 +438,27 @@ def _conclude(
         and not simulated.allowed
         and (simulated.explicit or not decision.by_resource_policy)
     )
-    if contradicts and unknown and not simulated.by_organization:
+    # The simulation may lack the values of keys in service control policies, and does not name them.
+    if simulated.by_organization and decision.allowed is not Truth.NO:
+        fixes = (simulated.fix,)
+        return _Conclusion(decision, State.CANNOT_TELL, simulated.reason, fixes=fixes, is_simulated=True)
+    if contradicts and unknown:
         reason = f"depends on {', '.join(unknown)}"
         return _Conclusion(decision, State.CANNOT_TELL, reason, keys=unknown)
-    if contradicts or (simulated.by_organization and decision.allowed is not Truth.NO):
-        return _Conclusion(decision, State.PROBLEM, simulated.reason, fixes=(simulated.fix,))
+    if contradicts:
+        fixes = (simulated.fix,)
+        return _Conclusion(decision, State.PROBLEM, simulated.reason, fixes=fixes, is_simulated=True)
     found = _explain(case, decision)
-    fixes = (*found.fixes, simulated.fix) if simulated.by_organization else found.fixes
-    return found._replace(fixes=fixes, keys=(*found.keys, *unknown))
+    return found._replace(keys=(*found.keys, *unknown))
 
 
 def _explain(case: Case, decision: Decision) -> _Conclusion:
     """Return the conclusion about a request according to the policies alone."""
     if decision.allowed is Truth.YES:
         return _Conclusion(decision, State.OK)
+    if is_disputed(case, decision):
+        reason = f"{DISPUTED}: {evidence(case).text}"
+        return _Conclusion(decision, State.CANNOT_TELL, reason)
     elsewhere = [cause for cause in decision.deciding if _names_requests(case, cause)]
     here = [cause for cause in decision.deciding if cause not in elsewhere]
     questions = dict.fromkeys(f'"{cause.policy.kind}"' for cause in elsewhere)

@@ -17,7 +17,7 @@ from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.case import Case, are_denied, collect
+from roles.check.case import Case, are_denied, collect, is_disputed
 from roles.check.network import replace_in_vpc, update_vpc, values_in_settings
 from roles.check.requests import requests_of
 from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed
@@ -348,7 +348,7 @@ def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iter
         return
     theirs = collect(Subject(settings, subject.account, subject.notes), (), case.facts.stated)
     decisions = [theirs.trust, *theirs.decisions]
-    states = [each.allowed for each in decisions]
+    states = [Truth.CANNOT_TELL if is_disputed(theirs, each) else each.allowed for each in decisions]
     if Truth.NO in states:
         number = states.count(Truth.NO)
         text = f"{text}, whose policies do not allow {number} of its {len(states)} requests"

@@ -8,7 +8,7 @@ from components.connector_role import POLICY_NAME
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_commands import remove_policy
-from roles.check.case import Case
+from roles.check.case import Case, is_disputed
 from roles.check.causes import judge_own_policy, judge_trust_policy
 from roles.check.decisions import Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
@@ -130,7 +130,11 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     if (bucket := subject.bucket) and not subject.bucket_owner:  # the access may be right or in excess
         verdicts = [each for each in verdicts if not _is_on_bucket(each, bucket)]
     missing = [each for each in verdicts if each.verdict == "missing"]
-    denied = [each.request for each in case.decisions if _lacks_allow(case, each)]
+    denied = [
+        each.request
+        for each in case.decisions
+        if _lacks_allow(case, each) and not is_disputed(case, each)
+    ]
     needed_for = {
         (statement.policy, statement.name)
         for statement in policies.written

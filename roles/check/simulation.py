@@ -36,7 +36,7 @@ class Simulated(NamedTuple):
     missing_keys: tuple[str, ...]
     """The condition keys in the principal's policies for which the simulation had no values."""
     by_organization: bool
-    """Whether service control policies deny the request; this does not depend on missing keys."""
+    """Whether service control policies deny the request, with the given values of condition keys."""
     by_boundary: bool
     """Whether the permissions boundary does not allow the request."""
     sources: str
@@ -46,7 +46,7 @@ class Simulated(NamedTuple):
     def fix(self) -> str:
         """The advice for requests of the role that IAM denies."""
         if self.by_organization:
-            return "only your organization can change service control policies"
+            return "ask your organization's administrators whether a service control policy denies it"
         if self.explicit:
             return "change the policies that deny the requests in IAM's simulation"
         return "see the output of `aws iam simulate-principal-policy`"
@@ -55,7 +55,7 @@ class Simulated(NamedTuple):
     def reason(self) -> str:
         """The reason that IAM denies the request."""
         if self.by_organization:
-            return "denied by the organization's service control policies"
+            return "in IAM's simulation, the organization does not allow it (AllowedByOrganizations)"
         if self.by_boundary:
             return "not allowed by the permissions boundary"
         return (
@@ -117,8 +117,8 @@ def _context(
 ) -> dict[str, str | list[str]]:
     """Return the context for the simulation, with examples in place of unknown text.
 
-    The context has the keys of `group` and, if known, the Region, which IAM does not add by itself.
-    Of the other known keys, the context has those in `keys`, with the spelling from the policies:
+    The context has every known key, because nobody knows the keys in service control policies, which
+    the simulation evaluates. Keys in the role's policies have the spelling of these policies, `keys`:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     context = {
@@ -127,12 +127,15 @@ def _context(
     if group.region:
         context["aws:RequestedRegion"] = group.region
     given = {key.lower() for key in context}
-    for key in keys:
-        # Only requests that depend on the time contain the keys for the time.
-        known = (decision.request.context.get(key) for decision in decisions)
-        values = next(filter(None, known), None)
-        if values and key.lower() not in given:
-            context[key] = str(values[0]) if len(values) == 1 else [*map(str, values)]
+    spelled = {key.lower(): key for key in keys}
+    known = {
+        key: values
+        for decision in decisions
+        for key, values in decision.request.context.values.items()
+        if values and key not in given
+    }
+    for key, values in known.items():
+        context[spelled.get(key, key)] = str(values[0]) if len(values) == 1 else [*map(str, values)]
     return context
 
 
@@ -158,15 +161,17 @@ def passing(case: Case) -> Finding:
         return ok(f"{principal} can pass the role to {SERVICE}{more}")
     if in_use := _in_use(subject, principal):
         return in_use
-    if simulated.by_organization:
-        fix = simulated.fix
-    elif keys:
+    if simulated.by_organization or keys:
+        lacks = f"its simulation lacks {keys}"
         return cannot_tell(
-            f"IAM might not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",
-            "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
+            f"IAM might not let {principal} pass the role to {SERVICE}: "
+            f"{simulated.reason if simulated.by_organization else lacks}",
+            simulated.fix
+            if simulated.by_organization
+            else "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
             "the data source",
         )
-    elif simulated.explicit:
+    if simulated.explicit:
         fix = "change the policy that denies the request"
     else:
         place = "the permissions boundary" if simulated.by_boundary else "a policy"

@@ -64,7 +64,7 @@ def test_bucket_is_checked_without_secret_and_vpc(world: World):
     assert f"encryption: by default, bucket documents is encrypted with {KEY_ARN}\n" in said.out
     assert "subnets: the settings have no VPC\n" in said.out
     assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out
-    assert "requests allowed: AWS allows all 16 connector requests" in said.out
+    assert "requests allowed: the policies and IAM's simulation allow all 16 connector" in said.out
 
 
 CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}

@@ -553,12 +553,12 @@ WORLDS: Final = (
     # Denials that only IAM knows.
     World(
         "the organization denies a request",
-        {"requests allowed": "problem"},
+        {"requests allowed": "cannot tell"},
         calls=simulated(READ, SECRET_ARN, EXPLICIT | BY_ORGANIZATION),
     ),
     World(
         "the organization denies a request, and keys are missing",
-        {"requests allowed": "problem"},
+        {"requests allowed": "cannot tell"},
         calls=simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION | lacking("aws:SourceIp")),
     ),
     World(
