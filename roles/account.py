@@ -346,6 +346,11 @@ class Account:
         found = self._call("kms", "get_key_policy", KeyId=key_id, PolicyName="default")
         return _document("kms:GetKeyPolicy", found["Policy"])
 
+    @_once
+    def grants(self, key_id: str, grantee: str) -> list[Reply]:
+        """Return the grants on a key whose grantee is this principal."""
+        return self._list("kms", "list_grants", "Grants", KeyId=key_id, GranteePrincipal=grantee)
+
     # VPCs.
 
     def subnets(self, subnet_ids: Sequence[str]) -> list[Reply]:

@@ -25,17 +25,23 @@ _DATA_SOURCE: Final = (
 )
 """Actions that read a data source, its secret, key, and bucket, and its role with all policies."""
 
+_EVIDENCE: Final = (
+    "sts:GetCallerIdentity",
+    "qbusiness:ListDataSourceSyncJobs",
+    "kms:ListGrants",
+)
+"""Actions that ask what else AWS says before access counts as missing, and who asks."""
+
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_DATA_SOURCE),
-    "audit": ("sts:GetCallerIdentity", "iam:ListRoles", *_LISTS, *_DATA_SOURCE),
+    "audit": ("iam:ListRoles", *_LISTS, *_DATA_SOURCE, *_EVIDENCE),
     "check": (
-        "sts:GetCallerIdentity",
         "qbusiness:GetApplication",
         "qbusiness:GetIndex",
         "qbusiness:ListIndices",
         "qbusiness:ListDataSources",
-        "qbusiness:ListDataSourceSyncJobs",
         *_DATA_SOURCE,
+        *_EVIDENCE,
         "secretsmanager:GetResourcePolicy",
         "secretsmanager:ListSecretVersionIds",
         "kms:GetKeyPolicy",

@@ -55,6 +55,7 @@ AUDIT_AND_CHECK: Final = (
     "secretsmanager:GetResourcePolicy",
     "secretsmanager:ListSecretVersionIds",
     "kms:GetKeyPolicy",
+    "kms:ListGrants",
     "ec2:DescribeSubnets",
     "ec2:DescribeSecurityGroups",
     "s3:GetBucketLocation",

@@ -27,6 +27,7 @@ from roles.check.subject import NO_BUCKET, NO_KEY, MissingError, Needs, Subject,
 from roles.difference import TRUST_POLICY, readable, statements
 from roles.errors import code, is_denied
 from roles.findings import Finding, cannot_tell, not_allowed, ok, skipped
+from roles.grants import may_decrypt
 
 _OPERATIONS: Final = {
     Kind.KEY: "kms:GetKeyPolicy",
@@ -97,9 +98,29 @@ def collect(
     assume = assume_request(facts, facts.principal.arn, subject.policies.application_arn)
     trusted = decide(assume, Applicable([trust]), facts.now())
     by_group = [
-        (group, _decide(group, of_role, resources, facts)) for group in connector_requests(subject)
+        (group, _with_grant(subject, role, group, _decide(group, of_role, resources, facts), facts))
+        for group in connector_requests(subject)
     ]
     return Case(subject, entries, policies, boundary, trusted, resources, facts, by_group)
+
+
+def _with_grant(
+    subject: Subject,
+    role: Role | None,
+    group: RequestGroup,
+    decisions: Sequence[Decision],
+    facts: Facts,
+) -> Sequence[Decision]:
+    """Decide again with the key's grants if the policies lack an Allow for requests to a key."""
+    lack_allow = any(
+        each.allowed is Truth.NO and all(cause.lacks_allow for cause in each.deciding)
+        for each in decisions
+    )
+    if role is None or group.service != "kms" or not lack_allow:
+        return decisions
+    found = attempt(lambda: may_decrypt(subject.account, group.resource.known, role.arn))
+    grant = Truth.CANNOT_TELL if isinstance(found, Finding) else found
+    return [decide(each.request, each.policies._replace(grant=grant), facts.now()) for each in decisions]
 
 
 def is_disputed(case: Case, decision: Decision) -> bool:

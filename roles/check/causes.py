@@ -222,6 +222,8 @@ def _judge_resource_policy(case: Case, policy: Policy) -> Iterator[Finding]:
     fine = "neither denies the role access nor names a deleted role in its place"
     if kind is Kind.KEY:
         fine = "grants kms:Decrypt to the role or delegates to IAM policies"
+        if any(each.policies.grant is Truth.YES for each in _decided_by(case, policy)):
+            fine = "a KMS grant lets the role decrypt with the key"
     yield ok(f"{none or fine}{_for_now(_decided_by(case, policy), policy)}")
 
 

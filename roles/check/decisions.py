@@ -70,6 +70,8 @@ class Applicable(NamedTuple):
     Then a policy of the role and the resource's policy must both allow the request. In the same account,
     one of them suffices, except that a key policy must allow the request or delegate the decision.
     """
+    grant: Truth = Truth.NO
+    """Whether a KMS grant allows the request; it replaces an Allow, but a Deny still applies."""
 
     def every(self) -> Iterator[Policy]:
         """Yield all of these policies."""
@@ -205,7 +207,14 @@ def _granted(request: Request, policies: Applicable, role: _Result) -> _Result:
     if unlimited.truth is Truth.YES:
         cause = Cause(resource, Truth.CANNOT_TELL, unclear=("Principal",))
         unlimited = _Result(Truth.CANNOT_TELL, (cause,))
-    return _any(unlimited, _all(granted, boundary))
+    by_policies = _any(unlimited, _all(granted, boundary))
+    if policies.grant is Truth.NO:
+        return by_policies
+    # AWS does not say whether a boundary limits a grant.
+    if policies.grant is Truth.YES and not policies.boundary:
+        return _YES
+    by_grant = _Result(Truth.CANNOT_TELL, (Cause(resource, Truth.CANNOT_TELL, unclear=("KMS grants",)),))
+    return _any(by_grant, by_policies)
 
 
 def _allowed(

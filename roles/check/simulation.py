@@ -159,23 +159,23 @@ def passing(case: Case) -> Finding:
     if simulated.allowed:
         more = f", according to IAM's simulation, which lacks {keys}" if keys else ""
         return ok(f"{principal} can pass the role to {SERVICE}{more}")
-    if in_use := _in_use(subject, principal):
-        return in_use
-    if simulated.by_organization or keys:
-        lacks = f"its simulation lacks {keys}"
-        return cannot_tell(
-            f"IAM might not let {principal} pass the role to {SERVICE}: "
-            f"{simulated.reason if simulated.by_organization else lacks}",
-            simulated.fix
-            if simulated.by_organization
-            else "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
-            "the data source",
-        )
+    return _in_use(subject, principal) or _not_passing(principal, arn, simulated)
+
+
+def _not_passing(principal: str, role_arn: str, simulated: Simulated) -> Finding:
+    """Return the answer if IAM's simulation does not let the caller pass the role."""
+    might_not = f"IAM might not let {principal} pass the role to {SERVICE}"
+    if simulated.by_organization:
+        return cannot_tell(f"{might_not}: {simulated.reason}", simulated.fix)
+    if simulated.missing_keys:
+        fix = "use `aws iam simulate-principal-policy` with these keys in --context-entries"
+        lacks = f"its simulation lacks {', '.join(simulated.missing_keys)}"
+        return cannot_tell(f"{might_not}: {lacks}", f"{fix}, or create the data source")
     if simulated.explicit:
         fix = "change the policy that denies the request"
     else:
         place = "the permissions boundary" if simulated.by_boundary else "a policy"
-        statement = json.dumps(_PASS_ROLE | {"Resource": arn})
+        statement = json.dumps(_PASS_ROLE | {"Resource": role_arn})
         fix = f"add this statement to {place} of the principal that creates the data source: {statement}"
     return problem(f"{principal} cannot pass the role to {SERVICE}: {simulated.reason}", fix)
 

@@ -12,7 +12,11 @@ NEEDED_FOR_A_BUCKET: Final = (
     "s3:GetBucketPolicy",
     "s3:GetEncryptionConfiguration",
 )
-OPTIONAL: Final = ("organizations:DescribeOrganization", "secretsmanager:ListSecretVersionIds")
+OPTIONAL: Final = (
+    "kms:ListGrants",
+    "organizations:DescribeOrganization",
+    "secretsmanager:ListSecretVersionIds",
+)
 """Actions without which an answer may be `cannot tell`, but no question is skipped."""
 
 

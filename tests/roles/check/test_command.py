@@ -13,7 +13,7 @@ from roles.actions import ACTIONS
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
 from tests.helpers.world import KEY_ARN, ROOT, WIDE, World, allow_key
-from tests.roles.check.help import NEEDED_FOR_A_BUCKET, OF_ORGANIZATION, OPTIONAL
+from tests.roles.check.help import ADMIN, NEEDED_FOR_A_BUCKET, OF_ORGANIZATION, OPTIONAL
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -195,6 +195,9 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     world.add_data_source()
     world.check()
     called = {*world.server.calls}
+    world.key_policy(allow_key({"AWS": ADMIN}))
+    world.check()
+    called |= {*world.server.calls}
     world.use_bucket()
     world.server.data_source()["configuration"] = {"type": "S3V2", "bucketName": "documents"}
     world.check()
