@@ -5,7 +5,7 @@ in the given Regions. Access that none of these data sources needs is in excess;
 them need is shared.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -16,9 +16,11 @@ from components.formats import KEY, SECRET
 from components.report import SettingsError
 from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
+from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
+from roles.audit.evidence import Judgment, judge, last_sync
 from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
 from roles.concurrency import read_each
@@ -71,6 +73,8 @@ class DataSourceResult(NamedTuple):
     text: str
     """The result in a few words, such as `1 missing, 2 accepted`."""
     remarks: tuple[str, ...] = ()
+    failed: bool = False
+    """Whether the role lacks access and the last sync failed."""
 
 
 class RoleResult(NamedTuple):
@@ -88,6 +92,8 @@ class RoleResult(NamedTuple):
     remarks: tuple[str, ...] = ()
     entry: str = ""
     """The component of the specified stack that declares the role; empty if there is none."""
+    failed: bool = False
+    """As in DataSourceResult, of any of its data sources."""
 
     @property
     def has_details(self) -> bool:
@@ -222,10 +228,11 @@ def survey(
     for reading in filter(None, read):
         users.setdefault(reading[0].role_arn, []).append(reading)
     entries = {arn: component for component, arn in stack.arns.items()} if stack else {}
+    by_region = {account.region: account for account in accounts}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
     for role_arn, readings in users.items():
-        role, compared = _compare(role_arn, readings, acceptances, now.date())
+        role, compared = _compare(by_region, role_arn, readings, acceptances, now.date())
         results |= {result.data_source: result for result in compared}
         roles += [role._replace(entry=entries.get(role_arn, ""))] if role_arn else []
     # The search for unused roles comes after this line, because the audit is complete without it.
@@ -240,10 +247,10 @@ def survey(
         tuple(
             sorted(
                 (results[each[0].data_source] for each in read if each),
-                key=lambda result: result.state.rank,
+                key=_severity,
             )
         ),
-        tuple(sorted(roles, key=lambda role: role.state.rank)),
+        tuple(sorted(roles, key=_severity)),
         tuple(skipped),
         denied,
         tuple(_unmatched(acceptances, caller["Account"], roles)),
@@ -251,6 +258,11 @@ def survey(
         tuple(role._replace(entry=entries.get(role.arn, "")) for role in unused),
         unlisted,
     )
+
+
+def _severity(result: DataSourceResult | RoleResult) -> tuple[int, bool]:
+    """Sort by state, and put what failed to sync first."""
+    return result.state.rank, not result.failed
 
 
 def _find_unused(
@@ -489,16 +501,20 @@ def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> 
 
 
 def _compare(
+    accounts: Mapping[str, Account],
     role_arn: str,
     readings: Sequence[tuple[DataSourceResult, _Needs | None]],
     acceptances: Sequence[Acceptance],
     today: date,
 ) -> tuple[RoleResult, list[DataSourceResult]]:
-    """Compare a role with its data sources' needs; return its result and the data sources' results."""
+    """Compare a role with its data sources' needs; return its result and the data sources' results.
+
+    `accounts` has the account in each Region.
+    """
     compared = [(result, needs) for result, needs in readings if needs]
     others = [result for result, needs in readings if not needs]
     if not compared:
-        worst = min(others, key=lambda result: result.state.rank)
+        worst = min(others, key=_severity)
         return RoleResult(role_arn, worst.state, worst.text), others
     role = compared[0][1].role
     remarks: list[str] = []
@@ -511,9 +527,61 @@ def _compare(
         )
     if role.denied:
         remarks.append(f"{role.denied} is not allowed, so the comparison may omit attached policies")
+    judged = [*_second_look(accounts, compared, role)]
+    remarks += [judgment.remark for _, judgment in judged if judgment.remark]
+    is_clear = all(judgment.counts is not Truth.CANNOT_TELL for _, judgment in judged)
+    counting = [verdict for verdict, judgment in judged if judgment.counts is not Truth.NO]
+    differences, accepted, more = _accept(role_arn, counting, acceptances, today)
+    remarks += more
+    results: list[DataSourceResult] = []
+    for result, _ in compared:
+        own = [each for each in differences if _concerns(each, result)]
+        number = sum(_concerns(each, result) for each, _ in accepted)
+        complete = role.complete and is_clear and result.state is not Outcome.SKIPPED
+        found = _judge_data_source(result, own, number, complete=complete)
+        is_lacking = found.state is Outcome.LACKING
+        results.append(_with_last_sync(accounts[result.region], found) if is_lacking else found)
+    complete = is_clear and role.complete
+    complete = complete and all(result.state is not Outcome.SKIPPED for result, _ in compared)
+    state, text = _judge(differences, len(accepted), complete=complete)
+    invalid = [result for result, _ in compared if result.state is Outcome.INVALID]
+    if invalid and not (differences or accepted):
+        state, text = invalid[0].state, invalid[0].text
+    last_used = day(role.last_used)
+    return (
+        RoleResult(
+            role_arn,
+            state,
+            text,
+            last_used,
+            tuple(differences),
+            tuple(accepted),
+            tuple(remarks),
+            failed=any(each.failed for each in results),
+        ),
+        [*others, *results],
+    )
+
+
+def _second_look(
+    accounts: Mapping[str, Account], compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
+) -> Iterator[tuple[Verdict, Judgment]]:
+    """Yield the differences, the most severe first, each with what else AWS says about it."""
+    for verdict in sorted(_differences(compared, role), key=rank):
+        concerned = [each for each, _ in compared if _concerns(verdict, each)]
+        region = concerned[0].region
+        sources = [each.data_source for each in concerned if each.region == region]
+        yield verdict, judge(accounts[region], role, verdict, sources)
+
+
+def _accept(
+    role_arn: str, found: Sequence[Verdict], acceptances: Sequence[Acceptance], today: date
+) -> tuple[list[Verdict], list[tuple[Verdict, Acceptance]], list[str]]:
+    """Return the differences that are not accepted, those that are, and remarks about acceptances."""
     differences: list[Verdict] = []
     accepted: list[tuple[Verdict, Acceptance]] = []
-    for verdict in sorted(_differences(compared, role), key=rank):
+    remarks: list[str] = []
+    for verdict in found:
         acceptance = _acceptance(role_arn, verdict, acceptances)
         if acceptance and not acceptance.is_over(today):
             accepted.append((verdict, acceptance))
@@ -526,23 +594,7 @@ def _compare(
         if excess and excess != acceptance:
             text = f"accepted only as excess access, until {excess.until}"
             remarks.append(f"{statement}: {text}: {excess.reason}")
-    results: list[DataSourceResult] = []
-    for result, _ in compared:
-        own = [each for each in differences if _concerns(each, result)]
-        number = sum(_concerns(each, result) for each, _ in accepted)
-        results.append(_judge_data_source(result, own, number, role))
-    complete = role.complete and all(result.state is not Outcome.SKIPPED for result, _ in compared)
-    state, text = _judge(differences, len(accepted), complete=complete)
-    invalid = [result for result, _ in compared if result.state is Outcome.INVALID]
-    if invalid and not (differences or accepted):
-        state, text = invalid[0].state, invalid[0].text
-    last_used = day(role.last_used)
-    return (
-        RoleResult(
-            role_arn, state, text, last_used, tuple(differences), tuple(accepted), tuple(remarks)
-        ),
-        [*others, *results],
-    )
+    return differences, accepted, remarks
 
 
 def _acceptance(role_arn: str, verdict: Verdict, acceptances: Sequence[Acceptance]) -> Acceptance | None:
@@ -559,11 +611,18 @@ def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
     return difference.verdict != "missing" or result.data_source in difference.data_sources
 
 
+def _with_last_sync(account: Account, result: DataSourceResult) -> DataSourceResult:
+    """Add the last sync to the result of a data source whose role lacks access."""
+    sync = last_sync(account, result.data_source)
+    if sync is None:
+        return result
+    return result._replace(remarks=(*result.remarks, sync.text), failed=sync.failed)
+
+
 def _judge_data_source(
-    result: DataSourceResult, differences: Sequence[Verdict], accepted: int, role: Role
+    result: DataSourceResult, differences: Sequence[Verdict], accepted: int, *, complete: bool
 ) -> DataSourceResult:
     """Return a data source's result with the state that follows from its role's differences."""
-    complete = role.complete and result.state is not Outcome.SKIPPED
     state, text = _judge(differences, accepted, complete=complete)
     if result.state is Outcome.INVALID:
         text = f"{result.text}, {text}" if differences or accepted else result.text
