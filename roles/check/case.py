@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from components.connector_role import POLICY_NAME
 from guardrails.iam import documents
 from guardrails.iam.patterns import Text
-from guardrails.iam.truth import Truth
+from guardrails.iam.truth import Truth, every
 from roles import ingestion
 from roles.account import Role
 from roles.arns import Arn
@@ -147,15 +147,16 @@ def evidence(case: Case) -> ingestion.Evidence:
     return ingestion.Evidence(found.text) if isinstance(found, Finding) else found
 
 
-def are_denied(case: Case, groups: Iterable[RequestGroup]) -> bool:
-    """Return whether AWS denies any of these requests, now or once `pulumi up` writes its policy."""
+def stay_allowed(case: Case, groups: Iterable[RequestGroup]) -> Truth:
+    """Return whether AWS allows all these requests, now and once `pulumi up` has written its policy."""
     own = case.policies
     if case.subject.settings.stack:
         expected = statements(POLICY_NAME, case.subject.policies.role_policy)
-        others = (each for each in case.policies if each.name != POLICY_NAME)
+        is_exclusive = case.subject.settings.get("exclusive_policies")
+        others = [] if is_exclusive else [each for each in case.policies if each.name != POLICY_NAME]
         own = [Policy(Kind.ROLE, POLICY_NAME, expected), *others]
-    return any(
-        decision.allowed is Truth.NO
+    return every(
+        decision.allowed
         for group in groups
         for policies in (case.policies, own)
         for decision in _decide(group, Applicable(policies, case.boundary), case.resources, case.facts)

@@ -152,8 +152,10 @@ def assume_request(facts: Facts, role_arn: str, application_arn: str) -> Request
         "aws:securetransport": "true",
     }
     known: Values = {key: (Text(value),) for key, value in values.items()}
+    # --context is about the role's requests: a service is in no organization.
     absent = ("aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username")
-    context = Context({**dict.fromkeys(absent, ()), **facts.stated, **known})
+    never = ("aws:principalorgid", "aws:principalorgpaths")
+    context = Context({**dict.fromkeys(absent, ()), **facts.stated, **dict.fromkeys(never, ()), **known})
     return Request("sts:AssumeRole", Text(role_arn), context, ServicePrincipal(SERVICE))
 
 

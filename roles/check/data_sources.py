@@ -13,11 +13,12 @@ from typing import Final
 from components import formats
 from components.commands import camel_case
 from components.connectors import Need
+from components.report import SettingsError
 from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.case import Case, are_denied, collect, is_disputed
+from roles.check.case import Case, collect, is_disputed, stay_allowed
 from roles.check.network import replace_in_vpc, update_vpc, values_in_settings
 from roles.check.requests import requests_of
 from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed
@@ -192,7 +193,8 @@ def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
     lacks_required = any(
         _reason_to_change(subject, uses, each) and not each.values for each in different
     )
-    answer = problem if lacks_required or are_denied(case, made) else note
+    answers = {Truth.YES: note, Truth.NO: problem, Truth.CANNOT_TELL: cannot_tell}
+    answer = problem if lacks_required else answers[stay_allowed(case, made)]
     fitting = next(iter(_entries(case, source)), subject)
     if fitting is not subject and not fitting.data_sources:
         text = (
@@ -201,11 +203,11 @@ def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
         yield answer(text, _give_role(fitting, data_source), *texts)
     else:
         text = f"{data_source.name} does not match the settings"
-        is_shared = any(each is not source and _fits(subject, each) for each in subject.data_sources)
+        is_shared = len(subject.users) > 1
         if not is_shared:
             steps = _steps(subject, data_source, uses, different)
         elif answer is problem:
-            steps = _steps_of_shared(data_source, different)
+            steps = _steps_of_shared(subject, data_source, uses, different)
         else:
             steps = ()
         yield answer(text, tuple(steps), *texts)
@@ -221,23 +223,26 @@ def _steps(
         yield subject.edit("index_id", source.index_id)
 
 
-def _steps_of_shared(source: DataSource, different: Sequence[Difference]) -> Iterator[str]:
+def _steps_of_shared(
+    subject: Subject, source: DataSource, uses: Uses, different: Sequence[Difference]
+) -> Iterator[str]:
     """Yield the steps that give a data source its access without changing the settings.
 
-    The settings fit another data source that uses the role, which could lose its access.
+    Other data sources that use the role could lose the access that the settings give them.
     """
-    if {each.setting for each in different} == {"secret_id"}:
+    reasons = [reason for each in different if (reason := _reason_to_change(subject, uses, each))]
+    if reasons:
+        yield from (f"change the data source, because {reason}" for reason in reasons)
+    elif {each.setting for each in different} == {"secret_id"} and source.index_id == subject.index_id:
         yield 'see "other policies"'
     else:
-        yield (
-            f"give {source.name} an entry and a role of its own, because other data sources use this "
-            "role with these settings"
-        )
+        reason = "because other data sources use this role"
+        yield f"give {source.name} an entry and a role of its own, {reason}"
 
 
 def _reason_to_change(subject: Subject, uses: Uses, difference: Difference) -> str:
     """Return why the data source must change, whatever the role allows; empty if it need not."""
-    name, connector = difference.setting, subject.settings.connector
+    name, connector = difference.setting, subject.connector_of(uses)
     has = difference.values or (name == "vpc_configuration" and uses.network)
     if connector.need(name) is not (Need.NOT_SUPPORTED if has else Need.REQUIRED):
         return ""
@@ -344,9 +349,17 @@ def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iter
     text = f"{text} uses another role, {role_arn}"
     settings, findings = read_settings(subject.account, subject.application_id, data_source.id)
     if settings is None:
-        yield cannot_tell(f"{text}, and {findings[0].text}", explain)
+        found = next(each for each in findings if each.state is not State.NOTE)
+        answer = problem if found.state is State.PROBLEM else cannot_tell
+        yield answer(f"{text}, and {found.text}", explain)
         return
-    theirs = collect(Subject(settings, subject.account, subject.notes), (), case.facts.stated)
+    try:
+        other = Subject(settings, subject.account, subject.notes)
+    except SettingsError as error:
+        names = ", ".join(each.name for each in error.problems)
+        yield cannot_tell(f"{text}, but this program rejects its configuration ({names})", explain)
+        return
+    theirs = collect(other, (), case.facts.stated)
     decisions = [theirs.trust, *theirs.decisions]
     states = [Truth.CANNOT_TELL if is_disputed(theirs, each) else each.allowed for each in decisions]
     if Truth.NO in states:

@@ -182,6 +182,8 @@ def _fits_principal(statement: Statement, role: Principal) -> Truth:
     # A Deny with NotPrincipal always denies a role that has a permissions boundary (same page as below).
     if some(answers) is Truth.NO or (role.bounded and not statement.allows):
         return Truth.YES
+    if isinstance(role, ServicePrincipal):
+        return Truth.NO
     # AWS may look in the list for the account, the role, and the session, whose name nobody knows:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     return Truth.CANNOT_TELL

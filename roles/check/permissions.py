@@ -212,6 +212,19 @@ def other_policies(case: Case) -> Iterator[Finding]:
             yield _about(case, name, excess[name])
 
 
+def _is_needed(case: Case, policy: str) -> bool:
+    """Return whether a connector request depends on this policy once `pulumi up` writes its own."""
+    own = Policy(Kind.ROLE, POLICY_NAME, statements(POLICY_NAME, case.subject.policies.role_policy))
+    others = [each for each in case.policies if each.name not in (POLICY_NAME, policy)]
+    without = (
+        (each, each.policies._replace(role=[own, *others]))
+        for each in case.decisions
+        if each.allowed is not Truth.NO
+    )
+    now = case.facts.now()
+    return any(decide(each.request, left, now).allowed is not each.allowed for each, left in without)
+
+
 def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
     """For each of a policy's statements in excess, return the danger, if any, and a line of text."""
     found = [statement for each in case.policies if each.name == policy for statement in each.statements]
@@ -255,6 +268,8 @@ def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
         separate = subject.needed_policies.separate
         is_replaced = any(each.name == name for each in separate)
         steps = [*(each.put(role_name) for each in separate), *([] if is_replaced else steps)]
+    elif _is_needed(case, name):
+        text, steps = f"{text}, but a data source needs it, at least in part", []
     lines = (line for _, line in sorted(excess, key=lambda each: not each[0]))
     return note(text, tuple(steps), *lines)
 

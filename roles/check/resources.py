@@ -5,11 +5,13 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
+from guardrails.iam.truth import Truth
 from roles.account import S3_KEYS_ALGORITHM, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.case import Case, are_denied
+from roles.check.case import Case, stay_allowed
+from roles.check.requests import RequestGroup
 from roles.check.subject import (
     NO_APPLICATION,
     NO_BUCKET,
@@ -57,9 +59,17 @@ def application(case: Case) -> Finding:
     return _active(subject, "application", identifier, found, "")
 
 
-def index(case: Case) -> Finding:
-    """Ask whether the index exists, is active, and belongs to the application."""
-    subject, identifier = case.subject, case.subject.index_id
+def index(case: Case) -> list[Finding]:
+    """Ask whether each index exists, is active, and belongs to the application."""
+    subject = case.subject
+    used = dict.fromkeys([subject.index_id, *(needs.index_id for needs in subject.needs)])
+    questions = (
+        (each if each != subject.index_id else "", partial(_index, subject, each)) for each in used
+    )
+    return about_each(questions, NO_APPLICATION)
+
+
+def _index(subject: Subject, identifier: str) -> Finding:
     needed(subject.find_application(), NO_APPLICATION)
     found = ignore(is_gone, lambda: subject.account.index(subject.application_id, identifier))
     if found is None:
@@ -197,46 +207,39 @@ def _encryption_of_secret(case: Case, secret: Secret) -> Finding:
     if actual is None and not is_here:
         fix = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=wanted or "KEY_ARN")
         return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", fix)
-    if arn == subject.secret_arn:
+    answer = ok(f"the secret is encrypted with {actual or _AWS_MANAGED}")
+    if arn == subject.secret_arn:  # for other secrets' keys, there is no setting
         answer = _same_key(case, "the secret", actual)
-    else:  # there is no setting for its key
-        answer, wanted = ok(f"the secret is encrypted with {actual or _AWS_MANAGED}"), actual
-    if answer.state is State.PROBLEM:
-        return answer
     try:
-        current = _keys_of_current_version(subject, arn)
+        subject.account.secret_versions(arn)
     except ClientError as error:
         if not is_denied(error):
             raise
-        return cannot_tell(
+        unknown = cannot_tell(
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
             f"allow {action(error.operation_name)} ({PERMISSIONS_PAGE})",
         )
-    # If either of these keys encrypts the version, no lookup is needed.
-    if not current or {wanted, key_id}.intersection(current):
+        return answer if answer.state is State.PROBLEM else unknown
+    return answer if secret.key_arn == actual else _encryption_of_version(case, secret, actual, answer)
+
+
+def _encryption_of_version(case: Case, secret: Secret, later: str | None, answer: Finding) -> Finding:
+    """Ask about the current version of a secret, whose later versions will have another key."""
+    text = f"the secret's current version is still encrypted with {secret.key_arn or _AWS_MANAGED}"
+    allowed = stay_allowed(case, _groups_on(case, secret.key_arn))
+    is_foreign = Arn.of(secret.arn).account != case.subject.account_id
+    if allowed is Truth.NO or (secret.key_arn is None and is_foreign):
+        return problem(text, _put_secret_value(secret.arn))
+    if allowed is Truth.CANNOT_TELL:
+        return cannot_tell(text, 'see "KMS key" and "key policy"')
+    if later in (None, case.subject.key_arn):
         return answer
-    # Every role can use its account's AWS managed key for Secrets Manager.
-    usable = {wanted, actual, None} if is_here else {wanted, actual}
-    if any(subject.key_in_use(key) in usable for key in current):
-        return answer
-    return problem(
-        f"the secret's current version is still encrypted with {', '.join(current)}",
-        _put_secret_value(arn),
-    )
+    return note(f"{text}: before somebody writes a new version, let the role use {later}, too")
 
 
-def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
-    """Return the keys that encrypt the current version of a secret.
-
-    If someone without kms:Encrypt for the new key changes the secret's key, its versions keep the old
-    key: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
-    """
-    return [
-        key
-        for version in subject.account.secret_versions(arn)
-        if "AWSCURRENT" in version.get("VersionStages", ())
-        for key in version["KmsKeyIds"]
-    ]
+def _groups_on(case: Case, arn: str | None) -> list[RequestGroup]:
+    """Return the requests for a resource."""
+    return [group for group, _ in case.by_group if group.resource.known == arn]
 
 
 def _encryption_of_bucket(case: Case, needs: Needs, bucket: str) -> Finding:
@@ -261,10 +264,10 @@ def _encryption_of_bucket(case: Case, needs: Needs, bucket: str) -> Finding:
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
             f"{_encrypt_bucket(bucket)}{or_key}",
         )
-    if is_source:
+    if is_source and bucket == subject.bucket:
         return _same_key(case, encrypted, actual)
-    if actual is None:
-        return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
+    if is_source or actual is None:  # for another bucket's key, there is no setting
+        return ok(f"{encrypted} is encrypted with {actual or _AWS_MANAGED}")
     return problem(
         f"{encrypted} is encrypted with {actual}, but no setting lets the role use this key for files",
         _encrypt_bucket(bucket),
@@ -305,8 +308,8 @@ def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
     if actual == wanted:
         return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
     text = f"{encrypted} is encrypted with {actual or _AWS_MANAGED}, but kmsKeyId is "
-    groups = (group for group, _ in case.by_group if group.resource.known == actual)
-    answer = problem if are_denied(case, groups) else note
+    answers = {Truth.YES: note, Truth.NO: problem, Truth.CANNOT_TELL: cannot_tell}
+    answer = answers[stay_allowed(case, _groups_on(case, actual))]
     return answer(f"{text}{wanted or 'not set'}", subject.set_command("kms_key_id", actual))
 
 
@@ -382,7 +385,13 @@ def bucket(case: Case) -> list[Finding]:
 
 def _bucket(subject: Subject, needs: Needs, name: str) -> Finding:
     owner = needed(needs.bucket_owner, _unknown_owner(subject, name))
-    set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
+    is_own = name == subject.bucket
+    point = "point the data source to "
+    set_owner = f"{point}a bucket of account {owner}"
+    set_bucket = f"{point}an existing bucket in {subject.region}"
+    if is_own:
+        set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
+        set_bucket = subject.set_command("bucket_name", "BUCKET_NAME")
     try:
         region = ignore(is_gone, lambda: subject.account.bucket_region(name))
     except ClientError as error:
@@ -392,7 +401,7 @@ def _bucket(subject: Subject, needs: Needs, name: str) -> Finding:
         return _unseen_bucket(subject, needs, error)
     if region is None:
         text = f"there is no bucket {name}"
-        return problem(text, subject.set_command("bucket_name", "BUCKET_NAME"))
+        return problem(text, set_bucket)
     if ignore(is_denied, lambda: subject.account.bucket_region(name, owner)) is None:
         text = f"bucket {name} does not belong to account {owner}, the account in the role policy"
         return problem(text, set_owner)
@@ -402,7 +411,7 @@ def _bucket(subject: Subject, needs: Needs, name: str) -> Finding:
             "reads only buckets in the index's Region",
             (
                 f"copy the documents to a bucket in the index's Region: aws s3 sync s3://{name} s3://BUCKET_NAME",
-                subject.set_command("bucket_name", "BUCKET_NAME"),
+                set_bucket,
             ),
         )
     return ok(f"{name} exists in account {owner}, {region}")

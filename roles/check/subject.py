@@ -341,15 +341,19 @@ class Subject:
 
     def needs_of(self, index_id: str, uses: Uses) -> Needs:
         """Return a data source's needs; the settings have what its configuration cannot show."""
-        own = self.settings.connector
-        connector = own if own in uses.connectors or not uses.connectors else find_connector(uses)
-        secrets = [self._secret_of(each) for each in uses.secret_ids]
+        connector = self.connector_of(uses)
+        secrets = [] if connector.secret is Need.NOT_SUPPORTED else map(self._secret_of, uses.secret_ids)
         buckets = [] if connector.bucket is Need.NOT_SUPPORTED else uses.buckets
-        default = self.bucket_owner if {*buckets} <= {self.bucket} else self.account_id
-        owner = uses.bucket_account or default
+        owner = self.bucket_owner if not buckets or self.bucket in buckets else self.account_id
+        owner = uses.bucket_account or owner
         keys = self._bucket_keys(buckets, owner) if connector.bucket_is_source else []
         network = self._network_of(uses)
         return Needs(connector, index_id, [*filter(None, secrets)], buckets, owner, keys, network)
+
+    def connector_of(self, uses: Uses) -> Connector:
+        """Return a data source's connector: the one in the settings, if the type allows that."""
+        own = self.settings.connector
+        return own if own in uses.connectors or not uses.connectors else find_connector(uses)
 
     def _secret_of(self, secret_id: str) -> Secret | None:
         """Return a data source's secret; None if it does not exist or its ARN is unknown.
@@ -357,19 +361,37 @@ class Subject:
         If AWS does not say which key encrypts the secret in the settings, the key is the one in the
         settings.
         """
-        is_own = self.secret_arn and is_named(self.secret_arn, secret_id, self.account_id)
-        arn, default_key = (self.secret_arn, self.key_arn) if is_own else (secret_id, None)
-        found = attempt(lambda: ignore(is_gone, lambda: self.account.secret(str(arn))))
-        if found is None and not is_own:
-            return None
-        # A secret that cannot be read may exist; the question "secret" reports the error.
-        if found is None or isinstance(found, Finding) or (is_own and found["ARN"] != arn):
-            return Secret(arn, default_key) if arn and arn.startswith("arn:") else None
-        key_id = found.get("KmsKeyId")
+        own = self.secret_arn
+        found = attempt(lambda: ignore(is_gone, lambda: self.account.secret(secret_id)))
+        arn = "" if found is None or isinstance(found, Finding) else str(found["ARN"])
+        # AWS looks for this name first, even if it ends like the suffix of the settings' secret.
+        is_named_so = not secret_id.startswith("arn:") and arn.startswith(f"{own}-")
+        is_own = own and is_named(own, secret_id, self.account_id) and not is_named_so
+        if own and is_own and arn != own:  # it cannot be read, does not exist, or was recreated
+            return Secret(own, self.key_arn)
+        if found is None or isinstance(found, Finding):  # the question "secret" reports an error
+            may_exist = found is not None and secret_id.startswith("arn:")
+            return Secret(secret_id, None) if may_exist else None
+        key_id = self._key_of_version(arn, found.get("KmsKeyId"))
         key_arn = attempt(lambda: self.key_in_use(key_id))
         if isinstance(key_arn, Finding):  # "encryption" reports the error
-            key_arn = default_key or (None if is_own or is_alias(str(key_id)) else key_id)
-        return Secret(found["ARN"], key_arn)
+            key_arn = self.key_arn if is_own else None if is_alias(str(key_id)) else key_id
+        return Secret(arn, key_arn)
+
+    def _key_of_version(self, arn: str, key_id: str | None) -> str | None:
+        """Return the key of a secret's current version: the secret's key, unless it has an earlier one.
+
+        If someone without kms:Encrypt for the new key changes the secret's key, its versions keep the
+        old key: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
+        """
+        versions = attempt(lambda: self.account.secret_versions(arn))
+        keys = [
+            key
+            for version in ([] if isinstance(versions, Finding) else versions)
+            if "AWSCURRENT" in version.get("VersionStages", ())
+            for key in version["KmsKeyIds"]
+        ]
+        return key_id if key_id in keys or not keys else keys[0]
 
     def _bucket_keys(self, buckets: Sequence[str], owner: str | None) -> Sequence[str]:
         """Return the keys of the documents in buckets.

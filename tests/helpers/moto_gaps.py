@@ -34,6 +34,12 @@ def remember_keys(caller: Caller) -> None:
             version.setdefault("key", secret.kms_key_id)
 
 
+def has_secret(caller: Caller, asked: bytes) -> bool:
+    """Return whether moto has the secret in a request; moto ends with an error if it lists versions."""
+    secrets: Any = secretsmanager_backends[caller.account][caller.region].secrets
+    return json.loads(asked)["SecretId"] in secrets
+
+
 def _list_grants(_: Caller, asked: Any, answer: dict[str, Any]) -> dict[str, Any]:
     """Return a page of the grants, and only those for the given grantee."""
     grantee, first = asked.get("GranteePrincipal"), int(asked.get("Marker", 0))

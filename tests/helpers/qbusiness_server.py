@@ -35,7 +35,13 @@ from werkzeug.wrappers import Request, Response
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
-from tests.helpers.moto_gaps import COMPLETED, Caller, reason_not_to_assume, remember_keys
+from tests.helpers.moto_gaps import (
+    COMPLETED,
+    Caller,
+    has_secret,
+    reason_not_to_assume,
+    remember_keys,
+)
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 # Create moto's applications and RSA keys only once, because that takes a long time. They keep no state.
@@ -167,8 +173,12 @@ class Server:
         owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
         if action in self.pages:
             return Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
-        if action in self.rejections or owner != self.bucket_owner:
-            return _rejection(service, *self.rejections.get(action, (403, "AccessDenied")), self.said)
+        rejected = self.rejections.get(action)
+        is_listing = action == "secretsmanager:ListSecretVersionIds" and action not in self.answers
+        if is_listing and not has_secret(caller, request.get_data()):
+            rejected = rejected or (400, "ResourceNotFoundException")
+        if rejected or owner != self.bucket_owner:
+            return _rejection(service, *(rejected or (403, "AccessDenied")), self.said)
         if service == "qbusiness":
             return self._answer_for_qbusiness(caller, request)
         if action == "iam:SimulatePrincipalPolicy":

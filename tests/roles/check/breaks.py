@@ -77,6 +77,9 @@ SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 def use_key(world: World, arn: str) -> None:
     """Encrypt the secret with a key that has since been deleted, and name it in the settings."""
     world.describe_secret(KmsKeyId=arn)
+    version = {"VersionId": 32 * "a", "VersionStages": ["AWSCURRENT"], "KmsKeyIds": [arn]}
+    versions = {"ARN": SECRET_ARN, "Name": SECRET_NAME, "Versions": [version]}
+    world.server.answers["secretsmanager:ListSecretVersionIds"] = versions
     world.set(kmsKeyId=arn)
 
 

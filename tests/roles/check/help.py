@@ -13,9 +13,9 @@ NEEDED_FOR_A_BUCKET: Final = (
     "s3:GetEncryptionConfiguration",
 )
 OPTIONAL: Final = (
-    "kms:ListGrants",
     "organizations:DescribeOrganization",
     "secretsmanager:ListSecretVersionIds",
+    "kms:ListGrants",
 )
 """Actions without which an answer may be `cannot tell`, but no question is skipped."""
 
