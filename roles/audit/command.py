@@ -14,6 +14,7 @@ from roles.arns import Arn
 from roles.audit import markdown, table
 from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.audit.survey import Outcome, Survey, survey
+from roles.audit.unused import day
 from roles.difference import Verdict
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PERMISSIONS_PAGE, PROBLEMS, InputError
 from roles.output import Output
@@ -159,6 +160,7 @@ def _document(found: Survey) -> dict[str, object]:
                 "role": role.arn,
                 **({"entry": role.entry or None} if found.stack else {}),
                 "lastUsed": role.last_used or None,
+                "created": day(role.created),
             }
             for role in found.unused
         ],

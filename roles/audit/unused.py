@@ -1,8 +1,8 @@
 """Find roles that only Amazon Q Business can assume, but that no data source uses."""
 
 from collections.abc import Collection, Iterator
-from datetime import datetime
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -11,6 +11,10 @@ from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Kind, read_document
 from roles.account import Account, Reply
 
+_TRACKED: Final = timedelta(days=400)
+"""How long IAM tracks the use of a role.
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html"""
+
 
 class UnusedRole(NamedTuple):
     """A role that no audited data source uses."""
@@ -18,13 +22,17 @@ class UnusedRole(NamedTuple):
     arn: str
     last_used: str
     """The day of the last use; `none` if IAM reports no use; empty if the day is unknown."""
+    created: datetime
     entry: str = ""
     """The component of the specified stack that declares the role; empty if there is none."""
 
     @property
     def text(self) -> str:
         """The last use in a few words."""
-        use = {"none": "not used in the last 400 days", "": "last use unknown"}
+        is_old = datetime.now(UTC) - self.created > _TRACKED
+        not_yet = f"created on {day(self.created)}, not used yet"
+        none = f"not used in the last {_TRACKED.days} days" if is_old else not_yet
+        use = {"none": none, "": "last use unknown"}
         return use.get(self.last_used, f"last used {self.last_used}")
 
 
@@ -42,12 +50,12 @@ def find_unused(
                 last_used = day(account.last_used(role["RoleName"]))
             except ClientError:
                 last_used = ""
-            yield UnusedRole(role["Arn"], last_used)
+            yield UnusedRole(role["Arn"], last_used, role["CreateDate"])
 
 
-def day(last_used: datetime | None) -> str:
-    """Return the day of a role's last use; `none` if IAM reports no use."""
-    return f"{last_used:%Y-%m-%d}" if last_used else "none"
+def day(time: datetime | None) -> str:
+    """Return a time's day; `none` without a time, such as if IAM reports no use of a role."""
+    return f"{time:%Y-%m-%d}" if time else "none"
 
 
 def _is_only_for(applications: Collection[str], role: Reply) -> bool:

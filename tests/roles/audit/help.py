@@ -1,6 +1,8 @@
 """Provide accounts for testing `roles audit`."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 from tests.helpers.world import (
     KEY_ARN,
@@ -43,3 +45,13 @@ def complete_world(world: World) -> None:
     world.add_own(decrypt, secret={"KmsKeyId": KEY_ARN})
     world.attach("qbusiness-Pages", "pages", own_policy(world.secret_arn, decrypt))
     add_files(world, "s3-v1")
+
+
+def set_age(world: World, age: timedelta) -> datetime:
+    """Make all roles this old where the account lists them, and return when they were created."""
+    created = datetime.now(UTC) - age
+    element = f"<CreateDate>{created:%Y-%m-%dT%H:%M:%SZ}</CreateDate>".encode()
+    world.server.spoil["iam:ListRoles"] = lambda body: re.sub(
+        rb"<CreateDate>.*?</CreateDate>", element, body
+    )
+    return created

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from pages.examples import ACCOUNT, OTHER_ACCOUNT
@@ -21,7 +22,7 @@ from tests.helpers.world import (
     own_policy,
     policy,
 )
-from tests.roles.audit.help import add_files, shared_role
+from tests.roles.audit.help import add_files, set_age, shared_role
 
 
 def add_compared(world: World) -> None:
@@ -126,6 +127,7 @@ def add_broken(world: World) -> None:
     world.add("Unknown-with-Role-gone", f"{here}/gone", kind="UNHEARD_OF")
     world.add("Unknown", world.role("qbusiness-unknown", own_policy(SECRET_ARN)), kind="UNHEARD_OF")
     world.role("qbusiness-unused", own_policy(SECRET_ARN))
+    set_age(world, timedelta(days=500))
 
 
 def test_every_kind_of_data_source_is_reported(world: World, assert_golden: Callable[[Path, str], None]):

@@ -1,13 +1,14 @@
 """`roles audit` lists the roles that only Amazon Q Business can assume and that no data source uses."""
 
 import json
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
 from pages.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.world import TRUST, World, own_policy
-from tests.roles.audit.help import complete_world
+from tests.roles.audit.help import complete_world, set_age
 
 pytestmark = pytest.mark.slow
 
@@ -28,17 +29,28 @@ def changed(**changes: Any) -> str:
     return json.dumps(document)
 
 
-def test_unused_role_is_listed_without_deletion_command(world: World):
+@pytest.mark.parametrize(
+    ("age", "text"),
+    [
+        (timedelta(days=400, minutes=1), "not used in the last 400 days"),
+        (timedelta(days=400, minutes=-1), "created on {:%Y-%m-%d}, not used yet"),
+        (timedelta(), "created on {:%Y-%m-%d}, not used yet"),
+    ],
+)
+def test_unused_role_is_listed_without_deletion_command(world: World, age: timedelta, text: str):
     complete_world(world)
     world.role("qbusiness-Old", own_policy("*"))
+    created = set_age(world, age)
     said = world.audit()
     assert (said.code, said.err) == (0, "")
-    line = f"{ROLE}: not used in the last 400 days"
-    assert f"\n\n{TITLE}\n  {line}\n\n2 data sources" in said.out
+    use = text.format(created)
+    assert f"\n\n{TITLE}\n  {ROLE}: {use}\n\n2 data sources" in said.out
     assert "delete" not in said.out
     markdown = world.audit("--markdown").out
-    assert f"\n\nN{TITLE[1:]}\n\n- `{ROLE}`: not used in the last 400 days\n" in markdown
-    assert world.audit("--json").json["unused"] == [{"role": ROLE, "lastUsed": "none"}]
+    assert f"\n\nN{TITLE[1:]}\n\n- `{ROLE}`: {use}\n" in markdown
+    assert world.audit("--json").json["unused"] == [
+        {"role": ROLE, "lastUsed": "none", "created": f"{created:%Y-%m-%d}"}
+    ]
 
 
 @pytest.mark.parametrize(
