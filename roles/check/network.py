@@ -13,7 +13,7 @@ from roles.aws_commands import aws_command
 from roles.check.case import Case
 from roles.check.subject import NO_VPC, Subject, about_each, ignore
 from roles.errors import is_denied
-from roles.findings import Finding, ok, problem, skipped
+from roles.findings import Finding, cannot_tell, ok, problem, skipped
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
@@ -94,20 +94,31 @@ def _security_groups(subject: Subject, network: Sequence[str]) -> Finding:
     vpcs = sorted({subnet["VpcId"] for subnet in in_subnets})
 
     def fault(subject: Subject, arn: str, group: Reply) -> str:
-        vpc, owner, own = group["VpcId"], Arn.of(group["SecurityGroupArn"]).account, subject.account_id
-        return _first(
-            (
-                group["SecurityGroupArn"] != arn,
-                f"belongs to account {owner}, but the role can use only groups of {own}",
-            ),
-            (vpcs and vpc not in vpcs, f"is in {vpc}, but the subnets are in {', '.join(vpcs)}"),
-        )
+        owner = Arn.of(group["SecurityGroupArn"]).account
+        other = f"belongs to account {owner}, but the role can use only groups of {subject.account_id}"
+        return other if group["SecurityGroupArn"] != arn else ""
 
     if wrong := [*_wrong(subject, _GROUPS, found, fault)]:
         return _problem(subject, _GROUPS, wrong)
     if not vpcs:
         return skipped("none of the subnets exists")
+    if others := [group for group in found.values() if group and group["VpcId"] not in vpcs]:
+        return _in_other_vpcs(others, ", ".join(vpcs))
     return ok(f"{_number(found, 'security group')} in the subnets' VPC")
+
+
+def _in_other_vpcs(groups: Sequence[Reply], vpc: str) -> Finding:
+    """Return the answer about groups that can be used in the subnets only if associated with their VPC.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/security-group-assoc.html
+    """
+    text, *details = (
+        f"{group['GroupId']} is in {group['VpcId']}, but the subnets are in {vpc}" for group in groups
+    )
+    filters = f"Name=group-id,Values={','.join(group['GroupId'] for group in groups)}"
+    associations = aws_command("ec2 describe-security-group-vpc-associations", filters=filters)
+    how = f"`{associations}` shows {vpc} for a group that the subnets can use; replace the other groups"
+    return cannot_tell(text, how, *details)
 
 
 def _find(subject: Subject, network: Sequence[str], kind: _Kind) -> dict[str, Reply | None]:

@@ -30,6 +30,9 @@ _S3_KEYS_CONNECTORS: Final = ("webcrawler",)
 """Connectors that read files only from buckets with Amazon S3 managed keys.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html"""
 _AWS_MANAGED: Final = "a key that AWS manages"
+_USABLE_STATES: Final = ("Enabled", "Updating")
+"""The states in which kms:Decrypt can use a key, by `_KEY_STATES_PAGE`."""
+_KEY_STATES_PAGE: Final = "https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html"
 _NOT_ACROSS_ACCOUNTS: Final = "which no other account can use"
 
 
@@ -325,15 +328,8 @@ def _key(subject: Subject, arn: str) -> Finding:
     found = subject.find_key(arn)
     if found is None:
         return problem(f"there is no key {arn}", _change_key(subject, arn, "KEY_ID")[-1])
-    state = found["KeyState"]
-    if state != "Enabled":
-        key_id = found["KeyId"]
-        enable = aws_command("kms enable-key", key_id=key_id)
-        fix = {
-            "Disabled": enable,
-            "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
-        }
-        return problem(f"{arn} is {state}", fix.get(state, "change the key state to Enabled"))
+    if (state := found["KeyState"]) not in _USABLE_STATES:
+        return problem(f"{arn} is not usable: {state}", _make_usable(subject, found))
     spec = found.get("KeySpec") or found["CustomerMasterKeySpec"]
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
         return problem(
@@ -341,7 +337,21 @@ def _key(subject: Subject, arn: str) -> Finding:
             f"{found.get('KeyUsage')}",
             _change_key(subject, arn, "SYMMETRIC_KEY_ARN"),
         )
-    return ok(f"{arn} is enabled and symmetric")
+    return ok(f"{arn} is usable and symmetric")
+
+
+def _make_usable(subject: Subject, found: Reply) -> str:
+    """Return how to make a key usable, which only the account that owns the key can do."""
+    owner = Arn.of(found["Arn"]).account
+    if owner != subject.account_id:
+        return f"account {owner}, which owns the key, must make it usable: {_KEY_STATES_PAGE}"
+    key_id = found["KeyId"]
+    enable = aws_command("kms enable-key", key_id=key_id)
+    commands = {
+        "Disabled": enable,
+        "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
+    }
+    return commands.get(found["KeyState"], f"make the key usable: {_KEY_STATES_PAGE}")
 
 
 def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:

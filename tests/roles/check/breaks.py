@@ -153,20 +153,20 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.kms.disable_key(KeyId=KEY_ID),
         "KMS key",
-        f"{KEY_ARN} is Disabled",
+        f"{KEY_ARN} is not usable: Disabled",
         f"aws kms enable-key --key-id {KEY_ID}",
     ),
     Break(
         lambda world: world.kms.schedule_key_deletion(KeyId=KEY_ID),
         "KMS key",
-        f"{KEY_ARN} is PendingDeletion",
+        f"{KEY_ARN} is not usable: PendingDeletion",
         f"aws kms cancel-key-deletion --key-id {KEY_ID} && aws kms enable-key --key-id {KEY_ID}",
     ),
     Break(
         lambda world: world.describe_key(KeyState="PendingImport"),
         "KMS key",
-        f"{KEY_ARN} is PendingImport",
-        "change the key state to Enabled",
+        f"{KEY_ARN} is not usable: PendingImport",
+        "make the key usable: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html",
     ),
     Break(
         lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
@@ -253,12 +253,6 @@ BREAKS: list[Break] = [
         ),
         "security groups",
         f"{SECURITY_GROUP_ID} belongs to account {OTHER_ACCOUNT}, but the role can use only groups of",
-        set_entry("securityGroupIds[0]", "SECURITY_GROUP_ID"),
-    ),
-    Break(
-        lambda world: world.server.answers.update({"ec2:DescribeSecurityGroups": group(VpcId="vpc-9")}),
-        "security groups",
-        f"{SECURITY_GROUP_ID} is in vpc-9, but the subnets are in vpc-0d4e5f60718293041",
         set_entry("securityGroupIds[0]", "SECURITY_GROUP_ID"),
     ),
 ]

@@ -131,6 +131,22 @@ def test_fix_replaces_the_one_subnet_in_another_vpc(world: World):
     assert f"fix: {set_entry('subnetIds[1]', 'SUBNET_ID')}\n" in world.ask("subnets")
 
 
+def test_group_of_another_vpc_may_be_associated_with_subnets_vpc(world: World):
+    vpc = world.ec2.describe_subnets(SubnetIds=[SUBNET_ID])["Subnets"][0]["VpcId"]
+    other = world.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    options = {"GroupName": "other", "Description": "other", "VpcId": other}
+    group = world.ec2.create_security_group(**options)["GroupId"]
+    world.set(vpcConfiguration={**BOTH, "securityGroupIds": [SECURITY_GROUP_ID, group]})
+    said = world.check(only=["security groups"])
+    assert said.code == 3
+    assert said.answer("security groups") == (
+        f"cannot tell security groups: {group} is in {other}, but the subnets are in {vpc}\n"
+        "         to find out: `aws ec2 describe-security-group-vpc-associations --filters "
+        f"'Name=group-id,Values={group}'` shows {vpc} for a group that the subnets can use; replace the "
+        "other groups\n"
+    )
+
+
 def test_fix_removes_unused_vpc_and_dependent_setting(world: World):
     del world.add_data_source()["vpcConfiguration"]
     answer = world.ask("data source")

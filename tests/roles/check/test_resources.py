@@ -68,6 +68,22 @@ def test_aws_managed_key_requires_aws_alias_prefix(world: World):
     assert world.ask("encryption") == f"ok       encryption: the secret is encrypted with {KEY_ARN}\n"
 
 
+def test_updating_key_is_usable(world: World):
+    world.describe_key(KeyState="Updating")
+    assert world.ask("KMS key").startswith("ok ")
+
+
+@pytest.mark.parametrize("state", ["Disabled", "PendingDeletion", "Unavailable"])
+def test_only_owner_can_make_cross_account_key_usable(world: World, state: str):
+    world.set(kmsKeyId=FOREIGN_KEY_ARN)
+    world.describe_key(FOREIGN_KEY_ARN, KeyState=state)
+    assert world.ask("KMS key") == (
+        f"problem  KMS key: {FOREIGN_KEY_ARN} is not usable: {state}\n"
+        f"         fix: account {OTHER_ACCOUNT}, which owns the key, must make it usable: "
+        "https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html\n"
+    )
+
+
 def test_bucket_outside_account_in_role_policy_is_problem(world: World):
     world.use_bucket()
     world.server.bucket_owner = OTHER_ACCOUNT
