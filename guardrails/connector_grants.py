@@ -41,6 +41,9 @@ PLACEHOLDERS: Final = {
 }
 """The format of each placeholder's value; no format matches a wildcard or a policy variable."""
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
+_SAME_KEYS: Final = {"s3:resourceaccount": "aws:ResourceAccount"}
+"""The condition keys that have the same value as another key, which the grants use.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html"""
 
 
 class Application(NamedTuple):
@@ -165,8 +168,9 @@ def _covers(patterns: tuple[_Pattern, ...], text: str, known: Known) -> bool:
 
 def _meets(conditions: tuple[Condition, ...], grant: _Grant, known: Known) -> bool:
     """Return whether every request that meets the conditions certainly meets the grant's conditions."""
+    alike = [each._replace(key=_SAME_KEYS.get(each.key.lower(), each.key)) for each in conditions]
     return is_implied(
-        conditions, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, known)
+        alike, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, known)
     )
 
 

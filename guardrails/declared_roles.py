@@ -5,19 +5,23 @@ reports all of the role's policies, including policies that other tools created.
 the program sets count as declared.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 from connector_grants import Application, Known, application_of
-from iam.containment import certain_values, is_never_met
+from iam.containment import certain_values
 from iam.documents import UNKNOWN, Document, Kind, Statement, listed, read_document
 from iam.patterns import is_pattern
+from pulumi_policy import PolicyProviderResource
 from pulumi_policy.proxy import UnknownValueError
 
 SERVICE: Final = "qbusiness.amazonaws.com"
 _ASSUME: Final = "sts:AssumeRole"
 _SERVICE_PRINCIPAL: Final = f"Service:{SERVICE}"
+_ACCOUNT: Final = re.compile(r"\b[0-9]{12}\b")
+_ROLE_ARN: Final = re.compile(r"arn:[^:]+:iam::([0-9]{12}):role/.+")
 
 _ROLE_TYPE: Final = "aws:iam/role:Role"
 _ROLE_POLICY_TYPE: Final = "aws:iam/rolePolicy:RolePolicy"
@@ -54,6 +58,8 @@ class Resource(Protocol):
     def props(self) -> Mapping[str, Any]: ...
     @property
     def property_dependencies(self) -> Mapping[str, Sequence[Any]]: ...
+    @property
+    def provider(self) -> PolicyProviderResource | None: ...
 
 
 class Policy(NamedTuple):
@@ -108,6 +114,8 @@ class Role(NamedTuple):
     name: str | None
     """None while unknown."""
     path: str | None
+    account: str
+    """Empty while unknown."""
     trust: Policy
     policies: tuple[Policy, ...]
     attachments: tuple[Attachment, ...]
@@ -141,6 +149,10 @@ class _Declaration(NamedTuple):
     """By property name, the URNs of the resources on which the property's value depends."""
     set_by_program: Collection[str]
     """The names of properties that the program sets; the provider reports others in `properties`."""
+    provider: str
+    """The provider's URN; empty if the resource has no provider."""
+    accounts: Sequence[str]
+    """The accounts that the provider allows; empty if it allows every account."""
 
     def values(self, name: str) -> list[Any]:
         """Return the known values of a property, which may be a list, a single value, or absent."""
@@ -190,7 +202,6 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
             statement.allows
             and statement.actions.meets(_ASSUME)
             and statement.principals.covers(_SERVICE_PRINCIPAL)
-            and not any(map(is_never_met, statement.conditions))
         ):
             yield statement
 
@@ -201,9 +212,7 @@ def required_values(statement: Statement, key: str) -> tuple[str, ...]:
     The result is empty if the key may be absent or have other values. A request must meet all conditions
     on a key, so the narrowest condition is decisive.
     """
-    required = [
-        values for condition in statement.conditions if (values := certain_values(condition, key))
-    ]
+    required = certain_values(statement.conditions, key)
     return min(required, key=lambda values: (any(map(is_pattern, values)), len(values)), default=())
 
 
@@ -231,6 +240,9 @@ def _of_type(declarations: Iterable[_Declaration], type_: str) -> list[_Declarat
 
 
 def _declaration(resource: Resource, set_by_program: Collection[str]) -> _Declaration:
+    provider = resource.provider
+    # The engine passes the list as JSON.
+    allowed = _plain(provider.props).get("allowedAccountIds") if provider else None
     return _Declaration(
         resource.urn,
         resource.resource_type,
@@ -240,6 +252,8 @@ def _declaration(resource: Resource, set_by_program: Collection[str]) -> _Declar
             for name, dependencies in resource.property_dependencies.items()
         },
         set_by_program,
+        provider.urn if provider else "",
+        _ACCOUNT.findall(str(allowed)),
     )
 
 
@@ -284,13 +298,15 @@ def _group_by_role(
 ) -> Mapping[str, list[_Declaration]]:
     """Return, by role URN, the declarations that refer to the role.
 
-    They refer to it by name or, if a name is unknown, by a dependency. A name can refer to several
-    roles, because a stack can declare roles with the same name in different accounts.
+    They refer to it by name or, if a name is unknown, by a dependency. A stack can declare roles with
+    the same name in different accounts. A name then refers to those with the declaration's provider or,
+    if there are none, to all of them.
 
     Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     names = {role.urn: (role.text("name") or "").lower() for role in roles}
+    providers = {role.urn: role.provider for role in roles}
     by_name: dict[str, list[str]] = defaultdict(list)
     for urn, name in names.items():
         by_name[name].append(urn)
@@ -307,7 +323,10 @@ def _group_by_role(
             urns = [urn for urn in urns if names[urn] in ("", *given_names)]
         referenced = {names[urn] for urn in urns}
         others = [name for name in given_names if name not in referenced]
-        urns += [urn for name in others for urn in by_name.get(name, ())]
+        for name in others:
+            namesakes = by_name.get(name, [])
+            own = [urn for urn in namesakes if providers[urn] == declaration.provider]
+            urns += own or namesakes
         for urn in dict.fromkeys(urns):
             belonging[urn].append(declaration)
     return belonging
@@ -320,12 +339,20 @@ def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Manag
         role.urn,
         role.text("name"),
         role.text("path") if role.properties.get("path") else "/",
+        _account(role),
         Policy(role.urn, _document(role.properties, "assumeRolePolicy", Kind.TRUST)),
         (*inline, *attached),
         tuple(attachments),
         (*undeclared, *undeclared_managed),
         (*_unlisted_inline(belonging), *_unlisted_managed(belonging, managed)),
     )
+
+
+def _account(role: _Declaration) -> str:
+    """Return a role's account, by its ARN or, before it has one, by its provider; else empty."""
+    if found := _ROLE_ARN.fullmatch(role.text("arn") or ""):
+        return found[1]
+    return role.accounts[0] if len(role.accounts) == 1 else ""
 
 
 def _inline_policies(

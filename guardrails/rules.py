@@ -19,6 +19,7 @@ from declared_roles import (
     required_values,
     trusting_statements,
 )
+from iam.containment import is_never_met
 from iam.documents import Document, Statement
 from iam.operators import parse_operator
 from iam.patterns import Patterns
@@ -34,6 +35,8 @@ LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 """The Amazon Q Business console lists only roles whose names contain one of these strings."""
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_ANY: Final = "ACCOUNT_ID"
+"""Stands for the role's account while it is unknown."""
 _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
 """An argument that needs no quotes in a POSIX shell or zsh."""
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
@@ -107,17 +110,18 @@ def _unknown_operator(document: Document) -> str:
 
 
 def trust_account(role: Role) -> Iterator[Finding]:
-    """Find trust policies that are not restricted to one account."""
+    """Find trust policies that are not restricted to one account, or not to the role's."""
     accounts: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceAccount")
         accounts.update(filter(_ACCOUNT.fullmatch, given))
-        if not given or not all(map(_ACCOUNT.fullmatch, given)):
+        others = role.account and {*given} - {role.account}
+        if not given or others or not all(map(_ACCOUNT.fullmatch, given)):
             yield Finding(
                 role.urn,
                 _trusted(statement, "aws:SourceAccount", given),
-                "one 12-digit account ID",
-                'set the condition "StringEquals": {"aws:SourceAccount": "ACCOUNT_ID"}',
+                f"the role's account, {role.account}" if role.account else "one 12-digit account ID",
+                f'set the condition "StringEquals": {{"aws:SourceAccount": "{role.account or _ANY}"}}',
             )
     if len(accounts) > 1:
         yield Finding(
@@ -129,7 +133,7 @@ def trust_account(role: Role) -> Iterator[Finding]:
 
 
 def trust_application(role: Role) -> Iterator[Finding]:
-    """Find trust policies that are not restricted to one application in the account."""
+    """Find trust policies that are not restricted to one application in the role's account."""
     applications: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceArn")
@@ -137,13 +141,14 @@ def trust_application(role: Role) -> Iterator[Finding]:
         named = [application_of(arn) for arn in given]
         accounts = {application.account for application in named if application}
         allowed = {*filter(_ACCOUNT.fullmatch, required_values(statement, "aws:SourceAccount"))}
+        allowed = {role.account} if role.account else allowed
         if not given or not all(named) or (allowed and accounts - allowed):
             yield Finding(
                 role.urn,
                 _trusted(statement, "aws:SourceArn", given),
-                "the ARN of one application, without a wildcard, in the account of aws:SourceAccount",
+                "the ARN of one application, without a wildcard, in the role's account",
                 'set the condition "ArnEquals": {"aws:SourceArn": '
-                '"arn:aws:qbusiness:REGION:ACCOUNT_ID:application/APPLICATION_ID"}',
+                f'"arn:aws:qbusiness:REGION:{role.account or _ANY}:application/APPLICATION_ID"}}',
             )
     if len(applications) > 1:
         yield Finding(
@@ -157,6 +162,12 @@ def trust_application(role: Role) -> Iterator[Finding]:
 def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
     if values:
         return f"{_title(statement)} of the trust policy allows {key} {', '.join(values)}"
+    for condition in statement.conditions:
+        if condition.is_on(key) and is_never_met(condition):
+            return (
+                f"{_title(statement)} of the trust policy never applies, because {condition.operator} "
+                f"compares {key} with {', '.join(condition.values)}, which is not an ARN"
+            )
     return f"{_title(statement)} of the trust policy does not require {key}"
 
 
@@ -439,8 +450,12 @@ def _above(urn: str, number: int, message: str, maximum: int, remediation: str) 
 
 RULES: Final = (
     Rule("readable", "Every policy is a valid policy document.", readable),
-    Rule("trust-account", "The trust policy names one account.", trust_account),
-    Rule("trust-application", "The trust policy names one application.", trust_application),
+    Rule("trust-account", "The trust policy names the role's account.", trust_account),
+    Rule(
+        "trust-application",
+        "The trust policy names one application.",
+        trust_application,
+    ),
     Rule("trust-service-alone", "Only the service may assume the role.", trust_service_alone),
     Rule(
         "secret",

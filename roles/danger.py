@@ -101,21 +101,19 @@ def _requires_subject(statement: Statement) -> bool:
     providers = [value for value in statement.principals.values if value.startswith("Federated:")]
     if all(":saml-provider/" in provider for provider in providers):
         return bool(statement.conditions)
+    subjects = {key for each in statement.conditions if (key := each.key.lower()).endswith(":sub")}
     return any(
-        condition.key.lower().endswith(":sub")
-        and certain_values(condition, condition.key)
-        and not any(covers(value, "*") for value in condition.values)
-        for condition in statement.conditions
+        not any(covers(value, "*") for value in values)
+        for key in subjects
+        for values in certain_values(statement.conditions, key)
     )
 
 
 def _requires_account(statement: Statement, account: str) -> bool:
     """Return whether a service can use a role only for resources in this account."""
-    for condition in statement.conditions:
-        accounts = {
-            *certain_values(condition, "aws:SourceAccount"),
-            *(Arn.of(arn).account for arn in certain_values(condition, "aws:SourceArn")),
-        }
-        if accounts == {account}:
-            return True
-    return False
+    conditions = statement.conditions
+    accounts = [{*values} for values in certain_values(conditions, "aws:SourceAccount")]
+    accounts += [
+        {Arn.of(arn).account for arn in arns} for arns in certain_values(conditions, "aws:SourceArn")
+    ]
+    return {account} in accounts

@@ -210,7 +210,7 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
     if not want:
         return f"only under the condition {_written(have)}"
     admitted, expected = (
-        certain_values(side[0], key) if len(side) == 1 else () for side in (have, want)
+        next(iter(certain_values(side, key)), ()) if len(side) == 1 else () for side in (have, want)
     )
     extra = (
         "" if is_implied(have, want) else ", ".join(each for each in admitted if each not in expected)

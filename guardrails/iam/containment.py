@@ -1,7 +1,7 @@
 """Compare the conditions in IAM policies; True is certain, but False can also mean unknown."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from itertools import product
 from typing import Final
@@ -36,17 +36,23 @@ def is_never_met(condition: Condition) -> bool:
     )
 
 
-@cache
-def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
-    """Return the values to which a condition certainly restricts a key.
+def certain_values(conditions: Iterable[Condition], key: str) -> list[tuple[str, ...]]:
+    """Return the values to which each condition on a key certainly restricts it.
 
-    The result is empty if a request without the key, or with only other values, may meet the condition.
-    A value may be a pattern if the operator accepts patterns.
+    A request must meet all the conditions. The result is empty if the key may be absent, and leaves out
+    conditions that other values may meet. A value may be a pattern if the operator accepts patterns.
     """
-    if not condition.is_on(key):
-        return ()
+    of_key = [condition for condition in conditions if condition.is_on(key)]
+    if not any(condition.requires_key for condition in of_key):
+        return []
+    return [values for condition in of_key if (values := _certain_values(condition))]
+
+
+@cache
+def _certain_values(condition: Condition) -> tuple[str, ...]:
+    """Return the values to which a condition certainly restricts its key if the key is present."""
     parsed = parse_operator(condition.operator)
-    if not condition.requires_key or parsed is None or parsed.negated:
+    if parsed is None or parsed.negated:
         return ()
     if parsed.base == "StringEqualsIgnoreCase":
         return condition.values if all(map(_has_no_case, condition.values)) else ()
@@ -63,18 +69,21 @@ def is_implied(
     strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers
 ) -> bool:
     """Return whether every request that meets the strict conditions certainly meets the lax ones."""
+    present = {condition.key.lower() for condition in strict if condition.requires_key}
     return any(map(is_never_met, strict)) or all(
-        wanted in strict or any(_implies(have, wanted, covers_text) for have in strict) for wanted in lax
+        wanted in strict or any(_implies(have, wanted, covers_text, present) for have in strict)
+        for wanted in lax
     )
 
 
-def _implies(have: Condition, wanted: Condition, covers_text: Covers) -> bool:
+def _implies(have: Condition, wanted: Condition, covers_text: Covers, present: Collection[str]) -> bool:
+    """Return whether `have` certainly implies `wanted` if the request has the keys in `present`."""
     if not have.is_on(wanted.key):
         return _implies_tag_keys(have, wanted)
     ours, theirs = parse_operator(have.operator), parse_operator(wanted.operator)
     if ours is None or theirs is None or not have.values or not wanted.values:
         return False
-    if is_met_by_absence(have) is not Truth.NO and is_met_by_absence(wanted) is not Truth.YES:
+    if wanted.key.lower() not in present and is_met_by_absence(wanted) is not Truth.YES:
         return False
     if theirs.base == "Null":
         # The check above covers requests without the key. Requests with the key meet only `false`.

@@ -68,9 +68,7 @@ def _is_only_for(applications: Collection[str], role: Reply) -> bool:
         each.principals.values == (f"Service:{SERVICE}",)
         and not each.principals.negated
         and any(
-            {*values} <= {*applications}
-            for condition in each.conditions
-            if (values := certain_values(condition, "aws:SourceArn"))
+            {*values} <= {*applications} for values in certain_values(each.conditions, "aws:SourceArn")
         )
         for each in allowing
     )

@@ -97,6 +97,11 @@ def _account_by(operator: str) -> Document:
     return {operator: PINNED["StringEquals"], "ArnEquals": PINNED["ArnEquals"]}
 
 
+def _all_values(null: str) -> Document:
+    """Return conditions for which the account may be absent, except by Null."""
+    return {**_account_by("ForAllValues:StringEquals"), "Null": {"aws:SourceAccount": null}}
+
+
 def _with_aws(*principals: str) -> Document:
     return {"Service": _SERVICE, "AWS": [*principals]}
 
@@ -178,6 +183,8 @@ _SET_OPERATORS: Final = {
     "ForAnyValue:StringEquals": PINNED["StringEquals"],
     "ForAnyValue:ArnLike": PINNED["ArnEquals"],
 }
+_ALL: Final = "ForAllValues:StringEquals"
+_BY_ID: Final = _pinned(arn=examples.APPLICATION_ID)
 _OTHER_CASE: Final = {
     "StringEqualsIgnoreCase": {"AWS:sourceAccount": [ACCOUNT]},
     "StringLike": {"aws:sourcearn": [APPLICATION_ARN]},
@@ -197,6 +204,9 @@ _MANAGER: Final = "secretsmanager.*.amazonaws.com"
 _S3: Final = "s3.*.amazonaws.com"
 _KEY_OF_YOUR_REGION: Final = f"arn:aws:kms:your-region:{ACCOUNT}:key/{KEY_ID}"
 _OWNER: Final = "aws:ResourceAccount"
+_ALL_OWNERS: Final = {_ALL: {_OWNER: [ACCOUNT]}}
+_EXISTS: Final = {"Null": {_OWNER: "false"}}
+_S3_OWNER: Final = "s3:ResourceAccount"
 _CALLER: Final = "aws:PrincipalAccount"
 _ID: Final = "<Account ID Here>"
 _BRACES: Final = "arn:aws:s3:::{{input_bucket_name}}/*"
@@ -223,6 +233,10 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("every application", _TRUST, "Condition", _pinned(arn=_EVERY_APPLICATION), "trust-application"),
         ("application elsewhere", _TRUST, "Condition", _pinned(OTHER_ACCOUNT), "trust-application"),
         ("every account", _TRUST, "Condition", _pinned("*"), "trust-account"),
+        ("application by its ID", _TRUST, "Condition", _BY_ID, "trust-application"),
+        ("account compared as an ARN", _TRUST, "Condition", _account_by("ArnLike"), "trust-account"),
+        ("account by all values", _TRUST, "Condition", _account_by(_ALL), "trust-account"),
+        ("account by no value", _TRUST, "Condition", _all_values("true"), "trust-account"),
         ("account if any", _TRUST, "Condition", _account_by("StringEqualsIfExists"), "trust-account"),
         ("unknown operator", _TRUST, "Condition", _account_by("stringEquals"), "readable trust-account"),
         ("two accounts", _TRUST, "Condition", _pinned([ACCOUNT, OTHER_ACCOUNT]), "trust-account"),
@@ -293,6 +307,8 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("objects of unknown accounts", _OBJECTS, "Condition", None, "bucket"),
         ("objects of every account", _OBJECTS, "Condition", _like(_OWNER, "*"), "bucket"),
         ("objects of an account if any", _OBJECTS, "Condition", _if_exists(_OWNER, ACCOUNT), "bucket"),
+        ("objects of an account by all values", _OBJECTS, "Condition", _ALL_OWNERS, "bucket"),
+        ("objects of every account by S3's key", _OBJECTS, "Condition", _like(_S3_OWNER, "*"), "bucket"),
         ("objects and another key", _OBJECTS, "Condition", _equals(_CALLER, ACCOUNT), "bucket"),
         ("objects of <account>", _OBJECTS, "Condition", _equals(_OWNER, _ID), "placeholders bucket"),
         ("objects written", _OBJECTS, "Action", ["s3:GetObject", "s3:PutObject"], "excess"),
@@ -422,7 +438,7 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     **_roles(
         ("trust by set operators", _TRUST, "Condition", _SET_OPERATORS, ""),
         ("trust with keys in another case", _TRUST, "Condition", _OTHER_CASE, ""),
-        ("trust that no ARN meets", _TRUST, "Condition", _pinned(arn=examples.APPLICATION_ID), ""),
+        ("trust by all values, which must exist", _TRUST, "Condition", _all_values("false"), ""),
         ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
         ("a tag that subnets lack", _SUBNETS, "Condition", _OTHER_STAGE, ""),
         ("an additional condition", _SUBNETS, "Condition", {"Null": {_REQUEST_TAG: "true"}}, ""),
@@ -438,6 +454,9 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("one subnet described", _DESCRIPTION, "Resource", _ONE_SUBNET, ""),
         ("files in a bucket", _OBJECTS, "Action", "s3:GetObject", ""),
         ("one file", _OBJECTS, "Resource", f"{BUCKET_ARN}/certificates/aem.pem", ""),
+        ("objects by all values", _OBJECTS, "Condition", {**_ALL_OWNERS, **_EXISTS}, ""),
+        ("objects by S3's key", _OBJECTS, "Condition", _equals(_S3_OWNER, ACCOUNT), ""),
+        ("bucket by S3's key", _BUCKET, "Condition", _equals(_S3_OWNER.lower(), OTHER_ACCOUNT), ""),
         ("bucket of another account", _OBJECTS, "Condition", _like(_OWNER.lower(), OTHER_ACCOUNT), ""),
         ("files named like placeholders", _OBJECTS, "Resource", _FILES_LIKE_PLACEHOLDERS, ""),
     ),

@@ -213,6 +213,15 @@ IMPLICATIONS: Final = (
 )
 
 
+def test_value_is_certain_if_another_condition_requires_key():
+    wanted = [Condition("StringLike", KEY, ("w*",))]
+    for operator in ("ForAllValues:StringEquals", "StringEqualsIfExists"):
+        have = Condition(operator, KEY, ("web",))
+        assert is_implied([have, Condition("Null", KEY.upper(), ("false",))], wanted), operator
+        assert not is_implied([have, Condition("Null", KEY, ("true",))], wanted), operator
+        assert not is_implied([have, Condition("Null", ARN_KEY, ("false",))], wanted), operator
+
+
 def test_condition_implies_another_only_if_certain():
     for ours, theirs, expected in IMPLICATIONS:
         assert is_implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)

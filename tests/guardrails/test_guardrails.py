@@ -16,7 +16,7 @@ import pytest
 import rules
 from connector_grants import PLACEHOLDERS
 from declared_roles import find_roles
-from pulumi_policy import PolicyResource, StackValidationArgs
+from pulumi_policy import PolicyProviderResource, PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
 
@@ -25,7 +25,15 @@ from components.connectors import CONNECTORS, Connector, Need
 from components.validation import validate
 from guardrails.__main__ import validate as validate_stack
 from pages import examples
-from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, KEY_ID, REGION
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+)
 from sandbox.environment import PROJECT
 from tests.guardrails.guardrail_roles import (
     ADMINISTRATOR,
@@ -449,6 +457,40 @@ def test_policy_belongs_only_to_role_that_it_names():
     assert names == ["qbusiness-2"]
 
 
+def provided(declaration: Declaration, *accounts: str, region: str = REGION) -> Declaration:
+    """Return a resource with a provider that allows some accounts, as the engine passes it."""
+    props = {"allowedAccountIds": json.dumps(accounts), "region": region}
+    urn = f"urn:{accounts}-{region}"
+    declaration.provider = PolicyProviderResource("pulumi:providers:aws", props, urn, "provider")
+    return declaration
+
+
+def test_named_role_is_in_account_of_policys_provider():
+    def roles_with_policies(region: str) -> list[str]:
+        own = provided(role(urn="own"), ACCOUNT)
+        other = provided(role(urn="other"), OTHER_ACCOUNT)
+        its_policy = provided(role_policy(), OTHER_ACCOUNT, region=region)
+        return [each.urn for each in find_roles([own, other, its_policy], {}) if each.policies]
+
+    assert roles_with_policies(REGION) == ["urn:other"]
+    # No role has this provider, so the account is uncertain.
+    assert roles_with_policies("eu-west-1") == ["urn:own", "urn:other"]
+
+
+def test_trust_policy_names_account_of_role():
+    def wrong(arn: str, *accounts: str) -> set[str]:
+        its_role = provided(role(arn=arn), *accounts)
+        return set(findings(its_role))
+
+    both = {"trust-account", "trust-application"}
+    assert wrong(UNKNOWN, ACCOUNT) == set()
+    assert wrong(UNKNOWN, OTHER_ACCOUNT) == both
+    assert wrong(UNKNOWN, OTHER_ACCOUNT, ACCOUNT) == set()  # either account is possible
+    named = f"arn:aws:iam::{ACCOUNT}:role/team-{OTHER_ACCOUNT}/{NAME}"
+    assert wrong(named, OTHER_ACCOUNT) == set()
+    assert wrong(named.replace(f"::{ACCOUNT}", f"::{OTHER_ACCOUNT}"), ACCOUNT) == both
+
+
 def test_role_names_are_not_case_sensitive():
     its_role = role(name="QBusiness-Guarded")
     assert set(findings(its_role, role_policy(ANY_SECRET, of="qbusiness-guarded"))) == {"secret"}
@@ -729,6 +771,7 @@ def all_findings() -> str:
     """Return the findings about roles that violate the rules in every way."""
     scenes: dict[str, list[Declaration]] = {
         **{name: declared(policies) for name, (policies, _) in {**TOO_WIDE, **RIGHT}.items()},
+        "the application of another account": [provided(role(), OTHER_ACCOUNT)],
         "several violations": several_violations(),
         **{f"a policy with {name}": [role(), role_policy(it)] for name, it in MALFORMED.items()},
         "undeclared policies": undeclared_policies(),

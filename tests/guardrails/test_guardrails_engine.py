@@ -12,7 +12,15 @@ from typing import Any, Final, NamedTuple
 import pytest
 from rules import RULES
 
-from pages.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+)
 from sandbox.environment import PROJECT
 from tests.guardrails.guardrail_roles import (
     ADMINISTRATOR,
@@ -237,6 +245,16 @@ def test_value_unknown_in_preview_is_checked_in_update(new_stack: NewStack, aws:
     # As the page says, this is too late: values that the preview does not know are checked after
     # creation.
     assert aws.roles() == ["qbusiness-0"]
+
+
+def test_allowed_account_tells_account_of_new_role(new_stack: NewStack, aws: Aws, pack: Path):
+    moved = (json.dumps(each).replace(ACCOUNT, OTHER_ACCOUNT) for each in (TRUST, POLICY))
+    program = PROGRAM.format(roles=json.dumps({"role": Declared(*moved).as_text(0)}))
+    stack = new_stack({"aws:region": REGION, "aws:allowedAccountIds": [ACCOUNT]}, program)
+    exit_code, _ = up(stack, pack)
+    assert exit_code != 0
+    assert rules_by_role(stack, "mandatory") == {"role": {"trust-account", "trust-application"}}
+    assert aws.roles() == []
 
 
 def test_undeclared_policies_do_not_stop_import_of_roles(new_stack: NewStack, aws: Aws, pack: Path):
