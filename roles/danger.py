@@ -1,5 +1,6 @@
 """Recognize dangerous statements in a role's policies."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -40,6 +41,9 @@ _OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
 """Services that accept a role only for resources in the role's account, with the page that says so."""
+_GITHUB_SUBJECT: Final = "token.actions.githubusercontent.com:sub"
+_REPOSITORY: Final = "repo:"
+"""The start of the subject of a GitHub workflow, before the repository's owner and a slash."""
 _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
 """Made-up role names. A pattern that matches both of them matches nearly every role."""
 
@@ -103,10 +107,22 @@ def _requires_subject(statement: Statement) -> bool:
         return bool(statement.conditions)
     subjects = {key for each in statement.conditions if (key := each.key.lower()).endswith(":sub")}
     return any(
-        not any(covers(value, "*") for value in values)
+        not any(_is_anybody(key, value) for value in values)
         for key in subjects
         for values in certain_values(statement.conditions, key)
     )
+
+
+def _is_anybody(key: str, subject: str) -> bool:
+    """Return whether anybody can have a subject that matches a pattern.
+
+    On GitHub, anybody can create an owner and a repository with a name that nobody else has:
+    https://docs.github.com/en/actions/reference/openid-connect-reference
+    """
+    start, *others = re.split(r"[*?]", subject, maxsplit=1)
+    of_any_owner = start.startswith(_REPOSITORY) or _REPOSITORY.startswith(start)
+    of_github = key == _GITHUB_SUBJECT and bool(others) and of_any_owner and "/" not in start
+    return of_github or covers(subject, "*")
 
 
 def _requires_account(statement: Statement, account: str) -> bool:

@@ -82,6 +82,40 @@ def test_only_dangerous_trust_statements_are_reported(statement: dict[str, Any],
     assert find_danger(read, ROLE) == danger
 
 
+GITHUB: Final = "token.actions.githubusercontent.com"
+
+
+@pytest.mark.parametrize(
+    ("subject", "anybody"),
+    [
+        ("repo:*", True),
+        ("repo:*/*", True),
+        ("repo:*:ref:refs/heads/main", True),
+        ("repo:*/infrastructure:*", True),
+        ("repo:octo-*", True),
+        ("*:environment:prod", True),
+        (["repo:octo-org/web:*", "repo:*"], True),
+        ("repo:octo-org/*", False),
+        ("repo:octo-org/web:*", False),
+        ("repo:octo-org/web:ref:refs/heads/main", False),
+        # Organizations can choose other claims for the subject.
+        ("repository_owner:octo-org:*", False),
+    ],
+)
+def test_github_role_for_any_owner_is_dangerous(subject: str | list[str], anybody: bool):
+    principal = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"}
+
+    def danger(name: str) -> str:
+        condition = {"StringLike": {name: subject}, "StringEquals": {f"{GITHUB}:aud": "sts"}}
+        document = {"Statement": trust(principal, Condition=condition)}
+        (read,) = statements(TRUST_POLICY, json.dumps(document))
+        return find_danger(read, ROLE)
+
+    assert danger(f"{GITHUB}:sub") == f"{FOR_USERS} under a condition" * anybody
+    # All repositories of this provider belong to one enterprise.
+    assert danger(f"{GITHUB}/octo-corp:sub") == ""
+
+
 @pytest.mark.parametrize(
     ("statement", "danger"),
     [
