@@ -248,8 +248,10 @@ def test_value_unknown_in_preview_is_checked_in_update(new_stack: NewStack, aws:
 
 
 def test_allowed_account_tells_account_of_new_role(new_stack: NewStack, aws: Aws, pack: Path):
-    moved = (json.dumps(each).replace(ACCOUNT, OTHER_ACCOUNT) for each in (TRUST, POLICY))
-    program = PROGRAM.format(roles=json.dumps({"role": Declared(*moved).as_text(0)}))
+    its_trust, its_policy = (
+        json.dumps(each).replace(ACCOUNT, OTHER_ACCOUNT) for each in (TRUST, POLICY)
+    )
+    program = PROGRAM.format(roles=json.dumps({"role": Declared(its_trust, its_policy).as_text(0)}))
     stack = new_stack({"aws:region": REGION, "aws:allowedAccountIds": [ACCOUNT]}, program)
     exit_code, _ = up(stack, pack)
     assert exit_code != 0

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock, Mock
 from urllib.parse import quote
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox.environment import PROJECT
 from tests.helpers.faults import gate
@@ -20,7 +23,10 @@ from tests.helpers.processes import commands_with, eventually
 from tests.helpers.recorder import Recorder, recorder, simulation, validation
 from tests.helpers.stacks import ATTACHED, Aws, running_provider
 from tests.helpers.support import golden
+from tests.scenarios import test_open_questions
+from tests.scenarios.test_open_questions import DENIED, NOT_FOUND
 from tests.scenarios.transcript import Mask
+from tests.scenarios.world import World, new_run
 
 ACCOUNT = "123456789012"
 FOREIGN = ("qbusiness-live-", "qbusiness-live-0a1b2c3d-life", "somebody-else")
@@ -118,7 +124,7 @@ def test_read_only_run_changes_nothing_and_can_fail(live: Run, recorded: Recorde
     recorded.answers["POST /policy/validation"] = validation(finding)
     code, said = live("--read-only")
     assert code == 1, said
-    assert live.results() == ["failed", "failed", "passed"]
+    assert live.results() == ["failed", "failed", "passed", *["skipped"] * 3]
     assert "ERROR INVALID_ACTION: The action does not exist." in live.transcript()
     assert "action='kms:Decrypt'" in live.transcript()
     reading = {
@@ -193,6 +199,114 @@ def test_roles_of_killed_run_are_removed_by_run_name(live: Run, environment: dic
         eventually(lambda: not commands_with(f"TMPDIR={live.directory}"), "all processes have ended")
     (role,) = {*aws.roles()} - {*FOREIGN}
     assert live("--remove", role.removesuffix("-life")) == (0, f"removed role {role}\n")
+
+
+# Open questions, which the sandbox cannot answer.
+
+
+def test_open_questions_cite_page_and_code():
+    for cited in test_open_questions.CITED.values():
+        assert cited.sentence in " ".join((PROJECT / cited.page).read_text().split())
+        assert cited.branch in (PROJECT / cited.module).read_text()
+
+
+@pytest.fixture
+def amazon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[World, Mock]:
+    """Return AWS's world, and the clients of all its services."""
+    monkeypatch.setattr("tests.scenarios.world.time.sleep", str)
+    client = MagicMock()
+    client.get_caller_identity.return_value = {"Arn": f"arn:aws:iam::{ACCOUNT}:user/jane"}
+    of_session = Mock(return_value=client)
+    monkeypatch.setattr("tests.scenarios.test_open_questions.boto3.client", of_session)
+    return World(new_run(), lambda _: client, {}, tmp_path), client
+
+
+def error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "Operation")
+
+
+@pytest.mark.parametrize(
+    ("codes", "answer"),
+    [
+        ((NOT_FOUND, NOT_FOUND, DENIED), "qbusiness:BatchPutDocument with the index alone is allowed"),
+        ((NOT_FOUND, DENIED, DENIED), "qbusiness:BatchDeleteDocument with the index alone is denied"),
+        ((DENIED, DENIED, DENIED), ""),  # a missing index is like a denial
+    ],
+)
+def test_ingestion_question_is_answered_only_if_certain(
+    amazon: tuple[World, Mock], capsys: pytest.CaptureFixture[str], codes: list[str], answer: str
+):
+    world, client = amazon
+    client.batch_put_document.side_effect = map(error, codes)
+    client.batch_delete_document.side_effect = map(error, codes)
+    with nullcontext() if answer else pytest.raises(pytest.skip.Exception):
+        test_open_questions.test_ingestion_with_index_alone(world)
+    assert answer in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("after", "answer"),
+    [
+        ({"description": "d", "updatedAt": 2}, "keeps everything else"),
+        ({"updatedAt": 2}, "changes description"),
+    ],
+)
+def test_update_question_compares_and_deletes_its_data_source(
+    amazon: tuple[World, Mock],
+    capsys: pytest.CaptureFixture[str],
+    after: dict[str, object],
+    answer: str,
+):
+    world, client = amazon
+    world.index = ("application", "index")
+    created = {"status": "ACTIVE", "description": "d", "updatedAt": 1}
+    client.get_data_source.side_effect = [*[created] * 2, *[{"status": "ACTIVE", **after}] * 2]
+    test_open_questions.test_update_of_data_source_omits_properties(world)
+    assert answer in capsys.readouterr().out
+    client.delete_data_source.assert_called_once()
+
+
+def test_removal_includes_only_data_sources_of_run(amazon: tuple[World, Mock]):
+    world, client = amazon
+    pages = client.get_paginator.return_value.paginate
+    names = {"own": world.name("update"), "other": "qbusiness-live-0a1b2c3d-update"}
+    found = [
+        {"dataSourceId": identifier, "displayName": name, "status": "ACTIVE"}
+        for identifier, name in names.items()
+    ]
+    pages.return_value = [{"dataSources": found, "Roles": [], "Policies": []}]
+    assert world.remove() == ([], [])  # without an index, AWS is not asked
+    world.index = ("application", "index")
+    assert world.remove()[0] == ["data source own"]
+    deleted = {call.kwargs["dataSourceId"] for call in client.delete_data_source.call_args_list}
+    assert deleted == {"own"}
+
+
+@pytest.mark.parametrize(
+    ("decisions", "answer"), [("ddd", "doesn't depend on the Region"), ("daa", "depends on the Region")]
+)
+def test_organization_question_shows_effect_of_region(
+    amazon: tuple[World, Mock], capsys: pytest.CaptureFixture[str], decisions: str, answer: str
+):
+    world, client = amazon
+    role = {"Arn": "arn:role", "AssumeRolePolicyDocument": {"Service": "qbusiness.amazonaws.com"}}
+    results = [
+        {
+            "EvalActionName": "a:b",
+            "EvalDecision": decision,
+            "OrganizationsDecisionDetail": {"AllowedByOrganizations": decision == "a"},
+            "MissingContextValues": ["aws:RequestedRegion"],
+        }
+        for decision in decisions
+    ]
+    client.get_paginator.return_value.paginate.side_effect = [
+        [{"Roles": [role]}],
+        *([{"EvaluationResults": [each]}] for each in results),
+    ]
+    test_open_questions.test_simulation_of_organization(world)
+    out = capsys.readouterr().out
+    assert "a:b: d, allowed by the organization: False, missing keys: aws:RequestedRegion" in out
+    assert f"policies {answer}; decides on" in out
 
 
 # Runs that do not start.

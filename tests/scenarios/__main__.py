@@ -31,7 +31,7 @@ from tests.scenarios.transcript import Mask, Transcript
 from tests.scenarios.world import PREFIX, World, new_run
 
 _HERE: Final = Path(__file__).parent
-_QUESTIONS: Final = [str(_HERE / "test_questions.py")]
+_QUESTIONS: Final = [str(_HERE / f"test_{name}.py") for name in ("questions", "open_questions")]
 _STORY: Final = ("life", "drift", "replacement", "import", "data_sources")
 _OPTIONS: Final = (
     *("-o", "addopts=", "--import-mode=importlib", "--verbose"),
@@ -39,7 +39,7 @@ _OPTIONS: Final = (
 )
 """Options to run the tests in this process, in the given order."""
 _KEPT: Final = ("PULUMI_DEBUG_PROVIDERS", "PULUMI_SKIP_UPDATE_CHECK")
-_SERVICES: Final = ("accessanalyzer", "iam", "sts")
+_SERVICES: Final = ("accessanalyzer", "iam", "qbusiness", "sts")
 _TERMINAL: Final = os.dup(2)
 """Standard error, which pytest replaces during a test."""
 _INTERRUPTED: Final = 130
@@ -59,10 +59,11 @@ def main() -> int:
         run = options.remove or new_run()
         # Pulumi resolves symbolic links, such as macOS's temporary directory.
         world = account.world(run, Path(directory).resolve(), creates=not options.read_only)
+        world.index = None if options.read_only else options.index
         if options.remove:
             return _remove(world)
         if not options.read_only:
-            _ask(account, run, options.live)
+            _ask(account, world, options.live)
             try:  # a run removes only roles and policies that it can list
                 world.roles()
                 world.policies()
@@ -90,7 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         "--remove",
         metavar="NAME",
         type=_run_name,
-        help="only remove the roles and policies of the run NAME",
+        help="only remove the roles and policies of the run NAME, and its data sources in --index",
+    )
+    parser.add_argument(
+        "--index",
+        metavar="APPLICATION_ID/INDEX_ID",
+        type=_index,
+        help="also create a data source in this index, which never syncs, and delete it",
     )
     parser.add_argument("pytest", nargs="*", help="options of pytest, after --, such as -k drift")
     return parser
@@ -102,6 +109,13 @@ def _run_name(text: str) -> str:
             f"{text!r} is not the name of a run: expected {PREFIX} and 8 hexadecimal digits"
         )
     return text
+
+
+def _index(text: str) -> tuple[str, str]:
+    application, _, index = text.partition("/")
+    if not (application and index):
+        raise argparse.ArgumentTypeError(f"{text!r} is not APPLICATION_ID/INDEX_ID")
+    return application, index
 
 
 class _Account:
@@ -152,18 +166,20 @@ class _Account:
         return world
 
 
-def _ask(account: _Account, run: str, agreed: str | None) -> None:
+def _ask(account: _Account, world: World, agreed: str | None) -> None:
     """Show the target and continue only if the user enters the account's ID."""
     own = account.identity["Account"]
     print(f"""\
 This creates IAM roles in an AWS account and deletes them again. It should take about a quarter of
-an hour and cost nothing. Nobody can assume the roles, because their application doesn't exist.
+an hour and cost nothing. Only you can assume one of the roles, and nobody the others. They are for an
+application that doesn't exist.
 
   account  {own}
   caller   {account.identity["Arn"]}
   Region   {account.region}
   IAM      {account.endpoint}
-  roles    {run}-...
+  roles    {world.run}-...
+  index    {"/".join(world.index) if world.index else "none, so no data source is created (--index)"}
 """)
     if agreed is None:
         if not sys.stdin.isatty():
@@ -195,7 +211,9 @@ def _run(account: _Account, world: World, arguments: list[str]) -> int:
             signal.signal(number, signal.SIG_IGN)
         if world.creates:
             removed, left = world.remove()
-            transcript.end(removed, left, f"venv/bin/python -m tests.scenarios --remove {world.run}")
+            index = f" --index {'/'.join(world.index)}" if world.index else ""
+            again = f"venv/bin/python -m tests.scenarios --remove {world.run}{index}"
+            transcript.end(removed, left, again)
         print(f"Transcript: {path.name}")
     if _received:
         return _INTERRUPTED

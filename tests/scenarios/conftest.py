@@ -31,7 +31,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     real: World | None = getattr(request.config, "world", None)
     if real:
         yield real
-        if real.creates and real.roles():  # from a scenario that failed
+        if real.creates and real.roles():  # of a question, or a scenario that failed
             real.remove()
         return
     environment: dict[str, str] = request.getfixturevalue("environment")

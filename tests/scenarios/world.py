@@ -50,6 +50,8 @@ class World:
     """The examples' account and Region, unless the account is a real one."""
     creates = True
     """Whether the run creates anything that must be removed."""
+    index: tuple[str, str] | None = None
+    """The IDs of an application and its index, in which the run may create a data source."""
 
     def __init__(
         self,
@@ -162,7 +164,7 @@ class World:
         assert found == expected
 
     def remove(self) -> tuple[list[str], list[str]]:
-        """Remove this run's roles and policies; return the removed and the remaining ones."""
+        """Remove all that this run created; return the removed resources and the remaining ones."""
         removed: dict[str, None] = {}
         left: list[str] = []
         for _ in range(_REMOVALS):
@@ -171,13 +173,14 @@ class World:
             found = False
             # Remove policies after the roles that have them.
             for kind, listed, remove in (
+                ("data source", self.data_sources, self._remove_data_source),
                 ("role", self.roles, self._remove_role),
                 ("policy", self.policies, self._remove_policy),
             ):
                 try:
                     names = listed()
                 except _ERRORS as error:
-                    left.append(f"perhaps a {kind} {self.name('...')}, since IAM lists none ({error})")
+                    left.append(f"perhaps a {kind} {self.name('...')}, since AWS lists none ({error})")
                     continue
                 for name in names:
                     found = True
@@ -195,6 +198,21 @@ class World:
         pages = self.iam.get_paginator("list_policies").paginate(Scope="Local")
         policies = (policy for page in pages for policy in page["Policies"])
         return [each["Arn"] for each in policies if each["PolicyName"].startswith(f"{self.run}-")]
+
+    def data_sources(self) -> Collection[str]:
+        """Return the IDs of this run's data sources."""
+        if self.index is None:
+            return []
+        pages = self.client("qbusiness").get_paginator("list_data_sources").paginate(**self._index)
+        found = (each for page in pages for each in page["dataSources"] if each["status"] != "DELETING")
+        return [each["dataSourceId"] for each in found if each["displayName"].startswith(f"{self.run}-")]
+
+    def _remove_data_source(self, identifier: str) -> None:
+        self.client("qbusiness").delete_data_source(**self._index, dataSourceId=identifier)
+
+    @property
+    def _index(self) -> dict[str, str]:
+        return dict(zip(("applicationId", "indexId"), self.index or (), strict=True))
 
     def _remove_role(self, name: str) -> None:
         role = self.role(name)
