@@ -451,11 +451,7 @@ def _above(urn: str, number: int, message: str, maximum: int, remediation: str) 
 RULES: Final = (
     Rule("readable", "Every policy is a valid policy document.", readable),
     Rule("trust-account", "The trust policy names the role's account.", trust_account),
-    Rule(
-        "trust-application",
-        "The trust policy names one application.",
-        trust_application,
-    ),
+    Rule("trust-application", "The trust policy names one application.", trust_application),
     Rule("trust-service-alone", "Only the service may assume the role.", trust_service_alone),
     Rule(
         "secret",
