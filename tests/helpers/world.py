@@ -476,7 +476,11 @@ class World(Maker):
 
     def add_sync(self, status: str, **more: Any) -> None:
         """Add a sync job that becomes the latest one of the data source DATA_SOURCE_ID."""
-        path = (APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID)
+        self.sync(DATA_SOURCE_ID, status, **more)
+
+    def sync(self, identifier: str, status: str, **more: Any) -> None:
+        """Add a sync job that becomes the latest one of a data source; None removes an entry."""
+        path = (APPLICATION_ID, INDEX_ID, identifier)
         syncs = self.server.qbusiness.sync_jobs.setdefault(path, [])
         started = datetime(2026, 11, len(syncs) + 1, 12, 30, tzinfo=UTC).timestamp()
         job = {"executionId": OTHER_ID, "startTime": started, "status": status, **more}

@@ -5,6 +5,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from tests.helpers.world import (
+    INDEX_ARN,
+    INGEST,
     KEY_ARN,
     THROUGH_SECRETS_MANAGER,
     Output,
@@ -45,6 +47,16 @@ def complete_world(world: World) -> None:
     world.add_own(decrypt, secret={"KmsKeyId": KEY_ARN})
     world.attach("qbusiness-Pages", "pages", own_policy(world.secret_arn, decrypt))
     add_files(world, "s3-v1")
+
+
+def add_granted(world: World) -> None:
+    """Add a data source whose role decrypts by a grant, and ingests documents into the index alone."""
+    world.describe_key()
+    ingest = allow(INGEST, INDEX_ARN)
+    without = "AllowsAmazonQToIngestDocuments"
+    world.add_own(ingest, name="Granted", without=without, secret={"KmsKeyId": KEY_ARN})
+    grant = {"GranteePrincipal": world.role_arn, "Operations": ["Decrypt"]}
+    world.server.answers["kms:ListGrants"] = {"Grants": [grant], "Truncated": False}
 
 
 def set_age(world: World, age: timedelta) -> datetime:

@@ -15,8 +15,10 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from sandbox.account import VPC_ID
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import (
+    FOREIGN_KEY_ARN,
     OTHER_ID,
     OWN,
     ROLE_ARN,
@@ -238,6 +240,74 @@ def test_data_source_with_some_of_the_subnets_is_no_problem(world: World):
     assert world.check().code == 0
 
 
+def test_exclusive_policies_take_access_away(world: World):
+    other = world.secret("other")
+    world.put_policy(policy(allow("secretsmanager:GetSecretValue", other)), "by-hand")
+    world.add_data_source(configuration={"type": "AEM", "secretArn": other})
+    assert world.ask("data source").startswith("note ")
+    world.set(exclusivePolicies=True)
+    assert world.ask("data source").startswith("problem ")
+
+
+def test_access_after_update_may_be_unknown(world: World):
+    other = world.secret("other")
+    condition = {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
+    world.put_policy(WIDE)
+    world.put_policy(
+        policy(allow("secretsmanager:GetSecretValue", other, Condition=condition)), "by-hand"
+    )
+    world.add_data_source(configuration={"type": "AEM", "secretArn": other})
+    assert world.check(only=["data source"]).code == 3
+
+
+def test_secret_named_like_suffix_is_another_secret(world: World):
+    other = world.secret(SECRET_ID)
+    world.add_data_source(configuration={"type": "AEM", "secretArn": SECRET_ID})
+    assert f"secretsmanager:GetSecretValue on {other}: " in world.ask("requests allowed")
+
+
+def test_policy_that_data_source_needs_is_kept(world: World):
+    world.put_policy(policy(allow("ec2:CreateNetworkInterface", "*")), "by-hand")
+    world.add_data_source()
+    assert "delete-role-policy" in world.ask("other policies")
+    subnet = world.ec2.create_subnet(VpcId=VPC_ID, CidrBlock="10.0.9.0/24")["Subnet"]["SubnetId"]
+    world.server.data_source()["vpcConfiguration"] = {**ONE_SUBNET, "subnetIds": [subnet]}
+    answer = world.ask("other policies")
+    assert "but a data source needs it, at least in part\n" in answer
+    assert "delete-role-policy" not in answer
+
+
+def test_settings_of_shared_role_are_not_changed(world: World):
+    other = world.secret("other")
+    world.put_policy(policy(allow("secretsmanager:GetSecretValue", other)), "by-hand")
+    world.add_data_source(OTHER_ID, configuration={"type": "AEM", "secretArn": other})
+    subnet = world.ec2.create_subnet(VpcId=VPC_ID, CidrBlock="10.0.9.0/24")["Subnet"]["SubnetId"]
+    world.add_data_source(vpcConfiguration={**ONE_SUBNET, "subnetIds": [subnet]})
+    answer = world.ask("data source")
+    assert "fix: give Pages an entry and a role of its own" in answer
+    assert "vpcConfiguration to" not in answer
+
+
+def test_bucket_that_only_data_source_names_changes_no_setting(world: World):
+    world.use_bucket()
+    connection = {"connectionConfiguration": {"bucketName": "gone"}}
+    world.add_data_source(configuration={"type": "S3V2", **connection})
+    answer = world.check(only=["bucket"]).out
+    assert "problem  bucket gone: there is no bucket gone\n" in answer
+    assert "fix: point the data source to an existing bucket" in answer
+
+
+def test_index_of_data_source_must_be_active(world: World):
+    world.put_policy(WIDE, "by-hand")
+    world.add_data_source()
+    other_index = move_to_another_index(world)
+    world.resource(APPLICATION_ID, other_index, status="FAILED")
+    assert (
+        f"problem  index {other_index}: index {other_index} is FAILED\n"
+        in world.check(only=["index"]).out
+    )
+
+
 @pytest.mark.parametrize("name", [SECRET_ID, SECRET_NAME, SECRET_ARN[:-7]])
 def test_data_source_may_name_secret_in_any_aws_form(world: World, name: str):
     world.add_data_source(configuration={"type": "AEM", "secretArn": name})
@@ -361,6 +431,16 @@ def test_data_source_whose_role_does_not_trust_service_is_problem(world: World):
     document = TRUST.replace(ACCOUNT, OTHER_ACCOUNT)
     world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
     assert "whose policies do not allow 1 of its 28 requests" in world.ask("other data source")
+
+
+def test_invalid_configuration_under_other_role_cannot_be_decided(world: World):
+    foreign = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.set(secretId=foreign, kmsKeyId=FOREIGN_KEY_ARN)
+    world.describe_secret(ARN=foreign)
+    add_under_other_role(world, configuration={"type": "AEM", "secretArn": foreign})
+    said = world.check(only=BOTH)
+    assert said.code == 3
+    assert "but this program rejects its configuration (" in said.answer("other data source")
 
 
 def test_unknown_access_of_other_role_cannot_be_determined(world: World):

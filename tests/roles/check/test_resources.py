@@ -248,6 +248,16 @@ def test_current_secret_version_under_earlier_key_is_problem(world: World):
     )
 
 
+def test_key_of_later_versions_is_only_a_note(world: World):
+    later = world.kms.create_key()["KeyMetadata"]["Arn"]
+    world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId=later)
+    keep_version_under(world, KEY_ARN)
+    assert world.ask("encryption") == (
+        f"note     encryption: the secret's current version is still encrypted with {KEY_ARN}: before "
+        f"somebody writes a new version, let the role use {later}, too\n"
+    )
+
+
 def test_foreign_secret_version_under_aws_key_is_reported(world: World):
     secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)

@@ -103,6 +103,11 @@ TRUSTED: Final[dict[str, tuple[list[dict[str, Any]], str, str]]] = {
         "cannot tell",
         "cannot tell",
     ),
+    "denial of all other services": (
+        [EXPECTED, denial() | {"NotPrincipal": EXPECTED["Principal"], "Principal": None}],
+        "note",
+        "note",
+    ),
     "no condition": ([UNCONDITIONAL], "note", "note"),
 }
 """By name: the statements, and the state of the answer with the stack, where drift is a problem, and
@@ -112,7 +117,8 @@ without it."""
 @pytest.mark.parametrize("name", TRUSTED)
 def test_trust_policy_is_decided(world: World, name: str):
     statements, in_stack, outside = TRUSTED[name]
-    world.trust(policy(*statements))
+    given = [{key: value for key, value in each.items() if value} for each in statements]
+    world.trust(policy(*given))
     world.add_data_source()
     codes = {"problem": 1, "cannot tell": 3}
     said = world.check(only=["trust policy"])
@@ -141,3 +147,10 @@ def test_denial_from_a_date_to_come_is_announced(world: World):
     assert text in world.ask("trust policy")
     world.trust(policy(EXPECTED, denial(DateLessThan={"aws:CurrentTime": PAST})))
     assert text not in world.ask("trust policy")
+
+
+def test_stated_organization_of_role_is_not_that_of_service(world: World):
+    condition = {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    world.trust(policy(EXPECTED, {**denial(), "Condition": condition}))
+    stated = world.ask("trust policy", "--context", "aws:PrincipalOrgID=o-a1b2c3d4e5")
+    assert stated.startswith("problem ")
