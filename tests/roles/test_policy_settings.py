@@ -149,6 +149,9 @@ class _Account:
     def secret(self, arn: str) -> dict[str, Any]:
         return {"ARN": arn, "KmsKeyId": self.source.key}
 
+    def secret_versions(self, _: str) -> list[dict[str, Any]]:
+        return []
+
     def customer_managed_key(self, key: str | None) -> str | None:
         return key
 

@@ -107,6 +107,7 @@ def test_role_with_another_path_is_a_different_role(world: World):
     assert "role/old/" in answer
 
 
+@pytest.mark.slow
 def test_matching_data_source_with_existing_other_role_is_note(world: World):
     world.role(OTHER_ROLE_ARN.rpartition("/")[2], WIDE)
     world.add_data_source()
@@ -308,6 +309,7 @@ def test_index_of_data_source_must_be_active(world: World):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [SECRET_ID, SECRET_NAME, SECRET_ARN[:-7]])
 def test_data_source_may_name_secret_in_any_aws_form(world: World, name: str):
     world.add_data_source(configuration={"type": "AEM", "secretArn": name})
@@ -425,6 +427,7 @@ def test_data_source_whose_role_lacks_access_is_problem(world: World):
     )
 
 
+@pytest.mark.slow
 def test_data_source_whose_role_does_not_trust_service_is_problem(world: World):
     add_under_other_role(world)
     name = OTHER_ROLE_ARN.rpartition("/")[2]
@@ -433,6 +436,7 @@ def test_data_source_whose_role_does_not_trust_service_is_problem(world: World):
     assert "whose policies do not allow 1 of its 28 requests" in world.ask("other data source")
 
 
+@pytest.mark.slow
 def test_invalid_configuration_under_other_role_cannot_be_decided(world: World):
     foreign = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=foreign, kmsKeyId=FOREIGN_KEY_ARN)
@@ -443,6 +447,7 @@ def test_invalid_configuration_under_other_role_cannot_be_decided(world: World):
     assert "but this program rejects its configuration (" in said.answer("other data source")
 
 
+@pytest.mark.slow
 def test_unknown_access_of_other_role_cannot_be_determined(world: World):
     condition = {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
     add_under_other_role(world, policy(allow("*", "*", Condition=condition)))
@@ -564,6 +569,7 @@ def test_crawler_without_secret_or_role_is_note(world: World):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["CREATING", "DELETING"])
 def test_data_source_needs_no_role_during_creation_or_deletion(world: World, status: str):
     add_without_role(world, status=status)
@@ -636,6 +642,7 @@ def test_secret_name_does_not_match_secret_of_other_account(world: World):
         ),
     ],
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["FAILED", "INCOMPLETE"])
 def test_access_error_of_failed_sync_names_likely_cause(
     world: World, message: str, about: str, status: str
@@ -661,6 +668,7 @@ def test_unrecognized_sync_error_is_problem_without_hint(world: World):
     assert "the error may be about" not in answer
 
 
+@pytest.mark.slow
 def test_sync_without_start_time_is_older_than_others(world: World):
     world.add_data_source()
     world.add_sync("FAILED", startTime=None)
@@ -671,6 +679,7 @@ def test_sync_without_start_time_is_older_than_others(world: World):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["SYNCING", "SYNCING_INDEXING"])
 def test_status_and_error_of_running_sync_are_printed(world: World, status: str):
     world.add_data_source()
@@ -680,6 +689,7 @@ def test_status_and_error_of_running_sync_are_printed(world: World, status: str)
     assert f"12:30 UTC, has the status {status}: 3 pages were too large\n" in said.answer("data source")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scanned", "failed", "said"),
     [
@@ -696,6 +706,7 @@ def test_failed_documents_and_empty_sync_are_noted(world: World, scanned: str, f
     assert answer.endswith(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -712,6 +723,7 @@ def test_incomplete_or_stopped_sync_without_access_error_is_note(world: World, s
     assert f" has the status {status}: 3 pages were too large; {said}" in answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "fix"),
     [
@@ -748,6 +760,7 @@ def test_only_statuses_documented_by_aws_are_known(world: World, of_sync: bool):
     )
 
 
+@pytest.mark.slow
 def test_a_sync_error_cannot_forge_another_line(world: World):
     world.add_data_source()
     forged = "Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
@@ -769,6 +782,7 @@ def test_a_data_source_that_failed_is_a_problem(world: World):
     assert "the error may be about the trust policy" in answer
 
 
+@pytest.mark.slow
 def test_many_data_sources_are_read_with_progress(world: World):
     for number in range(100):
         configuration = {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}Others"}

@@ -10,7 +10,7 @@ from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOU
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import TRUST, World, policy
 
-pytestmark = pytest.mark.usefixtures("deployed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 EXPECTED: Final[dict[str, Any]] = json.loads(TRUST)["Statement"][0]
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
