@@ -12,6 +12,7 @@ from tests.helpers.world import NAME, World, data_source_id, own_policy
 from tests.roles.adopt.help import Backend, role_resource
 
 
+@pytest.mark.slow
 def test_role_of_another_stack_is_left_out_unless_taken(world: World, backend: Backend):
     world.add_own(name="Mine")
     owned = world.role_arn
