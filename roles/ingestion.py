@@ -13,13 +13,17 @@ from typing import Final, NamedTuple
 
 from roles.account import Account, DataSource
 from roles.arns import Arn
+from roles.difference import Verdict
 
 ACTIONS: Final = ("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument")
 DISPUTED: Final = (
     "AWS's pages disagree on whether ingestion needs access to the application, in addition to the index"
 )
 _PUT: Final = ("documentsAdded", "documentsModified")
-_DENIED: Final = re.compile(r"Batch(?:Put|Delete)Document", re.IGNORECASE)
+_DENIED: Final = re.compile(
+    r"(?!.*/index/).*qbusiness:Batch(?:Put|Delete)Document", re.IGNORECASE | re.DOTALL
+)
+"""Matches errors that deny an action, but not on the index; a throttled call has no `qbusiness:`."""
 
 
 class Evidence(NamedTuple):
@@ -29,6 +33,15 @@ class Evidence(NamedTuple):
     """Empty if it says nothing."""
     is_denied: bool = False
     """Whether the sync failed with an error that denies ingestion."""
+
+
+def is_disputed(verdict: Verdict) -> bool:
+    """Return whether a role lacks ingestion into the application alone."""
+    accesses = verdict.access
+    actions = {action for access in accesses for action in access.actions}
+    targets = [target for access in accesses for target in access.targets]
+    is_missing = verdict.verdict == "missing" and not any(access.condition for access in accesses)
+    return is_missing and actions <= {*ACTIONS} and all(map(is_application, targets))
 
 
 def is_application(arn: str) -> bool:
@@ -50,7 +63,7 @@ def _of_sync(account: Account, source: DataSource) -> Evidence:
     started = sync.get("startTime")
     day = f"of {started.astimezone(UTC):%Y-%m-%d} " if started else ""
     message = str(sync.get("error", {}).get("errorMessage", ""))
-    if sync["status"] == "FAILED" and _DENIED.search(message):
+    if sync["status"] == "FAILED" and _DENIED.match(message):
         return Evidence(f"the sync {day}of {source.label} failed: {message}", is_denied=True)
     numbers = [str(sync.get("metrics", {}).get(name, "")) for name in _PUT]
     put = sum(int(number) for number in numbers if number.isdecimal())

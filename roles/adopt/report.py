@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from components.stack_config import DATA_SOURCES
+from roles import ingestion
 from roles.account import DataSource, Role
 from roles.adopt.access import Change
 from roles.adopt.entries import Entry
@@ -91,6 +92,8 @@ def _lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
     for verdict in verdicts:
         yield f"  {verdict.policy}, {verdict.statement}: {verdict.verdict}"
         yield from _access(verdict)
+        if ingestion.is_disputed(verdict):
+            yield f"      ({ingestion.DISPUTED})"
 
 
 def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:

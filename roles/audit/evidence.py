@@ -6,15 +6,24 @@ the access that a role lacks was needed.
 
 import re
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
+from itertools import product
 from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from components.formats import SERVICE
+from guardrails.iam.conditions import Condition
+from guardrails.iam.containment import certain_values
+from guardrails.iam.documents import Statement
 from guardrails.iam.truth import Truth, every
 from roles import ingestion
 from roles.account import Account, DataSource, Role
-from roles.difference import Verdict, role_statements
+from roles.arns import Arn
+from roles.check.context import Facts, assume_request
+from roles.check.decisions import Applicable, Kind, Policy, decide
+from roles.check.evaluation import RolePrincipal
+from roles.difference import TRUST_POLICY, Verdict, role_statements, statements
 from roles.errors import concerns_every_call
 from roles.grants import may_decrypt
 
@@ -38,25 +47,83 @@ _COUNTS: Final = Judgment(Truth.YES)
 
 def judge(account: Account, role: Role, verdict: Verdict, sources: Sequence[DataSource]) -> Judgment:
     """Return whether a difference counts, given the data sources that it concerns."""
-    actions = {action for access in verdict.access for action in access.actions}
-    targets = {target for access in verdict.access for target in access.targets}
     name = f"{verdict.policy}, {verdict.statement}"
-    passes = verdict.verdict == "excess" and actions == {"iam:PassRole"}
-    if passes and all(map(_NAMES_OF_CONSOLE.fullmatch, targets)):
+    if _passes_roles_of_console(role, verdict):
         return Judgment(Truth.NO, f"{name}: passes roles that the console names, as AWS's page does")
-    if verdict.verdict != "missing" or any(access.condition for access in verdict.access):
+    if verdict.verdict != "missing":
         return _COUNTS
-    if actions == {"kms:Decrypt"}:
-        return _by_grants(account, role, name, sorted(targets))
-    if actions <= {*ingestion.ACTIONS} and all(map(ingestion.is_application, targets)):
-        denials = (each for each in role_statements(role) if not each.allows)
-        if any(each.actions.covers(action) for each in denials for action in actions):
-            return _COUNTS
+    if verdict.policy == TRUST_POLICY:
+        return _by_trust_policy(account, role, name, sources)
+    if all(access.actions == ("kms:Decrypt",) for access in verdict.access):
+        return _by_grants(account, role, name, verdict)
+    if ingestion.is_disputed(verdict) and not _is_denied(role, verdict):
         return _by_sync(account, name, sources)
     return _COUNTS
 
 
-def _by_grants(account: Account, role: Role, name: str, keys: Sequence[str]) -> Judgment:
+def _passes_roles_of_console(role: Role, verdict: Verdict) -> bool:
+    """Return whether a statement in excess only passes the console's roles to Amazon Q Business."""
+    if verdict.verdict != "excess" or any(each.actions != ("iam:PassRole",) for each in verdict.access):
+        return False
+    targets = [target for access in verdict.access for target in access.targets]
+    own = [
+        each
+        for each in role_statements(role)
+        if (each.policy, each.name) == (verdict.policy, verdict.statement)
+    ]
+    return all(map(_NAMES_OF_CONSOLE.fullmatch, targets)) and all(
+        certain_values(each.conditions, "iam:PassedToService") == [(SERVICE,)] for each in own
+    )
+
+
+def _is_denied(role: Role, verdict: Verdict) -> bool:
+    """Return whether a policy always denies access; one with conditions is a difference of its own."""
+    denials = [each for each in role_statements(role) if not (each.allows or each.conditions)]
+    return any(
+        each.actions.meets(action) and each.targets.meets(target)
+        for each in denials
+        for access in verdict.access
+        for action, target in product(access.actions, access.targets)
+    )
+
+
+def as_requested(statement: Statement) -> Statement:
+    """Return a program's statement with more conditions that the connector's requests always meet."""
+    if statement.policy == TRUST_POLICY:
+        return statement
+    met = [Condition("Bool", "aws:SecureTransport", ("true",))]
+    service = statement.actions.values[0].partition(":")[0]
+    places = {(arn.region, arn.account) for arn in map(Arn.of, statement.targets.values)}
+    if service in ("secretsmanager", "kms", "qbusiness") and len(places) == 1:
+        ((region, account),) = places
+        met.append(Condition("StringEquals", "aws:RequestedRegion", (region,)))
+        met.append(Condition("StringEquals", "aws:ResourceAccount", (account,)))
+        through = (each for each in statement.conditions if each.is_on("kms:ViaService"))
+        values = [value.replace("*", region) for each in through for value in each.values]
+        met += [Condition("StringEquals", "kms:ViaService", (each,)) for each in values]
+    if service == "s3":
+        owner = [each for each in statement.conditions if each.is_on("aws:ResourceAccount")]
+        met += [each._replace(key="s3:ResourceAccount") for each in owner]
+    return statement._replace(conditions=(*statement.conditions, *met))
+
+
+def _by_trust_policy(account: Account, role: Role, name: str, sources: Sequence[DataSource]) -> Judgment:
+    """Decide whether Amazon Q Business can assume the role, whose conditions differ."""
+    principal = RolePrincipal(role.arn, role.id, bool(role.permissions_boundary))
+    facts = Facts(Arn.of(role.arn).account, role, principal, {}, None, datetime.now(UTC), {})
+    policy = Policy(Kind.TRUST, Kind.TRUST, statements(TRUST_POLICY, role.trust_policy))
+    arns = {account.data_source(each)["dataSourceArn"].partition("/index/")[0] for each in sources}
+    requests = (assume_request(facts, role.arn, arn) for arn in arns)
+    allowed = every(decide(each, Applicable([policy]), facts.now()).allowed for each in requests)
+    if allowed is Truth.NO:
+        return _COUNTS
+    lets = "lets" if allowed is Truth.YES else "may let"
+    counts = Truth.NO if allowed is Truth.YES else Truth.CANNOT_TELL
+    return Judgment(counts, f"{name}: differs, but {lets} Amazon Q Business assume the role")
+
+
+def _by_grants(account: Account, role: Role, name: str, verdict: Verdict) -> Judgment:
+    keys = sorted({target for access in verdict.access for target in access.targets})
     try:
         granted = every(may_decrypt(account, key, role.arn) for key in keys)
     except ClientError as error:

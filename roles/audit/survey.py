@@ -20,7 +20,7 @@ from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
-from roles.audit.evidence import Judgment, judge, last_sync
+from roles.audit.evidence import Judgment, as_requested, judge, last_sync
 from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
 from roles.concurrency import read_each
@@ -637,7 +637,10 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
         statement for _, needs in compared for statement in (*needs.program, *needs.optional)
     )
     verdicts = dict(zip(possible, compare([*possible], actual).program, strict=True))
-    covered = {statement for statement, verdict in verdicts.items() if verdict.verdict == "covered"}
+    met = compare([*map(as_requested, possible)], actual).program
+    covered = {
+        statement for statement, each in zip(possible, met, strict=True) if each.verdict == "covered"
+    }
     # An optional statement counts if the role has its access, which is then not in excess.
     program: dict[Statement, list[DataSource]] = {}
     for result, needs in compared:

@@ -131,7 +131,9 @@ def permissions_boundary(case: Case) -> Iterator[Finding]:
 def _judge_boundary(case: Case, policy: Policy) -> Finding:
     if policy.unread:
         return policy.unread
-    if blocked := _blocks(case, policy, Truth.NO):
+    lost = _blocks(case, policy, Truth.NO)
+    disputed = [each for each in lost if is_disputed(case, each.decision)]
+    if blocked := [each for each in lost if each not in disputed]:
         denied = [each for each in blocked if not each.cause.lacks_allow]
         lacking = [decision for decision, cause in blocked if cause.lacks_allow]
         edits = [_exclude(policy, denied)] if denied else []
@@ -141,6 +143,9 @@ def _judge_boundary(case: Case, policy: Policy) -> Finding:
             policy.edited(", and ".join(edits)),
             *_list_denied(blocked),
         )
+    if disputed:
+        text = f"{policy.name} might block {_count(case, disputed)}"
+        return cannot_tell(text, 'see "requests allowed"', *_list_denied(disputed))
     if unclear := _blocks(case, policy, Truth.CANNOT_TELL):
         text = f"{policy.name} might block {_count(case, unclear)}"
         return _depends(text, unclear, "review the boundary and the resource's policy")

@@ -5,13 +5,14 @@ from typing import Any, Final
 
 import pytest
 
-from pages.examples import ACCOUNT
-from tests.helpers.world import INDEX_ARN, INGEST, KEY_ARN, World, allow, deny
+from pages.examples import ACCOUNT, REGION
+from tests.helpers.world import INDEX_ARN, INGEST, KEY_ARN, TRUST, World, allow, deny, policy
 from tests.roles.audit.help import result
 
 pytestmark = pytest.mark.slow
 
 DENIED_INGESTION: Final = "User is not authorized to perform: qbusiness:BatchPutDocument"
+THROUGH: Final = f"secretsmanager.{REGION}.amazonaws.com"
 CONSOLE_ROLES: Final = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
 
 
@@ -101,3 +102,69 @@ def test_syncs_and_grants_are_read_only_if_access_is_missing(world: World):
     world.add_own(allow("kms:Decrypt", KEY_ARN))
     world.audit()
     assert not {"qbusiness:ListDataSourceSyncJobs", "kms:ListGrants"} & {*world.server.calls}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Throttled: BatchPutDocument",
+        f"not authorized: qbusiness:BatchPutDocument on resource {INDEX_ARN}",
+    ],
+)
+def test_other_failures_do_not_settle_ingestion(world: World, message: str):
+    identifier = add_ingesting_index(world)
+    world.sync(identifier, "FAILED", error={"errorMessage": message})
+    assert world.audit().code == 0
+
+
+def test_denial_under_condition_does_not_settle_ingestion(world: World):
+    insecure = {"Bool": {"aws:SecureTransport": "false"}}
+    identifier = add_ingesting_index(world, deny("*", "*", Sid="Guard", Condition=insecure))
+    assert result(world.audit("--json"), identifier) == "1 denying"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"Bool": {"aws:SecureTransport": "true"}},
+        {"StringEquals": {"aws:RequestedRegion": REGION}},
+        {"StringEquals": {"aws:ResourceAccount": ACCOUNT}},
+    ],
+)
+def test_condition_that_requests_meet_is_no_difference(world: World, condition: dict[str, Any]):
+    identifier = world.add_own(without="AllowsAmazonQToGetSecret")
+    reads = allow("secretsmanager:GetSecretValue", world.secret_arn, Condition=condition)
+    world.put_policy(policy(reads), "reads", "qbusiness-Pages")
+    assert result(world.audit("--json"), identifier) == "equivalent"
+
+
+def test_decryption_through_one_region_is_no_difference(world: World):
+    key = world.client("kms").create_key()["KeyMetadata"]["Arn"]
+    decrypt = allow("kms:Decrypt", key, Condition={"StringEquals": {"kms:ViaService": THROUGH}})
+    identifier = world.add_own(decrypt, secret={"KmsKeyId": key})
+    assert result(world.audit("--json"), identifier) == "equivalent"
+
+
+@pytest.mark.parametrize(
+    ("condition", "code", "text"),
+    [
+        ({"Bool": {"aws:SecureTransport": "true"}}, 0, "differs, but lets Amazon Q Business assume"),
+        ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, 0, "differs, but lets"),
+        ({"StringEquals": {"aws:SourceOrgID": "o-a1b2c3d4e5"}}, 2, "differs, but may let"),
+        ({"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, 1, "1 missing"),
+    ],
+)
+def test_trust_policy_is_decided(world: World, condition: dict[str, Any], code: int, text: str):
+    document = json.loads(TRUST)
+    document["Statement"][0]["Condition"] |= condition
+    if "StringEquals" in condition:
+        document["Statement"][0]["Condition"]["StringEquals"] |= {"aws:SourceAccount": ACCOUNT}
+    world.add_own(trust=json.dumps(document))
+    said = world.audit("--json")
+    assert said.code == code
+    assert text in said.out
+
+
+def test_passing_roles_of_console_to_any_service_is_in_excess(world: World):
+    identifier = world.add_own(allow("iam:PassRole", CONSOLE_ROLES, Sid="Pass"))
+    assert result(world.audit("--json"), identifier) == "1 in excess"

@@ -7,7 +7,17 @@ import pytest
 
 from pages.examples import ACCOUNT, REGION
 from sandbox.environment import PROJECT
-from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, WIDE, World, allow, deny, policy
+from tests.helpers.world import (
+    INDEX_ARN,
+    KEY_ARN,
+    ROLE_ARN,
+    SECRET_ARN,
+    WIDE,
+    World,
+    allow,
+    deny,
+    policy,
+)
 from tests.roles.check.help import ADMIN
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -145,3 +155,13 @@ def test_boundary_must_let_role_for_s3_bucket_pass_itself(
     answer = world.ask(BOUNDARY)
     assert answer.startswith(state)
     assert (f"iam:PassRole on {ROLE_ARN}" in answer) == (state != "ok ")
+
+
+def test_boundary_that_only_lacks_disputed_ingestion_cannot_be_judged(world: World):
+    ingest = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
+    others = {**EVERYTHING, "NotAction": ingest}
+    del others["Action"]
+    world.bound(policy(others, allow(ingest, INDEX_ARN)))
+    said = world.check(only=[BOUNDARY, "requests allowed"])
+    assert said.code == 3
+    assert 'to find out: see "requests allowed"\n' in said.answer(BOUNDARY)
