@@ -130,9 +130,10 @@ def _by_grants(account: Account, role: Role, name: str, verdict: Verdict) -> Jud
         if concerns_every_call(error):
             raise
         granted = Truth.CANNOT_TELL
-    if granted is Truth.YES:
+    # AWS does not say whether a boundary limits a grant.
+    if granted is Truth.YES and not role.permissions_boundary:
         return Judgment(Truth.NO, f"{name}: a KMS grant lets the role decrypt with {', '.join(keys)}")
-    if granted is Truth.CANNOT_TELL:
+    if granted is not Truth.NO:
         return Judgment(Truth.CANNOT_TELL, f"{name}: a KMS grant may let the role decrypt")
     return _COUNTS
 
