@@ -173,7 +173,7 @@ class Server:
         owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
         if action in self.pages:
             return Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
-        rejected = self.rejections.get(action)
+        rejected = self.rejections.get(action) if action in self.rejections else None
         is_listing = action == "secretsmanager:ListSecretVersionIds" and action not in self.answers
         if is_listing and not has_secret(caller, request.get_data()):
             rejected = rejected or (400, "ResourceNotFoundException")
