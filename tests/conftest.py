@@ -159,14 +159,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
     """Print the counts that tests recorded, such as inputs, faults, and kills.
 
-    If many tests fail, show only the shortest failures, and name the others, except in CI or with `-v`.
+    If many tests fail, show only the shortest failures, and count the others by file, except in CI or
+    with `-v`.
     """
     failed = terminalreporter.stats.get("failed", [])
     every = [*failed]
     if not (os.environ.get("CI") or terminalreporter.verbosity > 0):
         failed[:] = _selected(every)
     yield
-    others = Counter(_function(report) for report in every if report not in failed)
+    others = Counter(each.nodeid.partition("::")[0] for each in every if each not in failed)
     failed[:] = every
     if others:
         terminalreporter.write_line("other failures, which -v shows:")
