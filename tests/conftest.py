@@ -79,7 +79,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
-_LINES: Final = 40
+_LINES: Final = 30
 """The number of lines of failures, and of one difference, that are printed."""
 
 
