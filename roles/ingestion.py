@@ -55,7 +55,7 @@ def read_evidence(account: Account, sources: Iterable[DataSource]) -> Evidence:
     Raises the errors of ListDataSourceSyncJobs.
     """
     found = [each for source in sources if (each := _of_sync(account, source)).text]
-    return max(found, key=lambda each: each.is_denied, default=Evidence("no sync says more"))
+    return max(found, key=lambda each: each.is_denied, default=Evidence("no sync has settled it"))
 
 
 def _of_sync(account: Account, source: DataSource) -> Evidence:

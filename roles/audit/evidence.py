@@ -49,7 +49,9 @@ def judge(account: Account, role: Role, verdict: Verdict, sources: Sequence[Data
     """Return whether a difference counts, given the data sources that it concerns."""
     name = f"{verdict.policy}, {verdict.statement}"
     if _passes_roles_of_console(role, verdict):
-        return Judgment(Truth.NO, f"{name}: passes roles that the console names, as AWS's page does")
+        return Judgment(
+            Truth.NO, f"not counted: {name}: passes roles that the console names, as AWS's page does"
+        )
     if verdict.verdict != "missing":
         return _COUNTS
     if verdict.policy == TRUST_POLICY:
@@ -132,7 +134,9 @@ def _by_grants(account: Account, role: Role, name: str, verdict: Verdict) -> Jud
         granted = Truth.CANNOT_TELL
     # AWS does not say whether a boundary limits a grant.
     if granted is Truth.YES and not role.permissions_boundary:
-        return Judgment(Truth.NO, f"{name}: a KMS grant lets the role decrypt with {', '.join(keys)}")
+        return Judgment(
+            Truth.NO, f"not counted: {name}: a KMS grant lets the role decrypt with {', '.join(keys)}"
+        )
     if granted is not Truth.NO:
         return Judgment(Truth.CANNOT_TELL, f"{name}: a KMS grant may let the role decrypt")
     return _COUNTS
@@ -147,7 +151,7 @@ def _by_sync(account: Account, name: str, sources: Sequence[DataSource]) -> Judg
         found = ingestion.Evidence("the last sync could not be read")
     if found.is_denied:
         return Judgment(Truth.YES, f"{name}: {found.text}")
-    return Judgment(Truth.NO, f"{name}: {ingestion.DISPUTED}: {found.text}")
+    return Judgment(Truth.NO, f"not counted: {name}: {ingestion.DISPUTED}: {found.text}")
 
 
 class LastSync(NamedTuple):

@@ -28,9 +28,9 @@ def test_index_alone_is_a_remark(world: World):
     (role,) = said.json["roles"]
     (remark,) = role["remarks"]
     assert remark.startswith(
-        "qbusiness-aem-connector, AllowsAmazonQToIngestDocuments: AWS's pages disagree"
+        "not counted: qbusiness-aem-connector, AllowsAmazonQToIngestDocuments: AWS's pages "
     )
-    assert remark.endswith(": no sync says more")
+    assert remark.endswith(": no sync has settled it")
 
 
 def test_failed_ingestion_counts_as_missing(world: World):

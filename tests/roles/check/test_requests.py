@@ -98,7 +98,7 @@ def test_index_ingest_scope_cannot_be_judged(world: World):
             "cannot tell",
             "the sync of 2026-11-01 of Pages {} put 12 documents with the policies of that day",
         ),
-        ({"metrics": {"documentsAdded": "0"}}, "cannot tell", "no sync says more"),
+        ({"metrics": {"documentsAdded": "0"}}, "cannot tell", "no sync has settled it"),
         (
             {
                 "status": "FAILED",
