@@ -23,10 +23,10 @@ from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in,
 from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
 from roles.check.evaluation import RolePrincipal
 from roles.check.requests import RequestGroup, connector_requests
-from roles.check.subject import NO_BUCKET, NO_KEY, MissingError, Needs, Subject, attempt, needed
+from roles.check.subject import MissingError, Subject, attempt, needed
 from roles.difference import TRUST_POLICY, readable, statements
 from roles.errors import code, is_denied
-from roles.findings import Finding, cannot_tell, not_allowed, ok, skipped
+from roles.findings import Finding, cannot_tell, not_allowed, skipped
 from roles.grants import may_decrypt
 
 _OPERATIONS: Final = {
@@ -49,7 +49,7 @@ class Case(NamedTuple):
     trust: Decision
     """Whether Amazon Q Business can assume the role for the application."""
     resources: Sequence[Policy]
-    """The policies of the keys, secrets, and bucket."""
+    """The policies of the keys, secrets, and buckets."""
     facts: Facts
     by_group: Sequence[tuple[RequestGroup, Sequence[Decision]]]
     """The decisions about the connector's requests, in groups that IAM can simulate together."""
@@ -73,54 +73,31 @@ def collect(
     if isinstance(role, Finding):
         policies = [Policy(Kind.ROLE, POLICY_NAME, unread=role)]
         boundary = Policy(Kind.BOUNDARY, Kind.BOUNDARY, unread=role)
-        trust = Policy(Kind.TRUST, Kind.TRUST, unread=role)
+        trust_policy = Policy(Kind.TRUST, Kind.TRUST, unread=role)
         role = None
     elif role is None:
-        expected = statements(POLICY_NAME, subject.policies.role_policy)
-        policies = [Policy(Kind.ROLE, POLICY_NAME, expected)]
-        trust = _trust_policy(subject, subject.policies.trust_policy)
+        policies = [_expected(subject)]
+        trust_policy = _trust_policy(subject, subject.policies.trust_policy)
     else:
         policies = _of_role(role, in_stack=bool(subject.settings.stack))
-        trust = _trust_policy(subject, role.trust_policy)
+        trust_policy = _trust_policy(subject, role.trust_policy)
         boundary = _boundary(subject, role) if role.permissions_boundary else None
     readers = {
         Kind.KEY: (_key_policy, subject.key_arns),
         Kind.SECRET: (_secret_policy, [each.arn for each in subject.secrets]),
-        Kind.BUCKET: (_bucket_policy, [*_buckets(subject)]),
+        Kind.BUCKET: (_bucket_policy, [each.arn for each in subject.buckets]),
     }
     resources = [
         _read(Policy(kind, kind, resource=arn), partial(read, subject, arn))
         for kind, (read, arns) in readers.items()
-        for arn in arns or [""]
+        for arn in dict.fromkeys(arns)
     ]
     facts = _facts(subject, role, [*policies, *filter(None, [boundary]), *resources], stated)
-    of_role = Applicable(policies, boundary)
     assume = assume_request(facts, facts.principal.arn, subject.policies.application_arn)
-    trusted = decide(assume, Applicable([trust]), facts.now())
-    by_group = [
-        (group, _with_grant(subject, role, group, _decide(group, of_role, resources, facts), facts))
-        for group in connector_requests(subject)
-    ]
-    return Case(subject, entries, policies, boundary, trusted, resources, facts, by_group)
-
-
-def _with_grant(
-    subject: Subject,
-    role: Role | None,
-    group: RequestGroup,
-    decisions: Sequence[Decision],
-    facts: Facts,
-) -> Sequence[Decision]:
-    """Decide again with the key's grants if the policies lack an Allow for requests to a key."""
-    lack_allow = any(
-        each.allowed is Truth.NO and all(cause.lacks_allow for cause in each.deciding)
-        for each in decisions
-    )
-    if role is None or group.service != "kms" or not lack_allow:
-        return decisions
-    found = attempt(lambda: may_decrypt(subject.account, group.resource.known, role.arn))
-    grant = Truth.CANNOT_TELL if isinstance(found, Finding) else found
-    return [decide(each.request, each.policies._replace(grant=grant), facts.now()) for each in decisions]
+    trust = decide(assume, Applicable([trust_policy]), facts.now())
+    case = Case(subject, entries, policies, boundary, trust, resources, facts, by_group=())
+    groups = connector_requests(subject, subject.needs)
+    return case._replace(by_group=[(group, _decide(case, group, policies)) for group in groups])
 
 
 def is_disputed(case: Case, decision: Decision) -> bool:
@@ -135,9 +112,8 @@ def is_disputed(case: Case, decision: Decision) -> bool:
     of_index = [
         each for each in case.decisions if each.request.action == action and each is not decision
     ]
-    lacks_allow = decision.allowed is Truth.NO and all(each.lacks_allow for each in decision.deciding)
     is_allowed_on_index = all(each.allowed is Truth.YES for each in of_index)
-    return lacks_allow and is_allowed_on_index and not evidence(case).is_denied
+    return decision.lacks_allow and is_allowed_on_index and not evidence(case).is_denied
 
 
 def evidence(case: Case) -> ingestion.Evidence:
@@ -151,16 +127,20 @@ def stay_allowed(case: Case, groups: Iterable[RequestGroup]) -> Truth:
     """Return whether AWS allows all these requests, now and once `pulumi up` has written its policy."""
     own = case.policies
     if case.subject.settings.stack:
-        expected = statements(POLICY_NAME, case.subject.policies.role_policy)
         is_exclusive = case.subject.settings.get("exclusive_policies")
         others = [] if is_exclusive else [each for each in case.policies if each.name != POLICY_NAME]
-        own = [Policy(Kind.ROLE, POLICY_NAME, expected), *others]
+        own = [_expected(case.subject), *others]
     return every(
         decision.allowed
         for group in groups
         for policies in (case.policies, own)
-        for decision in _decide(group, Applicable(policies, case.boundary), case.resources, case.facts)
+        for decision in _decide(case, group, policies)
     )
+
+
+def _expected(subject: Subject) -> Policy:
+    """Return the role policy that the program writes."""
+    return Policy(Kind.ROLE, POLICY_NAME, statements(POLICY_NAME, subject.policies.role_policy))
 
 
 def _trust_policy(subject: Subject, document: Any) -> Policy:
@@ -180,32 +160,28 @@ def _trust_policy(subject: Subject, document: Any) -> Policy:
     return _read(policy, lambda: policy._replace(statements=statements(TRUST_POLICY, document)))
 
 
-def _buckets(subject: Subject) -> dict[str, Needs]:
-    """Return the ARNs of the buckets that the role must read, with the needs that name them."""
-    return {
-        f"arn:{subject.partition}:s3:::{bucket}": needs
-        for needs in subject.needs
-        for bucket in needs.buckets
-    }
-
-
 def _read(without: Policy, read: Callable[[], Policy]) -> Policy:
     """Return the policy that `read` returns or, if it cannot be read, `without` with the answer."""
     found = attempt(read)
     return without._replace(unread=found) if isinstance(found, Finding) else found
 
 
-def _decide(
-    group: RequestGroup, of_role: Applicable, resources: Sequence[Policy], facts: Facts
-) -> list[Decision]:
-    """Return the decision about each request of a group, given the policies of the role."""
-    applicable = of_role._replace(
-        resource=next((each for each in resources if _applies(each, group)), None),
-        is_foreign=group.account != facts.account,
-    )
-    return [
-        decide(with_context(facts, group, action), applicable, facts.now()) for action in group.actions
-    ]
+def _decide(case: Case, group: RequestGroup, of_role: Sequence[Policy]) -> list[Decision]:
+    """Return the decision about each request of a group, given the role's own policies.
+
+    A key's grants count, too. They are read only if the policies lack an Allow.
+    """
+    facts, role = case.facts, case.facts.role
+    resource = next((each for each in case.resources if _applies(each, group)), None)
+    policies = Applicable(of_role, case.boundary, resource, is_foreign=group.account != facts.account)
+    requests = [with_context(facts, group, action) for action in group.actions]
+    found = [decide(each, policies, facts.now()) for each in requests]
+    if role and group.service == "kms" and any(each.lacks_allow for each in found):
+        key_arn = group.resource.known
+        granted = attempt(lambda: may_decrypt(case.subject.account, key_arn, role.arn))
+        grant = Truth.CANNOT_TELL if isinstance(granted, Finding) else granted
+        found = [decide(each, policies._replace(grant=grant), facts.now()) for each in requests]
+    return found
 
 
 def _applies(policy: Policy, group: RequestGroup) -> bool:
@@ -213,7 +189,7 @@ def _applies(policy: Policy, group: RequestGroup) -> bool:
     resource = (
         group.resource.known.partition("/")[0] if policy.kind is Kind.BUCKET else group.resource.known
     )
-    return group.service == _service(policy.kind) and policy.resource in ("", resource)
+    return group.service == _service(policy.kind) and policy.resource == resource
 
 
 def _service(kind: Kind) -> str:
@@ -310,7 +286,6 @@ def _boundary(subject: Subject, role: Role) -> Policy:
 
 
 def _key_policy(subject: Subject, arn: str) -> Policy:
-    needed(arn, NO_KEY)
     key = needed(subject.find_key(arn), skipped("the key was not found"))
     _require_own(subject, Kind.KEY, Arn.of(key["Arn"]).account)
     options = {"key_id": key["KeyId"], "policy_name": "default"}
@@ -320,7 +295,6 @@ def _key_policy(subject: Subject, arn: str) -> Policy:
 
 
 def _secret_policy(subject: Subject, arn: str) -> Policy:
-    needed(arn, ok("the settings have no secret"))
     if "DeletedDate" in needed(subject.find_secret(arn), skipped("the secret was not found")):
         raise MissingError(skipped("the secret is scheduled for deletion"))
     owner = Arn.of(arn).account
@@ -340,10 +314,10 @@ def _secret_policy(subject: Subject, arn: str) -> Policy:
 
 
 def _bucket_policy(subject: Subject, arn: str) -> Policy:
-    needs = needed(_buckets(subject).get(arn), NO_BUCKET)
     bucket = Arn.of(arn).resource
+    owners = (each.owner for each in subject.buckets if each.arn == arn)
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
-    _require_own(subject, Kind.BUCKET, needs.bucket_owner)
+    _require_own(subject, Kind.BUCKET, next(filter(None, owners), None))
     try:
         document = subject.account.bucket_policy(bucket)
     except ClientError as error:
@@ -375,8 +349,9 @@ def _require_own(subject: Subject, kind: Kind, owner: str | None) -> None:
     """Unless the role's account owns the policy, raise MissingError with what it must grant."""
     if owner == subject.account_id:
         return
-    groups = [each for each in connector_requests(subject) if each.service == _service(kind)]
-    actions = dict.fromkeys(name for each in groups for name in each.actions)
+    groups = connector_requests(subject, subject.needs)
+    asked = [each for each in groups if each.service == _service(kind)]
+    actions = dict.fromkeys(name for each in asked for name in each.actions)
     answer = cannot_tell(
         f"the {kind} {f'in account {owner} must' if owner else 'of another account would have to'} "
         f"grant {', '.join(actions)} to {subject.settings.role_arn or 'the role'}, but "

@@ -8,7 +8,7 @@ answer to `requests allowed` is about all policies together.
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from components.commands import quote_argument
@@ -22,7 +22,7 @@ from roles.check.decisions import Cause, Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
 from roles.check.requests import RequestGroup, connector_requests
 from roles.check.simulation import Simulated, simulate_decided
-from roles.check.subject import NO_ROLE, Subject, attempt, needed
+from roles.check.subject import NO_BUCKET, NO_KEY, NO_ROLE, NO_SECRET, Subject, attempt, needed
 from roles.difference import statements
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped
 from roles.ingestion import DISPUTED
@@ -30,6 +30,12 @@ from roles.ingestion import DISPUTED
 _VIA_SERVICE: Final = "kms:ViaService"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
+_WITHOUT: Final[Mapping[Kind, Finding]] = {
+    Kind.KEY: NO_KEY,
+    Kind.SECRET: NO_SECRET,
+    Kind.BUCKET: NO_BUCKET,
+}
+"""The answers if the role needs no resource whose policy has this kind."""
 _EVENTS: Final = {"s3:ListBucket": "ListObjects"}
 """The names of CloudTrail events that differ from the IAM actions:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html"""
@@ -84,15 +90,14 @@ def judge_trust_policy(case: Case, policy: Policy) -> Finding:
     found = [_Block(case.trust, cause) for cause in case.trust.causes]
     now = _for_now([case.trust], policy)
     if denied := [each for each in found if each.cause.truth is Truth.NO]:
-        statements = [each for each in denied if not each.cause.lacks_allow]
-        (needed_statement,) = json.loads(case.subject.policies.trust_policy)["Statement"]
-        edit = f'add to "Statement": {json.dumps(needed_statement)}'
-        text = (
-            f"does not let Amazon Q Business assume the role for {case.subject.policies.application_arn}"
-        )
-        if statements:
-            edit = _exclude(policy, statements)
-            text = f"denies Amazon Q Business the role, in {_name_statements(_statements(statements))}"
+        if denying := [each for each in denied if not each.cause.lacks_allow]:
+            edit = _exclude(policy, denying)
+            text = f"denies Amazon Q Business the role, in {_name_statements(_statements(denying))}"
+        else:
+            policies = case.subject.policies
+            (expected,) = json.loads(policies.trust_policy)["Statement"]
+            edit = f'add to "Statement": {json.dumps(expected)}'
+            text = f"does not let Amazon Q Business assume the role for {policies.application_arn}"
         return problem(f"the trust policy {text}{now}", policy.edited(edit))
     if found:
         text = "cannot determine whether the trust policy lets Amazon Q Business assume the role"
@@ -186,6 +191,8 @@ def resource_policies(kind: Kind, case: Case) -> Iterator[Finding]:
     The answer's subject is the resource, except in the answer about the first one.
     """
     found = [each for each in case.resources if each.kind is kind]
+    if not found:
+        yield _WITHOUT[kind]
     for number, policy in enumerate(found):
         answer = policy.unread or next(_judge_resource_policy(case, policy))
         yield answer._replace(subject=policy.resource if number else "")
@@ -278,7 +285,8 @@ def _users(case: Case, policy: Policy) -> dict[str, list[RequestGroup]]:
     resources = {each.request.resource for each in _decided_by(case, policy)}
     users: dict[str, list[RequestGroup]] = {}
     for entry in case.entries:
-        groups = [each for each in connector_requests(entry) if each.resource in resources]
+        asked = connector_requests(entry, entry.needs)
+        groups = [each for each in asked if each.resource in resources]
         if groups and _exists(entry):
             users[str(entry.settings.role_arn)] = groups
     return users

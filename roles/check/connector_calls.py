@@ -27,7 +27,7 @@ class Resources(NamedTuple, Generic[_Text]):
     indices: Sequence[_Text]
     secrets: Sequence[_Text]
     secret_keys: Sequence[_Text]
-    """The customer managed key that encrypts the secret."""
+    """The customer managed keys that encrypt the secrets."""
     bucket_account: str | _Text
     file_objects: Sequence[_Text]
     """An object in the bucket that contains the files that the configuration refers to."""

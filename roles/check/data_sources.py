@@ -20,7 +20,7 @@ from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.case import Case, collect, is_disputed, stay_allowed
 from roles.check.network import replace_in_vpc, update_vpc, values_in_settings
-from roles.check.requests import requests_of
+from roles.check.requests import connector_requests
 from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed
 from roles.detection import Uses, connectors_of, find_uses, shared_secrets
 from roles.errors import InputError, is_denied, is_gone, unknown_status
@@ -184,12 +184,9 @@ def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
         texts.append(f"it is in index {data_source.index_id}, but the role is for {subject.index_id}")
     if not texts:
         return
-    implied = requests_of(subject, subject.needs_of_settings)
-    made = [
-        each
-        for each in requests_of(subject, subject.needs_of(data_source.index_id, uses))
-        if each not in implied
-    ]
+    needs = subject.needs_of(data_source.index_id, uses)
+    implied = connector_requests(subject, [subject.needs_of_settings])
+    made = [each for each in connector_requests(subject, [needs]) if each not in implied]
     lacks_required = any(
         _reason_to_change(subject, uses, each) and not each.values for each in different
     )

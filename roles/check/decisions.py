@@ -45,14 +45,14 @@ class Policy(NamedTuple):
     unread: Finding | None = None
     """The answer about the policy if it was not read; otherwise, None.
 
-    For example, AWS denied access to the policy, or the settings have no resource of this type.
+    For example, AWS denied access to the policy, or the resource does not exist.
     """
     edited: Callable[[str], tuple[str, ...]] = lambda edit: (edit,)
     """Return the steps that edit the policy; the argument describes the edit."""
     is_shared: bool = True
     """Whether the policy also applies to others, unlike an inline policy of the role."""
     resource: str = ""
-    """The ARN of the key or secret whose policy it is; empty for other policies."""
+    """The ARN of the key, secret, or bucket whose policy it is; empty for other policies."""
 
 
 class Applicable(NamedTuple):
@@ -128,6 +128,11 @@ class Decision(NamedTuple):
     def deciding(self) -> list[Cause]:
         """The causes that determine the decision: if the request is denied, only the certain ones."""
         return [cause for cause in self.causes if cause.truth is self.allowed]
+
+    @property
+    def lacks_allow(self) -> bool:
+        """Whether the request is denied only because policies lack a required Allow."""
+        return self.allowed is Truth.NO and all(cause.lacks_allow for cause in self.deciding)
 
     @property
     def unread(self) -> bool:

@@ -4,21 +4,18 @@ For one API call, AWS checks one request for each resource that the call needs:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from components.formats import SERVICE
 from guardrails.iam.patterns import Text
 from roles.arns import Arn
-from roles.check.connector_calls import ConnectorCall, Resources, calls
+from roles.check.connector_calls import Resources, calls
 from roles.check.subject import Needs, Subject
-from roles.policies import Secret
 
 ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
 """The condition key for the ARN of the secret that KMS decrypts:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
-
-
 _SOME_ACCOUNT: Final = 12 * "0"
 
 
@@ -52,55 +49,40 @@ class RequestGroup(NamedTuple):
         return owner if isinstance(owner, str) else Arn.of(self.resource.known).account
 
 
-def connector_requests(subject: Subject) -> list[RequestGroup]:
-    """Return the requests that the connectors make with a role, grouped by resource and context."""
+def connector_requests(subject: Subject, needs: Iterable[Needs]) -> list[RequestGroup]:
+    """Return the requests that connectors with these needs make, grouped by resource and context."""
     groups: list[RequestGroup] = []
-    for needs in subject.needs:
-        for group in requests_of(subject, needs):
-            for known in groups:
-                if known.is_like(group):
-                    known.actions.extend(each for each in group.actions if each not in known.actions)
-                    break
-            else:
-                groups.append(group)
+    for group in (group for each in needs for group in _requests(subject, each)):
+        like = next((known for known in groups if known.is_like(group)), None)
+        if like is None:
+            groups.append(group)
+        elif group.actions[0] not in like.actions:
+            like.actions.append(group.actions[0])
     return groups
 
 
-def requests_of(subject: Subject, needs: Needs) -> list[RequestGroup]:
-    """Return the requests for one data source, or for the settings."""
-    groups: list[RequestGroup] = []
-    for call, secret in _calls(subject, needs):
-        context = {**call.context}
-        if secret and call.action == "kms:Decrypt":
-            context[ENCRYPTED_SECRET] = secret.arn
+def _requests(subject: Subject, needs: Needs) -> Iterator[RequestGroup]:
+    """Yield each request of one connector in a group of its own."""
+    for call in calls(_resources(subject, needs)):
         for resource in call.resources:
-            for group in groups:
-                if (group.resource, group.context) == (resource, context):
-                    group.actions.append(call.action)
-                    break
-            else:
-                region = _region_of(subject, needs, resource, call.action.partition(":")[0])
-                groups.append(RequestGroup([call.action], resource, region, context))
-    return groups
-
-
-def _calls(subject: Subject, needs: Needs) -> Iterator[tuple[ConnectorCall[Text], Secret | None]]:
-    """Yield the connector's calls with its first secret, then the calls that read each other secret."""
-    resources = _resources(subject, needs)
-    first, *others = needs.secrets or [None]
-    for call in calls(resources):
-        yield call, first
-    for secret in others:
-        for call in calls(resources._replace(**_of_secret(secret))):
-            if call.action.startswith(("secretsmanager:", "kms:")):
-                yield call, secret
+            region = _region_of(subject, needs, resource, call.action.partition(":")[0])
+            is_decryption = call.action == "kms:Decrypt"
+            encrypted = [
+                {ENCRYPTED_SECRET: secret.arn}
+                for secret in needs.secrets
+                if is_decryption and secret.key_arn == resource.known
+            ]
+            for more in encrypted or [{}]:
+                yield RequestGroup([call.action], resource, region, {**call.context, **more})
 
 
 def _resources(subject: Subject, needs: Needs) -> Resources[Text]:
     policies, is_source = subject.policies, needs.connector.bucket_is_source
     partition, account_id, region = subject.partition, subject.account_id, subject.region
-    buckets = [f"arn:{partition}:s3:::{bucket}" for bucket in needs.buckets]
-    objects = [Text(f"{arn}/", "document") for arn in buckets]
+    buckets = [Text(bucket.arn) for bucket in needs.buckets]
+    objects = [Text(f"{bucket.arn}/", "document") for bucket in needs.buckets]
+    keys = dict.fromkeys(key_arn for bucket in needs.buckets for key_arn in bucket.key_arns)
+    owner = next((bucket.owner for bucket in needs.buckets), None)  # it is the same for all of them
     network = [*map(Text, needs.network)]
     interface = Text(
         f"arn:{partition}:ec2:{region}:{account_id}:network-interface/", "eni-00000000000000000"
@@ -111,12 +93,13 @@ def _resources(subject: Subject, needs: Needs) -> Resources[Text]:
         region=region,
         applications=[Text(policies.application_arn)],
         indices=[Text(f"{policies.application_arn}/index/{needs.index_id}")],
-        **_of_secret(next(iter(needs.secrets), None)),
-        bucket_account=needs.bucket_owner or Text("", _SOME_ACCOUNT),
+        secrets=[Text(secret.arn) for secret in needs.secrets],
+        secret_keys=[*map(Text, dict.fromkeys(each.key_arn for each in needs.secrets if each.key_arn))],
+        bucket_account=owner or Text("", _SOME_ACCOUNT),
         file_objects=[] if is_source else objects,
-        source_buckets=[*map(Text, buckets)] if is_source else [],
+        source_buckets=buckets if is_source else [],
         source_objects=objects if is_source else [],
-        source_keys=[*map(Text, needs.bucket_keys)],
+        source_keys=[*map(Text, keys)],
         passed_roles=[Text(role_arn)] if is_source and role_arn else [],
         network=network,
         described=[Text("*")] if network else [],
@@ -124,12 +107,6 @@ def _resources(subject: Subject, needs: Needs) -> Resources[Text]:
         deletable_network_interfaces=[interface] if deletes else [],
         tag=Text(f"qbusiness_{account_id}_{subject.application_id}_", "1"),
     )
-
-
-def _of_secret(secret: Secret | None) -> dict[str, list[Text]]:
-    """Return the resources of a secret; empty without a secret."""
-    key = [Text(secret.key_arn)] if secret and secret.key_arn else []
-    return {"secrets": [Text(secret.arn)] if secret else [], "secret_keys": key}
 
 
 def pass_request(role_arn: str) -> RequestGroup:

@@ -16,12 +16,14 @@ from roles.check.subject import (
     NO_APPLICATION,
     NO_BUCKET,
     NO_KEY,
-    Needs,
+    NO_SECRET,
+    Bucket,
     Subject,
     about_each,
     ignore,
     needed,
 )
+from roles.detection import is_named
 from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
 from roles.policies import Secret
@@ -65,11 +67,9 @@ def application(case: Case) -> Finding:
 def index(case: Case) -> list[Finding]:
     """Ask whether each index exists, is active, and belongs to the application."""
     subject = case.subject
-    used = dict.fromkeys([subject.index_id, *(needs.index_id for needs in subject.needs)])
-    questions = (
-        (each if each != subject.index_id else "", partial(_index, subject, each)) for each in used
-    )
-    return about_each(questions, NO_APPLICATION)
+    own = subject.index_id
+    used = dict.fromkeys([own, *(needs.index_id for needs in subject.needs)])
+    return about_each(((each, partial(_index, subject, each)) for each in used), NO_APPLICATION, own)
 
 
 def _index(subject: Subject, identifier: str) -> Finding:
@@ -107,12 +107,19 @@ def secret(case: Case) -> list[Finding]:
 
     The ARN of the secret in the settings must be exact, because the role policy needs the suffix.
     """
-    subject = case.subject
-    used = [each.arn for each in subject.secrets]
-    own = [("", partial(_own_secret, subject, arn)) for arn in used if arn == subject.secret_arn]
-    others = [(each, partial(_other_secret, subject, each)) for each in subject.secret_ids]
-    none = f"the settings for the {subject.settings.connector.name} connector have no secret"
-    return about_each([*own, *others], ok(none))
+    subject, own = case.subject, case.subject.secret_arn
+    questions = [
+        (secret.arn, partial(_own_secret, subject, secret.arn))
+        for secret in subject.secrets
+        if secret.arn == own
+    ]
+    named = dict.fromkeys(each for _, uses in subject.users for each in uses.secret_ids)
+    questions += [
+        (each, partial(_other_secret, subject, each))
+        for each in named
+        if not (own and is_named(own, each, subject.account_id))
+    ]
+    return about_each(questions, NO_SECRET, own)
 
 
 def _usable(secret: Reply) -> Finding:
@@ -129,7 +136,7 @@ def _usable(secret: Reply) -> Finding:
 
 
 def _other_secret(subject: Subject, secret_id: str) -> Finding:
-    """Ask about a data source's secret that is in no setting."""
+    """Ask about a data source's secret, by its ARN or name, that is in no setting."""
     found = ignore(is_gone, lambda: subject.account.secret(secret_id))
     if found is None:
         return problem(
@@ -185,21 +192,10 @@ def encryption(case: Case) -> list[Finding]:
     The key of a secret and the key of its current version can differ.
     """
     subject = case.subject
-    of_secrets = (
-        (each.arn if each.arn != subject.secret_arn else "", partial(_encryption_of_secret, case, each))
-        for each in subject.secrets
-    )
-    of_buckets = (
-        (bucket if bucket != subject.bucket else "", partial(_encryption_of_bucket, case, needs, bucket))
-        for bucket, needs in _buckets(subject).items()
-    )
+    of_secrets = ((each.arn, partial(_encryption_of_secret, case, each)) for each in subject.secrets)
+    of_buckets = ((each.name, partial(_encryption_of_bucket, case, each)) for each in subject.buckets)
     none = ok("the role reads neither a secret nor a bucket")
-    return about_each([*of_secrets, *of_buckets], none)
-
-
-def _buckets(subject: Subject) -> dict[str, Needs]:
-    """Return the needs in which each bucket is named."""
-    return {bucket: needs for needs in subject.needs for bucket in needs.buckets}
+    return about_each([*of_secrets, *of_buckets], none, subject.secret_arn, subject.bucket)
 
 
 def _encryption_of_secret(case: Case, secret: Secret) -> Finding:
@@ -213,17 +209,15 @@ def _encryption_of_secret(case: Case, secret: Secret) -> Finding:
     answer = ok(f"the secret is encrypted with {actual or _AWS_MANAGED}")
     if arn == subject.secret_arn:  # for other secrets' keys, there is no setting
         answer = _same_key(case, "the secret", actual)
-    try:
-        subject.account.secret_versions(arn)
-    except ClientError as error:
-        if not is_denied(error):
-            raise
-        unknown = cannot_tell(
+    if secret.key_arn != actual:
+        return _encryption_of_version(case, secret, actual, answer)
+    versions = ignore(is_denied, lambda: subject.account.secret_versions(arn))
+    if versions is None and answer.state is not State.PROBLEM:
+        return cannot_tell(
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
-            f"allow {action(error.operation_name)} ({PERMISSIONS_PAGE})",
+            f"allow {action('ListSecretVersionIds')} ({PERMISSIONS_PAGE})",
         )
-        return answer if answer.state is State.PROBLEM else unknown
-    return answer if secret.key_arn == actual else _encryption_of_version(case, secret, actual, answer)
+    return answer
 
 
 def _encryption_of_version(case: Case, secret: Secret, later: str | None, answer: Finding) -> Finding:
@@ -245,35 +239,35 @@ def _groups_on(case: Case, arn: str | None) -> list[RequestGroup]:
     return [group for group, _ in case.by_group if group.resource.known == arn]
 
 
-def _encryption_of_bucket(case: Case, needs: Needs, bucket: str) -> Finding:
-    subject, owner = case.subject, needs.bucket_owner or case.subject.account_id
+def _encryption_of_bucket(case: Case, bucket: Bucket) -> Finding:
+    subject, owner = case.subject, bucket.owner or case.subject.account_id
     try:
-        algorithm, key_id = subject.account.bucket_encryption(bucket, owner)
+        algorithm, key_id = subject.account.bucket_encryption(bucket.name, owner)
     except ClientError as error:
-        return _unseen_bucket(subject, needs, error)
-    encrypted = f"by default, bucket {bucket}"
-    connector = needs.connector
+        return _unseen_bucket(subject, bucket.owner, error)
+    encrypted = f"by default, bucket {bucket.name}"
+    connector = bucket.connector
     is_source = connector.bucket_is_source
     if connector.name in _S3_KEYS_CONNECTORS and algorithm != S3_KEYS_ALGORITHM:
         return problem(
             f"{encrypted} is encrypted with {key_id or _AWS_MANAGED} ({algorithm}), but the "
             f"{connector.name} connector reads only buckets with Amazon S3 managed keys",
-            _encrypt_bucket(bucket),
+            _encrypt_bucket(bucket.name),
         )
     actual = subject.key_in_use(key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS_ALGORITHM and owner != subject.account_id:
         or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
-            f"{_encrypt_bucket(bucket)}{or_key}",
+            f"{_encrypt_bucket(bucket.name)}{or_key}",
         )
-    if is_source and bucket == subject.bucket:
+    if is_source and bucket.name == subject.bucket:
         return _same_key(case, encrypted, actual)
     if is_source or actual is None:  # for another bucket's key, there is no setting
         return ok(f"{encrypted} is encrypted with {actual or _AWS_MANAGED}")
     return problem(
         f"{encrypted} is encrypted with {actual}, but no setting lets the role use this key for files",
-        _encrypt_bucket(bucket),
+        _encrypt_bucket(bucket.name),
     )
 
 
@@ -319,9 +313,8 @@ def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
 def key(case: Case) -> list[Finding]:
     """Ask whether each key exists, is enabled, and is a symmetric encryption key."""
     subject = case.subject
-    own = subject.key_arn
-    keys = ((arn if arn != own else "", partial(_key, subject, arn)) for arn in subject.key_arns)
-    return about_each(keys, NO_KEY)
+    keys = ((arn, partial(_key, subject, arn)) for arn in subject.key_arns)
+    return about_each(keys, NO_KEY, subject.key_arn)
 
 
 def _key(subject: Subject, arn: str) -> Finding:
@@ -355,7 +348,7 @@ def _make_usable(subject: Subject, found: Reply) -> str:
 
 
 def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
-    """Return the steps that replace a key with another one, for the secrets or the bucket.
+    """Return the steps that replace a key with another one, for the secrets and buckets.
 
     If kmsKeyId is the replaced key, the last step sets it to the new key.
     """
@@ -366,12 +359,7 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
         if secret.key_arn == arn
     ]
     default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{new}"}}'
-    steps += [
-        _encrypt_bucket(bucket, default)
-        for needs in subject.needs
-        if arn in needs.bucket_keys
-        for bucket in needs.buckets
-    ]
+    steps += [_encrypt_bucket(each.name, default) for each in subject.buckets if arn in each.key_arns]
     if arn == subject.key_arn:
         steps.append(subject.set_command("kms_key_id", new))
     return tuple(steps)
@@ -386,20 +374,16 @@ def bucket(case: Case) -> list[Finding]:
     If a bucket is the data source, also ask whether it is in the index's Region.
     """
     subject = case.subject
-    questions = (
-        (name if name != subject.bucket else "", partial(_bucket, subject, needs, name))
-        for name, needs in _buckets(subject).items()
-    )
-    return about_each(questions, NO_BUCKET)
+    questions = ((each.name, partial(_bucket, subject, each)) for each in subject.buckets)
+    return about_each(questions, NO_BUCKET, subject.bucket)
 
 
-def _bucket(subject: Subject, needs: Needs, name: str) -> Finding:
-    owner = needed(needs.bucket_owner, _unknown_owner(subject, name))
-    is_own = name == subject.bucket
-    point = "point the data source to "
-    set_owner = f"{point}a bucket of account {owner}"
-    set_bucket = f"{point}an existing bucket in {subject.region}"
-    if is_own:
+def _bucket(subject: Subject, bucket: Bucket) -> Finding:
+    name, owner = bucket.name, needed(bucket.owner, _unknown_owner(subject, bucket.name))
+    point = "point the data source to"
+    set_owner = f"{point} a bucket of account {owner}"
+    set_bucket = f"{point} an existing bucket in {subject.region}"
+    if name == subject.bucket:
         set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
         set_bucket = subject.set_command("bucket_name", "BUCKET_NAME")
     try:
@@ -408,14 +392,13 @@ def _bucket(subject: Subject, needs: Needs, name: str) -> Finding:
         if is_denied(error) and owner == subject.account_id and subject.settings.stack:
             fix = f"if another account owns the bucket, {set_owner}"
             return not_allowed(failed_action(error))._replace(fix=(fix,))
-        return _unseen_bucket(subject, needs, error)
+        return _unseen_bucket(subject, owner, error)
     if region is None:
-        text = f"there is no bucket {name}"
-        return problem(text, set_bucket)
+        return problem(f"there is no bucket {name}", set_bucket)
     if ignore(is_denied, lambda: subject.account.bucket_region(name, owner)) is None:
         text = f"bucket {name} does not belong to account {owner}, the account in the role policy"
         return problem(text, set_owner)
-    if region != subject.region and needs.connector.bucket_is_source:
+    if region != subject.region and bucket.connector.bucket_is_source:
         return problem(
             f"bucket {name} is in {region}, but the index is in {subject.region}: Amazon Q Business "
             "reads only buckets in the index's Region",
@@ -437,14 +420,13 @@ def _unknown_owner(subject: Subject, name: str) -> Finding:
     )
 
 
-def _unseen_bucket(subject: Subject, needs: Needs, error: ClientError) -> Finding:
+def _unseen_bucket(subject: Subject, owner: str | None, error: ClientError) -> Finding:
     """Return the answer if the bucket does not exist, or access to another account's bucket is denied.
 
     A bucket whose account is unknown counts as another account's bucket. Raises other errors.
     """
     if code(error) == "NoSuchBucket":
         return skipped("the bucket was not found")
-    owner = needs.bucket_owner
     if not is_denied(error) or owner == subject.account_id:
         raise error
     if owner is None:

@@ -1,7 +1,6 @@
 """Read the role that `check` asks about, and the resources in its settings."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -32,17 +31,18 @@ Answers = Finding | Iterable[Finding]
 
 NO_APPLICATION: Final = skipped("the application was not found")
 NO_ROLE: Final = skipped("the role was not found")
-NO_BUCKET: Final = ok("the settings have no bucket")
-NO_KEY: Final = ok("the settings have no customer managed key")
-NO_VPC: Final = ok("the settings have no VPC")
-"""Answers to questions about a resource that does not exist or is not in the settings."""
+NO_BUCKET: Final = ok("the role needs no bucket")
+NO_KEY: Final = ok("the role needs no customer managed key")
+NO_SECRET: Final = ok("the role needs no secret")
+NO_VPC: Final = ok("the role needs no VPC")
+"""Answers to questions about a resource that does not exist or that the role does not need."""
 _KINDS: Final = {"subnetIds": "subnet", "securityGroupIds": "security-group"}
 """By name in the API: the kinds of resources in a VPC, as in their ARNs."""
 _UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
 
 
 class MissingError(Exception):
-    """Raised if something that a question needs does not exist, is not set, or cannot be read."""
+    """Raised if something that a question needs does not exist or cannot be read."""
 
     def __init__(self, answer: Finding) -> None:
         """Store the answer to the question."""
@@ -96,14 +96,18 @@ def ask_each(questions: Iterable[tuple[str, Callable[[], Answers]]]) -> Iterator
 
 
 def about_each(
-    questions: Iterable[tuple[str, Callable[[], Answers]]], otherwise: Finding
+    questions: Iterable[tuple[str, Callable[[], Answers]]], otherwise: Finding, *own: str | None
 ) -> list[Finding]:
-    """Return the answers about each resource, or `otherwise` if there are none.
+    """Return the different answers about each resource, or `otherwise` if there are none.
 
-    Each question follows the resource's ARN or ID, or empty text for the resource in the settings.
+    Each question follows the resource's ARN, ID, or name, which is the answer's subject. Answers about
+    a resource in the settings, `own`, have no subject.
     """
-    found = [answer._replace(subject=resource) for resource, answer in ask_each(questions)]
-    return found or [otherwise]
+    found = (
+        answer._replace(subject="" if resource in own else resource)
+        for resource, answer in ask_each(questions)
+    )
+    return [*dict.fromkeys(found)] or [otherwise]
 
 
 def _answer_of(error: MissingError | BotoCoreError | ClientError) -> Finding:
@@ -128,18 +132,30 @@ class Source(NamedTuple):
     """The connector and resources, or the answer if they could not be read."""
 
 
+class Bucket(NamedTuple):
+    """A bucket that a role must read."""
+
+    arn: str
+    owner: str | None
+    """The bucket's account; None if it is unknown."""
+    connector: Connector
+    """The connector that reads the bucket."""
+    key_arns: Sequence[str]
+    """The customer managed keys that may encrypt the documents in the bucket."""
+
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        return Arn.of(self.arn).resource
+
+
 class Needs(NamedTuple):
     """The resources that a role must reach for one data source or, without any, for its settings."""
 
     connector: Connector
     index_id: str
     secrets: Sequence[Secret]
-    """With the keys that encrypt them."""
-    buckets: Sequence[str]
-    bucket_owner: str | None
-    """The buckets' account; None if it is unknown."""
-    bucket_keys: Sequence[str]
-    """The ARNs of the customer managed keys that may encrypt the documents in the buckets."""
+    buckets: Sequence[Bucket]
     network: Sequence[str]
     """The ARNs of the subnets and security groups."""
 
@@ -343,12 +359,18 @@ class Subject:
         """Return a data source's needs; the settings have what its configuration cannot show."""
         connector = self.connector_of(uses)
         secrets = [] if connector.secret is Need.NOT_SUPPORTED else map(self._secret_of, uses.secret_ids)
-        buckets = [] if connector.bucket is Need.NOT_SUPPORTED else uses.buckets
-        owner = self.bucket_owner if not buckets or self.bucket in buckets else self.account_id
+        owner = self.bucket_owner if self.bucket in uses.buckets else self.account_id
         owner = uses.bucket_account or owner
-        keys = self._bucket_keys(buckets, owner) if connector.bucket_is_source else []
-        network = self._network_of(uses)
-        return Needs(connector, index_id, [*filter(None, secrets)], buckets, owner, keys, network)
+        buckets = [
+            Bucket(
+                f"arn:{self.partition}:s3:::{name}",
+                owner,
+                connector,
+                self._bucket_keys(name, owner) if connector.bucket_is_source else (),
+            )
+            for name in (() if connector.bucket is Need.NOT_SUPPORTED else uses.buckets)
+        ]
+        return Needs(connector, index_id, [*filter(None, secrets)], buckets, self._network_of(uses))
 
     def connector_of(self, uses: Uses) -> Connector:
         """Return a data source's connector: the one in the settings, if the type allows that."""
@@ -393,20 +415,20 @@ class Subject:
         ]
         return key_id if key_id in keys or not keys else keys[0]
 
-    def _bucket_keys(self, buckets: Sequence[str], owner: str | None) -> Sequence[str]:
-        """Return the keys of the documents in buckets.
+    def _bucket_keys(self, bucket: str, owner: str | None) -> Sequence[str]:
+        """Return the keys of the documents in a bucket.
 
         Objects keep the key that they were written with, so the key in the settings counts, too.
         """
 
-        def default_key(bucket: str) -> str | None:
+        def default_key() -> str | None:
             encryption = self.account.bucket_encryption(bucket, owner or self.account_id)
             return self.key_in_use(encryption.key_id)
 
-        own = self.key_arn if {*buckets} == {self.bucket} and not self.secret_arn else None
-        found = (attempt(partial(default_key, bucket)) for bucket in buckets)
-        keys = (own, *(key for key in found if not isinstance(key, Finding)))
-        return [*dict.fromkeys(filter(None, keys))]
+        own = self.key_arn if bucket == self.bucket and not self.secret_arn else None
+        default = attempt(default_key)
+        keys = (own, None if isinstance(default, Finding) else default)
+        return tuple(dict.fromkeys(filter(None, keys)))
 
     def _network_of(self, uses: Uses) -> list[str]:
         """Return the ARNs of a data source's subnets and security groups, of which it has the IDs."""
@@ -439,15 +461,6 @@ class Subject:
         return [*dict.fromkeys(secret for needs in self.needs for secret in needs.secrets)]
 
     @property
-    def secret_ids(self) -> list[str]:
-        """The ARNs or names of the data sources' secrets, except the secret in the settings."""
-        named = [each for _, uses in self.users for each in uses.secret_ids]
-        own = self.secret_arn
-        return [
-            each for each in dict.fromkeys(named) if not (own and is_named(own, each, self.account_id))
-        ]
-
-    @property
     def other_secrets(self) -> list[Secret]:
         """The secrets that the role must read, but that no setting can contain.
 
@@ -457,14 +470,16 @@ class Subject:
         return others if len(others) < len(found) else found[1:]
 
     @property
+    def buckets(self) -> list[Bucket]:
+        """The buckets that the role must read; one can occur twice, for example for two connectors."""
+        return [*dict.fromkeys(bucket for needs in self.needs for bucket in needs.buckets)]
+
+    @property
     def key_arns(self) -> Sequence[str]:
         """The ARNs of the customer managed keys that the role must use."""
-        keys = [
-            key
-            for needs in self.needs
-            for key in (*(secret.key_arn for secret in needs.secrets), *needs.bucket_keys)
-        ]
-        return [*dict.fromkeys(filter(None, keys))]
+        of_secrets = (secret.key_arn for secret in self.secrets)
+        of_buckets = (key_arn for bucket in self.buckets for key_arn in bucket.key_arns)
+        return [*dict.fromkeys(filter(None, (*of_secrets, *of_buckets)))]
 
     def find_secret(self, arn: str) -> Reply | None:
         """Return the metadata of the secret with exactly this ARN; None if it does not exist.

@@ -21,7 +21,7 @@ from pages.examples import (
 )
 from roles.account import Account, DataSource, Encryption, Role
 from roles.arns import Arn
-from roles.check.requests import connector_requests
+from roles.check.requests import RequestGroup, connector_requests
 from roles.check.subject import Subject
 from roles.detection import find_uses
 from roles.needed_resources import read_requirements
@@ -177,6 +177,10 @@ def subject(needs: Requirements, source: Source) -> Subject:
     return Subject(settings, cast("Account", _Account(source)), Notes("check"))
 
 
+def requests(of: Subject) -> list[RequestGroup]:
+    return connector_requests(of, of.needs)
+
+
 def test_table_has_every_setting_of_role_policy():
     of_policy = {name for name, setting in SETTINGS.items() if setting.in_role_policy}
     rows = [each.name for each in POLICY_SETTINGS]
@@ -191,7 +195,7 @@ def test_data_source_changes_setting_and_request_and_differs(name: str):
     old, new = read(before), read(after)
     assert new.settings().get(name) != old.settings().get(name)
     ours = subject(old, before)
-    assert connector_requests(subject(new, after)) != connector_requests(ours)
+    assert requests(subject(new, after)) != requests(ours)
     found = {each.setting: each for each in differences(ours.uses, find_uses(after.response), ACCOUNT)}
     assert (name in found) is (name not in NOT_COMPARED)
     if name in found and name not in WITHOUT_VALUES:
@@ -203,7 +207,7 @@ def test_import_keeps_setting_of_own_policy_and_check_asks_about_it(name: str):
     source, value = KEPT[name]
     needs = read(source)._replace(bucket_account_is_known=False)
     given = needs._replace(**value)
-    assert connector_requests(subject(given, source)) != connector_requests(subject(needs, source))
+    assert requests(subject(given, source)) != requests(subject(needs, source))
     policies = given.policies()
     role = ROLE._replace(
         trust_policy=json.loads(policies.trust_policy),

@@ -60,9 +60,9 @@ def test_bucket_is_checked_without_secret_and_vpc(world: World):
     world.use_bucket()
     said = world.check()
     assert said.code == 0
-    assert "ok       secret: the settings for the s3-v2 connector have no secret\n" in said.out
+    assert "ok       secret: the role needs no secret\n" in said.out
     assert f"encryption: by default, bucket documents is encrypted with {KEY_ARN}\n" in said.out
-    assert "subnets: the settings have no VPC\n" in said.out
+    assert "subnets: the role needs no VPC\n" in said.out
     assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out
     assert "requests allowed: the policies and IAM's simulation allow all 16 connector" in said.out
 
