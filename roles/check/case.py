@@ -76,7 +76,7 @@ def collect(
         trust_policy = Policy(Kind.TRUST, Kind.TRUST, unread=role)
         role = None
     elif role is None:
-        policies = [_expected(subject)]
+        policies = [expected_policy(subject)]
         trust_policy = _trust_policy(subject, subject.policies.trust_policy)
     else:
         policies = _of_role(role, in_stack=bool(subject.settings.stack))
@@ -129,7 +129,7 @@ def stay_allowed(case: Case, groups: Iterable[RequestGroup]) -> Truth:
     if case.subject.settings.stack:
         is_exclusive = case.subject.settings.get("exclusive_policies")
         others = [] if is_exclusive else [each for each in case.policies if each.name != POLICY_NAME]
-        own = [_expected(case.subject), *others]
+        own = [expected_policy(case.subject), *others]
     return every(
         decision.allowed
         for group in groups
@@ -138,7 +138,7 @@ def stay_allowed(case: Case, groups: Iterable[RequestGroup]) -> Truth:
     )
 
 
-def _expected(subject: Subject) -> Policy:
+def expected_policy(subject: Subject) -> Policy:
     """Return the role policy that the program writes."""
     return Policy(Kind.ROLE, POLICY_NAME, statements(POLICY_NAME, subject.policies.role_policy))
 

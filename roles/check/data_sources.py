@@ -5,7 +5,7 @@ For a role outside any stack, the settings come from its data source.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from functools import partial
 from typing import Final
@@ -19,9 +19,9 @@ from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.case import Case, collect, is_disputed, stay_allowed
-from roles.check.network import replace_in_vpc, update_vpc, values_in_settings
+from roles.check.network import missing_in_vpc, replace_in_vpc, update_vpc
 from roles.check.requests import connector_requests
-from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed
+from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed, shared_subnets
 from roles.detection import Uses, connectors_of, find_uses, shared_secrets
 from roles.errors import InputError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped, unread
@@ -128,10 +128,8 @@ def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[s
     The data source contains only IDs. `adopt` and `audit` do not call EC2, and assume that the
     application's account owns the subnets.
     """
-    vpc = requirements.vpc_configuration
-    values, _ = values_in_settings(account, Arn.of(requirements.application_arn).account, vpc)
-    shared = {identifier: value for identifier, value in values.items() if value.startswith("arn:")}
-    return replace_in_vpc(vpc, shared)
+    vpc, owner = requirements.vpc_configuration, Arn.of(requirements.application_arn).account
+    return replace_in_vpc(vpc, shared_subnets(account, owner, vpc.get("subnetIds", ())))
 
 
 def _owns_bucket(account: Account, requirements: Requirements) -> bool:
@@ -187,9 +185,8 @@ def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
     needs = subject.needs_of(data_source.index_id, uses)
     implied = connector_requests(subject, [subject.needs_of_settings])
     made = [each for each in connector_requests(subject, [needs]) if each not in implied]
-    lacks_required = any(
-        _reason_to_change(subject, uses, each) and not each.values for each in different
-    )
+    changes = {each: _change_source(subject, uses, each) for each in different}
+    lacks_required = any(change and not each.values for each, change in changes.items())
     answers = {Truth.YES: note, Truth.NO: problem, Truth.CANNOT_TELL: cannot_tell}
     answer = problem if lacks_required else answers[stay_allowed(case, made)]
     fitting = next(iter(_entries(case, source)), subject)
@@ -200,64 +197,58 @@ def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
         yield answer(text, _give_role(fitting, data_source), *texts)
     else:
         text = f"{data_source.name} does not match the settings"
-        is_shared = len(subject.users) > 1
-        if not is_shared:
-            steps = _steps(subject, data_source, uses, different)
-        elif answer is problem:
-            steps = _steps_of_shared(subject, data_source, uses, different)
+        if len(subject.users) <= 1:
+            steps = (*_steps(subject, data_source, uses, changes),)
         else:
-            steps = ()
-        yield answer(text, tuple(steps), *texts)
+            steps = _steps_of_shared(subject, data_source, changes) if answer is problem else ()
+        yield answer(text, steps, *texts)
 
 
-def _steps(
-    subject: Subject, source: DataSource, uses: Uses, different: Sequence[Difference]
-) -> Iterator[str]:
-    """Yield the steps that make the settings the same as those of the only data source with the role."""
-    for each in different:
-        yield from _fixes(subject, source, uses, each)
-    if source.index_id != subject.index_id:
-        yield subject.edit("index_id", source.index_id)
-
-
-def _steps_of_shared(
-    subject: Subject, source: DataSource, uses: Uses, different: Sequence[Difference]
-) -> Iterator[str]:
-    """Yield the steps that give a data source its access without changing the settings.
-
-    Other data sources that use the role could lose the access that the settings give them.
-    """
-    reasons = [reason for each in different if (reason := _reason_to_change(subject, uses, each))]
-    if reasons:
-        yield from (f"change the data source, because {reason}" for reason in reasons)
-    elif {each.setting for each in different} == {"secret_id"} and source.index_id == subject.index_id:
-        yield 'see "other policies"'
-    else:
-        reason = "because other data sources use this role"
-        yield f"give {source.name} an entry and a role of its own, {reason}"
-
-
-def _reason_to_change(subject: Subject, uses: Uses, difference: Difference) -> str:
-    """Return why the data source must change, whatever the role allows; empty if it need not."""
+def _change_source(subject: Subject, uses: Uses, difference: Difference) -> str:
+    """Return the step that changes a data source which no role suits; empty if it can stay as it is."""
     name, connector = difference.setting, subject.connector_of(uses)
     has = difference.values or (name == "vpc_configuration" and uses.network)
     if connector.need(name) is not (Need.NOT_SUPPORTED if has else Need.REQUIRED):
         return ""
     verb = "does not support" if has else "requires"
-    return f"the {connector.name} connector {verb} {camel_case(name)}"
+    return f"change the data source, because the {connector.name} connector {verb} {camel_case(name)}"
 
 
-def _fixes(subject: Subject, source: DataSource, uses: Uses, difference: Difference) -> Iterator[str]:
-    """Yield the steps that change a setting, or advice to change the data source.
+def _steps(
+    subject: Subject, source: DataSource, uses: Uses, changes: Mapping[Difference, str]
+) -> Iterator[str]:
+    """Yield the steps after which the settings and the only data source with the role match.
 
-    The advice is for a missing required value, an unsupported value, or several buckets. For a VPC, see
-    `_fix_vpc`.
+    `changes` has the differences, each with the step from `_change_source`.
     """
+    for difference, change in changes.items():
+        yield from [change] if change else _change_setting(subject, source, uses, difference)
+    if source.index_id != subject.index_id:
+        yield subject.edit("index_id", source.index_id)
+
+
+def _steps_of_shared(
+    subject: Subject, source: DataSource, changes: Mapping[Difference, str]
+) -> tuple[str, ...]:
+    """Return the steps that give a data source its access without changing the settings.
+
+    Other data sources that use the role could lose the access that the settings give them.
+    """
+    if needed_changes := tuple(filter(None, changes.values())):
+        return needed_changes
+    if {each.setting for each in changes} == {"secret_id"} and source.index_id == subject.index_id:
+        return ('see "other policies"',)
+    reason = "because other data sources use this role"
+    return (f"give {source.name} an entry and a role of its own, {reason}",)
+
+
+def _change_setting(
+    subject: Subject, source: DataSource, uses: Uses, difference: Difference
+) -> Iterator[str]:
+    """Yield the steps that change a setting; for several buckets, advice to change the data source."""
     name, values = difference.setting, difference.values
     value = next(iter(values), None)
-    if reason := _reason_to_change(subject, uses, difference):
-        yield f"change the data source, because {reason}"
-    elif name == "vpc_configuration":
+    if name == "vpc_configuration":
         yield from _fix_vpc(subject, source, uses)
     elif name == "connector":
         yield subject.set_command(name, "CONNECTOR")
@@ -276,17 +267,17 @@ def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
     If the settings also name it, the only step is to see the questions that report it.
     """
     own = subject.uses
-    values, gone = values_in_settings(subject.account, subject.account_id, uses.vpc)
+    gone = missing_in_vpc(subject.account, uses.vpc)
     if own.network and gone:
         is_fixed = own.network.isdisjoint(gone)
         yield update_vpc(source, own.vpc) if is_fixed else 'see "subnets" and "security groups"'
         return
     if gone:
-        new = {identifier: values[identifier] for identifier in gone}
-        yield update_vpc(source, replace_in_vpc(uses.vpc, new))
+        yield update_vpc(source, replace_in_vpc(uses.vpc, gone))
     if not uses.network and subject.settings.get("allow_network_interface_deletion"):
         yield subject.set_command("allow_network_interface_deletion", None)  # requires a VPC
-    yield subject.edit("vpc_configuration", json.dumps(replace_in_vpc(uses.vpc, values)))
+    shared = shared_subnets(subject.account, subject.account_id, uses.vpc.get("subnetIds", ()))
+    yield subject.edit("vpc_configuration", json.dumps(replace_in_vpc(uses.vpc, gone | shared)))
 
 
 def other_data_sources(case: Case) -> list[Finding]:

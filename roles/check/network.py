@@ -204,29 +204,19 @@ def update_vpc(source: DataSource, vpc: Mapping[str, Sequence[str]]) -> str:
     return aws_command(update, **source.options, vpc_configuration=json.dumps(vpc))
 
 
-def values_in_settings(
-    account: Account, account_id: str, vpc: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, str], set[str]]:
-    """Return the value that the settings need for each of a data source's subnets and security groups.
+def missing_in_vpc(account: Account, vpc: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return a placeholder for each subnet and security group that does not exist, by ID.
 
-    The key is the ID. The value is the same ID, the ARN if another account owns the subnet, or a
-    placeholder if the resource does not exist. Also return the IDs of those that do not exist. If
-    reading either kind is denied, all values are IDs.
+    If reading either kind is denied, none of that kind counts as missing.
     """
-    values: dict[str, str] = {}
-    gone: set[str] = set()
+    missing: dict[str, str] = {}
     for kind in (_SUBNETS, _GROUPS):
         identifiers = vpc.get(camel_case(kind.setting), ())
-        found = ignore(is_denied, partial(kind.read, account, identifiers)) if identifiers else []
-        if found is None:  # "subnets" and "security groups" report the denial
-            return {each: each for its in vpc.values() for each in its}, gone
-        values |= dict.fromkeys(identifiers, kind.placeholder)
-        for each in found:
-            identifier, arn = each[kind.identifier], each.get("SubnetArn", "")
-            is_shared = arn and Arn.of(arn).account != account_id
-            values[identifier] = arn if is_shared else identifier
-        gone |= {*identifiers} - {each[kind.identifier] for each in found}
-    return values, gone
+        found = ignore(is_denied, partial(kind.read, account, identifiers)) if identifiers else None
+        if found is not None:  # "subnets" and "security groups" report the denial
+            existing = {each[kind.identifier] for each in found}
+            missing |= {each: kind.placeholder for each in identifiers if each not in existing}
+    return missing
 
 
 def _number(items: Collection[object], noun: str) -> str:

@@ -8,15 +8,15 @@ from components.connector_role import POLICY_NAME
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_commands import remove_policy
-from roles.check.case import Case, is_disputed
+from roles.check.case import Case, expected_policy, is_disputed
 from roles.check.causes import judge_own_policy, judge_trust_policy
 from roles.check.decisions import Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
-from roles.check.requests import ENCRYPTED_SECRET
-from roles.check.subject import NO_ROLE, Subject, needed
+from roles.check.subject import Subject, needed
 from roles.danger import find_danger
 from roles.difference import TRUST_POLICY, Verdict, compare, statements
 from roles.findings import Finding, State, not_allowed, note, ok, problem, skipped
+from roles.policies import SeparatePolicy
 
 _DIFFERENCES: Final[Mapping[str, str]] = {
     "missing": "missing",
@@ -36,25 +36,23 @@ def role(case: Case) -> Finding:
     return ok(arn)
 
 
-def trust_policy(case: Case) -> Iterator[Finding]:
+def trust_policy(case: Case) -> Finding:
     """Ask whether Amazon Q Business can assume the role, and whether the trust policy is as expected.
 
     In a stack, a missing statement or condition is drift, so it is a problem even if Amazon Q Business
     can assume the role. A Deny statement that does not apply is a note.
     """
     subject, (policy,) = case.subject, case.trust.policies.role
-    needed(subject.find_role(), NO_ROLE)
+    actual, expected = subject.role.trust_policy, subject.policies.trust_policy
     decided = judge_trust_policy(case, policy)
-    expected, actual = subject.policies.trust_policy, subject.role.trust_policy
-    same = _same(subject, TRUST_POLICY, expected, actual, harmless=("excess", "denies"))
     if decided.state is not State.OK:
-        yield decided
-        return
-    if _ends(case):
-        same = same._replace(details=(*same.details, "it stops letting Amazon Q Business do so later"))
+        return decided
+    same = _same(subject, TRUST_POLICY, expected, actual, harmless=("excess", "denies"))
+    ends = ("it stops letting Amazon Q Business do so later",) if _ends(case) else ()
+    details = (*same.details, *ends)
     if same.state is State.PROBLEM and not subject.settings.stack:
-        same = note(f"{same.text}, but {decided.text}", same.fix, *same.details)
-    yield same
+        return note(f"{same.text}, but {decided.text}", same.fix, *details)
+    return same._replace(details=details)
 
 
 def _ends(case: Case) -> bool:
@@ -214,7 +212,7 @@ def other_policies(case: Case) -> Iterator[Finding]:
 
 def _is_needed(case: Case, policy: str) -> bool:
     """Return whether a connector request depends on this policy once `pulumi up` writes its own."""
-    own = Policy(Kind.ROLE, POLICY_NAME, statements(POLICY_NAME, case.subject.policies.role_policy))
+    own = expected_policy(case.subject)
     others = [each for each in case.policies if each.name not in (POLICY_NAME, policy)]
     without = (
         (each, each.policies._replace(role=[own, *others]))
@@ -247,10 +245,14 @@ def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
     """Return the answer about a policy that denies nothing, or has access in excess."""
     subject, role_name = case.subject, case.subject.role.name
     policies = [each for each in case.policies if each.name == name]
-    is_needed = any(
-        _allows(policy, each) for policy in policies for each in _decisions_on_other_secrets(case)
+    separate = subject.needed_policies.separate
+    reads_secret = any(
+        _allows(policy, decision)
+        for policy in policies
+        for each in separate
+        for decision in _decided_for(case, each)
     )
-    if is_needed and not excess:
+    if reads_secret and not excess:
         text = f"{name} is for the data source's second secret"
         if steps := _keep_other_policies(subject):
             return note(f"{text}, but exclusivePolicies makes the next `pulumi up` remove it", steps)
@@ -264,8 +266,7 @@ def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
         text = f"the role also has the policy {name}"
     exclusive = subject.settings.get("exclusive_policies")
     steps = [subject.up_command if exclusive else remove_policy(role_name, name)]
-    if is_needed:  # removing this policy would break the sync unless the separate policies exist
-        separate = subject.needed_policies.separate
+    if reads_secret:  # removing this policy would break the sync unless the separate policies exist
         is_replaced = any(each.name == name for each in separate)
         steps = [*(each.put(role_name) for each in separate), *([] if is_replaced else steps)]
     elif _is_needed(case, name):
@@ -287,13 +288,9 @@ def _second_secret(case: Case) -> Iterator[Finding]:
     subject = case.subject
     own, *others = case.policies
     for policy in subject.needed_policies.separate:
-        requests = [
-            decision
-            for decision in _decisions_on_other_secrets(case)
-            if any(applies(each, decision.request) is Truth.YES for each in policy.statements)
-        ]
+        decided = _decided_for(case, policy)
         steps = (*_keep_other_policies(subject), policy.put(subject.role.name))
-        missing = [each.request for each in requests if _lacks_allow(case, each)]
+        missing = [each.request for each in decided if _lacks_allow(case, each)]
         if missing:
             yield problem(
                 "no policy lets the role read the data source's second secret: add a separate policy",
@@ -301,7 +298,7 @@ def _second_secret(case: Case) -> Iterator[Finding]:
                 *(f"{request.action} on {request.resource}" for request in missing),
             )
         elif subject.settings.stack and any(
-            _allows(own, each) and not any(_allows(other, each) for other in others) for each in requests
+            _allows(own, each) and not any(_allows(other, each) for other in others) for each in decided
         ):
             yield note(
                 f"only {POLICY_NAME} lets the role read the data source's second secret, and the next "
@@ -316,13 +313,12 @@ def _keep_other_policies(subject: Subject) -> tuple[str, ...]:
     return (subject.edit("exclusive_policies", "false"),) if exclusive else ()
 
 
-def _decisions_on_other_secrets(case: Case) -> list[Decision]:
-    arns = [secret.arn for secret in case.subject.other_secrets]
+def _decided_for(case: Case, policy: SeparatePolicy) -> list[Decision]:
+    """Return the decisions about the requests that a separate policy allows."""
     return [
         decision
-        for group, decisions in case.by_group
-        if group.resource.known in arns or group.context.get(ENCRYPTED_SECRET) in arns
-        for decision in decisions
+        for decision in case.decisions
+        if any(applies(each, decision.request) is Truth.YES for each in policy.statements)
     ]
 
 

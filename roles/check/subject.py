@@ -122,6 +122,16 @@ def _answer_of(error: MissingError | BotoCoreError | ClientError) -> Finding:
     raise error
 
 
+def shared_subnets(account: Account, account_id: str, subnet_ids: Sequence[str]) -> dict[str, str]:
+    """Return the ARNs of the subnets that accounts other than `account_id` own, by the subnets' IDs.
+
+    The result is empty if reading the subnets is denied.
+    """
+    found = ignore(is_denied, lambda: account.subnets(subnet_ids)) if subnet_ids else None
+    arns = {each["SubnetId"]: each["SubnetArn"] for each in found or ()}
+    return {name: arn for name, arn in arns.items() if Arn.of(arn).account != account_id}
+
+
 class Source(NamedTuple):
     """A data source of the application."""
 
@@ -435,9 +445,8 @@ class Subject:
         known = {Arn.of(arn).name: arn for arn in self.network}
         here = f"arn:{self.partition}:ec2:{self.region}:{self.account_id}"
         subnets = [each for each in uses.vpc.get("subnetIds", ()) if each not in known]
-        found = attempt(lambda: self.account.subnets(subnets)) if subnets else []
-        if not isinstance(found, Finding):  # another account may own a subnet
-            known |= {each["SubnetId"]: each["SubnetArn"] for each in found}
+        shared = attempt(lambda: shared_subnets(self.account, self.account_id, subnets))
+        known |= {} if isinstance(shared, Finding) else shared
         return [
             known.get(each, f"{here}:{kind}/{each}")
             for name, kind in _KINDS.items()
