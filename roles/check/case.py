@@ -19,11 +19,12 @@ from roles import ingestion
 from roles.account import Role
 from roles.arns import Arn
 from roles.aws_commands import aws_command, remove_policy
+from roles.check.answers import MissingError, attempt, needed
 from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in, with_context
 from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
 from roles.check.evaluation import RolePrincipal
 from roles.check.requests import RequestGroup, connector_requests
-from roles.check.subject import MissingError, Subject, attempt, needed
+from roles.check.subject import Subject
 from roles.difference import TRUST_POLICY, readable, statements
 from roles.errors import code, is_denied
 from roles.findings import Finding, cannot_tell, not_allowed, skipped

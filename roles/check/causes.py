@@ -16,13 +16,14 @@ from components.connector_role import POLICY_NAME
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
+from roles.check.answers import NO_BUCKET, NO_KEY, NO_ROLE, NO_SECRET, attempt, needed
 from roles.check.case import Case, evidence, is_disputed
 from roles.check.context import keys_in
 from roles.check.decisions import Cause, Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
 from roles.check.requests import RequestGroup, connector_requests
 from roles.check.simulation import Simulated, simulate_decided
-from roles.check.subject import NO_BUCKET, NO_KEY, NO_ROLE, NO_SECRET, Subject, attempt, needed
+from roles.check.subject import Subject
 from roles.difference import statements
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped
 from roles.ingestion import DISPUTED

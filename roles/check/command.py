@@ -15,9 +15,10 @@ from guardrails.iam.patterns import Text
 from roles.account import Account
 from roles.arns import application
 from roles.check import causes, data_sources, network, permissions, resources, simulation
+from roles.check.answers import Answers, ask_each
 from roles.check.case import Case, collect
 from roles.check.decisions import Kind
-from roles.check.subject import Answers, Subject, ask_each
+from roles.check.subject import Subject
 from roles.concurrency import read_each
 from roles.errors import (
     CANNOT_TELL,

@@ -18,10 +18,11 @@ from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
+from roles.check.answers import NO_ROLE, about_each, ignore, needed
 from roles.check.case import Case, collect, is_disputed, stay_allowed
 from roles.check.network import missing_in_vpc, replace_in_vpc, update_vpc
 from roles.check.requests import connector_requests
-from roles.check.subject import NO_ROLE, Source, Subject, about_each, ignore, needed, shared_subnets
+from roles.check.subject import Source, Subject, shared_subnets
 from roles.detection import Uses, connectors_of, find_uses, shared_secrets
 from roles.errors import InputError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped, unread

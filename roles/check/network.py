@@ -10,8 +10,9 @@ from components.commands import camel_case
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
+from roles.check.answers import NO_VPC, about_each, ignore
 from roles.check.case import Case
-from roles.check.subject import NO_VPC, Subject, about_each, ignore
+from roles.check.subject import Subject
 from roles.errors import is_denied
 from roles.findings import Finding, cannot_tell, ok, problem, skipped
 

@@ -10,19 +10,10 @@ from roles.account import S3_KEYS_ALGORITHM, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
+from roles.check.answers import NO_APPLICATION, NO_BUCKET, NO_KEY, NO_SECRET, about_each, ignore, needed
 from roles.check.case import Case, stay_allowed
 from roles.check.requests import RequestGroup
-from roles.check.subject import (
-    NO_APPLICATION,
-    NO_BUCKET,
-    NO_KEY,
-    NO_SECRET,
-    Bucket,
-    Subject,
-    about_each,
-    ignore,
-    needed,
-)
+from roles.check.subject import Bucket, Subject
 from roles.detection import is_named
 from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
@@ -107,18 +98,12 @@ def secret(case: Case) -> list[Finding]:
 
     The ARN of the secret in the settings must be exact, because the role policy needs the suffix.
     """
-    subject, own = case.subject, case.subject.secret_arn
-    questions = [
-        (secret.arn, partial(_own_secret, subject, secret.arn))
-        for secret in subject.secrets
-        if secret.arn == own
-    ]
+    subject = case.subject
+    own = next((each.arn for each in subject.secrets if each.arn == subject.secret_arn), "")
     named = dict.fromkeys(each for _, uses in subject.users for each in uses.secret_ids)
-    questions += [
-        (each, partial(_other_secret, subject, each))
-        for each in named
-        if not (own and is_named(own, each, subject.account_id))
-    ]
+    others = [each for each in named if not (own and is_named(own, each, subject.account_id))]
+    questions = [(own, partial(_own_secret, subject, own))] if own else []
+    questions += [(each, partial(_other_secret, subject, each)) for each in others]
     return about_each(questions, NO_SECRET, own)
 
 

@@ -1,125 +1,30 @@
 """Read the role that `check` asks about, and the resources in its settings."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from components.commands import camel_case, quote_argument, show_path
 from components.connectors import Connector, Need
 from components.role import Location
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
+from roles.check.answers import NO_APPLICATION, NO_ROLE, attempt, ignore, needed
 from roles.concurrency import read_each
 from roles.detection import Uses, find_connector, find_uses, is_named
 from roles.errors import (
-    UNREACHABLE,
     OddAnswerError,
-    failed_action,
-    is_bad_credentials,
     is_denied,
     is_gone,
-    is_unanswered,
 )
-from roles.findings import Finding, not_allowed, note, ok, skipped, unread
+from roles.findings import Finding, note, unread
 from roles.output import Notes
 from roles.policies import Policies, Secret
 from roles.stack import RoleSettings, check_account, render
 
-_T = TypeVar("_T")
-Answers = Finding | Iterable[Finding]
-
-NO_APPLICATION: Final = skipped("the application was not found")
-NO_ROLE: Final = skipped("the role was not found")
-NO_BUCKET: Final = ok("the role needs no bucket")
-NO_KEY: Final = ok("the role needs no customer managed key")
-NO_SECRET: Final = ok("the role needs no secret")
-NO_VPC: Final = ok("the role needs no VPC")
-"""Answers to questions about a resource that does not exist or that the role does not need."""
 _KINDS: Final = {"subnetIds": "subnet", "securityGroupIds": "security-group"}
 """By name in the API: the kinds of resources in a VPC, as in their ARNs."""
-_UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
-
-
-class MissingError(Exception):
-    """Raised if something that a question needs does not exist or cannot be read."""
-
-    def __init__(self, answer: Finding) -> None:
-        """Store the answer to the question."""
-        super().__init__(answer.text)
-        self.answer = answer
-
-
-FAILURES: Final = (MissingError, BotoCoreError, ClientError)
-
-
-def needed(value: _T | None, without: Finding) -> _T:
-    """Return a value; if it is None or empty, raise MissingError with the answer `without`."""
-    if not value:
-        raise MissingError(without)
-    return value
-
-
-def ignore(is_expected: Callable[[ClientError], bool], read: Callable[[], _T]) -> _T | None:
-    """Return the result of a call; None after an error that `is_expected` accepts."""
-    try:
-        return read()
-    except ClientError as error:
-        if not is_expected(error):
-            raise
-        return None
-
-
-def attempt(read: Callable[[], _T]) -> _T | Finding:
-    """Return what `read` returns or, if that is missing or a call to AWS fails, the answer instead.
-
-    Raises errors about the credentials.
-    """
-    try:
-        return read()
-    except FAILURES as error:
-        return _answer_of(error)
-
-
-def ask_each(questions: Iterable[tuple[str, Callable[[], Answers]]]) -> Iterator[tuple[str, Finding]]:
-    """Yield each question's name with its answers, even if another question cannot be answered.
-
-    Answers before a failed call to AWS count, too. Raises errors about the credentials.
-    """
-    for name, ask in questions:
-        try:
-            found = ask()
-            for answer in [found] if isinstance(found, Finding) else found:
-                yield name, answer
-        except FAILURES as error:
-            yield name, _answer_of(error)
-
-
-def about_each(
-    questions: Iterable[tuple[str, Callable[[], Answers]]], otherwise: Finding, *own: str | None
-) -> list[Finding]:
-    """Return the different answers about each resource, or `otherwise` if there are none.
-
-    Each question follows the resource's ARN, ID, or name, which is the answer's subject. Answers about
-    a resource in the settings, `own`, have no subject.
-    """
-    found = (
-        answer._replace(subject="" if resource in own else resource)
-        for resource, answer in ask_each(questions)
-    )
-    return [*dict.fromkeys(found)] or [otherwise]
-
-
-def _answer_of(error: MissingError | BotoCoreError | ClientError) -> Finding:
-    if isinstance(error, MissingError):
-        return error.answer
-    if isinstance(error, ClientError) and not is_bad_credentials(error):
-        if is_unanswered(error):
-            return skipped(_UNANSWERED)
-        return not_allowed(failed_action(error)) if is_denied(error) else unread(error)
-    if isinstance(error, (OddAnswerError, *UNREACHABLE)):
-        return unread(error)
-    raise error
 
 
 def shared_subnets(account: Account, account_id: str, subnet_ids: Sequence[str]) -> dict[str, str]:

@@ -265,6 +265,8 @@ def test_secret_named_like_suffix_is_another_secret(world: World):
     other = world.secret(SECRET_ID)
     world.add_data_source(configuration={"type": "AEM", "secretArn": SECRET_ID})
     assert f"secretsmanager:GetSecretValue on {other}: " in world.ask("requests allowed")
+    answer = world.check(only=["secret"]).out
+    assert f"ok       secret {SECRET_ID}: {other} exists and has a value\n" in answer
 
 
 def test_policy_that_data_source_needs_is_kept(world: World):
@@ -296,6 +298,16 @@ def test_bucket_that_only_data_source_names_changes_no_setting(world: World):
     answer = world.check(only=["bucket"]).out
     assert "problem  bucket gone: there is no bucket gone\n" in answer
     assert "fix: point the data source to an existing bucket" in answer
+
+
+def test_bucket_of_two_connectors_must_suit_both(world: World):
+    world.use_bucket()
+    seeds = {"type": "WEBCRAWLERV2", "secretArn": SECRET_ARN, "s3SeedUrl": "s3://documents/seeds.txt"}
+    world.add_data_source(configuration=seeds)
+    connection = {"connectionConfiguration": {"bucketName": "documents"}}
+    world.add_data_source(OTHER_ID, configuration={"type": "S3V2", **connection})
+    answer = world.check(only=["encryption"]).out
+    assert "the webcrawler connector reads only buckets with Amazon S3 managed keys\n" in answer
 
 
 def test_index_of_data_source_must_be_active(world: World):

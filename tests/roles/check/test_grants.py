@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from pages.examples import KEY_ID
-from tests.helpers.world import ROLE_ARN, WIDE, World, allow_key
+from tests.helpers.world import KEY_ARN, ROLE_ARN, WIDE, World, allow_key
 from tests.roles.check.help import ADMIN
 
 pytestmark = pytest.mark.slow
@@ -77,3 +77,10 @@ def test_grants_are_read_only_if_access_is_missing(world: World):
     world.put_key_policy()
     assert world.check(only=ASKED).code == 0
     assert "kms:ListGrants" not in world.server.calls
+
+
+def test_grant_for_key_that_is_not_in_settings_suffices(world: World):
+    grant(world)
+    world.set(kmsKeyId=None)
+    text = f"the secret is encrypted with {KEY_ARN}, but kmsKeyId is not set\n"
+    assert f"note     encryption: {text}" in world.check(only=["encryption"]).out
