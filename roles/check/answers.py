@@ -1,10 +1,11 @@
 """Ask about resources: a resource that is missing or cannot be read is an answer, too."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from guardrails.iam.truth import Truth
 from roles.errors import (
     UNREACHABLE,
     OddAnswerError,
@@ -13,7 +14,7 @@ from roles.errors import (
     is_denied,
     is_unanswered,
 )
-from roles.findings import Finding, not_allowed, ok, skipped, unread
+from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped, unread
 
 _T = TypeVar("_T")
 Answers = Finding | Iterable[Finding]
@@ -26,6 +27,13 @@ NO_SECRET: Final = ok("the role needs no secret")
 NO_VPC: Final = ok("the role needs no VPC")
 """Answers to questions about a resource that does not exist or that the role does not need."""
 _UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
+
+ABOUT_DIFFERENCE: Final[Mapping[Truth, Callable[..., Finding]]] = {
+    Truth.YES: note,
+    Truth.NO: problem,
+    Truth.CANNOT_TELL: cannot_tell,
+}
+"""The answers about a difference from the settings, by whether AWS still allows the role's requests."""
 
 
 class MissingError(Exception):

@@ -48,7 +48,7 @@ class Case(NamedTuple):
     """The role's own policies; if the role does not exist, the one that the program would write."""
     boundary: Policy | None
     trust: Decision
-    """Whether Amazon Q Business can assume the role for the application."""
+    """Whether Amazon Q Business can assume the role for the application, by the trust policy alone."""
     resources: Sequence[Policy]
     """The policies of the keys, secrets, and buckets."""
     facts: Facts
@@ -187,14 +187,8 @@ def _decide(case: Case, group: RequestGroup, of_role: Sequence[Policy]) -> list[
 
 def _applies(policy: Policy, group: RequestGroup) -> bool:
     """Return whether a resource's policy applies to a group of requests."""
-    resource = (
-        group.resource.known.partition("/")[0] if policy.kind is Kind.BUCKET else group.resource.known
-    )
-    return group.service == _service(policy.kind) and policy.resource == resource
-
-
-def _service(kind: Kind) -> str:
-    return _OPERATIONS[kind].partition(":")[0]
+    arn = group.resource.known
+    return policy.resource == (arn.partition("/")[0] if policy.kind is Kind.BUCKET else arn)
 
 
 def _facts(
@@ -350,9 +344,9 @@ def _require_own(subject: Subject, kind: Kind, owner: str | None) -> None:
     """Unless the role's account owns the policy, raise MissingError with what it must grant."""
     if owner == subject.account_id:
         return
+    service = _OPERATIONS[kind].partition(":")[0]
     groups = connector_requests(subject, subject.needs)
-    asked = [each for each in groups if each.service == _service(kind)]
-    actions = dict.fromkeys(name for each in asked for name in each.actions)
+    actions = dict.fromkeys(name for each in groups if each.service == service for name in each.actions)
     answer = cannot_tell(
         f"the {kind} {f'in account {owner} must' if owner else 'of another account would have to'} "
         f"grant {', '.join(actions)} to {subject.settings.role_arn or 'the role'}, but "

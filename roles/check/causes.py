@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from components.commands import quote_argument
@@ -16,7 +17,15 @@ from components.connector_role import POLICY_NAME
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
-from roles.check.answers import NO_BUCKET, NO_KEY, NO_ROLE, NO_SECRET, attempt, needed
+from roles.check.answers import (
+    NO_BUCKET,
+    NO_KEY,
+    NO_ROLE,
+    NO_SECRET,
+    about_each,
+    attempt,
+    needed,
+)
 from roles.check.case import Case, evidence, is_disputed
 from roles.check.context import keys_in
 from roles.check.decisions import Cause, Decision, Kind, Policy, decide
@@ -84,8 +93,9 @@ def judge_own_policy(case: Case, policy: Policy) -> Iterator[Finding]:
         yield _depends(text, unclear, "review the policy")
 
 
-def judge_trust_policy(case: Case, policy: Policy) -> Finding:
+def judge_trust_policy(case: Case) -> Finding:
     """Return the answer about the request with which Amazon Q Business assumes the role."""
+    (policy,) = case.trust.policies.role
     if policy.unread:
         return policy.unread
     found = [_Block(case.trust, cause) for cause in case.trust.causes]
@@ -186,21 +196,25 @@ def _allow_in_boundary(case: Case, lacking: Sequence[Decision]) -> str:
 # The policies of resources.
 
 
-def resource_policies(kind: Kind, case: Case) -> Iterator[Finding]:
-    """Ask whether the policies of one kind of resource let the role make its requests.
+def resource_policies(kind: Kind, case: Case) -> list[Finding]:
+    """Ask whether the policies of one kind of resource let the role make its requests."""
+    subject = case.subject
+    questions = (
+        (each.resource, partial(_about_resource, case, each))
+        for each in case.resources
+        if each.kind is kind
+    )
+    own = (subject.key_arn, subject.secret_arn, f"arn:{subject.partition}:s3:::{subject.bucket}")
+    return about_each(questions, _WITHOUT[kind], *own)
 
-    The answer's subject is the resource, except in the answer about the first one.
-    """
-    found = [each for each in case.resources if each.kind is kind]
-    if not found:
-        yield _WITHOUT[kind]
-    for number, policy in enumerate(found):
-        answer = policy.unread or next(_judge_resource_policy(case, policy))
-        yield answer._replace(subject=policy.resource if number else "")
+
+def _about_resource(case: Case, policy: Policy) -> Finding:
+    """Return the most serious answer about a resource's policy."""
+    return policy.unread or next(_judge_resource_policy(case, policy))
 
 
 def _judge_resource_policy(case: Case, policy: Policy) -> Iterator[Finding]:
-    """Yield the answers about a policy, of which the first and most serious stands for the others."""
+    """Yield the answers about a policy, the most serious first."""
     kind, failing = policy.kind, _blocks(case, policy, Truth.NO)
     none = "" if policy.statements else f"the {kind.removesuffix(' policy')} has no policy"
     if denied := [each for each in failing if not each.cause.lacks_allow]:

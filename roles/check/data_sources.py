@@ -18,7 +18,7 @@ from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.answers import NO_ROLE, about_each, ignore, needed
+from roles.check.answers import ABOUT_DIFFERENCE, NO_ROLE, about_each, ignore, needed
 from roles.check.case import Case, collect, is_disputed, stay_allowed
 from roles.check.network import missing_in_vpc, replace_in_vpc, update_vpc
 from roles.check.requests import connector_requests
@@ -188,8 +188,7 @@ def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
     made = [each for each in connector_requests(subject, [needs]) if each not in implied]
     changes = {each: _change_source(subject, uses, each) for each in different}
     lacks_required = any(change and not each.values for each, change in changes.items())
-    answers = {Truth.YES: note, Truth.NO: problem, Truth.CANNOT_TELL: cannot_tell}
-    answer = problem if lacks_required else answers[stay_allowed(case, made)]
+    answer = problem if lacks_required else ABOUT_DIFFERENCE[stay_allowed(case, made)]
     fitting = next(iter(_entries(case, source)), subject)
     if fitting is not subject and not fitting.data_sources:
         text = (

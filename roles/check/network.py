@@ -1,4 +1,4 @@
-"""Ask whether the subnets and security groups in the settings exist, and whether they fit together."""
+"""Ask whether the subnets and security groups that the role needs exist and fit together."""
 
 import json
 from collections import Counter

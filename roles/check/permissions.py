@@ -43,9 +43,9 @@ def trust_policy(case: Case) -> Finding:
     In a stack, a missing statement or condition is drift, so it is a problem even if Amazon Q Business
     can assume the role. A Deny statement that does not apply is a note.
     """
-    subject, (policy,) = case.subject, case.trust.policies.role
+    subject = case.subject
     actual, expected = subject.role.trust_policy, subject.policies.trust_policy
-    decided = judge_trust_policy(case, policy)
+    decided = judge_trust_policy(case)
     if decided.state is not State.OK:
         return decided
     same = _same(subject, TRUST_POLICY, expected, actual, harmless=("excess", "denies"))
@@ -144,10 +144,10 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
         yield problem(text, subject.up_command, *map(_shown, lacking))
     elif missing and not is_decided:
         text = "the role's policies lack some expected access"
-        if all(decision.allowed is Truth.YES for decision in case.decisions):
-            text += ", but allow every connector request"
         if any(decision.by_resource_policy for decision in case.decisions):
             text = "the role's policies lack access that the policy of the secret, key, or bucket grants"
+        elif all(decision.allowed is Truth.YES for decision in case.decisions):
+            text += ", but allow every connector request"
         yield note(text, subject.up_command, *map(_shown, missing))
     elif excess := [each for each in verdicts if each.verdict == "excess"]:
         yield note(

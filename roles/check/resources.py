@@ -1,4 +1,4 @@
-"""Ask whether the resources in the settings exist, and whether the connector can use them."""
+"""Ask whether the resources that the role needs exist, and whether the connectors can use them."""
 
 from functools import partial
 from typing import Final
@@ -10,7 +10,16 @@ from roles.account import S3_KEYS_ALGORITHM, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_commands import aws_command
-from roles.check.answers import NO_APPLICATION, NO_BUCKET, NO_KEY, NO_SECRET, about_each, ignore, needed
+from roles.check.answers import (
+    ABOUT_DIFFERENCE,
+    NO_APPLICATION,
+    NO_BUCKET,
+    NO_KEY,
+    NO_SECRET,
+    about_each,
+    ignore,
+    needed,
+)
 from roles.check.case import Case, stay_allowed
 from roles.check.requests import RequestGroup
 from roles.check.subject import Bucket, Subject
@@ -290,8 +299,7 @@ def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
     if actual == wanted:
         return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
     text = f"{encrypted} is encrypted with {actual or _AWS_MANAGED}, but kmsKeyId is "
-    answers = {Truth.YES: note, Truth.NO: problem, Truth.CANNOT_TELL: cannot_tell}
-    answer = answers[stay_allowed(case, _groups_on(case, actual))]
+    answer = ABOUT_DIFFERENCE[stay_allowed(case, _groups_on(case, actual))]
     return answer(f"{text}{wanted or 'not set'}", subject.set_command("kms_key_id", actual))
 
 

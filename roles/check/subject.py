@@ -1,4 +1,4 @@
-"""Read the role that `check` asks about, and the resources in its settings."""
+"""Read the role that `check` asks about, its data sources, and the resources that they need."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
