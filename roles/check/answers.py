@@ -76,6 +76,15 @@ def attempt(read: Callable[[], _T]) -> _T | Finding:
         return _answer_of(error)
 
 
+def attempt_or(otherwise: _T, read: Callable[[], _T]) -> _T:
+    """Return what `read` returns or, if that is missing or a call to AWS fails, `otherwise`.
+
+    Use this if another question reports the failure. Raises errors about the credentials.
+    """
+    found = attempt(read)
+    return otherwise if isinstance(found, Finding) else found
+
+
 def ask_each(questions: Iterable[tuple[str, Callable[[], Answers]]]) -> Iterator[tuple[str, Finding]]:
     """Yield each question's name with its answers, even if another question cannot be answered.
 

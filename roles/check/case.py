@@ -19,7 +19,7 @@ from roles import ingestion
 from roles.account import Role
 from roles.arns import Arn
 from roles.aws_commands import aws_command, remove_policy
-from roles.check.answers import MissingError, attempt, needed
+from roles.check.answers import MissingError, attempt, attempt_or, needed
 from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in, with_context
 from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
 from roles.check.evaluation import RolePrincipal
@@ -178,9 +178,8 @@ def _decide(case: Case, group: RequestGroup, of_role: Sequence[Policy]) -> list[
     requests = [with_context(facts, group, action) for action in group.actions]
     found = [decide(each, policies, facts.now()) for each in requests]
     if role and group.service == "kms" and any(each.lacks_allow for each in found):
-        key_arn = group.resource.known
-        granted = attempt(lambda: may_decrypt(case.subject.account, key_arn, role.arn))
-        grant = Truth.CANNOT_TELL if isinstance(granted, Finding) else granted
+        account, key_arn = case.subject.account, group.resource.known
+        grant = attempt_or(Truth.CANNOT_TELL, lambda: may_decrypt(account, key_arn, role.arn))
         found = [decide(each, policies._replace(grant=grant), facts.now()) for each in requests]
     return found
 
@@ -199,18 +198,16 @@ def _facts(
 ) -> Facts:
     keys = keys_in(statement for policy in policies for statement in policy.statements)
     named = subject.settings.role_arn or f"arn:{subject.partition}:iam::{subject.account_id}:role/"
-    tags = attempt(lambda: _secret_tags(subject))
     # Reading the organization needs a permission that most callers do not need.
     is_needed = any(key.lower() in OF_ORGANIZATION for key in keys)
-    organization = attempt(subject.account.organization) if is_needed else None
     return Facts(
         account=subject.account_id,
         role=role,
         principal=RolePrincipal(role.arn, role.id, bool(role.permissions_boundary))
         if role
         else RolePrincipal(named, ""),
-        secret_tags={} if isinstance(tags, Finding) else tags,
-        organization=None if isinstance(organization, Finding) else organization,
+        secret_tags=attempt_or({}, lambda: _secret_tags(subject)),
+        organization=attempt_or(None, subject.account.organization) if is_needed else None,
         time=datetime.now(UTC),
         stated=stated,
     )

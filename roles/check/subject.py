@@ -10,7 +10,7 @@ from components.connectors import Connector, Need
 from components.role import Location
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
-from roles.check.answers import NO_APPLICATION, NO_ROLE, attempt, ignore, needed
+from roles.check.answers import NO_APPLICATION, NO_ROLE, attempt, attempt_or, ignore, needed
 from roles.concurrency import read_each
 from roles.detection import Uses, find_connector, find_uses, is_named
 from roles.errors import (
@@ -248,10 +248,10 @@ class Subject:
         Data sources that cannot be read are left out; the question "data source" reports them. For a
         role outside any stack, only the data source whose settings were read is included.
         """
-        sources, own = attempt(lambda: self.data_sources), self.settings.data_source_id
+        own = self.settings.data_source_id
         return [
             (source, uses)
-            for source, _, uses in ([] if isinstance(sources, Finding) else sources)
+            for source, _, uses in attempt_or([], lambda: self.data_sources)
             if isinstance(uses, Uses) and own in (None, source.id)
         ]
 
@@ -300,16 +300,17 @@ class Subject:
         """
         own = self.secret_arn
         found = attempt(lambda: ignore(is_gone, lambda: self.account.secret(secret_id)))
-        arn = "" if found is None or isinstance(found, Finding) else str(found["ARN"])
+        secret: Reply = {} if found is None or isinstance(found, Finding) else found
+        arn = str(secret.get("ARN", ""))
         # AWS looks for this name first, even if it ends like the suffix of the settings' secret.
         is_named_so = not secret_id.startswith("arn:") and arn.startswith(f"{own}-")
         is_own = own and is_named(own, secret_id, self.account_id) and not is_named_so
         if own and is_own and arn != own:  # it cannot be read, does not exist, or was recreated
             return Secret(own, self.key_arn)
-        if found is None or isinstance(found, Finding):  # the question "secret" reports an error
+        if not secret:  # the question "secret" reports this
             may_exist = found is not None and secret_id.startswith("arn:")
             return Secret(secret_id, None) if may_exist else None
-        key_id = self._key_of_version(arn, found.get("KmsKeyId"))
+        key_id = self._key_of_version(arn, secret.get("KmsKeyId"))
         key_arn = attempt(lambda: self.key_in_use(key_id))
         if isinstance(key_arn, Finding):  # "encryption" reports the error
             key_arn = self.key_arn if is_own else None if is_alias(str(key_id)) else key_id
@@ -321,10 +322,9 @@ class Subject:
         If someone without kms:Encrypt for the new key changes the secret's key, its versions keep the
         old key: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
         """
-        versions = attempt(lambda: self.account.secret_versions(arn))
         keys = [
             key
-            for version in ([] if isinstance(versions, Finding) else versions)
+            for version in attempt_or([], lambda: self.account.secret_versions(arn))
             if "AWSCURRENT" in version.get("VersionStages", ())
             for key in version["KmsKeyIds"]
         ]
@@ -341,17 +341,14 @@ class Subject:
             return self.key_in_use(encryption.key_id)
 
         own = self.key_arn if bucket == self.bucket and not self.secret_arn else None
-        default = attempt(default_key)
-        keys = (own, None if isinstance(default, Finding) else default)
-        return tuple(dict.fromkeys(filter(None, keys)))
+        return tuple(dict.fromkeys(filter(None, (own, attempt_or(None, default_key)))))
 
     def _network_of(self, uses: Uses) -> list[str]:
         """Return the ARNs of a data source's subnets and security groups, of which it has the IDs."""
         known = {Arn.of(arn).name: arn for arn in self.network}
         here = f"arn:{self.partition}:ec2:{self.region}:{self.account_id}"
         subnets = [each for each in uses.vpc.get("subnetIds", ()) if each not in known]
-        shared = attempt(lambda: shared_subnets(self.account, self.account_id, subnets))
-        known |= {} if isinstance(shared, Finding) else shared
+        known |= attempt_or({}, lambda: shared_subnets(self.account, self.account_id, subnets))
         return [
             known.get(each, f"{here}:{kind}/{each}")
             for name, kind in _KINDS.items()
