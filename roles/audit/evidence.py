@@ -119,9 +119,10 @@ def _by_trust_policy(account: Account, role: Role, name: str, sources: Sequence[
     allowed = every(decide(each, Applicable([policy]), facts.now()).allowed for each in requests)
     if allowed is Truth.NO:
         return _COUNTS
-    lets = "lets" if allowed is Truth.YES else "may let"
-    counts = Truth.NO if allowed is Truth.YES else Truth.CANNOT_TELL
-    return Judgment(counts, f"{name}: differs, but {lets} Amazon Q Business assume the role")
+    if allowed is Truth.YES:
+        text = f"not counted: {name}: differs, but lets Amazon Q Business assume the role"
+        return Judgment(Truth.NO, text)
+    return Judgment(Truth.CANNOT_TELL, f"{name}: differs, but may let Amazon Q Business assume the role")
 
 
 def _by_grants(account: Account, role: Role, name: str, verdict: Verdict) -> Judgment:

@@ -223,8 +223,10 @@ def _encryption_of_version(case: Case, secret: Secret, later: str | None, answer
         return problem(text, _put_secret_value(secret.arn))
     if allowed is Truth.CANNOT_TELL:
         return cannot_tell(text, 'see "KMS key" and "key policy"')
-    if later in (None, case.subject.key_arn):
+    if later == case.subject.key_arn:
         return answer
+    if later is None:
+        return note(f"{text}: keep the role's access to it until somebody writes a new version")
     return note(f"{text}: before somebody writes a new version, let the role use {later}, too")
 
 

@@ -258,6 +258,14 @@ def test_key_of_later_versions_is_only_a_note(world: World):
     )
 
 
+def test_earlier_key_is_kept_until_new_version_is_written(world: World):
+    world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId="alias/aws/secretsmanager")
+    keep_version_under(world, KEY_ARN)
+    answer = world.ask("encryption")
+    assert "keep the role's access to it until somebody writes a new version\n" in answer
+    assert "config rm" not in answer
+
+
 def test_foreign_secret_version_under_aws_key_is_reported(world: World):
     secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
