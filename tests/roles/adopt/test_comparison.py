@@ -31,6 +31,7 @@ def test_permission_to_pass_every_console_role_is_excess(world: World):
 
 
 @pytest.mark.parametrize(("path", "role"), [("/", NAME), ("/service-role/", f"service-role/{NAME}")])
+@pytest.mark.slow
 def test_pass_role_statement_is_compared_with_own_role_arn(world: World, path: str, role: str):
     world.make_s3(policies={OWN: s3_policy(role)}, role={"Path": path})
     said = world.adopt()
@@ -38,6 +39,7 @@ def test_pass_role_statement_is_compared_with_own_role_arn(world: World, path: s
     assert f"{OWN}, AllowsAmazonQToPassCustomerRole: equivalent\n" in said.out
 
 
+@pytest.mark.slow
 def test_rewritten_role_with_same_access_is_equivalent(world: World):
     document = json.loads(own_policy())
     for number, statement in enumerate(document["Statement"]):

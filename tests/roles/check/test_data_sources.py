@@ -125,6 +125,7 @@ def test_matching_data_source_with_existing_other_role_is_note(world: World):
     assert world.server.calls.count("qbusiness:GetDataSource") == 6
 
 
+@pytest.mark.slow
 def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
     world.add_data_source()
     world.list_deleted()
@@ -213,6 +214,7 @@ def test_fix_suggests_no_invalid_secret_name(world: World):
     assert f": {set_up('secretId', 'SECRET_ARN')}\n" in world.ask("data source")
 
 
+@pytest.mark.slow
 def test_shared_role_that_can_read_both_secrets_is_no_problem(world: World):
     other = world.secret("other")
     world.put_policy(policy(allow("secretsmanager:GetSecretValue", other)), "second")
@@ -224,6 +226,7 @@ def test_shared_role_that_can_read_both_secrets_is_no_problem(world: World):
     assert "to change this" not in said.answer("data source")
 
 
+@pytest.mark.slow
 def test_fix_for_shared_role_keeps_access_of_other_data_source(world: World):
     other = world.secret("other")
     world.add_data_source()
@@ -236,11 +239,13 @@ def test_fix_for_shared_role_keeps_access_of_other_data_source(world: World):
     assert "config set" not in said.out
 
 
+@pytest.mark.slow
 def test_data_source_with_some_of_the_subnets_is_no_problem(world: World):
     world.add_data_source(vpcConfiguration=ONE_SUBNET)
     assert world.check().code == 0
 
 
+@pytest.mark.slow
 def test_exclusive_policies_take_access_away(world: World):
     other = world.secret("other")
     world.put_policy(policy(allow("secretsmanager:GetSecretValue", other)), "by-hand")
@@ -250,6 +255,7 @@ def test_exclusive_policies_take_access_away(world: World):
     assert world.ask("data source").startswith("problem ")
 
 
+@pytest.mark.slow
 def test_access_after_update_may_be_unknown(world: World):
     other = world.secret("other")
     condition = {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
@@ -269,6 +275,7 @@ def test_secret_named_like_suffix_is_another_secret(world: World):
     assert f"ok       secret {SECRET_ID}: {other} exists and has a value\n" in answer
 
 
+@pytest.mark.slow
 def test_policy_that_data_source_needs_is_kept(world: World):
     world.put_policy(policy(allow("ec2:CreateNetworkInterface", "*")), "by-hand")
     world.add_data_source()
@@ -280,6 +287,7 @@ def test_policy_that_data_source_needs_is_kept(world: World):
     assert "delete-role-policy" not in answer
 
 
+@pytest.mark.slow
 def test_settings_of_shared_role_are_not_changed(world: World):
     other = world.secret("other")
     world.put_policy(policy(allow("secretsmanager:GetSecretValue", other)), "by-hand")
@@ -291,6 +299,7 @@ def test_settings_of_shared_role_are_not_changed(world: World):
     assert "vpcConfiguration to" not in answer
 
 
+@pytest.mark.slow
 def test_bucket_that_only_data_source_names_changes_no_setting(world: World):
     world.use_bucket()
     connection = {"connectionConfiguration": {"bucketName": "gone"}}
@@ -310,6 +319,7 @@ def test_bucket_of_two_connectors_must_suit_both(world: World):
     assert "the webcrawler connector reads only buckets with Amazon S3 managed keys\n" in answer
 
 
+@pytest.mark.slow
 def test_index_of_data_source_must_be_active(world: World):
     world.put_policy(WIDE, "by-hand")
     world.add_data_source()
@@ -348,6 +358,7 @@ def test_fix_for_required_setting_changes_data_source(world: World):
 @pytest.mark.parametrize(
     ("settings", "owner"), [({}, ACCOUNT), ({"bucketAccountId": "9" * 12}, "9" * 12)]
 )
+@pytest.mark.slow
 def test_bucket_outside_configured_account_is_problem(
     world: World, settings: dict[str, str], owner: str
 ):
@@ -411,6 +422,7 @@ def add_under_other_role(world: World, document: str = WIDE, **more: Any) -> Non
     world.add_data_source(roleArn=OTHER_ROLE_ARN, **more)
 
 
+@pytest.mark.slow
 def test_matching_data_source_with_role_outside_stack_is_note(world: World):
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     add_under_other_role(world)
@@ -501,6 +513,7 @@ def deploy(world: World, *entries: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("network", [{}, {"vpcConfiguration": ONE_SUBNET}])
+@pytest.mark.slow
 def test_data_source_with_role_of_wrong_entry_is_reported(world: World, network: dict[str, Any]):
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     arns = deploy(world, "wiki", "tickets")
@@ -588,6 +601,7 @@ def test_data_source_needs_no_role_during_creation_or_deletion(world: World, sta
     assert world.ask("other data source").startswith("ok ")
 
 
+@pytest.mark.slow
 def test_other_crawler_is_note_only_if_no_data_source_uses_role(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
@@ -598,6 +612,7 @@ def test_other_crawler_is_note_only_if_no_data_source_uses_role(world: World):
 
 
 @pytest.mark.parametrize("role_exists", [True, False])
+@pytest.mark.slow
 def test_data_source_of_other_role_and_index_is_ignored(world: World, role_exists: bool):
     if role_exists:
         add_under_other_role(world)
