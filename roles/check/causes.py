@@ -317,7 +317,7 @@ def _exclude(policy: Policy, denied: Sequence[_Block]) -> str:
     denying = _statements(denied)
     statements = _name_statements(denying)
     them = "these statements" if len(denying) > 1 else "this statement"
-    if not policy.is_shared:
+    if not policy.is_shared or policy.kind is Kind.TRUST:
         return f"narrow or remove {statements}"
     if any(each.principals.negated for each in denying):
         return (

@@ -302,7 +302,10 @@ def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
         return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
     text = f"{encrypted} is encrypted with {actual or _AWS_MANAGED}, but kmsKeyId is "
     answer = ABOUT_DIFFERENCE[stay_allowed(case, _groups_on(case, actual))]
-    return answer(f"{text}{wanted or 'not set'}", subject.set_command("kms_key_id", actual))
+    steps = (subject.set_command("kms_key_id", actual),)
+    if wanted and not subject.secret_arn:  # then the bucket contains the documents
+        steps = (f"upload the objects that are encrypted with {wanted} again", *steps)
+    return answer(f"{text}{wanted or 'not set'}", steps)
 
 
 def key(case: Case) -> list[Finding]:

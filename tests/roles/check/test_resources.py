@@ -248,6 +248,17 @@ def test_current_secret_version_under_earlier_key_is_problem(world: World):
     )
 
 
+def test_objects_under_earlier_key_are_uploaded_before_setting_changes(world: World):
+    world.use_bucket()
+    world.bucket()
+    assert world.ask("encryption") == (
+        "note     encryption: by default, bucket documents is encrypted with a key that AWS manages, "
+        f"but kmsKeyId is {KEY_ARN}\n"
+        f"         to change this: 1. upload the objects that are encrypted with {KEY_ARN} again\n"
+        "                         2. pulumi config rm --stack dev -- kmsKeyId && pulumi up --stack dev\n"
+    )
+
+
 def test_key_of_later_versions_is_only_a_note(world: World):
     later = world.kms.create_key()["KeyMetadata"]["Arn"]
     world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId=later)

@@ -154,3 +154,13 @@ def test_stated_organization_of_role_is_not_that_of_service(world: World):
     world.trust(policy(EXPECTED, {**denial(), "Condition": condition}))
     stated = world.ask("trust policy", "--context", "aws:PrincipalOrgID=o-a1b2c3d4e5")
     assert stated.startswith("problem ")
+
+
+def test_denial_is_narrowed_without_stack(world: World):
+    world.add_data_source()
+    services = denial() | {"NotPrincipal": {"Service": "kendra.amazonaws.com"}}
+    del services["Principal"]
+    world.trust(policy(EXPECTED, services))
+    world.patch.setenv("AWS_DEFAULT_REGION", REGION)
+    said = world.run("check", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+    assert "in trust-policy.json, narrow or remove the statement Lock\n" in said.answer("trust policy")
