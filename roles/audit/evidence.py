@@ -1,14 +1,14 @@
-"""Ask what else AWS says before a difference between a role and the program's policies counts.
+"""Ask AWS further before a difference between a role and the program's policies counts.
 
 AWS's pages disagree with each other, a KMS grant can replace a missing Allow, and a sync shows whether
 the access that a role lacks was needed.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -34,8 +34,11 @@ _NAMES_OF_CONSOLE: Final = re.compile(
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html"""
 
 
+_T = TypeVar("_T")
+
+
 class Judgment(NamedTuple):
-    """What else AWS says about a difference."""
+    """AWS's other answers about a difference."""
 
     counts: Truth
     """NO if the difference is only a remark; CANNOT_TELL if AWS does not say."""
@@ -127,12 +130,7 @@ def _by_trust_policy(account: Account, role: Role, name: str, sources: Sequence[
 
 def _by_grants(account: Account, role: Role, name: str, verdict: Verdict) -> Judgment:
     keys = sorted({target for access in verdict.access for target in access.targets})
-    try:
-        granted = every(may_decrypt(account, key, role.arn) for key in keys)
-    except ClientError as error:
-        if concerns_every_call(error):
-            raise
-        granted = Truth.CANNOT_TELL
+    granted = _ask(lambda: every(may_decrypt(account, key, role.arn) for key in keys), Truth.CANNOT_TELL)
     # AWS does not say whether a boundary limits a grant.
     if granted is Truth.YES and not role.permissions_boundary:
         return Judgment(
@@ -144,12 +142,8 @@ def _by_grants(account: Account, role: Role, name: str, verdict: Verdict) -> Jud
 
 
 def _by_sync(account: Account, name: str, sources: Sequence[DataSource]) -> Judgment:
-    try:
-        found = ingestion.read_evidence(account, sources)
-    except ClientError as error:
-        if concerns_every_call(error):
-            raise
-        found = ingestion.Evidence("the last sync could not be read")
+    unread = ingestion.Evidence("the last sync could not be read")
+    found = _ask(lambda: ingestion.read_evidence(account, sources), unread)
     if found.is_denied:
         return Judgment(Truth.YES, f"{name}: {found.text}")
     return Judgment(Truth.NO, f"not counted: {name}: {ingestion.DISPUTED}: {found.text}")
@@ -164,16 +158,20 @@ class LastSync(NamedTuple):
 
 def last_sync(account: Account, source: DataSource) -> LastSync | None:
     """Return the last sync of a data source; None if there is none, or it cannot be read."""
+    sync = _ask(lambda: account.last_sync(source), None)
+    if sync is None:
+        return None
+    error = sync.get("error", {}).get("errorMessage")
+    day = ingestion.day_of(sync)
+    text = f"the last sync{day} has the status {sync['status']}{f': {error}' if error else ''}"
+    return LastSync(text, sync["status"] == "FAILED")
+
+
+def _ask(read: Callable[[], _T], otherwise: _T) -> _T:
+    """Return the result of a call; if it fails, `otherwise`. Raises errors that concern every call."""
     try:
-        sync = account.last_sync(source)
+        return read()
     except ClientError as error:
         if concerns_every_call(error):
             raise
-        return None
-    if sync is None:
-        return None
-    started = sync.get("startTime")
-    day = f" of {started.astimezone(UTC):%Y-%m-%d}" if started else ""
-    error = sync.get("error", {}).get("errorMessage")
-    text = f"the last sync{day} has the status {sync['status']}{f': {error}' if error else ''}"
-    return LastSync(text, sync["status"] == "FAILED")
+        return otherwise

@@ -261,7 +261,7 @@ def survey(
 
 
 def _severity(result: DataSourceResult | RoleResult) -> tuple[int, bool]:
-    """Sort by state, and put what failed to sync first."""
+    """Sort by state, and put failed syncs first."""
     return result.state.rank, not result.failed
 
 
@@ -566,7 +566,7 @@ def _compare(
 def _second_look(
     accounts: Mapping[str, Account], compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
 ) -> Iterator[tuple[Verdict, Judgment]]:
-    """Yield the differences, the most severe first, each with what else AWS says about it."""
+    """Yield the differences, the most severe first, each with AWS's other answers about it."""
     for verdict in sorted(_differences(compared, role), key=rank):
         concerned = [each for each, _ in compared if _concerns(verdict, each)]
         region = concerned[0].region
@@ -637,10 +637,10 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
         statement for _, needs in compared for statement in (*needs.program, *needs.optional)
     )
     verdicts = dict(zip(possible, compare([*possible], actual).program, strict=True))
-    met = compare([*map(as_requested, possible)], actual).program
-    covered = {
-        statement for statement, each in zip(possible, met, strict=True) if each.verdict == "covered"
-    }
+    covered = {statement for statement, verdict in verdicts.items() if verdict.verdict == "covered"}
+    others = [statement for statement in possible if statement not in covered]
+    met = compare([*map(as_requested, others)], actual).program
+    covered |= {each for each, verdict in zip(others, met, strict=True) if verdict.verdict == "covered"}
     # An optional statement counts if the role has its access, which is then not in excess.
     program: dict[Statement, list[DataSource]] = {}
     for result, needs in compared:

@@ -15,23 +15,10 @@ from pages.examples import (
     INDEX_ID,
     KEY_ID,
     REGION,
-    SECRET_ID,
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.support import FULL, MINIMAL, golden, indented
-
-PLACEHOLDERS = {
-    "{{region}}": REGION,
-    "{{account_id}}": ACCOUNT,
-    "{{source_account}}": ACCOUNT,
-    "{{application_id}}": APPLICATION_ID,
-    "{{index_id}}": INDEX_ID,
-    "[[secret_id]]": SECRET_ID,
-    "[[key_id]]": KEY_ID,
-    "[[subnet_ids]]": SUBNET_ID,
-    "[[security_group]]": SECURITY_GROUP_ID,
-}
+from tests.helpers.support import FULL, MINIMAL, PLACEHOLDERS, golden, indented
 
 
 class Policies(NamedTuple):

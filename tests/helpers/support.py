@@ -7,7 +7,18 @@ from typing import Any, Final
 
 from pages import examples
 from pages.example_calls import ROLE_NAME
-from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    BUCKET_NAME,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
 
@@ -62,6 +73,20 @@ def size(document: str | None) -> int:
     """Return the number of a document's characters that count toward IAM's quotas."""
     assert document
     return len("".join(document.split()))
+
+
+PLACEHOLDERS: Final = {
+    "{{region}}": REGION,
+    "{{account_id}}": ACCOUNT,
+    "{{source_account}}": ACCOUNT,
+    "{{application_id}}": APPLICATION_ID,
+    "{{index_id}}": INDEX_ID,
+    "[[secret_id]]": SECRET_ID,
+    "[[key_id]]": KEY_ID,
+    "[[subnet_ids]]": SUBNET_ID,
+    "[[security_group]]": SECURITY_GROUP_ID,
+}
+"""Values for the placeholders in AWS's page."""
 
 
 def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:

@@ -8,17 +8,14 @@ import pytest
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
-    INDEX_ID,
-    KEY_ID,
     OTHER_ACCOUNT,
     REGION,
-    SECRET_ID,
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
 from tests.helpers.connector_facts import FACTS, Facts
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.support import golden
+from tests.helpers.support import PLACEHOLDERS, golden
 from tests.helpers.world import INDEX_ARN, KEY_ARN, NAME, SECRET_ARN, TRUST, VPC, World, policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -100,21 +97,8 @@ def test_condition_of_page_cannot_work_for_key_of_objects(world: World, name: st
 
 
 def test_seed_is_called_right_word_for_word(world: World):
-    values = {
-        "{{region}}": REGION,
-        "{{account_id}}": ACCOUNT,
-        "{{source_account}}": ACCOUNT,
-        "{{application_id}}": APPLICATION_ID,
-        "{{index_id}}": INDEX_ID,
-        "[[secret_id]]": SECRET_ID,
-        "[[key_id]]": KEY_ID,
-        "[[subnet_ids]]": SUBNET_ID,
-        "[[security_group]]": SECURITY_GROUP_ID,
-    }
-    documents = [golden("aws-page-role-policy"), golden("aws-page-trust-policy")]
-    for name, value in values.items():
-        documents = [text.replace(name, value) for text in documents]
-    role_arn = world.role(NAME, documents[0], trust=documents[1])
+    role_policy, trust = (golden(f"aws-page-{name}-policy", PLACEHOLDERS) for name in ("role", "trust"))
+    role_arn = world.role(NAME, role_policy, trust=trust)
     vpc = {**VPC, "subnetIds": [SUBNET_ID]}
     world.add_data_source(roleArn=role_arn, vpcConfiguration=vpc)
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
