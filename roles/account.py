@@ -199,7 +199,7 @@ class Account:
         self._session.events.register("after-call-error", _name_operation)
         self._core = core
         self._clients: dict[str, Any] = {}
-        self._notes = notes
+        self.notes = notes
         self.answers: dict[tuple[object, ...], Future[Any]] = {}
         """The results and errors, by method and arguments."""
         self._lock = Lock()
@@ -219,7 +219,7 @@ class Account:
                 "account"
             )
         if len(found) > 1:
-            self._notes(f"looking through {len(found)} applications")
+            self.notes(f"looking through {len(found)} applications")
         return {
             application["applicationId"]: application.get("displayName", "") for application in found
         }
@@ -585,7 +585,7 @@ class Account:
         for page in client.get_paginator(operation).paginate(**parameters):
             if items:
                 items_read = operation.partition("_")[2].replace("_", " ")
-                self._notes(f"reading {items_read}: {len(items)} so far")
+                self.notes(f"reading {items_read}: {len(items)} so far")
             items += page.get(key, [])
         return items
 

@@ -28,7 +28,12 @@ _DATA_SOURCE: Final = (
 _EVIDENCE: Final = (
     "sts:GetCallerIdentity",
     "qbusiness:ListDataSourceSyncJobs",
+    "kms:GetKeyPolicy",
     "kms:ListGrants",
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:ListSecretVersionIds",
+    "s3:GetBucketPolicy",
+    "organizations:DescribeOrganization",
 )
 """Actions that ask what else AWS says before access counts as missing, and who asks."""
 
@@ -42,14 +47,9 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "qbusiness:ListDataSources",
         *_DATA_SOURCE,
         *_EVIDENCE,
-        "secretsmanager:GetResourcePolicy",
-        "secretsmanager:ListSecretVersionIds",
-        "kms:GetKeyPolicy",
         "ec2:DescribeSubnets",
         "ec2:DescribeSecurityGroups",
         "s3:GetBucketLocation",
-        "s3:GetBucketPolicy",
-        "organizations:DescribeOrganization",
         "iam:SimulatePrincipalPolicy",
     ),
 }

@@ -1,40 +1,37 @@
-"""Ask AWS further before a difference between a role and the program's policies counts.
+"""Decide what data sources request before a difference between their role and the program counts.
 
-AWS's pages disagree with each other, a KMS grant can replace a missing Allow, and a sync shows whether
-the access that a role lacks was needed.
+A missing statement is no fault if AWS allows the requests that need it, for example by a key policy or a
+KMS grant. A sync shows whether the access was needed.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from itertools import product
-from typing import Final, NamedTuple, TypeVar
-
-from botocore.exceptions import ClientError
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 from components.formats import SERVICE
-from guardrails.iam.conditions import Condition
+from components.report import SettingsError
 from guardrails.iam.containment import certain_values
-from guardrails.iam.documents import Statement
+from guardrails.iam.patterns import Text, matches
 from guardrails.iam.truth import Truth, every
 from roles import ingestion
 from roles.account import Account, DataSource, Role
-from roles.arns import Arn
-from roles.check.context import Facts, assume_request
-from roles.check.decisions import Applicable, Kind, Policy, decide
-from roles.check.evaluation import RolePrincipal
-from roles.difference import TRUST_POLICY, Verdict, role_statements, statements
-from roles.errors import concerns_every_call
-from roles.grants import may_decrypt
+from roles.check.answers import attempt_or
+from roles.check.case import Case, collect, evidence, is_disputed
+from roles.check.decisions import Decision
+from roles.check.subject import Source, Subject
+from roles.detection import find_uses
+from roles.difference import TRUST_POLICY, Access, Verdict, role_statements
+from roles.policy_settings import Requirements
+from roles.project import COMPONENT
+from roles.stack import RoleSettings
 
 _NAMES_OF_CONSOLE: Final = re.compile(
     r"arn:[\w-]+:iam::\d+:role/(?:service-role/)?QBusiness-DataSource-\*"
 )
 """Matches the roles that the pages for Amazon S3 let a role pass:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html"""
-
-
-_T = TypeVar("_T")
+_DECRYPT: Final = "kms:Decrypt"
 
 
 class Judgment(NamedTuple):
@@ -48,105 +45,120 @@ class Judgment(NamedTuple):
 _COUNTS: Final = Judgment(Truth.YES)
 
 
-def judge(account: Account, role: Role, verdict: Verdict, sources: Sequence[DataSource]) -> Judgment:
-    """Return whether a difference counts, given the data sources that it concerns."""
+def subject_of(account: Account, data_source: DataSource, needs: Requirements) -> Subject | None:
+    """Return a role with one of its data sources; None if the program rejects the settings."""
+    is_known = needs.bucket_account_is_known
+    settings = RoleSettings("", COMPONENT, needs.arguments(), needs.role.arn, data_source.id, is_known)
+    details = account.data_source(data_source)
+    try:
+        return Subject(settings, account, [Source(data_source, details, find_uses(details))])
+    except SettingsError:
+        return None
+
+
+def judge(role: Role, verdict: Verdict, subjects: Sequence[Subject | None]) -> Judgment:
+    """Return whether a difference counts, given the role with each data source that it concerns."""
     name = f"{verdict.policy}, {verdict.statement}"
-    if _passes_roles_of_console(role, verdict):
-        return Judgment(
-            Truth.NO, f"not counted: {name}: passes roles that the console names, as AWS's page does"
-        )
-    if verdict.verdict != "missing":
+    known = [*filter(None, subjects)]
+    if verdict.verdict == "excess":
+        reason = _reason_for_excess(role, verdict, known)
+        return Judgment(Truth.NO, f"not counted: {name}: {reason}") if reason else _COUNTS
+    if verdict.verdict != "missing" or len(known) < len(subjects):
         return _COUNTS
-    if verdict.policy == TRUST_POLICY:
-        return _by_trust_policy(account, role, name, sources)
-    if all(access.actions == ("kms:Decrypt",) for access in verdict.access):
-        return _by_grants(account, role, name, verdict)
-    if ingestion.is_disputed(verdict) and not _is_denied(role, verdict):
-        return _by_sync(account, name, sources)
-    return _COUNTS
+    cases = [collect(subject, [subject], {}) for subject in known]
+    found = [(case, decision) for case in cases for decision in _concerned(case, verdict)]
+    allowed = every(
+        Truth.YES if is_disputed(case, decision) else decision.allowed for case, decision in found
+    )
+    reasons = "; ".join(
+        dict.fromkeys(each for case, decision in found for each in _reasons(case, decision, verdict))
+    )
+    if found and allowed is Truth.YES:
+        return Judgment(Truth.NO, f"not counted: {name}: {reasons}")
+    if allowed is Truth.CANNOT_TELL and reasons:
+        return Judgment(Truth.CANNOT_TELL, f"{name}: {reasons}")
+    of_ingestion = (case for case, each in found if each.request.action in ingestion.ACTIONS)
+    denial = next((each.text for each in map(evidence, of_ingestion) if each.is_denied), "")
+    return Judgment(Truth.YES, f"{name}: {denial}" if denial else "")
 
 
-def _passes_roles_of_console(role: Role, verdict: Verdict) -> bool:
-    """Return whether a statement in excess only passes the console's roles to Amazon Q Business."""
-    if verdict.verdict != "excess" or any(each.actions != ("iam:PassRole",) for each in verdict.access):
-        return False
+def _reason_for_excess(role: Role, verdict: Verdict, subjects: Sequence[Subject]) -> str:
+    """Return why a statement in excess is only a remark; empty if it counts."""
+    actions = {action for access in verdict.access for action in access.actions}
     targets = [target for access in verdict.access for target in access.targets]
+    if actions == {_DECRYPT}:
+        used = {
+            key for subject in subjects for key in attempt_or((), partial(getattr, subject, "key_arns"))
+        }
+        return _of_version(targets) if used.issuperset(targets) else ""
     own = [
         each
         for each in role_statements(role)
         if (each.policy, each.name) == (verdict.policy, verdict.statement)
     ]
-    return all(map(_NAMES_OF_CONSOLE.fullmatch, targets)) and all(
+    passes_roles = actions == {"iam:PassRole"} and all(map(_NAMES_OF_CONSOLE.fullmatch, targets))
+    if passes_roles and all(
         certain_values(each.conditions, "iam:PassedToService") == [(SERVICE,)] for each in own
-    )
+    ):
+        return "passes roles that the console names, as AWS's page does"
+    return ""
 
 
-def _is_denied(role: Role, verdict: Verdict) -> bool:
-    """Return whether a policy always denies access; one with conditions is a difference of its own."""
-    denials = [each for each in role_statements(role) if not (each.allows or each.conditions)]
-    return any(
-        each.actions.meets(action) and each.targets.meets(target)
-        for each in denials
-        for access in verdict.access
-        for action, target in product(access.actions, access.targets)
-    )
+def _of_version(keys: Iterable[str]) -> str:
+    return f"the current version of a secret is encrypted with {', '.join(keys)}"
 
 
-def as_requested(statement: Statement) -> Statement:
-    """Return a program's statement with more conditions that the connector's requests always meet."""
-    if statement.policy == TRUST_POLICY:
-        return statement
-    met = [Condition("Bool", "aws:SecureTransport", ("true",))]
-    service = statement.actions.values[0].partition(":")[0]
-    places = {(arn.region, arn.account) for arn in map(Arn.of, statement.targets.values)}
-    if service in ("secretsmanager", "kms", "qbusiness") and len(places) == 1:
-        ((region, account),) = places
-        met.append(Condition("StringEquals", "aws:RequestedRegion", (region,)))
-        met.append(Condition("StringEquals", "aws:ResourceAccount", (account,)))
-        through = (each for each in statement.conditions if each.is_on("kms:ViaService"))
-        values = [value.replace("*", region) for each in through for value in each.values]
-        met += [Condition("StringEquals", "kms:ViaService", (each,)) for each in values]
-    if service == "s3":
-        owner = [each for each in statement.conditions if each.is_on("aws:ResourceAccount")]
-        met += [each._replace(key="s3:ResourceAccount") for each in owner]
-    return statement._replace(conditions=(*statement.conditions, *met))
+def _concerned(case: Case, verdict: Verdict) -> list[Decision]:
+    """Return the decisions about access that a role lacks; none if no request needs a part of it."""
+    if verdict.policy == TRUST_POLICY:
+        return [case.trust]
+    found: list[Decision] = []
+    for access in verdict.access:
+        for action in access.actions:
+            decisions = [each for each in case.decisions if each.request.action == action]
+            on_targets = [each for each in decisions if _is_on(each.request.resource, access)]
+            # The current version of a secret may have another key than the secret.
+            concerned = on_targets or (decisions if action == _DECRYPT else [])
+            if not concerned:
+                return []
+            found += concerned
+    return found
 
 
-def _by_trust_policy(account: Account, role: Role, name: str, sources: Sequence[DataSource]) -> Judgment:
-    """Decide whether Amazon Q Business can assume the role, whose conditions differ."""
-    principal = RolePrincipal(role.arn, role.id, bool(role.permissions_boundary))
-    facts = Facts(Arn.of(role.arn).account, role, principal, {}, None, datetime.now(UTC), {})
-    policy = Policy(Kind.TRUST, Kind.TRUST, statements(TRUST_POLICY, role.trust_policy))
-    arns = {account.data_source(each)["dataSourceArn"].partition("/index/")[0] for each in sources}
-    requests = (assume_request(facts, role.arn, arn) for arn in arns)
-    allowed = every(decide(each, Applicable([policy]), facts.now()).allowed for each in requests)
-    if allowed is Truth.NO:
-        return _COUNTS
-    if allowed is Truth.YES:
-        text = f"not counted: {name}: differs, but lets Amazon Q Business assume the role"
-        return Judgment(Truth.NO, text)
-    return Judgment(Truth.CANNOT_TELL, f"{name}: differs, but may let Amazon Q Business assume the role")
+def _is_on(resource: Text, access: Access) -> bool:
+    return any(matches(target, resource) is not Truth.NO for target in access.targets)
 
 
-def _by_grants(account: Account, role: Role, name: str, verdict: Verdict) -> Judgment:
-    keys = sorted({target for access in verdict.access for target in access.targets})
-    granted = _ask(lambda: every(may_decrypt(account, key, role.arn) for key in keys), Truth.CANNOT_TELL)
-    # AWS does not say whether a boundary limits a grant.
-    if granted is Truth.YES and not role.permissions_boundary:
-        return Judgment(
-            Truth.NO, f"not counted: {name}: a KMS grant lets the role decrypt with {', '.join(keys)}"
+def _reasons(case: Case, decision: Decision, verdict: Verdict) -> Iterator[str]:
+    """Yield why AWS allows, or may allow, a request that needs access that the role lacks.
+
+    If this depends on a condition in the role's own policies, the difference itself shows that.
+    """
+    policies, request = decision.policies, decision.request
+    is_allowed = decision.allowed is Truth.YES
+    resource = request.resource.known
+    lets = "lets" if is_allowed else "may let"
+    if verdict.policy == TRUST_POLICY:
+        yield f"differs, but {lets} Amazon Q Business assume the role"
+    elif is_disputed(case, decision):
+        yield f"{ingestion.DISPUTED}: {evidence(case).text}"
+    elif policies.grant is not Truth.NO:
+        yield f"a KMS grant {lets} the role decrypt with {resource}"
+    elif decision.by_resource_policy and policies.resource:
+        yield f"the {policies.resource.kind} of {policies.resource.resource} lets the role do this"
+    elif is_allowed:
+        is_of_version = request.action == _DECRYPT and not any(
+            _is_on(request.resource, access) for access in verdict.access
         )
-    if granted is not Truth.NO:
-        return Judgment(Truth.CANNOT_TELL, f"{name}: a KMS grant may let the role decrypt")
-    return _COUNTS
-
-
-def _by_sync(account: Account, name: str, sources: Sequence[DataSource]) -> Judgment:
-    unread = ingestion.Evidence("the last sync could not be read")
-    found = _ask(lambda: ingestion.read_evidence(account, sources), unread)
-    if found.is_denied:
-        return Judgment(Truth.YES, f"{name}: {found.text}")
-    return Judgment(Truth.NO, f"not counted: {name}: {ingestion.DISPUTED}: {found.text}")
+        until = f"{_of_version([resource])}, but the next version needs this access"
+        yield until if is_of_version else "its requests meet the role's conditions"
+    else:
+        for cause in decision.deciding:
+            policy, unread = cause.policy, cause.policy.unread
+            # Nothing is unknown about the policy of a resource that was deleted.
+            if policy.resource and (not unread or unread.action):
+                reason = unread.text if unread else f"this depends on {', '.join(cause.keys)}"
+                yield f"the {policy.kind} of {policy.resource} may let the role do this: {reason}"
 
 
 class LastSync(NamedTuple):
@@ -158,20 +170,10 @@ class LastSync(NamedTuple):
 
 def last_sync(account: Account, source: DataSource) -> LastSync | None:
     """Return the last sync of a data source; None if there is none, or it cannot be read."""
-    sync = _ask(lambda: account.last_sync(source), None)
+    sync = attempt_or(None, lambda: account.last_sync(source))
     if sync is None:
         return None
     error = sync.get("error", {}).get("errorMessage")
     day = ingestion.day_of(sync)
     text = f"the last sync{day} has the status {sync['status']}{f': {error}' if error else ''}"
     return LastSync(text, sync["status"] == "FAILED")
-
-
-def _ask(read: Callable[[], _T], otherwise: _T) -> _T:
-    """Return the result of a call; if it fails, `otherwise`. Raises errors that concern every call."""
-    try:
-        return read()
-    except ClientError as error:
-        if concerns_every_call(error):
-            raise
-        return otherwise

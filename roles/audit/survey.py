@@ -8,6 +8,7 @@ them need is shared.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from botocore.exceptions import ClientError
@@ -20,7 +21,7 @@ from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
-from roles.audit.evidence import Judgment, as_requested, judge, last_sync
+from roles.audit.evidence import Judgment, judge, last_sync, subject_of
 from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
 from roles.concurrency import read_each
@@ -191,9 +192,9 @@ class Survey(NamedTuple):
 
 
 class _Needs(NamedTuple):
-    """A data source's role, and the statements that the program writes for the data source."""
+    """The requirements of a data source, and the statements that the program writes for it."""
 
-    role: Role
+    requirements: Requirements
     program: tuple[Statement, ...]
     optional: tuple[Statement, ...]
     """Statements that the role may need: for `allowNetworkInterfaceDeletion`, and for unknown resources.
@@ -231,10 +232,10 @@ def survey(
     by_region = {account.region: account for account in accounts}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
-    for role_arn, readings in users.items():
-        role, compared = _compare(by_region, role_arn, readings, acceptances, now.date())
+    compare_role = partial(_compare, by_region, acceptances, now.date())
+    for role, compared in read_each(compare_role, [*users.values()], notes, "roles"):
         results |= {result.data_source: result for result in compared}
-        roles += [role._replace(entry=entries.get(role_arn, ""))] if role_arn else []
+        roles += [role._replace(entry=entries.get(role.arn, ""))] if role.arn else []
     # The search for unused roles comes after this line, because the audit is complete without it.
     denied = tuple(sorted({action for account in accounts for action in account.denied}))
     still_there = [each for each, reading in zip(listed, read, strict=True) if reading]
@@ -454,7 +455,7 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
         and not _is_for_unknown_bucket(statement, requirements)
     ]
     optional = [statement for statement in known if statement not in program]
-    return _Needs(requirements.role, tuple(program), tuple(optional))
+    return _Needs(requirements, tuple(program), tuple(optional))
 
 
 def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]:
@@ -502,21 +503,21 @@ def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> 
 
 def _compare(
     accounts: Mapping[str, Account],
-    role_arn: str,
-    readings: Sequence[tuple[DataSourceResult, _Needs | None]],
     acceptances: Sequence[Acceptance],
     today: date,
+    readings: Sequence[tuple[DataSourceResult, _Needs | None]],
 ) -> tuple[RoleResult, list[DataSourceResult]]:
     """Compare a role with its data sources' needs; return its result and the data sources' results.
 
     `accounts` has the account in each Region.
     """
+    role_arn = readings[0][0].role_arn
     compared = [(result, needs) for result, needs in readings if needs]
     others = [result for result, needs in readings if not needs]
     if not compared:
         worst = min(others, key=_severity)
         return RoleResult(role_arn, worst.state, worst.text), others
-    role = compared[0][1].role
+    role = compared[0][1].requirements.role
     remarks: list[str] = []
     if others:
         names = ", ".join(other.data_source.id for other in others)
@@ -564,14 +565,20 @@ def _compare(
 
 
 def _second_look(
-    accounts: Mapping[str, Account], compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
+    accounts: Mapping[str, Account],
+    compared: Sequence[tuple[DataSourceResult, _Needs]],
+    role: Role,
 ) -> Iterator[tuple[Verdict, Judgment]]:
     """Yield the differences, the most severe first, each with AWS's other answers about it."""
-    for verdict in sorted(_differences(compared, role), key=rank):
-        concerned = [each for each, _ in compared if _concerns(verdict, each)]
-        region = concerned[0].region
-        sources = [each.data_source for each in concerned if each.region == region]
-        yield verdict, judge(accounts[region], role, verdict, sources)
+    found = sorted(_differences(compared, role), key=rank)
+    subjects = [
+        subject_of(accounts[result.region], result.data_source, needs.requirements)
+        for result, needs in (compared if found else ())
+    ]
+    for verdict in found:
+        pairs = zip(compared, subjects, strict=True)
+        concerned = [subject for (result, _), subject in pairs if _concerns(verdict, result)]
+        yield verdict, judge(role, verdict, concerned)
 
 
 def _accept(
@@ -638,9 +645,6 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
     )
     verdicts = dict(zip(possible, compare([*possible], actual).program, strict=True))
     covered = {statement for statement, verdict in verdicts.items() if verdict.verdict == "covered"}
-    others = [statement for statement in possible if statement not in covered]
-    met = compare([*map(as_requested, others)], actual).program
-    covered |= {each for each, verdict in zip(others, met, strict=True) if verdict.verdict == "covered"}
     # An optional statement counts if the role has its access, which is then not in excess.
     program: dict[Statement, list[DataSource]] = {}
     for result, needs in compared:

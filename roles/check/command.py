@@ -135,7 +135,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         stack = Stack(selected, has_data_sources=False)
         answers[COMPONENT] = [("data source", finding) for finding in findings]
     # The first Subject looks up the caller. In this thread, a profile with MFA can ask for a code.
-    entries = [Subject(role, account, output) for role in stack.roles]
+    entries = [Subject(role, account) for role in stack.roles]
     stated = {key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()}
     subjects = [subject for subject in entries if subject.settings in selected]
 

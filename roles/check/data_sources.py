@@ -342,7 +342,7 @@ def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iter
         yield answer(f"{text}, and {found.text}", explain)
         return
     try:
-        other = Subject(settings, subject.account, subject.notes)
+        other = Subject(settings, subject.account)
     except SettingsError as error:
         names = ", ".join(each.name for each in error.problems)
         yield cannot_tell(f"{text}, but this program rejects its configuration ({names})", explain)

@@ -76,7 +76,7 @@ def simulate_decided(case: Case) -> list[tuple[Decision, Simulated]]:
         results = simulate(subject, subject.role.arn, group, _context(group, decisions, keys))
         return [(each, results[each.request.action]) for each in decisions]
 
-    found = read_each(ask, case.by_group, subject.notes, "simulations")
+    found = read_each(ask, case.by_group, subject.account.notes, "simulations")
     return [decided for group in found for decided in group]
 
 

@@ -19,7 +19,6 @@ from roles.errors import (
     is_gone,
 )
 from roles.findings import Finding, note, unread
-from roles.output import Notes
 from roles.policies import Policies, Secret
 from roles.stack import RoleSettings, check_account, render
 
@@ -83,18 +82,22 @@ class Subject:
     None instead.
     """
 
-    def __init__(self, settings: RoleSettings, account: Account, notes: Notes) -> None:
+    def __init__(
+        self, settings: RoleSettings, account: Account, sources: list[Source] | None = None
+    ) -> None:
         """Identify the caller and render the policies. A stack's roles share one `account`.
+
+        `sources` has the data sources that matter; None means all data sources of the application.
 
         Raises InputError for another account's credentials, and SettingsError for settings that the
         program rejects.
         """
-        self.settings, self.account, self.notes = settings, account, notes
+        self.settings, self.account = settings, account
         self.caller, self.region = Arn.of(account.caller()["Arn"]), account.region
         self.partition, self.account_id = self.caller.partition, self.caller.account
         check_account(settings.stack, settings.accounts, self.account_id)
         self.policies = render(settings, Location(self.partition, self.region, self.account_id))
-        self._sources: list[Source] | None = None
+        self._sources = sources
         self._needs: list[Needs] | None = None
 
     # The settings, and the policies that the role should have.
@@ -218,7 +221,7 @@ class Subject:
         if self._sources is None:
             needed(self.find_application(), NO_APPLICATION)
             listed = [*self.account.data_sources(self.application_id)]
-            self._sources = read_each(self._read, listed, self.notes, "data sources")
+            self._sources = read_each(self._read, listed, self.account.notes, "data sources")
         return self._sources
 
     def _read(self, data_source: DataSource) -> Source:

@@ -25,7 +25,6 @@ from roles.check.requests import RequestGroup, connector_requests
 from roles.check.subject import Subject
 from roles.detection import find_uses
 from roles.needed_resources import read_requirements
-from roles.output import Notes
 from roles.policy_settings import POLICY_SETTINGS, Requirements, differences
 from roles.project import COMPONENT
 from roles.stack import RoleSettings
@@ -174,7 +173,7 @@ def read(source: Source) -> Requirements:
 def subject(needs: Requirements, source: Source) -> Subject:
     """Return what `check` knows about a role for these needs."""
     settings = RoleSettings("", COMPONENT, needs.arguments(), ROLE.arn)
-    return Subject(settings, cast("Account", _Account(source)), Notes("check"))
+    return Subject(settings, cast("Account", _Account(source)))
 
 
 def requests(of: Subject) -> list[RequestGroup]:

@@ -3,16 +3,19 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from pages.examples import ACCOUNT
 from tests.helpers.world import (
     INDEX_ARN,
     INGEST,
-    KEY_ARN,
     THROUGH_SECRETS_MANAGER,
     Output,
     World,
     allow,
+    deny,
     own_policy,
+    policy,
     s3_policy,
 )
 
@@ -40,23 +43,44 @@ def add_files(world: World, connector: str = "s3-v2") -> str:
     return world.add("Files", role_arn, kind=kind, configuration=configuration)
 
 
+def create_key(world: World, *more: dict[str, Any]) -> str:
+    """Create a key whose policy delegates to the account, and has more statements; return the ARN."""
+    account = allow("kms:*", "*", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
+    return world.client("kms").create_key(Policy=policy(account, *more))["KeyMetadata"]["Arn"]
+
+
 def complete_world(world: World) -> None:
-    """Add data sources whose audit needs every permission, with nothing wrong."""
-    world.describe_key()
-    decrypt = allow("kms:Decrypt", KEY_ARN, Condition=THROUGH_SECRETS_MANAGER)
-    world.add_own(decrypt, secret={"KmsKeyId": KEY_ARN})
+    """Add data sources with nothing wrong."""
+    key = create_key(world)
+    decrypt = allow("kms:Decrypt", key, Condition=THROUGH_SECRETS_MANAGER)
+    world.add_own(decrypt, secret={"KmsKeyId": key})
     world.attach("qbusiness-Pages", "pages", own_policy(world.secret_arn, decrypt))
     add_files(world, "s3-v1")
 
 
 def add_granted(world: World) -> None:
-    """Add a data source whose role decrypts by a grant, and ingests documents into the index alone."""
-    world.describe_key()
+    """Add to `complete_world` what needs the other permissions.
+
+    Roles lack access that other policies, a grant, or AWS's pages make up for.
+    """
+    others = {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    key = create_key(world, deny("kms:Decrypt", "*", Principal="*", Condition=others))
+    world.server.answers["organizations:DescribeOrganization"] = {"Organization": {"Id": "o-a1b2c3d4e5"}}
     ingest = allow(INGEST, INDEX_ARN)
     without = "AllowsAmazonQToIngestDocuments"
-    world.add_own(ingest, name="Granted", without=without, secret={"KmsKeyId": KEY_ARN})
-    grant = {"GranteePrincipal": world.role_arn, "Operations": ["Decrypt"]}
-    world.server.answers["kms:ListGrants"] = {"Grants": [grant], "Truncated": False}
+    world.add_own(ingest, name="Granted", without=without, secret={"KmsKeyId": key})
+    world.client("kms").create_grant(KeyId=key, GranteePrincipal=world.role_arn, Operations=["Decrypt"])
+    grant_listing(world)
+
+
+def grant_listing(world: World) -> None:
+    """Let the bucket's policy in place of the role's list the bucket of `add_files`."""
+    role = "arn:aws:iam::123456789012:role/qbusiness-s3"
+    document = json.loads(s3_policy("qbusiness-s3", "s3-v1"))
+    kept = [each for each in document["Statement"] if each["Action"] != ["s3:ListBucket"]]
+    world.put_policy(policy(*kept), role="qbusiness-s3")
+    listing = allow("s3:ListBucket", "arn:aws:s3:::documents", Principal={"AWS": role})
+    world.s3.put_bucket_policy(Bucket="documents", Policy=policy(listing))
 
 
 def set_age(world: World, age: timedelta) -> datetime:

@@ -7,7 +7,7 @@ import pytest
 
 from pages.examples import ACCOUNT, REGION
 from tests.helpers.world import INDEX_ARN, INGEST, KEY_ARN, TRUST, World, allow, deny, policy
-from tests.roles.audit.help import result
+from tests.roles.audit.help import add_files, create_key, grant_listing, result
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def test_unreadable_sync_leaves_remark(world: World):
     add_ingesting_index(world)
     world.reject("qbusiness:ListDataSourceSyncJobs")
     said = world.audit("--json")
-    assert "the last sync could not be read" in said.out
+    assert "qbusiness:ListDataSourceSyncJobs is not allowed for these credentials" in said.out
     assert said.code == 2
 
 
@@ -168,3 +168,59 @@ def test_trust_policy_is_decided(world: World, condition: dict[str, Any], code: 
 def test_passing_roles_of_console_to_any_service_is_in_excess(world: World):
     identifier = world.add_own(allow("iam:PassRole", CONSOLE_ROLES, Sid="Pass"))
     assert result(world.audit("--json"), identifier) == "1 in excess"
+
+
+ROLE: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-Pages"}
+
+
+def test_access_by_key_policy_is_a_remark(world: World):
+    key = create_key(world, allow("kms:Decrypt", "*", Principal=ROLE))
+    identifier = world.add_own(secret={"KmsKeyId": key})
+    said = world.audit("--json")
+    assert (said.code, result(said, identifier)) == (0, "equivalent")
+    assert f"the key policy of {key} lets the role do this" in said.out
+
+
+def test_key_policy_does_not_outrank_denial(world: World):
+    key = create_key(world, allow("kms:Decrypt", "*", Principal=ROLE))
+    identifier = world.add_own(deny("kms:*", "*", Sid="No"), secret={"KmsKeyId": key})
+    assert result(world.audit("--json"), identifier) == "1 missing, 1 denying"
+
+
+def test_access_by_secret_policy_is_a_remark(world: World):
+    identifier = world.add_own(without="AllowsAmazonQToGetSecret")
+    grants = policy(allow("secretsmanager:GetSecretValue", "*", Principal=ROLE))
+    world.client("secretsmanager").put_resource_policy(SecretId=world.secret_arn, ResourcePolicy=grants)
+    said = world.audit("--json")
+    assert (said.code, result(said, identifier)) == (0, "equivalent")
+    assert f"the secret policy of {world.secret_arn} lets the role do this" in said.out
+
+
+def test_access_by_bucket_policy_is_a_remark(world: World):
+    identifier = add_files(world, "s3-v1")
+    grant_listing(world)
+    said = world.audit("--json")
+    assert (said.code, result(said, identifier)) == (0, "equivalent")
+    assert "the bucket policy of arn:aws:s3:::documents lets the role do this" in said.out
+
+
+def test_unreadable_key_policy_leaves_comparison_incomplete(world: World):
+    identifier = world.add_own(secret={"KmsKeyId": create_key(world)})
+    world.reject("kms:GetKeyPolicy")
+    said = world.audit("--json")
+    assert (said.code, result(said, identifier)) == (2, "1 missing, not completely compared")
+    assert "may let the role do this: kms:GetKeyPolicy is not allowed" in said.out
+
+
+def test_key_of_current_version_is_a_remark(world: World):
+    earlier, later = create_key(world), create_key(world)
+    identifier = world.add_own(allow("kms:Decrypt", earlier, Sid="Key"), secret={"KmsKeyId": earlier})
+    version = {"VersionId": 32 * "a", "VersionStages": ["AWSCURRENT"], "KmsKeyIds": [earlier]}
+    world.server.answers["secretsmanager:ListSecretVersionIds"] = {"Versions": [version]}
+    world.client("secretsmanager").update_secret(SecretId=world.secret_arn, KmsKeyId=later)
+    said = world.audit("--json")
+    assert (said.code, result(said, identifier)) == (0, "equivalent")
+    remark = f"the current version of a secret is encrypted with {earlier}"
+    decrypt, key = said.json["roles"][0]["remarks"]
+    assert decrypt.endswith(f"DecryptSecret: {remark}, but the next version needs this access")
+    assert key.endswith(f"connector, Key: {remark}")

@@ -48,7 +48,7 @@ def replaced(calls: Mapping[str, Any], printed: Mapping[str, Any]) -> Generator[
         def __init__(self, region: str | None, notes: Notes) -> None:
             self.region = region or "us-east-1"
             self.answers, self.denied = {}, set()
-            self._notes = notes
+            self.notes = notes
             self._session = _Session()
 
         def _call(self, service: str, operation: str, **parameters: Any) -> Any:

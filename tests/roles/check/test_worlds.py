@@ -54,7 +54,7 @@ def decide(world: World) -> tuple[Case, list[Decision]]:
     def read() -> tuple[Case, list[Decision]]:
         (settings,) = read_stack("dev", show_secrets=False).roles
         output = Output("check")
-        subject = Subject(settings, command.Account(settings.region, output), output)
+        subject = Subject(settings, command.Account(settings.region, output))
         case = collect(subject, [subject], {})
         return case, case.decisions
 
