@@ -5,13 +5,15 @@ KMS grant. A sync shows whether the access was needed.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from components.formats import SERVICE
 from components.report import SettingsError
+from guardrails.iam.conditions import Condition
 from guardrails.iam.containment import certain_values
+from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import Text, matches
 from guardrails.iam.truth import Truth, every
 from roles import ingestion
@@ -32,6 +34,9 @@ _NAMES_OF_CONSOLE: Final = re.compile(
 """Matches the roles that the pages for Amazon S3 let a role pass:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html"""
 _DECRYPT: Final = "kms:Decrypt"
+_OTHER_KEY: Final = (
+    "the secret's current version is encrypted with another key, but the next version needs this access"
+)
 
 
 class Judgment(NamedTuple):
@@ -43,6 +48,17 @@ class Judgment(NamedTuple):
 
 
 _COUNTS: Final = Judgment(Truth.YES)
+
+
+def simplify(statement: Statement) -> Statement:
+    """Leave out a condition that every request meets, and give a condition key its usual name."""
+    always = Condition("Bool", "aws:SecureTransport", ("true",))
+    conditions = (
+        each._replace(key="aws:ResourceAccount") if each.is_on("s3:ResourceAccount") else each
+        for each in statement.conditions
+        if each != always or not statement.allows
+    )
+    return statement._replace(conditions=tuple(conditions))
 
 
 def subject_of(account: Account, data_source: DataSource, needs: Requirements) -> Subject | None:
@@ -66,15 +82,18 @@ def judge(role: Role, verdict: Verdict, subjects: Sequence[Subject | None]) -> J
     if verdict.verdict != "missing" or len(known) < len(subjects):
         return _COUNTS
     cases = [collect(subject, [subject], {}) for subject in known]
-    found = [(case, decision) for case in cases for decision in _concerned(case, verdict)]
+    by_case = [(case, _concerned(case, verdict)) for case in cases]
+    if any(decisions is None for _, decisions in by_case):
+        return _COUNTS
+    found = [(case, decision) for case, decisions in by_case for decision in decisions or ()]
     allowed = every(
         Truth.YES if is_disputed(case, decision) else decision.allowed for case, decision in found
     )
     reasons = "; ".join(
         dict.fromkeys(each for case, decision in found for each in _reasons(case, decision, verdict))
     )
-    if found and allowed is Truth.YES:
-        return Judgment(Truth.NO, f"not counted: {name}: {reasons}")
+    if allowed is Truth.YES:
+        return Judgment(Truth.NO, f"not counted: {name}: {reasons or _OTHER_KEY}")
     if allowed is Truth.CANNOT_TELL and reasons:
         return Judgment(Truth.CANNOT_TELL, f"{name}: {reasons}")
     of_ingestion = (case for case, each in found if each.request.action in ingestion.ACTIONS)
@@ -90,7 +109,8 @@ def _reason_for_excess(role: Role, verdict: Verdict, subjects: Sequence[Subject]
         used = {
             key for subject in subjects for key in attempt_or((), partial(getattr, subject, "key_arns"))
         }
-        return _of_version(targets) if used.issuperset(targets) else ""
+        text = f"a secret's current version is encrypted with {', '.join(targets)}"
+        return text if used.issuperset(targets) else ""
     own = [
         each
         for each in role_statements(role)
@@ -104,12 +124,8 @@ def _reason_for_excess(role: Role, verdict: Verdict, subjects: Sequence[Subject]
     return ""
 
 
-def _of_version(keys: Iterable[str]) -> str:
-    return f"the current version of a secret is encrypted with {', '.join(keys)}"
-
-
-def _concerned(case: Case, verdict: Verdict) -> list[Decision]:
-    """Return the decisions about access that a role lacks; none if no request needs a part of it."""
+def _concerned(case: Case, verdict: Verdict) -> list[Decision] | None:
+    """Return the decisions about access that a role lacks; None if no request needs a part of it."""
     if verdict.policy == TRUST_POLICY:
         return [case.trust]
     found: list[Decision] = []
@@ -117,11 +133,11 @@ def _concerned(case: Case, verdict: Verdict) -> list[Decision]:
         for action in access.actions:
             decisions = [each for each in case.decisions if each.request.action == action]
             on_targets = [each for each in decisions if _is_on(each.request.resource, access)]
+            # AWS's pages grant some access that no request needs. Without it, a difference counts.
+            if not (on_targets or access.condition or action == _DECRYPT):
+                return None
             # The current version of a secret may have another key than the secret.
-            concerned = on_targets or (decisions if action == _DECRYPT else [])
-            if not concerned:
-                return []
-            found += concerned
+            found += on_targets or decisions
     return found
 
 
@@ -150,8 +166,7 @@ def _reasons(case: Case, decision: Decision, verdict: Verdict) -> Iterator[str]:
         is_of_version = request.action == _DECRYPT and not any(
             _is_on(request.resource, access) for access in verdict.access
         )
-        until = f"{_of_version([resource])}, but the next version needs this access"
-        yield until if is_of_version else "its requests meet the role's conditions"
+        yield _OTHER_KEY if is_of_version else "the role's requests meet its conditions"
     else:
         for cause in decision.deciding:
             policy, unread = cause.policy, cause.policy.unread

@@ -21,7 +21,7 @@ from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
-from roles.audit.evidence import Judgment, judge, last_sync, subject_of
+from roles.audit.evidence import Judgment, judge, last_sync, simplify, subject_of
 from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
 from roles.concurrency import read_each
@@ -639,7 +639,7 @@ def _judge_data_source(
 
 def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role) -> Iterator[Verdict]:
     """Yield the differences between a role's statements and those written for its data sources."""
-    actual = role_statements(role)
+    actual = [*map(simplify, role_statements(role))]
     possible = dict.fromkeys(
         statement for _, needs in compared for statement in (*needs.program, *needs.optional)
     )

@@ -145,7 +145,7 @@ def _all_policies(case: Case, *, is_decided: bool) -> Iterator[Finding]:
     elif missing and not is_decided:
         text = "the role's policies lack some expected access"
         if any(decision.by_resource_policy for decision in case.decisions):
-            text = "the role's policies lack access that the policy of the secret, key, or bucket grants"
+            text = "the role's policies lack access that another policy or a KMS grant allows"
         elif all(decision.allowed is Truth.YES for decision in case.decisions):
             text += ", but allow every connector request"
         yield note(text, subject.up_command, *map(_shown, missing))
