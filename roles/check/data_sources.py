@@ -20,10 +20,11 @@ from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.check.answers import ABOUT_DIFFERENCE, NO_ROLE, about_each, ignore, needed
 from roles.check.case import Case, collect, is_disputed, stay_allowed
+from roles.check.matching import entries_for, matches
 from roles.check.network import missing_in_vpc, replace_in_vpc, update_vpc
 from roles.check.requests import connector_requests
 from roles.check.subject import Source, Subject, shared_subnets
-from roles.detection import Uses, connectors_of, find_uses, shared_secrets
+from roles.detection import Uses, connectors_of, find_uses
 from roles.errors import InputError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped, unread
 from roles.needed_resources import read_requirements
@@ -189,7 +190,7 @@ def _compare(case: Case, source: Source, uses: Uses) -> Iterator[Finding]:
     changes = {each: _change_source(subject, uses, each) for each in different}
     lacks_required = any(change and not each.values for each, change in changes.items())
     answer = problem if lacks_required else ABOUT_DIFFERENCE[stay_allowed(case, made)]
-    fitting = next(iter(_entries(case, source)), subject)
+    fitting = next(iter(entries_for(case.entries, source)), subject)
     if fitting is not subject and not fitting.data_sources:
         text = (
             f"{data_source.name} uses this role, but fits the settings of {fitting.settings.component}"
@@ -301,10 +302,10 @@ def _about_other(case: Case, source: Source) -> Iterator[Finding]:
         if uses.state is not State.NOTE:  # "data source" has the note
             yield uses
         return
-    role_arn, fitting = str(details.get("roleArn") or ""), _entries(case, source)
+    role_arn, fitting = str(details.get("roleArn") or ""), entries_for(case.entries, source)
     if role_arn == subject.settings.role_arn or subject not in fitting:
         return
-    verb = "matches" if _matches(subject, source) else "fits"
+    verb = "matches" if matches(subject, source) else "fits"
     text = f"{data_source.name} {verb} the settings, but"
     owner = next((entry for entry in case.entries if entry.settings.role_arn == role_arn), None)
     if owner and role_arn:
@@ -330,7 +331,7 @@ def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iter
         text = f"{text} uses {role_arn}, a role that does not exist"
         yield problem(text, _replacement(subject, data_source, role_arn))
         return
-    if not _matches(subject, source):  # it belongs to another stack
+    if not matches(subject, source):  # it belongs to another stack
         return
     application = subject.policies.application_arn
     explain = (f"qbusiness-roles check --application {application} --data-source-id {data_source.id}",)
@@ -386,40 +387,6 @@ def _update_role(entry: Subject, source: DataSource, role_arn: str | None) -> st
     options = {**source.options, "role_arn": role_arn or "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
     return update if role_arn else f"{entry.up_command}, then {update}"
-
-
-def _entries(case: Case, source: Source) -> list[Subject]:
-    """Return the entries that a data source matches or, if there are none, the entries that it fits."""
-    fitting = [entry for entry in case.entries if _fits(entry, source)]
-    matching = [entry for entry in fitting if _matches(entry, source)]
-    return matching or fitting
-
-
-def _fits(entry: Subject, source: Source) -> bool:
-    """Return whether a data source has the entry's index, connector, and secret or bucket.
-
-    Without a secret or bucket, many data sources fit, so it must match all settings, and an entry that
-    already has a data source claims no other.
-    """
-    ours, (data_source, _, uses) = entry.uses, source
-    if isinstance(uses, Finding) or data_source.index_id != entry.index_id:
-        return False
-    if entry.settings.connector not in uses.connectors:
-        return False
-    if not (ours.secret_ids or ours.buckets):
-        return _matches(entry, source) and not entry.data_sources
-    is_same_bucket = not {*ours.buckets}.isdisjoint(uses.buckets)
-    return is_same_bucket or bool(shared_secrets(ours, uses, entry.account_id))
-
-
-def _matches(entry: Subject, source: Source) -> bool:
-    # `differences` does not report that a data source lacks the settings' bucket, so compare this here.
-    uses = source.uses
-    return (
-        isinstance(uses, Uses)
-        and bool(entry.uses.buckets) == bool(uses.buckets)
-        and not any(differences(entry.uses, uses, entry.account_id))
-    )
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
