@@ -65,7 +65,7 @@ down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 
 # Group: Read roles from AWS
 
-roles: venv/roles-installed ## install the packages for the commands `qbusiness-roles adopt`, `audit`, and `check`
+roles: venv/roles-installed ## install the packages for the commands `qbusiness-roles adopt`, `assign`, `audit`, and `check`
 	@:
 
 # Group: Test and check

@@ -39,6 +39,14 @@ _EVIDENCE: Final = (
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_DATA_SOURCE),
+    "assign": (
+        "sts:GetCallerIdentity",
+        "qbusiness:GetApplication",
+        "qbusiness:ListIndices",
+        "qbusiness:ListDataSources",
+        "qbusiness:GetDataSource",
+        "iam:GetRole",
+    ),
     "audit": ("iam:ListRoles", *_LISTS, *_DATA_SOURCE, *_EVIDENCE),
     "check": (
         "qbusiness:GetApplication",

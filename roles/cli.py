@@ -1,12 +1,14 @@
-"""Audit and check data sources' roles, and prepare their import, from the command line.
+"""Audit, check, and assign data sources' roles, and prepare their import, from the command line.
 
 qbusiness-roles adopt --stack STACK    prepare the import of a data source's role into a stack
+qbusiness-roles assign --stack STACK   write the script that gives data sources a stack's roles
 qbusiness-roles audit                  compare every data source's role with the program's policies
 qbusiness-roles check --stack STACK    ask AWS whether a sync with a stack's role will work
 
-No command changes AWS resources. The exit code is 0 if all is well; 1 if there are problems or `adopt`
-left out a data source; 2 if the input is invalid, something could not be read or written, or the program
-has a bug; 3 if `audit` or `check` cannot tell whether all is well; and 130 after an interruption.
+No command changes AWS resources. The exit code is 0 if all is well; 1 if there are problems, or `adopt`
+or `assign` left out a data source; 2 if the input is invalid, something could not be read or written, or
+the program has a bug; 3 if `audit` or `check` cannot tell whether all is well; and 130 after an
+interruption.
 """
 
 import argparse
@@ -25,12 +27,13 @@ from botocore.parsers import ResponseParserError
 from components.commands import escape
 from components.report import SettingsError
 from roles.adopt import command as adopt
+from roles.assign import command as assign
 from roles.audit import command as audit
 from roles.check import command as check
 from roles.errors import COULD_NOT_LOOK, InputError, explain
 from roles.output import Output, OutputError, silence
 
-_VERBS: Final = {"adopt": adopt, "audit": audit, "check": check}
+_VERBS: Final = {"adopt": adopt, "assign": assign, "audit": audit, "check": check}
 """Modules with `HELP`, `add_options(parser)`, and `run(options, output)`, which returns an exit code."""
 _INTERRUPTED: Final = 130
 

@@ -1,5 +1,7 @@
 """Write files completely or leave them unchanged."""
 
+import fcntl
+import itertools
 import os
 import shutil
 import stat
@@ -14,6 +16,23 @@ from roles.errors import InputError
 
 _PREFIX: Final = ".roles-unfinished-"
 """The beginning of the names of directories with unfinished files; Git ignores them."""
+
+
+@contextmanager
+def locked_directory() -> Generator[None]:
+    """Lock the current directory, so that only one command at a time writes to it."""
+    directory = os.open(".", os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def unused_path(name: str) -> Path:
+    """Return the first path that does not exist; `name` has `{}` in place of a number."""
+    numbered = (Path(name.format(number)) for number in itertools.count(1))
+    return next(path for path in numbered if not path.exists())
 
 
 def check_writable(*paths: Path) -> None:

@@ -1,8 +1,8 @@
 """Replace the AWS CLI in the sandbox on machines without the AWS CLI.
 
-This command supports API operations with their options, `--region`, `--query`, and `--output json` or
-`text`. It does not support the AWS CLI's own commands, such as `aws s3 ls`, or its shorthand syntax:
-structures must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
+This command supports API operations with their options, `--region`, `--query`, `--cli-input-json`, and
+`--output json` or `text`. It does not support the AWS CLI's own commands, such as `aws s3 ls`, or its
+shorthand syntax: structures must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
 """
 
 import argparse
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("operation")
     parser.add_argument("--query", default="@", help="a JMESPath expression that selects the output")
     parser.add_argument("--output", choices=["json", "text"], default="json")
+    parser.add_argument("--cli-input-json", default="{}", help="parameters that no other option sets")
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", REGION))
     arguments, options = parser.parse_known_args()
     try:
@@ -61,7 +62,7 @@ def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
         raise ProviderError(f"the sandbox does not support `aws {named}`; the AWS CLI may support it")
     shape = service.meta.service_model.operation_model(operations[method]).input_shape
     parameters = {xform_name(name, "-"): name for name in shape.members} if shape else {}
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = _json("--cli-input-json", _read(arguments.cli_input_json))
     while options:
         option = options.pop(0)
         name = parameters.get(option.removeprefix("--").removeprefix("no-"))
@@ -81,13 +82,20 @@ def _value(option: str, shape: Any, words: list[str]) -> Any:
     """Convert the words after an option to a value for the option's parameter."""
     if shape.type_name == "boolean":
         return not option.startswith("--no-")
-    text = words[0] if words else ""
-    if text.startswith("file://"):
-        text = Path(text.removeprefix("file://")).read_text()
+    text = _read(words[0] if words else "")
     if shape.type_name in ("blob", "string", "timestamp"):
         return text
     if shape.type_name == "list" and shape.member.type_name == "string" and not text.startswith("["):
         return words
+    return _json(option, text)
+
+
+def _read(text: str) -> str:
+    """Return an option's text or, if it is the URL of a file, the content of the file."""
+    return Path(text.removeprefix("file://")).read_text() if text.startswith("file://") else text
+
+
+def _json(option: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

@@ -49,6 +49,8 @@ class QBusiness:
         """The sync jobs of each data source, latest first."""
         self.page_size = 10
         """Maximum number of list entries in one response, unless the call specifies `maxResults`."""
+        self.keeps_omitted = True
+        """Whether an update keeps the properties that the request omits; AWS does not document this."""
         self._operations: Mapping[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
             "CreateApplication": self._create_parent,
             "CreateDataSource": self._create_data_source,
@@ -164,11 +166,14 @@ class QBusiness:
         created = self.add(*parent, identifier, **given, type=_type(given["configuration"]))
         return {"dataSourceId": identifier, "dataSourceArn": created["dataSourceArn"]}
 
-    def _update_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _update_data_source(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         """Change the properties that the request contains."""
         found = self._find(_path(parameters))
         given = {name: value for name, value in parameters.items() if name not in _IDS}
         self._check(given)
+        if not self.keeps_omitted:
+            for name in operation.input_shape.members.keys() - parameters.keys():
+                found.pop(name, None)
         found |= given
         found |= {"type": _type(found["configuration"]), "updatedAt": time.time()}
         return {}

@@ -1,12 +1,8 @@
 """Write a stack's configuration, its import file, and a script that restores roles and data sources."""
 
-import fcntl
-import itertools
 import json
 import math
-import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -18,7 +14,7 @@ from roles.account import Role
 from roles.adopt.access import Change
 from roles.errors import InputError
 from roles.project import read_mapping
-from roles.writing import check_writable
+from roles.writing import check_writable, locked_directory, unused_path
 from roles.writing import write as write_files
 
 IMPORT_FILE: Final = "import.json"
@@ -35,7 +31,7 @@ def check(stack: str, *, overwrite: bool) -> None:
 
     Also raises InputError if the stack's file is invalid.
     """
-    with _locked_directory():
+    with locked_directory():
         _check(stack, overwrite=overwrite)
 
 
@@ -64,7 +60,7 @@ def write(
     the script gets a new name, because after an update, only an earlier script has the roles' original
     policies. Raises InputError as `check` does.
     """
-    with _locked_directory():
+    with locked_directory():
         # Another command may have written files for another role in the meantime.
         _check(stack, overwrite=overwrite)
         # YAML reads some strings without quotes as numbers, dates, or booleans.
@@ -79,8 +75,7 @@ def write(
         imported = {Path(IMPORT_FILE): json.dumps(import_file, indent=2) + "\n"}
         script: dict[Path, str] = {}
         if restoration:
-            names = (Path(RESTORATION_FILE.format(number)) for number in itertools.count(1))
-            script = {next(name for name in names if not name.exists()): restoration}
+            script = {unused_path(RESTORATION_FILE): restoration}
         settings = {config_file(stack): text}
         # If the command is killed, there is no configuration without its script.
         write_files({**script, **imported, **settings})
@@ -95,17 +90,6 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(bool, _Dumper.represent_bool)
-
-
-@contextmanager
-def _locked_directory() -> Generator[None]:
-    """Lock the current directory, so that only one adopt command at a time writes to it."""
-    directory = os.open(".", os.O_RDONLY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(directory)
 
 
 def _stack_file(stack: str) -> dict[str, Any]:

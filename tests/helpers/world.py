@@ -149,7 +149,7 @@ class Maker:
     """A user who creates data sources, secrets, and roles manually."""
 
     def __init__(self, aws: Aws) -> None:
-        self.client = aws.client
+        self.client, self.credentials = aws.client, aws.credentials
         self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
         self.secret_arn = self.role_arn = ""
         """The ARNs of the secret and the role that `make` or `World.add_own` created last."""
@@ -293,6 +293,11 @@ class World(Maker):
     def ask(self, question: str, *options: str) -> str:
         """Ask `check` one of its questions about the stack `dev`, and return the answer."""
         return self.check(*options, only=[question]).answer(question)
+
+    def assign(self, *pairs: str) -> Output:
+        """Write the script for the stack `dev`, as in `check`."""
+        self._write_stack()
+        return self.run("assign", "--stack", "dev", *pairs)
 
     def adopted(self, *options: str) -> dict[str, Any]:
         """Run `adopt --json`, which must succeed, and return the configuration that it prints.

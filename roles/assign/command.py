@@ -1,0 +1,304 @@
+"""Write the script that gives data sources the roles of a stack.
+
+Match the data sources of the stack's application with its entries, or use the pairs in the arguments.
+docs/assign.md describes the script.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from components.commands import quote_argument
+from roles.account import Account
+from roles.arns import Arn
+from roles.check.answers import ignore
+from roles.check.matching import entries_for, matches
+from roles.check.subject import Source, Subject
+from roles.errors import FINE, PROBLEMS, InputError, is_gone
+from roles.findings import Finding, State
+from roles.output import Line, Output, Part
+from roles.project import stack_name
+from roles.role_changes import RoleChange, functions
+from roles.stack import check_settings, read_stack
+from roles.writing import locked_directory, unused_path, write
+
+HELP: Final = "write the script that gives data sources the roles of a stack"
+_SCRIPT: Final = """\
+#!/bin/sh
+# Give data sources the roles of the stack {stack}. `qbusiness-roles assign` wrote this script.
+set -u
+{functions}
+code=0
+{commands}
+exit $code
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument(
+        "--stack", type=stack_name, required=True, help="the deployed stack that owns the roles"
+    )
+    parser.add_argument(
+        "pairs",
+        metavar="ENTRY=ID",
+        nargs="*",
+        type=_pair,
+        help="an entry of dataSources, and the ID of the data source that gets its role, even if the "
+        "data source has another role; default: every data source that has no role, a deleted role, or "
+        "another entry's role, if only one entry matches it",
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Parse ENTRY=ID; for use as an argparse `type`."""
+    entry, _, identifier = text.partition("=")
+    if not (entry and identifier):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not ENTRY=ID: expected the name of an entry and the ID of a data source, such "
+            "as wiki=c3d4e5f6-7890-12ab-cdef-333333333333"
+        )
+    return entry, identifier
+
+
+class _Assignment(NamedTuple):
+    """An entry, and a data source that gets the entry's role."""
+
+    entry: Subject
+    source: Source
+    instead: str
+    """The earlier role, and who else uses it, in words."""
+    is_deleted: bool
+    """Whether the earlier role does not exist."""
+
+    @property
+    def change(self) -> RoleChange:
+        """The change of the data source."""
+        data_source = self.source.data_source
+        return RoleChange(
+            data_source,
+            self.entry.region,
+            f"{self.entry.settings.component} ({data_source.label})",
+            str(self.entry.settings.role_arn),
+            _role_of(self.source),
+            self.is_deleted,
+        )
+
+
+class _Plan(NamedTuple):
+    assignments: list[_Assignment]
+    kept: list[str]
+    """The data sources that match an entry, but have a role outside the stack."""
+    left_out: list[str]
+    """The data sources that need a role, but do not get one, with the reasons."""
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Write the script, print what it will do, and return the exit code.
+
+    The exit code is PROBLEMS if a data source that needs a role is left out, else FINE. Raises
+    InputError for a pair that cannot be assigned, and for credentials of another account.
+    """
+    # The settings are not shown, so they may be secret.
+    stack = read_stack(options.stack, show_secrets=True)
+    for role in stack.roles:
+        check_settings(role)
+    account = Account(stack.roles[0].region, output)
+    entries = [Subject(role, account) for role in stack.roles]
+    sources = _read_sources(entries[0])
+    plan = _of_pairs(options, entries, sources, output) if options.pairs else _by_match(entries, sources)
+    files = [str(_write(options.stack, plan.assignments))] if plan.assignments else []
+    if options.json:
+        output.json(_document(options.stack, plan, files))
+    else:
+        output.show(*_lines(plan, files))
+    return PROBLEMS if plan.left_out else FINE
+
+
+def _read_sources(entry: Subject) -> list[Source]:
+    """Return the application's data sources; raise InputError if the application does not exist."""
+    if entry.find_application() is None:
+        raise InputError(
+            f"stack {entry.settings.stack} is for application {entry.application_id}, which does not "
+            f"exist in {entry.region}: correct applicationId or aws:region, and run "
+            f"`{entry.up_command}`"
+        )
+    return entry.every_data_source
+
+
+def _of_pairs(
+    options: argparse.Namespace, entries: Sequence[Subject], sources: Sequence[Source], output: Output
+) -> _Plan:
+    """Plan the pairs in the arguments, and warn about settings that differ from the data source."""
+    named = {entry.settings.component: entry for entry in entries}
+    found = {each.data_source.id: each for each in sources}
+    identifiers = [identifier for _, identifier in options.pairs]
+    plan = _Plan([], [], [])
+    for name, identifier in options.pairs:
+        if name not in named:
+            raise InputError(
+                f"stack {options.stack} has no entry {name!r}: pass one of {', '.join(named)}"
+            )
+        entry, source = named[name], found.get(identifier)
+        if source is None:
+            has = ", ".join(each.data_source.label for each in sources) or "none"
+            raise InputError(
+                f"data source {identifier} is not in application {entry.application_id} of stack "
+                f"{options.stack}: pass the ID of one of its data sources ({has})"
+            )
+        if identifiers.count(identifier) > 1:
+            raise InputError(f"data source {identifier} is given twice: choose one entry for it")
+        if isinstance(source.uses, Finding) and not source.details:
+            raise InputError(f"data source {identifier} cannot be read: {source.uses.text}")
+        if problem := _find_problem(entry):
+            raise InputError(problem)
+        if _role_of(source) == entry.settings.role_arn:
+            output(f"{source.data_source.label} already has the role of {name}")
+            continue
+        if not matches(entry, source):
+            output.warn(
+                f"{source.data_source.label} does not match the settings of {name}: before its next "
+                f"sync, run `qbusiness-roles check --stack {quote_argument(options.stack)}`"
+            )
+        plan.assignments.append(_assignment(entry, source, sources))
+    return plan
+
+
+def _by_match(entries: Sequence[Subject], sources: Sequence[Source]) -> _Plan:
+    """Plan the data sources that have no role, a deleted role, or the role of another entry.
+
+    Each must match only one entry, and be the only data source for this entry.
+    """
+    plan = _Plan([], [], [])
+    wanted: dict[str, list[Source]] = {}
+    for source in sources:
+        label, fitting = source.data_source.label, entries_for(entries, source)
+        names = ", ".join(entry.settings.component for entry in fitting)
+        if isinstance(source.uses, Finding):
+            plan.left_out.extend(
+                [] if source.uses.state is State.NOTE else [f"{label}: {source.uses.text}"]
+            )
+        elif role := _kept_role(entries, source, fitting):
+            if fitting and role not in [entry.settings.role_arn for entry in entries]:
+                plan.kept.append(
+                    f"{label} matches {names}, but has {role}: to replace it, pass ENTRY=ID"
+                )
+        elif len(fitting) == 1:
+            wanted.setdefault(names, []).append(source)
+        else:
+            matched = f"several entries ({names}): pass ENTRY=ID" if fitting else "no entry"
+            plan.left_out.append(f"{label} matches {matched}")
+    for entry in entries:
+        if found := wanted.get(entry.settings.component):
+            _add(plan, entry, found, sources)
+    return plan
+
+
+def _kept_role(entries: Sequence[Subject], source: Source, fitting: Sequence[Subject]) -> str:
+    """Return the role that a data source keeps unless its ID is given; empty if it can get another."""
+    role = _role_of(source)
+    owner = next((entry for entry in entries if role and entry.settings.role_arn == role), None)
+    if owner:
+        return role if owner in fitting or not fitting else ""
+    return role if role and _exists(entries[0].account, role) else ""
+
+
+def _add(plan: _Plan, entry: Subject, found: Sequence[Source], sources: Sequence[Source]) -> None:
+    """Add the data sources that match only this entry to the plan."""
+    name, labels = entry.settings.component, _labels(found)
+    users = [each for each in entry.data_sources if each.details]
+    if problem := _find_problem(entry):
+        plan.left_out.append(f"{labels}: {problem}")
+    elif users:
+        plan.left_out.append(f"{labels}: {_labels(users)} already has the role of {name}: pass ENTRY=ID")
+    elif len(found) > 1:
+        plan.left_out.append(f"{labels} match the same entry, {name}: pass ENTRY=ID")
+    else:
+        plan.assignments.append(_assignment(entry, found[0], sources))
+
+
+def _find_problem(entry: Subject) -> str:
+    """Return why an entry's role cannot be used, and the command that fixes it; empty if it exists."""
+    arn, name = entry.settings.role_arn, entry.settings.component
+    if arn and _exists(entry.account, arn):
+        return ""
+    missing = f"{arn} does not exist" if arn else "it is not deployed"
+    return f"{name} has no role, because {missing}: run `{entry.up_command}`, and repeat the command"
+
+
+def _assignment(entry: Subject, source: Source, sources: Sequence[Source]) -> _Assignment:
+    """Return the assignment, with what happens to the earlier role."""
+    role = _role_of(source)
+    if not role:
+        return _Assignment(entry, source, "it has no role", is_deleted=False)
+    if not _exists(entry.account, role):
+        return _Assignment(entry, source, f"{role} does not exist", is_deleted=True)
+    others = [each for each in sources if each is not source and _role_of(each) == role]
+    use = f"{_labels(others)} still {'uses' if len(others) == 1 else 'use'} it" if others else ""
+    use = use or "no other data source of this application uses it"
+    return _Assignment(
+        entry, source, f"in place of {role}, which does not change; {use}", is_deleted=False
+    )
+
+
+def _exists(account: Account, role_arn: str) -> bool:
+    # IAM looks up roles without their path, so the ARN must match, too.
+    return ignore(is_gone, lambda: account.role_arn(Arn.of(role_arn).name)) == role_arn
+
+
+def _role_of(source: Source) -> str:
+    return str(source.details.get("roleArn") or "")
+
+
+def _labels(sources: Sequence[Source]) -> str:
+    return ", ".join(each.data_source.label for each in sources)
+
+
+def _write(stack: str, assignments: Sequence[_Assignment]) -> Path:
+    """Write the script with a new name, because an earlier script may have to complete its changes."""
+    commands = "\n".join(f"{each.change.command} || code=1" for each in assignments)
+    text = _SCRIPT.format(stack=stack, functions=functions(), commands=commands)
+    with locked_directory():
+        path = unused_path(f"assign-{stack.replace('/', '-')}-{{}}.sh")
+        write({path: text})
+    return path
+
+
+def _lines(plan: _Plan, files: Sequence[str]) -> Iterator[Part]:
+    for each in plan.assignments:
+        label = each.source.data_source.label
+        yield Line(f"{each.entry.settings.component}: {label} gets {each.change.new}", 2)
+        yield Line(f"  {each.instead}", 4)
+    if plan.kept:
+        yield "Data sources that keep their role:"
+        yield from (Line(f"  {text}", 4) for text in plan.kept)
+    if plan.left_out:
+        yield "Left out:"
+        yield from (Line(f"  {text}", 4) for text in plan.left_out)
+    if not files:
+        yield "Nothing to assign, and nothing was written."
+        return
+    yield ""
+    yield f"Written: {', '.join(files)}. Nothing has changed in AWS yet. To assign the roles, run:"
+    yield ""
+    yield from (f"sh {quote_argument(each)}" for each in files)
+
+
+def _document(stack: str, plan: _Plan, files: Sequence[str]) -> dict[str, object]:
+    """Return the document for `--json`."""
+    return {
+        "stack": stack,
+        "assignments": [
+            {
+                "entry": each.entry.settings.component,
+                "dataSource": each.source.data_source.document(),
+                "role": each.change.new,
+                "earlierRole": each.change.current or None,
+            }
+            for each in plan.assignments
+        ],
+        "kept": plan.kept,
+        "leftOut": plan.left_out,
+        "files": files,
+    }
