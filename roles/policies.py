@@ -3,20 +3,29 @@
 These are the policies that the program writes, and one for each secret that no setting contains.
 """
 
+import hashlib
 import json
-from collections.abc import Collection
-from typing import Final, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from components.policies import key_statement, secret_statement
 from guardrails.iam.documents import Statement, listed
 from roles.account import Role
+from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements, statements
 
 _MAXIMUM_NAME: Final = 128
 """The maximum length of a policy's name:
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html"""
+_DIGITS: Final = 16
+"""The length of a digest."""
+
+
+def digest(*parts: str) -> str:
+    """Return letters and digits for these texts, which are different for other texts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_DIGITS]
 
 
 class Secret(NamedTuple):
@@ -28,16 +37,28 @@ class Secret(NamedTuple):
 
 
 class SeparatePolicy(NamedTuple):
-    """A policy that lets a role read one secret. The user adds it to the role."""
+    """A policy that lets a role use one secret or key. The user adds it to the role."""
 
     name: str
     document: str
     """JSON."""
 
+    @classmethod
+    def of(cls, arn: str, statements: Sequence[Mapping[str, Any]]) -> "SeparatePolicy":
+        """Return the policy for a secret or key; the policy for another ARN has another name."""
+        name = Arn.of(arn).resource.replace(":", "-").replace("/", "-")
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        return cls(f"{name[: _MAXIMUM_NAME - _DIGITS - 1]}-{digest(arn)}", document)
+
     @property
     def statements(self) -> tuple[Statement, ...]:
         """The policy's statements."""
         return statements(self.name, self.document)
+
+    @staticmethod
+    def for_key(arn: str, service: str) -> "SeparatePolicy":
+        """Return a policy that lets a role decrypt with a key through a service, such as `s3`."""
+        return SeparatePolicy.of(arn, [key_statement(arn, service).json])
 
     def put(self, role_name: str = "") -> str:
         """Return the command that adds the policy to a role.
@@ -72,9 +93,7 @@ class Policies(NamedTuple):
             if key_arn:
                 needed.append(key_statement(key_arn, "secretsmanager").json)
             added = [each for each in needed if each not in written]
-            name = f"secret-{arn.rpartition(':secret:')[2].replace('/', '-')}"[:_MAXIMUM_NAME]
-            document = json.dumps({"Version": "2012-10-17", "Statement": added})
-            found.append(SeparatePolicy(name, document))
+            found.append(SeparatePolicy.of(arn, added))
         return found
 
     @property

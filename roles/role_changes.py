@@ -1,4 +1,4 @@
-"""Write shell commands that change the roles of data sources, and nothing else about them."""
+"""Write shell commands that change one property of data sources, and keep the others."""
 
 from typing import Any, Final, NamedTuple
 
@@ -6,6 +6,7 @@ import botocore.session
 
 from components.commands import escape, quote_argument
 from roles.account import DataSource
+from roles.aws_commands import aws_command
 
 ANY_ROLE: Final = "*"
 """The current role of a data source that may have any role."""
@@ -168,6 +169,24 @@ def functions() -> str:
 
     The variable `files`, the path of a directory, is the script's path without `.sh`.
     """
+    return _FUNCTIONS.replace("{FIELDS}", _fields())
+
+
+def update_steps(data_source: DataSource, edit: str) -> tuple[str, ...]:
+    """Return the commands that update a data source after an edit, given as a jq filter.
+
+    AWS does not document whether an update keeps what it omits, so the update sends all properties.
+    """
+    is_set = '. != null and (type != "object" or any(.[]; . != null and . != []))'
+    filters = f"{_fields()} | with_entries(select(.value | {is_set})) | {edit}"
+    get, file = aws_command("qbusiness get-data-source", **data_source.options), "data-source.json"
+    return (
+        f"{get} | jq {quote_argument(filters)} > {file}",
+        aws_command("qbusiness update-data-source", cli_input_json=f"file://{file}"),
+    )
+
+
+def _fields() -> str:
+    """Return the jq filter that selects the properties that an update can send."""
     model: Any = botocore.session.get_session().get_service_model("qbusiness")
-    fields = ", ".join(model.operation_model(_UPDATE).input_shape.members)
-    return _FUNCTIONS.replace("{FIELDS}", f"{{{fields}}}")
+    return f"{{{', '.join(model.operation_model(_UPDATE).input_shape.members)}}}"

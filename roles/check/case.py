@@ -18,7 +18,7 @@ from guardrails.iam.truth import Truth, every
 from roles import ingestion
 from roles.account import Role
 from roles.arns import Arn
-from roles.aws_commands import aws_command, remove_policy
+from roles.aws_commands import as_owner, aws_command, remove_policy
 from roles.check.answers import MissingError, attempt, attempt_or, needed
 from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in, with_context
 from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
@@ -54,6 +54,12 @@ class Case(NamedTuple):
     facts: Facts
     by_group: Sequence[tuple[RequestGroup, Sequence[Decision]]]
     """The decisions about the connector's requests, in groups that IAM can simulate together."""
+
+    @property
+    def keys(self) -> set[str]:
+        """The condition keys in the policies, in lowercase."""
+        every = (*self.policies, *self.resources, *self.trust.policies.role, self.boundary)
+        return {key.lower() for policy in filter(None, every) for key in keys_in(policy.statements)}
 
     @property
     def decisions(self) -> list[Decision]:
@@ -300,8 +306,7 @@ def _secret_policy(subject: Subject, arn: str) -> Policy:
     get = "secretsmanager get-resource-policy"
     get = aws_command(get, **options, query="ResourcePolicy", output="text")
     put = f"{aws_command('secretsmanager put-resource-policy', **options)} --resource-policy"
-    if owner != subject.account_id:
-        put = f"with credentials for account {owner}: {put}"
+    put = as_owner(subject.account_id, arn, put)
     return _of_resource(Kind.SECRET, arn, document, get, put)
 
 

@@ -36,9 +36,10 @@ from roles.check.subject import Subject
 from roles.difference import statements
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped
 from roles.ingestion import DISPUTED
+from roles.policies import Policies, digest
+from roles.project import project_name
 
 _VIA_SERVICE: Final = "kms:ViaService"
-_SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _WITHOUT: Final[Mapping[Kind, Finding]] = {
     Kind.KEY: NO_KEY,
@@ -106,8 +107,7 @@ def judge_trust_policy(case: Case) -> Finding:
             text = f"denies Amazon Q Business the role, in {_name_statements(_statements(denying))}"
         else:
             policies = case.subject.policies
-            (expected,) = json.loads(policies.trust_policy)["Statement"]
-            edit = f'add to "Statement": {json.dumps(expected)}'
+            edit = _allow_in_trust_policy(policies, policy)
             text = f"does not let Amazon Q Business assume the role for {policies.application_arn}"
         return problem(f"the trust policy {text}{now}", policy.edited(edit))
     if found:
@@ -116,6 +116,14 @@ def judge_trust_policy(case: Case) -> Finding:
         details = dict.fromkeys(_dependence(cause) for _, cause in found)
         return cannot_tell(text, f"{options or 'review the policy'}, or start a sync", *details)
     return ok(f"lets Amazon Q Business assume the role for the application{now}")
+
+
+def _allow_in_trust_policy(policies: Policies, policy: Policy) -> str:
+    """Return the edit that lets Amazon Q Business assume the role, and keeps the access of others."""
+    (statement,) = json.loads(policies.trust_policy)["Statement"]
+    if any(each.name == statement["Sid"] for each in policy.statements):  # for another application
+        statement["Sid"] += digest(policies.application_arn)
+    return f'add to "Statement": {json.dumps(statement)}'
 
 
 def _depends(text: str, unclear: Sequence[_Block], review: str) -> Finding:
@@ -271,18 +279,22 @@ def _allow_in_resource(case: Case, policy: Policy) -> str:
     """Return the edit that allows the requests of all the stack's roles that use a policy's resource.
 
     If the statement named only one role, the fix for each role would overwrite the fix for the previous
-    one.
+    one. Other stacks have statements of their own, because they may need other actions or services.
     """
-    users = _users(case, policy)
-    previous = [each for each in policy.statements if each.name == _SID]
+    subject, users = case.subject, _users(case, policy)
+    stack = subject.settings.stack.rpartition("/")[2]
+    # Clones of a project have stacks of the same name, for applications in different accounts.
+    owner = (project_name(), stack, subject.policies.application_arn) if stack else (*users,)
+    sid = f"AllowsConnectorRoles{digest(*owner)}"
+    previous = [each for each in policy.statements if each.name == sid]
     arns = (name.removeprefix("AWS:") for each in previous for name in each.principals.values)
-    # The statement may also name the roles of other stacks.
+    # The statement may also name roles that the stack had before.
     roles = dict.fromkeys([*users, *(arn for arn in arns if arn.startswith("arn:"))])
     groups = [group for groups in users.values() for group in groups]
     services = {str(group.context[_VIA_SERVICE]) for group in groups if _VIA_SERVICE in group.context}
     condition = {"Condition": {"StringEquals": {_VIA_SERVICE: sorted(services)}}} if services else {}
     statement = {
-        "Sid": _SID,
+        "Sid": sid,
         "Effect": "Allow",
         "Principal": {"AWS": [*roles]},
         "Action": [*dict.fromkeys(action for group in groups for action in group.actions)],
@@ -291,7 +303,7 @@ def _allow_in_resource(case: Case, policy: Policy) -> str:
     }
     if not policy.statements:
         return f"write {json.dumps({'Version': '2012-10-17', 'Statement': [statement]})}"
-    place = f"replace the statement {_SID} with" if previous else 'add to "Statement":'
+    place = f"replace the statement {sid} with" if previous else 'add to "Statement":'
     return f"{place} {json.dumps(statement)}"
 
 
@@ -316,16 +328,19 @@ def _exclude(policy: Policy, denied: Sequence[_Block]) -> str:
     """Return the edit that stops a policy's statements from denying the role's requests."""
     denying = _statements(denied)
     statements = _name_statements(denying)
-    them = "these statements" if len(denying) > 1 else "this statement"
     if not policy.is_shared or policy.kind is Kind.TRUST:
         return f"narrow or remove {statements}"
     if any(each.principals.negated for each in denying):
+        named = (name for each in denying for name in each.principals.values)
+        services = [name.removeprefix("Service:") for name in named if name.startswith("Service:")]
+        # Only requests by services have this key, so other requests meet the condition.
+        condition = f'"StringNotEquals": {{"aws:PrincipalServiceName": {json.dumps(services)}}}'
         return (
             f'in {statements}, replace NotPrincipal with "Principal": "*" and the condition '
-            '"ArnNotEquals": {"aws:PrincipalArn": [...]}, which lists this role and the principals that '
-            f"NotPrincipal lists; or remove {them}"
+            '"ArnNotEquals": {"aws:PrincipalArn": [...]}, which lists this role and the roles and users '
+            f"that NotPrincipal lists{f', and the condition {condition}' if services else ''}"
         )
-    return f"exclude the role from {statements}, or remove {them}"
+    return f"exclude the role from {statements}, which also applies to others"
 
 
 def _for_roles(case: Case, policy: Policy, edit: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from roles.check.answers import Answers, ask_each
 from roles.check.case import Case, collect
 from roles.check.decisions import Kind
 from roles.check.subject import Subject
+from roles.check.updates import withhold
 from roles.concurrency import read_each
 from roles.errors import (
     CANNOT_TELL,
@@ -139,12 +140,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
     stated = {key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()}
     subjects = [subject for subject in entries if subject.settings in selected]
 
-    def ask(subject: Subject) -> list[Answer]:
+    def ask(subject: Subject) -> tuple[Case, list[Answer]]:
         case = collect(subject, entries, stated)
-        return [*ask_each((name, partial(question, case)) for name, question in QUESTIONS)]
+        return case, [*ask_each((name, partial(question, case)) for name, question in QUESTIONS)]
 
-    for subject, found in zip(subjects, read_each(ask, subjects, output, "roles"), strict=True):
-        answers.setdefault(subject.settings.component, []).extend(found)
+    asked = read_each(ask, subjects, output, "roles")
+    cases = [case for case, _ in asked]
+    for case, found in asked:
+        safe = ((name, withhold(finding, entries, cases)) for name, finding in found)
+        answers.setdefault(case.subject.settings.component, []).extend(safe)
     if options.json:
         of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}
         context = {"context": stated_context} if stated_context else {}
@@ -152,8 +156,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.json({**of, **context, **shown})
     else:
         _report(answers, output, verbose=options.verbose)
+        named = {key for case in cases for key in case.keys}
         for key, values in stated_context.items():
-            output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
+            unused = "" if key.lower() in named else ", but no policy that was read names this key"
+            output.show(f"with --context: {key} is {', '.join(values) or 'absent'}{unused}")
     every = [answer for found in answers.values() for answer in found]
     incomplete = any(finding.action for _, finding in every)
     if incomplete:

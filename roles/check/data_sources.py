@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from components import formats
-from components.commands import camel_case
+from components.commands import camel_case, quote_argument
 from components.connectors import Need
 from components.report import SettingsError
 from guardrails.iam.truth import Truth
@@ -271,10 +271,11 @@ def _fix_vpc(subject: Subject, source: DataSource, uses: Uses) -> Iterator[str]:
     gone = missing_in_vpc(subject.account, uses.vpc)
     if own.network and gone:
         is_fixed = own.network.isdisjoint(gone)
-        yield update_vpc(source, own.vpc) if is_fixed else 'see "subnets" and "security groups"'
+        see = ('see "subnets" and "security groups"',)
+        yield from update_vpc(source, own.vpc) if is_fixed else see
         return
     if gone:
-        yield update_vpc(source, replace_in_vpc(uses.vpc, gone))
+        yield from update_vpc(source, replace_in_vpc(uses.vpc, gone))
     if not uses.network and subject.settings.get("allow_network_interface_deletion"):
         yield subject.set_command("allow_network_interface_deletion", None)  # requires a VPC
     shared = shared_subnets(subject.account, subject.account_id, uses.vpc.get("subnetIds", ()))
@@ -363,30 +364,28 @@ def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iter
         yield note(f"{text}, whose policies allow its requests{unused}")
 
 
-def _replacement(subject: Subject, source: DataSource, lost: str) -> str:
-    """Return the command that gives a data source this entry's role.
+def _replacement(subject: Subject, source: DataSource, lost: str) -> str | tuple[str, ...]:
+    """Return the steps that give a data source this entry's role.
 
     If the lost role's name is not one that this entry's role can have, return advice instead.
     """
     automatic = f"{subject.settings.component}{formats.ROLE_NAME_SUFFIX}"
     if not Arn.of(lost).name.startswith((subject.settings.get("role_name") or automatic, automatic)):
         return "deploy the role with its own stack, or give the data source another role"
-    own = subject.find_role()
-    return _update_role(subject, source, own and own.arn)
+    return _assign(subject, source)
 
 
-def _give_role(entry: Subject, source: DataSource) -> str:
+def _give_role(entry: Subject, source: DataSource) -> tuple[str, ...]:
     """Return the fix for a data source that fits an entry, but does not have the entry's role."""
-    update = _update_role(entry, source, entry.settings.role_arn)
-    return f"{update}; or, if the settings are wrong, correct them"
+    return (*_assign(entry, source), "or, if the settings are wrong, correct them")
 
 
-def _update_role(entry: Subject, source: DataSource, role_arn: str | None) -> str:
-    """Return the command that gives a data source an entry's role; a missing role is deployed first."""
-    # `pulumi up` recreates a deleted role, perhaps with another name.
-    options = {**source.options, "role_arn": role_arn or "ROLE_ARN"}
-    update = aws_command("qbusiness update-data-source", **options)
-    return update if role_arn else f"{entry.up_command}, then {update}"
+def _assign(entry: Subject, source: DataSource) -> tuple[str, ...]:
+    """Return the commands that give a data source an entry's role; a missing role is deployed first."""
+    deploy = () if entry.find_role() else (entry.up_command,)
+    pair = quote_argument(f"{entry.settings.component}={source.id}")
+    stack = quote_argument(entry.settings.stack)
+    return (*deploy, f"qbusiness-roles assign --stack {stack} {pair}")
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
@@ -413,7 +412,7 @@ def _sync_status(source: DataSource, status: str, sync: Reply) -> Finding:
     more = _NOTES_BY_SYNC_STATUS[outcome]
     if outcome == "FAILED" or (more and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **source.options)
-        return _failure(text, error, code, f"fix the cause, then {start}")
+        return _failure(text, error, code, ("remove the cause", start))
     scanned, failed = (_number(sync, name) for name in ("documentsScanned", "documentsFailed"))
     if outcome == "SUCCEEDED" and failed:
         return note(f"{text}, but {failed} documents failed; documents scanned: {scanned}")
@@ -429,7 +428,7 @@ def _number(sync: Reply, metric: str) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _failure(text: str, error: Mapping[str, str], code: str, fix: str) -> Finding:
+def _failure(text: str, error: Mapping[str, str], code: str, fix: str | tuple[str, ...]) -> Finding:
     hint = _hint(error, code)
     return problem(_with(text, error, code), fix, *([hint] if hint else []))
 

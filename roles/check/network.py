@@ -15,6 +15,7 @@ from roles.check.case import Case
 from roles.check.subject import Subject
 from roles.errors import is_denied
 from roles.findings import Finding, cannot_tell, ok, problem, skipped
+from roles.role_changes import update_steps
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
@@ -179,7 +180,7 @@ def _problem(subject: Subject, kind: _Kind, wrong: Sequence[_Wrong]) -> Finding:
     # For a role outside any stack, `_set_in_vpc` also covers the data source.
     for source, uses in subject.users if subject.settings.stack else ():
         if uses.network.intersection(new):
-            fixes.append(update_vpc(source, replace_in_vpc(uses.vpc, new)))
+            fixes += update_vpc(source, replace_in_vpc(uses.vpc, new))
     text, *details = (each.text for each in wrong)
     return problem(text, tuple(dict.fromkeys(fixes)), *details)
 
@@ -199,10 +200,9 @@ def replace_in_vpc(vpc: Mapping[str, Sequence[str]], new: Mapping[str, str]) -> 
     return {name: [new.get(each, each) for each in its] for name, its in vpc.items()}
 
 
-def update_vpc(source: DataSource, vpc: Mapping[str, Sequence[str]]) -> str:
-    """Return the command that changes a data source's VPC configuration."""
-    update = "qbusiness update-data-source"
-    return aws_command(update, **source.options, vpc_configuration=json.dumps(vpc))
+def update_vpc(source: DataSource, vpc: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the commands that change a data source's VPC configuration."""
+    return update_steps(source, f".vpcConfiguration = {json.dumps(vpc)}")
 
 
 def missing_in_vpc(account: Account, vpc: Mapping[str, Sequence[str]]) -> dict[str, str]:

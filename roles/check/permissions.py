@@ -255,7 +255,7 @@ def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
     )
     if reads_secret and not excess:
         text = f"{name} is for the data source's second secret"
-        if steps := _keep_other_policies(subject):
+        if steps := subject.keep_other_policies:
             return note(f"{text}, but exclusivePolicies makes the next `pulumi up` remove it", steps)
         return ok(text)
     dangers = [*dict.fromkeys(danger for danger, _ in excess if danger)]
@@ -264,7 +264,7 @@ def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
     elif excess:
         text = f"the policy {name} allows more than the role policy"
     else:
-        text = f"the role also has the policy {name}"
+        text = f"the role also has the policy {name}{'' if policies else ', which was not read'}"
     exclusive = subject.settings.get("exclusive_policies")
     steps = [subject.up_command if exclusive else remove_policy(role_name, name)]
     if reads_secret:  # removing this policy would break the sync unless the separate policies exist
@@ -272,6 +272,11 @@ def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
         steps = [*(each.put(role_name) for each in separate), *([] if is_replaced else steps)]
     elif _is_needed(case, name):
         text, steps = f"{text}, but a data source needs it, at least in part", []
+    elif subject.other_applications:
+        applications = ", ".join(subject.other_applications)
+        text, steps = f"{text}, but the data sources of {applications} may need it", []
+    elif not policies:
+        steps = []
     lines = (line for _, line in sorted(excess, key=lambda each: not each[0]))
     return note(text, tuple(steps), *lines)
 
@@ -290,7 +295,7 @@ def _second_secret(case: Case) -> Iterator[Finding]:
     own, *others = case.policies
     for policy in subject.needed_policies.separate:
         decided = _decided_for(case, policy)
-        steps = (*_keep_other_policies(subject), policy.put(subject.role.name))
+        steps = (*subject.keep_other_policies, policy.put(subject.role.name))
         missing = [each.request for each in decided if _lacks_allow(case, each)]
         if missing:
             yield problem(
@@ -306,12 +311,6 @@ def _second_secret(case: Case) -> Iterator[Finding]:
                 "`pulumi up` rewrites this policy: add a separate policy",
                 steps,
             )
-
-
-def _keep_other_policies(subject: Subject) -> tuple[str, ...]:
-    """Return the step that keeps `pulumi up` from removing other policies; empty if it removes none."""
-    exclusive = subject.settings.get("exclusive_policies")
-    return (subject.edit("exclusive_policies", "false"),) if exclusive else ()
 
 
 def _decided_for(case: Case, policy: SeparatePolicy) -> list[Decision]:

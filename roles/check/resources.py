@@ -1,5 +1,6 @@
 """Ask whether the resources that the role needs exist, and whether the connectors can use them."""
 
+import json
 from functools import partial
 from typing import Final
 
@@ -9,7 +10,7 @@ from guardrails.iam.truth import Truth
 from roles.account import S3_KEYS_ALGORITHM, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
-from roles.aws_commands import aws_command
+from roles.aws_commands import as_owner, aws_command, remove_policy
 from roles.check.answers import (
     ABOUT_DIFFERENCE,
     NO_APPLICATION,
@@ -26,7 +27,8 @@ from roles.check.subject import Bucket, Subject
 from roles.detection import is_named
 from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
-from roles.policies import Secret
+from roles.policies import Secret, SeparatePolicy
+from roles.role_changes import update_steps
 
 _S3_KEYS_CONNECTORS: Final = ("webcrawler",)
 """Connectors that read files only from buckets with Amazon S3 managed keys.
@@ -116,16 +118,14 @@ def secret(case: Case) -> list[Finding]:
     return about_each(questions, NO_SECRET, own)
 
 
-def _usable(secret: Reply) -> Finding:
+def _usable(subject: Subject, secret: Reply) -> Finding:
     """Ask whether a secret has a value and is not scheduled for deletion."""
     arn = secret["ARN"]
     if "DeletedDate" in secret:
-        return problem(
-            f"{arn} is scheduled for deletion",
-            aws_command("secretsmanager restore-secret", secret_id=arn),
-        )
+        restore = aws_command("secretsmanager restore-secret", secret_id=arn)
+        return problem(f"{arn} is scheduled for deletion", as_owner(subject.account_id, arn, restore))
     if not any("AWSCURRENT" in stages for stages in secret.get("VersionIdsToStages", {}).values()):
-        return problem(f"{arn} has no value", _put_secret_value(arn))
+        return problem(f"{arn} has no value", _put_secret_value(subject, arn))
     return ok(f"{arn} exists and has a value")
 
 
@@ -137,42 +137,51 @@ def _other_secret(subject: Subject, secret_id: str) -> Finding:
             f"there is no secret {secret_id}, which the data source names",
             "point the data source to an existing secret",
         )
-    return _usable(found)
+    return _usable(subject, found)
 
 
-def _put_secret_value(secret_id: str) -> str:
+def _put_secret_value(subject: Subject, arn: str) -> str:
     """Return the command that writes a new version of a secret."""
-    return aws_command(
+    command = aws_command(
         "secretsmanager put-secret-value",
-        secret_id=secret_id,
+        secret_id=arn,
         secret_string="file://SECRET_FILE",  # noqa: S106 a placeholder
     )
+    return as_owner(subject.account_id, arn, command)
+
+
+def _encrypt_secret(subject: Subject, arn: str, key_arn: str) -> tuple[str, ...]:
+    """Return the steps that change a secret's key."""
+    command = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=key_arn)
+    others = "let everybody else who reads the secret decrypt with the new key, too"
+    return others, as_owner(subject.account_id, arn, command)
 
 
 def _own_secret(subject: Subject, arn: str) -> Finding:
     """Ask about the secret in the settings; if it does not exist, suggest one with the same name."""
     if found := subject.find_secret(arn):
-        return _usable(found)
-    if found := ignore(is_gone, lambda: subject.account.secret(arn)):
+        return _usable(subject, found)
+    # By the name first, because AWS may find another secret by an ARN without its suffix.
+    named = arn.rpartition(":secret:")[2] if Arn.of(arn).account == subject.account_id else arn
+    found = ignore(is_gone, lambda: subject.account.secret(named))
+    if found and found["ARN"].startswith(f"{arn}-"):
         return problem(
             f"there is no secret {arn}, but there is {found['ARN']}: secretId lacks the hyphen and six "
             "characters that Secrets Manager added to the name",
             subject.set_command("secret_id", found["ARN"]),
         )
     if new := subject.recreated_secret:
-        ids = {"application_id": subject.application_id, "index_id": subject.index_id}
-        data_source = {**ids, "data_source_id": "DATA_SOURCE_ID"}
-        get = aws_command("qbusiness get-data-source", **data_source, query="configuration")
-        file = {"configuration": "file://configuration.json"}
+        edit = f"walk(if . == {json.dumps(arn)} then {json.dumps(new)} else . end)"
+        updates = (
+            step
+            for source, uses in subject.users
+            if arn in uses.secret_ids
+            for step in update_steps(source, edit)
+        )
         return problem(
             f"there is no secret {arn}, but {new} has the same name: the secret was recreated, or "
             "secretId has the wrong suffix",
-            (
-                subject.set_command("secret_id", new),
-                f"{get} > configuration.json",
-                f'in configuration.json, set "secretArn" to {new}',
-                aws_command("qbusiness update-data-source", **data_source, **file),
-            ),
+            (subject.set_command("secret_id", new), *updates),
         )
     return problem(
         f"there is no secret {arn}: `aws secretsmanager list-secrets` lists the secrets",
@@ -198,7 +207,7 @@ def _encryption_of_secret(case: Case, secret: Secret) -> Finding:
     actual = subject.key_in_use(key_id)
     is_here = Arn.of(arn).account == subject.account_id
     if actual is None and not is_here:
-        fix = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=wanted or "KEY_ARN")
+        fix = _encrypt_secret(subject, arn, wanted or "KEY_ARN")
         return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", fix)
     answer = ok(f"the secret is encrypted with {actual or _AWS_MANAGED}")
     if arn == subject.secret_arn:  # for other secrets' keys, there is no setting
@@ -220,14 +229,17 @@ def _encryption_of_version(case: Case, secret: Secret, later: str | None, answer
     allowed = stay_allowed(case, _groups_on(case, secret.key_arn))
     is_foreign = Arn.of(secret.arn).account != case.subject.account_id
     if allowed is Truth.NO or (secret.key_arn is None and is_foreign):
-        return problem(text, _put_secret_value(secret.arn))
+        return problem(text, _put_secret_value(case.subject, secret.arn))
     if allowed is Truth.CANNOT_TELL:
         return cannot_tell(text, 'see "KMS key" and "key policy"')
     if later == case.subject.key_arn:
         return answer
     if later is None:
         return note(f"{text}: keep the role's access to it until somebody writes a new version")
-    return note(f"{text}: before somebody writes a new version, let the role use {later}, too")
+    both = SeparatePolicy.for_key(later, "secretsmanager")
+    steps = (*_use_both(case.subject, both), _put_secret_value(case.subject, secret.arn))
+    change = _change_setting(case.subject, both, later)
+    return note(f"{text}, but the next version will be encrypted with {later}", (*steps, *change))
 
 
 def _groups_on(case: Case, arn: str | None) -> list[RequestGroup]:
@@ -252,10 +264,10 @@ def _encryption_of_bucket(case: Case, bucket: Bucket) -> Finding:
         )
     actual = subject.key_in_use(key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS_ALGORITHM and owner != subject.account_id:
-        or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
+        or_key = ("or use a customer managed key and set kmsKeyId",) if is_source else ()
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
-            f"{_encrypt_bucket(bucket.name)}{or_key}",
+            (*_encrypt_bucket(bucket.name), *or_key),
         )
     if is_source and bucket.name == subject.bucket:
         return _same_key(case, encrypted, actual)
@@ -280,7 +292,7 @@ def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
     return None if not key_id or is_aws_alias(key_id) else key_id
 
 
-def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
+def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> tuple[str, ...]:
     """Return the steps that change a bucket's encryption, by default to Amazon S3 managed keys."""
     command = aws_command(
         "s3api put-bucket-encryption",
@@ -289,7 +301,8 @@ def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> 
             f'{{"Rules":[{{"ApplyServerSideEncryptionByDefault":{default}}}]}}'
         ),
     )
-    return f"{command}, and upload the objects again, because existing objects keep their encryption"
+    again = "upload the objects again, because existing objects keep their encryption"
+    return command, again
 
 
 def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
@@ -302,10 +315,28 @@ def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
         return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
     text = f"{encrypted} is encrypted with {actual or _AWS_MANAGED}, but kmsKeyId is "
     answer = ABOUT_DIFFERENCE[stay_allowed(case, _groups_on(case, actual))]
-    steps = (subject.set_command("kms_key_id", actual),)
-    if wanted and not subject.secret_arn:  # then the bucket contains the documents
-        steps = (f"upload the objects that are encrypted with {wanted} again", *steps)
+    service = "secretsmanager" if subject.secret_arn else "s3"  # without a secret, the bucket's key
+    both = SeparatePolicy.for_key(actual, service) if actual and wanted else None
+    steps = _change_setting(subject, both, actual)
+    if wanted and service == "s3":
+        upload = f"upload the objects that are encrypted with {wanted} again"
+        steps = (*_use_both(subject, both), upload, *steps)
+    elif wanted in subject.key_arns:  # for another secret
+        steps = _use_both(subject, both)
     return answer(f"{text}{wanted or 'not set'}", steps)
+
+
+def _use_both(subject: Subject, other: SeparatePolicy | None) -> tuple[str, ...]:
+    """Return the steps that let the role use another key, in addition to the one in the settings."""
+    return (*subject.keep_other_policies, other.put(subject.settings.role_name)) if other else ()
+
+
+def _change_setting(
+    subject: Subject, other: SeparatePolicy | None, key_arn: str | None
+) -> tuple[str, ...]:
+    """Return the steps that set the key once nothing needs the key in the settings."""
+    remove = (remove_policy(subject.settings.role_name, other.name),) if other else ()
+    return (subject.set_command("kms_key_id", key_arn), *remove)
 
 
 def key(case: Case) -> list[Finding]:
@@ -318,7 +349,7 @@ def key(case: Case) -> list[Finding]:
 def _key(subject: Subject, arn: str) -> Finding:
     found = subject.find_key(arn)
     if found is None:
-        return problem(f"there is no key {arn}", _change_key(subject, arn, "KEY_ID")[-1])
+        return problem(f"there is no key {arn}", _change_key(subject, arn, "KEY_ID"))
     if (state := found["KeyState"]) not in _USABLE_STATES:
         return problem(f"{arn} is not usable: {state}", _make_usable(subject, found))
     spec = found.get("KeySpec") or found["CustomerMasterKeySpec"]
@@ -350,17 +381,14 @@ def _change_key(subject: Subject, arn: str, new: str) -> tuple[str, ...]:
 
     If kmsKeyId is the replaced key, the last step sets it to the new key.
     """
-    update = "secretsmanager update-secret"
-    steps = [
-        aws_command(update, secret_id=secret.arn, kms_key_id=new)
-        for secret in subject.secrets
-        if secret.key_arn == arn
-    ]
+    secrets = [each.arn for each in subject.secrets if each.key_arn == arn]
+    steps = [step for each in secrets for step in _encrypt_secret(subject, each, new)]
     default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{new}"}}'
-    steps += [_encrypt_bucket(each.name, default) for each in subject.buckets if arn in each.key_arns]
+    buckets = [each.name for each in subject.buckets if arn in each.key_arns]
+    steps += [step for each in buckets for step in _encrypt_bucket(each, default)]
     if arn == subject.key_arn:
         steps.append(subject.set_command("kms_key_id", new))
-    return tuple(steps)
+    return tuple(dict.fromkeys(steps))
 
 
 # The bucket.
@@ -401,7 +429,7 @@ def _bucket(subject: Subject, bucket: Bucket) -> Finding:
             f"bucket {name} is in {region}, but the index is in {subject.region}: Amazon Q Business "
             "reads only buckets in the index's Region",
             (
-                f"copy the documents to a bucket in the index's Region: aws s3 sync s3://{name} s3://BUCKET_NAME",
+                f"aws s3 sync s3://{name} s3://BUCKET_NAME",
                 set_bucket,
             ),
         )

@@ -1,18 +1,21 @@
 """Read the role that `check` asks about, its data sources, and the resources that they need."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from components.commands import camel_case, quote_argument, show_path
 from components.connectors import Connector, Need
+from components.formats import APPLICATION
 from components.role import Location
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.arns import Arn
 from roles.check.answers import NO_APPLICATION, NO_ROLE, attempt, attempt_or, ignore, needed
 from roles.concurrency import read_each
 from roles.detection import Uses, find_connector, find_uses, is_named
+from roles.difference import TRUST_POLICY, statements
 from roles.errors import (
     OddAnswerError,
     is_denied,
@@ -22,6 +25,7 @@ from roles.findings import Finding, note, unread
 from roles.policies import Policies, Secret
 from roles.stack import RoleSettings, check_account, render
 
+_UNLESS_NEEDED: Final = ", unless another data source needs it"
 _KINDS: Final = {"subnetIds": "subnet", "securityGroupIds": "security-group"}
 """By name in the API: the kinds of resources in a VPC, as in their ARNs."""
 
@@ -111,8 +115,8 @@ class Subject:
         """
         if not self.settings.stack:
             return (
-                "give the role the policies that this command prints with --json, as trustPolicy and "
-                "rolePolicy"
+                "add to the role's policies the statements that this command prints with --json, as "
+                "trustPolicy and rolePolicy"
             )
         return f"pulumi up --stack {quote_argument(self.settings.stack)}"
 
@@ -123,8 +127,8 @@ class Subject:
         """
         if not self.settings.stack:
             if name == "kms_key_id":  # the data source does not contain the key
-                change = f"set the key to {value}" if value else "remove kms:Decrypt"
-                return f"in the role policy, {change}"
+                change = f"allow kms:Decrypt on {value}, too" if value else "remove kms:Decrypt"
+                return f"in the role policy, {change}{'' if value else _UNLESS_NEEDED}"
             path = (camel_case(each) if isinstance(each, str) else each for each in (name, *keys))
             setting = show_path(tuple(path))
             change = f"change {setting} to {value}" if value else f"remove {setting}"
@@ -136,6 +140,12 @@ class Subject:
         """Return the steps to change a setting for this role alone: edit the stack's file and deploy."""
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
         return f"in {file}, set {self.settings.own_path(name)} to {value}, then {self.up_command}"
+
+    @property
+    def keep_other_policies(self) -> tuple[str, ...]:
+        """The step that keeps `pulumi up` from removing other policies; empty if it removes none."""
+        exclusive = self.settings.get("exclusive_policies")
+        return (self.edit("exclusive_policies", "false"),) if exclusive else ()
 
     @property
     def application_id(self) -> str:
@@ -210,6 +220,29 @@ class Subject:
         arn = self.settings.role_arn
         found = ignore(is_gone, lambda: self.account.role(Arn.of(arn).name)) if arn else None
         return found if found and found.arn == arn else None
+
+    @cached_property
+    def other_applications(self) -> list[str]:
+        """The ARNs of other applications that exist and that the role's trust policy names."""
+        role = attempt_or(None, self.find_role)
+        conditions = (
+            condition
+            for statement in (statements(TRUST_POLICY, role.trust_policy) if role else ())
+            for condition in statement.conditions
+            if statement.allows and condition.is_on("aws:SourceArn")
+        )
+        arns = (arn for condition in conditions for arn in condition.values if APPLICATION.parse(arn))
+        own = self.policies.application_arn
+        return [arn for arn in dict.fromkeys(arns) if arn != own and self._exists(Arn.of(arn))]
+
+    def _exists(self, application: Arn) -> bool:
+        """Return whether an application exists; if it cannot be read, assume that it does."""
+        account = self.account
+        if application.region != self.region:
+            account = Account(application.region, account.notes)
+        return (
+            attempt(lambda: ignore(is_gone, lambda: account.application(application.name))) is not None
+        )
 
     def find_application(self) -> Reply | None:
         """Return the application's details; None if it does not exist."""

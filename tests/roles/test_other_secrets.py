@@ -1,5 +1,6 @@
 """A Web Crawler's data source can have two secrets: the site's and the proxy's."""
 
+import hashlib
 import json
 from typing import Any, Final
 
@@ -24,6 +25,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 GET: Final = "secretsmanager:GetSecretValue"
 OUTSIDE: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+
+
+def policy_name(secret_arn: str) -> str:
+    """Return the name of the separate policy for a secret."""
+    digest = hashlib.sha256(secret_arn.encode()).hexdigest()[:16]
+    return f"secret-{secret_arn.rpartition(':')[2]}-{digest}"
 
 
 def crawl(world: World, site: str | None, proxy: str | None) -> None:
@@ -73,7 +80,7 @@ def test_unreadable_second_secret_is_problem_with_fix(world: World, encrypted_wi
         decrypt = allow(["kms:Decrypt"], [key], Condition=condition)
         statements.append({"Sid": "AllowsAmazonQToDecryptSecret", **decrypt})
         missing += f"           kms:Decrypt on {key}\n"
-    name = f"secret-{proxy.rpartition(':')[2]}"
+    name = policy_name(proxy)
     put = (
         f"aws iam put-role-policy --role-name {ROLE_NAME} --policy-name {name} "
         f"--policy-document '{policy(*statements)}'"
@@ -174,9 +181,9 @@ def test_fix_adds_narrow_policy_before_removing_wide_policy(world: World):
     assert answer.startswith("note     other policies: the policy wide grants dangerous access")
     assert "to change this: 1. aws iam put-role-policy" in answer
     assert f"2. aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name wide\n" in answer
-    world.put_policy(WIDE, f"secret-{proxy.rpartition(':')[2]}")
+    world.put_policy(WIDE, policy_name(proxy))
     again = world.check(only=["other policies"]).out
-    assert f"--policy-name secret-{proxy.rpartition(':')[2]}\n" not in again
+    assert f"--policy-name {policy_name(proxy)}\n" not in again
 
 
 def test_missing_second_secret_is_a_problem(world: World):

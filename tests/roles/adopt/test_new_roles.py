@@ -1,5 +1,6 @@
 """A data source whose role serves others, too, gets a role of its own; the output says what changes."""
 
+import hashlib
 import json
 from typing import Any, Final
 
@@ -62,7 +63,8 @@ def test_lost_access_to_second_secret_causes_warning(world: World):
         .splitlines()
     )
     for number, (put, update) in enumerate(zip(later[::2], later[1::2], strict=True)):
-        name = f"secret-{proxies[number].rpartition(':')[2]}"
+        digest = hashlib.sha256(proxies[number].encode()).hexdigest()[:16]
+        name = f"secret-{proxies[number].rpartition(':')[2]}-{digest}"
         statement = allow([GET], [proxies[number]], Sid="AllowsAmazonQToGetSecret")
         select = f'--json | jq -r \'.["site-{number}"]\')"'
         document = json.loads(put.partition("--policy-document '")[2].partition("'")[0])

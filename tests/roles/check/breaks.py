@@ -26,7 +26,7 @@ from tests.helpers.world import (
     World,
     allow_key,
 )
-from tests.roles.check.help import set_up
+from tests.roles.check.help import SID, set_up
 
 
 @dataclass
@@ -63,7 +63,7 @@ DENIAL: Final = allow_key({"AWS": ROLE_ARN}, Effect="Deny", Action="kms:D*", Sid
 SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"
 STATEMENT: Final = json.dumps(
     {
-        "Sid": "AllowsTheConnectorRoles",
+        "Sid": SID,
         "Effect": "Allow",
         "Principal": {"AWS": [ROLE_ARN]},
         "Action": ["kms:Decrypt"],
@@ -173,7 +173,7 @@ BREAKS: list[Break] = [
         "KMS key",
         f"{KEY_ARN} is not a symmetric encryption key: its spec is RSA_2048, and its "
         "usage is SIGN_VERIFY",
-        f"1. aws secretsmanager update-secret --secret-id {SECRET_ARN} --kms-key-id SYMMETRIC_KEY_ARN\n",
+        f"2. aws secretsmanager update-secret --secret-id {SECRET_ARN} --kms-key-id SYMMETRIC_KEY_ARN\n",
     ),
     Break(
         lambda world: use_key(world, OTHER_KEY_ARN),
@@ -203,7 +203,7 @@ BREAKS: list[Break] = [
         lambda world: world.key_policy(allow_key(ROOT), DENIAL),
         "key policy",
         "the key policy denies kms:Decrypt to the role, in the statement No",
-        "in key-policy.json, exclude the role from the statement No, or remove this statement",
+        "in key-policy.json, exclude the role from the statement No, which also applies to others",
     ),
     Break(
         lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),
@@ -269,7 +269,7 @@ BUCKET_BREAKS: list[Break] = [
         lambda world: world.server.answers.update({"s3:GetBucketLocation": IN_IRELAND}),
         "bucket",
         f"bucket documents is in eu-west-1, but the index is in {REGION}",
-        "1. copy the documents to a bucket in the index's Region: aws s3 sync s3://documents s3://BUCKET_NAME\n",
+        "1. aws s3 sync s3://documents s3://BUCKET_NAME\n",
     ),
     Break(
         lambda world: world.set(kmsKeyId=None),

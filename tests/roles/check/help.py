@@ -6,6 +6,8 @@ from pages.examples import ACCOUNT
 
 OF_ORGANIZATION: Final = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
 ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/admin"
+SID: Final = "AllowsConnectorRolesa258f8616c8905ad"
+"""The Sid of the stack's statement in other resources' policies."""
 ROLE_ID: Final = "AROADBQP57FF2AEXAMPLE"
 NEEDED_FOR_A_BUCKET: Final = (
     "s3:GetBucketLocation",

@@ -15,6 +15,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from roles.project import COMPONENT
 from sandbox.account import VPC_ID
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import (
@@ -55,11 +56,8 @@ SPEAKING_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/qbusiness-s3-secret-vpc"
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
 
 
-def update_data_source(role_arn: str) -> str:
-    return (
-        f"aws qbusiness update-data-source --application-id {APPLICATION_ID} --index-id {INDEX_ID} "
-        f"--data-source-id {DATA_SOURCE_ID} --role-arn {role_arn}"
-    )
+def assign(entry: str = COMPONENT) -> str:
+    return f"qbusiness-roles assign --stack dev '{entry}={DATA_SOURCE_ID}'\n"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +77,7 @@ def test_matching_data_source_with_deleted_role_is_problem(world: World, uses: d
     assert said.answer("other data source") == (
         f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, but uses "
         f"{OTHER_ROLE_ARN}, a role that does not exist\n"
-        f"         fix: {update_data_source(ROLE_ARN)}\n"
+        f"         fix: {assign()}"
     )
 
 
@@ -87,7 +85,7 @@ def test_fix_deploys_role_before_updating_data_source(world: World):
     world.add_data_source(roleArn=OTHER_ROLE_ARN)
     world.outputs = {}
     answer = world.ask("other data source")
-    assert answer.endswith(f"fix: pulumi up --stack dev, then {update_data_source('ROLE_ARN')}\n")
+    assert answer.endswith(f"fix: 1. pulumi up --stack dev\n              2. {assign()}")
 
 
 def test_deleted_role_is_problem_if_data_source_has_same_bucket(world: World):
@@ -518,17 +516,12 @@ def test_data_source_with_role_of_wrong_entry_is_reported(world: World, network:
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     arns = deploy(world, "wiki", "tickets")
     world.add_data_source(roleArn=arns["tickets"], **network)
-    fix = (
-        f": aws qbusiness update-data-source --application-id {APPLICATION_ID} --index-id "
-        f"{INDEX_ID} --data-source-id {DATA_SOURCE_ID} --role-arn {arns['wiki']}; or, if the settings "
-        "are wrong, correct them\n"
-    )
     answer = world.ask("other data source", "--data-source", "wiki")
     assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages ")
     assert answer.endswith(", but uses the role of tickets\n")
     of_owner = world.ask("data source", "--data-source", "tickets")
     assert ": Pages uses this role, but fits the settings of wiki\n" in of_owner
-    assert fix in of_owner
+    assert f"1. {assign('wiki')}" in of_owner
     assert "pulumi config set" not in of_owner
 
 
@@ -537,7 +530,7 @@ def test_entry_with_data_source_claims_no_other_data_source(world: World):
     arns = deploy(world, "wiki", "tickets")
     world.add_data_source(OTHER_ID, roleArn=arns["wiki"])
     world.add_data_source(roleArn=arns["tickets"])
-    assert "--role-arn" not in world.check(only=BOTH).out
+    assert " assign " not in world.check(only=BOTH).out
 
 
 def test_suggested_entry_is_in_same_index_as_data_source(world: World):
@@ -547,7 +540,7 @@ def test_suggested_entry_is_in_same_index_as_data_source(world: World):
     move_to_another_index(world)
     said = world.check(only=BOTH).out
     assert "dataSources.wiki.indexId" not in said
-    assert f"--role-arn {arns['tickets']}; or, if" in said
+    assert assign("tickets") in said
 
 
 def test_data_source_without_optional_bucket_is_not_problem(world: World):
@@ -573,7 +566,9 @@ def test_matching_data_source_without_role_is_problem(world: World):
     assert answer.startswith(
         f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, but has no role\n"
     )
-    assert f" --role-arn {ROLE_ARN}; or, if the settings are wrong, correct them\n" in answer
+    assert answer.endswith(
+        f"1. {assign()}              2. or, if the settings are wrong, correct them\n"
+    )
 
 
 def test_data_source_without_role_belongs_to_entry_that_matches_fully(world: World):
@@ -682,7 +677,8 @@ def test_access_error_of_failed_sync_names_likely_cause(
         f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE; its last sync, at 2026-11-02 12:30 "
         f"UTC, has the status {status}: {message}\n"
         f"           the error may be about {about}\n"
-        "         fix: fix the cause, then aws qbusiness start-data-source-sync-job --application-id "
+        "         fix: 1. remove the cause\n"
+        "              2. aws qbusiness start-data-source-sync-job --application-id "
         f"{APPLICATION_ID} --index-id {INDEX_ID} --data-source-id {DATA_SOURCE_ID}\n"
     )
 

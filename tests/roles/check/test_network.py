@@ -8,7 +8,6 @@ import pytest
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
-    INDEX_ID,
     OTHER_ACCOUNT,
     REGION,
     SECURITY_GROUP_ID,
@@ -26,10 +25,8 @@ OUTSIDE: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", 
 
 
 def update(vpc: dict[str, Any]) -> str:
-    return (
-        f"aws qbusiness update-data-source --application-id {APPLICATION_ID} --index-id {INDEX_ID} "
-        f"--data-source-id {DATA_SOURCE_ID} --vpc-configuration '{json.dumps(vpc)}'\n"
-    )
+    """Return the end of the first of the two commands that change the data source's VPC."""
+    return f" | .vpcConfiguration = {json.dumps(vpc)}' > data-source.json\n"
 
 
 def edit(vpc: dict[str, Any]) -> str:
@@ -42,12 +39,12 @@ def test_fix_for_missing_subnet_changes_stack_and_data_source(world: World):
     new = {**VPC, "subnetIds": [SUBNET_ID, "SUBNET_ID"]}
     answer = world.ask("subnets")
     assert f"fix: 1. {set_entry('subnetIds[1]', 'SUBNET_ID')}\n" in answer
-    assert f"2. {update(new)}" in answer
+    assert update(new) in answer
 
     replaced = {**VPC, "subnetIds": [SUBNET_ID, SUBNET_ID]}
     world.set(vpcConfiguration=replaced)
     half = world.check(only=ASKED)  # the data source still names the subnet
-    assert f"fix: {update(VPC)}" in half.answer(f"data source {DATA_SOURCE_ID}")
+    assert update(VPC) in half.answer(f"data source {DATA_SOURCE_ID}")
     data_source["vpcConfiguration"] = VPC
     assert world.check(only=ASKED).code == 0
 
@@ -57,7 +54,7 @@ def test_fix_for_missing_group_changes_stack_and_data_source(world: World):
     world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID)
     answer = world.ask("security groups")
     assert f"fix: 1. {set_entry('securityGroupIds[0]', 'SECURITY_GROUP_ID')}\n" in answer
-    assert f"2. {update({**BOTH, 'securityGroupIds': ['SECURITY_GROUP_ID']})}" in answer
+    assert update({**BOTH, "securityGroupIds": ["SECURITY_GROUP_ID"]}) in answer
     vpc = world.ec2.describe_subnets(SubnetIds=[SUBNET_ID])["Subnets"][0]["VpcId"]
     group = world.ec2.create_security_group(GroupName="new", Description="new", VpcId=vpc)["GroupId"]
     new = {**BOTH, "securityGroupIds": [group]}
@@ -89,8 +86,8 @@ def test_fix_replaces_deleted_subnet_before_setting_vpc(world: World):
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     new = {**VPC, "subnetIds": [SUBNET_ID, "SUBNET_ID"]}
     answer = world.check(only=ASKED).answer(f"data source {DATA_SOURCE_ID}")
-    assert f"fix: 1. {update(new)}" in answer
-    assert f"2. {edit(new)}" in answer
+    assert update(new) in answer
+    assert f"3. {edit(new)}" in answer
 
 
 def test_fix_replaces_id_of_shared_subnet_with_arn(world: World):

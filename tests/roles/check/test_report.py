@@ -31,7 +31,7 @@ from tests.helpers.world import (
     deny,
     policy,
 )
-from tests.roles.check.help import ADMIN
+from tests.roles.check.help import ADMIN, SID
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -110,10 +110,10 @@ def test_proposed_statement_names_only_existing_roles(world: World):
     )
     assert later in said.out
     # The statement exists, but without the new role.
-    world.key_policy(allow_key({"AWS": ROLE_ARN}, Sid="AllowsTheConnectorRoles"))
+    world.key_policy(allow_key({"AWS": ROLE_ARN}, Sid=SID))
     world.outputs["roleArns"]["tickets"] = world.role(f"{ROLE_NAME}2")
     answer = world.ask("key policy", "--data-source", "tickets")
-    assert ", replace the statement AllowsTheConnectorRoles with {" in answer
+    assert f", replace the statement {SID} with {{" in answer
     assert f'"Principal": {json.dumps({"AWS": [ROLE_ARN, f"{ROLE_ARN}2"]})}' in answer
 
 
@@ -124,13 +124,14 @@ def test_recreated_secret_is_one_problem_with_all_steps(world: World):
     asked = ["secret", "encryption", "data source"]
     answer = world.check(only=asked, verbose=False).answer("secret")
     steps = [line.strip() for line in answer.splitlines()[1:]]
-    assert len(steps) == 4
+    assert len(steps) == 3
     assert steps[0].startswith("fix: 1. pulumi config set ")
     assert new in steps[0]
     assert steps[1].startswith("2. aws qbusiness get-data-source --application-id ")
-    assert steps[1].endswith(" --query configuration > configuration.json")
-    assert steps[2] == f'3. in configuration.json, set "secretArn" to {new}'
-    assert steps[3].endswith(" --configuration file://configuration.json")
+    assert steps[1].endswith(
+        f' | walk(if . == "{SECRET_ARN}" then "{new}" else . end)\' > data-source.json'
+    )
+    assert steps[2] == ("3. aws qbusiness update-data-source --cli-input-json file://data-source.json")
     # A user who has already updated the data source is not told to set the old secret again.
     data_source["configuration"]["secretArn"] = new
     assert len(world.check(only=asked).answers("problem")) == 1
@@ -168,7 +169,8 @@ def test_stackless_role_lacking_access_is_problem(world: World):
     assert said.code == 1
     assert "\n           AllowsAmazonQToGetSecret: missing\n" in said.answer("role policy")
     fix = (
-        "give the role the policies that this command prints with --json, as trustPolicy and rolePolicy"
+        "add to the role's policies the statements that this command prints with --json, as trustPolicy "
+        "and rolePolicy"
     )
     assert said.answer("role policy").endswith(f"         fix: {fix}\n")
 
@@ -208,8 +210,8 @@ def test_condition_met_by_requests_of_stackless_role_is_note(
         "request\n"
         "           AllowsAmazonQToGetSecret: only under the condition StringEquals aws:ResourceAccount "
         f"{ACCOUNT}\n"
-        "         to change this: give the role the policies that this command prints with --json, as "
-        "trustPolicy and rolePolicy\n"
+        "         to change this: add to the role's policies the statements that this command prints "
+        "with --json, as trustPolicy and rolePolicy\n"
     )
 
 
@@ -238,7 +240,7 @@ def test_fix_for_key_changes_role_policy_without_stack(world: World):
     world.add_data_source()
     world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
     answer = of_data_source(world).answer("KMS key")
-    assert "2. in the role policy, set the key to SYMMETRIC_KEY_ARN\n" in answer
+    assert "3. in the role policy, allow kms:Decrypt on SYMMETRIC_KEY_ARN, too\n" in answer
 
 
 def test_other_data_sources_of_stackless_role_are_only_listed(world: World):

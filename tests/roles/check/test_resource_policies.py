@@ -79,7 +79,7 @@ def test_resource_policy_denying_role_is_problem(
     assert said.code == 1
     answer = said.answer(question)
     assert f" denies {action} to the role, in the statement Lock\n" in answer
-    assert "exclude the role from the statement Lock, or remove this statement\n" in answer
+    assert "exclude the role from the statement Lock, which also applies to others\n" in answer
     outside = {"Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
     world.server.answers[call] = {**more, entry: policy(denial | outside)}
     assert world.ask(question).startswith(f"cannot tell {question}: ")

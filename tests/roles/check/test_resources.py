@@ -132,8 +132,8 @@ def test_region_without_application_is_problem(world: World):
 
 WITH_S3_KEYS: Final = (
     "aws s3api put-bucket-encryption --bucket documents --server-side-encryption-configuration "
-    """'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}', and upload the """
-    "objects again, because existing objects keep their encryption"
+    """'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'\n"""
+    "              2. upload the objects again, because existing objects keep their encryption"
 )
 
 
@@ -151,7 +151,7 @@ def test_files_under_customer_managed_key_are_problem(world: World, owner: str):
     assert world.ask("encryption") == (
         f"ok       encryption: the secret is encrypted with {KEY_ARN}\n"
         f"problem  encryption: by default, bucket documents is encrypted with {key}, but "
-        f"no setting lets the role use this key for files\n         fix: {WITH_S3_KEYS}\n"
+        f"no setting lets the role use this key for files\n         fix: 1. {WITH_S3_KEYS}\n"
     )
 
 
@@ -179,7 +179,7 @@ def test_web_crawler_needs_s3_managed_keys(world: World, key: str, algorithm: st
     assert (
         f"problem  encryption: by default, bucket documents is encrypted with {shown} ({algorithm}), "
         "but the webcrawler connector reads only buckets with Amazon S3 managed keys\n"
-        f"         fix: {WITH_S3_KEYS}\n"
+        f"         fix: 1. {WITH_S3_KEYS}\n"
     ) in world.ask("encryption")
 
 
@@ -200,8 +200,8 @@ def test_cross_account_bucket_under_aws_key_is_problem(
     world.bucket(key, algorithm)
     answer = world.ask("encryption")
     assert "problem  encryption: by default, bucket documents is encrypted with " in answer
-    or_key = "; or use a customer managed key and set kmsKeyId" if is_source else ""
-    assert f"fix: {WITH_S3_KEYS}{or_key}\n" in answer
+    or_key = f"{14 * ' '}3. or use a customer managed key and set kmsKeyId\n" if is_source else ""
+    assert answer.endswith(f"fix: 1. {WITH_S3_KEYS}\n{or_key}")
 
 
 def test_encryption_of_missing_bucket_is_skipped(world: World):
@@ -263,9 +263,10 @@ def test_key_of_later_versions_is_only_a_note(world: World):
     later = world.kms.create_key()["KeyMetadata"]["Arn"]
     world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId=later)
     keep_version_under(world, KEY_ARN)
-    assert world.ask("encryption") == (
-        f"note     encryption: the secret's current version is still encrypted with {KEY_ARN}: before "
-        f"somebody writes a new version, let the role use {later}, too\n"
+    answer = world.ask("encryption")
+    assert answer.startswith(
+        f"note     encryption: the secret's current version is still encrypted with {KEY_ARN}, but the "
+        f"next version will be encrypted with {later}\n"
     )
 
 
@@ -293,8 +294,10 @@ def test_cross_account_secret_under_aws_key_is_problem(world: World):
     world.describe_secret(ARN=secret_arn)
     assert world.ask("encryption") == (
         "problem  encryption: the secret is encrypted with a key that AWS manages, which no other "
-        f"account can use\n         fix: aws secretsmanager update-secret --secret-id {secret_arn} "
-        f"--kms-key-id {FOREIGN_KEY_ARN}\n"
+        "account can use\n"
+        "         fix: 1. let everybody else who reads the secret decrypt with the new key, too\n"
+        f"              2. with credentials for account {OTHER_ACCOUNT}: aws secretsmanager "
+        f"update-secret --secret-id {secret_arn} --kms-key-id {FOREIGN_KEY_ARN}\n"
     )
 
 

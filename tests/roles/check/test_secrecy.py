@@ -62,7 +62,7 @@ def test_commands_store_shown_secrets_as_secrets(world: World):
     assert (
         f"but arn:aws:secretsmanager:{examples.REGION}:{examples.ACCOUNT}:secret:{SECRET_NAME}" in answer
     )
-    assert "fix: 1. pulumi config set --stack dev --secret -- secretId arn:aws:secretsmanager" in answer
+    assert "fix: pulumi config set --stack dev --secret -- secretId arn:aws:secretsmanager" in answer
 
 
 def test_fix_for_secret_vpc_configuration_is_an_edit(world: World):

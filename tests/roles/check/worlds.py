@@ -396,7 +396,7 @@ WORLDS: Final = (
             allow("kms:Put*", Principal=ROOT),
             allow(
                 "kms:Decrypt",
-                Sid="AllowsTheConnectorRoles",
+                Sid="AllowsConnectorRoles0123456789abcdef",
                 Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/prod-connector"},
             ),
         ],
