@@ -228,7 +228,7 @@ def _next_steps(result: Result) -> Iterator[str]:
         yield f"sh {result.restoration}"
     if commands := _later_commands(result):
         yield ""
-        yield "After `pulumi up`, run these commands:"
+        yield "After `pulumi up`, run these commands, and the script that `assign` writes:"
         yield ""
         yield from commands
     if commands := _deletions(result):
@@ -254,27 +254,21 @@ def _deletions(result: Result) -> list[str]:
 
 
 def _later_commands(result: Result) -> list[str]:
-    """Return the commands that give data sources new roles."""
-    commands: list[str] = []
-    for name, entry in result.entries.items():
-        if entry.replaced:
-            commands += _move(result, name, entry)
+    """Return the commands that add separate policies to new roles, and give data sources these roles."""
+    replaced = {name: entry for name, entry in result.entries.items() if entry.replaced}
+    commands = [command for name, entry in replaced.items() for command in _puts(result, name, entry)]
+    if replaced:
+        pairs = " ".join(f"{name}={entry.data_source.id}" for name, entry in replaced.items())
+        commands.append(f"qbusiness-roles assign --stack {shlex.quote(result.stack)} {pairs}")
     return commands
 
 
-def _move(result: Result, name: str, entry: Entry) -> Iterator[str]:
-    """Yield the commands that add separate policies to a new role and give the data source the role."""
+def _puts(result: Result, name: str, entry: Entry) -> Iterator[str]:
+    """Yield the commands that add separate policies to a new role."""
     output = f"pulumi stack output --stack {shlex.quote(result.stack)}"
-
-    def value(one: str, several: str) -> str:
-        select = f"{several} --json | jq -r '.[\"{name}\"]'" if result.has_entries else one
-        return f'"$({output} {select})"'
-
+    select = f"roleNames --json | jq -r '.[\"{name}\"]'" if result.has_entries else "roleName"
     for policy in entry.policies.separate:
-        yield f"{policy.put()} --role-name {value('roleName', 'roleNames')}"
-    options = entry.data_source.options
-    update = aws_command("qbusiness update-data-source", region=entry.requirements.region, **options)
-    yield f"{update} --role-arn {value('roleArn', 'roleArns')}"
+        yield f'{policy.put()} --role-name "$({output} {select})"'
 
 
 def document(result: Result) -> dict[str, object]:

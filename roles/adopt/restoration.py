@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.connector_role import POLICY_NAME
@@ -12,6 +12,7 @@ from roles.adopt.entries import Entry
 from roles.adopt.principals import without_deleted
 from roles.arns import Arn
 from roles.aws_commands import aws_command
+from roles.role_changes import ANY_ROLE, RoleChange, functions
 
 _SCRIPT_HEAD = """\
 #!/bin/sh
@@ -44,17 +45,20 @@ create() {
 """
 
 
-def script(entries: Iterable[Entry]) -> str:
+def script(entries: Sequence[Entry]) -> str:
     """Return the script; its arguments are the names of the roles to restore, by default all."""
     commands: dict[str, list[str]] = {}
     for entry in entries:
         role = entry.replaced or entry.role
-        of_entry = _return_data_source(entry) if entry.replaced else _commands(entry.role, entry.change)
+        of_entry = (
+            [_return_data_source(entry)] if entry.replaced else _commands(entry.role, entry.change)
+        )
         commands.setdefault(role.name, []).extend(of_entry)
     cases = "\n".join("\n".join((f"{shlex.quote(name)})", *own, ";;")) for name, own in commands.items())
     names = " ".join(map(shlex.quote, commands))
+    changes_roles = any(entry.replaced for entry in entries)
     return f"""\
-{_SCRIPT_HEAD}
+{_SCRIPT_HEAD}{functions() if changes_roles else ""}
 if [ $# = 0 ]; then set -- {names}; fi
 if [ $# -gt 1 ]; then  # an error with one role does not stop the restoration of other roles
   code=0
@@ -69,13 +73,14 @@ echo "$1: restored$skipped"
 """
 
 
-def _return_data_source(entry: Entry) -> Iterator[str]:
-    """Yield the command that gives a data source its earlier role back."""
+def _return_data_source(entry: Entry) -> str:
+    """Return the command that gives a data source its earlier role back."""
     assert entry.replaced  # noqa: S101 only such entries are passed
-    options = {**entry.data_source.options, "role_arn": entry.replaced.arn}
-    yield _wrap_in_run(
-        aws_command("qbusiness update-data-source", region=entry.requirements.region, **options)
+    source = entry.data_source
+    change = RoleChange(
+        source, entry.requirements.region, source.label, new=entry.replaced.arn, current=ANY_ROLE
     )
+    return _wrap_in_run(change.command)
 
 
 def _commands(role: Role, change: Change) -> Iterator[str]:

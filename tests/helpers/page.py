@@ -17,6 +17,8 @@ PAGES: Final = (
     *(PROJECT / "docs" / f"{page}.md" for page in ("change", "recover", "retire", "troubleshooting")),
 )
 """The pages for operators of an existing stack or role."""
+INSTANT: Final = PROJECT / "tests" / "helpers" / "instant"
+"""Contains a `sleep` without a pause, because the sandbox shows every change immediately."""
 
 
 def prose(section: str, *pages: Path) -> str:
@@ -55,7 +57,7 @@ def read_actions(command: str) -> set[str]:
 def page_path(stack: Stack) -> str:
     """Return a PATH that contains the programs that the pages use."""
     # Use this Python, because a version manager's shim is slow to start.
-    return f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
+    return f"{INSTANT}:{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
 
 
 def run_section(
@@ -77,8 +79,6 @@ def run_script(
 ) -> subprocess.CompletedProcess[str]:
     """Run a script of commands from a page, in the same way as `run_section`."""
     script = with_values(script, variables)
-    # Skip the pauses for IAM, because the sandbox shows every change immediately.
-    script = f"sleep() {{ :; }}\n{script}"
     # Pulumi rejects PULUMI_OPTION_YES with --preview-only, so scripts with that option pass --yes.
     confirmed = {} if "--preview-only" in script else {"PULUMI_OPTION_YES": "true"}
     session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **confirmed, **variables}

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pages.examples import ACCOUNT
 from sandbox.environment import AWS_CLI, PROJECT
+from tests.helpers.page import INSTANT
 from tests.helpers.stacks import Stack
 from tests.helpers.support import PROJECT_NAME, size
 from tests.helpers.world import INDEX_ARN, World, allow, policy, s3_policy
@@ -110,8 +111,8 @@ def accesses(*documents: Any) -> set[tuple[str, str]]:
 
 
 def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that `adopt` has printed, in the directory where `adopt` ran."""
-    path = f"{AWS_CLI}:{os.environ['PATH']}"
+    """Run a command that `roles` has printed, without pauses, in the directory where `roles` ran."""
+    path = f"{INSTANT}:{AWS_CLI}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path}
     arguments = ["sh", "-c", command]
     return subprocess.run(

@@ -103,12 +103,10 @@ def test_data_sources_sharing_role_get_own_roles(world: World):
     users = f"Mixed {identifier(2)}, Wiki {identifier(3)}"
     because = f"mixed gets a new role, because {shared} is used by {users}."
     assert f"\n{because} The old role does not change.\n" in shown
-    update = (
-        f"aws qbusiness update-data-source --region {REGION} --application-id {APPLICATION_ID} "
-        f"--index-id {INDEX_ID} --data-source-id {identifier(2)} --role-arn "
-        """"$(pulumi stack output --stack prod roleArns --json | jq -r '.["mixed"]')"\n"""
-    )
-    assert f"\nAfter `pulumi up`, run these commands:\n\n{update}" in shown
+    assert (
+        "\nAfter `pulumi up`, run these commands, and the script that `assign` writes:\n\n"
+        f"qbusiness-roles assign --stack prod mixed={identifier(2)} alone={identifier(4)}\n"
+    ) in shown
 
 
 def test_shared_role_declared_in_stack_file_stops_adoption(world: World):

@@ -58,11 +58,14 @@ def test_lost_access_to_second_secret_causes_warning(world: World):
     )
     assert f"\nData sources that may lose access with a new role: 2\n{lost}" in shown.out
     later = (
-        shown.out.partition("\nAfter `pulumi up`, run these commands:\n\n")[2]
+        shown.out.partition("\nAfter `pulumi up`, run these commands, and ")[2]
+        .partition("\n\n")[2]
         .partition("\n\n")[0]
         .splitlines()
     )
-    for number, (put, update) in enumerate(zip(later[::2], later[1::2], strict=True)):
+    pairs = " ".join(f"site-{number}={identifier(number)}" for number in (0, 1))
+    assert later.pop() == f"qbusiness-roles assign --stack prod {pairs}"
+    for number, put in enumerate(later):
         digest = hashlib.sha256(proxies[number].encode()).hexdigest()[:16]
         name = f"secret-{proxies[number].rpartition(':')[2]}-{digest}"
         statement = allow([GET], [proxies[number]], Sid="AllowsAmazonQToGetSecret")
@@ -71,7 +74,6 @@ def test_lost_access_to_second_secret_causes_warning(world: World):
         assert document["Statement"] == [statement]
         assert put.startswith(f"aws iam put-role-policy --policy-name {name} ")
         assert put.endswith(f'--role-name "$({OUTPUT} roleNames {select}')
-        assert update.endswith(f'--role-arn "$({OUTPUT} roleArns {select}')
 
 
 def test_commands_for_one_new_role_use_singular_outputs(world: World):
@@ -80,7 +82,7 @@ def test_commands_for_one_new_role_use_singular_outputs(world: World):
     assert said.code == 0
     assert f"{PROJECT_NAME}:roleName" not in world.path("Pulumi.prod.yaml").read_text()
     assert f'--role-name "$({OUTPUT} roleName)"\n' in said.out
-    assert f'--role-arn "$({OUTPUT} roleArn)"\n' in said.out
+    assert f"\nqbusiness-roles assign --stack prod aem-connector={identifier(0)}\n" in said.out
     assert "pulumi import" not in said.out
 
 

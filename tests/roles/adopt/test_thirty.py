@@ -413,13 +413,14 @@ def test_one_stack_adopts_roles_of_every_shape_as_reported(new_stack: Callable[.
     assert_replaced_in_order(stack.up().steps)
     assert stack.drift().exit_code == 0
     later = (
-        shown.partition("\nAfter `pulumi up`, run these commands:\n\n")[2]
+        shown.partition("\nAfter `pulumi up`, run these commands, and ")[2]
+        .partition("\n\n")[2]
         .partition("\n\n")[0]
         .splitlines()
     )
     *managed, shared_0, shared_1 = shown.partition("such as a plugin, uses them:\n\n")[2].splitlines()
-    later += managed
-    assert len(later) == 2 + len(MOVED) + 2
+    later += [f"sh assign-{stack.name}-1.sh", *managed]
+    assert len(later) == 2 + 2 + 2
     run_commands(stack, *later)
     assert stack.up("--expect-no-changes").exit_code == 0
     assert stack.drift().exit_code == 0

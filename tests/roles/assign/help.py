@@ -33,9 +33,6 @@ def add_wiki(world: World, role_arn: str | None = None, name: str = "Wiki") -> s
 
 def run_script(world: World, script: str = SCRIPT) -> subprocess.CompletedProcess[str]:
     """Run a script without its pauses."""
-    sleep = world.path("bin/sleep")
-    sleep.write_text("#!/bin/sh\n")
-    sleep.chmod(0o755)
     return sh(world, f"sh {script}")
 
 
