@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from components.commands import quote_argument
-from roles.account import Account
+from components.commands import camel_case, quote_argument
+from roles.account import Account, DataSource
 from roles.arns import Arn
 from roles.check.answers import ignore
-from roles.check.matching import entries_for, matches
+from roles.check.matching import entries_for
 from roles.check.subject import Source, Subject
+from roles.detection import Uses
 from roles.errors import FINE, PROBLEMS, InputError, is_gone
 from roles.findings import Finding, State
 from roles.output import Line, Output, Part
+from roles.policy_settings import differences
 from roles.project import stack_name
 from roles.role_changes import RoleChange, functions
 from roles.stack import check_settings, read_stack
@@ -100,7 +102,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     The exit code is PROBLEMS if a data source that needs a role is left out, else FINE. Raises
     InputError for a pair that cannot be assigned, and for credentials of another account.
     """
-    # The settings are not shown, so they may be secret.
+    # The command shows no values of settings, so they may be secret.
     stack = read_stack(options.stack, show_secrets=True)
     for role in stack.roles:
         check_settings(role)
@@ -120,9 +122,8 @@ def _read_sources(entry: Subject) -> list[Source]:
     """Return the application's data sources; raise InputError if the application does not exist."""
     if entry.find_application() is None:
         raise InputError(
-            f"stack {entry.settings.stack} is for application {entry.application_id}, which does not "
-            f"exist in {entry.region}: correct applicationId or aws:region, and run "
-            f"`{entry.up_command}`"
+            f"the application of stack {entry.settings.stack} does not exist in {entry.region}: correct "
+            f"applicationId or aws:region, and run `{entry.up_command}`"
         )
     return entry.every_data_source
 
@@ -144,25 +145,32 @@ def _of_pairs(
         if source is None:
             has = ", ".join(each.data_source.label for each in sources) or "none"
             raise InputError(
-                f"data source {identifier} is not in application {entry.application_id} of stack "
-                f"{options.stack}: pass the ID of one of its data sources ({has})"
+                f"data source {identifier} is not in the application of stack {options.stack}: pass the "
+                f"ID of one of its data sources ({has})"
             )
         if identifiers.count(identifier) > 1:
             raise InputError(f"data source {identifier} is given twice: choose one entry for it")
-        if isinstance(source.uses, Finding) and not source.details:
+        if isinstance(source.uses, Finding):
             raise InputError(f"data source {identifier} cannot be read: {source.uses.text}")
         if problem := _find_problem(entry):
             raise InputError(problem)
         if _role_of(source) == entry.settings.role_arn:
             output(f"{source.data_source.label} already has the role of {name}")
             continue
-        if not matches(entry, source):
+        if names := _differing_settings(entry, source.data_source, source.uses):
             output.warn(
-                f"{source.data_source.label} does not match the settings of {name}: before its next "
-                f"sync, run `qbusiness-roles check --stack {quote_argument(options.stack)}`"
+                f"{source.data_source.label} differs from {name} in {', '.join(names)}: before its next "
+                f"sync, run `qbusiness-roles check --stack {options.stack}`"
             )
         plan.assignments.append(_assignment(entry, source, sources))
     return plan
+
+
+def _differing_settings(entry: Subject, data_source: DataSource, uses: Uses) -> list[str]:
+    """Return the names of the settings that do not match a data source."""
+    found = [each.setting for each in differences(entry.uses, uses, entry.account_id)]
+    found += ["index_id"] if data_source.index_id != entry.index_id else []
+    return [*map(camel_case, found)]
 
 
 def _by_match(entries: Sequence[Subject], sources: Sequence[Source]) -> _Plan:

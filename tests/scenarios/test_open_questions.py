@@ -43,10 +43,10 @@ CITED: Final = {
         '("put", "BatchPutDocument"), ("delete", "BatchDeleteDocument")',
     ),
     "update": Cited(
-        "docs/index.md",
-        "whether `update-data-source` keeps the properties that the call omits",
-        "roles/check/network.py",
-        'update = "qbusiness update-data-source"',
+        "docs/assign.md",
+        "whether `aws qbusiness update-data-source` keeps the properties that a call omits",
+        "roles/role_changes.py",
+        "So each change sends all properties",
     ),
     "organization": Cited(
         "docs/check.md",

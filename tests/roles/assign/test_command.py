@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.checkout import execute
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shared"
 NOT_FOUND = (
-    f"data source {OTHER_ID} is not in application {APPLICATION_ID} of stack dev: pass the ID of one of "
-    f"its data sources (Pages {DATA_SOURCE_ID})"
+    f"data source {OTHER_ID} is not in the application of stack dev: pass the ID of one of its data "
+    f"sources (Pages {DATA_SOURCE_ID})"
 )
 OTHER_APPLICATION = APPLICATION_ID.replace("111", "999")
 
@@ -79,12 +79,12 @@ def test_role_outside_stack_is_replaced_if_data_source_is_given(world: World):
     )
 
 
-def test_given_data_source_that_does_not_match_is_a_warning(world: World):
+def test_difference_of_given_data_source_is_a_warning(world: World):
     identifier = world.add("Tickets", None, SECRET_ARN, "JIRA")
     said = world.assign(f"aem-connector={identifier}")
     assert said.err == (
-        f"assign: warning: Tickets {identifier} does not match the settings of aem-connector: before "
-        "its next sync, run `qbusiness-roles check --stack dev`\n"
+        f"assign: warning: Tickets {identifier} differs from aem-connector in connector, "
+        "vpcConfiguration: before its next sync, run `qbusiness-roles check --stack dev`\n"
     )
     assert SCRIPT in world.files
 
@@ -179,7 +179,7 @@ def test_entry_without_role_is_rejected(world: World, outputs: dict[str, str], b
 def test_missing_application_is_reported_on_one_line(world: World):
     world.server.qbusiness.resources.clear()
     assert world.assign().rejection.startswith(
-        f"assign: stack dev is for application {APPLICATION_ID}, which does not exist in us-east-1: "
+        "assign: the application of stack dev does not exist in us-east-1: correct applicationId or"
     )
 
 
@@ -190,10 +190,11 @@ def test_credentials_of_other_account_are_rejected(world: World):
 
 def test_secret_settings_are_neither_a_problem_nor_shown(world: World):
     world.secret_keys = {key for key in world.settings if key.endswith("secretId")}
-    world.add_data_source(roleArn=OTHER_ROLE)
-    said = world.assign()
+    identifier = world.add("Pages", None)
+    said = world.assign(f"aem-connector={identifier}")
     assert said.code == 0
-    assert SECRET_ARN not in said.out + world.path(SCRIPT).read_text()
+    assert " differs from aem-connector in secretId, " in said.err
+    assert SECRET_ID not in said.err + said.out + world.path(SCRIPT).read_text()
 
 
 def test_unreadable_data_source_is_left_out(world: World):

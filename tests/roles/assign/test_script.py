@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,7 +12,9 @@ import pytest
 from botocore.session import get_session
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, REGION
-from sandbox.environment import AWS_CLI
+from roles.role_changes import functions
+from sandbox.environment import AWS_CLI, PROJECT
+from tests.helpers.page import prose
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import OTHER_ID, ROLE_ARN, SECRET_ARN, World
 from tests.roles.assign.help import (
@@ -345,3 +348,14 @@ def test_missing_program_is_reported_before_any_call(world: World, program: str)
         check=False,
     )
     assert (run.returncode, run.stderr) == (2, f"{program} is not on PATH: install it\n")
+
+
+def test_page_quotes_messages_of_script():
+    rows = re.findall(
+        r"^\| (`.+?) \|", prose("Run the script", PROJECT / "docs" / "assign.md"), re.MULTILINE
+    )
+    quoted = [text.strip(" …") for row in rows for text in re.findall("`(.+?)`", row)]
+    assert len(quoted) == 11
+    script = re.sub(r"\$\{?\w+(:-\w+)?\}?", "", functions())
+    for text in quoted:
+        assert text.removesuffix(" UPDATING") in script
