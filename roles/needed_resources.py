@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from botocore.exceptions import ClientError, ParamValidationError
 
 from components.connectors import Connector, Need
+from components.formats import SECRET
 from roles.account import Account, DataSource, Encryption, Reply, Role, is_alias
 from roles.actions import action
 from roles.arns import Arn
@@ -19,13 +20,14 @@ from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
 from roles.findings import Finding, State, note, problem, unread
 from roles.policies import Secret
 from roles.policy_settings import Requirements
+from roles.role_changes import use_secret
 
 _FIXES_BY_OPERATION: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeKey": ("key", "encrypt the secret or the bucket with an existing key"),
     "DescribeSecret": ("secret", "point the data source to an existing secret"),
     "GetBucketEncryption": ("bucket", "point the data source to an existing bucket"),
     "GetDataSource": ("data source", "it was deleted"),
-    "GetRole": ("role", "give the data source an existing role"),
+    "GetRole": ("role", ""),
 }
 """By operation: the resource that the operation reads, and a hint if the resource does not exist."""
 
@@ -63,6 +65,10 @@ def read_requirements(
             secret_arn = secret_id  # the secret may exist
         else:
             unknown.append("secret")
+            if new := find_recreated(account, secret_id):
+                steps = " && ".join(use_secret(data_source, secret_id, new))
+                line = f"there is no secret {secret_id}, but {new} has the same name: `{steps}`"
+                faults[0] = _missing("secret", line)
     elif connector.secret is Need.REQUIRED:
         unknown.append("secret")
         faults.append(
@@ -82,7 +88,7 @@ def read_requirements(
         unknown.append("key")
     faults += _deletion(secret)
     others = [_other_secret(account, other, notes, faults) for other in uses.secret_ids[1:]]
-    role = _role(account, found, application_account, named, faults)
+    role = _role(account, found, application_account, data_source, faults)
     requirements = role and Requirements(
         source_arn.text.partition("/index/")[0],
         account.region,
@@ -107,10 +113,11 @@ def invalid(line: str) -> Finding:
     return problem("invalid", (), line)
 
 
-def find(read: Callable[[], _T], name: str, faults: list[Finding]) -> _T | None:
+def find(read: Callable[[], _T], name: str, faults: list[Finding], fix: str = "") -> _T | None:
     """Return a call's result; if the call fails, append a finding to `faults` and return None.
 
-    Raises errors that concern every call, and connection errors.
+    `fix` takes the place of the hint for a resource that does not exist. Raises errors that concern
+    every call, and connection errors.
     """
     try:
         return read()
@@ -121,9 +128,9 @@ def find(read: Callable[[], _T], name: str, faults: list[Finding]) -> _T | None:
     except ClientError as error:
         if concerns_every_call(error):
             raise
-        noun, fix = _FIXES_BY_OPERATION.get(error.operation_name, ("", ""))
+        noun, hint = _FIXES_BY_OPERATION.get(error.operation_name, ("", ""))
         if noun and is_gone(error):
-            faults.append(_missing(noun, f"there is no {noun} {name}: {fix}"))
+            faults.append(_missing(noun, f"there is no {noun} {name}: {fix or hint}"))
         else:
             faults.append(_unread(error))
     return None
@@ -149,32 +156,55 @@ def _deletion(secret: Reply | None) -> Iterator[Finding]:
         yield problem("secret is scheduled for deletion", (), text)
 
 
+def find_recreated(account: Account, arn: str) -> str | None:
+    """Return the ARN of the secret with the same name as one that does not exist.
+
+    Return None if there is no such secret, or it cannot be read, or the text is not a secret's ARN.
+    """
+    name = arn.rpartition("-")[0]
+    if not SECRET.parse(arn):
+        return None
+    try:
+        new = str(account.secret(name)["ARN"])
+    except (ClientError, OddAnswerError) as error:
+        if concerns_every_call(error):
+            raise
+        return None
+    return new if new.startswith(f"{name}-") and new != arn else None
+
+
 def _role(
-    account: Account, found: Reply, application_account: str, named: str, faults: list[Finding]
+    account: Account,
+    found: Reply,
+    application_account: str,
+    data_source: DataSource,
+    faults: list[Finding],
 ) -> Role | None:
     """Return a data source's role; if it cannot be used or read, append a fault and return None.
 
     GetRole finds a role by its name, so a wrong path in the data source's role ARN is also a fault.
     """
+    named = f"data source {data_source.id} ({data_source.type})"
+    fix = (
+        "add an entry for the data source to a stack, run `pulumi up`, then `qbusiness-roles assign "
+        f"--stack STACK ENTRY={data_source.id}`"
+    )
     if not found.get("roleArn"):
-        line = f"{named} has no role: deploy the program and give the data source the new role's ARN"
-        faults.append(invalid(line))
+        faults.append(invalid(f"{named} has no role: {fix}"))
         return None
     arn = Arn.of(found["roleArn"])
     if arn.account != application_account:
         faults.append(
             invalid(
                 f"{named} is in account {application_account}, but its role is in account "
-                f"{arn.account}. A role can be passed only within its own account, so create a new role "
-                "with the program"
+                f"{arn.account}. A role can be passed only within its own account: {fix}"
             )
         )
         return None
-    role = find(lambda: account.role(arn.name), arn.text, faults)
+    role = find(lambda: account.role(arn.name), arn.text, faults, fix)
     if role and role.arn != arn.text:
-        noun, fix = _FIXES_BY_OPERATION["GetRole"]
         text = f"there is no role {arn.text}, but {role.arn} has the same name: {fix}"
-        faults.append(_missing(noun, text))
+        faults.append(_missing("role", text))
         return None
     return role
 

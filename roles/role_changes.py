@@ -1,5 +1,6 @@
 """Write shell commands that change one property of data sources, and keep the others."""
 
+import json
 from typing import Any, Final, NamedTuple
 
 import botocore.session
@@ -183,6 +184,13 @@ def update_steps(data_source: DataSource, edit: str) -> tuple[str, ...]:
     return (
         f"{get} | jq {quote_argument(filters)} > {file}",
         aws_command("qbusiness update-data-source", cli_input_json=f"file://{file}"),
+    )
+
+
+def use_secret(data_source: DataSource, old: str, new: str) -> tuple[str, ...]:
+    """Return the commands that replace the ARN of a secret in a data source's configuration."""
+    return update_steps(
+        data_source, f"walk(if . == {json.dumps(old)} then {json.dumps(new)} else . end)"
     )
 
 

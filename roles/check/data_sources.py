@@ -359,7 +359,7 @@ def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iter
     elif Truth.CANNOT_TELL in states:
         yield cannot_tell(f"{text}, and it is unknown whether its policies allow all requests", explain)
     else:
-        unused = "; no data source uses this entry's role: docs/data-sources.md says how to assign it"
+        unused = "; no data source uses this entry's role: docs/assign.md says how to assign it"
         unused = "" if subject.data_sources else unused
         yield note(f"{text}, whose policies allow its requests{unused}")
 

@@ -1,6 +1,5 @@
 """Ask whether the resources that the role needs exist, and whether the connectors can use them."""
 
-import json
 from functools import partial
 from typing import Final
 
@@ -28,7 +27,7 @@ from roles.detection import is_named
 from roles.errors import PERMISSIONS_PAGE, code, failed_action, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, not_allowed, note, ok, problem, skipped
 from roles.policies import Secret, SeparatePolicy
-from roles.role_changes import update_steps
+from roles.role_changes import use_secret
 
 _S3_KEYS_CONNECTORS: Final = ("webcrawler",)
 """Connectors that read files only from buckets with Amazon S3 managed keys.
@@ -171,12 +170,11 @@ def _own_secret(subject: Subject, arn: str) -> Finding:
             subject.set_command("secret_id", found["ARN"]),
         )
     if new := subject.recreated_secret:
-        edit = f"walk(if . == {json.dumps(arn)} then {json.dumps(new)} else . end)"
         updates = (
             step
             for source, uses in subject.users
             if arn in uses.secret_ids
-            for step in update_steps(source, edit)
+            for step in use_secret(source, arn, new)
         )
         return problem(
             f"there is no secret {arn}, but {new} has the same name: the secret was recreated, or "

@@ -22,6 +22,7 @@ from roles.errors import (
     is_gone,
 )
 from roles.findings import Finding, note, unread
+from roles.needed_resources import find_recreated
 from roles.policies import Policies, Secret
 from roles.stack import RoleSettings, check_account, render
 
@@ -443,10 +444,7 @@ class Subject:
 
         None if there is no such secret, or it cannot be read.
         """
-        name = str(self.secret_arn).rpartition("-")[0]
-        found = ignore(is_denied, lambda: ignore(is_gone, lambda: self.account.secret(name)))
-        arn = found["ARN"] if found else ""
-        return arn if arn.startswith(f"{name}-") and arn != self.secret_arn else None
+        return find_recreated(self.account, str(self.secret_arn))
 
     def find_key(self, arn: str) -> Reply | None:
         """Return a key's metadata; None if it does not exist."""

@@ -430,7 +430,7 @@ def test_matching_data_source_with_role_outside_stack_is_note(world: World):
     assert said.answer("other data source") == (
         f"note     other data source {DATA_SOURCE_ID}: Pages matches the settings, but uses "
         f"another role, {OTHER_ROLE_ARN}, whose policies allow its requests; no data source uses this "
-        "entry's role: docs/data-sources.md says how to assign it\n"
+        "entry's role: docs/assign.md says how to assign it\n"
     )
     # The data source has only the secret in common with this entry.
     assert world.ask("other data source", "--data-source", "tickets").startswith("ok ")
