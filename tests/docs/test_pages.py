@@ -14,7 +14,7 @@ from components.default_provider import ALLOWED_ACCOUNTS
 from components.settings import SETTINGS, Scope
 from components.stack_config import KEYS
 from components.validation import validate
-from pages.examples import APPLICATION_ID, INDEX_ID
+from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_script, run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
@@ -27,6 +27,7 @@ OTHER_PAGES = (
     *("plugin/README.md", "sandbox/README.md", "template/README.md"),
 )
 QUICK_START = DOCS / "index.md"
+SANDBOX = PROJECT / "sandbox" / "README.md"
 DATA_SOURCES = DOCS / "data-sources.md"
 CI = DOCS / "ci.md"
 
@@ -41,8 +42,8 @@ def reader(new_stack: NewStack) -> Iterator[Stack]:
             file.unlink()
 
 
-def test_quick_start_gives_a_role_to_a_data_source(reader: Stack, aws: Aws):
-    deployed = run_section(reader, "Deploy to AWS", QUICK_START).stdout
+def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
+    deployed = run_section(reader, "Deploy the role", QUICK_START).stdout
     (name,) = aws.roles()
     arn = aws.iam.get_role(RoleName=name)["Role"]["Arn"]
     assert f'intranet: "{arn}"' in deployed
@@ -50,19 +51,22 @@ def test_quick_start_gives_a_role_to_a_data_source(reader: Stack, aws: Aws):
     assert "secret:qbusiness/intranet-b2C3d4" in str(aws.role_policies(name))
     index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
     qbusiness = aws.client("qbusiness")
-    (_, create) = blocks("sh", prose("Try the commands on these pages", QUICK_START))
+    (_, create) = blocks("sh", prose("Try the commands in `docs/`", SANDBOX))
     created = json.loads(run_script(reader, create).stdout)["dataSourceId"]
-    give, _ = blocks("sh", prose("Use the role", QUICK_START))
+    (give,) = blocks("sh", prose("Assign the role", QUICK_START))
+    (check,) = blocks("sh", prose("Check the role", QUICK_START))
     for package in ("guardrails", "roles"):
         (reader.directory / package).symlink_to(PROJECT / package)
-    give = give.replace("make roles &&\n", "").replace("venv/bin/qbusiness-roles", "python -m roles")
-    shown = run_script(reader, give, DATA_SOURCE=created).stdout
+    run_script(reader, f"pulumi config set --path dataSources.intranet.kmsKeyId {KEY_ID} && pulumi up -y")
+    give, check = (each.replace("venv/bin/qbusiness-roles", "python -m roles") for each in (give, check))
+    shown = run_script(reader, give.replace("make roles &&\n", ""), DATA_SOURCE=created).stdout
     assert shown.endswith(f"intranet (Intranet {created}): has {arn}\n")
+    assert run_script(reader, check).stdout.endswith("19 ok, 0 problems, 2 skipped\n")
     qbusiness.delete_data_source(**index, dataSourceId=created)
 
 
 def test_documented_steps_add_data_source_and_environment(reader: Stack, aws: Aws):
-    run_section(reader, "Deploy to AWS", QUICK_START)
+    run_section(reader, "Deploy the role", QUICK_START)
     (first,) = aws.roles()
     added = run_section(reader, "Add a data source", DATA_SOURCES).stdout
     assert "    + 3 created\n    4 unchanged\n" in added

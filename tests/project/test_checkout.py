@@ -24,7 +24,7 @@ PROGRAM = ("Makefile", "Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py", "compone
 STATE = Path(".sandbox/state/.pulumi")
 CHECKPOINT = STATE / "stacks/qbusiness-aem-connector/dev.json"
 LOCK = STATE / "locks/organization/qbusiness-aem-connector/dev/1.json"
-QUICK_START = PROJECT / "docs" / "index.md"
+SANDBOX = PROJECT / "sandbox" / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     other = {"RoleName": "other", "Description": "of another stack"}
     iam = aws(checkout).iam
     iam.create_role(**other, AssumeRolePolicyDocument=golden("trust-policy"))
-    execute(checkout, "sh", "-euc", commands("Cause drift and correct it", QUICK_START))
+    execute(checkout, "sh", "-euc", commands("Cause drift and correct it", SANDBOX))
     assert iam.get_role(RoleName="other")["Role"]["Description"] == other["Description"]
     assert iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]["Description"] == "edited by hand"
     assert "AWS differs from the stack. `make up` corrects it" in fails()
