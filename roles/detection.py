@@ -5,11 +5,11 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
-from components.connectors import CONNECTORS, Connector, Need
+from components.connectors import CONNECTORS, Connector, Need, Status
 from components.report import similar, suggestion
 from roles.account import Reply
 from roles.arns import Arn
@@ -135,6 +135,15 @@ def is_named(arn: str, secret_id: str, account_id: str) -> bool:
     if Arn.of(arn).account == account_id:
         texts.append(arn.rpartition(":secret:")[2])
     return secret_id in [name for text in texts for name in (text, text[: -len("-XXXXXX")])]
+
+
+def legacy_note(connectors: Iterable[Connector]) -> str:
+    """Return a note about connectors for which AWS has ended support; empty if there are none."""
+    names = dict.fromkeys(each.name for each in connectors if each.status is Status.LEGACY)
+    if not names:
+        return ""
+    page = "docs/after-q-business.md lists the successors"
+    return f"AWS ended support for the connector{'s' * (len(names) > 1)} {', '.join(names)}: {page}"
 
 
 def find_connector(uses: Uses) -> Connector:

@@ -21,6 +21,7 @@ from roles.check.decisions import Kind
 from roles.check.subject import Subject
 from roles.check.updates import withhold
 from roles.concurrency import read_each
+from roles.detection import legacy_note
 from roles.errors import (
     CANNOT_TELL,
     COULD_NOT_LOOK,
@@ -162,6 +163,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
             output.show(f"with --context: {key} is {', '.join(values) or 'absent'}{unused}")
     every = [answer for found in answers.values() for answer in found]
     incomplete = any(finding.action for _, finding in every)
+    if note := legacy_note(case.subject.settings.connector for case in cases):
+        output(note)
     if incomplete:
         output(
             "not every question was answered: the skipped answers show the causes, and "

@@ -69,9 +69,9 @@ def test_no_terminal_is_too_narrow(world: World, width: int, variables: dict[str
 @pytest.mark.usefixtures("deployed")
 def test_check_wraps_text_but_not_commands_or_arns(world: World):
     world.set(kmsKeyId=None)
-    plain = world.check().out
+    plain = world.check()
     seen = screen(60, "check", "--stack", "dev", "--verbose")
-    assert words(seen) == words(plain)
+    assert words(seen) == words(plain.out + plain.err)
     assert (
         "\033[32mok       \033[0mindex: Main is active and belongs to the\n         application\n"
         in seen

@@ -30,7 +30,15 @@ def test_every_question_is_answered_for_healthy_stack(
     shown = blocks("text", PAGE.read_text())[1]
     assert {*shown.splitlines()} <= {*said.out.splitlines()}
     assert said.code == 0
-    assert said.err == ""
+    assert said.err == (
+        "check: AWS ended support for the connector aem-cloud: docs/after-q-business.md lists the "
+        "successors\n"
+    )
+
+
+def test_supported_connector_causes_no_remark(world: World):
+    world.use_bucket()
+    assert world.check().err == ""
 
 
 def test_json_is_one_document_with_every_answer(world: World):
