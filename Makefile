@@ -104,7 +104,7 @@ live: venv/development-installed ## run the scenarios on a real AWS account; ask
 live-read-only: venv/development-installed ## evaluate all connectors' policies with a real AWS account; changes nothing
 	@venv/bin/python -m tests.scenarios --read-only
 
-venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt sandbox/requirements.txt
+venv/%-installed: requirements-dev.txt requirements-locked.txt requirements.txt sandbox/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is required, but this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
 	@$(PYTHON) install.py $*
 

@@ -1,8 +1,9 @@
 """Install the packages for the Makefile's commands; the Makefile runs this script.
 
 The argument `sandbox` installs the packages for `make up` and builds the engine at the same time.
-`roles` installs the packages for `qbusiness-roles`, and `development` installs all packages in
-requirements-dev.txt. Each of them also creates `venv/bin/qbusiness-roles`.
+`roles` installs the packages for `qbusiness-roles` and for CI, whose hashes are in
+requirements-locked.txt. `development` installs all packages in requirements-dev.txt. Each of them also
+creates `venv/bin/qbusiness-roles`.
 
 If uv is on PATH, it installs the packages, because it is several times as fast as pip. uv's settings
 apply, such as a company's package index. If uv is not on PATH or fails, pip installs the packages with
@@ -22,10 +23,11 @@ VENV = Path("venv")
 PYTHON = str(VENV / "bin" / "python")
 UNFINISHED = VENV / "unfinished"
 PINS = "requirements-dev.txt"
+FILES = ("requirements.txt", "sandbox/requirements.txt", "requirements-locked.txt", PINS)
 REQUIREMENTS = {
-    "sandbox": ("sandbox/requirements.txt",),
-    "roles": ("requirements.txt", "roles/requirements.txt"),
-    "development": (PINS,),
+    "sandbox": "sandbox/requirements.txt",
+    "roles": "requirements-locked.txt",
+    "development": PINS,
 }
 COMMAND = VENV / "bin" / "qbusiness-roles"
 COMMAND_TEXT = """\
@@ -62,23 +64,24 @@ def _installed(purpose: str) -> Path:
 
 def _is_current(installed: Path) -> bool:
     """Return whether no requirements file is newer than the installation; a file can include others."""
-    files = {PINS, *(file for files in REQUIREMENTS.values() for file in files)}
     return installed.exists() and all(
-        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in files
+        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in FILES
     )
 
 
 def _install(purpose: str) -> None:
     print(f"installing the Python packages for {purpose} into venv/", flush=True)
     build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
-    packages = [option for file in REQUIREMENTS[purpose] for option in ("--requirement", file)]
-    if purpose != "development":
+    packages = ["--requirement", REQUIREMENTS[purpose]]
+    if purpose == "roles":
+        packages += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    if purpose == "sandbox":
         packages += ["pip", "--constraint", PINS]  # Pulumi lists the packages with pip
     is_new = _create_venv()
     if not _with_uv(packages):
         if is_new:
             _create_venv()  # uv can leave a partly installed package
-        _with_pip(packages)
+        _with_pip(packages, upgrade=purpose != "roles")
     COMMAND.write_text(COMMAND_TEXT)
     COMMAND.chmod(0o755)
     UNFINISHED.replace(_installed(purpose))
@@ -114,17 +117,19 @@ def _with_uv(packages: list[str]) -> bool:
     return not exit_code
 
 
-def _with_pip(packages: list[str]) -> None:
+def _with_pip(packages: list[str], *, upgrade: bool) -> None:
     if find_spec("pip"):
         pip = (sys.executable, "-m", "pip", "--python", PYTHON)
     else:
         _run(PYTHON, "-m", "ensurepip", advice=NO_PIP.format(python=sys.executable))
         pip = (PYTHON, "-m", "pip")
     options = ("--quiet", "--disable-pip-version-check", "--no-compile")
-    # First install the pinned pip, which needs half as much CPU time as the pip of Python 3.11.
-    _run(*pip, "install", *options, "pip", "--constraint", PINS)
+    if upgrade:
+        # First install the pinned pip, which needs half as much CPU time as the pip of Python 3.11.
+        _run(*pip, "install", *options, "pip", "--constraint", PINS)
+        pip = (PYTHON, "-m", "pip")
     # Python compiles modules when they are first imported; most pulumi_aws modules never are.
-    _run(PYTHON, "-m", "pip", "install", *options, *packages)
+    _run(*pip, "install", *options, *packages)
 
 
 def _run(*command: str, advice: str | None = None) -> None:

@@ -13,7 +13,7 @@ from pages import (
     configuration,
     declarations,
     permissions,
-    template_constraints,
+    template_requirements,
     template_workflow,
 )
 from pages.version import with_version
@@ -21,7 +21,6 @@ from pages.version import with_version
 _WITH_VERSION: Final = (
     PROJECT / "docs" / "guardrails.md",
     PROJECT / "guardrails" / "PulumiPolicy.yaml",
-    PROJECT / "template" / "requirements.txt",
 )
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
@@ -30,7 +29,8 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "docs" / "permissions.md": permissions.page,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
     PROJECT / "template" / ".github" / "actions" / "pulumi" / "action.yml": template_workflow.action,
-    PROJECT / "template" / "constraints.txt": template_constraints.constraints,
+    PROJECT / "template" / "requirements.txt": template_requirements.requirements,
+    PROJECT / "template" / "requirements-locked.txt": template_requirements.locked,
     **{path: partial(with_version, path) for path in _WITH_VERSION},
 }
 """Each generated file, and the function that returns its text."""

@@ -22,6 +22,16 @@ _GUARDRAILS: Final = f"""\
         env: {{PULUMI_CONFIG_PASSPHRASE: "${{{{ secrets.PULUMI_CONFIG_PASSPHRASE }}}}"}}
         run: bash {_PACKAGE}/github/report.sh "Guardrails of $STACK" pulumi policy analyze --policy-pack guardrails --stack "$OWNER$STACK" --color never
 """
+_MAKE: Final = "        make roles\n"
+# The package has no hash, because it comes from Git, so pip installs it on its own. Its build gets no other packages,
+# and without an index, a version in requirements.txt that is not in requirements-locked.txt is an error.
+_INSTALL: Final = f"""\
+        python3 -m venv venv
+        venv/bin/python -m pip install --require-hashes --no-deps --only-binary :all: --requirement requirements-locked.txt
+        venv/bin/python -m pip install --no-deps --no-index --no-build-isolation --requirement requirements.txt
+        cp -r {_PACKAGE}/guardrails . && ln -s ../venv guardrails/venv
+        guardrails/venv/bin/python -c 'import pulumi_policy' || {{ echo "::error::The guardrails have no packages: Pulumi would wait for them forever. requirements-locked.txt must have pulumi-policy"; exit 1; }}
+"""
 _REPLACED: Final = (
     (
         " as an environment, except the sandbox's dev and example, with prod… last",
@@ -30,7 +40,6 @@ _REPLACED: Final = (
     ('in names - {"dev", "example"} if', "in names if"),
     (".github/report.sh ", f"bash {_PACKAGE}/github/report.sh "),
     (".github/issue.sh ", f"bash {_PACKAGE}/github/issue.sh "),
-    ("      - run: make roles\n", ""),
     ("pulumi preview ", "pulumi preview --policy-pack guardrails "),
     ("pulumi up ", "pulumi up --policy-pack guardrails "),
 )
@@ -49,12 +58,8 @@ def workflow() -> str:
 
 
 def action() -> str:
-    """Return the new project's action, which the workflow's jobs share."""
+    """Return the new project's action, which the workflow's jobs share; raise ValueError as `workflow`."""
     text = (_GITHUB / "actions" / "pulumi" / "action.yml").read_text(encoding="utf-8")
-    return f"""\
-{text.partition("    - name: Install")[0]}\
-    - shell: bash
-      run: pulumi install
-    - shell: bash
-      run: cp -r {_PACKAGE}/guardrails . && cd guardrails && PIP_CONSTRAINT=../constraints.txt pulumi install
-"""
+    if _MAKE not in text:
+        raise ValueError(f"the action does not contain {_MAKE!r}")
+    return text.replace(_MAKE, _INSTALL)

@@ -36,13 +36,28 @@ def test_the_configuration_page_documents_every_key(key: str):
     assert re.search(rf"^\| `{key}(\.\S+)?`.* \| .* \| \S.* \| ", text, re.MULTILINE)
 
 
+def pins(file: str) -> dict[str, str]:
+    """Return the version of each package that a file pins."""
+    text = (PROJECT / file).read_text()
+    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
+
+
 def test_template_pins_every_required_package():
-    pins = {
-        line.partition("==")[0] for line in (PROJECT / "template/constraints.txt").read_text().split()
-    }
     for folder in (".", "roles", "guardrails"):
         required = (PROJECT / folder / "requirements.txt").read_text()
-        assert {*re.findall(r"^[\w-]+", required, re.MULTILINE)} <= pins
+        assert {*re.findall(r"^[\w-]+", required, re.MULTILINE)} <= pins(
+            "template/requirements.txt"
+        ).keys()
+
+
+def test_ci_installs_tested_versions_with_hashes():
+    locked = pins("template/requirements-locked.txt")
+    assert locked == pins("template/requirements.txt") == pins("requirements-locked.txt")
+    assert locked.items() <= pins("requirements-dev.txt").items()
+    assert {"pip", "setuptools"} <= locked.keys()
+    text = (PROJECT / "template/requirements-locked.txt").read_text()
+    packages = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in package for package in packages)
 
 
 def test_configuration_page_lists_every_connector():

@@ -108,10 +108,7 @@ def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: A
             "wiki": {"connector": "confluence-cloud", "secretId": SECRET_ID, "kmsKeyId": KEY_ID}
         },
     }
-    (*_, install) = yaml.safe_load((TEMPLATE / ".github/actions/pulumi/action.yml").read_text())["runs"][
-        "steps"
-    ]
-    project.execute("bash", "-c", install["run"])
+    install_packages(project)
     for step in ("Preview", "Deploy", "Check the deployed roles with the guardrails"):
         run_step(project, step)
         assert "qbusiness-roles" in (project.directory / "report.md").read_text()
@@ -159,7 +156,7 @@ def test_documented_steps_publish_upgrade_and_roll_back_package(
     for place, old, new in (
         ("pyproject.toml", VERSION, NEXT),
         ("components/policies.py", "AllowsAmazonQToGetSecret", "AllowsToGetSecret"),
-        ("template/constraints.txt", "# The tested versions.", "# The next versions."),
+        ("template/requirements-locked.txt", "# What CI installs", "# What the next CI installs"),
         (
             "template/requirements.txt",
             f"{MIRROR}@v{VERSION}",
@@ -173,7 +170,7 @@ def test_documented_steps_publish_upgrade_and_roll_back_package(
     publish(repository, NEXT, variables)
     session |= {"VERSION": NEXT, "PACKAGE": str(repository)}
     assert "AllowsToGetSecret" in run_section(project, "Upgrade", README, **session).stdout
-    files = ["constraints.txt", "requirements.txt"]
+    files = ["requirements-locked.txt", "requirements.txt"]
     assert git(project.directory, "log", "--format=", "--name-only", "HEAD^..").split() == files
     project.up()
     (role,) = aws.roles()
@@ -191,6 +188,28 @@ def publish(repository: Path, version: str, variables: Mapping[str, str]) -> Non
     values = {"VERSION": version, "REPOSITORY": MIRROR}
     script = with_values(commands("In a Git repository", OWN_PROJECT), values)
     run(repository, ("sh", "-euc", script), {**os.environ, **variables}, check=True)
+
+
+def install_packages(stack: Stack) -> None:
+    """Run the commands of the workflow's action, and keep the variables that it sets for later steps."""
+    action = yaml.safe_load((TEMPLATE / ".github/actions/pulumi/action.yml").read_text())
+    uses = [step.get("uses", "") for step in action["runs"]["steps"]]
+    credentials = next(place for place, name in enumerate(uses) if "credentials" in name)
+    *installing, closing = (step["run"] for step in action["runs"]["steps"] if "run" in step)
+    assert not any(uses[:credentials][1:])  # after the CLI, only commands
+    assert all(uses[credentials:])
+    path: dict[str, Any] = {"PATH": f"{stack.environment['PIP_FIND_LINKS']}:{stack.environment['PATH']}"}
+    for command in installing:
+        stack.execute("bash", "-eo", "pipefail", "-c", command, **path)
+    variables = stack.directory / "variables"
+    stack.execute("bash", "-eo", "pipefail", "-c", closing, GITHUB_ENV=str(variables))
+    settings = dict(line.split("=") for line in variables.read_text().splitlines())
+    assert settings == {
+        "PIP_NO_INDEX": "1",
+        "UV_OFFLINE": "1",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    }
+    stack.environment |= settings
 
 
 def run_step(stack: Stack, name: str) -> None:

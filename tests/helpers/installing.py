@@ -122,6 +122,7 @@ def offline(directory: Path) -> Mapping[str, str]:
         f"echo {shlex.quote(SITE_PACKAGES)} >shared.pth\n"
     )
     python.chmod(0o755)
+    python.with_name("python3").symlink_to(python)
     return {
         "PIP_FIND_LINKS": str(directory),
         "PIP_NO_BUILD_ISOLATION": "0",  # 0 disables isolation: https://github.com/pypa/pip/issues/5735

@@ -166,7 +166,8 @@ def uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("Makefile", "install.py", "sandbox/engine.py"):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / name, directory / name)
-    for name in ("requirements.txt", "roles/requirements.txt", "sandbox/requirements.txt", PINS):
+    (directory / "roles").mkdir()
+    for name in ("requirements.txt", "sandbox/requirements.txt", "requirements-locked.txt", PINS):
         (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_text("# none\n")
     programs = tmp_path / "bin"
@@ -205,6 +206,13 @@ def test_uv_installs_pinned_packages_for_given_python(uninstalled: Path):
     (uninstalled / "roles/__main__.py").write_text("def start(install): print('start', install)\n")
     command = f"{uninstalled}/venv/bin/qbusiness-roles"
     assert execute(uninstalled.parent, command).stdout == "start make roles\n"
+
+
+def test_roles_are_installed_only_with_hashes_and_without_a_build(uninstalled: Path):
+    put_uv_on_path(uninstalled, 'echo "uv $*"')
+    lines = execute(uninstalled, "make", "venv/roles-installed", INSTALL[2]).stdout.splitlines()
+    options = "--require-hashes --no-deps --only-binary :all:"
+    assert lines[1:] == [f"uv {' '.join(UV)} --requirement requirements-locked.txt {options}"]
 
 
 def test_pip_replaces_failed_uv_even_if_python_lacks_pip(uninstalled: Path, python_without_pip: Path):

@@ -170,7 +170,7 @@ def test_only_a_tested_tag_becomes_a_release():
 def test_release_job_publishes_packages_and_rejects_wrong_tag(tmp_path: Path):
     copy_repository(tmp_path)
     # The real target would install the packages again.
-    (tmp_path / "Makefile").write_text(f"venv/development-installed:\n\tln -s {PROJECT / 'venv'} venv\n")
+    (tmp_path / "Makefile").write_text(f"roles:\n\tln -s {PROJECT / 'venv'} venv\n")
     (tmp_path / "CHANGELOG.md").write_text(
         f"## [Unreleased]\n\n- New\n\n## {PACKAGE}\n\nThe [page](docs/x.md#a).\n\n## 0.0.9\n\n- Old\n"
     )

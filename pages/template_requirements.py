@@ -1,0 +1,34 @@
+"""Generate the template's two requirements files from requirements-locked.txt.
+
+`pulumi install` reads requirements.txt, which has the package and the tested versions of what it needs.
+CI reads requirements-locked.txt, which also has hashes. One file can't have both, because pip rejects a Git
+repository among hashes.
+"""
+
+import re
+from typing import Final
+
+from pages import PROJECT
+from pages.version import with_version
+
+_LOCKED: Final = PROJECT / "requirements-locked.txt"
+_REQUIREMENTS: Final = PROJECT / "template" / "requirements.txt"
+_PIN: Final = re.compile(r"^[\w.-]+==\S+", re.MULTILINE)
+_LOCKED_HEADER: Final = """\
+# What CI installs: the versions in requirements.txt, with hashes. docs/own-project.md describes how to upgrade them.
+"""
+
+
+def locked() -> str:
+    """Return the pins with hashes, under the template's own header."""
+    return _LOCKED_HEADER + re.sub(r"^#.*\n", "", _LOCKED.read_text(), flags=re.MULTILINE)
+
+
+def requirements() -> str:
+    """Return the pins without hashes, after the header and the package's line in the current file.
+
+    That line names the repository, which whoever publishes the package changes.
+    """
+    text = with_version(_REQUIREMENTS)
+    pinned = "".join(f"{pin}\n" for pin in _PIN.findall(_LOCKED.read_text()))
+    return "".join(line for line in text.splitlines(True) if not _PIN.match(line)) + pinned
