@@ -31,4 +31,4 @@ def requirements() -> str:
     """
     text = with_version(_REQUIREMENTS)
     pinned = "".join(f"{pin}\n" for pin in _PIN.findall(_LOCKED.read_text()))
-    return "".join(line for line in text.splitlines(True) if not _PIN.match(line)) + pinned
+    return "".join(line for line in text.splitlines(keepends=True) if not _PIN.match(line)) + pinned

@@ -27,7 +27,7 @@ _MAKE: Final = "        make roles\n"
 # and without an index, a version in requirements.txt that is not in requirements-locked.txt is an error.
 _INSTALL: Final = f"""\
         python3 -m venv venv
-        venv/bin/python -m pip install --require-hashes --no-deps --only-binary :all: --requirement requirements-locked.txt
+        venv/bin/python -m pip install --no-compile --require-hashes --no-deps --only-binary :all: --requirement requirements-locked.txt
         venv/bin/python -m pip install --no-deps --no-index --no-build-isolation --requirement requirements.txt
         cp -r {_PACKAGE}/guardrails . && ln -s ../venv guardrails/venv
         guardrails/venv/bin/python -c 'import pulumi_policy' || {{ echo "::error::The guardrails have no packages: Pulumi would wait for them forever. requirements-locked.txt must have pulumi-policy"; exit 1; }}
@@ -40,6 +40,7 @@ _REPLACED: Final = (
     ('in names - {"dev", "example"} if', "in names if"),
     (".github/report.sh ", f"bash {_PACKAGE}/github/report.sh "),
     (".github/issue.sh ", f"bash {_PACKAGE}/github/issue.sh "),
+    (" -m roles.preview ", " -m qbusiness_connector_tools.roles.preview "),
     ("pulumi preview ", "pulumi preview --policy-pack guardrails "),
     ("pulumi up ", "pulumi up --policy-pack guardrails "),
 )

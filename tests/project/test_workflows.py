@@ -131,7 +131,7 @@ def test_workflows_install_pulumi_version_of_sandbox():
 
 def test_each_preview_becomes_one_comment_even_if_it_fails():
     preview, comment = ENVIRONMENTS["preview"]["steps"][-2:]
-    assert preview["run"].startswith(".github/report.sh ")
+    assert preview["run"].startswith("venv/bin/python -m roles.preview ")
     assert comment["uses"].startswith("marocchino/sticky-pull-request-comment@")
     assert comment["if"] == "${{ !cancelled() }}"
     assert comment["with"] == {
@@ -170,7 +170,7 @@ def test_only_a_tested_tag_becomes_a_release():
 def test_release_job_publishes_packages_and_rejects_wrong_tag(tmp_path: Path):
     copy_repository(tmp_path)
     # The real target would install the packages again.
-    (tmp_path / "Makefile").write_text(f"roles:\n\tln -s {PROJECT / 'venv'} venv\n")
+    (tmp_path / "Makefile").write_text(f".PHONY: roles\nroles:\n\tln -s {PROJECT / 'venv'} venv\n")
     (tmp_path / "CHANGELOG.md").write_text(
         f"## [Unreleased]\n\n- New\n\n## {PACKAGE}\n\nThe [page](docs/x.md#a).\n\n## 0.0.9\n\n- Old\n"
     )
@@ -279,6 +279,7 @@ class Repository:
         self.show_secrets = ""
         """The variable SHOW_SECRETS."""
         (stack.directory / ".github").symlink_to(GITHUB)
+        (stack.directory / "roles").symlink_to(PROJECT / "roles")
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
         """Run a job's commands as GitHub does, in the workflow's environment."""
@@ -312,6 +313,9 @@ class Repository:
                 f'#!/bin/sh\necho "$@" \\"aws:iam/role:Role\\"\n[ "$2" = export ] || exit {code}\n'
             )
             path.chmod(0o755)
+        python = self.stack.directory / "venv/bin/python"
+        python.unlink(missing_ok=True)
+        python.symlink_to(sys.executable)
 
     def evaluate(self, text: str) -> str:
         """Replace the expressions in one of the workflow's values."""
@@ -349,7 +353,7 @@ class Repository:
 
 @pytest.fixture
 def repository(new_stack: NewStack) -> Repository:
-    return Repository(new_stack(REQUIRED))
+    return Repository(new_stack({**REQUIRED, "aws:allowedAccountIds": ["123456789012"]}))
 
 
 @needs_jq
@@ -374,11 +378,20 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     aws.iam.put_role_policy(**policy, PolicyDocument=edited)
     assert repository.run("preview").returncode == 0
     report = repository.reported()
-    title = f"### Preview of {stack.name}\n\n~~~text\nPreviewing update ({stack.name})"
-    assert report.startswith(title)
-    assert "PutSecretValue" in report
-    log = "https://github.example/OWNER/REPOSITORY/actions/runs/5"
-    assert report.endswith(f"\n~~~\n\n[The log]({log}), commit abc\n")
+    assert report == (
+        f"### Preview of {stack.name}\n\n"
+        "Steps:\n\n~~~diff\n"
+        "~ update  RolePolicy     aem-connector-qbusiness-policy (policy)\n"
+        "same 3, update 1\n~~~\n\n"
+        "Policies of new and changed roles:\n\n~~~diff\n"
+        "@@ aem-connector-qbusiness-policy: policy, changed @@\n"
+        "  AllowsAmazonQToGetSecret\n    Effect: Allow\n"
+        "-   Action: secretsmanager:PutSecretValue\n+   Action: secretsmanager:GetSecretValue\n"
+        "    Resource: arn:aws:secretsmanager:us-east-1:123456789012:secret:qbusiness/aem-cloud-a1B2c3\n"
+        "  AllowsAmazonQToIngestDocuments: unchanged\n"
+        "  AllowsAmazonQToIngestPrincipalMapping: unchanged\n~~~\n\n"
+        "[The log](https://github.example/OWNER/REPOSITORY/actions/runs/5), commit abc\n"
+    )
     assert repository.run("drift").returncode == 7
     issues = repository.issues()
     assert [issue["title"] for issue in issues] == [f"Drift in {stack.name}"]
