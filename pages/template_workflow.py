@@ -34,8 +34,8 @@ _INSTALL: Final = f"""\
 """
 _REPLACED: Final = (
     (
-        " as an environment, except the sandbox's dev and example, with prod… last",
-        " as an environment, with prod… last",
+        " as an environment, except the sandbox's dev and example; prod",
+        " as an environment; prod",
     ),
     ('in names - {"dev", "example"} if', "in names if"),
     (".github/report.sh ", f"bash {_PACKAGE}/github/report.sh "),

@@ -26,9 +26,8 @@ _PART: Final = r"[\w.+=,@-]+"
 TEXTS: Final[Mapping[str, Format]] = {
     "repository": Format(
         r"[\w-]{1,39}/[\w.-]{1,100}|[\w-]{1,39}@\d+/[\w.-]{1,100}@\d+",
-        "ORG/REPO; or ORG@ORG_ID/REPO@REPO_ID for a repository that was created, renamed, or "
-        "transferred since July 15, 2026, or has opted in: "
-        r"""`gh api repos/ORG/REPO --jq '"\(.owner.login)@\(.owner.id)/\(.name)@\(.id)"'` shows it""",
+        "ORG/REPO, or ORG@ORG_ID/REPO@REPO_ID for immutable subject claims: `gh api "
+        "repos/ORG/REPO/actions/oidc/customization/sub --jq .sub_claim_prefix` shows it after `repo:`",
         "REPOSITORY",
     ),
     "permissionsBoundaryArn": Format(

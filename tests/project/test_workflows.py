@@ -71,6 +71,7 @@ def test_jobs_have_only_necessary_permissions():
         "list": {"contents": "read"},
         "preview": {"contents": "read", "id-token": "write", "pull-requests": "write"},
         "deploy": {"contents": "read", "id-token": "write"},
+        "deploy-production": {"contents": "read", "id-token": "write"},
         **{
             key: {"contents": "read", "id-token": "write", "issues": "write"}
             for key in ("drift", "roles")
@@ -92,12 +93,14 @@ def test_pull_request_from_fork_gets_no_credentials():
         own = "github.event.pull_request.head.repo.full_name == github.repository" in condition
         assert own == ("== 'pull_request'" in condition)
         assert "||" not in re.sub(r"\([^)]*\)", "", condition)
-    assert "github.event_name == 'push'" in ENVIRONMENTS["deploy"]["if"]
+    for name in ("deploy", "deploy-production"):
+        assert "github.event_name == 'push'" in ENVIRONMENTS[name]["if"]
     for name in ("drift", "roles"):
         assert "github.ref == 'refs/heads/main'" in ENVIRONMENTS[name]["if"]
-    # Roles are checked only after a successful deployment.
-    deployed = "(github.event_name != 'push' || needs.deploy.result == 'success')"
-    assert deployed in ENVIRONMENTS["roles"]["if"]
+    # Roles are checked only after all deployments succeeded.
+    assert ENVIRONMENTS["roles"]["needs"] == ["list", "deploy", "deploy-production"]
+    for result in ("failure", "cancelled"):
+        assert f"!contains(needs.*.result, '{result}')" in ENVIRONMENTS["roles"]["if"]
     assert [step.get("if") for step in ENVIRONMENTS["roles"]["steps"][-2:]] == [
         "github.event_name == 'push'",
         "github.event_name != 'push'",
@@ -105,23 +108,31 @@ def test_pull_request_from_fork_gets_no_credentials():
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
-def test_protected_deployments_run_one_at_a_time_to_completion():
-    deploy = ENVIRONMENTS["deploy"]
+def test_protected_deployments_run_to_completion_and_production_last():
+    deploy, production = ENVIRONMENTS["deploy"], ENVIRONMENTS["deploy-production"]
     assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
-    assert deploy["strategy"]["max-parallel"] == 1
-    assert "fail-fast" not in deploy["strategy"]
+    assert deploy["strategy"]["fail-fast"] is False
+    differing = {key for key in deploy if deploy[key] != production[key]}
+    assert differing == {"needs", "if", "strategy"}
+    assert production["strategy"]["fail-fast"] is False
+    assert production["needs"] == ["list", "deploy"]
+    succeeded = "(needs.deploy.result == 'success' || needs.deploy.result == 'skipped')"
+    assert succeeded in production["if"]
     assert ENVIRONMENTS["drift"]["concurrency"]["group"] == "drift-${{ matrix.stack }}"
     preview = ENVIRONMENTS["preview"]["concurrency"]
     assert preview["group"].startswith("preview-${{ github.event.pull_request.number }}")
     # The deploying role's trust policy also names the environment: examples/ci-roles/policies.py.
-    assert {name: job["environment"] for name, job in JOBS.items() if "environment" in job} == {
-        "deploy": "${{ matrix.stack }}"
-    }
+    assert {
+        name: job["environment"] for name, job in JOBS.items() if "environment" in job
+    } == dict.fromkeys(("deploy", "deploy-production"), "${{ matrix.stack }}")
 
 
 def test_missing_environments_cause_no_empty_matrix():
-    for name in ("preview", "deploy", "drift", "roles"):
-        assert "needs.list.outputs.stacks != '[]'" in ENVIRONMENTS[name]["if"]
+    for name in ("preview", "deploy", "deploy-production", "drift", "roles"):
+        listed = {"deploy": "first", "deploy-production": "production"}.get(name, "stacks")
+        matrix = {"stack": f"${{{{ fromJSON(needs.list.outputs.{listed}) }}}}"}
+        assert ENVIRONMENTS[name]["strategy"]["matrix"] == matrix
+        assert f"needs.list.outputs.{listed} != '[]'" in ENVIRONMENTS[name]["if"]
 
 
 def test_workflows_install_pulumi_version_of_sandbox():
@@ -231,9 +242,10 @@ def test_environments_are_read_from_stack_settings_files(
     written = tmp_path / "output"
     environment = {**os.environ, "GITHUB_OUTPUT": str(written)}
     subprocess.run([sys.executable, "-c", step["run"]], cwd=tmp_path, env=environment, check=True)
-    name, _, value = written.read_text().partition("=")
-    assert (name, json.loads(value)) == ("stacks", expected)
-    assert value.count("\n") == 1
+    outputs = dict(line.split("=", 1) for line in written.read_text().splitlines())
+    stacks, first, production = (json.loads(outputs[key]) for key in ("stacks", "first", "production"))
+    assert stacks == first + production == expected
+    assert production == [name for name in expected if name.startswith("prod")]
 
 
 def owner(backend: str, organization: str) -> str:
@@ -254,7 +266,7 @@ def test_only_pulumi_cloud_stack_names_are_qualified():
     assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
     scripts = [step["run"] for step in STEPS if "run" in step]
     stacks = re.findall(r'--stack ("[^"]*"|\S+)', "\n".join(scripts))
-    assert stacks == ['"$OWNER$STACK"'] * 6
+    assert stacks == ['"$OWNER$STACK"'] * 7
 
 
 def test_every_command_runs_program_before_refresh():
@@ -552,3 +564,12 @@ def test_only_audit_notes_are_in_code_block(tmp_path: Path):
     )
     audit = ENVIRONMENTS["roles"]["steps"][-1]["run"]
     assert "/qbusiness-roles audit --markdown " in audit
+
+
+def test_guardrails_without_packages_end_the_job(tmp_path: Path):
+    action = yaml.safe_load((PROJECT / "template/.github/actions/pulumi/action.yml").read_text())
+    commands = "".join(step.get("run", "") for step in action["runs"]["steps"])
+    (check,) = (line for line in commands.splitlines() if "import pulumi_policy" in line)
+    failed = run(tmp_path, ("bash", "-eo", "pipefail", "-c", check), dict(os.environ), check=False)
+    assert failed.returncode == 1
+    assert "::error::The guardrails have no packages" in failed.stdout
