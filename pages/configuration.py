@@ -209,11 +209,9 @@ version of that page, but with it, the tests' IAM policy simulator denies ingest
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
-If your organization has no boundary for these roles yet, run this command in a clone of this repository, and set
-`permissionsBoundaryArn` to the ARN that it prints: `aws iam create-policy --policy-name connector-boundary
---policy-document file://examples/connector-boundary.json`. Every connector's role works with this boundary. It allows
-the roles' actions on all resources, with three restrictions: `kms:Decrypt` works only through Secrets Manager or Amazon
-S3, only new network interfaces can be tagged, and the only IAM action is passing a role to Amazon Q Business.""",
+If your organization has no boundary for these roles yet, [`examples/ci-roles/`](ci.md#the-permissions-boundary) creates
+one for each environment, from the secrets, buckets, and keys that its roles can read at most. Every connector's role
+works with such a boundary.""",
     "exclusive_policies": """\
 If you set `exclusivePolicies`, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by
 hand, and `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool, or from [your

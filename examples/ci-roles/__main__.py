@@ -10,6 +10,9 @@ import settings
 caller = aws.get_caller_identity()
 partition = caller.arn.split(":")[1]
 given = settings.read(partition, caller.account_id)
+# Computed before anything is created, because IAM would reject a policy that is too long only halfway.
+planned = {each.name: policies.permissions(given, each) for each in given.environments}
+boundaries = {each.name: policies.boundary(each) for each in given.environments if each.reads}
 
 # An account can have only one provider for an issuer, so its ARN is known.
 provider_arn = f"arn:{partition}:iam::{caller.account_id}:oidc-provider/{policies.ISSUER}"
@@ -24,7 +27,13 @@ arns: dict[str, dict[str, str]] = {"deploy": {}, "preview": {}, "audit": {}}
 bucket_policy: list[policies.Statement] = []
 key_policy: list[policies.Statement] = []
 for environment in given.environments:
-    for kind, permissions in policies.permissions(given, environment).items():
+    if environment.name in boundaries:
+        aws.iam.Policy(
+            f"connector-boundary-{environment.name}",
+            name=f"connector-boundary-{environment.name}",
+            policy=json.dumps(boundaries[environment.name]),
+        )
+    for kind, permissions in planned[environment.name].items():
         # CI roles have the default path, /. settings.py rejects environments whose roles overlap with CI
         # roles, so no CI role can change a CI role.
         name = f"connector-ci-{kind}-{environment.name}"
@@ -37,13 +46,25 @@ for environment in given.environments:
             opts=options,
         )
         aws.iam.RolePolicy(
-            name, name="permissions", role=role.name, policy=json.dumps(policies.document(permissions))
+            name,
+            name="permissions",
+            role=role.name,
+            policy=json.dumps(policies.document(permissions.inline)),
         )
+        for number, statements in enumerate(permissions.managed, 1):
+            part = aws.iam.Policy(
+                f"{name}-{number}",
+                name=f"{name}-{number}",
+                policy=json.dumps(policies.document(statements)),
+            )
+            aws.iam.RolePolicyAttachment(f"{name}-{number}", role=role.name, policy_arn=part.arn)
         arn = f"arn:{partition}:iam::{caller.account_id}:role/{name}"
         arns[kind][environment.name] = arn
-        bucket_policy += policies.grants("s3", permissions, arn)
-        key_policy += policies.grants("kms", permissions, arn)
+        bucket_policy += policies.grants("s3", permissions.inline, arn)
+        key_policy += policies.grants("kms", permissions.inline, arn)
 
+# For permissionsBoundaryArn in Pulumi.NAME.yaml.
+pulumi.export("boundaries", {each.name: each.boundary for each in given.environments if each.boundary})
 for kind, by_environment in arns.items():
     pulumi.export(f"{kind}Roles", by_environment)
 # Add these to the policy of a bucket or key in another account.

@@ -1,14 +1,23 @@
 """Write the policies of the roles that CI assumes."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
+import pulumi
 from settings import Environment, Settings
 
 Statement = dict[str, Any]
 
 ISSUER: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+POLICY_SIZE: Final = 6_144
+"""Maximum characters of a managed policy."""
+ATTACHED_POLICIES: Final = 10
+"""Maximum managed policies of a role, unless the account has a higher quota."""
 
 READ_ROLE: Final = (
     "iam:GetRole",
@@ -33,6 +42,27 @@ GIVE_PERMISSIONS: Final = (
     "iam:UpdateAssumeRolePolicy",
 )
 """Actions that can give a role, or the caller, any permission, unless the role has a boundary."""
+FILL_INDEXES: Final = (
+    "qbusiness:BatchPutDocument",
+    "qbusiness:BatchDeleteDocument",
+    "qbusiness:PutGroup",
+    "qbusiness:CreateUser",
+    "qbusiness:DeleteGroup",
+    "qbusiness:UpdateUser",
+    "qbusiness:ListGroups",
+)
+USE_NETWORK: Final = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeNetworkInterfaceAttribute",
+    "ec2:DescribeVpcs",
+    "ec2:DescribeRegions",
+    "ec2:DescribeNetworkInterfacePermissions",
+    "ec2:DescribeSubnets",
+)
 AUDIT_AND_CHECK: Final = (
     "qbusiness:ListDataSources",
     "qbusiness:GetDataSource",
@@ -100,30 +130,137 @@ def document(statements: Sequence[Statement]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def permissions(settings: Settings, environment: Environment) -> Mapping[str, list[Statement]]:
-    """Return the permissions of each of an environment's roles."""
-    missing = _allow("MissingConnectorRole", READ_ROLE, _without_path(environment.roles))
-    read = [
-        _allow("ConnectorRole", READ_ROLE, environment.roles),
-        missing,
-        *_state(settings, environment.name, write=False),
-    ]
-    boundary = settings.boundary
+class Permissions(NamedTuple):
+    """The permissions of a role."""
+
+    inline: list[Statement]
+    managed: list[list[Statement]]
+    """The statements about roles with other paths, for each managed policy."""
+
+
+def permissions(settings: Settings, environment: Environment) -> Mapping[str, Permissions]:
+    """Return the permissions of each of an environment's roles; raise pulumi.RunError beyond a quota."""
+    boundary = environment.boundary
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
     # The condition does not prevent removing a boundary, so if there is one, do not allow its removal.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
+
+    def read(roles: Sequence[str]) -> list[Statement]:
+        return [
+            _allow("ConnectorRole", READ_ROLE, roles),
+            _allow("MissingConnectorRole", READ_ROLE, _without_path(roles)),
+        ]
+
     # Do not allow iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an
     # instance profile. IAM cannot limit the action to one role, so CI could remove any instance's role.
+    def write(roles: Sequence[str]) -> list[Statement]:
+        return [
+            _allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE, *unbounded), roles),
+            _allow("MissingConnectorRole", READ_ROLE, _without_path(roles)),
+            _allow("RolePermissions", GIVE_PERMISSIONS, roles, condition),
+        ]
+
+    def both(statements: Callable[[Sequence[str]], list[Statement]], *, writes: bool) -> Permissions:
+        state = _state(settings, environment.name, write=writes)
+        return Permissions([*statements([environment.roles]), *state], _split(statements, environment))
+
+    # `audit` reads all roles.
+    audit = [
+        *_state(settings, environment.name, write=False),
+        _allow("AuditAndCheck", AUDIT_AND_CHECK, ["*"]),
+    ]
     return {
-        "deploy": [
-            _allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE, *unbounded), environment.roles),
-            missing,
-            _allow("RolePermissions", GIVE_PERMISSIONS, environment.roles, condition),
-            *_state(settings, environment.name, write=True),
-        ],
-        "preview": read,
-        "audit": [*read, _allow("AuditAndCheck", AUDIT_AND_CHECK, ["*"])],
+        "deploy": both(write, writes=True),
+        "preview": both(read, writes=False),
+        "audit": Permissions(audit, []),
     }
+
+
+def _split(
+    statements: Callable[[Sequence[str]], list[Statement]], environment: Environment
+) -> list[list[Statement]]:
+    """Return the statements about an environment's other roles, for as few policies as necessary."""
+    parts: list[list[str]] = []
+    for arn in environment.other_roles:
+        if not parts or _size(document(statements([*parts[-1], arn]))) > POLICY_SIZE:
+            parts.append([])
+        parts[-1].append(arn)
+    if len(parts) > ATTACHED_POLICIES:
+        raise pulumi.RunError(
+            f"environments.{environment.name}.roleArns: {len(environment.other_roles)} ARNs need "
+            f"{len(parts)} policies, but IAM attaches at most {ATTACHED_POLICIES} to a role; nothing "
+            "was created or changed\n  fix: divide the data sources between two stacks, each with an "
+            "environment of its own"
+        )
+    return [statements(part) for part in parts]
+
+
+def _size(policy: Mapping[str, Any]) -> int:
+    """Return a policy's number of characters, without white space, which IAM does not count."""
+    return len(json.dumps(policy, separators=(",", ":")))
+
+
+def boundary(environment: Environment) -> dict[str, Any]:
+    """Return the boundary of an environment's roles; raise pulumi.RunError beyond IAM's quota.
+
+    The roles can read only what the settings name, and use keys only through the services that read.
+    """
+    _, partition, _, _, account, _ = environment.boundary.split(":")
+    reads = environment.reads
+    secrets = [
+        arn for name in reads.get("secrets", ()) for arn in _secret_arns(name, partition, account)
+    ]
+    buckets = [f"arn:{partition}:s3:::{name}" for name in reads.get("buckets", ())]
+    keys = [key for key in reads.get("keys", ()) if key.startswith("arn:")]
+    aliases = [key for key in reads.get("keys", ()) if not key.startswith("arn:")]
+    services = {"kms:ViaService": ["secretsmanager.*.amazonaws.com", "s3.*.amazonaws.com"]}
+    statements = [
+        _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], secrets),
+        _allow("ReadObjects", ["s3:GetObject"], [f"{bucket}/*" for bucket in buckets]),
+        _allow("ListObjects", ["s3:ListBucket"], buckets),
+        _allow("UseKeys", ["kms:Decrypt"], keys, {"StringLike": services}),
+        _allow(
+            "UseKeysWithAliases",
+            ["kms:Decrypt"],
+            [f"arn:{partition}:kms:*:{account}:key/*"] if aliases else [],
+            {"StringLike": services, "ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}},
+        ),
+        _allow("FillIndexes", FILL_INDEXES, [f"arn:{partition}:qbusiness:*:{account}:application/*"]),
+        _allow(
+            "PassRolesToAmazonQBusiness",
+            ["iam:PassRole"],
+            [f"arn:{partition}:iam::{account}:role/*"],
+            {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
+        ),
+        _allow("UseNetwork", USE_NETWORK, ["*"]),
+        _allow(
+            "TagNewNetworkInterfaces",
+            ["ec2:CreateTags"],
+            ["*"],
+            {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
+        ),
+    ]
+    policy = document([each for each in statements if each["Resource"]])
+    if _size(policy) > POLICY_SIZE:
+        raise pulumi.RunError(
+            f"environments.{environment.name}: the boundary has {_size(policy)} characters, but IAM "
+            f"allows {POLICY_SIZE}; nothing was created or changed\n  fix: replace names of secrets "
+            "with patterns, such as qbusiness/prod/*, and ARNs of keys with aliases; or divide the data "
+            "sources between two stacks"
+        )
+    return policy
+
+
+def _secret_arns(name: str, partition: str, account: str) -> list[str]:
+    """Return the patterns of ARNs for a secret's name, pattern, or ARN.
+
+    Secrets Manager adds a hyphen and six characters to a name. A name that ends like that may have them.
+    """
+    arn = (
+        name if name.startswith("arn:") else f"arn:{partition}:secretsmanager:*:{account}:secret:{name}"
+    )
+    complete = name.endswith("*") or re.search(r"-\w{6}\Z", name, re.ASCII)
+    return [*([arn] if complete else []), *([] if name.endswith("*") else [f"{arn}-??????"])]
 
 
 def _without_path(roles: Sequence[str]) -> list[str]:

@@ -34,8 +34,7 @@ TEXTS: Final[Mapping[str, Format]] = {
         rf"arn:[\w-]+:iam::\d{{12}}:policy/(?:{_PART}/)*{_PART}",
         "arn:PARTITION:iam::ACCOUNT:policy/NAME in this account, not an AWS managed policy. It must not "
         "allow more of IAM than the roles need, because a role that can use IAM can create an "
-        "administrator. Without a boundary, whoever deploys can give a role any permission; to accept "
-        "that, set requirePermissionsBoundary: false",
+        "administrator",
         "POLICY_ARN",
     ),
     "project": Format(r"[\w.-]{1,100}", "the `name` in that project's Pulumi.yaml", "PROJECT"),
@@ -63,15 +62,38 @@ ROLE_ARN: Final = Format(
     rf"arn:[\w-]+:iam::\d{{12}}:role/(?:{_PART}/)*{_PART}",
     "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME in this account, without wildcards",
 )
-ENVIRONMENT_KEYS: Final = ("rolePath", "roleArns")
+_SECRET_NAME: Final = r"[\w/+=.@-]+[\w/+=.@*?-]*"
+# Each begins with a part of a name, so none matches everything.
+READS: Final[Mapping[str, Format]] = {
+    "secrets": Format(
+        rf"(?:arn:[\w-]+:secretsmanager:[a-z0-9-]+:\d{{12}}:secret:)?{_SECRET_NAME}",
+        "the names of secrets in this account, patterns such as qbusiness/prod/*, or the ARNs of "
+        "another account's secrets",
+    ),
+    "buckets": Format(
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the names of S3 buckets, without s3:// or wildcards"
+    ),
+    "keys": Format(
+        r"arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+|alias/(?!aws/)[\w/-]+",
+        "the ARNs of KMS keys, or alias/NAME for the key of this account that has the alias",
+    ),
+}
+"""What an environment's roles can read, at most."""
+ENVIRONMENT_KEYS: Final = ("rolePath", "roleArns", *READS)
 
 
 class Environment(NamedTuple):
     """An environment with connector roles: a stack and a GitHub environment."""
 
     name: str
-    roles: Sequence[str]
-    """The ARNs of its connector roles. An ARN with a wildcard matches all roles with that path."""
+    roles: str
+    """The ARN, with a wildcard, of all connector roles that have the environment's path."""
+    other_roles: Sequence[str]
+    """The ARNs of its connector roles with other paths."""
+    reads: Mapping[str, Sequence[str]]
+    """What its own boundary lets the roles read, by the names in READS; empty without such a one."""
+    boundary: str
+    """The ARN of its roles' permissions boundary; empty if they have none."""
 
 
 class Settings(NamedTuple):
@@ -79,8 +101,6 @@ class Settings(NamedTuple):
 
     repository: str
     environments: Sequence[Environment]
-    boundary: str
-    """The ARN of the connector roles' permissions boundary; empty if it is not set."""
     create_oidc_provider: bool
     project: str
     bucket_arn: str
@@ -138,19 +158,34 @@ def read(partition: str, account: str) -> Settings:
     keys = [key.partition(":") for key in pulumi.runtime.get_config_env()]
     names = [name for namespace, _, name in keys if namespace == config.name]
     problems.reject_unknown(names, (*TEXTS, *others))
-    required = {"repository", "project", *(["permissionsBoundaryArn"] if needs_boundary else [])}
     for name, form in TEXTS.items():
-        if texts[name] or name in required:
+        if texts[name] or name in ("repository", "project"):
             in_account = account if name == "permissionsBoundaryArn" else ""
             problems.check(name, texts[name], form, account=in_account)
-    roles = f"arn:{partition}:iam::{account}:role"
-    read_environments = _environments(environments, roles, account, problems)
+    boundary = texts["permissionsBoundaryArn"]
+    read_environments = _environments(
+        environments, f"arn:{partition}:iam::{account}", boundary, problems
+    )
+    for each in read_environments:
+        if needs_boundary and not each.boundary:
+            problems.add(
+                f"environments.{each.name}.secrets",
+                f"is not set, and neither is environments.{each.name}.buckets",
+                "what the roles may read at most, because without a boundary, whoever deploys can give "
+                "a role any permission. If others own the boundary, set permissionsBoundaryArn. To "
+                "accept roles without one, set requirePermissionsBoundary: false",
+            )
+        if boundary and each.reads:
+            problems.add(
+                f"environments.{each.name}.{next(iter(each.reads))}",
+                "has no effect with permissionsBoundaryArn",
+                "either permissionsBoundaryArn, or a boundary that this program creates",
+            )
     problems.raise_any()
     bucket = texts["stateBucket"]
     return Settings(
         repository=texts["repository"],
         environments=read_environments,
-        boundary=texts["permissionsBoundaryArn"],
         create_oidc_provider=config.require_bool("createOidcProvider"),
         project=texts["project"],
         bucket_arn=f"arn:{partition}:s3:::{bucket}" if bucket else "",
@@ -159,9 +194,10 @@ def read(partition: str, account: str) -> Settings:
 
 
 def _environments(
-    given: Mapping[str, Any], roles: str, account: str, problems: _Problems
+    given: Mapping[str, Any], iam: str, boundary: str, problems: _Problems
 ) -> list[Environment]:
-    """Return the environments, and report all problems with them."""
+    """Return the environments, and report all problems with them; `iam` begins the ARNs of IAM."""
+    roles, account = f"{iam}:role", iam.rpartition(":")[2]
     found: list[Environment] = []
     if not given:
         problems.add("environments", "is empty", "the rolePath of each environment in this account")
@@ -180,8 +216,7 @@ def _environments(
         problems.reject_unknown(entries, ENVIRONMENT_KEYS, f"{place}.")
         path = entries.get("rolePath", "")
         problems.check(f"{place}.rolePath", path, ROLE_PATH)
-        arns = entries.get("roleArns", [])
-        arns = cast("list[Any]", arns if isinstance(arns, list) else [arns])
+        arns = _texts(entries, "roleArns")
         for number, arn in enumerate(arns):
             problems.check(f"{place}.roleArns[{number}]", arn, ROLE_ARN, account=account)
         own = {f"{place}.rolePath": f"{roles}{path}*"} if ROLE_PATH.fits(path) else {}
@@ -194,5 +229,23 @@ def _environments(
                     message = f"{_quote(pattern)} overlaps with {_quote(its)}, which belongs to {owner}"
                     problems.add(entry, message, "roles that belong only to this environment")
         taken += [(name, pattern) for pattern in own.values()]
-        found.append(Environment(name, list(own.values())))
+        reads = _reads(entries, place, problems)
+        own_boundary = f"{iam}:policy/connector-boundary-{name}" if reads else ""
+        others = [arn for arn in arns if ROLE_ARN.fits(arn)]
+        found.append(Environment(name, f"{roles}{path}*", others, reads, boundary or own_boundary))
     return found
+
+
+def _texts(entries: Mapping[str, Any], key: str) -> list[Any]:
+    """Return a list, or the only value, which the user may write without a list."""
+    values = entries.get(key, [])
+    return cast("list[Any]", values if isinstance(values, list) else [values])
+
+
+def _reads(entries: Mapping[str, Any], place: str, problems: _Problems) -> Mapping[str, Sequence[str]]:
+    """Return what an environment's roles can read, and report all problems with it."""
+    reads = {key: values for key in READS if (values := _texts(entries, key))}
+    for key, values in reads.items():
+        for number, value in enumerate(values):
+            problems.check(f"{place}.{key}[{number}]", value, READS[key])
+    return reads

@@ -1,19 +1,25 @@
-"""Test the permissions boundary in examples/, under which every connector's role works."""
+"""Test that every connector's role works under the boundary that examples/ci-roles/ creates."""
 
 import json
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from components.connectors import CONNECTORS
-from pages.example_calls import KEY_ARN, NETWORK_INTERFACE_ARN, ROLE, connector_calls
+from pages.example_calls import Options, connector_calls
 from sandbox.environment import PROJECT
 from tests.authorization.cases import mismatches, options_of, render, requests_of
 from tests.authorization.simulator import ask
+from tests.helpers.boundary import boundary
 
 pytestmark = pytest.mark.slow
 
-BOUNDARY: Final = json.loads((PROJECT / "examples" / "connector-boundary.json").read_text())
+
+def boundary_of(options: Options) -> dict[str, Any]:
+    """Return the boundary of an environment whose settings name what a role with these options reads."""
+    bucket = (options.bucket_arn or "").removeprefix("arn:aws:s3:::")
+    named = {"secrets": options.secret_arn, "buckets": bucket, "keys": options.key_arn}
+    return boundary(**{key: [value] for key, value in named.items() if value})
 
 
 def actions(policy: dict[str, Any]) -> list[str]:
@@ -36,7 +42,7 @@ def test_every_connector_role_works_under_boundary():
         calls = connector_calls(options)
         question = {
             "policy": render(options).role_policy,
-            "boundary": BOUNDARY,
+            "boundary": boundary_of(options),
             "requests": requests_of(calls),
         }
         (answer,) = ask([question])
@@ -45,31 +51,6 @@ def test_every_connector_role_works_under_boundary():
 
 def test_boundary_has_same_actions_as_policy_in_guardrails():
     widest = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())
-    assert actions(BOUNDARY) == actions(widest)
-    assert "*" not in "".join(actions(BOUNDARY))
-
-
-@pytest.mark.parametrize(
-    ("action", "resource", "context"),
-    [
-        ("iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
-        ("iam:PutRolePolicy", ROLE, {}),
-        ("kms:Decrypt", KEY_ARN, {}),
-        ("kms:Decrypt", KEY_ARN, {"kms:ViaService": "ssm.us-east-1.amazonaws.com"}),
-        ("ec2:CreateTags", NETWORK_INTERFACE_ARN, {}),
-    ],
-)
-def test_boundary_limits_policy_that_allows_everything(
-    action: str, resource: str, context: dict[str, str]
-):
-    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    policy = {"Version": "2012-10-17", "Statement": [everything]}
-    request = {"action": action, "resource": resource, "context": context}
-    without, under = ask(
-        [
-            {"policy": policy, "requests": [request]},
-            {"policy": policy, "boundary": BOUNDARY, "requests": [request]},
-        ]
-    )
-    assert without["decisions"] == ["Allowed"]
-    assert under["decisions"] == ["ImplicitlyDenied"]
+    of_all = boundary(secrets=["x/*"], buckets=["docs"], keys=["alias/x"])
+    assert actions(of_all) == actions(widest)
+    assert "*" not in "".join(actions(of_all))

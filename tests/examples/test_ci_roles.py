@@ -43,9 +43,12 @@ SETTINGS: dict[str, Any] = {
 }
 # One of these names begins with another.
 STACKS = ("staging", "prod", "prod-eu")
-ENVIRONMENTS = {stack: {"rolePath": f"/connectors/{stack}/"} for stack in STACKS}
-BOUNDARY = SETTINGS["permissionsBoundaryArn"]
+ENVIRONMENTS = {
+    stack: {"rolePath": f"/connectors/{stack}/", "secrets": [f"qbusiness/{stack}/*"]} for stack in STACKS
+}
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/connector-boundary-prod"
 BUCKET = f"arn:aws:s3:::{SETTINGS['stateBucket']}"
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 ISSUER = "token.actions.githubusercontent.com"
 
 Statements = list[dict[str, Any]]
@@ -76,12 +79,19 @@ class Program(Deployment):
     def policies(self, kind: str, environment: str) -> tuple[Any, Statements]:
         """Return a role's trust policy and permissions."""
         name = f"connector-ci-{kind}-{environment}"
-        role, policy = (each.inputs for each in self.registrations if each.name == name)
-        return json.loads(role["assumeRolePolicy"]), json.loads(policy["policy"])["Statement"]
+        trust = next(each.inputs for each in self.registrations if each.name == name)
+        texts = [
+            each.inputs["policy"]
+            for each in self.registrations
+            if re.fullmatch(rf"{name}(-\d+)?", each.name) and "policy" in each.inputs
+        ]
+        statements = [each for text in texts for each in json.loads(text)["Statement"]]
+        return json.loads(trust["assumeRolePolicy"]), statements
 
     def decide(self, kind: str, environment: str, *requests: tuple[str, str]) -> list[str]:
-        """Return the simulator's decisions on requests with the boundary that the example sets."""
-        return decisions(self.policies(kind, environment)[1], requests, BOUNDARY)
+        """Return the simulator's decisions on requests with the environment's boundary."""
+        boundary = BOUNDARY.replace("-prod", f"-{environment}")
+        return decisions(self.policies(kind, environment)[1], requests, boundary)
 
 
 @pytest.fixture
@@ -105,6 +115,14 @@ def decisions(
 
 def role_arn(environment: str, name: str = "wiki-qbusiness-role-1234567") -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/connectors/{environment}/{name}"
+
+
+def secret_arn(name: str, account: str = ACCOUNT) -> str:
+    return f"arn:aws:secretsmanager:us-east-1:{account}:secret:{name}"
+
+
+def key_arn(number: int) -> str:
+    return f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-12345678900{number}"
 
 
 def state_objects(stack: str) -> list[str]:
@@ -168,13 +186,23 @@ def calls(*functions: Callable[..., Any]) -> set[str]:
     return {"iam:" + name.title().replace("_", "") for name in names}
 
 
-@pytest.mark.parametrize("boundary", [BOUNDARY, ""], ids=["boundary", "no boundary"])
+OTHERS_BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/their-boundary"
+WITHOUT_READS = {stack: {"rolePath": f"/connectors/{stack}/"} for stack in STACKS}
+
+
+@pytest.mark.parametrize(
+    ("boundary", "changed"),
+    [
+        (BOUNDARY, {}),
+        (OTHERS_BOUNDARY, {"permissionsBoundaryArn": OTHERS_BOUNDARY, "environments": WITHOUT_READS}),
+        ("", {"requirePermissionsBoundary": False, "environments": WITHOUT_READS}),
+    ],
+    ids=["own boundary", "boundary of others", "no boundary"],
+)
 def test_deploy_and_preview_roles_allow_exactly_provider_calls(
-    monkeypatch: pytest.MonkeyPatch, boundary: str
+    monkeypatch: pytest.MonkeyPatch, boundary: str, changed: dict[str, Any]
 ):
-    program = Program(
-        monkeypatch, permissionsBoundaryArn=boundary, requirePermissionsBoundary=bool(boundary)
-    )
+    program = Program(monkeypatch, **changed)
     shared = (inline_policy, inline_names, attached_arns)
     exclusive = (RolePoliciesExclusive, RolePolicyAttachmentsExclusive)
     # The stack never attaches policies; it owns them only to detach them. IAM cannot limit
@@ -206,10 +234,12 @@ def test_nonexistent_role_may_be_read_but_not_changed(
 
 
 def test_audit_role_may_audit_check_and_preview(program: Program):
-    _, preview = program.policies("preview", "prod")
-    *same, last = program.policies("audit", "prod")[1]
-    assert same == preview
+    roles, missing, *preview = program.policies("preview", "prod")[1]
+    *state, last = program.policies("audit", "prod")[1]
+    assert state == preview
+    assert last["Resource"] == ["*"]
     assert set(last["Action"]) == read_actions("Audit") | read_actions("Check")
+    assert set(last["Action"]) >= {*roles["Action"], *missing["Action"]}
 
 
 def test_no_role_may_change_foreign_or_ci_roles(program: Program):
@@ -245,6 +275,177 @@ def test_every_connector_role_must_have_and_keep_boundary(program: Program):
     assert decisions(statements, [*giving, removing], BOUNDARY) == ["Allowed"] * 4 + ["ImplicitlyDenied"]
     for other in ("", f"{BOUNDARY}-2", "arn:aws:iam::aws:policy/AdministratorAccess"):
         assert set(decisions(statements, [*giving, removing], other)) == {"ImplicitlyDenied"}
+
+
+def test_environment_without_boundary_is_rejected_unless_accepted(monkeypatch: pytest.MonkeyPatch):
+    environments = {"prod": {"rolePath": "/prod/"}}
+    rejected = Program(monkeypatch, environments=environments)
+    assert "environments.prod.secrets: is not set, and neither is environments.prod.buckets\n" in str(
+        rejected.error
+    )
+    assert rejected.registrations == []
+    accepted = Program(monkeypatch, environments=environments, requirePermissionsBoundary=False)
+    assert accepted.error is None
+    assert accepted.exported["boundaries"] == {}
+
+
+def test_no_ci_role_may_change_a_boundary_or_ci_role_or_read_a_secret(program: Program):
+    """What is not allowed here holds for whoever takes over a job."""
+    itself = f"arn:aws:iam::{ACCOUNT}:role/connector-ci-deploy-prod"
+    requests = [
+        *(
+            (f"iam:{action}", f"{BOUNDARY}{ending}")
+            for action in (
+                "CreatePolicy",
+                "CreatePolicyVersion",
+                "DeletePolicy",
+                "DeletePolicyVersion",
+                "SetDefaultPolicyVersion",
+            )
+            for ending in ("", "-1")
+        ),
+        *(
+            (f"iam:{action}", itself)
+            for action in (
+                "AttachRolePolicy",
+                "DetachRolePolicy",
+                "PutRolePolicy",
+                "PutRolePermissionsBoundary",
+                "UpdateAssumeRolePolicy",
+            )
+        ),
+        ("iam:AttachRolePolicy", role_arn("prod")),
+        ("iam:DeleteRolePermissionsBoundary", role_arn("prod")),
+        ("iam:PassRole", role_arn("prod")),
+        ("sts:AssumeRole", role_arn("staging")),
+        ("secretsmanager:GetSecretValue", secret_arn("qbusiness/prod/wiki-c3D4e5")),
+        ("secretsmanager:PutResourcePolicy", secret_arn("qbusiness/prod/wiki-c3D4e5")),
+    ]
+    for kind in ("deploy", "preview", "audit"):
+        assert set(program.decide(kind, "prod", *requests)) == {"ImplicitlyDenied"}
+
+
+def test_role_of_an_attacker_reads_only_what_the_settings_name(monkeypatch: pytest.MonkeyPatch):
+    """Whoever deploys can trust and allow himself everything, in a role with the boundary."""
+    reads = {
+        "secrets": ["qbusiness/prod/*", "wiki", "jira-a1B2c3", secret_arn("abroad", OTHER_ACCOUNT)],
+        "buckets": ["docs"],
+        "keys": [key_arn(1), "alias/qbusiness"],
+    }
+    program = Program(monkeypatch, environments={"prod": {"rolePath": "/connectors/prod/", **reads}})
+    (boundary,) = program.of_type("aws:iam/policy:Policy")
+    assert program.exported["boundaries"] == {"prod": BOUNDARY}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    via: dict[str, Any] = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
+    passed = {"iam:PassedToService": "ec2.amazonaws.com"}
+
+    def decide(*requests: tuple[str, str, dict[str, Any]]) -> set[str]:
+        question = {
+            "policy": {"Version": "2012-10-17", "Statement": [everything]},
+            "boundary": json.loads(boundary.inputs["policy"]),
+            "requests": [
+                {"action": action, "resource": resource, "context": context}
+                for action, resource, context in requests
+            ],
+        }
+        return set(ask([question])[0]["decisions"])
+
+    read = "secretsmanager:GetSecretValue"
+    assert decide(
+        *(
+            (read, secret_arn(name), {})
+            for name in ("qbusiness/prod/x-a1B2c3", "wiki-c3D4e5", "jira-a1B2c3")
+        ),
+        (read, secret_arn("abroad-a1B2c3", OTHER_ACCOUNT), {}),
+        ("s3:GetObject", "arn:aws:s3:::docs/a", {}),
+        ("s3:ListBucket", "arn:aws:s3:::docs", {}),
+        ("kms:Decrypt", key_arn(1), via),
+        ("kms:Decrypt", key_arn(2), via | {"kms:ResourceAliases": ["alias/x", "alias/qbusiness"]}),
+    ) == {"Allowed"}
+    assert decide(
+        *(
+            (read, secret_arn(name), {})
+            for name in (
+                "qbusiness/staging/x-a1B2c3",
+                "wiki-admin-c3D4e5",
+                "x/wiki-c3D4e5",
+                "jira-b2C3d4",
+            )
+        ),
+        (read, secret_arn("qbusiness/prod/x-a1B2c3", OTHER_ACCOUNT), {}),
+        ("s3:GetObject", "arn:aws:s3:::docs-2/a", {}),
+        ("s3:ListBucket", "arn:aws:s3:::doc", {}),
+        ("s3:PutObject", "arn:aws:s3:::docs/a", {}),
+        ("kms:Decrypt", key_arn(1), {}),
+        ("kms:Decrypt", key_arn(1), {"kms:ViaService": "ssm.us-east-1.amazonaws.com"}),
+        ("kms:Decrypt", key_arn(2), via | {"kms:ResourceAliases": ["alias/other"]}),
+        ("kms:Decrypt", key_arn(2), via),
+        ("iam:PassRole", role_arn("prod"), passed),
+        ("iam:PutRolePolicy", role_arn("prod"), {}),
+        ("sts:AssumeRole", role_arn("staging"), {}),
+        ("ec2:CreateTags", f"arn:aws:ec2:us-east-1:{ACCOUNT}:network-interface/eni-1", {}),
+        ("qbusiness:CreateDataSource", f"arn:aws:qbusiness:us-east-1:{ACCOUNT}:application/x", {}),
+    ) == {"ImplicitlyDenied"}
+
+
+# IAM's quotas.
+
+
+def imported(count: int, length: int = 64) -> list[str]:
+    """Return ARNs of roles that the console created, with names of a given length."""
+    return [
+        f"arn:aws:iam::{ACCOUNT}:role/service-role/{f'QBusiness-{n}-':x<{length}}" for n in range(count)
+    ]
+
+
+def test_sixty_imported_roles_and_a_path_are_within_quotas(monkeypatch: pytest.MonkeyPatch):
+    prod = {**ENVIRONMENTS["prod"], "roleArns": imported(60)}
+    program = Program(monkeypatch, environments={"prod": prod})
+    assert program.error is None
+    for each in program.registrations:
+        text = each.inputs.get("policy")
+        if text:
+            is_inline = each.type == "aws:iam/rolePolicy:RolePolicy"
+            assert len("".join(text.split())) <= (10_240 if is_inline else 6_144), each.name
+    attached = [each.inputs["role"] for each in program.of_type(ATTACHMENT)]
+    assert {role: attached.count(role) for role in attached} == {
+        "connector-ci-deploy-prod": 4,
+        "connector-ci-preview-prod": 3,
+    }
+    updates = [
+        (action, arn)
+        for action in (
+            "iam:GetRole",
+            "iam:PutRolePolicy",
+            "iam:UpdateAssumeRolePolicy",
+            "iam:DeleteRole",
+        )
+        for arn in (*imported(60), role_arn("prod"))
+    ]
+    assert set(program.decide("deploy", "prod", *updates)) == {"Allowed"}
+    reads = [(action, arn) for action, arn in updates if action == "iam:GetRole"]
+    assert set(program.decide("preview", "prod", *reads)) == {"Allowed"}
+
+
+def test_size_beyond_a_quota_is_an_error_before_anything_is_created(monkeypatch: pytest.MonkeyPatch):
+    prod = {**ENVIRONMENTS["prod"], "roleArns": imported(220)}
+    rejected = Program(monkeypatch, environments={"prod": prod})
+    assert str(rejected.error) == (
+        "environments.prod.roleArns: 220 ARNs need 14 policies, but IAM attaches at most 10 to a "
+        "role; nothing was created or changed\n"
+        "  fix: divide the data sources between two stacks, each with an environment of its own"
+    )
+    assert rejected.registrations == []
+    prod = {
+        **ENVIRONMENTS["prod"],
+        "secrets": [f"qbusiness/wiki-number-{number:04}" for number in range(80)],
+    }
+    rejected = Program(monkeypatch, environments={"prod": prod})
+    assert "environments.prod: the boundary has " in str(rejected.error)
+    assert "  fix: replace names of secrets with patterns, such as qbusiness/prod/*, " in str(
+        rejected.error
+    )
+    assert rejected.registrations == []
 
 
 def test_only_deploy_role_writes_state_and_only_of_its_stack(program: Program):
@@ -296,7 +497,8 @@ def test_aws_managed_policy_is_rejected_as_boundary(monkeypatch: pytest.MonkeyPa
 
 
 def test_environments_differing_only_in_case_are_rejected(monkeypatch: pytest.MonkeyPatch):
-    environments = {name: {"rolePath": f"/{name}/"} for name in ("prod", "staging", "Prod")}
+    names = ("prod", "staging", "Prod")
+    environments = {name: {"rolePath": f"/{name}/", "secrets": "x/*"} for name in names}
     rejected = Program(monkeypatch, environments=environments)
     message = '"{}" differs from another environment\'s name only in case'
     for name in ("prod", "Prod"):
@@ -310,7 +512,7 @@ def test_every_problem_is_reported_and_nothing_created(
 ):
     roles = f"arn:aws:iam::{ACCOUNT}:role"
     environments = {
-        "eu.prod": {"rolePath": "/"},
+        "eu.prod": {"rolePath": "/", "secrets": ["*"], "buckets": "b*", "keys": ["alias/aws/s3"]},
         "a": {"rolePath": "/a/", "roleArn": "x"},
         "b": {"rolePath": "/a/b/", "roleArns": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"},
         "c": {"rolePath": "/c/", "roleArns": [f"{roles}/a/x", f"{roles}/connector-ci-deploy-prod"]},
@@ -319,19 +521,23 @@ def test_every_problem_is_reported_and_nothing_created(
     wrong: dict[str, Any] = {
         "repository": "octo-org@123456/connectors",
         "environments": environments,
-        "permissionsBoundaryArn": "",
+        "permissionsBoundaryArn": "x",
         "kmsKeyArn": "alias/state",
         "stateBukcet": "state",
     }
     rejected = Program(monkeypatch, **wrong)
     assert isinstance(rejected.error, pulumi.RunError)  # without a traceback
     text = str(rejected.error)
-    assert text.startswith("invalid configuration: 12 errors; nothing was created or changed\n")
+    assert text.startswith("invalid configuration: 16 errors; nothing was created or changed\n")
     for line in (
         "stateBukcet: is not a setting",
         'repository: "octo-org@123456/connectors" has the wrong format',
-        "permissionsBoundaryArn: is not set",
+        'permissionsBoundaryArn: "x" has the wrong format',
         f"fix: pulumi config set --stack {STACK} permissionsBoundaryArn POLICY_ARN",
+        'environments.eu.prod.secrets[0]: "*" has the wrong format',
+        'environments.eu.prod.buckets[0]: "b*" has the wrong format',
+        'environments.eu.prod.keys[0]: "alias/aws/s3" has the wrong format',
+        "environments.eu.prod.secrets: has no effect with permissionsBoundaryArn",
         'kmsKeyArn: "alias/state" has the wrong format',
         'environments.eu.prod: "eu.prod" has the wrong format',
         'environments.eu.prod.rolePath: "/" has the wrong format',
@@ -401,7 +607,7 @@ def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack, aws: 
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**MANIFEST, "name": PROJECT_NAME}))
     for module in ("policies.py", "settings.py"):
         shutil.copy(EXAMPLE / module, stack.directory)
-    assert stack.up().changes == {"create": 14}
+    assert stack.up().changes == {"create": 20}
     outputs = stack.outputs()
     for kind in ("deploy", "preview", "audit"):
         names = {each: f"connector-ci-{kind}-{each}" for each in SETTINGS["environments"]}
@@ -412,7 +618,7 @@ def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack, aws: 
         }
     (provider,) = aws.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     assert provider["Arn"] == f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
-    assert stack.preview("--expect-no-changes").changes == {"same": 14}
+    assert stack.preview("--expect-no-changes").changes == {"same": 20}
 
 
 class Calls:

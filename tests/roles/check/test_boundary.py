@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pages.examples import ACCOUNT, REGION
-from sandbox.environment import PROJECT
+from tests.helpers.boundary import boundary
 from tests.helpers.world import (
     INDEX_ARN,
     KEY_ARN,
@@ -47,8 +47,8 @@ def test_boundary_missing_from_settings_is_problem(world: World):
     )
 
 
-def test_example_boundary_allows_every_request(world: World):
-    arn = world.bound((PROJECT / "examples" / "connector-boundary.json").read_text())
+def test_boundary_of_ci_roles_allows_every_request(world: World):
+    arn = world.bound(json.dumps(boundary(secrets=[SECRET_ARN], keys=[KEY_ARN])))
     assert (
         world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every connector request\n"
     )
