@@ -132,16 +132,37 @@ def evidence(case: Case) -> ingestion.Evidence:
 
 def stay_allowed(case: Case, groups: Iterable[RequestGroup]) -> Truth:
     """Return whether AWS allows all these requests, now and once `pulumi up` has written its policy."""
-    own = case.policies
-    if case.subject.settings.stack:
-        is_exclusive = case.subject.settings.get("exclusive_policies")
-        others = [] if is_exclusive else [each for each in case.policies if each.name != POLICY_NAME]
-        own = [expected_policy(case.subject), *others]
     return every(
         decision.allowed
         for group in groups
-        for policies in (case.policies, own)
+        for policies in (case.policies, _after_update(case))
         for decision in _decide(case, group, policies)
+    )
+
+
+def _after_update(case: Case) -> Sequence[Policy]:
+    """Return the role's own policies once `pulumi up` has written its policy."""
+    if not case.subject.settings.stack:
+        return case.policies
+    is_exclusive = case.subject.settings.get("exclusive_policies")
+    others = [] if is_exclusive else [each for each in case.policies if each.name != POLICY_NAME]
+    return [expected_policy(case.subject), *others]
+
+
+def with_boundary(case: Case, arn: str) -> Case:
+    """Return the case once `pulumi up` has given the role another boundary and written its policy."""
+    subject = case.subject
+
+    def edited(edit: str) -> tuple[str, ...]:
+        return (f"in this policy, {edit}, then {subject.up_command}",)
+
+    empty, read = Policy(Kind.BOUNDARY, arn, edited=edited), subject.account.managed_policy
+    boundary = _read(empty, lambda: empty._replace(statements=statements(arn, read(arn))))
+    principal = case.facts.principal._replace(bounded=True)
+    after = case._replace(boundary=boundary, facts=case.facts._replace(principal=principal))
+    policies = _after_update(case)
+    return after._replace(
+        by_group=[(group, _decide(after, group, policies)) for group, _ in case.by_group]
     )
 
 

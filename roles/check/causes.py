@@ -26,7 +26,7 @@ from roles.check.answers import (
     attempt,
     needed,
 )
-from roles.check.case import Case, evidence, is_disputed
+from roles.check.case import Case, evidence, is_disputed, with_boundary
 from roles.check.context import keys_in
 from roles.check.decisions import Cause, Decision, Kind, Policy, decide
 from roles.check.evaluation import applies
@@ -141,15 +141,33 @@ def _depends(text: str, unclear: Sequence[_Block], review: str) -> Finding:
 def permissions_boundary(case: Case) -> Iterator[Finding]:
     """Ask whether the role's boundary is the one in the settings, and allows every connector request."""
     subject = case.subject
-    actual = subject.role.permissions_boundary
     wanted = subject.settings.get("permissions_boundary_arn") or ""
+    role = subject.find_role()
+    cut_off = (
+        _cut_off(case, wanted) if wanted and not (role and role.permissions_boundary == wanted) else None
+    )
+    if cut_off and not role:
+        yield cut_off
+        return
+    actual = subject.role.permissions_boundary
     none = "no permissions boundary"
     found = _judge_boundary(case, case.boundary) if case.boundary else ok(f"the role has {none}")
     if actual != wanted:
         text = f"the role has {actual or none}, but the settings have {wanted or none}"
-        yield problem(text, subject.up_command)
+        if cut_off and cut_off.state is State.PROBLEM:
+            yield cut_off._replace(text=f"{text}; {cut_off.text}")
+        else:
+            yield problem(text, subject.up_command)
+            yield from filter(None, [cut_off])
     if actual == wanted or found.state is not State.OK:
         yield found
+
+
+def _cut_off(case: Case, wanted: str) -> Finding | None:
+    """Return the answer about the boundary that `pulumi up` will set, unless it allows all requests."""
+    after = with_boundary(case, wanted)
+    found = after.boundary and _judge_boundary(after, after.boundary)
+    return None if found and found.state is State.OK else found
 
 
 def _judge_boundary(case: Case, policy: Policy) -> Finding:

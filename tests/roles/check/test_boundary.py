@@ -11,6 +11,7 @@ from tests.helpers.world import (
     INDEX_ARN,
     KEY_ARN,
     ROLE_ARN,
+    ROLE_NAME,
     SECRET_ARN,
     WIDE,
     World,
@@ -52,6 +53,25 @@ def test_boundary_of_ci_roles_allows_every_request(world: World):
     assert (
         world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every connector request\n"
     )
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_boundary_of_settings_that_would_cut_off_the_role_is_problem_before_it_is_set(
+    world: World, exists: bool
+):
+    arn = world.bound(json.dumps(boundary(secrets=["another"], keys=[KEY_ARN])))
+    world.iam.delete_role_permissions_boundary(RoleName=ROLE_NAME)
+    if not exists:
+        world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName="qbusiness-aem-connector")
+        world.iam.delete_role(RoleName=ROLE_NAME)
+    answer = world.ask(BOUNDARY)
+    text = f"{arn} does not allow all connector requests\n"
+    if exists:
+        text = f"the role has no permissions boundary, but the settings have {arn}; {text}"
+    assert answer.startswith(f"problem  permissions boundary: {text}")
+    assert f"  {READ}\n" in answer
+    assert 'in this policy, add to "Statement": ' in answer
+    assert answer.count("pulumi up") == 1
 
 
 def test_requests_blocked_by_boundary_are_listed(world: World):
