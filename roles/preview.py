@@ -127,12 +127,12 @@ def findings(events: Iterable[Mapping[str, Any]], steps: Iterable[Step]) -> Iter
     secret = {step["urn"] for step in steps if any(SECRET in both(step, key) for key in POLICIES)}
     for event in events:
         if finding := event.get("policyEvent"):
-            urn = finding.get("resourceUrn", "")
+            urn = finding.get("resourceUrn") or "::::::the stack"
             message = finding["message"].strip()
             if urn in secret:
                 rule = message.partition("\n")[0]
                 message = f"{rule}\nThe details are hidden, because the policy is secret."
-            resource = clean(urn.rpartition("::")[2])
+            resource = name({"urn": urn})
             heading = f"[{finding['enforcementLevel']}] {finding['policyName']}: {resource}"
             yield resource, f"{clean(heading)}\n{indented(message)}"
 
@@ -148,7 +148,7 @@ def table(steps: Iterable[Step], counts: Mapping[str, int]) -> Iterator[tuple[st
     """Return a line for each step, and the number of steps."""
     for step in steps:
         changed = ", ".join(changes(step))
-        line = f"{SIGNS.get(step['op'], '!')} {step['op']:7} {kind(step):14} {name(step)}"
+        line = f"{SIGNS.get(step['op'], '!')} {step['op']:7} {kind(step):18} {name(step)}"
         yield name(step), f"{line} ({clean(changed)})" if changed else line
     yield "total", ", ".join(f"{clean(name)} {count}" for name, count in sorted(counts.items()))
 
@@ -156,7 +156,7 @@ def table(steps: Iterable[Step], counts: Mapping[str, int]) -> Iterator[tuple[st
 def policies(steps: Iterable[Step]) -> Iterator[tuple[str, str]]:
     """Return the policies of new roles, and the differences of changed ones.
 
-    A statement is complete where it first appears. Later, it is the name of that policy.
+    A statement is complete where it first appears. After that, a line refers to that policy.
     """
     seen: dict[str, str] = {}
     for step in steps:
@@ -179,7 +179,7 @@ def policies(steps: Iterable[Step]) -> Iterator[tuple[str, str]]:
 
 
 def abbreviated(statements: Iterable[list[str]], place: str, seen: dict[str, str]) -> Iterator[str]:
-    """Return lines of statements; a line can name several statements that another policy has, too."""
+    """Return the lines of statements, or one line for those that another policy has, too."""
     found = [(seen.setdefault("\n".join(statement), place), statement) for statement in statements]
     for first, group in itertools.groupby(found, key=lambda each: each[0]):
         if first == place:
@@ -278,13 +278,14 @@ def changes(step: Step) -> list[str]:
 
 
 def name(step: Step) -> str:
-    """Return a resource's name."""
-    return clean(step["urn"].rpartition("::")[2])
+    """Return a resource's name, which may contain `::`."""
+    return clean(step["urn"].split("::", 3)[3])
 
 
 def kind(step: Step) -> str:
-    """Return the last part of a resource's type."""
-    return clean(step["urn"].split("::")[2].rpartition(":")[2])
+    """Return a resource's type as Pulumi shows it, such as `aws:iam:Role`."""
+    own = step["urn"].split("::", 3)[2].rpartition("$")[2]
+    return clean(re.sub(r"/\w+:", ":", own))
 
 
 def place(step: Step) -> tuple[str, str]:

@@ -393,7 +393,7 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     assert report == (
         f"### Preview of {stack.name}\n\n"
         "Steps:\n\n~~~diff\n"
-        "~ update  RolePolicy     aem-connector-qbusiness-policy (policy)\n"
+        "~ update  aws:iam:RolePolicy aem-connector-qbusiness-policy (policy)\n"
         "same 3, update 1\n~~~\n\n"
         "Policies of new and changed roles:\n\n~~~diff\n"
         "@@ aem-connector-qbusiness-policy: policy, changed @@\n"

@@ -94,9 +94,9 @@ def test_new_policy_is_complete_and_repeated_statement_is_a_line(preview: Previe
         "Steps:\n"
         "\n"
         "~~~diff\n"
-        "+ create  Role           wiki-role\n"
-        "+ create  RolePolicy     wiki-policy\n"
-        "+ create  RolePolicy     zoom-policy\n"
+        "+ create  aws:iam:Role       wiki-role\n"
+        "+ create  aws:iam:RolePolicy wiki-policy\n"
+        "+ create  aws:iam:RolePolicy zoom-policy\n"
         "create 3\n"
         "~~~\n"
         "\n"
@@ -160,9 +160,9 @@ def test_change_is_compared_with_aws_and_equivalent_json_is_unchanged(preview: P
         step("import-replacement", "odd", {}),
     )
     assert report.split("~~~diff\n", 1)[1] == (
-        "! import-replacement RolePolicy     odd\n"
-        "- delete  RolePolicy     zoom\n"
-        "~ update  RolePolicy     wiki (policy, forceDetachPolicies)\n"
+        "! import-replacement aws:iam:RolePolicy odd\n"
+        "- delete  aws:iam:RolePolicy zoom\n"
+        "~ update  aws:iam:RolePolicy wiki (policy, forceDetachPolicies)\n"
         "\n"
         "~~~\n"
         "\n"
@@ -261,7 +261,7 @@ def test_nothing_leaves_the_code_block_or_mentions_people(preview: Preview):
     untrusted = "~~~~\n~~~\n@everyone `x` <!-- \u202e"
     event = {
         "policyEvent": {
-            "resourceUrn": untrusted,
+            "resourceUrn": f"urn:pulumi:prod::p::t::{untrusted}",
             "message": untrusted,
             "policyName": untrusted,
             "enforcementLevel": "mandatory",
@@ -306,9 +306,14 @@ def test_sixty_new_roles_fit_the_limit_and_the_rest_is_counted_by_name(
     assert len(report) < 65_536
     complete = capsys.readouterr().out
     for name in NAMES:
-        assert f"+ create  Role           {name}-role\n" in report
+        assert f"+ create  aws:iam:Role       {name}-role\n" in report
         assert f"@@ {name}-policy: policy, new @@\n" in complete
     shown = [name for name in NAMES if f"@@ {name}-policy: policy, new @@\n" in report]
     assert (len(shown) == len(NAMES)) is (padding == 0)
     for name in {*NAMES} - {*shown}:
         assert f"`{name}-policy`" in report
+
+
+def test_name_that_imitates_another_resource_is_shown_completely(preview: Preview):
+    report = preview.report(step("create", "aws:iam/role:Role::wiki-role", {}))
+    assert "+ create  aws:iam:RolePolicy aws:iam/role:Role::wiki-role\n" in report
