@@ -109,9 +109,13 @@ def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: A
         },
     }
     install_packages(project)
-    for step in ("Preview", "Deploy", "Check the deployed roles with the guardrails"):
+    for step, shown in (
+        ("Preview", "@@ wiki-qbusiness-role: trust policy, new @@"),
+        ("Deploy", "qbusiness-roles"),  # the guardrails
+        ("Check the deployed roles with the guardrails", "qbusiness-roles"),
+    ):
         run_step(project, step)
-        assert "qbusiness-roles" in (project.directory / "report.md").read_text()
+        assert shown in (project.directory / "report.md").read_text()
     (arn,) = project.outputs()["roleArns"].values()
     assert arn.rpartition("/")[2] in aws.roles()
     check = [line for line in README.read_text().splitlines() if "qbusiness-roles check" in line]
