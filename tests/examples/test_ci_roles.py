@@ -289,6 +289,7 @@ def test_environment_without_boundary_is_rejected_unless_accepted(monkeypatch: p
     assert accepted.exported["boundaries"] == {}
 
 
+@pytest.mark.slow
 def test_no_ci_role_may_change_a_boundary_or_ci_role_or_read_a_secret(program: Program):
     """What is not allowed here holds for whoever takes over a job."""
     itself = f"arn:aws:iam::{ACCOUNT}:role/connector-ci-deploy-prod"
@@ -325,6 +326,7 @@ def test_no_ci_role_may_change_a_boundary_or_ci_role_or_read_a_secret(program: P
         assert set(program.decide(kind, "prod", *requests)) == {"ImplicitlyDenied"}
 
 
+@pytest.mark.slow
 def test_role_of_an_attacker_reads_only_what_the_settings_name(monkeypatch: pytest.MonkeyPatch):
     """Whoever deploys can trust and allow himself everything, in a role with the boundary."""
     reads = {
@@ -398,6 +400,7 @@ def imported(count: int, length: int = 64) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_sixty_imported_roles_and_a_path_are_within_quotas(monkeypatch: pytest.MonkeyPatch):
     prod = {**ENVIRONMENTS["prod"], "roleArns": imported(60)}
     program = Program(monkeypatch, environments={"prod": prod})
@@ -427,6 +430,7 @@ def test_sixty_imported_roles_and_a_path_are_within_quotas(monkeypatch: pytest.M
     assert set(program.decide("preview", "prod", *reads)) == {"Allowed"}
 
 
+@pytest.mark.slow
 def test_size_beyond_a_quota_is_an_error_before_anything_is_created(monkeypatch: pytest.MonkeyPatch):
     prod = {**ENVIRONMENTS["prod"], "roleArns": imported(220)}
     rejected = Program(monkeypatch, environments={"prod": prod})

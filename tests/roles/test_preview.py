@@ -286,6 +286,7 @@ def test_nothing_leaves_the_code_block_or_mentions_people(preview: Preview):
     assert " left out, see the log: `" in outside
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", [0, 2_000])
 def test_sixty_new_roles_fit_the_limit_and_the_rest_is_counted_by_name(
     preview: Preview, capsys: pytest.CaptureFixture[str], padding: int
