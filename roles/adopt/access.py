@@ -8,7 +8,7 @@ from components.connector_role import POLICY_NAME
 from guardrails.iam.documents import Statement
 from roles.account import Account, Reply, Role
 from roles.arns import Arn
-from roles.difference import TRUST_POLICY, Verdict, compare, role_statements
+from roles.difference import TRUST_POLICY, Verdict, compare, role_statements, statements
 from roles.policies import Policies
 
 
@@ -36,6 +36,12 @@ class Change(NamedTuple):
     def spares(self, policy: str) -> bool:
         """Return whether replacing a policy takes no access from the role and removes no denial."""
         return not any(verdict.policy == policy for verdict in (*self.lost, *self.gained))
+
+
+def is_within(boundary: Sequence[Statement], policies: Policies) -> bool:
+    """Return whether a boundary certainly allows all that the program's role policy allows."""
+    program = statements(POLICY_NAME, policies.role_policy)
+    return not any(verdict.access for verdict in compare(program, boundary).program)
 
 
 def find_replaceable(account: Account, role: Role) -> list[str]:

@@ -15,17 +15,19 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from components.commands import camel_case
+from components.commands import camel_case, quote_argument
 from components.connectors import Connector
 from components.data_sources import ENTRY_NAME, EXPECTED_NAME
 from roles.account import Account, DataSource, Role
 from roles.adopt import configuration, entries, existing, files, report, restoration, selection
+from roles.adopt.access import is_within
 from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.adopt.owners import Owners, find_owners
 from roles.adopt.selection import Users
 from roles.arns import application
 from roles.detection import connector_named
+from roles.difference import statements
 from roles.errors import FINE, PROBLEMS, InputError, is_denied, reason
 from roles.findings import Finding, skipped
 from roles.output import Output
@@ -151,6 +153,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     replaced = [name for name, entry in named.items() if entry.change.inline]
     for warning in before.warnings(settings, replaced):
         output.warn(warning)
+    for warning in _about_boundary(account, named, before):
+        output.warn(warning)
     contents = config, {"resources": [*_imports(named)]}
     written = [] if options.dry_run else _write(options, found, *contents)
     unused = [*_find_unused(found, users, owners)]
@@ -160,6 +164,31 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         output.show(*(report.lines_of_all(result) if options.all else report.lines(result)))
     return PROBLEMS if left_out else FINE
+
+
+def _about_boundary(account: Account, named: Mapping[str, Entry], before: Existing) -> Iterator[str]:
+    """Yield a warning that names the entries that the boundary in the stack's file might cut off."""
+    arn = before.boundary
+    others = {
+        name: each
+        for name, each in named.items()
+        if each.requirements.settings().get("permissions_boundary_arn") != arn
+    }
+    if not (arn and others):
+        return
+    try:
+        boundary = statements(arn, account.managed_policy(arn))
+    except ClientError as error:
+        effect = f"It could not be read: {reason(error)}"
+    else:
+        cut = [name for name, each in others.items() if not is_within(boundary, each.policies)]
+        effect = f"It might cut off {', '.join(cut)}" if cut else "It allows all that these roles need"
+    check = f"qbusiness-roles check --stack {quote_argument(before.stack)}"
+    yield (
+        f"permissionsBoundaryArn {arn} is dropped from {files.config_file(before.stack)}, because an "
+        f"import keeps each role's boundary. {effect}. If you set it again, run `{check}` before "
+        "`pulumi up`"
+    )
 
 
 def _roles_and_settings(named: Mapping[str, Entry]) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -45,6 +45,8 @@ class Existing(NamedTuple):
     """The application in the configuration; None if it is missing, encrypted, or invalid."""
     region: str | None = None
     """The Region in the configuration; None if it is missing or encrypted."""
+    boundary: str = ""
+    """The top-level `permissionsBoundaryArn`; empty if it is not set."""
 
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the entry that declares a role; None if none is found.
@@ -183,6 +185,7 @@ def read(stack: str, project: str) -> Existing:
     place: Any = {
         "application": APPLICATION.parse(str(top.get("applicationId"))),
         "region": region if isinstance(region, str) and region else None,
+        "boundary": str(top.get("permissionsBoundaryArn") or ""),
     }
     given: object = top.get(DATA_SOURCES)
     if isinstance(given, str):

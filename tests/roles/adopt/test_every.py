@@ -1,11 +1,13 @@
 """`roles adopt --all` adopts the roles of all data sources of an application into one stack."""
 
+import json
 from typing import Any, Final
 
 import pytest
 import yaml
 
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
+from tests.helpers.boundary import boundary
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import OTHER_ID, World, own_policy
@@ -340,6 +342,31 @@ def test_warning_lists_dropped_and_replaced_settings(world: World):
     world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
     said = world.adopt("--all", "--force")
     assert "replaced (aws:profile, exclusivePolicies, dataSources.wiki.ingestScope): before" in said.err
+
+
+def test_warning_names_data_sources_that_boundary_of_settings_might_cut_off(world: World):
+    add(world, 1, "Wiki", "CONFLUENCE")
+    add(world, 2, "Desk", "JIRA")
+    secrets = [
+        each["ARN"]
+        for each in world.secrets.list_secrets(MaxResults=100)["SecretList"]
+        if each["Name"] == "qbusiness/1"
+    ]
+    for reads, effect in (
+        ({"secrets": secrets}, "It might cut off desk."),
+        ({"secrets": ["q*"]}, "It allows all that these roles need."),
+        ({}, "It could not be read: iam:GetPolicy found nothing "),
+    ):
+        arn = f"arn:aws:iam::{ACCOUNT}:policy/none"
+        if reads:
+            arn = world.managed(f"boundary-{len(effect)}", json.dumps(boundary(**reads)))
+        config = {f"{PROJECT_NAME}:permissionsBoundaryArn": arn}
+        world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
+        said = world.adopt("--all", "--force", "--dry-run").err
+        assert (
+            f"permissionsBoundaryArn {arn} is dropped from Pulumi.prod.yaml, because an import " in said
+        )
+        assert effect in said
 
 
 def test_split_is_suggested_for_too_many_data_sources(world: World):
