@@ -31,6 +31,8 @@ _CONNECT_TIMEOUT: Final = 5
 """Seconds that each attempt waits for a connection."""
 _ATTEMPTS: Final = 10
 """The maximum number of attempts per call, unless the environment or the profile specifies another."""
+_SESSION: Final = "qbusiness-roles"
+"""The name of role sessions, which CloudTrail records with each call."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The key ID that stands for aws/secretsmanager in a secret's versions."""
 _ROLES_PER_PAGE: Final = 1000
@@ -185,13 +187,19 @@ def _once(
 class Account:
     """Read-only access to the credentials' account in one Region."""
 
-    def __init__(self, region: str | None, notes: Notes) -> None:
-        """Set the Region; None means the Region in the environment or the profile."""
+    def __init__(self, region: str | None, notes: Notes, credentials: Reply | None = None) -> None:
+        """Set the Region; None means the Region in the environment or the profile.
+
+        `credentials` are from `assume_role`; the default is the SDK's usual sources.
+        """
         core = botocore.session.get_session()
         # Unlike Pulumi's provider, the SDK does not read AWS_REGION, only AWS_DEFAULT_REGION.
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
+        if credentials:
+            names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+            core.set_credentials(*(credentials[name] for name in names))
         # Otherwise, botocore parses policies and keeps only the last of two entries with the same key.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_html)
@@ -206,6 +214,11 @@ class Account:
         self.denied: set[str] = set()
         """The actions that were not allowed."""
         self.region = str(self._client("qbusiness").meta.region_name)
+
+    @property
+    def partition(self) -> str:
+        """The Region's partition, such as `aws`."""
+        return str(self._session.get_partition_for_region(self.region))
 
     # Amazon Q Business.
 
@@ -386,8 +399,7 @@ class Account:
         rules: list[Reply] = found["ServerSideEncryptionConfiguration"]["Rules"]
         default: Reply = rules[0]["ApplyServerSideEncryptionByDefault"]
         key_id = default.get("KMSMasterKeyID")
-        partition = self._session.get_partition_for_region(self.region)
-        home = Arn.of(f"arn:{partition}:s3:{self.region}:{owner}:{bucket}")
+        home = Arn.of(f"arn:{self.partition}:s3:{self.region}:{owner}:{bucket}")
         return Encryption(default["SSEAlgorithm"], key_id and _key_arn(key_id, home))
 
     @_once
@@ -491,6 +503,17 @@ class Account:
                 return ""
             raise
 
+    def active_accounts(self) -> list[str]:
+        """Return the IDs of the organization's active accounts; only some accounts are allowed to."""
+        found = self._list("organizations", "list_accounts", "Accounts")
+        return [account["Id"] for account in found if account["State"] == "ACTIVE"]
+
+    def assume_role(self, role_arn: str, external_id: str | None) -> Reply:
+        """Return credentials for a role, which expire after an hour."""
+        condition = {"ExternalId": external_id} if external_id else {}
+        session = {"RoleArn": role_arn, "RoleSessionName": _SESSION, **condition}
+        return self._call("sts", "assume_role", **session)["Credentials"]
+
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]
     ) -> list[Reply]:
@@ -551,6 +574,11 @@ class Account:
         return attached, documents, None
 
     # Calls to AWS.
+
+    def close(self) -> None:
+        """Close all connections; a later call opens a new one."""
+        for client in self._clients.values():
+            client.close()
 
     def _client(self, service: str) -> Any:
         with self._lock:  # threads can share clients, but not the session that creates them

@@ -61,6 +61,8 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "iam:SimulatePrincipalPolicy",
     ),
 }
+OF_ACCOUNTS: Final = ("organizations:ListAccounts", "sts:AssumeRole")
+"""The actions that `audit` needs only to read other accounts, in addition to its role there."""
 _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
 """Operations whose IAM action has a different name."""
 
@@ -70,5 +72,7 @@ def action(operation: str) -> str:
 
     For an operation that no command needs, return its name unchanged.
     """
-    known = {name.partition(":")[2]: name for names in ACTIONS.values() for name in names}
+    known = {
+        name.partition(":")[2]: name for names in (*ACTIONS.values(), OF_ACCOUNTS) for name in names
+    }
     return {**known, **_OTHER_NAMES}.get(operation, operation)

@@ -1,4 +1,4 @@
-"""Compare the roles of an account's data sources with the roles that the program would create.
+"""Compare the roles of data sources with the roles that the program would create.
 
 The result is text (a table, and the statements that differ), Markdown for a job summary or an issue, or
 a JSON document. docs/audit.md describes the results.
@@ -6,14 +6,17 @@ a JSON document. docs/audit.md describes the results.
 
 import argparse
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from components.formats import SUPPORTED_REGIONS
 from roles.account import Account
 from roles.arns import Arn
-from roles.audit import markdown, table
+from roles.audit import accounts, markdown, table
 from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
-from roles.audit.survey import Outcome, Survey, survey
+from roles.audit.report import Report, find_unmatched
+from roles.audit.survey import Outcome, survey
 from roles.audit.unused import day
 from roles.difference import Verdict
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PERMISSIONS_PAGE, PROBLEMS, InputError
@@ -24,6 +27,10 @@ from roles.stack import check_account, read_deployed_roles
 HELP: Final = "compare every data source's role with the role that the program would create"
 
 
+_VERSION: Final = 1
+"""The version of the JSON document's format; a change that can break a reader increases it."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument(
@@ -32,6 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the applications' Region; default: from the stack, the environment, or the profile; "
         "repeatable",
     )
+    accounts.add_options(parser)
     parser.add_argument(
         "--stack", type=stack_name, help="show the dataSources entry for each of this stack's roles"
     )
@@ -56,12 +64,26 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """
     acceptances = read_acceptances(options.accept) if options.accept else []
     stack = read_deployed_roles(options.stack) if options.stack else None
-    regions = options.region or [stack.region if stack else None]
-    accounts = [Account(region, output) for region in dict.fromkeys(regions)]
+    regions = [*dict.fromkeys(options.region or [stack.region if stack else None])]
+    unavailable = [each for each in regions if each and each not in SUPPORTED_REGIONS]
+    unavailable = unavailable if len(unavailable) < len(regions) else []
+    own = [Account(region, output) for region in regions if region not in unavailable]
+    opened, failed = accounts.open_accounts(options, own, output)
+    caller, now = own[0].caller(), datetime.now(UTC)
     if stack:
-        of_roles = (Arn.of(arn).account for arn in stack.arns.values())
-        check_account(stack.stack, of_roles, accounts[0].caller()["Account"])
-    found = survey(accounts, output, stack, acceptances)
+        known = {*opened, *(each.account for each in failed)}
+        of_roles = {Arn.of(arn).account for arn in stack.arns.values()}
+        check_account(stack.stack, sorted(of_roles - known), caller["Account"])
+    surveys = survey(opened, output, stack, acceptances, failed)
+    found = Report(
+        tuple(surveys),
+        tuple(account.region for account in own),
+        caller["Arn"],
+        now,
+        tuple(find_unmatched(acceptances, surveys)),
+        stack.stack if stack else "",
+        tuple(unavailable),
+    )
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
             f"there is no Amazon Q Business data source in {found.place}: pass the applications' "
@@ -80,7 +102,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return _exit_code(found)
 
 
-def _notes(found: Survey) -> Iterator[str]:
+def _notes(found: Report) -> Iterator[str]:
     """Yield notes about gaps in the result, and about accepted findings that were not found."""
     for region in found.regions:
         if len(found.regions) > 1 and all(result.region != region for result in found.data_sources):
@@ -89,8 +111,8 @@ def _notes(found: Survey) -> Iterator[str]:
         yield f"accepted finding not found in {found.place}: {acceptance.label}"
     for skipped in found.skipped:
         yield f"skipped: {skipped}"
-    if found.unlisted:
-        yield f"did not look for roles that no data source uses: {found.unlisted}"
+    for unlisted in found.unlisted:
+        yield f"did not look for roles that no data source uses: {unlisted}"
     for denied in found.denied:
         yield (
             f"{denied} is not allowed on at least some resources: {PERMISSIONS_PAGE} lists the required "
@@ -98,7 +120,7 @@ def _notes(found: Survey) -> Iterator[str]:
         )
 
 
-def _exit_code(found: Survey) -> int:
+def _exit_code(found: Report) -> int:
     states = {result.state for result in found.data_sources}
     if states & {Outcome.DANGEROUS, Outcome.INVALID, Outcome.LACKING, Outcome.DIFFERENT}:
         return PROBLEMS
@@ -107,20 +129,33 @@ def _exit_code(found: Survey) -> int:
     return CANNOT_TELL if Outcome.UNKNOWN in states else FINE
 
 
-def _place(found: Survey) -> dict[str, object]:
-    """Return the account, the only Region (None if there are several), and all Regions."""
+def _place(found: Report) -> dict[str, object]:
+    """Return the only account and Region (None if there are several), and all Regions."""
+    first, *more = found.surveys
     region, *others = found.regions
     return {
-        "account": found.account,
+        "account": None if more else first.account,
         "region": None if others else region,
         "regions": found.regions,
     }
 
 
-def _document(found: Survey) -> dict[str, object]:
+def _document(found: Report) -> dict[str, object]:
     users = found.users()
     return {
+        "version": _VERSION,
         **_place(found),
+        "accounts": [
+            {
+                "account": each.account,
+                "error": each.failure or None,
+                "skipped": each.skipped,
+                "denied": each.denied,
+                "unlisted": each.unlisted or None,
+            }
+            for each in found.surveys
+        ],
+        "unavailable": found.unavailable,
         "caller": found.caller,
         "date": f"{found.date:%Y-%m-%dT%H:%M:%SZ}",
         **({"stack": found.stack} if found.stack else {}),
@@ -128,6 +163,7 @@ def _document(found: Survey) -> dict[str, object]:
         "dataSources": [
             {
                 **result.data_source.document(),
+                "account": result.account,
                 "region": result.region,
                 "applicationName": result.data_source.application_name,
                 "indexName": result.data_source.index_name,
@@ -141,22 +177,25 @@ def _document(found: Survey) -> dict[str, object]:
         ],
         "roles": [
             {
+                "account": role.account,
                 "role": role.arn,
                 **({"entry": role.entry or None} if found.stack else {}),
                 "state": role.state,
                 "result": role.text,
-                "dataSources": [user.data_source.id for user in users[role.arn]],
+                "dataSources": [user.data_source.id for user in users[role.account, role.arn]],
                 "lastUsed": role.last_used or None,
                 "findings": [
-                    _plain(verdict, acceptance_for(role.arn, verdict)) for verdict in role.differences
+                    _plain(role.account, verdict, acceptance_for(role.arn, verdict))
+                    for verdict in role.differences
                 ],
-                "accepted": [_plain(*accepted) for accepted in role.accepted],
+                "accepted": [_plain(role.account, *accepted) for accepted in role.accepted],
                 "remarks": role.remarks,
             }
             for role in found.roles
         ],
         "unused": [
             {
+                "account": Arn.of(role.arn).account,
                 "role": role.arn,
                 **({"entry": role.entry or None} if found.stack else {}),
                 "lastUsed": role.last_used or None,
@@ -164,15 +203,13 @@ def _document(found: Survey) -> dict[str, object]:
             }
             for role in found.unused
         ],
-        "unlisted": found.unlisted or None,
         "unmatched": [acceptance.document() for acceptance in found.unmatched],
-        "skipped": found.skipped,
-        "denied": found.denied,
     }
 
 
-def _plain(verdict: Verdict, acceptance: Acceptance) -> dict[str, object]:
+def _plain(account: str, verdict: Verdict, acceptance: Acceptance) -> dict[str, object]:
     return {
+        "account": account,
         "finding": verdict.verdict,
         "danger": verdict.danger or None,
         "policy": verdict.policy,

@@ -10,8 +10,9 @@ from typing import Final
 
 from components.commands import escape
 from roles.account import DataSource
+from roles.audit.report import Report
 from roles.audit.severity import LABELS, kind_of
-from roles.audit.survey import DataSourceResult, RoleResult, Survey
+from roles.audit.survey import DataSourceResult, RoleResult
 from roles.difference import Verdict
 
 LIMIT: Final = 60_000
@@ -24,13 +25,13 @@ _ENTRY: Final = "entry"
 """The column that appears only if a stack was specified."""
 
 
-def render(found: Survey) -> str:
+def render(found: Report) -> str:
     """Return the result as Markdown; sections beyond LIMIT bytes are counted instead of shown."""
     users = found.users()
     roles = [role for role in found.roles if role.has_details]
     sections = [
         *(("data sources", part) for results in found.by_index() for part in _table(found, results)),
-        *(("roles", _details(found, role, users[role.arn])) for role in roles),
+        *(("roles", _details(found, role, users[role.account, role.arn])) for role in roles),
         *(("accepted findings", part) for part in _accepted(found)),
         *(("unused roles", part) for part in _unused(found)),
     ]
@@ -46,19 +47,19 @@ def render(found: Survey) -> str:
     return text
 
 
-def _head(found: Survey) -> str:
+def _head(found: Report) -> str:
     lines = [
         f"**{found.summary}**",
         f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
         *(f"- accepted finding not found: {_code(each.label)}" for each in found.unmatched),
         *(f"- skipped: {_code(text)}" for text in found.skipped),
-        *(f"- no search for unused roles: {_code(text)}" for text in [found.unlisted] if text),
+        *(f"- no search for unused roles: {_code(text)}" for text in found.unlisted),
         *(f"- not allowed on at least some resources: {_code(action)}" for action in found.denied),
     ]
     return "\n\n".join(lines) + "\n"
 
 
-def _table(found: Survey, results: Sequence[DataSourceResult]) -> Iterator[str]:
+def _table(found: Report, results: Sequence[DataSourceResult]) -> Iterator[str]:
     """Yield the rows of an index's table; the first also contains the title and header."""
     application, index, region = found.title(results[0])
     head = [name for name in _HEAD if found.stack or name != _ENTRY]
@@ -76,7 +77,7 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
 
 
-def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult]) -> str:
+def _details(found: Report, role: RoleResult, used_by: Sequence[DataSourceResult]) -> str:
     """Return a role's data sources, remarks, and statements that differ, in an expandable block."""
     title = html.escape(f"{escape(role.arn)}: {role.text}")
     lines = [f"\n<details><summary><code>{title}</code></summary>\n"]
@@ -90,7 +91,7 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
     return "\n".join((*lines, "\n</details>\n"))
 
 
-def _accepted(found: Survey) -> Iterator[str]:
+def _accepted(found: Report) -> Iterator[str]:
     """Yield the accepted findings, one line each; the first also contains a heading."""
     before = "\nAccepted:\n\n"
     for role in found.roles:
@@ -101,7 +102,7 @@ def _accepted(found: Survey) -> Iterator[str]:
             before = ""
 
 
-def _unused(found: Survey) -> Iterator[str]:
+def _unused(found: Report) -> Iterator[str]:
     """Yield the roles that no data source uses, one line each; the first also contains a heading."""
     before = "\nNot used by a data source (docs/audit.md lists what else can use a role):\n\n"
     for role in found.unused:

@@ -1,24 +1,26 @@
-"""Compare the roles of an account's data sources with the roles that the program would create.
+"""Compare the roles of accounts' data sources with the roles that the program would create.
 
 A role is compared with the policies that the program would write for all data sources that use the role
 in the given Regions. Access that none of these data sources needs is in excess; access that only some of
 them need is shared.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
+from itertools import count
+from typing import NamedTuple, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from components.formats import KEY, SECRET
 from components.report import SettingsError
 from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from guardrails.iam.truth import Truth
-from roles.account import Account, DataSource, Reply, Role
+from roles.account import Account, DataSource, Role
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
 from roles.audit.evidence import Judgment, judge, last_sync, simplify, subject_of
@@ -28,12 +30,14 @@ from roles.concurrency import read_each
 from roles.danger import find_danger
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, role_statements
-from roles.errors import InputError, OddAnswerError, concerns_every_call, reason
+from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, reason
 from roles.findings import Finding, State, unread
 from roles.needed_resources import find, invalid, read_requirements
 from roles.output import Notes
 from roles.policy_settings import POLICY_SETTINGS, Requirements, bucket_accounts
 from roles.stack import DeployedRoles
+
+_T = TypeVar("_T")
 
 
 class Outcome(StrEnum):
@@ -64,6 +68,8 @@ class Outcome(StrEnum):
 class DataSourceResult(NamedTuple):
     """The result of comparing a data source's role with the role that the program would create."""
 
+    account: str
+    """The data source's account, which its role's ARN need not name."""
     region: str
     data_source: DataSource
     connector: str
@@ -81,6 +87,8 @@ class DataSourceResult(NamedTuple):
 class RoleResult(NamedTuple):
     """The result of comparing a role with its data sources' needs."""
 
+    account: str
+    """The account of the data sources that use the role."""
     arn: str
     state: Outcome
     text: str
@@ -106,89 +114,18 @@ class Survey(NamedTuple):
     """The results for an account, in order of severity."""
 
     account: str
-    regions: tuple[str, ...]
-    caller: str
-    """The ARN of the caller."""
-    date: datetime
-    data_sources: tuple[DataSourceResult, ...]
-    roles: tuple[RoleResult, ...]
-    skipped: tuple[str, ...]
+    data_sources: tuple[DataSourceResult, ...] = ()
+    roles: tuple[RoleResult, ...] = ()
+    skipped: tuple[str, ...] = ()
     """The Regions and applications whose data sources could not be listed, each with the reason."""
-    denied: tuple[str, ...]
+    denied: tuple[str, ...] = ()
     """The actions that were not allowed, except in the search for unused roles."""
-    unmatched: tuple[Acceptance, ...]
-    """The accepted findings of this account that were not found."""
-    stack: str = ""
-    """The stack whose entries are shown; empty if no stack is specified."""
     unused: tuple[UnusedRole, ...] = ()
     """The unused roles that only Amazon Q Business can assume, and only for audited applications."""
     unlisted: str = ""
     """The reason why the search for unused roles failed; empty if it worked or had nothing to search."""
-
-    @property
-    def total(self) -> str:
-        """The number of data sources and the number of roles, as text."""
-        data_sources, roles = len(self.data_sources), len(self.roles)
-        return (
-            f"{data_sources} data source{'s' * (data_sources != 1)} with "
-            f"{roles} role{'s' * (roles != 1)}"
-        )
-
-    @property
-    def place(self) -> str:
-        """The Regions and the account."""
-        return f"{', '.join(self.regions)}, account {self.account}"
-
-    @property
-    def summary(self) -> str:
-        """The `total`, the `place`, and the number of data sources in each state that occurs."""
-        counts = ", ".join(f"{count} {state}" for state, count in self.counts().items() if count)
-        return f"{self.total} in {self.place}{': ' * bool(counts)}{counts}"
-
-    def users(self) -> dict[str, list[DataSourceResult]]:
-        """Return the data sources, grouped by the ARN of their role."""
-        found: dict[str, list[DataSourceResult]] = {}
-        for result in self.data_sources:
-            found.setdefault(result.role_arn, []).append(result)
-        return found
-
-    def cells(self, results: Iterable[DataSourceResult]) -> Iterator[tuple[DataSourceResult, list[str]]]:
-        """Yield each data source with its cells in the table.
-
-        The cells are the connector, the role's name, its entry if a stack is specified, the number of
-        data sources that use the role, and the day of its last use.
-        """
-        users, roles = self.users(), {role.arn: role for role in self.roles}
-        for result in results:
-            role = roles.get(result.role_arn)
-            connector = result.connector or f"({result.data_source.type})"
-            entry = [role.entry if role else ""] if self.stack else []
-            used_by = str(len(users[result.role_arn])) if role else ""
-            last_used = role.last_used if role else ""
-            yield result, [connector, Arn.of(result.role_arn).name, *entry, used_by, last_used]
-
-    def by_index(self) -> list[list[DataSourceResult]]:
-        """Return the data sources, grouped by index."""
-        groups: dict[tuple[str, ...], list[DataSourceResult]] = {}
-        for result in self.data_sources:
-            place = result.data_source
-            key = (result.region, place.application_id, place.index_id)
-            groups.setdefault(key, []).append(result)
-        return [*groups.values()]
-
-    def title(self, result: DataSourceResult) -> tuple[str, str, str]:
-        """Return the labels of a data source's application and index, and text with its Region.
-
-        The text is empty if there is only one Region.
-        """
-        place = result.data_source
-        region = f" in {result.region}" if len(self.regions) > 1 else ""
-        return place.application_label, place.index_label, region
-
-    def counts(self) -> dict[Outcome, int]:
-        """Return the number of data sources in each state."""
-        states = [result.state for result in self.data_sources]
-        return {state: states.count(state) for state in Outcome}
+    failure: str = ""
+    """The reason why the account could not be read; empty if it could."""
 
 
 class _Needs(NamedTuple):
@@ -203,71 +140,131 @@ class _Needs(NamedTuple):
     """
 
 
+_Reading = tuple[DataSourceResult, _Needs | None]
+"""A data source's result before the comparison, and its needs; None if its role cannot be compared."""
+
+
+class _Audit:
+    """The audit of an account in progress; each step runs beside the same step for other accounts."""
+
+    def __init__(self, account_id: str, accounts: Sequence[Account], *, alone: bool) -> None:
+        """Set the account, with one item for each Region, and whether it is the only one."""
+        self.id, self.accounts, self._alone = account_id, accounts, alone
+        self.failure = ""
+        self.skipped: list[str] = []
+        self.applications: list[tuple[Account, str]] = []
+        self.listed: list[tuple[Account, DataSource]] = []
+        self.readings: list[_Reading | None] = []
+        self._done = count(1)
+
+    def attempt(self, step: Callable[[], _T]) -> _T | None:
+        """Return the result of a step; None if it failed, or if an earlier step did.
+
+        If the account is the only one, there would be nothing to report, so raise the error.
+        """
+        if self.failure:
+            return None
+        try:
+            return step()
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            if self._alone:
+                raise
+            self.failure = explain(error)
+            return None
+
+    def list(self) -> None:
+        """List the data sources in all Regions."""
+        alone = len(self.accounts) == 1
+        for account in self.accounts:
+            for source in _data_sources(account, self.applications, self.skipped, alone=alone):
+                self.listed.append((account, source))
+
+    def read(self, account: Account, source: DataSource, notes: Notes) -> _Reading | None:
+        """Read a data source; after the last one, close the connections if there are other accounts."""
+        reading = self.attempt(lambda: _read(self.id, account, source, notes))
+        if next(self._done) == len(self.listed) and not self._alone:
+            for each in self.accounts:
+                each.close()
+        return reading
+
+
 def survey(
-    accounts: Sequence[Account],
+    accounts: Mapping[str, Sequence[Account]],
     notes: Notes,
     stack: DeployedRoles | None = None,
     acceptances: Sequence[Acceptance] = (),
-) -> Survey:
-    """Read an account's data sources and compare their roles; `accounts` has one item for each Region.
+    failed: Sequence[Survey] = (),
+) -> list[Survey]:
+    """Read the data sources of accounts and compare their roles; also return the results in `failed`.
 
-    If `stack` is given, the result contains its entries that declare the roles. The result lists
-    accepted findings separately. It includes errors about single resources. Other errors, such as errors
-    that concern every call, are raised.
+    `accounts` has a list for each account's ID, with one item for each Region. If `stack` is given, the
+    results contain its entries that declare the roles. They list accepted findings separately, and
+    include errors about single resources. Other errors, such as errors that concern every call, end the
+    audit of their account; the error of an account that is the only one is raised.
     """
-    caller, now = accounts[0].caller(), datetime.now(UTC)
-    skipped: list[str] = []
-    applications: list[tuple[Account, str]] = []
-    alone = len(accounts) == 1
-    listed = [
-        (each, source)
-        for each in accounts
-        for source in _data_sources(each, applications, skipped, alone=alone)
-    ]
-    read = [*read_each(lambda pair: _read(*pair, notes), listed, notes, "data sources")]
-    users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
-    for reading in filter(None, read):
-        users.setdefault(reading[0].role_arn, []).append(reading)
+    today, alone = datetime.now(UTC).date(), len(accounts) + len(failed) == 1
+    audits = [_Audit(each, regions, alone=alone) for each, regions in accounts.items()]
+    read_each(lambda audit: audit.attempt(audit.list), audits, notes, "applications")
+    listed = [(audit, *pair) for audit in audits if not audit.failure for pair in audit.listed]
+    read = read_each(lambda each: each[0].read(*each[1:], notes), listed, notes, "data sources")
+    for (audit, *_), reading in zip(listed, read, strict=True):
+        audit.readings.append(reading)
     entries = {arn: component for component, arn in stack.arns.items()} if stack else {}
-    by_region = {account.region: account for account in accounts}
+
+    def finish(audit: _Audit) -> Survey:
+        result = audit.attempt(lambda: _finish(audit, entries, acceptances, today))
+        return result or Survey(audit.id, failure=audit.failure)
+
+    return [*read_each(finish, audits, notes, "comparisons"), *failed]
+
+
+def _finish(
+    audit: _Audit,
+    entries: Mapping[str, str],
+    acceptances: Sequence[Acceptance],
+    today: date,
+) -> Survey:
+    """Compare the roles of an account's data sources, and find the roles that none of them uses.
+
+    `entries` has the components of the specified stack, by the ARN of the role.
+    """
+    users: dict[str, list[_Reading]] = {}
+    for reading in filter(None, audit.readings):
+        users.setdefault(reading[0].role_arn, []).append(reading)
+    by_region = {account.region: account for account in audit.accounts}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
-    compare_role = partial(_compare, by_region, acceptances, now.date())
+    compare_role = partial(_compare, by_region, acceptances, today)
     for role, compared in read_each(compare_role, [*users.values()], notes, "roles"):
         results |= {result.data_source: result for result in compared}
         roles += [role._replace(entry=entries.get(role.arn, ""))] if role.arn else []
     # The search for unused roles comes after this line, because the audit is complete without it.
-    denied = tuple(sorted({action for account in accounts for action in account.denied}))
-    still_there = [each for each, reading in zip(listed, read, strict=True) if reading]
-    unused, unlisted = _find_unused(caller, applications, still_there)
+    denied = tuple(sorted({action for account in audit.accounts for action in account.denied}))
+    still_there = [each for each, reading in zip(audit.listed, audit.readings, strict=True) if reading]
+    unused, unlisted = _find_unused(audit.id, audit.applications, still_there)
     return Survey(
-        caller["Account"],
-        tuple(account.region for account in accounts),
-        caller["Arn"],
-        now,
+        audit.id,
         tuple(
             sorted(
-                (results[each[0].data_source] for each in read if each),
-                key=_severity,
+                (results[each[0].data_source] for each in audit.readings if each),
+                key=severity,
             )
         ),
-        tuple(sorted(roles, key=_severity)),
-        tuple(skipped),
+        tuple(sorted(roles, key=severity)),
+        tuple(audit.skipped),
         denied,
-        tuple(_unmatched(acceptances, caller["Account"], roles)),
-        stack.stack if stack else "",
         tuple(role._replace(entry=entries.get(role.arn, "")) for role in unused),
         unlisted,
     )
 
 
-def _severity(result: DataSourceResult | RoleResult) -> tuple[int, bool]:
+def severity(result: DataSourceResult | RoleResult) -> tuple[int, bool]:
     """Sort by state, and put failed syncs first."""
     return result.state.rank, not result.failed
 
 
 def _find_unused(
-    caller: Reply,
+    account_id: str,
     applications: Sequence[tuple[Account, str]],
     listed: Sequence[tuple[Account, DataSource]],
 ) -> tuple[list[UnusedRole], str]:
@@ -284,11 +281,10 @@ def _find_unused(
             incomplete.add((account, source.application_id))
         else:
             used |= {found.get("roleArn", ""), *enrichment_roles(found)}
-    start = f"arn:{Arn.of(caller['Arn']).partition}:qbusiness"
     complete = {
-        f"{start}:{account.region}:{caller['Account']}:application/{application_id}": account
-        for account, application_id in applications
-        if (account, application_id) not in incomplete
+        f"arn:{account.partition}:qbusiness:{account.region}:{account_id}:application/{app}": account
+        for account, app in applications
+        if (account, app) not in incomplete
     }
     if not complete:
         return [], "no application was read completely" if listed or applications else ""
@@ -297,22 +293,6 @@ def _find_unused(
         return [*find_unused(account, complete, used)], ""
     except (ClientError, OddAnswerError) as error:
         return [], reason(error)
-
-
-def _unmatched(
-    acceptances: Sequence[Acceptance], account: str, roles: Sequence[RoleResult]
-) -> Iterator[Acceptance]:
-    """Find an account's acceptances that match no finding."""
-    found = [
-        (role.arn, each)
-        for role in roles
-        for verdict in (*role.differences, *(verdict for verdict, _ in role.accepted))
-        # An acceptance of excess access does not cover a dangerous statement, but a remark names it.
-        for each in (verdict, verdict._replace(danger=""))
-    ]
-    for acceptance in acceptances:
-        if acceptance.account == account and not any(acceptance.matches(*each) for each in found):
-            yield acceptance
 
 
 def _data_sources(
@@ -350,16 +330,14 @@ def _explain(error: ClientError | OddAnswerError) -> str:
     return reason(error)
 
 
-def _read(
-    account: Account, data_source: DataSource, notes: Notes
-) -> tuple[DataSourceResult, _Needs | None] | None:
+def _read(account_id: str, account: Account, data_source: DataSource, notes: Notes) -> _Reading | None:
     """Return a data source's result before the comparison, and its needs.
 
     The needs are None if the data source's role cannot be compared. If the data source was deleted after
     it was listed, print a note and return None.
     """
     findings: list[Finding] = []
-    result = DataSourceResult(account.region, data_source, "", "", Outcome.EQUIVALENT, "")
+    result = DataSourceResult(account_id, account.region, data_source, "", "", Outcome.EQUIVALENT, "")
     needs, unknown = None, ()
     try:
         found = find(lambda: account.data_source(data_source), data_source.id, findings)
@@ -515,8 +493,8 @@ def _compare(
     compared = [(result, needs) for result, needs in readings if needs]
     others = [result for result, needs in readings if not needs]
     if not compared:
-        worst = min(others, key=_severity)
-        return RoleResult(role_arn, worst.state, worst.text), others
+        worst = min(others, key=severity)
+        return RoleResult(worst.account, role_arn, worst.state, worst.text), others
     role = compared[0][1].requirements.role
     remarks: list[str] = []
     if others:
@@ -551,6 +529,7 @@ def _compare(
     last_used = day(role.last_used)
     return (
         RoleResult(
+            readings[0][0].account,
             role_arn,
             state,
             text,

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from roles.account import DataSource
+from roles.audit.report import Report
 from roles.audit.severity import LABELS, kind_of
-from roles.audit.survey import Outcome, Survey
+from roles.audit.survey import Outcome
 from roles.difference import Verdict
 from roles.output import Line, Part, Row, Table
 
@@ -25,7 +26,7 @@ _COLORS: Final[Mapping[Outcome, str]] = {
 }
 
 
-def parts(found: Survey) -> Iterator[Part]:
+def parts(found: Report) -> Iterator[Part]:
     """Yield the table, remarks, statements that differ, accepted findings, unused roles, and summary."""
     users = found.users()
     if found.data_sources:
@@ -38,7 +39,7 @@ def parts(found: Survey) -> Iterator[Part]:
     for role in found.roles:
         if not role.has_details:
             continue
-        used_by = [user.data_source for user in users[role.arn]]
+        used_by = [user.data_source for user in users[role.account, role.arn]]
         yield ""
         yield f"{role.arn}: {role.text}"
         if role.entry:
@@ -53,7 +54,7 @@ def parts(found: Survey) -> Iterator[Part]:
     yield Line(found.summary, 2)
 
 
-def _table(found: Survey) -> Table:
+def _table(found: Report) -> Table:
     """Return the table of the data sources, grouped by index."""
     groups: list[tuple[str, list[Row]]] = []
     for results in found.by_index():
@@ -67,7 +68,7 @@ def _table(found: Survey) -> Table:
     return Table([name for name in _HEAD if found.stack or name != _ENTRY], groups)
 
 
-def _accepted(found: Survey) -> Iterator[Part]:
+def _accepted(found: Report) -> Iterator[Part]:
     accepted = [each for role in found.roles for each in role.accepted]
     if accepted:
         yield from ("", "accepted:")
@@ -76,7 +77,7 @@ def _accepted(found: Survey) -> Iterator[Part]:
         yield Line(f"      until {acceptance.until}: {acceptance.reason}", 6)
 
 
-def _unused(found: Survey) -> Iterator[Part]:
+def _unused(found: Report) -> Iterator[Part]:
     if found.unused:
         yield from ("", "not used by a data source (docs/audit.md lists what else can use a role):")
     for role in found.unused:

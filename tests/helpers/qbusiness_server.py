@@ -101,7 +101,10 @@ class Server:
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.rejections: dict[str, tuple[int, str]] = {}
-        """The status and error code with which calls are rejected, by action."""
+        """The status and error code with which calls are rejected, by action.
+
+        A key such as `444455556666 iam:GetRole` rejects an account's calls.
+        """
         self.said = "by the test"
         """The text that ends every rejection's message."""
         self.answers: dict[str, Mapping[str, Any]] = {}
@@ -121,6 +124,8 @@ class Server:
         """Actions for which the connection ends without a response."""
         self.calls: list[str] = []
         """The action of each call, such as `iam:GetRole`."""
+        self.signed: list[tuple[str, str]] = []
+        """The caller's account and the action of each call."""
         self.misfits: list[str] = []
         """Messages about calls and responses that do not match the model, and about other errors."""
 
@@ -144,6 +149,7 @@ class Server:
         operation = _operation(service, request)
         action = f"{service}:{operation}"
         self.calls.append(action)
+        self.signed.append((caller.account, action))
         with self._filling:
             self.fill.pop(service, int)()
             if service == "secretsmanager":
@@ -173,7 +179,9 @@ class Server:
         owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
         if action in self.pages:
             return Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
-        rejected = self.rejections.get(action) if action in self.rejections else None
+        of_account = f"{caller.account} {action}"
+        named = of_account if of_account in self.rejections else action
+        rejected = self.rejections.get(named) if named in self.rejections else None
         is_listing = action == "secretsmanager:ListSecretVersionIds" and action not in self.answers
         if is_listing and not has_secret(caller, request.get_data()):
             rejected = rejected or (400, "ResourceNotFoundException")

@@ -5,15 +5,19 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pages.examples import ACCOUNT
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from tests.helpers.world import (
     INDEX_ARN,
     INGEST,
+    ROOT,
     THROUGH_SECRETS_MANAGER,
+    TRUST,
+    Maker,
     Output,
     World,
     allow,
     deny,
+    data_source_id,
     own_policy,
     policy,
     s3_policy,
@@ -81,6 +85,41 @@ def grant_listing(world: World) -> None:
     world.put_policy(policy(*kept), role="qbusiness-s3")
     listing = allow("s3:ListBucket", "arn:aws:s3:::documents", Principal={"AWS": role})
     world.s3.put_bucket_policy(Bucket="documents", Policy=policy(listing))
+
+
+def add_audit_role(world: World, account: str, **trust: Any) -> Maker:
+    """Add the role to another account that an audit assumes; return the account's administrator."""
+    there = world.administrator(account)
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": ROOT, **trust}
+    there.role("audit", trust=policy(statement), Path="/security/")
+    return there
+
+
+def add_elsewhere(
+    world: World, there: Maker, account: str, *more: dict[str, Any], name: str, region: str = REGION
+) -> str:
+    """Add a data source to another account, or to another Region, with a role like the program's.
+
+    `more` changes the role policy as in `own_policy`. Return the role's ARN.
+    """
+
+    def moved(text: str) -> str:
+        return text.replace(ACCOUNT, account).replace(REGION, region)
+
+    secrets = there.client("secretsmanager", region)
+    secret_arn = secrets.create_secret(Name=f"secret/{name}", SecretString="{}")["ARN"]
+    document = own_policy("SECRET", *more)
+    role_arn = there.role(
+        f"qbusiness-{name}", moved(document).replace("SECRET", secret_arn), trust=moved(TRUST)
+    )
+    qbusiness = world.server.elsewhere(region, account)
+    qbusiness.add(APPLICATION_ID, displayName="Docs")
+    qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
+    world.count += 1
+    configuration = {"type": "AEM", "secretArn": secret_arn}
+    entries = {"displayName": name, "type": "AEM", "configuration": configuration, "roleArn": role_arn}
+    qbusiness.add(APPLICATION_ID, INDEX_ID, data_source_id(world.count), **entries)
+    return role_arn
 
 
 def set_age(world: World, age: timedelta) -> datetime:

@@ -56,9 +56,12 @@ def test_json_contains_the_whole_result(world: World):
     assert said.err == ""
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", said.json["date"])
     assert {**said.json, "date": "then", "caller": "somebody"} == {
+        "version": 1,
         "account": ACCOUNT,
         "region": REGION,
         "regions": [REGION],
+        "accounts": [{"account": ACCOUNT, "error": None, "skipped": [], "denied": [], "unlisted": None}],
+        "unavailable": [],
         "caller": "somebody",
         "date": "then",
         "states": {
@@ -78,6 +81,7 @@ def test_json_contains_the_whole_result(world: World):
                 "applicationName": "Docs",
                 "indexId": INDEX_ID,
                 "indexName": "Main",
+                "account": ACCOUNT,
                 "region": REGION,
                 "dataSourceId": identifier,
                 "displayName": "Pages",
@@ -92,6 +96,7 @@ def test_json_contains_the_whole_result(world: World):
         ],
         "roles": [
             {
+                "account": ACCOUNT,
                 "role": world.role_arn,
                 "state": "different",
                 "result": "1 in excess",
@@ -99,6 +104,7 @@ def test_json_contains_the_whole_result(world: World):
                 "lastUsed": "none",
                 "findings": [
                     {
+                        "account": ACCOUNT,
                         "finding": "excess",
                         "danger": None,
                         "policy": OWN,
@@ -127,10 +133,7 @@ def test_json_contains_the_whole_result(world: World):
             }
         ],
         "unused": [],
-        "unlisted": None,
         "unmatched": [],
-        "skipped": [],
-        "denied": [],
     }
 
 

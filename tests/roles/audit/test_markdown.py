@@ -3,15 +3,17 @@
 import html
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
 
-from pages.examples import REGION
+from pages.examples import ACCOUNT, REGION
 from roles.account import Account
 from roles.audit import markdown
 from roles.audit.accepted import Acceptance
 from roles.audit.markdown import LIMIT, render
+from roles.audit.report import Report
 from roles.audit.survey import survey
 from roles.output import Notes
 from tests.helpers.world import OWN, World, allow
@@ -52,9 +54,12 @@ def test_markup_in_any_name_stays_text(world: World):
     world.add_own(allow("*", "*", Sid="Known"), name="Known")
     known = Acceptance(world.role_arn, OWN, "Known", "reason", "2999-12-31")
     notes = Notes("audit")
-    found = survey([Account(REGION, notes)], notes, acceptances=[known])
-    found = found._replace(skipped=("skipped",), denied=("iam:GetRole",), unmatched=(known,))
-    text = render(with_markup(found)._replace(regions=found.regions, account=found.account))
+    accounts = {ACCOUNT: [Account(REGION, notes)]}
+    (found,) = survey(accounts, notes, acceptances=[known])
+    found = found._replace(skipped=("skipped",), denied=("iam:GetRole",))
+    now = datetime.now(UTC)
+    report = Report((with_markup(found),), (REGION,), f"caller{MARKUP}", now, (with_markup(known),))
+    text = render(report._replace(surveys=(report.surveys[0]._replace(account=ACCOUNT),)))
     # The fence is longer than any in the text; in a table, a pipe is escaped even in code.
     assert f"- skipped: ``` skipped{MARKUP} ```\n".replace("``` s", "```s") in text.replace(
         "``` s", "```s"

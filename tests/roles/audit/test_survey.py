@@ -139,7 +139,7 @@ def test_audit_continues_without_permission_that_is_not_basic(world: World, acti
     line = f"audit: {action} is not allowed on at least some resources: {page}"
     assert line in said.err.splitlines()
     assert f"account {ACCOUNT}" in said.out
-    found = world.audit("--json").json
+    (found,) = world.audit("--json").json["accounts"]
     assert found["denied"] == [action]
     skipped = [f"application Docs {APPLICATION_ID}: {action} is not allowed"]
     is_list = action in ("qbusiness:ListIndices", "qbusiness:ListDataSources")

@@ -49,7 +49,7 @@ def test_unused_role_is_listed_without_deletion_command(world: World, age: timed
     markdown = world.audit("--markdown").out
     assert f"\n\nN{TITLE[1:]}\n\n- `{ROLE}`: {use}\n" in markdown
     assert world.audit("--json").json["unused"] == [
-        {"role": ROLE, "lastUsed": "none", "created": f"{created:%Y-%m-%d}"}
+        {"account": ACCOUNT, "role": ROLE, "lastUsed": "none", "created": f"{created:%Y-%m-%d}"}
     ]
 
 
@@ -87,7 +87,10 @@ def test_no_role_is_listed_for_partly_read_application(world: World):
     world.role("qbusiness-Old")
     world.reject("qbusiness:GetDataSource")
     found = world.audit("--json").json
-    assert (found["unused"], found["unlisted"]) == ([], "no application was read completely")
+    assert (found["unused"], found["accounts"][0]["unlisted"]) == (
+        [],
+        "no application was read completely",
+    )
 
 
 def test_missing_list_roles_permission_keeps_exit_code(world: World):
@@ -98,5 +101,5 @@ def test_missing_list_roles_permission_keeps_exit_code(world: World):
         0,
         "audit: did not look for roles that no data source uses: iam:ListRoles is not allowed\n",
     )
-    assert world.audit("--json").json["unlisted"] == "iam:ListRoles is not allowed"
+    assert world.audit("--json").json["accounts"][0]["unlisted"] == "iam:ListRoles is not allowed"
     assert "- no search for unused roles: `iam:ListRoles is" in world.audit("--markdown").out
