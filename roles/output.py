@@ -1,18 +1,20 @@
 """Write a command's result to standard output, and its notes to standard error.
 
-All characters except printable ASCII are escaped, so that no name from AWS can start a new line or
-control the terminal. On a terminal, rich fits tables and text to the width. Nothing is interpreted as
-markup. Colors add no information, and rich omits them if the terminal does not support colors or
-NO_COLOR is set.
+All characters except printable ASCII are escaped, or in CSV all that are not printable, so that no name
+from AWS can start a new line or control the terminal. On a terminal, rich fits tables and text to the
+width. Nothing is interpreted as markup. Colors add no information, and rich omits them if the terminal
+does not support colors or NO_COLOR is set.
 """
 
+import csv
 import errno
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from io import StringIO, TextIOWrapper
 from threading import RLock
 from typing import Final, NamedTuple, TextIO
 
@@ -157,6 +159,15 @@ class Output(Notes):
             for line in lines(part):
                 self._print(line)
 
+    def csv(self, rows: Iterable[Sequence[str]]) -> None:
+        """Write rows as RFC 4180 describes, in UTF-8."""
+        self.check_open()
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="")
+        text = StringIO(newline="")
+        csv.writer(text).writerows(rows)
+        self._print(text.getvalue(), end="")
+
     def json(self, document: object) -> None:
         """Write a JSON document in ASCII; discard a second one, which an interruption can cause."""
         if not self._has_document:
@@ -184,11 +195,11 @@ class Output(Notes):
         self._in_line = False
         return answer
 
-    def _print(self, text: str) -> None:
+    def _print(self, text: str, end: str = "\n") -> None:
         self.check_open()
         self.end_line()
         try:
-            print(text, flush=True)
+            print(text, end=end, flush=True)
         except OSError as error:
             silence(sys.stdout)
             if error.errno == errno.EPIPE:

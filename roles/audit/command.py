@@ -1,7 +1,7 @@
 """Compare the roles of data sources with the roles that the program would create.
 
-The result is text (a table, and the statements that differ), Markdown for a job summary or an issue, or
-a JSON document. docs/audit.md describes the results.
+The result is text (a table, and the statements that differ), Markdown for a job summary or an issue, CSV
+for a spreadsheet, or a JSON document. docs/audit.md describes the results.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Final
 from components.formats import SUPPORTED_REGIONS
 from roles.account import Account
 from roles.arns import Arn
-from roles.audit import accounts, markdown, table
+from roles.audit import accounts, markdown, spreadsheet, table
 from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.audit.report import Report, find_unmatched
 from roles.audit.survey import Outcome, survey
@@ -49,9 +49,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="accept the findings in this YAML file until they expire",
     )
-    parser.add_argument(
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument(
         "--markdown", action="store_true", help="print Markdown, for a job summary or an issue"
     )
+    formats.add_argument("--csv", action="store_true", help="print CSV, for a spreadsheet or a query")
     parser.add_argument(
         "--allow-empty", action="store_true", help="do not fail if there are no data sources"
     )
@@ -93,6 +95,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         )
     if options.json:
         output.json(_document(found))
+    elif options.csv:
+        output.csv(spreadsheet.rows(found))
     elif options.markdown:
         output.show(*markdown.render(found).splitlines())
     else:

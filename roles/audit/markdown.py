@@ -6,17 +6,17 @@ Text from AWS is in a code span or escaped for HTML, so that it cannot be markup
 import html
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from components.commands import escape
 from roles.account import DataSource
 from roles.audit.report import Report
 from roles.audit.severity import LABELS, kind_of
-from roles.audit.survey import DataSourceResult, RoleResult
+from roles.audit.survey import DataSourceResult, Outcome, RoleResult
 from roles.difference import Verdict
 
 LIMIT: Final = 60_000
-"""The size in bytes beyond which `render` omits sections.
+"""The maximum size in bytes, except for the line that counts what is omitted.
 
 GitHub accepts 65,536 characters in an issue or a comment.
 """
@@ -25,52 +25,72 @@ _ENTRY: Final = "entry"
 """The column that appears only if a stack was specified."""
 
 
+class _Section(NamedTuple):
+    """A part of the result that is either shown or only counted."""
+
+    kind: str
+    state: Outcome
+    """The severity; if not everything fits, the most severe sections are shown."""
+    text: str
+    title: str = ""
+    """The text before the first section with this title."""
+
+
 def render(found: Report) -> str:
-    """Return the result as Markdown; sections beyond LIMIT bytes are counted instead of shown."""
+    """Return the result as Markdown; what does not fit into LIMIT bytes is counted instead of shown."""
     users = found.users()
-    roles = [role for role in found.roles if role.has_details]
     sections = [
-        *(("data sources", part) for results in found.by_index() for part in _table(found, results)),
-        *(("roles", _details(found, role, users[role.account, role.arn])) for role in roles),
-        *(("accepted findings", part) for part in _accepted(found)),
-        *(("unused roles", part) for part in _unused(found)),
+        *_notes(found),
+        *(row for results in found.by_index() for row in _table(found, results)),
+        *(
+            _Section("roles", role.state, _details(found, role, users[role.account, role.arn]))
+            for role in found.roles
+            if role.has_details
+        ),
+        *_accepted(found),
+        *_unused(found),
     ]
-    text = _head(found)
-    size = len(text.encode())
-    for number, (_, part) in enumerate(sections):
-        size += len(part.encode())
-        if size > LIMIT:
-            cut = [kind for kind, _ in sections[number:]]
-            counts = ", ".join(f"{cut.count(kind)} {kind}" for kind in dict.fromkeys(cut))
-            return f"{text}\n**Omitted: {counts}.** `audit` without `--markdown` prints everything.\n"
-        text += part
+    text = f"**{found.summary}**\n\nRead on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.\n"
+    size, titles, shown = len(text.encode()), {""}, set[int]()
+    for number, section in sorted(enumerate(sections), key=lambda each: each[1].state.rank):
+        title = "" if section.title in titles else section.title
+        more = len(f"{title}{section.text}".encode())
+        if size + more <= LIMIT:
+            size += more
+            titles.add(section.title)
+            shown.add(number)
+    titles.clear()
+    for section in (sections[number] for number in sorted(shown)):
+        text += section.text if section.title in titles else f"{section.title}{section.text}"
+        titles.add(section.title)
+    cut = [section.kind for number, section in enumerate(sections) if number not in shown]
+    if cut:
+        counts = ", ".join(f"{cut.count(kind)} {kind}" for kind in dict.fromkeys(cut))
+        text += f"\n**Omitted: {counts}.** `audit` without `--markdown` prints everything.\n"
     return text
 
 
-def _head(found: Report) -> str:
+def _notes(found: Report) -> Iterator[_Section]:
+    """Yield a line for everything that is missing in the result."""
     lines = [
-        f"**{found.summary}**",
-        f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
-        *(f"- accepted finding not found: {_code(each.label)}" for each in found.unmatched),
-        *(f"- skipped: {_code(text)}" for text in found.skipped),
-        *(f"- no search for unused roles: {_code(text)}" for text in found.unlisted),
-        *(f"- not allowed on at least some resources: {_code(action)}" for action in found.denied),
+        *(f"accepted finding not found: {_code(each.label)}" for each in found.unmatched),
+        *(f"skipped: {_code(text)}" for text in found.skipped),
+        *(f"no search for unused roles: {_code(text)}" for text in found.unlisted),
+        *(f"not allowed on at least some resources: {_code(action)}" for action in found.denied),
     ]
-    return "\n\n".join(lines) + "\n"
+    return (_Section("notes", Outcome.SKIPPED, f"\n- {line}\n") for line in lines)
 
 
-def _table(found: Report, results: Sequence[DataSourceResult]) -> Iterator[str]:
-    """Yield the rows of an index's table; the first also contains the title and header."""
-    application, index, region = found.title(results[0])
+def _table(found: Report, results: Sequence[DataSourceResult]) -> Iterator[_Section]:
+    """Yield the rows of an index's table."""
+    application, index, place = found.title(results[0])
     head = [name for name in _HEAD if found.stack or name != _ENTRY]
-    title = f"Application {_code(application)}, index {_code(index)}{region}"
-    before = f"\n{title}\n\n{_row(head)}{_row(['---'] * len(head))}"
+    title = f"\nApplication {_code(application)}, index {_code(index)}{place}\n\n"
+    title = f"{title}{_row(head)}{_row(['---'] * len(head))}"
     for result, (*names, used_by, last_used) in found.cells(results):
         text = " ".join((html.escape(result.text), *map(_code, result.remarks)))
-        yield before + _row(
-            [_code(result.data_source.label), *map(_code, names), used_by, last_used, text]
-        )
-        before = ""
+        cells = [_code(result.data_source.label), *map(_code, names), used_by, last_used, text]
+        yield _Section("data sources", result.state, _row(cells), title)
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -91,24 +111,23 @@ def _details(found: Report, role: RoleResult, used_by: Sequence[DataSourceResult
     return "\n".join((*lines, "\n</details>\n"))
 
 
-def _accepted(found: Report) -> Iterator[str]:
-    """Yield the accepted findings, one line each; the first also contains a heading."""
-    before = "\nAccepted:\n\n"
+def _accepted(found: Report) -> Iterator[_Section]:
+    """Yield the accepted findings, one line each."""
     for role in found.roles:
         for verdict, acceptance in role.accepted:
             label = f"{LABELS[kind_of(verdict)]}: {_statement(verdict)}"
             until = f"until {acceptance.until}: {_code(acceptance.reason)}"
-            yield f"{before}- {_code(role.arn)}: {label}, {until}\n"
-            before = ""
+            line = f"- {_code(role.arn)}: {label}, {until}\n"
+            yield _Section("accepted findings", Outcome.ACCEPTED, line, "\nAccepted:\n\n")
 
 
-def _unused(found: Report) -> Iterator[str]:
-    """Yield the roles that no data source uses, one line each; the first also contains a heading."""
-    before = "\nNot used by a data source (docs/audit.md lists what else can use a role):\n\n"
+def _unused(found: Report) -> Iterator[_Section]:
+    """Yield the roles that no data source uses, one line each."""
+    title = "\nNot used by a data source (docs/audit.md lists what else can use a role):\n\n"
     for role in found.unused:
         entry = f", entry {_code(role.entry)} of stack {_code(found.stack)}" if role.entry else ""
-        yield f"{before}- {_code(role.arn)}: {role.text}{entry}\n"
-        before = ""
+        line = f"- {_code(role.arn)}: {role.text}{entry}\n"
+        yield _Section("unused roles", Outcome.ACCEPTED, line, title)
 
 
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[str]:

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from components.formats import SUPPORTED_REGIONS
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
 from roles.audit.survey import DataSourceResult, Outcome, RoleResult, Survey, severity
 from roles.audit.unused import UnusedRole
+
+UNAVAILABLE: Final = (
+    f"Amazon Q Business is not available there; it is available in {', '.join(SUPPORTED_REGIONS)}"
+)
 
 
 class Report(NamedTuple):
@@ -44,10 +48,8 @@ class Report(NamedTuple):
     @property
     def skipped(self) -> list[str]:
         """The accounts, Regions, and applications that could not be read, each with the reason."""
-        regions = ", ".join(SUPPORTED_REGIONS)
-        text = f"Amazon Q Business is not available there; it is available in {regions}"
         return [
-            *(f"{region}: {text}" for region in self.unavailable),
+            *(f"{region}: {UNAVAILABLE}" for region in self.unavailable),
             *(f"account {found.account}: {found.failure}" for found in self.surveys if found.failure),
             *(self._named(found, text) for found in self.surveys for text in found.skipped),
         ]

@@ -82,6 +82,8 @@ class DataSourceResult(NamedTuple):
     remarks: tuple[str, ...] = ()
     failed: bool = False
     """Whether the role lacks access and the last sync failed."""
+    fault: str = ""
+    """In a few words, why the data source cannot work as it is; empty if it can."""
 
 
 class RoleResult(NamedTuple):
@@ -366,7 +368,8 @@ def _read(account_id: str, account: Account, data_source: DataSource, notes: Not
     if wrong:
         # A problem such as a missing resource is more specific than INVALID.
         shown = [text for text in wrong if text != Outcome.INVALID or len(wrong) == 1]
-        result = result._replace(state=Outcome.INVALID, text=", ".join(shown))
+        fault = ", ".join(shown)
+        result = result._replace(state=Outcome.INVALID, text=fault, fault=fault)
     elif any(finding.state is State.SKIPPED for finding in findings):
         result = result._replace(state=Outcome.SKIPPED, text=Outcome.SKIPPED)
     return result._replace(remarks=tuple(remarks)), needs

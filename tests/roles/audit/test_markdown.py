@@ -8,15 +8,16 @@ from typing import Any, Final
 
 import pytest
 
-from pages.examples import ACCOUNT, REGION
-from roles.account import Account
+from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
+from roles.account import Account, DataSource
 from roles.audit import markdown
 from roles.audit.accepted import Acceptance
 from roles.audit.markdown import LIMIT, render
 from roles.audit.report import Report
-from roles.audit.survey import survey
+from roles.audit.survey import DataSourceResult, Outcome, RoleResult, Survey, survey
+from roles.difference import Access, Verdict
 from roles.output import Notes
-from tests.helpers.world import OWN, World, allow
+from tests.helpers.world import OWN, World, allow, data_source_id
 from tests.roles.audit.help import shared_role
 
 pytestmark = pytest.mark.slow
@@ -89,3 +90,32 @@ def test_omitted_parts_beyond_github_limit_are_counted(world: World):
         *_, last = world.audit(*arguments).out.splitlines()
         sentence = f"**Omitted: {omitted}.** `audit` without `--markdown` prints everything."
         assert (last == sentence) is bool(omitted), last
+
+
+def test_most_severe_of_500_data_sources_are_shown():
+    def result(number: int, state: Outcome, text: str) -> DataSourceResult:
+        name, identifier = f"pages-of-the-department-{number}", data_source_id(number)
+        source = DataSource("app", "Docs", "index", "Main", identifier, name, "AEM", "ACTIVE")
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+        return DataSourceResult(ACCOUNT, REGION, source, "aem-cloud", arn, state, text)
+
+    def role(data_source: DataSourceResult) -> RoleResult:
+        access = Access(("sqs:*",), ("*",) * 20, condition=False)
+        verdict = Verdict(OWN, "All", "excess", (access,), danger="allows all")
+        differences = (verdict,) if data_source.state is not Outcome.EQUIVALENT else ()
+        common = (ACCOUNT, data_source.role_arn, data_source.state, data_source.text)
+        return RoleResult(*common, "none", differences)
+
+    fine = [result(number, Outcome.EQUIVALENT, "equivalent") for number in range(480)]
+    worse = [result(number, Outcome.DANGEROUS, "1 dangerous") for number in range(480, 500)]
+    surveys = (Survey(ACCOUNT, tuple(fine), tuple(map(role, fine))),)
+    surveys += (Survey(OTHER_ACCOUNT, tuple(worse), tuple(map(role, worse))),)
+    text = render(Report(surveys, (REGION,), "caller", datetime.now(UTC)))
+    size = len(text.encode())
+    assert LIMIT - 200 < size < 65_536
+    assert text.count("<details>") == 20
+    assert text.count("| 1 dangerous |") == 20
+    shown = text.count("| equivalent |")
+    assert text.endswith(
+        f"\n**Omitted: {480 - shown} data sources.** `audit` without `--markdown` prints everything.\n"
+    )
