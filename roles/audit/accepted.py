@@ -10,7 +10,7 @@ import yaml
 
 from components.commands import quote
 from roles.arns import Arn
-from roles.audit.severity import LABELS, kind_of
+from roles.audit.severity import INVALID, LABELS, kind_of
 from roles.difference import Verdict
 from roles.errors import InputError
 
@@ -21,14 +21,16 @@ _EXPECTED: Final = {
     "sid": "the statement's Sid, letters and digits",
     "reason": "why the finding is accepted",
     "until": "the last day, such as 2027-03-31",
-    "finding": f"one of {', '.join(LABELS)}",
-    "dataSources": "the IDs of the data sources that lack access, only with `finding: missing`",
+    "finding": f"one of {', '.join((*LABELS, INVALID))}",
+    "dataSources": "the IDs of the data sources, only with `finding: missing` or `finding: invalid`",
 }
 """The keys of an entry in the file, and their expected values.
 
 An entry has either `statement` or `sid`. `finding` is optional. `dataSources` is required for
-`finding: missing`, and allowed only then.
+`finding: missing` and `finding: invalid`, and allowed only then. An entry for `finding: invalid` has no
+key of `_OF_STATEMENT`.
 """
+_OF_STATEMENT: Final = {"role", "policy", "statement", "sid"}
 _FORMS: Final = {"statement": "[1-9][0-9]{0,3}", "sid": "[A-Za-z0-9]+"}
 _NUMBER_PREFIX: Final = "statement "
 
@@ -37,7 +39,7 @@ class Acceptance(NamedTuple):
     """An accepted finding."""
 
     role: str
-    """The role's ARN."""
+    """The role's ARN. It and the next two are empty for an invalid data source."""
     policy: str
     statement: str
     """The Sid, or for a statement without one, its number, such as `statement 1`."""
@@ -45,9 +47,9 @@ class Acceptance(NamedTuple):
     until: str
     """The last day of the acceptance, such as `2027-03-31`, in UTC."""
     finding: str = ""
-    """The kind of finding; empty for any kind except missing access."""
+    """The kind of finding; empty for any kind except missing access and invalid data sources."""
     data_sources: Sequence[str] = ()
-    """The IDs of the data sources that lack access; only for missing access."""
+    """The IDs of the data sources; only for missing access and invalid data sources."""
 
     @property
     def account(self) -> str:
@@ -56,7 +58,9 @@ class Acceptance(NamedTuple):
 
     @property
     def label(self) -> str:
-        """A line with the role's ARN, the policy, and the statement."""
+        """A line with the role's ARN, the policy, and the statement; or with the data sources."""
+        if self.finding == INVALID:
+            return f"{INVALID}: {', '.join(self.data_sources)}"
         return f"{self.role}: {self.policy}, {self.statement}"
 
     def matches(self, role_arn: str, verdict: Verdict) -> bool:
@@ -69,6 +73,10 @@ class Acceptance(NamedTuple):
             and lacking <= {*self.data_sources}
         )
 
+    def covers(self, data_source_id: str) -> bool:
+        """Return whether this acceptance covers an invalid data source."""
+        return self.finding == INVALID and data_source_id in self.data_sources
+
     def is_over(self, today: date) -> bool:
         """Return whether the last day has passed."""
         return date.fromisoformat(self.until) < today
@@ -76,10 +84,10 @@ class Acceptance(NamedTuple):
     def document(self) -> dict[str, object]:
         """Return this acceptance as an entry of the file; an unset `finding` is an empty string."""
         number = self.statement.removeprefix(_NUMBER_PREFIX)
+        named = {"statement": int(number)} if number != self.statement else {"sid": self.statement}
+        of_statement = {"role": self.role, "policy": self.policy, **named}
         return {
-            "role": self.role,
-            "policy": self.policy,
-            **({"statement": int(number)} if number != self.statement else {"sid": self.statement}),
+            **(of_statement if self.role else {}),
             "reason": self.reason,
             "until": self.until,
             "finding": self.finding,
@@ -92,6 +100,11 @@ def acceptance_for(role_arn: str, verdict: Verdict) -> Acceptance:
     kind = kind_of(verdict)
     lacking = [each.id for each in verdict.data_sources] if kind == "missing" else ()
     return Acceptance(role_arn, verdict.policy, verdict.statement, "", "", kind, lacking)
+
+
+def acceptance_of_invalid(data_source_id: str) -> Acceptance:
+    """Return a new acceptance of an invalid data source, with an empty reason and an empty date."""
+    return Acceptance("", "", "", "", "", INVALID, [data_source_id])
 
 
 def read_acceptances(path: Path) -> list[Acceptance]:
@@ -124,10 +137,11 @@ def read_acceptances(path: Path) -> list[Acceptance]:
 
 
 def _acceptance(entry: dict[str, Any]) -> Acceptance:
-    number = f"{_NUMBER_PREFIX}{entry.get('statement')}"
+    is_invalid = entry.get("finding") == INVALID
+    number = "" if is_invalid else f"{_NUMBER_PREFIX}{entry.get('statement')}"
     return Acceptance(
-        entry["role"],
-        entry["policy"],
+        entry.get("role", ""),
+        entry.get("policy", ""),
         entry.get("sid", number),
         entry["reason"],
         entry["until"],
@@ -152,16 +166,28 @@ def _problems(node: yaml.Node, entry: Any) -> Iterator[tuple[int, str]]:
         lines[name] = line
     if "statement" in lines and "sid" in lines:
         yield max(lines["statement"], lines["sid"]), ": expected either statement or sid, not both"
-    lacking = entry.get("finding") == "missing"
-    either = "statement" if "sid" in lines else "sid"
-    optional = {"finding", either} if lacking else {"finding", either, "dataSources"}
+    required, rejected = _keys(entry.get("finding"), "sid" if "sid" in lines else "statement")
     for name, expected in _EXPECTED.items():
         if name not in lines:
-            if name not in optional:
+            if name in required:
                 yield start, f", {name}: is missing; expected: {expected}"
-        elif not _is_valid(name, entry[name]) or (name == "dataSources" and not lacking):
+        elif not _is_valid(name, entry[name]) or name in rejected:
             hint = _hint(entry[name]) if name == "statement" else ""
+            hint = (
+                f"; leave it out with `finding: {INVALID}`" if name in _OF_STATEMENT & rejected else hint
+            )
             yield lines[name], f", {name}: {quote(entry[name])}; expected: {expected}{hint}"
+
+
+def _keys(finding: Any, statement: str) -> tuple[set[str], set[str]]:
+    """Return the required keys of an entry with this kind of finding, and the rejected ones.
+
+    `statement` is the key that names the statement.
+    """
+    if finding == INVALID:
+        return {"dataSources", "reason", "until"}, _OF_STATEMENT
+    required = {"role", "policy", statement, "reason", "until"}
+    return (required | {"dataSources"}, set()) if finding == "missing" else (required, {"dataSources"})
 
 
 def _hint(statement: Any) -> str:
@@ -188,7 +214,7 @@ def _is_valid(name: str, value: Any) -> bool:
         case "statement" | "sid":
             return re.fullmatch(_FORMS[name], value) is not None
         case "finding":
-            return value in LABELS
+            return value in (*LABELS, INVALID)
         case "until":
             return _is_date(value)
         case _:

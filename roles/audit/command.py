@@ -14,9 +14,9 @@ from components.formats import SUPPORTED_REGIONS
 from roles.account import Account
 from roles.arns import Arn
 from roles.audit import accounts, markdown, spreadsheet, table
-from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
+from roles.audit.accepted import Acceptance, acceptance_for, acceptance_of_invalid, read_acceptances
 from roles.audit.report import Report, find_unmatched
-from roles.audit.survey import Outcome, survey
+from roles.audit.survey import DataSourceResult, Outcome, survey
 from roles.audit.unused import day
 from roles.difference import Verdict
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PERMISSIONS_PAGE, PROBLEMS, InputError
@@ -176,6 +176,7 @@ def _document(found: Report) -> dict[str, object]:
                 "state": result.state,
                 "result": result.text,
                 "remarks": result.remarks,
+                **_fault(result),
             }
             for result in found.data_sources
         ],
@@ -209,6 +210,14 @@ def _document(found: Report) -> dict[str, object]:
         ],
         "unmatched": [acceptance.document() for acceptance in found.unmatched],
     }
+
+
+def _fault(result: DataSourceResult) -> dict[str, object]:
+    """Return the entry that accepts an invalid data source; nothing for other data sources."""
+    if not result.fault:
+        return {}
+    entry = result.acceptance or acceptance_of_invalid(result.data_source.id)
+    return {"fault": result.fault, "accept": entry.document()}
 
 
 def _plain(account: str, verdict: Verdict, acceptance: Acceptance) -> dict[str, object]:

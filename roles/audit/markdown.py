@@ -113,12 +113,21 @@ def _details(found: Report, role: RoleResult, used_by: Sequence[DataSourceResult
 
 def _accepted(found: Report) -> Iterator[_Section]:
     """Yield the accepted findings, one line each."""
-    for role in found.roles:
-        for verdict, acceptance in role.accepted:
-            label = f"{LABELS[kind_of(verdict)]}: {_statement(verdict)}"
-            until = f"until {acceptance.until}: {_code(acceptance.reason)}"
-            line = f"- {_code(role.arn)}: {label}, {until}\n"
-            yield _Section("accepted findings", Outcome.ACCEPTED, line, "\nAccepted:\n\n")
+    accepted = [
+        *(
+            (f"{_code(role.arn)}: {LABELS[kind_of(verdict)]}: {_statement(verdict)}", acceptance)
+            for role in found.roles
+            for verdict, acceptance in role.accepted
+        ),
+        *(
+            (f"data source {_code(each.data_source.label)}: {each.fault}", each.acceptance)
+            for each in found.data_sources
+            if each.acceptance
+        ),
+    ]
+    for finding, acceptance in accepted:
+        line = f"- {finding}, until {acceptance.until}: {_code(acceptance.reason)}\n"
+        yield _Section("accepted findings", Outcome.ACCEPTED, line, "\nAccepted:\n\n")
 
 
 def _unused(found: Report) -> Iterator[_Section]:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from components.formats import SUPPORTED_REGIONS
 from roles.arns import Arn
 from roles.audit.accepted import Acceptance
+from roles.audit.severity import INVALID
 from roles.audit.survey import DataSourceResult, Outcome, RoleResult, Survey, severity
 from roles.audit.unused import UnusedRole
 
@@ -154,7 +155,12 @@ def find_unmatched(acceptances: Sequence[Acceptance], surveys: Sequence[Survey])
         # An acceptance of excess access does not cover a dangerous statement, but a remark names it.
         for each in (verdict, verdict._replace(danger=""))
     ]
+    faulty = [each for found in surveys for each in found.data_sources if each.fault]
     for acceptance in acceptances:
-        is_there = acceptance.account in accounts
-        if is_there and not any(acceptance.matches(*each) for each in verdicts):
+        if acceptance.finding == INVALID:
+            is_found = any(acceptance.covers(each.data_source.id) for each in faulty)
+        else:
+            is_found = acceptance.account not in accounts
+            is_found = is_found or any(acceptance.matches(*each) for each in verdicts)
+        if not is_found:
             yield acceptance

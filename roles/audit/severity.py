@@ -15,6 +15,10 @@ LABELS: Final[Mapping[str, str]] = {
 """The kinds of findings in order of severity, and their names in the result."""
 
 
+INVALID: Final = "invalid"
+"""The kind of finding about a data source that cannot work, not about a statement."""
+
+
 def kind_of(verdict: Verdict) -> str:
     """Return the kind of a finding: `dangerous`, or its verdict."""
     return "dangerous" if verdict.danger else verdict.verdict

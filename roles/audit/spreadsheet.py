@@ -5,7 +5,7 @@ from typing import Final
 
 from roles.arns import Arn
 from roles.audit.report import UNAVAILABLE, Report
-from roles.audit.severity import kind_of
+from roles.audit.severity import INVALID, kind_of
 from roles.audit.survey import DataSourceResult, Outcome
 
 COLUMNS: Final = (
@@ -68,7 +68,9 @@ def _rows(found: Report) -> Iterator[dict[str, str]]:
                 "role": source.role_arn,
                 "state": source.state,
                 "result": source.text,
-                "finding": Outcome.INVALID if source.fault else "",
+                "finding": INVALID if source.fault else "",
+                "acceptedUntil": source.acceptance.until if source.acceptance else "",
+                "reason": source.acceptance.reason if source.acceptance else "",
                 "remarks": _joined(source.remarks),
             }
     for unused in found.unused:

@@ -84,6 +84,8 @@ class DataSourceResult(NamedTuple):
     """Whether the role lacks access and the last sync failed."""
     fault: str = ""
     """In a few words, why the data source cannot work as it is; empty if it can."""
+    acceptance: Acceptance | None = None
+    """The acceptance of the fault."""
 
 
 class RoleResult(NamedTuple):
@@ -231,8 +233,9 @@ def _finish(
     `entries` has the components of the specified stack, by the ARN of the role.
     """
     users: dict[str, list[_Reading]] = {}
-    for reading in filter(None, audit.readings):
-        users.setdefault(reading[0].role_arn, []).append(reading)
+    for result, needs in filter(None, audit.readings):
+        accepted = _accept_fault(result, acceptances, today)
+        users.setdefault(result.role_arn, []).append((accepted, needs))
     by_region = {account.region: account for account in audit.accounts}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
@@ -586,6 +589,21 @@ def _accept(
     return differences, accepted, remarks
 
 
+def _accept_fault(
+    result: DataSourceResult, acceptances: Sequence[Acceptance], today: date
+) -> DataSourceResult:
+    """Return the result, accepted if an acceptance covers its fault, or with a remark after its end."""
+    covering = [each for each in acceptances if each.covers(result.data_source.id)]
+    if not (result.fault and covering):
+        return result
+    latest = max(covering, key=lambda each: each.until)
+    if latest.is_over(today):
+        remark = f"accepted only until {latest.until}: {latest.reason}"
+        return result._replace(remarks=(*result.remarks, remark))
+    text = f"{result.text}, {Outcome.ACCEPTED}"
+    return result._replace(state=Outcome.ACCEPTED, text=text, acceptance=latest)
+
+
 def _acceptance(role_arn: str, verdict: Verdict, acceptances: Sequence[Acceptance]) -> Acceptance | None:
     """Return the acceptance that covers a finding for the longest time; None if there is none."""
     matching = (each for each in acceptances if each.matches(role_arn, verdict))
@@ -613,8 +631,9 @@ def _judge_data_source(
 ) -> DataSourceResult:
     """Return a data source's result with the state that follows from its role's differences."""
     state, text = _judge(differences, accepted, complete=complete)
-    if result.state is Outcome.INVALID:
-        text = f"{result.text}, {text}" if differences or accepted else result.text
+    if result.fault:
+        is_unread = bool(result.acceptance) and state is Outcome.SKIPPED
+        text = f"{result.text}, {text}" if differences or accepted or is_unread else result.text
         state = min(state, result.state, key=lambda each: each.rank)
     return result._replace(state=state, text=text)
 

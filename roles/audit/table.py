@@ -69,11 +69,22 @@ def _table(found: Report) -> Table:
 
 
 def _accepted(found: Report) -> Iterator[Part]:
-    accepted = [each for role in found.roles for each in role.accepted]
+    accepted = [
+        *(
+            (f"{it.role}: {LABELS[kind_of(verdict)]}: {verdict.policy}, {verdict.statement}", it)
+            for role in found.roles
+            for verdict, it in role.accepted
+        ),
+        *(
+            (f"data source {each.data_source.label}: {each.fault}", each.acceptance)
+            for each in found.data_sources
+            if each.acceptance
+        ),
+    ]
     if accepted:
         yield from ("", "accepted:")
-    for verdict, acceptance in accepted:
-        yield f"  {acceptance.role}: {LABELS[kind_of(verdict)]}: {verdict.policy}, {verdict.statement}"
+    for finding, acceptance in accepted:
+        yield f"  {finding}"
         yield Line(f"      until {acceptance.until}: {acceptance.reason}", 6)
 
 

@@ -11,8 +11,8 @@ from roles.account import DataSource
 from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.difference import Verdict
 from roles.errors import InputError
-from tests.helpers.world import OWN, World, allow, own_policy
-from tests.roles.audit.help import result
+from tests.helpers.world import OWN, World, allow, own_policy, policy
+from tests.roles.audit.help import add_audit_role, add_elsewhere, result
 
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/x"
 FILE: Final = "accepted.yaml"
@@ -21,7 +21,12 @@ DATE: Final = "expected: the last day, such as 2027-03-31"
 KEYS: Final = "role, policy, statement, sid, reason, until, finding, dataSources"
 NUMBER: Final = "expected: the number of a statement without a Sid; for others, use sid"
 SOURCES: Final = tuple(DataSource("", "", "", "", identifier, "", "", "") for identifier in "ab")
-LACKING: Final = "expected: the IDs of the data sources that lack access, only with `finding: missing`"
+LACKING: Final = (
+    "expected: the IDs of the data sources, only with `finding: missing` or `finding: invalid`"
+)
+WITHOUT: Final = "leave it out with `finding: invalid`"
+SECRET_SID: Final = "AllowsAmazonQToGetSecret"
+INVALID: Final = "{finding: invalid, dataSources: [a, b], reason: sleeps, until: 2999-12-31}"
 
 
 def write(world: World, **changes: str) -> None:
@@ -38,6 +43,10 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
     assert read_acceptances(path) == [
         Acceptance(ROLE, "p", "statement 4", "moves", "2999-12-31", "missing", ["a", "b"])
     ]
+    path.write_text(f"- {INVALID}\n")
+    (entry,) = read_acceptances(path)
+    assert entry == Acceptance("", "", "", "sleeps", "2999-12-31", "invalid", ["a", "b"])
+    assert [entry.covers(each) for each in "abc"] == [True, True, False]
     for nothing in ("# nothing is accepted\n", "---\n# nothing is accepted\n", "[]"):
         path.write_text(nothing)
         assert read_acceptances(path) == []
@@ -64,7 +73,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
   line 1, statement: ["1"]; {NUMBER}
   line 1, reason: " "; expected: why the finding is accepted
   line 1, until: "soon"; {DATE}
-  line 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared""",
+  line 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared, invalid""",
         ),
         (
             "".join(
@@ -92,6 +101,14 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
   line 2, dataSources: "a"; {LACKING}
   line 3, dataSources: []; {LACKING}
   line 4, dataSources: ["a"]; {LACKING}""",
+        ),
+        (
+            f"- {INVALID.replace('[a, b]', '[]')}\n- {INVALID[:-1]}, role: '{ROLE}', sid: A}}\n",
+            f"""\
+ has 3 errors
+  line 1, dataSources: []; {LACKING}
+  line 2, role: "{ROLE}"; expected: the ARN of a role; {WITHOUT}
+  line 2, sid: "A"; expected: the statement's Sid, letters and digits; {WITHOUT}""",
         ),
         (
             f"-  {VALID[1:-1].replace(', ', chr(10) + '   ')}\n   sid: '4'\n   policy: q\n",
@@ -302,3 +319,85 @@ def test_one_acceptance_file_can_cover_several_accounts(world: World):
 @pytest.mark.slow
 def test_nonexistent_acceptance_file_is_an_error(world: World):
     assert world.audit("--accept", FILE).rejection == f"audit: {FILE}: No such file or directory"
+
+
+@pytest.fixture
+def dormant(world: World) -> str:
+    """Add a data source whose secret does not exist, and return its ID."""
+    return world.add("Old", world.role("qbusiness-Old", own_policy(without=SECRET_SID)), "gone")
+
+
+def accept(world: World, *identifiers: str, until: str = "2999-12-31") -> None:
+    """Write an entry that accepts invalid data sources."""
+    entry = {"finding": "invalid", "dataSources": identifiers, "reason": "sleeps", "until": until}
+    world.path(FILE).write_text(json.dumps([entry]))
+
+
+@pytest.mark.slow
+def test_accepted_data_source_is_only_listed_separately(world: World, dormant: str):
+    accept(world, dormant)
+    said = world.audit("--accept", FILE)
+    assert (said.code, said.err) == (0, "")
+    assert "  secret does not exist, accepted\n" in said.out
+    assert said.out.endswith(
+        "\n\naccepted:\n"
+        f"  data source Old {dormant}: secret does not exist\n"
+        "      until 2999-12-31: sleeps\n"
+        "\n"
+        f"1 data source with 1 role in us-east-1, account {ACCOUNT}: 1 accepted\n"
+    )
+    markdown = world.audit("--accept", FILE, "--markdown").out
+    assert (
+        f"- data source `Old {dormant}`: secret does not exist, until 2999-12-31: `sleeps`\n" in markdown
+    )
+    (found,) = world.audit("--accept", FILE, "--json").json["dataSources"]
+    assert (found["state"], found["accept"]["reason"]) == ("accepted", "sleeps")
+
+
+@pytest.mark.slow
+def test_accepted_data_source_does_not_hide_its_role(world: World, dormant: str):
+    world.put_policy(policy(allow("sqs:*", "*")), "more", "qbusiness-Old")
+    accept(world, dormant)
+    said = world.audit("--accept", FILE)
+    assert said.code == 1
+    assert "  secret does not exist, accepted, 1 in excess\n" in said.out
+
+
+@pytest.mark.slow
+def test_data_source_is_invalid_again_after_acceptance_expires(world: World, dormant: str):
+    accept(world, dormant, until="2020-12-31")
+    said = world.audit("--accept", FILE)
+    assert said.code == 1
+    assert f"Old {dormant}: accepted only until 2020-12-31: sleeps\n" in said.out
+
+
+@pytest.mark.slow
+def test_json_data_source_contains_entry_for_acceptance_file(world: World, dormant: str):
+    (found,) = world.audit("--json").json["dataSources"]
+    assert found["accept"]["dataSources"] == [dormant]
+    dated = {"reason": "sleeps", "until": "2999-12-31"}
+    world.path(FILE).write_text(json.dumps([{**found["accept"], **dated}]))
+    assert world.audit("--accept", FILE).code == 0
+
+
+@pytest.mark.slow
+def test_an_entry_that_matches_no_invalid_data_source_is_reported(world: World):
+    accept(world, world.add_own())
+    said = world.audit("--accept", FILE)
+    assert said.code == 0
+    assert f"accepted finding not found in us-east-1, account {ACCOUNT}: invalid: c3d4e5f6-" in said.err
+
+
+@pytest.mark.slow
+def test_file_accepts_roles_and_data_sources_of_all_accounts(world: World, dormant: str):
+    there = add_audit_role(world, OTHER_ACCOUNT)
+    role_arn = add_elsewhere(world, there, OTHER_ACCOUNT, allow("sqs:*", "*", Sid="Queues"), name="Wiki")
+    accept(world, dormant)
+    (entry,) = json.loads(world.path(FILE).read_text())
+    world.role_arn = role_arn
+    write(world)
+    world.path(FILE).write_text(json.dumps([entry, *json.loads(world.path(FILE).read_text())]))
+    accounts = ("--account", ACCOUNT, "--account", OTHER_ACCOUNT, "--assume-role", "security/audit")
+    said = world.audit("--accept", FILE, *accounts)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.endswith(", 2 accounts: 2 accepted\n")
