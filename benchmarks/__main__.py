@@ -23,8 +23,9 @@ Measured on {date}: {versions}.
 The figures depend on the machine, so compare the ratios. The hand-written program declares the same
 roles and policies, without a component or validation. Both programs run with Pulumi's mocks, and
 valgrind counts their instructions. `audit` and `check` read data sources, each with a secret and a role,
-from a server that responds to each call after {delay} ms. Their figure is the median of three runs
-(minimum to maximum).
+from a server that responds to each call after {delay} ms. Their figures are the median of three runs
+(minimum to maximum), and the maximum of their memory. The audit of five accounts reads 100 data sources
+in each.
 """
 
 

@@ -21,6 +21,7 @@ from xml.sax.saxutils import escape
 
 from components.connector_role import POLICY_NAME
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from roles.arns import Arn
 from sandbox.environment import PROJECT
 from tests.helpers.loopback import serving
 from tests.helpers.support import PROJECT_NAME, golden
@@ -34,6 +35,10 @@ _PAGE: Final = 10
 _ENTRIES: Final = 30
 """The number of data sources in the stack that `check` reads."""
 _ROUNDS: Final = 3
+_MOST_MEMORY: Final = 300
+"""The maximum memory of a command in MB; if it needs more, the benchmark fails."""
+_KEY: Final = "ACCOUNT"
+"""The prefix of access keys from AssumeRole, which end with the account's ID."""
 _TRUST: Final = golden("trust-policy")
 _POLICY: Final = golden("minimal-role-policy")
 _PYTHON: Final = str(PROJECT / "venv" / "bin" / "python")
@@ -45,24 +50,46 @@ class _Reading(NamedTuple):
     title: str
     arguments: Sequence[str]
     data_sources: int
+    """The number of data sources, in all accounts together."""
     most_calls: float
     """The maximum average number of calls per data source; if there are more, the benchmark fails."""
+    accounts: int = 1
 
 
+_MANY: Final = [str(int(ACCOUNT) + number) for number in range(5)]
+"""The accounts of the audit of several accounts; the first is the credentials' own."""
+_OPTIONS: Final = [option for account in _MANY for option in ("--account", account)]
 _READINGS: Final = (
     _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 6.2),
+    _Reading(
+        "`audit` of five accounts with a total",
+        ("audit", "--json", *_OPTIONS, "--assume-role", "audit"),
+        _DATA_SOURCES,
+        6.2,
+        len(_MANY),
+    ),
     _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 11.2),
 )
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Respond as AWS does for an account in which each data source has its own secret and role."""
+    """Respond as AWS does for accounts in which each data source has its own secret and role.
+
+    The access key from AssumeRole is the account's ID.
+    """
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet for each response, because a second would wait for an acknowledgment
     calls: ClassVar[Counter[str]]
     lock: ClassVar[Lock]
     data_sources: ClassVar[int]
+    """The number in each account."""
+
+    @property
+    def account(self) -> str:
+        """The account of the caller."""
+        key = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+        return key.removeprefix(_KEY) if key.startswith(_KEY) else ACCOUNT
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
@@ -104,7 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(DELAY)
         with self.lock:
             self.calls[call] += 1
-        body = (content if isinstance(content, str) else json.dumps(content)).encode()
+        text = content if isinstance(content, str) else json.dumps(content)
+        body = text.replace(ACCOUNT, self.account).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -158,6 +186,9 @@ def _xml(call: dict[str, str]) -> str:
         "GetCallerIdentity": f"<UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
         f"<Arn>arn:aws:iam::{ACCOUNT}:user/auditor</Arn>",
         "GetRole": f"<Role>{role}</Role>",
+        "AssumeRole": f"<Credentials><AccessKeyId>{_KEY}{Arn.of(call.get('RoleArn', '')).account}"
+        "</AccessKeyId><SecretAccessKey>benchmarks</SecretAccessKey><SessionToken>benchmarks"
+        "</SessionToken><Expiration>2999-12-31T00:00:00Z</Expiration></Credentials>",
         "ListRoles": "<Roles/><IsTruncated>false</IsTruncated>",
         "ListRolePolicies": f"<PolicyNames><member>{POLICY_NAME}</member></PolicyNames>"
         "<IsTruncated>false</IsTruncated>",
@@ -185,7 +216,7 @@ def _allowed(call: dict[str, str]) -> str:
 
 @contextmanager
 def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
-    """Serve, on loopback, an account that has this number of data sources.
+    """Serve, on loopback, accounts each of which has this number of data sources.
 
     Yield the server's address and a counter of the calls that it receives, by name.
     """
@@ -232,7 +263,8 @@ def rows() -> list[str]:
 
 def _row(reading: _Reading) -> str:
     number = reading.data_sources
-    with tempfile.TemporaryDirectory() as directory, _served(number) as (address, calls):
+    served = _served(number // reading.accounts)
+    with tempfile.TemporaryDirectory() as directory, served as (address, calls):
         _write_stack(Path(directory))
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
@@ -245,18 +277,39 @@ def _row(reading: _Reading) -> str:
             "PYTHONPATH": str(PROJECT),
         }
         command = [_PYTHON, "-m", "roles", *reading.arguments]
-        wall = [_seconds(command, directory, environment) for _ in range(_ROUNDS)]
+        runs = [_measure(command, directory, environment) for _ in range(_ROUNDS)]
     if calls["GetRole"] != _ROUNDS * number:
         raise RuntimeError(f"{reading.title} did not read every role: {calls}")
     total = calls.total() / _ROUNDS
     if total > reading.most_calls * number:
         raise RuntimeError(f"{reading.title} makes more calls than its limit: {calls}")
-    figure = f"{statistics.median(wall):.1f} s ({min(wall):.1f} to {max(wall):.1f})"
+    wall, memory = [run.seconds for run in runs], max(run.megabytes for run in runs)
+    if memory > _MOST_MEMORY:
+        raise RuntimeError(f"{reading.title} needs {memory:.0f} MB, more than {_MOST_MEMORY} MB")
+    figure = f"{statistics.median(wall):.1f} s ({min(wall):.1f} to {max(wall):.1f}), {memory:.0f} MB"
     calls_of_each = f"{total:,.0f} calls, {total / number:.1f} for each data source"
     return f"| {reading.title} of {number} data sources | {figure} | {calls_of_each} |"
 
 
-def _seconds(command: Sequence[str], directory: str, environment: Mapping[str, str]) -> float:
+class _Run(NamedTuple):
+    """What one run of a command took."""
+
+    seconds: float
+    megabytes: float
+    """The maximum of its memory."""
+
+
+def _measure(command: Sequence[str], directory: str, environment: Mapping[str, str]) -> _Run:
     begin = time.monotonic()
-    subprocess.run(command, cwd=directory, env=environment, check=True, capture_output=True)
-    return time.monotonic() - begin
+    process = subprocess.Popen(
+        command,
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return _Run(time.monotonic() - begin, usage.ru_maxrss / 1024)

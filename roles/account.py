@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import unquote
 
 import boto3
+import botocore.loaders
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -46,6 +47,9 @@ _DECISIONS: Final = ("allowed", "explicitDeny", "implicitDeny")
 
 S3_KEYS_ALGORITHM: Final = "AES256"
 """The encryption algorithm of a bucket that uses Amazon S3 managed keys."""
+
+_loader: Final = functools.cache(botocore.loaders.create_loader)
+"""Returns the SDK's descriptions of services, which all accounts share because they take 20 MB."""
 
 Reply = Mapping[str, Any]
 """An AWS response, or a structure in one, as parsed by botocore."""
@@ -193,6 +197,7 @@ class Account:
         `credentials` are from `assume_role`; the default is the SDK's usual sources.
         """
         core = botocore.session.get_session()
+        core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
         # Unlike Pulumi's provider, the SDK does not read AWS_REGION, only AWS_DEFAULT_REGION.
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
