@@ -97,6 +97,8 @@ AUDIT_AND_CHECK: Final = (
 
 The list is repeated here because this program may be copied elsewhere. A test compares the two lists.
 """
+AUDIT_ROLE: Final = "security/qbusiness-audit"
+"""The path and name of the role that `audit` assumes in other accounts, as in examples/audit-role/."""
 
 
 def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
@@ -140,7 +142,7 @@ class Permissions(NamedTuple):
 
 def permissions(settings: Settings, environment: Environment) -> Mapping[str, Permissions]:
     """Return the permissions of each of an environment's roles; raise pulumi.RunError beyond a quota."""
-    boundary = environment.boundary
+    boundary, partition = environment.boundary, environment.roles.split(":")[1]
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
     # The condition does not prevent removing a boundary, so if there is one, do not allow its removal.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
@@ -168,6 +170,8 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, Pe
     audit = [
         *_state(settings, environment.name, write=False),
         _allow("AuditAndCheck", AUDIT_AND_CHECK, ["*"]),
+        # The role in another account also has to trust this role.
+        _allow("AuditAccounts", ["sts:AssumeRole"], [f"arn:{partition}:iam::*:role/{AUDIT_ROLE}"]),
     ]
     return {
         "deploy": both(write, writes=True),

@@ -28,7 +28,7 @@ from sandbox.provider.resources import (
 from tests.authorization.simulator import ask
 from tests.helpers.loopback import Handler, serving
 from tests.helpers.mocked import STACK, Deployment
-from tests.helpers.page import read_actions
+from tests.helpers.page import blocks, read_actions
 from tests.helpers.stacks import DESTROY, OTHER_ACCOUNT, UP, Aws, NewStack, running_provider
 from tests.helpers.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
@@ -235,11 +235,15 @@ def test_nonexistent_role_may_be_read_but_not_changed(
 
 def test_audit_role_may_audit_check_and_preview(program: Program):
     roles, missing, *preview = program.policies("preview", "prod")[1]
-    *state, last = program.policies("audit", "prod")[1]
+    *state, last, accounts = program.policies("audit", "prod")[1]
     assert state == preview
     assert last["Resource"] == ["*"]
     assert set(last["Action"]) == read_actions("Audit") | read_actions("Check")
     assert set(last["Action"]) >= {*roles["Action"], *missing["Action"]}
+    # The other statement that docs/read-permissions.md lists is only for --organization.
+    *_, caller = blocks("json", (PROJECT / "docs" / "read-permissions.md").read_text())
+    (shown, _) = json.loads(caller)["Statement"]
+    assert accounts == {**shown, "Action": [shown["Action"]], "Resource": [shown["Resource"]]}
 
 
 def test_no_role_may_change_foreign_or_ci_roles(program: Program):

@@ -72,12 +72,17 @@ COMPLETED: Final[Mapping[str, Callable[[Caller, Any, dict[str, Any]], dict[str, 
 def reason_not_to_assume(caller: Caller, role_arn: str, external_id: str | None) -> str:
     """Return the message if the role does not exist or does not trust the caller; empty if it does.
 
-    A condition counts as met only if it is `StringEquals` with the external ID.
+    A condition counts as met only if it is `StringEquals` with the external ID, or `ArnEquals` with the
+    caller's ARN.
     """
     sts = sts_backends[caller.account]["aws"]
     _, arn, account = sts.get_caller_identity(caller.access_key, caller.region)
     role_of_session = re.sub(r":sts::(\d+):assumed-role/([^/]+)/.*", r":iam::\1:role/\2", arn)
     trusted = {"*", account, f"arn:aws:iam::{account}:root", role_of_session}
+    known = {
+        ("StringEquals", "sts:ExternalId"): external_id,
+        ("ArnEquals", "aws:PrincipalArn"): role_of_session,
+    }
     effects = {
         statement["Effect"]
         for role in iam_backends[role_arn.split(":")[4]]["aws"].roles.values()
@@ -85,7 +90,7 @@ def reason_not_to_assume(caller: Caller, role_arn: str, external_id: str | None)
         for statement in listed(json.loads(role.assume_role_policy_document)["Statement"])
         if trusted & {*_principals(statement["Principal"])}
         and all(
-            (operator, key) == ("StringEquals", "sts:ExternalId") and external_id in listed(values)
+            known.get((operator, key), key) in listed(values)
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         )
