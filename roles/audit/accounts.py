@@ -96,10 +96,10 @@ def open_accounts(
         except (BotoCoreError, ClientError) as error:
             failure = explain(error)
             if isinstance(error, ClientError) and is_denied(error):
-                external_id = "this" if options.external_id else "no"
+                external_id = "with this" if options.external_id else "without an"
                 failure = (
                     f"{role_arn} cannot be assumed: the role must exist, its trust policy must allow "
-                    f"sts:AssumeRole to {caller['Arn']} with {external_id} external ID, and the "
+                    f"sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
                     f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
                 )
             return Survey(account_id, failure=failure)

@@ -86,7 +86,7 @@ class Report(NamedTuple):
         """The `total`, the `place`, and the number of data sources in each state that occurs."""
         counts = [f"{count} {state}" for state, count in self.counts().items() if count]
         failed = sum(bool(found.failure) for found in self.surveys)
-        counts += [f"{failed} account{'s' * (failed != 1)} not read"] if failed else []
+        counts += [f"{failed} account{'s' * (failed != 1)} not compared"] if failed else []
         return f"{self.total} in {self.place}{': ' * bool(counts)}{', '.join(counts)}"
 
     def users(self) -> dict[tuple[str, str], list[DataSourceResult]]:

@@ -132,7 +132,7 @@ def audit(clone: Path) -> None:
     # The data source receives the ARN of the recreated role.
     deployed = re.findall(r" (\d+ (?:unchanged|updated))$", run.stdout, re.MULTILINE)
     assert deployed == ["13 unchanged", "1 updated", "4 unchanged"]
-    shown, _ = blocks("text", AUDIT.read_text())
+    shown, *_ = blocks("text", AUDIT.read_text())
     said = re.sub(r"(-qbusiness-role)-[0-9a-f]{7}", r"\1-1234567", run.stdout)
     (used_by,) = re.findall(r"used by Console (\S+)", said)
     said = said.replace(used_by, "c3d4e5f6-7890-12ab-cdef-333333333333")

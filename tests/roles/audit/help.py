@@ -87,11 +87,11 @@ def grant_listing(world: World) -> None:
     world.s3.put_bucket_policy(Bucket="documents", Policy=policy(listing))
 
 
-def add_audit_role(world: World, account: str, **trust: Any) -> Maker:
+def add_audit_role(world: World, account: str, name: str = "audit", **trust: Any) -> Maker:
     """Add the role to another account that an audit assumes; return the account's administrator."""
     there = world.administrator(account)
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": ROOT, **trust}
-    there.role("audit", trust=policy(statement), Path="/security/")
+    there.role(name, trust=policy(statement), Path="/security/")
     return there
 
 

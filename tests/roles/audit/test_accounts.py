@@ -7,11 +7,14 @@ import pytest
 from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
 from roles.actions import ACTIONS, OF_ACCOUNTS
 from roles.cli import main
+from sandbox.environment import PROJECT
+from tests.helpers.page import blocks, prose
 from tests.helpers.world import World, allow
 from tests.roles.audit.help import add_audit_role, add_elsewhere, add_granted, complete_world
 
 pytestmark = pytest.mark.slow
 
+PAGE: Final = PROJECT / "docs" / "audit.md"
 THIRD: Final = "777788889999"
 ROLE: Final = ("--assume-role", "security/audit")
 BOTH: Final = ("--account", ACCOUNT, "--account", OTHER_ACCOUNT, *ROLE)
@@ -31,6 +34,24 @@ def two(world: World) -> World:
     there = add_audit_role(world, OTHER_ACCOUNT)
     add_elsewhere(world, there, OTHER_ACCOUNT, allow("*", "*", Sid="All"), name="Wiki")
     return world
+
+
+def test_audit_page_shows_report_of_three_accounts(world: World):
+    (command,) = blocks("sh", prose("Several accounts", PAGE))
+    (shown,) = blocks("text", prose("Several accounts", PAGE))
+    caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/auditor/session"
+    identity = {"UserId": "A", "Account": ACCOUNT, "Arn": caller}
+    world.server.answers["sts:GetCallerIdentity"] = identity
+    there = add_audit_role(world, OTHER_ACCOUNT, name="qbusiness-audit")
+    world.add_own(name="Intranet")
+    add_elsewhere(
+        world, world, ACCOUNT, allow("sqs:*", "*", Sid="Queues"), name="Handbook", region="eu-west-1"
+    )
+    add_elsewhere(world, there, OTHER_ACCOUNT, allow("iam:PutRolePolicy", "*", Sid="Roles"), name="Wiki")
+    add_elsewhere(world, there, OTHER_ACCOUNT, name="Assets")
+    said = world.audit(*command.replace("\\\n", "").split()[2:])
+    assert said.code == 1
+    assert said.out + said.err == shown
 
 
 def test_worst_result_of_all_accounts_is_first(two: World):
@@ -120,12 +141,14 @@ def test_role_that_cannot_be_assumed_does_not_stop_the_audit(two: World):
     caller = two.client("sts").get_caller_identity()["Arn"]
     assert line == (
         f"audit: skipped: account {THIRD}: arn:aws:iam::{THIRD}:role/security/audit cannot be assumed: "
-        f"the role must exist, its trust policy must allow sts:AssumeRole to {caller} with no external "
+        f"the role must exist, its trust policy must allow sts:AssumeRole to {caller} without an external "
         "ID, and the caller's policies must allow it, too: docs/read-permissions.md lists the policies"
     )
     said = two.audit(*options)
     assert said.code == 1
-    assert said.out.endswith("in us-east-1, 3 accounts: 1 dangerous, 1 different, 1 account not read\n")
+    assert said.out.endswith(
+        "in us-east-1, 3 accounts: 1 dangerous, 1 different, 1 account not compared\n"
+    )
     assert (
         f"- skipped: `{line.removeprefix('audit: skipped: ')}`\n"
         in two.audit(*options, "--markdown").out
@@ -141,7 +164,7 @@ def test_external_id_is_sent_and_never_shown(world: World):
     other = ("--account", OTHER_ACCOUNT, *ROLE)
     assert world.audit(*other, "--external-id", "audit-4711").code == 0
     (line,) = lines(world, *other)
-    assert " with no external ID, " in line
+    assert " without an external ID, " in line
     (line,) = lines(world, *other, "--external-id", "audit-4712")
     assert " with this external ID, " in line
     assert "audit-47" not in line
@@ -159,7 +182,7 @@ def test_rest_of_report_follows_expired_credentials(two: World, call: str):
         f"audit: skipped: account {ACCOUNT}: AWS does not accept the credentials (ExpiredToken): sign in"
     )
     assert said.out.endswith(
-        "1 data source with 1 role in us-east-1, 2 accounts: 1 dangerous, 1 account not read\n"
+        "1 data source with 1 role in us-east-1, 2 accounts: 1 dangerous, 1 account not compared\n"
     )
     assert "tests" not in said.out + said.err  # the secret access key
 

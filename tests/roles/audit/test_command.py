@@ -188,7 +188,7 @@ def test_audit_page_shows_output_for_dangerous_trust_policy(world: World):
     }
     trust = policy(statement, {**statement, "Condition": condition})
     world.add_own(name="Wiki", trust=trust)
-    _, shown = blocks("text", PAGE.read_text())
+    (shown,) = blocks("text", prose("Dangerous access", PAGE))
     assert f"\n\n{shown}\n" in world.audit().out
 
 
