@@ -27,6 +27,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "Pulumi.yaml": declarations.pulumi_yaml,
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
+    PROJECT / "template" / ".github" / "workflows" / "audit.yml": template_workflow.audit,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
     PROJECT / "template" / ".github" / "actions" / "pulumi" / "action.yml": template_workflow.action,
     PROJECT / "template" / "requirements.txt": template_requirements.requirements,

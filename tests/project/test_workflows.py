@@ -36,6 +36,7 @@ JOBS: dict[str, dict[str, Any]] = {
     name: job for workflow in WORKFLOWS.values() for name, job in workflow["jobs"].items()
 }
 ENVIRONMENTS = WORKFLOWS["environments"]["jobs"]
+AUDIT = WORKFLOWS["audit"]["jobs"]
 STEPS: list[dict[str, Any]] = [
     step
     for path in FILES
@@ -57,6 +58,7 @@ def triggers(workflow: str) -> set[str]:
 
 def test_jobs_have_only_necessary_permissions():
     assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
+        "audit": {},
         "environments": {},
         "real-provider": {},
         "release": {},
@@ -74,8 +76,9 @@ def test_jobs_have_only_necessary_permissions():
         "deploy-production": {"contents": "read", "id-token": "write"},
         **{
             key: {"contents": "read", "id-token": "write", "issues": "write"}
-            for key in ("drift", "roles")
+            for key in ("drift", "roles", "audit")
         },
+        "not-set-up": {},
     }
 
 
@@ -83,11 +86,12 @@ def test_pull_request_from_fork_gets_no_credentials():
     assert triggers("tests") == {"pull_request", "push", "workflow_call"}
     assert WORKFLOWS["release"][True] == {"push": {"tags": ["v*"]}}
     assert triggers("real-provider") == {"schedule", "workflow_dispatch", "workflow_call"}
+    assert triggers("audit") == {"schedule", "workflow_dispatch"}
     assert triggers("environments") == {"pull_request", "push", "schedule", "workflow_dispatch"}
     for name, job in JOBS.items():
         # The OIDC token is also a credential: it is exchanged for AWS credentials.
-        if name not in ENVIRONMENTS or "id-token" not in job["permissions"]:
-            assert not re.search(r"secrets\.|vars\.", json.dumps(job)), name
+        if name not in {**ENVIRONMENTS, **AUDIT} or "id-token" not in job["permissions"]:
+            assert not re.search(r"secrets\.|vars\.", json.dumps({**job, "if": ""})), name
             continue
         condition = job["if"]
         own = "github.event.pull_request.head.repo.full_name == github.repository" in condition
@@ -95,16 +99,12 @@ def test_pull_request_from_fork_gets_no_credentials():
         assert "||" not in re.sub(r"\([^)]*\)", "", condition)
     for name in ("deploy", "deploy-production"):
         assert "github.event_name == 'push'" in ENVIRONMENTS[name]["if"]
-    for name in ("drift", "roles"):
-        assert "github.ref == 'refs/heads/main'" in ENVIRONMENTS[name]["if"]
+    for name in ("drift", "roles", "audit"):
+        assert "github.ref == 'refs/heads/main'" in JOBS[name]["if"]
     # Roles are checked only after all deployments succeeded.
     assert ENVIRONMENTS["roles"]["needs"] == ["list", "deploy", "deploy-production"]
     for result in ("failure", "cancelled"):
         assert f"!contains(needs.*.result, '{result}')" in ENVIRONMENTS["roles"]["if"]
-    assert [step.get("if") for step in ENVIRONMENTS["roles"]["steps"][-2:]] == [
-        "github.event_name == 'push'",
-        "github.event_name != 'push'",
-    ]
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
@@ -161,7 +161,7 @@ def test_ci_page_lists_each_github_variable_and_secret():
     page = (PROJECT / "docs" / "ci.md").read_text()
     text = "".join(path.read_text() for path in FILES)
     names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
-    assert len(names) == 8
+    assert len(names) == 9
     assert names == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
 
 
@@ -248,6 +248,44 @@ def test_environments_are_read_from_stack_settings_files(
     assert production == [name for name in expected if name.startswith("prod")]
 
 
+@pytest.mark.parametrize(
+    ("roles", "regions", "role", "options"),
+    [
+        (
+            {"prod": "arn:aws:iam::111111111111:role/p", "staging": "arn:aws:iam::111111111111:role/s"},
+            "us-east-1",
+            "arn:aws:iam::111111111111:role/p",
+            "--region=us-east-1",
+        ),
+        (
+            {"staging": "arn:aws:iam::222222222222:role/s", "prod": "arn:aws:iam::111111111111:role/p"},
+            "us-east-1 eu-west-1 us-east-1",
+            "arn:aws:iam::222222222222:role/s",
+            (
+                "--region=us-east-1 --region=eu-west-1 --account=222222222222 --account=111111111111 "
+                "--assume-role=security/qbusiness-audit"
+            ),
+        ),
+    ],
+)
+def test_each_account_and_region_is_audited_once(
+    tmp_path: Path, roles: dict[str, str], regions: str, role: str, options: str
+):
+    (step,) = [step for step in AUDIT["audit"]["steps"] if step.get("shell") == "python"]
+    written = tmp_path / "output"
+    named = {"GITHUB_OUTPUT": str(written), "ROLES": json.dumps(roles), "REGIONS": regions}
+    subprocess.run([sys.executable, "-c", step["run"]], env={**os.environ, **named}, check=True)
+    assert written.read_text() == f"role={role}\noptions={options}\n"
+
+
+def test_audit_installs_before_it_has_credentials_and_without_pulumi():
+    used = [step.get("uses", step.get("run", "")).partition("@")[0] for step in AUDIT["audit"]["steps"]]
+    assert used[:2] == ["actions/checkout", "make roles"]
+    assert used[3] == "aws-actions/configure-aws-credentials"
+    assert "pulumi" not in json.dumps(AUDIT)
+    assert "::notice::" in AUDIT["not-set-up"]["steps"][0]["run"]
+
+
 def owner(backend: str, organization: str) -> str:
     """Return the workflow's prefix for stack names."""
     expression = re.fullmatch(r"\$\{\{ (.*) \}\}", WORKFLOWS["environments"]["env"]["OWNER"])
@@ -295,13 +333,11 @@ class Repository:
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
         """Run a job's commands as GitHub does, in the workflow's environment."""
-        name, place = {"preview": ("preview", -2), "check": ("roles", -2), "audit": ("roles", -1)}.get(
-            job, (job, -1)
-        )
-        step = ENVIRONMENTS[name]["steps"][place]
-        workflow = WORKFLOWS["environments"]
+        name, place = {"preview": ("preview", -2), "check": ("roles", -1)}.get(job, (job, -1))
+        step = JOBS[name]["steps"][place]
+        workflow = WORKFLOWS["audit" if job == "audit" else "environments"]
         assert workflow["defaults"]["run"]["shell"].startswith("bash")
-        named = {**workflow["env"], **ENVIRONMENTS[name]["env"], **step.get("env", {})}
+        named = {**workflow.get("env", {}), **JOBS[name].get("env", {}), **step.get("env", {})}
         self.summary.write_text("")
         self.report.unlink(missing_ok=True)
         return self.stack.execute(
@@ -337,6 +373,8 @@ class Repository:
             "github.repository": "OWNER/REPOSITORY",
             "github.run_id": "5",
             "github.server_url": "https://github.example",
+            "github.sha": "abc",
+            "steps.list.outputs.options": "--region=us-east-1 --account=123456789012",
             "github.event.pull_request.head.sha || github.sha": "abc",
             "secrets.PULUMI_CONFIG_PASSPHRASE": self.stack.environment["PULUMI_CONFIG_PASSPHRASE"],
             "vars.PULUMI_BACKEND_URL": self.stack.environment["PULUMI_BACKEND_URL"],
@@ -435,7 +473,11 @@ def test_failed_command_is_reported_and_fails_its_job(repository: Repository, jo
 @needs_jq
 @pytest.mark.parametrize(
     ("job", "title", "findings"),
-    [("check", "Problems in {}", 1), ("audit", "Audit of {}", 1), ("drift", "Drift in {}", 7)],
+    [
+        ("check", "Problems in {}", 1),
+        ("audit", "Audit of all data sources", 1),
+        ("drift", "Drift in {}", 7),
+    ],
 )
 def test_findings_open_an_issue_but_other_failures_do_not(
     repository: Repository, job: str, title: str, findings: int
@@ -443,7 +485,8 @@ def test_findings_open_an_issue_but_other_failures_do_not(
     for code, opened in ((2, []), (findings, [title.format(repository.stack.name)])):
         repository.end_with(code)
         assert repository.run(job).returncode == code
-        assert f"--stack {repository.stack.name} " in repository.reported()
+        of_job = "--account=123456789012" if job == "audit" else f"--stack {repository.stack.name} "
+        assert of_job in repository.reported()
         assert [issue["title"] for issue in repository.issues()] == opened
 
 
@@ -562,7 +605,7 @@ def test_only_audit_notes_are_in_code_block(tmp_path: Path):
     assert (tmp_path / "report.md").read_text() == (
         "### Audit of x\n\n**result**\n~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
     )
-    audit = ENVIRONMENTS["roles"]["steps"][-1]["run"]
+    audit = AUDIT["audit"]["steps"][-1]["run"]
     assert "/qbusiness-roles audit --markdown " in audit
 
 

@@ -141,8 +141,9 @@ def test_role_that_cannot_be_assumed_does_not_stop_the_audit(two: World):
     caller = two.client("sts").get_caller_identity()["Arn"]
     assert line == (
         f"audit: skipped: account {THIRD}: arn:aws:iam::{THIRD}:role/security/audit cannot be assumed: "
-        f"the role must exist, its trust policy must allow sts:AssumeRole to {caller} without an external "
-        "ID, and the caller's policies must allow it, too: docs/read-permissions.md lists the policies"
+        f"the role must exist, its trust policy must allow sts:AssumeRole to {caller} without an "
+        "external ID, and the caller's policies must allow it, too: docs/read-permissions.md lists the "
+        "policies"
     )
     said = two.audit(*options)
     assert said.code == 1
