@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import unquote
 
@@ -237,7 +237,7 @@ class Account:
                 "account"
             )
         if len(found) > 1:
-            self.notes(f"looking through {len(found)} applications")
+            self._note(f"looking through {len(found)} applications")
         return {
             application["applicationId"]: application.get("displayName", "") for application in found
         }
@@ -618,9 +618,14 @@ class Account:
         for page in client.get_paginator(operation).paginate(**parameters):
             if items:
                 items_read = operation.partition("_")[2].replace("_", " ")
-                self.notes(f"reading {items_read}: {len(items)} so far")
+                self._note(f"reading {items_read}: {len(items)} so far")
             items += page.get(key, [])
         return items
+
+    def _note(self, text: str) -> None:
+        """Write a note about the progress; in other threads, `read_each` already shows it."""
+        if current_thread() is main_thread():
+            self.notes(text)
 
     def _note_denial(self, parsed: Mapping[str, Any], model: Any, **_: object) -> None:
         if parsed.get("Error", {}).get("Code") in DENIED:

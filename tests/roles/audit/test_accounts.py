@@ -267,5 +267,16 @@ def test_contradicting_options_are_one_line(world: World, options: tuple[str, ..
     assert expected in world.audit(*options).rejection
 
 
+def test_bars_on_a_terminal_count_all_accounts(two: World):
+    two.patch.setattr("sys.stderr.isatty", lambda: True)
+    two.patch.setenv("NO_COLOR", "1")
+    bars = [line.rpartition("\r")[2] for line in two.audit(*BOTH).err.split("\n") if line]
+    assert [bar.replace("\u2501", "").split() for bar in bars] == [
+        ["audit:", "applications", "2", "of", "2"],
+        ["audit:", "data", "sources", "2", "of", "2"],
+        ["audit:", "comparisons", "2", "of", "2"],
+    ]
+
+
 def test_path_of_the_role_can_begin_with_a_slash(two: World):
     assert two.audit("--account", OTHER_ACCOUNT, "--assume-role", "/security/audit").code == 1
