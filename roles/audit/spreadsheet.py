@@ -14,6 +14,8 @@ COLUMNS: Final = (
     *("actions", "resources", "conditions", "acceptedUntil", "reason", "remarks"),
 )
 """The names in the header."""
+_UNUSED: Final = "unused"
+"""The state of a role that no data source uses."""
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """The characters with which a formula begins, also of full width.
 https://owasp.org/www-community/attacks/CSV_Injection"""
@@ -22,11 +24,12 @@ https://owasp.org/www-community/attacks/CSV_Injection"""
 def rows(found: Report) -> Iterator[list[str]]:
     """Yield the header, and a row for each finding and for each role without a finding.
 
-    Further rows have the data sources without a role, the roles that no data source uses, and what could
-    not be read. A cell with several values separates them with `; `.
+    Further rows have the data sources without a role, what could not be read, and the roles that no data
+    source uses. A cell with several values separates them with `; `. The most severe rows are first.
     """
     yield [*COLUMNS]
-    for row in _rows(found):
+    states = [*Outcome, _UNUSED]
+    for row in sorted(_rows(found), key=lambda row: states.index(row["state"])):
         yield [_safe(row.get(name, "")) for name in COLUMNS]
 
 
@@ -79,7 +82,7 @@ def _rows(found: Report) -> Iterator[dict[str, str]]:
             "role": unused.arn,
             "entry": unused.entry,
             "lastUsed": unused.last_used,
-            "state": "unused",
+            "state": _UNUSED,
             "result": unused.text,
         }
     for each in found.surveys:
