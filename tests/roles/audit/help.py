@@ -102,9 +102,11 @@ def add_elsewhere(
 
     `more` changes the role policy as in `own_policy`. Return the role's ARN.
     """
+    application, index = f"{APPLICATION_ID[:-12]}{account}", f"{INDEX_ID[:-12]}{account}"
 
     def moved(text: str) -> str:
-        return text.replace(ACCOUNT, account).replace(REGION, region)
+        text = text.replace(ACCOUNT, account).replace(REGION, region)
+        return text.replace(APPLICATION_ID, application).replace(INDEX_ID, index)
 
     secrets = there.client("secretsmanager", region)
     secret_arn = secrets.create_secret(Name=f"secret/{name}", SecretString="{}")["ARN"]
@@ -113,12 +115,12 @@ def add_elsewhere(
         f"qbusiness-{name}", moved(document).replace("SECRET", secret_arn), trust=moved(TRUST)
     )
     qbusiness = world.server.elsewhere(region, account)
-    qbusiness.add(APPLICATION_ID, displayName="Docs")
-    qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
+    qbusiness.add(application, displayName="Docs")
+    qbusiness.add(application, index, displayName="Main")
     world.count += 1
     configuration = {"type": "AEM", "secretArn": secret_arn}
     entries = {"displayName": name, "type": "AEM", "configuration": configuration, "roleArn": role_arn}
-    qbusiness.add(APPLICATION_ID, INDEX_ID, data_source_id(world.count), **entries)
+    qbusiness.add(application, index, data_source_id(world.count), **entries)
     return role_arn
 
 
