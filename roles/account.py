@@ -191,10 +191,10 @@ def _once(
 class Account:
     """Read-only access to the credentials' account in one Region."""
 
-    def __init__(self, region: str | None, notes: Notes, credentials: Reply | None = None) -> None:
+    def __init__(self, region: str | None, notes: Notes, assumed: Reply | None = None) -> None:
         """Set the Region; None means the Region in the environment or the profile.
 
-        `credentials` are from `assume_role`; the default is the SDK's usual sources.
+        `assumed` is from `assume_role`; the default is credentials from the SDK's usual sources.
         """
         core = botocore.session.get_session()
         core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
@@ -202,9 +202,10 @@ class Account:
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
-        if credentials:
+        if assumed:
             names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
-            core.set_credentials(*(credentials[name] for name in names))
+            core.set_credentials(*(assumed["Credentials"][name] for name in names))
+        self._assumed = assumed
         # Otherwise, botocore parses policies and keeps only the last of two entries with the same key.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_html)
@@ -495,7 +496,10 @@ class Account:
 
     @_once
     def caller(self) -> Reply:
-        """Return the identity to which the credentials belong."""
+        """Return the account and ARN to which the credentials belong."""
+        if self._assumed:
+            arn: str = self._assumed["AssumedRoleUser"]["Arn"]
+            return {"Account": Arn.of(arn).account, "Arn": arn}
         return self._call("sts", "get_caller_identity")
 
     @_once
@@ -514,10 +518,10 @@ class Account:
         return [account["Id"] for account in found if account["State"] == "ACTIVE"]
 
     def assume_role(self, role_arn: str, external_id: str | None) -> Reply:
-        """Return credentials for a role, which expire after an hour."""
+        """Return the response of AssumeRole, with credentials that expire after an hour."""
         condition = {"ExternalId": external_id} if external_id else {}
         session = {"RoleArn": role_arn, "RoleSessionName": _SESSION, **condition}
-        return self._call("sts", "assume_role", **session)["Credentials"]
+        return self._call("sts", "assume_role", **session)
 
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]

@@ -137,9 +137,10 @@ def is_named(arn: str, secret_id: str, account_id: str) -> bool:
     return secret_id in [name for text in texts for name in (text, text[: -len("-XXXXXX")])]
 
 
-def legacy_note(connectors: Iterable[Connector]) -> str:
-    """Return a note about connectors for which AWS has ended support; empty if there are none."""
-    names = dict.fromkeys(each.name for each in connectors if each.status is Status.LEGACY)
+def legacy_note(connectors: Iterable[str]) -> str:
+    """Return a note about the connectors for which AWS has ended support; empty if there are none."""
+    legacy = {name for name, each in CONNECTORS.items() if each.status is Status.LEGACY}
+    names = sorted(legacy.intersection(connectors))
     if not names:
         return ""
     page = "docs/after-q-business.md lists the successors"

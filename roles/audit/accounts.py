@@ -92,7 +92,7 @@ def open_accounts(
     def open_account(account_id: str) -> Sequence[Account] | Survey:
         role_arn = f"arn:{own[0].partition}:iam::{account_id}:role/{options.assume_role}"
         try:
-            credentials = asking.assume_role(role_arn, options.external_id)
+            assumed = asking.assume_role(role_arn, options.external_id)
         except (BotoCoreError, ClientError) as error:
             failure = explain(error)
             if isinstance(error, ClientError) and is_denied(error):
@@ -103,7 +103,7 @@ def open_accounts(
                     f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
                 )
             return Survey(account_id, failure=failure)
-        return [Account(each.region, notes, credentials) for each in own]
+        return [Account(each.region, notes, assumed) for each in own]
 
     opened = dict(zip(others, read_each(open_account, others, notes, "accounts"), strict=True))
     accounts = {each: opened.get(each, own) for each in chosen}

@@ -18,6 +18,7 @@ from roles.audit.accepted import Acceptance, acceptance_for, acceptance_of_inval
 from roles.audit.report import Report, find_unmatched
 from roles.audit.survey import DataSourceResult, Outcome, survey
 from roles.audit.unused import day
+from roles.detection import legacy_note
 from roles.difference import Verdict
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PERMISSIONS_PAGE, PROBLEMS, InputError
 from roles.output import Output
@@ -117,6 +118,8 @@ def _notes(found: Report) -> Iterator[str]:
         yield f"skipped: {skipped}"
     for unlisted in found.unlisted:
         yield f"did not look for roles that no data source uses: {unlisted}"
+    if note := legacy_note(result.connector for result in found.data_sources):
+        yield note
     for denied in found.denied:
         yield (
             f"{denied} is not allowed on at least some resources: {PERMISSIONS_PAGE} lists the required "

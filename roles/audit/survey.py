@@ -240,7 +240,7 @@ def _finish(
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
     compare_role = partial(_compare, by_region, acceptances, today)
-    for role, compared in read_each(compare_role, [*users.values()], notes, "roles"):
+    for role, compared in read_each(compare_role, [*users.values()], audit.accounts[0].notes, "roles"):
         results |= {result.data_source: result for result in compared}
         roles += [role._replace(entry=entries.get(role.arn, ""))] if role.arn else []
     # The search for unused roles comes after this line, because the audit is complete without it.

@@ -163,7 +163,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             output.show(f"with --context: {key} is {', '.join(values) or 'absent'}{unused}")
     every = [answer for found in answers.values() for answer in found]
     incomplete = any(finding.action for _, finding in every)
-    if note := legacy_note(case.subject.settings.connector for case in cases):
+    if note := legacy_note(case.subject.settings.connector.name for case in cases):
         output(note)
     if incomplete:
         output(

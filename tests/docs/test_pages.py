@@ -57,7 +57,9 @@ def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
     (check,) = blocks("sh", prose("Check the role", QUICK_START))
     for package in ("guardrails", "roles"):
         (reader.directory / package).symlink_to(PROJECT / package)
-    run_script(reader, f"pulumi config set --path dataSources.intranet.kmsKeyId {KEY_ID} && pulumi up -y")
+    run_script(
+        reader, f"pulumi config set --path dataSources.intranet.kmsKeyId {KEY_ID} && pulumi up -y"
+    )
     give, check = (each.replace("venv/bin/qbusiness-roles", "python -m roles") for each in (give, check))
     shown = run_script(reader, give.replace("make roles &&\n", ""), DATA_SOURCE=created).stdout
     assert shown.endswith(f"intranet (Intranet {created}): has {arn}\n")

@@ -280,8 +280,9 @@ def test_each_account_and_region_is_audited_once(
 
 def test_audit_installs_before_it_has_credentials_and_without_pulumi():
     used = [step.get("uses", step.get("run", "")).partition("@")[0] for step in AUDIT["audit"]["steps"]]
-    assert used[:2] == ["actions/checkout", "make roles"]
-    assert used[3] == "aws-actions/configure-aws-credentials"
+    assert used[:2] == ["actions/checkout", "make roles\n"]
+    assert used[2].endswith('PIP_NO_INDEX=1 UV_OFFLINE=1 >>"$GITHUB_ENV"')
+    assert used[4] == "aws-actions/configure-aws-credentials"
     assert "pulumi" not in json.dumps(AUDIT)
     assert "::notice::" in AUDIT["not-set-up"]["steps"][0]["run"]
 
@@ -304,7 +305,7 @@ def test_only_pulumi_cloud_stack_names_are_qualified():
     assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
     scripts = [step["run"] for step in STEPS if "run" in step]
     stacks = re.findall(r'--stack ("[^"]*"|\S+)', "\n".join(scripts))
-    assert stacks == ['"$OWNER$STACK"'] * 7
+    assert stacks == ['"$OWNER$STACK"'] * 6
 
 
 def test_every_command_runs_program_before_refresh():

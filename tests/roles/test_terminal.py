@@ -12,7 +12,7 @@ import termios
 import pytest
 
 from sandbox.environment import PROJECT
-from tests.helpers.world import World, allow
+from tests.helpers.world import Output, World, allow
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +42,11 @@ def screen(width: int, *options: str, **variables: str) -> str:
     return seen.decode().replace("\r\n", "\n")
 
 
+def printed(said: Output) -> str:
+    """Return all output of a command."""
+    return said.out + said.err + said.remark
+
+
 def words(text: str) -> str:
     """Return the text without colors, progress, or whitespace."""
     return "".join(COLOR.sub("", re.sub(r"^\r.*\n", "", text, flags=re.MULTILINE)).split())
@@ -57,13 +62,13 @@ def test_audit_table_fits_terminal_and_keeps_names(world: World, width: int):
     shown = COLOR.sub("", seen).partition("\n\n")[0].splitlines()
     assert max(map(len, shown)) <= width
     # A word may continue on the next line of its cell.
-    assert sorted(words(seen)) == sorted(words(world.audit().out))
+    assert sorted(words(seen)) == sorted(words(printed(world.audit())))
 
 
 @pytest.mark.parametrize(("width", "variables"), [(1, {}), (80, {"COLUMNS": "0"})])
 def test_no_terminal_is_too_narrow(world: World, width: int, variables: dict[str, str]):
     world.add_own()
-    assert sorted(words(screen(width, "audit", **variables))) == sorted(words(world.audit().out))
+    assert sorted(words(screen(width, "audit", **variables))) == sorted(words(printed(world.audit())))
 
 
 @pytest.mark.usefixtures("deployed")
@@ -71,13 +76,13 @@ def test_check_wraps_text_but_not_commands_or_arns(world: World):
     world.set(kmsKeyId=None)
     plain = world.check()
     seen = screen(60, "check", "--stack", "dev", "--verbose")
-    assert words(seen) == words(plain.out + plain.err)
+    assert words(seen) == words(printed(plain))
     assert (
         "\033[32mok       \033[0mindex: Main is active and belongs to the\n         application\n"
         in seen
     )
     assert "\033[31mproblem  \033[0mencryption: " in seen
-    for line in plain.splitlines():
+    for line in plain.out.splitlines():
         if "fix: " in line or line.startswith("ok       secret: arn:"):
             assert f"{line}\n" in COLOR.sub("", seen)
 

@@ -233,11 +233,15 @@ def test_unreadable_kms_key_is_accepted_by_arn_but_not_alias(world: World):
             "this program has no connector of type CUSTOM",
         ),
         ({}, {"roleArn": None}, "has no role: deploy the program"),
-        ({}, {"roleArn": NAMED.replace(ACCOUNT, OTHER_ACCOUNT)}, "create a new role with the program"),
+        (
+            {},
+            {"roleArn": NAMED.replace(ACCOUNT, OTHER_ACCOUNT)},
+            "A role can be passed only within its own account: add an entry",
+        ),
         (
             {"role": {"Path": "/service-role/"}},
             {"roleArn": NAMED},
-            f"no role {NAMED}, but {OTHER_PATH} has the same name: give the data source an ",
+            f"no role {NAMED}, but {OTHER_PATH} has the same name: add an entry for ",
         ),
         (
             {"vpcConfiguration": {**VPC, "subnetIds": ["subnet-1"]}},
@@ -262,11 +266,17 @@ def test_unsuitable_data_source_is_rejected(
     assert world.files == ["Pulumi.yaml"]
 
 
+ADD_ENTRY = "add an entry for the data source to a stack, run `pulumi up`, then `qbusiness-roles assign"
+
+
 @pytest.mark.parametrize(
     ("gone", "fix"),
     [
         ("secret", "point the data source to an existing secret"),
-        ("role", "give the data source an existing role"),
+        (
+            "role",
+            f"{ADD_ENTRY} --stack STACK ENTRY={DATA_SOURCE_ID}`",
+        ),
     ],
 )
 def test_missing_secret_or_role_is_reported_on_one_line(world: World, gone: str, fix: str):

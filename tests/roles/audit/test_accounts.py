@@ -51,7 +51,7 @@ def test_audit_page_shows_report_of_three_accounts(world: World):
     add_elsewhere(world, there, OTHER_ACCOUNT, name="Assets")
     said = world.audit(*command.replace("\\\n", "").split()[2:])
     assert said.code == 1
-    assert said.out + said.err == shown
+    assert said.out + said.err + said.remark == shown
 
 
 def test_worst_result_of_all_accounts_is_first(two: World):

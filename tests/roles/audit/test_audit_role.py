@@ -62,7 +62,7 @@ def allowed(world: World) -> set[str]:
 
 def test_policies_are_those_of_the_page(world: World):
     text = (PROJECT / "docs" / "read-permissions.md").read_text()
-    _, trust, caller = map(json.loads, blocks("json", text))
+    _, _, trust, caller = map(json.loads, blocks("json", text))
     role = create(world, f"arn:aws:iam::{ACCOUNT}:role/auditor", "EXTERNAL_ID")
     assert role["AssumeRolePolicyDocument"] == trust
     assert allowed(world) == read_actions("Audit") - {"sts:GetCallerIdentity"}

@@ -53,10 +53,10 @@ def test_missing_role_and_missing_key_are_both_reported(world: World):
     said = world.audit("--json")
     assert said.code == 1
     assert result(said, identifier) == "key does not exist, role does not exist"
-    assert said.json["dataSources"][0]["remarks"] == [
-        f"there is no key {KEY_ARN}: encrypt the secret or the bucket with an existing key",
-        f"there is no role {role_arn}: give the data source an existing role",
-    ]
+    key, role = said.json["dataSources"][0]["remarks"]
+    assert key == f"there is no key {KEY_ARN}: encrypt the secret or the bucket with an existing key"
+    assert role.startswith(f"there is no role {role_arn}: add an entry for the data source to a stack, ")
+    assert role.endswith(f"then `qbusiness-roles assign --stack STACK ENTRY={identifier}`")
 
 
 def test_role_is_compared_despite_unreadable_secret(world: World):
