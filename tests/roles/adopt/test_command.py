@@ -232,7 +232,7 @@ def test_unreadable_kms_key_is_accepted_by_arn_but_not_alias(world: World):
             {},
             "this program has no connector of type CUSTOM",
         ),
-        ({}, {"roleArn": None}, "has no role: deploy the program"),
+        ({}, {"roleArn": None}, "has no role: add an entry for the data source"),
         (
             {},
             {"roleArn": NAMED.replace(ACCOUNT, OTHER_ACCOUNT)},
