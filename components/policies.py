@@ -218,7 +218,8 @@ tag.""",
     )
     yield _allow(
         "AllowsAmazonQToCreateNetworkInterfacePermission",
-        "Let the service attach network interfaces with the application's tag.",
+        "Let an account or a service attach network interfaces with the application's tag. AWS's page "
+        "doesn't limit this to one service.",
         ["ec2:CreateNetworkInterfacePermission"],
         network_interfaces,
         {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},
