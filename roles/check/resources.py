@@ -209,7 +209,7 @@ def _encryption_of_secret(case: Case, secret: Secret) -> Finding:
         return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", fix)
     answer = ok(f"the secret is encrypted with {actual or _AWS_MANAGED}")
     if arn == subject.secret_arn:  # for other secrets' keys, there is no setting
-        answer = _same_key(case, "the secret", actual)
+        answer = _same_key(case, arn, "the secret", actual)
     if secret.key_arn != actual:
         return _encryption_of_version(case, secret, actual, answer)
     versions = ignore(is_denied, lambda: subject.account.secret_versions(arn))
@@ -236,7 +236,8 @@ def _encryption_of_version(case: Case, secret: Secret, later: str | None, answer
         return note(f"{text}: keep the role's access to it until somebody writes a new version")
     both = SeparatePolicy.for_key(later, "secretsmanager")
     steps = (*_use_both(case.subject, both), _put_secret_value(case.subject, secret.arn))
-    change = _change_setting(case.subject, both, later)
+    is_shared = _is_used_elsewhere(case.subject, secret.arn)
+    change = () if is_shared else _change_setting(case.subject, both, later)
     return note(f"{text}, but the next version will be encrypted with {later}", (*steps, *change))
 
 
@@ -268,7 +269,7 @@ def _encryption_of_bucket(case: Case, bucket: Bucket) -> Finding:
             (*_encrypt_bucket(bucket.name), *or_key),
         )
     if is_source and bucket.name == subject.bucket:
-        return _same_key(case, encrypted, actual)
+        return _same_key(case, bucket.arn, encrypted, actual)
     if is_source or actual is None:  # for another bucket's key, there is no setting
         return ok(f"{encrypted} is encrypted with {actual or _AWS_MANAGED}")
     return problem(
@@ -303,8 +304,10 @@ def _encrypt_bucket(bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> 
     return command, again
 
 
-def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
-    """Ask whether a key is the one in the settings; None stands for a key that AWS manages.
+def _same_key(case: Case, arn: str, encrypted: str, actual: str | None) -> Finding:
+    """Ask whether the key of a secret or bucket is the one in the settings.
+
+    None stands for a key that AWS manages.
 
     Another key is a problem only if the role cannot use it.
     """
@@ -312,21 +315,28 @@ def _same_key(case: Case, encrypted: str, actual: str | None) -> Finding:
     if actual == wanted:
         return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
     text = f"{encrypted} is encrypted with {actual or _AWS_MANAGED}, but kmsKeyId is "
-    answer = ABOUT_DIFFERENCE[stay_allowed(case, _groups_on(case, actual))]
+    allowed = stay_allowed(case, _groups_on(case, actual))
     service = "secretsmanager" if subject.secret_arn else "s3"  # without a secret, the bucket's key
     both = SeparatePolicy.for_key(actual, service) if actual and wanted else None
     steps = _change_setting(subject, both, actual)
-    if wanted and service == "s3":
+    if _is_used_elsewhere(subject, arn):
+        steps = () if allowed is Truth.YES else _use_both(subject, both)
+    elif wanted and service == "s3":
         upload = f"upload the objects that are encrypted with {wanted} again"
         steps = (*_use_both(subject, both), upload, *steps)
-    elif wanted in subject.key_arns:  # for another secret
-        steps = _use_both(subject, both)
-    return answer(f"{text}{wanted or 'not set'}", steps)
+    return ABOUT_DIFFERENCE[allowed](f"{text}{wanted or 'not set'}", steps)
+
+
+def _is_used_elsewhere(subject: Subject, arn: str) -> bool:
+    """Return whether the role needs the key in the settings for another secret or bucket than this."""
+    keys = {each.key_arn for each in subject.secrets if each.arn != arn}
+    keys.update(key for each in subject.buckets if each.arn != arn for key in each.key_arns)
+    return subject.key_arn in keys - {None}
 
 
 def _use_both(subject: Subject, other: SeparatePolicy | None) -> tuple[str, ...]:
     """Return the steps that let the role use another key, in addition to the one in the settings."""
-    return (*subject.keep_other_policies, other.put(subject.settings.role_name)) if other else ()
+    return (other.put(subject.settings.role_name), *subject.keep_other_policies) if other else ()
 
 
 def _change_setting(
