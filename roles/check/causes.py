@@ -123,7 +123,15 @@ def _allow_in_trust_policy(policies: Policies, policy: Policy) -> str:
     (statement,) = json.loads(policies.trust_policy)["Statement"]
     if any(each.name == statement["Sid"] for each in policy.statements):  # for another application
         statement["Sid"] += digest(policies.application_arn)
-    return f'add to "Statement": {json.dumps(statement)}'
+    return _write_statement(policy, statement)
+
+
+def _write_statement(policy: Policy, statement: Mapping[str, Any]) -> str:
+    """Return the edit that adds a statement, or replaces the one with its Sid."""
+    sid = statement["Sid"]
+    is_there = any(each.name == sid for each in policy.statements)
+    place = f"replace the statement {sid} with" if is_there else 'add to "Statement":'
+    return f"{place} {json.dumps(statement)}"
 
 
 def _depends(text: str, unclear: Sequence[_Block], review: str) -> Finding:
@@ -306,23 +314,31 @@ def _allow_in_resource(case: Case, policy: Policy) -> str:
     sid = f"AllowsConnectorRoles{digest(*owner)}"
     previous = [each for each in policy.statements if each.name == sid]
     arns = (name.removeprefix("AWS:") for each in previous for name in each.principals.values)
-    # The statement may also name roles that the stack had before.
     roles = dict.fromkeys([*users, *(arn for arn in arns if arn.startswith("arn:"))])
     groups = [group for groups in users.values() for group in groups]
+    actions = [action for group in groups for action in group.actions]
     services = {str(group.context[_VIA_SERVICE]) for group in groups if _VIA_SERVICE in group.context}
+    if len(roles) > len(users):  # roles that the stack had before keep their access
+        actions += [action for each in previous for action in each.actions.values]
+        services.update(
+            value
+            for each in previous
+            for condition in each.conditions
+            if condition.is_on(_VIA_SERVICE)
+            for value in condition.values
+        )
     condition = {"Condition": {"StringEquals": {_VIA_SERVICE: sorted(services)}}} if services else {}
     statement = {
         "Sid": sid,
         "Effect": "Allow",
         "Principal": {"AWS": [*roles]},
-        "Action": [*dict.fromkeys(action for group in groups for action in group.actions)],
+        "Action": [*dict.fromkeys(actions)],
         "Resource": "*",
         **condition,
     }
     if not policy.statements:
         return f"write {json.dumps({'Version': '2012-10-17', 'Statement': [statement]})}"
-    place = f"replace the statement {sid} with" if previous else 'add to "Statement":'
-    return f"{place} {json.dumps(statement)}"
+    return _write_statement(policy, statement)
 
 
 def _users(case: Case, policy: Policy) -> dict[str, list[RequestGroup]]:
