@@ -8,7 +8,7 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from guardrails.iam.patterns import Text
@@ -147,8 +147,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     asked = read_each(ask, subjects, output, "roles")
     cases = [case for case, _ in asked]
+
+    @cache
+    def read_every_case() -> Sequence[Case]:
+        return [*cases, *(collect(each, entries, stated) for each in entries if each not in subjects)]
+
     for case, found in asked:
-        safe = ((name, withhold(finding, entries, cases)) for name, finding in found)
+        safe = ((name, withhold(name, finding, entries, read_every_case)) for name, finding in found)
         answers.setdefault(case.subject.settings.component, []).extend(safe)
     if options.json:
         of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}

@@ -272,9 +272,10 @@ def _about(case: Case, name: str, excess: Sequence[tuple[str, str]]) -> Finding:
         steps = [*(each.put(role_name) for each in separate), *([] if is_replaced else steps)]
     elif _is_needed(case, name):
         text, steps = f"{text}, but a data source needs it, at least in part", []
-    elif subject.other_applications:
-        applications = ", ".join(subject.other_applications)
-        text, steps = f"{text}, but the data sources of {applications} may need it", []
+    elif not subject.users_are_known:
+        text, steps = f"{text}, but data sources that could not be read may need it", []
+    elif others := [*subject.other_applications, *subject.other_principals]:
+        text, steps = f"{text}, but {' and '.join(others)} may use the role and need it", []
     elif not policies:
         steps = []
     lines = (line for _, line in sorted(excess, key=lambda each: not each[0]))
@@ -295,7 +296,7 @@ def _second_secret(case: Case) -> Iterator[Finding]:
     own, *others = case.policies
     for policy in subject.needed_policies.separate:
         decided = _decided_for(case, policy)
-        steps = (*subject.keep_other_policies, policy.put(subject.role.name))
+        steps = (policy.put(subject.role.name), *subject.keep_other_policies)
         missing = [each.request for each in decided if _lacks_allow(case, each)]
         if missing:
             yield problem(

@@ -21,11 +21,12 @@ from roles.errors import (
     is_denied,
     is_gone,
 )
-from roles.findings import Finding, note, unread
+from roles.findings import Finding, State, note, unread
 from roles.needed_resources import find_recreated
 from roles.policies import Policies, Secret
 from roles.stack import RoleSettings, check_account, render
 
+_OWN_PRINCIPAL: Final = "Service:qbusiness.amazonaws.com"
 _UNLESS_NEEDED: Final = ", unless another data source needs it"
 _KINDS: Final = {"subnetIds": "subnet", "securityGroupIds": "security-group"}
 """By name in the API: the kinds of resources in a VPC, as in their ARNs."""
@@ -236,6 +237,23 @@ class Subject:
         own = self.policies.application_arn
         return [arn for arn in dict.fromkeys(arns) if arn != own and self._exists(Arn.of(arn))]
 
+    @cached_property
+    def other_principals(self) -> list[str]:
+        """Others whom the role's trust policy lets assume it, apart from `other_applications`.
+
+        They may not exist, or not use the role.
+        """
+        role, found = attempt_or(None, self.find_role), dict[str, None]()
+        for statement in statements(TRUST_POLICY, role.trust_policy) if role else ():
+            names = statement.principals.values if statement.allows else ()
+            others = (name for name in names if name != _OWN_PRINCIPAL)
+            found |= dict.fromkeys(name.partition(":")[2] or "everybody else" for name in others)
+            on_source = (each for each in statement.conditions if each.is_on("aws:SourceArn"))
+            arns = [arn for condition in on_source for arn in condition.values] or ["*"]
+            if _OWN_PRINCIPAL in names and not all(map(APPLICATION.parse, arns)):
+                found["other applications"] = None
+        return [*found]
+
     def _exists(self, application: Arn) -> bool:
         """Return whether an application exists; if it cannot be read, assume that it does."""
         account = self.account
@@ -291,6 +309,14 @@ class Subject:
             for source, _, uses in attempt_or([], lambda: self.data_sources)
             if isinstance(uses, Uses) and own in (None, source.id)
         ]
+
+    @property
+    def users_are_known(self) -> bool:
+        """Whether all data sources that may use the role could be read."""
+        found = attempt_or(None, lambda: self.data_sources)
+        return found is not None and all(
+            isinstance(each.uses, Uses) or each.uses.state is State.NOTE for each in found
+        )
 
     # What the role must reach.
 

@@ -1,6 +1,6 @@
 """Withhold `pulumi up` from fixes while it would take access from somebody who has it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from guardrails.iam.truth import Truth
 from roles.check.case import Case, stay_allowed
@@ -9,11 +9,16 @@ from roles.check.subject import Subject
 from roles.findings import Finding
 
 
-def withhold(finding: Finding, entries: Sequence[Subject], cases: Iterable[Case]) -> Finding:
-    """Return a finding whose fix does not deploy the stack if that would cut somebody off.
+def withhold(
+    question: str,
+    finding: Finding,
+    entries: Sequence[Subject],
+    read_cases: Callable[[], Sequence[Case]],
+) -> Finding:
+    """Return the answer to a question with a fix that does not cut anybody off by an update.
 
-    An update changes all roles of the stack, so this depends on all `entries` and, as far as they were
-    checked, on the requests of their data sources, in `cases`.
+    An update changes all roles of the stack, so this depends on all `entries` and on the requests of
+    their data sources. `read_cases` is called only if the fix deploys the stack.
     """
     update = entries[0].up_command if entries and entries[0].settings.stack else ""
     if not update or not any(update in step for step in finding.fix):
@@ -30,18 +35,36 @@ def withhold(finding: Finding, entries: Sequence[Subject], cases: Iterable[Case]
             for role, applications in others.items()
         )
         return finding._replace(fix=(*steps, "repeat `check`, which prints the next step"))
-    lost = [group for case in cases for group in _lost(case)] if update in finding.fix else []
-    if not lost:
-        return finding
-    requests = dict.fromkeys(f"{name} on {group.resource}" for group in lost for name in group.actions)
-    reason = f"because the update takes {', '.join(requests)} from a data source"
-    return finding._replace(fix=(f"first apply the other fixes, {reason}", *finding.fix))
-
-
-def _lost(case: Case) -> list[RequestGroup]:
-    """Return the requests that AWS allows now, but not after the next update."""
-    return [
-        group
-        for group, found in case.by_group
-        if all(each.allowed is Truth.YES for each in found) and stay_allowed(case, [group]) is Truth.NO
+    steps = [
+        f"give {' and '.join(entry.other_principals)} another role if they use "
+        f"{entry.settings.role_arn}, because the update keeps them from assuming it"
+        for entry in entries
+        if entry.other_principals
     ]
+    if lost := [*_lost(question, finding, update, read_cases())]:
+        fixes = "the other fixes" if update in finding.fix else 'the fixes in "other policies"'
+        reason = f"because the update takes {', '.join(lost)} from a data source"
+        steps.append(f"first apply {fixes}, {reason}")
+    return finding._replace(fix=(*steps, *finding.fix))
+
+
+def _lost(question: str, finding: Finding, update: str, cases: Iterable[Case]) -> dict[str, None]:
+    """Return the requests that AWS allows now, but not after the fix.
+
+    If the fix also changes a setting, these are only requests for secrets that no setting can contain.
+    """
+    changes_setting = update not in finding.fix
+    if changes_setting and question == "other policies":
+        return {}
+    return dict.fromkeys(
+        f"{name} on {group.resource}"
+        for case in cases
+        for group, found in case.by_group
+        if not changes_setting or _is_for_other_secret(case, group)
+        if all(each.allowed is Truth.YES for each in found) and stay_allowed(case, [group]) is Truth.NO
+        for name in group.actions
+    )
+
+
+def _is_for_other_secret(case: Case, group: RequestGroup) -> bool:
+    return any(group.resource.known in each for each in case.subject.other_secrets)

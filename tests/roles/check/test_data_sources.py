@@ -34,7 +34,7 @@ from tests.helpers.world import (
     own_policy,
     policy,
 )
-from tests.roles.check.help import set_up
+from tests.roles.check.help import set_up, use_entries
 
 pytestmark = pytest.mark.usefixtures("deployed")
 
@@ -402,16 +402,6 @@ def test_fix_for_entry_keeps_default_of_other_entries(world: World):
     other_index = move_to_another_index(world)
     answer = world.ask("data source", "--data-source", "wiki")
     assert f"fix: in Pulumi.dev.yaml, set dataSources.wiki.indexId to {other_index}, then" in answer
-
-
-def use_entries(world: World, **entries: dict[str, Any]) -> None:
-    """Give the stack entries that have its settings, with the changes for each entry."""
-    keys = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion", "connector", "bucketName")
-    prefix = next(key for key in SETTINGS if key.endswith("secretId")).removesuffix("secretId")
-    own = {key: world.settings[prefix + key] for key in keys if prefix + key in world.settings}
-    world.set(**dict.fromkeys(keys), dataSources={name: own | more for name, more in entries.items()})
-    arns = {name: f"{ROLE_ARN[:-7]}{number:07}" for number, name in enumerate(entries)}
-    world.outputs = {"roleArns": arns, "roleNames": {}}
 
 
 def add_under_other_role(world: World, document: str = WIDE, **more: Any) -> None:

@@ -51,6 +51,7 @@ from tests.helpers.world import (
     s3_policy,
 )
 from tests.roles.adopt.help import sh
+from tests.roles.check.help import use_entries
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -132,6 +133,9 @@ def edit(world: World, file: str, change: str) -> None:
         document = json.loads(change.removeprefix("write "))
     elif added := re.fullmatch(r'add to "Statement": (.*)', change):
         document["Statement"] += json.loads(f"[{added[1]}]")
+    elif replaced := re.fullmatch(r"replace the statement (\w+) with (.*)", change):
+        kept = (each for each in document["Statement"] if each.get("Sid") != replaced[1])
+        document["Statement"] = [*kept, json.loads(replaced[2])]
     elif excluded := re.fullmatch(r"exclude the role from the statement (\w+), which .*", change):
         (statement,) = (each for each in document["Statement"] if each["Sid"] == excluded[1])
         statement.setdefault("Condition", {})["ArnNotEquals"] = {"aws:PrincipalArn": [ROLE_ARN]}
@@ -482,6 +486,118 @@ def test_update_that_takes_access_from_a_data_source_comes_last(world: World):
     assert first.startswith("fix: 1. first apply the other fixes, because the update takes ")
     assert f"secretsmanager:GetSecretValue on {second} from a data source" in first
     assert last == "2. pulumi up --stack dev"
+
+
+def add_entry(world: World) -> str:
+    """Give the stack two entries; only the second's policy, changed by hand, reads a certain secret."""
+    use_entries(world, pages={}, tickets={})
+    pages, tickets = world.outputs["roleArns"].values()
+    hand = world.secret("hand")
+    world.role(pages.rpartition("/")[2])
+    world.role(tickets.rpartition("/")[2], own_policy(hand))
+    world.add("Tickets", tickets, hand)
+    return hand
+
+
+def test_update_that_takes_access_from_an_entry_that_is_not_selected_comes_last(world: World):
+    hand = add_entry(world)
+    first, last = (
+        line.strip() for line in world.ask("role policy", "--data-source", "pages").splitlines()[-2:]
+    )
+    assert f"because the update takes secretsmanager:GetSecretValue on {hand}" in first
+    assert last == "2. pulumi up --stack dev"
+
+
+def add_second(world: World, **secret: str) -> str:
+    """Let a second data source use the stack's role, which reads its secret by a separate policy."""
+    second = world.secret("second", **secret)
+    world.put_policy(own_policy(second), "second")
+    world.add("Second", ROLE_ARN, second)
+    world.add_data_source()
+    return second
+
+
+def test_setting_that_removes_a_needed_policy_comes_last(world: World):
+    world.set(exclusivePolicies=True)
+    add_second(world)
+    world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
+    first, second = re.findall(r"\d\. (.*)", world.ask("subnets"))[:2]
+    assert first.startswith('first apply the fixes in "other policies", because the update takes ')
+    assert second.startswith("pulumi config set ")
+    assert "first apply" not in world.ask("other policies")
+
+
+def test_key_in_settings_stays_if_a_second_secret_needs_it(world: World):
+    add_second(world, KmsKeyId=KEY_ARN)
+    change_key_of_next_version(world)
+    answer = world.ask("encryption")
+    assert "put-secret-value" in answer
+    assert "kmsKeyId" not in answer
+
+
+def test_policy_stays_while_data_sources_cannot_be_read(world: World):
+    add_second(world)
+    world.reject("qbusiness:GetDataSource")
+    assert world.ask("other policies").startswith(
+        "note     other policies: the policy second allows more than the role policy, but data sources "
+        "that could not be read may need it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "others"),
+    [
+        ({"Principal": {"Service": "lambda.amazonaws.com"}}, "lambda.amazonaws.com"),
+        (
+            {
+                "Principal": {"Service": "qbusiness.amazonaws.com"},
+                "Condition": {"ArnLike": {"aws:SourceArn": f"{APPLICATION_ARN[:-36]}*"}},
+            },
+            "other applications",
+        ),
+    ],
+)
+def test_update_names_others_who_may_use_the_role(world: World, statement: dict[str, Any], others: str):
+    trust = json.loads(TRUST)
+    trust["Statement"].append({"Effect": "Allow", "Action": "sts:AssumeRole", **statement})
+    world.trust(json.dumps(trust))
+    add_wide_policy(world)
+    replace_policy(world)
+    said = world.check(only=["role policy", "other policies"])
+    assert f"1. give {others} another role if they use {ROLE_ARN}, because" in said.answer("role policy")
+    assert f"but {others} may use the role and need it\n" in said.answer("other policies")
+
+
+# Statements that exist.
+
+
+def test_statement_keeps_the_access_of_roles_that_the_stack_had(world: World):
+    delete_statement(world)
+    (change,) = re.findall(r'add to "Statement": (.*)', world.ask("key policy"))
+    earlier = json.loads(change)
+    add_other(world)
+    earlier["Principal"] = {"AWS": [OTHER_ARN]}
+    earlier["Condition"] = {"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
+    administration = allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:user/admin"}, Action="kms:Put*")
+    world.key_policy(administration, earlier | {"Action": ["kms:DescribeKey"]})
+    (sid, change) = re.findall(r"replace the statement (\w+) with (.*)", world.ask("key policy"))[0]
+    new = json.loads(change)
+    assert sid == new["Sid"] == earlier["Sid"]
+    assert new["Principal"] == {"AWS": [ROLE_ARN, OTHER_ARN]}
+    assert new["Action"] == ["kms:Decrypt", "kms:DescribeKey"]
+    services = [f"{name}.{REGION}.amazonaws.com" for name in ("s3", "secretsmanager")]
+    assert new["Condition"] == {"StringEquals": {"kms:ViaService": services}}
+
+
+def test_statement_with_the_new_sid_is_replaced(world: World):
+    trust_other_application(world)
+    world.patch.setenv("AWS_DEFAULT_REGION", REGION)
+    (change,) = re.findall(r'add to "Statement": (.*)', world.run("check", *ALONE).out)
+    statement = json.loads(change)
+    statement["Condition"] = {"StringEquals": {"aws:SourceAccount": "444455556666"}}
+    trust = json.loads(TRUST.replace(APPLICATION_ARN, OTHER_APPLICATION))
+    world.trust(json.dumps({**trust, "Statement": [*trust["Statement"], statement]}))
+    assert f"replace the statement {statement['Sid']} with {change}\n" in world.run("check", *ALONE).out
 
 
 # Words.

@@ -64,7 +64,9 @@ def test_policy_drift_is_reported_by_statement(world: World):
     assert said.answer("trust policy") == (
         "note     trust policy: allows more than the expected policy\n"
         "           statement 1: in excess\n"
-        "         to change this: pulumi up --stack dev\n"
+        f"         to change this: 1. give everybody else another role if they use {ROLE_ARN}, because "
+        "the update keeps them from assuming it\n"
+        "                         2. pulumi up --stack dev\n"
     )
     answer = said.answer("role policy")
     assert "AllowsAmazonQToDecryptSecret: missing\n" in answer
