@@ -70,6 +70,7 @@ class DataSource(NamedTuple):
     type: str
     """The type of connector, such as AEM or S3."""
     status: str
+    region: str
 
     @property
     def ids(self) -> dict[str, str]:
@@ -84,6 +85,7 @@ class DataSource(NamedTuple):
     def options(self) -> dict[str, str]:
         """The options that identify the data source in a CLI command, as `aws_command` takes them."""
         return {
+            "region": self.region,
             "application_id": self.application_id,
             "index_id": self.index_id,
             "data_source_id": self.id,
@@ -281,6 +283,7 @@ class Account:
                 source.get("displayName", ""),
                 source.get("type", ""),
                 source.get("status", ""),
+                self.region,
             )
             for source in found
         ]

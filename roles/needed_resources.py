@@ -151,8 +151,9 @@ def _unread(error: ClientError | OddAnswerError) -> Finding:
 def _deletion(secret: Reply | None) -> Iterator[Finding]:
     """Yield a problem if the secret is scheduled for deletion; DescribeSecret still returns it."""
     if secret and "DeletedDate" in secret:
-        restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
-        text = f"the secret {secret['ARN']} is scheduled for deletion: to keep it, run `{restore}`"
+        arn = secret["ARN"]
+        restore = aws_command("secretsmanager restore-secret", region=Arn.of(arn).region, secret_id=arn)
+        text = f"the secret {arn} is scheduled for deletion: to keep it, run `{restore}`"
         yield problem("secret is scheduled for deletion", (), text)
 
 

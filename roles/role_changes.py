@@ -183,7 +183,9 @@ def update_steps(data_source: DataSource, edit: str) -> tuple[str, ...]:
     get, file = aws_command("qbusiness get-data-source", **data_source.options), "data-source.json"
     return (
         f"{get} | jq {quote_argument(filters)} > {file}",
-        aws_command("qbusiness update-data-source", cli_input_json=f"file://{file}"),
+        aws_command(
+            "qbusiness update-data-source", region=data_source.region, cli_input_json=f"file://{file}"
+        ),
     )
 
 

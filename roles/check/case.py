@@ -307,7 +307,8 @@ def _boundary(subject: Subject, role: Role) -> Policy:
 def _key_policy(subject: Subject, arn: str) -> Policy:
     key = needed(subject.find_key(arn), skipped("the key was not found"))
     _require_own(subject, Kind.KEY, Arn.of(key["Arn"]).account)
-    options = {"key_id": key["KeyId"], "policy_name": "default"}
+    region = Arn.of(key["Arn"]).region
+    options = {"region": region, "key_id": key["KeyId"], "policy_name": "default"}
     get = aws_command("kms get-key-policy", **options, query="Policy", output="text")
     put = f"{aws_command('kms put-key-policy', **options)} --policy"
     return _of_resource(Kind.KEY, arn, subject.account.key_policy(key["Arn"]), get, put)
@@ -323,7 +324,7 @@ def _secret_policy(subject: Subject, arn: str) -> Policy:
         if is_denied(error):
             _require_own(subject, Kind.SECRET, owner)
         raise
-    options = {"secret_id": arn}
+    options = {"region": Arn.of(arn).region, "secret_id": arn}
     get = "secretsmanager get-resource-policy"
     get = aws_command(get, **options, query="ResourcePolicy", output="text")
     put = f"{aws_command('secretsmanager put-resource-policy', **options)} --resource-policy"

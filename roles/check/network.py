@@ -105,11 +105,11 @@ def _security_groups(subject: Subject, network: Sequence[str]) -> Finding:
     if not vpcs:
         return skipped("none of the subnets exists")
     if others := [group for group in found.values() if group and group["VpcId"] not in vpcs]:
-        return _in_other_vpcs(others, ", ".join(vpcs))
+        return _in_other_vpcs(subject, others, ", ".join(vpcs))
     return ok(f"{_number(found, 'security group')} in the subnets' VPC")
 
 
-def _in_other_vpcs(groups: Sequence[Reply], vpc: str) -> Finding:
+def _in_other_vpcs(subject: Subject, groups: Sequence[Reply], vpc: str) -> Finding:
     """Return the answer about groups that can be used in the subnets only if associated with their VPC.
 
     https://docs.aws.amazon.com/vpc/latest/userguide/security-group-assoc.html
@@ -118,7 +118,8 @@ def _in_other_vpcs(groups: Sequence[Reply], vpc: str) -> Finding:
         f"{group['GroupId']} is in {group['VpcId']}, but the subnets are in {vpc}" for group in groups
     )
     filters = f"Name=group-id,Values={','.join(group['GroupId'] for group in groups)}"
-    associations = aws_command("ec2 describe-security-group-vpc-associations", filters=filters)
+    options = {"region": subject.region, "filters": filters}
+    associations = aws_command("ec2 describe-security-group-vpc-associations", **options)
     how = f"`{associations}` shows {vpc} for a group that the subnets can use; replace the other groups"
     return cannot_tell(text, how, *details)
 

@@ -77,7 +77,8 @@ def _index(subject: Subject, identifier: str) -> Finding:
     needed(subject.find_application(), NO_APPLICATION)
     found = ignore(is_gone, lambda: subject.account.index(subject.application_id, identifier))
     if found is None:
-        lists = aws_command("qbusiness list-indices", application_id=subject.application_id)
+        of = {"region": subject.region, "application_id": subject.application_id}
+        lists = aws_command("qbusiness list-indices", **of)
         return problem(
             f"there is no index {identifier} in this application: `{lists}` lists the indexes",
             subject.set_command("index_id", "INDEX_ID"),
@@ -121,7 +122,7 @@ def _usable(subject: Subject, secret: Reply) -> Finding:
     """Ask whether a secret has a value and is not scheduled for deletion."""
     arn = secret["ARN"]
     if "DeletedDate" in secret:
-        restore = aws_command("secretsmanager restore-secret", secret_id=arn)
+        restore = aws_command("secretsmanager restore-secret", region=Arn.of(arn).region, secret_id=arn)
         return problem(f"{arn} is scheduled for deletion", as_owner(subject.account_id, arn, restore))
     if not any("AWSCURRENT" in stages for stages in secret.get("VersionIdsToStages", {}).values()):
         return problem(f"{arn} has no value", _put_secret_value(subject, arn))
@@ -143,6 +144,7 @@ def _put_secret_value(subject: Subject, arn: str) -> str:
     """Return the command that writes a new version of a secret."""
     command = aws_command(
         "secretsmanager put-secret-value",
+        region=Arn.of(arn).region,
         secret_id=arn,
         secret_string="file://SECRET_FILE",  # noqa: S106 a placeholder
     )
@@ -151,7 +153,9 @@ def _put_secret_value(subject: Subject, arn: str) -> str:
 
 def _encrypt_secret(subject: Subject, arn: str, key_arn: str) -> tuple[str, ...]:
     """Return the steps that change a secret's key."""
-    command = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=key_arn)
+    region = Arn.of(arn).region
+    options = {"region": region, "secret_id": arn, "kms_key_id": key_arn}
+    command = aws_command("secretsmanager update-secret", **options)
     others = "let everybody else who reads the secret decrypt with the new key, too"
     return others, as_owner(subject.account_id, arn, command)
 
@@ -181,8 +185,9 @@ def _own_secret(subject: Subject, arn: str) -> Finding:
             "secretId has the wrong suffix",
             (subject.set_command("secret_id", new), *updates),
         )
+    lists = aws_command("secretsmanager list-secrets", region=subject.region)
     return problem(
-        f"there is no secret {arn}: `aws secretsmanager list-secrets` lists the secrets",
+        f"there is no secret {arn}: `{lists}` lists the secrets",
         subject.set_command("secret_id", "SECRET_ARN"),
     )
 
@@ -375,11 +380,11 @@ def _make_usable(subject: Subject, found: Reply) -> str:
     owner = Arn.of(found["Arn"]).account
     if owner != subject.account_id:
         return f"account {owner}, which owns the key, must make it usable: {_KEY_STATES_PAGE}"
-    key_id = found["KeyId"]
-    enable = aws_command("kms enable-key", key_id=key_id)
+    of = {"region": Arn.of(found["Arn"]).region, "key_id": found["KeyId"]}
+    enable = aws_command("kms enable-key", **of)
     commands = {
         "Disabled": enable,
-        "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
+        "PendingDeletion": f"{aws_command('kms cancel-key-deletion', **of)} && {enable}",
     }
     return commands.get(found["KeyState"], f"make the key usable: {_KEY_STATES_PAGE}")
 

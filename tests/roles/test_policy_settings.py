@@ -164,7 +164,7 @@ class _Account:
 def read(source: Source) -> Requirements:
     """Return what a data source needs, according to `adopt` and `audit`."""
     arn = Arn.of(source.index_arn)
-    listed = DataSource("", "", arn.name, "", "a1b2", "", source.configuration["type"], "ACTIVE")
+    listed = DataSource("", "", arn.name, "", "a1b2", "", source.configuration["type"], "ACTIVE", "")
     requirements, _ = read_requirements(cast("Account", _Account(source)), listed)
     assert requirements
     return requirements

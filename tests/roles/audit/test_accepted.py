@@ -20,7 +20,7 @@ VALID: Final = f"{{role: '{ROLE}', policy: p, statement: 4, reason: moves, until
 DATE: Final = "expected: the last day, such as 2027-03-31"
 KEYS: Final = "role, policy, statement, sid, reason, until, finding, dataSources"
 NUMBER: Final = "expected: the number of a statement without a Sid; for others, use sid"
-SOURCES: Final = tuple(DataSource("", "", "", "", identifier, "", "", "") for identifier in "ab")
+SOURCES: Final = tuple(DataSource("", "", "", "", identifier, "", "", "", "") for identifier in "ab")
 LACKING: Final = (
     "expected: the IDs of the data sources, only with `finding: missing` or `finding: invalid`"
 )

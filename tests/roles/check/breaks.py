@@ -118,12 +118,13 @@ BREAKS: list[Break] = [
         lambda world: world.secrets.delete_secret(SecretId=SECRET_ARN),
         "secret",
         f"{SECRET_ARN} is scheduled for deletion",
-        f"aws secretsmanager restore-secret --secret-id {SECRET_ARN}",
+        f"aws secretsmanager restore-secret --region us-east-1 --secret-id {SECRET_ARN}",
     ),
     Break(
         lambda world: world.delete_secret(SECRET_ARN),
         "secret",
-        f"there is no secret {SECRET_ARN}: `aws secretsmanager list-secrets` lists the secrets",
+        f"there is no secret {SECRET_ARN}: `aws secretsmanager list-secrets --region us-east-1` "
+        "lists the secrets",
         set_up("secretId", "SECRET_ARN"),
     ),
     Break(
@@ -136,7 +137,8 @@ BREAKS: list[Break] = [
         lambda world: world.describe_secret(KmsKeyId=KEY_ARN, VersionIdsToStages={}),
         "secret",
         f"{SECRET_ARN} has no value",
-        f"aws secretsmanager put-secret-value --secret-id {SECRET_ARN} --secret-string",
+        f"aws secretsmanager put-secret-value --region us-east-1 --secret-id {SECRET_ARN} "
+        "--secret-string",
     ),
     Break(
         lambda world: world.set(kmsKeyId=None),
@@ -154,13 +156,14 @@ BREAKS: list[Break] = [
         lambda world: world.kms.disable_key(KeyId=KEY_ID),
         "KMS key",
         f"{KEY_ARN} is not usable: Disabled",
-        f"aws kms enable-key --key-id {KEY_ID}",
+        f"aws kms enable-key --region us-east-1 --key-id {KEY_ID}",
     ),
     Break(
         lambda world: world.kms.schedule_key_deletion(KeyId=KEY_ID),
         "KMS key",
         f"{KEY_ARN} is not usable: PendingDeletion",
-        f"aws kms cancel-key-deletion --key-id {KEY_ID} && aws kms enable-key --key-id {KEY_ID}",
+        f"aws kms cancel-key-deletion --region us-east-1 --key-id {KEY_ID} && "
+        f"aws kms enable-key --region us-east-1 --key-id {KEY_ID}",
     ),
     Break(
         lambda world: world.describe_key(KeyState="PendingImport"),
@@ -173,7 +176,8 @@ BREAKS: list[Break] = [
         "KMS key",
         f"{KEY_ARN} is not a symmetric encryption key: its spec is RSA_2048, and its "
         "usage is SIGN_VERIFY",
-        f"2. aws secretsmanager update-secret --secret-id {SECRET_ARN} --kms-key-id SYMMETRIC_KEY_ARN\n",
+        f"2. aws secretsmanager update-secret --region us-east-1 --secret-id {SECRET_ARN} "
+        "--kms-key-id SYMMETRIC_KEY_ARN\n",
     ),
     Break(
         lambda world: use_key(world, OTHER_KEY_ARN),
@@ -191,13 +195,13 @@ BREAKS: list[Break] = [
         lambda world: world.key_policy(allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
         "neither grants kms:Decrypt to the role",
-        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://key-policy.json",
+        f"aws kms put-key-policy --region us-east-1 --key-id {KEY_ID} --policy-name default --policy file://key-policy.json",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Condition=THROUGH_S3)),
         "key policy",
         "neither grants kms:Decrypt to the role",
-        f"aws kms put-key-policy --key-id {KEY_ID}",
+        f"aws kms put-key-policy --region us-east-1 --key-id {KEY_ID}",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT), DENIAL),

@@ -668,7 +668,7 @@ def test_access_error_of_failed_sync_names_likely_cause(
         f"UTC, has the status {status}: {message}\n"
         f"           the error may be about {about}\n"
         "         fix: 1. remove the cause\n"
-        "              2. aws qbusiness start-data-source-sync-job --application-id "
+        "              2. aws qbusiness start-data-source-sync-job --region us-east-1 --application-id "
         f"{APPLICATION_ID} --index-id {INDEX_ID} --data-source-id {DATA_SOURCE_ID}\n"
     )
 

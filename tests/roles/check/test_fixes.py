@@ -60,7 +60,7 @@ OTHER_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{OTHER_NAME}"
 OTHER_APPLICATION: Final = APPLICATION_ARN.replace(APPLICATION_ID, OTHER_ID)
 DECRYPT: Final = allow("kms:Decrypt", KEY_ARN, Condition=THROUGH_SECRETS_MANAGER)
 AS_STACK: Final = ("--stack", "dev")
-ALONE: Final = ("--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+ALONE: Final = ("--application", APPLICATION_ARN, "--data-source-id", DATA_SOURCE_ID)
 EDITS: Final = re.compile(r"in (?P<file>\S+\.json), (?P<edit>.*)")
 SETTING: Final = re.compile(
     r"in Pulumi\.dev\.yaml, set (?P<name>\w+) to (?P<value>.*), then pulumi up .*"
@@ -101,8 +101,7 @@ def add_other_with_bucket(world: World) -> None:
 
 def answers_of_other(world: World) -> Any:
     """Return the answers about the second user's role."""
-    world.patch.setenv("AWS_DEFAULT_REGION", REGION)
-    of = ("--application", APPLICATION_ID, "--data-source-id", OTHER_ID, "--json")
+    of = ("--application", APPLICATION_ARN, "--data-source-id", OTHER_ID, "--json")
     return world.run("check", *of).json["answers"]
 
 
@@ -199,7 +198,6 @@ def ask(world: World, fix: Fix) -> list[dict[str, Any]]:
     if fix.options == AS_STACK:
         said = world.check("--json", only=[fix.question])
     else:
-        world.patch.setenv("AWS_DEFAULT_REGION", REGION)
         said = world.run("check", *fix.options, "--json")
     return [each for each in said.json["answers"] if each["question"] == fix.question]
 
@@ -591,7 +589,6 @@ def test_statement_keeps_the_access_of_roles_that_the_stack_had(world: World):
 
 def test_statement_with_the_new_sid_is_replaced(world: World):
     trust_other_application(world)
-    world.patch.setenv("AWS_DEFAULT_REGION", REGION)
     (change,) = re.findall(r'add to "Statement": (.*)', world.run("check", *ALONE).out)
     statement = json.loads(change)
     statement["Condition"] = {"StringEquals": {"aws:SourceAccount": "444455556666"}}

@@ -138,7 +138,8 @@ def test_group_of_another_vpc_may_be_associated_with_subnets_vpc(world: World):
     assert said.code == 3
     assert said.answer("security groups") == (
         f"cannot tell security groups: {group} is in {other}, but the subnets are in {vpc}\n"
-        "         to find out: `aws ec2 describe-security-group-vpc-associations --filters "
+        "         to find out: `aws ec2 describe-security-group-vpc-associations --region us-east-1 "
+        "--filters "
         f"'Name=group-id,Values={group}'` shows {vpc} for a group that the subnets can use; replace the "
         "other groups\n"
     )

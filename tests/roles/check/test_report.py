@@ -127,11 +127,13 @@ def test_recreated_secret_is_one_problem_with_all_steps(world: World):
     assert len(steps) == 3
     assert steps[0].startswith("fix: 1. pulumi config set ")
     assert new in steps[0]
-    assert steps[1].startswith("2. aws qbusiness get-data-source --application-id ")
+    assert steps[1].startswith("2. aws qbusiness get-data-source --region us-east-1 --application-id ")
     assert steps[1].endswith(
         f' | walk(if . == "{SECRET_ARN}" then "{new}" else . end)\' > data-source.json'
     )
-    assert steps[2] == ("3. aws qbusiness update-data-source --cli-input-json file://data-source.json")
+    assert steps[2] == (
+        "3. aws qbusiness update-data-source --region us-east-1 --cli-input-json file://data-source.json"
+    )
     # A user who has already updated the data source is not told to set the old secret again.
     data_source["configuration"]["secretArn"] = new
     assert len(world.check(only=asked).answers("problem")) == 1

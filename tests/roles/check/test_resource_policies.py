@@ -16,13 +16,22 @@ GET_SECRET_POLICY: Final = "secretsmanager:GetResourcePolicy"
 RESOURCE_POLICIES: Final[Mapping[str, tuple[Callable[..., None], str, str]]] = {
     "secret": (
         World.put_secret_policy,
-        f"aws secretsmanager get-resource-policy --secret-id {SECRET_ARN} --query ResourcePolicy",
-        f"aws secretsmanager put-resource-policy --secret-id {SECRET_ARN} --resource-policy",
+        (
+            f"aws secretsmanager get-resource-policy --region us-east-1 --secret-id {SECRET_ARN} "
+            "--query ResourcePolicy"
+        ),
+        (
+            f"aws secretsmanager put-resource-policy --region us-east-1 --secret-id {SECRET_ARN} "
+            "--resource-policy"
+        ),
     ),
     "key": (
         World.put_key_policy,
-        f"aws kms get-key-policy --key-id {KEY_ID} --policy-name default --query Policy",
-        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy",
+        (
+            f"aws kms get-key-policy --region us-east-1 --key-id {KEY_ID} --policy-name default "
+            "--query Policy"
+        ),
+        f"aws kms put-key-policy --region us-east-1 --key-id {KEY_ID} --policy-name default --policy",
     ),
     "bucket": (
         World.put_bucket_policy,

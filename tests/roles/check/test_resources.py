@@ -244,7 +244,8 @@ def test_current_secret_version_under_earlier_key_is_problem(world: World):
     assert world.ask("encryption") == (
         "problem  encryption: the secret's current version is still encrypted with "
         f"{earlier}\n"
-        f"         fix: aws secretsmanager put-secret-value --secret-id {SECRET_ARN} --secret-string file://SECRET_FILE\n"
+        f"         fix: aws secretsmanager put-secret-value --region us-east-1 --secret-id {SECRET_ARN} "
+        "--secret-string file://SECRET_FILE\n"
     )
 
 
@@ -297,7 +298,7 @@ def test_cross_account_secret_under_aws_key_is_problem(world: World):
         "account can use\n"
         "         fix: 1. let everybody else who reads the secret decrypt with the new key, too\n"
         f"              2. with credentials for account {OTHER_ACCOUNT}: aws secretsmanager "
-        f"update-secret --secret-id {secret_arn} --kms-key-id {FOREIGN_KEY_ARN}\n"
+        f"update-secret --region us-east-1 --secret-id {secret_arn} --kms-key-id {FOREIGN_KEY_ARN}\n"
     )
 
 
