@@ -20,6 +20,7 @@ from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
 from roles.findings import Finding, State, note, problem, unread
 from roles.policies import Secret
 from roles.policy_settings import Requirements
+from roles.project import launcher
 from roles.role_changes import use_secret
 
 _FIXES_BY_OPERATION: Final[Mapping[str, tuple[str, str]]] = {
@@ -187,7 +188,7 @@ def _role(
     """
     named = f"data source {data_source.id} ({data_source.type})"
     fix = (
-        "add an entry for the data source to a stack, run `pulumi up`, then `qbusiness-roles assign "
+        f"add an entry for the data source to a stack, run `pulumi up`, then `{launcher()} assign "
         f"--stack STACK ENTRY={data_source.id}`"
     )
     if not found.get("roleArn"):

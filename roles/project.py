@@ -1,13 +1,16 @@
 """Read the Pulumi project in the current directory and run Pulumi."""
 
 import re
+import shutil
 import subprocess
+import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any, Final, cast
 
 import yaml
 
+from components.commands import quote_argument
 from roles.errors import InputError
 
 COMPONENT: Final = "aem-connector"
@@ -15,6 +18,12 @@ COMPONENT: Final = "aem-connector"
 _PROJECT_FILE: Final = "Pulumi.yaml"
 _STACK_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+/(?:[A-Za-z0-9_.-]+/)?)?[A-Za-z0-9_.-]{1,100}")
 """https://www.pulumi.com/docs/iac/concepts/stacks/"""
+
+
+def launcher() -> str:
+    """Return how to run these commands again, quoted for the shell: by name, if that is on PATH."""
+    name, given = "qbusiness-roles", Path(sys.argv[0])
+    return name if given.name != name or shutil.which(name) else quote_argument(str(given))
 
 
 def run_pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from roles.errors import FINE, PROBLEMS, InputError, is_gone
 from roles.findings import Finding, State
 from roles.output import Line, Output, Part
 from roles.policy_settings import differences
-from roles.project import stack_name
+from roles.project import launcher, stack_name
 from roles.role_changes import RoleChange, functions
 from roles.stack import check_settings, read_stack
 from roles.writing import locked_directory, unused_path, write
@@ -160,7 +160,7 @@ def _of_pairs(
         if names := _differing_settings(entry, source.data_source, source.uses):
             output.warn(
                 f"{source.data_source.label} differs from {name} in {', '.join(names)}: before its next "
-                f"sync, run `qbusiness-roles check --stack {options.stack}`"
+                f"sync, run `{launcher()} check --stack {options.stack}`"
             )
         plan.assignments.append(_assignment(entry, source, sources))
     return plan

@@ -29,7 +29,7 @@ from roles.errors import InputError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped, unread
 from roles.needed_resources import read_requirements
 from roles.policy_settings import Difference, Requirements, differences
-from roles.project import COMPONENT
+from roles.project import COMPONENT, launcher
 from roles.stack import RoleSettings
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
@@ -335,7 +335,8 @@ def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iter
     if not matches(subject, source):  # it belongs to another stack
         return
     application = subject.policies.application_arn
-    explain = (f"qbusiness-roles check --application {application} --data-source-id {data_source.id}",)
+    check = f"check --application {application} --data-source-id {data_source.id}"
+    explain = (f"{launcher()} {check}",)
     text = f"{text} uses another role, {role_arn}"
     settings, findings = read_settings(subject.account, subject.application_id, data_source.id)
     if settings is None:
@@ -385,7 +386,7 @@ def _assign(entry: Subject, source: DataSource) -> tuple[str, ...]:
     deploy = () if entry.find_role() else (entry.up_command,)
     pair = quote_argument(f"{entry.settings.component}={source.id}")
     stack = quote_argument(entry.settings.stack)
-    return (*deploy, f"qbusiness-roles assign --stack {stack} {pair}")
+    return (*deploy, f"{launcher()} assign --stack {stack} {pair}")
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:

@@ -118,6 +118,7 @@ def break_and_fix(clone: Path) -> None:
     assert ", 3 problems, " in checked
     # The last setting is not deployed, so the role policy still allows more.
     assert "\nnote     role policy: " in checked
+    fixes.append("sh assign-example-1.sh")
     checked = in_sandbox(clone, "sh", "-euc", "\n".join((prepare, *fixes, check)))
     assert ", 0 problems, 2 skipped\n" in checked
     execute(clone, "git", "restore", "Pulumi.example.yaml")

@@ -95,7 +95,7 @@ def test_omitted_parts_beyond_github_limit_are_counted(world: World):
 def test_most_severe_of_500_data_sources_are_shown():
     def result(number: int, state: Outcome, text: str) -> DataSourceResult:
         name, identifier = f"pages-of-the-department-{number}", data_source_id(number)
-        source = DataSource("app", "Docs", "index", "Main", identifier, name, "AEM", "ACTIVE")
+        source = DataSource("app", "Docs", "index", "Main", identifier, name, "AEM", "ACTIVE", REGION)
         arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
         return DataSourceResult(ACCOUNT, REGION, source, "aem-cloud", arn, state, text)
 
