@@ -218,6 +218,7 @@ class Account:
         self.notes = notes
         self.answers: dict[tuple[object, ...], Future[Any]] = {}
         """The results and errors, by method and arguments."""
+        self._elsewhere: dict[str, Account] = {}
         self._lock = Lock()
         self.denied: set[str] = set()
         """The actions that were not allowed."""
@@ -227,6 +228,15 @@ class Account:
     def partition(self) -> str:
         """The Region's partition, such as `aws`."""
         return str(self._session.get_partition_for_region(self.region))
+
+    def in_region(self, region: str) -> "Account":
+        """Return the same account in another Region, with its own answers."""
+        if region == self.region:
+            return self
+        with self._lock:
+            if region not in self._elsewhere:
+                self._elsewhere[region] = Account(region, self.notes, self._assumed)
+            return self._elsewhere[region]
 
     # Amazon Q Business.
 

@@ -83,9 +83,11 @@ class Requirements(NamedTuple):
     def render(self, **options: object) -> ValidationResult:
         """Return the policies that the program would write, and the program's warnings.
 
-        `options` are as in `arguments`. Raises SettingsError for invalid settings.
+        `options` are as in `arguments`. In the role policy, a role without a name is `<role name>`.
+        Raises SettingsError for invalid settings.
         """
-        return validate(COMPONENT, self.arguments(**options)).of_role(self.role.name)
+        result = validate(COMPONENT, self.arguments(**options))
+        return result.of_role(self.role.name) if self.role.name else result
 
     def policies(self, **options: object) -> Policies:
         """Return the policies that the role needs; `options` and errors are as in `render`."""

@@ -12,11 +12,8 @@ from roles.aws_commands import aws_command
 ANY_ROLE: Final = "*"
 """The current role of a data source that may have any role."""
 _UPDATE: Final = "UpdateDataSource"
-_FUNCTIONS: Final = r"""
-# AWS does not document whether an update keeps what it omits. So each change sends all properties of the
-# data source, and compares them afterward. Until a change is complete, the earlier properties are in a
-# file in this directory. If this script is interrupted, run it again to complete or undo the change.
-files=${0%.sh}
+_SETUP: Final = r"""
+files=${0%.sh} # a directory
 now=$files/now.json sent=$files/sent.json
 umask 077
 trap 'rm -f "$now" "$sent"; rmdir "$files" 2>/dev/null || :' EXIT
@@ -24,6 +21,11 @@ trap 'echo "interrupted: run this script again" >&2; exit 130' HUP INT TERM
 for program in aws jq; do
   if ! command -v "$program" >/dev/null; then echo "$program is not on PATH: install it" >&2; exit 2; fi
 done
+"""
+_FUNCTIONS: Final = r"""
+# AWS does not document whether an update keeps what it omits. So each change sends all properties of the
+# data source, and compares them afterward. Until a change is complete, the earlier properties are in a
+# file in the directory. If this script is interrupted, run it again to complete or undo the change.
 
 # The properties that a change of the role must not affect, and the role. For an update, an empty
 # structure is invalid, so it counts as absent.
@@ -165,11 +167,17 @@ class RoleChange(NamedTuple):
         return " ".join(("change_role", *map(quote_argument, words)))
 
 
-def functions() -> str:
-    """Return the shell functions that change roles; they need `aws` and `jq`.
+def setup() -> str:
+    """Return the start of a script that needs `aws` and `jq`.
 
-    The variable `files`, the path of a directory, is the script's path without `.sh`.
+    The variable `files`, the path of a directory, is the script's path without `.sh`, and `now` is the
+    path of a temporary file in it.
     """
+    return _SETUP
+
+
+def functions() -> str:
+    """Return the shell functions that change roles, for a script that begins with `setup`."""
     return _FUNCTIONS.replace("{FIELDS}", _fields())
 
 

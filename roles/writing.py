@@ -1,8 +1,8 @@
 """Write files completely or leave them unchanged."""
 
 import fcntl
-import itertools
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Generator, Mapping
@@ -29,10 +29,21 @@ def locked_directory() -> Generator[None]:
         os.close(directory)
 
 
-def unused_path(name: str) -> Path:
-    """Return the first path that does not exist; `name` has `{}` in place of a number."""
-    numbered = (Path(name.format(number)) for number in itertools.count(1))
-    return next(path for path in numbered if not path.exists())
+def next_path(kind: str, stack: str) -> Path:
+    """Return the path `KIND-STACK-N.sh`, where N is one more than the highest number in use.
+
+    A script's directory uses its number, too, even without the script, because its files belong to that
+    script. The caller must hold the directory's lock.
+    """
+    prefix = f"{kind}-{part_of_file_name(stack)}-"
+    pattern = re.compile(f"{re.escape(prefix)}([0-9]+)(?:\\.sh)?")
+    numbers = [int(found[1]) for path in Path().iterdir() if (found := pattern.fullmatch(path.name))]
+    return Path(f"{prefix}{max(numbers, default=0) + 1}.sh")
+
+
+def part_of_file_name(stack: str) -> str:
+    """Return a stack's name without slashes, which separate an organization and a project."""
+    return stack.replace("/", "-")
 
 
 def check_writable(*paths: Path) -> None:

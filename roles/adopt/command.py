@@ -1,9 +1,9 @@
 """Prepare the import of data sources' roles into a stack.
 
 Select one data source, or the data sources of an application. Compare their roles with the policies that
-the program will write. Unless `--dry-run` is set, write `Pulumi.STACK.yaml`, `import.json`, and, if
-policies or roles will change, a script that undoes the changes. docs/adopt.md describes the steps before
-and after.
+the program will write. Unless `--dry-run` is set, write `Pulumi.STACK.yaml`, `import-STACK.json`, and,
+if policies or roles will change, a script that undoes the changes. docs/adopt.md describes the steps
+before and after.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.adopt.owners import Owners, find_owners
 from roles.adopt.selection import Users
+from roles.applications import other_applications
 from roles.arns import application
 from roles.detection import connector_named
 from roles.difference import statements
@@ -108,9 +109,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "managed and only this role uses it, even if the role's access changes",
     )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
-    parser.add_argument(
-        "--force", action="store_true", help="overwrite the stack's configuration and import.json"
-    )
+    parser.add_argument("--force", action="store_true", help="overwrite the stack's configuration")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -155,9 +154,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.warn(warning)
     for warning in _about_boundary(account, named, before):
         output.warn(warning)
-    contents = config, {"resources": [*_imports(named)]}
-    written = [] if options.dry_run else _write(options, found, *contents)
-    unused = [*_find_unused(found, users, owners)]
+    contents = config, files.import_document(options.stack, [*_imports(named)])
+    written = [] if options.dry_run else _write(options, found, owners, *contents)
+    unused = [*_find_unused(account, found, users, owners)]
     result = report.Result(options.stack, named, left_out, *contents, written, unused)
     if options.json:
         output.json(report.document_of_all(result) if options.all else report.document(result))
@@ -212,12 +211,13 @@ def _imports(named: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
 def _write(
     options: argparse.Namespace,
     found: Sequence[Entry],
+    owners: Owners,
     config: Mapping[str, object],
     import_file: Mapping[str, object],
 ) -> list[str]:
     """Write the files, with a script if policies or roles will change, and return the files' names."""
     changed = [entry for entry in found if entry.change.text or entry.replaced]
-    script = restoration.script(changed) if changed else ""
+    script = restoration.script(options.stack, changed, owners.by_role) if changed else ""
     return files.write(options.stack, config, import_file, script, overwrite=options.force)
 
 
@@ -282,7 +282,7 @@ def _plan_one(
     connector = next(iter(options.connector), None)
     planned = entries.plan(account, source, output, connector, replace=options.replace_policies)
     users = selection.find_users(account, everything, output)
-    entry = _with_role(planned, users, before, options)
+    entry = _with_role(account, planned, users, before, options)
     if isinstance(entry, Finding):
         raise InputError(entry.text)
     return entry, users._replace(complete=users.complete and complete)
@@ -305,7 +305,7 @@ def _plan_every(
     planned, left_out = entries.plan_all(account, sources, output, replace=options.replace_policies)
     found: list[Entry] = []
     for each in planned:
-        entry = _with_role(each, users, before, options)
+        entry = _with_role(account, each, users, before, options)
         if isinstance(entry, Finding):
             left_out[each.data_source] = entry
         else:
@@ -317,7 +317,7 @@ def _plan_every(
 
 
 def _with_role(
-    entry: Entry, users: Users, before: Existing, options: argparse.Namespace
+    account: Account, entry: Entry, users: Users, before: Existing, options: argparse.Namespace
 ) -> Entry | Finding:
     """Return the entry with its role or, if `serves_others` finds other uses of the role, a new one.
 
@@ -325,7 +325,7 @@ def _with_role(
     stack's file declares such a role, but `--take` selects none of the role's data sources, because the
     update would delete the role.
     """
-    because = entries.serves_others(entry, users)
+    because = entries.serves_others(account, entry, users)
     identifier = entry.data_source.id
     if not because:
         return entry
@@ -372,19 +372,24 @@ def _without_owners(
     return kept
 
 
-def _find_unused(found: Sequence[Entry], users: Users, owners: Owners) -> Iterator[Role]:
+def _find_unused(
+    account: Account, found: Sequence[Entry], users: Users, owners: Owners
+) -> Iterator[Role]:
     """Yield the replaced roles that are unused after the report's steps, as far as AWS and Pulumi show.
 
-    No data source uses such a role, no stack owns it, and only Amazon Q Business can assume it. Yields
-    none if some data sources or stacks were not read, and leaves out roles with unread policies.
+    No data source uses such a role, no stack owns it, and only this application can assume it, because
+    the data sources of another may have to get it back. Yields none if some data sources or stacks were
+    not read, and leaves out roles with unread policies.
     """
     if not (users.complete and owners.complete):
         return
     moved = {entry.data_source.id for entry in found if entry.replaced}
+    own = found[0].requirements.application_arn
     for role in {entry.replaced.arn: entry.replaced for entry in found if entry.replaced}.values():
         is_used = any(each.id not in moved for _, each in users.by_role[role.arn])
         has_owner = role.arn in owners.by_role or role.arn in users.hooks
-        if role.complete and not (is_used or has_owner or entries.principals(role)):
+        others = entries.principals(role) or other_applications(account, role, own)
+        if role.complete and not (is_used or has_owner or others):
             yield role
 
 

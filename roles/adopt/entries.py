@@ -18,6 +18,7 @@ from roles.adopt.access import Change, find_change, find_change_to_new, find_rep
 from roles.adopt.existing import Existing
 from roles.adopt.principals import UNIQUE_ID
 from roles.adopt.selection import Users
+from roles.applications import other_applications
 from roles.concurrency import read_each
 from roles.detection import connectors_of
 from roles.difference import TRUST_POLICY, Difference, role_statements
@@ -148,14 +149,14 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
     role = entry.role
     every = (*role.inline_policies, *role.attached_policies)
     requirements, _ = _with_values_of_role(entry.requirements, every)
-    policies = requirements.policies()
+    without_role = requirements._replace(role=role._replace(name=""))
+    policies = without_role.policies()
     warnings: list[str] = []
     if requirements.other_secrets:
         warnings.append(
             f"{_also_uses(requirements)}: the new role cannot read it until you run "
             "`aws iam put-role-policy` after `pulumi up`"
         )
-    without_role = requirements._replace(role=role._replace(name=""))
     warnings += [*_warnings_of_unread(role), *without_role.render().warnings]
     return Entry(
         entry.data_source,
@@ -190,8 +191,11 @@ def principals(role: Role) -> list[str]:
     return [name for name in names if name not in nobody and not UNIQUE_ID.fullmatch(name)]
 
 
-def serves_others(entry: Entry, users: Users) -> str:
+def serves_others(account: Account, entry: Entry, users: Users) -> str:
     """Return the role's uses besides the data source's own connector, as text; empty if there are none.
+
+    Another application that exists counts even if its data sources have other roles now, because they
+    may get this role back.
 
     An import would end these uses. A trust policy that allows everybody (`*`) does not count, because it
     is meant for nobody in particular, so an import repairs it.
@@ -203,6 +207,8 @@ def serves_others(entry: Entry, users: Users) -> str:
         reasons.append(f"is used by {', '.join(labels)}")
     if entry.role.arn in users.hooks:
         reasons.append("is used to enrich documents")
+    if applications := other_applications(account, entry.role, entry.requirements.application_arn):
+        reasons.append(f"accepts requests for {', '.join(applications)}")
     if names := [name for name in principals(entry.role) if name != "*"]:
         reasons.append(f"can be assumed by {', '.join(names)}")
     return " and ".join(reasons)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -13,12 +13,24 @@ from components.formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
 from roles.account import Role
 from roles.adopt.access import Change
 from roles.errors import InputError
+from roles.policies import digest
 from roles.project import read_mapping
-from roles.writing import check_writable, locked_directory, unused_path
+from roles.writing import check_writable, locked_directory, next_path, part_of_file_name
 from roles.writing import write as write_files
 
-IMPORT_FILE: Final = "import.json"
-RESTORATION_FILE: Final = "restore-roles-{}.sh"
+_STACK: Final = "stack"
+_DIGEST: Final = "digest"
+"""Entries of the import file, which Pulumi ignores: the stack's name, and a digest of the resources."""
+
+
+def import_path(stack: str) -> Path:
+    """Return the path of a stack's import file."""
+    return Path(f"import-{part_of_file_name(stack)}.json")
+
+
+def import_document(stack: str, resources: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Return the content of a stack's import file."""
+    return {_STACK: stack, _DIGEST: digest(json.dumps(resources)), "resources": resources}
 
 
 def config_file(stack: str) -> Path:
@@ -36,14 +48,27 @@ def check(stack: str, *, overwrite: bool) -> None:
 
 
 def _check(stack: str, *, overwrite: bool) -> None:
-    existing = [str(config_file(stack))] if stack_config(stack) else []
-    existing += [IMPORT_FILE] if Path(IMPORT_FILE).exists() else []
-    if existing and not overwrite:
+    if stack_config(stack) and not overwrite:
         raise InputError(
-            f"{' and '.join(existing)} would be overwritten: pass --force, or move the files that you "
-            "need"
+            f"{config_file(stack)} would be overwritten: pass --force, or move the file if you need it"
         )
-    check_writable(config_file(stack), Path(IMPORT_FILE))
+    check_writable(config_file(stack), import_path(stack))
+    if import_path(stack).exists():
+        _check_import_file(stack)
+
+
+def _check_import_file(stack: str) -> None:
+    """Raise InputError if the import file is not as `adopt` wrote it for this stack."""
+    path = import_path(stack)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        owner, written = found[_STACK], import_document(found[_STACK], found["resources"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        owner, found, written = stack, None, {}
+    if owner != stack:
+        raise InputError(f"{path} belongs to stack {owner}: move it, or delete it after the import")
+    if found != written:
+        raise InputError(f"{path} has changes that would be lost: move it, or delete it")
 
 
 def write(
@@ -72,10 +97,8 @@ def write(
             sort_keys=False,
             width=math.inf,
         )
-        imported = {Path(IMPORT_FILE): json.dumps(import_file, indent=2) + "\n"}
-        script: dict[Path, str] = {}
-        if restoration:
-            script = {unused_path(RESTORATION_FILE): restoration}
+        imported = {import_path(stack): json.dumps(import_file, indent=2) + "\n"}
+        script = {next_path("restore", stack): restoration} if restoration else {}
         settings = {config_file(stack): text}
         # If the command is killed, there is no configuration without its script.
         write_files({**script, **imported, **settings})

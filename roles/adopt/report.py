@@ -11,7 +11,7 @@ from roles import ingestion
 from roles.account import DataSource, Role
 from roles.adopt.access import Change
 from roles.adopt.entries import Entry
-from roles.adopt.files import IMPORT_FILE
+from roles.adopt.files import import_path
 from roles.aws_commands import aws_command, remove_policy
 from roles.difference import TRUST_POLICY, Verdict
 from roles.findings import Finding
@@ -213,14 +213,13 @@ def _next_steps(result: Result) -> Iterator[str]:
     if not result.files:
         yield "Nothing was written."
         return
-    yield f"Written: {', '.join(result.files)}. Next steps: docs/adopt.md."
+    yield f"Written for stack {result.stack}: {', '.join(result.files)}. Next steps: docs/adopt.md."
     if count := sum(not entry.replaced for entry in result.entries.values()):
         yield f"Import the {'role' if count == 1 else 'roles'}; this changes nothing in AWS:"
         yield ""
-        yield (
-            f"pulumi import --stack {shlex.quote(result.stack)} --file {IMPORT_FILE} --yes "
-            "--protect=false --generate-code=false"
-        )
+        stack, path = shlex.quote(result.stack), import_path(result.stack)
+        options = "--yes --protect=false --generate-code=false"
+        yield f"pulumi import --stack {stack} --file {path} {options}"
     if result.restoration:
         yield ""
         yield "To undo the changes in AWS later, for all roles or only for current roles that you name:"

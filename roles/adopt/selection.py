@@ -143,7 +143,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
     # Credentials for another partition are not valid in these Regions.
     others = SUPPORTED_REGIONS if account.region in SUPPORTED_REGIONS else ()
     for region in dict.fromkeys((account.region, *others)):
-        there = account if region == account.region else Account(region, output)
+        there = account.in_region(region)
         try:
             every = sources if there is account else [*there.data_sources()]
             found = [*_replies(there, every, output)]

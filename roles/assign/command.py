@@ -21,16 +21,16 @@ from roles.findings import Finding, State
 from roles.output import Line, Output, Part
 from roles.policy_settings import differences
 from roles.project import launcher, stack_name
-from roles.role_changes import RoleChange, functions
+from roles.role_changes import RoleChange, functions, setup
 from roles.stack import check_settings, read_stack
-from roles.writing import locked_directory, unused_path, write
+from roles.writing import locked_directory, next_path, write
 
 HELP: Final = "write the script that gives data sources the roles of a stack"
 _SCRIPT: Final = """\
 #!/bin/sh
 # Give data sources the roles of the stack {stack}. `qbusiness-roles assign` wrote this script.
 set -u
-{functions}
+{setup}{functions}
 code=0
 {commands}
 exit $code
@@ -266,9 +266,9 @@ def _labels(sources: Sequence[Source]) -> str:
 def _write(stack: str, assignments: Sequence[_Assignment]) -> Path:
     """Write the script with a new name, because an earlier script may have to complete its changes."""
     commands = "\n".join(f"{each.change.command} || code=1" for each in assignments)
-    text = _SCRIPT.format(stack=stack, functions=functions(), commands=commands)
+    text = _SCRIPT.format(stack=stack, setup=setup(), functions=functions(), commands=commands)
     with locked_directory():
-        path = unused_path(f"assign-{stack.replace('/', '-')}-{{}}.sh")
+        path = next_path("assign", stack)
         write({path: text})
     return path
 

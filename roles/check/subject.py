@@ -8,14 +8,13 @@ from botocore.exceptions import ClientError
 
 from components.commands import camel_case, quote_argument, show_path
 from components.connectors import Connector, Need
-from components.formats import APPLICATION
 from components.role import Location
 from roles.account import Account, DataSource, Reply, Role, is_alias
+from roles.applications import other_applications
 from roles.arns import Arn
 from roles.check.answers import NO_APPLICATION, NO_ROLE, attempt, attempt_or, ignore, needed
 from roles.concurrency import read_each
 from roles.detection import Uses, find_connector, find_uses, is_named
-from roles.difference import TRUST_POLICY, statements
 from roles.errors import (
     OddAnswerError,
     is_denied,
@@ -227,15 +226,7 @@ class Subject:
     def other_applications(self) -> list[str]:
         """The ARNs of other applications that exist and that the role's trust policy names."""
         role = attempt_or(None, self.find_role)
-        conditions = (
-            condition
-            for statement in (statements(TRUST_POLICY, role.trust_policy) if role else ())
-            for condition in statement.conditions
-            if statement.allows and condition.is_on("aws:SourceArn")
-        )
-        arns = (arn for condition in conditions for arn in condition.values if APPLICATION.parse(arn))
-        own = self.policies.application_arn
-        return [arn for arn in dict.fromkeys(arns) if arn != own and self._exists(Arn.of(arn))]
+        return other_applications(self.account, role, self.policies.application_arn) if role else []
 
     @cached_property
     def other_principals(self) -> list[str]:
@@ -253,15 +244,6 @@ class Subject:
             if _OWN_PRINCIPAL in names and not all(map(APPLICATION.parse, arns)):
                 found["other applications"] = None
         return [*found]
-
-    def _exists(self, application: Arn) -> bool:
-        """Return whether an application exists; if it cannot be read, assume that it does."""
-        account = self.account
-        if application.region != self.region:
-            account = Account(application.region, account.notes)
-        return (
-            attempt(lambda: ignore(is_gone, lambda: account.application(application.name))) is not None
-        )
 
     def find_application(self) -> Reply | None:
         """Return the application's details; None if it does not exist."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from roles.writing import write
 
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-write({Path("import.json"): "text"})
+write({Path("import-prod.json"): "text"})
 """
 
 
@@ -110,7 +110,7 @@ def test_git_ignores_files_of_killed_command(tmp_path: Path, project: Path):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert [*tmp_path.glob(".roles-*/import.json")]
+    assert [*tmp_path.glob(".roles-*/import-prod.json")]
     status = ["git", "status", "--porcelain", "--untracked-files=all"]
     assert subprocess.check_output(status, cwd=tmp_path, text=True) == "?? .gitignore\n"
 
@@ -130,7 +130,8 @@ def replace_or_die(path, target):
     return replace(path, target)
 
 Path.replace = replace_or_die
-files.write("prod", {"a:b": "c"}, {"resources": []}, "the script", overwrite=True)
+document = files.import_document("prod", [])
+files.write("prod", {"a:b": "c"}, document, "the script", overwrite=True)
 """
 
 
@@ -143,7 +144,7 @@ def test_command_killed_while_writing_leaves_no_stack_file(tmp_path: Path, numbe
         return subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
 
     assert run(str(number), kind) == -getattr(signal, kind)
-    config, script = tmp_path / "Pulumi.prod.yaml", tmp_path / "restore-roles-1.sh"
+    config, script = tmp_path / "Pulumi.prod.yaml", tmp_path / "restore-prod-1.sh"
     assert script.exists() or not config.exists()
     assert not config.exists()
     assert run("0", kind) == 0

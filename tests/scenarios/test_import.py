@@ -36,7 +36,7 @@ def test_role_updated_in_place_loses_other_policies_last(world: World):
         }
     )
     document, _ = blocks("json", prose("Write the import file by hand"))
-    (stack.directory / "import.json").write_text(document.replace("ROLE", name))
+    (stack.directory / f"import-{stack.name}.json").write_text(document.replace("ROLE", name))
     done = world.section(stack, "Import the role")
     assert "replace" not in done
     assert "deleted" not in done

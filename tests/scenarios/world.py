@@ -114,9 +114,9 @@ class World:
     def section(self, stack: Stack, heading: str, *, check: bool = True) -> str:
         """Run the commands in a page's section and return the output."""
         if not self._real:
-            return run_section(stack, heading, check=check).stdout
+            return run_section(stack, heading, check=check, STACK=stack.name).stdout
         script = commands(heading)
-        variables = {"PULUMI_RUN_PROGRAM": "true", "PULUMI_OPTION_YES": "true"}
+        variables = {"PULUMI_RUN_PROGRAM": "true", "PULUMI_OPTION_YES": "true", "STACK": stack.name}
         return stack.execute("sh", "-euc", script, check=check, **variables).stdout
 
     # The account.

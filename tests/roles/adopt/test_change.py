@@ -72,7 +72,7 @@ def test_equivalent_policy_changes_only_in_wording(world: World, trust: str, sam
     said = world.adopt()
     assert changes(said) == UNCHANGED.format(same)
     # A role that does not change needs no script to restore it.
-    assert ("restore-roles-1.sh" in world.files) is bool(same)
+    assert ("restore-prod-1.sh" in world.files) is bool(same)
 
 
 def test_sole_equivalent_inline_policy_is_replaced(world: World):
@@ -175,25 +175,25 @@ def test_script_restores_policies_of_one_role(world: World):
     trust, document = trusting({"AWS": "*"}), own_policy().replace("{", '{"Id": "It\'s", ', 1)
     world.make(trust=trust, policies={"console's": document}, role={"Path": "/q/"})
     said = world.adopt()
-    assert "\n\nsh restore-roles-1.sh\n" in said.out
+    assert "\n\nsh restore-prod-1.sh\n" in said.out
     aws = Aws({"AWS_ENDPOINT_URL": world.server.url})
     before = aws.trust_policy(NAME), aws.role_policies(NAME)
     # Make the changes that the update would make.
     world.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=TRUST)
     world.iam.delete_role_policy(RoleName=NAME, PolicyName="console's")
     world.put_policy(own_policy(world.secret_arn), OWN, NAME)
-    assert sh(world, f"sh restore-roles-1.sh {NAME}").returncode == 0
+    assert sh(world, f"sh restore-prod-1.sh {NAME}").returncode == 0
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
-    other = sh(world, "sh restore-roles-1.sh Other")
+    other = sh(world, "sh restore-prod-1.sh Other")
     assert (other.returncode, other.stderr) == (
         2,
         "Other: this script does not restore a role with this name\n",
     )
     # After the update, only the first script has the original policies.
-    first = world.path("restore-roles-1.sh").read_text()
+    first = world.path("restore-prod-1.sh").read_text()
     world.adopt("--force")
-    assert world.path("restore-roles-1.sh").read_text() == first
-    assert "restore-roles-2.sh" in world.files
+    assert world.path("restore-prod-1.sh").read_text() == first
+    assert "restore-prod-2.sh" in world.files
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["no inline policy", "the role policy already"])

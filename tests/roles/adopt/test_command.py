@@ -34,15 +34,16 @@ LIST_ATTACHED = "iam:ListAttachedRolePolicies"
 def test_report_ends_with_import_and_undo_commands(world: World):
     world.make()
     assert world.adopt("--stack", "acme/test").out.endswith(
-        "Written: Pulumi.test.yaml, import.json, restore-roles-1.sh. Next steps: docs/adopt.md.\n"
+        "Written for stack acme/test: Pulumi.test.yaml, import-acme-test.json, restore-acme-test-1.sh. "
+        "Next steps: docs/adopt.md.\n"
         "Import the role; this changes nothing in AWS:\n"
         "\n"
-        "pulumi import --stack acme/test --file import.json --yes --protect=false "
+        "pulumi import --stack acme/test --file import-acme-test.json --yes --protect=false "
         "--generate-code=false\n"
         "\n"
         "To undo the changes in AWS later, for all roles or only for current roles that you name:\n"
         "\n"
-        "sh restore-roles-1.sh\n"
+        "sh restore-acme-test-1.sh\n"
     )
     assert "pulumi import" not in world.adopt("--dry-run").out
 
@@ -54,7 +55,7 @@ def test_dry_run_prints_same_report_and_writes_nothing(world: World):
     assert world.files == ["Pulumi.yaml"]
     assert world.adopt("--json").json == {
         **dry,
-        "files": ["Pulumi.prod.yaml", "import.json", "restore-roles-1.sh"],
+        "files": ["Pulumi.prod.yaml", "import-prod.json", "restore-prod-1.sh"],
     }
 
 

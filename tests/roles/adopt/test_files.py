@@ -16,7 +16,17 @@ from tests.helpers.mocked import Deployment
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.support import POLICY, ROLE, indented
-from tests.helpers.world import FOREIGN_KEY_ARN, NAME, OWN, PAGES_SECRET, VPC, WIDE, World, own_policy
+from tests.helpers.world import (
+    FOREIGN_KEY_ARN,
+    NAME,
+    OWN,
+    PAGES_SECRET,
+    TRUST,
+    VPC,
+    WIDE,
+    World,
+    own_policy,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -54,10 +64,10 @@ def test_configuration_describes_data_source_and_role(world: World):
     assert f'- "{ACCOUNT}"' in text  # not a number
     component = {"type": "qbusiness-connector:index:ConnectorRole", "name": "aem-connector"}
     imported = {"type": "aws:iam/role:Role", "name": ROLE, "id": NAME, "parent": "aem-connector"}
-    assert json.loads(world.path("import.json").read_text()) == {
-        "resources": [{**component, "component": True}, imported]
-    }
-    assert world.files == [STACK, "Pulumi.yaml", "import.json", "restore-roles-1.sh"]
+    document = json.loads(world.path("import-prod.json").read_text())
+    assert document["stack"] == "prod"
+    assert document["resources"] == [{**component, "component": True}, imported]
+    assert world.files == [STACK, "Pulumi.yaml", "import-prod.json", "restore-prod-1.sh"]
 
 
 def test_settings_from_adopt_render_compared_role_policy(world: World):
@@ -127,7 +137,7 @@ def test_overwriting_requires_force_and_keeps_encryption_salt(world: World):
     before = yaml.safe_load(world.path(STACK).read_text())
     world.path(STACK).write_text(f"{SALT}config: {{a: b}}\n")
     line = world.adopt().rejection
-    assert "Pulumi.prod.yaml and import.json would be overwritten: pass --force" in line
+    assert "Pulumi.prod.yaml would be overwritten: pass --force" in line
     assert world.server.calls == []
     assert world.path(STACK).read_text() == f"{SALT}config: {{a: b}}\n"
     assert world.adopt("--force").code == 0
@@ -191,13 +201,13 @@ def test_failed_write_of_import_file_keeps_stack_file(world: World):
     write = Path.write_text
 
     def fail(path: Path, text: str, **more: Any) -> int:
-        if path.name == "import.json":
+        if path.name == "import-prod.json":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(path, text, **more)
 
     world.patch.setattr(Path, "write_text", fail)
     assert world.adopt("--data-source", DATA_SOURCE_ID).rejection == (
-        "adopt: import.json cannot be written: No space left on device"
+        "adopt: import-prod.json cannot be written: No space left on device"
     )
     assert world.path(STACK).read_text() == SALT
     assert world.files == [STACK, "Pulumi.yaml"]
@@ -220,7 +230,9 @@ def test_symlink_file_modes_and_unrelated_files_are_kept(world: World):
         os.umask(before)
     assert world.path(STACK).readlink() == Path("stacks/prod.yaml")
     assert set(yaml.safe_load(stack_file.read_text())) == {"encryptionsalt", "config"}
-    assert [world.path(name).stat().st_mode & 0o777 for name in (STACK, "import.json")] == [0o640] * 2
+    assert [world.path(name).stat().st_mode & 0o777 for name in (STACK, "import-prod.json")] == [
+        0o640
+    ] * 2
     assert [other.read_text() for other in others] == ["mine"] * 2
     assert len(world.files) == 7
 
@@ -234,14 +246,14 @@ def test_command_waits_for_another_command_and_sees_its_files(world: World):
     def wait(directory: int, operation: int) -> None:
         with pytest.raises(BlockingIOError):
             lock(directory, operation | fcntl.LOCK_NB)
-        world.path("import.json").write_text("the other's")
+        world.path("import-prod.json").write_text("the other's")
         os.close(other)
         lock(directory, operation)
 
     world.patch.setattr(fcntl, "flock", wait)
-    assert "adopt: import.json would be overwritten: pass --force" in world.adopt().last
-    assert world.files == ["Pulumi.yaml", "import.json"]
-    assert world.path("import.json").read_text() == "the other's"
+    assert "adopt: import-prod.json has changes that would be lost: move it" in world.adopt().last
+    assert world.files == ["Pulumi.yaml", "import-prod.json"]
+    assert world.path("import-prod.json").read_text() == "the other's"
 
 
 def test_stack_file_name_omits_organization(world: World):
@@ -259,7 +271,7 @@ def test_ambiguous_tag_value_is_quoted_in_yaml(world: World, value: str):
     assert tags in world.path(STACK).read_text()
 
 
-@pytest.mark.parametrize("name", ["import.json", STACK, "Pulumi.yaml"])
+@pytest.mark.parametrize("name", ["import-prod.json", STACK, "Pulumi.yaml"])
 def test_named_pipe_as_file_is_rejected_before_any_call(world: World, name: str):
     world.path(name).unlink(missing_ok=True)
     os.mkfifo(world.path(name))
@@ -290,6 +302,45 @@ def test_missing_or_invalid_file_is_reported_on_one_line(
 
 def test_directory_as_import_file_prevents_writing(world: World):
     world.make()
-    world.path("import.json").mkdir()
-    assert "import.json is a directory" in world.adopt("--force").err
+    world.path("import-prod.json").mkdir()
+    assert "import-prod.json is a directory" in world.adopt("--force").err
     assert not world.path(STACK).exists()
+
+
+def test_files_of_two_stacks_do_not_meet(world: World):
+    world.make(trust=TRUST.replace("ArnEquals", "ArnLike"))
+    assert world.adopt().code == 0
+    before = {name: world.path(name).read_bytes() for name in world.files}
+    assert world.adopt("--stack", "acme/europe").code == 0
+    assert {name: world.path(name).read_bytes() for name in before} == before
+    assert {*world.files} - before.keys() == {
+        "Pulumi.europe.yaml",
+        "import-acme-europe.json",
+        "restore-acme-europe-1.sh",
+    }
+    assert "for the stack acme/europe" in world.path("restore-acme-europe-1.sh").read_text()
+    # This stack's file would have the same name.
+    said = world.adopt("--stack", "acme-europe", "--force")
+    assert said.rejection == (
+        "adopt: import-acme-europe.json belongs to stack acme/europe: move it, or delete it after the "
+        "import"
+    )
+
+
+@pytest.mark.parametrize("content", ["edited", "[]", "{", '{"stack": "prod"}'])
+def test_edited_import_file_is_kept_even_with_force(world: World, content: str):
+    world.make()
+    assert world.adopt().code == 0
+    path = world.path("import-prod.json")
+    edited = path.read_text().replace(NAME, "Another") if content == "edited" else content
+    path.write_text(edited)
+    said = world.adopt("--force")
+    assert said.last == "adopt: import-prod.json has changes that would be lost: move it, or delete it"
+    assert path.read_text() == edited
+
+
+def test_script_number_is_never_used_again(world: World):
+    world.make(trust=TRUST.replace("ArnEquals", "ArnLike"))
+    world.path("restore-prod-3").mkdir()  # the saved answers of a script that was deleted
+    world.path("restore-prod-eu-7.sh").touch()
+    assert "restore-prod-4.sh" in world.adopt("--json").json["files"]

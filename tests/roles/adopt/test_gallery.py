@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pages.examples import ACCOUNT
-from roles.role_changes import functions
+from roles.role_changes import functions, setup
 from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,
@@ -90,10 +90,10 @@ def test_adoption_of_every_kind_of_role_matches_golden_file(
     # The JSON document also has the contents of the files.
     document = shown.json
     assert document.pop("config") == yaml.safe_load(world.path("Pulumi.prod.yaml").read_text())["config"]
-    assert document.pop("import") == json.loads(world.path("import.json").read_text())
+    assert document.pop("import") == json.loads(world.path("import-prod.json").read_text())
     texts.append(("--json", f"{json.dumps(document, indent=1)}\n"))
     text = "\n".join(f"== {name} ==\n{each}" for name, each in texts)
-    text = text.replace(functions(), "\n(functions that change roles)\n")
+    text = text.replace(f"{setup()}{functions()}", "\n(functions that change roles)\n")
     # Secrets Manager chooses the ends of the ARNs.
     text = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", text)
     assert_golden(Path(__file__).with_name("gallery.txt"), text)

@@ -46,7 +46,7 @@ def stack(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
 
 def import_role(stack: Stack) -> str:
     """Import the role as on the page; check that it is kept and that nothing is left to do."""
-    printed = run_section(stack, "Import the role").stdout
+    printed = run_section(stack, "Import the role", STACK=stack.name).stdout
     assert "Resources:\n    + 1 to create\n    ~ 1 to update\n" in printed
     assert "replace" not in printed
     assert "deleted" not in printed
@@ -112,7 +112,7 @@ def test_policy_is_replaced_and_restored_as_documented(stack: Stack, aws: Aws):
     console.make(policies={"console": own_policy().replace("AllowsAmazonQTo", "")})
     before = aws.trust_policy(NAME), aws.role_policies(NAME)
     write_files(stack)
-    printed = run_section(stack, "Import the role").stdout
+    printed = run_section(stack, "Import the role", STACK=stack.name).stdout
     (shown,) = blocks("text", prose("Import the role", PAGE))
     assert {*shown.splitlines()} <= {*printed.splitlines()}
     policies = aws.role_policies(NAME)
@@ -121,7 +121,7 @@ def test_policy_is_replaced_and_restored_as_documented(stack: Stack, aws: Aws):
     }
     assert stack.drift().exit_code == 0
     assert stack.up("--expect-no-changes").exit_code == 0
-    run_section(stack, "Go back", PAGE, ROLE=NAME)
+    run_section(stack, "Go back", PAGE, STACK=stack.name, ROLE=NAME)
     run_section(stack, "Hand the roles back", STACK=stack.name)
     assert not stack.state_file.exists()
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
@@ -132,7 +132,7 @@ def test_role_at_inline_policy_quota_keeps_access(stack: Stack, aws: Aws):
     console.make(policies={"large": large("a", 6_000, 3), "small": large("b", 3_700)})
     before = role_accesses(aws)
     assert "there is no room for the role policy" in write_files(stack)
-    failed = run_section(stack, "Import the role", check=False)
+    failed = run_section(stack, "Import the role", check=False, STACK=stack.name)
     assert failed.returncode != 0
     assert "LimitExceeded" in failed.stdout
     assert role_accesses(aws) == before

@@ -5,16 +5,17 @@ from typing import Any, Final
 
 import pytest
 
-from pages.examples import APPLICATION_ID, INDEX_ID
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
 from tests.helpers.stacks import Aws
-from tests.helpers.world import NAME, OWN, TRUST, World, own_policy
+from tests.helpers.world import NAME, OWN, TRUST, WIDE, World, own_policy
 from tests.roles.adopt.help import sh
 
 pytestmark = pytest.mark.slow
 
-SCRIPT: Final = "sh restore-roles-1.sh"
+SCRIPT: Final = "sh restore-prod-1.sh"
 DELETED: Final = "AROAEXAMPLEDELETED001"
 OTHER: Final = "QBusiness-DataSource-other"
+ELSEWHERE: Final = f"arn:aws:qbusiness:eu-west-1:{ACCOUNT}:application/{'e' * 36}"
 
 
 def iam(world: World, name: str = NAME) -> tuple[str, dict[str, str], list[str]]:
@@ -76,8 +77,8 @@ def test_a_role_that_no_longer_exists_is_skipped(world: World):
     update(world)
     done = sh(world, SCRIPT)
     assert done.returncode == 0
-    assert "skipped: aws iam put-role-policy: " in done.stderr
-    assert "NoSuchEntity" in done.stderr
+    assert done.stderr == f"{OTHER}: skipped, because it no longer exists\n"
+    assert done.stdout == f"{NAME}: restored\n"
     assert iam(world)[1].keys() == {"console"}
 
 
@@ -120,9 +121,9 @@ def test_error_with_one_role_does_not_stop_other_restorations(world: World):
     world.adopt("--all")
     before = iam(world, OTHER)
     update(world, OTHER)
-    script = world.path("restore-roles-1.sh")
-    put = f"run aws iam put-role-policy --role-name {NAME} "
-    broken = f"run aws iam no-such-operation\n{put}"
+    script = world.path("restore-prod-1.sh")
+    put = f"  aws iam put-role-policy --role-name {NAME} "
+    broken = f"  aws iam no-such-operation || return 1\n{put}"
     script.write_text(script.read_text().replace(put, broken))
     done = sh(world, SCRIPT)
     assert done.returncode != 0
@@ -159,4 +160,111 @@ def test_data_sources_get_their_shared_role_back(world: World):
     world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, sources[0]))
     done = sh(world, SCRIPT)
     assert done.returncode == 0
-    assert "ResourceNotFoundException" in done.stderr
+    assert done.stderr == f"skipped: One {sources[0]} no longer exists\n"
+
+
+def accept(world: World, name: str, application: str) -> None:
+    """Let another application use a role, in place of the own one."""
+    trust = TRUST.replace(APPLICATION_ARN, application)
+    world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+
+
+def test_nothing_changes_if_one_role_accepts_another_application_by_now(world: World):
+    make_two(world)
+    world.adopt("--all")
+    before = iam(world), iam(world, OTHER)
+    update(world, replaced="console")
+    accept(world, OTHER, ELSEWHERE)
+    changed = iam(world), iam(world, OTHER)
+    done = sh(world, SCRIPT)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{OTHER}: its trust policy now names {ELSEWHERE}, which the saved one does not, so the data "
+        "sources of this application would lose access: give them another role first, or pass "
+        f"--cut-off {OTHER}\nnothing was changed\n"
+    )
+    assert (iam(world), iam(world, OTHER)) == changed
+    for options in ("--cut-off", "--cut-off Nobody", f"--cut-off {OTHER} Nobody"):
+        assert sh(world, f"{SCRIPT} {options}").returncode == 2
+    assert (iam(world), iam(world, OTHER)) == changed
+    done = sh(world, f"{SCRIPT} --cut-off {OTHER}")
+    assert (done.returncode, done.stderr) == (0, f"{OTHER}: {ELSEWHERE} loses access\n")
+    assert (iam(world), iam(world, OTHER)) == before
+
+
+@pytest.mark.parametrize("saved", ["a pattern", "no condition"])
+def test_saved_trust_policy_that_covers_the_application_is_restored(world: World, saved: str):
+    document = json.loads(TRUST)
+    if saved == "a pattern":
+        document["Statement"][0]["Condition"]["ArnLike"] = {"aws:SourceArn": f"{ELSEWHERE[:-30]}*"}
+        del document["Statement"][0]["Condition"]["ArnEquals"]
+    else:
+        del document["Statement"][0]["Condition"]
+    world.make(trust=json.dumps(document))
+    world.adopt()
+    accept(world, NAME, ELSEWHERE)
+    assert sh(world, SCRIPT).returncode == 0
+    assert json.loads(iam(world)[0]) == document
+
+
+def test_data_source_does_not_get_role_back_that_rejects_its_application(world: World):
+    secret = world.secret("shared")
+    shared = world.role("shared", own_policy(secret))
+    sources = [world.add(name, shared, secret) for name in ("One", "Two")]
+    world.adopt("--all")
+    new = world.role("new", own_policy(secret))
+    for identifier in sources:
+        world.server.data_source(identifier)["roleArn"] = new
+    accept(world, "shared", ELSEWHERE)
+    done = sh(world, SCRIPT)
+    assert done.returncode == 1
+    assert f"names only other applications, not {APPLICATION_ARN}: first restore it" in done.stderr
+    world.iam.delete_role_policy(RoleName="shared", PolicyName=OWN)
+    world.iam.delete_role(RoleName="shared")
+    done = sh(world, SCRIPT)
+    assert done.returncode == 1
+    assert "shared: no longer exists, so no data source can get it back" in done.stderr
+    assert {world.server.data_source(each)["roleArn"] for each in sources} == {new}
+
+
+def test_earlier_script_waits_for_the_later_one(world: World):
+    make_two(world)
+    world.adopt("--all")
+    before = iam(world)
+    update(world, replaced="console")
+    world.put_policy(WIDE, "more", NAME)
+    world.iam.update_assume_role_policy(
+        RoleName=NAME, PolicyDocument=TRUST.replace("ArnEquals", "ArnLike")
+    )
+    world.adopt("--all", "--force")
+    update(world)
+    done = sh(world, f"{SCRIPT} {NAME}")
+    assert done.returncode == 1
+    assert f"{NAME}: restore-prod-2.sh is later and restores the role, too" in done.stderr
+    assert sh(world, f"sh restore-prod-2.sh {NAME}").returncode == 0
+    assert sh(world, f"{SCRIPT} {NAME}").returncode == 0
+    assert iam(world)[0] == before[0]
+    assert sh(world, SCRIPT).returncode == 1  # the later script has not restored the other role
+
+
+def test_role_is_restored_only_if_iam_shows_it(world: World):
+    world.make(trust=TRUST.replace("ArnEquals", "ArnLike"))
+    world.adopt()
+    update(world)
+    world.server.spoil["iam:GetRole"] = lambda body: body.replace(b"ArnLike", b"ArnEquals")
+    done = sh(world, SCRIPT)
+    assert done.returncode == 1
+    assert "IAM does not show the restored document: aws iam get-role" in done.stderr
+    assert done.stderr.endswith(f"{NAME}: not restored\n")
+
+
+def test_credentials_of_another_account_restore_nothing(world: World):
+    make_two(world)
+    world.adopt("--all")
+    world.server.answers["sts:GetCallerIdentity"] = {"Account": OTHER_ACCOUNT}
+    done = sh(world, SCRIPT)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"the credentials are for account {OTHER_ACCOUNT}, the roles in account {ACCOUNT}: set "
+        "AWS_PROFILE\n"
+    )

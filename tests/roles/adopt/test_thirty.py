@@ -436,7 +436,7 @@ def test_one_stack_adopts_roles_of_every_shape_as_reported(new_stack: Callable[.
         assert_moved_as_said(was, now, said["entries"][name]["change"], console.expected[name])
 
     for _ in range(2):
-        run_commands(stack, "sh restore-roles-1.sh")
+        run_commands(stack, f"sh restore-{stack.name}-1.sh")
         assert_restored(aws, before)
         assert console.roles_of_data_sources() == earlier
     stack.up()
