@@ -1,7 +1,7 @@
 """Recognize dangerous statements in a role's policies."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from guardrails.iam.containment import certain_values
@@ -9,7 +9,7 @@ from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import VARIABLE, Text, covers, is_pattern, matches
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
-from roles.difference import TRUST_POLICY
+from roles.difference import TRUST_POLICY, Verdict
 
 _ADMINISTRATOR: Final = "administrator access"
 ESCALATIONS: Final[Mapping[str, str]] = {
@@ -46,6 +46,13 @@ _REPOSITORY: Final = "repo:"
 """The start of the subject of a GitHub workflow, before the repository's owner and a slash."""
 _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
 """Made-up role names. A pattern that matches both of them matches nearly every role."""
+
+
+def with_dangers(verdicts: Iterable[Verdict], role: Sequence[Statement], arn: str) -> Iterator[Verdict]:
+    """Yield the verdicts on a role's statements; those in excess also have their danger."""
+    for statement, verdict in zip(role, verdicts, strict=True):
+        is_excess = verdict.verdict == "excess"
+        yield verdict._replace(danger=find_danger(statement, Arn.of(arn))) if is_excess else verdict
 
 
 def find_danger(statement: Statement, role: Arn) -> str:

@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
     data_sources: tuple[DataSource, ...] = ()
     """The data sources for which the program writes the statement; `audit` adds them."""
     danger: str = ""
-    """The reason why a statement in excess is dangerous; `audit` adds it."""
+    """The reason why a statement in excess is dangerous; `roles.danger` adds it."""
 
     @property
     def preposition(self) -> str:
@@ -62,11 +62,12 @@ class Verdict(NamedTuple):
         return "by" if self.policy == TRUST_POLICY else "on"
 
     def document(self) -> dict[str, object]:
-        """Return the entries for the output of `adopt --json`, without those that only `audit` adds."""
+        """Return the entries for the output of `adopt --json`."""
         return {
             "policy": self.policy,
             "statement": self.statement,
             "verdict": self.verdict,
+            "danger": self.danger or None,
             "access": [access._asdict() for access in self.access],
         }
 

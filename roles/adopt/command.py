@@ -90,10 +90,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--exclude",
-        metavar="ID",
+        metavar="ID|@FILE",
         action="append",
         default=[],
-        help="leave out this data source; can be repeated",
+        help="leave out this data source, or those in a file with one ID in a line, which may no longer "
+        "exist; can be repeated",
     )
     parser.add_argument(
         "--stacks",
@@ -119,13 +120,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     example, no role can be adopted.
     """
     project = project_name()
+    options.exclude, options.kept = selection.read_excluded(options.exclude)
     before = existing.read(options.stack, project)
-    _set_application(options, before, output)
+    account_id = _set_application(options, before, output)
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
     if not options.all:
         existing.reject_entries(before)
-    account = Account(options.region, output)
+    account = _open_account(options, account_id, output)
     left_out: dict[DataSource, Finding] = {}
     if options.all:
         found, left_out, users = _plan_every(account, before, options, output)
@@ -157,7 +159,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     contents = config, files.import_document(options.stack, [*_imports(named)])
     written = [] if options.dry_run else _write(options, found, owners, *contents)
     unused = [*_find_unused(account, found, users, owners)]
-    result = report.Result(options.stack, named, left_out, *contents, written, unused)
+    result = report.Result(options.stack, named, left_out, *contents, written, unused, owners.by_role)
     if options.json:
         output.json(report.document_of_all(result) if options.all else report.document(result))
     else:
@@ -221,9 +223,10 @@ def _write(
     return files.write(options.stack, config, import_file, script, overwrite=options.force)
 
 
-def _set_application(options: argparse.Namespace, before: Existing, output: Output) -> None:
+def _set_application(options: argparse.Namespace, before: Existing, output: Output) -> str:
     """Set `options.application` to the application's ID, and `options.region` to its Region if known.
 
+    Return the application's account; empty if it is not known.
     If neither `--application` nor `--data-source` is set, the application is the one in the stack's
     configuration, if any. Raises InputError for an invalid combination of options.
     """
@@ -237,7 +240,21 @@ def _set_application(options: argparse.Namespace, before: Existing, output: Outp
     _check(options, origin)
     if options.application:
         options.region = options.region or options.application.region or before.region
-        options.application = options.application.id
+        account_id, options.application = options.application.account, options.application.id
+        return account_id
+    return ""
+
+
+def _open_account(options: argparse.Namespace, account_id: str, output: Output) -> Account:
+    """Return the credentials' account; raise InputError if it is known not to be the application's."""
+    account = Account(options.region, output)
+    own = account.caller()["Account"] if account_id else ""
+    if own != account_id:
+        raise InputError(
+            f"the application is in account {account_id}, but the credentials are for account {own}: "
+            "set AWS_PROFILE to a profile for the application's account"
+        )
+    return account
 
 
 def _check(options: argparse.Namespace, origin: str) -> None:
@@ -278,7 +295,8 @@ def _plan_one(
         everything = [*account.data_sources(options.application)]
         complete = False
     found = [each for each in everything if options.application in (None, each.application_id)]
-    source = selection.choose(selection.without_excluded(found, options), options, output)
+    remaining = selection.without_excluded(found, everything, options, output)
+    source = selection.choose(remaining, options, output)
     connector = next(iter(options.connector), None)
     planned = entries.plan(account, source, output, connector, replace=options.replace_policies)
     users = selection.find_users(account, everything, output)
@@ -300,7 +318,7 @@ def _plan_every(
     everything = [*account.data_sources()]
     of_application = selection.of_one_application(everything, options)
     users = selection.find_users(account, everything, output)
-    remaining = selection.without_excluded(of_application, options)
+    remaining = selection.without_excluded(of_application, everything, options, output)
     sources = selection.of_connectors(account, remaining, options.connector)
     planned, left_out = entries.plan_all(account, sources, output, replace=options.replace_policies)
     found: list[Entry] = []

@@ -20,6 +20,7 @@ from roles.adopt.principals import UNIQUE_ID
 from roles.adopt.selection import Users
 from roles.applications import other_applications
 from roles.concurrency import read_each
+from roles.danger import with_dangers
 from roles.detection import connectors_of
 from roles.difference import TRUST_POLICY, Difference, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call
@@ -82,6 +83,8 @@ def plan(
         notes.warn(text)
     policies, warnings = requirements.policies(), requirements.render().warnings
     difference = policies.compare(role)
+    dangers = with_dangers(difference.role, role_statements(role), role.arn)
+    difference = difference._replace(role=tuple(dangers))
     change = find_change(account, role, policies, replace=replace)
     warnings = (
         *_warnings(role),

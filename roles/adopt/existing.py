@@ -94,6 +94,12 @@ class Existing(NamedTuple):
                 f"{file} has settings that are dropped or replaced ({', '.join(lost)}): before "
                 "`pulumi up`, restore those that you still need"
             )
+        automatic = [entry for entry in self.roles if not self._has_role_name(entry)]
+        if pinned := [entry for entry in automatic if settings.get(entry, {}).get("roleName")]:
+            yield (
+                f"roleName becomes the automatic name of {', '.join(pinned)}: the role keeps this name, "
+                "but a replacement would be deleted before it is created again"
+            )
         if protected := [entry for entry in replaced if self._is_protected(entry)]:
             yield (
                 f"protect would stop `pulumi up`, which replaces policies of {', '.join(protected)}: "

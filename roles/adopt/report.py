@@ -1,5 +1,6 @@
 """Report the entries, the written files, and the next commands, for one role or several."""
 
+import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,7 +37,9 @@ class Result(NamedTuple):
     files: Sequence[str]
     """The names of the written files."""
     unused: Sequence[Role]
-    """The replaced roles that no data source will use and that only Amazon Q Business can assume."""
+    """The replaced roles that no data source will use and that only this application can assume."""
+    owners: Mapping[str, str]
+    """Texts such as `stack dev owns the role`, by the role's ARN."""
 
     @property
     def has_entries(self) -> bool:
@@ -90,7 +93,8 @@ def lines(result: Result) -> Iterator[str]:
 
 def _lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
     for verdict in verdicts:
-        yield f"  {verdict.policy}, {verdict.statement}: {verdict.verdict}"
+        danger = f", dangerous: {verdict.danger}" if verdict.danger else ""
+        yield f"  {verdict.policy}, {verdict.statement}: {verdict.verdict}{danger}"
         yield from _access(verdict)
         if ingestion.is_disputed(verdict):
             yield f"      ({ingestion.DISPUTED})"
@@ -165,8 +169,14 @@ def _compared(entry: Entry) -> str:
         return f"a new role in place of {entry.replaced.name}"
     if entry.difference.equivalent and entry.role.complete:
         return _EQUIVALENT
-    verdicts = Counter(each.verdict for each in (*entry.difference.program, *entry.difference.role))
-    words = {"missing": "missing", "excess": "in excess", "denies": "denying"}
+    every = (*entry.difference.program, *entry.difference.role)
+    verdicts = Counter("dangerous" if each.danger else each.verdict for each in every)
+    words = {
+        "dangerous": "dangerous",
+        "missing": "missing",
+        "excess": "in excess",
+        "denies": "denying",
+    }
     parts = [f"{verdicts[name]} {word}" for name, word in words.items() if verdicts[name]]
     if not entry.role.complete:
         parts.append("some policies could not be read")
@@ -220,11 +230,21 @@ def _next_steps(result: Result) -> Iterator[str]:
         stack, path = shlex.quote(result.stack), import_path(result.stack)
         options = "--yes --protect=false --generate-code=false"
         yield f"pulumi import --stack {stack} --file {path} {options}"
+    if arns := [entry.role.arn for entry in result.entries.values() if not entry.replaced]:
+        yield ""
+        yield "If the roles of your CI are limited to a path, add the imported roles to the environment:"
+        yield ""
+        yield f"roleArns: {json.dumps(arns)}"
     if result.restoration:
         yield ""
         yield "To undo the changes in AWS later, for all roles or only for current roles that you name:"
         yield ""
         yield f"sh {result.restoration}"
+        changed = {(entry.replaced or entry.role).arn for entry in result.entries.values()}
+        if owners := {arn: text for arn, text in result.owners.items() if arn in changed}:
+            yield ""
+            yield "Other stacks can change or delete these roles, so first coordinate this with them:"
+            yield from (f"  {arn}: {text}" for arn, text in owners.items())
     if commands := _later_commands(result):
         yield ""
         yield "After `pulumi up`, run these commands, and the script that `assign` writes:"

@@ -1,8 +1,10 @@
 """Select the data sources to adopt: one, or several data sources of an application."""
 
 import argparse
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,15 +16,55 @@ from roles.detection import connectors_of, enrichment_roles, find_connector, fin
 from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, is_gone, reason
 from roles.output import Notes, Output
 
+_ID: Final = re.compile("[a-zA-Z0-9][a-zA-Z0-9-]{35}")
+"""https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
 
-def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace) -> list[DataSource]:
-    """Return the data sources except the excluded ones; raise InputError for unknown IDs in options."""
+
+def read_excluded(values: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the IDs in `--exclude` options, and the names of files by the IDs in them.
+
+    Raises InputError for a file that cannot be read, or has a line that is not an ID or a comment.
+    """
+    kept: dict[str, str] = {}
+    for name in (value[1:] for value in values if value.startswith("@")):
+        try:
+            lines = Path(name).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            text = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise InputError(f"--exclude: {name or 'the file after @'} cannot be read: {text}") from None
+        for number, line in enumerate(lines, start=1):
+            identifier = line.partition("#")[0].strip()
+            if identifier and not _ID.fullmatch(identifier):
+                raise InputError(
+                    f"{name}, line {number}: {identifier!r} is not the ID of a data source, such as "
+                    "c3d4e5f6-7890-12ab-cdef-333333333333"
+                )
+            kept[identifier] = name
+    kept.pop("", None)
+    return [value for value in values if not value.startswith("@")], kept
+
+
+def without_excluded(
+    sources: Sequence[DataSource],
+    everything: Sequence[DataSource],
+    options: argparse.Namespace,
+    output: Output,
+) -> list[DataSource]:
+    """Return the data sources except the excluded ones.
+
+    Raises InputError for unknown IDs in options. An ID in a file that is not in `everything` causes only
+    a note, because the data source may have been deleted since.
+    """
+    existing = {source.id for source in everything}
+    for identifier, name in options.kept.items():
+        if identifier not in existing:
+            output(f"{name}: no data source {identifier} was found, so the line has no effect")
     if unknown := {*options.exclude, *options.take} - {source.id for source in sources}:
         raise InputError(
             f"data source {min(unknown)} was not found: check --exclude, --take, --application, and "
             "--region"
         )
-    return [source for source in sources if source.id not in options.exclude]
+    return [source for source in sources if source.id not in {*options.exclude, *options.kept}]
 
 
 def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> DataSource:

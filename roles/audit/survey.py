@@ -27,7 +27,7 @@ from roles.audit.evidence import Judgment, judge, last_sync, simplify, subject_o
 from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
 from roles.concurrency import read_each
-from roles.danger import find_danger
+from roles.danger import with_dangers
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, reason
@@ -651,11 +651,8 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
     for result, needs in compared:
         for statement in (*needs.program, *(each for each in needs.optional if each in covered)):
             program.setdefault(statement, []).append(result.data_source)
-    for statement, verdict in zip(actual, compare([*program], actual).role, strict=True):
-        if verdict.verdict == "excess":
-            yield verdict._replace(danger=find_danger(statement, Arn.of(role.arn)))
-        elif verdict.verdict == "denies":
-            yield verdict
+    found = with_dangers(compare([*program], actual).role, actual, role.arn)
+    yield from (verdict for verdict in found if verdict.verdict in ("excess", "denies"))
     for statement, data_sources in program.items():
         if statement not in covered:
             yield verdicts[statement]._replace(data_sources=tuple(data_sources))

@@ -6,7 +6,14 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    OTHER_ACCOUNT,
+    REGION,
+)
 from tests.helpers.boundary import boundary
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
@@ -408,3 +415,53 @@ def test_calls_grow_linearly_with_data_sources(world: World):
     # One ListDataSources call reads ten data sources.
     assert 0 <= (counts[2] - counts[1]) - (counts[1] - counts[0]) <= 1
     assert (counts[1] - counts[0]) / 4 <= 7
+
+
+def test_data_sources_in_a_file_are_left_out_even_if_they_are_gone(world: World):
+    for number in (1, 2, 3):
+        add(world, number, f"Wiki-{number}")
+    text = f"# handed back\n{identifier(2)}  # Wiki-2\n\n{identifier(9)}\n"
+    world.path("kept.txt").write_text(text)
+    said = world.adopt("--all", "--exclude", "@kept.txt", "--exclude", identifier(3), "--json")
+    assert [*read_entries(said)] == ["wiki-1"]
+    note = f"adopt: kept.txt: no data source {identifier(9)} was found, so the line has no effect\n"
+    assert said.err.endswith(note)
+    said = world.adopt("--all", "--force", "--exclude", identifier(9))
+    assert f"data source {identifier(9)} was not found" in said.last
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (None, "--exclude: kept.txt cannot be read: No such file or directory"),
+        (b"\xff", "--exclude: kept.txt cannot be read: it is not UTF-8 text"),
+        (b"\nWiki\n", "kept.txt, line 2: 'Wiki' is not the ID of a data source, such as c3d4e5f6-"),
+    ],
+)
+def test_unusable_file_of_excluded_ids_is_rejected_before_any_call(
+    world: World, content: bytes | None, line: str
+):
+    if content is not None:
+        world.path("kept.txt").write_bytes(content)
+    assert world.adopt("--all", "--exclude", "@kept.txt").rejection.startswith(f"adopt: {line}")
+    assert world.server.calls == []
+
+
+def test_application_of_another_account_is_rejected_with_both_accounts(world: World):
+    world.make()
+    arn = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    assert world.adopt("--all", "--application", arn).rejection == (
+        f"adopt: the application is in account {OTHER_ACCOUNT}, but the credentials are for account "
+        f"{ACCOUNT}: set AWS_PROFILE to a profile for the application's account"
+    )
+    assert world.files == ["Pulumi.yaml"]
+
+
+def test_automatic_name_becomes_role_name_with_a_warning(world: World):
+    world.make()
+    role = world.role("auto-qbusiness-role-1234567", own_policy(world.secret_arn))
+    world.add("Auto", role, world.secret_arn)
+    config = {f"{PROJECT_NAME}:dataSources": {"auto": {"secretId": "x"}}}
+    world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
+    said = world.adopt("--all", "--force", "--json", "--exclude", DATA_SOURCE_ID)
+    assert "warning: roleName becomes the automatic name of auto: the role keeps" in said.err

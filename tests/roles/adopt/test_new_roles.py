@@ -7,9 +7,11 @@ from typing import Any, Final
 import pytest
 from moto.iam.models import iam_backends
 
-from pages.examples import ACCOUNT, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from pages.examples import ACCOUNT, APPLICATION_ARN, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, World, allow, own_policy, policy
+from tests.roles.adopt.help import console_s3_policy
 
 pytestmark = pytest.mark.slow
 
@@ -186,3 +188,38 @@ def test_take_selects_entry_that_keeps_declared_role(world: World):
         "site-0": True,
         "site-1": False,
     }
+
+
+def trusting(*applications: str) -> str:
+    """Return the trust policy of a role that these applications can use."""
+    document = json.loads(TRUST)
+    document["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"] = applications
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize("region", [REGION, "eu-west-1"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_role_that_names_another_application_is_shared_if_it_exists(
+    world: World, region: str, *, exists: bool
+):
+    made = world.client("qbusiness", region).create_application(displayName="Other")["applicationId"]
+    other = made if exists else identifier(9)
+    arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{other}"
+    world.make(trust=trusting(APPLICATION_ARN, arn))
+    said = world.adopt("--all", "--json", "--dry-run").json["entries"]["pages"]
+    assert said["because"] == (f"accepts requests for {arn}" if exists else "")
+    taken = world.adopt("--all", "--dry-run", "--take", DATA_SOURCE_ID)
+    assert ("with --take, the update can remove access" in taken.out) is exists
+    assert "delete-role" not in world.adopt("--all").out
+
+
+def test_gained_right_to_pass_the_role_names_the_new_role(world: World):
+    world.bucket()
+    role = world.role("shared", console_s3_policy())
+    connection = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
+    configuration = {"type": "S3V2", "connectionConfiguration": connection}
+    for number in (0, 1):
+        source = {"displayName": f"files-{number}", "configuration": configuration, "roleArn": role}
+        world.server.add(identifier(number), "S3V2", **source)
+    said = world.adopt("--all", "--dry-run").out
+    assert f"      iam:PassRole\n        on arn:aws:iam::{ACCOUNT}:role/<role name>\n" in said

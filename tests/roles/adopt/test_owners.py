@@ -8,13 +8,13 @@ from moto.iam.models import iam_backends
 from pages.examples import ACCOUNT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import NAME, World, data_source_id, own_policy
+from tests.helpers.world import NAME, TRUST, World, data_source_id, own_policy
 from tests.roles.adopt.help import Backend, role_resource
 
 
 @pytest.mark.slow
 def test_role_of_another_stack_is_left_out_unless_taken(world: World, backend: Backend):
-    world.add_own(name="Mine")
+    world.add_own(name="Mine", trust=TRUST.replace("ArnEquals", "ArnLike"))
     owned = world.role_arn
     world.add_own(name="Free")
     backend.add("acme/website/prod", role_resource(owned))
@@ -27,6 +27,10 @@ def test_role_of_another_stack_is_left_out_unless_taken(world: World, backend: B
     ) in said.out
     assert world.adopt("--all", "--dry-run", "--take", data_source_id(1)).code == 0
     assert world.adopt("--all", "--force", "--exclude", data_source_id(1)).code == 0
+    taken = world.adopt(
+        "--stack", "taken", "--data-source", data_source_id(1), "--take", data_source_id(1)
+    )
+    assert f"\n  {owned}: stack acme/website/prod owns the role\n" in taken.out
     one = ("--stack", "new", "--dry-run", "--data-source", data_source_id(1))
     assert "no role can be adopted" in world.adopt(*one).err
     assert world.adopt(*one, "--take", data_source_id(1)).err == (
