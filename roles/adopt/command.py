@@ -384,8 +384,8 @@ def _without_owners(
         else:
             left_out[source] = skipped(
                 f"{owner} {entry.role.name}: if two stacks own a role or policy, either can delete it, "
-                "so first release it there (docs/adopt.md); to adopt the role anyway, pass --take "
-                f"{source.id}"
+                "so first release it there (docs/adopt-details.md); to adopt the role anyway, pass "
+                f"--take {source.id}"
             )
     return kept
 

@@ -16,7 +16,7 @@ from tests.helpers.page import blocks, commands, prose, with_values
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 DOCS = PROJECT / "docs"
-ADOPT = DOCS / "adopt.md"
+ADOPT = DOCS / "adopt-details.md"
 AUDIT = DOCS / "audit.md"
 CHECK = DOCS / "check.md"
 SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
@@ -149,12 +149,12 @@ def test_role_of_console_data_source_is_adopted_as_documented(clone: Path):
     before = aws(clone).iam.get_role(RoleName=ROLE)["Role"]
     assert created.endswith(f"role: {before['Arn']}\n")
     (source,) = data_sources(clone)
-    (write,) = blocks("sh", prose("Write the files", ADOPT))
-    import_it = blocks("sh", prose("Import the role"))
+    (write,) = blocks("sh", prose("Adopt one role", ADOPT))
+    import_it = blocks("sh", prose("Import the roles"))
     write = with_values(write.replace("make ", f"{MAKE} "), {"STACK": "trial"})
     confirm = "export PULUMI_OPTION_YES=true"
     seen = type_in_a_shell(clone, write, confirm, *import_it).replace("\r\n", "\n")
-    (shown,) = blocks("text", prose("Read the output", ADOPT))
+    (shown,) = blocks("text", prose("Adopt one role", ADOPT))
     identifier = source.rpartition("/")[2]
     assert shown in seen.replace(identifier, "c3d4e5f6-7890-12ab-cdef-333333333333")
     there = aws(clone)

@@ -82,7 +82,7 @@ def test_imported_role_and_policy_are_updated_in_place(new_stack: NewStack, aws:
     file, entry = import_files()
     file["resources"].append(entry)
     (stack.directory / f"import-{stack.name}.json").write_text(json.dumps(file))
-    imported, *_ = commands("Import the role").splitlines()
+    imported, *_ = commands("Import the roles").splitlines()
     stack.run(*imported.replace("$STACK", stack.name).replace('"', "").split()[1:])
     steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
     assert steps == [

@@ -37,7 +37,7 @@ def test_role_updated_in_place_loses_other_policies_last(world: World):
     )
     document, _ = blocks("json", prose("Write the import file by hand"))
     (stack.directory / f"import-{stack.name}.json").write_text(document.replace("ROLE", name))
-    done = world.section(stack, "Import the role")
+    done = world.section(stack, "Import the roles")
     assert "replace" not in done
     assert "deleted" not in done
     order = [line for line in done.splitlines() if re.search(r"(cre|upd)ated \(", line)]

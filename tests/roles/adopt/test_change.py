@@ -166,7 +166,8 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
     warning = (
         "adopt: warning: there is no room for the role policy: a role's inline policies can have "
         f"10,240 characters in total, but these would have 359 more (full {most:,}, {OWN} {own:,}), so "
-        "`pulumi up` would fail with LimitExceeded. First make room, as docs/adopt.md describes\n"
+        "`pulumi up` would fail with LimitExceeded. First make room, as docs/adopt-details.md "
+        "describes\n"
     )
     assert (warning in world.adopt().err) is bool(over)
 

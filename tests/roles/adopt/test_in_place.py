@@ -2,21 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from pages.examples import APPLICATION_ID, INDEX_ID, REGION
-from sandbox.environment import PROJECT
-from tests.helpers.page import blocks, prose, run_section
+from tests.helpers.page import ADOPT, ADOPT_DETAILS, blocks, prose, run_section
 from tests.helpers.stacks import Aws, Stack
 from tests.helpers.support import golden, indented
 from tests.helpers.world import NAME, OWN, WIDE, Maker, own_policy
 from tests.roles.adopt.help import accesses, large, on_the_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
-
-PAGE: Final = PROJECT / "docs" / "adopt.md"
 
 
 class SandboxConsole(Maker):
@@ -46,7 +43,7 @@ def stack(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
 
 def import_role(stack: Stack) -> str:
     """Import the role as on the page; check that it is kept and that nothing is left to do."""
-    printed = run_section(stack, "Import the role", STACK=stack.name).stdout
+    printed = run_section(stack, "Import the roles", STACK=stack.name).stdout
     assert "Resources:\n    + 1 to create\n    ~ 1 to update\n" in printed
     assert "replace" not in printed
     assert "deleted" not in printed
@@ -59,8 +56,8 @@ def write_files(stack: Stack) -> str:
     """Run the page's commands that write the files; return their output."""
     return run_section(
         stack,
-        "Write the files",
-        PAGE,
+        "Adopt one role",
+        ADOPT_DETAILS,
         STACK=stack.name,
         AWS_REGION=REGION,
     ).stdout
@@ -112,8 +109,8 @@ def test_policy_is_replaced_and_restored_as_documented(stack: Stack, aws: Aws):
     console.make(policies={"console": own_policy().replace("AllowsAmazonQTo", "")})
     before = aws.trust_policy(NAME), aws.role_policies(NAME)
     write_files(stack)
-    printed = run_section(stack, "Import the role", STACK=stack.name).stdout
-    (shown,) = blocks("text", prose("Import the role", PAGE))
+    printed = run_section(stack, "Import the roles", STACK=stack.name).stdout
+    (shown,) = blocks("text", prose("Import the roles", ADOPT))
     assert {*shown.splitlines()} <= {*printed.splitlines()}
     policies = aws.role_policies(NAME)
     assert {name: indented(text) for name, text in policies.items()} == {
@@ -121,7 +118,7 @@ def test_policy_is_replaced_and_restored_as_documented(stack: Stack, aws: Aws):
     }
     assert stack.drift().exit_code == 0
     assert stack.up("--expect-no-changes").exit_code == 0
-    run_section(stack, "Go back", PAGE, STACK=stack.name, ROLE=NAME)
+    run_section(stack, "Go back", ADOPT, STACK=stack.name, ROLE=NAME)
     run_section(stack, "Hand the roles back", STACK=stack.name)
     assert not stack.state_file.exists()
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
@@ -132,11 +129,11 @@ def test_role_at_inline_policy_quota_keeps_access(stack: Stack, aws: Aws):
     console.make(policies={"large": large("a", 6_000, 3), "small": large("b", 3_700)})
     before = role_accesses(aws)
     assert "there is no room for the role policy" in write_files(stack)
-    failed = run_section(stack, "Import the role", check=False, STACK=stack.name)
+    failed = run_section(stack, "Import the roles", check=False, STACK=stack.name)
     assert failed.returncode != 0
     assert "LimitExceeded" in failed.stdout
     assert role_accesses(aws) == before
-    run_section(stack, "If there is no room for the role policy", PAGE, ROLE=NAME, POLICY="large")
+    run_section(stack, "If there is no room for the role policy", ROLE=NAME, POLICY="large")
     assert role_accesses(aws) == before
     stack.up()
     assert role_accesses(aws) > before

@@ -23,7 +23,7 @@ def test_role_of_another_stack_is_left_out_unless_taken(world: World, backend: B
     assert (
         f"  Mine (AEM, {data_source_id(1)}): stack acme/website/prod owns the role qbusiness-Mine: "
         "if two stacks own a role or policy, either can delete it, so first release it there "
-        f"(docs/adopt.md); to adopt the role anyway, pass --take {data_source_id(1)}\n"
+        f"(docs/adopt-details.md); to adopt the role anyway, pass --take {data_source_id(1)}\n"
     ) in said.out
     assert world.adopt("--all", "--dry-run", "--take", data_source_id(1)).code == 0
     assert world.adopt("--all", "--force", "--exclude", data_source_id(1)).code == 0
