@@ -79,7 +79,9 @@ def test_console_role_is_imported_in_place_as_documented(stack: Stack, aws: Aws)
             "MaxSessionDuration": 14400,
         },
     )
-    assert "Everything: excess\n      *\n        on *\n" in write_files(stack)
+    assert "Everything: excess, dangerous: administrator access\n      *\n        on *\n" in write_files(
+        stack
+    )
     unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
     assert "[diff: ~assumeRolePolicy,forceDetachPolicies]" in import_role(stack)
     role = aws.iam.get_role(RoleName=NAME)["Role"]
