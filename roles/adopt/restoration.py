@@ -146,7 +146,7 @@ give_back() {
 }
 """
 _MAIN = r"""
-known="{names}" cut_off= names=
+known="{names}" cut_off='' names=''
 while [ $# -gt 0 ]; do
   if [ "$1" = --cut-off ]; then shift && cut_off="$cut_off ${{1-}}"; else names="$names $1"; fi
   case " $known " in
