@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from moto.iam.models import iam_backends
 
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
 from roles.account import Account, DataSource
 from roles.actions import ACTIONS
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
@@ -18,6 +18,7 @@ from tests.helpers.world import (
     OTHER_ID,
     OWN,
     PAGES_SECRET,
+    TRUST,
     VPC,
     World,
     own_policy,
@@ -40,6 +41,10 @@ def test_report_ends_with_import_and_undo_commands(world: World):
         "\n"
         "pulumi import --stack acme/test --file import-acme-test.json --yes --protect=false "
         "--generate-code=false\n"
+        "\n"
+        "If the roles of your CI are limited to a path, add the imported roles to the environment:\n"
+        "\n"
+        f'roleArns: ["{NAMED}"]\n'
         "\n"
         "To undo the changes in AWS later, for all roles or only for current roles that you name:\n"
         "\n"
@@ -185,7 +190,9 @@ def test_invalid_stack_name_is_rejected_before_any_call(world: World, name: str)
     assert world.server.calls == []
 
 
-NEEDED = [it for it in ACTIONS["adopt"] if it.startswith(("qbusiness", "secretsmanager"))]
+READ = [it for it in ACTIONS["adopt"] if it.startswith(("qbusiness", "secretsmanager"))]
+# Another application that cannot be read counts as one that exists.
+NEEDED = [it for it in READ if it != "qbusiness:GetApplication"]
 
 
 # Inline policies must be read: an update would overwrite a role policy that was not imported.
@@ -316,9 +323,11 @@ def test_tags_that_only_aws_can_set_cause_warning(world: World):
 
 def test_command_calls_exactly_the_listed_actions(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
-    world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN}, policies={"console": own_policy()})
+    other = TRUST.replace(APPLICATION_ID, "e5f6a7b8-9012-34ab-cdef-555555555555")
+    policies = {"console": own_policy()}
+    world.make(trust=other, secret={"KmsKeyId": FOREIGN_KEY_ARN}, policies=policies)
     world.attach(NAME, "managed")
-    assert world.adopt().code == 0
+    assert world.adopt("--application", APPLICATION_ARN).code == 0
     called = {*world.server.calls}
     world.bucket()
     configuration = {"type": "S3", "connectionConfiguration": {"bucketName": "documents"}}
