@@ -32,7 +32,7 @@ from roles.difference import statements
 from roles.errors import FINE, PROBLEMS, InputError, is_denied, reason
 from roles.findings import Finding, skipped
 from roles.output import Output
-from roles.project import COMPONENT, project_name, stack_name
+from roles.project import COMPONENT, launcher, project_name, stack_name
 
 _STACKS: Final = 50
 HELP: Final = "write the stack configuration and import file for a data source's role"
@@ -184,7 +184,7 @@ def _about_boundary(account: Account, named: Mapping[str, Entry], before: Existi
     else:
         cut = [name for name, each in others.items() if not is_within(boundary, each.policies)]
         effect = f"It might cut off {', '.join(cut)}" if cut else "It allows all that these roles need"
-    check = f"qbusiness-roles check --stack {quote_argument(before.stack)}"
+    check = f"{launcher()} check --stack {quote_argument(before.stack)}"
     yield (
         f"permissionsBoundaryArn {arn} is dropped from {files.config_file(before.stack)}, because an "
         f"import keeps each role's boundary. {effect}. If you set it again, run `{check}` before "

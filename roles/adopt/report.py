@@ -17,6 +17,7 @@ from roles.aws_commands import aws_command, remove_policy
 from roles.difference import TRUST_POLICY, Verdict
 from roles.findings import Finding
 from roles.output import Line, Part, Row, Table
+from roles.project import launcher
 
 _HEAD: Final = (
     *("ENTRY", "DATA SOURCE", "CONNECTOR", "ROLE", "ROLE POLICY"),
@@ -278,7 +279,7 @@ def _later_commands(result: Result) -> list[str]:
     commands = [command for name, entry in replaced.items() for command in _puts(result, name, entry)]
     if replaced:
         pairs = " ".join(f"{name}={entry.data_source.id}" for name, entry in replaced.items())
-        commands.append(f"qbusiness-roles assign --stack {shlex.quote(result.stack)} {pairs}")
+        commands.append(f"{launcher()} assign --stack {shlex.quote(result.stack)} {pairs}")
     return commands
 
 

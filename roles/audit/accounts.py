@@ -82,6 +82,8 @@ def open_accounts(
     # A separate object, because these calls are not part of the audit of the credentials' account.
     asking = Account(own[0].region, notes)
     chosen = [*(_active_accounts(asking) if options.organization else _given(options.account, notes))]
+    if not chosen:
+        raise InputError("the organization has no active account: pass each account with --account")
     others = [each for each in chosen if each != caller["Account"]]
     if others and not options.assume_role:
         raise InputError(

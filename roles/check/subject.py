@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from components.commands import camel_case, quote_argument, show_path
 from components.connectors import Connector, Need
+from components.formats import APPLICATION
 from components.role import Location
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.applications import other_applications
@@ -15,6 +16,7 @@ from roles.arns import Arn
 from roles.check.answers import NO_APPLICATION, NO_ROLE, attempt, attempt_or, ignore, needed
 from roles.concurrency import read_each
 from roles.detection import Uses, find_connector, find_uses, is_named
+from roles.difference import TRUST_POLICY, statements
 from roles.errors import (
     OddAnswerError,
     is_denied,

@@ -53,7 +53,7 @@ def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
     qbusiness = aws.client("qbusiness")
     (_, create) = blocks("sh", prose("Try the commands in `docs/`", SANDBOX))
     created = json.loads(run_script(reader, create).stdout)["dataSourceId"]
-    (give,) = blocks("sh", prose("Assign the role", QUICK_START))
+    give, script = blocks("sh", prose("Assign the role", QUICK_START))
     (check,) = blocks("sh", prose("Check the role", QUICK_START))
     for package in ("guardrails", "roles"):
         (reader.directory / package).symlink_to(PROJECT / package)
@@ -61,7 +61,8 @@ def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
         reader, f"pulumi config set --path dataSources.intranet.kmsKeyId {KEY_ID} && pulumi up -y"
     )
     give, check = (each.replace("venv/bin/qbusiness-roles", "python -m roles") for each in (give, check))
-    shown = run_script(reader, give.replace("make roles &&\n", ""), DATA_SOURCE=created).stdout
+    run_script(reader, give.replace("make roles &&\n", ""), DATA_SOURCE=created)
+    shown = run_script(reader, script).stdout
     assert shown.endswith(f"intranet (Intranet {created}): has {arn}\n")
     assert run_script(reader, check).stdout.endswith("19 ok, 0 problems, 2 skipped\n")
     qbusiness.delete_data_source(**index, dataSourceId=created)

@@ -49,6 +49,7 @@ def replaced(calls: Mapping[str, Any], printed: Mapping[str, Any]) -> Generator[
             self.region = region or "us-east-1"
             self.answers, self.denied = {}, set()
             self.notes = notes
+            self._assumed = None
             self._session = _Session()
 
         def _call(self, service: str, operation: str, **parameters: Any) -> Any:
