@@ -23,7 +23,8 @@ from roles.check.case import Case, collect, evidence, is_disputed
 from roles.check.decisions import Decision
 from roles.check.subject import Source, Subject
 from roles.detection import find_uses
-from roles.difference import TRUST_POLICY, Access, Verdict, role_statements
+from roles.difference import TRUST_POLICY, Access, Verdict, compare, role_statements
+from roles.policies import SeparatePolicy
 from roles.policy_settings import Requirements
 from roles.project import COMPONENT
 from roles.stack import RoleSettings
@@ -92,8 +93,10 @@ def judge(role: Role, verdict: Verdict, subjects: Sequence[Subject | None]) -> J
     reasons = "; ".join(
         dict.fromkeys(each for case, decision in found for each in _reasons(case, decision, verdict))
     )
-    if allowed is Truth.YES:
-        return Judgment(Truth.NO, f"not counted: {name}: {reasons or _OTHER_KEY}")
+    if not found and all(access.actions == (_DECRYPT,) for access in verdict.access):
+        reasons = _OTHER_KEY  # it needs no decryption
+    if allowed is Truth.YES and reasons:
+        return Judgment(Truth.NO, f"not counted: {name}: {reasons}")
     if allowed is Truth.CANNOT_TELL and reasons:
         return Judgment(Truth.CANNOT_TELL, f"{name}: {reasons}")
     of_ingestion = (case for case, each in found if each.request.action in ingestion.ACTIONS)
@@ -105,17 +108,21 @@ def _reason_for_excess(role: Role, verdict: Verdict, subjects: Sequence[Subject]
     """Return why a statement in excess is only a remark; empty if it counts."""
     actions = {action for access in verdict.access for action in access.actions}
     targets = [target for access in verdict.access for target in access.targets]
-    if actions == {_DECRYPT}:
-        used = {
-            key for subject in subjects for key in attempt_or((), partial(getattr, subject, "key_arns"))
-        }
-        text = f"a secret's current version is encrypted with {', '.join(targets)}"
-        return text if used.issuperset(targets) else ""
     own = [
         each
         for each in role_statements(role)
         if (each.policy, each.name) == (verdict.policy, verdict.statement)
     ]
+    if actions == {_DECRYPT} and not any(access.condition for access in verdict.access):
+        used = {
+            key for subject in subjects for key in attempt_or((), partial(getattr, subject, "key_arns"))
+        }
+        needed = [
+            each for key in used for each in SeparatePolicy.for_key(key, "secretsmanager").statements
+        ]
+        is_needed = all(each.verdict != "excess" for each in compare(needed, own).role)
+        text = f"a secret's current version is encrypted with {', '.join(targets)}"
+        return text if is_needed else ""
     passes_roles = actions == {"iam:PassRole"} and all(map(_NAMES_OF_CONSOLE.fullmatch, targets))
     if passes_roles and all(
         certain_values(each.conditions, "iam:PassedToService") == [(SERVICE,)] for each in own

@@ -6,7 +6,17 @@ from typing import Any, Final
 import pytest
 
 from pages.examples import ACCOUNT, REGION
-from tests.helpers.world import INDEX_ARN, INGEST, KEY_ARN, TRUST, World, allow, deny, policy
+from tests.helpers.world import (
+    INDEX_ARN,
+    INGEST,
+    KEY_ARN,
+    THROUGH_SECRETS_MANAGER,
+    TRUST,
+    World,
+    allow,
+    deny,
+    policy,
+)
 from tests.roles.audit.help import add_files, create_key, grant_listing, result
 
 pytestmark = pytest.mark.slow
@@ -212,12 +222,22 @@ def test_unreadable_key_policy_leaves_comparison_incomplete(world: World):
     assert "may let the role do this: kms:GetKeyPolicy is not allowed" in said.out
 
 
-def test_key_of_current_version_is_a_remark(world: World):
+def change_key(world: World, **condition: Any) -> tuple[str, str]:
+    """Change the key of a secret, but not of its current version, and let the role use that key.
+
+    Return the data source's ID and the earlier key.
+    """
     earlier, later = create_key(world), create_key(world)
-    identifier = world.add_own(allow("kms:Decrypt", earlier, Sid="Key"), secret={"KmsKeyId": earlier})
+    decrypt = allow("kms:Decrypt", earlier, Sid="Key", **condition)
+    identifier = world.add_own(decrypt, secret={"KmsKeyId": earlier})
     version = {"VersionId": 32 * "a", "VersionStages": ["AWSCURRENT"], "KmsKeyIds": [earlier]}
     world.server.answers["secretsmanager:ListSecretVersionIds"] = {"Versions": [version]}
     world.client("secretsmanager").update_secret(SecretId=world.secret_arn, KmsKeyId=later)
+    return identifier, earlier
+
+
+def test_key_of_current_version_is_a_remark(world: World):
+    identifier, earlier = change_key(world, Condition=THROUGH_SECRETS_MANAGER)
     said = world.audit("--json")
     assert (said.code, result(said, identifier)) == (0, "equivalent")
     decrypt, key = said.json["roles"][0]["remarks"]
@@ -226,3 +246,14 @@ def test_key_of_current_version_is_a_remark(world: World):
         "version needs this access"
     )
     assert key.endswith(f"connector, Key: a secret's current version is encrypted with {earlier}")
+
+
+def test_decryption_without_condition_is_in_excess(world: World):
+    identifier, _ = change_key(world)
+    assert result(world.audit("--json"), identifier) == "1 in excess"
+
+
+def test_decryption_with_own_key_without_condition_is_in_excess(world: World):
+    key = create_key(world)
+    identifier = world.add_own(allow("kms:Decrypt", key, Sid="Key"), secret={"KmsKeyId": key})
+    assert result(world.audit("--json"), identifier) == "1 in excess"
