@@ -12,6 +12,10 @@ from roles.aws_commands import aws_command
 ANY_ROLE: Final = "*"
 """The current role of a data source that may have any role."""
 _UPDATE: Final = "UpdateDataSource"
+_IS_SET: Final = (
+    'with_entries(select(.value | . != null and (type != "object" or any(.[]; . != null and . != []))))'
+)
+"""The jq filter that drops what is not set; for an update, an empty structure is invalid, too."""
 _SETUP: Final = r"""
 files=${0%.sh} # a directory
 now=$files/now.json sent=$files/sent.json
@@ -27,12 +31,9 @@ _FUNCTIONS: Final = r"""
 # data source, and compares them afterward. Until a change is complete, the earlier properties are in a
 # file in the directory. If this script is interrupted, run it again to complete or undo the change.
 
-# The properties that a change of the role must not affect, and the role. For an update, an empty
-# structure is invalid, so it counts as absent.
+# The properties that a change of the role must not affect, and the role.
 properties='
-def properties: del(.status, .error, .createdAt, .updatedAt)
-  | with_entries(select(.value
-    | (. == null or (type == "object" and all(.[]; . == null or . == []))) | not));
+def properties: del(.status, .error, .createdAt, .updatedAt) | {IS_SET};
 def of($role): .roleArn = (if $role == "" then null else $role end) | properties;'
 
 say() { printf '%s: %s\n' "$label" "$1" >&2; }
@@ -148,7 +149,6 @@ class RoleChange(NamedTuple):
     """A data source and the role that it gets."""
 
     data_source: DataSource
-    region: str
     label: str
     """The name of the data source in messages."""
     new: str
@@ -161,8 +161,8 @@ class RoleChange(NamedTuple):
     def command(self) -> str:
         """The shell command; it needs `functions`."""
         source = self.data_source
-        ids = (source.application_id, source.index_id, source.id)
-        words = [escape(self.label), self.region, *ids, self.new, self.current]
+        place = (source.region, source.application_id, source.index_id, source.id)
+        words = [escape(self.label), *place, self.new, self.current]
         words += ["deleted"] if self.current_is_deleted else []
         return " ".join(("change_role", *map(quote_argument, words)))
 
@@ -178,7 +178,7 @@ def setup() -> str:
 
 def functions() -> str:
     """Return the shell functions that change roles, for a script that begins with `setup`."""
-    return _FUNCTIONS.replace("{FIELDS}", _fields())
+    return _FUNCTIONS.replace("{FIELDS}", _fields()).replace("{IS_SET}", _IS_SET)
 
 
 def update_steps(data_source: DataSource, edit: str) -> tuple[str, ...]:
@@ -186,8 +186,7 @@ def update_steps(data_source: DataSource, edit: str) -> tuple[str, ...]:
 
     AWS does not document whether an update keeps what it omits, so the update sends all properties.
     """
-    is_set = '. != null and (type != "object" or any(.[]; . != null and . != []))'
-    filters = f"{_fields()} | with_entries(select(.value | {is_set})) | {edit}"
+    filters = f"{_fields()} | {_IS_SET} | {edit}"
     get, file = aws_command("qbusiness get-data-source", **data_source.options), "data-source.json"
     return (
         f"{get} | jq {quote_argument(filters)} > {file}",

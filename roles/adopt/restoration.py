@@ -227,9 +227,7 @@ def _return_data_source(entry: Entry) -> str:
     """Return the command that gives a data source its earlier role back."""
     assert entry.replaced  # noqa: S101 only such entries are passed
     source = entry.data_source
-    change = RoleChange(
-        source, entry.requirements.region, source.label, new=entry.replaced.arn, current=ANY_ROLE
-    )
+    change = RoleChange(source, source.label, new=entry.replaced.arn, current=ANY_ROLE)
     return change.command.replace("change_role", "give_back", 1)
 
 

@@ -80,7 +80,6 @@ class _Assignment(NamedTuple):
         data_source = self.source.data_source
         return RoleChange(
             data_source,
-            self.entry.region,
             f"{self.entry.settings.component} ({data_source.label})",
             str(self.entry.settings.role_arn),
             _role_of(self.source),
