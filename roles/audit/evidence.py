@@ -5,7 +5,7 @@ KMS grant. A sync shows whether the access was needed.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ from guardrails.iam.truth import Truth, every
 from roles import ingestion
 from roles.account import Account, DataSource, Role
 from roles.check.answers import attempt_or
-from roles.check.case import Case, collect, evidence, is_disputed
+from roles.check.case import Case, evidence, is_disputed
 from roles.check.decisions import Decision
 from roles.check.subject import Source, Subject
 from roles.detection import find_uses
@@ -73,8 +73,16 @@ def subject_of(account: Account, data_source: DataSource, needs: Requirements) -
         return None
 
 
-def judge(role: Role, verdict: Verdict, subjects: Sequence[Subject | None]) -> Judgment:
-    """Return whether a difference counts, given the role with each data source that it concerns."""
+def judge(
+    role: Role,
+    verdict: Verdict,
+    subjects: Sequence[Subject | None],
+    read_case: Callable[[Subject], Case],
+) -> Judgment:
+    """Return whether a difference counts, given the role with each data source that it concerns.
+
+    `read_case` is called only for missing access.
+    """
     name = f"{verdict.policy}, {verdict.statement}"
     known = [*filter(None, subjects)]
     if verdict.verdict == "excess":
@@ -82,8 +90,7 @@ def judge(role: Role, verdict: Verdict, subjects: Sequence[Subject | None]) -> J
         return Judgment(Truth.NO, f"not counted: {name}: {reason}") if reason else _COUNTS
     if verdict.verdict != "missing" or len(known) < len(subjects):
         return _COUNTS
-    cases = [collect(subject, [subject], {}) for subject in known]
-    by_case = [(case, _concerned(case, verdict)) for case in cases]
+    by_case = [(case, _concerned(case, verdict)) for case in map(read_case, known)]
     if any(decisions is None for _, decisions in by_case):
         return _COUNTS
     found = [(case, decision) for case, decisions in by_case for decision in decisions or ()]

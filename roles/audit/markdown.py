@@ -41,7 +41,7 @@ def render(found: Report) -> str:
     users = found.users()
     sections = [
         *_notes(found),
-        *(row for results in found.by_index() for row in _table(found, results)),
+        *(row for of_index in found.by_index() for row in _table(found, of_index)),
         *(
             _Section("roles", role.state, _details(found, role, users[role.account, role.arn]))
             for role in found.roles
@@ -81,13 +81,13 @@ def _notes(found: Report) -> Iterator[_Section]:
     return (_Section("notes", Outcome.SKIPPED, f"\n- {line}\n") for line in lines)
 
 
-def _table(found: Report, results: Sequence[DataSourceResult]) -> Iterator[_Section]:
+def _table(found: Report, of_index: Sequence[tuple[DataSourceResult, list[str]]]) -> Iterator[_Section]:
     """Yield the rows of an index's table."""
-    application, index, place = found.title(results[0])
+    application, index, place = found.title(of_index[0][0])
     head = [name for name in _HEAD if found.stack or name != _ENTRY]
     title = f"\nApplication {_code(application)}, index {_code(index)}{place}\n\n"
     title = f"{title}{_row(head)}{_row(['---'] * len(head))}"
-    for result, (*names, used_by, last_used) in found.cells(results):
+    for result, (*names, used_by, last_used) in of_index:
         text = " ".join((html.escape(result.text), *map(_code, result.remarks)))
         cells = [_code(result.data_source.label), *map(_code, names), used_by, last_used, text]
         yield _Section("data sources", result.state, _row(cells), title)

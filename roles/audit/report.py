@@ -1,6 +1,6 @@
 """Put the audits of one or several accounts together in one report, the most severe first."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -96,14 +96,9 @@ class Report(NamedTuple):
             found.setdefault((result.account, result.role_arn), []).append(result)
         return found
 
-    def cells(self, results: Iterable[DataSourceResult]) -> Iterator[tuple[DataSourceResult, list[str]]]:
-        """Yield each data source with its cells in the table.
-
-        The cells are the connector, the role's name, its entry if a stack is specified, the number of
-        data sources that use the role, and the day of its last use.
-        """
+    def _cells(self) -> Iterator[tuple[DataSourceResult, list[str]]]:
         users, roles = self.users(), {(role.account, role.arn): role for role in self.roles}
-        for result in results:
+        for result in self.data_sources:
             key = (result.account, result.role_arn)
             role = roles.get(key)
             connector = result.connector or f"({result.data_source.type})"
@@ -112,13 +107,18 @@ class Report(NamedTuple):
             last_used = role.last_used if role else ""
             yield result, [connector, Arn.of(result.role_arn).name, *entry, used_by, last_used]
 
-    def by_index(self) -> list[list[DataSourceResult]]:
-        """Return the data sources, grouped by index; the group with the most severe result is first."""
-        groups: dict[tuple[str, ...], list[DataSourceResult]] = {}
-        for result in self.data_sources:
+    def by_index(self) -> list[list[tuple[DataSourceResult, list[str]]]]:
+        """Return the data sources with their cells in the table, grouped by index.
+
+        The cells are the connector, the role's name, its entry if a stack is specified, the number of
+        data sources that use the role, and the day of its last use. The group with the most severe
+        result is first.
+        """
+        groups: dict[tuple[str, ...], list[tuple[DataSourceResult, list[str]]]] = {}
+        for result, cells in self._cells():
             place = result.data_source
             key = (result.account, result.region, place.application_id, place.index_id)
-            groups.setdefault(key, []).append(result)
+            groups.setdefault(key, []).append((result, cells))
         return [*groups.values()]
 
     def title(self, result: DataSourceResult) -> tuple[str, str, str]:

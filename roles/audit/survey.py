@@ -8,7 +8,7 @@ them need is shared.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from typing import NamedTuple, TypeVar
 
@@ -26,6 +26,8 @@ from roles.audit.accepted import Acceptance
 from roles.audit.evidence import Judgment, judge, last_sync, simplify, subject_of
 from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
+from roles.check.case import Case, collect
+from roles.check.subject import Subject
 from roles.concurrency import read_each
 from roles.danger import with_dangers
 from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
@@ -70,7 +72,6 @@ class DataSourceResult(NamedTuple):
 
     account: str
     """The data source's account, which its role's ARN need not name."""
-    region: str
     data_source: DataSource
     connector: str
     """The connector's name; empty if the connector is unknown."""
@@ -86,6 +87,11 @@ class DataSourceResult(NamedTuple):
     """In a few words, why the data source cannot work as it is; empty if it can."""
     acceptance: Acceptance | None = None
     """The acceptance of the fault."""
+
+    @property
+    def region(self) -> str:
+        """The data source's Region."""
+        return self.data_source.region
 
 
 class RoleResult(NamedTuple):
@@ -342,7 +348,7 @@ def _read(account_id: str, account: Account, data_source: DataSource, notes: Not
     it was listed, print a note and return None.
     """
     findings: list[Finding] = []
-    result = DataSourceResult(account_id, account.region, data_source, "", "", Outcome.EQUIVALENT, "")
+    result = DataSourceResult(account_id, data_source, "", "", Outcome.EQUIVALENT, "")
     needs, unknown = None, ()
     try:
         found = find(lambda: account.data_source(data_source), data_source.id, findings)
@@ -560,10 +566,15 @@ def _second_look(
         subject_of(accounts[result.region], result.data_source, needs.requirements)
         for result, needs in (compared if found else ())
     ]
+
+    @cache
+    def read_case(subject: Subject) -> Case:
+        return collect(subject, [subject], {})
+
     for verdict in found:
         pairs = zip(compared, subjects, strict=True)
         concerned = [subject for (result, _), subject in pairs if _concerns(verdict, result)]
-        yield verdict, judge(role, verdict, concerned)
+        yield verdict, judge(role, verdict, concerned, read_case)
 
 
 def _accept(

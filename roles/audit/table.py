@@ -57,12 +57,12 @@ def parts(found: Report) -> Iterator[Part]:
 def _table(found: Report) -> Table:
     """Return the table of the data sources, grouped by index."""
     groups: list[tuple[str, list[Row]]] = []
-    for results in found.by_index():
-        application, index, region = found.title(results[0])
-        title = f"application {application}, index {index}{region}"
+    for of_index in found.by_index():
+        application, index, place = found.title(of_index[0][0])
+        title = f"application {application}, index {index}{place}"
         rows = [
             Row([result.data_source.name, *cells, result.text], _COLORS[result.state])
-            for result, cells in found.cells(results)
+            for result, cells in of_index
         ]
         groups.append((title, rows))
     return Table([name for name in _HEAD if found.stack or name != _ENTRY], groups)

@@ -19,7 +19,7 @@ from roles.check.answers import Answers, ask_each
 from roles.check.case import Case, collect
 from roles.check.decisions import Kind
 from roles.check.subject import Subject
-from roles.check.updates import withhold
+from roles.check.updates import Lost, lost_requests, withhold
 from roles.concurrency import read_each
 from roles.detection import legacy_note
 from roles.errors import (
@@ -149,11 +149,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     cases = [case for case, _ in asked]
 
     @cache
-    def read_every_case() -> Sequence[Case]:
-        return [*cases, *(collect(each, entries, stated) for each in entries if each not in subjects)]
+    def read_lost() -> Sequence[Lost]:
+        others = (collect(each, entries, stated) for each in entries if each not in subjects)
+        return [*lost_requests([*cases, *others])]
 
     for case, found in asked:
-        safe = ((name, withhold(name, finding, entries, read_every_case)) for name, finding in found)
+        safe = ((name, withhold(name, finding, entries, read_lost)) for name, finding in found)
         answers.setdefault(case.subject.settings.component, []).extend(safe)
     if options.json:
         of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}

@@ -1,6 +1,7 @@
 """Withhold `pulumi up` from fixes while it would take access from somebody who has it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from guardrails.iam.truth import Truth
 from roles.check.case import Case, stay_allowed
@@ -9,16 +10,24 @@ from roles.check.subject import Subject
 from roles.findings import Finding
 
 
+class Lost(NamedTuple):
+    """A request that AWS allows now, but not after the next update."""
+
+    request: str
+    is_for_other_secret: bool
+    """Whether it is for a secret that no setting can contain, or for that secret's key."""
+
+
 def withhold(
     question: str,
     finding: Finding,
     entries: Sequence[Subject],
-    read_cases: Callable[[], Sequence[Case]],
+    read_lost: Callable[[], Sequence[Lost]],
 ) -> Finding:
     """Return the answer to a question with a fix that does not cut anybody off by an update.
 
-    An update changes all roles of the stack, so this depends on all `entries` and on the requests of
-    their data sources. `read_cases` is called only if the fix deploys the stack.
+    An update changes all roles of the stack, so this depends on all `entries` and on the requests that
+    their data sources lose. `read_lost` is called only if the fix deploys the stack.
     """
     update = entries[0].up_command if entries and entries[0].settings.stack else ""
     if not update or not any(update in step for step in finding.fix):
@@ -41,29 +50,25 @@ def withhold(
         for entry in entries
         if entry.other_principals
     ]
-    if lost := [*_lost(question, finding, update, read_cases())]:
-        fixes = "the other fixes" if update in finding.fix else 'the fixes in "other policies"'
-        reason = f"because the update takes {', '.join(lost)} from a data source"
-        steps.append(f"first apply {fixes}, {reason}")
+    lost = read_lost()
+    fixes = "the other fixes"
+    if update not in finding.fix:  # it also changes a setting, which can be why other requests are lost
+        lost = [each for each in lost if each.is_for_other_secret and question != "other policies"]
+        fixes = 'the fixes in "other policies"'
+    if lost:
+        requests = ", ".join(dict.fromkeys(each.request for each in lost))
+        steps.append(f"first apply {fixes}, because the update takes {requests} from a data source")
     return finding._replace(fix=(*steps, *finding.fix))
 
 
-def _lost(question: str, finding: Finding, update: str, cases: Iterable[Case]) -> dict[str, None]:
-    """Return the requests that AWS allows now, but not after the fix.
-
-    If the fix also changes a setting, these are only requests for secrets that no setting can contain.
-    """
-    changes_setting = update not in finding.fix
-    if changes_setting and question == "other policies":
-        return {}
-    return dict.fromkeys(
-        f"{name} on {group.resource}"
-        for case in cases
-        for group, found in case.by_group
-        if not changes_setting or _is_for_other_secret(case, group)
-        if all(each.allowed is Truth.YES for each in found) and stay_allowed(case, [group]) is Truth.NO
-        for name in group.actions
-    )
+def lost_requests(cases: Iterable[Case]) -> Iterator[Lost]:
+    """Yield the requests that the next update takes away."""
+    for case in cases:
+        for group, found in case.by_group:
+            is_allowed = all(each.allowed is Truth.YES for each in found)
+            if is_allowed and stay_allowed(case, [group]) is Truth.NO:
+                for name in group.actions:
+                    yield Lost(f"{name} on {group.resource}", _is_for_other_secret(case, group))
 
 
 def _is_for_other_secret(case: Case, group: RequestGroup) -> bool:

@@ -97,7 +97,7 @@ def test_most_severe_of_500_data_sources_are_shown():
         name, identifier = f"pages-of-the-department-{number}", data_source_id(number)
         source = DataSource("app", "Docs", "index", "Main", identifier, name, "AEM", "ACTIVE", REGION)
         arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
-        return DataSourceResult(ACCOUNT, REGION, source, "aem-cloud", arn, state, text)
+        return DataSourceResult(ACCOUNT, source, "aem-cloud", arn, state, text)
 
     def role(data_source: DataSourceResult) -> RoleResult:
         access = Access(("sqs:*",), ("*",) * 20, condition=False)
