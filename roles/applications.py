@@ -1,14 +1,20 @@
-"""Find the applications that a role's trust policy names."""
+"""Find the applications and the other principals that a role's trust policy names."""
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.formats import APPLICATION, SERVICE
 from roles.account import Account, Role
 from roles.arns import Arn
-from roles.difference import TRUST_POLICY, statements
+from roles.difference import TRUST_POLICY, role_statements, statements
 from roles.errors import is_bad_credentials, is_gone
+
+UNIQUE_ID: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
+"""The unique ID that IAM shows in place of a deleted role, user, or group.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids"""
 
 
 def accepted_applications(role: Role) -> Iterator[str]:
@@ -28,6 +34,27 @@ def other_applications(account: Account, role: Role, own: str) -> list[str]:
     """Return the ARNs of the applications, except `own`, that exist and that a trust policy names."""
     named = dict.fromkeys(filter(APPLICATION.parse, accepted_applications(role)))
     return [arn for arn in named if arn != own and _exists(account, Arn.of(arn))]
+
+
+def other_principals(role: Role) -> list[str]:
+    """Return the principals that may assume a role, except Amazon Q Business and the role itself.
+
+    The IDs of deleted principals are left out. `*` stands for everybody, with or without exceptions. If
+    a statement for everybody has conditions on keys other than `aws:SourceAccount` and `aws:SourceArn`,
+    a text that lists those other keys takes the place of `*`.
+    """
+    names: dict[str, None] = {}
+    for statement in role_statements(role):
+        if statement.policy == TRUST_POLICY and statement.allows:
+            values = ("*",) if statement.principals.negated else statement.principals.values
+            keys = [each.key for each in statement.conditions if not each.is_on("aws:SourceAccount")]
+            others = ", ".join(key for key in keys if key.lower() != "aws:sourcearn")
+            for value in values:
+                name = value.partition(":")[2] or value
+                everybody = f"everybody under a condition on {others}" if others else "*"
+                names[everybody if name == "*" else name] = None
+    nobody = (SERVICE, role.arn)
+    return [name for name in names if name not in nobody and not UNIQUE_ID.fullmatch(name)]
 
 
 def _exists(account: Account, application: Arn) -> bool:

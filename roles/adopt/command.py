@@ -25,7 +25,7 @@ from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.adopt.owners import Owners, find_owners
 from roles.adopt.selection import Users
-from roles.applications import other_applications
+from roles.applications import other_applications, other_principals
 from roles.arns import application
 from roles.detection import connector_named
 from roles.difference import statements
@@ -352,7 +352,7 @@ def _with_role(
             f"{entry.role.arn} {because}: with --take, the update can remove access that these uses need"
         )
         return entry._replace(warnings=(warning, *entry.warnings))
-    taken = any(each.id in options.take for _, each in users.by_role[entry.role.arn])
+    taken = any(each.id in options.take for each in users.by_role[entry.role.arn])
     if before.name_of(entry.role.name) and not taken:
         return skipped(
             f"{entry.role.arn} {because}, and {files.config_file(options.stack)} declares it: pass "
@@ -404,9 +404,9 @@ def _find_unused(
     moved = {entry.data_source.id for entry in found if entry.replaced}
     own = found[0].requirements.application_arn
     for role in {entry.replaced.arn: entry.replaced for entry in found if entry.replaced}.values():
-        is_used = any(each.id not in moved for _, each in users.by_role[role.arn])
+        is_used = any(each.id not in moved for each in users.by_role[role.arn])
         has_owner = role.arn in owners.by_role or role.arn in users.hooks
-        others = entries.principals(role) or other_applications(account, role, own)
+        others = other_principals(role) or other_applications(account, role, own)
         if role.complete and not (is_used or has_owner or others):
             yield role
 

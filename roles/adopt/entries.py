@@ -10,19 +10,18 @@ from botocore.exceptions import ClientError
 
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
-from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE, SERVICE
+from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
 from components.report import SettingsError
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.access import Change, find_change, find_change_to_new, find_replaceable
 from roles.adopt.existing import Existing
-from roles.adopt.principals import UNIQUE_ID
 from roles.adopt.selection import Users
-from roles.applications import other_applications
+from roles.applications import other_applications, other_principals
 from roles.concurrency import read_each
 from roles.danger import with_dangers
 from roles.detection import connectors_of
-from roles.difference import TRUST_POLICY, Difference, role_statements
+from roles.difference import Difference, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call
 from roles.findings import Finding, State, skipped, unread
 from roles.needed_resources import read_requirements
@@ -173,27 +172,6 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
     )
 
 
-def principals(role: Role) -> list[str]:
-    """Return the principals that may assume a role, except Amazon Q Business and the role itself.
-
-    The IDs of deleted principals are left out. `*` stands for everybody, with or without exceptions. If
-    a statement for everybody has conditions on keys other than `aws:SourceAccount` and `aws:SourceArn`,
-    a text that lists those other keys takes the place of `*`.
-    """
-    names: dict[str, None] = {}
-    for statement in role_statements(role):
-        if statement.policy == TRUST_POLICY and statement.allows:
-            values = ("*",) if statement.principals.negated else statement.principals.values
-            keys = [each.key for each in statement.conditions if not each.is_on("aws:SourceAccount")]
-            others = ", ".join(key for key in keys if key.lower() != "aws:sourcearn")
-            for value in values:
-                name = value.partition(":")[2] or value
-                everybody = f"everybody under a condition on {others}" if others else "*"
-                names[everybody if name == "*" else name] = None
-    nobody = (SERVICE, role.arn)
-    return [name for name in names if name not in nobody and not UNIQUE_ID.fullmatch(name)]
-
-
 def serves_others(account: Account, entry: Entry, users: Users) -> str:
     """Return the role's uses besides the data source's own connector, as text; empty if there are none.
 
@@ -204,15 +182,15 @@ def serves_others(account: Account, entry: Entry, users: Users) -> str:
     is meant for nobody in particular, so an import repairs it.
     """
     reasons: list[str] = []
-    here, own = entry.requirements.region, users.by_role.get(entry.role.arn, ())
-    if any(each.id != entry.data_source.id for _, each in own):
-        labels = (each.label if region == here else f"{each.label} in {region}" for region, each in own)
+    here, own = entry.data_source.region, users.by_role.get(entry.role.arn, ())
+    if any(each.id != entry.data_source.id for each in own):
+        labels = (f"{each.label}{f' in {each.region}' if each.region != here else ''}" for each in own)
         reasons.append(f"is used by {', '.join(labels)}")
     if entry.role.arn in users.hooks:
         reasons.append("is used to enrich documents")
     if applications := other_applications(account, entry.role, entry.requirements.application_arn):
         reasons.append(f"accepts requests for {', '.join(applications)}")
-    if names := [name for name in principals(entry.role) if name != "*"]:
+    if names := [name for name in other_principals(entry.role) if name != "*"]:
         reasons.append(f"can be assumed by {', '.join(names)}")
     return " and ".join(reasons)
 

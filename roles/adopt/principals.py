@@ -1,14 +1,10 @@
 """Recognize deleted principals in a trust policy."""
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from guardrails.iam.documents import listed
-
-UNIQUE_ID: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
-"""The unique ID that IAM shows in place of a deleted role, user, or group.
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids"""
+from roles.applications import UNIQUE_ID
 
 
 def without_deleted(document: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:

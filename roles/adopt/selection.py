@@ -164,8 +164,8 @@ def of_connectors(
 class Users(NamedTuple):
     """The data sources that use each role."""
 
-    by_role: Mapping[str, Sequence[tuple[str, DataSource]]]
-    """Regions and data sources, by the role's ARN."""
+    by_role: Mapping[str, Sequence[DataSource]]
+    """Data sources of all Regions, by the role's ARN."""
     hooks: Collection[str]
     """The ARNs of the roles with which data sources enrich documents."""
     complete: bool
@@ -179,7 +179,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
     supported, look in the other supported Regions, too. Warn about data sources, and about other
     Regions, that cannot be read.
     """
-    users: dict[str, list[tuple[str, DataSource]]] = {}
+    users: dict[str, list[DataSource]] = {}
     hooks: set[str] = set()
     complete = True
     # Credentials for another partition are not valid in these Regions.
@@ -204,7 +204,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
             if reply is None:
                 complete = False
             else:
-                users.setdefault(str(reply.get("roleArn")), []).append((region, source))
+                users.setdefault(str(reply.get("roleArn")), []).append(source)
                 hooks |= {*enrichment_roles(reply)}
     return Users(users, hooks, complete)
 

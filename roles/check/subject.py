@@ -11,12 +11,11 @@ from components.connectors import Connector, Need
 from components.formats import APPLICATION
 from components.role import Location
 from roles.account import Account, DataSource, Reply, Role, is_alias
-from roles.applications import other_applications
+from roles.applications import accepted_applications, other_applications, other_principals
 from roles.arns import Arn
 from roles.check.answers import NO_APPLICATION, NO_ROLE, attempt, attempt_or, ignore, needed
 from roles.concurrency import read_each
 from roles.detection import Uses, find_connector, find_uses, is_named
-from roles.difference import TRUST_POLICY, statements
 from roles.errors import (
     OddAnswerError,
     is_denied,
@@ -27,7 +26,6 @@ from roles.needed_resources import find_recreated
 from roles.policies import Policies, Secret
 from roles.stack import RoleSettings, check_account, render
 
-_OWN_PRINCIPAL: Final = "Service:qbusiness.amazonaws.com"
 _UNLESS_NEEDED: Final = ", unless another data source needs it"
 _KINDS: Final = {"subnetIds": "subnet", "securityGroupIds": "security-group"}
 """By name in the API: the kinds of resources in a VPC, as in their ARNs."""
@@ -236,16 +234,12 @@ class Subject:
 
         They may not exist, or not use the role.
         """
-        role, found = attempt_or(None, self.find_role), dict[str, None]()
-        for statement in statements(TRUST_POLICY, role.trust_policy) if role else ():
-            names = statement.principals.values if statement.allows else ()
-            others = (name for name in names if name != _OWN_PRINCIPAL)
-            found |= dict.fromkeys(name.partition(":")[2] or "everybody else" for name in others)
-            on_source = (each for each in statement.conditions if each.is_on("aws:SourceArn"))
-            arns = [arn for condition in on_source for arn in condition.values] or ["*"]
-            if _OWN_PRINCIPAL in names and not all(map(APPLICATION.parse, arns)):
-                found["other applications"] = None
-        return [*found]
+        role = attempt_or(None, self.find_role)
+        if not role:
+            return []
+        found = ["everybody else" if name == "*" else name for name in other_principals(role)]
+        is_open = not all(map(APPLICATION.parse, accepted_applications(role)))
+        return [*found, *(["other applications"] if is_open and "everybody else" not in found else [])]
 
     def find_application(self) -> Reply | None:
         """Return the application's details; None if it does not exist."""
