@@ -1,6 +1,5 @@
 """A Web Crawler's data source can have two secrets: the site's and the proxy's."""
 
-import hashlib
 import json
 from typing import Any, Final
 
@@ -19,18 +18,13 @@ from tests.helpers.world import (
     World,
     allow,
     policy,
+    policy_name,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 GET: Final = "secretsmanager:GetSecretValue"
 OUTSIDE: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
-
-
-def policy_name(secret_arn: str) -> str:
-    """Return the name of the separate policy for a secret."""
-    digest = hashlib.sha256(secret_arn.encode()).hexdigest()[:16]
-    return f"secret-{secret_arn.rpartition(':')[2]}-{digest}"
 
 
 def crawl(world: World, site: str | None, proxy: str | None) -> None:

@@ -1,6 +1,5 @@
 """A data source whose role serves others, too, gets a role of its own; the output says what changes."""
 
-import hashlib
 import json
 from typing import Any, Final
 
@@ -10,7 +9,7 @@ from moto.iam.models import iam_backends
 from pages.examples import ACCOUNT, APPLICATION_ARN, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, World, allow, own_policy, policy
+from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, World, allow, own_policy, policy, policy_name
 from tests.roles.adopt.help import console_s3_policy
 
 pytestmark = pytest.mark.slow
@@ -68,8 +67,7 @@ def test_lost_access_to_second_secret_causes_warning(world: World):
     pairs = " ".join(f"site-{number}={identifier(number)}" for number in (0, 1))
     assert later.pop() == f"qbusiness-roles assign --stack prod {pairs}"
     for number, put in enumerate(later):
-        digest = hashlib.sha256(proxies[number].encode()).hexdigest()[:16]
-        name = f"secret-{proxies[number].rpartition(':')[2]}-{digest}"
+        name = policy_name(proxies[number])
         statement = allow([GET], [proxies[number]], Sid="AllowsAmazonQToGetSecret")
         select = f'--json | jq -r \'.["site-{number}"]\')"'
         document = json.loads(put.partition("--policy-document '")[2].partition("'")[0])
