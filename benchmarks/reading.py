@@ -292,7 +292,7 @@ def _row(reading: _Reading) -> str:
 
 
 class _Run(NamedTuple):
-    """What one run of a command took."""
+    """The time, memory, and calls of one run of a command."""
 
     seconds: float
     megabytes: float

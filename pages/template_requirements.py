@@ -1,6 +1,6 @@
 """Generate the template's two requirements files from requirements-locked.txt.
 
-`pulumi install` reads requirements.txt, which has the package and the tested versions of what it needs.
+`pulumi install` reads requirements.txt, which has the package and the tested versions of its dependencies.
 CI reads requirements-locked.txt, which also has hashes. One file can't have both, because pip rejects a Git
 repository among hashes.
 """

@@ -3,7 +3,7 @@
     python -m roles.preview TITLE pulumi preview --stack STACK...
 
 The report, which is also the job summary, has the findings of policy packs, the errors, the steps, the
-policies of new and changed roles, and the other changed properties. It omits what a refresh reads,
+policies of new and changed roles, and the other changed properties. It omits the values of a refresh,
 because that includes policies that are secret. Blocks that exceed GitHub's limit are left out and
 counted by name; the log has all of them. The script exits with the command's code.
 """

@@ -15,7 +15,7 @@ _UPDATE: Final = "UpdateDataSource"
 _IS_SET: Final = (
     'with_entries(select(.value | . != null and (type != "object" or any(.[]; . != null and . != []))))'
 )
-"""The jq filter that drops what is not set; for an update, an empty structure is invalid, too."""
+"""The jq filter that drops unset properties; for an update, an empty structure is invalid, too."""
 _SETUP: Final = r"""
 files=${0%.sh} # a directory
 now=$files/now.json sent=$files/sent.json
@@ -27,9 +27,9 @@ for program in aws jq; do
 done
 """
 _FUNCTIONS: Final = r"""
-# AWS does not document whether an update keeps what it omits. So each change sends all properties of the
-# data source, and compares them afterward. Until a change is complete, the earlier properties are in a
-# file in the directory. If this script is interrupted, run it again to complete or undo the change.
+# AWS does not document whether an update keeps omitted properties. So each change sends all properties
+# of the data source, and compares them afterward. Until a change is complete, the earlier properties are
+# in a file in the directory. If this script is interrupted, run it again to complete or undo the change.
 
 # The properties that a change of the role must not affect, and the role.
 properties='
@@ -184,7 +184,7 @@ def functions() -> str:
 def update_steps(data_source: DataSource, edit: str) -> tuple[str, ...]:
     """Return the commands that update a data source after an edit, given as a jq filter.
 
-    AWS does not document whether an update keeps what it omits, so the update sends all properties.
+    AWS does not document whether an update keeps omitted properties, so the update sends all properties.
     """
     filters = f"{_fields()} | {_IS_SET} | {edit}"
     get, file = aws_command("qbusiness get-data-source", **data_source.options), "data-source.json"

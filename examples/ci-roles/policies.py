@@ -207,7 +207,8 @@ def _size(policy: Mapping[str, Any]) -> int:
 def boundary(environment: Environment) -> dict[str, Any]:
     """Return the boundary of an environment's roles; raise pulumi.RunError beyond IAM's quota.
 
-    The roles can read only what the settings name, and use keys only through the services that read.
+    The roles can read only the resources that the settings name, and use keys only through the
+    services that read.
     """
     _, partition, _, _, account, _ = environment.boundary.split(":")
     reads = environment.reads

@@ -78,7 +78,7 @@ READS: Final[Mapping[str, Format]] = {
         "the ARNs of KMS keys, or alias/NAME for the key of this account that has the alias",
     ),
 }
-"""What an environment's roles can read, at most."""
+"""The limits of the access that an environment's roles can have."""
 ENVIRONMENT_KEYS: Final = ("rolePath", "roleArns", *READS)
 
 
@@ -91,7 +91,7 @@ class Environment(NamedTuple):
     other_roles: Sequence[str]
     """The ARNs of its connector roles with other paths."""
     reads: Mapping[str, Sequence[str]]
-    """What its own boundary lets the roles read, by the names in READS; empty without such a one."""
+    """The resources that its own boundary allows, by the names in READS; empty without one."""
     boundary: str
     """The ARN of its roles' permissions boundary; empty if they have none."""
 
@@ -171,8 +171,8 @@ def read(partition: str, account: str) -> Settings:
             problems.add(
                 f"environments.{each.name}.secrets",
                 f"is not set, and neither is environments.{each.name}.buckets",
-                "what the roles may read at most, because without a boundary, whoever deploys can give "
-                "a role any permission. If others own the boundary, set permissionsBoundaryArn. To "
+                "the resources that the roles may read, because without a boundary, whoever deploys can "
+                "give a role any permission. If others own the boundary, set permissionsBoundaryArn. To "
                 "accept roles without one, set requirePermissionsBoundary: false",
             )
         if boundary and each.reads:
@@ -243,7 +243,7 @@ def _texts(entries: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _reads(entries: Mapping[str, Any], place: str, problems: _Problems) -> Mapping[str, Sequence[str]]:
-    """Return what an environment's roles can read, and report all problems with it."""
+    """Return the limits of an environment's roles, and report all problems with them."""
     reads = {key: values for key in READS if (values := _texts(entries, key))}
     for key, values in reads.items():
         for number, value in enumerate(values):

@@ -28,7 +28,7 @@ set -u
 _FUNCTIONS = r"""
 skipped=
 
-# Write what a command reads; return 2 if the resource does not exist.
+# Write the output of a command that reads; return 2 if the resource does not exist.
 read_from() {
   error=$("$@" 2>&1 >"$now") && return 0
   case $error in *NoSuchEntity*) return 2 ;; esac

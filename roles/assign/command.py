@@ -96,7 +96,7 @@ class _Plan(NamedTuple):
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the script, print what it will do, and return the exit code.
+    """Write the script, print the planned changes, and return the exit code.
 
     The exit code is PROBLEMS if a data source that needs a role is left out, else FINE. Raises
     InputError for a pair that cannot be assigned, and for credentials of another account.
@@ -235,7 +235,7 @@ def _find_problem(entry: Subject) -> str:
 
 
 def _assignment(entry: Subject, source: Source, sources: Sequence[Source]) -> _Assignment:
-    """Return the assignment, with what happens to the earlier role."""
+    """Return the assignment, with the effect on the earlier role."""
     role = _role_of(source)
     if not role:
         return _Assignment(entry, source, "it has no role", is_deleted=False)

@@ -1,4 +1,4 @@
-"""Decide what data sources request before a difference between their role and the program counts.
+"""Decide data sources' requests before a difference between their role and the program counts.
 
 A missing statement is no fault if AWS allows the requests that need it, for example by a key policy or a
 KMS grant. A sync shows whether the access was needed.

@@ -16,7 +16,7 @@ from roles.audit.survey import DataSourceResult, Outcome, RoleResult
 from roles.difference import Verdict
 
 LIMIT: Final = 60_000
-"""The maximum size in bytes, except for the line that counts what is omitted.
+"""The maximum size in bytes, except for the line that counts the omissions.
 
 GitHub accepts 65,536 characters in an issue or a comment.
 """
@@ -37,7 +37,7 @@ class _Section(NamedTuple):
 
 
 def render(found: Report) -> str:
-    """Return the result as Markdown; what does not fit into LIMIT bytes is counted instead of shown."""
+    """Return the result as Markdown; sections that exceed LIMIT bytes are counted instead of shown."""
     users = found.users()
     sections = [
         *_notes(found),

@@ -24,7 +24,7 @@ https://owasp.org/www-community/attacks/CSV_Injection"""
 def rows(found: Report) -> Iterator[list[str]]:
     """Yield the header, and a row for each finding and for each role without a finding.
 
-    Further rows have the data sources without a role, what could not be read, and the roles that no data
+    Further rows have the data sources without a role, the failed reads, and the roles that no data
     source uses. A cell with several values separates them with `; `. The most severe rows are first.
     """
     yield [*COLUMNS]

@@ -295,7 +295,7 @@ def test_environment_without_boundary_is_rejected_unless_accepted(monkeypatch: p
 
 @pytest.mark.slow
 def test_no_ci_role_may_change_a_boundary_or_ci_role_or_read_a_secret(program: Program):
-    """What is not allowed here holds for whoever takes over a job."""
+    """These denials hold for whoever takes over a job."""
     itself = f"arn:aws:iam::{ACCOUNT}:role/connector-ci-deploy-prod"
     requests = [
         *(

@@ -1,4 +1,4 @@
-"""The output of `roles adopt --all` on its page is what the command prints."""
+"""The page of `roles adopt` shows the output of the command."""
 
 import json
 import re

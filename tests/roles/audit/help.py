@@ -63,7 +63,7 @@ def complete_world(world: World) -> None:
 
 
 def add_granted(world: World) -> None:
-    """Add to `complete_world` what needs the other permissions.
+    """Add to `complete_world` data sources that need the other permissions.
 
     Roles lack access that other policies, a grant, or AWS's pages make up for.
     """
