@@ -1,4 +1,4 @@
-"""Decide data sources' requests before a difference between their role and the program counts.
+"""Decide which requests of data sources AWS allows, before a difference of their role counts.
 
 A missing statement is no fault if AWS allows the requests that need it, for example by a key policy or a
 KMS grant. A sync shows whether the access was needed.
