@@ -1,9 +1,9 @@
-"""Run the programs of the tests' stacks in processes that have already imported Pulumi's SDK.
+"""Run the programs of the tests' stacks, and `aws`, in processes that have already imported modules.
 
-Starting Python and importing the SDK take half of an operation's time. A stack's `venv/bin/python` is a
-script that passes its arguments, environment, directory, and descriptors to a server, which forks;
-Pulumi's language host starts the script as if it were Python. With COLD_PROGRAMS=1, all programs start
-as they do for a user.
+Starting Python and importing Pulumi's SDK take half of an operation's time, and importing botocore takes
+most of a call's. A stack's `venv/bin/python`, or `aws`, is a script that passes its arguments,
+environment, directory, and descriptors to a server, which forks; Pulumi's language host starts the
+script as if it were Python. With COLD_PROGRAMS=1, both start as they do for a user.
 """
 
 import ast
@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sandbox.environment import PROJECT
+from sandbox.environment import AWS_CLI, PROJECT
 from tests.helpers.support import TIMEOUT
 
 COLD: Final = {"COLD_PROGRAMS": "1"}
@@ -32,22 +32,6 @@ COLD: Final = {"COLD_PROGRAMS": "1"}
 Operations that a test interrupts need them, because a killed language host must leave no fork.
 """
 _PYTHON: Final = PROJECT / "venv" / "bin" / "python"
-_MODULES: Final = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
-_SCRIPT: Final = f"""\
-#!{_PYTHON} -IS
-import os, signal, socket, sys
-arguments = sys.argv[1:]
-script = arguments[1] if arguments[1:] else ""
-if os.environ.get("COLD_PROGRAMS") or not script.endswith("-python-exec"):
-    os.execv({str(_PYTHON)!r}, [{str(_PYTHON)!r}, *arguments])
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program ends with its monitor
-with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    server.connect(ADDRESS)
-    request = repr((arguments[1:], dict(os.environ), os.getcwd())).encode()
-    socket.send_fds(server, [request], [0, 1, 2])
-    sys.exit(int(server.recv(16) or b"1"))
-"""
 
 
 @contextmanager
@@ -59,8 +43,6 @@ def warm_programs(directory: Path) -> Generator[Path]:
     if sys.platform != "linux":
         yield PROJECT / "venv"
         return
-    name = f"programs-{uuid.uuid4()}"
-    command = [sys.executable, "-m", "tests.helpers.warm", name]
     virtual_environment = directory / "venv"
     (virtual_environment / "bin").mkdir(parents=True)
     for place in (_PYTHON.parent.parent, _PYTHON.parent):
@@ -68,15 +50,54 @@ def warm_programs(directory: Path) -> Generator[Path]:
             copy = virtual_environment / path.relative_to(_PYTHON.parent.parent)
             if path.name not in ("bin", "python"):
                 copy.symlink_to(path)
-    python = virtual_environment / "bin" / "python"
-    python.write_text(_SCRIPT.replace("ADDRESS", repr(_address(name))))
-    python.chmod(0o755)
+    arguments = 'sys.argv[2:] if "".join(sys.argv[2:3]).endswith("-python-exec") else []'
+    modules = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
+    with _serving(virtual_environment / "bin" / "python", _PYTHON, arguments, *modules):
+        yield virtual_environment
+
+
+@contextmanager
+def warm_aws_cli(directory: Path) -> Generator[Path]:
+    """Start the server like `warm_programs`, and return the directory of an `aws` that uses it."""
+    if sys.platform != "linux":
+        yield AWS_CLI
+        return
+    arguments = f"[{str(PROJECT / 'sandbox' / 'aws_cli.py')!r}, *sys.argv[1:]]"
+    with _serving(
+        directory / "aws", AWS_CLI / "aws", arguments, "sandbox.aws_cli", "tests.helpers.aws_models"
+    ):
+        yield directory
+
+
+@contextmanager
+def _serving(script: Path, cold: Path, arguments: str, *modules: str) -> Generator[None]:
+    """Write a script in place of the program `cold`, and start the server that forks for it.
+
+    `arguments` is the Python expression of the server's arguments; if it is empty, `cold` starts.
+    """
+    name = f"programs-{uuid.uuid4()}"
+    script.write_text(f"""\
+#!{_PYTHON} -IS
+import os, signal, socket, sys
+arguments = {arguments}
+if os.environ.get("COLD_PROGRAMS") or not arguments:
+    os.execv({str(cold)!r}, [{str(cold)!r}, *sys.argv[1:]])
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the fork ends with its caller
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    server.connect({_address(name)!r})
+    request = repr((arguments, dict(os.environ), os.getcwd())).encode()
+    socket.send_fds(server, [request], [0, 1, 2])
+    sys.exit(int(server.recv(16) or b"1"))
+""")
+    script.chmod(0o755)
+    command = [sys.executable, "-m", "tests.helpers.warm", name, *modules]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         assert server.stdout.read(1), "the server of programs did not start"
         try:
-            yield virtual_environment
+            yield
         finally:
             server.stdin.close()
             server.wait(TIMEOUT)
@@ -87,13 +108,13 @@ def _address(name: str) -> str:
     return f"\0{name}"
 
 
-def serve(name: str) -> Callable[[], object] | None:
-    """Fork for each request; in the fork, return a function that runs the program.
+def serve(name: str, *modules: str) -> Callable[[], object] | None:
+    """Import modules and fork for each request; in the fork, return a function that runs the program.
 
     In the server, return None when standard input ends. A fork is killed when the process that requested
     it ends; otherwise, that process receives the fork's exit code.
     """
-    for module in _MODULES:
+    for module in modules:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()
@@ -154,5 +175,5 @@ def _become(request: bytes, descriptors: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    if program := serve(sys.argv[1]):
+    if program := serve(*sys.argv[1:]):
         program()

@@ -1,15 +1,13 @@
 """Provide policies and stacks for testing `roles adopt`."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from pages.examples import ACCOUNT
-from sandbox.environment import AWS_CLI, PROJECT
-from tests.helpers.page import INSTANT
+from sandbox.environment import PROJECT
 from tests.helpers.stacks import Stack
 from tests.helpers.support import PROJECT_NAME, size
 from tests.helpers.world import INDEX_ARN, World, allow, policy, s3_policy
@@ -111,10 +109,6 @@ def accesses(*documents: Any) -> set[tuple[str, str]]:
 
 
 def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that `roles` has printed, without pauses, in the directory where `roles` ran."""
-    path = f"{INSTANT}:{AWS_CLI}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path}
+    """Run a command that `roles` has printed, in the directory where `roles` ran; needs `shell`."""
     arguments = ["sh", "-c", command]
-    return subprocess.run(
-        arguments, cwd=world.directory, env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(arguments, cwd=world.directory, capture_output=True, text=True, check=False)

@@ -22,7 +22,7 @@ from tests.helpers.world import (
 )
 from tests.roles.adopt.help import large, sh
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shell")]
 
 ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 UNCHANGED: Final = """\

@@ -10,7 +10,7 @@ from tests.helpers.stacks import Aws
 from tests.helpers.world import NAME, OWN, TRUST, WIDE, World, own_policy
 from tests.roles.adopt.help import sh
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shell")]
 
 SCRIPT: Final = "sh restore-prod-1.sh"
 DELETED: Final = "AROAEXAMPLEDELETED001"

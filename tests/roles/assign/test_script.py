@@ -13,7 +13,7 @@ from botocore.session import get_session
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, REGION
 from roles.role_changes import functions
-from sandbox.environment import AWS_CLI, PROJECT
+from sandbox.environment import PROJECT
 from tests.helpers.page import prose
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import OTHER_ID, ROLE_ARN, SECRET_ARN, World
@@ -28,7 +28,7 @@ from tests.roles.assign.help import (
     updates,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed", "shell")]
 
 LABEL = f"aem-connector (Pages {DATA_SOURCE_ID})"
 OLD_ROLE = f"arn:aws:iam::{ACCOUNT}:role/old"
@@ -221,7 +221,7 @@ def interrupt(world: World, stop: signal.Signals) -> subprocess.CompletedProcess
     sleep = world.path("bin/sleep")
     sleep.write_text("#!/bin/sh\ntouch waiting && exec /bin/sleep 30\n")
     sleep.chmod(0o755)
-    path = f"{AWS_CLI}:{os.environ['PATH']}"
+    path = f"{sleep.parent}:{os.environ['PATH']}"
     with subprocess.Popen(
         ["sh", SCRIPT],
         cwd=world.directory,
