@@ -41,9 +41,15 @@ botocore.session.create_loader = cache(botocore.loaders.create_loader)
 
 
 class _ClientCreator(ClientCreator):
-    """Create the class for a service's clients only once."""
+    """Create the model and the class for a service's clients only once."""
 
+    _models: Final[dict[str, Any]] = {}
     _classes: Final[dict[str, Any]] = {}
+
+    def _load_service_model(self, service_name: str, api_version: str | None = None) -> Any:
+        if service_name not in self._models:
+            self._models[service_name] = super()._load_service_model(service_name, api_version)
+        return self._models[service_name]
 
     def _create_client_class(self, service_name: str, service_model: Any) -> Any:
         if service_name not in self._classes:
@@ -153,6 +159,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
             item.get_closest_marker(name) is None for name in ("thorough", "engine", "slow")
         ]
     )
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of later garbage collections."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

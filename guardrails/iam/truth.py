@@ -37,16 +37,19 @@ class Truth(Enum):
 
 def every(answers: Iterable[Truth]) -> Truth:
     """Return no if any answer is no, yes if all are yes, and otherwise cannot tell."""
-    return _first({*answers}, Truth.NO, Truth.YES)
+    return _first(answers, Truth.NO, Truth.YES)
 
 
 def some(answers: Iterable[Truth]) -> Truth:
     """Return yes if any answer is yes, no if all are no, and otherwise cannot tell."""
-    return _first({*answers}, Truth.YES, Truth.NO)
+    return _first(answers, Truth.YES, Truth.NO)
 
 
-def _first(given: set[Truth], decisive: Truth, otherwise: Truth) -> Truth:
-    for answer in (decisive, Truth.CANNOT_TELL):
-        if answer in given:
-            return answer
+def _first(answers: Iterable[Truth], decisive: Truth, otherwise: Truth) -> Truth:
+    """Read answers only until one is decisive, because most statements fail at their actions."""
+    for answer in answers:
+        if answer is decisive:
+            return decisive
+        if answer is Truth.CANNOT_TELL:
+            otherwise = answer
     return otherwise
