@@ -176,9 +176,16 @@ _USER: Final = f"arn:aws:iam::{ACCOUNT}:user/me"
 _ROOT: Final = f"arn:aws:iam::{ACCOUNT}:root"
 _ASSUME: Final = "sts:AssumeRole"
 _WITH_WEB_IDENTITY: Final = [_ASSUME, "sts:AssumeRoleWithWebIdentity"]
+_NOBODY: Final = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "sts:*",
+    "Condition": {"Null": {"aws:x": "false"}},
+}
 _EVERYBODY: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": _ASSUME}
 _SOURCE_ACCOUNT: Final = {"StringEquals": PINNED["StringEquals"]}
 _SOURCE_ARN: Final = {"ArnEquals": PINNED["ArnEquals"]}
+_NEVER: Final = {"ArnLike": PINNED["StringEquals"]}
 _SET_OPERATORS: Final = {
     "ForAnyValue:StringEquals": PINNED["StringEquals"],
     "ForAnyValue:ArnLike": PINNED["ArnEquals"],
@@ -192,6 +199,7 @@ _OTHER_CASE: Final = {
 _APPLICATIONS: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application"
 _EVERY_APPLICATION: Final = f"{_APPLICATIONS}/*"
 _EVERY_INDEX: Final = f"{APPLICATION_ARN}/index/*"
+_ONE_OR_ANY: Final = [APPLICATION_ARN, _EVERY_APPLICATION]
 _TWO: Final = [APPLICATION_ARN, OTHER_APPLICATION]
 _PLACEHOLDER: Final = _pinned(arn=f"{_APPLICATIONS}/application-id")
 _VARIABLE: Final = "${aws:PrincipalTag/name}"
@@ -233,8 +241,11 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("every application", _TRUST, "Condition", _pinned(arn=_EVERY_APPLICATION), "trust-application"),
         ("application elsewhere", _TRUST, "Condition", _pinned(OTHER_ACCOUNT), "trust-application"),
         ("every account", _TRUST, "Condition", _pinned("*"), "trust-account"),
+        ("one account or any", _TRUST, "Condition", _pinned([ACCOUNT, "*"]), "trust-account"),
+        ("one application or any", _TRUST, "Condition", _pinned(arn=_ONE_OR_ANY), "trust-application"),
         ("application by its ID", _TRUST, "Condition", _BY_ID, "trust-application"),
         ("account compared as an ARN", _TRUST, "Condition", _account_by("ArnLike"), "trust-account"),
+        ("account alone, as an ARN", _TRUST, "Condition", _NEVER, "trust-account trust-application"),
         ("account by all values", _TRUST, "Condition", _account_by(_ALL), "trust-account"),
         ("account by no value", _TRUST, "Condition", _all_values("true"), "trust-account"),
         ("account if any", _TRUST, "Condition", _account_by("StringEqualsIfExists"), "trust-account"),
@@ -273,7 +284,15 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         Declared({**TRUST, "Statement": [*TRUST["Statement"], _EVERYBODY]}),
         {"trust-account", "trust-application", "trust-service-alone"},
     ),
+    "everybody after a denial": (
+        Declared({**TRUST, "Statement": [*TRUST["Statement"], _NOBODY, _EVERYBODY]}),
+        {"trust-account", "trust-application", "trust-service-alone"},
+    ),
     # Secrets and keys.
+    "every secret, with an action in another case": (
+        _allowing("SecretsManager:getsecretvalue", f"{SECRETS}*"),
+        {"secret"},
+    ),
     **_roles(
         ("every secret", _SECRET, "Resource", f"{SECRETS}*", "secret"),
         ("every secret with a prefix", _SECRET, "Resource", [f"{SECRETS}aem-*"], "secret"),
@@ -433,6 +452,10 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         set(),
     ),
     "two trust statements": (_trusting(_pinned(), _pinned()), set()),
+    "a denial in the trust policy": (
+        Declared({**TRUST, "Statement": [_NOBODY, *TRUST["Statement"]]}),
+        set(),
+    ),
     "a denial of everything": (_allowing("*", Effect="Deny"), set()),
     "another partition": (Declared(_elsewhere(TRUST), _elsewhere(POLICY)), set()),
     **_roles(

@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_con
 from collections.abc import Sequence
 from typing import Final
 
-from guardrails.iam.conditions import Condition, Context, meets
-from guardrails.iam.containment import is_implied
+from guardrails.iam.conditions import Condition, Context, find_variables, meets
+from guardrails.iam.containment import certain_values, is_implied, is_never_met
 from guardrails.iam.documents import read_document
 from guardrails.iam.operators import parse_operator
 from guardrails.iam.patterns import Patterns, Text
@@ -30,6 +30,7 @@ COMPARISONS: Final = (
     ("StringNotEqualsIgnoreCase", "wiki", "web", YES),
     ("StringLike", "w?b*", "web", YES),
     ("StringLike", "W*", "web", NO),
+    ("StringLike", "${*}", "*", CANNOT_TELL),
     ("StringNotLike", "w*", "web", NO),
     ("StringNotLike", "W*", "web", YES),
     ("ArnEquals", "arn:aws:iam::*:role/rol?", ROLE, YES),
@@ -106,6 +107,7 @@ SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
     ("ForAllValues:StringEquals", "a", ("a", "a"), YES),
     ("ForAllValues:StringEquals", "a", ("a", "b"), NO),
     ("ForAllValues:StringEquals", "a", ("",), CANNOT_TELL),
+    ("ForAllValues:StringLike", "*", ("",), YES),
     ("ForAnyValue:StringEquals", "a", (), NO),
     ("ForAnyValue:StringEqualsIfExists", "a", (), CANNOT_TELL),
     ("ForAnyValue:StringEquals", "a", ("b", "a"), YES),
@@ -114,6 +116,7 @@ SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
     ("Null", "true", (), YES),
     ("Null", "false", (), NO),
     ("Null", "FALSE", ("a",), YES),
+    ("Null", "TRUE", (), YES),
     ("Null", "no", ("a",), CANNOT_TELL),
 )
 
@@ -121,7 +124,49 @@ SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
 def test_operators_handle_absent_keys_and_several_values():
     for operator, value, given, expected in SEVERAL:
         assert met(operator, value, *given) is expected, (operator, given)
-    assert met("StringEquals", "a", "a", key="aws:TagKeys") is CANNOT_TELL
+    # IAM does not document how it compares a key that can have several values without a quantifier.
+    for key in (
+        "aws:TagKeys",
+        "AWS:calledVia",
+        "aws:PrincipalOrgPaths",
+        "aws:ResourceOrgPaths",
+        "aws:SourceOrgPaths",
+        "aws:PrincipalServiceNamesList",
+        "kms:EncryptionContextKeys",
+        "kms:ResourceAliases",
+        "kms:GrantOperations",
+    ):
+        assert met("StringEquals", "a", "a", key=key) is CANNOT_TELL, key
+    for key in ("aws:CalledViaFirst", "aws:PrincipalServiceName", "kms:EncryptionContext:a"):
+        assert met("StringEquals", "a", "a", key=key) is YES, key
+
+
+def test_one_of_several_values_in_condition_suffices():
+    for operator, values, given, expected in (
+        ("StringEquals", ("a", "b"), ("b",), YES),
+        ("StringNotEquals", ("a", "b"), ("b",), NO),
+        ("StringNotEquals", ("a", "b"), ("c",), YES),
+        ("StringEquals", (), ("a",), CANNOT_TELL),
+        ("Null", ("false", "true"), ("a",), YES),
+        ("Null", ("true", "false"), ("a",), YES),
+        ("Null", ("true", "false"), (), YES),
+    ):
+        condition = Condition(operator, KEY, values)
+        context = Context({KEY.lower(): tuple(map(Text, given))})
+        assert meets(condition, context) is expected, condition
+    assert not Condition("Null", KEY, ("false", "true")).requires_key
+    assert Condition("Null", KEY, ("False",)).requires_key
+
+
+def test_unknown_key_gives_cannot_tell():
+    for operator, value in (
+        ("StringEquals", "a"),
+        ("StringEqualsIfExists", "a"),
+        ("ForAllValues:StringEquals", "a"),
+        ("Null", "true"),
+        ("Null", "false"),
+    ):
+        assert meets(Condition(operator, KEY, (value,)), Context({})) is CANNOT_TELL, (operator, value)
 
 
 def test_condition_with_invalid_operator_gives_cannot_tell():
@@ -147,20 +192,34 @@ def test_partly_known_value_is_compared_as_far_as_known():
 
 
 def test_variable_is_resolved_only_if_its_value_is_certain():
-    condition = Condition("StringEquals", KEY, ("a${aws:PrincipalTag/t, 'z'}",))
+    tag = "aws:PrincipalTag/t"
 
-    def found(*values: Text | None) -> Truth:
-        known = {"aws:principaltag/t": tuple(each for each in values if each)} if values else {}
-        return meets(condition, Context({KEY.lower(): (Text("ab"),), **known}))
+    def found(
+        *values: Text | None, pattern: str = f"a${{{tag} , 'z,y'}}", variables: bool = True
+    ) -> Truth:
+        known = {tag.lower(): tuple(each for each in values if each)} if values else {}
+        given = {KEY.lower(): (Text("ab"), Text("az,y"))}
+        condition = Condition("ForAnyValue:StringEquals", KEY, (pattern,))
+        return meets(condition, Context({**given, **known}), variables=variables)
 
     assert found(Text("b")) is YES
     assert found(Text("c")) is NO
-    assert found(None) is NO  # the default is az
+    assert found(None) is YES  # the default is az,y
+    assert found(None, pattern=f"a${{{tag}, 'z'}}") is NO
+    assert found(None, pattern=f"a${{{tag}, 'z*'}}") is CANNOT_TELL
     assert found() is CANNOT_TELL
     for unclear in ((Text("b", "c"),), (Text("b"), Text("c")), (Text("*"),)):
         assert found(*unclear) is CANNOT_TELL, unclear
-    literally = meets(condition, Context({KEY.lower(): (Text("ab"),)}), variables=False)
-    assert literally is CANNOT_TELL
+    # Without a value and a default, it matches nothing, not even an empty string.
+    assert found(None, pattern=f"ab${{{tag}}}") is NO
+    assert found(Text(""), pattern=f"ab${{{tag}}}") is YES
+    assert found(Text("b"), variables=False) is CANNOT_TELL
+    assert found(pattern="ab", variables=False) is YES
+
+
+def test_variables_are_found_without_their_defaults():
+    patterns = (f"a${{{KEY}, 'x,y'}}/${{ aws:username }}", "${*}${?}${$}", f"${{{KEY}}}")
+    assert find_variables(patterns) == (KEY, "aws:username")
 
 
 def test_key_is_absent_only_if_all_keys_of_prefix_are_known():
@@ -191,17 +250,45 @@ IMPLICATIONS: Final = (
     (("StringLike", KEY, ("w*",)), ("StringEquals", KEY, ("web",)), False),
     (("StringEquals", KEY, ("a", "b")), ("StringEquals", KEY, ("a",)), False),
     (("StringEquals", KEY, ()), ("StringEquals", KEY, ("a",)), False),
+    (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ()), False),
+    # No operator has this name, but a condition implies itself.
+    (("stringEquals", KEY, ("a",)), ("StringEquals", KEY, ("a",)), False),
+    (("stringEquals", KEY, ("a",)), ("stringEquals", KEY, ("a",)), True),
     (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ("b",)), True),
     (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ("A",)), False),
+    (("StringEquals", KEY, ("a", "b")), ("StringNotEquals", KEY, ("b", "c")), False),
+    (("StringLike", KEY, ("a*",)), ("StringNotLike", KEY, ("*b",)), False),
+    (("NumericEquals", KEY, ("1",)), ("StringNotEquals", KEY, ("1.0",)), False),
+    (("StringNotEquals", KEY, ("a",)), ("StringEqualsIfExists", KEY, ("a",)), False),
     (("StringEquals", KEY, ("a",)), ("ArnNotEquals", KEY, (ROLE,)), False),
     (("StringNotEquals", KEY, ("a", "b")), ("StringNotEquals", KEY, ("a",)), True),
     (("StringNotEquals", KEY, ("a",)), ("StringNotEquals", KEY, ("a", "b")), False),
     (("StringEquals", KEY, ("a",)), ("Null", KEY, ("false",)), True),
     (("StringEqualsIfExists", KEY, ("a",)), ("Null", KEY, ("false",)), False),
+    (("Null", KEY, ("TRUE",)), ("Null", KEY, ("true",)), True),
+    (("Null", KEY, ("false",)), ("Null", KEY, ("true",)), False),
+    (("Null", KEY, ("true", "false")), ("Null", KEY, ("true",)), False),
+    (("Null", KEY, ("true",)), ("Null", KEY, ("true", "false")), True),
+    (("Bool", KEY, ("true",)), ("Null", KEY, ("true",)), False),
+    (("Null", KEY, ("true",)), ("StringEqualsIfExists", KEY, ("a",)), True),
+    (("Null", KEY, ("false",)), ("StringEqualsIfExists", KEY, ("a",)), False),
+    (("Null", KEY, ("true",)), ("StringEquals", KEY, ("a",)), False),
     (("StringEquals", KEY, ("a",)), ("StringEqualsIfExists", KEY, ("a",)), True),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", "aws:TagKeys", ("false",)), True),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", "aws:TagKeys", ("true",)), False),
     (("StringEqualsIfExists", "aws:RequestTag/T", ("x",)), ("Null", "aws:TagKeys", ("false",)), False),
+    (("StringEquals", "AWS:requestTag/T", ("x",)), ("Null", "aws:tagkeys", ("false",)), True),
+    (("StringEquals", KEY, ("x",)), ("Null", "aws:TagKeys", ("false",)), False),
+    (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", KEY, ("false",)), False),
+    (("StringEquals", "aws:RequestTag/T", ("x",)), ("StringEquals", "aws:TagKeys", ("false",)), False),
+    # If a key has several values, all of them must be compared in the same way.
+    (("StringEquals", "aws:TagKeys", ("a",)), ("StringLike", "aws:TagKeys", ("a*",)), True),
+    (("StringEquals", "aws:TagKeys", ("a",)), ("StringNotEquals", "aws:TagKeys", ("b",)), False),
+    (
+        ("ForAnyValue:StringEquals", "aws:TagKeys", ("a",)),
+        ("ForAnyValue:StringNotEquals", "aws:TagKeys", ("b",)),
+        True,
+    ),
     (("ArnLike", ARN_KEY, ("arn:aws:s3:::b*",)), ("ArnLike", ARN_KEY, ("arn:aws:s3:::*",)), True),
     # An asterisk of StringLike may match several parts of an ARN.
     (("StringLike", ARN_KEY, ("arn:aws:s3:::b*",)), ("ArnLike", ARN_KEY, ("arn:aws:s3:::*",)), False),
@@ -211,6 +298,45 @@ IMPLICATIONS: Final = (
     (("StringNotEquals", ARN_KEY, (ROLE,)), ("ArnNotEquals", ARN_KEY, (ROLE,)), False),
     (("ArnNotEquals", ARN_KEY, ("web", "b")), ("ArnNotEquals", ARN_KEY, ("web",)), True),
 )
+
+
+def test_arn_condition_is_never_met_only_if_no_value_can_be_arn():
+    for operator, values, expected in (
+        ("ArnLike", ("web", "b"), True),
+        ("ForAnyValue:ArnEquals", ("web",), True),
+        ("ArnLike", ("web", ROLE), False),
+        ("ArnLike", ("a*", "*"), False),
+        ("ArnLike", (), False),
+        ("ArnLikeIfExists", ("web",), False),
+        ("ForAllValues:ArnLike", ("web",), False),
+        ("ForAnyValue:ArnNotLike", ("web",), False),
+        ("StringLike", ("web",), False),
+    ):
+        assert is_never_met(Condition(operator, KEY, values)) == expected, (operator, values)
+    never = Condition("ArnLike", ARN_KEY, ("web",))
+    assert is_implied([never], [Condition("StringEquals", KEY, ("a",))])
+
+
+def test_values_are_certain_only_if_no_other_value_meets_condition():
+    for operator, values, expected in (
+        ("StringEquals", ("a", "b"), [("a", "b")]),
+        ("StringLike", ("a*",), [("a*",)]),
+        ("StringEqualsIgnoreCase", ("1", "2"), [("1", "2")]),
+        ("StringEqualsIgnoreCase", ("1", "a"), []),
+        ("ArnEquals", ("web", ROLE), [(ROLE,)]),
+        ("ForAnyValue:StringEquals", ("a",), [("a",)]),
+        ("ForAnyValue:StringNotEquals", ("a",), []),
+        ("StringNotEquals", ("a",), []),
+        ("NumericEquals", ("1",), []),
+        ("Null", ("false",), []),
+        ("stringEquals", ("a",), []),
+        ("StringEqualsIfExists", ("a",), []),
+    ):
+        condition = Condition(operator, KEY.upper(), values)
+        assert certain_values([condition], KEY) == expected, operator
+    every = [Condition("StringEquals", KEY, ("a",)), Condition("stringEquals", KEY, ("b",))]
+    assert certain_values(every, KEY) == [("a",)]
+    assert certain_values(every, ARN_KEY) == []
 
 
 def test_value_is_certain_if_another_condition_requires_key():
@@ -225,3 +351,28 @@ def test_value_is_certain_if_another_condition_requires_key():
 def test_condition_implies_another_only_if_certain():
     for ours, theirs, expected in IMPLICATIONS:
         assert is_implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)
+
+
+def test_quantifier_changes_nothing_only_for_key_with_one_value():
+    for key, expected in (
+        ("aws:SourceAccount", True),
+        ("AWS:sourceArn", True),
+        ("aws:ResourceAccount", True),
+        ("aws:SecureTransport", True),
+        ("aws:PrincipalAccount", True),
+        ("aws:PrincipalArn", True),
+        ("aws:PrincipalOrgID", True),
+        ("aws:RequestTag/k", True),
+        ("aws:ResourceTag/k", True),
+        ("aws:PrincipalTag/k", True),
+        ("ec2:CreateAction", True),
+        ("iam:PassedToService", True),
+        ("kms:ViaService", True),
+        ("kms:CallerAccount", True),
+        ("kms:EncryptionContext:k", True),
+        ("kms:EncryptionContextKeys", False),
+        ("aws:PrincipalOrgPaths", False),
+        ("aws:TagKeys", False),
+    ):
+        have = Condition("ForAnyValue:StringEquals", key, ("a",))
+        assert is_implied([have], [Condition("StringEquals", key, ("a",))]) == expected, key
