@@ -339,8 +339,8 @@ def ingest(role: Role) -> Iterator[Finding]:
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
     for resource, urn in resources.items():
-        application, separator, _ = resource.partition("/index/")
-        if separator and application not in resources:
+        application, _, _ = resource.partition("/index/")
+        if application not in resources:
             yield Finding(
                 urn,
                 f"qbusiness:BatchPutDocument is listed for {resource}, but not for its application",

@@ -51,7 +51,7 @@ class Context(NamedTuple):
     def get(self, key: str) -> tuple[Text, ...] | None:
         """Return the values of a key: empty if the key is absent, None if they are unknown."""
         key = key.lower()
-        absent: tuple[Text, ...] | None = () if self.complete and key.startswith(self.complete) else None
+        absent: tuple[Text, ...] | None = () if key.startswith(self.complete) else None
         return self.values.get(key, absent)
 
 

@@ -227,6 +227,8 @@ _TAG_AMONG_OTHERS: Final = {
     **_like(_REQUEST_TAG, _TAGGED),
     "ForAnyValue:StringEquals": {"aws:TagKeys": ["AMAZON_Q"]},
 }
+_TLS: Final = {"Bool": {"aws:SecureTransport": "true"}}
+_TAG_AND_TLS: Final = {**_TLS, **_like("AWS:requestTag/AMAZON_Q", "qbusiness_*")}
 _ANY_TAG: Final = _like(_RESOURCE_TAG, "qbusiness_*")
 _OTHER_TAG: Final = _like(_RESOURCE_TAG, _TAGGED.replace("111111111111", "222222222222"))
 _OTHER_STAGE: Final = {"StringNotEquals": {"aws:RequestTag/Stage": "prod"}}
@@ -354,6 +356,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     **_roles(
         ("every subnet", _SUBNETS, "Resource", f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/*", "excess"),
         ("subnets with a tag", _SUBNETS, "Condition", _like(_REQUEST_TAG, "qbusiness_*"), "subnets"),
+        ("subnets with a tag over TLS", _SUBNETS, "Condition", _TAG_AND_TLS, "subnets"),
         ("interfaces without tags", _INTERFACES, "Condition", None, "excess"),
         ("interfaces with other tags", _INTERFACES, "Condition", _like(_REQUEST_TAG, _TAGGED), "excess"),
         ("interfaces with a tag among others", _INTERFACES, "Condition", _TAG_AMONG_OTHERS, "excess"),
@@ -464,6 +467,7 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("trust by all values, which must exist", _TRUST, "Condition", _all_values("false"), ""),
         ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
         ("a tag that subnets lack", _SUBNETS, "Condition", _OTHER_STAGE, ""),
+        ("subnets over TLS", _SUBNETS, "Condition", _TLS, ""),
         ("an additional condition", _SUBNETS, "Condition", {"Null": {_REQUEST_TAG: "true"}}, ""),
         ("action in another case", _SECRET, "Action", "SecretsManager:getsecretvalue", ""),
         ("secret of another account", _SECRET, "Resource", _SECRET_OF_OTHER_ACCOUNT, ""),

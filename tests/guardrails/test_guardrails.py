@@ -731,18 +731,35 @@ def test_a_malformed_principal_is_reported():
         assert set(findings(role(trust(Principal=principal)), role_policy())) == {"readable"}
 
 
-def test_role_names_and_document_sizes_are_checked():
-    assert set(findings(role(name="aem-connector"), role_policy(of="aem-connector"))) == {"listed-name"}
-    assert findings(role(name="AmazonQBusiness-DataSource-x")) == {}
-    blank = json.dumps(POLICY, indent=400)
-    assert len(blank) > MAXIMUM_INLINE_SIZE
-    assert findings(role(), role_policy(blank)) == {}
-    documents: list[Document] = [
-        extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
-    ] * 2
-    halves = [role_policy(document, name=f"half-{number}") for number, document in enumerate(documents)]
-    assert set(findings(role(), *halves)) == {"quotas"}
-    assert set(findings(role(trust(Sid="x" * 2_048)))) == {"quotas"}
+def test_role_name_must_be_one_that_the_console_lists():
+    for name, reported in (
+        ("aem-connector", {"listed-name"}),
+        ("QBUSINESS-aem", {"listed-name"}),
+        ("AmazonQBusiness-DataSource-x", set[str]()),
+    ):
+        assert set(findings(role(name=name), role_policy(of=name))) == reported, name
+
+
+def sized(size: int, document: Document = POLICY) -> str:
+    """Return a document with this many characters besides whitespace; many of them are not ASCII."""
+    others = len(json.dumps({**document, "Id": ""}, separators=(",", ":")))
+    return json.dumps({**document, "Id": "é" * (size - others)}, indent=1, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(("extra", "reported"), [(0, set[str]()), (1, {"quotas"})])
+def test_document_sizes_are_checked(extra: int, reported: set[str]):
+    def found(*resources: Declaration) -> set[str]:
+        return set(findings(role(), *resources))
+
+    longest = role_policy(sized(10_240))
+    assert found(role_policy(sized(10_240 + extra))) == reported
+    props = {"role": NAME, "policy": json.loads(sized(10_240 + extra))}
+    assert found(resource("RolePolicy", "policy", props)) == reported
+    halves = [role_policy(sized(5_120 + each), name=f"half-{each}") for each in (0, extra)]
+    assert found(*halves) == reported
+    managed = managed_policy(sized(6_144 + extra), arn=CUSTOMER_MANAGED)
+    assert found(longest, managed, attachment(CUSTOMER_MANAGED)) == reported
+    assert set(findings(role(sized(2_048 + extra, TRUST)), longest)) == reported
 
 
 # The pack.
