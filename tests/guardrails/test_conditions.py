@@ -8,7 +8,7 @@ from typing import Final
 
 from guardrails.iam.conditions import Condition, Context, find_variables, meets
 from guardrails.iam.containment import certain_values, is_implied, is_never_met
-from guardrails.iam.documents import read_document
+from guardrails.iam.documents import Kind, read_document
 from guardrails.iam.operators import parse_operator
 from guardrails.iam.patterns import Patterns, Text
 from guardrails.iam.truth import Truth
@@ -31,12 +31,24 @@ COMPARISONS: Final = (
     ("StringLike", "w?b*", "web", YES),
     ("StringLike", "W*", "web", NO),
     ("StringLike", "${*}", "*", CANNOT_TELL),
+    ("StringLike", "a?c", "ac", NO),
+    ("StringLike", "a?c", "a\nc", YES),
+    ("StringLike", "a*", "a\nc", YES),
+    ("StringLike", "a.c", "abc", NO),
+    ("StringLike", "a\\*", "a\\b", YES),
+    ("StringLike", "a\\*", "a*", NO),
+    ("StringLike", "ab*ba", "aba", NO),
+    ("StringLike", "a*b*b", "ab", NO),
+    ("StringLike", "*a*b*", "xaxbx", YES),
+    ("StringLike", "*a*b", "abab", YES),
     ("StringNotLike", "w*", "web", NO),
     ("StringNotLike", "W*", "web", YES),
     ("ArnEquals", "arn:aws:iam::*:role/rol?", ROLE, YES),
     ("ArnEquals", "arn:aws:iam:*::role/role", ROLE, NO),
     ("ArnLike", "arn:aws:iam::*:role/*", ROLE, YES),
     ("ArnLike", "arn:aws:iam::*:user/*", ROLE, NO),
+    ("ArnLike", "*", ROLE, CANNOT_TELL),
+    ("ArnLike", "arn:aws:iam:*", ROLE, CANNOT_TELL),
     ("ArnLike", ROLE, "web", NO),
     ("ArnLike", "web", ROLE, NO),
     ("ArnNotEquals", ROLE, ROLE, NO),
@@ -62,6 +74,9 @@ COMPARISONS: Final = (
     ("DateEquals", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+01:00", NO),
     ("DateEquals", "2026-01-01", "2026-01-01T00:00:00Z", YES),
     ("DateEquals", "1767225600", "2026-01-01T00:00:00Z", YES),
+    ("DateEquals", "2026-01-01T00:00Z", "2026-01-01T00:00:00.0", YES),
+    ("DateEquals", "2026-01", "2026-01-01", CANNOT_TELL),
+    ("DateEquals", "100000000", "1973-03-03T09:46:40Z", YES),
     ("DateEquals", "20260101", "2026-01-01T00:00:00Z", CANNOT_TELL),
     ("DateLessThan", "99999999999999999", "2026-01-01T00:00:00Z", CANNOT_TELL),
     ("DateNotEquals", "2026-01-01", "2026-01-02", YES),
@@ -73,12 +88,16 @@ COMPARISONS: Final = (
     ("DateGreaterThanEquals", "2026-01-01", "2026-01-01", YES),
     ("Bool", "TRUE", "true", YES),
     ("Bool", "false", "true", NO),
+    ("Bool", "false", "False", YES),
     ("Bool", "yes", "true", CANNOT_TELL),
     ("BinaryEquals", "QUJD", "QUJD", YES),
     ("BinaryEquals", "QUJD", "QUJE", NO),
     ("BinaryEquals", "QUJD", "?", CANNOT_TELL),
     ("IpAddress", "192.0.2.7/24", "192.0.2.9", YES),
     ("IpAddress", "192.0.2.0/24", "198.51.100.1", NO),
+    ("IpAddress", "192.0.2.9", "192.0.2.9", YES),
+    ("IpAddress", "192.0.2.9", "192.0.2.8", NO),
+    ("IpAddress", "2001:db8::/32", "192.0.2.9", NO),
     ("IpAddress", "192.0.2.0/255.255.255.0", "192.0.2.9", CANNOT_TELL),
     ("IpAddress", "2001:db8::/32", "2001:db8::1", YES),
     ("IpAddress", "web", "192.0.2.9", CANNOT_TELL),
@@ -170,7 +189,15 @@ def test_unknown_key_gives_cannot_tell():
 
 
 def test_condition_with_invalid_operator_gives_cannot_tell():
-    for text in ("StringEqual", "stringEquals", ":StringEquals", "ForSome:StringEquals", "NullIfExists"):
+    for text in (
+        "StringEqual",
+        "stringEquals",
+        ":StringEquals",
+        "ForSome:StringEquals",
+        "NullIfExists",
+        "ForAnyValue:Null",
+        "NumericLike",
+    ):
         assert parse_operator(text) is None
         assert met(text, "a", "a") is CANNOT_TELL
 
@@ -187,6 +214,8 @@ def test_partly_known_value_is_compared_as_far_as_known():
         ("StringEqualsIgnoreCase", "ARN:aws:s3:::b/y", CANNOT_TELL),
     ):
         assert met(operator, value, partial) is expected, (operator, value)
+    assert met("ArnLike", "arn:aws:s3:::b/*", Text("arn:aws:", "s3:::b/x")) is CANNOT_TELL
+    assert met("ArnNotLike", "arn:aws:s3:::b/*", partial) is NO
     assert met("NumericEquals", "1", Text("1", "0")) is CANNOT_TELL
     assert met("IpAddress", "0.0.0.0/0", Text("192.0.2.7", "1")) is CANNOT_TELL
 
@@ -208,7 +237,13 @@ def test_variable_is_resolved_only_if_its_value_is_certain():
     assert found(None, pattern=f"a${{{tag}, 'z'}}") is NO
     assert found(None, pattern=f"a${{{tag}, 'z*'}}") is CANNOT_TELL
     assert found() is CANNOT_TELL
-    for unclear in ((Text("b", "c"),), (Text("b"), Text("c")), (Text("*"),)):
+    for unclear in (
+        (Text("b", "c"),),
+        (Text("b"), Text("c")),
+        (Text("*"),),
+        (Text("?"),),
+        (Text("${x"),),
+    ):
         assert found(*unclear) is CANNOT_TELL, unclear
     # Without a value and a default, it matches nothing, not even an empty string.
     assert found(None, pattern=f"ab${{{tag}}}") is NO
@@ -235,12 +270,87 @@ def test_condition_values_are_read_as_text():
     assert [condition.values for condition in read.conditions] == [("true",), ("5", "6")]
 
 
+# Patterns, another pattern, and whether they cover it, and meet it.
+PATTERNS: Final[Sequence[tuple[tuple[str, ...], str, bool, bool]]] = (
+    (("a",), "a", True, True),
+    (("a",), "b", False, False),
+    (("a",), "A", False, False),
+    (("a*",), "A*", False, False),
+    (("a",), "?", False, True),
+    (("a*",), "ab*", True, True),
+    (("ab*",), "a*", False, True),
+    (("a*",), "a?", True, True),
+    (("a?",), "a*", False, True),
+    (("a*",), "a", True, True),
+    (("a?*",), "a", False, False),
+    (("?",), "??", False, False),
+    (("b*",), "a*", False, False),
+    (("*b",), "a*", False, True),
+    (("a*b",), "a?b", True, True),
+    (("a*b",), "ab*b", True, True),
+    (("ab*b",), "a*b", False, True),
+    (("*",), "**", True, True),
+    (("**",), "*", True, True),
+    (("x", "b*"), "bc", True, True),
+    (("b", "c"), "?", False, True),
+    ((), "a", False, False),
+    # A variable may have any value.
+    (("a*",), "a${aws:username}", True, True),
+    (("a${aws:username}",), "ab", False, True),
+    (("a${aws:username}",), "a${aws:username}", True, True),
+    (("a${aws:username}",), "b*", False, False),
+)
+
+
+def test_patterns_cover_and_meet_other_patterns():
+    for values, pattern, covers, meets_it in PATTERNS:
+        listed, others = Patterns(values), Patterns(values, negated=True)
+        assert (listed.covers(pattern), listed.meets(pattern)) == (covers, meets_it), (values, pattern)
+        # Everything else covers what the values do not meet, and meets what they do not cover.
+        assert (others.covers(pattern), others.meets(pattern)) == (not meets_it, not covers), values
+
+
 def test_resources_but_not_actions_are_case_sensitive():
     actions = Patterns(("S3:GetObject", "KMS:*"), ignore_case=True)
-    assert actions.covers("s3:getobject")
-    assert actions.covers("kms:Decrypt")
-    assert not actions.covers("s3:PutObject")
-    assert not Patterns(("arn:aws:s3:::B/*",)).covers("arn:aws:s3:::b/x")
+    denied = actions._replace(negated=True)
+    for action, covers, meets_it in (
+        ("s3:getobject", True, True),
+        ("kms:Decrypt", True, True),
+        ("s3:PutObject", False, False),
+        ("S3:g*", False, True),
+    ):
+        assert (actions.covers(action), actions.meets(action)) == (covers, meets_it), action
+        assert (denied.covers(action), denied.meets(action)) == (not meets_it, not covers), action
+
+
+def test_version_decides_whether_variables_are_variables():
+    statement = {"Effect": "Allow", "Action": "a:b", "Resource": "${aws:username}"}
+    for version, expected in (
+        ({"Version": "2012-10-17"}, True),
+        ({"Version": "2008-10-17"}, False),
+        ({}, False),
+    ):
+        (read,) = read_document({**version, "Statement": statement}).statements
+        assert read.variables == expected, version
+
+
+def test_only_policy_of_resource_may_have_sids_twice():
+    statement = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    of_key = [{**statement, "Sid": "a key", "Principal": "*"}] * 2
+    assert [each.name for each in read_document({"Statement": of_key}, Kind.RESOURCE).statements] == [
+        "a key"
+    ] * 2
+    without_principal = read_document({"Statement": [statement]}, Kind.RESOURCE)
+    assert (
+        without_principal.problem
+        == "statement 1 must have either Principal or NotPrincipal, but not both"
+    )
+    # An empty Sid is no Sid.
+    read = read_document({"Statement": [{**statement, "Sid": ""}] * 2})
+    assert [(each.name, each.has_sid) for each in read.statements] == [
+        ("statement 1", False),
+        ("statement 2", False),
+    ]
 
 
 ARN_KEY: Final = "aws:SourceArn"
