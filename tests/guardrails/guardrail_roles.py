@@ -198,9 +198,15 @@ _OTHER_CASE: Final = {
 }
 _APPLICATIONS: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application"
 _EVERY_APPLICATION: Final = f"{_APPLICATIONS}/*"
+_ABROAD: Final = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 _EVERY_INDEX: Final = f"{APPLICATION_ARN}/index/*"
 _ONE_OR_ANY: Final = [APPLICATION_ARN, _EVERY_APPLICATION]
 _TWO: Final = [APPLICATION_ARN, OTHER_APPLICATION]
+_WIDE: Final = {"StringLike": {"aws:SourceArn": "*", "aws:SourceAccount": ["*"]}}
+_ONE_OF_TWO: Final = {
+    "StringLike": {"aws:SourceArn": _TWO},
+    "StringEqualsIgnoreCase": {"aws:SourceAccount": [OTHER_ACCOUNT, ACCOUNT]},
+}
 _PLACEHOLDER: Final = _pinned(arn=f"{_APPLICATIONS}/application-id")
 _VARIABLE: Final = "${aws:PrincipalTag/name}"
 _SECRET_OF_OTHER_ACCOUNT: Final = f"{SECRETS.replace(ACCOUNT, OTHER_ACCOUNT)}aem-a1B2c3"
@@ -210,6 +216,8 @@ _SECRETS_LIKE_PLACEHOLDERS: Final = [
 _VIA: Final = "kms:ViaService"
 _MANAGER: Final = "secretsmanager.*.amazonaws.com"
 _S3: Final = "s3.*.amazonaws.com"
+_SECRET_ELSEWHERE: Final = f"{SECRETS.replace(REGION, 'eu-west-1')}aem-a1B2c3"
+_KEY_ELSEWHERE: Final = f"{KEYS.replace(REGION, 'eu-west-1')}{KEY_ID}"
 _KEY_OF_YOUR_REGION: Final = f"arn:aws:kms:your-region:{ACCOUNT}:key/{KEY_ID}"
 _OWNER: Final = "aws:ResourceAccount"
 _ALL_OWNERS: Final = {_ALL: {_OWNER: [ACCOUNT]}}
@@ -232,6 +240,9 @@ _TAG_AND_TLS: Final = {**_TLS, **_like("AWS:requestTag/AMAZON_Q", "qbusiness_*")
 _ANY_TAG: Final = _like(_RESOURCE_TAG, "qbusiness_*")
 _OTHER_TAG: Final = _like(_RESOURCE_TAG, _TAGGED.replace("111111111111", "222222222222"))
 _OTHER_STAGE: Final = {"StringNotEquals": {"aws:RequestTag/Stage": "prod"}}
+_GROUP_ABROAD: Final = (
+    f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:security-group/{examples.SECURITY_GROUP_ID}"
+)
 _ONE_SUBNET: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{examples.SUBNET_ID}"
 
 TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
@@ -303,9 +314,11 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("secret with a variable", _SECRET, "Resource", f"{SECRETS}{_VARIABLE}-a1B2c3", "secret"),
         ("secret placeholder", _SECRET, "Resource", f"{SECRETS}[[secret_id]]", "placeholders secret"),
         ("secrets with a wildcard", _NEW, "Action", "secretsmanager:Get*", "excess"),
+        ("secret of another Region", _SECRET, "Resource", _SECRET_ELSEWHERE, "secret"),
         ("policies of secrets", _NEW, "Action", "secretsmanager:PutResourcePolicy", "excess"),
         ("every key", _KEY, "Resource", f"{KEYS}*", "key"),
         ("alias", _KEY, "Resource", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem", "key"),
+        ("key of another Region", _KEY, "Resource", _KEY_ELSEWHERE, "key"),
         ("key placeholder", _KEY, "Resource", f"{KEYS}key-id", "placeholders key"),
         ("Region placeholder", _KEY, "Resource", _KEY_OF_YOUR_REGION, "placeholders key"),
         ("key through anything", _KEY, "Condition", None, "key"),
@@ -325,6 +338,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("objects of a variable", _OBJECTS, "Resource", f"arn:aws:s3:::{_VARIABLE}/*", "bucket"),
         ("objects in braces", _OBJECTS, "Resource", _BRACES, "placeholders bucket"),
         ("objects of AWS's example", _OBJECTS, "Resource", _DEMO_BUCKET, "placeholders"),
+        ("objects of another partition", _OBJECTS, "Resource", "arn:aws-cn:s3:::docs/*", "bucket"),
         ("objects of unknown accounts", _OBJECTS, "Condition", None, "bucket"),
         ("objects of every account", _OBJECTS, "Condition", _like(_OWNER, "*"), "bucket"),
         ("objects of an account if any", _OBJECTS, "Condition", _if_exists(_OWNER, ACCOUNT), "bucket"),
@@ -345,6 +359,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     **_roles(
         ("ingest into every application", _INGEST, "Resource", _EVERY_APPLICATION, "application"),
         ("another application", _INGEST, "Resource", OTHER_APPLICATION, "application"),
+        ("another account's application", _INGEST, "Resource", _ABROAD, "application"),
         ("every index", _MAPPING, "Resource", [APPLICATION_ARN, _EVERY_INDEX], "application"),
         ("no index", _MAPPING, "Resource", f"{APPLICATION_ARN}/data-source/*", "application"),
         ("every action of Amazon Q", _MAPPING, "Action", "qbusiness:*", "excess"),
@@ -355,6 +370,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     # The network.
     **_roles(
         ("every subnet", _SUBNETS, "Resource", f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/*", "excess"),
+        ("another account's groups", _SUBNETS, "Resource", _GROUP_ABROAD, "excess"),
         ("subnets with a tag", _SUBNETS, "Condition", _like(_REQUEST_TAG, "qbusiness_*"), "subnets"),
         ("subnets with a tag over TLS", _SUBNETS, "Condition", _TAG_AND_TLS, "subnets"),
         ("interfaces without tags", _INTERFACES, "Condition", None, "excess"),
@@ -465,6 +481,10 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("trust by set operators", _TRUST, "Condition", _SET_OPERATORS, ""),
         ("trust with keys in another case", _TRUST, "Condition", _OTHER_CASE, ""),
         ("trust by all values, which must exist", _TRUST, "Condition", _all_values("false"), ""),
+        ("trust by pattern and name", _TRUST, "Condition", _WIDE | _pinned(), ""),
+        ("trust by name and pattern", _TRUST, "Condition", _pinned() | _WIDE, ""),
+        ("trust by two names and one", _TRUST, "Condition", _ONE_OF_TWO | _pinned(), ""),
+        ("trust by one name and two", _TRUST, "Condition", _pinned() | _ONE_OF_TWO, ""),
         ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
         ("a tag that subnets lack", _SUBNETS, "Condition", _OTHER_STAGE, ""),
         ("subnets over TLS", _SUBNETS, "Condition", _TLS, ""),

@@ -428,8 +428,17 @@ def test_a_partly_unknown_document_is_checked():
     assert found(Action=[UNKNOWN, "s3:*"], Resource=["*"]) == {"excess"}
     assert found(Action="secretsmanager:GetSecretValue", Resource=[UNKNOWN, "*"]) == {"secret"}
     assert found(Action="s3:*", Resource="*", Condition={"StringEquals": {"aws:x": UNKNOWN}}) == set()
-    assert found(Action="s3:*", Resource="*", Condition=UNKNOWN) == set()
-    assert found(Action=UNKNOWN, Resource="*") == set()
+    assert found(Action=["s3:*"], Resource="*", Sid=UNKNOWN) == {"excess"}
+    for unchecked in (
+        {"Condition": {"StringEquals": UNKNOWN}},
+        {"Condition": UNKNOWN},
+        {"Action": UNKNOWN},
+        {"Effect": UNKNOWN},
+        {"Action": None, "NotAction": [UNKNOWN, "iam:*"]},
+        {"Resource": None, "NotResource": [UNKNOWN, "arn:aws:s3:::*"]},
+    ):
+        statement: Document = {"Action": "s3:*", "Resource": "*", **unchecked}
+        assert found(**{key: value for key, value in statement.items() if value}) == set(), unchecked
     twice = {"Statement": [UNKNOWN, *[{**STATEMENT, "Sid": "Read"}] * 2]}
     its_policy = resource("RolePolicy", "policy", {"policy": twice, "role": NAME})
     assert set(findings(trusting, its_policy)) == {"readable"}
@@ -535,6 +544,21 @@ def undeclared_policies() -> list[Declaration]:
     )
     managed = managed_policy(arn=CUSTOMER_MANAGED)
     return [its_role, role_policy(), attachment(CUSTOMER_MANAGED), managed]
+
+
+def test_remedy_for_undeclared_policy_depends_on_every_exclusive_resource():
+    its_role = observed(inlinePolicies=[{"name": "console", "policy": text(POLICY)}])
+    for lists, expected in (
+        ([["console"], ["console", "other"]], "declare the policy, or remove it from the policyNames "),
+        ([["console"], ["other"]], "no change to the program: `pulumi up` removes the policy, "),
+        ([["other"], ["console"]], "no change to the program: `pulumi up` removes the policy, "),
+        ([[UNKNOWN]], "declare the policy, or remove it: run `aws iam delete-role-policy "),
+        ([[UNKNOWN], ["console"]], "declare the policy, or remove it from the policyNames "),
+        ([], "declare the policy, or remove it: run `aws iam delete-role-policy "),
+    ):
+        exclusive = [exclusive_policies(*names) for names in lists]
+        (found,) = findings(its_role, *exclusive)["undeclared"]
+        assert found.remediation.startswith(expected), lists
 
 
 def test_removal_command_quotes_names_as_component_does():
@@ -648,12 +672,17 @@ def test_role_that_amazon_q_cannot_assume_is_ignored():
     assert findings(role(denied)) == {}
     tagged = trust(Principal={"AWS": "*"}, Action="sts:TagSession", Condition=None)
     assert findings(role(tagged), role_policy(ANY_SECRET)) == {}
+    excluded = trust(NotPrincipal={"Service": "qbusiness.amazonaws.com"}, Principal=None, Condition=None)
+    assert findings(role(excluded), role_policy(ANY_SECRET)) == {}
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
 def test_q_business_actions_reveal_role_with_unknown_trust():
     its_role = role(UNKNOWN)
     assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
+    any_case = extended(Action="QBusiness:*", Resource="*")
+    any_case["Statement"] = any_case["Statement"][-1:]
+    assert set(findings(its_role, role_policy(any_case, its_role))) == {"excess"}
     other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
     assert findings(its_role, role_policy(other, its_role)) == {}
 
@@ -684,11 +713,14 @@ MALFORMED: Final[Mapping[str, Any]] = {
             ("an object", "Action", {"a": 1}),
             ("a list in a list", "Action", [["*"]]),
             ("a number", "Resource", 1),
+            ("no action", "Action", []),
             ("a long s", "Action", "km\u017f:Decrypt"),
             ("a Kelvin sign in an action", "Action", ["s3:GetObject", "\u212ams:Decrypt"]),
             ("a Kelvin sign in a key", "Condition", {"StringLike": {"\u212ams:ViaService": "*"}}),
             ("an empty condition key", "Condition", {"StringEquals": {"": "x"}}),
+            ("an object as a condition's value", "Condition", {"Bool": {"a:b": [{"a": 1}]}}),
             ("a Sid with a hyphen", "Sid", "read-all"),
+            ("a Sid with a line feed", "Sid", "Read\n"),
             ("a number as Sid", "Sid", 1),
             ("both actions", "NotAction", "a:c"),
             ("another effect", "Effect", "allow"),
@@ -727,7 +759,7 @@ def test_malformed_trust_policy_naming_amazon_q_is_reported():
 
 
 def test_a_malformed_principal_is_reported():
-    for principal in (["x"], {}, {"Service": 1}):
+    for principal in ("x", ["x"], {}, {"Service": 1}, {"Service": []}):
         assert set(findings(role(trust(Principal=principal)), role_policy())) == {"readable"}
 
 
