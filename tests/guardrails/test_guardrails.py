@@ -274,6 +274,42 @@ def test_expected_condition_names_application_of_role():
     )
 
 
+def test_each_placeholder_is_reported():
+    beginning = f"arn:aws:service:{REGION}:{ACCOUNT}:"
+    for value, reported in (
+        ("[[x]]", True),
+        ("{{x}}", True),
+        ("<x>", True),
+        ("[x]", False),
+        ("{x}", False),
+        ("<>", False),
+        (f"arn:aws:kms:region:{ACCOUNT}:key/1", True),
+        (f"arn:aws:kms:Your-Region:{ACCOUNT}:key/1", True),
+        (f"arn:aws:kms:region-1:{ACCOUNT}:key/1", False),
+        (f"arn:aws:kms:{REGION}:account-id:key/1", True),
+        (f"arn:aws:kms:{REGION}:your-account_id:key/1", True),
+        (f"arn:aws:kms:{REGION}:source_account:key/1", True),
+        (f"arn:aws:kms:{REGION}:your-source_account:key/1", False),
+        (f"{beginning}secret:secret-id", True),
+        (f"{beginning}secret:secret-id-a1B2c3", False),
+        (f"{beginning}key/key_id", True),
+        (f"{beginning}subnet/subnet_id", True),
+        (f"{beginning}subnet/subnet_ids", True),
+        (f"{beginning}security-group/security_group", True),
+        (f"{beginning}application/application_id/index/x", True),
+        (f"{beginning}application/x/index/index-id", True),
+        (f"{beginning}application/x/index/index-id-1", False),
+        ("arn:aws:s3:::input_bucket_name/*", True),
+        ("arn:aws:s3:::input_bucket_names/*", False),
+        ("arn:aws:s3:::amzn-s3-demo-source-bucket", True),
+        ("arn:aws:s3:::docs/amzn-s3-demo-bucket", False),
+    ):
+        found = findings(role(), role_policy(extended(Action="a:b", Resource=["*", value])))
+        assert ("placeholders" in found) == reported, value
+    pinned = trust(Condition={"StringEquals": {"aws:SourceAccount": [ACCOUNT, "<account>"]}})
+    assert "placeholders" in findings(role(pinned))
+
+
 @pytest.mark.parametrize("text", ["line\nfix: nothing", "\x1b[2K", "\u202e", "é", "\r\t\0", "plain"])
 def test_policy_text_cannot_forge_report_line(text: str):
     report = Finding("urn", text, text, text).report
