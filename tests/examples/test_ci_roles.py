@@ -1,5 +1,6 @@
 """Test the roles for continuous integration: each role's permissions, and the limits on all roles."""
 
+import importlib
 import inspect
 import json
 import re
@@ -26,6 +27,7 @@ from sandbox.provider.resources import (
     inline_policy,
 )
 from tests.authorization.simulator import ask
+from tests.helpers.boundary import boundary
 from tests.helpers.loopback import Handler, serving
 from tests.helpers.mocked import STACK, Deployment
 from tests.helpers.page import blocks, read_actions
@@ -48,6 +50,7 @@ ENVIRONMENTS = {
 }
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/connector-boundary-prod"
 BUCKET = f"arn:aws:s3:::{SETTINGS['stateBucket']}"
+POLICY = "aws:iam/policy:Policy"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 ISSUER = "token.actions.githubusercontent.com"
 
@@ -57,7 +60,7 @@ Statements = list[dict[str, Any]]
 class Program(Deployment):
     """One run of the example without an engine."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, account: str = ACCOUNT, **changed: Any) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, partition: str = "aws", **changed: Any) -> None:
         defaults = {
             key: each["default"] for key, each in MANIFEST["config"].items() if "default" in each
         }
@@ -69,7 +72,7 @@ class Program(Deployment):
         for module in ("policies", "settings"):
             monkeypatch.delitem(sys.modules, module, raising=False)
         self.exported: dict[str, Any] = {}
-        super().__init__(self._run_program, account=account)
+        super().__init__(self._run_program, partition=partition)
 
     def _run_program(self) -> None:
         runpy.run_path(str(EXAMPLE / "__main__.py"))
@@ -117,8 +120,8 @@ def role_arn(environment: str, name: str = "wiki-qbusiness-role-1234567") -> str
     return f"arn:aws:iam::{ACCOUNT}:role/connectors/{environment}/{name}"
 
 
-def secret_arn(name: str, account: str = ACCOUNT) -> str:
-    return f"arn:aws:secretsmanager:us-east-1:{account}:secret:{name}"
+def secret_arn(name: str, account: str = ACCOUNT, region: str = "us-east-1") -> str:
+    return f"arn:aws:secretsmanager:{region}:{account}:secret:{name}"
 
 
 def key_arn(number: int) -> str:
@@ -148,6 +151,8 @@ def test_each_role_trusts_only_its_jobs(program: Program):
             ("preview", [f"{repository}:pull_request", main]),
             ("audit", [main]),
         ):
+            arn = f"arn:aws:iam::{ACCOUNT}:role/connector-ci-{kind}-{environment}"
+            assert program.exported[f"{kind}Roles"][environment] == arn
             trust, _ = program.policies(kind, environment)
             assert trust == {
                 "Version": "2012-10-17",
@@ -177,6 +182,67 @@ def test_existing_oidc_provider_is_used(monkeypatch: pytest.MonkeyPatch):
 
 
 # Permissions.
+
+
+def test_every_arn_is_in_partition_of_credentials(monkeypatch: pytest.MonkeyPatch):
+    reads = {"secrets": ["wiki"], "buckets": ["docs"], "keys": ["alias/wiki"]}
+    environments = {"prod": {"rolePath": "/connectors/prod/", **reads}}
+    program = Program(monkeypatch, "aws-us-gov", environments=environments, kmsKeyArn="")
+    assert program.error is None
+    written = json.dumps([program.exported, *(each.inputs for each in program.registrations)])
+    assert {*re.findall(r"\barn:([\w-]+):", written)} == {"aws-us-gov"}
+
+
+@pytest.mark.parametrize(
+    ("reads", "expected"),
+    [
+        ({"secrets": ["qbusiness/*"]}, {"ReadSecrets": [secret_arn("qbusiness/*", region="*")]}),
+        ({"secrets": ["wiki"]}, {"ReadSecrets": [secret_arn("wiki-??????", region="*")]}),
+        # Only six characters after a hyphen may be those that Secrets Manager adds.
+        (
+            {"secrets": ["wiki-a1B2c3", "wiki-a1B2c", "wiki-a1B2c34"]},
+            {
+                "ReadSecrets": [
+                    secret_arn("wiki-a1B2c3", region="*"),
+                    secret_arn("wiki-a1B2c3-??????", region="*"),
+                    secret_arn("wiki-a1B2c-??????", region="*"),
+                    secret_arn("wiki-a1B2c34-??????", region="*"),
+                ]
+            },
+        ),
+        (
+            {"secrets": [secret_arn("wiki-a1B2c3", OTHER_ACCOUNT)]},
+            {
+                "ReadSecrets": [
+                    secret_arn("wiki-a1B2c3", OTHER_ACCOUNT),
+                    secret_arn("wiki-a1B2c3-??????", OTHER_ACCOUNT),
+                ]
+            },
+        ),
+        (
+            {"buckets": ["docs"]},
+            {"ReadObjects": ["arn:aws:s3:::docs/*"], "ListObjects": ["arn:aws:s3:::docs"]},
+        ),
+        ({"keys": [key_arn(1)]}, {"UseKeys": [key_arn(1)]}),
+        ({"keys": ["alias/x"]}, {"UseKeysWithAliases": [f"arn:aws:kms:*:{ACCOUNT}:key/*"]}),
+    ],
+)
+def test_boundary_allows_only_resources_of_settings(
+    reads: dict[str, list[str]], expected: dict[str, list[str]]
+):
+    statements = {each["Sid"]: each["Resource"] for each in boundary(**reads)["Statement"]}
+    reading = ("ReadSecrets", "ReadObjects", "ListObjects", "UseKeys", "UseKeysWithAliases")
+    assert {sid: statements[sid] for sid in reading if sid in statements} == expected
+
+
+def test_boundary_has_same_actions_as_policy_in_guardrails():
+    def actions(policy: dict[str, Any]) -> list[str]:
+        return sorted({action for statement in policy["Statement"] for action in statement["Action"]})
+
+    widest = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())
+    of_all = boundary(secrets=["x/*"], buckets=["docs"], keys=["alias/x"])
+    assert actions(of_all) == actions(widest)
+    assert "*" not in "".join(actions(of_all))
 
 
 def calls(*functions: Callable[..., Any]) -> set[str]:
@@ -339,7 +405,7 @@ def test_role_of_an_attacker_reads_only_what_the_settings_name(monkeypatch: pyte
         "keys": [key_arn(1), "alias/qbusiness"],
     }
     program = Program(monkeypatch, environments={"prod": {"rolePath": "/connectors/prod/", **reads}})
-    (boundary,) = program.of_type("aws:iam/policy:Policy")
+    (boundary,) = program.of_type(POLICY)
     assert program.exported["boundaries"] == {"prod": BOUNDARY}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     via: dict[str, Any] = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
@@ -397,11 +463,15 @@ def test_role_of_an_attacker_reads_only_what_the_settings_name(monkeypatch: pyte
 # IAM's quotas.
 
 
-def imported(count: int, length: int = 64) -> list[str]:
-    """Return ARNs of roles that the console created, with names of a given length."""
-    return [
-        f"arn:aws:iam::{ACCOUNT}:role/service-role/{f'QBusiness-{n}-':x<{length}}" for n in range(count)
-    ]
+def imported(count: int, path: str = "service-role") -> list[str]:
+    """Return ARNs of roles that the console created, with the longest names."""
+    return [f"arn:aws:iam::{ACCOUNT}:role/{path}/{f'QBusiness-{n}-':x<64}" for n in range(count)]
+
+
+def sizes(program: Program, name: str) -> list[int]:
+    """Return the sizes of the managed policies whose names begin with a name, as IAM counts them."""
+    policies = [each for each in program.of_type(POLICY) if each.name.startswith(name)]
+    return [len("".join(each.inputs["policy"].split())) for each in policies]
 
 
 @pytest.mark.slow
@@ -434,22 +504,33 @@ def test_sixty_imported_roles_and_a_path_are_within_quotas(monkeypatch: pytest.M
     assert set(program.decide("preview", "prod", *reads)) == {"Allowed"}
 
 
-@pytest.mark.slow
 def test_size_beyond_a_quota_is_an_error_before_anything_is_created(monkeypatch: pytest.MonkeyPatch):
-    prod = {**ENVIRONMENTS["prod"], "roleArns": imported(220)}
-    rejected = Program(monkeypatch, environments={"prod": prod})
+    def run(**changed: Any) -> Program:
+        return Program(monkeypatch, environments={"prod": {**ENVIRONMENTS["prod"], **changed}})
+
+    full = imported(5, "p" * 388)
+    full[-1] = full[-1][:-7]
+    assert sizes(run(roleArns=full), "connector-ci-deploy-prod-") == [6_144]
+    # With one more character, they do not fit into one policy.
+    assert len(sizes(run(roleArns=imported(5, "p" * 386)), "connector-ci-deploy-prod-")) == 2
+
+    longest = "p" * 510
+    assert len(sizes(run(roleArns=imported(40, longest)), "connector-ci-deploy-prod-")) == 10
+    rejected = run(roleArns=imported(41, longest))
     assert str(rejected.error) == (
-        "environments.prod.roleArns: 220 ARNs need 14 policies, but IAM attaches at most 10 to a "
+        "environments.prod.roleArns: 41 ARNs need 11 policies, but IAM attaches at most 10 to a "
         "role; nothing was created or changed\n"
         "  fix: divide the data sources between two stacks, each with an environment of its own"
     )
     assert rejected.registrations == []
-    prod = {
-        **ENVIRONMENTS["prod"],
-        "secrets": [f"qbusiness/wiki-number-{number:04}" for number in range(80)],
-    }
-    rejected = Program(monkeypatch, environments={"prod": prod})
-    assert "environments.prod: the boundary has " in str(rejected.error)
+
+    secrets = [f"wiki-{number:03}" for number in range(77)]
+    longest = f"wiki-{'x' * 63}"
+    assert sizes(run(secrets=[*secrets, longest]), "connector-boundary-prod") == [6_144]
+    rejected = run(secrets=[*secrets, f"{longest}x"])
+    assert "environments.prod: the boundary has 6145 characters, but IAM allows 6144; " in str(
+        rejected.error
+    )
     assert "  fix: replace names of secrets with patterns, such as qbusiness/prod/*, " in str(
         rejected.error
     )
@@ -458,7 +539,7 @@ def test_size_beyond_a_quota_is_an_error_before_anything_is_created(monkeypatch:
 
 def test_only_deploy_role_writes_state_and_only_of_its_stack(program: Program):
     actions = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
-    for own in STACKS:
+    for own in ("prod", "prod-eu"):
         for stack in STACKS:
             requests = [(action, each) for action in actions for each in state_objects(stack)]
             expected = "Allowed" if stack == own else "ImplicitlyDenied"
@@ -495,13 +576,88 @@ def test_ci_page_lists_every_setting_and_example_sets_only_those():
     assert {key for key in SETTINGS if ":" not in key} <= required
 
 
-@pytest.mark.parametrize("name", ["AdministratorAccess", "IAMFullAccess"])
-def test_aws_managed_policy_is_rejected_as_boundary(monkeypatch: pytest.MonkeyPatch, name: str):
-    arn = f"arn:aws:iam::aws:policy/{name}"
-    rejected = Program(monkeypatch, permissionsBoundaryArn=arn)
-    assert f'permissionsBoundaryArn: "{arn}" has the wrong format' in str(rejected.error)
-    assert "must not allow more of IAM than the roles need" in str(rejected.error)
+@pytest.mark.parametrize(
+    ("arn", "problem"),
+    [
+        ("arn:aws:iam::aws:policy/AdministratorAccess", "has the wrong format"),
+        (f"arn:aws:iam::{OTHER_ACCOUNT}:policy/x", f"is not in {ACCOUNT}, the credentials' account"),
+    ],
+    ids=["managed by AWS", "of another account"],
+)
+def test_boundary_must_be_customer_managed_policy_of_account(
+    monkeypatch: pytest.MonkeyPatch, arn: str, problem: str
+):
+    key = SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT)  # a key may be in another account
+    rejected = Program(
+        monkeypatch, permissionsBoundaryArn=arn, kmsKeyArn=key, environments=WITHOUT_READS
+    )
+    text = str(rejected.error)
+    assert text.startswith("invalid configuration: 1 error; ")
+    assert f'permissionsBoundaryArn: "{arn}" {problem}' in text
+    assert "must not allow more of IAM than the roles need" in text
     assert rejected.registrations == []
+
+
+ARN = f"arn:aws:iam::{ACCOUNT}:"
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/"
+SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
+# By setting, values with the right format, and values with the wrong one.
+FORMATS: dict[str, tuple[list[str], list[str]]] = {
+    "repository": (
+        ["o/a.b_c-d", f"{'o' * 39}/{'r' * 100}", "octo-org@123456/connectors@456789"],
+        [f"{'o' * 40}/r", f"o/{'r' * 101}", "o", "o/r/x", "o/*", "ö/r", "o@1/r", "o/r@1", "o@x/r@1"],
+    ),
+    "permissionsBoundaryArn": (
+        [f"{ARN}policy/x", f"arn:aws-cn:iam::{ACCOUNT}:policy/a/b/x"],
+        [f"{ARN}policy/*", f"{ARN}policy/a/", f"{ARN}role/x", "arn:aws:iam::12345678901:policy/x"],
+    ),
+    "project": (["a.b_c-d", "p" * 100], ["p" * 101, "a/b", "a b", "é"]),
+    "stateBucket": (
+        ["a.b", "a" * 63, "0-a"],
+        ["ab", "a" * 64, "Abc", "-ab", "ab-", "a_b", "s3://abc", "ab*"],
+    ),
+    "kmsKeyArn": (
+        [f"{KEY}1234abcd", f"{KEY}mrk-1234".replace("aws:", "aws-us-gov:")],
+        [f"{KEY}*", f"{KEY[:-4]}alias/x", "1234abcd"],
+    ),
+    "environment": (["a_B-1", "e" * 43], ["e" * 44, "", "eu.prod", "é"]),
+    "rolePath": (
+        ["/a/", "/a.b/c+d/", f"/{'p' * 510}/", "/service-roles/", "/a/service-role/"],
+        [
+            *("", "/", "//", "/a", "a/", "/a//b/", "/*/", "/é/", f"/{'p' * 511}/"),
+            *("/service-role/", "/service-role/x/", "/aws-service-role/x/"),
+        ],
+    ),
+    "roleArns": (
+        [f"{ARN}role/x", f"{ARN}role/service-role/x"],
+        [f"{ARN}role/*", f"{ARN}role/a/", f"{ARN}user/x", "x", f"{ARN}role/${{x}}"],
+    ),
+    "secrets": (
+        ["wiki", "qbusiness/prod/*", "w?ki", f"{SECRET}wiki", f"{SECRET}wiki-*"],
+        ["*", "?iki", f"{SECRET}*", f"{SECRET}", "${aws:username}", "wíki"],
+    ),
+    "buckets": (["a.b", "a" * 63], ["ab", "a" * 64, "abc*", "Abc", "s3://abc"]),
+    "keys": (
+        [f"{KEY}1234abcd", "alias/qbusiness/prod", "alias/awsome"],
+        [f"{KEY}*", "alias/aws/s3", "alias/*", "alias/", "1234abcd", f"{KEY[:-4]}alias/x"],
+    ),
+}
+
+
+def test_values_must_have_format_of_their_setting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(EXAMPLE)
+    settings = importlib.import_module("settings")
+    forms = {
+        **settings.TEXTS,
+        **settings.READS,
+        "environment": settings.ENVIRONMENT,
+        "rolePath": settings.ROLE_PATH,
+        "roleArns": settings.ROLE_ARN,
+    }
+    assert forms.keys() == FORMATS.keys()
+    for name, (right, wrong) in FORMATS.items():
+        assert [each for each in right if not forms[name].fits(each)] == [], name
+        assert [each for each in [*wrong, f"{right[0]}\n", 1] if forms[name].fits(each)] == [], name
 
 
 def test_environments_differing_only_in_case_are_rejected(monkeypatch: pytest.MonkeyPatch):
@@ -525,6 +681,9 @@ def test_every_problem_is_reported_and_nothing_created(
         "b": {"rolePath": "/a/b/", "roleArns": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"},
         "c": {"rolePath": "/c/", "roleArns": [f"{roles}/a/x", f"{roles}/connector-ci-deploy-prod"]},
         "d": {"rolePath": "/d/", "roleArns": f"{roles}/c/x"},
+        "e": {"rolePath": "/e/f/", "roleArns": f"{roles}/g/x"},
+        "f": {"rolePath": "/e/", "roleArns": [f"{roles}/e/its-own", f"{roles}/g-x"]},
+        "g": {"rolePath": "/g/"},
     }
     wrong: dict[str, Any] = {
         "repository": "octo-org@123456/connectors",
@@ -536,7 +695,7 @@ def test_every_problem_is_reported_and_nothing_created(
     rejected = Program(monkeypatch, **wrong)
     assert isinstance(rejected.error, pulumi.RunError)  # without a traceback
     text = str(rejected.error)
-    assert text.startswith("invalid configuration: 16 errors; nothing was created or changed\n")
+    assert text.startswith("invalid configuration: 18 errors; nothing was created or changed\n")
     for line in (
         "stateBukcet: is not a setting",
         'repository: "octo-org@123456/connectors" has the wrong format',
@@ -554,6 +713,8 @@ def test_every_problem_is_reported_and_nothing_created(
         f'environments.c.roleArns[0]: "{roles}/a/x" overlaps with "{roles}/a/*", which belongs to a',
         f'environments.c.roleArns[1]: "{roles}/connector-ci-deploy-prod" overlaps with ',
         f'environments.d.roleArns[0]: "{roles}/c/x" overlaps with "{roles}/c/*", which belongs to c',
+        f'environments.f.rolePath: "{roles}/e/*" overlaps with "{roles}/e/f/*", which belongs to e',
+        f'environments.g.rolePath: "{roles}/g/*" overlaps with "{roles}/g/x", which belongs to e',
         f'environments.b.roleArns[0]: "arn:aws:iam::{OTHER_ACCOUNT}:role/x" is not in {ACCOUNT}, ',
         f"fix: edit Pulumi.{STACK}.yaml",
     ):
