@@ -230,12 +230,11 @@ def test_role_may_pass_only_itself_and_only_to_amazon_q():
 
 
 def test_passed_arn_is_excess_if_role_name_or_path_is_unknown():
-    its_role = role(name=UNKNOWN)
-    assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
-    # A policy that contains the role's name is also unknown.
-    assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
-    its_role = role(path=UNKNOWN)
-    assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
+    for its_role in (role(name=UNKNOWN), role(path=UNKNOWN)):
+        (finding,) = findings(its_role, role_policy(passing(PASSED), its_role))["excess"]
+        assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/ROLE"
+        # A policy that contains the role's name is also unknown.
+        assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
 
 
 def test_shared_policy_is_checked_for_each_role():
@@ -485,7 +484,7 @@ def test_managed_policy_is_found_by_reference_or_by_arn(by_reference: bool):
     if by_reference:
         managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
         props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
-        its_role = resource("Role", "role", props, managedPolicyArns=[managed])
+        its_role = resource("Role", "role", props, managedPolicyArns=[role_policy(), managed])
     else:
         managed = managed_policy(ANY_SECRET, arn=CUSTOMER_MANAGED)
         its_role = role(managedPolicyArns=[CUSTOMER_MANAGED])
@@ -497,7 +496,8 @@ def test_policy_belongs_only_to_role_that_it_names():
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
     # The policy depends on both roles, because its role's name was chosen from their names.
     props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
-    chosen = resource("RolePolicy", "policy", props, role=[first, second])
+    chooser = resource("Bucket", "bucket", {})
+    chosen = resource("RolePolicy", "policy", props, role=[chooser, first, second])
     names = [role.name for role in find_roles([first, second, chosen], {}) if role.policies]
     assert names == ["qbusiness-2"]
 
@@ -705,12 +705,20 @@ def test_role_that_amazon_q_cannot_assume_is_ignored():
     other = trust(Principal={"Service": "ec2.amazonaws.com"}, Condition=None)
     assert findings(role(other), role_policy(ANY_SECRET)) == {}
     denied = trust(Effect="Deny", Condition=None)
-    assert findings(role(denied)) == {}
+    assert findings(role(denied), role_policy(ANY_SECRET)) == {}
     tagged = trust(Principal={"AWS": "*"}, Action="sts:TagSession", Condition=None)
     assert findings(role(tagged), role_policy(ANY_SECRET)) == {}
     excluded = trust(NotPrincipal={"Service": "qbusiness.amazonaws.com"}, Principal=None, Condition=None)
     assert findings(role(excluded), role_policy(ANY_SECRET)) == {}
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
+
+
+def test_role_is_checked_for_any_statement_that_names_amazon_q():
+    others = trust(Sid="Other", Principal={"Service": "ec2.amazonaws.com"})["Statement"]
+    both = {**TRUST, "Statement": [*others, *trust(Action="sts:TagSession")["Statement"]]}
+    found = findings(role(both), role_policy(ANY_SECRET))
+    assert set(found) == {"secret", "trust-service-alone"}
+    assert len(found["trust-service-alone"]) == 2
 
 
 def test_q_business_actions_reveal_role_with_unknown_trust():
@@ -792,6 +800,7 @@ def test_policy_belongs_to_referenced_role_not_namesake():
 def test_malformed_trust_policy_naming_amazon_q_is_reported():
     document = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}
     assert set(findings(role(document))) == {"readable"}
+    assert set(findings(role(text(document).replace("qbusiness", "QBusiness")))) == {"readable"}
 
 
 def test_a_malformed_principal_is_reported():
