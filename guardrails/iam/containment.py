@@ -158,12 +158,11 @@ def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers)
     wild = "${" in value or (is_pattern(value) and not exact)
     any_case = ours == "StringEqualsIgnoreCase" and not _has_no_case(value)
     if theirs == "StringEqualsIgnoreCase":
-        found = not wild and "${" not in other and value.lower() == other.lower()
+        found = not wild and value.lower() == other.lower()
     elif any_case:
         found = False
     elif theirs == "StringEquals":
-        certain = not wild and not is_pattern(other)
-        found = (exact and value == other) or (certain and covers_text(other, value))
+        found = (exact and value == other) or (not is_pattern(other) and covers_text(other, value))
     elif theirs.startswith("Arn"):
         found = _within_arn(ours, value, other)
     else:
@@ -178,7 +177,7 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
     have, wanted = split_arn(value), split_arn(other)
     if have is None or wanted is None:
         return False
-    if "${" in value + other:
+    if "${" in value:
         return value == other
     return all(covers(pattern, part) for pattern, part in zip(wanted, have, strict=True))
 

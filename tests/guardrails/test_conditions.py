@@ -363,6 +363,8 @@ IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ()), False),
     # No operator has this name, but a condition implies itself.
     (("stringEquals", KEY, ("a",)), ("StringEquals", KEY, ("a",)), False),
+    (("stringEquals", KEY, ("a",)), ("StringEqualsIfExists", KEY, ("a",)), False),
+    (("StringEquals", KEY, ("a",)), ("stringEquals", KEY, ("a",)), False),
     (("stringEquals", KEY, ("a",)), ("stringEquals", KEY, ("a",)), True),
     (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ("b",)), True),
     (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ("A",)), False),
@@ -412,6 +414,9 @@ IMPLICATIONS: Final = (
     (("StringLike", KEY, ("web",)), ("StringEquals", KEY, ("web",)), True),
     (("StringLike", KEY, ("web",)), ("StringEquals", KEY, ("w?b",)), False),
     (("StringEquals", KEY, ("a*",)), ("StringEqualsIgnoreCase", KEY, ("A*",)), True),
+    (("StringEquals", KEY, ("WEB",)), ("StringEqualsIgnoreCase", KEY, ("b", "web")), True),
+    (("StringEquals", KEY, ("a",)), ("StringEqualsIgnoreCase", KEY, ("b",)), False),
+    (("StringEqualsIgnoreCase", KEY, ("A*",)), ("StringEqualsIgnoreCase", KEY, ("b", "a*")), True),
     (("StringLike", KEY, ("a*",)), ("StringEqualsIgnoreCase", KEY, ("a*",)), False),
     (("StringEqualsIgnoreCase", KEY, ("web",)), ("StringLike", KEY, ("w*",)), False),
     (("StringEqualsIgnoreCase", KEY, ("web",)), ("StringEquals", KEY, ("web",)), False),
@@ -422,11 +427,14 @@ IMPLICATIONS: Final = (
     # A variable may have any value.
     (("StringLike", KEY, ("${aws:username}",)), ("StringLike", KEY, ("b", "${aws:username}")), True),
     (("StringLike", KEY, ("${aws:username}",)), ("StringLike", KEY, ("?*",)), False),
+    (("StringEquals", KEY, ("${A:b}",)), ("StringEqualsIgnoreCase", KEY, ("${a:b}",)), False),
     (("StringLike", KEY, ("ab",)), ("StringLike", KEY, ("a${aws:username}",)), False),
     (("StringLike", KEY, ("a",)), ("StringNotLike", KEY, ("${aws:username}",)), False),
     (("ArnLike", ARN_KEY, ("web", ROLE)), ("StringEquals", ARN_KEY, (ROLE,)), True),
     (("StringLike", ARN_KEY, (ROLE,)), ("ArnLike", ARN_KEY, ("arn:aws:iam::*:role/*",)), True),
     (("StringEquals", ARN_KEY, ("web",)), ("ArnLike", ARN_KEY, ("*",)), False),
+    (("StringEquals", ARN_KEY, ("web",)), ("ArnLike", ARN_KEY, (ROLE,)), False),
+    (("ArnLike", ARN_KEY, (ROLE,)), ("ArnLike", ARN_KEY, (f"{ROLE}${{a:b}}",)), False),
     (("ArnLike", ARN_KEY, ("arn:aws:iam::*:role/a",)), ("ArnLike", ARN_KEY, (ROLE,)), False),
     (("ArnLike", ARN_KEY, (f"{ROLE}/*",)), ("ArnLike", ARN_KEY, (f"{ROLE}*",)), True),
     (("ArnEquals", ARN_KEY, (ROLE,)), ("ArnLike", ARN_KEY, ("arn:aws:*:role/role",)), False),
@@ -439,6 +447,7 @@ IMPLICATIONS: Final = (
     (("ArnNotLike", ARN_KEY, (ROLE,)), ("ArnNotLike", ARN_KEY, ("arn:aws:iam::*:role/*",)), False),
     (("StringNotEquals", ARN_KEY, (ROLE,)), ("ArnNotEquals", ARN_KEY, (ROLE,)), False),
     (("ArnNotEquals", ARN_KEY, ("web", "b")), ("ArnNotEquals", ARN_KEY, ("web",)), True),
+    (("ArnNotEquals", ARN_KEY, ("b",)), ("ArnNotEquals", ARN_KEY, ("web",)), False),
 )
 
 

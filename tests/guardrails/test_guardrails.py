@@ -659,6 +659,7 @@ def test_exclusive_resource_must_list_declared_attachment():
         "RolePolicyAttachmentsExclusive", "exclusive", listing_it, policyArns=[of_stack]
     )
     assert "exclusive" not in findings(role(), of_stack, own, lists_own)
+    assert len(findings(role(), of_stack, foreign, lists_own)["exclusive"]) == 1
     assert "exclusive" not in findings(role(), foreign, exclusive_attachments(CUSTOMER_MANAGED))
     assert "exclusive" not in findings(role(), foreign, exclusive_attachments(UNKNOWN))
     assert "exclusive" not in findings(role(), foreign, exclusive_policies())
