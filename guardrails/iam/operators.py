@@ -4,7 +4,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_con
 """
 
 import base64
-import binascii
 import ipaddress
 import operator
 import re
@@ -95,7 +94,7 @@ def _compare_parsed(
     """Compare parsed values; CANNOT_TELL if parsing fails or the value's end is unknown."""
     try:
         given, wanted = parse(value.known), parse(pattern)
-    except (ValueError, OverflowError, OSError, binascii.Error):
+    except (ValueError, OverflowError, OSError):
         return Truth.CANNOT_TELL
     return Truth.CANNOT_TELL if value.example else Truth.of(comparison(given, wanted))
 

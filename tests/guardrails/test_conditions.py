@@ -25,6 +25,7 @@ COMPARISONS: Final = (
     ("StringNotEquals", "web", "Web", YES),
     ("StringNotEquals", "web", "web", NO),
     ("StringEqualsIgnoreCase", "WEB", "web", YES),
+    ("StringEqualsIgnoreCase", "web", "WEB", YES),
     ("StringEqualsIgnoreCase", "web", "wiki", NO),
     ("StringNotEqualsIgnoreCase", "WEB", "web", NO),
     ("StringNotEqualsIgnoreCase", "wiki", "web", YES),
@@ -79,6 +80,7 @@ COMPARISONS: Final = (
     ("DateEquals", "100000000", "1973-03-03T09:46:40Z", YES),
     ("DateEquals", "20260101", "2026-01-01T00:00:00Z", CANNOT_TELL),
     ("DateLessThan", "99999999999999999", "2026-01-01T00:00:00Z", CANNOT_TELL),
+    ("DateLessThan", "9" * 400, "2026-01-01T00:00:00Z", CANNOT_TELL),
     ("DateNotEquals", "2026-01-01", "2026-01-02", YES),
     ("DateLessThan", "2026-01-01", "2026-01-01", NO),
     ("DateLessThan", "2026-01-01", "2025-12-31", YES),
@@ -211,6 +213,7 @@ def test_partly_known_value_is_compared_as_far_as_known():
         ("StringLike", "arn:*", YES),
         ("StringEquals", "arn:aws:s3:::b/y", CANNOT_TELL),
         ("StringEquals", "arn:aws:s3:::c", NO),
+        ("StringEquals", "ARN:aws:s3:::b/y", NO),
         ("StringEqualsIgnoreCase", "ARN:aws:s3:::b/y", CANNOT_TELL),
     ):
         assert met(operator, value, partial) is expected, (operator, value)
