@@ -722,9 +722,12 @@ def test_every_problem_is_reported_and_nothing_created(
     assert rejected.registrations == []
 
 
-def test_at_least_one_environment_is_required(monkeypatch: pytest.MonkeyPatch):
-    rejected = Program(monkeypatch, environments={})
-    assert "  environments: is empty\n" in str(rejected.error)
+def test_repository_project_and_environment_are_required(monkeypatch: pytest.MonkeyPatch):
+    rejected = Program(monkeypatch, repository="", project="", environments={})
+    text = str(rejected.error)
+    assert text.startswith("invalid configuration: 3 errors; ")
+    for line in ("repository: is not set", "project: is not set", "environments: is empty"):
+        assert f"  {line}\n" in text
     assert rejected.registrations == []
 
 

@@ -49,7 +49,8 @@ COMPARISONS: Final = (
     ("ArnLike", "arn:aws:iam::*:role/*", ROLE, YES),
     ("ArnLike", "arn:aws:iam::*:user/*", ROLE, NO),
     ("ArnLike", "*", ROLE, CANNOT_TELL),
-    ("ArnLike", "arn:aws:iam:*", ROLE, CANNOT_TELL),
+    ("ArnLike", "arn:aws:iam::*", ROLE, CANNOT_TELL),
+    ("ArnLike", "ARN:aws:iam::*:role/*", ROLE, NO),
     ("ArnLike", ROLE, "web", NO),
     ("ArnLike", "web", ROLE, NO),
     ("ArnNotEquals", ROLE, ROLE, NO),
@@ -280,6 +281,11 @@ PATTERNS: Final[Sequence[tuple[tuple[str, ...], str, bool, bool]]] = (
     (("a",), "A", False, False),
     (("a*",), "A*", False, False),
     (("a",), "?", False, True),
+    (("?",), "a", True, True),
+    (("a?",), "ab", True, True),
+    (("a*b",), "ac", False, False),
+    (("ac",), "a*b", False, False),
+    (("*a",), "*b", False, False),
     (("a*",), "ab*", True, True),
     (("ab*",), "a*", False, True),
     (("a*",), "a?", True, True),
@@ -314,10 +320,15 @@ def test_patterns_cover_and_meet_other_patterns():
 
 
 def test_resources_but_not_actions_are_case_sensitive():
-    actions = Patterns(("S3:GetObject", "KMS:*"), ignore_case=True)
+    statement = {"Effect": "Allow", "Action": ["S3:GetObject", "KMS:*"], "Resource": "arn:aws:s3:::B/é*"}
+    (read,) = read_document({"Statement": statement}).statements
+    assert read.resources.covers("arn:aws:s3:::B/é1")
+    assert not read.resources.meets("arn:aws:s3:::b/é1")
+    actions = read.actions
     denied = actions._replace(negated=True)
     for action, covers, meets_it in (
         ("s3:getobject", True, True),
+        ("S3:GETOBJECT", True, True),
         ("kms:Decrypt", True, True),
         ("s3:PutObject", False, False),
         ("S3:g*", False, True),
@@ -426,6 +437,7 @@ IMPLICATIONS: Final = (
     (("StringEqualsIgnoreCase", KEY, ("11",)), ("StringLike", KEY, ("1*",)), True),
     (("StringEqualsIgnoreCase", KEY, ("11",)), ("StringEquals", KEY, ("11",)), True),
     (("StringLike", KEY, ("a?",)), ("StringLike", KEY, ("a*",)), True),
+    (("StringLike", KEY, ("A?",)), ("StringLike", KEY, ("a*",)), False),
     (("StringLike", KEY, ("a*",)), ("StringLike", KEY, ("a?*",)), False),
     # A variable may have any value.
     (("StringLike", KEY, ("${aws:username}",)), ("StringLike", KEY, ("b", "${aws:username}")), True),
@@ -437,6 +449,7 @@ IMPLICATIONS: Final = (
     (("StringLike", ARN_KEY, (ROLE,)), ("ArnLike", ARN_KEY, ("arn:aws:iam::*:role/*",)), True),
     (("StringEquals", ARN_KEY, ("web",)), ("ArnLike", ARN_KEY, ("*",)), False),
     (("StringEquals", ARN_KEY, ("web",)), ("ArnLike", ARN_KEY, (ROLE,)), False),
+    (("StringEquals", ARN_KEY, ("a:b:c:d:e:f",)), ("ArnLike", ARN_KEY, ("*:*:*:*:*:*",)), False),
     (("ArnLike", ARN_KEY, (ROLE,)), ("ArnLike", ARN_KEY, (f"{ROLE}${{a:b}}",)), False),
     (("ArnLike", ARN_KEY, ("arn:aws:iam::*:role/a",)), ("ArnLike", ARN_KEY, (ROLE,)), False),
     (("ArnLike", ARN_KEY, (f"{ROLE}/*",)), ("ArnLike", ARN_KEY, (f"{ROLE}*",)), True),

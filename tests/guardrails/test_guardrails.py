@@ -479,6 +479,18 @@ def test_a_partly_unknown_document_is_checked():
     assert set(findings(trusting, its_policy)) == {"readable"}
 
 
+def test_role_with_partly_unknown_trust_policy_is_checked():
+    for unknown in (
+        {"Effect": UNKNOWN},
+        {"Principal": UNKNOWN},
+        {"Principal": {"Service": UNKNOWN}},
+        {"Condition": {"StringEquals": {"aws:SourceAccount": UNKNOWN}}},
+    ):
+        props = {"assumeRolePolicy": trust(**unknown), "name": NAME}
+        found = findings(resource("Role", "role", props), role_policy(ANY_SECRET))
+        assert set(found) == {"secret"}, unknown
+
+
 @pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
 def test_managed_policy_is_found_by_reference_or_by_arn(by_reference: bool):
     if by_reference:
@@ -709,8 +721,9 @@ def test_role_that_amazon_q_cannot_assume_is_ignored():
     assert findings(role(denied), role_policy(ANY_SECRET)) == {}
     tagged = trust(Principal={"AWS": "*"}, Action="sts:TagSession", Condition=None)
     assert findings(role(tagged), role_policy(ANY_SECRET)) == {}
-    excluded = trust(NotPrincipal={"Service": "qbusiness.amazonaws.com"}, Principal=None, Condition=None)
-    assert findings(role(excluded), role_policy(ANY_SECRET)) == {}
+    for excluded in ("*", {"Service": "qbusiness.amazonaws.com"}):
+        others = trust(NotPrincipal=excluded, Principal=None, Condition=None)
+        assert findings(role(others), role_policy(ANY_SECRET)) == {}, excluded
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
