@@ -684,6 +684,8 @@ def test_every_problem_is_reported_and_nothing_created(
         "e": {"rolePath": "/e/f/", "roleArns": f"{roles}/g/x"},
         "f": {"rolePath": "/e/", "roleArns": [f"{roles}/e/its-own", f"{roles}/g-x"]},
         "g": {"rolePath": "/g/"},
+        "h": None,
+        "i": {"rolePath": 5, "roleArns": [5]},
     }
     wrong: dict[str, Any] = {
         "repository": "octo-org@123456/connectors",
@@ -695,7 +697,7 @@ def test_every_problem_is_reported_and_nothing_created(
     rejected = Program(monkeypatch, **wrong)
     assert isinstance(rejected.error, pulumi.RunError)  # without a traceback
     text = str(rejected.error)
-    assert text.startswith("invalid configuration: 18 errors; nothing was created or changed\n")
+    assert text.startswith("invalid configuration: 21 errors; nothing was created or changed\n")
     for line in (
         "stateBukcet: is not a setting",
         'repository: "octo-org@123456/connectors" has the wrong format',
@@ -715,6 +717,9 @@ def test_every_problem_is_reported_and_nothing_created(
         f'environments.d.roleArns[0]: "{roles}/c/x" overlaps with "{roles}/c/*", which belongs to c',
         f'environments.f.rolePath: "{roles}/e/*" overlaps with "{roles}/e/f/*", which belongs to e',
         f'environments.g.rolePath: "{roles}/g/*" overlaps with "{roles}/g/x", which belongs to e',
+        "environments.h.rolePath: is not set",
+        "environments.i.rolePath: 5 has the wrong format",
+        "environments.i.roleArns[0]: 5 has the wrong format",
         f'environments.b.roleArns[0]: "arn:aws:iam::{OTHER_ACCOUNT}:role/x" is not in {ACCOUNT}, ',
         f"fix: edit Pulumi.{STACK}.yaml",
     ):

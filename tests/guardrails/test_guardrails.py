@@ -771,6 +771,7 @@ MALFORMED: Final[Mapping[str, Any]] = {
             ("an object", "Action", {"a": 1}),
             ("a list in a list", "Action", [["*"]]),
             ("a number", "Resource", 1),
+            ("a number in a list", "Resource", ["*", 1]),
             ("no action", "Action", []),
             ("a long s", "Action", "km\u017f:Decrypt"),
             ("a Kelvin sign in an action", "Action", ["s3:GetObject", "\u212ams:Decrypt"]),
