@@ -545,12 +545,19 @@ def test_only_deploy_role_writes_state_and_only_of_its_stack(program: Program):
             expected = "Allowed" if stack == own else "ImplicitlyDenied"
             assert set(program.decide("deploy", own, *requests)) == {expected}
         writes = [("s3:PutObject", each) for each in state_objects(own)]
+        key = SETTINGS["kmsKeyArn"]
+        meta, tags = f"{BUCKET}/.pulumi/meta.yaml", state_objects(own)[0].replace("json", "pulumi-tags")
+        reads = [("s3:ListBucket", BUCKET), ("kms:Decrypt", key)]
+        reads += [("s3:GetObject", each) for each in (state_objects(own)[0], meta, tags)]
         for kind in ("preview", "audit"):
-            assert set(program.decide(kind, own, *writes)) == {"ImplicitlyDenied"}
-            assert program.decide(kind, own, ("s3:GetObject", state_objects(own)[0])) == ["Allowed"]
-        meta = f"{BUCKET}/.pulumi/meta.yaml"
-        shared = [("s3:GetObject", meta), ("s3:PutObject", meta), ("s3:DeleteObject", meta)]
-        assert program.decide("deploy", own, *shared) == ["Allowed", *["ImplicitlyDenied"] * 2]
+            requests = [*writes, ("kms:Encrypt", key)]
+            assert set(program.decide(kind, own, *requests)) == {"ImplicitlyDenied"}
+            assert set(program.decide(kind, own, *reads)) == {"Allowed"}
+        assert set(program.decide("deploy", own, *reads, ("kms:Encrypt", key))) == {"Allowed"}
+        shared = [
+            (action, each) for action in actions if action != "s3:GetObject" for each in (meta, tags)
+        ]
+        assert set(program.decide("deploy", own, *shared)) == {"ImplicitlyDenied"}
 
 
 def test_without_state_bucket_deploy_and_preview_allow_only_iam(monkeypatch: pytest.MonkeyPatch):
