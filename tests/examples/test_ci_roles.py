@@ -235,6 +235,24 @@ def test_boundary_allows_only_resources_of_settings(
     assert {sid: statements[sid] for sid in reading if sid in statements} == expected
 
 
+def test_boundary_has_conditions_on_keys_roles_and_tags():
+    services = {"kms:ViaService": ["secretsmanager.*.amazonaws.com", "s3.*.amazonaws.com"]}
+    statements = boundary(keys=[key_arn(1), "alias/x"])["Statement"]
+    assert {each["Sid"]: each.get("Condition") for each in statements} == {
+        "UseKeys": {"StringLike": services},
+        "UseKeysWithAliases": {
+            "StringLike": services,
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/x"]},
+        },
+        "FillIndexes": None,
+        "PassRolesToAmazonQBusiness": {
+            "StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}
+        },
+        "UseNetwork": None,
+        "TagNewNetworkInterfaces": {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
+    }
+
+
 def test_boundary_has_same_actions_as_policy_in_guardrails():
     def actions(policy: dict[str, Any]) -> list[str]:
         return sorted({action for statement in policy["Statement"] for action in statement["Action"]})
@@ -345,6 +363,14 @@ def test_every_connector_role_must_have_and_keep_boundary(program: Program):
     assert decisions(statements, [*giving, removing], BOUNDARY) == ["Allowed"] * 4 + ["ImplicitlyDenied"]
     for other in ("", f"{BOUNDARY}-2", "arn:aws:iam::aws:policy/AdministratorAccess"):
         assert set(decisions(statements, [*giving, removing], other)) == {"ImplicitlyDenied"}
+
+
+def test_each_environment_has_boundary_of_its_own(program: Program):
+    boundaries = {each.name: json.loads(each.inputs["policy"]) for each in program.of_type(POLICY)}
+    assert {name: it["Statement"][0]["Resource"] for name, it in boundaries.items()} == {
+        f"connector-boundary-{stack}": [secret_arn(f"qbusiness/{stack}/*", region="*")]
+        for stack in STACKS
+    }
 
 
 def test_environment_without_boundary_is_rejected_unless_accepted(monkeypatch: pytest.MonkeyPatch):
