@@ -32,7 +32,7 @@ def are_equivalent(one: str, other: str) -> bool:
     """
     try:
         return _document(one) == _document(other)
-    except (AttributeError, TypeError):
+    except AttributeError:
         return False
 
 

@@ -221,19 +221,24 @@ def test_unusable_role_is_error_at_creation_and_update(
 
 
 @pytest.mark.parametrize(
-    ("name", "account", "reason"),
+    ("settings", "reason"),
     [
-        ("allowedAccountIds", "444455556666", "account ID not allowed"),
-        ("forbiddenAccountIds", "123456789012", "forbidden account ID"),
+        ({"allowedAccountIds": ["444455556666"]}, "account ID not allowed"),
+        ({"forbiddenAccountIds": ["123456789012"]}, "forbidden account ID"),
+        (
+            {"allowedAccountIds": ["123456789012"], "forbiddenAccountIds": ["123456789012"]},
+            "forbidden account ID",
+        ),
     ],
 )
 def test_an_account_that_is_not_allowed_is_rejected(
-    monkeypatch: pytest.MonkeyPatch, name: str, account: str, reason: str
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, list[str]], reason: str
 ):
     # validateAccountId in provider/provider.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": "123456789012"}))
+    lists = {name: json.dumps(accounts) for name, accounts in settings.items()}
     with pytest.raises(ProviderError, match=rf"^{reason} \(123456789012\)$"):
-        configuration.configure("aws-native", {"region": REGION, name: json.dumps([account])})
+        configuration.configure("aws-native", {"region": REGION, **lists})
 
 
 def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatch):

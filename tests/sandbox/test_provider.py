@@ -33,6 +33,8 @@ from tests.helpers.support import REQUIRED
 from tests.sandbox.provider_client import Provider, RefusedError, Resource
 
 NAME = "qbusiness-provider"
+ACCOUNT = "123456789012"
+OTHER = "444455556666"
 TRUST = """{
   "Version": "2012-10-17",
   "Statement": [
@@ -225,6 +227,12 @@ def test_only_refresh_keeps_imported_session_duration(
         ({"Action": ["a:B", "a:C"]}, {"Action": ["a:C", "a:B"]}, True),
         ({"Action": ["a:B"]}, {"Action": "a:B"}, True),
         ({"Action": "a:B"}, {"Action": "a:b"}, False),
+        ({"Action": ["a:B", "a:B"]}, {"Action": "a:B"}, False),
+        *(
+            ({name: ["a", "b"]}, {name: other}, equivalent)
+            for name in ("NotAction", "Resource", "NotResource")
+            for other, equivalent in ((["b", "a"], True), (["a"], False))
+        ),
         (
             {"Principal": {"AWS": "111122223333"}},
             {"Principal": {"AWS": "arn:aws:iam::111122223333:root"}},
@@ -232,6 +240,19 @@ def test_only_refresh_keeps_imported_session_duration(
         ),
         ({"Principal": {"AWS": "111122223333"}}, {"Principal": {"AWS": "444455556666"}}, False),
         ({"Principal": "*"}, {"Principal": {"AWS": "*"}}, False),
+        ({"Principal": OTHER}, {"Principal": f"arn:aws-cn:iam::{OTHER}:root"}, True),
+        ({"Principal": {"AWS": [OTHER, "*"]}}, {"Principal": {"AWS": ["*", OTHER]}}, True),
+        (
+            {"Principal": {"AWS": "*", "Service": "a"}},
+            {"Principal": {"Service": ["a"], "AWS": ["*"]}},
+            True,
+        ),
+        (
+            {"NotPrincipal": {"AWS": [OTHER]}},
+            {"NotPrincipal": {"AWS": f"arn:aws:iam::{OTHER}:root"}},
+            True,
+        ),
+        ({"NotPrincipal": {"AWS": OTHER}}, {"NotPrincipal": {"AWS": "*"}}, False),
         ({"Comment": "x"}, {}, True),
         ({"Sid": "B"}, {"Sid": "b"}, False),
         (
@@ -251,6 +272,21 @@ def test_only_refresh_keeps_imported_session_duration(
         ),
         ({"Condition": {"Bool": {"a:b": True}}}, {"Condition": {"Bool": {"a:b": "true"}}}, True),
         ({"Condition": {"Bool": {"a:b": [True]}}}, {"Condition": {"Bool": {"a:b": "true"}}}, True),
+        (
+            {"Condition": {"NumericEquals": {"a:b": 5}}},
+            {"Condition": {"NumericEquals": {"a:b": "5"}}},
+            True,
+        ),
+        (
+            {"Condition": {"Null": {"a:b": "true"}, "StringLike": {"a:b": ["c", "d", "c"], "a:c": "e"}}},
+            {"Condition": {"StringLike": {"a:c": "e", "a:b": ["d", "c"]}, "Null": {"a:b": "true"}}},
+            True,
+        ),
+        (
+            {"Condition": {"StringLike": {"a:b": ["c", "d"]}}},
+            {"Condition": {"StringLike": {"a:b": "c"}}},
+            False,
+        ),
         ({"Condition": {}}, {}, False),
     ],
     ids=str,
@@ -264,15 +300,28 @@ def test_documents_are_compared_as_in_the_real_provider(
 
 def test_documents_differ_by_statements_version_or_id():
     one = json.loads(TRUST)
-    turned = {**one, "Statement": one["Statement"][::-1]}
-    assert are_equivalent(TRUST, json.dumps(turned))
-    for other in (
-        {**one, "Version": "2008-10-17"},
-        {**one, "Id": "x"},
-        {**one, "Statement": one["Statement"][:1]},
-        {**one, "Statement": [*one["Statement"], one["Statement"][0]]},
+    first, second = one["Statement"]
+    unnamed = {key: value for key, value in first.items() if key != "Sid"}
+    without_version = {"Statement": one["Statement"]}
+    for two, other, equivalent in (
+        (one, {**one, "Statement": [second, first]}, True),
+        (one, {**one, "Id": ""}, True),
+        (without_version, {**without_version, "Version": ""}, True),
+        ({**one, "Statement": unnamed}, {**one, "Statement": [{**unnamed, "Sid": ""}]}, True),
+        # The real function compares the number of statements, and then looks for each statement.
+        (
+            {**one, "Statement": [first, first, second]},
+            {**one, "Statement": [first, second, second]},
+            True,
+        ),
+        (one, {**one, "Version": "2008-10-17"}, False),
+        (one, without_version, False),
+        (one, {**one, "Id": "x"}, False),
+        (one, {**one, "Statement": [first]}, False),
+        (one, {**one, "Statement": [first, second, first]}, False),
+        ([], [], False),
     ):
-        assert not are_equivalent(TRUST, json.dumps(other))
+        assert are_equivalent(json.dumps(two), json.dumps(other)) == equivalent, (two, other)
 
 
 def test_document_is_stored_compact_and_sorted(role: Resource):
@@ -400,8 +449,6 @@ def test_new_exclusive_resource_precedes_deletion_of_old(provider: Provider, rol
 # The provider's configuration.
 
 
-ACCOUNT = "123456789012"
-OTHER = "444455556666"
 NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
 
 
@@ -411,10 +458,12 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
         ({"allowedAccountIds": [OTHER, ACCOUNT]}, None),
         ({"allowedAccountIds": [int(ACCOUNT)]}, None),
         ({"allowedAccountIds": []}, None),
+        ({"allowedAccountIds": None, "forbiddenAccountIds": ""}, None),
         ({"allowedAccountIds": [OTHER]}, NOT_ALLOWED),
         ({"forbiddenAccountIds": [OTHER]}, None),
-        ({"forbiddenAccountIds": [ACCOUNT]}, NOT_ALLOWED),
+        ({"forbiddenAccountIds": [OTHER, ACCOUNT]}, NOT_ALLOWED),
         ({"allowedAccountIds": ACCOUNT}, "allowedAccountIds: expected a list of account IDs, got 1"),
+        ({"forbiddenAccountIds": OTHER}, "forbiddenAccountIds: expected a list of account IDs, got 4"),
     ],
     ids=str,
 )
@@ -434,11 +483,19 @@ def test_an_account_that_is_not_allowed_is_rejected(
 def test_secret_settings_are_read_like_plain_settings(monkeypatch: pytest.MonkeyPatch):
     # The engine marks secrets in a provider's configuration if the provider accepts them.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
-    settings = {"allowedAccountIds": f'["{ACCOUNT}"]', "defaultTags": '{"tags":{"Cost":5}}'}
-    marked = {name: {**SECRET, "value": value} for name, value in settings.items()}
-    found = configuration.configure("aws", {"region": REGION, **marked})
-    # default_tags is a map of strings: NewProvider in internal/provider/sdkv2/provider.go.
-    assert found == Configuration(REGION, {"Cost": "5"})
+    inner = {**SECRET, "value": ACCOUNT}
+    for accounts, tags in (
+        (f'["{ACCOUNT}"]', '{"tags":{"Cost":5,"Live":true}}'),
+        (json.dumps([inner]), json.dumps({"tags": {"Cost": {**SECRET, "value": 5}, "Live": "true"}})),
+        (json.dumps({**SECRET, "value": [inner]}), '{"tags":{"Cost":"5","Live":"true"}}'),
+    ):
+        settings = {"allowedAccountIds": accounts, "defaultTags": tags}
+        marked = {
+            name: {**SECRET, "value": {**SECRET, "value": value}} for name, value in settings.items()
+        }
+        found = configuration.configure("aws", {"region": REGION, **marked})
+        # default_tags is a map of strings: NewProvider in internal/provider/sdkv2/provider.go.
+        assert found == Configuration(REGION, {"Cost": "5", "Live": "true"})
 
 
 def test_deeply_nested_json_is_rejected_as_account_list(monkeypatch: pytest.MonkeyPatch):
@@ -476,7 +533,34 @@ def test_configuration_check_adds_defaults(monkeypatch: pytest.MonkeyPatch):
     defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "true"}
     assert check("aws", {}) == ({"region": "us-west-2", **defaults}, [])
     assert check("aws", {"region": REGION}) == ({"region": REGION, **defaults}, [])
-    assert check("aws-native", {}) == ({}, [])
+    assert check("aws-native", {"regionn": REGION}) == ({"regionn": REGION}, [])
+    others = {"version": "7.1.0", "pluginDownloadURL": "https://example.com", "allowedAccountIds": "[]"}
+    assert check("aws", {**others, **defaults, "skipRegionValidation": "false"})[0] == {
+        **others,
+        **defaults,
+        "region": "us-west-2",
+        "skipRegionValidation": "false",
+    }
+    assert check("aws", others)[1] == []
+    (problem,) = check("aws", {"regionn": REGION})[1]
+    assert problem.startswith("`aws:regionn` is not a valid configuration key for the aws provider.")
+
+
+def test_credentials_are_checked_before_configuration(monkeypatch: pytest.MonkeyPatch):
+    # preConfigureCallback and credentialsFailureReason in pulumi-aws, provider/resources.go.
+    caller = Mock(return_value={"Account": ACCOUNT})
+    monkeypatch.setattr(configuration, "caller", caller)
+    assert configuration.check_credentials() == []
+    for error, problem in (
+        ("x: Unable to locate credentials", "No valid credential sources found."),
+        (
+            "x: The security token included in the request is expired",
+            "The configured AWS credentials are invalid or have expired.",
+        ),
+        ("x: AccessDenied", "unable to validate AWS credentials.\nDetails: x: AccessDenied\n"),
+    ):
+        caller.side_effect = ProviderError(error)
+        assert configuration.check_credentials() == [problem]
 
 
 def test_unknown_provider_configuration_key_fails_preview(new_stack: NewStack):
@@ -533,9 +617,10 @@ def test_configuration_fails_if_account_lookup_fails(monkeypatch: pytest.MonkeyP
 def test_an_invalid_number_of_attempts_is_rejected(monkeypatch: pytest.MonkeyPatch):
     # Provider.CheckConfig in tfbridge/provider.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
-    settings = {"region": REGION, "maxRetries": "7"}
-    assert configuration.configure("aws", settings).attempts == 7
-    for value in ("many", "-1", "1.5", "true", "Infinity", "[]"):
+    settings = {"region": REGION, "defaultTags": "{}"}
+    for value, attempts in (("7", 7), ("1", 1), ("0", 0), ("", 0), (None, 0)):
+        assert configuration.configure("aws", {**settings, "maxRetries": value}).attempts == attempts
+    for value in ("many", "-1", "1.5", "true", "false", "Infinity", "[]"):
         with pytest.raises(ProviderError, match=r"malformed resource inputs: aws:maxRetries: expected"):
             configuration.configure("aws", {**settings, "maxRetries": value})
 
