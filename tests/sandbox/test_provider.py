@@ -10,7 +10,7 @@ import json
 import re
 from contextlib import nullcontext
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,15 +19,20 @@ from pulumi.runtime.proto import provider_pb2
 from pages.examples import REGION
 from sandbox.provider import configuration, lifecycle
 from sandbox.provider.calls import ProviderError
-from sandbox.provider.configuration import SECRET, Configuration, Properties, check
-from sandbox.provider.lifecycle import DEFAULTS, AutomaticName, Lifecycle
+from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties, check
+from sandbox.provider.lifecycle import DEFAULTS, AutomaticName, Lifecycle, Property, ResourceInitError
+from sandbox.provider.lifecycle import Resource as ProvidedResource
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import (
+    RESOURCES,
     Exclusive,
     Role,
     RolePoliciesExclusive,
     RolePolicyAttachmentsExclusive,
+    invoke,
 )
+from sandbox.provider.resources import lifecycle as lifecycle_of
+from sandbox.provider.schema import schema
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import REQUIRED
 from tests.sandbox.provider_client import Provider, RefusedError, Resource
@@ -72,7 +77,7 @@ def policy(**statement: object) -> str:
 
 def answering(**answers: dict[str, Any]) -> Mock:
     """Return an IAM client with fixed responses that records its calls."""
-    return Mock(**{f"{call}.return_value": answer for call, answer in answers.items()})
+    return Mock(**{f"{name}.return_value": answer for name, answer in answers.items()})
 
 
 def having_role(**entries: object) -> Mock:
@@ -215,6 +220,80 @@ def test_only_refresh_keeps_imported_session_duration(
     if refreshed:
         inputs, _ = read(state, inputs)
     assert planned(inputs, name=NAME)["maxSessionDuration"] == duration
+
+
+def test_refresh_limits_inputs_to_their_keys_and_entries(monkeypatch: pytest.MonkeyPatch):
+    # extractInputsObject and extractSchemaInputsObject in tfbridge/schema.go; applyTags in pulumi-aws.
+    tags = {"Owner": "platform", "Stage": "default", "Team": "search", "Foreign": "x"}
+    iam = having_role(Description="AEM", Tags=[{"Key": key, "Value": tags[key]} for key in tags])
+    iam.list_attached_role_policies.return_value = {
+        "AttachedPolicies": [{"PolicyArn": arn} for arn in ("a", "b")]
+    }
+    monkeypatch.setattr(lifecycle, "client", Mock(return_value=iam))
+    role = Lifecycle(Role(), Configuration(REGION, {"Owner": "platform", "Stage": "default"}))
+    inputs = {
+        "assumeRolePolicy": TRUST,
+        "managedPolicyArns": ["a"],
+        "maxSessionDuration": 7200,
+        "path": "/",
+        "tags": {"Stage": "default", "Team": "old", "Gone": "x"},
+        DEFAULTS: ["maxSessionDuration", "path"],
+    }
+    state = {**STATE, "assumeRolePolicy": TRUST, "tags": inputs["tags"], "forceDetachPolicies": True}
+    found = role.read(NAME, state, inputs)
+    assert found is not None
+    assert found[0] == {
+        "assumeRolePolicy": TRUST,
+        "managedPolicyArns": ["a"],
+        "maxSessionDuration": 3600,
+        "path": "/",
+        "tags": {"Stage": "default", "Team": "search"},
+        DEFAULTS: ["path"],
+    }
+    assert found[1]["assumeRolePolicy"] == TRUST
+    assert found[1]["tags"] == {"Stage": "default", "Team": "search", "Foreign": "x"}
+    assert found[1]["tagsAll"] == tags
+    assert found[1]["forceDetachPolicies"] is True
+    # A refresh of a resource without inputs is no import.
+    assert role.read(NAME, state, {}) == ({}, found[1])
+    imported = role.read(NAME, {}, {})
+    assert imported is not None
+    assert imported[0] == {
+        "name": NAME,
+        "description": "AEM",
+        "assumeRolePolicy": normalize(TRUST),
+        "managedPolicyArns": ["a", "b"],
+        "forceDetachPolicies": False,
+        DEFAULTS: [],
+        "tags": {"Team": "search", "Foreign": "x"},
+        "tagsAll": tags,
+    }
+
+
+@pytest.mark.parametrize("operation", ["create", "update"])
+def test_only_failure_after_a_possible_change_is_stored(monkeypatch: pytest.MonkeyPatch, operation: str):
+    # Provider.Create and Provider.Update in tfbridge/provider.go and pf/tfbridge/provider_update.go.
+    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "GetRole")
+    iam = having_role()
+    monkeypatch.setattr(lifecycle, "client", Mock(return_value=iam))
+
+    def fail(resource: type[ProvidedResource], **inputs: object) -> type[Exception]:
+        made = Lifecycle(resource(), Configuration(REGION))
+        given = {**ROLE, "path": "/", "maxSessionDuration": 3600, "tagsAll": {}, **inputs}
+        with pytest.raises(ProviderError, match="AccessDenied") as raised:
+            made.create(given) if operation == "create" else made.update(NAME, STATE, given, ())
+        if isinstance(raised.value, ResourceInitError):
+            assert raised.value.state["description"] == "AEM"
+        return raised.type
+
+    exclusive = {"roleName": NAME, "policyNames": ["a"]}
+    iam.list_role_policies.side_effect = denied
+    assert fail(RolePoliciesExclusive, **exclusive) is ProviderError
+    iam.get_role.side_effect = denied
+    assert fail(Role, description="AEM") is ResourceInitError
+    iam.create_role.side_effect = iam.update_role_description.side_effect = denied
+    stored = ProviderError if operation == "create" else ResourceInitError
+    assert fail(Role, description="AEM") is stored
 
 
 # Differences.
@@ -374,16 +453,156 @@ def test_only_role_with_name_set_is_deleted_before_replacement(role: Resource):
         assert ("path" in diff.replaces, diff.deleteBeforeReplace) == (True, first)
 
 
-def test_attachment_is_deleted_before_replacement(
-    provider: Provider, role: Resource, managed_policy: str
+STATE: Properties = {
+    "name": NAME,
+    "path": "/",
+    "description": "",
+    "permissionsBoundary": "",
+    "tagsAll": {},
+    "assumeRolePolicy": normalize(TRUST),
+    "maxSessionDuration": 3600,
+    "arn": "arn",
+    "forceDetachPolicies": False,
+    "inlinePolicies": [],
+    "managedPolicyArns": [],
+}
+"""The state of a role that has only a name and a trust policy."""
+
+
+@pytest.mark.parametrize(
+    ("state", "inputs", "expected"),
+    [
+        ({}, {}, {}),
+        ({}, {"description": "AEM"}, {"description": "UPDATE"}),
+        ({"description": None}, {"description": "AEM"}, {"description": "ADD"}),
+        ({"description": None}, {"description": ""}, {}),
+        ({"description": "AEM"}, {}, {"description": "DELETE"}),
+        ({"maxSessionDuration": 7200}, {}, {"maxSessionDuration": "UPDATE"}),
+        ({}, {"assumeRolePolicy": UNKNOWN}, {"assumeRolePolicy": "UPDATE"}),
+        ({"managedPolicyArns": ["a"]}, {}, {}),
+        ({"managedPolicyArns": ["a", "b"]}, {"managedPolicyArns": ["b", "a"]}, {}),
+        (
+            {"managedPolicyArns": ["a", "b"]},
+            {"managedPolicyArns": ["b", "c"]},
+            {"managedPolicyArns[0]": "DELETE", "managedPolicyArns[1]": "ADD"},
+        ),
+        ({}, {"tags": {"A": "", "b.c": "1"}}, {"tags.A": "ADD", 'tags["b.c"]': "ADD"}),
+        ({"tags": {"A": "", "B": "1"}}, {"tags": {"B": "2"}}, {"tags.A": "DELETE", "tags.B": "UPDATE"}),
+        ({"tags": {"A": ""}}, {}, {"tags.A": "DELETE"}),
+        ({"tags": {}}, {}, {}),
+    ],
+)
+def test_each_difference_is_an_addition_update_or_deletion(
+    state: Properties, inputs: Properties, expected: dict[str, str]
 ):
-    # DeleteBeforeReplace for aws_iam_role_policy_attachment in pulumi-aws,
-    # provider/resource_overrides.go; Provider.Diff in tfbridge/provider.go.
-    role.up(**ROLE)
-    attachment = Resource(provider, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
-    attachment.up(role=NAME, policyArn=managed_policy)
-    diff = attachment.diff(role=NAME, policyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
-    assert (diff.replaces, diff.deleteBeforeReplace) == (["policyArn"], True)
+    # makeDetailedDiffV2 in tfbridge/detailed_diff.go.
+    role = Lifecycle(Role(), Configuration(REGION))
+    news = {**ROLE, **inputs}
+    assert role.diff({**STATE, **state}, news, ()).changes == expected
+    assert role.diff({**STATE, **state}, news, [*inputs, *state]).changes == {}
+
+
+@pytest.mark.parametrize(
+    ("token", "required", "replacing"),
+    [
+        ("aws:iam/role:Role", ["assumeRolePolicy"], ["name", "path"]),
+        ("aws:iam/rolePolicy:RolePolicy", ["role", "policy"], ["name", "role"]),
+        ("aws:iam/policy:Policy", ["policy"], ["name", "policy"]),
+        (
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+            ["role", "policyArn"],
+            ["policyArn", "role"],
+        ),
+        (
+            "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+            ["url", "clientIdLists"],
+            ["clientIdLists", "url"],
+        ),
+        (
+            "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive",
+            ["roleName", "policyNames"],
+            ["roleName"],
+        ),
+        (
+            "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive",
+            ["roleName", "policyArns"],
+            ["roleName"],
+        ),
+    ],
+)
+def test_required_inputs_and_those_that_replace_a_resource(
+    token: str, required: list[str], replacing: list[str]
+):
+    resource = lifecycle_of(token, Configuration(REGION))
+    _, failures = resource.check({}, {"name": None}, AutomaticName("role", b"seed"))
+    assert failures == [(name, f"{name} is required") for name in required]
+    values: dict[str, tuple[object, object]] = {
+        "array": (["a"], ["b"]),
+        "boolean": (False, True),
+        "integer": (1, 2),
+        "object": ({"a": "b"}, {}),
+        "policies": ([{"name": "a"}], [{"name": "b"}]),
+    }
+    old, new = (
+        {
+            name: ('{"Id": "a"}', '{"Id": "b"}')[which]
+            if declared.document
+            else values.get(declared.kind, ("a", "b"))[which]
+            for name, declared in resource.resource.properties.items()
+        }
+        for which in (0, 1)
+    )
+    diff = resource.diff(old, new, ())
+    assert diff.replaces == replacing
+    is_attachment = token.endswith("RolePolicyAttachment")
+    assert diff.delete_before_replace == is_attachment
+    assert not resource.diff(old, old, ()).delete_before_replace
+    if "name" in replacing:
+        for defaults, first in ((["name"], False), ([], True)):
+            assert resource.diff(old, {**new, DEFAULTS: defaults}, ()).delete_before_replace == first
+            assert not resource.diff(old, {**old, DEFAULTS: defaults}, ()).delete_before_replace
+    # The provider reports no paths for the plugin framework's resources.
+    assert diff.detailed == (not token.endswith("Exclusive"))
+
+
+def test_check_reports_invalid_policies_and_computes_all_tags():
+    # Provider.Check in tfbridge/provider.go; applyTags in pulumi-aws, provider/tags.go.
+    role = Lifecycle(Role(), Configuration(REGION, {"Owner": "platform", "Team": "default"}))
+
+    def checked(**inputs: object) -> tuple[Properties, list[tuple[str, str]]]:
+        return role.check({}, {**ROLE, **inputs}, AutomaticName("role", b"seed"))
+
+    for text in ("no JSON", "[]", 5, {}):
+        assert checked(assumeRolePolicy=text)[1] == [
+            ("assumeRolePolicy", "assumeRolePolicy contains an invalid JSON policy")
+        ]
+    inputs, failures = checked(assumeRolePolicy=UNKNOWN, description=None, tags={"Team": "search"})
+    assert failures == []
+    assert inputs == {
+        "name": NAME,
+        "assumeRolePolicy": UNKNOWN,
+        "path": "/",
+        "maxSessionDuration": 3600,
+        "tags": {"Team": "search"},
+        "tagsAll": {"Owner": "platform", "Team": "search"},
+        DEFAULTS: ["maxSessionDuration", "path"],
+    }
+    for tags in (UNKNOWN, {"Team": UNKNOWN}):
+        assert checked(tags=tags)[0]["tagsAll"] == UNKNOWN
+
+
+def test_preview_knows_what_aws_sets_only_for_update():
+    # Provider.Create and Provider.Update in tfbridge/provider.go.
+    role = Lifecycle(Role(), Configuration(REGION))
+    by_aws = ("arn", "createDate", "uniqueId", "inlinePolicies", "managedPolicyArns", "tagsAll")
+    planned = {name: STATE[name] for name in ("name", "path", "assumeRolePolicy", "maxSessionDuration")}
+    assert role.preview({}, ROLE, ()) == {
+        **planned,
+        "forceDetachPolicies": False,
+        **dict.fromkeys(by_aws, UNKNOWN),
+    }
+    update = role.preview({**STATE, "managedPolicyArns": ["a"]}, {**ROLE, "tagsAll": {"A": "b"}}, ())
+    assert (update["arn"], update["managedPolicyArns"], update["tagsAll"]) == ("arn", ["a"], {"A": "b"})
 
 
 def test_oidc_provider_url_is_compared_without_scheme(provider: Provider):
@@ -400,7 +619,7 @@ def test_oidc_provider_url_is_compared_without_scheme(provider: Provider):
 
 
 @pytest.mark.parametrize(
-    ("exclusive", "call", "list_property"),
+    ("exclusive", "listing", "list_property"),
     [
         (RolePoliciesExclusive(), "list_role_policies", "policyNames"),
         (RolePolicyAttachmentsExclusive(), "list_attached_role_policies", "policyArns"),
@@ -408,11 +627,11 @@ def test_oidc_provider_url_is_compared_without_scheme(provider: Provider):
     ids=("inline", "attached"),
 )
 def test_exclusive_resources_fail_at_once_if_role_is_missing(
-    exclusive: Exclusive, call: str, list_property: str
+    exclusive: Exclusive, listing: str, list_property: str
 ):
     # syncAttachments in role_policies_exclusive.go and role_policy_attachments_exclusive.go.
-    missing = ClientError({"Error": {"Code": "NoSuchEntity", "Message": "not yet"}}, call)
-    iam = Mock(**{f"{call}.side_effect": missing})
+    missing = ClientError({"Error": {"Code": "NoSuchEntity", "Message": "not yet"}}, listing)
+    iam = Mock(**{f"{listing}.side_effect": missing})
     with pytest.raises(ProviderError, match="couldn't find resource"):
         exclusive.create(iam, {"roleName": NAME, list_property: []})
     assert len(iam.method_calls) == 1
@@ -625,12 +844,112 @@ def test_an_invalid_number_of_attempts_is_rejected(monkeypatch: pytest.MonkeyPat
             configuration.configure("aws", {**settings, "maxRetries": value})
 
 
-def test_an_update_changes_only_what_differs():
-    # resourceRoleUpdate in role.go: the state of a role without a description has an empty one.
+@pytest.mark.parametrize(
+    ("state", "desired", "calls"),
+    [
+        # The state of a role without a description has an empty one.
+        ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
+        ({}, {"tagsAll": None, "managedPolicyArns": None, "inlinePolicies": None}, []),
+        (
+            {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},
+            {"tagsAll": {"Kept": "x", "Team": "search", "New": ""}},
+            [
+                call.untag_role(RoleName=NAME, TagKeys=["Gone"]),
+                call.tag_role(
+                    RoleName=NAME,
+                    Tags=[{"Key": "New", "Value": ""}, {"Key": "Team", "Value": "search"}],
+                ),
+            ],
+        ),
+        (
+            {"assumeRolePolicy": TRUST},
+            {"assumeRolePolicy": POLICY},
+            [call.update_assume_role_policy(RoleName=NAME, PolicyDocument=POLICY)],
+        ),
+        (
+            {"description": "AEM"},
+            {},
+            [call.update_role_description(RoleName=NAME, Description="")],
+        ),
+        (
+            {"maxSessionDuration": 3600},
+            {"maxSessionDuration": 7200.0},
+            [call.update_role(RoleName=NAME, MaxSessionDuration=7200)],
+        ),
+        (
+            {},
+            {"permissionsBoundary": "arn"},
+            [call.put_role_permissions_boundary(RoleName=NAME, PermissionsBoundary="arn")],
+        ),
+        (
+            {"permissionsBoundary": "arn"},
+            {"permissionsBoundary": ""},
+            [call.delete_role_permissions_boundary(RoleName=NAME)],
+        ),
+        (
+            {"inlinePolicies": [{"name": name, "policy": "1"} for name in ("gone", "kept", "changed")]},
+            {
+                "inlinePolicies": [
+                    {"name": name, "policy": text}
+                    for name, text in (("new", "1"), ("changed", "2"), ("kept", "1"))
+                ]
+            },
+            [
+                call.delete_role_policy(RoleName=NAME, PolicyName="gone"),
+                call.put_role_policy(RoleName=NAME, PolicyName="changed", PolicyDocument="2"),
+                call.put_role_policy(RoleName=NAME, PolicyName="new", PolicyDocument="1"),
+            ],
+        ),
+        (
+            {"managedPolicyArns": ["gone", "kept"]},
+            {"managedPolicyArns": ["kept", "new"]},
+            [
+                call.detach_role_policy(RoleName=NAME, PolicyArn="gone"),
+                call.attach_role_policy(RoleName=NAME, PolicyArn="new"),
+            ],
+        ),
+    ],
+)
+def test_an_update_changes_only_what_differs(state: Properties, desired: Properties, calls: list[Any]):
+    # resourceRoleUpdate in role.go.
     iam = answering()
-    state = {"description": "", "permissionsBoundary": "", "tagsAll": {}}
-    Role().update(iam, NAME, state, {"tagsAll": {"Team": "search"}})
-    assert [name for name, _, _ in iam.method_calls] == ["tag_role"]
+    Role().update(iam, NAME, state, desired)
+    assert iam.method_calls == calls
+
+
+def test_role_is_created_with_its_optional_properties_in_one_call():
+    # resourceRoleCreate in role.go.
+    iam = answering()
+    given = {**ROLE, "path": "/p/", "maxSessionDuration": 7200.0, "tagsAll": {"B": "2", "A": "1"}}
+    Role().create(iam, {**given, "description": "AEM", "permissionsBoundary": "arn"})
+    tags = [{"Key": "A", "Value": "1"}, {"Key": "B", "Value": "2"}]
+    required = {"RoleName": NAME, "Path": "/p/", "AssumeRolePolicyDocument": TRUST}
+    assert iam.method_calls == [
+        call.create_role(
+            **required,
+            MaxSessionDuration=7200,
+            Description="AEM",
+            PermissionsBoundary="arn",
+            Tags=tags,
+        )
+    ]
+    iam = answering()
+    Role().create(iam, {**given, "description": "", "tagsAll": {}})
+    assert iam.method_calls == [call.create_role(**required, MaxSessionDuration=7200)]
+
+
+def test_an_attachment_is_read_from_its_id():
+    # resourceRolePolicyAttachmentImport in role_policy_attachment.go.
+    resource = RESOURCES["aws:iam/rolePolicyAttachment:RolePolicyAttachment"]
+    arn = "arn:aws-cn:iam::123456789012:policy/a-arn"
+    iam = answering(list_attached_role_policies={"AttachedPolicies": [{"PolicyArn": arn}]})
+    assert resource.create(iam, {"role": "a-b", "policyArn": arn}) == f"a-b-{arn}"
+    assert resource.read(iam, f"a-b-{arn}") == {"role": "a-b", "policyArn": arn}
+    assert resource.read(iam, f"a-b-{arn}x") is None
+    assert iam.method_calls[:2] == [
+        call.attach_role_policy(RoleName="a-b", PolicyArn=arn),
+        call.list_attached_role_policies(RoleName="a-b"),
+    ]
 
 
 def test_an_error_from_iam_is_shown_unchanged(role: Resource):
@@ -669,19 +988,29 @@ def test_deletion_can_detach_role_from_profile_and_policies(
     assert aws.iam.get_instance_profile(InstanceProfileName=NAME)["InstanceProfile"]["Roles"] == []
 
 
-def test_deletion_removes_managed_policies_before_inline():
+DETACH = ["detach_role_policy"]
+DELETE = ["delete_role_policy"]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"forceDetachPolicies": True}, DETACH + DELETE),
+        ({"managedPolicyArns": ["arn"], "inlinePolicies": [], "forceDetachPolicies": False}, DETACH),
+        ({"managedPolicyArns": [], "inlinePolicies": [{"name": "name"}]}, DELETE),
+        ({}, []),
+    ],
+)
+def test_deletion_removes_managed_policies_before_inline(state: Properties, expected: list[str]):
     # deleteRole in role.go.
     iam = answering(
         list_instance_profiles_for_role={"InstanceProfiles": [{"InstanceProfileName": "profile"}]},
         list_attached_role_policies={"AttachedPolicies": [{"PolicyArn": "arn"}]},
         list_role_policies={"PolicyNames": ["name"]},
     )
-    Role().delete(iam, NAME, {"forceDetachPolicies": True})
+    Role().delete(iam, NAME, state)
     assert [name for name, _, _ in iam.method_calls if not name.startswith("list_")] == [
-        "remove_role_from_instance_profile",
-        "detach_role_policy",
-        "delete_role_policy",
-        "delete_role",
+        *("remove_role_from_instance_profile", *expected, "delete_role"),
     ]
 
 
@@ -701,6 +1030,11 @@ def test_role_with_remaining_policies_is_not_deleted(monkeypatch: pytest.MonkeyP
     iam.delete_role.side_effect = conflict
     with pytest.raises(ClientError, match="DeleteConflict"):
         Role().delete(iam, NAME, {})
+    iam.delete_role.side_effect = [ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteRole"), None]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        Role().delete(iam, NAME, {})
+    iam.delete_role.side_effect = ClientError({"Error": {"Code": "NoSuchEntity"}}, "DeleteRole")
+    Role().delete(iam, NAME, {})
 
 
 def test_tags_that_aws_sets_are_ignored():
@@ -723,6 +1057,12 @@ def test_role_without_name_setting_keeps_earlier_name(listed: Properties):
     inputs = planned({"name": NAME, **listed})
     assert inputs["name"] == NAME
     assert "name" in inputs[DEFAULTS]
+
+
+@pytest.mark.parametrize("mode", ["", "PROPOSE", "ENFORCE", "DISABLE"])
+def test_earlier_name_precedes_stack_autonaming(mode: str):
+    # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
+    assert AutomaticName("role", b"seed", mode, "proposed").compute("earlier") == "earlier"
 
 
 def test_stack_autonaming_determines_the_name(role: Resource):
@@ -762,6 +1102,46 @@ def test_unsupported_or_invalid_input_is_rejected_in_preview(
 ):
     with pytest.raises(RefusedError, match=re.escape(message)):
         Resource(provider, token).check(inputs)
+
+
+@pytest.mark.filterwarnings("ignore:Fetching the endpoint_resolver component:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("region", "partition", "suffix", "prefix"),
+    [
+        ("eu-west-1", "aws", "amazonaws.com", "com.amazonaws"),
+        ("cn-north-1", "aws-cn", "amazonaws.com.cn", "cn.com.amazonaws"),
+        ("us-gov-west-1", "aws-us-gov", "amazonaws.com", "com.amazonaws"),
+    ],
+)
+def test_partition_depends_on_region(region: str, partition: str, suffix: str, prefix: str):
+    assert invoke(Configuration(region), "aws:index/getPartition:getPartition") == {
+        "id": partition,
+        "partition": partition,
+        "dnsSuffix": suffix,
+        "reverseDnsPrefix": prefix,
+    }
+
+
+def test_schema_has_the_type_of_each_property():
+    # https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
+    text = {"type": "string"}
+    texts = {"type": "array", "items": text}
+    types = {
+        **{kind: {"type": kind} for kind in ("string", "boolean", "integer")},
+        "any": {"$ref": "pulumi.json#/Any"},
+        "array": texts,
+        "object": {"type": "object", "additionalProperties": text},
+        "lists": {"type": "object", "additionalProperties": texts},
+        "policies": {"type": "array", "items": {"type": "object", "additionalProperties": text}},
+    }
+    properties = {kind: Property(kind, required=kind == "array") for kind in types}
+    properties["arn"] = Property(output_only=True)
+    assert schema("aws", "1.0.0", {"r": properties}, ["f"])["resources"]["r"] == {
+        "inputProperties": types,
+        "requiredInputs": ["array"],
+        "properties": {**types, "arn": text},
+        "required": ["array", "arn"],
+    }
 
 
 def test_functions_return_partition_region_and_account(environment: dict[str, str]):
