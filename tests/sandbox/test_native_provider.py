@@ -13,7 +13,7 @@ import pytest
 from pulumi.runtime.proto import provider_pb2
 
 from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
-from sandbox.provider import configuration
+from sandbox.provider import configuration, native
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration
 from sandbox.provider.lifecycle import AutomaticName
@@ -108,11 +108,77 @@ def test_preview_knows_arn_only_for_update():
     lifecycle = DataSource(Configuration())
     state = {**INPUTS, "dataSourceArn": "arn", "dataSourceId": "id", "status": "ACTIVE"}
     preview = lifecycle.preview(state, INPUTS, ())
-    assert (preview["dataSourceArn"], preview["status"]) == ("arn", UNKNOWN)
+    assert (preview["dataSourceArn"], preview["dataSourceId"]) == ("arn", "id")
+    assert (preview["status"], preview["displayName"]) == (UNKNOWN, "Pages")
     assert lifecycle.preview({}, INPUTS, ())["dataSourceArn"] == UNKNOWN
 
 
 # Drift.
+
+
+ACTUAL: dict[str, Any] = {
+    **INDEX,
+    "displayName": "Pages",
+    "configuration": {"type": "AEM"},
+    "dataSourceArn": "arn",
+    "dataSourceId": "id",
+    "status": "ACTIVE",
+}
+"""A data source's properties in the state, without the inputs."""
+
+
+@pytest.mark.parametrize(
+    ("actual", "before", "now", "same"),
+    [
+        ({}, {}, {}, True),
+        ({"displayName": "Edited"}, {}, {}, False),
+        ({"status": "FAILED"}, {}, {}, True),
+        ({"description": "by hand"}, {}, {}, True),
+        ({"description": "by hand"}, {"description": "AEM"}, {}, False),
+        ({"description": "by hand"}, {}, {"description": "by hand"}, True),
+        ({"description": "by hand"}, {}, {"description": "AEM"}, False),
+        ({"description": "AEM"}, {"description": "AEM"}, {}, False),
+        ({}, {"description": "AEM"}, {"description": "AEM"}, False),
+        ({"vpcConfiguration": TURNED}, {}, {"vpcConfiguration": VPC}, True),
+        ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": UNKNOWN}, False),
+        ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": {**VPC, "subnetIds": UNKNOWN}}, False),
+        ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": {**VPC, "subnetIds": []}}, False),
+    ],
+)
+def test_inputs_set_before_or_now_are_compared_with_actual_values(
+    actual: dict[str, Any], before: dict[str, Any], now: dict[str, Any], same: bool
+):
+    # ActualInputBaselineFromOutputs and suppressUnorderedCollectionDiffs in resources.
+    required = {name: ACTUAL[name] for name in (*INDEX, "displayName", "configuration")}
+    state = {**ACTUAL, **actual, "__inputs": {**required, **before}}
+    found = DataSource(Configuration()).diff(state, {**required, **now}, ())
+    assert (found.changes, found.delete_before_replace) == ({} if same else None, not same)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"a": None, "b": {"c": None}}, ...),
+        ({"a": {}, "b": []}, {"a": {}, "b": []}),
+        ({"a": {"b": {"c": None}}, "d": ""}, {"d": ""}),
+        ([{"a": None}, None, {"a": None, "b": 0}], [{"b": 0}]),
+        ([None], []),
+    ],
+)
+def test_nulls_are_removed_at_every_depth(given: object, kept: object):
+    # filterNullProperties in provider/provider.go.
+    inputs, _ = DataSource(Configuration()).check({}, {"configuration": given}, AutomaticName("x", b""))
+    assert inputs.get("configuration", ...) == kept
+    assert DataSource(Configuration()).check({}, {"x": None}, AutomaticName("x", b""))[0] == {}
+
+
+@pytest.mark.parametrize("identifier", ["a|b", "a|b|c|d", ""])
+def test_malformed_id_is_an_error(monkeypatch: pytest.MonkeyPatch, identifier: str):
+    monkeypatch.setattr(native, "client", Mock())
+    with pytest.raises(
+        ProviderError, match=r"is not the ID of a data source; expected applicationId\|d"
+    ):
+        DataSource(Configuration(REGION)).read(identifier, {}, {})
 
 
 def test_a_manual_change_is_detected_and_corrected(pages: Resource, console: Console):
@@ -192,6 +258,9 @@ def test_missing_and_unsupported_properties_are_rejected():
         "missing required property displayName",
         "missing required property indexId",
     ]
+    assert check(displayName=None) == ["missing required property displayName"]
+    optional = ("description", "roleArn", "syncSchedule")
+    assert check(**dict.fromkeys(optional, "x"), vpcConfiguration=VPC) == []
     (reason,) = check(tags=[])
     assert reason.startswith("the sandbox's aws-native:qbusiness:DataSource has no tags; it has app")
 

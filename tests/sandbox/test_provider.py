@@ -162,13 +162,17 @@ def test_foreign_tags_stay_only_if_tags_all_is_ignored(role: Resource, aws: Aws)
     assert aws.iam.list_role_tags(RoleName=NAME)["Tags"] == [{"Key": "Team", "Value": "search"}]
 
 
-def test_only_a_refresh_stores_empty_tags(role: Resource):
+def test_only_a_refresh_or_input_stores_empty_tags(monkeypatch: pytest.MonkeyPatch):
     # normalizeNullValues in helper/schema/grpc_provider.go in terraform-plugin-sdk.
-    role.up(**ROLE)
-    assert "tags" not in role.outputs
-    role.read()
-    assert role.outputs["tags"] == {}
-    assert changes(role, **ROLE) == set()
+    monkeypatch.setattr(lifecycle, "client", Mock(return_value=having_role()))
+    role = Lifecycle(Role(), Configuration(REGION))
+    _, state = role.create(planned({}, name=NAME))
+    assert "tags" not in state
+    assert role.create({**planned({}, name=NAME), "tags": {}})[1]["tags"] == {}
+    refreshed = role.read(NAME, state, ROLE)
+    assert refreshed is not None
+    assert refreshed[1]["tags"] == {}
+    assert role.diff(refreshed[1], ROLE, ()).changes == {}
 
 
 def test_document_drift_is_reported_until_corrected(role: Resource, aws: Aws):
@@ -268,6 +272,9 @@ def test_refresh_limits_inputs_to_their_keys_and_entries(monkeypatch: pytest.Mon
         "tags": {"Team": "search", "Foreign": "x"},
         "tagsAll": tags,
     }
+    exclusive = Lifecycle(RolePoliciesExclusive(), Configuration(REGION)).read(NAME, {}, {})
+    assert exclusive is not None
+    assert exclusive[0] == {"roleName": NAME, "policyNames": [], DEFAULTS: []}
 
 
 @pytest.mark.parametrize("operation", ["create", "update"])
@@ -557,10 +564,9 @@ def test_required_inputs_and_those_that_replace_a_resource(
     is_attachment = token.endswith("RolePolicyAttachment")
     assert diff.delete_before_replace == is_attachment
     assert not resource.diff(old, old, ()).delete_before_replace
-    if "name" in replacing:
-        for defaults, first in ((["name"], False), ([], True)):
-            assert resource.diff(old, {**new, DEFAULTS: defaults}, ()).delete_before_replace == first
-            assert not resource.diff(old, {**old, DEFAULTS: defaults}, ()).delete_before_replace
+    for defaults, first in ((["name"], is_attachment), ([], is_attachment or "name" in replacing)):
+        assert resource.diff(old, {**new, DEFAULTS: defaults}, ()).delete_before_replace == first
+        assert not resource.diff(old, {**old, DEFAULTS: defaults}, ()).delete_before_replace
     # The provider reports no paths for the plugin framework's resources.
     assert diff.detailed == (not token.endswith("Exclusive"))
 
@@ -603,6 +609,7 @@ def test_preview_knows_what_aws_sets_only_for_update():
     }
     update = role.preview({**STATE, "managedPolicyArns": ["a"]}, {**ROLE, "tagsAll": {"A": "b"}}, ())
     assert (update["arn"], update["managedPolicyArns"], update["tagsAll"]) == ("arn", ["a"], {"A": "b"})
+    assert "createDate" not in update
 
 
 def test_oidc_provider_url_is_compared_without_scheme(provider: Provider):
@@ -1059,10 +1066,16 @@ def test_role_without_name_setting_keeps_earlier_name(listed: Properties):
     assert "name" in inputs[DEFAULTS]
 
 
-@pytest.mark.parametrize("mode", ["", "PROPOSE", "ENFORCE", "DISABLE"])
-def test_earlier_name_precedes_stack_autonaming(mode: str):
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [("", "role-23636ef"), ("PROPOSE", "proposed"), ("ENFORCE", "proposed"), ("DISABLE", None)],
+)
+def test_earlier_name_precedes_stack_autonaming(mode: str, name: str | None):
     # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
-    assert AutomaticName("role", b"seed", mode, "proposed").compute("earlier") == "earlier"
+    automatic = AutomaticName("role", b"seed", mode, "proposed")
+    assert automatic.compute("earlier") == "earlier"
+    with nullcontext() if name else pytest.raises(ProviderError, match="automatic naming is disabled"):
+        assert automatic.compute(None) == name
 
 
 def test_stack_autonaming_determines_the_name(role: Resource):
