@@ -189,6 +189,20 @@ def test_every_relative_link_leads_to_file_or_heading(page: Path):
         assert not heading or heading in headings(target), link
 
 
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *(PROJECT / name for name in OTHER_PAGES)],
+    ids=lambda page: f"{page.parent.name} {page.stem}",
+)
+def test_rows_of_a_table_have_as_many_cells_as_its_header(page: Path):
+    text = re.sub(r"^( *)```.*?^\1```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        # GitHub ends a cell at each vertical bar without a backslash, even in code.
+        rows = [re.split(r"(?<!\\)\|", row.strip()) for row in table.splitlines()]
+        assert {len(row) for row in rows} == {len(rows[0])}, table
+        assert all(set(cell) == {"-"} for cell in rows[1][1:-1]), table
+
+
 def test_messages_name_pages_and_headings_that_exist():
     listed = subprocess.run(["git", "ls-files"], cwd=PROJECT, check=True, capture_output=True, text=True)
     named: set[str] = set()

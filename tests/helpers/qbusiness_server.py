@@ -77,7 +77,10 @@ class Simulation(NamedTuple):
             if found := re.fullmatch(r"(ContextEntries\.member\.\d+)\.ContextKeyName", name):
                 values = entries(f"{found[1]}.ContextKeyValues")
                 single = parameters[f"{found[1]}.ContextKeyType"] == "string"
-                context[key] = values[0] if single else values
+                if single:
+                    (context[key],) = values
+                else:
+                    context[key] = values
         (resource,) = entries("ResourceArns")
         return cls(parameters["PolicySourceArn"], entries("ActionNames"), resource, context)
 

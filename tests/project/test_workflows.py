@@ -97,14 +97,6 @@ def test_pull_request_from_fork_gets_no_credentials():
         own = "github.event.pull_request.head.repo.full_name == github.repository" in condition
         assert own == ("== 'pull_request'" in condition)
         assert "||" not in re.sub(r"\([^)]*\)", "", condition)
-    for name in ("deploy", "deploy-production"):
-        assert "github.event_name == 'push'" in ENVIRONMENTS[name]["if"]
-    for name in ("drift", "roles", "audit"):
-        assert "github.ref == 'refs/heads/main'" in JOBS[name]["if"]
-    # Roles are checked only after all deployments succeeded.
-    assert ENVIRONMENTS["roles"]["needs"] == ["list", "deploy", "deploy-production"]
-    for result in ("failure", "cancelled"):
-        assert f"!contains(needs.*.result, '{result}')" in ENVIRONMENTS["roles"]["if"]
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
@@ -115,9 +107,6 @@ def test_protected_deployments_run_to_completion_and_production_last():
     differing = {key for key in deploy if deploy[key] != production[key]}
     assert differing == {"needs", "if", "strategy"}
     assert production["strategy"]["fail-fast"] is False
-    assert production["needs"] == ["list", "deploy"]
-    succeeded = "(needs.deploy.result == 'success' || needs.deploy.result == 'skipped')"
-    assert succeeded in production["if"]
     assert ENVIRONMENTS["drift"]["concurrency"]["group"] == "drift-${{ matrix.stack }}"
     preview = ENVIRONMENTS["preview"]["concurrency"]
     assert preview["group"].startswith("preview-${{ github.event.pull_request.number }}")
@@ -127,12 +116,11 @@ def test_protected_deployments_run_to_completion_and_production_last():
     } == dict.fromkeys(("deploy", "deploy-production"), "${{ matrix.stack }}")
 
 
-def test_missing_environments_cause_no_empty_matrix():
+def test_each_job_runs_for_its_environments():
     for name in ("preview", "deploy", "deploy-production", "drift", "roles"):
         listed = {"deploy": "first", "deploy-production": "production"}.get(name, "stacks")
         matrix = {"stack": f"${{{{ fromJSON(needs.list.outputs.{listed}) }}}}"}
         assert ENVIRONMENTS[name]["strategy"]["matrix"] == matrix
-        assert f"needs.list.outputs.{listed} != '[]'" in ENVIRONMENTS[name]["if"]
 
 
 def test_workflows_install_pulumi_version_of_sandbox():
@@ -289,13 +277,120 @@ def test_audit_installs_before_it_has_credentials_and_without_pulumi():
 
 def owner(backend: str, organization: str) -> str:
     """Return the workflow's prefix for stack names."""
-    expression = re.fullmatch(r"\$\{\{ (.*) \}\}", WORKFLOWS["environments"]["env"]["OWNER"])
-    assert expression
-    # Python has operators with the same meaning.
-    python = expression[1].replace("&&", "and").replace("||", "or").replace("!", "not ")
     variables = SimpleNamespace(PULUMI_BACKEND_URL=backend, PULUMI_ORGANIZATION=organization)
-    names = {"vars": variables, "format": str.format}
+    return evaluate(WORKFLOWS["environments"]["env"]["OWNER"], vars=variables, format=str.format)
+
+
+def evaluate(expression: str, **names: Any) -> Any:
+    """Return the value of one of the workflows' expressions."""
+    text = " ".join(expression.removeprefix("${{").removesuffix("}}").split())
+    # Python has operators with the same meaning.
+    python = re.sub(r"!(?!=)", "not ", text.replace("&&", "and").replace("||", "or"))
     return eval(python, names)  # noqa: S307 an expression of this repository
+
+
+def of_event(name: str, ref: str = "refs/heads/main", owner: str = "OWNER") -> SimpleNamespace:
+    """Return the context `github` for an event; in a pull request, of a fork or of the repository."""
+    is_request = name == "pull_request"
+    repository = SimpleNamespace(full_name=f"{owner}/REPOSITORY" if is_request else None)
+    head = SimpleNamespace(sha="head" if is_request else None, repo=repository)
+    event = SimpleNamespace(pull_request=SimpleNamespace(head=head))
+    return SimpleNamespace(
+        event_name=name, ref=ref, event=event, repository="OWNER/REPOSITORY", sha="merged"
+    )
+
+
+def running(github: SimpleNamespace, audited: str, **outcome: str) -> set[str]:
+    """Return the jobs that run, apart from `list`.
+
+    `outcome` contains outputs of the job `list`, and the results of jobs that do not succeed.
+    """
+    outputs = {"first": '["staging"]', "production": '["prod"]', **outcome}
+    none = outputs["first"] == outputs["production"] == "[]"
+    outputs["stacks"] = "[]" if none else '["a stack"]'
+    results = {"list": outcome.get("list", "success")}
+    found: set[str] = set()
+    for name, job in ENVIRONMENTS.items():
+        if name == "list":
+            continue
+        needed = [job["needs"]] if isinstance(job["needs"], str) else job["needs"]
+        # The expression `needs.*.result` is a list in GitHub.
+        condition = job["if"].replace("needs.*.result", "results")
+        runs = evaluate(
+            condition,
+            github=github,
+            vars=SimpleNamespace(AUDIT_ROLES=audited),
+            needs=SimpleNamespace(
+                **{each: SimpleNamespace(result=results[each]) for each in needed if each != "list"},
+                list=SimpleNamespace(result=results["list"], outputs=SimpleNamespace(**outputs)),
+            ),
+            results=[results[each] for each in needed],
+            contains=lambda values, value: value in values,
+            cancelled=lambda: "cancelled" in outcome,
+        )
+        # Without a function such as `cancelled`, a job needs the success of the others.
+        if "cancelled()" not in condition:
+            runs = (
+                runs and {results[each] for each in needed} == {"success"} and "cancelled" not in outcome
+            )
+        results[name] = outcome.get(name, "success") if runs else "skipped"
+        found |= {name} if runs else set()
+    return found
+
+
+DEPLOYED = {"deploy", "deploy-production"}
+
+
+@pytest.mark.parametrize(
+    ("github", "audited", "outcome", "jobs"),
+    [
+        (of_event("pull_request", "refs/pull/1/merge"), "{}", {}, {"preview"}),
+        (of_event("pull_request", "refs/pull/1/merge", "FORK"), "{}", {}, set()),
+        (of_event("pull_request", "refs/heads/main"), "{}", {}, {"preview"}),
+        (of_event("push"), "{}", {}, {*DEPLOYED, "roles"}),
+        (of_event("push"), "", {}, DEPLOYED),
+        (of_event("push"), "{}", {"first": "[]"}, {"deploy-production", "roles"}),
+        (of_event("push"), "{}", {"production": "[]"}, {"deploy", "roles"}),
+        (of_event("push"), "{}", {"deploy": "failure"}, {"deploy"}),
+        (of_event("push"), "{}", {"deploy": "cancelled"}, {"deploy"}),
+        (of_event("push"), "{}", {"deploy-production": "failure"}, DEPLOYED),
+        (of_event("push"), "{}", {"deploy-production": "cancelled"}, DEPLOYED),
+        (of_event("push"), "{}", {"list": "failure"}, set()),
+        (of_event("push"), "{}", {"cancelled": "true"}, set()),
+        (of_event("schedule"), "{}", {}, {"drift", "roles"}),
+        (of_event("workflow_dispatch"), "", {}, {"drift"}),
+        (of_event("workflow_dispatch", "refs/heads/other"), "{}", {}, set()),
+        *(
+            (of_event(name), "{}", {"first": "[]", "production": "[]"}, set[str]())
+            for name in ("pull_request", "push", "schedule")
+        ),
+    ],
+    ids=lambda value: value.event_name if isinstance(value, SimpleNamespace) else None,
+)
+def test_each_event_runs_its_jobs(
+    github: SimpleNamespace, audited: str, outcome: dict[str, str], jobs: set[str]
+):
+    assert running(github, audited, **outcome) == jobs
+
+
+def test_audit_runs_on_main_branch_once_it_is_set_up():
+    for audited, ref, jobs in (
+        ("{}", "refs/heads/main", {"audit"}),
+        ("{}", "refs/heads/other", set[str]()),
+        ("", "refs/heads/main", {"not-set-up"}),
+    ):
+        names = {"vars": SimpleNamespace(AUDIT_ROLES=audited), "github": of_event("schedule", ref)}
+        assert {name for name, job in AUDIT.items() if evaluate(job["if"], **names)} == jobs
+    (step,) = [step for step in AUDIT["audit"]["steps"] if step.get("shell") == "python"]
+    for regions, expected in (("eu-west-1 us-east-1", "eu-west-1 us-east-1"), ("", "us-west-2")):
+        variables = SimpleNamespace(AUDIT_REGIONS=regions, AWS_REGION="us-west-2")
+        assert evaluate(step["env"]["REGIONS"], vars=variables) == expected
+
+
+def test_reports_name_a_commit_that_somebody_pushed():
+    commit = WORKFLOWS["environments"]["env"]["COMMIT"]
+    assert evaluate(commit, github=of_event("pull_request")) == "head"
+    assert evaluate(commit, github=of_event("push")) == "merged"
 
 
 def test_only_pulumi_cloud_stack_names_are_qualified():
@@ -577,6 +672,28 @@ def test_report_keeps_output_in_code_block_and_size_limit(tmp_path: Path, length
     assert inside.endswith("the end")
     assert "@everyone" not in before + after
     assert ("The beginning is omitted" in before) == (length > 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "omitted"),
+    [
+        ((), 60_000, False),
+        ((), 60_002, True),
+        (("--markdown",), 4_000, False),
+        (("--markdown",), 4_002, True),
+    ],
+)
+def test_report_counts_bytes_of_its_output(
+    tmp_path: Path, options: tuple[str, ...], size: int, omitted: bool
+):
+    output = tmp_path / "output.txt.given"
+    output.write_text("ä" * (size // 2), encoding="utf-8")
+    named = {**os.environ, "COMMIT": "abc", "RUN": "https://run"}
+    command = [REPORT, "x", "sh", "-c", 'cat "$0" >&2', output, *options]
+    subprocess.run(command, cwd=tmp_path, env=named, capture_output=True, check=True)
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert report.count("ä") == (size // 2 - omitted)
+    assert ("The beginning is omitted" in report) == omitted
 
 
 def test_report_has_both_streams_and_keeps_exit_code(tmp_path: Path):

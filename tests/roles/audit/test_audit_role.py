@@ -33,8 +33,13 @@ def evaluate(value: Any, parameters: Mapping[str, str]) -> Any:
             found = values[number]
         case {"Fn::Split": [separator, text]}:
             found = text.split(separator)
-        case {"Fn::If": ["HasExternalId", yes, no]}:
-            found = evaluate(yes if parameters["ExternalId"] else no, parameters)
+        case {"Fn::Equals": [one, other]}:
+            found = one == other
+        case {"Fn::Not": [condition]}:
+            found = not condition
+        case {"Fn::If": [name, yes, no]}:
+            condition = evaluate(TEMPLATE["Conditions"][name], parameters)
+            found = evaluate(yes if condition else no, parameters)
         case evaluated:
             found = evaluated
     return found
