@@ -2,7 +2,7 @@
 
 import json
 import re
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,15 @@ import pytest
 
 from components.connectors import CONNECTORS
 from components.stack_config import KEYS
-from pages import permissions
-from pages.__main__ import PAGES
+from pages import permissions, template_workflow
+from pages.__main__ import PAGES, main
 from pages.example_calls import FULL, FULL_OF_SOURCE, FULL_WITH_FILES, Options
+from pages.version import with_version
 from sandbox.environment import PROJECT
 from tests.authorization.cases import render
 from tests.helpers import expected
 from tests.helpers.connector_facts import FACTS, Facts, shapes
+from tests.helpers.installing import VERSION
 from tests.helpers.page import blocks, prose
 from tests.helpers.support import golden
 
@@ -132,7 +134,51 @@ def test_connector_page_says_when_statement_is_included(connector: str, sid: str
     assert f"\n- **`{sid}`**, {when}: " in permissions.connector_page(connector)
 
 
-def test_permissions_command_prints_connector_page():
-    command = [sys.executable, "-m", "pages", "permissions", "--connector", "s3-v2"]
-    printed = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
-    assert printed.stdout == permissions.connector_page("s3-v2")
+@pytest.mark.parametrize(
+    ("options", "connector"), [([], "aem-cloud"), (["--connector", "s3-v2"], "s3-v2")]
+)
+def test_permissions_command_prints_connector_page(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    connector: str,
+):
+    monkeypatch.setattr(sys, "argv", ["pages", "permissions", *options])
+    monkeypatch.delitem(sys.modules, "pages.__main__")
+    runpy.run_module("pages", run_name="__main__")
+    assert capsys.readouterr().out == permissions.connector_page(connector)
+
+
+def test_pages_command_writes_every_page_unless_its_option_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    pages = {tmp_path / name: (lambda name=name: f"text of {name}\n") for name in ("one.md", "two.md")}
+    monkeypatch.setattr("pages.__main__.PAGES", pages)
+    monkeypatch.setattr(sys, "argv", ["pages", "permissions", "--connector", "aem"])
+    with pytest.raises(SystemExit):
+        main()
+    assert [*tmp_path.iterdir()] == []
+    monkeypatch.setattr(sys, "argv", ["pages"])
+    main()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "one.md": "text of one.md\n",
+        "two.md": "text of two.md\n",
+    }
+
+
+def test_generated_files_get_the_version_of_the_package(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("version: 0.0.1.dev0+g1\n  version: 0.0.1\nx @ git+https://x@v0.0.1 0.0.1\n")
+    assert with_version(file) == (
+        f"version: {VERSION}\n  version: 0.0.1\nx @ git+https://x@v{VERSION} 0.0.1\n"
+    )
+
+
+def test_workflow_without_a_text_to_replace_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    workflow = ".github/workflows/environments.yml"
+    (tmp_path / workflow).parent.mkdir(parents=True)
+    text = (PROJECT / workflow).read_text()
+    (tmp_path / workflow).write_text(text.replace("pulumi up ", "pulumi update "))
+    monkeypatch.setattr(template_workflow, "_GITHUB", tmp_path / ".github")
+    with pytest.raises(ValueError, match="the workflow does not contain 'pulumi up '"):
+        template_workflow.workflow()

@@ -1,6 +1,7 @@
 """Test the GitHub workflow files and run their commands without GitHub."""
 
 import json
+import operator
 import os
 import re
 import shutil
@@ -325,7 +326,7 @@ def running(github: SimpleNamespace, audited: str, **outcome: str) -> set[str]:
                 list=SimpleNamespace(result=results["list"], outputs=SimpleNamespace(**outputs)),
             ),
             results=[results[each] for each in needed],
-            contains=lambda values, value: value in values,
+            contains=operator.contains,
             cancelled=lambda: "cancelled" in outcome,
         )
         # Without a function such as `cancelled`, a job needs the success of the others.
