@@ -43,9 +43,7 @@ _PARAMETERS: Final = {
     "PolicyName": re.compile(r"[\w+=,.@-]{1,128}", re.ASCII),
     "Path": re.compile(r"(?=.{1,512}\Z)/(?:[!-~]+/)?"),
     "Description": re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]{0,1000}"),
-    "PermissionsBoundary": re.compile(
-        r"(?=.{,2048}\Z)arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/[!-~]+"
-    ),
+    "PermissionsBoundary": re.compile(r"(?=.{,2048}\Z)arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/[!-~]+"),
     "MaxSessionDuration": re.compile(r"3[6-9]\d\d|[4-9]\d{3}|[1-3]\d{4}|4[0-2]\d{3}|43[01]\d\d|43200"),
 }
 _DOCUMENT: Final = re.compile(r"[\t\n\r\x20-\xff]+")

@@ -189,15 +189,10 @@ def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
 def _baseline(state: Properties, inputs: Properties) -> Properties:
     """Return the actual values of the inputs that the program set before or sets now.
 
-    Required inputs are always included. The real function is `ActualInputBaselineFromOutputs` in
-    resources.
+    The real function is `ActualInputBaselineFromOutputs` in resources.
     """
     given = state.get(_CHECKPOINT, {}).keys() | inputs.keys()
-    return {
-        name: value
-        for name, value in state.items()
-        if name in _INPUTS and (PROPERTIES[name].required or name in given)
-    }
+    return {name: value for name, value in state.items() if name in _INPUTS & given}
 
 
 def _sorted(inputs: Properties) -> Properties:

@@ -5,6 +5,7 @@ https://github.com/pulumi/pulumi-aws-native. The properties of the resource and 
 schema for `AWS::QBusiness::DataSource`.
 """
 
+import datetime as dt
 import json
 from typing import Any
 from unittest.mock import Mock
@@ -116,6 +117,7 @@ def test_preview_knows_arn_only_for_update():
 # Drift.
 
 
+TIME = dt.datetime(2026, 5, 31, tzinfo=dt.UTC)
 ACTUAL: dict[str, Any] = {
     **INDEX,
     "displayName": "Pages",
@@ -143,6 +145,7 @@ ACTUAL: dict[str, Any] = {
         ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": UNKNOWN}, False),
         ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": {**VPC, "subnetIds": UNKNOWN}}, False),
         ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": {**VPC, "subnetIds": []}}, False),
+        ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": {**VPC, "subnetIds": 5}}, False),
     ],
 )
 def test_inputs_set_before_or_now_are_compared_with_actual_values(
@@ -153,6 +156,26 @@ def test_inputs_set_before_or_now_are_compared_with_actual_values(
     state = {**ACTUAL, **actual, "__inputs": {**required, **before}}
     found = DataSource(Configuration()).diff(state, {**required, **now}, ())
     assert (found.changes, found.delete_before_replace) == ({} if same else None, not same)
+
+
+def test_update_sends_what_program_never_set_but_not_what_it_removed(monkeypatch: pytest.MonkeyPatch):
+    # CalcPatch in resources.
+    api = Mock()
+    api.get_data_source.return_value = {**ACTUAL, **dict.fromkeys(("createdAt", "updatedAt"), TIME)}
+    monkeypatch.setattr(native, "client", Mock(return_value=api))
+    inputs = {name: ACTUAL[name] for name in (*INDEX, "displayName", "configuration")}
+    before = {**inputs, "description": "AEM"}
+    state = {**ACTUAL, **before, "roleArn": "by hand", "__inputs": before}
+    made = DataSource(Configuration(REGION)).update("a|d|i", state, {**inputs, "displayName": "New"}, ())
+    api.update_data_source.assert_called_once_with(
+        applicationId="a",
+        dataSourceId="d",
+        indexId="i",
+        displayName="New",
+        configuration={"type": "AEM"},
+        roleArn="by hand",
+    )
+    assert made["createdAt"] == "2026-05-31T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(
