@@ -119,21 +119,6 @@ def test_secret_deletion_and_disabled_key_are_shown(aws: Aws):
     assert kms.describe_key(KeyId=KEY)["KeyMetadata"]["KeyState"] == "Disabled"
 
 
-def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
-    qbusiness = aws.client("qbusiness")
-    created = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
-    qbusiness.delete_index(**INDEX)
-    for find in (
-        lambda: qbusiness.get_index(**INDEX),
-        lambda: qbusiness.get_data_source(**INDEX, dataSourceId=created["dataSourceId"]),
-        lambda: qbusiness.list_data_sources(**INDEX),
-    ):
-        with pytest.raises(ClientError) as rejected:
-            find()
-        assert code(rejected) == "ResourceNotFoundException"
-        assert rejected.value.response["resourceId"] == INDEX["indexId"]
-
-
 @pytest.mark.parametrize(
     "arn",
     [
@@ -241,17 +226,6 @@ def test_data_source_is_created_changed_and_deleted(aws: Aws):
     assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
 
 
-def test_list_of_data_sources_is_paginated(aws: Aws):
-    qbusiness = aws.client("qbusiness")
-    for number in range(3):
-        qbusiness.create_data_source(**INDEX, displayName=f"Pages-{number}", configuration=CONFIGURATION)
-    pages = qbusiness.get_paginator("list_data_sources").paginate(
-        **INDEX, PaginationConfig={"PageSize": 2}
-    )
-    names = [[source["displayName"] for source in page["dataSources"]] for page in pages]
-    assert names == [["Pages-0", "Pages-1"], ["Pages-2"]]
-
-
 @pytest.mark.parametrize(
     ("arn", "rejection"),
     [
@@ -277,26 +251,6 @@ def test_data_source_with_unusable_role_is_rejected(aws: Aws, arn: str, rejectio
     with pytest.raises(ClientError) as rejected:
         qbusiness.update_data_source(**INDEX, dataSourceId=created["dataSourceId"], roleArn=arn)
     assert code(rejected) == rejection
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"displayName": "two words"}, "displayName does not match"),
-        ({"displayName": ""}, "displayName"),
-        ({"displayName": None}, "displayName"),
-        ({"vpcConfiguration": {"subnetIds": ["subnet-1"]}}, "securityGroupIds"),
-        ({"indexId": "short"}, "indexId"),
-    ],
-    ids=str,
-)
-def test_input_outside_service_model_is_rejected(aws: Aws, changed: dict[str, Any], message: str):
-    given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION, **changed}
-    with pytest.raises(ClientError, match=message) as rejected:
-        aws.client("qbusiness").create_data_source(
-            **{name: value for name, value in given.items() if value is not None}
-        )
-    assert code(rejected) == "ValidationException"
 
 
 # Unsupported operations.

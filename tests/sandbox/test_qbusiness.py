@@ -166,7 +166,14 @@ def test_role_that_cannot_be_used_changes_nothing(qbusiness: QBusiness):
     [
         ("POST", SOURCES, "no JSON", "CANNOT_PARSE"),
         ("POST", SOURCES, {"displayName": "Pages"}, "FIELD_VALIDATION_FAILED"),
-        ("POST", SOURCES, {**GIVEN, "displayName": "two words"}, "FIELD_VALIDATION_FAILED"),
+        *(
+            ("POST", SOURCES, {**GIVEN, **changed}, "FIELD_VALIDATION_FAILED")
+            for changed in (
+                {"displayName": "two words"},
+                {"displayName": ""},
+                {"vpcConfiguration": {"subnetIds": ["subnet-0a1b2c3d4e5f60718"]}},
+            )
+        ),
         ("GET", f"{APPLICATION}/indices/short/datasources", None, "FIELD_VALIDATION_FAILED"),
         ("GET", f"{SOURCES}?maxResults=many", None, "FIELD_VALIDATION_FAILED"),
         ("GET", f"{SOURCES}?maxResults=0", None, "FIELD_VALIDATION_FAILED"),
