@@ -1021,13 +1021,16 @@ def test_deletion_removes_managed_policies_before_inline(state: Properties, expe
     ]
 
 
-def test_role_deletion_waits_for_policy_deletion():
+def test_role_deletion_waits_for_policy_deletion(monkeypatch: pytest.MonkeyPatch):
     # deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
+    sleep = Mock()
+    monkeypatch.setattr("sandbox.provider.calls.time.sleep", sleep)
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(list_instance_profiles_for_role={})
     iam.delete_role.side_effect = [conflict, conflict, None]
     Role().delete(iam, NAME, {})
     assert iam.delete_role.call_count == 3
+    assert sleep.call_count == 2
 
 
 def test_role_with_remaining_policies_is_not_deleted(monkeypatch: pytest.MonkeyPatch):
