@@ -1,6 +1,7 @@
 """Test the configuration of several data sources in one stack: settings, defaults, and rejections."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,11 +48,11 @@ def deploy(
     config = {
         key if ":" in key else f"{namespace}:{key}": value
         if isinstance(value, str)
-        else json.dumps(value)
+        else json.dumps(value, ensure_ascii=False)
         for key, value in settings.items()
         if value is not None
     }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config, ensure_ascii=False))
 
     def program() -> None:
         ConnectorRole.all_from_config(pulumi.Config(namespace), reject_unknown_keys=True)
@@ -189,20 +190,21 @@ def test_empty_object_is_rejected_for_scalar_setting(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("key", "kind", "value"),
+    ("name", "key", "kind", "value"),
     [
-        ("kmsKeyId", "--plaintext", "KEY_ID"),
-        ("tags", "--type string", "TAG_VALUE"),
-        ("bucketAccountId", "--type string", "ACCOUNT_ID"),
+        *((name, "kmsKeyId", "--plaintext", "KEY_ID") for name in ("tokens", "pass", "pwd", "secrets")),
+        ("wiki", "kmsKeyId", "--type string", "KEY_ID"),
+        ("tokens", "tags", "--type string", "TAG_VALUE"),
+        ("tokens", "bucketAccountId", "--type string", "ACCOUNT_ID"),
     ],
 )
 def test_fix_for_entry_with_secret_like_name_stores_plaintext(
-    monkeypatch: pytest.MonkeyPatch, key: str, kind: str, value: str
+    monkeypatch: pytest.MonkeyPatch, name: str, key: str, kind: str, value: str
 ):
     entry = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
     entry[key] = {"x": 1} if key == "tags" else 1
-    path = f"dataSources.tokens.{key}{'.x' if key == 'tags' else ''}"
-    assert f"fix: {FIX} {kind} -- {path} {value}" in rejection(monkeypatch, {"tokens": entry})
+    path = f"dataSources.{name}.{key}{'.x' if key == 'tags' else ''}"
+    assert f"fix: {FIX} {kind} -- {path} {value}" in rejection(monkeypatch, {name: entry})
 
 
 def test_false_or_blank_top_level_setting_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
@@ -210,9 +212,9 @@ def test_false_or_blank_top_level_setting_counts_as_unset(monkeypatch: pytest.Mo
     assert deploy(monkeypatch, {"one": AEM}, **top).error is None
 
 
-@pytest.mark.parametrize("name", ["Wiki", "a_b", "1a", "", "a" * 42, "secure", "a.b", "-a"])
+@pytest.mark.parametrize("name", ["Wiki", "wikI", "a_b", "1a", "", "a" * 42, "secure", "a.b", "-a"])
 def test_an_invalid_data_source_name_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str):
-    text = rejection(monkeypatch, {name: AEM, "a" * 41: AEM})
+    text = rejection(monkeypatch, {name: AEM, "a" * 41: AEM, "secure-wiki-2": AEM})
     assert text.count("is not a valid data source name") == 1
 
 
@@ -265,19 +267,23 @@ def test_a_null_required_setting_is_reported_once(monkeypatch: pytest.MonkeyPatc
     assert "  dataSources.one.secretId: is null\n" in text
 
 
-def test_entry_count_and_configuration_size_are_limited(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_number_of_entries_is_limited(monkeypatch: pytest.MonkeyPatch):
     names = [f"d{number}" for number in range(101)]
-    too_long = {**AEM, "roleDescription": "d" * 1_000}
-    size = r"  dataSources: the configuration is 1\d\d,\d{3} bytes\n"
-    text = rejection(monkeypatch, dict.fromkeys(names, too_long))
-    assert "  dataSources: has 101 entries\n" in text
-    assert re.search(size, text)
-    text = rejection(monkeypatch, dict.fromkeys(names[:100], too_long))
-    assert "entries" not in text
-    text = rejection(monkeypatch, dict.fromkeys(names, AEM))
-    assert not re.search(size, text)
+    assert "  dataSources: has 101 entries\n" in rejection(monkeypatch, dict.fromkeys(names, AEM))
+    assert rejected(monkeypatch, dict.fromkeys(names[:100], AEM), indexId="x") == ["indexId"]
+
+
+def test_configuration_size_is_limited_in_bytes(monkeypatch: pytest.MonkeyPatch):
+    long = {f"d{number}": {**AEM, "roleDescription": 990 * "ü"} for number in range(49)}
+
+    def problems(length: int) -> str:
+        last = {**AEM, "roleDescription": length * "d"}
+        return rejection(monkeypatch, {**long, "last": last}, indexId="x")
+
+    problems(1)
+    room = 102_400 - len(os.environ["PULUMI_CONFIG"].encode())
+    assert "bytes" not in problems(1 + room)
+    assert "  dataSources: the configuration is 102,401 bytes\n" in problems(2 + room)
 
 
 def test_a_program_for_one_role_rejects_data_sources(

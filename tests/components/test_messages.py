@@ -1,7 +1,7 @@
 """Compare messages about invalid settings with golden/messages.txt."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,7 +13,7 @@ from components import stack_config
 from components.arguments import Arguments
 from components.commands import quote
 from components.fields import Field
-from components.kinds import Format
+from components.kinds import Flag, Format
 from components.report import Report, SettingsError
 from components.role import Location
 from components.settings import SETTINGS, VPC_LISTS
@@ -251,6 +251,22 @@ def test_message_hides_keys_of_secret_setting(
     without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
     message = rejection(without_vpc, config)
     assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    ("values", "fix"),
+    [
+        (["true", "Yes", "on", 1, 1.0], "pulumi config set --stack prod --type bool -- protect true"),
+        (["FALSE", "no", "off", 0, 0.0], "pulumi config set --stack prod --type bool -- protect false"),
+        (["maybe", 2], "edit Pulumi.prod.yaml"),
+    ],
+)
+def test_fix_for_boolean_keeps_meaning_of_value(values: Sequence[object], fix: str):
+    for value in values:
+        report = Report()
+        Flag().read(Field(value, ("protect",), ("protect",), in_stack=True), report)
+        assert [problem.fix for problem in report.problems] == [fix], value
 
 
 @pytest.mark.usefixtures("stack")

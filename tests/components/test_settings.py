@@ -65,13 +65,16 @@ def warnings(**changes: Any) -> list[str]:
 
 REJECTED_IN_VPC: dict[str, list[Any]] = {
     "subnet_ids": [
-        *([], (), None, SUBNET_ID, [None], [1], [[SUBNET_ID]], ["subnet-0123456"], ["subnet-0123456G"]),
-        *(["sg-01234567"], [SUBNET_ID, ""], ["subnet-*"]),
+        *([], (), None, SUBNET_ID, [None], [1], [[SUBNET_ID]], [SUBNET_ID, ""]),
+        *(["sg-01234567"], ["subnet-*"], ["subnet-0123456g"], [f"subnet-{17 * 'g'}"]),
+        *([f"subnet-{digits * '0'}"] for digits in (7, 9, 16, 18)),
         [f"arn:aws:ec2:{OTHER_REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"],
         [f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"],
     ],
     "security_group_ids": [
-        *([], (), None, SECURITY_GROUP_ID, [None], [1], ["sg-0123456"], [SUBNET_ID]),
+        *([], (), None, SECURITY_GROUP_ID, [None], [1], [SUBNET_ID]),
+        *(["sg-0123456g"], [f"sg-{17 * 'g'}"]),
+        *([f"sg-{digits * '0'}"] for digits in (7, 9, 16, 18)),
         [f"sg-{n:017x}" for n in range(11)],
         [f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"],
     ],
@@ -171,6 +174,8 @@ def test_value_is_shown_as_one_short_ascii_line():
 def test_value_with_118_characters_is_shown_in_full():
     (problem,) = problems({"index_id": "x" * 118})
     assert problem.message == f'"{"x" * 118}" is not an index ID'
+    (problem,) = problems({"index_id": "x" * 119})
+    assert problem.message == f'"{"x" * 115}..." is not an index ID'
 
 
 def test_self_referencing_value_is_not_shown():
@@ -705,7 +710,7 @@ def test_secret_suffix_with_digit_or_capital_causes_no_warning():
 
 def test_subnets_beyond_console_limit_cause_warning():
     subnets = [f"subnet-{number:017x}" for number in range(7)]
-    assert warnings(**with_vpc(subnet_ids=subnets[:6])) == []
+    assert warnings(**with_vpc(subnet_ids=[*subnets[:6], subnets[0]])) == []
     (warning,) = warnings(**with_vpc(subnet_ids=subnets))
     assert "7 subnets" in warning
     assert "at most 6" in warning

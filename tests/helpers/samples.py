@@ -21,6 +21,8 @@ from pages.examples import (
 from tests.helpers.support import VPC
 
 OTHER_REGION: Final = "us-west-2"
+_TAG_CHARACTERS: Final = "_.:/=+-@ \u00a0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
+"""The characters in tags that are neither letters nor digits."""
 
 
 class Samples(NamedTuple):
@@ -52,8 +54,13 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         example=REGION,
         mistyped=1,
         malformed="us",
-        accepted=["", None],
-        rejected=["useast1", "us_east_1", "US-EAST-1", f"us-{'east' * 500}-1", OTHER_REGION],
+        accepted=["eusc-de-east-1", f"abcde{3 * ('-' + 16 * 'w')}-99", "", None],
+        rejected=[
+            *("useast1", "us_east_1", "US-east-1", "us-1", "u-east-1", "abcdef-east-1", "us-a-b-c-d-1"),
+            *(f"us-{17 * 'w'}-1", "us-east-100", "us-east1", "us-east-\u0661"),
+        ],
+        # An ARN would contain the Region, which the setting must match.
+        others={"application_id": APPLICATION_ID},
     ),
     "application_id": Samples(
         example=APPLICATION_ARN,
@@ -61,7 +68,8 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         malformed="docs",
         accepted=[APPLICATION_ID, "A" + "-" * 35],
         rejected=[
-            *(None, "", "a" * 35, "a" * 37, "-" + "a" * 35, True, ["a" * 36], {"a": "b"}),
+            *(None, "", "a" * 35, "a" * 37, "-" + "a" * 35, "é" + "a" * 35),
+            *(True, ["a" * 36], {"a": "b"}),
             f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/short",
             f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}/index/{INDEX_ID}",
             f"arn:aws:qbusiness:{REGION}:12345:application/{APPLICATION_ID}",
@@ -82,13 +90,14 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         mistyped=["a"],
         malformed="aem",
         accepted=[
-            "aem-a1B2c3",
+            "a-a1B2c3",
             "a/b_c+d=e.f@g-h-a1B2c3",
             "n" * 512 + "-a1B2c3",
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:team/aem-a1B2c3",
         ],
         rejected=[
-            *(None, "", "aem-a1B2c", "aem-a1B2c34x*", "-a1B2c", "aem-*", "n" * 513 + "-a1B2c3"),
+            *(None, "", "aem-a1B2c", "aem-a1B2c34", "aem-a1B2_3", "aem_a1B2c3", "-a1B2c3", "aem-*"),
+            *("a!-a1B2c3", "n" * 513 + "-a1B2c3"),
             f"arn:aws:secretsmanager:{OTHER_REGION}:{ACCOUNT}:secret:aem-a1B2c3",
             f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3",
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem",
@@ -120,7 +129,9 @@ SAMPLES: Final[Mapping[str, Samples]] = {
                 "x-y--z",
                 "s3alias-docs",
             ),
-            *("192.168.5.4a", "xn-docs", f"docs-{ACCOUNT}-us-east-1-an"),
+            *("192.168.5.4a", "20240501", "xn-docs", "sthree", "amzn-s3-demo", "docs--x-s3-a"),
+            *("s3alias", "docs-mrap", "docs-ol-s3", "docs-x-s3", "docs-table-s3"),
+            f"docs-{ACCOUNT}-us-east-1-an",
         ],
         rejected=[
             *("ab", "a" * 64, "Documents", "team_documents", "-docs", "docs-", ".docs", "docs.", "a..b"),
@@ -145,7 +156,10 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         mistyped=0o12345670123,
         malformed="1402433619",
         accepted=[OTHER_ACCOUNT, "012345670123", "", None],
-        rejected=[444455556666, "arn:aws:iam::1:root", "*", [OTHER_ACCOUNT]],
+        rejected=[
+            *(444455556666, "arn:aws:iam::1:root", [OTHER_ACCOUNT]),
+            *("1" * 11, "1" * 13, "\u0661" * 12),
+        ],
         others={"connector": "webcrawler", "bucket_name": BUCKET_NAME},
     ),
     "kms_key_id": Samples(
@@ -158,7 +172,9 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             *("", None),
         ],
         rejected=[
-            *("alias/aem", KEY_ID.upper(), "mrk-" + "0" * 31),
+            *("alias/aem", KEY_ID.upper(), f"0{KEY_ID}", f"{KEY_ID}0", KEY_ID[:-1], "g" + KEY_ID[1:]),
+            *(KEY_ID.replace("-12ab-", "-12abc-"), "mrk-" + "0" * 31, "mrk-" + "0" * 33),
+            "mrk-" + "g" * 32,
             f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem",
             f"arn:aws:kms:{OTHER_REGION}:{ACCOUNT}:key/{KEY_ID}",
             f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
@@ -170,7 +186,8 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         accepted=[
             None,
             {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
-            {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n:017x}" for n in range(10)]},
+            # Ten groups, one of them twice.
+            {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n % 10:017x}" for n in range(11)]},
         ],
         # More invalid values of the two lists are in `test_settings.py`.
         rejected=[
@@ -214,9 +231,13 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         example="/connectors/",
         mistyped=("a",),
         malformed="x",
-        accepted=["/", "/a/", "/a/b-c_d/", "/service-role/", "/" + "p" * 510 + "/", ""],
+        accepted=[
+            *("/", "/a/", "/a//Z/", "/service-role/", "/aws-service-roles/", "/" + "p" * 510 + "/", ""),
+            "/!#%&()+,-.0123456789:;<=>@[]^_{|}~/",
+        ],
         rejected=[
-            *("/a", "a/", "//" + "p" * 511, "/" + "p" * 511 + "/", "/a b/", "/ä/", "/a*/", "/${a}/"),
+            *("/a", "a/", "//" + "p" * 511, "/" + "p" * 511 + "/", "/ä/", "/${a}/", "/\x7f/"),
+            *(f"/{character}/" for character in " \"$'*?\\`"),
             *("/aws-service-role/", "/aws-service-role/qbusiness.amazonaws.com/"),
         ],
         role_property="path",
@@ -225,16 +246,23 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         example="AEM",
         mistyped=object,
         malformed="\u20ac",
-        accepted=["Grüße, Tab\tund\nZeile", "d" * 1000, ""],
-        rejected=["d" * 1001, "\x00", 5],
+        accepted=["Grüße, Tab\tund\r\nZeile", "~\u00a1\u00ff", "ü" * 1000, ""],
+        rejected=["d" * 1001, "\x00", "\x0b", "\x7f", "\u00a0", "\u0100", 5],
         role_property="description",
     ),
     "permissions_boundary_arn": Samples(
         example=f"arn:aws:iam::{ACCOUNT}:policy/boundary",
         mistyped=False,
         malformed="boundary",
-        accepted=["arn:aws:iam::aws:policy/job-function/ViewOnlyAccess", ""],
+        accepted=[
+            "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
+            f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 128,
+            f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 2013 + "/b",  # 2,048 characters
+            "",
+        ],
         rejected=[
+            f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 2014 + "/b",
+            *(f"arn:aws:iam::{ACCOUNT}:policy/a/", "arn:aws:iam:::policy/boundary"),
             *(f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
             f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary",
             f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
@@ -248,7 +276,8 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         accepted=[
             {"Date": "2024-05-01 12:00:00 +0000 UTC"},
             {},
-            {"k" * 128: "v" * 256},
+            {"ü" * 128: "ü" * 256},
+            {_TAG_CHARACTERS: _TAG_CHARACTERS, "aws": "v", "awsx:y": "v"},
             {"Kosten stelle": ""},
             {f"k{n}": "v" for n in range(50)},
             None,
@@ -256,6 +285,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         rejected=[
             *("text", {"aws:x": "v"}, {"AWS:x": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}),
             *({"k": 1}, {"k": None}, {"k": True}, {"k": ["v"]}, {"k!": "v"}, {"k": "v\x07"}),
+            *({"k": "a,b"}, {"k": "\t"}, {"k": "\u200b"}, {"k,": "v"}),
             *({"": "v"}, {1: "v"}, {"Team": "a", "team": "b"}, {f"k{n}": "v" for n in range(51)}),
         ],
         role_property="tags",
