@@ -11,7 +11,7 @@ import pytest
 
 from components import stack_config
 from components.arguments import Arguments
-from components.commands import quote
+from components.commands import quote, quote_argument
 from components.fields import Field
 from components.kinds import Flag, Format
 from components.report import Report, SettingsError
@@ -251,6 +251,13 @@ def test_message_hides_keys_of_secret_setting(
     without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
     message = rejection(without_vpc, config)
     assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
+
+
+def test_argument_with_a_character_that_a_shell_interprets_is_quoted():
+    assert quote_argument("aZ09_./:@%+,-") == "aZ09_./:@%+,-"
+    for argument in ("", "-a", *(f"a{special}" for special in ' \n~=^#*?!$&;|<>(){}[]`"\\')):
+        assert quote_argument(argument) == f"'{argument}'"
+    assert quote_argument("it's") == "'it'\\''s'"
 
 
 @pytest.mark.usefixtures("stack")
