@@ -27,6 +27,7 @@ from pages.examples import (
 )
 from tests.helpers.gallery import gallery
 from tests.helpers.mocked import Deployment
+from tests.helpers.samples import EXAMPLES
 from tests.helpers.support import GOLDEN, PROJECT_NAME, golden, indented, of_role
 
 TOP: Final[Mapping[str, Any]] = {
@@ -210,6 +211,16 @@ def test_fix_for_entry_with_secret_like_name_stores_plaintext(
 def test_false_or_blank_top_level_setting_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
     top: dict[str, Any] = {"allowNetworkInterfaceDeletion": False, "secretId": "", "protect": False}
     assert deploy(monkeypatch, {"one": AEM}, **top).error is None
+
+
+def test_each_setting_is_accepted_only_in_its_place(monkeypatch: pytest.MonkeyPatch):
+    of_stack = ["applicationId", "accountId"]
+    of_entry = ["secretId", "connector", "bucketName", "bucketAccountId", "kmsKeyId"]
+    of_entry += ["allowNetworkInterfaceDeletion", "roleName", "roleDescription"]
+    every = {key: EXAMPLES[name] for name, key in KEYS.items()} | {"vpcConfiguration": VPC}
+    entry = {**every, "connector": "webcrawler"}
+    misplaced = [*of_entry, *(f"dataSources.one.{key}" for key in of_stack)]
+    assert rejected(monkeypatch, {"one": entry}, **every) == misplaced
 
 
 @pytest.mark.parametrize("name", ["Wiki", "wikI", "a_b", "1a", "", "a" * 42, "secure", "a.b", "-a"])

@@ -327,15 +327,23 @@ def test_a_secret_is_never_shown():
     assert [value for value in (*given, *entries) if f'"{value}"' in shown or f".{value}" in shown] == []
     for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
         assert given_too not in shown
-    for given_too in ("aem-files", "1402433619", "confluence-cloud or"):
+    for given_too in (
+        "aem-files",
+        "1402433619",
+        "confluence-cloud or",
+        f"is in account {OTHER_ACCOUNT}",
+    ):
         assert given_too not in shown
-    args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
+    args = {**RIGHT, "role_name": "connector", "kms_key_id": KEY_ID}
+    args |= {"secret_id": f"arn:aws:secretsmanager:eu-north-1:{OTHER_ACCOUNT}:secret:aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
     args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
     warnings = " ".join(
         validate("aem", Arguments.of(args).resolved({}, dict.fromkeys(SETTINGS, True))).warnings
     )
     assert "connector" not in warnings
+    assert "six lowercase letters" not in warnings
+    assert "key in account [secret], but the secret is in account [secret]; if" in warnings
     assert "Amazon Q Business is not available in [secret]; it is" in warnings
     assert "has [secret] subnets" in warnings
 
