@@ -250,6 +250,17 @@ def test_provider_supplies_caller_and_missing_region(args: dict[str, str], token
     assert deployment.documents == FULL_DOCUMENTS
 
 
+def test_provider_of_another_partition_supplies_partition_of_both_policies():
+    args = {**S3, "application_id": APPLICATION_ID, "region": REGION}
+    deployment = deploy(args, partition="aws-us-gov")
+    assert deployment.error is None
+    expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
+    assert deployment.documents == tuple(
+        document.replace('"arn:aws:', '"arn:aws-us-gov:')
+        for document in (golden("trust-policy"), expected)
+    )
+
+
 def test_application_output_may_resolve_to_an_arn():
     deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ARN)}))
     assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
@@ -361,17 +372,24 @@ def test_unconfigured_provider_makes_documents_unknown(application: str):
 FAILED: Final = "invoke of aws:index/f:f failed: invocation of aws:index/f:f returned an error: "
 
 
-def test_failed_lookup_names_provider_and_what_it_said():
+@pytest.mark.parametrize(
+    "said",
+    [
+        "AWS account ID not allowed: 210987654321",
+        "No valid Credential sources found",
+        "ExpiredToken: the request has expired",
+    ],
+)
+def test_failed_lookup_names_provider_and_what_it_said(said: str):
     eu = cast("pulumi.ProviderResource", SimpleNamespace(pulumi_resource_name="eu"))
-    said = "1 error occurred:\n\t* AWS account ID not allowed: 210987654321\n\n"
-    shown = explain_failed_lookup(FAILED + said, eu)
+    shown = explain_failed_lookup(f"{FAILED}1 error occurred:\n\t* {said}\n\n", eu)
     assert shown.splitlines() == [
         (
             'the AWS provider "eu" cannot look up its account or Region; its roles were not created or '
             "changed"
         ),
         "",
-        '  AWS provider "eu": AWS account ID not allowed: 210987654321',
+        f'  AWS provider "eu": {said}',
         "    expected: valid credentials for the application's account",
         f"    fix: {switch_credentials('this account')}",
     ]

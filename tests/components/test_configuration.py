@@ -397,13 +397,31 @@ def test_allowed_accounts_are_compared_with_account_id(monkeypatch: pytest.Monke
     assert re.findall(r"^  ([\w:]+): ", text, re.MULTILINE) == [ACCOUNTS, "indexId"]
 
 
-def test_account_list_messages_hide_secret_accounts(monkeypatch: pytest.MonkeyPatch):
-    secret = [f"{PROJECT_NAME}:applicationId", ACCOUNTS]
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+@pytest.mark.parametrize(
+    ("key", "hidden"),
+    [
+        (f"{PROJECT_NAME}:applicationId", ACCOUNT),
+        (f"{PROJECT_NAME}:accountId", ACCOUNT),
+        (ACCOUNTS, "44445555"),
+    ],
+)
+def test_account_list_messages_hide_secret_accounts(
+    monkeypatch: pytest.MonkeyPatch, key: str, hidden: str
+):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [key].__contains__)
+    settings = {**MINIMAL, "accountId": ACCOUNT}
     for accounts in (f'["{OTHER_ACCOUNT}"]', OTHER_ACCOUNT, '["44445555"]'):
-        text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
-        assert not re.search(r"\d{6}", text)
-    assert not re.search(r"\d{6}", deploy(monkeypatch, MINIMAL, **OF_THE_PROGRAM).warnings[0])
+        assert hidden not in message(monkeypatch, {**settings, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
+    (warning,) = deploy(monkeypatch, settings, **OF_THE_PROGRAM).warnings
+    assert hidden not in warning
+
+
+def test_secret_tags_that_clash_with_default_tags_are_hidden(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:tags"].__contains__)
+    settings = {**MINIMAL, **default_tags(Hunter2="x"), "tags": '{"hunter2": "x"}'}
+    text = message(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert "  tags: has a key that differs only in case from one in aws:defaultTags\n" in text
+    assert "hunter2" not in text.lower()
 
 
 @pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
@@ -432,6 +450,14 @@ def test_message_hides_a_secret_region(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "aws:region": "Hunter2"})
     assert "  aws:region: [secret] is not a Region" in text
     assert "Hunter2" not in text
+
+
+def test_fix_does_not_contain_location_of_secret_application(monkeypatch: pytest.MonkeyPatch):
+    secret = [f"{PROJECT_NAME}:applicationId"]
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+    text = message(monkeypatch, {**MINIMAL, "aws:region": "us-west-2", "accountId": OTHER_ACCOUNT})
+    assert re.findall("expected: (.*)", text) == ["the Region [secret]", "the account [secret]"]
+    assert re.findall("-- (.*)", text) == ["aws:region VALUE", "accountId VALUE"]
 
 
 def test_encrypted_secret_id_makes_role_policy_secret(monkeypatch: pytest.MonkeyPatch):

@@ -30,9 +30,11 @@ from tests.helpers.mocked import Deployment
 from tests.helpers.samples import EXAMPLES
 from tests.helpers.support import GOLDEN, PROJECT_NAME, golden, indented, of_role
 
+ACCOUNTS: Final = "aws:allowedAccountIds"
+TAGS: Final = "aws:defaultTags"
 TOP: Final[Mapping[str, Any]] = {
     "aws:region": REGION,
-    "aws:allowedAccountIds": [ACCOUNT],
+    ACCOUNTS: [ACCOUNT],
     "applicationId": APPLICATION_ARN,
     "indexId": INDEX_ID,
 }
@@ -43,7 +45,13 @@ FIX: Final = "pulumi config set --stack test --path"
 
 
 def deploy(
-    monkeypatch: pytest.MonkeyPatch, entries: object, /, namespace: str = PROJECT_NAME, **top: Any
+    monkeypatch: pytest.MonkeyPatch,
+    entries: object,
+    /,
+    namespace: str = PROJECT_NAME,
+    *,
+    reject_unknown_keys: bool = True,
+    **top: Any,
 ) -> Deployment:
     settings = {**TOP, **top, "dataSources": entries}
     config = {
@@ -56,7 +64,7 @@ def deploy(
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config, ensure_ascii=False))
 
     def program() -> None:
-        ConnectorRole.all_from_config(pulumi.Config(namespace), reject_unknown_keys=True)
+        ConnectorRole.all_from_config(pulumi.Config(namespace), reject_unknown_keys=reject_unknown_keys)
 
     return Deployment(program)
 
@@ -308,6 +316,16 @@ def test_a_program_for_one_role_rejects_data_sources(
     assert single.registrations == []
 
 
+def test_other_keys_and_default_provider_are_ignored_without_reject_unknown_keys(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    top: dict[str, Any] = {ACCOUNTS: None, TAGS: {"tags": {"team": "x"}}, "zebra": "x"}
+    entry = {**AEM, "tags": {"Team": "x"}}
+    deployment = deploy(monkeypatch, {"one": entry}, reject_unknown_keys=False, **top)
+    assert deployment.error is None
+    assert deployment.warnings == []
+
+
 def test_message_about_entry_includes_custom_namespace(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {"one": {"secretId": "x"}}, namespace="search")
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
@@ -323,8 +341,6 @@ def test_top_level_tag_problem_is_not_repeated_for_entries(monkeypatch: pytest.M
 
 # The text of every message about a stack with several data sources.
 
-ACCOUNTS: Final = "aws:allowedAccountIds"
-TAGS: Final = "aws:defaultTags"
 STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "invalid, misplaced, unknown, and null settings": (
         {
@@ -340,8 +356,14 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "a list": ([], {}),
     "a text": ("x", {"dataSources": "x"}),
     "invalid names and entries": ({"Wiki": AEM, "secure": AEM, "a": None, "b": "x"}, {}),
-    "one role name twice": (
-        {"one": {**AEM, "roleName": "qbusiness-a"}, "two": {**AEM, "roleName": "QBusiness-A"}},
+    "one role name three times": (
+        {
+            "one": {**AEM, "roleName": "qbusiness-a"},
+            "none": {**AEM, "roleName": ""},
+            "two": {**AEM, "roleName": "QBusiness-A"},
+            "a": {**AEM, "roleName": "qbusiness-a"},
+            "b": {**AEM, "roleName": ""},
+        },
         {},
     ),
     "an empty object of accounts": ({"aem": AEM}, {ACCOUNTS: {}}),

@@ -247,6 +247,9 @@ def test_message_hides_keys_of_secret_setting(
         f"{begin} --secret -- aem:secretId SECRET_ARN",
         *2 * ["    fix: edit Pulumi.prod.yaml"],
     ]
+    message = rejection({"vpc_configuration": "hunter2"}, config)
+    assert "aem:vpcConfiguration: expected an object, got [secret]\n" in message
+    assert f"    expected: an object with {lists.replace(', ', ' and ')}\n" in message
     # A setting that the connector does not support is removed entirely.
     without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
     message = rejection(without_vpc, config)
@@ -269,11 +272,12 @@ def test_argument_with_a_character_that_a_shell_interprets_is_quoted():
         (["maybe", 2], "edit Pulumi.prod.yaml"),
     ],
 )
-def test_fix_for_boolean_keeps_meaning_of_value(values: Sequence[object], fix: str):
+def test_fix_for_boolean_keeps_meaning_of_value_that_is_not_secret(values: Sequence[object], fix: str):
     for value in values:
-        report = Report()
-        Flag().read(Field(value, ("protect",), ("protect",), in_stack=True), report)
-        assert [problem.fix for problem in report.problems] == [fix], value
+        field, report = Field(value, ("protect",), ("protect",), in_stack=True), Report()
+        Flag().read(field, report)
+        Flag().read(field._replace(secret=True), report)
+        assert [problem.fix for problem in report.problems] == [fix, "edit Pulumi.prod.yaml"], value
 
 
 @pytest.mark.usefixtures("stack")
@@ -321,11 +325,12 @@ def test_a_secret_is_never_shown():
         "number",
         "Bad*Key",
         "team",
+        "Team",
         "subnets",
         "c.d",
     )
     assert [value for value in (*given, *entries) if f'"{value}"' in shown or f".{value}" in shown] == []
-    for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
+    for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "role 51", ACCOUNT, "us-west-2"):
         assert given_too not in shown
     for given_too in (
         "aem-files",
@@ -334,6 +339,7 @@ def test_a_secret_is_never_shown():
         f"is in account {OTHER_ACCOUNT}",
     ):
         assert given_too not in shown
+    assert "vpc_configuration.subnet_ids: the role policy has [secret] characters" in shown
     args = {**RIGHT, "role_name": "connector", "kms_key_id": KEY_ID}
     args |= {"secret_id": f"arn:aws:secretsmanager:eu-north-1:{OTHER_ACCOUNT}:secret:aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}

@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from components import formats
+from components.arguments import Arguments
 from components.fields import Field
 from components.kinds import Format, Texts
 from components.report import Problem, Report, SettingsError
@@ -549,6 +550,7 @@ def test_connector_problems_are_reported_with_other_problems():
 
 def test_unknown_connector_does_not_hide_other_problems():
     wrong = {"connector": "x", "bucket_account_id": OTHER_ACCOUNT, "secret_id": None}
+    wrong |= {"kms_key_id": KEY_ID}  # some connector might use it without a secret
     found = problems({**wrong, "allow_network_interface_deletion": True})
     assert [problem.path[0] for problem in found] == [
         "connector",
@@ -576,6 +578,7 @@ def test_bucket_account_defaults_to_application_account(account: str | None):
     policy = look({**S3, "bucket_account_id": account}).role_policy
     assert policy
     assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
+    assert look({**S3, "bucket_account_id": account, "kms_key_id": ""}).warnings == []
 
 
 def test_unknown_value_for_unsupported_setting_is_accepted():
@@ -702,6 +705,8 @@ def test_secret_with_word_like_suffix_causes_warning(secret: str):
     (warning,) = warnings(secret_id=secret)
     assert warning.startswith("secret_id: ")
     assert "describe-secret" in warning
+    from_aws = Arguments.of({**MINIMAL, "secret_id": secret})._replace(secret_exists=True)
+    assert validate("aem", from_aws).warnings == []
 
 
 def test_secret_suffix_with_digit_or_capital_causes_no_warning():
