@@ -280,6 +280,22 @@ def test_secret_in_entry_is_rejected_with_plaintext_fix(
     )
 
 
+def test_secret_default_is_hidden_and_secret_in_each_entry(monkeypatch: pytest.MonkeyPatch):
+    secret = [f"{PROJECT_NAME}:tags", f"{PROJECT_NAME}:rolePath"]
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+    entry = {**AEM, "tags": {"hunter2": "x"}}
+    text = rejection(monkeypatch, {"one": entry}, tags={"Hunter2": "y"}, rolePath="/x/")
+    assert "  dataSources.one.tags: [secret] and [secret] differ only in case\n" in text
+    assert "hunter2" not in text.lower()
+    deployment = deploy(monkeypatch, {"one": entry}, tags={"Team": "y"}, rolePath="/x/")
+    (role,) = deployment.of_type("aws:iam/role:Role")
+    inputs = role.request.object.fields
+    # A secret is sent as an object with its value.
+    sent = {name: inputs[name].struct_value.fields["value"] for name in ("path", "tags")}
+    assert sent["path"].string_value == "/x/"
+    assert sent["tags"].struct_value.fields.keys() == {"Team", "hunter2"}
+
+
 def test_a_null_required_setting_is_reported_once(monkeypatch: pytest.MonkeyPatch):
     text = rejection(monkeypatch, {"one": {"secretId": None}})
     assert text.startswith("invalid configuration: 1 error")
@@ -344,7 +360,10 @@ def test_top_level_tag_problem_is_not_repeated_for_entries(monkeypatch: pytest.M
 STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "invalid, misplaced, unknown, and null settings": (
         {
-            "wiki": {"connector": "confluence-cloud", "secretid": SECRET_ID, "accountId": ACCOUNT},
+            "wiki": {
+                **{"connector": "confluence-cloud", "secretid": SECRET_ID, "accountId": ACCOUNT},
+                "rolePath": "x",
+            },
             "files": {**FILES, "bucketName": "No Bucket", "protect": "yes", "roleDescription": None},
             "aem": {**AEM, "exclusivePolicies": "no", "tags": {"aws:x": "y"}, "zebra": "x"},
         },
