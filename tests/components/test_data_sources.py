@@ -107,7 +107,7 @@ def test_entries_get_own_roles_with_one_caller_lookup(
         golden("trust-policy")
     }
     assert len(deployment.invokes) == 1
-    assert deployment.warnings == []
+    assert deployment.warnings == deployment.infos == []
 
 
 def test_entry_inherits_defaults_for_omitted_settings(monkeypatch: pytest.MonkeyPatch):
@@ -361,7 +361,9 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "invalid, misplaced, unknown, and null settings": (
         {
             "wiki": {
-                **{"connector": "confluence-cloud", "secretid": SECRET_ID, "accountId": ACCOUNT},
+                "connector": "confluence-cloud",
+                "secretid": SECRET_ID,
+                "accountId": ACCOUNT,
                 "rolePath": "x",
             },
             "files": {**FILES, "bucketName": "No Bucket", "protect": "yes", "roleDescription": None},
