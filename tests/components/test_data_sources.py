@@ -150,6 +150,7 @@ def test_top_level_vpc_applies_only_to_supporting_connectors(
     assert deployment.infos == [f"{unsupported.format(both)} versions of their connectors"]
     deployment = deploy(monkeypatch, {"aem": AEM, "mail": mail}, vpcConfiguration=VPC)
     assert deployment.infos == [f"{unsupported.format(one)} version of its connector"]
+    assert deploy(monkeypatch, {"aem": AEM}, vpcConfiguration=VPC).infos == []
 
 
 def test_protect_applies_to_all_entries_or_one_entry(monkeypatch: pytest.MonkeyPatch):
@@ -384,6 +385,7 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
             "two": {**AEM, "roleName": "QBusiness-A"},
             "a": {**AEM, "roleName": "qbusiness-a"},
             "b": {**AEM, "roleName": ""},
+            "c": {**AEM, "roleName": 5},
         },
         {},
     ),

@@ -167,7 +167,7 @@ def uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / name, directory / name)
     (directory / "roles").mkdir()
-    for name in ("requirements.txt", "sandbox/requirements.txt", "requirements-locked.txt", PINS):
+    for name in PACKAGE_LISTS:
         (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_text("# none\n")
     programs = tmp_path / "bin"
@@ -187,6 +187,7 @@ def put_uv_on_path(checkout: Path, *lines: str) -> None:
 
 
 PINS = "requirements-dev.txt"
+PACKAGE_LISTS = ("requirements.txt", "sandbox/requirements.txt", "requirements-locked.txt", PINS)
 INSTALL = ("make", "venv/development-installed", f"PYTHON={sys.executable}")
 INSTALLED = "venv/development-installed"
 UV = ("pip", "install", "--quiet", "--no-python-downloads", "--python", "venv/bin/python")
@@ -319,6 +320,7 @@ def test_an_interrupted_installation_starts_over(uninstalled: Path, end: signal.
 def test_changed_package_list_causes_reinstallation(uninstalled: Path):
     put_uv_on_path(uninstalled)
     execute(uninstalled, *INSTALL)
-    os.utime(uninstalled / INSTALLED, (0, 0))
-    assert "installing the Python packages" in execute(uninstalled, *INSTALL).stdout
+    for name in PACKAGE_LISTS:
+        os.utime(uninstalled / name)
+        assert "installing the Python packages" in execute(uninstalled, *INSTALL).stdout, name
     assert "up to date" in execute(uninstalled, *INSTALL).stdout
