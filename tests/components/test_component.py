@@ -88,14 +88,6 @@ def test_documents_and_settings_become_resource_inputs():
     }
 
 
-@pytest.mark.parametrize("connector", ["aem-cloud", "", None])
-def test_default_connector_may_be_set_explicitly_or_left_blank(connector: str | None):
-    deployment = deploy({**FULL, "connector": connector})
-    assert deployment.error is None
-    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
-
-
 def test_connector_without_secret_gets_role():
     deployment = deploy(S3)
     assert deployment.error is None
@@ -181,19 +173,6 @@ def test_role_arn_output_depends_on_role_and_policy():
 
     data_source = Deployment(program).registrations[-1]
     assert dependencies(data_source) == {"aem-qbusiness-policy", "aem-qbusiness-role"}
-
-
-def test_one_stack_can_have_two_components():
-    def program() -> None:
-        component(FULL, "docs")
-        component({**MINIMAL, "application_id": APPLICATION_ID}, "intranet")
-
-    deployment = Deployment(program)
-    assert deployment.error is None
-    assert {role.name for role in deployment.of_type("aws:iam/role:Role")} == {
-        "docs-qbusiness-role",
-        "intranet-qbusiness-role",
-    }
 
 
 def test_children_and_invokes_use_component_provider():

@@ -297,11 +297,6 @@ def test_tag_message_names_the_tag_key(monkeypatch: pytest.MonkeyPatch):
     ]
 
 
-def test_reject_unknown_keys_rejects_region_without_aws_prefix(monkeypatch: pytest.MonkeyPatch):
-    text = message(monkeypatch, {**MINIMAL, "region": "x"}, reject_unknown_keys=True)
-    assert "  region: is not a setting" in text
-
-
 DEEP = 1_200
 
 

@@ -142,6 +142,7 @@ def test_top_level_vpc_applies_only_to_supporting_connectors(
 ):
     mail = {"connector": "gmail", "secretId": SECRET_ID}
     entries = {"aem": AEM, "files": FILES, "mail": mail, "off": {**AEM, "vpcConfiguration": {}}}
+    entries["mail-off"] = {**mail, "vpcConfiguration": {}}
     deployment = deploy(monkeypatch, entries, vpcConfiguration=VPC)
     with_vpc = {name for name, document in policies(deployment).items() if "subnet/" in document}
     assert with_vpc == {"aem"}
