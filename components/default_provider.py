@@ -75,9 +75,7 @@ def _check_list(given: Field, role: Role, set_first: str, report: Report) -> Non
     fix = set_first if len(accounts) == 1 else given.edit()
     # Pulumi may have written an account ID as a number.
     invalid = [
-        given.part(index, each)
-        for index, each in enumerate(accounts)
-        if type(each) not in (str, int) or not ACCOUNT_ID.parse(str(each))
+        given.part(index, each) for index, each in enumerate(accounts) if not ACCOUNT_ID.parse(str(each))
     ]
     for entry in invalid:
         message = f"{entry.quote(entry.value)} is not {ACCOUNT_ID.name}"
