@@ -155,6 +155,7 @@ def test_blank_or_missing_required_setting_is_reported(
             "pulumi config rm --stack test -- allowNetworkInterfaceDeletion",
         ),
         ("exclusivePolicies", "no", "--type bool -- exclusivePolicies false"),
+        ("exclusivePolicies", "0", "--type bool -- exclusivePolicies false"),
         ("connector", "asana", "set --stack test --plaintext -- connector CONNECTOR"),
         ("connector", "s3-v2", "rm --stack test -- secretId"),
         ("connector", "s3-v2", "set --stack test --plaintext -- bucketName BUCKET_NAME"),
@@ -191,7 +192,7 @@ def test_command_names_organization_in_pulumi_cloud(
         ("bucketname", "bucketName"),
         ("bucketAccount", "bucketAccountId"),
         ("Connector", "connector"),
-        ("connectorType", "connector"),
+        ("tagsOfTheRole", "tags"),
     ],
 )
 def test_reject_unknown_keys_suggests_correct_spelling(

@@ -11,7 +11,7 @@ import pytest
 
 from components import stack_config
 from components.arguments import Arguments
-from components.commands import quote, quote_argument
+from components.commands import camel_case, quote, quote_argument
 from components.fields import Field
 from components.kinds import Flag, Format
 from components.report import Report, SettingsError
@@ -49,7 +49,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "back\\slash": "x",
         "line\nfeed": "x",
     },
-    "quotes in names": {"vpc_configuration": {**NETWORK, 'a"b': [], "c.d": []}},
+    "quotes in names": {"vpc_configuration": {**NETWORK, 'a"b': [], "c.d": [], "": []}},
     "unknown names": {"kms": "x", "vpc": {}, "secret": "x", "zzz": "x"},
     "entries": {
         "vpc_configuration": {
@@ -191,6 +191,22 @@ def messages() -> str:
 @pytest.mark.usefixtures("stack")
 def test_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(GOLDEN / "messages.txt", messages())
+
+
+def test_messages_of_a_package_name_settings_in_camel_case():
+    vpc = {"subnets": [], "subnetIds": [1], "securityGroupIds": []}
+    given = {"applicationId": APPLICATION_ARN, "secretid": SECRET_ID, "vpcConfiguration": vpc}
+    with pytest.raises(SettingsError) as caught:
+        validate("aem", Arguments.of(given, camel_case), CREDENTIALS)
+    assert [(problem.name, problem.fix) for problem in caught.value.problems] == [
+        ("secretid", ""),
+        ("indexId", ""),
+        ("secretId", ""),
+        ("vpcConfiguration.subnets", ""),
+        ("vpcConfiguration.subnetIds[0]", ""),
+        ("vpcConfiguration.securityGroupIds", ""),
+    ]
+    assert caught.value.problems[0].message == "is not a setting; did you mean secretId?"
 
 
 @pytest.mark.usefixtures("stack")

@@ -674,6 +674,9 @@ def test_policies_are_rendered_with_unknown_role_setting(name: str):
 
 def test_usual_settings_cause_no_warning():
     assert warnings(**FULL, role_name="qbusiness-aem") == []
+    own_secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
+    assert warnings(secret_id=own_secret, kms_key_id=KEY_ID) == []
+    assert look({**S3, "bucket_account_id": ACCOUNT, "kms_key_id": KEY_ID}).warnings == []
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2"])

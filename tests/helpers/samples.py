@@ -264,7 +264,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 2014 + "/b",
             *(f"arn:aws:iam::{ACCOUNT}:policy/a/", "arn:aws:iam:::policy/boundary"),
             *(f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
-            f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary",
+            *(f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary", "arn:aws-cn:iam::aws:policy/ReadOnlyAccess"),
             f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
             f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 129,
         ],
