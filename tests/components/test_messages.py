@@ -93,7 +93,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
             "Bad*Key": "a",
             "team": "b",
             "aws:x": "c",
-            "Text": "a\nb",
+            "Größe": "a\nb",
             "Null": None,
             "": "empty key",
             7: "number",

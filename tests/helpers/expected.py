@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from pages.example_calls import INDEX_ARN, ROLE_NAME, Options
@@ -25,7 +26,8 @@ def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": included}
 
 
-def statements(name: str, part_of_sid: str = "") -> list[Statement]:
+@cache
+def statements(name: str, part_of_sid: str = "") -> Sequence[Statement]:
     """Return those statements of a role policy in golden/ whose Sid contains `part_of_sid`."""
     policy = json.loads(golden(f"{name}-role-policy"))
     return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
