@@ -3,6 +3,7 @@
 from collections import UserDict
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.metadata import version
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, cast
 
@@ -226,6 +227,7 @@ def test_provider_supplies_caller_and_missing_region(args: dict[str, str], token
     deployment = deploy({**FULL, **args})
     assert deployment.error is None
     assert [invoke.tok for invoke in deployment.invokes] == tokens
+    assert {invoke.version for invoke in deployment.invokes} == {version("pulumi-aws")}
     assert deployment.documents == FULL_DOCUMENTS
 
 
