@@ -227,7 +227,7 @@ def _check_role_names(entries: Mapping[str, Arguments], report: Report) -> None:
     owners: dict[str, str] = {}
     for name, entry in entries.items():
         field = entry.fields["role_name"]
-        if isinstance(field.value, str) and field.value:
+        if isinstance(field.value, str):
             owner = owners.setdefault(field.value.lower(), name)
             if owner != name:
                 report.reject(
