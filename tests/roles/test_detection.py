@@ -1,16 +1,31 @@
 """`roles` finds a data source's connector, secret, and bucket."""
 
+import re
 from typing import Any
 
 import pytest
 
 from components.connectors import CONNECTORS
 from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, REGION
+from roles.detection import (
+    Uses,
+    connector_named,
+    enrichment_roles,
+    find_connector,
+    find_uses,
+    is_named,
+    legacy_note,
+)
+from roles.errors import InputError, OddAnswerError
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.world import FOREIGN_KEY_ARN, NAME, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
+
+@pytest.fixture
+def world(world: World) -> World:
+    """Turn the directory into a Pulumi project."""
+    world.write_project()
+    return world
 
 
 def configured(kind: str, more: Any = (), **endpoint: Any) -> dict[str, Any]:
@@ -23,10 +38,15 @@ def nested(**properties: str) -> dict[str, Any]:
     return {"repositoryAdditionalProperties": properties}
 
 
+def uses(configuration: dict[str, Any], **more: Any) -> Uses:
+    """Return what the program finds in GetDataSource's response."""
+    return find_uses({"type": "CUSTOM", "configuration": configuration, **more})
+
+
 @pytest.mark.parametrize(
     ("connector", "configuration"),
     [
-        (None, configured("AEM", deploymentType="CLOUD", aemUrl="https://x", authType="OAuth2")),
+        ("aem-cloud", configured("AEM", deploymentType="CLOUD", authType="OAuth2")),
         ("aem-server", configured("AEM", deploymentType="ON_PREMISE")),
         ("alfresco-cloud", configured("ALFRESCO", **nested(type="PAAS", authType="Basic"))),
         ("alfresco-server", configured("ALFRESCO", **nested(type="ON_PREM"))),
@@ -47,61 +67,196 @@ def nested(**properties: str) -> dict[str, Any]:
         ("googledrive-v2", configured("GOOGLEDRIVEV3")),
         ("webcrawler", configured("WEBCRAWLERV2")),
         ("Asana", configured("ASANA")),
+        ("box", configured("box")),
+        # The entry decides even if the connector does not support the resources.
+        ("alfresco-cloud", configured("ALFRESCO", {"bucketName": "files"}, **nested(type="PAAS"))),
+        # Otherwise, the resources decide; Alfresco Cloud and Confluence Cloud have no bucket.
+        ("alfresco-server", {"type": "ALFRESCO", "secretArn": "a", "bucketName": "files"}),
+        ("alfresco-cloud", {"type": "ALFRESCO", "secretArn": "a"}),
+        ("confluence-server", configured("CONFLUENCE", {"bucketName": "files"}, type="NEW")),
+        # None of these connectors works without a secret, so the first one is as good.
+        ("confluence-cloud", {"type": "CONFLUENCE", "secretArn": None}),
     ],
 )
-def test_type_and_configuration_identify_connector(
-    world: World, connector: str | None, configuration: dict[str, Any]
-):
-    world.make(configuration=configuration)
-    said = world.adopt("--json").json
-    assert said["config"].get(f"{PROJECT_NAME}:connector") == connector
-    assert said["connector"] == (connector or "aem-cloud")
+def test_type_and_configuration_identify_connector(connector: str, configuration: dict[str, Any]):
+    assert find_connector(uses({"secretArn": "a", **configuration})).name == connector
 
 
 @pytest.mark.parametrize(
     "kind", sorted({kind for row in CONNECTORS.values() for kind in row.types.split()})
 )
-def test_minimal_configuration_of_each_type_yields_connector(world: World, kind: str):
-    if kind.startswith("S3"):
-        world.bucket()
-        connection = {"bucketName": "documents"}
-        world.make(
-            configuration={"type": kind, "secretArn": None, "connectionConfiguration": connection}
-        )
-    else:
-        world.make(configuration={"type": kind})
-    assert kind in CONNECTORS[world.adopted().get("connector", "aem-cloud")].types.split()
+def test_minimal_configuration_of_each_type_yields_connector(kind: str):
+    assert kind in find_connector(uses({"type": kind})).types.split()
 
 
 @pytest.mark.parametrize(
-    ("configuration", "bucket"),
+    ("configuration", "buckets"),
     [
-        (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="files")), "files"),
-        (configured("WEBCRAWLERV2", s3SeedUrl="s3://files/seeds.txt", s3SiteMapUrl=None), "files"),
-        (configured("CONFLUENCEV2", type="ON_PREM", sslCertificatePath="s3://files/a.pem"), "files"),
-        (configured("ALFRESCO", {"additionalProperties": {"path": "s3://files/a.pem"}}), "files"),
-        (configured("MSEXCHANGEV2", {"filter": [{"userFilterPath": "s3://files/users"}]}), "files"),
-        (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="")), None),
+        (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="files")), ["files"]),
+        (configured("WEBCRAWLERV2", s3SeedUrl="s3://files/seeds.txt", s3SiteMapUrl=None), ["files"]),
+        (configured("WEBCRAWLERV2", s3SiteMapUrl="S3://files/map.xml"), ["files"]),
+        (configured("CONFLUENCEV2", type="ON_PREM", sslCertificatePath="s3://files/a.pem"), ["files"]),
+        (configured("ALFRESCO", {"additionalProperties": {"path": "s3://files/a.pem"}}), ["files"]),
+        (configured("MSEXCHANGEV2", {"filter": [{"userFilterPath": "s3://files/users"}]}), ["files"]),
+        (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="")), []),
+        *(
+            (configured("JDBC", **{name: "files"}), ["files"])
+            for name in ("bucket", "bucket_name", "BucketName", "s3Bucket", "S3BUCKET_NAME")
+        ),
+        # In the order of the configuration, each only once.
+        (
+            configured("WEBCRAWLERV2", s3SeedUrl="s3://z/a", s3SiteMapUrl="s3://a/b", path="s3://z/c"),
+            ["z", "a"],
+        ),
         # Only a file that AWS's page describes is an object that the connector reads.
-        (configured("CONFLUENCEV2", type="ON_PREM", exclusionPattern="s3://files/a"), None),
-        (configured("CONFLUENCEV2", type="ON_PREM", sslCertificatePath="see s3://files/a"), None),
+        (configured("CONFLUENCEV2", type="ON_PREM", exclusionPattern="s3://files/a"), []),
+        (configured("CONFLUENCEV2", type="ON_PREM", sslCertificatePath="see s3://files/a"), []),
+        (configured("JDBC", bucketNames="files", otherBucket="files"), []),
     ],
 )
-def test_bucket_in_configuration_becomes_bucket_name_setting(
-    world: World, configuration: dict[str, Any], bucket: str | None
+def test_buckets_are_found_in_configuration(configuration: dict[str, Any], buckets: list[str]):
+    assert [*uses(configuration).buckets] == buckets
+
+
+@pytest.mark.parametrize(
+    ("configuration", "secrets", "account"),
+    [
+        ({"secretArn": "own"}, ["own"], None),
+        ({"connectionConfiguration": {"secretArn": "own"}}, ["own"], None),
+        ({"secretArn": "own", "connectionConfiguration": {"secretArn": "other"}}, ["own"], None),
+        ({"secretArn": "", "connectionConfiguration": {"bucketOwnerAccountId": ""}}, [], None),
+        (
+            {"additionalProperties": {"proxy": {"secretArn": "proxy"}}, "secretArn": "own"},
+            ["own", "proxy"],
+            None,
+        ),
+        ({"additionalProperties": {"proxy": {"secretArn": "own"}}, "secretArn": "own"}, ["own"], None),
+        (
+            {"connectionConfiguration": {"bucketOwnerAccountId": OTHER_ACCOUNT}},
+            [],
+            OTHER_ACCOUNT,
+        ),
+    ],
+)
+def test_secrets_and_bucket_account_are_found_in_configuration(
+    configuration: dict[str, Any], secrets: list[str], account: str | None
 ):
-    world.make(configuration=configuration)
+    found = uses({"type": "WEBCRAWLERV2", **configuration})
+    assert ([*found.secret_ids], found.bucket_account) == (secrets, account)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ({"configuration": {"type": ["AEM"]}}, "has a type in its"),
+        ({"configuration": {"type": "AEM", "secretArn": ["own"]}}, "has a secretArn in its"),
+        (
+            {"configuration": {"type": "AEM", "connectionConfiguration": {"secretArn": 1}}},
+            "has a secretArn in its",
+        ),
+        (
+            {"configuration": {"additionalProperties": {"proxy": {"secretArn": 1}}}},
+            "has a secretArn in its",
+        ),
+        (
+            {"configuration": {"connectionConfiguration": {"bucketOwnerAccountId": 1}}},
+            "has a bucketOwnerAccountId in its",
+        ),
+        ({"type": "AEM"}, "has no configuration"),
+    ],
+)
+def test_unusable_configuration_is_an_odd_answer(reply: dict[str, Any], reason: str):
+    with pytest.raises(OddAnswerError, match=f"^the response to qbusiness:GetDataSource {reason}"):
+        find_uses({"type": "CUSTOM", **reply})
+
+
+def test_unknown_type_needs_no_configuration_but_has_no_connector():
+    found = find_uses({"type": "CUSTOM"})
+    assert (found.connectors, found.network) == ((), set())
+    with pytest.raises(InputError, match="no connector of type CUSTOM: with --connector, pass a "):
+        find_connector(found)
+
+
+def test_network_has_subnets_and_security_groups():
+    vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"], "vpcId": "vpc-1"}
+    assert uses({"type": "AEM"}, vpcConfiguration=vpc).network == {"subnet-1", "sg-1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("confluence", "; did you mean confluence-cloud or confluence-server?"),
+        ("zzz", ": expected one of aem-cloud, aem-server, alfresco-cloud, "),
+    ],
+)
+def test_unknown_connector_is_rejected_with_names(name: str, advice: str):
+    with pytest.raises(ValueError, match=re.escape(f"'{name}' is not a connector{advice}")):
+        connector_named(name)
+    assert connector_named("box").name == "box"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "is_same"),
+    [
+        ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a/wiki-a1B2c3", True),
+        ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a/wiki", True),
+        ("a/wiki-a1B2c3", True),
+        ("a/wiki", True),
+        ("wiki", False),
+        ("a/wik", False),
+        ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a/wiki-a1B2c4", False),
+    ],
+)
+@pytest.mark.parametrize("account", [ACCOUNT, OTHER_ACCOUNT])
+def test_secret_is_named_by_arn_or_in_its_own_account_by_name(
+    identifier: str, is_same: bool, account: str
+):
+    arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:a/wiki-a1B2c3"
+    is_usable = account == ACCOUNT or identifier.startswith("arn:")
+    assert is_named(arn, identifier, account) is (is_same and is_usable)
+
+
+def test_roles_of_both_enrichment_hooks_are_found():
+    hooks = {
+        "inlineConfigurations": [],
+        "preExtractionHookConfiguration": {"lambdaArn": "x", "roleArn": "first"},
+        "postExtractionHookConfiguration": {"lambdaArn": "x", "roleArn": "second"},
+    }
+    assert [*enrichment_roles({"documentEnrichmentConfiguration": hooks})] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("connectors", "start"),
+    [
+        (["onedrive-new", "s3-v2"], ""),
+        (["quip", "quip"], "AWS ended support for the connector quip: docs/"),
+        (
+            ["yammer", "s3-v2", "quip", "drupal", "ibm-db2"],
+            "AWS ended support for the connectors drupal, ibm-db2, quip, yammer: docs/",
+        ),
+    ],
+)
+def test_connectors_without_support_are_named_once_in_order(connectors: list[str], start: str):
+    assert legacy_note(connectors).startswith(start)
+    assert bool(legacy_note(connectors)) is bool(start)
+
+
+@pytest.mark.slow
+def test_bucket_in_configuration_becomes_bucket_name_setting(world: World):
+    world.make(configuration=configured("WEBCRAWLERV2", s3SeedUrl="s3://files/seeds.txt"))
     config = world.adopted()
-    assert config.get("bucketName") == bucket
+    assert config["bucketName"] == "files"
     assert "bucketAccountId" not in config
 
 
+@pytest.mark.slow
 def test_bucket_selects_connector_of_ambiguous_type(world: World):
     # Alfresco Cloud has no bucket.
     world.make(configuration={"type": "ALFRESCO", "bucketName": "files"})
     assert world.adopted()["connector"] == "alfresco-server"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("configuration", "bucket", "warning"),
     [
@@ -125,12 +280,14 @@ def test_bucket_that_role_cannot_read_causes_warning(
     assert warning in world.adopt("--dry-run").err
 
 
+@pytest.mark.slow
 def test_a_site_without_sign_in_has_no_secret(world: World):
     world.make(configuration={"type": "WEBCRAWLERV2", "secretArn": None})
     assert "secretId" not in world.adopted()
     assert "secretsmanager:DescribeSecret" not in world.server.calls
 
 
+@pytest.mark.slow
 def test_secret_and_bucket_of_newer_connector_are_found(world: World):
     world.make(configuration={"secretArn": None}, kind="ONEDRIVEV3")
     world.server.data_source()["configuration"] = {
@@ -143,6 +300,7 @@ def test_secret_and_bucket_of_newer_connector_are_found(world: World):
     assert config["secretId"] == world.secret_arn
 
 
+@pytest.mark.slow
 def test_bucket_as_data_source_needs_no_secret_or_key(world: World):
     world.make_s3()
     assert world.adopted() == {
@@ -156,6 +314,7 @@ def test_bucket_as_data_source_needs_no_secret_or_key(world: World):
     }
 
 
+@pytest.mark.slow
 def test_key_and_account_of_bucket_become_settings(world: World):
     world.describe_key(FOREIGN_KEY_ARN)
     world.server.bucket_owner = OTHER_ACCOUNT
@@ -168,6 +327,7 @@ def test_key_and_account_of_bucket_become_settings(world: World):
     assert warning in world.adopt("--dry-run").err
 
 
+@pytest.mark.slow
 def test_missing_bucket_is_reported_on_one_line(world: World):
     world.make_s3()
     world.s3.delete_bucket(Bucket="documents")
@@ -176,6 +336,7 @@ def test_missing_bucket_is_reported_on_one_line(world: World):
     )
 
 
+@pytest.mark.slow
 def test_unknown_type_requires_data_source_and_connector(world: World):
     world.make(configuration={"type": "NEW"})
     assert (
@@ -187,14 +348,7 @@ def test_unknown_type_requires_data_source_and_connector(world: World):
     assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
 
 
-def test_unknown_connector_is_rejected_with_suggestions(world: World):
-    with pytest.raises(SystemExit) as stopped:
-        world.adopt("--connector", "confluence")
-    assert stopped.value.code == 2
-    line = "'confluence' is not a connector; did you mean confluence-cloud or confluence-server?"
-    assert line in world.capsys.readouterr().err
-
-
+@pytest.mark.slow
 def test_lowercase_suffix_of_secret_arn_causes_no_warning(world: World):
     arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-lowers"
     world.make(configuration={"secretArn": arn})

@@ -1,32 +1,232 @@
 """An error from AWS, the SDK, or the network becomes one line with the fix."""
 
-import re
 import socket
+from typing import Any
 
 import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    DataNotFoundError,
+    EndpointConnectionError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    SSLError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+from botocore.parsers import ResponseParserError
 
+from roles import cli
+from roles.errors import (
+    InputError,
+    OddAnswerError,
+    PageError,
+    concerns_every_call,
+    explain,
+    is_denied,
+    is_gone,
+    is_unanswered,
+    reason,
+    unknown_status,
+)
 from tests.helpers.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
+
+@pytest.fixture
+def world(world: World) -> World:
+    """Turn the directory into a Pulumi project."""
+    world.write_project()
+    return world
+
+
+def answered(code: str, status: int = 400, said: str = "said") -> ClientError:
+    """Return the error of a call to DescribeSecret; without a code, AWS's response has only a status."""
+    error = {"Code": code, "Message": said} if code else {}
+    response: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "DescribeSecret")
+
+
+CALL = "secretsmanager:DescribeSecret"
+BAD_CREDENTIALS = (
+    "AuthFailure ExpiredToken ExpiredTokenException IncompleteSignature InvalidClientTokenId "
+    "InvalidSignatureException SignatureDoesNotMatch UnrecognizedClientException"
+)
+THROTTLED = "RequestLimitExceeded Throttling ThrottlingException TooManyRequestsException"
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "advice"),
+    ("codes", "text", "is_general"),
     [
-        (429, "ThrottlingException", "AWS is throttling qbusiness:ListApplications: wait a minute"),
-        (403, "ExpiredTokenException", "the credentials (ExpiredTokenException): sign in"),
-        (403, "UnrecognizedClientException", "AWS does not accept the credentials"),
-        (404, "ResourceNotFoundException", "qbusiness:ListApplications found nothing"),
-        (500, "InternalServerException", "qbusiness:ListApplications failed"),
+        (
+            "AccessDenied AccessDeniedException UnauthorizedOperation",
+            f"{CALL} is not allowed (said): allow it for these credentials and, ",
+            False,
+        ),
+        (BAD_CREDENTIALS, "AWS does not accept the credentials (CODE): sign in (`aws sso login`", True),
+        (THROTTLED, f"AWS is throttling {CALL}: wait a minute and repeat the command, or set ", True),
+        (
+            "NoSuchBucket NoSuchEntity NotFoundException ResourceNotFoundException",
+            f"{CALL} found nothing (said): check the IDs and the Region, and whether the data ",
+            False,
+        ),
+        ("Else", f"{CALL} failed (CODE: said): repeat the command; if it fails again, look ", False),
     ],
 )
-def test_aws_error_is_reported_on_one_line_with_advice(
-    world: World, status: int, code: str, advice: str
+def test_every_code_is_explained_as_its_kind(codes: str, text: str, is_general: bool):
+    for code in codes.split():
+        error = answered(code)
+        assert explain(error).startswith(text.replace("CODE", code))
+        assert concerns_every_call(error) is is_general
+        assert is_denied(error) is ("is not allowed" in text)
+        assert is_gone(error) is ("found nothing" in text)
+        assert reason(error) == (f"{CALL} is not allowed" if is_denied(error) else explain(error))
+
+
+SIGN_IN = ": sign in (`aws sso login`, "
+
+
+@pytest.mark.parametrize(
+    ("error", "start", "end"),
+    [
+        (NoCredentialsError(), "there are no usable AWS credentials (Unable to locate", SIGN_IN),
+        (
+            PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+            "there are no usable AWS credentials (Partial",
+            SIGN_IN,
+        ),
+        (
+            CredentialRetrievalError(provider="process", error_msg="x"),
+            "there are no usable AWS credentials (Error when",
+            SIGN_IN,
+        ),
+        (UnauthorizedSSOTokenError(), "the sign-in is missing or has expired (The SSO", SIGN_IN),
+        (
+            TokenRetrievalError(provider="sso", error_msg="x"),
+            "the sign-in is missing or has expired (Error when",
+            SIGN_IN,
+        ),
+        (ProfileNotFound(profile="x"), "The config profile (x) could not", ": set AWS_PROFILE to a "),
+        (NoRegionError(), "You must specify a region. Set AWS_REGION, or --region for", " us-east-1, "),
+        (
+            InvalidRegionError(region_name="x"),
+            "Provided region_name 'x'",
+            " Set AWS_REGION, or --region",
+        ),
+        (SSLError(endpoint_url="x", error="y"), "AWS's certificate cannot be verified (SSL", "PROXY"),
+        (EndpointConnectionError(endpoint_url="x"), "AWS cannot be reached (Could not", " us-east-1, "),
+        (ConnectTimeoutError(endpoint_url="x"), "AWS cannot be reached (Connect", " us-east-1, "),
+        (ReadTimeoutError(endpoint_url="x"), "AWS cannot be reached (Read", " us-east-1, "),
+        (PageError(operation="GetRole"), "GetRole returned an HTML page, possibly", "update boto3, "),
+        (
+            OddAnswerError(operation="iam:GetRole", reason="is odd"),
+            "the response to iam:GetRole is odd, possibly",
+            "update boto3, ",
+        ),
+        (
+            unknown_status("GetIndex", "NEW"),
+            "the response to GetIndex has the status 'NEW', which this version of check does not ",
+            "update boto3, ",
+        ),
+        # The message of this error has the whole response.
+        (ResponseParserError("<x>"), "the response is not in the API's format, possibly", "boto3, "),
+        (
+            answered("", 502),
+            f"{CALL} returned HTTP 502 without an error code, possibly",
+            "update boto3, ",
+        ),
+        (answered("X", said="two\n lines"), f"{CALL} failed (X: two lines): repeat", "look up X in "),
+        (DataNotFoundError(data_path="x"), "Unable to load data for: x", ""),
+    ],
+)
+def test_every_error_of_the_sdk_is_explained_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Any, start: str, end: str
 ):
-    world.reject("qbusiness:ListApplications", status=status, code=code)
-    assert advice in world.adopt().rejection
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    text = explain(error)
+    assert text.startswith(start)
+    assert end.replace("PROXY", "behind a proxy with its own certificate, set AWS_CA_BUNDLE to ") in text
+    assert "<x>" not in text
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://x")
+    of_server = " (AWS_ENDPOINT_URL=http://x): unset this variable to call AWS, then repeat the command"
+    assert explain(error).endswith(of_server) is ("possibly because of a proxy" in text)
+    monkeypatch.setenv("AWS_CA_BUNDLE", "a.pem")
+    of_bundle = "the certificates in AWS_CA_BUNDLE=a.pem cannot be used"
+    assert explain(error).startswith(of_bundle) is isinstance(error, SSLError)
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("InvalidAction", 400, True),
+        ("UnknownOperationException", 404, True),
+        ("NotImplemented", 501, True),
+        ("InternalFailure", 500, False),
+        ("AccessDenied", 403, False),
+    ],
+)
+def test_only_another_server_lacks_an_operation(
+    monkeypatch: pytest.MonkeyPatch, code: str, status: int, expected: bool
+):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://x")
+    assert is_unanswered(answered(code, status)) is expected
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    assert not is_unanswered(answered(code, status))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (answered("AccessDenied"), 2, f"{CALL} is not allowed (said): allow it"),
+        (NoCredentialsError(), 2, "there are no usable AWS credentials"),
+        (ResponseParserError("<x>"), 2, "the response is not in the API's format"),
+        (InputError("wrong", "  more", details={"choices": [1]}), 2, "wrong"),
+        (FileNotFoundError(2, "No such file", "a.yaml"), 2, "a.yaml: No such file"),
+        (OSError("odd"), 2, "odd"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (EOFError(), 130, "interrupted"),
+        (KeyError("a secret"), 2, "this is a bug in this program (KeyError in test_errors.py, line "),
+    ],
+)
+@pytest.mark.parametrize("json", [True, False])
+def test_every_exception_ends_a_command_with_its_code(
+    world: World, error: BaseException, code: int, line: str, json: bool
+):
+    def fail(*_: object) -> None:
+        raise error
+
+    world.patch.setattr("roles.audit.command.run", fail)
+    said = world.audit(*(["--json"] if json else []))
+    assert said.code == code
+    first, *more = said.err.splitlines()
+    assert first.startswith(f"audit: {line}")
+    assert more == (["  more"] if line == "wrong" else [])
+    assert "a secret" not in said.err + said.out
+    if json:
+        document = said.json
+        text = "\n".join([first.removeprefix("audit: "), *more])
+        assert document == {"error": text} | ({"choices": [1]} if line == "wrong" else {})
+    else:
+        assert said.out == ""
+
+
+def test_developer_sees_the_traceback_of_a_bug(world: World):
+    def fail(*_: object) -> None:
+        raise KeyError("a secret")
+
+    world.patch.setattr("roles.audit.command.run", fail)
+    world.patch.setattr(cli.sys, "flags", type("Flags", (), {"dev_mode": True}))
+    with pytest.raises(KeyError):
+        world.audit()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["adopt", "audit"])
 def test_a_throttled_call_is_repeated(world: World, command: str):
     world.make()
@@ -40,6 +240,7 @@ def test_a_throttled_call_is_repeated(world: World, command: str):
     assert world.server.calls.count("iam:GetRole") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bundle", ["missing.pem", "not-pem.pem", "."])
 def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
     world.path("not-pem.pem").write_text("no certificate")
@@ -52,6 +253,7 @@ def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
     assert line.startswith(f"adopt: the certificates in AWS_CA_BUNDLE={bundle} cannot be used")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "answered"),
     [
@@ -78,6 +280,7 @@ def test_html_page_response_is_reported_without_html(world: World, page: tuple[s
     assert line.endswith("check the network's proxy, then repeat the command")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "advice"),
     [
@@ -105,6 +308,7 @@ def test_missing_credentials_and_regions_are_reported(
     assert world.server.calls == []
 
 
+@pytest.mark.slow
 def test_region_option_overrides_environment(world: World):
     world.server.qbusiness.resources.clear()
     world.patch.setenv("AWS_REGION", "us-west-2")
@@ -115,6 +319,7 @@ def test_region_option_overrides_environment(world: World):
     assert (said.code, set(said.json)) == (2, {"error"})
 
 
+@pytest.mark.slow
 def test_unreachable_endpoint_is_reported_on_one_line(world: World):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -124,21 +329,7 @@ def test_unreachable_endpoint_is_reported_on_one_line(world: World):
     assert "Amazon Q Business is available in us-east-1" in line
 
 
-def test_bug_is_reported_on_one_line_or_as_json(world: World):
-    def fail(*_: object) -> None:
-        raise KeyError("a secret")
-
-    world.patch.setattr("roles.account.Account.data_sources", fail)
-    line = world.adopt().rejection
-    assert re.match(
-        r"adopt: this is a bug in this program \(KeyError in test_errors.py, line \d+\)", line
-    )
-    assert "with PYTHONDEVMODE=1 and report the traceback without any secret values" in line
-    assert "a secret" not in line
-    assert set(world.adopt("--json").json) == {"error"}
-    assert world.server.calls == []
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
 def test_invalid_sdk_setting_is_reported_on_one_line(world: World, variable: str):
     world.patch.setenv(variable, "odd")
