@@ -1,7 +1,6 @@
 """`roles audit --markdown` prints Markdown for a job's summary and an issue on GitHub."""
 
 import html
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,7 +9,6 @@ import pytest
 
 from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
 from roles.account import Account, DataSource
-from roles.audit import markdown
 from roles.audit.accepted import Acceptance
 from roles.audit.markdown import LIMIT, render
 from roles.audit.report import Report
@@ -70,26 +68,6 @@ def test_markup_in_any_name_stays_text(world: World):
     for markup in ("<img", "@octocat", "https:", "*b*"):
         assert markup not in outside.replace(html.escape(MARKUP), "")
     assert [line for line in text.splitlines() if line.startswith("|") and line.count(" | ") > 6] == []
-
-
-def test_omitted_parts_beyond_github_limit_are_counted(world: World):
-    for name in ("Pages", "Wiki"):
-        world.add_own(allow("sqs:*", "*", Sid="Queues"), name=name)
-    world.role("qbusiness-unused")
-    entry = {"role": world.role_arn, "policy": OWN, "sid": "Queues", "reason": "moves soon"}
-    world.path("accepted.yaml").write_text(json.dumps([{**entry, "until": "2999-12-31"}]))
-    arguments = ("--markdown", "--accept", "accepted.yaml")
-    size = len(world.audit(*arguments).out.removesuffix("\n").encode())
-    assert size < LIMIT <= 65_536
-    for limit, omitted in (
-        (size, ""),
-        (size - 1, "1 unused roles"),
-        (1, "2 data sources, 1 roles, 1 accepted findings, 1 unused roles"),
-    ):
-        world.patch.setattr(markdown, "LIMIT", limit)
-        *_, last = world.audit(*arguments).out.splitlines()
-        sentence = f"**Omitted: {omitted}.** `audit` without `--markdown` prints everything."
-        assert (last == sentence) is bool(omitted), last
 
 
 def test_most_severe_of_500_data_sources_are_shown():
