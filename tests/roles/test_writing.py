@@ -13,10 +13,8 @@ from typing import Final
 import pytest
 
 from roles.errors import InputError
-from roles.writing import check_writable, write
+from roles.writing import check_writable, next_path, write
 from sandbox.environment import PROJECT
-
-pytestmark = pytest.mark.slow
 
 KILLED: Final = """\
 import os, signal
@@ -68,6 +66,25 @@ def test_unwritable_path_is_rejected_before_writing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop", "pipe"]
 
 
+@pytest.mark.parametrize(
+    ("present", "number"),
+    [
+        ([], 1),
+        (["assign-acme-dev-9.sh", "assign-acme-dev-10.sh"], 11),
+        (["assign-acme-dev-1.sh", "assign-acme-dev-3"], 4),
+        (["assign-dev-5.sh", "restore-acme-dev-6.sh", "assign-acme-dev-7.sh~"], 1),
+        (["assign-acme-dev-2.sh.part", "assign-acme-dev-x.sh", "assign-acme-dev-.sh"], 1),
+    ],
+)
+def test_script_gets_the_next_number_of_its_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, present: list[str], number: int
+):
+    monkeypatch.chdir(tmp_path)
+    for name in present:
+        Path(name).touch()
+    assert next_path("assign", "acme/dev") == Path(f"assign-acme-dev-{number}.sh")
+
+
 def test_failed_write_leaves_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "file"
     file.write_text("yesterday's")
@@ -103,6 +120,7 @@ def test_failed_replacement_restores_other_files(tmp_path: Path, monkeypatch: py
     assert (old.read_text(), last.read_text()) == ("before", "before")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("project", [PROJECT, PROJECT / "template"])
 def test_git_ignores_files_of_killed_command(tmp_path: Path, project: Path):
     shutil.copy(project / ".gitignore", tmp_path)
@@ -135,6 +153,7 @@ files.write("prod", {"a:b": "c"}, document, "the script", overwrite=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["SIGKILL", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_command_killed_while_writing_leaves_no_stack_file(tmp_path: Path, number: int, kind: str):

@@ -149,7 +149,18 @@ def test_settings_that_aws_does_not_determine_are_listed(config: dict[str, Any],
 def test_setting_with_the_same_value_in_aws_is_not_lost(name: str):
     found = of_entries(wiki={name: SETTINGS[name]}, box={})
     assert [*found.warnings({"wiki": {name: SETTINGS[name]}, "box": {}}, [])] == []
-    assert [*stack_file({name: SETTINGS[name]}).warnings({"new": {name: SETTINGS[name]}}, [])] == []
+    top = stack_file({name: SETTINGS[name]})
+    assert [*top.warnings({"new": {name: SETTINGS[name]}}, [])] == []
+    assert len([*top.warnings({"new": {}}, [])]) == 1
+    # Only the entries in the file lose a setting of all roles.
+    top = stack_file({name: SETTINGS[name], "dataSources": {"wiki": {}}})
+    assert [*top.warnings({"wiki": {name: SETTINGS[name]}, "new": {}}, [])] == []
+
+
+def test_automatic_name_that_becomes_a_setting_is_a_warning():
+    found = of_entries(a={"roleName": "A"}, b={"roleName": ""}, c={}, d={})
+    (warning,) = found.warnings({"a": {"roleName": "A"}, "b": {"roleName": "B"}, "c": {}}, [])
+    assert warning.startswith("roleName becomes the automatic name of b: the role keeps this name, but ")
 
 
 @pytest.mark.parametrize(
@@ -239,6 +250,7 @@ def test_application_and_boundary_are_read_from_the_file():
     found = stack_file({"applicationId": APPLICATION_ARN, "aws:region": REGION})
     assert found.application
     assert (found.application.text, found.region, found.boundary) == (APPLICATION_ARN, REGION, "")
+    assert stack_file({"aws:region": ""}).region is None
     found = stack_file({"applicationId": SECRET, "aws:region": SECRET, "permissionsBoundaryArn": "b"})
     assert (found.application, found.region, found.boundary) == (None, None, "b")
 

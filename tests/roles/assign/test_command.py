@@ -11,7 +11,7 @@ from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import OTHER_ID, ROLE_ARN, SECRET_ARN, World, data_source_id
 from tests.roles.assign.help import SCRIPT, WIKI_ROLE, add_wiki, deploy_two
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+pytestmark = pytest.mark.usefixtures("deployed")
 
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shared"
 NOT_FOUND = (
@@ -37,6 +37,7 @@ def test_data_source_without_role_gets_role_of_its_entry(world: World):
     assert world.server.data_source(identifier).get("roleArn") is None
 
 
+@pytest.mark.slow
 def test_data_source_with_deleted_role_gets_role_of_its_entry(world: World):
     world.add_data_source(roleArn=OTHER_ROLE)
     said = world.assign("--json")
@@ -68,6 +69,7 @@ def test_role_outside_stack_is_kept(world: World):
     )
 
 
+@pytest.mark.slow
 def test_role_outside_stack_is_replaced_if_data_source_is_given(world: World):
     world.role("shared")
     world.add_data_source(roleArn=OTHER_ROLE)
@@ -113,6 +115,7 @@ def test_data_sources_of_several_entries_or_of_one_entry_are_left_out(world: Wor
     )
 
 
+@pytest.mark.slow
 def test_assigned_role_is_not_assigned_again(world: World):
     world.add_data_source()
     assert world.assign().out == "Nothing to assign, and nothing was written.\n"
@@ -206,6 +209,7 @@ def test_unreadable_data_source_is_left_out(world: World):
     )
 
 
+@pytest.mark.slow
 def test_scripts_are_named_by_stack_and_never_overwritten(world: World):
     world.add_data_source(roleArn=OTHER_ROLE)
     world.path("assign-acme-dev-1.sh").write_text("another stack's")
@@ -216,6 +220,7 @@ def test_scripts_are_named_by_stack_and_never_overwritten(world: World):
     assert "the stack acme/dev." in world.path("assign-acme-dev-2.sh").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("directory", [PROJECT, PROJECT / "template"], ids=["clone", "template"])
 def test_git_ignores_scripts_and_saved_properties(directory: Path):
     names = (SCRIPT, f"{SCRIPT.removesuffix('.sh')}/{data_source_id(1)}.json")

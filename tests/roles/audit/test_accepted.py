@@ -197,7 +197,6 @@ def test_entry_for_finding_accepts_that_finding(
     assert [each.matches(ROLE, finding) for each in read_acceptances(path)] == [True]
 
 
-@pytest.mark.slow
 def test_accepted_excess_does_not_cover_dangerous_access(world: World):
     world.add_own(allow("iam:PutRolePolicy", "*", Sid="Queues"))
     write(world, finding="excess")
@@ -207,7 +206,6 @@ def test_accepted_excess_does_not_cover_dangerous_access(world: World):
     assert text in said.out
 
 
-@pytest.mark.slow
 def test_longest_lasting_entry_counts(world: World):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world)
@@ -282,7 +280,6 @@ def test_json_finding_contains_entry_for_acceptance_file(world: World):
     assert world.audit("--accept", FILE).code == 0
 
 
-@pytest.mark.slow
 def test_finding_is_problem_again_after_acceptance_expires(world: World):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world, until="2020-12-31")
@@ -354,7 +351,6 @@ def test_accepted_data_source_is_only_listed_separately(world: World, dormant: s
     assert (found["state"], found["accept"]["reason"]) == ("accepted", "sleeps")
 
 
-@pytest.mark.slow
 def test_accepted_data_source_does_not_hide_its_role(world: World, dormant: str):
     world.put_policy(policy(allow("sqs:*", "*")), "more", "qbusiness-Old")
     accept(world, dormant)
@@ -363,7 +359,6 @@ def test_accepted_data_source_does_not_hide_its_role(world: World, dormant: str)
     assert "  secret does not exist, accepted, 1 in excess\n" in said.out
 
 
-@pytest.mark.slow
 def test_data_source_is_invalid_again_after_acceptance_expires(world: World, dormant: str):
     accept(world, dormant, until="2020-12-31")
     said = world.audit("--accept", FILE)

@@ -12,8 +12,6 @@ from tests.helpers.page import blocks, prose
 from tests.helpers.world import World, allow
 from tests.roles.audit.help import add_audit_role, add_elsewhere, add_granted, complete_world
 
-pytestmark = pytest.mark.slow
-
 PAGE: Final = PROJECT / "docs" / "audit.md"
 THIRD: Final = "777788889999"
 ROLE: Final = ("--assume-role", "security/audit")
@@ -36,6 +34,7 @@ def two(world: World) -> World:
     return world
 
 
+@pytest.mark.slow
 def test_audit_page_shows_report_of_three_accounts(world: World):
     (command,) = blocks("sh", prose("Several accounts", PAGE))
     (shown,) = blocks("text", prose("Several accounts", PAGE))
@@ -54,6 +53,7 @@ def test_audit_page_shows_report_of_three_accounts(world: World):
     assert said.out + said.err + said.remark == shown
 
 
+@pytest.mark.slow
 def test_worst_result_of_all_accounts_is_first(two: World):
     said = two.audit(*BOTH)
     assert (said.code, said.err) == (1, "")
@@ -73,6 +73,7 @@ def test_worst_result_of_all_accounts_is_first(two: World):
         assert [each["account"] for each in kind] == [OTHER_ACCOUNT, ACCOUNT]
 
 
+@pytest.mark.slow
 def test_role_is_assumed_only_in_other_accounts(two: World):
     assert two.audit("--account", ACCOUNT).code == 1
     assert "sts:AssumeRole" not in two.server.calls
@@ -81,6 +82,7 @@ def test_role_is_assumed_only_in_other_accounts(two: World):
     assert two.server.calls.count("sts:GetCallerIdentity") == 1
 
 
+@pytest.mark.slow
 def test_accounts_are_combined_with_every_region(world: World):
     world.add_own()
     there = add_audit_role(world, OTHER_ACCOUNT)
@@ -93,6 +95,7 @@ def test_accounts_are_combined_with_every_region(world: World):
     assert said.out.rpartition("\n\n")[2].startswith(f"3 data sources with 3 roles in {REGION}, eu-west")
 
 
+@pytest.mark.slow
 def test_each_account_needs_exactly_the_listed_actions(world: World):
     complete_world(world)
     add_granted(world)
@@ -106,6 +109,7 @@ def test_each_account_needs_exactly_the_listed_actions(world: World):
     assert {*world.server.calls} == {*ACTIONS["audit"], OF_ACCOUNTS[1]}
 
 
+@pytest.mark.slow
 def test_organization_means_its_active_accounts(two: World):
     accounts = [
         {"Id": ACCOUNT, "State": "ACTIVE"},
@@ -125,15 +129,24 @@ def test_organization_means_its_active_accounts(two: World):
             "ListAccounts is not allowed: use credentials of the organization's man",
         ),
         ("AWSOrganizationsNotInUseException", "is not in an organization: use credentials of the"),
+        ("InternalFailure", "organizations:ListAccounts failed (InternalFailure: "),
     ],
 )
-def test_organization_that_cannot_be_listed_is_one_line(two: World, code: str, advice: str):
-    two.reject("organizations:ListAccounts", status=400, code=code)
-    line = two.audit("--organization", *ROLE).rejection
+def test_organization_that_cannot_be_listed_is_one_line(world: World, code: str, advice: str):
+    world.reject("organizations:ListAccounts", status=400, code=code)
+    line = world.audit("--organization", *ROLE).rejection
     assert advice in line
-    assert line.endswith(", or pass each account with --account")
+    assert line.endswith(", or pass each account with --account") is (code != "InternalFailure")
 
 
+def test_organization_without_active_account_is_one_line(world: World):
+    accounts = [{"Id": THIRD, "State": "SUSPENDED"}]
+    world.server.answers["organizations:ListAccounts"] = {"Accounts": accounts}
+    line = "audit: the organization has no active account: pass each account with --account"
+    assert world.audit("--organization", *ROLE).rejection == line
+
+
+@pytest.mark.slow
 def test_role_that_cannot_be_assumed_does_not_stop_the_audit(two: World):
     # The account does not exist, has no such role, or the role trusts somebody else.
     options = (*BOTH, "--account", THIRD)
@@ -171,6 +184,7 @@ def test_external_id_is_sent_and_never_shown(world: World):
     assert "audit-47" not in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "call", ["qbusiness:ListApplications", "qbusiness:GetDataSource", "iam:GetRole"]
 )
@@ -196,6 +210,7 @@ def test_report_can_consist_of_failures(world: World):
     assert world.audit("--account", ACCOUNT).rejection.startswith("audit: AWS does not accept")
 
 
+@pytest.mark.slow
 def test_failed_region_of_an_account_is_named(two: World):
     two.server.unreadable.add("eu-west-1")
     regions = ("--region", REGION, "--region", "eu-west-1")
@@ -207,17 +222,7 @@ def test_failed_region_of_an_account_is_named(two: World):
     assert f"audit: account {ACCOUNT}: {text}" in said.err
 
 
-def test_region_without_the_service_is_one_line(two: World):
-    regions = ("--region", "eu-north-1", "--region", REGION)
-    said = two.audit(*BOTH, *regions)
-    assert said.code == 1
-    assert said.err == (
-        "audit: skipped: eu-north-1: Amazon Q Business is not available there; it is available in "
-        "us-east-1, us-west-2, eu-west-1, ap-southeast-2\n"
-    )
-    assert two.audit(*BOTH, *regions, "--json").json["unavailable"] == ["eu-north-1"]
-
-
+@pytest.mark.slow
 def test_account_that_is_given_twice_is_audited_once(two: World):
     other = ("--account", OTHER_ACCOUNT)
     said = two.audit(*other, *other, *ROLE)
@@ -240,7 +245,12 @@ def test_account_that_is_given_twice_is_audited_once(two: World):
             "expected text such as security/audit, not",
         ),
         (["--assume-role", "security/"], "'security/' is not the path and name of a role"),
-        (["--external-id", "x y"], "expected 2 to 1,224 letters, digits, and _+=,.@:/-"),
+        (["--assume-role", "a/b c/d"], "'a/b c/d' is not the path and name of a role"),
+        (["--assume-role", "a/" + "d" * 65], "d' is not the path and name of a role"),
+        *(
+            (["--external-id", text], "expected 2 to 1,224 letters, digits, and _+=,.@:/-")
+            for text in ("x y", "x", "x" * 1225, "\xe9\xe9")
+        ),
     ],
 )
 def test_invalid_option_is_one_line(
@@ -260,13 +270,21 @@ def test_invalid_option_is_one_line(
             f"account {OTHER_ACCOUNT} is not the credentials' account, {ACCOUNT}: ",
         ),
         (ROLE, "--assume-role is only for --account or --organization: pass one of them"),
-        (("--external-id", "audit"), "--external-id is only for --account or --organization"),
+        *(
+            (("--assume-role", text), "--assume-role is only for")
+            for text in ("d" * 64, "/a/b", "a/b/d")
+        ),
+        *(
+            (("--external-id", text), "--external-id is only for --account or --organization")
+            for text in ("ab", "_+=,.@:/-", "x" * 1224)
+        ),
     ],
 )
 def test_contradicting_options_are_one_line(world: World, options: tuple[str, ...], expected: str):
     assert expected in world.audit(*options).rejection
 
 
+@pytest.mark.slow
 def test_bars_on_a_terminal_count_all_accounts(two: World):
     two.patch.setattr("sys.stderr.isatty", lambda: True)
     two.patch.setenv("NO_COLOR", "1")
@@ -278,5 +296,6 @@ def test_bars_on_a_terminal_count_all_accounts(two: World):
     ]
 
 
+@pytest.mark.slow
 def test_path_of_the_role_can_begin_with_a_slash(two: World):
     assert two.audit("--account", OTHER_ACCOUNT, "--assume-role", "/security/audit").code == 1

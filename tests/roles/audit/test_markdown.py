@@ -18,11 +18,10 @@ from roles.output import Notes
 from tests.helpers.world import OWN, World, allow, data_source_id
 from tests.roles.audit.help import shared_role
 
-pytestmark = pytest.mark.slow
-
 MARKUP: Final = "<img src=x> | `*b*` @octocat [a](https://example.com) ``"
 
 
+@pytest.mark.slow
 def test_denied_permissions_are_listed_after_result(world: World):
     world.add_own()
     world.reject("iam:ListAttachedRolePolicies")
@@ -47,6 +46,7 @@ def with_markup(value: Any) -> Any:
     return tuple(map(with_markup, value)) if isinstance(value, tuple) else value
 
 
+@pytest.mark.slow
 def test_markup_in_any_name_stays_text(world: World):
     world.add_own(allow("sqs:*", "*"))
     shared_role(world, "jira", "wiki")

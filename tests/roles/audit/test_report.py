@@ -110,6 +110,10 @@ def test_report_of_several_accounts_matches_golden_file(
         f"- {{role: '{role_arn('x', THIRD)}', policy: p, sid: A, reason: r, until: 2999-12-31}}\n"
         "- {finding: invalid, dataSources: [id-1, id-9], reason: r, until: 2999-12-31}\n"
         "- {finding: invalid, dataSources: [id-9, id-7], reason: r, until: 2999-12-31}\n"
+        # These match a finding, the second one in part.
+        f"- {{role: '{role_arn('Pages-2')}', policy: two, statement: 2, reason: r, until: 2999-12-31}}\n"
+        f"- {{role: '{role_arn('Pages-2', OTHER_ACCOUNT)}', policy: trust policy, statement: 1, "
+        "finding: excess, reason: r, until: 2999-12-31}\n"
     )
     options = ("--region", REGION, "--region", EUROPE, "--region", "x-1", "--accept", "accepted.yaml")
     options += ("--stack", "dev")
@@ -163,6 +167,15 @@ def test_unavailable_region_is_a_failed_read_but_only_beside_another(world: Worl
     fine = [Survey(ACCOUNT, (source(1, Outcome.EQUIVALENT),))]
     assert report(world, fine, "--region", REGION, "--region", "x-1").code == 2
     assert report(world, fine, "--region", "x-1").code == 0
+
+
+def test_only_account_is_not_named_in_notes(world: World):
+    survey = Survey(ACCOUNT, (source(1, Outcome.EQUIVALENT),), skipped=("application x: no",))
+    survey = survey._replace(denied=("iam:GetPolicy",), unlisted="iam:ListRoles is not allowed")
+    skipped, unlisted, denied = report(world, [survey]).err.splitlines()
+    assert skipped == "audit: skipped: application x: no"
+    assert unlisted.endswith(" that no data source uses: iam:ListRoles is not allowed")
+    assert denied.startswith("audit: iam:GetPolicy is not allowed on at least some resources: ")
 
 
 def test_part_that_exactly_fits_the_limit_is_shown(world: World):
