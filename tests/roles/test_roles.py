@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from werkzeug.wrappers import Request, Response
 
 from roles.actions import ACTIONS
 from roles.cli import main
-from roles.output import Notes, Output
+from roles.output import Line, Notes, Output, Part, Row, Table
 from sandbox.environment import PROJECT
 from tests.helpers.page import read_actions
 from tests.helpers.processes import eventually
@@ -129,6 +130,86 @@ def test_all_but_printable_ascii_is_escaped(capsys: pytest.CaptureFixture[str]):
     assert (out + err).replace("\n", "").isprintable()
     assert "separators: \\u2028\\u2029\n" in out
     assert "surrogates: \\ud800\\udfff\n" in out
+
+
+WORDS = "a1 bb ccc"
+
+
+@pytest.mark.parametrize(
+    ("width", "part", "shown"),
+    [
+        # Below 20 columns, nothing is fitted.
+        (19, Line(f"x: {WORDS} {WORDS} dd", 3), f"x: {WORDS} {WORDS} dd"),
+        (20, Line(f"x: {WORDS} {WORDS} dd", 3), f"x: {WORDS} a1 bb\n   ccc dd"),
+        (24, Line(f"x: {WORDS} {WORDS} dd", 3), f"x: {WORDS} {WORDS}\n   dd"),
+        (25, Line(f"x: {WORDS} {WORDS} dd", 3), f"x: {WORDS} {WORDS} dd"),
+        # A word that fits without its indentation only is not cut.
+        (20, Line(f"x: a {'w' * 17} b", 3), f"x: a\n   {'w' * 17}\n   b"),
+        (20, Line(f"x: a {'w' * 18} b", 3), f"x: a {'w' * 18} b"),
+        (20, f"aws command {WORDS} {WORDS}", f"aws command {WORDS} {WORDS}"),
+        (
+            20,
+            Table(
+                ("A", "BB"), [("", [Row(("one", "1"))]), (f"{WORDS} {WORDS} dd", [Row(("x" * 20, "2"))])]
+            ),
+            f"A    BB\none  1\n{WORDS} {WORDS}\n  dd\nA                 BB\n{'x' * 16}  2\nxxxx",
+        ),
+        (
+            19,
+            Table(("A", "BB"), [("", [Row(("one", "1"))]), ("title", [Row(("x" * 20, "\xe9"))])]),
+            f"A{' ' * 21}BB\none{' ' * 19}1\ntitle\n{'x' * 20}  \\xe9",
+        ),
+    ],
+)
+def test_only_text_and_tables_are_fitted_to_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    part: Part,
+    shown: str,
+):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    Output("audit").show(part)
+    assert re.sub(r"\033\[\d*m", "", capsys.readouterr().out) == f"{shown}\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    Output("audit").show(part)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == (1 if not isinstance(part, Table) else 4)
+
+
+def test_only_the_last_cell_and_the_beginning_of_a_line_have_a_color(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    output = Output("audit")
+    output.show(Line("ok  text", 2, "green"), Table(("A", "B"), [("", [Row(("x", "bad"), "red")])]))
+    line, _, row = capsys.readouterr().out.splitlines()
+    assert (line, row) == ("\033[32mok\033[0m  text", "x  \033[31mbad\033[0m")
+    monkeypatch.setenv("NO_COLOR", "1")
+    output.show(Line("ok  text", 2, "green"))
+    assert capsys.readouterr().out == "ok  text\n"
+
+
+def test_csv_keeps_letters_and_quotes_cells(capsys: pytest.CaptureFixture[str]):
+    Output("audit").csv([["a", "b,c"], ['d"', "\u6587"]])
+    assert capsys.readouterr().out == 'a,"b,c"\r\n"d""",\u6587\r\n'
+
+
+@pytest.mark.parametrize(
+    ("stdin", "stderr", "can_ask"),
+    [(True, True, True), (False, True, False), (True, False, False), (None, True, False)],
+)
+def test_person_is_asked_only_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, stdin: bool | None, stderr: bool, can_ask: bool
+):
+    terminal = None if stdin is None else SimpleNamespace(isatty=lambda: stdin)
+    monkeypatch.setattr("sys.stdin", terminal)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: stderr)
+    assert Output("adopt").can_ask is can_ask
 
 
 def test_only_one_json_document_is_printed(capsys: pytest.CaptureFixture[str]):

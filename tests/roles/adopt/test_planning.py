@@ -196,7 +196,10 @@ def test_roles_that_would_be_deleted_stop_the_adoption(
         return
     with pytest.raises(InputError) as raised:
         found.check_kept(adopted, ["left out"])
-    first, *_, last = raised.value.lines
+    first, *rest, last = raised.value.lines
+    unnamed = [line for line in rest if line.startswith("  pulumi config set --stack acme/prod --path ")]
+    of_roles = config.get("dataSources", {"aem-connector": config})
+    assert len(unnamed) == sum("roleName" not in of_roles[name] for name in lost)
     assert f"declares roles that this command would not adopt ({', '.join(lost)}), " in first
     assert last == "left out"
 
@@ -383,6 +386,26 @@ def test_data_source_is_chosen_by_id_connector_or_type(its: dict[str, Any], foun
     choices = cast("Sequence[Any]", raised.value.details.get("choices", ()))
     # Only --data-source chooses an unknown type.
     assert [each["dataSourceId"] for each in choices] == (["id-1", "id-2"] if not its else [])
+
+
+@pytest.mark.parametrize(("json", "can_ask"), [(False, False), (True, True), (False, True)])
+def test_only_a_person_who_sees_the_question_is_asked(
+    monkeypatch: pytest.MonkeyPatch, json: bool, can_ask: bool
+):
+    every = [source(1), source(2)]
+    answers = iter(["", "x", "0", "3", "\xb2", "2"])
+    monkeypatch.setattr(Output, "can_ask", can_ask)
+    monkeypatch.setattr(Output, "ask", lambda *_: next(answers))
+    if can_ask and not json:
+        assert selection.choose(every, options(json=json), Output("adopt")).id == "id-2"
+        return
+    with pytest.raises(InputError, match=r"^which data source"):
+        selection.choose(every, options(json=json), Output("adopt"))
+
+
+def test_nothing_to_choose_from_is_one_line():
+    with pytest.raises(InputError, match="data sources considered: 0, types: none"):
+        selection.choose([], options(), Output("adopt"))
 
 
 def test_only_one_application_is_selected():
