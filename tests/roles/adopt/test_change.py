@@ -22,8 +22,6 @@ from tests.helpers.world import (
 )
 from tests.roles.adopt.help import large, sh
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shell")]
-
 ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 UNCHANGED: Final = """\
 Roles that may lose access with the first `pulumi up` after the import: 0
@@ -54,6 +52,7 @@ def imported(said: Any) -> list[str]:
     return [it["id"] for it in resources if it["type"] == "aws:iam/rolePolicy:RolePolicy"]
 
 
+@pytest.mark.slow
 def test_new_trust_conditions_count_as_lost_access(world: World):
     service = {"Principal": {"Service": "qbusiness.amazonaws.com"}, "Action": "sts:AssumeRole"}
     world.make(trust=policy({"Effect": "Allow", **service}), policies={OWN: own_policy()})
@@ -64,6 +63,7 @@ def test_new_trust_conditions_count_as_lost_access(world: World):
     ) in world.adopt().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trust", "same"), [(TRUST, 0), (TRUST.replace("AllowsAmazonQServicePrincipal", "Console"), 1)]
 )
@@ -75,6 +75,7 @@ def test_equivalent_policy_changes_only_in_wording(world: World, trust: str, sam
     assert ("restore-prod-1.sh" in world.files) is bool(same)
 
 
+@pytest.mark.slow
 def test_sole_equivalent_inline_policy_is_replaced(world: World):
     world.make(policies={"console": own_policy().replace("AllowsAmazonQTo", "")})
     said = world.adopt()
@@ -83,6 +84,7 @@ def test_sole_equivalent_inline_policy_is_replaced(world: World):
     assert imported(world.adopt("--json", "--force")) == [f"{NAME}:console"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protect", [True, False])
 def test_replacing_policy_of_protected_role_causes_warning(world: World, protect: bool):
     world.make(policies={"console": own_policy()})
@@ -112,6 +114,7 @@ def test_nonequivalent_or_multiple_policies_are_kept_by_default(
     assert imported(world.adopt("--json", "--force")) == []
 
 
+@pytest.mark.slow
 def test_report_names_access_lost_with_replace_policies(world: World):
     world.make(policies={"console": own_policy("SECRET", allow("s3:GetObject", "*"))})
     said = world.adopt("--replace-policies")
@@ -162,7 +165,8 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
     world.make()
     own = ROLE_POLICY_SIZE + len(world.secret_arn)
     most = 10_240 - own + over
-    world.put_policy(large("full", most), "full", NAME)
+    # IAM counts characters, not bytes.
+    world.put_policy(large("full", most).replace(":full-", ":f\xfcll-"), "full", NAME)
     warning = (
         "adopt: warning: there is no room for the role policy: a role's inline policies can have "
         f"10,240 characters in total, but these would have 359 more (full {most:,}, {OWN} {own:,}), so "
@@ -172,6 +176,8 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
     assert (warning in world.adopt().err) is bool(over)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("shell")
 def test_script_restores_policies_of_one_role(world: World):
     trust, document = trusting({"AWS": "*"}), own_policy().replace("{", '{"Id": "It\'s", ', 1)
     world.make(trust=trust, policies={"console's": document}, role={"Path": "/q/"})
@@ -197,6 +203,8 @@ def test_script_restores_policies_of_one_role(world: World):
     assert "restore-prod-2.sh" in world.files
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("shell")
 @pytest.mark.parametrize("own", [False, True], ids=["no inline policy", "the role policy already"])
 def test_script_recreates_deleted_policy_and_attaches_it(world: World, own: bool):
     world.make()

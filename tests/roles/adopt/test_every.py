@@ -11,7 +11,6 @@ from pages.examples import (
     APPLICATION_ARN,
     APPLICATION_ID,
     INDEX_ID,
-    OTHER_ACCOUNT,
     REGION,
 )
 from tests.helpers.boundary import boundary
@@ -179,9 +178,6 @@ def test_all_option_requires_choice_among_applications(world: World):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--all", "--data-source", DATA_SOURCE_ID], "--data-source selects one data source"),
-        (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name requires --all"),
-        (["--connector", "box", "--connector", "quip"], "several --connector options require --all"),
         (["--all", "--name", f"{OTHER_ID}=wiki"], f"--name: {OTHER_ID} is not one of the adopted"),
         (
             ["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2],
@@ -195,29 +191,6 @@ def test_all_option_requires_choice_among_applications(world: World):
 def test_inapplicable_options_are_rejected(world: World, options: list[str], message: str):
     world.make()
     assert message in world.adopt(*options).last
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "expected"),
-    [
-        (
-            "--name",
-            f"{OTHER_ID}=Wiki",
-            "a lowercase letter followed by up to 40 lowercase letters, digits, and",
-        ),
-        ("--name", f"{OTHER_ID}=secure", "the name `secure` is reserved"),
-        ("--stacks", "-1", "'-1' is not a number of stacks: expected 0 or more"),
-        ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
-    ],
-)
-def test_invalid_option_values_are_rejected_without_calls(
-    world: World, option: str, value: str, expected: str
-):
-    with pytest.raises(SystemExit) as stopped:
-        world.adopt("--all", option, value)
-    assert stopped.value.code == 2
-    assert expected in world.capsys.readouterr().err.splitlines()[-1]
-    assert world.server.calls == []
 
 
 def test_region_of_application_arn_overrides_aws_region(world: World):
@@ -428,33 +401,6 @@ def test_data_sources_in_a_file_are_left_out_even_if_they_are_gone(world: World)
     assert said.err.endswith(note)
     said = world.adopt("--all", "--force", "--exclude", identifier(9))
     assert f"data source {identifier(9)} was not found" in said.last
-
-
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        (None, "--exclude: kept.txt cannot be read: No such file or directory"),
-        (b"\xff", "--exclude: kept.txt cannot be read: it is not UTF-8 text"),
-        (b"\nWiki\n", "kept.txt, line 2: 'Wiki' is not the ID of a data source, such as c3d4e5f6-"),
-    ],
-)
-def test_unusable_file_of_excluded_ids_is_rejected_before_any_call(
-    world: World, content: bytes | None, line: str
-):
-    if content is not None:
-        world.path("kept.txt").write_bytes(content)
-    assert world.adopt("--all", "--exclude", "@kept.txt").rejection.startswith(f"adopt: {line}")
-    assert world.server.calls == []
-
-
-def test_application_of_another_account_is_rejected_with_both_accounts(world: World):
-    world.make()
-    arn = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
-    assert world.adopt("--all", "--application", arn).rejection == (
-        f"adopt: the application is in account {OTHER_ACCOUNT}, but the credentials are for account "
-        f"{ACCOUNT}: set AWS_PROFILE to a profile for the application's account"
-    )
-    assert world.files == ["Pulumi.yaml"]
 
 
 def test_automatic_name_becomes_role_name_with_a_warning(world: World):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from components.connectors import CONNECTORS
-from pages.examples import APPLICATION_ARN, REGION
+from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
 from roles.account import DataSource
 from roles.adopt import configuration, entries, existing, files, selection
 from roles.adopt.entries import Entry
@@ -18,6 +18,7 @@ from roles.adopt.existing import Existing
 from roles.adopt.principals import without_deleted
 from roles.errors import InputError
 from roles.output import Output
+from tests.helpers.world import OTHER_ID, World
 
 PROJECT = "website"
 
@@ -327,6 +328,32 @@ def test_stack_has_at_most_100_entries_and_100_kib(number: int, each: str, fits:
         configuration.check_limits(planned, fill)
 
 
+def test_most_frequent_index_is_the_default_of_the_stack():
+    def planned(*index_ids: str) -> dict[str, Entry]:
+        found: dict[str, Any] = {}
+        for number, index_id in enumerate(index_ids):
+            settings = {"region": REGION, "application_id": APPLICATION_ARN, "index_id": index_id}
+            needs = {"region": REGION, "application_arn": APPLICATION_ARN, "index_id": index_id}
+            kept = {**settings, "role_name": f"r{number}"}
+            needed = SimpleNamespace(settings=lambda kept=kept: {**kept}, **needs)
+            found[f"e{number}"] = SimpleNamespace(requirements=needed)
+        return found
+
+    before = of_entries(e1={"protect": True})
+    assert configuration.configure_several(planned("a", "b", "b"), before, PROJECT) == {
+        "aws:region": REGION,
+        "aws:allowedAccountIds": [ACCOUNT],
+        "website:applicationId": APPLICATION_ARN,
+        "website:indexId": "b",
+        "website:dataSources": {
+            "e0": {"indexId": "a", "roleName": "r0", "rolePath": "/"},
+            "e1": {"roleName": "r1", "rolePath": "/", "protect": True},
+            "e2": {"roleName": "r2", "rolePath": "/"},
+        },
+    }
+    assert configuration.configure_several(planned("c", "b"), before, PROJECT)["website:indexId"] == "c"
+
+
 def test_connectors_are_split_among_stacks_the_most_frequent_first():
     counts = {"box": 30, "jira": 101, "slack": 70, "quip": 30, "drupal": 1}
     planned = {
@@ -349,6 +376,57 @@ def test_connectors_are_split_among_stacks_the_most_frequent_first():
 
 
 # The choice of data sources.
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--all", "--data-source", "x"], "--data-source selects one data source, and --all selects "),
+        (["--name", "x=wiki"], "--name requires --all: pass --all as well"),
+        (["--connector", "box", "--connector", "quip"], "several --connector options require --all: "),
+        (
+            ["--application", APPLICATION_ARN, "--region", "eu-west-1"],
+            f"--application is in {REGION}, but --region is eu-west-1: omit --region",
+        ),
+    ],
+)
+def test_contradicting_options_are_rejected_without_calls(world: World, given: list[str], message: str):
+    world.write_project()
+    assert world.adopt(*given).rejection.startswith(f"adopt: {message}")
+    assert world.server.calls == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        (
+            "--name",
+            f"{OTHER_ID}=Wiki",
+            "a lowercase letter followed by up to 40 lowercase letters, digits, and",
+        ),
+        ("--name", f"{OTHER_ID}=secure", "the name `secure` is reserved"),
+        ("--stacks", "-1", "'-1' is not a number of stacks: expected 0 or more"),
+        ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
+    ],
+)
+def test_invalid_option_values_are_rejected_without_calls(
+    world: World, option: str, value: str, expected: str
+):
+    with pytest.raises(SystemExit) as stopped:
+        world.adopt("--all", option, value)
+    assert stopped.value.code == 2
+    assert expected in world.capsys.readouterr().err.splitlines()[-1]
+    assert world.server.calls == []
+
+
+def test_application_of_another_account_is_rejected_with_both_accounts(world: World):
+    world.write_project()
+    arn = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    assert world.adopt("--all", "--application", arn).rejection == (
+        f"adopt: the application is in account {OTHER_ACCOUNT}, but the credentials are for account "
+        f"{ACCOUNT}: set AWS_PROFILE to a profile for the application's account"
+    )
+    assert world.files == ["Pulumi.yaml"]
 
 
 def options(**its: Any) -> argparse.Namespace:

@@ -19,8 +19,6 @@ from tests.helpers.world import (
 )
 from tests.roles.audit.help import add_files, create_key, grant_listing, result
 
-pytestmark = pytest.mark.slow
-
 DENIED_INGESTION: Final = "User is not authorized to perform: qbusiness:BatchPutDocument"
 THROUGH: Final = f"secretsmanager.{REGION}.amazonaws.com"
 CONSOLE_ROLES: Final = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
@@ -31,6 +29,7 @@ def add_ingesting_index(world: World, *more: dict[str, Any]) -> str:
     return world.add_own(ingest, *more, without="AllowsAmazonQToIngestDocuments")
 
 
+@pytest.mark.slow
 def test_index_alone_is_a_remark(world: World):
     identifier = add_ingesting_index(world)
     said = world.audit("--json")
@@ -43,6 +42,7 @@ def test_index_alone_is_a_remark(world: World):
     assert remark.endswith(": no sync has settled it")
 
 
+@pytest.mark.slow
 def test_failed_ingestion_counts_as_missing(world: World):
     identifier = add_ingesting_index(world)
     world.sync(identifier, "FAILED", error={"errorMessage": DENIED_INGESTION})
@@ -51,6 +51,7 @@ def test_failed_ingestion_counts_as_missing(world: World):
     assert DENIED_INGESTION in json.dumps(said.json["roles"])
 
 
+@pytest.mark.slow
 def test_denied_ingestion_counts_as_missing(world: World):
     identifier = add_ingesting_index(world, deny(INGEST, "*", Sid="No"))
     said = world.audit("--json")
@@ -58,6 +59,7 @@ def test_denied_ingestion_counts_as_missing(world: World):
     assert "missing" in result(said, identifier)
 
 
+@pytest.mark.slow
 def test_unreadable_sync_leaves_remark(world: World):
     add_ingesting_index(world)
     world.reject("qbusiness:ListDataSourceSyncJobs")
@@ -85,6 +87,7 @@ def test_grant_replaces_missing_decryption(world: World, granted: dict[str, Any]
     assert text in said.out
 
 
+@pytest.mark.slow
 def test_passing_roles_that_console_names_is_a_remark(world: World):
     condition = {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}}
     passes = allow("iam:PassRole", CONSOLE_ROLES, Sid="Pass", Condition=condition)
@@ -108,12 +111,14 @@ def test_data_source_that_failed_to_sync_comes_first(world: World):
     ]
 
 
+@pytest.mark.slow
 def test_syncs_and_grants_are_read_only_if_access_is_missing(world: World):
     world.add_own(allow("kms:Decrypt", KEY_ARN))
     world.audit()
     assert not {"qbusiness:ListDataSourceSyncJobs", "kms:ListGrants"} & {*world.server.calls}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "message",
     [
@@ -127,12 +132,14 @@ def test_other_failures_do_not_settle_ingestion(world: World, message: str):
     assert world.audit().code == 0
 
 
+@pytest.mark.slow
 def test_denial_under_condition_does_not_settle_ingestion(world: World):
     insecure = {"Bool": {"aws:SecureTransport": "false"}}
     identifier = add_ingesting_index(world, deny("*", "*", Sid="Guard", Condition=insecure))
     assert result(world.audit("--json"), identifier) == "1 denying"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "condition",
     [
@@ -148,6 +155,7 @@ def test_condition_that_requests_meet_is_no_difference(world: World, condition: 
     assert result(world.audit("--json"), identifier) == "equivalent"
 
 
+@pytest.mark.slow
 def test_decryption_through_one_region_is_no_difference(world: World):
     key = world.client("kms").create_key()["KeyMetadata"]["Arn"]
     decrypt = allow("kms:Decrypt", key, Condition={"StringEquals": {"kms:ViaService": THROUGH}})
@@ -155,6 +163,7 @@ def test_decryption_through_one_region_is_no_difference(world: World):
     assert result(world.audit("--json"), identifier) == "equivalent"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("condition", "code", "text"),
     [
@@ -175,6 +184,7 @@ def test_trust_policy_is_decided(world: World, condition: dict[str, Any], code: 
     assert text in said.out
 
 
+@pytest.mark.slow
 def test_passing_roles_of_console_to_any_service_is_in_excess(world: World):
     identifier = world.add_own(allow("iam:PassRole", CONSOLE_ROLES, Sid="Pass"))
     assert result(world.audit("--json"), identifier) == "1 in excess"
@@ -191,12 +201,14 @@ def test_access_by_key_policy_is_a_remark(world: World):
     assert f"the key policy of {key} lets the role do this" in said.out
 
 
+@pytest.mark.slow
 def test_key_policy_does_not_outrank_denial(world: World):
     key = create_key(world, allow("kms:Decrypt", "*", Principal=ROLE))
     identifier = world.add_own(deny("kms:*", "*", Sid="No"), secret={"KmsKeyId": key})
     assert result(world.audit("--json"), identifier) == "1 missing, 1 denying"
 
 
+@pytest.mark.slow
 def test_access_by_secret_policy_is_a_remark(world: World):
     identifier = world.add_own(without="AllowsAmazonQToGetSecret")
     grants = policy(allow("secretsmanager:GetSecretValue", "*", Principal=ROLE))
@@ -206,6 +218,7 @@ def test_access_by_secret_policy_is_a_remark(world: World):
     assert f"the secret policy of {world.secret_arn} lets the role do this" in said.out
 
 
+@pytest.mark.slow
 def test_access_by_bucket_policy_is_a_remark(world: World):
     identifier = add_files(world, "s3-v1")
     grant_listing(world)
@@ -236,6 +249,7 @@ def change_key(world: World, **condition: Any) -> tuple[str, str]:
     return identifier, earlier
 
 
+@pytest.mark.slow
 def test_key_of_current_version_is_a_remark(world: World):
     identifier, earlier = change_key(world, Condition=THROUGH_SECRETS_MANAGER)
     said = world.audit("--json")
@@ -248,11 +262,13 @@ def test_key_of_current_version_is_a_remark(world: World):
     assert key.endswith(f"connector, Key: a secret's current version is encrypted with {earlier}")
 
 
+@pytest.mark.slow
 def test_decryption_without_condition_is_in_excess(world: World):
     identifier, _ = change_key(world)
     assert result(world.audit("--json"), identifier) == "1 in excess"
 
 
+@pytest.mark.slow
 def test_decryption_with_own_key_without_condition_is_in_excess(world: World):
     key = create_key(world)
     identifier = world.add_own(allow("kms:Decrypt", key, Sid="Key"), secret={"KmsKeyId": key})
