@@ -7,10 +7,11 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
+from components.connectors import CONNECTORS
 from pages.examples import ACCOUNT, OTHER_ACCOUNT
 from roles.account import Account, DataSource, Encryption, Role
-from roles.errors import OddAnswerError
-from roles.needed_resources import find_recreated, read_requirements
+from roles.errors import InputError, OddAnswerError
+from roles.needed_resources import find, find_recreated, read_requirements
 from roles.policies import Secret
 
 EUROPE = "eu-west-1"
@@ -346,6 +347,25 @@ def test_resources_become_requirements(
     found, _ = read(configuration, answers)
     assert {name: getattr(found, name) for name in expected} == expected
     assert (found.application_arn, found.region, found.index_id) == (APPLICATION, EUROPE, "i1")
+
+
+def test_given_connector_overrides_the_type():
+    account = cast("Account", Stub({**AEM, "type": "CUSTOM"}, {}))
+    found, _ = read_requirements(account, SOURCE, CONNECTORS["box"])
+    assert found
+    assert found.connector.name == "box"
+    with pytest.raises(InputError, match="this program has no connector of type CUSTOM"):
+        read_requirements(account, SOURCE)
+
+
+def test_deleted_data_source_is_a_finding():
+    def gone() -> None:
+        raise fails("GetDataSource", "ResourceNotFoundException")
+
+    faults: list[Any] = []
+    assert find(gone, "s1", faults) is None
+    (fault,) = faults
+    assert (fault.state, fault.details) == ("problem", ("there is no data source s1: it was deleted",))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pages.examples import SECRET_ID
-from roles.preview import UNKNOWN, main
+from roles.preview import UNKNOWN, Section, main, render
 from tests.helpers.support import golden
 
 NAMES = [f"source{number}" for number in range(60)]
@@ -313,6 +313,25 @@ def test_sixty_new_roles_fit_the_limit_and_the_rest_is_counted_by_name(
     assert (len(shown) == len(NAMES)) is (padding == 0)
     for name in {*NAMES} - {*shown}:
         assert f"`{name}-policy`" in report
+
+
+@pytest.mark.parametrize(("over", "shown"), [(0, True), (1, False)])
+def test_block_that_fits_to_the_byte_is_shown(over: int, shown: bool):
+    sections = [Section("Steps", [("first", "\xe9" * 50), ("second", "x" * 10)]), Section("None", [])]
+    # The title, the end, room for names, and the two blocks with their line ends.
+    limit = len("### dev\n") + len("end") + 2_700 + 101 + 11
+    text = render("dev", sections, "end", limit - over)
+    fitting = "\xe9" * 50 + ("\n" + "x" * 10) * shown
+    omitted = "" if shown else "\nSteps: 1 left out, see the log: `second`\n"
+    assert text == f"### dev\n\nSteps:\n\n~~~diff\n{fitting}\n~~~\n{omitted}end"
+
+
+@pytest.mark.parametrize(("length", "end"), [(2_486, "`, `b`"), (2_487, "`, \u2026")])
+def test_long_list_of_names_is_cut_after_a_name(length: int, end: str):
+    section = Section("Steps", [("a`b", "x"), ("n" * length, "x"), ("b", "x")])
+    text = render("dev", [section], "", 0)
+    start = "### dev\n\nSteps: 3 left out, see the log: `a'b`, `"
+    assert text == f"{start}{'n' * length}{end}\n"
 
 
 def test_name_that_imitates_another_resource_is_shown_completely(preview: Preview):

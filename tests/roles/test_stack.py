@@ -135,8 +135,10 @@ def test_stack_of_another_project_is_rejected(
 
 
 def test_failure_of_pulumi_is_one_line(monkeypatch: pytest.MonkeyPatch):
-    failed = subprocess.CompletedProcess([], 6, "", "error: no stack named\n  'dev' found\n")
-    monkeypatch.setattr("roles.stack.run_pulumi", lambda *_: failed)
+    def fail(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(arguments, 6, "", "error: no stack named\n  'dev' found\n")
+
+    monkeypatch.setattr("roles.stack.run_pulumi", fail)
     with pytest.raises(InputError, match=r"^`pulumi config` failed \(no stack named 'dev' found\): "):
         read_deployed_roles("dev")
 

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -335,7 +336,7 @@ def test_most_frequent_index_is_the_default_of_the_stack():
             settings = {"region": REGION, "application_id": APPLICATION_ARN, "index_id": index_id}
             needs = {"region": REGION, "application_arn": APPLICATION_ARN, "index_id": index_id}
             kept = {**settings, "role_name": f"r{number}"}
-            needed = SimpleNamespace(settings=lambda kept=kept: {**kept}, **needs)
+            needed = SimpleNamespace(settings=partial(dict, kept), **needs)
             found[f"e{number}"] = SimpleNamespace(requirements=needed)
         return found
 
@@ -473,7 +474,11 @@ def test_only_a_person_who_sees_the_question_is_asked(
     every = [source(1), source(2)]
     answers = iter(["", "x", "0", "3", "\xb2", "2"])
     monkeypatch.setattr(Output, "can_ask", can_ask)
-    monkeypatch.setattr(Output, "ask", lambda *_: next(answers))
+
+    def ask(*_: object) -> str:
+        return next(answers)
+
+    monkeypatch.setattr(Output, "ask", ask)
     if can_ask and not json:
         assert selection.choose(every, options(json=json), Output("adopt")).id == "id-2"
         return

@@ -351,6 +351,7 @@ def test_accepted_data_source_is_only_listed_separately(world: World, dormant: s
     assert (found["state"], found["accept"]["reason"]) == ("accepted", "sleeps")
 
 
+@pytest.mark.slow
 def test_accepted_data_source_does_not_hide_its_role(world: World, dormant: str):
     world.put_policy(policy(allow("sqs:*", "*")), "more", "qbusiness-Old")
     accept(world, dormant)

@@ -68,6 +68,7 @@ def test_unreadable_sync_leaves_remark(world: World):
     assert said.code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("granted", "code", "text"),
     [
@@ -193,6 +194,7 @@ def test_passing_roles_of_console_to_any_service_is_in_excess(world: World):
 ROLE: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-Pages"}
 
 
+@pytest.mark.slow
 def test_access_by_key_policy_is_a_remark(world: World):
     key = create_key(world, allow("kms:Decrypt", "*", Principal=ROLE))
     identifier = world.add_own(secret={"KmsKeyId": key})

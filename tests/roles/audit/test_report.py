@@ -37,23 +37,32 @@ def source(
     name, index, region = f"Pages-{number}", more.pop("index", "index"), more.pop("region", REGION)
     place = DataSource("app", "Docs", index, "Main", f"id-{number}", name, "AEM", "ACTIVE", region)
     arn = "" if state is Outcome.NO_ROLE else role_arn(role or name, account)
-    entries = {"connector": "aem-cloud", "text": str(state), **more}
+    entries: dict[str, Any] = {"connector": "aem-cloud", "text": str(state), **more}
     return DataSourceResult(account, place, role_arn=arn, state=state, **entries)
 
 
 def role_of(found: DataSourceResult, *differences: Verdict, **more: Any) -> RoleResult:
     common = (found.account, found.role_arn, found.state, found.text)
-    entries = {"last_used": "none", "failed": found.failed, **more}
+    entries: dict[str, Any] = {"last_used": "none", "failed": found.failed, **more}
     return RoleResult(*common, differences=differences, **entries)
 
 
 def report(world: World, surveys: Sequence[Survey], *options: str, **stack: str) -> Output:
     """Run the command with these results in place of those in AWS."""
-    opened = {each.account: () for each in surveys}, []
-    world.patch.setattr("roles.audit.accounts.open_accounts", lambda *_: opened)
-    world.patch.setattr("roles.audit.command.survey", lambda *_: [*surveys])
     deployed = DeployedRoles("dev", None, stack)
-    world.patch.setattr("roles.audit.command.read_deployed_roles", lambda _: deployed)
+
+    def open_accounts(*_: object) -> tuple[dict[str, object], list[Survey]]:
+        return {each.account: () for each in surveys}, []
+
+    def survey(*_: object) -> list[Survey]:
+        return [*surveys]
+
+    def read_deployed_roles(_: object) -> DeployedRoles:
+        return deployed
+
+    world.patch.setattr("roles.audit.accounts.open_accounts", open_accounts)
+    world.patch.setattr("roles.audit.command.survey", survey)
+    world.patch.setattr("roles.audit.command.read_deployed_roles", read_deployed_roles)
     return world.audit(*options)
 
 
