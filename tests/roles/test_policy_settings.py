@@ -218,6 +218,51 @@ def test_import_keeps_setting_of_own_policy_and_check_asks_about_it(name: str):
     assert kept.settings()[name] == given.settings()[name] != needs.settings().get(name)
 
 
+@pytest.mark.parametrize(
+    ("accounts", "known", "account", "warning"),
+    [
+        (
+            [OTHER_ACCOUNT],
+            False,
+            OTHER_ACCOUNT,
+            f"bucketAccountId is {OTHER_ACCOUNT}, the account in the",
+        ),
+        ([OTHER_ACCOUNT], True, None, ""),
+        ([ACCOUNT], False, None, ""),
+        ([], False, None, f"if an account other than {ACCOUNT} owns the bucket, set bucketAccountId"),
+        ([OTHER_ACCOUNT, ACCOUNT], False, None, f"if an account other than {ACCOUNT} owns the bucket, "),
+        (["1234"], False, None, f"if an account other than {ACCOUNT} owns the bucket, set bucketAcco"),
+    ],
+)
+def test_account_in_policies_of_the_role_is_kept_only_if_it_is_certain(
+    accounts: list[str], known: bool, account: str | None, warning: str
+):
+    of_bucket = {
+        "Effect": "Allow",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{BUCKET_NAME}/*",
+    }
+    others = {"StringEquals": {"aws:ResourceAccount": "999988887777"}}
+    written = [
+        *({**of_bucket, "Condition": {"StringEquals": {"AWS:resourceaccount": it}}} for it in accounts),
+        # These say nothing about the owner of this bucket.
+        {**of_bucket, "Effect": "Deny", "Condition": others},
+        {**of_bucket, "Resource": f"arn:aws:s3:::{BUCKET_NAME}2/*", "Condition": others},
+        {**of_bucket, "Condition": {"StringNotEquals": others["StringEquals"]}},
+    ]
+    needs = read(FILES)
+    role = ROLE._replace(
+        trust_policy=json.loads(needs.policies().trust_policy),
+        inline_policies={"p": {"Version": "2012-10-17", "Statement": written}},
+    )
+    needs = needs._replace(bucket_account_is_known=known, role=role)
+    (setting,) = (each for each in POLICY_SETTINGS if each.name == "bucket_account_id")
+    kept, said = setting.keep(needs, ["p"])
+    assert kept.bucket_account == account
+    assert said.startswith(warning)
+    assert bool(said) is bool(warning)
+
+
 def test_every_policy_setting_is_in_combination_of_proofs():
     used = {name for options in COMBINATIONS for name, value in options.arguments.items() if value}
     assert {each.name for each in POLICY_SETTINGS} - {"region"} <= used

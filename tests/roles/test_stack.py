@@ -36,6 +36,8 @@ def answer(
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         shows = "--show-secrets" in arguments
+        # Without a secret, nobody needs its passphrase.
+        assert not shows or shown or any(isinstance(each, list) for each in config.values())
         plain = outputs if shows or shown is None else shown
         entries = {
             key: ({"value": it[0]} if shows else {}) | {"secret": True}

@@ -1,0 +1,175 @@
+"""The policies, commands, and names that `roles` writes stay within AWS's and the shell's limits."""
+
+import argparse
+from typing import Any, cast
+
+import pytest
+
+from guardrails.iam.truth import Truth
+from pages.examples import ACCOUNT, OTHER_ACCOUNT
+from roles.arns import Arn
+from roles.audit.evidence import simplify
+from roles.aws_commands import as_owner, aws_command, remove_policy
+from roles.difference import statements
+from roles.grants import may_decrypt
+from roles.policies import Policies, Secret, SeparatePolicy, digest
+from roles.project import stack_name
+from tests.helpers.support import golden
+from tests.helpers.world import KEY_ARN, SECRET_ARN, WIDE, allow, deny, own_policy, policy
+
+SECRETS = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
+
+
+@pytest.mark.parametrize(
+    ("resource", "start"),
+    [
+        ("secret:a/b-a1B2c3", "secret-a-b-a1B2c3-"),
+        (f"secret:{'n' * 104}", f"secret-{'n' * 104}-"),
+        (f"secret:{'n' * 105}", f"secret-{'n' * 104}-"),
+        (f"secret:{'n' * 512}", f"secret-{'n' * 104}-"),
+    ],
+)
+def test_name_of_a_separate_policy_has_at_most_128_characters(resource: str, start: str):
+    arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:{resource}"
+    name = SeparatePolicy.of(arn, []).name
+    assert name.startswith(start)
+    assert len(name) == len(start) + 16 <= 128
+    assert name != SeparatePolicy.of(f"{arn}n", []).name
+
+
+def test_digest_depends_on_where_a_text_ends():
+    assert digest("a", "b") != digest("ab")
+    assert digest("a", "b") == digest("a", "b")
+
+
+def test_separate_policies_have_only_what_the_role_policy_lacks():
+    role_policy = own_policy(SECRET_ARN)
+    secrets = (Secret(f"{SECRETS}b-a1B2c3", None), Secret(SECRET_ARN, KEY_ARN))
+    found = Policies(golden("trust-policy"), role_policy, secrets).separate
+    actions = [[each.actions.values for each in separate.statements] for separate in found]
+    read, decrypt = ("secretsmanager:GetSecretValue",), ("kms:Decrypt",)
+    assert actions == [[read], [decrypt]]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("x", "--role-name x"),
+        ("a b", "--role-name 'a b'"),
+        ("-x", "--role-name='-x'"),
+        ("", "--role-name ''"),
+    ],
+)
+def test_option_of_a_command_is_quoted(value: str, shown: str):
+    assert aws_command("iam get-role", role_name=value) == f"aws iam get-role {shown}"
+
+
+def test_command_for_another_account_names_it():
+    arn = f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"
+    assert as_owner(OTHER_ACCOUNT, arn, "run") == "run"
+    assert as_owner(ACCOUNT, arn, "run") == f"with credentials for account {OTHER_ACCOUNT}: run"
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        ("p", "aws iam delete-role-policy --role-name r --policy-name p"),
+        ("arn:p", "aws iam detach-role-policy --role-name r --policy-arn arn:p"),
+    ],
+)
+def test_policy_is_removed_by_name_or_arn(given: str, command: str):
+    assert remove_policy("r", given) == command
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("arn:aws-cn:iam::1:role/a/b", ("aws-cn", "iam", "", "1", "role/a/b", "b")),
+        ("arn:aws:s:r:1:a:b:c", ("aws", "s", "r", "1", "a:b:c", "a:b:c")),
+        ("arn:aws:s:r:1", ("", "", "", "", "", "")),
+        ("urn:aws:s:r:1:x", ("", "", "", "", "", "")),
+        ("", ("", "", "", "", "", "")),
+    ],
+)
+def test_arn_is_split_into_its_parts(text: str, parts: tuple[str, ...]):
+    found = Arn.of(text)
+    assert (found.text, (*found[1:], found.name)) == (text, parts)
+
+
+@pytest.mark.parametrize(
+    "name", ["dev", "a.b_c-D", "x" * 100, f"acme/{'x' * 100}", "acme/web.site/dev", "1", ".dev"]
+)
+def test_stack_name_is_accepted(name: str):
+    assert stack_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "x" * 101, f"a/{'x' * 101}", "-dev", "a.b/dev", "a/b/c/d", "a//b", "dev!", "\xe9", "dev\n"],
+)
+def test_invalid_stack_name_is_rejected(name: str):
+    with pytest.raises(
+        argparse.ArgumentTypeError, match=r"^'.*' is not a valid stack name: expected STACK"
+    ):
+        stack_name(name)
+
+
+@pytest.mark.parametrize(
+    ("grants", "answer"),
+    [
+        ([], Truth.NO),
+        ([{"Operations": ["Encrypt"]}], Truth.NO),
+        ([{"Operations": ["Encrypt", "Decrypt"]}], Truth.YES),
+        ([{"Operations": ["Decrypt"], "Constraints": {}}], Truth.YES),
+        ([{"Operations": ["Decrypt"], "Constraints": {"x": {}}}], Truth.CANNOT_TELL),
+        (
+            [{"Operations": ["Decrypt"], "Constraints": {"x": {}}}, {"Operations": ["Decrypt"]}],
+            Truth.YES,
+        ),
+        ([{"Operations": ["Encrypt"], "Constraints": {"x": {}}}], Truth.NO),
+    ],
+)
+def test_grant_without_constraints_decides(grants: list[dict[str, Any]], answer: Truth):
+    class Stub:
+        def grants(self, *_: str) -> list[dict[str, Any]]:
+            return grants
+
+    assert may_decrypt(cast("Any", Stub()), KEY_ARN, "role") is answer
+
+
+SECURE: Any = {"Bool": {"aws:SecureTransport": "true"}}
+
+
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        (allow("s3:*", "*", Condition=SECURE), []),
+        (
+            allow("s3:*", "*", Condition={"Bool": {"aws:SecureTransport": "false"}}),
+            ["aws:SecureTransport"],
+        ),
+        (deny("s3:*", "*", Condition=SECURE), ["aws:SecureTransport"]),
+        (
+            allow("s3:*", "*", Condition={**SECURE, "StringEquals": {"s3:ResourceAccount": ACCOUNT}}),
+            ["aws:ResourceAccount"],
+        ),
+    ],
+)
+def test_only_conditions_that_every_request_meets_are_left_out(
+    statement: dict[str, Any], kept: list[str]
+):
+    (found,) = statements("p", policy(statement))
+    assert [each.key for each in simplify(found).conditions] == kept
+
+
+def test_unreadable_policy_names_the_call_that_returned_it():
+    for name, call in (
+        ("trust policy", "GetRole"),
+        ("p", "GetRolePolicy"),
+        ("arn:p", "GetPolicyVersion"),
+    ):
+        with pytest.raises(
+            Exception, match=f"^the response to iam:{call} has a policy that cannot be read"
+        ):
+            statements(name, {"Statement": [{"Effect": "Perhaps"}]})
+    assert statements("p", WIDE)
