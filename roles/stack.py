@@ -285,7 +285,7 @@ def render(settings: RoleSettings, credentials: Location) -> Policies:
     return Policies(result.trust_policy, result.role_policy)
 
 
-def _query_pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, Any]:
+def _query_pulumi(stack: str, *command: str, show_secrets: bool) -> dict[str, Any]:
     """Run a read-only Pulumi command and return the JSON object that it prints.
 
     Raises InputError if Pulumi is not on PATH or the command fails.
