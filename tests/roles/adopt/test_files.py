@@ -327,18 +327,6 @@ def test_files_of_two_stacks_do_not_meet(world: World):
     )
 
 
-@pytest.mark.parametrize("content", ["edited", "[]", "{", '{"stack": "prod"}'])
-def test_edited_import_file_is_kept_even_with_force(world: World, content: str):
-    world.make()
-    assert world.adopt().code == 0
-    path = world.path("import-prod.json")
-    edited = path.read_text().replace(NAME, "Another") if content == "edited" else content
-    path.write_text(edited)
-    said = world.adopt("--force")
-    assert said.last == "adopt: import-prod.json has changes that would be lost: move it, or delete it"
-    assert path.read_text() == edited
-
-
 def test_script_number_is_never_used_again(world: World):
     world.make(trust=TRUST.replace("ArnEquals", "ArnLike"))
     world.path("restore-prod-3").mkdir()  # the saved answers of a script that was deleted

@@ -1,6 +1,7 @@
 """`roles audit --accept FILE` lists known findings separately, until a date that you set."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -222,6 +223,12 @@ def test_excess_entry_does_not_accept_dangerous_access():
     assert not acceptance._replace(statement="statement 5").matches(ROLE, wider)
 
 
+def test_last_day_of_an_acceptance_is_included():
+    acceptance = Acceptance(ROLE, "p", "statement 4", "moves", "2027-03-31")
+    assert not acceptance.is_over(date(2027, 3, 31))
+    assert acceptance.is_over(date(2027, 4, 1))
+
+
 def test_missing_access_entry_must_list_every_data_source():
     lacking = Verdict("p", "Secret", "missing", data_sources=SOURCES)
     acceptance = Acceptance(ROLE, "p", "Secret", "moves", "2999-12-31")
@@ -365,6 +372,11 @@ def test_data_source_is_invalid_again_after_acceptance_expires(world: World, dor
     said = world.audit("--accept", FILE)
     assert said.code == 1
     assert f"Old {dormant}: accepted only until 2020-12-31: sleeps\n" in said.out
+    # The entry that lasts longest counts.
+    (old,) = json.loads(world.path(FILE).read_text())
+    entries = [{**old, "until": until} for until in ("2020-12-30", "2999-12-31", "2020-12-31")]
+    world.path(FILE).write_text(json.dumps(entries))
+    assert world.audit("--accept", FILE).code == 0
 
 
 @pytest.mark.slow
