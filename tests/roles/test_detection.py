@@ -82,11 +82,9 @@ def test_type_and_configuration_identify_connector(connector: str, configuration
     assert find_connector(uses({"secretArn": "a", **configuration})).name == connector
 
 
-@pytest.mark.parametrize(
-    "kind", sorted({kind for row in CONNECTORS.values() for kind in row.types.split()})
-)
-def test_minimal_configuration_of_each_type_yields_connector(kind: str):
-    assert kind in find_connector(uses({"type": kind})).types.split()
+def test_minimal_configuration_of_each_type_yields_connector():
+    for kind in {kind for row in CONNECTORS.values() for kind in row.types.split()}:
+        assert kind in find_connector(uses({"type": kind})).types.split()
 
 
 @pytest.mark.parametrize(

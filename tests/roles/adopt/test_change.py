@@ -132,6 +132,7 @@ def test_report_names_access_lost_with_replace_policies(world: World):
     assert denied in world.adopt("--replace-policies", "--force").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["alone", "shared", "a boundary too", "wide", "several"])
 def test_sole_equivalent_unshared_policy_gets_detach_command(world: World, case: str):
     world.make()

@@ -49,6 +49,7 @@ def test_data_source_with_deleted_role_gets_role_of_its_entry(world: World):
     assert said.json["files"] == [SCRIPT]
 
 
+@pytest.mark.slow
 def test_data_source_with_role_of_wrong_entry_gets_its_own(world: World):
     deploy_two(world)
     identifier = add_wiki(world, ROLE_ARN)
@@ -179,6 +180,7 @@ def test_entry_without_role_is_rejected(world: World, outputs: dict[str, str], b
     )
 
 
+@pytest.mark.slow
 def test_missing_application_is_reported_on_one_line(world: World):
     world.server.qbusiness.resources.clear()
     assert world.assign().rejection.startswith(
@@ -186,6 +188,7 @@ def test_missing_application_is_reported_on_one_line(world: World):
     )
 
 
+@pytest.mark.slow
 def test_credentials_of_other_account_are_rejected(world: World):
     world.outputs = {"roleArn": ROLE_ARN.replace(ACCOUNT, OTHER_ACCOUNT)}
     assert world.assign().rejection.startswith(f"assign: stack dev is in account {OTHER_ACCOUNT}, but")
@@ -200,6 +203,7 @@ def test_secret_settings_are_neither_a_problem_nor_shown(world: World):
     assert SECRET_ID not in said.err + said.out + world.path(SCRIPT).read_text()
 
 
+@pytest.mark.slow
 def test_unreadable_data_source_is_left_out(world: World):
     world.add_data_source(configuration={"type": "AEM", "secretArn": ["x"]})
     said = world.assign()

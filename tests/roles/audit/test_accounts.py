@@ -171,6 +171,7 @@ def test_role_that_cannot_be_assumed_does_not_stop_the_audit(two: World):
     assert [bool(each["error"]) for each in found] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_external_id_is_sent_and_never_shown(world: World):
     condition = {"StringEquals": {"sts:ExternalId": "audit-4711"}}
     there = add_audit_role(world, OTHER_ACCOUNT, Condition=condition)
@@ -202,6 +203,7 @@ def test_rest_of_report_follows_expired_credentials(two: World, call: str):
     assert "tests" not in said.out + said.err  # the secret access key
 
 
+@pytest.mark.slow
 def test_report_can_consist_of_failures(world: World):
     world.reject("qbusiness:ListApplications", code="ExpiredToken")
     own, other = lines(world, *BOTH)
