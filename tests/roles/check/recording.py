@@ -16,7 +16,10 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 
+from guardrails.iam.documents import Statement
+from guardrails.iam.truth import Truth
 from roles.account import Account
+from roles.check.evaluation import Request, applies
 from roles.cli import main
 from roles.output import Notes
 from tests.helpers.support import PROJECT_NAME
@@ -24,18 +27,33 @@ from tests.helpers.support import PROJECT_NAME
 BASE: Final[Mapping[str, Any]] = json.loads(Path(__file__).with_name("recording.json").read_text())
 
 
+_APPLIES: Final[dict[object, Truth]] = {}
+
+
+def _applies(statement: Statement, request: Request) -> Truth:
+    """Answer each question only once, because most worlds ask the same ones."""
+    action, resource, context, principal = request
+    values = frozenset(context.values.items())
+    question = (statement, action, resource, values, context.complete, principal)
+    if question not in _APPLIES:
+        _APPLIES[question] = applies(statement, request)
+    return _APPLIES[question]
+
+
 class _Session:
     def get_partition_for_region(self, region: str) -> str:
-        del region
-        return "aws"
+        return {"us-gov-west-1": "aws-us-gov", "cn-north-1": "aws-cn"}.get(region, "aws")
 
 
 def run(arguments: Sequence[str]) -> tuple[int, str]:
-    """Run `roles check` in this process; return its exit code and standard output."""
-    out = StringIO()
-    with redirect_stdout(out), redirect_stderr(StringIO()):
+    """Run `roles check` in this process; return its exit code and standard output.
+
+    Without standard output, return standard error.
+    """
+    out, errors = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(errors):
         code = copy_context().run(main, ["check", *arguments])
-    return code, out.getvalue()
+    return code, out.getvalue() or errors.getvalue()
 
 
 @contextmanager
@@ -58,7 +76,7 @@ def replaced(calls: Mapping[str, Any], printed: Mapping[str, Any]) -> Generator[
         def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
             del key
             if operation == "list_grants":
-                return []
+                return calls.get("grants", [])
             if operation != "simulate_principal_policy":
                 return self._call(service, operation, **parameters)
             _answer(calls.get("simulate"))  # an error for all simulations
@@ -79,6 +97,7 @@ def replaced(calls: Mapping[str, Any], printed: Mapping[str, Any]) -> Generator[
 
     with (
         patch("roles.check.command.Account", Recorded),
+        patch("roles.check.decisions.applies", _applies),
         patch("roles.stack.run_pulumi", run_pulumi),
         patch("roles.stack.project_name", lambda: PROJECT_NAME),
         patch.dict("os.environ", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}),

@@ -97,12 +97,16 @@ class World(NamedTuple):
     secret: Document = ()
     bucket: Document | None = None
     """The policy of a bucket that is the data source; None for a data source with a secret."""
-    settings: Mapping[str, str] = MappingProxyType({})
+    settings: Mapping[str, Any] = MappingProxyType({})
+    """None for a setting that the stack lacks."""
+    outputs: Mapping[str, Any] = MappingProxyType({})
     secret_tags: Mapping[str, str] = MappingProxyType({})
     role_tags: Mapping[str, str] = MappingProxyType({})
     organization: str = ""
     calls: Mapping[str, Any] = MappingProxyType({})
     """AWS's other answers."""
+    options: Sequence[str] = STACK
+    """The options of `check`, for situations."""
     outside: Mapping[str, str] | None = None
     """The state of each question that is not `ok` without the stack; by default, as with the stack."""
 
@@ -619,12 +623,13 @@ def change(world: World, arguments: Sequence[str]) -> tuple[dict[str, Any], dict
     """Return AWS's answers in a world, and Pulumi's output."""
     calls, config = deepcopy(BASE["calls"]), deepcopy(BASE["config"])
     settings = dict(world.settings)
-    _change_role(calls, world, in_stack=arguments == STACK)
+    in_stack = arguments[0] in STACK
+    _change_role(calls, world, in_stack=in_stack)
     if world.boundary:
         settings["permissionsBoundaryArn"] = world.boundary_arn
     key = json.dumps({"KeyId": KEY_ARN, "PolicyName": "default"})
     calls[f"kms.get_key_policy {key}"] = {"Policy": policy(world.key)}
-    secret_arn = world.settings.get("secretId", SECRET_ARN)
+    secret_arn = world.settings.get("secretId") or SECRET_ARN
     _change_secret(calls, secret_arn, world)
     if world.organization:
         organization = {"Organization": {"Id": world.organization}}
@@ -635,9 +640,11 @@ def change(world: World, arguments: Sequence[str]) -> tuple[dict[str, Any], dict
             del config[f"{PROJECT_NAME}:{name}"]
     for name, value in settings.items():
         config[f"{PROJECT_NAME}:{name}"] = {"value": value, "secret": False}
-    if arguments != STACK:
+        if value is None:
+            del config[f"{PROJECT_NAME}:{name}"]
+    if not in_stack:
         _add_data_source(calls, secret_arn)
-    return {**calls, **world.calls}, {"config": config, "stack": BASE["outputs"]}
+    return {**calls, **world.calls}, {"config": config, "stack": BASE["outputs"] | world.outputs}
 
 
 def _change_role(calls: dict[str, Any], world: World, *, in_stack: bool) -> None:
@@ -735,8 +742,13 @@ def outputs() -> str:
     for world in WORLDS:
         for how, arguments in (("with the stack", STACK), ("without it", DATA_SOURCE)):
             if arguments == STACK or not world.is_of_bucket:
-                with replaced(*change(world, arguments)):
-                    code, out = run(arguments)
-                *answers, counts = re.findall(r"^\S.*\n(?: .*\n)*", out, re.MULTILINE)
+                code, (*answers, counts) = answers_in(world, arguments)
                 rows.append((f"{world.name}, {how}: exit code {code}, {counts.strip()}", answers))
     return gallery(rows)
+
+
+def answers_in(world: World, arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """Return the exit code and the answers, of which the last one has the counts."""
+    with replaced(*change(world, arguments)):
+        code, out = run(arguments)
+    return code, re.findall(r"^\S.*\n(?: .*\n)*", out, re.MULTILINE)

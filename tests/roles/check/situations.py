@@ -1,0 +1,1426 @@
+"""Situations of a stack's resources and data sources, and of the options of `check`.
+
+Unlike worlds, they differ mostly in AWS's other answers. situations.txt has the outputs about all of
+them; pytest's option `--rewrite` writes it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from roles.check import command
+from tests.helpers.gallery import gallery
+from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import (
+    FOREIGN_KEY_ARN,
+    KEY_ARN,
+    OTHER_KEY_ARN,
+    OWN,
+    ROLE_ARN,
+    ROLE_NAME,
+    SECOND_SUBNET_ID,
+    SECRET_ARN,
+    SECRET_NAME,
+    TRUST,
+)
+from tests.roles.check.recording import BASE
+from tests.roles.check.worlds import (
+    CALLER,
+    DELEGATION,
+    EVERYTHING,
+    FROM_ELSEWHERE,
+    IMPLICIT,
+    READ,
+    ROOT,
+    STACK,
+    World,
+    allow,
+    answers_in,
+    deny,
+    lacking,
+    policy,
+    simulated,
+    without,
+)
+
+GOLDEN: Final = Path(__file__).with_name("situations.txt")
+CALLS: Final[Mapping[str, Any]] = BASE["calls"]
+OTHER_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/other"
+OTHER_INDEX: Final = f"{INDEX_ID[:-1]}3"
+OTHER_APPLICATION: Final = f"{APPLICATION_ARN[:-1]}2"
+SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+PROXY: Final = f"{SECRETS}proxy-a1B2c3"
+FOREIGN_SECRET: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+FILES: Final = "sharepoint-server-subscription"
+THIRD_ID: Final = "subnet-0c3d4e5f607182930"
+SUBNETS: Final = [SUBNET_ID, SECOND_SUBNET_ID]
+VPC: Final = {"subnetIds": SUBNETS, "securityGroupIds": [SECURITY_GROUP_ID]}
+INGEST: Final = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
+THROUGH: Final = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
+ONLY_HERE: Final = {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
+
+
+def asked(operation: str, **parameters: Any) -> str:
+    """Return the name of a recorded call."""
+    return f"{operation} {json.dumps(parameters, sort_keys=True)}"
+
+
+APPLICATION: Final = asked("qbusiness.get_application", applicationId=APPLICATION_ID)
+INDEX: Final = asked("qbusiness.get_index", applicationId=APPLICATION_ID, indexId=INDEX_ID)
+DESCRIBED_KEY: Final = asked("kms.describe_key", KeyId=KEY_ARN)
+KEY_POLICY: Final = asked("kms.get_key_policy", KeyId=KEY_ARN, PolicyName="default")
+DESCRIBED_SECRET: Final = asked("secretsmanager.describe_secret", SecretId=SECRET_ARN)
+SECRET_POLICY: Final = asked("secretsmanager.get_resource_policy", SecretId=SECRET_ARN)
+GOT_ROLE: Final = asked("iam.get_role", RoleName=ROLE_NAME)
+NAMES: Final = ("describe_subnets", "describe_security_groups")
+LISTED_SUBNETS, LISTED_GROUPS = (next(call for call in CALLS if name in call) for name in NAMES)
+
+
+def but(call: str, **entries: Any) -> dict[str, Any]:
+    """Return the answer to a call with some changes."""
+    return {call: CALLS[call] | entries}
+
+
+def refused(call: str, code: str = "AccessDenied") -> dict[str, Any]:
+    """Return an error as the answer to a call."""
+    operation = "".join(map(str.title, call.partition(".")[2].partition(" ")[0].split("_")))
+    error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    return {call: {"$client": [error, operation]}}
+
+
+def key(arn: str = KEY_ARN, **entries: Any) -> dict[str, Any]:
+    """Return the answer about a key."""
+    metadata = CALLS[DESCRIBED_KEY]["KeyMetadata"] | {"Arn": arn, "KeyId": arn.rpartition("/")[2]}
+    return {asked("kms.describe_key", KeyId=arn): {"KeyMetadata": metadata | entries}}
+
+
+def secret(arn: str = SECRET_ARN, *, names: Any = (), version: Any = (), **more: Any) -> dict[str, Any]:
+    """Return the answers about a secret, which data sources may also call by other names.
+
+    `version` has the keys of its current version; earlier and later versions have other keys.
+    """
+    others = [
+        {"VersionStages": stages, "KmsKeyIds": [OTHER_KEY_ARN]} for stages in (["AWSPREVIOUS"], [])
+    ]
+    pending = {"VersionStages": ["AWSPENDING"], "KmsKeyIds": [OTHER_KEY_ARN]}
+    current = {"VersionStages": ["AWSCURRENT"], "KmsKeyIds": [*version]}
+    described = CALLS[DESCRIBED_SECRET] | {"ARN": arn} | more
+    listed = asked("secretsmanager.list_secret_version_ids", MaxResults=100, SecretId=arn)
+    of_names = {asked("secretsmanager.describe_secret", SecretId=each): described for each in names}
+    return {
+        **of_names,
+        asked("secretsmanager.describe_secret", SecretId=arn): described,
+        asked("secretsmanager.get_resource_policy", SecretId=arn): {"ARN": arn},
+        listed: {"Versions": [*others, current, pending] if version else []},
+    }
+
+
+def gone(call: str) -> dict[str, Any]:
+    """Return the answer to a call about something that does not exist."""
+    return refused(call, "ResourceNotFoundException")
+
+
+def gone_secret(name: str) -> dict[str, Any]:
+    return gone(asked("secretsmanager.describe_secret", SecretId=name))
+
+
+def subnets(*changes: dict[str, Any], ids: Any = SUBNETS) -> dict[str, Any]:
+    """Return the answers about two subnets, with a change for each; an empty one removes a subnet."""
+    found = [
+        subnet | change for subnet, change in zip(CALLS[LISTED_SUBNETS], changes, strict=True) if change
+    ]
+    return {LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps(ids)): found}
+
+
+def groups(*changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers about security groups."""
+    (group,) = CALLS[LISTED_GROUPS]
+    text = json.dumps(group)
+    ids = [f"sg-{number:08}" for number, _ in enumerate(changes)]
+    found = [
+        json.loads(text.replace(SECURITY_GROUP_ID, name)) | change
+        for name, change in zip(ids, changes, strict=True)
+    ]
+    return {LISTED_GROUPS.replace(json.dumps([SECURITY_GROUP_ID]), json.dumps(ids)): found}
+
+
+def bucket(
+    region: str | None = None,
+    default: Mapping[str, str] | None = None,
+    owner: str = ACCOUNT,
+    name: str = "documents",
+) -> dict[str, Any]:
+    """Return the answers about a bucket without a policy."""
+    named = {"Bucket": name}
+    owned = {**named, "ExpectedBucketOwner": owner}
+    rules = [{"ApplyServerSideEncryptionByDefault": default or {"SSEAlgorithm": "AES256"}}]
+    encryption = {"ServerSideEncryptionConfiguration": {"Rules": rules}}
+    return {
+        asked("s3.get_bucket_location", **named): {"LocationConstraint": region},
+        asked("s3.get_bucket_location", **owned): {"LocationConstraint": region},
+        asked("s3.get_bucket_encryption", **owned): encryption,
+        **refused(asked("s3.get_bucket_policy", **named), "NoSuchBucketPolicy"),
+    }
+
+
+def kms(key_id: str = "", algorithm: str = "aws:kms") -> dict[str, str]:
+    """Return the default encryption of a bucket."""
+    return {"SSEAlgorithm": algorithm} | ({"KMSMasterKeyID": key_id} if key_id else {})
+
+
+def files(**settings: Any) -> dict[str, Any]:
+    """Return the settings of a connector that reads files in a bucket."""
+    return {"connector": FILES, "bucketName": "documents", **settings}
+
+
+def role(arn: str, *statements: dict[str, Any], trust: str = TRUST, **more: Any) -> dict[str, Any]:
+    """Return the answers about a role with one inline policy."""
+    name = arn.rpartition("/")[2]
+    found = CALLS[GOT_ROLE]["Role"] | {"Arn": arn, "RoleName": name, "RoleId": "AROAEXAMPLEOTHER0001"}
+    found |= {"AssumeRolePolicyDocument": trust, **more}
+    document = {"PolicyDocument": policy(statements)}
+    return {
+        asked("iam.get_role", RoleName=name): {"Role": found},
+        asked("iam.list_role_policies", RoleName=name): [OWN],
+        asked("iam.get_role_policy", PolicyName=OWN, RoleName=name): document,
+        asked("iam.list_attached_role_policies", RoleName=name): [],
+    }
+
+
+def own_role(**entries: Any) -> dict[str, Any]:
+    """Return the answer about the stack's role."""
+    return but(GOT_ROLE, Role=CALLS[GOT_ROLE]["Role"] | entries)
+
+
+def trusting(*statements: dict[str, Any]) -> dict[str, Any]:
+    gone = asked("qbusiness.get_application", applicationId=OTHER_APPLICATION[-36:])
+    return own_role(AssumeRolePolicyDocument=policy(statements)) | refused(
+        gone, "ResourceNotFoundException"
+    )
+
+
+def boundary(arn: str, *statements: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers about a managed policy."""
+    return {
+        asked("iam.get_policy", PolicyArn=arn): {"Policy": {"DefaultVersionId": "v2"}},
+        asked("iam.get_policy_version", PolicyArn=arn, VersionId="v2"): {
+            "PolicyVersion": {"Document": policy(statements)}
+        },
+    }
+
+
+def identifier(number: int) -> str:
+    return f"{number:08}-7890-12ab-cdef-333333333333"
+
+
+def data_sources(*sources: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers about data sources, which differ from the settings as given.
+
+    `sync` has the last sync, of 2 November, and `index` the index's ID.
+    """
+    found: dict[str, Any] = {}
+    for number, given in enumerate(sources):
+        source = {
+            "displayName": "Pages",
+            "status": "ACTIVE",
+            "type": "AEM",
+            "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
+            "roleArn": ROLE_ARN,
+            "vpcConfiguration": VPC,
+            **given,
+        }
+        index, sync = source.pop("index", INDEX_ID), source.pop("sync", None)
+        source = {name: value for name, value in source.items() if value is not None}
+        place = {"applicationId": APPLICATION_ID, "indexId": index}
+        ids = {**place, "dataSourceId": identifier(number)}
+        arn = f"{APPLICATION_ARN}/index/{index}/data-source/{identifier(number)}"
+        more = {"dataSourceId": identifier(number), "dataSourceArn": arn, **source}
+        listed = found.setdefault(asked("qbusiness.list_data_sources", **place), [])
+        listed.append({key: more[key] for key in ("dataSourceId", "displayName", "type", "status")})
+        found[asked("qbusiness.get_data_source", **ids)] = more
+        started = {"startTime": datetime(2026, 11, 2, 12, 30, tzinfo=UTC)}
+        history = [started | sync] if sync else []
+        found[asked("qbusiness.list_data_source_sync_jobs", **ids)] = {"history": history}
+    return found
+
+
+def aem(**entries: Any) -> dict[str, Any]:
+    """Return the change of a data source's configuration."""
+    return {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, **entries}}
+
+
+def failed(message: str, status: str = "FAILED", **more: Any) -> dict[str, Any]:
+    """Return a data source whose last sync failed."""
+    return {"sync": {"status": status, "error": {"errorMessage": message}, **more}}
+
+
+def synced(status: str, **metrics: str) -> dict[str, Any]:
+    """Return a data source whose last sync ended or runs."""
+    return {"sync": {"status": status, "metrics": metrics}}
+
+
+def entries(**more: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a stack with entries, which have the settings of the stack `dev`."""
+    names = ("secretId", "kmsKeyId")
+    config = BASE["config"]
+    own = {name: config[f"{PROJECT_NAME}:{name}"]["value"] for name in names}
+    every = {name: json.dumps({each: own | it for each, it in more.items()}) for name in ["dataSources"]}
+    return {**dict.fromkeys((*names, "allowNetworkInterfaceDeletion")), **every}
+
+
+def role_of(entry: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{entry}-qbusiness-role-1234567"
+
+
+def roles_of(*names: str) -> dict[str, Any]:
+    """Return the outputs of a stack with entries."""
+    return {"roleArns": {name: role_of(name) for name in names}, "roleNames": {}}
+
+
+EXPECTED: Final[dict[str, Any]] = json.loads(TRUST)["Statement"][0]
+OWN_POLICY: Final = without()
+
+
+def resource(status: str, call: str = APPLICATION) -> dict[str, Any]:
+    """Return the answer about the application or the index with a status."""
+    return but(call, status=status)
+
+
+def deployed(arn: str = f"arn:aws:iam::{ACCOUNT}:policy/boundary", *statements: Any) -> dict[str, Any]:
+    """Return the answers about the stack's role with a boundary."""
+    limit = {"PermissionsBoundaryArn": arn}
+    return own_role(PermissionsBoundary=limit) | boundary(arn, *statements)
+
+
+def vpc_of(subnet_ids: Any = SUBNETS, group_ids: Any = (SECURITY_GROUP_ID,)) -> dict[str, str]:
+    """Return the setting for the VPC."""
+    return {"vpcConfiguration": json.dumps({"subnetIds": subnet_ids, "securityGroupIds": [*group_ids]})}
+
+
+WANTED: Final = f"arn:aws:iam::{ACCOUNT}:policy/wanted"
+BOUND: Final = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+NOT_KMS: Final = {"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}
+KEY_OF_PROXY: Final = allow("kms:Decrypt", KEY_ARN, Condition=THROUGH)
+ON_INDEX: Final = json.loads(
+    policy(OWN_POLICY).replace(
+        f'"{APPLICATION_ARN}", "{APPLICATION_ARN}/index', f'"{APPLICATION_ARN}/index', 1
+    )
+)["Statement"]
+MINE: Final = f"{SECRETS}qbusiness/my-secret"
+SHARED: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"
+ALONE: Final = ("--application", APPLICATION_ID, "--data-source-id", identifier(0))
+VERSIONS: Final = asked("secretsmanager.list_secret_version_ids", MaxResults=100, SecretId=SECRET_ARN)
+DATA_SOURCE_CALL: Final = asked(
+    "qbusiness.get_data_source",
+    applicationId=APPLICATION_ID,
+    dataSourceId=identifier(0),
+    indexId=INDEX_ID,
+)
+LISTED_SOURCES: Final = asked(
+    "qbusiness.list_data_sources", applicationId=APPLICATION_ID, indexId=INDEX_ID
+)
+WANTED_SETTING: Final = {"permissionsBoundaryArn": WANTED}
+BOUND_SETTING: Final = {"permissionsBoundaryArn": BOUND}
+GRANT: Final[dict[str, Any]] = {"Operations": ["GenerateDataKey", "Decrypt"]}
+NO_KEY_USE: Final = [allow("kms:Put*", Principal=ROOT)]
+ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
+CALLERS: Final = (f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:sts::{ACCOUNT}:federated-user/me")
+THIRD: Final = json.loads(json.dumps(CALLS[LISTED_SUBNETS][0]).replace(SUBNET_ID, THIRD_ID))
+OTHER_TRUST: Final = {
+    **EXPECTED,
+    "Sid": "Other",
+    "Condition": {"ArnEquals": {"aws:SourceArn": OTHER_APPLICATION}},
+}
+
+
+def secret_policy_of(arn: str) -> dict[str, Any]:
+    return {asked("secretsmanager.get_resource_policy", SecretId=arn): {"ARN": arn}}
+
+
+def to_foreign(statements: Any) -> Any:
+    """Return statements for the secret and the key of another account."""
+    text = json.dumps(statements).replace(SECRET_ARN, FOREIGN_SECRET)
+    return json.loads(text.replace(KEY_ARN, FOREIGN_KEY_ARN))
+
+
+def alias(name: str) -> dict[str, Any]:
+    """Return the answer about the alias of the stack's key."""
+    arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:{name}"
+    return {asked("kms.describe_key", KeyId=arn): CALLS[DESCRIBED_KEY]}
+
+
+def delegating(arn: str) -> dict[str, Any]:
+    """Return the policy of a key, which delegates to the account."""
+    document = policy([DELEGATION])
+    return {asked("kms.get_key_policy", KeyId=arn, PolicyName="default"): {"Policy": document}}
+
+
+def unseen(owner: str | None, code: str = "AccessDenied") -> dict[str, Any]:
+    """Return errors as the answers about a bucket."""
+    owned = {"Bucket": "documents", "ExpectedBucketOwner": owner or ACCOUNT}
+    calls = (
+        asked("s3.get_bucket_location", Bucket="documents"),
+        asked("s3.get_bucket_location", **owned),
+        asked("s3.get_bucket_encryption", **owned),
+        asked("s3.get_bucket_policy", Bucket="documents"),
+    )
+    return {name: error for call in calls for name, error in refused(call, code).items()}
+
+
+def three_subnets(*vpcs: str) -> dict[str, Any]:
+    """Return the answer about three subnets in these VPCs."""
+    ids = [*SUBNETS, THIRD_ID]
+    found = [
+        each | {"VpcId": vpc} for each, vpc in zip([*CALLS[LISTED_SUBNETS], THIRD], vpcs, strict=True)
+    ]
+    return {LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps(ids)): found}
+
+
+def shared_group() -> dict[str, Any]:
+    """Return the answer about a security group of another account; another one does not exist."""
+    ids = ["sg-00000000", SECURITY_GROUP_ID]
+    arn = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:security-group/sg-00000000"
+    (found,) = groups({"SecurityGroupArn": arn, "OwnerId": OTHER_ACCOUNT}).values()
+    return {LISTED_GROUPS.replace(json.dumps([SECURITY_GROUP_ID]), json.dumps(ids)): found}
+
+
+def calling(arn: str) -> dict[str, Any]:
+    return {"sts.get_caller_identity {}": {"Account": ACCOUNT, "Arn": arn, "UserId": "AIDA"}}
+
+
+def denial(action: str = "sts:AssumeRole", **condition: Any) -> dict[str, Any]:
+    (statement,) = deny(action, condition, Principal="*")
+    return {name: value for name, value in statement.items() if name != "Resource"}
+
+
+def later(key: str = "aws:CurrentTime", year: int = 2199) -> dict[str, Any]:
+    return {"DateGreaterThan": {key: f"{year}-01-01T00:00:00Z"}}
+
+
+SOME_ADDRESSES: Final = EXPECTED | {"Condition": {**EXPECTED["Condition"], **ONLY_HERE}}
+TRUST_POLICIES: Final[Mapping[str, list[dict[str, Any]]]] = {
+    "another application": [OTHER_TRUST],
+    "another application under the usual Sid": [OTHER_TRUST | {"Sid": EXPECTED["Sid"]}],
+    "another account": [
+        EXPECTED | {"Condition": {"StringEquals": {"aws:SourceAccount": OTHER_ACCOUNT}}}
+    ],
+    "another service": [EXPECTED | {"Principal": {"Service": "kendra.amazonaws.com"}}],
+    "a denial": [EXPECTED, denial()],
+    "a denial, and no allowance": [OTHER_TRUST, denial()],
+    "a denial of all other services": [
+        EXPECTED,
+        {
+            **{name: value for name, value in denial().items() if name != "Principal"},
+            "NotPrincipal": EXPECTED["Principal"],
+        },
+    ],
+    "a denial from a date to come": [EXPECTED, denial(**later())],
+    "a denial from a date that has passed": [EXPECTED, denial(**later(year=2020))],
+    "a denial until a date that has passed": [
+        EXPECTED,
+        denial(DateLessThan={"aws:CurrentTime": "2020-01-01T00:00:00Z"}),
+    ],
+    "a denial of sessions with tags": [EXPECTED, denial("sts:TagSession")],
+    "a denial outside the organization": [EXPECTED, denial(StringNotEquals={"aws:SourceOrgID": "o-1"})],
+    "a denial of users without MFA": [
+        EXPECTED,
+        denial(BoolIfExists={"aws:MultiFactorAuthPresent": "false"}),
+    ],
+    "an allowance under an unknown condition": [SOME_ADDRESSES],
+    "an allowance under a condition that is met": [
+        EXPECTED | {"Condition": {**EXPECTED["Condition"], "Bool": {"aws:SecureTransport": "true"}}}
+    ],
+    "everybody": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}],
+    "an administrator, too": [EXPECTED, EXPECTED | {"Sid": "Admin", "Principal": {"AWS": ADMIN}}],
+}
+OUTSIDE: Final = (
+    *("another application", "another application under the usual Sid", "a denial"),
+    *("an allowance under an unknown condition", "an allowance under a condition that is met"),
+)
+WITHOUT_STACK: Final = {STACK[0]: "", ALONE[0]: ", without a stack"}
+NEW_SID: Final = "AllowsAmazonQServicePrincipale139c96c84dbbb6d"
+WITH_PROXY: Final = {"connector": "webcrawler"}
+PROXY_SOURCE: Final = {
+    "type": "WEBCRAWLERV2",
+    "configuration": {
+        "type": "WEBCRAWLERV2",
+        "secretArn": SECRET_ARN,
+        "additionalProperties": {"proxy": {"secretArn": PROXY}},
+    },
+}
+S3_SOURCE: Final = {
+    "type": "S3V2",
+    "configuration": {"type": "S3V2", "connectionConfiguration": {"bucketName": "documents"}},
+    "vpcConfiguration": None,
+}
+READS_PROXY: Final = [allow(READ, PROXY)]
+DECRYPTS: Final = [
+    allow("kms:Decrypt", KEY_ARN, Condition={"StringLike": {"kms:ViaService": "secretsmanager.*"}})
+]
+EXCLUSIVE: Final = {"exclusivePolicies": "true"}
+PROXIES: Final[tuple[Any, ...]] = (
+    ("which no policy allows", (), [], {}, STACK),
+    ("which no policy allows, and the stack removes others", (), [], EXCLUSIVE, STACK),
+    ("which only the program's policy allows", (), READS_PROXY, {}, STACK),
+    ("which another policy allows", READS_PROXY, [], {}, STACK),
+    ("which another policy allows, and the stack removes it", READS_PROXY, [], EXCLUSIVE, STACK),
+    ("which both policies allow", READS_PROXY, READS_PROXY, {}, STACK),
+    ("which another policy allows, with more", [*READS_PROXY, allow("sqs:*")], [], {}, STACK),
+    ("which no policy allows, outside any stack", (), [], {}, ALONE),
+)
+NOT_PASSING: Final[Mapping[str, dict[str, Any]]] = {
+    "no policy allows it": IMPLICIT,
+    "a policy denies it": {
+        "EvalDecision": "explicitDeny",
+        "MatchedStatements": [{"SourcePolicyId": "guard"}],
+    },
+    "the organization does not allow it": IMPLICIT
+    | {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}},
+    "the boundary does not allow it": IMPLICIT
+    | {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}},
+    "the simulation lacks a key": IMPLICIT | lacking("aws:MultiFactorAuthPresent"),
+    "the simulation lacks a key, and the organization does not allow it": IMPLICIT
+    | lacking("aws:MultiFactorAuthPresent")
+    | {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}},
+    "in fact, it can, but the simulation lacks a key": {"EvalDecision": "allowed"}
+    | lacking("aws:MultiFactorAuthPresent"),
+}
+SPEAKING: Final = f"arn:aws:iam::{ACCOUNT}:role/qbusiness-s3-secret-vpc"
+ERRORS: Final = (
+    f"Failed to create log group. {SPEAKING} is not authorized",
+    "cannot write to CloudWatch with KMS",
+    "not allowed: logs:PutLogEvents",
+    "Access denied: kms:Decrypt of the secret",
+    "cannot decrypt",
+    "The secret could not be read in the VPC",
+    "Cannot create a network interface, or read S3",
+    "no such subnet in the bucket",
+    "no such security group",
+    "no ENI",
+    "Access Denied to the S3 object",
+    "cannot assume it to read the bucket",
+    f"Cannot assume {SPEAKING}: access denied",
+    "the trust was lost: not authorized",
+    f"Access denied to {SPEAKING}",
+    "Unauthorised",
+    "no permission",
+    "the role is too slow",
+    "the controller is too slow",
+    "the catalog is too large",
+    "too slow",
+)
+NEW_SUBNET: Final = {"vpcConfiguration": {**VPC, "subnetIds": [SECOND_SUBNET_ID, THIRD_ID]}}
+HAS_THIRD: Final = {
+    LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps(each)): found
+    for each, found in (
+        ([THIRD_ID], [THIRD]),
+        ([SECOND_SUBNET_ID, THIRD_ID], [CALLS[LISTED_SUBNETS][1], THIRD]),
+    )
+}
+LACKS_THIRD: Final = {
+    name: [each for each in found if each is not THIRD] for name, found in HAS_THIRD.items()
+}
+SHARES_THIRD: Final = {
+    name: [
+        each | {"SubnetArn": SHARED.replace(SUBNET_ID, THIRD_ID)} if each is THIRD else each
+        for each in found
+    ]
+    for name, found in HAS_THIRD.items()
+}
+OTHER_SECRET: Final = aem(secretArn=PROXY)
+NO_VPC: Final = {"vpcConfiguration": None, "allowNetworkInterfaceDeletion": None}
+DIFFERENT: Final[tuple[Any, ...]] = (
+    ("has another secret", [OTHER_SECRET], {}, secret(PROXY), ()),
+    ("has another secret, which a policy allows", [OTHER_SECRET], {}, secret(PROXY), READS_PROXY),
+    (
+        "has another secret, which a policy that the stack removes allows",
+        [OTHER_SECRET],
+        EXCLUSIVE,
+        secret(PROXY),
+        READS_PROXY,
+    ),
+    (
+        "has another secret, which a policy may allow",
+        [OTHER_SECRET],
+        {},
+        secret(PROXY),
+        [allow(READ, PROXY, Condition=ONLY_HERE)],
+    ),
+    ("shares the role and has another secret", [{}, OTHER_SECRET], {}, secret(PROXY), ()),
+    ("shares the role and has other subnets", [{}, NEW_SUBNET], {}, HAS_THIRD, ()),
+    ("shares the role and has no secret", [{}, aem(secretArn=None)], {}, {}, ()),
+    ("has no secret", [aem(secretArn=None)], {}, {}, ()),
+    ("has the secret's name", [aem(secretArn=SECRET_NAME)], {}, secret(names=[SECRET_NAME]), ()),
+    (
+        "has a secret's name that is like the suffix of the settings' secret",
+        [aem(secretArn=SECRET_ARN.rpartition(":")[2])],
+        {},
+        secret(f"{SECRET_ARN}-Ab1Cd2", names=[SECRET_ARN.rpartition(":")[2]]) | secret(),
+        (),
+    ),
+    ("has a secret that is gone", [aem(secretArn="gone")], {}, gone_secret("gone"), ()),
+    ("has a gone secret's ARN", [aem(secretArn=PROXY)], {}, gone_secret(PROXY), ()),
+    (
+        "has a secret that cannot be read",
+        [aem(secretArn=PROXY)],
+        {},
+        refused(asked("secretsmanager.describe_secret", SecretId=PROXY)),
+        (),
+    ),
+    ("has other subnets", [NEW_SUBNET], {}, HAS_THIRD, ()),
+    ("has a missing subnet that the settings lack", [NEW_SUBNET], {}, LACKS_THIRD, ()),
+    ("has a missing subnet, and the settings have no VPC", [NEW_SUBNET], NO_VPC, LACKS_THIRD, ()),
+    ("has a shared subnet that the settings lack", [NEW_SUBNET], {}, SHARES_THIRD, ()),
+    ("has no VPC", [{"vpcConfiguration": None}], {}, {}, ()),
+    ("has another type", [aem(type="BOX")], {}, {}, ()),
+    ("has a bucket that its connector does not support", [aem(bucketName="files")], {}, {}, ()),
+    (
+        "is in another index",
+        [{"index": OTHER_INDEX}],
+        {},
+        {
+            asked("qbusiness.list_indices", applicationId=APPLICATION_ID): [
+                {"indexId": INDEX_ID},
+                {"indexId": OTHER_INDEX},
+            ],
+            LISTED_SOURCES: [],
+        },
+        (),
+    ),
+    ("has no role", [{"roleArn": None}], {}, {}, ()),
+    ("has no role and is being created", [{"roleArn": None, "status": "CREATING"}], {}, {}, ()),
+    ("has no role beside one that has it", [{"roleArn": None}, {}], {}, {}, ()),
+    (
+        "has the name of a deleted role of this stack",
+        [{"roleArn": f"{ROLE_ARN[:-7]}7654321"}],
+        {},
+        refused(asked("iam.get_role", RoleName=f"{ROLE_NAME[:-7]}7654321"), "NoSuchEntity"),
+        (),
+    ),
+    (
+        "has a deleted role of another stack",
+        [{"roleArn": OTHER_ROLE}],
+        {},
+        refused(asked("iam.get_role", RoleName="other"), "NoSuchEntity"),
+        (),
+    ),
+)
+IN_OTHER_VPC: Final = {"vpcConfiguration": {**VPC, "subnetIds": [SUBNET_ID]}}
+ALMOST: Final = without("AllowsAmazonQToDeleteTaggedNI")
+OUTSIDE_ROLES: Final[tuple[Any, ...]] = (
+    (
+        "whose key cannot be read",
+        {"vpcConfiguration": VPC},
+        role(OTHER_ROLE, *ALMOST) | refused(DESCRIBED_KEY),
+    ),
+    ("which allows all requests", {}, role(OTHER_ROLE, *ALMOST)),
+    ("which lacks access", {}, role(OTHER_ROLE, *ALMOST[1:])),
+    (
+        "which may lack access",
+        {},
+        role(OTHER_ROLE, *ALMOST[1:], allow(READ, SECRET_ARN, Condition=ONLY_HERE)),
+    ),
+    (
+        "which nobody can assume, but has access",
+        {},
+        role(OTHER_ROLE, *ALMOST, trust=policy([OTHER_TRUST])),
+    ),
+    ("which lacks only disputed access", {}, role(OTHER_ROLE, *ON_INDEX)),
+    ("of another path", {}, role(OTHER_ROLE, Arn=OTHER_ROLE.replace("role/", "role/old/"))),
+    ("and other subnets", IN_OTHER_VPC, role(OTHER_ROLE)),
+)
+CONTEXT: Final = "--context"
+OPTIONS: Final = (
+    (*STACK, CONTEXT, "aws:SourceIp=192.0.2.1"),
+    (*STACK, CONTEXT, "AWS:sourceip=198.51.100.1", CONTEXT, "aws:SourceVpc=vpc-1"),
+    (*STACK, CONTEXT, "aws:SourceIp="),
+    (*STACK, CONTEXT, "aws:SourceIp=192.0.2.1", CONTEXT, "aws:sourceip=198.51.100.1"),
+    (*STACK, CONTEXT, "aws:SourceIp=", CONTEXT, "aws:SOURCEIP=192.0.2.1"),
+    (*STACK, CONTEXT, "aws:SourceIp=", CONTEXT, "aws:SourceIp="),
+    (*STACK, CONTEXT, f"aws:PrincipalAccount={OTHER_ACCOUNT}"),
+    (*STACK, CONTEXT, "aws:ResourceTag/Cost Center=42"),
+    (*STACK, "--data-source", "wiki"),
+    (*STACK, *ALONE),
+    ALONE[:2],
+    ALONE[2:],
+    (*ALONE, "--data-source", "wiki"),
+    (ALONE[0], APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT), *ALONE[2:]),
+)
+SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
+    ("application", "index"): [
+        World("neither the application nor the index exists", calls=gone(APPLICATION) | gone(INDEX)),
+        World("the application exists, but not the index", calls=gone(INDEX)),
+        World(
+            "the application has failed, and the index is being updated",
+            calls=but(APPLICATION, status="FAILED", error={"errorMessage": "No identity provider"})
+            | resource("UPDATING", INDEX),
+        ),
+        World(
+            "the application's ARN in AWS differs in case",
+            calls=but(APPLICATION, applicationArn=APPLICATION_ARN[:-36] + APPLICATION_ID.upper()),
+        ),
+        World(
+            "the application is being updated, and the index is being created",
+            calls=resource("UPDATING") | resource("CREATING", INDEX),
+        ),
+        World(
+            "the application is being deleted, and the index has failed",
+            calls=resource("DELETING") | resource("FAILED", INDEX),
+        ),
+        World("the index has an unknown status", calls=resource("PAUSED", INDEX)),
+    ],
+    ("secret", "encryption", "KMS key", "key policy", "secret policy"): [
+        World(
+            "there is no secret",
+            calls=gone(DESCRIBED_SECRET)
+            | gone_secret(SECRET_ARN[:-7])
+            | gone_secret(SECRET_NAME)
+            | gone_secret(SECRET_ARN.rpartition(":")[2]),
+        ),
+        World(
+            "the secret is scheduled for deletion", calls=but(DESCRIBED_SECRET, DeletedDate="2026-11-01")
+        ),
+        World("the settings have no key", settings={"kmsKeyId": None}),
+        World(
+            "the settings have another key",
+            settings={"kmsKeyId": OTHER_KEY_ARN},
+            calls=key(OTHER_KEY_ARN),
+        ),
+        World(
+            "the settings and the secret have a key that does not exist",
+            settings={"kmsKeyId": OTHER_KEY_ARN},
+            calls=secret(KmsKeyId=OTHER_KEY_ARN) | gone(asked("kms.describe_key", KeyId=OTHER_KEY_ARN)),
+        ),
+        *(
+            World(f"the key is {state}", calls=key(KeyState=state))
+            for state in ("Disabled", "PendingDeletion", "PendingImport")
+        ),
+        World(
+            "the secret's ARN lacks the suffix",
+            settings={"secretId": "qbusiness/my-secret", "kmsKeyId": None},
+            calls=secret(f"{MINE}-twOEVA", names=[MINE, "qbusiness/my-secret"], KmsKeyId=None)
+            | secret_policy_of(MINE),
+        ),
+        World(
+            "the suffix of the secret's ARN is wrong, and the data source has it, too",
+            calls=secret(f"{SECRET_ARN[:-6]}zzzzzz", names=[SECRET_NAME, SECRET_ARN[:-7]])
+            | gone_secret(SECRET_ARN)
+            | gone_secret(SECRET_ARN.rpartition(":")[2])
+            | data_sources({}),
+        ),
+        World(
+            "the secret has only a pending and an earlier version",
+            calls=but(DESCRIBED_SECRET, VersionIdsToStages={"1": ["AWSPREVIOUS"], "2": ["AWSPENDING"]}),
+        ),
+        World(
+            "another account's secret is deleted, and its key is not enabled",
+            settings={"secretId": FOREIGN_SECRET, "kmsKeyId": FOREIGN_KEY_ARN},
+            calls=secret(FOREIGN_SECRET, KmsKeyId=FOREIGN_KEY_ARN, DeletedDate="2026-11-01")
+            | key(FOREIGN_KEY_ARN, KeyState="PendingDeletion"),
+        ),
+        World(
+            "another account's secret has no value and is encrypted with a key that AWS manages",
+            settings={"secretId": FOREIGN_SECRET, "kmsKeyId": FOREIGN_KEY_ARN},
+            calls=secret(FOREIGN_SECRET, KmsKeyId="alias/aws/secretsmanager", VersionIdsToStages={}),
+        ),
+        World(
+            "another account's secret has a version under a key that AWS manages",
+            settings={"secretId": FOREIGN_SECRET, "kmsKeyId": FOREIGN_KEY_ARN},
+            calls=secret(FOREIGN_SECRET, KmsKeyId=FOREIGN_KEY_ARN, version=["DefaultEncryptionKey"])
+            | key(FOREIGN_KEY_ARN),
+        ),
+        World(
+            "another account's secret, whose policy cannot be read",
+            settings={"secretId": FOREIGN_SECRET, "kmsKeyId": FOREIGN_KEY_ARN},
+            own=to_foreign(OWN_POLICY),
+            calls=secret(FOREIGN_SECRET, KmsKeyId=FOREIGN_KEY_ARN)
+            | key(FOREIGN_KEY_ARN)
+            | refused(asked("secretsmanager.get_resource_policy", SecretId=FOREIGN_SECRET)),
+        ),
+        World("the secret's policy cannot be read", calls=refused(SECRET_POLICY)),
+        World(
+            "the secret is encrypted with an alias of the key",
+            calls=secret(KmsKeyId="alias/own") | alias("alias/own"),
+        ),
+        World(
+            "the secret is encrypted with the ID of a key that AWS manages",
+            calls=secret(KmsKeyId=OTHER_KEY_ARN) | key(OTHER_KEY_ARN, KeyManager="AWS"),
+        ),
+        World(
+            "the secret's current version has an earlier key, which the role cannot use",
+            calls=secret(version=[OTHER_KEY_ARN]) | key(OTHER_KEY_ARN) | delegating(OTHER_KEY_ARN),
+        ),
+        World(
+            "the secret's current version has two keys, of which the role can use one",
+            calls=secret(version=[OTHER_KEY_ARN, KEY_ARN]) | key(OTHER_KEY_ARN),
+        ),
+        World(
+            "the secret's next version has another key",
+            calls=secret(KmsKeyId=OTHER_KEY_ARN, version=[KEY_ARN]) | key(OTHER_KEY_ARN),
+        ),
+        World(
+            "the secret's next version has another key, and the stack removes other policies",
+            settings={"exclusivePolicies": "true"},
+            calls=secret(KmsKeyId=OTHER_KEY_ARN, version=[KEY_ARN]) | key(OTHER_KEY_ARN),
+        ),
+        World(
+            "the secret's next version has a key that AWS manages",
+            calls=secret(KmsKeyId="alias/aws/secretsmanager", version=[KEY_ARN]),
+        ),
+        World(
+            "the secret's current version has an earlier key, which some addresses may use",
+            guard=[allow("kms:Decrypt", OTHER_KEY_ARN, Condition=ONLY_HERE)],
+            calls=secret(version=[OTHER_KEY_ARN]) | key(OTHER_KEY_ARN) | delegating(OTHER_KEY_ARN),
+        ),
+        World(
+            "the secret's current version has an earlier key, which another policy allows",
+            guard=[allow("kms:Decrypt", OTHER_KEY_ARN)],
+            calls=secret(version=[OTHER_KEY_ARN]) | key(OTHER_KEY_ARN) | delegating(OTHER_KEY_ARN),
+        ),
+        World("the secret's versions cannot be listed", calls=refused(VERSIONS)),
+        World(
+            "the secret has another key, which another policy allows",
+            guard=[allow("kms:Decrypt", OTHER_KEY_ARN)],
+            calls=secret(KmsKeyId=OTHER_KEY_ARN) | key(OTHER_KEY_ARN) | delegating(OTHER_KEY_ARN),
+        ),
+        World(
+            "the secret's key is for signatures, although its spec is symmetric",
+            calls=key(KeyUsage="GENERATE_VERIFY_MAC"),
+        ),
+        World("the secret's key is being updated", calls=key(KeyState="Updating")),
+        World(
+            "the secret's key, of which only the old name of the spec is known, is not symmetric",
+            calls=key(KeySpec=None, CustomerMasterKeySpec="RSA_2048"),
+        ),
+    ],
+    ("bucket", "encryption", "bucket policy"): [
+        World(
+            "files under the role's own key",
+            settings=files(vpcConfiguration=None, allowNetworkInterfaceDeletion=None),
+            calls=bucket(default=kms(KEY_ARN)),
+        ),
+        World(
+            "files in another Region under another Region's key",
+            settings=files(),
+            calls=bucket("EU", kms(KEY_ARN.replace(REGION, "eu-west-1"))),
+        ),
+        World(
+            "files of another account under its key",
+            settings=files(bucketAccountId=OTHER_ACCOUNT),
+            calls=bucket(owner=OTHER_ACCOUNT, default=kms(FOREIGN_KEY_ARN)),
+        ),
+        World(
+            "files of another account under a key that AWS manages",
+            settings=files(bucketAccountId=OTHER_ACCOUNT),
+            calls=bucket(owner=OTHER_ACCOUNT, default=kms()),
+        ),
+        World(
+            "files of another account under the alias of a key that AWS manages",
+            settings=files(bucketAccountId=OTHER_ACCOUNT),
+            calls=bucket(owner=OTHER_ACCOUNT, default=kms("alias/aws/s3", "aws:kms:dsse")),
+        ),
+        World(
+            "files under the alias of a key that AWS manages",
+            settings=files(),
+            calls=bucket(default=kms("alias/aws/s3")),
+        ),
+        World(
+            "seeds of a web crawler under a key that AWS manages",
+            settings=files(connector="webcrawler"),
+            calls=bucket(default=kms("", "aws:kms:dsse")),
+        ),
+        World(
+            "a bucket whose account cannot see it", settings=files(), calls=bucket() | unseen(ACCOUNT)
+        ),
+        World(
+            "another account's bucket that cannot be seen",
+            settings=files(bucketAccountId=OTHER_ACCOUNT),
+            calls=bucket(owner=OTHER_ACCOUNT) | unseen(OTHER_ACCOUNT),
+        ),
+        World(
+            "a bucket of another account than in the settings",
+            settings=files(),
+            calls=bucket()
+            | refused(asked("s3.get_bucket_location", Bucket="documents", ExpectedBucketOwner=ACCOUNT)),
+        ),
+        World(
+            "a bucket that does not exist",
+            settings=files(),
+            calls=bucket() | unseen(ACCOUNT, "NoSuchBucket"),
+        ),
+        World(
+            "a bucket of documents in another Region", bucket=[], calls=bucket("eu-west-1", kms(KEY_ARN))
+        ),
+        World(
+            "a bucket of documents without a key, although the stack has one", bucket=[], calls=bucket()
+        ),
+        World(
+            "a bucket of documents under another key than the stack's",
+            bucket=[],
+            calls=bucket(default=kms(OTHER_KEY_ARN)) | key(OTHER_KEY_ARN) | delegating(OTHER_KEY_ARN),
+        ),
+        World(
+            "another account's bucket of documents under a key that AWS manages",
+            bucket=[],
+            settings={"bucketAccountId": OTHER_ACCOUNT, "kmsKeyId": None},
+            calls=bucket(owner=OTHER_ACCOUNT, default=kms()),
+        ),
+    ],
+    ("subnets", "security groups"): [
+        World(
+            "the subnets are not available and have no address",
+            calls=subnets(
+                {"State": "pending", "AvailableIpAddressCount": 0}, {"AvailableIpAddressCount": 0}
+            ),
+        ),
+        World("the subnets are in two VPCs", calls=subnets({"VpcId": "vpc-2"}, {"VpcId": "vpc-1"})),
+        World(
+            "one of the subnets is in a zone without support",
+            calls=subnets({"AvailabilityZoneId": "use1-az4"}, {"AvailabilityZoneId": "use1-az6"}),
+        ),
+        World("none of the subnets exists", calls=subnets({}, {})),
+        World(
+            "the second of three subnets is in another VPC",
+            settings=vpc_of([*SUBNETS, THIRD_ID]),
+            calls=three_subnets("vpc-1", "vpc-2", "vpc-1"),
+        ),
+        World(
+            "the last of three subnets is in another VPC",
+            settings=vpc_of([*SUBNETS, THIRD_ID]),
+            calls=three_subnets("vpc-2", "vpc-2", "vpc-1"),
+        ),
+        World(
+            "a subnet is missing, and the other has no free address and is in a zone without support",
+            calls=subnets({}, {"AvailableIpAddressCount": 0, "AvailabilityZoneId": "use1-az3"}),
+        ),
+        World(
+            "a shared subnet is pending",
+            calls=subnets({"SubnetArn": SHARED, "State": "pending"}, {"AvailableIpAddressCount": 1}),
+        ),
+        World(
+            "a missing subnet that the data source also names",
+            calls=subnets({"VpcId": "vpc-2"}, {}) | data_sources({}),
+        ),
+        World(
+            "two security groups are in other VPCs",
+            settings=vpc_of(group_ids=["sg-00000000", "sg-00000001", "sg-00000002"]),
+            calls=groups({"VpcId": "vpc-2"}, {}, {"VpcId": "vpc-3"}),
+        ),
+        World(
+            "a security group of another account, and a missing one",
+            settings=vpc_of(group_ids=["sg-00000000", SECURITY_GROUP_ID]),
+            calls=shared_group(),
+        ),
+    ],
+    ("trust policy",): [
+        World(
+            "the trust policy has the usual Sid and the one of the fix, without a stack",
+            options=ALONE,
+            calls=data_sources({})
+            | trusting(
+                EXPECTED | {"Condition": {"StringEquals": {"aws:SourceAccount": OTHER_ACCOUNT}}},
+                OTHER_TRUST | {"Sid": NEW_SID},
+            ),
+        ),
+        *(
+            World(
+                f"the trust policy has {name}{WITHOUT_STACK[options[0]]}",
+                calls=trusting(*given) | data_sources({}),
+                options=options,
+            )
+            for name, given in TRUST_POLICIES.items()
+            for options in ((STACK, ALONE) if name in OUTSIDE else (STACK,))
+        ),
+        World("the trust policy cannot be parsed", calls=own_role(AssumeRolePolicyDocument="{")),
+    ],
+    ("permissions boundary", "requests allowed"): [
+        World(
+            "the role does not exist, and the boundary denies decryption",
+            settings=WANTED_SETTING,
+            calls=refused(GOT_ROLE, "NoSuchEntity") | boundary(WANTED, *EVERYTHING, *deny("kms:*")),
+        ),
+        World(
+            "the role cannot be read, and the boundary allows everything",
+            settings=WANTED_SETTING,
+            calls=refused(GOT_ROLE) | boundary(WANTED, *EVERYTHING),
+        ),
+        World(
+            "the role lacks the boundary, which allows everything",
+            settings=WANTED_SETTING,
+            calls=boundary(WANTED, *EVERYTHING),
+        ),
+        World(
+            "the role lacks the boundary, which denies decryption",
+            settings=WANTED_SETTING,
+            calls=boundary(WANTED, *EVERYTHING, *deny("kms:*")),
+        ),
+        World(
+            "the role lacks the boundary, which might deny decryption",
+            settings=WANTED_SETTING,
+            calls=boundary(WANTED, *EVERYTHING, *deny("kms:*", FROM_ELSEWHERE)),
+        ),
+        World(
+            "the role has another boundary, which lacks decryption",
+            settings=WANTED_SETTING,
+            calls=deployed(BOUND, NOT_KMS) | boundary(WANTED, *EVERYTHING),
+        ),
+        World("the role has a boundary that is not in the settings", calls=deployed(BOUND, *EVERYTHING)),
+        World(
+            "the boundary cannot be read",
+            settings=BOUND_SETTING,
+            calls=deployed(BOUND) | refused(asked("iam.get_policy", PolicyArn=BOUND)),
+        ),
+        World(
+            "the boundary lacks only ingestion into the application",
+            settings=BOUND_SETTING,
+            calls=deployed(
+                BOUND,
+                {"Effect": "Allow", "NotAction": INGEST, "Resource": "*"},
+                allow(INGEST, f"{APPLICATION_ARN}/index/*"),
+            ),
+        ),
+        World(
+            "the boundary lacks decryption and denies reading the secret",
+            settings=BOUND_SETTING,
+            calls=deployed(BOUND, NOT_KMS, *deny(READ)),
+        ),
+        World(
+            "the boundary of a role outside any stack lacks decryption",
+            calls=deployed(BOUND, NOT_KMS) | data_sources({}),
+            options=ALONE,
+        ),
+        World(
+            "a boundary beside a key policy that allows everybody in the account",
+            boundary=[NOT_KMS],
+            key=[
+                DELEGATION,
+                allow(
+                    "kms:Decrypt",
+                    Principal="*",
+                    Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}},
+                ),
+            ],
+        ),
+    ],
+    ("key policy", "requests allowed"): [
+        World(
+            "the key policy allows the role under NotPrincipal",
+            key=[allow("kms:*", NotPrincipal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/x"})],
+        ),
+        World(
+            "the key policy allows, on a resource with an unknown variable",
+            key=[allow("kms:*", "arn:aws:kms:*:*:key/${aws:SourceIp}", Principal=ROOT)],
+        ),
+        World("a grant lets the role decrypt", key=NO_KEY_USE, calls={"grants": [GRANT]}),
+        World(
+            "the second grant lets the role decrypt",
+            key=NO_KEY_USE,
+            calls={"grants": [GRANT | {"Operations": ["Encrypt"]}, GRANT]},
+        ),
+        World(
+            "a grant lets the role encrypt",
+            key=NO_KEY_USE,
+            calls={"grants": [GRANT | {"Operations": ["Encrypt"]}]},
+        ),
+        World(
+            "a grant has constraints",
+            key=NO_KEY_USE,
+            calls={"grants": [GRANT | {"Constraints": {"a": "b"}}]},
+        ),
+        World(
+            "a grant lets the role decrypt, and it has a boundary",
+            key=NO_KEY_USE,
+            boundary=EVERYTHING,
+            calls={"grants": [GRANT]},
+        ),
+        World(
+            "a grant lets the role decrypt, and a policy denies it",
+            key=NO_KEY_USE,
+            guard=deny("kms:*"),
+            calls={"grants": [GRANT]},
+        ),
+    ],
+    ("role policy", "requests allowed"): [
+        World(
+            "the role lacks ingestion into the application",
+            own=ON_INDEX,
+            settings={"ingestScope": "index"},
+        ),
+        World(
+            "the role lacks ingestion into the application and the index",
+            own=without("AllowsAmazonQToIngestDocuments"),
+        ),
+        World(
+            "two syncs put documents without access to the application",
+            own=ON_INDEX,
+            settings={"ingestScope": "index"},
+            calls=data_sources(
+                synced("SUCCEEDED", documentsAdded="0", documentsModified="3"),
+                synced("SUCCEEDED", documentsAdded="12"),
+            ),
+        ),
+        World(
+            "one of two syncs could not ingest into the application",
+            own=ON_INDEX,
+            settings={"ingestScope": "index"},
+            calls=data_sources(
+                synced("SUCCEEDED", documentsAdded="12"),
+                failed("not authorized to perform: qbusiness:BatchPutDocument"),
+            ),
+        ),
+        World(
+            "a sync could not ingest into the index",
+            own=ON_INDEX,
+            settings={"ingestScope": "index"},
+            calls=data_sources(
+                failed(
+                    f"not authorized: qbusiness:BatchPutDocument on {APPLICATION_ARN}/index/{INDEX_ID}"
+                )
+            ),
+        ),
+    ],
+    ("role", "trust policy", "role policy", "permissions boundary", "iam:PassRole", "data source"): [
+        World("the role cannot be read", calls=refused(GOT_ROLE)),
+        World(
+            "the stack's outputs have no role",
+            outputs={"roleArn": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"},
+        ),
+        World("the role was deleted", calls=refused(GOT_ROLE, "NoSuchEntity")),
+        World("the role has another path", calls=own_role(Arn=ROLE_ARN.replace("role/", "role/old/"))),
+    ],
+    ("role policy", "other policies"): [
+        World(
+            "a second policy is more dangerous than the first",
+            guard=[
+                allow("s3:GetObject"),
+                allow("iam:PutRolePolicy", ROLE_ARN),
+                allow("iam:CreateAccessKey"),
+            ],
+            attached=[allow("sqs:*")],
+        ),
+        World(
+            "the role's policies are removed by the stack",
+            guard=EVERYTHING,
+            settings={"exclusivePolicies": "true"},
+        ),
+        World(
+            "a data source needs another policy",
+            guard=[allow("ec2:CreateNetworkInterface")],
+            calls=data_sources({"vpcConfiguration": {**VPC, "subnetIds": [*SUBNETS, THIRD_ID]}})
+            | {
+                LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps(each)): [
+                    *CALLS[LISTED_SUBNETS],
+                    THIRD,
+                ]
+                if len(each) > 1
+                else [THIRD]
+                for each in ([*SUBNETS, THIRD_ID], [THIRD_ID])
+            },
+        ),
+        World(
+            "a data source cannot be read, and the role has another policy",
+            guard=EVERYTHING,
+            calls=data_sources({}) | refused(DATA_SOURCE_CALL),
+        ),
+        World(
+            "another service may use the role, which has another policy",
+            guard=EVERYTHING,
+            own=without("AllowsAmazonQToGetSecret"),
+            calls=trusting(
+                EXPECTED, EXPECTED | {"Sid": "Other", "Principal": {"Service": "lambda.amazonaws.com"}}
+            ),
+        ),
+        World(
+            "another application may use the role, which lacks access",
+            own=without("AllowsAmazonQToGetSecret"),
+            calls=trusting(EXPECTED, OTHER_TRUST)
+            | {asked("qbusiness.get_application", applicationId=OTHER_APPLICATION[-36:]): {}},
+        ),
+        World(
+            "a former application may use the role, which lacks access",
+            own=without("AllowsAmazonQToGetSecret"),
+            calls=trusting(EXPECTED, OTHER_TRUST)
+            | refused(
+                asked("qbusiness.get_application", applicationId=OTHER_APPLICATION[-36:]),
+                "ResourceNotFoundException",
+            ),
+        ),
+    ],
+    ("secret", "role policy", "other policies"): [
+        *(
+            World(
+                f"a proxy's secret, {name}",
+                settings=WITH_PROXY | more,
+                guard=guard,
+                own=[*OWN_POLICY, *own],
+                calls=data_sources(PROXY_SOURCE) | secret(PROXY),
+                options=options,
+            )
+            for name, guard, own, more, options in PROXIES
+        )
+    ],
+    ("credentials", "requests allowed", "iam:PassRole"): [
+        *(
+            World(
+                f"the caller cannot pass the role: {name}",
+                calls=simulated("iam:PassRole", ROLE_ARN, answer, CALLER),
+            )
+            for name, answer in NOT_PASSING.items()
+        ),
+        World(
+            "the caller cannot pass the role, but a data source already uses it",
+            calls=simulated("iam:PassRole", ROLE_ARN, IMPLICIT, CALLER) | data_sources({}),
+        ),
+        World(
+            "the caller cannot pass the role, and it is unknown whether a data source uses it",
+            calls=simulated("iam:PassRole", ROLE_ARN, IMPLICIT, CALLER)
+            | data_sources({})
+            | refused(DATA_SOURCE_CALL, "ThrottlingException"),
+        ),
+        *(
+            World(f"the caller is {arn.partition(':' + ACCOUNT + ':')[2]}", calls=calling(arn))
+            for arn in CALLERS
+        ),
+        World(
+            "the caller is a session of a role with a path that cannot pass the role",
+            calls=calling(f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me")
+            | role(ADMIN)
+            | simulated("iam:PassRole", ROLE_ARN, IMPLICIT, ADMIN),
+        ),
+        World(
+            "IAM says that the boundary does not allow a request",
+            calls=simulated(
+                READ,
+                SECRET_ARN,
+                IMPLICIT
+                | {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}},
+            ),
+        ),
+        World(
+            "IAM says that a boundary does not allow a request on the resource",
+            calls=simulated(
+                READ,
+                SECRET_ARN,
+                {
+                    "EvalDecision": "allowed",
+                    "ResourceSpecificResults": [
+                        {"EvalResourceName": "other", "EvalResourceDecision": "explicitDeny"},
+                        {
+                            "EvalResourceName": SECRET_ARN,
+                            "EvalResourceDecision": "implicitDeny",
+                            "PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False},
+                        },
+                    ],
+                },
+            ),
+        ),
+        World(
+            "IAM names two policies that deny a request, one of them twice",
+            calls=simulated(
+                READ,
+                SECRET_ARN,
+                {
+                    "EvalDecision": "explicitDeny",
+                    "MatchedStatements": [{"SourcePolicyId": "guard"}, {}, {"SourcePolicyId": "guard"}],
+                },
+            ),
+        ),
+    ],
+    ("secret", "data source", "other data source"): [
+        World(
+            "a data source was deleted in the meantime",
+            calls=data_sources({}, {}) | gone(DATA_SOURCE_CALL),
+        ),
+        World(
+            "a data source's configuration cannot be read", calls=data_sources(aem(secretArn=["a"]), {})
+        ),
+        World(
+            "every status of a data source",
+            calls=data_sources(
+                *(
+                    {"status": each, "error": {"errorMessage": "KMS"} if each == "FAILED" else None}
+                    for each in (
+                        "ACTIVE",
+                        "UPDATING",
+                        "PENDING_CREATION",
+                        "CREATING",
+                        "FAILED",
+                        "DELETING",
+                        "PAUSED",
+                    )
+                )
+            ),
+        ),
+        World(
+            "every status of a sync",
+            calls=data_sources(
+                *map(
+                    synced,
+                    (
+                        "SUCCEEDED",
+                        "SYNCING",
+                        "SYNCING_INDEXING",
+                        "FAILED",
+                        "INCOMPLETE",
+                        "STOPPING",
+                        "ABORTED",
+                        "PAUSED",
+                    ),
+                )
+            ),
+        ),
+        World(
+            "syncs with documents",
+            calls=data_sources(
+                synced("SUCCEEDED", documentsScanned="40", documentsFailed="0"),
+                synced("SUCCEEDED", documentsScanned="40", documentsFailed="2"),
+                synced("SUCCEEDED", documentsScanned="0", documentsFailed="0"),
+                synced("SUCCEEDED", documentsFailed="-"),
+                synced("SYNCING", documentsScanned="0", documentsFailed="2"),
+            ),
+        ),
+        World(
+            "errors of syncs",
+            calls=data_sources(
+                *map(failed, ERRORS),
+                failed("decrypt", "INCOMPLETE"),
+                failed("3 pages were too large", "INCOMPLETE"),
+                failed("too slow", dataSourceErrorCode="KMS-1"),
+                failed("too slow", startTime=None),
+            ),
+        ),
+        *(
+            World(
+                f"a data source {name}", settings=more, calls=data_sources(*sources) | calls, guard=guard
+            )
+            for name, sources, more, calls, guard in DIFFERENT
+        ),
+    ],
+    ("key policy", "role policy", "data source", "other data source"): [
+        World(
+            "an entry's role is used by a data source that fits another entry",
+            settings=entries(wiki={}, tickets={"connector": "jira"}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=role(role_of("wiki"), *OWN_POLICY)
+            | role(role_of("tickets"), *OWN_POLICY)
+            | data_sources({"roleArn": role_of("tickets")}),
+        ),
+        World(
+            "one of two entries loses a request by an update",
+            options=("--stack", "dev", "--data-source", "wiki"),
+            settings=entries(wiki={}, tickets={}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=role(role_of("wiki"), allow("sqs:*"))
+            | role(role_of("tickets"), *EVERYTHING)
+            | data_sources({"roleArn": role_of("tickets"), **aem(secretArn=PROXY)})
+            | secret(PROXY),
+        ),
+        World(
+            "a key policy that two entries need",
+            settings=entries(wiki={}, tickets={}, later={}),
+            outputs=roles_of("wiki", "tickets"),
+            key=NO_KEY_USE,
+            calls=role(role_of("tickets"), *OWN_POLICY) | role(role_of("wiki"), *OWN_POLICY),
+        ),
+        *(
+            World(
+                f"a data source with another role, {name}",
+                calls=data_sources({"roleArn": OTHER_ROLE, **more}) | calls,
+            )
+            for name, more, calls in OUTSIDE_ROLES
+        ),
+    ],
+    ("key policy",): [
+        *(
+            World(
+                f"check {' '.join(options)}",
+                options=options,
+                key=[DELEGATION, *deny("kms:*", FROM_ELSEWHERE, Principal="*")],
+            )
+            for options in OPTIONS
+        )
+    ],
+    ("KMS key", "subnets", "encryption", "bucket", "bucket policy", "role policy", "data source"): [
+        World(
+            "a subnet of the data source does not exist",
+            options=ALONE,
+            calls=data_sources({}) | subnets({}, {"State": "pending"}),
+        ),
+        World(
+            "the data source's bucket is gone",
+            options=ALONE,
+            own=without(bucket_owner=ACCOUNT),
+            calls=data_sources(S3_SOURCE) | bucket() | unseen(ACCOUNT, "NoSuchBucket"),
+        ),
+        World(
+            "the data source was deleted in the meantime",
+            options=ALONE,
+            calls=data_sources({}) | gone(DATA_SOURCE_CALL),
+        ),
+        World("the data source is unknown", options=(*ALONE[:3], "other"), calls=data_sources({}, {})),
+        World("the application has no data source", options=ALONE, calls={LISTED_SOURCES: []}),
+        World(
+            "the data source's connector is unknown", options=ALONE, calls=data_sources(aem(type="FOO"))
+        ),
+        World(
+            "the data source's secret is missing",
+            options=ALONE,
+            calls=data_sources(aem(secretArn="gone")) | gone_secret("gone"),
+        ),
+        World(
+            "the data source's role has no access",
+            options=ALONE,
+            own=[allow("sqs:*")],
+            calls=data_sources({}),
+        ),
+        World(
+            "the key of the data source's secret is not symmetric",
+            options=ALONE,
+            calls=data_sources({}) | key(KeySpec="RSA_2048"),
+        ),
+        World(
+            "the data source's bucket has no known owner",
+            options=ALONE,
+            own=without(bucket_owner=OTHER_ACCOUNT),
+            calls=data_sources(S3_SOURCE) | bucket() | unseen(ACCOUNT),
+        ),
+        World(
+            "the data source's bucket cannot be seen, but the role's policy names its owner",
+            options=ALONE,
+            own=without(bucket_owner=OTHER_ACCOUNT),
+            calls=data_sources(S3_SOURCE) | bucket() | unseen(None) | unseen(ACCOUNT),
+        ),
+        World(
+            "the data source's role is used by two data sources",
+            options=ALONE,
+            own=without("AllowsAmazonQToDeleteTaggedNI"),
+            calls=data_sources({}, {"displayName": "Second"}, {"roleArn": OTHER_ROLE}),
+        ),
+    ],
+}
+
+
+def outputs() -> str:
+    """Return the outputs in all situations, of only the questions that they are about."""
+    rows: list[tuple[str, list[str]]] = []
+    for names, worlds in SITUATIONS.items():
+        questions = [each for each in command.QUESTIONS if each[0] in names]
+        with patch.object(command, "QUESTIONS", questions):
+            for world in worlds:
+                code, (*answers, last) = answers_in(world, (*world.options, "--verbose"))
+                assert "a bug" not in last
+                rows.append((f"{world.name}: exit code {code}", answers or [last]))
+    return gallery(rows)

@@ -1,0 +1,124 @@
+"""`roles check` answers about resources, data sources, and options in many situations."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from roles.cli import main
+from tests.helpers.world import SECRET_ARN
+from tests.roles.check import situations, worlds
+from tests.roles.check.recording import replaced, run
+from tests.roles.check.situations import GOLDEN
+from tests.roles.check.worlds import STACK, World, change
+
+
+def test_output_in_every_situation_matches_golden_file(assert_golden: Callable[[Path, str], None]):
+    assert_golden(GOLDEN, situations.outputs())
+
+
+STATES: Final = ("problem", "cannot tell", "skipped", "note", "ok")
+
+
+def document(world: World, *options: str) -> dict[str, Any]:
+    """Return the JSON document about a situation."""
+    with replaced(*change(world, options)):
+        return json.loads(run([*options, "--json"])[1])
+
+
+def find(name: str) -> World:
+    """Return a world or a situation by its name."""
+    every = (*worlds.WORLDS, *(each for found in situations.SITUATIONS.values() for each in found))
+    (found,) = (each for each in every if each.name == name)
+    return found
+
+
+def test_json_has_policies_only_for_role_outside_any_stack():
+    outside = document(
+        find("a proxy's secret, which no policy allows, outside any stack"), *situations.ALONE
+    )
+    assert [*outside][:1] == ["dataSource"]
+    assert outside["trustPolicy"]["Statement"][0]["Principal"] == {"Service": "qbusiness.amazonaws.com"}
+    assert outside["rolePolicy"]["Statement"][0]["Resource"] == [SECRET_ARN]
+    (separate,) = outside["separatePolicies"].values()
+    assert separate["Statement"][0]["Resource"] == [situations.PROXY]
+    alone = document(find("the data source's role is used by two data sources"), *situations.ALONE)
+    assert "separatePolicies" not in alone
+    context = ("--context", "aws:SourceIp=192.0.2.1", "--context", "AWS:SourceIP=192.0.2.2")
+    inside = document(find("a policy denies decryption through a service"), *STACK, *context)
+    assert [*inside] == ["stack", "context", *STATES, "answers"]
+    assert (inside["stack"], inside["problem"]) == ("dev", 2)
+    assert inside["context"] == {"aws:SourceIp": ["192.0.2.1", "192.0.2.2"]}
+    answers = {each["question"]: each for each in inside["answers"]}
+    assert answers["credentials"] == {
+        "question": "credentials",
+        "state": "ok",
+        "text": "account 123456789012 in us-east-1, arn:aws:iam::123456789012:user/deployer",
+    }
+    assert answers["other policies"]["fix"] == (
+        "in the policy guard, narrow or remove the statement Lock"
+    )
+    needed = find("a key policy that two entries need")
+    entries = document(needed, *STACK)
+    assert [*entries] == ["stack", "dataSources"]
+    assert [*entries["dataSources"]] == ["wiki", "tickets", "later"]
+    wiki = ("--data-source", "wiki")
+    assert [*document(find("a key policy that two entries need"), *STACK, *wiki)["dataSources"]] == [
+        "wiki"
+    ]
+
+
+@pytest.mark.parametrize("text", ["aws:SourceVpc", "=vpc-1", "SourceVpc=vpc-1", "aws: x=1", "aws:x =1"])
+def test_context_without_condition_key_is_rejected(text: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", *STACK, "--context", text])
+    assert stopped.value.code == 2
+    assert f"{text!r} is not a condition key with a value: expected" in capsys.readouterr().err
+
+
+GOV: Final = {
+    '"LocationConstraint": null': '"LocationConstraint": "us-east-1"',
+    "arn:aws:": "arn:aws-us-gov:",
+    "us-east-1": "us-gov-west-1",
+}
+
+
+def in_gov_cloud(value: Any) -> Any:
+    """Return a value in which the partition and the Region are those of AWS GovCloud (US)."""
+    text = json.dumps(value)
+    for here, there in GOV.items():
+        text = text.replace(here, there)
+    return json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing is wrong",
+        "AWS's policy that denies everything",
+        "a boundary of AWS lacks requests",
+        "a boundary lacks decryption, which the key policy allows a session of the role",
+        "a key policy lets only a deleted role decrypt",
+        "a key policy depends on two keys",
+        "only the bucket's policy allows listing the bucket",
+        "a data perimeter in a policy, and a bucket of another account",
+        "another account's secret has no value and is encrypted with a key that AWS manages",
+        "the secret's next version has another key",
+        "a missing subnet that the data source also names",
+        "a data source has a shared subnet that the settings lack",
+        "a second policy is more dangerous than the first",
+        "the caller is a session of a role with a path that cannot pass the role",
+    ],
+)
+def test_answers_in_another_partition_are_the_same(name: str):
+    calls, printed = change(find(name), STACK)
+    with replaced(calls, printed):
+        here = run([*STACK, "--verbose"])
+    with replaced(in_gov_cloud(calls), in_gov_cloud(printed)):
+        there = run([*STACK, "--verbose"])
+    digest = re.compile(r"[0-9a-f]{16}\b")  # of an ARN
+    assert digest.sub("", there[1]) == digest.sub("", in_gov_cloud(here[1]))
+    assert there[0] == here[0]
