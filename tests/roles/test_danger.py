@@ -50,6 +50,7 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
         ({**trust({}), "NotPrincipal": {"AWS": ACCOUNT}}, "trusts everybody"),
         (trust({"AWS": f"arn:aws:iam::{OTHER_ACCOUNT}:root"}), "trusts another account"),
         (trust({"AWS": [ACCOUNT, OTHER_ACCOUNT]}), "trusts another account"),
+        (trust({"AWS": [OTHER_ACCOUNT, ACCOUNT]}), "trusts another account"),
         (trust({"AWS": f"arn:aws:iam::{ACCOUNT}:user/admin"}), ""),
         (trust({"AWS": "AIDAEXAMPLE"}), ""),  # the ID of a deleted user
         (trust(PROVIDER), FOR_USERS),
@@ -67,6 +68,15 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
                 COGNITO, Condition={"StringEquals": {f"{COGNITO['Federated']}:amr": "unauthenticated"}}
             ),
             f"{FOR_USERS} under a condition",
+        ),
+        (trust(PROVIDER, Condition={"StringEquals": {"Example.com:SUB": "ci"}}), ""),
+        (
+            trust({"Federated": [SAML["Federated"], PROVIDER["Federated"]]}, Condition=OF_ACCOUNT),
+            f"{FOR_USERS} under a condition",
+        ),
+        (
+            trust(AMAZON_Q, Condition={"StringEquals": {"aws:SourceAccount": [ACCOUNT, OTHER_ACCOUNT]}}),
+            f"{FOR_ALL} under a condition",
         ),
         (trust(SAML), FOR_USERS),
         (
@@ -93,6 +103,7 @@ GITHUB: Final = "token.actions.githubusercontent.com"
         ("repo:*:ref:refs/heads/main", True),
         ("repo:*/infrastructure:*", True),
         ("repo:octo-*", True),
+        ("rep*", True),
         ("*:environment:prod", True),
         (["repo:octo-org/web:*", "repo:*"], True),
         ("repo:octo-org/*", False),
@@ -141,6 +152,7 @@ def test_github_role_for_any_owner_is_dangerous(subject: str | list[str], anybod
         ),
         (allow("sts:AssumeRole", ROLE.text), ""),
         (allow("sts:AssumeRole", ROLES.replace("*", "reader-*")), ""),
+        (allow("sts:AssumeRole", ROLES.replace("*", "?")), ""),
         (allow("iam:PassRole", "*", Condition=TO_AMAZON_Q), ""),
         (allow("iam:PutRolePolicy", ROLES.replace("*", "service-role/*")), ""),
         (allow("iam:Get*", "*"), ""),
@@ -201,6 +213,19 @@ def test_escalation_on_resource_pattern_is_dangerous(action: str, kind: str):
     del excluded["Resource"]
     assert danger_of({**excluded, "NotResource": f"{arn}/one"}) == "administrator access"
     assert danger_of({**excluded, "NotResource": f"{arn}/*"}) == ""
+
+
+@pytest.mark.parametrize("partition", ["aws-us-gov", "aws-cn"])
+def test_danger_is_the_same_in_another_partition(partition: str):
+    role = Arn.of(ROLE.text.replace("aws", partition))
+    for action, resource, danger in (
+        ("sts:AssumeRole", ROLES, "permission to assume every role in the account"),
+        ("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/*", "administrator access"),
+        ("iam:PutRolePolicy", ROLE.text, "administrator access"),
+    ):
+        for at, expected in ((resource, ""), (resource.replace("aws", partition), danger)):
+            (read,) = statements("console", json.dumps({"Statement": allow(action, at)}))
+            assert find_danger(read, role) == expected
 
 
 def test_audit_page_lists_the_dangerous_iam_actions():

@@ -233,7 +233,7 @@ def data_sources(*sources: dict[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for number, given in enumerate(sources):
-        source = {
+        source: dict[str, Any] = {
             "displayName": "Pages",
             "status": "ACTIVE",
             "type": "AEM",
@@ -242,7 +242,8 @@ def data_sources(*sources: dict[str, Any]) -> dict[str, Any]:
             "vpcConfiguration": VPC,
             **given,
         }
-        index, sync = source.pop("index", INDEX_ID), source.pop("sync", None)
+        index: str = source.pop("index", INDEX_ID)
+        sync: dict[str, Any] | None = source.pop("sync", None)
         source = {name: value for name, value in source.items() if value is not None}
         place = {"applicationId": APPLICATION_ID, "indexId": index}
         ids = {**place, "dataSourceId": identifier(number)}
@@ -251,8 +252,8 @@ def data_sources(*sources: dict[str, Any]) -> dict[str, Any]:
         listed = found.setdefault(asked("qbusiness.list_data_sources", **place), [])
         listed.append({key: more[key] for key in ("dataSourceId", "displayName", "type", "status")})
         found[asked("qbusiness.get_data_source", **ids)] = more
-        started = {"startTime": datetime(2026, 11, 2, 12, 30, tzinfo=UTC)}
-        history = [started | sync] if sync else []
+        started = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
+        history = [{"startTime": started, **sync}] if sync else []
         found[asked("qbusiness.list_data_source_sync_jobs", **ids)] = {"history": history}
     return found
 
