@@ -807,7 +807,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=key(KeySpec=None, CustomerMasterKeySpec="RSA_2048"),
         ),
     ],
-    ("bucket", "encryption", "bucket policy"): [
+    ("bucket", "KMS key", "encryption", "bucket policy"): [
         World(
             "files under the role's own key",
             settings=files(vpcConfiguration=None, allowNetworkInterfaceDeletion=None),
@@ -867,6 +867,14 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
         World(
             "a bucket of documents without a key, although the stack has one", bucket=[], calls=bucket()
+        ),
+        World(
+            "a bucket of documents with a key, although the stack has none",
+            bucket=[],
+            settings={"kmsKeyId": None},
+        ),
+        World(
+            "the key of a bucket of documents is not symmetric", bucket=[], calls=key(KeySpec="RSA_2048")
         ),
         World(
             "a bucket of documents under another key than the stack's",

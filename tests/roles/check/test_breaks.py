@@ -5,7 +5,7 @@ import pytest
 from tests.helpers.world import World
 from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, Break
 
-pytestmark = pytest.mark.usefixtures("deployed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.text[:60])

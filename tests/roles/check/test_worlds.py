@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from guardrails.iam.truth import Truth
+from pages.examples import OTHER_ACCOUNT
 from roles.check import command
 from roles.check.case import Case, collect
 from roles.check.context import keys_in
@@ -17,6 +18,7 @@ from roles.output import Output
 from roles.stack import read_stack
 from tests.authorization.simulator import ask
 from tests.helpers.world import ROLE_ARN
+from tests.roles.check import situations
 from tests.roles.check.recording import replaced
 from tests.roles.check.worlds import (
     DATA_SOURCE,
@@ -26,6 +28,7 @@ from tests.roles.check.worlds import (
     World,
     allow,
     change,
+    deny,
     document,
     exit_code,
     outputs,
@@ -110,3 +113,51 @@ def test_independent_evaluator_agrees_with_decisions():
 
 def test_output_of_every_world_matches_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(GOLDEN, outputs())
+
+
+REQUESTS: Final = (
+    World(
+        "a secret with a key and a VPC, in an organization",
+        secret_tags={"Team": "web", "Stage": "one", "stage": "two"},
+        role_tags={"Owner": "search"},
+        guard=deny(condition={"StringNotEquals": {"aws:ResourceOrgID": "o-a1b2c3d4e5"}}),
+        organization="o-a1b2c3d4e5",
+    ),
+    World(
+        "another account's bucket of documents, outside any organization",
+        guard=deny(condition={"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
+        bucket=[],
+        settings={"bucketAccountId": OTHER_ACCOUNT},
+    ),
+    World(
+        "files in a bucket, and a role that cannot be read",
+        settings=situations.files(vpcConfiguration=None, allowNetworkInterfaceDeletion=None),
+        calls=situations.bucket() | situations.refused(situations.GOT_ROLE),
+    ),
+)
+
+
+def keys_of(decision: Decision) -> list[str]:
+    """Return a line for each condition key in the context of a request."""
+    context = decision.request.context
+    values = {key: ", ".join(map(str, its)) for key, its in context.values.items()}
+    lines = [f"  {key}{f' = {text}' if text else ' is absent'}" for key, text in values.items()]
+    return sorted([*lines, *(f"  no other {prefix}*" for prefix in context.complete)])
+
+
+def test_each_request_has_the_known_condition_keys(assert_golden: Callable[[Path, str], None]):
+    lines: list[str] = []
+    for world in REQUESTS:
+        _, decisions = decide(world)
+        every = [
+            (f"{each.request.action} on {each.request.resource}", keys_of(each)) for each in decisions
+        ]
+        common = [key for key in every[0][1] if all(key in keys for _, keys in every)]
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for title, keys in every:
+            own = tuple(key for key in keys if key not in common)
+            alike.setdefault(own, []).append(title)
+        lines += [world.name, *common]
+        lines += [line for own, titles in alike.items() for line in ("", *titles, *own)]
+        lines.append("")
+    assert_golden(Path(__file__).with_name("requests.txt"), "\n".join(lines))
