@@ -49,10 +49,6 @@ BOTH: Final = ("data source", "other data source")
 NONE: Final = "ok       data source: no data source in the application uses the role yet\n"
 TWO_BUCKETS: Final = {"s3SeedUrl": "s3://seeds/a.txt", "s3SiteMapUrl": "s3://maps/b.xml"}
 ONE_SUBNET: Final = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
-APPLICATION_ROLE: Final = (
-    "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/create-application-iam-role.html"
-)
-SPEAKING_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/qbusiness-s3-secret-vpc"
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
 
 
@@ -631,56 +627,6 @@ def test_secret_name_does_not_match_secret_of_other_account(world: World):
     assert f"its secret is {SECRET_NAME}, but secretId is " in world.ask("data source")
 
 
-@pytest.mark.parametrize(
-    ("message", "about"),
-    [
-        ("Access denied: kms:Decrypt", 'the key: see "KMS key" and "key policy"'),
-        ("The secret could not be read", 'the secret: see "secret" and "role policy"'),
-        (
-            "Cannot create a network interface",
-            'the VPC: see "subnets", "security groups", and "role policy"',
-        ),
-        ("Access Denied to the S3 object", 'the bucket: see "bucket" and "role policy"'),
-        ("Amazon Q cannot assume the role", 'the trust policy: see "trust policy"'),
-        (f"Cannot assume {SPEAKING_ROLE}", 'the trust policy: see "trust policy"'),
-        (f"Access denied to {SPEAKING_ROLE}", 'the role: see "role policy" and "requests allowed"'),
-        (
-            f"Failed to create log group. {SPEAKING_ROLE} is not authorized",
-            f"the application's role, which writes logs: see {APPLICATION_ROLE}",
-        ),
-        (
-            "User is not authorized to perform: qbusiness:BatchPutDocument",
-            'the role: see "role policy" and "requests allowed"',
-        ),
-    ],
-)
-@pytest.mark.slow
-@pytest.mark.parametrize("status", ["FAILED", "INCOMPLETE"])
-def test_access_error_of_failed_sync_names_likely_cause(
-    world: World, message: str, about: str, status: str
-):
-    world.add_data_source()
-    world.add_sync("SUCCEEDED")
-    world.add_sync(status, error={"errorMessage": message, "errorCode": "InvalidRequest"})
-    answer = world.ask("data source")
-    assert answer == (
-        f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE; its last sync, at 2026-11-02 12:30 "
-        f"UTC, has the status {status}: {message}\n"
-        f"           the error may be about {about}\n"
-        "         fix: 1. remove the cause\n"
-        "              2. aws qbusiness start-data-source-sync-job --region us-east-1 --application-id "
-        f"{APPLICATION_ID} --index-id {INDEX_ID} --data-source-id {DATA_SOURCE_ID}\n"
-    )
-
-
-def test_unrecognized_sync_error_is_problem_without_hint(world: World):
-    world.add_data_source()
-    world.add_sync("FAILED", error={"errorMessage": "Too slow"}, dataSourceErrorCode="AEM-1")
-    answer = world.ask("data source")
-    assert answer.splitlines()[0].endswith("FAILED: Too slow, code AEM-1")
-    assert "the error may be about" not in answer
-
-
 @pytest.mark.slow
 def test_sync_without_start_time_is_older_than_others(world: World):
     world.add_data_source()
@@ -700,56 +646,6 @@ def test_status_and_error_of_running_sync_are_printed(world: World, status: str)
     said = world.check(only=["data source"])
     assert said.code == 0
     assert f"12:30 UTC, has the status {status}: 3 pages were too large\n" in said.answer("data source")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scanned", "failed", "said"),
-    [
-        ("40", "0", "has the status SUCCEEDED\n"),
-        ("40", "2", "has the status SUCCEEDED, but 2 documents failed; documents scanned: 40\n"),
-        ("0", "0", "has the status SUCCEEDED, but it scanned no documents\n"),
-    ],
-)
-def test_failed_documents_and_empty_sync_are_noted(world: World, scanned: str, failed: str, said: str):
-    world.add_data_source()
-    world.add_sync("SUCCEEDED", metrics={"documentsScanned": scanned, "documentsFailed": failed})
-    answer = world.ask("data source")
-    assert answer.startswith("note " if ", but" in said else "ok ")
-    assert answer.endswith(said)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [
-        ("INCOMPLETE", "some documents may not be in the index"),
-        ("STOPPING", "it did not finish: somebody may have stopped it, or AWS may be maintaining the"),
-        ("ABORTED", "it did not finish: somebody may have stopped it, or AWS may be maintaining the"),
-    ],
-)
-def test_incomplete_or_stopped_sync_without_access_error_is_note(world: World, status: str, said: str):
-    world.add_data_source()
-    world.add_sync(status, error={"errorMessage": "3 pages were too large"})
-    answer = world.ask("data source")
-    assert answer.startswith(f"note     data source {DATA_SOURCE_ID}: Pages is ACTIVE; its last sync, ")
-    assert f" has the status {status}: 3 pages were too large; {said}" in answer
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("status", "fix"),
-    [
-        ("PENDING_CREATION", "wait until the data source is ACTIVE"),
-        ("CREATING", "wait until the data source is ACTIVE"),
-        ("DELETING", "create the data source again, unless it is no longer needed"),
-    ],
-)
-def test_a_data_source_that_cannot_sync_is_a_problem(world: World, status: str, fix: str):
-    world.add_data_source(status=status)
-    assert world.ask("data source") == (
-        f"problem  data source {DATA_SOURCE_ID}: Pages is {status}\n         fix: {fix}\n"
-    )
 
 
 @pytest.mark.slow
@@ -786,13 +682,6 @@ def test_a_sync_error_cannot_forge_another_line(world: World):
     assert f"{shown}\n" in said.answer(f"data source {DATA_SOURCE_ID}")
     texts = [answer["text"] for answer in world.check("--json", only=["data source"]).json["answers"]]
     assert any(text.endswith(forged) for text in texts)
-
-
-def test_a_data_source_that_failed_is_a_problem(world: World):
-    world.add_data_source(status="FAILED", error={"errorMessage": "cannot assume the role"})
-    answer = world.ask("data source")
-    assert "Pages is FAILED: cannot assume the role\n" in answer
-    assert "the error may be about the trust policy" in answer
 
 
 @pytest.mark.slow

@@ -173,36 +173,6 @@ def test_advice_names_only_context_keys_that_can_be_passed(
     assert f"\n         to find out: {how} a sync" in answer
 
 
-@pytest.mark.parametrize(
-    ("stated", "code", "printed"),
-    [
-        (["aws:SourceIp=192.0.2.1"], 0, "aws:SourceIp is 192.0.2.1"),
-        (["aws:SourceIp=198.51.100.1"], 1, "aws:SourceIp is 198.51.100.1"),
-        (["aws:SourceIp="], 1, "aws:SourceIp is absent"),
-        (["AWS:sourceip=192.0.2.1", "aws:SourceVpc=vpc-1"], 0, "AWS:sourceip is 192.0.2.1"),
-        (
-            ["aws:SourceIp=198.51.100.1", "aws:sourceip=192.0.2.1"],
-            3,
-            "aws:SourceIp is 198.51.100.1, 192.0.2.1",
-        ),
-    ],
-)
-def test_context_keys_determine_answer_and_are_printed(
-    world: World, stated: list[str], code: int, printed: str
-):
-    denied_under(world, OUTSIDE)
-    options = [option for each in stated for option in ("--context", each)]
-    said = world.check(*options, only=KEY_POLICY)
-    assert said.code == code
-    assert f"\nwith --context: {printed}\n" in said.out
-    assert world.check("--json", *options, only=KEY_POLICY).json["context"]
-
-
-def test_context_key_cannot_be_both_absent_and_present(world: World):
-    said = world.check("--context", "aws:SourceIp=", "--context", "aws:SourceIP=192.0.2.1")
-    assert "--context has both an empty value and another value for aws:SourceIp" in said.rejection
-
-
 def test_tag_key_in_context_option_may_contain_spaces(world: World):
     denied_under(world, {"StringEquals": {"aws:ResourceTag/Cost Center": "frozen"}})
     assert "--context 'aws:ResourceTag/Cost Center=VALUE'" in world.ask("key policy")
@@ -251,15 +221,6 @@ def test_time_from_context_option_takes_precedence_over_current_time(world: Worl
     assert world.check(only=KEY_POLICY).code == 0
     said = world.check("--context", "aws:CurrentTime=2200-01-01T00:00:00Z", only=KEY_POLICY)
     assert said.code == 1
-
-
-@pytest.mark.parametrize("text", ["aws:SourceVpc", "=vpc-1", "SourceVpc=vpc-1", "aws: x=1"])
-def test_an_invalid_context_is_rejected(world: World, text: str):
-    with pytest.raises(SystemExit) as stopped:
-        world.check("--context", text)
-    assert stopped.value.code == 2
-    line = f"{text!r} is not a condition key with a value: expected KEY=VALUE"
-    assert line in world.capsys.readouterr().err
 
 
 def test_organization_is_read_if_key_policy_needs_it(world: World):

@@ -273,13 +273,6 @@ def test_bucket_unsupported_by_connector_is_no_problem(world: World):
     assert " refers to the bucket files, but the program's role for " in said.answer("data source")
 
 
-def test_unknown_data_source_is_rejected_with_known_ids(world: World):
-    world.add_data_source()
-    assert of_data_source(world, identifier="other").rejection == (
-        f"check: there is no data source other in this application; its data sources: {DATA_SOURCE_ID}"
-    )
-
-
 def test_application_arn_sets_region_and_must_match_account(world: World):
     world.add_data_source()
     world.patch.setenv("AWS_REGION", "eu-west-1")
@@ -289,23 +282,3 @@ def test_application_arn_sets_region_and_must_match_account(world: World):
         f"check: --application is in account {OTHER_ACCOUNT}, but the credentials are for account "
         f"{ACCOUNT}: set AWS_PROFILE to a profile for account {OTHER_ACCOUNT}"
     )
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        [],
-        ["--application", APPLICATION_ID],
-        ["--data-source-id", DATA_SOURCE_ID],
-        ["--stack", "dev", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID],
-    ],
-)
-def test_check_requires_either_stack_or_data_source(world: World, options: list[str]):
-    line = world.run("check", *options).rejection
-    assert line == "check: pass either --stack, or --application and --data-source-id"
-
-
-def test_data_source_option_requires_stack(world: World):
-    line = of_data_source(world, "--data-source", "wiki").rejection
-    text = "--data-source selects an entry of the stack's dataSources: with --application, omit it"
-    assert line == f"check: {text}"
