@@ -35,6 +35,7 @@ from tests.helpers.world import (
     SECRET_ARN,
     SECRET_NAME,
     TRUST,
+    policy_name,
 )
 from tests.roles.check.recording import BASE
 from tests.roles.check.worlds import (
@@ -473,6 +474,7 @@ DECRYPTS: Final = [
 ]
 EXCLUSIVE: Final = {"exclusivePolicies": "true"}
 PROXIES: Final[tuple[Any, ...]] = (
+    ("which another policy denies", deny(READ, Resource=PROXY), [], {}, STACK),
     ("which no policy allows", (), [], {}, STACK),
     ("which no policy allows, and the stack removes others", (), [], EXCLUSIVE, STACK),
     ("which only the program's policy allows", (), READS_PROXY, {}, STACK),
@@ -588,19 +590,6 @@ DIFFERENT: Final[tuple[Any, ...]] = (
     ("has no VPC", [{"vpcConfiguration": None}], {}, {}, ()),
     ("has another type", [aem(type="BOX")], {}, {}, ()),
     ("has a bucket that its connector does not support", [aem(bucketName="files")], {}, {}, ()),
-    (
-        "is in another index",
-        [{"index": OTHER_INDEX}],
-        {},
-        {
-            asked("qbusiness.list_indices", applicationId=APPLICATION_ID): [
-                {"indexId": INDEX_ID},
-                {"indexId": OTHER_INDEX},
-            ],
-            LISTED_SOURCES: [],
-        },
-        (),
-    ),
     ("has no role", [{"roleArn": None}], {}, {}, ()),
     ("has no role and is being created", [{"roleArn": None, "status": "CREATING"}], {}, {}, ()),
     ("has no role beside one that has it", [{"roleArn": None}, {}], {}, {}, ()),
@@ -619,6 +608,9 @@ DIFFERENT: Final[tuple[Any, ...]] = (
         (),
     ),
 )
+ONLY_FIRST: Final = {
+    LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps([SUBNET_ID])): CALLS[LISTED_SUBNETS][:1]
+}
 IN_OTHER_VPC: Final = {"vpcConfiguration": {**VPC, "subnetIds": [SUBNET_ID]}}
 ALMOST: Final = without("AllowsAmazonQToDeleteTaggedNI")
 OUTSIDE_ROLES: Final[tuple[Any, ...]] = (
@@ -660,8 +652,42 @@ OPTIONS: Final = (
     (*ALONE, "--data-source", "wiki"),
     (ALONE[0], APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT), *ALONE[2:]),
 )
+
+
+def inline(name: str, *statements: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers about another inline policy of the stack's role."""
+    return {
+        asked("iam.list_role_policies", RoleName=ROLE_NAME): [OWN, name],
+        asked("iam.get_role_policy", PolicyName=name, RoleName=ROLE_NAME): {
+            "PolicyDocument": policy(statements)
+        },
+    }
+
+
+def in_other_index(*sources: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers about data sources, of which the last one is in another index."""
+    *others, last = sources
+    indices = [{"indexId": INDEX_ID}, {"indexId": OTHER_INDEX}]
+    return {
+        LISTED_SOURCES: [],
+        asked("qbusiness.list_indices", applicationId=APPLICATION_ID): indices,
+        **data_sources(*others, {"index": OTHER_INDEX, **last}),
+    }
+
+
+def owned_by(account: str) -> dict[str, Any]:
+    """Return a data source whose configuration names its bucket's account."""
+    connection = {"bucketName": "documents", "bucketOwnerAccountId": account}
+    return S3_SOURCE | {"configuration": {"type": "S3V2", "connectionConfiguration": connection}}
+
+
 SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
     ("application", "index"): [
+        World(
+            "the index of a data source has failed",
+            calls=in_other_index({})
+            | {INDEX.replace(INDEX_ID, OTHER_INDEX): CALLS[INDEX] | {"status": "FAILED"}},
+        ),
         World("neither the application nor the index exists", calls=gone(APPLICATION) | gone(INDEX)),
         World("the application exists, but not the index", calls=gone(INDEX)),
         World(
@@ -684,6 +710,32 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World("the index has an unknown status", calls=resource("PAUSED", INDEX)),
     ],
     ("secret", "encryption", "KMS key", "key policy", "secret policy"): [
+        World(
+            "the secret's current version has a key that AWS manages",
+            calls=secret(KmsKeyId=KEY_ARN, version=["DefaultEncryptionKey"]),
+        ),
+        World(
+            "the secret has another key, and its versions cannot be listed",
+            settings={"kmsKeyId": None},
+            calls=refused(VERSIONS),
+        ),
+        World(
+            "the key of the data source's second secret is not symmetric",
+            settings=WITH_PROXY,
+            calls=data_sources(PROXY_SOURCE)
+            | secret(PROXY, KmsKeyId=OTHER_KEY_ARN)
+            | key(OTHER_KEY_ARN, KeySpec="RSA_2048")
+            | delegating(OTHER_KEY_ARN),
+        ),
+        World(
+            "both secrets of the data source have keys that cannot be used",
+            settings=WITH_PROXY,
+            calls=data_sources(PROXY_SOURCE)
+            | secret(PROXY, KmsKeyId=OTHER_KEY_ARN)
+            | key(OTHER_KEY_ARN, KeyState="Unavailable")
+            | key(KeyState="Disabled")
+            | delegating(OTHER_KEY_ARN),
+        ),
         World(
             "there is no secret",
             calls=gone(DESCRIBED_SECRET)
@@ -889,6 +941,16 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
     ],
     ("subnets", "security groups"): [
+        World(
+            "the subnets are in two VPCs, of which the second one has the security group",
+            settings=vpc_of(group_ids=["sg-00000000"]),
+            calls=subnets({"VpcId": "vpc-1"}, {"VpcId": "vpc-2"}) | groups({"VpcId": "vpc-2"}),
+        ),
+        World(
+            "a shared subnet is listed by its ARN, and again by its ID",
+            settings=vpc_of([SHARED, SUBNET_ID]),
+            calls=subnets({"SubnetArn": SHARED}, {}, ids=[SUBNET_ID, SUBNET_ID]),
+        ),
         World(
             "the subnets are not available and have no address",
             calls=subnets(
@@ -1112,6 +1174,22 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
     ],
     ("role policy", "other policies"): [
         World(
+            "a policy might deny a request, and the next one denies another",
+            guard=deny(READ, FROM_ELSEWHERE),
+            attached=deny("kms:*"),
+        ),
+        World(
+            "an attached policy is more dangerous than an inline one",
+            guard=[allow("sqs:*")],
+            attached=[allow("iam:CreateAccessKey")],
+        ),
+        World(
+            "a role outside any stack lacks only ingestion into the application",
+            options=ALONE,
+            own=[each for each in ON_INDEX if each in ALMOST or "Ingest" in each["Sid"]],
+            calls=data_sources({}),
+        ),
+        World(
             "a second policy is more dangerous than the first",
             guard=[
                 allow("s3:GetObject"),
@@ -1169,6 +1247,13 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
     ],
     ("secret", "role policy", "other policies"): [
+        World(
+            "a proxy's secret, for which the separate policy allows more",
+            settings=WITH_PROXY,
+            calls=data_sources(PROXY_SOURCE)
+            | secret(PROXY)
+            | inline(policy_name(PROXY), *READS_PROXY, allow("sqs:*")),
+        ),
         *(
             World(
                 f"a proxy's secret, {name}",
@@ -1179,7 +1264,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
                 options=options,
             )
             for name, guard, own, more, options in PROXIES
-        )
+        ),
     ],
     ("credentials", "requests allowed", "iam:PassRole"): [
         *(
@@ -1249,6 +1334,40 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
     ],
     ("secret", "data source", "other data source"): [
+        World(
+            "a data source needs less than the settings, and the role lacks what both need",
+            own=without("AllowsAmazonQToGetSecret"),
+            calls=data_sources(IN_OTHER_VPC) | ONLY_FIRST,
+        ),
+        World(
+            "a data source has a VPC, which its connector does not support",
+            settings={"connector": "smartsheet"} | NO_VPC,
+            calls=data_sources(aem(type="SMARTSHEET")),
+        ),
+        World(
+            "a data source shares the role, and is in another index with another secret",
+            calls=in_other_index({}, OTHER_SECRET) | secret(PROXY),
+        ),
+        World("a data source is in another index", calls=in_other_index({})),
+        World(
+            "a data source has another role, and one has this role",
+            calls=data_sources({}, {"roleArn": OTHER_ROLE}) | role(OTHER_ROLE, *ALMOST),
+        ),
+        *(
+            World(
+                f"a data source has the deleted role {name}",
+                settings={"roleName": "custom"},
+                calls=data_sources({"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{name}"})
+                | refused(asked("iam.get_role", RoleName=name), "NoSuchEntity"),
+            )
+            for name in ("custom", "aem-connector-qbusiness-role-7654321", "other")
+        ),
+        World(
+            "a data source without a role fits two entries",
+            settings=entries(wiki={}, tickets={}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=role(role_of("wiki")) | role(role_of("tickets")) | data_sources({"roleArn": None}),
+        ),
         World(
             "a data source was deleted in the meantime",
             calls=data_sources({}, {}) | gone(DATA_SOURCE_CALL),
@@ -1363,6 +1482,24 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         )
     ],
     ("KMS key", "subnets", "encryption", "bucket", "bucket policy", "role policy", "data source"): [
+        World(
+            "Amazon S3 confirms the owner of the data source's bucket",
+            options=ALONE,
+            own=without(bucket_owner=ACCOUNT),
+            calls=data_sources(S3_SOURCE) | bucket(),
+        ),
+        World(
+            "the data source names the owner of its bucket, which cannot be seen",
+            options=ALONE,
+            own=without(bucket_owner=ACCOUNT),
+            calls=data_sources(owned_by(ACCOUNT)) | bucket() | unseen(ACCOUNT),
+        ),
+        World(
+            "the data source's bucket belongs to another account",
+            options=ALONE,
+            own=without(bucket_owner=OTHER_ACCOUNT),
+            calls=data_sources(owned_by(OTHER_ACCOUNT)) | bucket(owner=OTHER_ACCOUNT),
+        ),
         World(
             "a subnet of the data source does not exist",
             options=ALONE,

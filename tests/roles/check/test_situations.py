@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from roles.cli import main
-from tests.helpers.world import SECRET_ARN
+from tests.helpers.world import SECOND_SUBNET_ID, SECRET_ARN
 from tests.roles.check import situations, worlds
 from tests.roles.check.recording import replaced, run
 from tests.roles.check.situations import GOLDEN
@@ -84,6 +84,27 @@ GOV: Final = {
     "arn:aws:": "arn:aws-us-gov:",
     "us-east-1": "us-gov-west-1",
 }
+
+
+@pytest.mark.parametrize(
+    ("region", "zones"),
+    [
+        ("us-east-1", ["use1-az1", "use1-az2", "use1-az4"]),
+        ("us-west-2", ["usw2-az1", "usw2-az2", "usw2-az3"]),
+        ("eu-west-1", ["euw1-az1", "euw1-az2", "euw1-az3"]),
+        ("ap-southeast-2", ["apse2-az1", "apse2-az2", "apse2-az3"]),
+        ("eu-central-1", []),
+    ],
+)
+def test_subnet_must_be_in_a_supported_zone_of_the_region(region: str, zones: list[str]):
+    zone = zones[-1] if zones else "euc1-az1"
+    found = situations.subnets({"AvailabilityZoneId": zone}, {"AvailabilityZoneId": "other"})
+    text = json.dumps(change(World("", calls=found), STACK)).replace("us-east-1", region)
+    with replaced(*json.loads(text)):
+        _, out = run(STACK)
+    (answer,) = re.findall(r"subnets: .*", out) or [""]
+    supported = f"is in other, but Amazon Q Business supports only {', '.join(zones)}"
+    assert answer.removeprefix(f"subnets: {SECOND_SUBNET_ID} ") == (supported if zones else "")
 
 
 def in_gov_cloud(value: Any) -> Any:
