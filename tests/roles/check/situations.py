@@ -37,6 +37,7 @@ from tests.helpers.world import (
     TRUST,
     policy_name,
 )
+from tests.roles.check.help import SID
 from tests.roles.check.recording import BASE
 from tests.roles.check.worlds import (
     CALLER,
@@ -664,6 +665,14 @@ def inline(name: str, *statements: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+EARLIER: Final = allow(
+    ["kms:DescribeKey"],
+    Sid=SID,
+    Principal={"AWS": [OTHER_ROLE, "AROAEXAMPLEDELETED001"]},
+    Condition={"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}},
+)
+
+
 def in_other_index(*sources: dict[str, Any]) -> dict[str, Any]:
     """Return the answers about data sources, of which the last one is in another index."""
     *others, last = sources
@@ -1088,6 +1097,10 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
     ],
     ("key policy", "requests allowed"): [
         World(
+            "the key policy has the stack's statement, for another role and service",
+            key=[*NO_KEY_USE, EARLIER],
+        ),
+        World(
             "the key policy allows the role under NotPrincipal",
             key=[allow("kms:*", NotPrincipal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/x"})],
         ),
@@ -1125,6 +1138,14 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
     ],
     ("role policy", "requests allowed"): [
+        World(
+            "the role lacks deletion from the index, too",
+            settings={"ingestScope": "index"},
+            own=[
+                each | {"Action": INGEST[:1]} if "IngestDocuments" in each["Sid"] else each
+                for each in ON_INDEX
+            ],
+        ),
         World(
             "the role lacks ingestion into the application",
             own=ON_INDEX,
