@@ -42,6 +42,7 @@ def reader(new_stack: NewStack) -> Iterator[Stack]:
             file.unlink()
 
 
+@pytest.mark.thorough
 def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
     deployed = run_section(reader, "Deploy the role", QUICK_START).stdout
     (name,) = aws.roles()
@@ -68,6 +69,7 @@ def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
     qbusiness.delete_data_source(**index, dataSourceId=created)
 
 
+@pytest.mark.thorough
 def test_documented_steps_add_data_source_and_environment(reader: Stack, aws: Aws):
     run_section(reader, "Deploy the role", QUICK_START)
     (first,) = aws.roles()

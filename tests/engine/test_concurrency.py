@@ -1,10 +1,14 @@
 """Test two updates at the same time, of the same stack and of different stacks."""
 
+import pytest
+
 from pages.examples import SECRET_ID
 from tests.helpers.faults import gate
 from tests.helpers.page import run_section
 from tests.helpers.stacks import UP, Aws, NewStack
 from tests.helpers.support import POLICY, REQUIRED, ROLE, golden
+
+pytestmark = pytest.mark.thorough
 
 OTHER_SECRET = "qbusiness/aem-cloud-prod-a1B2c3"
 

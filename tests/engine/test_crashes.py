@@ -204,6 +204,7 @@ def test_killed_replacement_with_configured_names_is_repaired(new_stack: NewStac
     assert (aws.roles(), stack.resources()) == ([], [])
 
 
+@pytest.mark.thorough
 def test_unrecorded_role_with_configured_name_must_be_deleted(new_stack: NewStack, aws: Aws):
     stack = new_stack(settings_of("created-role", set_names=True))
     without_refresh(stack)

@@ -3,6 +3,8 @@
 import re
 from typing import Any, Final
 
+import pytest
+
 from pages.examples import ACCOUNT, APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import run_section
@@ -32,6 +34,7 @@ def rename(stack: Stack, old: str, new: str) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStack, aws: Aws):
     stack = new_stack({**TOP, **REQUIRED})
     stack.up()
@@ -72,6 +75,7 @@ def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStac
     assert aws.roles() == [single["roleName"]]
 
 
+@pytest.mark.thorough
 def test_role_moves_to_another_stack_as_documented(new_stack: NewStack):
     target, source = new_stack(with_entries(files=FILES)), new_stack({**TOP, **REQUIRED})
     target.up()

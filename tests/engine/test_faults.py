@@ -259,6 +259,7 @@ def test_next_command_completes_after_unretried_failures(
     assert aws.roles() == []
 
 
+@pytest.mark.thorough
 def test_update_without_refresh_falsely_reports_success(new_stack: NewStack, failing: Proxy, aws: Aws):
     # This is why Pulumi.yaml has `refresh: always`: https://github.com/pulumi/pulumi/issues/21458.
     stack = new_stack(BEFORE, attempts=1)
@@ -338,6 +339,7 @@ def test_documented_updates_complete_failed_path_change(new_stack: NewStack, fai
     assert stack.drift().exit_code == 0
 
 
+@pytest.mark.thorough
 def test_unrecorded_role_is_found_and_deleted_as_documented(
     new_stack: NewStack, failing: Proxy, aws: Aws
 ):
@@ -371,6 +373,7 @@ def test_unrecorded_role_is_found_and_deleted_as_documented(
         assert list(aws.role_policies(role)) == ["qbusiness-aem-connector"]
 
 
+@pytest.mark.thorough
 def test_read_failure_after_update_keeps_role_in_state(new_stack: NewStack, failing: Proxy, aws: Aws):
     stack = new_stack(BEFORE, attempts=1)
     stack.up()
@@ -421,6 +424,7 @@ def test_role_not_yet_visible_is_recreated_or_rejected(new_stack: NewStack, fail
     assert in_state & {*automatic, NAME} == {*automatic} - {first}
 
 
+@pytest.mark.thorough
 def test_update_does_not_notice_deleted_role_while_iam_lags(new_stack: NewStack, aws: Aws):
     stack = new_stack(BEFORE)
     with (

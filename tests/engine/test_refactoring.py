@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import pytest
+
 from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, REGION, SECRET_ID
 from tests.helpers.page import run_section
 from tests.helpers.stacks import DESTROY, Aws, NewStack
@@ -15,6 +17,7 @@ FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME}
 # The role's name.
 
 
+@pytest.mark.thorough
 def test_documented_steps_restore_stack_after_failed_rename(new_stack: NewStack, aws: Aws):
     secret = {"secretId": SECRET_ID}
     top = {key: value for key, value in REQUIRED.items() if key not in secret}
@@ -52,6 +55,7 @@ ConnectorRole("{name}", {{
 """
 
 
+@pytest.mark.thorough
 def test_renamed_component_needs_documented_alias(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, named("old"))
     stack.up()

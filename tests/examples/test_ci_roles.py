@@ -875,6 +875,7 @@ def recording(calls: Calls) -> type[Handler]:
     return RecordingHandler
 
 
+@pytest.mark.thorough
 def test_roles_allow_all_pulumi_calls_with_state_in_s3(
     new_stack: NewStack, aws: Aws, managed_policy: str, monkeypatch: pytest.MonkeyPatch
 ):

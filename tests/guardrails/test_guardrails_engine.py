@@ -166,6 +166,7 @@ def rules_by_role(stack: Stack, level: str) -> dict[str, set[str]]:
     return rules
 
 
+@pytest.mark.thorough
 def test_expected_violations_stop_creation_of_every_role(
     new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
 ):
@@ -193,6 +194,7 @@ def test_expected_violations_stop_creation_of_every_role(
     )
 
 
+@pytest.mark.thorough
 def test_each_correct_role_passes(
     new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
 ):

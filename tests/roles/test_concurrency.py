@@ -73,6 +73,7 @@ class _Throttling(dict[str, tuple[int, str]]):
         return self.calls in range(20, 30)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_temporarily_throttled_account_is_read_completely(world: World):
     for number in range(20):

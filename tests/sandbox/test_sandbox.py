@@ -155,6 +155,7 @@ def executable(path: Path, *lines: str) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_sandbox_aws_provider_variable_replaces_stand_in(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -10,6 +10,7 @@ from tests.helpers.world import SETTINGS
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.thorough
 def test_check_unlike_audit_needs_option_for_secret_settings(new_stack: NewStack):
     stack = new_stack({**SETTINGS, f"{PROJECT_NAME}:tags": {"Environment": "dev"}})
     for package in ("guardrails", "roles"):
