@@ -16,28 +16,12 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 
-from guardrails.iam.documents import Statement
-from guardrails.iam.truth import Truth
 from roles.account import Account
-from roles.check.evaluation import Request, applies
 from roles.cli import main
 from roles.output import Notes
 from tests.helpers.support import PROJECT_NAME
 
 BASE: Final[Mapping[str, Any]] = json.loads(Path(__file__).with_name("recording.json").read_text())
-
-
-_APPLIES: Final[dict[object, Truth]] = {}
-
-
-def _applies(statement: Statement, request: Request) -> Truth:
-    """Answer each question only once, because most worlds ask the same ones."""
-    action, resource, context, principal = request
-    values = frozenset(context.values.items())
-    question = (statement, action, resource, values, context.complete, principal)
-    if question not in _APPLIES:
-        _APPLIES[question] = applies(statement, request)
-    return _APPLIES[question]
 
 
 class _Session:
@@ -97,7 +81,6 @@ def replaced(calls: Mapping[str, Any], printed: Mapping[str, Any]) -> Generator[
 
     with (
         patch("roles.check.command.Account", Recorded),
-        patch("roles.check.decisions.applies", _applies),
         patch("roles.stack.run_pulumi", run_pulumi),
         patch("roles.stack.project_name", lambda: PROJECT_NAME),
         patch.dict("os.environ", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}),
