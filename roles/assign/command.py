@@ -134,7 +134,7 @@ def _of_pairs(
     named = {entry.settings.component: entry for entry in entries}
     found = {each.data_source.id: each for each in sources}
     identifiers = [identifier for _, identifier in options.pairs]
-    plan = _Plan([], [], [])
+    given: list[tuple[Subject, Source]] = []
     for name, identifier in options.pairs:
         if name not in named:
             raise InputError(
@@ -161,8 +161,9 @@ def _of_pairs(
                 f"{source.data_source.label} differs from {name} in {', '.join(names)}: before its next "
                 f"sync, run `{launcher()} check --stack {options.stack}`"
             )
-        plan.assignments.append(_assignment(entry, source, sources))
-    return plan
+        given.append((entry, source))
+    staying = [each for each in sources if all(each is not source for _, source in given)]
+    return _Plan([_assignment(*each, staying) for each in given], [], [])
 
 
 def _differing_settings(entry: Subject, data_source: DataSource, uses: Uses) -> list[str]:
@@ -243,7 +244,7 @@ def _assignment(entry: Subject, source: Source, sources: Sequence[Source]) -> _A
         return _Assignment(entry, source, f"{role} does not exist", is_deleted=True)
     others = [each for each in sources if each is not source and _role_of(each) == role]
     use = f"{_labels(others)} still {'uses' if len(others) == 1 else 'use'} it" if others else ""
-    use = use or "no other data source of this application uses it"
+    use = use or "no other data source of this application still uses it"
     return _Assignment(
         entry, source, f"in place of {role}, which does not change; {use}", is_deleted=False
     )

@@ -75,11 +75,13 @@ def test_role_outside_stack_is_replaced_if_data_source_is_given(world: World):
     world.role("shared")
     world.add_data_source(roleArn=OTHER_ROLE)
     other = world.add("Other", OTHER_ROLE, SECRET_ARN)
-    said = world.assign(f"aem-connector={DATA_SOURCE_ID}").out
+    pairs = [f"aem-connector={identifier}" for identifier in (DATA_SOURCE_ID, other)]
+    said = world.assign(pairs[0]).out
     assert said.startswith(
         f"aem-connector: Pages {DATA_SOURCE_ID} gets {ROLE_ARN}\n"
         f"  in place of {OTHER_ROLE}, which does not change; Other {other} still uses it\n"
     )
+    assert "; Other" not in world.assign(*pairs).out
 
 
 def test_difference_of_given_data_source_is_a_warning(world: World):
