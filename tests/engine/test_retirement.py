@@ -4,9 +4,9 @@ import pytest
 
 from pages.examples import APPLICATION_ID, INDEX_ID
 from sandbox.account import SUBNETS
-from tests.helpers.page import run_section
+from tests.helpers.page import blocks, prose, run_script, run_section
 from tests.helpers.stacks import Aws, NewStack
-from tests.helpers.support import PROJECT_NAME, REQUIRED
+from tests.helpers.support import PROJECT_NAME, REQUIRED, golden
 
 pytestmark = pytest.mark.thorough
 
@@ -46,11 +46,18 @@ def test_roles_are_handed_back_as_documented(new_stack: NewStack, aws: Aws):
     def in_aws() -> dict[str, object]:
         return {role: (aws.trust_policy(role), aws.role_policies(role)) for role in aws.roles()}
 
+    names = stack.outputs()["roleNames"]
+    restored = {"PolicyName": "restored", "PolicyDocument": golden("minimal-role-policy")}
+    for entry in ("wiki", "docs"):
+        aws.iam.put_role_policy(RoleName=names[entry], **restored)
     before = in_aws()
     assert len(before) == 3
-    run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki", STACK=stack.name)
-    assert {*stack.outputs()["roleNames"]} == {"docs", "blog"}
-    assert "wiki" not in str(stack.state())
+    release, _ = blocks("sh", prose("One role of several"))
+    variables = {"PROJECT": PROJECT_NAME, "STACK": stack.name}
+    run_script(stack, release, NAME="docs", **variables)
+    run_section(stack, "One role of several", NAME="wiki", **variables)
+    assert {*stack.outputs()["roleNames"]} == {"blog"}
+    assert in_aws() == before
     run_section(stack, "Hand the roles back", STACK=stack.name)
     assert not stack.state_file.exists()
     assert in_aws() == before
