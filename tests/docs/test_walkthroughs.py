@@ -162,6 +162,8 @@ def test_role_of_console_data_source_is_adopted_as_documented(clone: Path):
     assert set(there.role_policies(ROLE)) == {"template", "qbusiness-aem-connector"}
     assert data_sources(clone)[source]["roleArn"] == before["Arn"]
     assert status(clone) == "?? Pulumi.trial.yaml\n"
-    assert "Pulumi.trial.yaml is not in Git" in make(clone, "down").stdout
+    down = make(clone, "down").stdout
+    assert "Pulumi.trial.yaml is not in Git" in down
+    assert "restore-trial-1.sh is for a stack" in down
     (clone / "Pulumi.trial.yaml").unlink()
     assert status(clone) == ""
