@@ -52,7 +52,7 @@ def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
     assert "secret:qbusiness/intranet-b2C3d4" in str(aws.role_policies(name))
     index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
     qbusiness = aws.client("qbusiness")
-    (_, create) = blocks("sh", prose("Try the commands in `docs/`", SANDBOX))
+    (create,) = blocks("sh", prose("Practice the quick start", SANDBOX))
     created = json.loads(run_script(reader, create).stdout)["dataSourceId"]
     give, script = blocks("sh", prose("Assign the role", QUICK_START))
     (check,) = blocks("sh", prose("Check the role", QUICK_START))
