@@ -16,6 +16,7 @@ from pages.examples import (
     APPLICATION_ARN,
     APPLICATION_ID,
     INDEX_ID,
+    KEY_ID,
     OTHER_ACCOUNT,
     REGION,
     SECURITY_GROUP_ID,
@@ -71,7 +72,6 @@ THIRD_ID: Final = "subnet-0c3d4e5f607182930"
 SUBNETS: Final = [SUBNET_ID, SECOND_SUBNET_ID]
 VPC: Final = {"subnetIds": SUBNETS, "securityGroupIds": [SECURITY_GROUP_ID]}
 INGEST: Final = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
-THROUGH: Final = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
 ONLY_HERE: Final = {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
 
 
@@ -316,7 +316,6 @@ def vpc_of(subnet_ids: Any = SUBNETS, group_ids: Any = (SECURITY_GROUP_ID,)) -> 
 WANTED: Final = f"arn:aws:iam::{ACCOUNT}:policy/wanted"
 BOUND: Final = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 NOT_KMS: Final = {"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}
-KEY_OF_PROXY: Final = allow("kms:Decrypt", KEY_ARN, Condition=THROUGH)
 ON_INDEX: Final = json.loads(
     policy(OWN_POLICY).replace(
         f'"{APPLICATION_ARN}", "{APPLICATION_ARN}/index', f'"{APPLICATION_ARN}/index', 1
@@ -338,6 +337,7 @@ LISTED_SOURCES: Final = asked(
 WANTED_SETTING: Final = {"permissionsBoundaryArn": WANTED}
 BOUND_SETTING: Final = {"permissionsBoundaryArn": BOUND}
 GRANT: Final[dict[str, Any]] = {"Operations": ["GenerateDataKey", "Decrypt"]}
+TO_ENCRYPT: Final[dict[str, Any]] = {"Operations": ["Encrypt"]}
 NO_KEY_USE: Final = [allow("kms:Put*", Principal=ROOT)]
 ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
 CALLERS: Final = (f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:sts::{ACCOUNT}:federated-user/me")
@@ -371,9 +371,9 @@ def delegating(arn: str) -> dict[str, Any]:
     return {asked("kms.get_key_policy", KeyId=arn, PolicyName="default"): {"Policy": document}}
 
 
-def unseen(owner: str | None, code: str = "AccessDenied") -> dict[str, Any]:
+def unseen(owner: str, code: str = "AccessDenied") -> dict[str, Any]:
     """Return errors as the answers about a bucket."""
-    owned = {"Bucket": "documents", "ExpectedBucketOwner": owner or ACCOUNT}
+    owned = {"Bucket": "documents", "ExpectedBucketOwner": owner}
     calls = (
         asked("s3.get_bucket_location", Bucket="documents"),
         asked("s3.get_bucket_location", **owned),
@@ -413,7 +413,12 @@ def later(key: str = "aws:CurrentTime", year: int = 2199) -> dict[str, Any]:
     return {"DateGreaterThan": {key: f"{year}-01-01T00:00:00Z"}}
 
 
-SOME_ADDRESSES: Final = EXPECTED | {"Condition": {**EXPECTED["Condition"], **ONLY_HERE}}
+def trust_under(**operators: Any) -> dict[str, Any]:
+    """Return the expected trust statement with other conditions; None removes one."""
+    conditions = {**EXPECTED["Condition"], **operators}
+    return EXPECTED | {"Condition": {name: its for name, its in conditions.items() if its}}
+
+
 TRUST_POLICIES: Final[Mapping[str, list[dict[str, Any]]]] = {
     "another application": [OTHER_TRUST],
     "another application under the usual Sid": [OTHER_TRUST | {"Sid": EXPECTED["Sid"]}],
@@ -442,10 +447,18 @@ TRUST_POLICIES: Final[Mapping[str, list[dict[str, Any]]]] = {
         EXPECTED,
         denial(BoolIfExists={"aws:MultiFactorAuthPresent": "false"}),
     ],
-    "an allowance under an unknown condition": [SOME_ADDRESSES],
-    "an allowance under a condition that is met": [
-        EXPECTED | {"Condition": {**EXPECTED["Condition"], "Bool": {"aws:SecureTransport": "true"}}}
+    "an allowance under an unknown condition": [trust_under(**ONLY_HERE)],
+    "an allowance under a condition that is met": [trust_under(Bool={"aws:SecureTransport": "true"})],
+    "an allowance until a date that has passed": [
+        trust_under(DateLessThan={"aws:CurrentTime": "2020-01-01T00:00:00Z"})
     ],
+    "an allowance for a pattern of applications": [
+        trust_under(ArnEquals=None, StringLike={"aws:SourceArn": f"{APPLICATION_ARN[:-36]}*"})
+    ],
+    "an allowance for the application, by another operator": [
+        trust_under(ArnEquals=None, ArnLike={"aws:SourceArn": APPLICATION_ARN})
+    ],
+    "no condition": [{name: value for name, value in EXPECTED.items() if name != "Condition"}],
     "everybody": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}],
     "an administrator, too": [EXPECTED, EXPECTED | {"Sid": "Admin", "Principal": {"AWS": ADMIN}}],
 }
@@ -470,9 +483,6 @@ S3_SOURCE: Final = {
     "vpcConfiguration": None,
 }
 READS_PROXY: Final = [allow(READ, PROXY)]
-DECRYPTS: Final = [
-    allow("kms:Decrypt", KEY_ARN, Condition={"StringLike": {"kms:ViaService": "secretsmanager.*"}})
-]
 EXCLUSIVE: Final = {"exclusivePolicies": "true"}
 PROXIES: Final[tuple[Any, ...]] = (
     ("which another policy denies", deny(READ, Resource=PROXY), [], {}, STACK),
@@ -503,29 +513,31 @@ NOT_PASSING: Final[Mapping[str, dict[str, Any]]] = {
     | lacking("aws:MultiFactorAuthPresent"),
 }
 SPEAKING: Final = f"arn:aws:iam::{ACCOUNT}:role/qbusiness-s3-secret-vpc"
-ERRORS: Final = (
-    f"Failed to create log group. {SPEAKING} is not authorized",
-    "cannot write to CloudWatch with KMS",
-    "not allowed: logs:PutLogEvents",
-    "Access denied: kms:Decrypt of the secret",
-    "cannot decrypt",
-    "The secret could not be read in the VPC",
-    "Cannot create a network interface, or read S3",
-    "no such subnet in the bucket",
-    "no such security group",
-    "no ENI",
-    "Access Denied to the S3 object",
-    "cannot assume it to read the bucket",
-    f"Cannot assume {SPEAKING}: access denied",
-    "the trust was lost: not authorized",
-    f"Access denied to {SPEAKING}",
-    "Unauthorised",
-    "no permission",
-    "the role is too slow",
-    "the controller is too slow",
-    "the catalog is too large",
-    "too slow",
-)
+ERRORS: Final[Mapping[str, str]] = {
+    f"Failed to create log group. {SPEAKING} is not authorized": "the application's role",
+    "cannot write to CloudWatch with KMS": "the application's role",
+    "not allowed: logs:PutLogEvents": "the application's role",
+    "Access denied: kms:Decrypt of the secret": "the key",
+    "cannot decrypt": "the key",
+    "The secret could not be read in the VPC": "the secret",
+    "Cannot create a network interface, or read S3": "the VPC",
+    "no such subnet in the bucket": "the VPC",
+    "no such security group": "the VPC",
+    "no ENI": "the VPC",
+    "Access Denied to the S3 object": "the bucket",
+    "cannot assume it to read the bucket": "the bucket",
+    f"Cannot assume {SPEAKING}: access denied": "the trust policy",
+    "the trust was lost: not authorized": "the trust policy",
+    f"Access denied to {SPEAKING}": "the role",
+    "Unauthorised": "the role",
+    "no permission": "the role",
+    "the role is too slow": "the role",
+    "the controller is too slow": "",
+    "the catalog is too large": "",
+    "too slow": "",
+}
+"""Errors of syncs, and what each may be about."""
+ONE_OF_EACH: Final = [*{about: error for error, about in ERRORS.items()}.values()]
 NEW_SUBNET: Final = {"vpcConfiguration": {**VPC, "subnetIds": [SECOND_SUBNET_ID, THIRD_ID]}}
 HAS_THIRD: Final = {
     LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps(each)): found
@@ -545,6 +557,7 @@ SHARES_THIRD: Final = {
     for name, found in HAS_THIRD.items()
 }
 OTHER_SECRET: Final = aem(secretArn=PROXY)
+TWO_BUCKETS: Final = {"s3SeedUrl": "s3://seeds/a.txt", "s3SiteMapUrl": "s3://maps/b.xml"}
 NO_VPC: Final = {"vpcConfiguration": None, "allowNetworkInterfaceDeletion": None}
 DIFFERENT: Final[tuple[Any, ...]] = (
     ("has another secret", [OTHER_SECRET], {}, secret(PROXY), ()),
@@ -595,19 +608,46 @@ DIFFERENT: Final[tuple[Any, ...]] = (
     ("has no role and is being created", [{"roleArn": None, "status": "CREATING"}], {}, {}, ()),
     ("has no role beside one that has it", [{"roleArn": None}, {}], {}, {}, ()),
     (
-        "has the name of a deleted role of this stack",
+        "has a deleted role of this stack, whose role was deleted, too",
         [{"roleArn": f"{ROLE_ARN[:-7]}7654321"}],
         {},
-        refused(asked("iam.get_role", RoleName=f"{ROLE_NAME[:-7]}7654321"), "NoSuchEntity"),
+        refused(GOT_ROLE, "NoSuchEntity")
+        | refused(asked("iam.get_role", RoleName=f"{ROLE_NAME[:-7]}7654321"), "NoSuchEntity"),
         (),
     ),
     (
-        "has a deleted role of another stack",
-        [{"roleArn": OTHER_ROLE}],
+        "shares the role and a policy allows its secret",
+        [{}, OTHER_SECRET],
         {},
-        refused(asked("iam.get_role", RoleName="other"), "NoSuchEntity"),
+        secret(PROXY),
+        READS_PROXY,
+    ),
+    (
+        "has two buckets, of which the role can read one",
+        [{"configuration": aem(type="WEBCRAWLERV2", **TWO_BUCKETS)["configuration"]}],
+        files(connector="webcrawler", bucketName="seeds"),
+        bucket(name="seeds") | bucket(name="maps"),
         (),
     ),
+    (
+        "has only the missing subnet of the settings",
+        [{"vpcConfiguration": {**VPC, "subnetIds": [SECOND_SUBNET_ID]}}],
+        {},
+        subnets({}, {}, ids=[SECOND_SUBNET_ID]),
+        (),
+    ),
+    (
+        "has other subnets, which cannot be read, and a sync that failed",
+        [NEW_SUBNET | failed(ONE_OF_EACH[0])],
+        {},
+        {name: error for call in HAS_THIRD for name, error in refused(call).items()},
+        (),
+    ),
+)
+STATUSES: Final = ("ACTIVE", "UPDATING", "PENDING_CREATION", "CREATING", "FAILED", "DELETING")
+SYNC_STATUSES: Final = (
+    *("SUCCEEDED", "SYNCING", "SYNCING_INDEXING"),
+    *("FAILED", "INCOMPLETE", "STOPPING", "ABORTED"),
 )
 ONLY_FIRST: Final = {
     LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps([SUBNET_ID])): CALLS[LISTED_SUBNETS][:1]
@@ -635,6 +675,7 @@ OUTSIDE_ROLES: Final[tuple[Any, ...]] = (
     ("which lacks only disputed access", {}, role(OTHER_ROLE, *ON_INDEX)),
     ("of another path", {}, role(OTHER_ROLE, Arn=OTHER_ROLE.replace("role/", "role/old/"))),
     ("and other subnets", IN_OTHER_VPC, role(OTHER_ROLE)),
+    ("which cannot be read", {}, refused(asked("iam.get_role", RoleName="other"))),
 )
 CONTEXT: Final = "--context"
 OPTIONS: Final = (
@@ -644,7 +685,6 @@ OPTIONS: Final = (
     (*STACK, CONTEXT, "aws:SourceIp=192.0.2.1", CONTEXT, "aws:sourceip=198.51.100.1"),
     (*STACK, CONTEXT, "aws:SourceIp=", CONTEXT, "aws:SOURCEIP=192.0.2.1"),
     (*STACK, CONTEXT, "aws:SourceIp=", CONTEXT, "aws:SourceIp="),
-    (*STACK, CONTEXT, f"aws:PrincipalAccount={OTHER_ACCOUNT}"),
     (*STACK, CONTEXT, "aws:ResourceTag/Cost Center=42"),
     (*STACK, "--data-source", "wiki"),
     (*STACK, *ALONE),
@@ -755,7 +795,6 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "the secret is scheduled for deletion", calls=but(DESCRIBED_SECRET, DeletedDate="2026-11-01")
         ),
-        World("the settings have no key", settings={"kmsKeyId": None}),
         World(
             "the settings have another key",
             settings={"kmsKeyId": OTHER_KEY_ARN},
@@ -808,14 +847,21 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "another account's secret, whose policy cannot be read",
             settings={"secretId": FOREIGN_SECRET, "kmsKeyId": FOREIGN_KEY_ARN},
             own=to_foreign(OWN_POLICY),
-            calls=secret(FOREIGN_SECRET, KmsKeyId=FOREIGN_KEY_ARN)
+            calls=secret(FOREIGN_SECRET, KmsKeyId=KEY_ID)
             | key(FOREIGN_KEY_ARN)
             | refused(asked("secretsmanager.get_resource_policy", SecretId=FOREIGN_SECRET)),
         ),
         World("the secret's policy cannot be read", calls=refused(SECRET_POLICY)),
+        World("the secret's policy denies reading", secret=deny(READ, Principal="*")),
+        World(
+            "the settings have no key, which a grant lets the role use",
+            settings={"kmsKeyId": None},
+            key=NO_KEY_USE,
+            calls={"grants": [GRANT]},
+        ),
         World(
             "the secret is encrypted with an alias of the key",
-            calls=secret(KmsKeyId="alias/own") | alias("alias/own"),
+            calls=secret(KmsKeyId="alias/team/alias/aws/x") | alias("alias/team/alias/aws/x"),
         ),
         World(
             "the secret is encrypted with the ID of a key that AWS manages",
@@ -827,11 +873,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
         World(
             "the secret's current version has two keys, of which the role can use one",
-            calls=secret(version=[OTHER_KEY_ARN, KEY_ARN]) | key(OTHER_KEY_ARN),
-        ),
-        World(
-            "the secret's next version has another key",
-            calls=secret(KmsKeyId=OTHER_KEY_ARN, version=[KEY_ARN]) | key(OTHER_KEY_ARN),
+            calls=secret(version=[OTHER_KEY_ARN, KEY_ID]) | key(OTHER_KEY_ARN),
         ),
         World(
             "the secret's next version has another key, and the stack removes other policies",
@@ -875,9 +917,9 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=bucket(default=kms(KEY_ARN)),
         ),
         World(
-            "files in another Region under another Region's key",
+            "files in another Region under another Region's key, and a secret that cannot be read",
             settings=files(),
-            calls=bucket("EU", kms(KEY_ARN.replace(REGION, "eu-west-1"))),
+            calls=bucket("EU", kms(KEY_ARN.replace(REGION, "eu-west-1"))) | refused(DESCRIBED_SECRET),
         ),
         World(
             "files of another account under its key",
@@ -898,6 +940,11 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "files under the alias of a key that AWS manages",
             settings=files(),
             calls=bucket(default=kms("alias/aws/s3")),
+        ),
+        World(
+            "seeds of a web crawler under Amazon S3's keys",
+            settings=files(connector="webcrawler"),
+            calls=bucket(),
         ),
         World(
             "seeds of a web crawler under a key that AWS manages",
@@ -946,14 +993,16 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "another account's bucket of documents under a key that AWS manages",
             bucket=[],
             settings={"bucketAccountId": OTHER_ACCOUNT, "kmsKeyId": None},
-            calls=bucket(owner=OTHER_ACCOUNT, default=kms()),
+            calls=bucket(owner=OTHER_ACCOUNT, default=kms(KEY_ID))
+            | key(FOREIGN_KEY_ARN, KeyManager="AWS"),
         ),
+        World("the bucket's policy denies reading", bucket=deny("s3:GetObject", Principal="*")),
     ],
     ("subnets", "security groups"): [
         World(
             "the subnets are in two VPCs, of which the second one has the security group",
             settings=vpc_of(group_ids=["sg-00000000"]),
-            calls=subnets({"VpcId": "vpc-1"}, {"VpcId": "vpc-2"}) | groups({"VpcId": "vpc-2"}),
+            calls=subnets({"VpcId": "vpc-2"}, {"VpcId": "vpc-1"}) | groups({"VpcId": "vpc-1"}),
         ),
         World(
             "a shared subnet is listed by its ARN, and again by its ID",
@@ -966,7 +1015,6 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
                 {"State": "pending", "AvailableIpAddressCount": 0}, {"AvailableIpAddressCount": 0}
             ),
         ),
-        World("the subnets are in two VPCs", calls=subnets({"VpcId": "vpc-2"}, {"VpcId": "vpc-1"})),
         World(
             "one of the subnets is in a zone without support",
             calls=subnets({"AvailabilityZoneId": "use1-az4"}, {"AvailabilityZoneId": "use1-az6"}),
@@ -1024,6 +1072,11 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             for name, given in TRUST_POLICIES.items()
             for options in ((STACK, ALONE) if name in OUTSIDE else (STACK,))
         ),
+        World(
+            "the trust policy denies outside the organization of the role, which --context has",
+            options=(*STACK, CONTEXT, "aws:PrincipalOrgID=o-1"),
+            calls=trusting(EXPECTED, denial(StringNotEquals={"aws:PrincipalOrgID": "o-1"})),
+        ),
         World("the trust policy cannot be parsed", calls=own_role(AssumeRolePolicyDocument="{")),
     ],
     ("permissions boundary", "requests allowed"): [
@@ -1078,11 +1131,6 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=deployed(BOUND, NOT_KMS, *deny(READ)),
         ),
         World(
-            "the boundary of a role outside any stack lacks decryption",
-            calls=deployed(BOUND, NOT_KMS) | data_sources({}),
-            options=ALONE,
-        ),
-        World(
             "a boundary beside a key policy that allows everybody in the account",
             boundary=[NOT_KMS],
             key=[
@@ -1108,17 +1156,12 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "the key policy allows, on a resource with an unknown variable",
             key=[allow("kms:*", "arn:aws:kms:*:*:key/${aws:SourceIp}", Principal=ROOT)],
         ),
-        World("a grant lets the role decrypt", key=NO_KEY_USE, calls={"grants": [GRANT]}),
         World(
             "the second grant lets the role decrypt",
             key=NO_KEY_USE,
-            calls={"grants": [GRANT | {"Operations": ["Encrypt"]}, GRANT]},
+            calls={"grants": [TO_ENCRYPT, GRANT, TO_ENCRYPT]},
         ),
-        World(
-            "a grant lets the role encrypt",
-            key=NO_KEY_USE,
-            calls={"grants": [GRANT | {"Operations": ["Encrypt"]}]},
-        ),
+        World("a grant lets the role encrypt", key=NO_KEY_USE, calls={"grants": [TO_ENCRYPT]}),
         World(
             "a grant has constraints",
             key=NO_KEY_USE,
@@ -1198,6 +1241,18 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "a policy might deny a request, and the next one denies another",
             guard=deny(READ, FROM_ELSEWHERE),
             attached=deny("kms:*"),
+        ),
+        World(
+            "the role policy has another order, and no Sids",
+            own=[
+                {name: value for name, value in each.items() if name != "Sid"}
+                for each in reversed(OWN_POLICY)
+            ],
+        ),
+        World(
+            "the attached policies cannot be listed, and an inline one allows more",
+            guard=[allow("sqs:*")],
+            calls=refused(asked("iam.list_attached_role_policies", RoleName=ROLE_NAME)),
         ),
         World(
             "an attached policy is more dangerous than an inline one",
@@ -1371,6 +1426,38 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
         World("a data source is in another index", calls=in_other_index({})),
         World(
+            "an entry's data source is in another index",
+            options=("--stack", "dev", "--data-source", "wiki"),
+            settings=entries(wiki={}, tickets={}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=role(role_of("wiki"), *OWN_POLICY)
+            | role(role_of("tickets"), *OWN_POLICY)
+            | in_other_index({"roleArn": role_of("wiki")}),
+        ),
+        World(
+            "a data source of the same bucket has a deleted role",
+            bucket=[],
+            calls=data_sources({**S3_SOURCE, "roleArn": OTHER_ROLE})
+            | refused(asked("iam.get_role", RoleName="other"), "NoSuchEntity"),
+        ),
+        World(
+            "a data source's bucket belongs to another account than the settings'",
+            bucket=[],
+            calls=data_sources(owned_by(OTHER_ACCOUNT)) | bucket(owner=OTHER_ACCOUNT),
+        ),
+        World(
+            "a data source with another role has a secret whose key the program rejects",
+            settings={"secretId": FOREIGN_SECRET, "kmsKeyId": FOREIGN_KEY_ARN},
+            calls=data_sources({"roleArn": OTHER_ROLE, **aem(secretArn=FOREIGN_SECRET)})
+            | role(OTHER_ROLE, *EVERYTHING)
+            | secret(FOREIGN_SECRET, KmsKeyId=None),
+        ),
+        World(
+            "a data source without a stack has a bucket that its connector does not support",
+            options=ALONE,
+            calls=data_sources(aem(bucketName="files")),
+        ),
+        World(
             "a data source has another role, and one has this role",
             calls=data_sources({}, {"roleArn": OTHER_ROLE}) | role(OTHER_ROLE, *ALMOST),
         ),
@@ -1401,35 +1488,13 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=data_sources(
                 *(
                     {"status": each, "error": {"errorMessage": "KMS"} if each == "FAILED" else None}
-                    for each in (
-                        "ACTIVE",
-                        "UPDATING",
-                        "PENDING_CREATION",
-                        "CREATING",
-                        "FAILED",
-                        "DELETING",
-                        "PAUSED",
-                    )
+                    for each in (*STATUSES, "PAUSED")
                 )
             ),
         ),
         World(
             "every status of a sync",
-            calls=data_sources(
-                *map(
-                    synced,
-                    (
-                        "SUCCEEDED",
-                        "SYNCING",
-                        "SYNCING_INDEXING",
-                        "FAILED",
-                        "INCOMPLETE",
-                        "STOPPING",
-                        "ABORTED",
-                        "PAUSED",
-                    ),
-                )
-            ),
+            calls=data_sources(*map(synced, (*SYNC_STATUSES, "PAUSED"))),
         ),
         World(
             "syncs with documents",
@@ -1444,7 +1509,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "errors of syncs",
             calls=data_sources(
-                *map(failed, ERRORS),
+                *(failed(error) for error in ONE_OF_EACH),
                 failed("decrypt", "INCOMPLETE"),
                 failed("3 pages were too large", "INCOMPLETE"),
                 failed("too slow", dataSourceErrorCode="KMS-1"),
@@ -1522,9 +1587,9 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=data_sources(owned_by(OTHER_ACCOUNT)) | bucket(owner=OTHER_ACCOUNT),
         ),
         World(
-            "a subnet of the data source does not exist",
+            "a subnet of the data source is shared, and the other one is pending",
             options=ALONE,
-            calls=data_sources({}) | subnets({}, {"State": "pending"}),
+            calls=data_sources({}) | subnets({"SubnetArn": SHARED}, {"State": "pending"}),
         ),
         World(
             "the data source's bucket is gone",
@@ -1563,12 +1628,6 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             options=ALONE,
             own=without(bucket_owner=OTHER_ACCOUNT),
             calls=data_sources(S3_SOURCE) | bucket() | unseen(ACCOUNT),
-        ),
-        World(
-            "the data source's bucket cannot be seen, but the role's policy names its owner",
-            options=ALONE,
-            own=without(bucket_owner=OTHER_ACCOUNT),
-            calls=data_sources(S3_SOURCE) | bucket() | unseen(None) | unseen(ACCOUNT),
         ),
         World(
             "the data source's role is used by two data sources",

@@ -52,12 +52,6 @@ def test_one_entry_can_be_selected(world: World):
     assert line == "check: stack dev has no entry 'wiki' in dataSources; its entries: aem, tickets"
 
 
-def test_stack_with_one_role_has_no_selectable_entries(world: World):
-    for name in ("aem", ""):
-        line = world.check("--data-source", name).rejection
-        assert line == "check: stack dev has one role and no dataSources: omit --data-source"
-
-
 def test_invalid_entry_is_rejected_with_path_of_setting(world: World, entries: dict[str, Any]):
     world.set(dataSources={**entries, "wiki": {"secretId": "x"}})
     said = world.check()

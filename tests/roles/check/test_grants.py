@@ -5,13 +5,12 @@ from typing import Any, Final
 import pytest
 
 from pages.examples import KEY_ID
-from tests.helpers.world import KEY_ARN, ROLE_ARN, WIDE, World, allow_key
+from tests.helpers.world import ROLE_ARN, World, allow_key
 from tests.roles.check.help import ADMIN
 
 pytestmark = pytest.mark.slow
 
 ASKED: Final = ("key policy", "requests allowed")
-CONSTRAINED: Final[dict[str, Any]] = {"EncryptionContextSubset": {"SecretARN": "arn"}}
 
 
 def grant(world: World, *operations: str, grantee: str = ROLE_ARN, constraints: Any = None) -> None:
@@ -47,27 +46,6 @@ def test_grants_of_others_and_for_other_operations_do_not_count(world: World):
     assert world.check(only=ASKED).code == 1
 
 
-def test_unclear_grant_cannot_be_determined(world: World):
-    grant(world, constraints=CONSTRAINED)
-    said = world.check(only=ASKED)
-    assert said.code == 3
-    assert "depends on KMS grants\n" in said.answer("key policy")
-
-
-def test_grant_within_boundary_cannot_be_determined(world: World):
-    grant(world)
-    world.bound(WIDE)
-    assert world.check(only=ASKED).code == 3
-
-
-def test_denial_outweighs_grant(world: World):
-    grant(world)
-    denial = allow_key({"AWS": ROLE_ARN}, Effect="Deny", Sid="No", Action="kms:Decrypt")
-    world.key_policy(allow_key({"AWS": ADMIN}), denial)
-    assert world.check(only=ASKED).code == 1
-    assert "kms:ListGrants" not in world.server.calls
-
-
 def test_denied_permission_to_list_grants_cannot_be_determined(world: World):
     world.reject("kms:ListGrants")
     assert world.check(only=ASKED).code == 3
@@ -77,10 +55,3 @@ def test_grants_are_read_only_if_access_is_missing(world: World):
     world.put_key_policy()
     assert world.check(only=ASKED).code == 0
     assert "kms:ListGrants" not in world.server.calls
-
-
-def test_grant_for_key_that_is_not_in_settings_suffices(world: World):
-    grant(world)
-    world.set(kmsKeyId=None)
-    text = f"the secret is encrypted with {KEY_ARN}, but kmsKeyId is not set\n"
-    assert f"note     encryption: {text}" in world.check(only=["encryption"]).out

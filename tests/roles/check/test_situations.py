@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from moto.core.utils import get_service_model
 
 from roles.cli import main
 from tests.helpers.world import SECOND_SUBNET_ID, SECRET_ARN
@@ -79,6 +80,23 @@ def test_context_without_condition_key_is_rejected(text: str, capsys: pytest.Cap
     assert f"{text!r} is not a condition key with a value: expected" in capsys.readouterr().err
 
 
+def test_situations_have_every_status_that_aws_documents():
+    model: Any = get_service_model("qbusiness")
+    assert {*model.shape_for("DataSourceStatus").enum} == {*situations.STATUSES}
+    assert {*model.shape_for("DataSourceSyncJobStatus").enum} == {*situations.SYNC_STATUSES}
+
+
+def test_hint_names_what_the_error_of_a_sync_may_be_about():
+    world = World("", calls=situations.data_sources(*map(situations.failed, situations.ERRORS)))
+    _, answers = worlds.answers_in(world, STACK)
+    found = [
+        "".join(re.findall(r"the error may be about ([^:,]*)", each))
+        for each in answers
+        if "has the status FAILED" in each
+    ]
+    assert dict(zip(situations.ERRORS, found, strict=True)) == situations.ERRORS
+
+
 GOV: Final = {
     '"LocationConstraint": null': '"LocationConstraint": "us-east-1"',
     "arn:aws:": "arn:aws-us-gov:",
@@ -127,7 +145,7 @@ def in_gov_cloud(value: Any) -> Any:
         "only the bucket's policy allows listing the bucket",
         "a data perimeter in a policy, and a bucket of another account",
         "another account's secret has no value and is encrypted with a key that AWS manages",
-        "the secret's next version has another key",
+        "the secret's next version has another key, and the stack removes other policies",
         "a missing subnet that the data source also names",
         "a data source has a shared subnet that the settings lack",
         "a second policy is more dangerous than the first",
