@@ -1026,8 +1026,8 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=three_subnets("vpc-1", "vpc-2", "vpc-1"),
         ),
         World(
-            "the last of three subnets is in another VPC",
-            settings=vpc_of([*SUBNETS, THIRD_ID]),
+            "the last of three subnets, of which one is listed twice, is in another VPC",
+            settings=vpc_of([SUBNET_ID, *SUBNETS, THIRD_ID]),
             calls=three_subnets("vpc-2", "vpc-2", "vpc-1"),
         ),
         World(
