@@ -1,6 +1,6 @@
 """`roles check` examines the application's data sources."""
 
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -12,7 +12,6 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from roles.project import COMPONENT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import (
     OTHER_ID,
@@ -32,10 +31,6 @@ pytestmark = pytest.mark.usefixtures("deployed")
 BOTH: Final = ("data source", "other data source")
 ONE_SUBNET: Final = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
-
-
-def assign(entry: str = COMPONENT) -> str:
-    return f"qbusiness-roles assign --stack dev '{entry}={DATA_SOURCE_ID}'\n"
 
 
 @pytest.mark.slow
@@ -76,25 +71,10 @@ def test_bucket_of_two_connectors_must_suit_both(world: World):
     assert "the webcrawler connector reads only buckets with Amazon S3 managed keys\n" in answer
 
 
-def move_to_another_index(world: World) -> str:
-    """Move the data source to a new index and return the index's ID."""
-    other_index = INDEX_ID[:-1] + "3"
-    world.server.qbusiness.add(APPLICATION_ID, other_index, displayName="Other")
-    data_source = world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID))
-    data_source["indexId"] = other_index
-    world.server.qbusiness.add(APPLICATION_ID, other_index, DATA_SOURCE_ID, **data_source)
-    return other_index
-
-
-def add_under_other_role(world: World, document: str = WIDE, **more: Any) -> None:
-    """Add a data source whose role exists outside the stack and has this policy."""
-    world.role(OTHER_ROLE_ARN.rpartition("/")[2], document)
-    world.add_data_source(roleArn=OTHER_ROLE_ARN, **more)
-
-
 def test_role_outside_stack_is_note_if_several_entries_match(world: World):
     use_entries(world, wiki={}, pages={})
-    add_under_other_role(world)
+    world.role(OTHER_ROLE_ARN.rpartition("/")[2], WIDE)
+    world.add_data_source(roleArn=OTHER_ROLE_ARN)
     answer = world.ask("other data source", "--data-source", "wiki")
     assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages matches the settings")
 
@@ -125,13 +105,17 @@ def test_entry_with_data_source_claims_no_other_data_source(world: World):
 
 
 def test_suggested_entry_is_in_same_index_as_data_source(world: World):
-    use_entries(world, wiki={}, tickets={"indexId": f"{INDEX_ID[:-1]}3"})
+    other_index = f"{INDEX_ID[:-1]}3"
+    use_entries(world, wiki={}, tickets={"indexId": other_index})
     arns = deploy(world, "wiki", "tickets")
     world.add_data_source(roleArn=arns["wiki"])
-    move_to_another_index(world)
+    world.server.qbusiness.add(APPLICATION_ID, other_index, displayName="Other")
+    moved = world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID))
+    moved["indexId"] = other_index
+    world.server.qbusiness.add(APPLICATION_ID, other_index, DATA_SOURCE_ID, **moved)
     said = world.check(only=BOTH).out
     assert "dataSources.wiki.indexId" not in said
-    assert assign("tickets") in said
+    assert f"qbusiness-roles assign --stack dev 'tickets={DATA_SOURCE_ID}'\n" in said
 
 
 def test_data_source_without_optional_bucket_is_not_problem(world: World):
@@ -143,12 +127,12 @@ def test_data_source_without_optional_bucket_is_not_problem(world: World):
     assert "problem " not in world.check(only=BOTH).out
 
 
-def add_without_role(world: World, kind: str = "AEM", **more: Any) -> None:
+def add_without_role(world: World, kind: str = "AEM") -> None:
     """Add a data source that has no role."""
     secret = {"secretArn": SECRET_ARN} if kind == "AEM" else {}
     network = next(value for key, value in SETTINGS.items() if key.endswith("vpcConfiguration"))
     configuration = {"type": kind, **secret}
-    world.server.add(DATA_SOURCE_ID, kind, configuration=configuration, vpcConfiguration=network, **more)
+    world.server.add(DATA_SOURCE_ID, kind, configuration=configuration, vpcConfiguration=network)
 
 
 def test_data_source_without_role_belongs_to_entry_that_matches_fully(world: World):

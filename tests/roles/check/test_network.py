@@ -5,10 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from pages.examples import (
-    SECURITY_GROUP_ID,
-    SUBNET_ID,
-)
+from pages.examples import SECURITY_GROUP_ID, SUBNET_ID
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import SECOND_SUBNET_ID, VPC, World
 

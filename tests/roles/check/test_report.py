@@ -29,11 +29,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 PAGE: Final = PROJECT / "docs" / "check.md"
 
 
-def of_data_source(world: World, *options: str, identifier: str = DATA_SOURCE_ID) -> Output:
+def of_data_source(world: World, *options: str) -> Output:
     """Check a data source whose role is outside any stack, without Pulumi."""
     world.patch.setenv("PATH", "")
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
-    return world.run("check", "--application", APPLICATION_ID, "--data-source-id", identifier, *options)
+    of = ("--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+    return world.run("check", *of, *options)
 
 
 def test_problems_come_before_notes_and_counts(world: World):
