@@ -555,11 +555,6 @@ class World(Maker):
     def caller(self, arn: str) -> None:
         self.server.answers["sts:GetCallerIdentity"] = {"UserId": "A", "Account": ACCOUNT, "Arn": arn}
 
-    def deny_passing(self) -> None:
-        self.server.decide = lambda simulation: (
-            {"iam:PassRole": DENIED} if "iam:PassRole" in simulation.actions else {}
-        )
-
     def _write_stack(self) -> None:
         """Write the files that the stand-in for Pulumi prints."""
         config = {
