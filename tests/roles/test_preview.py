@@ -202,20 +202,15 @@ def test_secret_policy_and_its_findings_are_hidden(preview: Preview):
     secret = {"policy": "[secret]", "tags": {"Team": "[secret]"}}
     new = step("create", "new", secret)
     drifted = step("update", "old", secret, {"policy": "hunter2", "tags": "x"}, diffReasons=["policy"])
-    event = {
-        "policyEvent": {
-            "resourceUrn": new["urn"],
-            "message": "The rule.\nhunter2",
-            "policyName": "excess",
-            "enforcementLevel": "mandatory",
-        }
-    }
-    report = preview.report_of(json.dumps({"steps": [new, drifted]}), event, code=255)
+    role = step("create", "role", {"assumeRolePolicy": "[secret]"}, kind="Role")
+    finding = {"message": "The rule.\nhunter2", "policyName": "p", "enforcementLevel": "mandatory"}
+    events = [{"policyEvent": {"resourceUrn": each["urn"], **finding}} for each in (new, role)]
+    report = preview.report_of(json.dumps({"steps": [new, drifted, role]}), *events, code=255)
     assert "hunter2" not in report
+    hidden = "  The rule.\n  The details are hidden, because the policy is secret.\n"
     assert report.startswith(
         "### Preview of prod\n\nFindings of the policy pack:\n\n~~~diff\n"
-        "[mandatory] excess: new\n  The rule.\n"
-        "  The details are hidden, because the policy is secret.\n~~~\n"
+        f"[mandatory] p: new\n{hidden}[mandatory] p: role\n{hidden}~~~\n"
     )
     for line in (
         "@@ old: policy, changed @@\n  changed, hidden\n",

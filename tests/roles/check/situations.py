@@ -41,6 +41,7 @@ from tests.helpers.world import (
 from tests.roles.check.help import SID
 from tests.roles.check.recording import BASE
 from tests.roles.check.worlds import (
+    BY_ORGANIZATION,
     CALLER,
     DELEGATION,
     EVERYTHING,
@@ -805,6 +806,11 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             settings={"kmsKeyId": OTHER_KEY_ARN},
             calls=secret(KmsKeyId=OTHER_KEY_ARN) | gone(asked("kms.describe_key", KeyId=OTHER_KEY_ARN)),
         ),
+        World(
+            "only the secret has a key, which does not exist",
+            settings={"kmsKeyId": None},
+            calls=secret(KmsKeyId=OTHER_KEY_ARN) | gone(asked("kms.describe_key", KeyId=OTHER_KEY_ARN)),
+        ),
         *(
             World(f"the key is {state}", calls=key(KeyState=state))
             for state in ("Disabled", "PendingDeletion", "PendingImport")
@@ -1149,6 +1155,10 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             key=[*NO_KEY_USE, EARLIER],
         ),
         World(
+            "the key policy has the stack's statement, for the same role and another service",
+            key=[*NO_KEY_USE, EARLIER | {"Principal": {"AWS": ROLE_ARN}}],
+        ),
+        World(
             "the key policy allows the role under NotPrincipal",
             key=[allow("kms:*", NotPrincipal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/x"})],
         ),
@@ -1396,6 +1406,11 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
                     ],
                 },
             ),
+        ),
+        World(
+            "neither the policies nor the organization allow a request",
+            own=without("AllowsAmazonQToGetSecret"),
+            calls=simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION),
         ),
         World(
             "IAM names two policies that deny a request, one of them twice",

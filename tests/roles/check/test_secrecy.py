@@ -50,6 +50,8 @@ def test_secret_role_arn_is_rejected_with_update_as_fix(world: World):
     )
     assert "To make the role's ARN plain, run `pulumi up --stack dev`." in said.err
     assert ROLE_ARN not in said.err
+    said = world.check("--json")
+    assert (said.code, ROLE_ARN in said.out) == (2, False)
 
 
 def test_commands_store_shown_secrets_as_secrets(world: World):
