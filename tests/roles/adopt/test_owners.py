@@ -1,14 +1,20 @@
 """`roles adopt` leaves out the roles that another stack owns."""
 
+import json
+import subprocess
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from moto.iam.models import iam_backends
 
 from pages.examples import ACCOUNT
+from roles.adopt.owners import find_owners
+from roles.output import Notes
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import NAME, TRUST, World, data_source_id, own_policy
+from tests.helpers.world import NAME, OWN, TRUST, World, data_source_id
 from tests.roles.adopt.help import Backend, role_resource
 
 
@@ -39,64 +45,85 @@ def test_role_of_another_stack_is_left_out_unless_taken(world: World, backend: B
     )
 
 
-@pytest.mark.parametrize("name", ["prod", "acme/prod", f"acme/{PROJECT_NAME}/prod"])
-@pytest.mark.parametrize("listed", ["prod", f"acme/{PROJECT_NAME}/prod"])
-def test_adopting_stack_may_already_own_role(world: World, backend: Backend, name: str, listed: str):
-    world.make()
-    backend.add(listed, role_resource(world.role_arn))
-    assert world.run("adopt", "--dry-run", "--stack", name).code == 0
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
+POLICY_ARN = f"arn:aws:iam::{ACCOUNT}:policy/console"
 
 
-@pytest.mark.parametrize("name", [f"other/{PROJECT_NAME}/prod", "acme/other/prod"])
-def test_same_name_in_other_project_or_org_is_another_stack(world: World, backend: Backend, name: str):
-    world.make()
-    backend.add(name, role_resource(world.role_arn))
-    said = world.run("adopt", "--dry-run", "--stack", f"acme/{PROJECT_NAME}/prod")
-    assert f"stack {name} owns" in said.err
-    said = world.run("adopt", "--dry-run", "--stack", "prod")
-    assert f"stack {name.replace(f'/{PROJECT_NAME}', '')} owns" in said.err
+def owner(
+    monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, resource: Mapping[str, Any]
+) -> str | None:
+    """Return the owner of NAME, or of a policy that the update replaces, if Pulumi lists this stack."""
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        if command[1] == "ls":
+            assert ("--fully-qualify-stack-names" in command) is ("/" in stack)
+            said: Any = [{"name": listed, "resourceCount": 1}, {"name": "empty", "resourceCount": 0}]
+        else:
+            assert command[:4] == ("stack", "export", "--stack", listed)
+            said = {"deployment": {"resources": [resource]}}
+        return subprocess.CompletedProcess(command, 0, json.dumps(said), "")
+
+    monkeypatch.setattr("roles.adopt.owners.run_pulumi", run)
+    role = SimpleNamespace(arn=ROLE_ARN, name=NAME, tags={})
+    change = SimpleNamespace(inline="console", attached=POLICY_ARN)
+    entry: Any = SimpleNamespace(role=role, replaced=None, change=change)
+    found = find_owners([entry], stack, PROJECT_NAME, 5, Notes("adopt"))
+    assert found.complete
+    return found.by_role.get(ROLE_ARN)
+
+
+@pytest.mark.parametrize(
+    ("stack", "listed", "is_another"),
+    [
+        ("prod", "prod", False),
+        ("acme/prod", "prod", False),
+        ("acme/prod", f"acme/{PROJECT_NAME}/prod", False),
+        (f"acme/{PROJECT_NAME}/prod", "prod", False),
+        (f"acme/{PROJECT_NAME}/prod", f"acme/{PROJECT_NAME}/prod", False),
+        (f"acme/{PROJECT_NAME}/prod", f"other/{PROJECT_NAME}/prod", True),
+        (f"acme/{PROJECT_NAME}/prod", "acme/other/prod", True),
+        ("prod", "other/prod", True),
+        ("prod", f"other/{PROJECT_NAME}/prod", True),
+    ],
+)
+def test_only_another_stack_is_an_owner(
+    monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, is_another: bool
+):
+    found = owner(monkeypatch, stack, listed, role_resource(ROLE_ARN))
+    assert found == (f"stack {listed} owns the role" if is_another else None)
 
 
 @pytest.mark.parametrize(
     ("resource", "owns"),
     [
-        ({"type": "aws-native:iam:Role"}, True),
-        ({"id": NAME, "outputs": {"arn": {"ciphertext": "v1:x"}}}, True),
-        ({"external": True}, False),
-        ({"type": "aws:iam/instanceProfile:InstanceProfile"}, False),
-    ],
-    ids=["another provider", "secret", "only read", "another resource"],
-)
-def test_stack_owns_only_roles_it_manages(
-    world: World, backend: Backend, resource: dict[str, Any], owns: bool
-):
-    world.make()
-    backend.add("acme/website/prod", role_resource(world.role_arn, **resource))
-    assert ("acme/website/prod owns" in world.adopt("--dry-run").err) is owns
-
-
-@pytest.mark.parametrize(
-    ("kind", "output", "owns"),
-    [
-        ("rolePolicy:RolePolicy", {"id": f"{NAME}:console"}, True),
-        ("rolePolicy:RolePolicy", {"id": f"{NAME}:other"}, False),
-        ("policy:Policy", {"arn": f"arn:aws:iam::{ACCOUNT}:policy/console"}, True),
-        (
-            "rolePolicyAttachment:RolePolicyAttachment",
-            {"policyArn": f"arn:aws:iam::{ACCOUNT}:policy/console"},
-            True,
+        (role_resource(ROLE_ARN, type="aws-native:iam:Role"), "the role"),
+        (role_resource(ROLE_ARN, id=NAME, outputs={"arn": {"ciphertext": "v1:x"}}), "the role"),
+        (role_resource(ROLE_ARN, external=True), ""),  # only read
+        (role_resource(ROLE_ARN, type="aws:iam/instanceProfile:InstanceProfile"), ""),
+        *(
+            ({"type": "aws:iam/rolePolicy:RolePolicy", "outputs": {"id": f"{NAME}:{name}"}}, owns)
+            for name, owns in (
+                ("console", "a policy of the role"),
+                (OWN, "a policy of the role"),
+                ("x", ""),
+            )
+        ),
+        *(
+            ({"type": kind, "outputs": {output: POLICY_ARN}}, "a policy of the role")
+            for kind, output in (
+                ("aws:iam/policy:Policy", "arn"),
+                ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "policyArn"),
+                ("aws:iam/policyAttachment:PolicyAttachment", "policyArn"),
+                ("aws-native:iam:ManagedPolicy", "policyArn"),
+            )
         ),
     ],
 )
-def test_role_is_left_out_if_replaced_policy_has_owner(
-    world: World, backend: Backend, kind: str, output: dict[str, str], owns: bool
+def test_stack_owns_only_roles_and_policies_it_manages(
+    monkeypatch: pytest.MonkeyPatch, resource: dict[str, Any], owns: str
 ):
-    world.make(policies={"console": own_policy()})
-    world.attach(NAME, "console", own_policy(world.secret_arn))
-    backend.add("acme/website/prod", {"type": f"aws:iam/{kind}", "outputs": output})
-    said = world.adopt("--dry-run").err
-    claim = f"stack acme/website/prod owns a policy of the role {NAME}: if two stacks own a role"
-    assert (claim in said) is owns
+    found = owner(monkeypatch, "acme/prod", "acme/website/prod", resource)
+    assert found == (f"stack acme/website/prod owns {owns}" if owns else None)
 
 
 def test_cloudformation_tags_name_an_owner(world: World):
