@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import pytest
 
-from pages.examples import ACCOUNT
 from tests.helpers.stacks import Aws
 from tests.helpers.support import PROJECT_NAME, size
 from tests.helpers.world import (
@@ -18,11 +17,9 @@ from tests.helpers.world import (
     allow,
     deny,
     own_policy,
-    policy,
 )
 from tests.roles.adopt.help import large, sh
 
-ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 UNCHANGED: Final = """\
 Roles that may lose access with the first `pulumi up` after the import: 0
 Roles that may gain access with the first `pulumi up` after the import: 0
@@ -53,17 +50,6 @@ def imported(said: Any) -> list[str]:
 
 
 @pytest.mark.slow
-def test_new_trust_conditions_count_as_lost_access(world: World):
-    service = {"Principal": {"Service": "qbusiness.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    world.make(trust=policy({"Effect": "Allow", **service}), policies={OWN: own_policy()})
-    assert (
-        "      sts:AssumeRole\n        by Service:qbusiness.amazonaws.com\n"
-        "        no condition on the account\n        no condition on the application\n"
-        "Roles that may gain access with the first `pulumi up` after the import: 0\n"
-    ) in world.adopt().out
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trust", "same"), [(TRUST, 0), (TRUST.replace("AllowsAmazonQServicePrincipal", "Console"), 1)]
 )
@@ -73,15 +59,6 @@ def test_equivalent_policy_changes_only_in_wording(world: World, trust: str, sam
     assert changes(said) == UNCHANGED.format(same)
     # A role that does not change needs no script to restore it.
     assert ("restore-prod-1.sh" in world.files) is bool(same)
-
-
-@pytest.mark.slow
-def test_sole_equivalent_inline_policy_is_replaced(world: World):
-    world.make(policies={"console": own_policy().replace("AllowsAmazonQTo", "")})
-    said = world.adopt()
-    assert "Role policy: replaces console.\n" in said.out
-    assert changes(said) == UNCHANGED.format(1)
-    assert imported(world.adopt("--json", "--force")) == [f"{NAME}:console"]
 
 
 @pytest.mark.slow

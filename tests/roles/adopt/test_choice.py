@@ -1,6 +1,5 @@
 """`roles adopt` finds the account's data sources and asks which one to adopt."""
 
-import re
 from types import SimpleNamespace
 
 import pytest
@@ -18,20 +17,6 @@ def on_a_terminal(world: World) -> None:
     world.patch.setenv("TERM", "dumb")  # no progress bar
 
 
-def test_choices_span_all_connectors_unless_one_is_given(world: World):
-    world.make()
-    world.server.add(OTHER_ID, "S3")
-    world.server.add("e" + OTHER_ID[1:], "CUSTOM")
-    said = world.adopt("--json")
-    assert said.code == 2
-    assert [choice["type"] for choice in said.json["choices"]] == ["AEM", "S3"]
-    said = world.adopt("--json", "--dry-run", "--connector", "aem-server")
-    assert said.json["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
-    assert said.json["connector"] == "aem-server"
-    line = world.adopt("--connector", "box").rejection
-    assert "no data source of the box connector matches the options (data sources considered: 3" in line
-
-
 def test_several_matching_data_sources_are_listed(world: World):
     world.make()
     (line,) = world.adopt("--dry-run").err.splitlines()
@@ -44,25 +29,6 @@ def test_several_matching_data_sources_are_listed(world: World):
     said = world.adopt("--data-source", DATA_SOURCE_ID, "--application", APPLICATION_ID)
     assert said.code == 0
     assert "selected the only match" not in said.err
-
-
-def test_a_name_cannot_forge_another_line(world: World):
-    forged = "Docs\r\nadopt: \x1b[31mFORGED\u202e\u2066\u200b\u2028\x9b\U000e0041"
-    shown = "Docs\\r\\nadopt: \\x1b[31mFORGED\\u202e\\u2066\\u200b\\u2028\\x9b\\U000e0041"
-    world.make()
-    world.rename_application(forged)
-    (line,) = world.adopt("--dry-run").err.splitlines()
-    assert line.endswith(f"Pages (AEM, ACTIVE) of application {shown} {APPLICATION_ID}")
-    world.server.add(OTHER_ID)
-    said = world.adopt("--dry-run")
-    assert len(said.err.splitlines()) == 3
-    assert said.err.count(shown) == 2
-    world.patch.setattr("builtins.input", lambda: "1")
-    on_a_terminal(world)
-    said = world.adopt("--dry-run")
-    assert said.err.count(shown) == 2
-    assert re.sub("[\r\n]", "", said.err).isascii()
-    assert re.sub("[\r\n]", "", said.err).isprintable()
 
 
 def test_question_repeats_until_answer_is_valid(world: World):

@@ -9,7 +9,7 @@ from moto.iam.models import iam_backends
 from pages.examples import ACCOUNT, APPLICATION_ARN, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, World, allow, own_policy, policy, policy_name
+from tests.helpers.world import OTHER_ID, OWN, TRUST, World, allow, own_policy, policy, policy_name
 from tests.roles.adopt.help import console_s3_policy
 
 pytestmark = pytest.mark.slow
@@ -101,12 +101,6 @@ def test_new_role_inherits_settings_of_shared_role(world: World):
     assert "extra-0" in lost  # the program allows the deletion only with the application's tag
 
 
-def test_imported_role_keeps_network_interface_deletion(world: World):
-    vpc = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
-    world.make(policies={OWN: WIDE}, vpcConfiguration=vpc)
-    assert world.adopted("--dry-run")["allowNetworkInterfaceDeletion"] is True
-
-
 def test_unused_shared_role_gets_deletion_commands(world: World):
     share(world, BOTH_PROXIES)
     arn = world.attach("shared", "managed")
@@ -158,20 +152,6 @@ def test_two_data_sources_cannot_take_the_same_role(world: World):
     assert "--take selects several data sources that use arn:" in said.err
     one = world.adopt("--all", "--take", identifier(0), "--json", "--dry-run").json["entries"]
     assert [one[name]["sharedRole"] is None for name in ("site-0", "site-1")] == [True, False]
-
-
-def test_new_role_replaces_no_other_declared_role(world: World):
-    share(world)
-    world.adopt("--data-source", identifier(0))  # the stack gets a role for it
-    other = world.secret("other")
-    role_arn = world.role("others", own_policy(other))
-    for number, name in ((5, "Wiki"), (6, "Blog")):
-        configuration = {"type": "CONFLUENCE", "secretArn": other}
-        source = {"displayName": name, "configuration": configuration, "roleArn": role_arn}
-        world.server.add(identifier(number), "CONFLUENCE", **source)
-    said = world.adopt("--data-source", identifier(5), "--force")
-    assert said.code == 2
-    assert "declares roles that this command would not adopt (aem-connector)" in said.err
 
 
 def test_take_selects_entry_that_keeps_declared_role(world: World):

@@ -203,12 +203,38 @@ def test_roles_that_would_be_deleted_stop_the_adoption(
         return
     with pytest.raises(InputError) as raised:
         found.check_kept(adopted, ["left out"])
-    first, *rest, last = raised.value.lines
-    unnamed = [line for line in rest if line.startswith("  pulumi config set --stack acme/prod --path ")]
-    of_roles = config.get("dataSources", {"aem-connector": config})
-    assert len(unnamed) == sum("roleName" not in of_roles[name] for name in lost)
+    first, *_, last = raised.value.lines
     assert f"declares roles that this command would not adopt ({', '.join(lost)}), " in first
     assert last == "left out"
+
+
+@pytest.mark.parametrize(
+    ("config", "commands"),
+    [
+        (
+            {"dataSources": {"b": {"roleName": "B"}, "wiki-eu": {"secretId": "s"}}},
+            [
+                "set --stack acme/prod --path 'dataSources[\"wiki-eu\"].roleName' NAME",
+                "rm --stack acme/prod --path dataSources.b",
+                "rm --stack acme/prod --path 'dataSources[\"wiki-eu\"]'",
+            ],
+        ),
+        (
+            {"secretId": "s", "connector": "box"},
+            [
+                "set --stack acme/prod --path roleName NAME",
+                "rm --stack acme/prod --path secretId",
+                "rm --stack acme/prod --path connector",
+            ],
+        ),
+        ({"roleName": "r"}, ["rm --stack acme/prod --path roleName"]),
+    ],
+)
+def test_commands_name_or_remove_the_roles_of_the_file(config: dict[str, Any], commands: list[str]):
+    with pytest.raises(InputError) as raised:
+        stack_file(config).check_kept({}, [])
+    shown = [line for line in raised.value.lines if line.startswith("  ")]
+    assert shown == [f"  pulumi config {command}" for command in commands]
 
 
 @pytest.mark.parametrize(
@@ -254,6 +280,13 @@ def test_entries_are_an_object_or_its_json(given: object, names: list[str] | Non
         return
     found = stack_file({"dataSources": given})
     assert ([*found.roles], found.has_entries) == (names, bool(names))
+    if names:
+        with pytest.raises(
+            InputError, match=r"declares roles in dataSources \(wiki\), and without --all"
+        ):
+            existing.reject_entries(found)
+    else:
+        existing.reject_entries(found)
 
 
 def test_application_and_boundary_are_read_from_the_file():
@@ -492,7 +525,8 @@ def test_only_a_person_who_sees_the_question_is_asked(
 
 
 def test_nothing_to_choose_from_is_one_line():
-    with pytest.raises(InputError, match="data sources considered: 0, types: none"):
+    of_any = "no data source of a supported type matches the options"
+    with pytest.raises(InputError, match=rf"^{of_any} \(data sources considered: 0, types: none"):
         selection.choose([], options(), Output("adopt"))
 
 
@@ -571,6 +605,8 @@ def test_foreign_or_edited_import_file_is_kept(content: str, message: str):
 def test_own_files_are_overwritten_only_by_force_and_scripts_never():
     document = files.import_document("acme/prod", [{"id": "a"}])
     Path("restore-acme-prod-9").mkdir()
+    Path("Pulumi.prod.yaml").write_text("encryptionsalt: s\n")  # without settings
+    files.check("acme/prod", overwrite=False)
     written = files.write("acme/prod", {"a:b": "yes"}, document, "script", overwrite=False)
     assert written == ["Pulumi.prod.yaml", "import-acme-prod.json", "restore-acme-prod-10.sh"]
     with pytest.raises(InputError, match=r"^Pulumi.prod.yaml would be overwritten: pass --force"):
