@@ -13,7 +13,7 @@ from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.difference import Verdict
 from roles.errors import InputError
 from tests.helpers.world import OWN, World, allow, own_policy, policy
-from tests.roles.audit.help import add_audit_role, add_elsewhere, result
+from tests.roles.audit.help import add_audit_role, add_elsewhere
 
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/x"
 FILE: Final = "accepted.yaml"
@@ -237,56 +237,6 @@ def test_missing_access_entry_must_list_every_data_source():
     assert acceptance._replace(finding="missing", data_sources=["a", "b"]).matches(ROLE, lacking)
 
 
-@pytest.mark.slow
-def test_json_entries_do_not_cover_later_data_sources(world: World):
-    role_arn = world.role("qbusiness-shared", own_policy(without="AllowsAmazonQToGetSecret"))
-    for name in ("jira", "wiki"):
-        world.add(name, role_arn, world.secret(name))
-    findings = world.audit("--json").json["roles"][0]["findings"]
-    dated = {"reason": "moves soon", "until": "2999-12-31"}
-    world.path(FILE).write_text(json.dumps([{**each["accept"], **dated} for each in findings]))
-    assert world.audit("--accept", FILE).code == 0
-    added = world.add("docs", role_arn, world.secret("docs"))
-    said = world.audit("--accept", FILE, "--json")
-    assert (said.code, result(said, added)) == (1, "1 missing")
-
-
-@pytest.mark.slow
-def test_accepted_finding_is_only_listed_separately(world: World):
-    identifier = world.add_own(allow("sqs:*", "*", Sid="Queues"))
-    write(world)
-    said = world.audit("--accept", FILE)
-    assert (said.code, said.err) == (0, "")
-    assert said.out.partition("\n\n")[2] == (
-        "accepted:\n"
-        f"  {world.role_arn}: in excess: {OWN}, Queues\n"
-        "      until 2999-12-31: moves soon\n"
-        "\n"
-        f"1 data source with 1 role in us-east-1, account {ACCOUNT}: 1 accepted\n"
-    )
-    markdown = world.audit("--accept", FILE, "--markdown").out
-    line = f"- `{world.role_arn}`: in excess: `{OWN}`, `Queues`, until 2999-12-31: `moves soon`\n"
-    assert f"\nAccepted:\n\n{line}" in markdown
-    said = world.audit("--accept", FILE, "--json")
-    assert result(said, identifier) == "1 accepted"
-    (role,) = said.json["roles"]
-    assert (role["state"], role["findings"]) == ("accepted", [])
-    assert [each["accept"]["reason"] for each in role["accepted"]] == ["moves soon"]
-
-
-@pytest.mark.slow
-def test_json_finding_contains_entry_for_acceptance_file(world: World):
-    world.add_own(allow("sqs:*", "*"))  # without a Sid
-    (finding,) = world.audit("--json").json["roles"][0]["findings"]
-    world.path(FILE).write_text(json.dumps([finding["accept"]]))
-    (first, second) = world.audit("--accept", FILE).err.splitlines()[1:]
-    assert "reason" in first
-    assert "until" in second
-    dated = {**finding["accept"], "reason": "moves soon", "until": "2999-12-31"}
-    world.path(FILE).write_text(json.dumps([dated]))
-    assert world.audit("--accept", FILE).code == 0
-
-
 def test_finding_is_problem_again_after_acceptance_expires(world: World):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world, until="2020-12-31")
@@ -294,35 +244,6 @@ def test_finding_is_problem_again_after_acceptance_expires(world: World):
     assert said.code == 1
     assert f"  {OWN}, Queues: accepted only until 2020-12-31: moves soon\n" in said.out
     assert f"  in excess: {OWN}, Queues\n" in said.out
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("other", [{"sid": "Others"}, {"finding": "denies"}])
-def test_an_entry_that_matches_nothing_is_reported(world: World, other: dict[str, str]):
-    world.add_own(allow("sqs:*", "*", Sid="Queues"))
-    write(world, **other)
-    said = world.audit("--accept", FILE)
-    assert said.code == 1
-    sid = other.get("sid", "Queues")
-    label = f"{world.role_arn}: {OWN}, {sid}"
-    assert said.err == f"audit: accepted finding not found in us-east-1, account {ACCOUNT}: {label}\n"
-    assert (
-        f"- accepted finding not found: `{label}`\n" in world.audit("--accept", FILE, "--markdown").out
-    )
-    (entry,) = world.audit("--accept", FILE, "--json").json["unmatched"]
-    assert entry["sid"] == sid
-
-
-@pytest.mark.slow
-def test_one_acceptance_file_can_cover_several_accounts(world: World):
-    world.add_own()
-    write(world, role=world.role_arn.replace(ACCOUNT, OTHER_ACCOUNT))
-    assert world.audit("--accept", FILE).err == ""
-
-
-@pytest.mark.slow
-def test_nonexistent_acceptance_file_is_an_error(world: World):
-    assert world.audit("--accept", FILE).rejection == f"audit: {FILE}: No such file or directory"
 
 
 @pytest.fixture
@@ -335,27 +256,6 @@ def accept(world: World, *identifiers: str, until: str = "2999-12-31") -> None:
     """Write an entry that accepts invalid data sources."""
     entry = {"finding": "invalid", "dataSources": identifiers, "reason": "sleeps", "until": until}
     world.path(FILE).write_text(json.dumps([entry]))
-
-
-@pytest.mark.slow
-def test_accepted_data_source_is_only_listed_separately(world: World, dormant: str):
-    accept(world, dormant)
-    said = world.audit("--accept", FILE)
-    assert (said.code, said.err) == (0, "")
-    assert "  secret does not exist, accepted\n" in said.out
-    assert said.out.endswith(
-        "\n\naccepted:\n"
-        f"  data source Old {dormant}: secret does not exist\n"
-        "      until 2999-12-31: sleeps\n"
-        "\n"
-        f"1 data source with 1 role in us-east-1, account {ACCOUNT}: 1 accepted\n"
-    )
-    markdown = world.audit("--accept", FILE, "--markdown").out
-    assert (
-        f"- data source `Old {dormant}`: secret does not exist, until 2999-12-31: `sleeps`\n" in markdown
-    )
-    (found,) = world.audit("--accept", FILE, "--json").json["dataSources"]
-    assert (found["state"], found["accept"]["reason"]) == ("accepted", "sleeps")
 
 
 @pytest.mark.slow
@@ -377,23 +277,6 @@ def test_data_source_is_invalid_again_after_acceptance_expires(world: World, dor
     entries = [{**old, "until": until} for until in ("2020-12-30", "2999-12-31", "2020-12-31")]
     world.path(FILE).write_text(json.dumps(entries))
     assert world.audit("--accept", FILE).code == 0
-
-
-@pytest.mark.slow
-def test_json_data_source_contains_entry_for_acceptance_file(world: World, dormant: str):
-    (found,) = world.audit("--json").json["dataSources"]
-    assert found["accept"]["dataSources"] == [dormant]
-    dated = {"reason": "sleeps", "until": "2999-12-31"}
-    world.path(FILE).write_text(json.dumps([{**found["accept"], **dated}]))
-    assert world.audit("--accept", FILE).code == 0
-
-
-@pytest.mark.slow
-def test_an_entry_that_matches_no_invalid_data_source_is_reported(world: World):
-    accept(world, world.add_own())
-    said = world.audit("--accept", FILE)
-    assert said.code == 0
-    assert f"accepted finding not found in us-east-1, account {ACCOUNT}: invalid: c3d4e5f6-" in said.err
 
 
 @pytest.mark.slow

@@ -54,45 +54,12 @@ def test_audit_page_shows_report_of_three_accounts(world: World):
 
 
 @pytest.mark.slow
-def test_worst_result_of_all_accounts_is_first(two: World):
-    said = two.audit(*BOTH)
-    assert (said.code, said.err) == (1, "")
-    head, title, wiki, next_title, pages, _ = said.out.split("\n", 5)
-    assert head.startswith("DATA SOURCE ")
-    assert title.endswith(f" in account {OTHER_ACCOUNT}")
-    assert wiki.startswith("Wiki ")
-    assert next_title.endswith(f" in account {ACCOUNT}")
-    assert pages.startswith("Pages ")
-    assert said.out.endswith(
-        f"2 data sources with 2 roles in {REGION}, 2 accounts: 1 dangerous, 1 different\n"
-    )
-    found = two.audit("--json", *BOTH).json
-    assert (found["account"], found["region"]) == (None, REGION)
-    assert [each["account"] for each in found["accounts"]] == [ACCOUNT, OTHER_ACCOUNT]
-    for kind in (found["dataSources"], found["roles"], [each["findings"][0] for each in found["roles"]]):
-        assert [each["account"] for each in kind] == [OTHER_ACCOUNT, ACCOUNT]
-
-
-@pytest.mark.slow
 def test_role_is_assumed_only_in_other_accounts(two: World):
     assert two.audit("--account", ACCOUNT).code == 1
     assert "sts:AssumeRole" not in two.server.calls
     assert two.audit(*BOTH).code == 1
     assert two.server.calls.count("sts:AssumeRole") == 1
     assert two.server.calls.count("sts:GetCallerIdentity") == 1
-
-
-@pytest.mark.slow
-def test_accounts_are_combined_with_every_region(world: World):
-    world.add_own()
-    there = add_audit_role(world, OTHER_ACCOUNT)
-    add_elsewhere(world, there, OTHER_ACCOUNT, name="Wiki")
-    add_elsewhere(world, there, OTHER_ACCOUNT, name="Europe", region="eu-west-1")
-    said = world.audit(*BOTH, "--region", REGION, "--region", "eu-west-1")
-    assert f" in {REGION}, account {OTHER_ACCOUNT}\nWiki " in said.out
-    assert f" in eu-west-1, account {OTHER_ACCOUNT}\nEurope " in said.out
-    assert f" in {REGION}, account {ACCOUNT}\nPages " in said.out
-    assert said.out.rpartition("\n\n")[2].startswith(f"3 data sources with 3 roles in {REGION}, eu-west")
 
 
 @pytest.mark.slow
@@ -150,7 +117,9 @@ def test_organization_without_active_account_is_one_line(world: World):
 def test_role_that_cannot_be_assumed_does_not_stop_the_audit(two: World):
     # The account does not exist, has no such role, or the role trusts somebody else.
     options = (*BOTH, "--account", THIRD)
-    (line,) = two.audit(*options).err.splitlines()
+    said = two.audit(*options)
+    assert said.code == 1
+    (line,) = said.err.splitlines()
     caller = two.client("sts").get_caller_identity()["Arn"]
     assert line == (
         f"audit: skipped: account {THIRD}: arn:aws:iam::{THIRD}:role/security/audit cannot be assumed: "
@@ -158,17 +127,6 @@ def test_role_that_cannot_be_assumed_does_not_stop_the_audit(two: World):
         "external ID, and the caller's policies must allow it, too: docs/read-permissions.md lists the "
         "policies"
     )
-    said = two.audit(*options)
-    assert said.code == 1
-    assert said.out.endswith(
-        "in us-east-1, 3 accounts: 1 dangerous, 1 different, 1 account not compared\n"
-    )
-    assert (
-        f"- skipped: `{line.removeprefix('audit: skipped: ')}`\n"
-        in two.audit(*options, "--markdown").out
-    )
-    found = two.audit(*options, "--json").json["accounts"]
-    assert [bool(each["error"]) for each in found] == [False, False, True]
 
 
 @pytest.mark.slow

@@ -10,8 +10,6 @@ import pytest
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
-    APPLICATION_ID,
-    INDEX_ID,
     OTHER_ACCOUNT,
     REGION,
     SECRET_ID,
@@ -22,7 +20,7 @@ from roles.audit.survey import Outcome
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import OWN, SETTINGS, TRUST, World, allow, policy
+from tests.helpers.world import SETTINGS, TRUST, World, allow, policy
 
 pytestmark = pytest.mark.slow
 
@@ -48,93 +46,6 @@ def test_audit_without_data_sources_fails_unless_allowed(world: World, empty: st
     markdown = world.audit("--markdown", "--allow-empty").out
     assert markdown.startswith(f"**0 data sources with 0 roles in us-east-1, account {ACCOUNT}**\n")
     assert world.audit("--json", "--allow-empty").json["dataSources"] == []
-
-
-def test_json_contains_the_whole_result(world: World):
-    identifier = world.add_own(allow("sqs:*", "*", Sid="Queues"))
-    said = world.audit("--json")
-    assert said.err == ""
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", said.json["date"])
-    assert {**said.json, "date": "then", "caller": "somebody"} == {
-        "version": 1,
-        "account": ACCOUNT,
-        "region": REGION,
-        "regions": [REGION],
-        "accounts": [{"account": ACCOUNT, "error": None, "skipped": [], "denied": [], "unlisted": None}],
-        "unavailable": [],
-        "caller": "somebody",
-        "date": "then",
-        "states": {
-            "dangerous": 0,
-            "invalid": 0,
-            "lacking access": 0,
-            "different": 1,
-            "not compared": 0,
-            "unknown connector": 0,
-            "accepted": 0,
-            "equivalent": 0,
-            "without a role": 0,
-        },
-        "dataSources": [
-            {
-                "applicationId": APPLICATION_ID,
-                "applicationName": "Docs",
-                "indexId": INDEX_ID,
-                "indexName": "Main",
-                "account": ACCOUNT,
-                "region": REGION,
-                "dataSourceId": identifier,
-                "displayName": "Pages",
-                "type": "AEM",
-                "status": "ACTIVE",
-                "connector": "aem-cloud",
-                "role": world.role_arn,
-                "state": "different",
-                "result": "1 in excess",
-                "remarks": [],
-            }
-        ],
-        "roles": [
-            {
-                "account": ACCOUNT,
-                "role": world.role_arn,
-                "state": "different",
-                "result": "1 in excess",
-                "dataSources": [identifier],
-                "lastUsed": "none",
-                "findings": [
-                    {
-                        "account": ACCOUNT,
-                        "finding": "excess",
-                        "danger": None,
-                        "policy": OWN,
-                        "statement": "Queues",
-                        "access": [
-                            {
-                                "actions": ["sqs:*"],
-                                "targets": ["*"],
-                                "condition": False,
-                                "conditions": [],
-                            }
-                        ],
-                        "dataSources": [],
-                        "accept": {
-                            "role": world.role_arn,
-                            "policy": OWN,
-                            "sid": "Queues",
-                            "reason": "",
-                            "until": "",
-                            "finding": "excess",
-                        },
-                    }
-                ],
-                "accepted": [],
-                "remarks": [],
-            }
-        ],
-        "unused": [],
-        "unmatched": [],
-    }
 
 
 @pytest.mark.usefixtures("deployed")
@@ -163,11 +74,6 @@ def test_stack_entries_are_shown_with_their_roles(world: World):
     assert (
         f"audit: stack dev is in account {OTHER_ACCOUNT}, but" in world.audit("--stack", "dev").rejection
     )
-
-
-def test_region_option_sets_region(world: World):
-    world.server.qbusiness.resources.clear()
-    assert world.audit("--region", "eu-west-1", "--json").json["region"] == "eu-west-1"
 
 
 def test_audit_page_lists_every_result():

@@ -21,17 +21,6 @@ from tests.roles.audit.help import shared_role
 MARKUP: Final = "<img src=x> | `*b*` @octocat [a](https://example.com) ``"
 
 
-@pytest.mark.slow
-def test_denied_permissions_are_listed_after_result(world: World):
-    world.add_own()
-    world.reject("iam:ListAttachedRolePolicies")
-    said = world.audit("--markdown")
-    assert said.code == 2
-    first, *lines = said.out.splitlines()
-    assert first.endswith(": 1 not compared**")
-    assert "- not allowed on at least some resources: `iam:ListAttachedRolePolicies`" in lines
-
-
 OWN_WORDS: Final = {"state", "text", "last_used", "verdict", "danger", "until", "finding"}
 """The fields of a result that contain the program's own words."""
 
