@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.connectors import CONNECTORS
-from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
 from roles.detection import (
     Uses,
     connector_named,
@@ -17,8 +17,7 @@ from roles.detection import (
     legacy_note,
 )
 from roles.errors import InputError, OddAnswerError
-from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.world import FOREIGN_KEY_ARN, NAME, World
+from tests.helpers.world import World
 
 
 @pytest.fixture
@@ -129,6 +128,7 @@ def test_buckets_are_found_in_configuration(configuration: dict[str, Any], bucke
             None,
         ),
         ({"additionalProperties": {"proxy": {"secretArn": "own"}}, "secretArn": "own"}, ["own"], None),
+        ({"additionalProperties": {"proxy": {"secretArn": "proxy"}}}, ["proxy"], None),
         (
             {"connectionConfiguration": {"bucketOwnerAccountId": OTHER_ACCOUNT}},
             [],
@@ -237,113 +237,6 @@ def test_roles_of_both_enrichment_hooks_are_found():
 def test_connectors_without_support_are_named_once_in_order(connectors: list[str], start: str):
     assert legacy_note(connectors).startswith(start)
     assert bool(legacy_note(connectors)) is bool(start)
-
-
-@pytest.mark.slow
-def test_bucket_in_configuration_becomes_bucket_name_setting(world: World):
-    world.make(configuration=configured("WEBCRAWLERV2", s3SeedUrl="s3://files/seeds.txt"))
-    config = world.adopted()
-    assert config["bucketName"] == "files"
-    assert "bucketAccountId" not in config
-
-
-@pytest.mark.slow
-def test_bucket_selects_connector_of_ambiguous_type(world: World):
-    # Alfresco Cloud has no bucket.
-    world.make(configuration={"type": "ALFRESCO", "bucketName": "files"})
-    assert world.adopted()["connector"] == "alfresco-server"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("configuration", "bucket", "warning"),
-    [
-        (
-            {"bucketName": "files"},
-            None,
-            "to the bucket files, but the program's role for the aem-cloud connector has no access",
-        ),
-        (
-            configured("WEBCRAWLERV2", s3SeedUrl="s3://one/a", s3SiteMapUrl="s3://two/b"),
-            "one",
-            "refers to several buckets (one, two)",
-        ),
-    ],
-)
-def test_bucket_that_role_cannot_read_causes_warning(
-    world: World, configuration: dict[str, Any], bucket: str | None, warning: str
-):
-    world.make(configuration={"type": "AEM", **configuration})
-    assert world.adopted("--dry-run").get("bucketName") == bucket
-    assert warning in world.adopt("--dry-run").err
-
-
-@pytest.mark.slow
-def test_a_site_without_sign_in_has_no_secret(world: World):
-    world.make(configuration={"type": "WEBCRAWLERV2", "secretArn": None})
-    assert "secretId" not in world.adopted()
-    assert "secretsmanager:DescribeSecret" not in world.server.calls
-
-
-@pytest.mark.slow
-def test_secret_and_bucket_of_newer_connector_are_found(world: World):
-    world.make(configuration={"secretArn": None}, kind="ONEDRIVEV3")
-    world.server.data_source()["configuration"] = {
-        "type": "ONEDRIVEV3",
-        "connectionConfiguration": {"secretArn": world.secret_arn},
-        "filterConfiguration": {"userFilterPath": "s3://files/users.txt"},
-    }
-    config = world.adopted()
-    assert (config["connector"], config["bucketName"]) == ("onedrive-new", "files")
-    assert config["secretId"] == world.secret_arn
-
-
-@pytest.mark.slow
-def test_bucket_as_data_source_needs_no_secret_or_key(world: World):
-    world.make_s3()
-    assert world.adopted() == {
-        "aws:region": REGION,
-        "aws:allowedAccountIds": [ACCOUNT],
-        "applicationId": APPLICATION_ARN,
-        "indexId": INDEX_ID,
-        "connector": "s3-v2",
-        "bucketName": "documents",
-        "roleName": NAME,
-    }
-
-
-@pytest.mark.slow
-def test_key_and_account_of_bucket_become_settings(world: World):
-    world.describe_key(FOREIGN_KEY_ARN)
-    world.server.bucket_owner = OTHER_ACCOUNT
-    world.make_s3(FOREIGN_KEY_ARN, OTHER_ACCOUNT)
-    config = world.adopted("--dry-run")
-    assert (config["kmsKeyId"], config["bucketAccountId"]) == (FOREIGN_KEY_ARN, OTHER_ACCOUNT)
-    world.reject("s3:GetEncryptionConfiguration")
-    assert "kmsKeyId" not in world.adopted("--dry-run")
-    warning = "warning: s3:GetEncryptionConfiguration is not allowed on the bucket documents"
-    assert warning in world.adopt("--dry-run").err
-
-
-@pytest.mark.slow
-def test_missing_bucket_is_reported_on_one_line(world: World):
-    world.make_s3()
-    world.s3.delete_bucket(Bucket="documents")
-    assert (
-        "there is no bucket documents: point the data source to an existing bucket" in world.adopt().last
-    )
-
-
-@pytest.mark.slow
-def test_unknown_type_requires_data_source_and_connector(world: World):
-    world.make(configuration={"type": "NEW"})
-    assert (
-        "no data source of a supported type matches the options (data sources considered: 1, "
-        "types: NEW)" in world.adopt().err
-    )
-    said = world.adopt("--data-source", DATA_SOURCE_ID)
-    assert "this program has no connector of type NEW: with --connector, pass a connector" in said.err
-    assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
 
 
 @pytest.mark.slow

@@ -227,16 +227,14 @@ def test_developer_sees_the_traceback_of_a_bug(world: World):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["adopt", "audit"])
-def test_a_throttled_call_is_repeated(world: World, command: str):
+def test_a_throttled_call_is_repeated(world: World):
     world.make()
     world.repeat_at_once()
     world.reject("iam:GetRole", status=400, code="Throttling")
-    run = getattr(world, command)
-    assert "AWS is throttling iam:GetRole" in run().last
+    assert "AWS is throttling iam:GetRole" in world.audit().last
     assert world.server.calls.count("iam:GetRole") == 10
     world.patch.setenv("AWS_MAX_ATTEMPTS", "2")
-    assert "AWS is throttling iam:GetRole" in run().last
+    assert "AWS is throttling iam:GetRole" in world.adopt().last
     assert world.server.calls.count("iam:GetRole") == 2
 
 
@@ -259,8 +257,6 @@ def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
     [
         (("qbusiness:ListApplications", 200), "ListApplications returned an HTML page"),
         (("qbusiness:ListApplications", 302), "returned HTTP 302 without an error code"),
-        (("qbusiness:ListApplications", 500), "returned HTTP 500 without an error code"),
-        (("iam:GetRole", 200), "GetRole returned an HTML page"),
         (("iam:GetRole", 404), "the response is not in the API's format"),
     ],
 )
@@ -272,12 +268,6 @@ def test_html_page_response_is_reported_without_html(world: World, page: tuple[s
     assert answered in line
     assert f" (AWS_ENDPOINT_URL={world.server.url}): unset this variable to call AWS" in line
     assert "<" not in line
-    world.patch.delenv("AWS_ENDPOINT_URL")
-    for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER"):
-        world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", world.server.url)
-    line = world.adopt().last
-    assert answered in line
-    assert line.endswith("check the network's proxy, then repeat the command")
 
 
 @pytest.mark.slow
@@ -288,7 +278,6 @@ def test_html_page_response_is_reported_without_html(world: World, page: tuple[s
             {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
             "there are no usable AWS credentials",
         ),
-        ({"AWS_SECRET_ACCESS_KEY": None}, "there are no usable AWS credentials"),
         ({"AWS_PROFILE": "nobody"}, "set AWS_PROFILE to a profile"),
         (
             {"AWS_DEFAULT_REGION": None},
@@ -315,8 +304,6 @@ def test_region_option_overrides_environment(world: World):
     assert "no Amazon Q Business application in us-west-2" in world.adopt().rejection
     assert "in eu-west-1 for these credentials: pass" in world.adopt("--region", "eu-west-1").rejection
     assert "to one of us-east-1" in world.adopt("--region", "us east").rejection
-    said = world.adopt("--json")
-    assert (said.code, set(said.json)) == (2, {"error"})
 
 
 @pytest.mark.slow
