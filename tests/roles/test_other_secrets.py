@@ -7,7 +7,6 @@ import pytest
 
 from pages.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,
     ROLE_NAME,
@@ -45,10 +44,7 @@ def reader(*secrets: str, keys: tuple[str, ...] = ()) -> str:
 @pytest.mark.parametrize(
     ("site", "proxy"),
     [
-        (SECRET_ARN, None),
-        (SECRET_ARN, SECRET_ARN),
         (SECRET_ARN, SECRET_NAME),
-        (None, SECRET_ARN),
         (None, SECRET_NAME),
     ],
 )
@@ -61,11 +57,11 @@ def test_single_secret_of_data_source_becomes_secret_id(
     assert world.audit("--json").json["dataSources"][0]["result"] == "equivalent"
 
 
-@pytest.mark.parametrize("encrypted_with", ["the same key", "another key", "a key that AWS manages"])
+@pytest.mark.parametrize("encrypted_with", ["the same key", "another key"])
 def test_unreadable_second_secret_is_problem_with_fix(world: World, encrypted_with: str):
     another = world.kms.create_key()["KeyMetadata"]["Arn"]
-    key = {"the same key": KEY_ARN, "another key": another}.get(encrypted_with)
-    proxy = world.secret("proxy", **({"KmsKeyId": key} if key else {}))
+    key = {"the same key": KEY_ARN, "another key": another}[encrypted_with]
+    proxy = world.secret("proxy", KmsKeyId=key)
     crawl(world, SECRET_ARN, proxy)
     statements = [{"Sid": "AllowsAmazonQToGetSecret", **allow([GET], [proxy])}]
     missing = f"           {GET} on {proxy}\n"
@@ -100,28 +96,6 @@ def test_unreadable_second_secret_is_problem_with_fix(world: World, encrypted_wi
     assert world.audit("--json").json["dataSources"][0]["result"] == "equivalent"
 
 
-def test_fix_adds_policy_and_keeps_updates_from_removing_it(world: World):
-    crawl(world, SECRET_ARN, world.secret("proxy"))
-    world.set(exclusivePolicies=True)
-    answer = world.ask("other policies")
-    edit = "in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up --stack dev\n"
-    assert "fix: 1. aws iam put-role-policy" in answer
-    assert answer.endswith(f"2. {edit}")
-
-
-def test_exclusive_policies_would_remove_policy_for_secret(world: World):
-    proxy = world.secret("proxy")
-    crawl(world, SECRET_ARN, proxy)
-    world.put_policy(reader(proxy), "proxy")
-    world.set(exclusivePolicies=True)
-    assert world.ask("other policies") == (
-        "note     other policies: proxy is for the data source's second secret, but exclusivePolicies "
-        "makes the next `pulumi up` remove it\n"
-        "         to change this: in Pulumi.dev.yaml, set exclusivePolicies to false, then pulumi up "
-        "--stack dev\n"
-    )
-
-
 def test_attached_boundary_does_not_hide_second_secret_policy(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
@@ -131,17 +105,6 @@ def test_attached_boundary_does_not_hide_second_secret_policy(world: World):
     said = world.check(only=["other policies", "permissions boundary"]).out
     assert f"problem  permissions boundary: {boundary} does not allow all connector requests\n" in said
     assert "no policy lets the role read" not in said
-
-
-def test_second_secret_in_role_policy_needs_own_policy(world: World):
-    proxy = world.secret("proxy")
-    crawl(world, SECRET_ARN, proxy)
-    statement = allow(GET, proxy, Sid="Proxy")
-    own = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))["Statement"]
-    world.put_policy(policy(*own, statement))
-    answer = world.ask("other policies")
-    assert answer.startswith("note     other policies: only qbusiness-aem-connector lets the role read")
-    assert "aws iam put-role-policy" in answer
 
 
 @pytest.mark.parametrize("action", ["secretsmanager:DescribeSecret", "kms:DescribeKey"])
@@ -157,9 +120,6 @@ def test_policy_for_second_secret_is_kept_and_not_excess(world: World):
     proxy = world.secret("proxy")
     crawl(world, SECRET_ARN, proxy)
     world.put_policy(reader(proxy), "proxy")
-    assert world.ask("other policies") == (
-        "ok       other policies: proxy is for the data source's second secret\n"
-    )
     world.delete_policy()
     world.put_policy(reader(SECRET_ARN, proxy, keys=(KEY_ARN,)), "proxy")
     said = world.adopt("--dry-run", "--replace-policies")
@@ -178,13 +138,6 @@ def test_fix_adds_narrow_policy_before_removing_wide_policy(world: World):
     world.put_policy(WIDE, policy_name(proxy))
     again = world.check(only=["other policies"]).out
     assert f"--policy-name {policy_name(proxy)}\n" not in again
-
-
-def test_missing_second_secret_is_a_problem(world: World):
-    gone = SECRET_ARN.replace("aem-cloud-a1B2c3", "proxy-a1B2c3")
-    crawl(world, SECRET_ARN, gone)
-    text = f"there is no secret {gone}, which the data source names\n"
-    assert f"problem  secret {gone}: {text}" in world.check(only=["secret"]).out
 
 
 def test_missing_access_to_foreign_second_secret_is_reported(world: World):
