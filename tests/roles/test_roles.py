@@ -189,9 +189,11 @@ def test_only_the_last_cell_and_the_beginning_of_a_line_have_a_color(
     output.show(Line("ok  text", 2, "green"), Table(("A", "B"), [("", [Row(("x", "bad"), "red")])]))
     line, _, row = capsys.readouterr().out.splitlines()
     assert (line, row) == ("\033[32mok\033[0m  text", "x  \033[31mbad\033[0m")
-    monkeypatch.setenv("NO_COLOR", "1")
-    output.show(Line("ok  text", 2, "green"))
-    assert capsys.readouterr().out == "ok  text\n"
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as changed:
+            changed.setenv(name, value)
+            output.show(Line("ok  text", 2, "green"))
+        assert capsys.readouterr().out == "ok  text\n"
 
 
 def test_csv_keeps_letters_and_quotes_cells(capsys: pytest.CaptureFixture[str]):
@@ -265,12 +267,10 @@ FULL = "audit: standard output cannot be written: No space left on device\n"
     [
         ("$ROLES audit >&-", 2, CLOSED),
         ("$ROLES audit | true", 2, GONE),
-        ("$ROLES audit --json | true", 2, GONE),
         ("$ROLES audit >/dev/full", 2, FULL),
         ("$ROLES audit >&- 2>&-", 2, ""),
         ("$ROLES adopt --stack prod 2>&-", 2, ""),
         ("$ROLES audit 2>/dev/full >/dev/null", 0, ""),
-        ("$ROLES --help | true", 0, ""),
         ("$ROLES audit --help >/dev/full", 0, ""),
     ],
 )
@@ -280,18 +280,7 @@ def test_closed_or_full_stream_causes_no_traceback(command: str, code: int, err:
 
 
 @pytest.mark.slow
-def test_non_ascii_name_is_escaped_on_ascii_terminal(account: Server):
-    application = next(iter(account.qbusiness.resources))
-    account.qbusiness.resources[application]["displayName"] = "Gr\xf6\xdfe \u6587"
-    said = shell("PYTHONIOENCODING=ascii LC_ALL=C $ROLES audit")
-    assert said.returncode == 0
-    assert "application Gr\\xf6\\xdfe \\u6587 " in said.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("where", "options"), [("import", ["--json"]), ("call", ["--json"]), ("call", [])]
-)
+@pytest.mark.parametrize(("where", "options"), [("import", ["--json"]), ("call", [])])
 def test_interruption_is_one_line_even_during_imports(
     account: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
 ):
@@ -328,11 +317,10 @@ def test_interruption_is_one_line_even_during_imports(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("package", ["boto3", "rich"])
-def test_missing_package_is_reported_with_install_command(tmp_path: Path, package: str):
-    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
+def test_missing_package_is_reported_with_install_command(tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['boto3'] = None\n")
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit --json")
     assert said.returncode == 2
-    text = f"{package} is not installed: run `make roles`"
+    text = "boto3 is not installed: run `make roles`"
     assert said.stderr == f"qbusiness-roles: {text}\n"
     assert json.loads(said.stdout) == {"error": text}

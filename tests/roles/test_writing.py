@@ -154,8 +154,9 @@ files.write("prod", {"a:b": "c"}, document, "the script", overwrite=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["SIGKILL", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("number", "kind"), [(1, "SIGKILL"), (2, "SIGTERM"), (2, "SIGHUP"), (3, "SIGKILL")]
+)
 def test_command_killed_while_writing_leaves_no_stack_file(tmp_path: Path, number: int, kind: str):
     def run(*arguments: str) -> int:
         command = [sys.executable, "-c", KILLED_AT, *arguments]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, SECRET_ID
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.checkout import execute
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
@@ -190,12 +190,6 @@ def test_missing_application_is_reported_on_one_line(world: World):
     )
 
 
-@pytest.mark.slow
-def test_credentials_of_other_account_are_rejected(world: World):
-    world.outputs = {"roleArn": ROLE_ARN.replace(ACCOUNT, OTHER_ACCOUNT)}
-    assert world.assign().rejection.startswith(f"assign: stack dev is in account {OTHER_ACCOUNT}, but")
-
-
 def test_secret_settings_are_neither_a_problem_nor_shown(world: World):
     world.secret_keys = {key for key in world.settings if key.endswith("secretId")}
     identifier = world.add("Pages", None)
@@ -213,17 +207,6 @@ def test_unreadable_data_source_is_left_out(world: World):
     assert (
         f"  Pages {DATA_SOURCE_ID}: the response to qbusiness:GetDataSource has a secretArn" in said.out
     )
-
-
-@pytest.mark.slow
-def test_scripts_are_named_by_stack_and_never_overwritten(world: World):
-    world.add_data_source(roleArn=OTHER_ROLE)
-    world.path("assign-acme-dev-1.sh").write_text("another stack's")
-    for number in (2, 3):
-        said = world.assign("--stack", "acme/dev")
-        assert f"\nsh assign-acme-dev-{number}.sh\n" in said.out
-    assert world.path("assign-acme-dev-1.sh").read_text() == "another stack's"
-    assert "the stack acme/dev." in world.path("assign-acme-dev-2.sh").read_text()
 
 
 @pytest.mark.slow
