@@ -17,7 +17,7 @@ from roles.adopt import configuration, entries, existing, files, selection
 from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.adopt.principals import without_deleted
-from roles.errors import InputError
+from roles.errors import InputError, OddAnswerError
 from roles.output import Output
 from tests.helpers.world import OTHER_ID, World
 
@@ -528,6 +528,20 @@ def test_nothing_to_choose_from_is_one_line():
     of_any = "no data source of a supported type matches the options"
     with pytest.raises(InputError, match=rf"^{of_any} \(data sources considered: 0, types: none"):
         selection.choose([], options(), Output("adopt"))
+
+
+def test_connectors_select_data_sources_by_configuration_or_type():
+    def data_source(its: DataSource) -> dict[str, Any]:
+        if its.type == "CUSTOM":
+            raise OddAnswerError(operation="x", reason="is odd")
+        return {"type": its.type, "configuration": {"type": its.type, "secretArn": "s"}}
+
+    account: Any = SimpleNamespace(data_source=data_source)
+    every = [source(1), source(2, "box"), source(3, "CUSTOM")]
+    assert selection.of_connectors(account, every, []) == every
+    assert selection.of_connectors(account, every, [CONNECTORS["box"]]) == every[1:2]
+    with pytest.raises(InputError, match=r"^no data source is selected: check --application, --region"):
+        selection.of_connectors(account, every, [CONNECTORS["jira"]])
 
 
 def test_only_one_application_is_selected():
