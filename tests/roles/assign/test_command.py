@@ -209,6 +209,18 @@ def test_unreadable_data_source_is_left_out(world: World):
     )
 
 
+def test_data_source_that_is_deleted_meanwhile_claims_no_entry(world: World):
+    deploy_two(world)
+    wiki, other = add_wiki(world), world.add("Other", None, SECRET_ARN)
+
+    def deleted(body: bytes) -> bytes:
+        world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, other), None)
+        return body
+
+    world.server.spoil["qbusiness:ListDataSources"] = deleted
+    assert world.assign().out.startswith(f"wiki: Wiki {wiki} gets {WIKI_ROLE}\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("directory", [PROJECT, PROJECT / "template"], ids=["clone", "template"])
 def test_git_ignores_scripts_and_saved_properties(directory: Path):
