@@ -153,10 +153,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         if {"prepared_sandbox", "own", "run"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("engine")
     yield
-    # False sorts first.
+    # False sorts first. Of the fast tests, those that compare a whole gallery take longest.
     items.sort(
         key=lambda item: [
-            item.get_closest_marker(name) is None for name in ("thorough", "engine", "slow")
+            *(item.get_closest_marker(name) is None for name in ("thorough", "engine", "slow")),
+            "assert_golden" not in getattr(item, "fixturenames", ()),
         ]
     )
 

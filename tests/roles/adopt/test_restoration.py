@@ -163,6 +163,16 @@ def test_data_sources_get_their_shared_role_back(world: World):
     assert done.stderr == f"skipped: One {sources[0]} no longer exists\n"
 
 
+def test_data_source_gets_its_role_back_from_the_one_that_takes_it(world: World):
+    secret = world.secret("shared")
+    shared = world.role("shared", own_policy(secret))
+    first, second = (world.add(name, shared, secret) for name in ("One", "Two"))
+    world.adopt("--all", "--take", second)
+    world.server.data_source(first)["roleArn"] = world.role("new", own_policy(secret))
+    assert sh(world, SCRIPT).returncode == 0
+    assert {world.server.data_source(each)["roleArn"] for each in (first, second)} == {shared}
+
+
 def accept(world: World, name: str, application: str) -> None:
     """Let another application use a role, in place of the own one."""
     trust = TRUST.replace(APPLICATION_ARN, application)
