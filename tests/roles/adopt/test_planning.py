@@ -159,6 +159,9 @@ def test_setting_with_the_same_value_in_aws_is_not_lost(name: str):
     top = stack_file({name: SETTINGS[name]})
     assert [*top.warnings({"new": {name: SETTINGS[name]}}, [])] == []
     assert len([*top.warnings({"new": {}}, [])]) == 1
+    # One of two roles loses the setting of both.
+    top = stack_file({name: SETTINGS[name], "dataSources": {"wiki": {}, "box": {}}})
+    assert len([*top.warnings({"wiki": {name: SETTINGS[name]}, "box": {}}, [])]) == 1
     # Only the entries in the file lose a setting of all roles.
     top = stack_file({name: SETTINGS[name], "dataSources": {"wiki": {}}})
     assert [*top.warnings({"wiki": {name: SETTINGS[name]}, "new": {}}, [])] == []

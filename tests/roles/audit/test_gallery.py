@@ -126,6 +126,7 @@ def add_broken(world: World) -> None:
     world.add("Queue-with-a-role", world.role("qbusiness-queue", WIDE), kind="CUSTOM")
     world.add("Unknown-with-Role-gone", f"{here}/gone", kind="UNHEARD_OF")
     world.add("Unknown", world.role("qbusiness-unknown", own_policy(SECRET_ARN)), kind="UNHEARD_OF")
+    world.add("Secret-and-role-gone", f"{here}/gone-too", "gone/secret")
     world.role("qbusiness-unused", own_policy(SECRET_ARN))
     set_age(world, timedelta(days=500))
 
