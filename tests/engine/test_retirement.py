@@ -53,9 +53,8 @@ def test_roles_are_handed_back_as_documented(new_stack: NewStack, aws: Aws):
     before = in_aws()
     assert len(before) == 3
     release, _ = blocks("sh", prose("One role of several"))
-    variables = {"PROJECT": PROJECT_NAME, "STACK": stack.name}
-    run_script(stack, release, NAME="docs", **variables)
-    run_section(stack, "One role of several", NAME="wiki", **variables)
+    run_script(stack, release, PROJECT=PROJECT_NAME, NAME="docs", STACK=stack.name)
+    run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki", STACK=stack.name)
     assert {*stack.outputs()["roleNames"]} == {"blog"}
     assert in_aws() == before
     run_section(stack, "Hand the roles back", STACK=stack.name)
