@@ -74,6 +74,7 @@ def test_replacing_policy_of_protected_role_causes_warning(world: World, protect
     assert (warning in world.adopt("--force").err) is protect
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policies", "kept"),
     [

@@ -78,6 +78,7 @@ def add_data_sources(world: World) -> None:
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.slow
 def test_adoption_of_every_kind_of_role_matches_golden_file(
     world: World, assert_golden: Callable[[Path, str], None]
 ):

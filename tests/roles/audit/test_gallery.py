@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from pages.examples import ACCOUNT, OTHER_ACCOUNT
 from tests.helpers.support import golden
 from tests.helpers.world import (
@@ -131,6 +133,7 @@ def add_broken(world: World) -> None:
     set_age(world, timedelta(days=500))
 
 
+@pytest.mark.slow
 def test_every_kind_of_data_source_is_reported(world: World, assert_golden: Callable[[Path, str], None]):
     add_compared(world)
     add_broken(world)

@@ -25,7 +25,7 @@ from tests.helpers.world import (
 )
 from tests.roles.check.help import use_entries
 
-pytestmark = pytest.mark.usefixtures("deployed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
 BOTH: Final = ("data source", "other data source")
@@ -33,7 +33,6 @@ ONE_SUBNET: Final = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GRO
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
 
 
-@pytest.mark.slow
 def test_matching_data_source_with_existing_other_role_is_note(world: World):
     world.role(OTHER_ROLE_ARN.rpartition("/")[2], WIDE)
     world.add_data_source()
@@ -51,7 +50,6 @@ def test_matching_data_source_with_existing_other_role_is_note(world: World):
     assert world.server.calls.count("qbusiness:GetDataSource") == 6
 
 
-@pytest.mark.slow
 def test_bucket_that_only_data_source_names_changes_no_setting(world: World):
     world.use_bucket()
     connection = {"connectionConfiguration": {"bucketName": "gone"}}
@@ -179,7 +177,6 @@ def test_secret_name_does_not_match_secret_of_other_account(world: World):
     assert f"its secret is {SECRET_NAME}, but secretId is " in world.ask("data source")
 
 
-@pytest.mark.slow
 def test_sync_without_start_time_is_older_than_others(world: World):
     world.add_data_source()
     world.add_sync("FAILED", startTime=None)
@@ -190,7 +187,6 @@ def test_sync_without_start_time_is_older_than_others(world: World):
     )
 
 
-@pytest.mark.slow
 def test_a_sync_error_cannot_forge_another_line(world: World):
     world.add_data_source()
     forged = "Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
@@ -205,7 +201,6 @@ def test_a_sync_error_cannot_forge_another_line(world: World):
     assert any(text.endswith(forged) for text in texts)
 
 
-@pytest.mark.slow
 def test_many_data_sources_are_read_with_progress(world: World):
     for number in range(100):
         configuration = {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}Others"}

@@ -667,6 +667,7 @@ def state_of(question: str, statements: Sequence[Statement], *context: str, **mo
         return states(world, (*STACK, *options))[1].get(question, "ok")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("question", "published"), PUBLISHED, ids=lambda value: str(value)[:60])
 def test_published_policies_get_expected_answers(question: str, published: Published):
     assert state_of(question, published.statements) == published.state
@@ -674,6 +675,7 @@ def test_published_policies_get_expected_answers(question: str, published: Publi
         assert state_of(question, published.statements, *published.context) == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "state", "name", "statements"), INVENTED, ids=[f"{it[0]}: {it[2]}" for it in INVENTED]
 )
@@ -748,6 +750,7 @@ def test_secret_tag_keys_are_case_insensitive(tags: dict[str, str], state: str):
     assert state_of("permissions boundary", statements, secret_tags=tags) == state
 
 
+@pytest.mark.slow
 def test_few_published_policies_are_undecided():
     found = Counter(published.state for _, published in PUBLISHED)
     assert found.total() == 20
