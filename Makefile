@@ -63,7 +63,7 @@ down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 	@venv/bin/python -m sandbox down
 	@$(STRAY_STACK_FILES)
 	@git ls-files --others --ignored --exclude-standard --directory 'import-*.json' 'restore-*' 'assign-*' 2>/dev/null | \
-		sed 's/$$/ is for a stack: delete it if the stack was a trial/'
+		sed 's/$$/ belongs to a stack: delete it only if the stack was a trial/'
 
 # Group: Read roles from AWS
 

@@ -46,7 +46,7 @@ def some(answers: Iterable[Truth]) -> Truth:
 
 
 def _first(answers: Iterable[Truth], decisive: Truth, otherwise: Truth) -> Truth:
-    """Read answers only until one is decisive, because most statements fail at their actions."""
+    """Return `decisive` at the first such answer, without computing the others."""
     for answer in answers:
         if answer is decisive:
             return decisive

@@ -88,7 +88,8 @@ class _Assignment(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    assignments: list[_Assignment]
+    pairs: list[tuple[Subject, Source]]
+    """The entries, each with the data source that gets its role."""
     kept: list[str]
     """The data sources that match an entry, but have a role outside the stack."""
     left_out: list[str]
@@ -109,11 +110,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     entries = [Subject(role, account) for role in stack.roles]
     sources = _read_sources(entries[0])
     plan = _of_pairs(options, entries, sources, output) if options.pairs else _by_match(entries, sources)
-    files = [str(_write(options.stack, plan.assignments))] if plan.assignments else []
+    assignments = _assignments(plan.pairs, sources)
+    files = [str(_write(options.stack, assignments))] if assignments else []
     if options.json:
-        output.json(_document(options.stack, plan, files))
+        output.json(_document(options.stack, assignments, plan, files))
     else:
-        output.show(*_lines(plan, files))
+        output.show(*_lines(assignments, plan, files))
     return PROBLEMS if plan.left_out else FINE
 
 
@@ -134,7 +136,7 @@ def _of_pairs(
     named = {entry.settings.component: entry for entry in entries}
     found = {each.data_source.id: each for each in sources}
     identifiers = [identifier for _, identifier in options.pairs]
-    given: list[tuple[Subject, Source]] = []
+    plan = _Plan([], [], [])
     for name, identifier in options.pairs:
         if name not in named:
             raise InputError(
@@ -161,9 +163,8 @@ def _of_pairs(
                 f"{source.data_source.label} differs from {name} in {', '.join(names)}: before its next "
                 f"sync, run `{launcher()} check --stack {options.stack}`"
             )
-        given.append((entry, source))
-    staying = [each for each in sources if all(each is not source for _, source in given)]
-    return _Plan([_assignment(*each, staying) for each in given], [], [])
+        plan.pairs.append((entry, source))
+    return plan
 
 
 def _differing_settings(entry: Subject, data_source: DataSource, uses: Uses) -> list[str]:
@@ -199,7 +200,7 @@ def _by_match(entries: Sequence[Subject], sources: Sequence[Source]) -> _Plan:
             plan.left_out.append(f"{label} matches {matched}")
     for entry in entries:
         if found := wanted.get(entry.settings.component):
-            _add(plan, entry, found, sources)
+            _add(plan, entry, found)
     return plan
 
 
@@ -212,7 +213,7 @@ def _kept_role(entries: Sequence[Subject], source: Source, fitting: Sequence[Sub
     return role if role and _exists(entries[0].account, role) else ""
 
 
-def _add(plan: _Plan, entry: Subject, found: Sequence[Source], sources: Sequence[Source]) -> None:
+def _add(plan: _Plan, entry: Subject, found: Sequence[Source]) -> None:
     """Add the data sources that match only this entry to the plan."""
     name, labels = entry.settings.component, _labels(found)
     users = [each for each in entry.data_sources if each.details]
@@ -223,7 +224,7 @@ def _add(plan: _Plan, entry: Subject, found: Sequence[Source], sources: Sequence
     elif len(found) > 1:
         plan.left_out.append(f"{labels} match the same entry, {name}: pass ENTRY=ID")
     else:
-        plan.assignments.append(_assignment(entry, found[0], sources))
+        plan.pairs.append((entry, found[0]))
 
 
 def _find_problem(entry: Subject) -> str:
@@ -235,19 +236,25 @@ def _find_problem(entry: Subject) -> str:
     return f"{name} has no role, because {missing}: run `{entry.up_command}`, and repeat the command"
 
 
-def _assignment(entry: Subject, source: Source, sources: Sequence[Source]) -> _Assignment:
-    """Return the assignment, with the effect on the earlier role."""
-    role = _role_of(source)
-    if not role:
-        return _Assignment(entry, source, "it has no role", is_deleted=False)
-    if not _exists(entry.account, role):
-        return _Assignment(entry, source, f"{role} does not exist", is_deleted=True)
-    others = [each for each in sources if each is not source and _role_of(each) == role]
-    use = f"{_labels(others)} still {'uses' if len(others) == 1 else 'use'} it" if others else ""
-    use = use or "no other data source of this application still uses it"
-    return _Assignment(
-        entry, source, f"in place of {role}, which does not change; {use}", is_deleted=False
-    )
+def _assignments(
+    pairs: Sequence[tuple[Subject, Source]], sources: Sequence[Source]
+) -> list[_Assignment]:
+    """Return the assignments, each with the effect on the earlier role."""
+    later = {each.data_source.id: _role_of(each) for each in sources}
+    later |= {source.data_source.id: str(entry.settings.role_arn) for entry, source in pairs}
+
+    def assignment(entry: Subject, source: Source) -> _Assignment:
+        role = _role_of(source)
+        if not role:
+            return _Assignment(entry, source, "it has no role", is_deleted=False)
+        if not _exists(entry.account, role):
+            return _Assignment(entry, source, f"{role} does not exist", is_deleted=True)
+        users = [each for each in sources if later[each.data_source.id] == role]
+        use = f"{_labels(users) or 'no data source of this application'} will use it"
+        text = f"in place of {role}, which does not change; {use}"
+        return _Assignment(entry, source, text, is_deleted=False)
+
+    return [assignment(*each) for each in pairs]
 
 
 def _exists(account: Account, role_arn: str) -> bool:
@@ -273,8 +280,8 @@ def _write(stack: str, assignments: Sequence[_Assignment]) -> Path:
     return path
 
 
-def _lines(plan: _Plan, files: Sequence[str]) -> Iterator[Part]:
-    for each in plan.assignments:
+def _lines(assignments: Sequence[_Assignment], plan: _Plan, files: Sequence[str]) -> Iterator[Part]:
+    for each in assignments:
         label = each.source.data_source.label
         yield Line(f"{each.entry.settings.component}: {label} gets {each.change.new}", 2)
         yield Line(f"  {each.instead}", 4)
@@ -293,7 +300,9 @@ def _lines(plan: _Plan, files: Sequence[str]) -> Iterator[Part]:
     yield from (f"sh {quote_argument(each)}" for each in files)
 
 
-def _document(stack: str, plan: _Plan, files: Sequence[str]) -> dict[str, object]:
+def _document(
+    stack: str, assignments: Sequence[_Assignment], plan: _Plan, files: Sequence[str]
+) -> dict[str, object]:
     """Return the document for `--json`."""
     return {
         "stack": stack,
@@ -304,7 +313,7 @@ def _document(stack: str, plan: _Plan, files: Sequence[str]) -> dict[str, object
                 "role": each.change.new,
                 "earlierRole": each.change.current or None,
             }
-            for each in plan.assignments
+            for each in assignments
         ],
         "kept": plan.kept,
         "leftOut": plan.left_out,

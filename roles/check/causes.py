@@ -550,7 +550,7 @@ def _explain(case: Case, decision: Decision) -> _Conclusion:
     fixes = ["apply the fixes in the answers named above"] if elsewhere else []
     if any(cause.lacks_allow for cause in here):
         separate = "or, if it is as expected, allow the requests in a separate policy"
-        fixes.append(f"if no other answer fixes this, correct the role policy {separate}")
+        fixes.append(f"if this remains after the other fixes, correct the role policy {separate}")
     # The other answers say whether they hold only at this time.
     now = _for_now([decision]) if here else ""
     return _Conclusion(decision, State.PROBLEM, f"{reason}{now}", not here, tuple(fixes))

@@ -51,7 +51,7 @@ class Request(NamedTuple):
 
 
 def applies(statement: Statement, request: Request) -> Truth:
-    """Return whether a statement applies to a request."""
+    """Return whether a statement applies to a request; most statements fail at their first part."""
     return every(part.fits for part in _parts(statement, request))
 
 

@@ -164,6 +164,6 @@ def test_role_of_console_data_source_is_adopted_as_documented(clone: Path):
     assert status(clone) == "?? Pulumi.trial.yaml\n"
     down = make(clone, "down").stdout
     assert "Pulumi.trial.yaml is not in Git" in down
-    assert "restore-trial-1.sh is for a stack" in down
+    assert "restore-trial-1.sh belongs to a stack" in down
     (clone / "Pulumi.trial.yaml").unlink()
     assert status(clone) == ""

@@ -55,6 +55,9 @@ def test_data_source_with_role_of_wrong_entry_gets_its_own(world: World):
     identifier = add_wiki(world, ROLE_ARN)
     said = world.assign().out
     assert f"wiki: Wiki {identifier} gets {WIKI_ROLE}\n  in place of {ROLE_ARN}, which" in said
+    other = world.add("Other", WIKI_ROLE, SECRET_ARN)
+    exchanged = world.assign(f"wiki={identifier}", f"aem={other}").out
+    assert f"in place of {ROLE_ARN}, which does not change; Other {other} will use it\n" in exchanged
 
 
 def test_role_outside_stack_is_kept(world: World):
@@ -79,9 +82,9 @@ def test_role_outside_stack_is_replaced_if_data_source_is_given(world: World):
     said = world.assign(pairs[0]).out
     assert said.startswith(
         f"aem-connector: Pages {DATA_SOURCE_ID} gets {ROLE_ARN}\n"
-        f"  in place of {OTHER_ROLE}, which does not change; Other {other} still uses it\n"
+        f"  in place of {OTHER_ROLE}, which does not change; Other {other} will use it\n"
     )
-    assert "; Other" not in world.assign(*pairs).out
+    assert f"{OTHER_ROLE}, which does not change; no data source of" in world.assign(*pairs).out
 
 
 def test_difference_of_given_data_source_is_a_warning(world: World):

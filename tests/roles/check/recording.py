@@ -26,7 +26,7 @@ BASE: Final[Mapping[str, Any]] = json.loads(Path(__file__).with_name("recording.
 
 class _Session:
     def get_partition_for_region(self, region: str) -> str:
-        return {"us-gov-west-1": "aws-us-gov", "cn-north-1": "aws-cn"}.get(region, "aws")
+        return {"us-gov-west-1": "aws-us-gov"}.get(region, "aws")
 
 
 def run(arguments: Sequence[str]) -> tuple[int, str]:
