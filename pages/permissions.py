@@ -191,7 +191,7 @@ role](troubleshooting.md#not-authorized-to-perform-iampassrole).
 
 _PICTURE: Final = (
     "![Amazon Q Business assumes the role for one application. The role puts and deletes documents, manages users and "
-    "groups, and, depending on the settings, reads objects and a secret, decrypts, and creates network "
+    "groups, and, depending on the settings, reads and decrypts objects and a secret, and creates network "
     "interfaces.](assets/role.svg)\n"
 )
 

@@ -101,7 +101,7 @@ change_role() {
       return 0
     fi
     if [ "$current" != '*' ] && [ "$role" != "$current" ]; then
-      say "unchanged, because it has another role by now (${role:-none}): repeat qbusiness-roles assign"
+      say "unchanged, because it now has another role (${role:-none}): repeat qbusiness-roles assign"
       return 1
     fi
     cp "$now" "$saved.part" && mv "$saved.part" "$saved" || return 1

@@ -93,7 +93,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID|@FILE",
         action="append",
         default=[],
-        help="leave out this data source, or those in a file with one ID in a line, which may no longer "
+        help="leave out this data source, or those in a file with one ID per line, which may no longer "
         "exist; can be repeated",
     )
     parser.add_argument(

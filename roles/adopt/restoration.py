@@ -53,7 +53,7 @@ fits() {
   return 1
 }
 
-# Stop if the role accepts another application by now: ROLE PATTERN…, those of the saved trust policy.
+# Stop if the role now accepts another application: ROLE PATTERN…, those of the saved trust policy.
 check_trust() {
   role=$1 && shift
   read_trust "$role"

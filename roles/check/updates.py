@@ -39,7 +39,7 @@ def withhold(
     }
     if others:
         steps = (
-            f"give the data sources of {', '.join(applications)} other roles than {role}, because the "
+            f"give the data sources of {', '.join(applications)} roles other than {role}, because the "
             "next update of the stack keeps them from using it"
             for role, applications in others.items()
         )

@@ -264,7 +264,7 @@ def test_role_that_changed_in_the_meantime_is_kept(world: World):
     world.server.data_source()["roleArn"] = WIKI_ROLE
     done = run_script(world)
     assert (done.returncode, updates(world)) == (1, 0)
-    assert f"another role by now ({WIKI_ROLE})" in done.stderr
+    assert f"it now has another role ({WIKI_ROLE})" in done.stderr
 
 
 def test_a_failure_does_not_stop_the_next_data_source(world: World):

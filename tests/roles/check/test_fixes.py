@@ -472,7 +472,7 @@ def test_update_is_withheld_if_it_cuts_off_another_application(world: World, reg
     world.server.elsewhere(region).add(OTHER_ID, displayName="Other")
     said = world.check()
     assert said.code == 1
-    assert f"give the data sources of {application} other roles than {ROLE_ARN}, because" in said.out
+    assert f"give the data sources of {application} roles other than {ROLE_ARN}, because" in said.out
     assert "pulumi up" not in said.out
     assert "delete-role-policy" not in said.out
 
