@@ -292,7 +292,7 @@ def _row(reading: _Reading) -> str:
 
 
 class _Run(NamedTuple):
-    """The time, memory, and calls of one run of a command."""
+    """The time and memory of one run of a command."""
 
     seconds: float
     megabytes: float

@@ -56,7 +56,7 @@ def with_dangers(verdicts: Iterable[Verdict], role: Sequence[Statement], arn: st
 
 
 def find_danger(statement: Statement, role: Arn) -> str:
-    """Return the danger of a role's statement in excess, such as `trusts everybody`, or empty text."""
+    """Return the danger of a role's excess statement, such as `trusts everybody`, or empty text."""
     trust = statement.policy == TRUST_POLICY
     found = _open_to(statement, role.account) if trust else _power(statement, role)
     return f"{found} under a condition" if found and statement.conditions else found

@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
     data_sources: tuple[DataSource, ...] = ()
     """The data sources for which the program writes the statement; `audit` adds them."""
     danger: str = ""
-    """The reason why a statement in excess is dangerous; `roles.danger` adds it."""
+    """The reason why an excess statement is dangerous; `roles.danger` adds it."""
 
     @property
     def preposition(self) -> str:

@@ -2,7 +2,7 @@
 
 The service authorization reference says that BatchPutDocument and BatchDeleteDocument need the
 application and the index. The pages of some connectors, such as Amazon S3's, grant the index alone:
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html and
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html and
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html
 """
 
@@ -23,7 +23,10 @@ _PUT: Final = ("documentsAdded", "documentsModified")
 _DENIED: Final = re.compile(
     r"(?!.*/index/).*qbusiness:Batch(?:Put|Delete)Document", re.IGNORECASE | re.DOTALL
 )
-"""Matches errors that deny an action, but not on the index; a throttled call has no `qbusiness:`."""
+"""Matches an error that denies either action, but not on the index.
+
+The error of a throttled call does not contain `qbusiness:`.
+"""
 
 
 class Evidence(NamedTuple):

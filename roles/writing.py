@@ -32,8 +32,8 @@ def locked_directory() -> Generator[None]:
 def next_path(kind: str, stack: str) -> Path:
     """Return the path `KIND-STACK-N.sh`, where N is one more than the highest number in use.
 
-    A script's directory uses its number, too, even without the script, because its files belong to that
-    script. The caller must hold the directory's lock.
+    The number of a script's directory is in use even if the script was deleted, because the directory's
+    files belong to that script. The caller must hold the current directory's lock.
     """
     prefix = f"{kind}-{part_of_file_name(stack)}-"
     pattern = re.compile(f"{re.escape(prefix)}([0-9]+)(?:\\.sh)?")

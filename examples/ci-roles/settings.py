@@ -149,7 +149,7 @@ def _quote(value: object) -> str:
 
 
 def read(partition: str, account: str) -> Settings:
-    """Return the settings for an account; raise pulumi.RunError with every problem."""
+    """Return the settings for an account; if any is invalid, raise pulumi.RunError with all problems."""
     config, problems = pulumi.Config(), _Problems()
     texts = {name: config.get(name) or "" for name in TEXTS}
     environments = config.require_object("environments")
@@ -196,7 +196,7 @@ def read(partition: str, account: str) -> Settings:
 def _environments(
     given: Mapping[str, Any], iam: str, boundary: str, problems: _Problems
 ) -> list[Environment]:
-    """Return the environments, and report all problems with them; `iam` begins the ARNs of IAM."""
+    """Return the environments, and report all problems with them; `iam` is the prefix of IAM ARNs."""
     roles, account = f"{iam}:role", iam.rpartition(":")[2]
     found: list[Environment] = []
     if not given:

@@ -112,7 +112,7 @@ def judge(
 
 
 def _reason_for_excess(role: Role, verdict: Verdict, subjects: Sequence[Subject]) -> str:
-    """Return why a statement in excess is only a remark; empty if it counts."""
+    """Return why an excess statement is only a remark; empty if it counts."""
     actions = {action for access in verdict.access for action in access.actions}
     targets = [target for access in verdict.access for target in access.targets]
     own = [
@@ -150,7 +150,7 @@ def _concerned(case: Case, verdict: Verdict) -> list[Decision] | None:
             # AWS's pages grant some access that no request needs. Without it, a difference counts.
             if not (on_targets or access.condition or action == _DECRYPT):
                 return None
-            # The current version of a secret may have another key than the secret.
+            # A secret's current version may be encrypted with a key other than the secret's.
             found += on_targets or decisions
     return found
 

@@ -155,7 +155,7 @@ _Reading = tuple[DataSourceResult, _Needs | None]
 
 
 class _Audit:
-    """The audit of an account in progress; each step runs beside the same step for other accounts."""
+    """The audit of one account, in progress; each step runs for all accounts in parallel."""
 
     def __init__(self, account_id: str, accounts: Sequence[Account], *, alone: bool) -> None:
         """Set the account, with one item for each Region, and whether it is the only one."""

@@ -29,8 +29,8 @@ def matches(entry: Subject, source: Source) -> bool:
 def _fits(entry: Subject, source: Source) -> bool:
     """Return whether a data source has the entry's index, connector, and secret or bucket.
 
-    Without a secret or bucket, many data sources fit, so it must match all settings, and an entry that
-    already has a data source claims no other.
+    If the entry has no secret or bucket, many data sources fit. Then the data source must match all
+    settings, and an entry that already has a data source claims no other.
     """
     ours, (data_source, _, uses) = entry.uses, source
     if isinstance(uses, Finding) or data_source.index_id != entry.index_id:

@@ -225,7 +225,7 @@ def _is_needed(case: Case, policy: str) -> bool:
 
 
 def _excess(case: Case, policy: str) -> list[tuple[str, str]]:
-    """For each of a policy's statements in excess, return the danger, if any, and a line of text."""
+    """For each of a policy's excess statements, return the danger, if any, and a line of text."""
     found = [statement for each in case.policies if each.name == policy for statement in each.statements]
     verdicts = compare(case.subject.needed_policies.needed, found).role
     role = Arn.of(case.subject.role.arn)

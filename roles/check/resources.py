@@ -333,7 +333,7 @@ def _same_key(case: Case, arn: str, encrypted: str, actual: str | None) -> Findi
 
 
 def _is_used_elsewhere(subject: Subject, arn: str) -> bool:
-    """Return whether the role needs the key in the settings for another secret or bucket than this."""
+    """Return whether the role needs the key in the settings for any other secret or bucket."""
     keys = {each.key_arn for each in subject.secrets if each.arn != arn}
     keys.update(key for each in subject.buckets if each.arn != arn for key in each.key_arns)
     return subject.key_arn in keys - {None}

@@ -372,9 +372,10 @@ class Subject:
         return key_id if key_id in keys or not keys else keys[0]
 
     def _bucket_keys(self, bucket: str, owner: str | None) -> Sequence[str]:
-        """Return the keys of the documents in a bucket.
+        """Return the ARNs of the KMS keys that may encrypt the documents in a bucket.
 
-        Objects keep the key that they were written with, so the key in the settings counts, too.
+        Objects stay encrypted with the key that they were written with, so the key in the settings
+        counts, too.
         """
 
         def default_key() -> str | None:

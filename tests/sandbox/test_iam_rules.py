@@ -367,7 +367,7 @@ REJECTED: list[dict[str, object]] = [
     ],
     ids=["valid trust", "malformed trust", "valid policy", "malformed policy"],
 )
-def test_statement_follows_grammar(
+def test_statement_must_follow_grammar(
     document: dict[str, Any], changes: list[dict[str, object]], expected: str
 ):
     for change in changes:

@@ -201,7 +201,7 @@ def test_a_sync_error_cannot_forge_another_line(world: World):
     assert any(text.endswith(forged) for text in texts)
 
 
-def test_many_data_sources_are_read_with_progress(world: World):
+def test_progress_is_shown_for_many_data_sources(world: World):
     for number in range(100):
         configuration = {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}Others"}
         world.server.add(
