@@ -78,7 +78,8 @@ def test_example_is_broken_fixed_and_audited_as_documented(clone: Path):
     audit(clone)
     down = make(clone, "down").stdout
     assert re.findall(r"- (\d+) deleted$", down, re.MULTILINE) == ["5", "13"]
-    assert down.endswith(EMPTY)
+    script = "assign-example-1.sh belongs to a stack: delete it only if the stack was a trial\n"
+    assert down.endswith(EMPTY + script)
     assert status(clone) == ""
 
 
