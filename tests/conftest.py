@@ -7,22 +7,16 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from difflib import unified_diff
-from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from pprint import pformat
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.request import Request, urlopen
 
-import botocore.client
-import botocore.hooks
-import botocore.loaders
-import botocore.session
 import pytest
-from botocore.client import ClientCreator
-from botocore.hooks import EventAliaser
 
 from sandbox.environment import Sandbox
+from tests.helpers import botocore_caches
 from tests.helpers.loopback import serving
 from tests.helpers.stacks import Aws, NewStack, Stack, prepared
 from tests.helpers.support import TIMEOUT, golden
@@ -36,40 +30,7 @@ for name in list(os.environ):
         del os.environ[name]
 for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
-# Read each service's model only once, because that takes longer than most calls to the service.
-botocore.session.create_loader = cache(botocore.loaders.create_loader)
-
-
-class _ClientCreator(ClientCreator):
-    """Create the model and the class for a service's clients only once."""
-
-    _models: Final[dict[str, Any]] = {}
-    _classes: Final[dict[str, Any]] = {}
-
-    def _load_service_model(self, service_name: str, api_version: str | None = None) -> Any:
-        if service_name not in self._models:
-            self._models[service_name] = super()._load_service_model(service_name, api_version)
-        return self._models[service_name]
-
-    def _create_client_class(self, service_name: str, service_model: Any) -> Any:
-        if service_name not in self._classes:
-            self._classes[service_name] = super()._create_client_class(service_name, service_model)
-        return self._classes[service_name]
-
-
-class _EventAliaser(EventAliaser):
-    """Find each event's alias only once."""
-
-    _aliases: Final[dict[str, str]] = {}
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._alias_name_cache = self._aliases
-
-
-botocore.hooks.accepts_kwargs = lru_cache(1000)(botocore.hooks.accepts_kwargs)
-botocore.client.ClientCreator = _ClientCreator
-botocore.session.EventAliaser = _EventAliaser
+botocore_caches.install()
 # moto's EC2 would load two thousand images on each reset.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # Let the commands under test cache bytecode, as on a user's machine.
@@ -153,7 +114,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         if {"prepared_sandbox", "own", "run"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("engine")
     yield
-    # False sorts first. Of the fast tests, those that compare a whole gallery take longest.
+    # False sorts first. Among tests of the same kind, those that compare a whole gallery take longest.
     items.sort(
         key=lambda item: [
             *(item.get_closest_marker(name) is None for name in ("thorough", "engine", "slow")),

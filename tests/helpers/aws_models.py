@@ -1,12 +1,10 @@
-"""Read the models of the services that scripts call, when it is imported."""
+"""Read the models of the services that scripts call, when this module is imported."""
 
-from functools import cache
-
-import botocore.loaders
 import botocore.session
 
 from sandbox.environment import REGION
+from tests.helpers import botocore_caches
 
-botocore.session.create_loader = cache(botocore.loaders.create_loader)
+botocore_caches.install()
 for _service in ("iam", "qbusiness", "sts"):
     botocore.session.get_session().create_client(_service, region_name=REGION)

@@ -52,6 +52,6 @@ def aws_cli_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture
-def shell(aws_cli_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def aws_cli(aws_cli_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put `aws`, and a `sleep` without a pause, on PATH."""
     monkeypatch.setenv("PATH", f"{INSTANT}:{aws_cli_directory}:{os.environ['PATH']}")

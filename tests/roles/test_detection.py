@@ -20,13 +20,6 @@ from roles.errors import InputError, OddAnswerError
 from tests.helpers.world import World
 
 
-@pytest.fixture
-def world(world: World) -> World:
-    """Turn the directory into a Pulumi project."""
-    world.write_project()
-    return world
-
-
 def configured(kind: str, more: Any = (), **endpoint: Any) -> dict[str, Any]:
     """Return a data source's configuration, in the form of its connector's JSON schema."""
     connection = {"repositoryEndpointMetadata": endpoint}
@@ -240,6 +233,7 @@ def test_connectors_without_support_are_named_once_in_order(connectors: list[str
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("project")
 def test_lowercase_suffix_of_secret_arn_causes_no_warning(world: World):
     arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-lowers"
     world.make(configuration={"secretArn": arn})

@@ -109,6 +109,6 @@ def accesses(*documents: Any) -> set[tuple[str, str]]:
 
 
 def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that `roles` has printed, in the directory where `roles` ran; needs `shell`."""
+    """Run a command that `roles` has printed, where it ran; needs the fixture `aws_cli`."""
     arguments = ["sh", "-c", command]
     return subprocess.run(arguments, cwd=world.directory, capture_output=True, text=True, check=False)

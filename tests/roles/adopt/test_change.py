@@ -156,7 +156,7 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("shell")
+@pytest.mark.usefixtures("aws_cli")
 def test_script_restores_policies_of_one_role(world: World):
     trust, document = trusting({"AWS": "*"}), own_policy().replace("{", '{"Id": "It\'s", ', 1)
     world.make(trust=trust, policies={"console's": document}, role={"Path": "/q/"})
@@ -183,7 +183,7 @@ def test_script_restores_policies_of_one_role(world: World):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("shell")
+@pytest.mark.usefixtures("aws_cli")
 @pytest.mark.parametrize("own", [False, True], ids=["no inline policy", "the role policy already"])
 def test_script_recreates_deleted_policy_and_attaches_it(world: World, own: bool):
     world.make()

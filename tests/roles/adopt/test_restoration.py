@@ -10,7 +10,7 @@ from tests.helpers.stacks import Aws
 from tests.helpers.world import NAME, OWN, TRUST, WIDE, World, own_policy
 from tests.roles.adopt.help import sh
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shell")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aws_cli")]
 
 SCRIPT: Final = "sh restore-prod-1.sh"
 DELETED: Final = "AROAEXAMPLEDELETED001"

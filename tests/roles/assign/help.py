@@ -32,7 +32,7 @@ def add_wiki(world: World, role_arn: str | None = None, name: str = "Wiki") -> s
 
 
 def run_script(world: World, script: str = SCRIPT) -> subprocess.CompletedProcess[str]:
-    """Run a script; needs `shell`."""
+    """Run a script; needs the fixture `aws_cli`."""
     return sh(world, f"sh {script}")
 
 

@@ -28,7 +28,7 @@ from tests.roles.assign.help import (
     updates,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed", "shell")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed", "aws_cli")]
 
 LABEL = f"aem-connector (Pages {DATA_SOURCE_ID})"
 OLD_ROLE = f"arn:aws:iam::{ACCOUNT}:role/old"

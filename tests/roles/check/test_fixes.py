@@ -54,7 +54,7 @@ from tests.helpers.world import (
 from tests.roles.adopt.help import sh
 from tests.roles.check.help import use_entries
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed", "shell")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed", "aws_cli")]
 
 OTHER_NAME: Final = "qbusiness-Other"
 OTHER_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{OTHER_NAME}"
