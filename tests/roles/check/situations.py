@@ -97,11 +97,12 @@ def but(call: str, **entries: Any) -> dict[str, Any]:
     return {call: CALLS[call] | entries}
 
 
-def refused(call: str, code: str = "AccessDenied") -> dict[str, Any]:
-    """Return an error as the answer to a call."""
-    operation = "".join(map(str.title, call.partition(".")[2].partition(" ")[0].split("_")))
+def rejected(*calls: str, code: str = "AccessDenied") -> dict[str, Any]:
+    """Return an error as the answer to each call."""
     error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-    return {call: {"$client": [error, operation]}}
+    operations = (call.partition(".")[2].partition(" ")[0] for call in calls)
+    names = ("".join(map(str.title, operation.split("_"))) for operation in operations)
+    return {call: {"$client": [error, name]} for call, name in zip(calls, names, strict=True)}
 
 
 def key(arn: str = KEY_ARN, **entries: Any) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def secret(arn: str = SECRET_ARN, *, names: Any = (), version: Any = (), **more:
 
 def gone(call: str) -> dict[str, Any]:
     """Return the answer to a call about something that does not exist."""
-    return refused(call, "ResourceNotFoundException")
+    return rejected(call, code="ResourceNotFoundException")
 
 
 def gone_secret(name: str) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def bucket(
         asked("s3.get_bucket_location", **named): {"LocationConstraint": region},
         asked("s3.get_bucket_location", **owned): {"LocationConstraint": region},
         asked("s3.get_bucket_encryption", **owned): encryption,
-        **refused(asked("s3.get_bucket_policy", **named), "NoSuchBucketPolicy"),
+        **rejected(asked("s3.get_bucket_policy", **named), code="NoSuchBucketPolicy"),
     }
 
 
@@ -209,10 +210,9 @@ def own_role(**entries: Any) -> dict[str, Any]:
 
 
 def trusting(*statements: dict[str, Any]) -> dict[str, Any]:
-    gone = asked("qbusiness.get_application", applicationId=OTHER_APPLICATION[-36:])
-    return own_role(AssumeRolePolicyDocument=policy(statements)) | refused(
-        gone, "ResourceNotFoundException"
-    )
+    """Return the answers about the stack's role with this trust policy; only one application exists."""
+    other = gone(asked("qbusiness.get_application", applicationId=OTHER_APPLICATION[-36:]))
+    return own_role(AssumeRolePolicyDocument=policy(statements)) | other
 
 
 def boundary(arn: str, *statements: dict[str, Any]) -> dict[str, Any]:
@@ -296,6 +296,8 @@ def roles_of(*names: str) -> dict[str, Any]:
 
 EXPECTED: Final[dict[str, Any]] = json.loads(TRUST)["Statement"][0]
 OWN_POLICY: Final = without()
+OWN_ROLES: Final = role(role_of("wiki"), *OWN_POLICY) | role(role_of("tickets"), *OWN_POLICY)
+"""The answers about the roles of two entries, each with the program's policy."""
 
 
 def resource(status: str, call: str = APPLICATION) -> dict[str, Any]:
@@ -381,7 +383,7 @@ def unseen(owner: str, code: str = "AccessDenied") -> dict[str, Any]:
         asked("s3.get_bucket_encryption", **owned),
         asked("s3.get_bucket_policy", Bucket="documents"),
     )
-    return {name: error for call in calls for name, error in refused(call, code).items()}
+    return rejected(*calls, code=code)
 
 
 def three_subnets(*vpcs: str) -> dict[str, Any]:
@@ -595,7 +597,7 @@ DIFFERENT: Final[tuple[Any, ...]] = (
         "has a secret that cannot be read",
         [aem(secretArn=PROXY)],
         {},
-        refused(asked("secretsmanager.describe_secret", SecretId=PROXY)),
+        rejected(asked("secretsmanager.describe_secret", SecretId=PROXY)),
         (),
     ),
     ("has other subnets", [NEW_SUBNET], {}, HAS_THIRD, ()),
@@ -612,8 +614,8 @@ DIFFERENT: Final[tuple[Any, ...]] = (
         "has a deleted role of this stack, whose role was deleted, too",
         [{"roleArn": f"{ROLE_ARN[:-7]}7654321"}],
         {},
-        refused(GOT_ROLE, "NoSuchEntity")
-        | refused(asked("iam.get_role", RoleName=f"{ROLE_NAME[:-7]}7654321"), "NoSuchEntity"),
+        rejected(GOT_ROLE, code="NoSuchEntity")
+        | rejected(asked("iam.get_role", RoleName=f"{ROLE_NAME[:-7]}7654321"), code="NoSuchEntity"),
         (),
     ),
     (
@@ -641,7 +643,7 @@ DIFFERENT: Final[tuple[Any, ...]] = (
         "has other subnets, which cannot be read, and a sync that failed",
         [NEW_SUBNET | failed(ONE_OF_EACH[0])],
         {},
-        {name: error for call in HAS_THIRD for name, error in refused(call).items()},
+        rejected(*HAS_THIRD),
         (),
     ),
 )
@@ -659,7 +661,7 @@ OUTSIDE_ROLES: Final[tuple[Any, ...]] = (
     (
         "whose key cannot be read",
         {"vpcConfiguration": VPC},
-        role(OTHER_ROLE, *ALMOST) | refused(DESCRIBED_KEY),
+        role(OTHER_ROLE, *ALMOST) | rejected(DESCRIBED_KEY),
     ),
     ("which allows all requests", {}, role(OTHER_ROLE, *ALMOST)),
     ("which lacks access", {}, role(OTHER_ROLE, *ALMOST[1:])),
@@ -676,7 +678,7 @@ OUTSIDE_ROLES: Final[tuple[Any, ...]] = (
     ("which lacks only disputed access", {}, role(OTHER_ROLE, *ON_INDEX)),
     ("of another path", {}, role(OTHER_ROLE, Arn=OTHER_ROLE.replace("role/", "role/old/"))),
     ("and other subnets", IN_OTHER_VPC, role(OTHER_ROLE)),
-    ("which cannot be read", {}, refused(asked("iam.get_role", RoleName="other"))),
+    ("which cannot be read", {}, rejected(asked("iam.get_role", RoleName="other"))),
 )
 CONTEXT: Final = "--context"
 OPTIONS: Final = (
@@ -767,7 +769,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "the secret has another key, and its versions cannot be listed",
             settings={"kmsKeyId": None},
-            calls=refused(VERSIONS),
+            calls=rejected(VERSIONS),
         ),
         World(
             "the key of the data source's second secret is not symmetric",
@@ -855,9 +857,9 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             own=to_foreign(OWN_POLICY),
             calls=secret(FOREIGN_SECRET, KmsKeyId=KEY_ID)
             | key(FOREIGN_KEY_ARN)
-            | refused(asked("secretsmanager.get_resource_policy", SecretId=FOREIGN_SECRET)),
+            | rejected(asked("secretsmanager.get_resource_policy", SecretId=FOREIGN_SECRET)),
         ),
-        World("the secret's policy cannot be read", calls=refused(SECRET_POLICY)),
+        World("the secret's policy cannot be read", calls=rejected(SECRET_POLICY)),
         World("the secret's policy denies reading", secret=deny(READ, Principal="*")),
         World(
             "the settings have no key, which a grant lets the role use",
@@ -900,7 +902,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             guard=[allow("kms:Decrypt", OTHER_KEY_ARN)],
             calls=secret(version=[OTHER_KEY_ARN]) | key(OTHER_KEY_ARN) | delegating(OTHER_KEY_ARN),
         ),
-        World("the secret's versions cannot be listed", calls=refused(VERSIONS)),
+        World("the secret's versions cannot be listed", calls=rejected(VERSIONS)),
         World(
             "the secret has another key, which another policy allows",
             guard=[allow("kms:Decrypt", OTHER_KEY_ARN)],
@@ -925,7 +927,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "files in another Region under another Region's key, and a secret that cannot be read",
             settings=files(),
-            calls=bucket("EU", kms(KEY_ARN.replace(REGION, "eu-west-1"))) | refused(DESCRIBED_SECRET),
+            calls=bucket("EU", kms(KEY_ARN.replace(REGION, "eu-west-1"))) | rejected(DESCRIBED_SECRET),
         ),
         World(
             "files of another account under its key",
@@ -969,7 +971,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "a bucket of another account than in the settings",
             settings=files(),
             calls=bucket()
-            | refused(asked("s3.get_bucket_location", Bucket="documents", ExpectedBucketOwner=ACCOUNT)),
+            | rejected(asked("s3.get_bucket_location", Bucket="documents", ExpectedBucketOwner=ACCOUNT)),
         ),
         World(
             "a bucket that does not exist",
@@ -1089,12 +1091,13 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "the role does not exist, and the boundary denies decryption",
             settings=WANTED_SETTING,
-            calls=refused(GOT_ROLE, "NoSuchEntity") | boundary(WANTED, *EVERYTHING, *deny("kms:*")),
+            calls=rejected(GOT_ROLE, code="NoSuchEntity")
+            | boundary(WANTED, *EVERYTHING, *deny("kms:*")),
         ),
         World(
             "the role cannot be read, and the boundary allows everything",
             settings=WANTED_SETTING,
-            calls=refused(GOT_ROLE) | boundary(WANTED, *EVERYTHING),
+            calls=rejected(GOT_ROLE) | boundary(WANTED, *EVERYTHING),
         ),
         World(
             "the role lacks the boundary, which allows everything",
@@ -1120,7 +1123,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "the boundary cannot be read",
             settings=BOUND_SETTING,
-            calls=deployed(BOUND) | refused(asked("iam.get_policy", PolicyArn=BOUND)),
+            calls=deployed(BOUND) | rejected(asked("iam.get_policy", PolicyArn=BOUND)),
         ),
         World(
             "the boundary lacks only ingestion into the application",
@@ -1238,12 +1241,12 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
     ],
     ("role", "trust policy", "role policy", "permissions boundary", "iam:PassRole", "data source"): [
-        World("the role cannot be read", calls=refused(GOT_ROLE)),
+        World("the role cannot be read", calls=rejected(GOT_ROLE)),
         World(
             "the stack's outputs have no role",
             outputs={"roleArn": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"},
         ),
-        World("the role was deleted", calls=refused(GOT_ROLE, "NoSuchEntity")),
+        World("the role was deleted", calls=rejected(GOT_ROLE, code="NoSuchEntity")),
         World("the role has another path", calls=own_role(Arn=ROLE_ARN.replace("role/", "role/old/"))),
     ],
     ("role policy", "other policies"): [
@@ -1262,7 +1265,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "the attached policies cannot be listed, and an inline one allows more",
             guard=[allow("sqs:*")],
-            calls=refused(asked("iam.list_attached_role_policies", RoleName=ROLE_NAME)),
+            calls=rejected(asked("iam.list_attached_role_policies", RoleName=ROLE_NAME)),
         ),
         World(
             "an attached policy is more dangerous than an inline one",
@@ -1306,7 +1309,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "a data source cannot be read, and the role has another policy",
             guard=EVERYTHING,
-            calls=data_sources({}) | refused(DATA_SOURCE_CALL),
+            calls=data_sources({}) | rejected(DATA_SOURCE_CALL),
         ),
         World(
             "another service may use the role, which has another policy",
@@ -1325,11 +1328,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "a former application may use the role, which lacks access",
             own=without("AllowsAmazonQToGetSecret"),
-            calls=trusting(EXPECTED, OTHER_TRUST)
-            | refused(
-                asked("qbusiness.get_application", applicationId=OTHER_APPLICATION[-36:]),
-                "ResourceNotFoundException",
-            ),
+            calls=trusting(EXPECTED, OTHER_TRUST),
         ),
     ],
     ("secret", "role policy", "other policies"): [
@@ -1368,7 +1367,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "the caller cannot pass the role, and it is unknown whether a data source uses it",
             calls=simulated("iam:PassRole", ROLE_ARN, IMPLICIT, CALLER)
             | data_sources({})
-            | refused(DATA_SOURCE_CALL, "ThrottlingException"),
+            | rejected(DATA_SOURCE_CALL, code="ThrottlingException"),
         ),
         *(
             World(f"the caller is {arn.partition(':' + ACCOUNT + ':')[2]}", calls=calling(arn))
@@ -1445,15 +1444,13 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             options=("--stack", "dev", "--data-source", "wiki"),
             settings=entries(wiki={}, tickets={}),
             outputs=roles_of("wiki", "tickets"),
-            calls=role(role_of("wiki"), *OWN_POLICY)
-            | role(role_of("tickets"), *OWN_POLICY)
-            | in_other_index({"roleArn": role_of("wiki")}),
+            calls=OWN_ROLES | in_other_index({"roleArn": role_of("wiki")}),
         ),
         World(
             "a data source of the same bucket has a deleted role",
             bucket=[],
             calls=data_sources({**S3_SOURCE, "roleArn": OTHER_ROLE})
-            | refused(asked("iam.get_role", RoleName="other"), "NoSuchEntity"),
+            | rejected(asked("iam.get_role", RoleName="other"), code="NoSuchEntity"),
         ),
         World(
             "a data source's bucket belongs to another account than the settings'",
@@ -1481,7 +1478,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
                 f"a data source has the deleted role {name}",
                 settings={"roleName": "custom"},
                 calls=data_sources({"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{name}"})
-                | refused(asked("iam.get_role", RoleName=name), "NoSuchEntity"),
+                | rejected(asked("iam.get_role", RoleName=name), code="NoSuchEntity"),
             )
             for name in ("custom", "aem-connector-qbusiness-role-7654321", "other")
         ),
@@ -1543,9 +1540,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "an entry's role is used by a data source that fits another entry",
             settings=entries(wiki={}, tickets={"connector": "jira"}),
             outputs=roles_of("wiki", "tickets"),
-            calls=role(role_of("wiki"), *OWN_POLICY)
-            | role(role_of("tickets"), *OWN_POLICY)
-            | data_sources({"roleArn": role_of("tickets")}),
+            calls=OWN_ROLES | data_sources({"roleArn": role_of("tickets")}),
         ),
         World(
             "one of two entries loses a request by an update",
@@ -1562,7 +1557,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             settings=entries(wiki={}, tickets={}, later={}),
             outputs=roles_of("wiki", "tickets"),
             key=NO_KEY_USE,
-            calls=role(role_of("tickets"), *OWN_POLICY) | role(role_of("wiki"), *OWN_POLICY),
+            calls=OWN_ROLES,
         ),
         *(
             World(

@@ -18,7 +18,7 @@ from roles.check import command
 from tests.helpers.boundary import boundary
 from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, ROOT, SECRET_ARN
 from tests.roles.check.help import ADMIN, ROLE_ID
-from tests.roles.check.situations import DESCRIBED_SECRET, KEY_POLICY, asked, refused
+from tests.roles.check.situations import DESCRIBED_SECRET, KEY_POLICY, asked, rejected
 from tests.roles.check.worlds import STACK, World, states
 
 Statement = dict[str, Any]
@@ -714,7 +714,7 @@ def test_context_option_overrides_no_known_value_but_the_time(
 
 
 def test_unread_organization_or_tags_matter_only_to_policies_that_need_them():
-    unread = refused(asked("organizations.describe_organization")) | refused(DESCRIBED_SECRET)
+    unread = rejected(asked("organizations.describe_organization")) | rejected(DESCRIBED_SECRET)
     of_organization = allowing({"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}})
     assert state_of("key policy", of_organization, calls=unread) == "cannot tell"
     assert state_of("key policy", [OF_ACCOUNT], calls=unread) == "ok"

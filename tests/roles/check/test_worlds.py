@@ -132,7 +132,7 @@ REQUESTS: Final = (
     World(
         "files in a bucket, and a role that cannot be read",
         settings=situations.files(vpcConfiguration=None, allowNetworkInterfaceDeletion=None),
-        calls=situations.bucket() | situations.refused(situations.GOT_ROLE),
+        calls=situations.bucket() | situations.rejected(situations.GOT_ROLE),
     ),
 )
 

@@ -623,7 +623,7 @@ def change(world: World, arguments: Sequence[str]) -> tuple[dict[str, Any], dict
     """Return AWS's answers in a world, and Pulumi's output."""
     calls, config = deepcopy(BASE["calls"]), deepcopy(BASE["config"])
     settings = dict(world.settings)
-    in_stack = arguments[0] in STACK
+    in_stack = arguments[0] == STACK[0]
     _change_role(calls, world, in_stack=in_stack)
     if world.boundary:
         settings["permissionsBoundaryArn"] = world.boundary_arn
