@@ -19,7 +19,9 @@ _SINGLE_VALUED: Final = re.compile(
 )
 """Common condition keys that cannot have several values."""
 Covers = Callable[[str, str], bool]
-"""A function that returns whether the first pattern certainly covers the second."""
+"""A function that returns whether the first pattern certainly covers the second.
+
+Text without wildcards covers no pattern with a wildcard or a variable."""
 
 
 @cache

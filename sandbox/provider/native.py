@@ -189,10 +189,11 @@ def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
 def _baseline(state: Properties, inputs: Properties) -> Properties:
     """Return the actual values of the inputs that the program set before or sets now.
 
-    The real function is `ActualInputBaselineFromOutputs` in resources.
+    The real function, `ActualInputBaselineFromOutputs` in resources, also includes required inputs,
+    which the program always sets.
     """
-    given = state.get(_CHECKPOINT, {}).keys() | inputs.keys()
-    return {name: value for name, value in state.items() if name in _INPUTS & given}
+    given = _INPUTS & (state.get(_CHECKPOINT, {}).keys() | inputs.keys())
+    return {name: value for name, value in state.items() if name in given}
 
 
 def _sorted(inputs: Properties) -> Properties:
