@@ -6,11 +6,12 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
+from functools import cache
 from typing import NamedTuple
 
 from guardrails.iam.conditions import Context, find_variables, literal, meets, resolve
 from guardrails.iam.documents import Statement
-from guardrails.iam.patterns import ARN_PARTS, Text, matches, split_text
+from guardrails.iam.patterns import ARN_PARTS, Patterns, Text, matches, split_text
 from guardrails.iam.truth import Truth, every, some
 
 
@@ -129,10 +130,7 @@ class _Part(NamedTuple):
 
 def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
     """Yield a statement's elements and conditions, and whether the request matches each of them."""
-    actions = (
-        matches(value, Text(request.action), ignore_case=True) for value in statement.actions.values
-    )
-    yield _Part("Action", some(actions).negated_if(statement.actions.negated))
+    yield _Part("Action", _fits_action(statement.actions, request.action))
     if statement.resources.values:
         values = statement.resources.values
         patterns = resolve(values, request.context) if statement.variables else literal(values)
@@ -148,6 +146,13 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
         fits = meets(condition, request.context, variables=statement.variables)
         name = f"{condition.operator} on {condition.key}"
         yield _Part(name, fits, (condition.key, *find_variables(condition.values)))
+
+
+@cache
+def _fits_action(actions: Patterns, action: str) -> Truth:
+    # This is cached because each request meets every statement, and most differ from it only here.
+    fits = some(matches(value, Text(action), ignore_case=True) for value in actions.values)
+    return fits.negated_if(actions.negated)
 
 
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:

@@ -63,12 +63,13 @@ def policy(statements: Document) -> str:
     return json.dumps(document(statements))
 
 
+OWN_OF_SECRET: Final = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
+OWN_OF_BUCKET: Final = of_role(golden("s3-v2-role-policy"), ROLE_NAME).replace(BUCKET_NAME, "documents")
+
+
 def without(*sids: str, bucket_owner: str = "") -> Document:
     """Return the statements of the role policy, of a bucket if it has an owner, except some."""
-    text = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
-    if bucket_owner:
-        text = of_role(golden("s3-v2-role-policy"), ROLE_NAME).replace(BUCKET_NAME, "documents")
-    document = json.loads(text)
+    document = json.loads(OWN_OF_BUCKET if bucket_owner else OWN_OF_SECRET)
     for statement in document["Statement"]:
         if "aws:ResourceAccount" in json.dumps(statement.get("Condition")):
             statement["Condition"] = {"StringEquals": {"aws:ResourceAccount": bucket_owner}}
