@@ -1,7 +1,7 @@
-"""Use proxies in front of IAM to make it fail, wait, or lag.
+"""Use proxies in front of IAM to make it fail or wait.
 
 The proxy microburst, which supports AWS's protocols, makes calls fail; a gate delays calls until a
-test opens it; a replica repeats earlier responses.
+test opens it.
 """
 
 import asyncio
@@ -102,12 +102,8 @@ class Gate:
 
 
 @contextmanager
-def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
-    """Run a gate in front of IAM; calls that are waiting when the context ends get no response.
-
-    Without `stops`, each CreateRole call waits after IAM has executed it if `applied`, otherwise before.
-    """
-    stops = stops or (Stop("CreateRole", executed=applied),)
+def gate(upstream: str, *stops: Stop) -> Generator[Gate]:
+    """Run a gate in front of IAM; calls that are waiting when the context ends get no response."""
     closed = Gate()
 
     class GateHandler(Handler):
@@ -138,28 +134,3 @@ def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
             yield closed
         finally:
             closed.settled.set()
-
-
-class Replica:
-    """IAM behind a replica, which repeats its last response to the same read while `lags` is true."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.lags = False
-
-
-@contextmanager
-def replica(upstream: str) -> Generator[Replica]:
-    stale = Replica()
-    last: dict[bytes, tuple[int, bytes]] = {}
-
-    class ReplicaHandler(Handler):
-        def do_POST(self) -> None:  # noqa: N802 http.server calls it
-            body = self.body()
-            read = body.startswith((b"Action=Get", b"Action=List"))
-            if not (read and stale.lags and body in last):
-                last[body] = self.forward(upstream, body)
-            self.answer(*last[body])
-
-    with serving(ReplicaHandler) as stale.url:
-        yield stale

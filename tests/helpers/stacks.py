@@ -70,8 +70,6 @@ class Stack:
         self.directory = directory / self.name
         # Without this variable, the CLI rejects --event-log.
         self.environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
-        self.shared_settings: Mapping[str, Any] = {}
-        """Settings that `configure` adds to each configuration."""
         self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
         self.directory.mkdir()
         project = (PROJECT / "Pulumi.yaml").read_text()
@@ -103,8 +101,7 @@ class Stack:
         Keys without a namespace get the project's name as their namespace.
         """
         config = {
-            key if ":" in key else f"{PROJECT_NAME}:{key}": value
-            for key, value in {**self.shared_settings, **settings}.items()
+            key if ":" in key else f"{PROJECT_NAME}:{key}": value for key, value in settings.items()
         }
         self.config_file.write_text(json.dumps({**self.secrets_provider, "config": config}))
 

@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.environment import PROJECT
-from tests.helpers.faults import gate
+from tests.helpers.faults import Stop, gate
 from tests.helpers.page import read_actions
 from tests.helpers.processes import commands_with, eventually
 from tests.helpers.recorder import Recorder, recorder, simulation, validation
@@ -29,6 +29,7 @@ from tests.scenarios.transcript import Mask
 from tests.scenarios.world import World, new_run
 
 ACCOUNT = "123456789012"
+CREATED = Stop("CreateRole", executed=True)
 FOREIGN = ("qbusiness-live-", "qbusiness-live-0a1b2c3d-life", "somebody-else")
 
 
@@ -173,7 +174,7 @@ def test_signal_during_role_creation_leaves_no_role_or_process(
     live: Run, environment: dict[str, str], number: signal.Signals
 ):
     del live.environment[ATTACHED]
-    with gate(environment["AWS_ENDPOINT_URL"], applied=True) as iam:
+    with gate(environment["AWS_ENDPOINT_URL"], CREATED) as iam:
         process = live.start("--live", ACCOUNT, "--", "-k", "previewed", AWS_ENDPOINT_URL=iam.url)
         iam.wait_for_call()
         process.send_signal(number)
@@ -189,7 +190,7 @@ def test_signal_during_role_creation_leaves_no_role_or_process(
 @pytest.mark.usefixtures("foreign")
 def test_roles_of_killed_run_are_removed_by_run_name(live: Run, environment: dict[str, str], aws: Aws):
     del live.environment[ATTACHED]
-    with gate(environment["AWS_ENDPOINT_URL"], applied=True) as iam:
+    with gate(environment["AWS_ENDPOINT_URL"], CREATED) as iam:
         process = live.start("--live", ACCOUNT, "--", "-k", "previewed", AWS_ENDPOINT_URL=iam.url)
         iam.wait_for_call()
         process.kill()
