@@ -6,19 +6,17 @@ from typing import Any, Final
 
 from pages import examples
 from pages.examples import (
-    ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
     BUCKET_NAME,
     INDEX_ID,
     KEY_ID,
-    OTHER_ACCOUNT,
     REGION,
     SECRET_ID,
 )
 from sandbox.provider.configuration import UNKNOWN
 from tests.helpers.stacks import UP, Aws, NewStack, Stack
-from tests.helpers.support import POLICY, REQUIRED, ROLE, golden, indented, of_role
+from tests.helpers.support import golden, indented, of_role
 
 POLICY_NAME: Final = "qbusiness-aem-connector"
 VPC: Final = {
@@ -30,7 +28,6 @@ OPTIONS: Final[dict[str, Any]] = {
     "vpcConfiguration": VPC,
     "allowNetworkInterfaceDeletion": True,
 }
-FULL: Final[dict[str, Any]] = {**REQUIRED, **OPTIONS}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
 
 
@@ -44,59 +41,6 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
     return {
         step["urn"].rpartition("::")[2]: step["newState"].get("inputs", {}) for step in preview["steps"]
     }
-
-
-def test_changed_setting_updates_affected_resources_in_place(
-    new_stack: NewStack, aws: Aws, managed_policy: str
-):
-    secret = {"secretId": SECRET_ID}
-    off = {"kmsKeyId": "", "vpcConfiguration": {}, "allowNetworkInterfaceDeletion": False}
-    of_the_role = {
-        "roleDescription": "AEM",
-        "permissionsBoundaryArn": managed_policy,
-        "tags": {"Team": "search"},
-    }
-    settings: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-        "options": ({**secret, **OPTIONS, "ingestScope": "index"}, {**secret, **off}),
-        "of-the-role": ({**secret, **of_the_role}, secret),
-        "other-statements": (secret, {**FILES, "bucketAccountId": OTHER_ACCOUNT}),
-        "same-statements": (secret, {**secret, "connector": "confluence-cloud"}),
-        "default-path": (secret, {**secret, "rolePath": "/"}),
-    }
-    first, second = ({name: both[index] for name, both in settings.items()} for index in (0, 1))
-    top = {key: REQUIRED[key] for key in ("aws:region", "applicationId", "indexId")}
-    changed = {
-        ("update", "options-qbusiness-policy", ("policy",)),
-        (
-            "update",
-            "of-the-role-qbusiness-role",
-            ("description", "permissionsBoundary", "tags.Team", "tagsAll.Team"),
-        ),
-        ("update", "other-statements-qbusiness-policy", ("policy",)),
-    }
-    stack = new_stack({**top, "dataSources": first})
-    stack.up()
-    outputs = stack.outputs()
-    names: dict[str, str] = outputs["roleNames"]
-    before = {entry: documents(aws, name) for entry, name in names.items()}
-
-    stack.configure({**top, "dataSources": second})
-    assert {step for step in stack.up().steps if step[0] != "same"} == changed
-    expected = dict.fromkeys(names, golden("minimal-role-policy"))
-    of_account = '"aws:ResourceAccount": "{}"'.format
-    expected["other-statements"] = of_role(
-        golden("s3-v2-role-policy").replace(of_account(ACCOUNT), of_account(OTHER_ACCOUNT)),
-        names["other-statements"],
-    )
-    assert {entry: documents(aws, name) for entry, name in names.items()} == {
-        entry: (golden("trust-policy"), {POLICY_NAME: policy}) for entry, policy in expected.items()
-    }
-
-    stack.configure({**top, "dataSources": first})
-    assert {step for step in stack.up().steps if step[0] != "same"} == changed
-    assert {entry: documents(aws, name) for entry, name in names.items()} == before
-    assert stack.outputs() == outputs
-    assert stack.drift().exit_code == 0
 
 
 COMPONENTS = f"""
@@ -261,41 +205,3 @@ def test_secrets_are_hidden_and_encrypted_with_listed_exceptions(new_stack: NewS
         "secret": aem_policy.replace(SECRET_ID, secrets["secret:secretId"]),
         "tags": golden("minimal-role-policy"),
     }
-
-    set_secrets(stack, {"bucket:connector": "confidential", "bucket:bucketName": "confidential_"})
-    rejected = stack.preview(check=False)
-    assert rejected.exit_code != 0
-    assert "bucket:connector: [secret] is not a connector\n" in rejected.text
-    assert "bucket:bucketName: [secret] is not the name of an S3 bucket" in rejected.text
-    assert "confidential" not in rejected.text
-
-
-def test_next_update_encrypts_secret_of_imported_role(new_stack: NewStack, aws: Aws):
-    name = "qbusiness-secret"
-    aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
-    aws.iam.put_role_policy(
-        RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=golden("default-role-policy")
-    )
-    stack = new_stack({**FULL, "secretId": "", "roleName": name})
-    set_secrets(stack, {"secretId": SECRET_ID})
-    component = {"type": "qbusiness-connector:index:ConnectorRole", "component": True}
-    of_role = {"type": "aws:iam/role:Role", "id": name, "parent": "aem-connector"}
-    of_policy = {"type": "aws:iam/rolePolicy:RolePolicy", "id": f"{name}:{POLICY_NAME}"}
-    resources = [
-        {"name": "aem-connector", **component},
-        {"name": ROLE, **of_role},
-        {"name": POLICY, **of_policy, "parent": "aem-connector"},
-    ]
-    (stack.directory / "import.json").write_text(json.dumps({"resources": resources}))
-    stack.operate("import", "--file", "import.json", "--yes", "--protect=false", "--generate-code=false")
-    # No program has marked the value as a secret yet.
-    assert SECRET_ID in json.dumps(stack.resources())
-    stack.up()
-    assert SECRET_ID not in json.dumps(stack.resources())
-
-
-def test_warnings_are_shown(new_stack: NewStack):
-    settings = {**REQUIRED, "connector": "gmail", "secretId": "gmail-secret", "vpcConfiguration": VPC}
-    update = new_stack(settings).up()
-    assert "vpcConfiguration: only earlier versions of the gmail connector support it" in update.text
-    assert "`aws secretsmanager describe-secret" in update.text

@@ -33,18 +33,15 @@ def program(*blocks_of_page: str) -> str:
     return "".join((*blocks_of_page, exports)).replace("qbusiness_connector", "components")
 
 
-def test_policy_added_by_program_stays_on_role(new_stack: NewStack, aws: Aws):
+def test_policy_added_by_program_stays_and_program_can_own_all(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, program(ROLE, POLICY))
     stack.up()
     role = stack.outputs()["roleName"]
     assert aws.role_policies(role) == BOTH
     assert {*stack.up().changes} == {"same"}
 
-
-def test_program_that_lists_its_policy_can_own_all_policies(new_stack: NewStack, aws: Aws):
-    stack = new_stack({"aws:region": REGION}, program(ROLE, POLICY, EXCLUSIVE))
+    stack.write_program(program(ROLE, POLICY, EXCLUSIVE))
     stack.up()
-    role = stack.outputs()["roleName"]
     assert aws.role_policies(role) == BOTH
     by_hand = {"PolicyName": "by-hand", "PolicyDocument": json.dumps(OWN_POLICY)}
     aws.iam.put_role_policy(RoleName=role, **by_hand)

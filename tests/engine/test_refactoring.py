@@ -1,17 +1,15 @@
 """Test renames and resource options against Pulumi's documentation and the operations page."""
 
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, REGION, SECRET_ID
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.helpers.page import run_section
-from tests.helpers.stacks import DESTROY, Aws, NewStack
+from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import REQUIRED, golden
 
 POLICY_NAME: Final = "qbusiness-aem-connector"
-AEM: Final[dict[str, Any]] = {"secretId": SECRET_ID}
-FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME}
 
 
 # The role's name.
@@ -94,63 +92,3 @@ def test_renamed_component_needs_documented_alias(new_stack: NewStack, aws: Aws)
 
 
 # Options.
-
-OPTIONS: Final = f"""
-import pulumi
-import pulumi_aws as aws
-from components.connector_role import ConnectorRole
-
-def ignore_tags(args):
-    if args.type_ != "aws:iam/role:Role":
-        return None
-    ignore = pulumi.ResourceOptions(ignore_changes=["tags", "tagsAll"])
-    return pulumi.ResourceTransformResult(args.props, pulumi.ResourceOptions.merge(args.opts, ignore))
-
-def declare(name, secret_id="{SECRET_ID}", team="search", **options):
-    ConnectorRole(name, {{
-        "application_id": "{APPLICATION_ARN}",
-        "index_id": "{INDEX_ID}",
-        "secret_id": secret_id,
-        "role_name": f"qbusiness-{{name}}",
-        "tags": {{"Team": team}},
-    }}, pulumi.ResourceOptions(**options))
-"""
-
-
-def test_component_options_apply_to_role_and_policy(new_stack: NewStack, aws: Aws):
-    def tags(role: str) -> dict[str, str]:
-        listed = aws.iam.list_role_tags(RoleName=f"qbusiness-{role}")["Tags"]
-        return {tag["Key"]: tag["Value"] for tag in listed}
-
-    def program(*declarations: str) -> str:
-        return "\n".join((OPTIONS, *(f"declare({each})" for each in declarations)))
-
-    others = '"protected", protect=True', '"retained", retain_on_delete=True'
-    text = program(*others, '"tagged", transforms=[ignore_tags]')
-    stack = new_stack({"aws:region": REGION}, text)
-    stack.up()
-
-    aws.iam.tag_role(RoleName="qbusiness-tagged", Tags=[{"Key": "Foreign", "Value": "x"}])
-    stack.write_program(program(*others, '"tagged", team="other", transforms=[ignore_tags]'))
-    assert {*stack.up("--expect-no-changes").changes} == {"same"}
-    assert tags("tagged") == {"Team": "search", "Foreign": "x"}
-
-    rejected = stack.operate(*DESTROY, check=False)
-    assert rejected.exit_code != 0
-    assert "protected" in rejected.text
-    assert {name: [*aws.role_policies(name)] for name in aws.roles()} == {
-        "qbusiness-protected": [POLICY_NAME],
-        "qbusiness-retained": [POLICY_NAME],
-    }
-    left = {resource["urn"].rpartition("::")[2]: resource["urn"] for resource in stack.resources()}
-    assert "retained-qbusiness-role" not in left
-
-    stack.write_program(program('"protected", secret_id="other-a1B2c3", team="other"'))
-    stack.up("--target", left["protected-qbusiness-policy"])
-    assert "other-a1B2c3" in aws.role_policies("qbusiness-protected")[POLICY_NAME]
-    assert tags("protected") == {"Team": "search"}
-
-    stack.up()
-    assert tags("protected") == {"Team": "other"}
-    stack.destroy()
-    assert aws.roles() == ["qbusiness-retained"]
