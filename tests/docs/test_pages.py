@@ -101,17 +101,6 @@ def test_readme_configuration_produces_the_statements_shown():
     assert [each for each in json.loads(role_policy)["Statement"] if each in statements] == statements
 
 
-def test_single_role_becomes_an_entry(new_stack: NewStack):
-    top = {key: value for key, value in REQUIRED.items() if key != "secretId"}
-    single = {"connector": "sharepoint-cloud", "secretId": "qbusiness/intranet-b2C3d4"}
-    stack = new_stack({**top, **single})
-    stack.up()
-    before = stack.outputs()
-    moved = run_section(stack, "Turn a single role into an entry", DATA_SOURCES).stdout
-    assert "    4 unchanged\n" in moved
-    assert stack.outputs() == {**before, **stack.outputs()}
-
-
 def test_quick_start_bucket_settings_allow_reading_bucket(new_stack: NewStack):
     stack = new_stack({name: REQUIRED[name] for name in ("aws:region", "applicationId", "indexId")})
     (bucket,) = re.findall(r"`(--plaintext dataSources\.files.*?)`", QUICK_START.read_text())

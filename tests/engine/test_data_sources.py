@@ -36,13 +36,14 @@ def rename(stack: Stack, old: str, new: str) -> None:
 
 @pytest.mark.thorough
 def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStack, aws: Aws):
-    stack = new_stack({**TOP, **REQUIRED})
+    intranet = {"connector": "sharepoint-cloud", "secretId": "qbusiness/intranet-b2C3d4"}
+    stack = new_stack({**TOP, **intranet})
     stack.up()
     single = stack.outputs()
     arn = single["roleArn"]
 
-    stack.configure(with_entries(aem_connector=AEM))
-    assert stack.up().changes == {"same": 4}
+    moved = run_section(stack, "Turn a single role into an entry", PAGE).stdout
+    assert "    4 unchanged\n" in moved
     assert stack.outputs() == {
         **single,
         "roleArns": {"aem-connector": arn},
@@ -58,7 +59,7 @@ def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStac
 
     rename(stack, "aem-connector", "docs")
     wiki = {"connector": "confluence-cloud", "secretId": WIKI_SECRET}
-    stack.configure(with_entries(docs=AEM, wiki={**wiki, "protect": True}))
+    stack.configure(with_entries(docs=intranet, wiki={**wiki, "protect": True}))
     assert stack.up().changes == {"same": 7}
     assert stack.outputs()["roleArns"] == {"docs": arn, "wiki": outputs["roleArns"]["wiki"]}
     assert "roleArn" not in stack.outputs()
@@ -67,7 +68,7 @@ def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStac
     assert rejected.returncode != 0
     assert "protected" in rejected.stdout
     assert {*aws.roles()} == {*outputs["roleNames"].values()}
-    stack.configure(with_entries(docs=AEM, wiki={**wiki, "protect": False}))
+    stack.configure(with_entries(docs=intranet, wiki={**wiki, "protect": False}))
     assert stack.up().changes == {"same": 7}
     removed = run_section(stack, "Remove a data source", PAGE).stdout
     assert "    - 3 deleted\n    4 unchanged\n" in removed
