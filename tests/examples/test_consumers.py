@@ -14,7 +14,6 @@ from roles.detection import find_connector, find_uses
 from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
 from tests.helpers.page import blocks
-from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
 # Pulumi's SDK causes this warning for a property of type Any.
@@ -143,36 +142,3 @@ def test_a_data_source_without_a_role_is_an_error(outputs: Mapping[str, Any], me
     consumer = Consumer(outputs)
     assert message in str(consumer.error)
     assert "wiki" not in [made.name for made in consumer.of_type(DATA_SOURCE)]
-
-
-def test_consumer_receives_new_arn_of_recreated_role(new_stack: NewStack, aws: Aws):
-    roles = new_stack(ROLES)
-    consumer = new_stack({}, (EXAMPLE / "__main__.py").read_text())
-    project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
-    (consumer.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "name": PROJECT_NAME}))
-    consumer.configure({**SETTINGS, "roleStack": f"organization/{PROJECT_NAME}/{roles.name}"})
-    roles.up()
-    consumer.up()
-
-    def data_sources() -> dict[str, dict[str, Any]]:
-        qbusiness = aws.client("qbusiness")
-        found = [
-            qbusiness.get_data_source(**INDEX, dataSourceId=source["dataSourceId"])
-            for source in qbusiness.list_data_sources(**INDEX)["dataSources"]
-        ]
-        return {source["displayName"]: source for source in found}
-
-    first = data_sources()
-    for name, settings in SOURCES.items():
-        made = first[settings["displayName"]]
-        assert made["roleArn"] == roles.outputs()["roleArns"][name]
-        assert made["configuration"] == settings["configuration"]
-        assert consumer.outputs()["dataSourceArns"][name] == made["dataSourceArn"]
-    wiki = {**ENTRIES["wiki"], "rolePath": "/wiki/"}
-    roles.configure({**ROLES, "dataSources": {**ENTRIES, "wiki": wiki}})
-    roles.up()
-    arn = roles.outputs()["roleArns"]["wiki"]
-    assert arn != first["Wiki"]["roleArn"]
-    assert consumer.up().changes["update"] == 1
-    second = data_sources()["Wiki"]
-    assert (second["roleArn"], second["dataSourceArn"]) == (arn, first["Wiki"]["dataSourceArn"])
