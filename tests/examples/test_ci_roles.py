@@ -82,7 +82,7 @@ class Program(Deployment):
     def policies(self, kind: str, environment: str) -> tuple[Any, Statements]:
         """Return a role's trust policy and permissions."""
         name = f"connector-ci-{kind}-{environment}"
-        trust = next(each.inputs for each in self.registrations if each.name == name)
+        trust = next(each.inputs for each in self.registrations if each.inputs.get("name") == name)
         texts = [
             each.inputs["policy"]
             for each in self.registrations
@@ -366,7 +366,9 @@ def test_every_connector_role_must_have_and_keep_boundary(program: Program):
 
 
 def test_each_environment_has_boundary_of_its_own(program: Program):
-    boundaries = {each.name: json.loads(each.inputs["policy"]) for each in program.of_type(POLICY)}
+    boundaries = {
+        each.inputs["name"]: json.loads(each.inputs["policy"]) for each in program.of_type(POLICY)
+    }
     assert {name: it["Statement"][0]["Resource"] for name, it in boundaries.items()} == {
         f"connector-boundary-{stack}": [secret_arn(f"qbusiness/{stack}/*", region="*")]
         for stack in STACKS
@@ -812,22 +814,12 @@ def test_only_deploy_roles_may_write_cross_account_state(program: Program):
 # On the engine.
 
 
-def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack, aws: Aws):
+def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack):
     stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**MANIFEST, "name": PROJECT_NAME}))
     for module in ("policies.py", "settings.py"):
         shutil.copy(EXAMPLE / module, stack.directory)
     assert stack.up().changes == {"create": 20}
-    outputs = stack.outputs()
-    for kind in ("deploy", "preview", "audit"):
-        names = {each: f"connector-ci-{kind}-{each}" for each in SETTINGS["environments"]}
-        arns = {each: f"arn:aws:iam::{ACCOUNT}:role/{name}" for each, name in names.items()}
-        assert outputs[f"{kind}Roles"] == arns
-        assert {aws.iam.get_role(RoleName=name)["Role"]["Arn"] for name in names.values()} == {
-            *arns.values()
-        }
-    (provider,) = aws.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    assert provider["Arn"] == f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
     assert stack.preview("--expect-no-changes").changes == {"same": 20}
 
 
