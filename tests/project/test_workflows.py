@@ -560,41 +560,31 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     assert repository.issues() == issues
 
 
-@pytest.mark.parametrize("job", ["preview", "deploy"])
-def test_failed_command_is_reported_and_fails_its_job(repository: Repository, job: str):
-    repository.end_with(255)
-    assert repository.run(job).returncode == 255
-    assert f" --stack {repository.stack.name} " in repository.reported()
-
-
 @needs_jq
 @pytest.mark.parametrize(
-    ("job", "title", "findings"),
+    ("job", "code", "opened"),
     [
-        ("check", "Problems in {}", 1),
-        ("audit", "Audit of all data sources", 1),
-        ("drift", "Drift in {}", 7),
+        ("preview", 255, []),
+        ("deploy", 255, []),
+        ("drift", 2, []),
+        *((job, code, []) for job in ("check", "audit") for code in (2, 3)),
+        ("check", 1, ["Problems in {}"]),
+        ("audit", 1, ["Audit of all data sources"]),
+        ("drift", 7, ["Drift in {}"]),
     ],
 )
-def test_findings_open_an_issue_but_other_failures_do_not(
-    repository: Repository, job: str, title: str, findings: int
+def test_each_command_is_reported_and_only_findings_open_an_issue(
+    repository: Repository, job: str, code: int, opened: list[str]
 ):
-    for code, opened in ((2, []), (findings, [title.format(repository.stack.name)])):
-        repository.end_with(code)
-        assert repository.run(job).returncode == code
-        of_job = "--account=123456789012" if job == "audit" else f"--stack {repository.stack.name} "
-        assert of_job in repository.reported()
-        assert [issue["title"] for issue in repository.issues()] == opened
-
-
-@needs_jq
-@pytest.mark.parametrize("job", ["check", "audit"])
-def test_unknown_answer_is_reported_as_notice(repository: Repository, job: str):
-    repository.end_with(3)
+    repository.end_with(code)
     done = repository.run(job)
-    assert done.returncode == 0
-    assert "::notice::" in done.stdout
-    assert repository.issues() == []
+    is_unknown = code == 3
+    assert done.returncode == (0 if is_unknown else code)
+    assert ("::notice::" in done.stdout) == is_unknown
+    of_job = "--account=123456789012" if job == "audit" else f"--stack {repository.stack.name} "
+    assert of_job in repository.reported()
+    titles = [title.format(repository.stack.name) for title in opened]
+    assert [issue["title"] for issue in repository.issues()] == titles
 
 
 @needs_jq
@@ -643,36 +633,24 @@ def test_job_updates_and_closes_only_issues_that_it_opened(
     assert run(7) == [("closed", 1), ("open", 0)]
 
 
-@pytest.mark.parametrize("length", [1, 10_000])
-def test_report_keeps_output_in_code_block_and_size_limit(tmp_path: Path, length: int):
-    output = tmp_path / "untrusted.txt"
-    output.write_text(UNTRUSTED * length + "the end")
-    environment = {
-        **os.environ,
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-        "COMMIT": "abc",
-        "RUN": "https://github.example/OWNER/REPOSITORY/actions/runs/5",
-    }
-    done = subprocess.run(
-        [REPORT, "Preview of x", "cat", output],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
+def report(directory: Path, script: str, *options: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run a shell script with report.sh; return its result and the report."""
+    named = {**os.environ, "COMMIT": "abc", "RUN": "https://run"}
+    command = [REPORT, "Preview of x", "sh", "-c", script, *options]
+    done = subprocess.run(command, cwd=directory, env=named, capture_output=True, text=True, check=False)
+    return done, (directory / "report.md").read_text()
+
+
+def test_report_keeps_both_streams_in_code_block_and_exit_code(tmp_path: Path):
+    (tmp_path / "untrusted.txt").write_text(UNTRUSTED)
+    done, text = report(tmp_path, "cat untrusted.txt; echo error >&2; exit 7")
     # The log contains the unchanged output.
-    assert done.stdout == output.read_text()
-    report = (tmp_path / "report.md").read_text()
-    assert len(report) < 65_536
-    before, opening, rest = report.partition("~~~text\n")
-    inside, closing, after = rest.partition("\n~~~\n")
-    assert opening
-    assert closing
-    assert "~~~" not in before + inside + after
-    assert inside.endswith("the end")
-    assert "@everyone" not in before + after
-    assert ("The beginning is omitted" in before) == (length > 1)
+    assert (done.returncode, done.stdout) == (7, f"{UNTRUSTED}error\n")
+    assert text == (
+        "### Preview of x\n\n~~~text\n"
+        "--- \n```\n---~\n@everyone <script> ------~~\nerror\n"
+        "~~~\n\n[The log](https://run), commit abc\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -684,45 +662,21 @@ def test_report_keeps_output_in_code_block_and_size_limit(tmp_path: Path, length
         (("--markdown",), 4_002, True),
     ],
 )
-def test_report_counts_bytes_of_its_output(
+def test_report_keeps_end_of_output_within_limit_in_bytes(
     tmp_path: Path, options: tuple[str, ...], size: int, omitted: bool
 ):
-    output = tmp_path / "output.txt.given"
-    output.write_text("ä" * (size // 2), encoding="utf-8")
-    named = {**os.environ, "COMMIT": "abc", "RUN": "https://run"}
-    command = [REPORT, "x", "sh", "-c", 'cat "$0" >&2', output, *options]
-    subprocess.run(command, cwd=tmp_path, env=named, capture_output=True, check=True)
-    report = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert report.count("ä") == (size // 2 - omitted)
-    assert ("The beginning is omitted" in report) == omitted
-
-
-def test_report_has_both_streams_and_keeps_exit_code(tmp_path: Path):
-    environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
-    command = [REPORT, "Preview of x", "sh", "-c", "echo output; echo error >&2; exit 7"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**environment, "COMMIT": "abc", "RUN": "https://run"}, check=False
-    )
-    assert done.returncode == 7
-    assert (tmp_path / "report.md").read_text() == (
-        "### Preview of x\n\n~~~text\noutput\nerror\n~~~\n\n[The log](https://run), commit abc\n"
-    )
+    count = size // 2 - 2
+    (tmp_path / "given.txt").write_text("ä" * count + "end.", encoding="utf-8")
+    _, text = report(tmp_path, "cat given.txt >&2", *options)
+    assert f"\n{'ä' * (count - omitted)}end.\n~~~\n" in text
+    assert ("The beginning is omitted" in text) == omitted
 
 
 def test_only_audit_notes_are_in_code_block(tmp_path: Path):
-    command = [
-        REPORT,
-        "Audit of x",
-        "sh",
-        "-c",
-        "echo '**result**'; echo note >&2; exit 1",
-        "--markdown",
-    ]
-    named = {**os.environ, "COMMIT": "abc", "RUN": "https://run"}
-    done = subprocess.run(command, cwd=tmp_path, env=named, capture_output=True, text=True, check=False)
+    done, text = report(tmp_path, "echo '**result**'; echo note >&2; exit 1", "--markdown")
     assert (done.returncode, done.stdout, done.stderr) == (1, "**result**\n", "note\n")
-    assert (tmp_path / "report.md").read_text() == (
-        "### Audit of x\n\n**result**\n~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
+    assert text == (
+        "### Preview of x\n\n**result**\n~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
     )
     audit = AUDIT["audit"]["steps"][-1]["run"]
     assert "/qbusiness-roles audit --markdown " in audit
