@@ -82,11 +82,6 @@ def add_data_source(project: Stack) -> dict[str, Any]:
     return session
 
 
-def test_template_has_at_most_nine_files():
-    files = run(PROJECT, ("git", "ls-files", "--", "template"), {}, check=True).stdout.split()
-    assert len(files) <= 9
-
-
 @pytest.mark.thorough
 def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: Aws):
     rejected = project.preview(check=False)
