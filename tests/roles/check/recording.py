@@ -20,6 +20,7 @@ from roles.account import Account
 from roles.cli import main
 from roles.output import Notes
 from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import Output
 
 BASE: Final[Mapping[str, Any]] = json.loads(Path(__file__).with_name("recording.json").read_text())
 
@@ -29,15 +30,12 @@ class _Session:
         return {"us-gov-west-1": "aws-us-gov"}.get(region, "aws")
 
 
-def run(arguments: Sequence[str]) -> tuple[int, str]:
-    """Run `roles check` in this process; return its exit code and standard output.
-
-    Without standard output, return standard error.
-    """
-    out, errors = StringIO(), StringIO()
-    with redirect_stdout(out), redirect_stderr(errors):
+def run(arguments: Sequence[str]) -> Output:
+    """Run `roles check` in this process."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
         code = copy_context().run(main, ["check", *arguments])
-    return code, out.getvalue() or errors.getvalue()
+    return Output(code, out.getvalue(), err.getvalue())
 
 
 @contextmanager
@@ -63,7 +61,7 @@ def replaced(calls: Mapping[str, Any], printed: Mapping[str, Any]) -> Generator[
                 return calls.get("grants", [])
             if operation != "simulate_principal_policy":
                 return self._call(service, operation, **parameters)
-            _answer(calls.get("simulate"))  # an error for all simulations
+            _answer(calls.get("iam.simulate_principal_policy"))  # an error for all simulations
             principal, resources = parameters["PolicySourceArn"], parameters["ResourceArns"]
             asked = [(action, each) for action in parameters["ActionNames"] for each in resources]
             return [

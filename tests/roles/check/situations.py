@@ -6,7 +6,6 @@ them; pytest's option `--rewrite` writes it.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -24,298 +23,111 @@ from pages.examples import (
 )
 from roles.check import command
 from tests.helpers.gallery import gallery
-from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import (
     FOREIGN_KEY_ARN,
     KEY_ARN,
     OTHER_KEY_ARN,
-    OWN,
     ROLE_ARN,
     ROLE_NAME,
     SECOND_SUBNET_ID,
     SECRET_ARN,
     SECRET_NAME,
-    TRUST,
     policy_name,
 )
+from tests.roles.check.answers import (
+    APPLICATION,
+    CALLS,
+    DELEGATION,
+    DESCRIBED_KEY,
+    DESCRIBED_SECRET,
+    EVERYTHING,
+    EXPECTED,
+    FOREIGN_SECRET,
+    GOT_ROLE,
+    INDEX,
+    LISTED_SOURCES,
+    LISTED_SUBNETS,
+    OTHER_APPLICATION,
+    OTHER_INDEX,
+    ROOT,
+    S3_SOURCE,
+    SECRET_POLICY,
+    SUBNETS,
+    THIRD,
+    THIRD_ID,
+    VERSIONS,
+    VPC,
+    aem,
+    alias,
+    allow,
+    asked,
+    bucket,
+    but,
+    calling,
+    data_sources,
+    delegating,
+    denial,
+    deny,
+    deployed,
+    entries,
+    failed,
+    files,
+    gone,
+    gone_secret,
+    groups,
+    identifier,
+    in_other_index,
+    inline,
+    key,
+    kms,
+    lacking,
+    later,
+    managed,
+    own_role,
+    owned_by,
+    policy,
+    rejected,
+    resource,
+    role,
+    role_of,
+    roles_of,
+    secret,
+    secret_policy_of,
+    shared_group,
+    simulated,
+    subnets,
+    synced,
+    three_subnets,
+    to_foreign,
+    trust_under,
+    trusting,
+    unseen,
+    vpc_of,
+    without,
+)
 from tests.roles.check.help import SID
-from tests.roles.check.recording import BASE
 from tests.roles.check.worlds import (
     BY_ORGANIZATION,
     CALLER,
-    DELEGATION,
-    EVERYTHING,
+    DATA_SOURCE,
     FROM_ELSEWHERE,
     IMPLICIT,
     READ,
-    ROOT,
     STACK,
     World,
-    allow,
     answers_in,
-    deny,
-    lacking,
-    policy,
-    simulated,
-    without,
+    ask,
 )
 
 GOLDEN: Final = Path(__file__).with_name("situations.txt")
-CALLS: Final[Mapping[str, Any]] = BASE["calls"]
 OTHER_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/other"
-OTHER_INDEX: Final = f"{INDEX_ID[:-1]}3"
-OTHER_APPLICATION: Final = f"{APPLICATION_ARN[:-1]}2"
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 PROXY: Final = f"{SECRETS}proxy-a1B2c3"
-FOREIGN_SECRET: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
-FILES: Final = "sharepoint-server-subscription"
-THIRD_ID: Final = "subnet-0c3d4e5f607182930"
-SUBNETS: Final = [SUBNET_ID, SECOND_SUBNET_ID]
-VPC: Final = {"subnetIds": SUBNETS, "securityGroupIds": [SECURITY_GROUP_ID]}
 INGEST: Final = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
 ONLY_HERE: Final = {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
-
-
-def asked(operation: str, **parameters: Any) -> str:
-    """Return the name of a recorded call."""
-    return f"{operation} {json.dumps(parameters, sort_keys=True)}"
-
-
-APPLICATION: Final = asked("qbusiness.get_application", applicationId=APPLICATION_ID)
-INDEX: Final = asked("qbusiness.get_index", applicationId=APPLICATION_ID, indexId=INDEX_ID)
-DESCRIBED_KEY: Final = asked("kms.describe_key", KeyId=KEY_ARN)
-KEY_POLICY: Final = asked("kms.get_key_policy", KeyId=KEY_ARN, PolicyName="default")
-DESCRIBED_SECRET: Final = asked("secretsmanager.describe_secret", SecretId=SECRET_ARN)
-SECRET_POLICY: Final = asked("secretsmanager.get_resource_policy", SecretId=SECRET_ARN)
-GOT_ROLE: Final = asked("iam.get_role", RoleName=ROLE_NAME)
-NAMES: Final = ("describe_subnets", "describe_security_groups")
-LISTED_SUBNETS, LISTED_GROUPS = (next(call for call in CALLS if name in call) for name in NAMES)
-
-
-def but(call: str, **entries: Any) -> dict[str, Any]:
-    """Return the answer to a call with some changes."""
-    return {call: CALLS[call] | entries}
-
-
-def rejected(*calls: str, code: str = "AccessDenied") -> dict[str, Any]:
-    """Return an error as the answer to each call."""
-    error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-    operations = (call.partition(".")[2].partition(" ")[0] for call in calls)
-    names = ("".join(map(str.title, operation.split("_"))) for operation in operations)
-    return {call: {"$client": [error, name]} for call, name in zip(calls, names, strict=True)}
-
-
-def key(arn: str = KEY_ARN, **entries: Any) -> dict[str, Any]:
-    """Return the answer about a key."""
-    metadata = CALLS[DESCRIBED_KEY]["KeyMetadata"] | {"Arn": arn, "KeyId": arn.rpartition("/")[2]}
-    return {asked("kms.describe_key", KeyId=arn): {"KeyMetadata": metadata | entries}}
-
-
-def secret(arn: str = SECRET_ARN, *, names: Any = (), version: Any = (), **more: Any) -> dict[str, Any]:
-    """Return the answers about a secret, which data sources may also call by other names.
-
-    `version` has the keys of its current version; earlier and later versions have other keys.
-    """
-    others = [
-        {"VersionStages": stages, "KmsKeyIds": [OTHER_KEY_ARN]} for stages in (["AWSPREVIOUS"], [])
-    ]
-    pending = {"VersionStages": ["AWSPENDING"], "KmsKeyIds": [OTHER_KEY_ARN]}
-    current = {"VersionStages": ["AWSCURRENT"], "KmsKeyIds": [*version]}
-    described = CALLS[DESCRIBED_SECRET] | {"ARN": arn} | more
-    listed = asked("secretsmanager.list_secret_version_ids", MaxResults=100, SecretId=arn)
-    of_names = {asked("secretsmanager.describe_secret", SecretId=each): described for each in names}
-    return {
-        **of_names,
-        asked("secretsmanager.describe_secret", SecretId=arn): described,
-        asked("secretsmanager.get_resource_policy", SecretId=arn): {"ARN": arn},
-        listed: {"Versions": [*others, current, pending] if version else []},
-    }
-
-
-def gone(call: str) -> dict[str, Any]:
-    """Return the answer to a call about something that does not exist."""
-    return rejected(call, code="ResourceNotFoundException")
-
-
-def gone_secret(name: str) -> dict[str, Any]:
-    return gone(asked("secretsmanager.describe_secret", SecretId=name))
-
-
-def subnets(*changes: dict[str, Any], ids: Any = SUBNETS) -> dict[str, Any]:
-    """Return the answers about two subnets, with a change for each; an empty one removes a subnet."""
-    found = [
-        subnet | change for subnet, change in zip(CALLS[LISTED_SUBNETS], changes, strict=True) if change
-    ]
-    return {LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps(ids)): found}
-
-
-def groups(*changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about security groups."""
-    (group,) = CALLS[LISTED_GROUPS]
-    text = json.dumps(group)
-    ids = [f"sg-{number:08}" for number, _ in enumerate(changes)]
-    found = [
-        json.loads(text.replace(SECURITY_GROUP_ID, name)) | change
-        for name, change in zip(ids, changes, strict=True)
-    ]
-    return {LISTED_GROUPS.replace(json.dumps([SECURITY_GROUP_ID]), json.dumps(ids)): found}
-
-
-def bucket(
-    region: str | None = None,
-    default: Mapping[str, str] | None = None,
-    owner: str = ACCOUNT,
-    name: str = "documents",
-) -> dict[str, Any]:
-    """Return the answers about a bucket without a policy."""
-    named = {"Bucket": name}
-    owned = {**named, "ExpectedBucketOwner": owner}
-    rules = [{"ApplyServerSideEncryptionByDefault": default or {"SSEAlgorithm": "AES256"}}]
-    encryption = {"ServerSideEncryptionConfiguration": {"Rules": rules}}
-    return {
-        asked("s3.get_bucket_location", **named): {"LocationConstraint": region},
-        asked("s3.get_bucket_location", **owned): {"LocationConstraint": region},
-        asked("s3.get_bucket_encryption", **owned): encryption,
-        **rejected(asked("s3.get_bucket_policy", **named), code="NoSuchBucketPolicy"),
-    }
-
-
-def kms(key_id: str = "", algorithm: str = "aws:kms") -> dict[str, str]:
-    """Return the default encryption of a bucket."""
-    return {"SSEAlgorithm": algorithm} | ({"KMSMasterKeyID": key_id} if key_id else {})
-
-
-def files(**settings: Any) -> dict[str, Any]:
-    """Return the settings of a connector that reads files in a bucket."""
-    return {"connector": FILES, "bucketName": "documents", **settings}
-
-
-def role(arn: str, *statements: dict[str, Any], trust: str = TRUST, **more: Any) -> dict[str, Any]:
-    """Return the answers about a role with one inline policy."""
-    name = arn.rpartition("/")[2]
-    found = CALLS[GOT_ROLE]["Role"] | {"Arn": arn, "RoleName": name, "RoleId": "AROAEXAMPLEOTHER0001"}
-    found |= {"AssumeRolePolicyDocument": trust, **more}
-    document = {"PolicyDocument": policy(statements)}
-    return {
-        asked("iam.get_role", RoleName=name): {"Role": found},
-        asked("iam.list_role_policies", RoleName=name): [OWN],
-        asked("iam.get_role_policy", PolicyName=OWN, RoleName=name): document,
-        asked("iam.list_attached_role_policies", RoleName=name): [],
-    }
-
-
-def own_role(**entries: Any) -> dict[str, Any]:
-    """Return the answer about the stack's role."""
-    return but(GOT_ROLE, Role=CALLS[GOT_ROLE]["Role"] | entries)
-
-
-def trusting(*statements: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about the stack's role with this trust policy; only one application exists."""
-    other = gone(asked("qbusiness.get_application", applicationId=OTHER_APPLICATION[-36:]))
-    return own_role(AssumeRolePolicyDocument=policy(statements)) | other
-
-
-def boundary(arn: str, *statements: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about a managed policy."""
-    return {
-        asked("iam.get_policy", PolicyArn=arn): {"Policy": {"DefaultVersionId": "v2"}},
-        asked("iam.get_policy_version", PolicyArn=arn, VersionId="v2"): {
-            "PolicyVersion": {"Document": policy(statements)}
-        },
-    }
-
-
-def identifier(number: int) -> str:
-    return f"{number:08}-7890-12ab-cdef-333333333333"
-
-
-def data_sources(*sources: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about data sources, which differ from the settings as given.
-
-    `sync` has the last sync, of 2 November, and `index` the index's ID.
-    """
-    found: dict[str, Any] = {}
-    for number, given in enumerate(sources):
-        source: dict[str, Any] = {
-            "displayName": "Pages",
-            "status": "ACTIVE",
-            "type": "AEM",
-            "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
-            "roleArn": ROLE_ARN,
-            "vpcConfiguration": VPC,
-            **given,
-        }
-        index: str = source.pop("index", INDEX_ID)
-        sync: dict[str, Any] | None = source.pop("sync", None)
-        source = {name: value for name, value in source.items() if value is not None}
-        place = {"applicationId": APPLICATION_ID, "indexId": index}
-        ids = {**place, "dataSourceId": identifier(number)}
-        arn = f"{APPLICATION_ARN}/index/{index}/data-source/{identifier(number)}"
-        more = {"dataSourceId": identifier(number), "dataSourceArn": arn, **source}
-        listed = found.setdefault(asked("qbusiness.list_data_sources", **place), [])
-        listed.append({key: more[key] for key in ("dataSourceId", "displayName", "type", "status")})
-        found[asked("qbusiness.get_data_source", **ids)] = more
-        started = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
-        history = [{"startTime": started, **sync}] if sync else []
-        found[asked("qbusiness.list_data_source_sync_jobs", **ids)] = {"history": history}
-    return found
-
-
-def aem(**entries: Any) -> dict[str, Any]:
-    """Return the change of a data source's configuration."""
-    return {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, **entries}}
-
-
-def failed(message: str, status: str = "FAILED", **more: Any) -> dict[str, Any]:
-    """Return a data source whose last sync failed."""
-    return {"sync": {"status": status, "error": {"errorMessage": message}, **more}}
-
-
-def synced(status: str, **metrics: str) -> dict[str, Any]:
-    """Return a data source whose last sync ended or runs."""
-    return {"sync": {"status": status, "metrics": metrics}}
-
-
-def entries(**more: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a stack with entries, which have the settings of the stack `dev`."""
-    names = ("secretId", "kmsKeyId")
-    config = BASE["config"]
-    own = {name: config[f"{PROJECT_NAME}:{name}"]["value"] for name in names}
-    every = {name: json.dumps({each: own | it for each, it in more.items()}) for name in ["dataSources"]}
-    return {**dict.fromkeys((*names, "allowNetworkInterfaceDeletion")), **every}
-
-
-def role_of(entry: str) -> str:
-    return f"arn:aws:iam::{ACCOUNT}:role/{entry}-qbusiness-role-1234567"
-
-
-def roles_of(*names: str) -> dict[str, Any]:
-    """Return the outputs of a stack with entries."""
-    return {"roleArns": {name: role_of(name) for name in names}, "roleNames": {}}
-
-
-EXPECTED: Final[dict[str, Any]] = json.loads(TRUST)["Statement"][0]
 OWN_POLICY: Final = without()
 OWN_ROLES: Final = role(role_of("wiki"), *OWN_POLICY) | role(role_of("tickets"), *OWN_POLICY)
 """The answers about the roles of two entries, each with the program's policy."""
-
-
-def resource(status: str, call: str = APPLICATION) -> dict[str, Any]:
-    """Return the answer about the application or the index with a status."""
-    return but(call, status=status)
-
-
-def deployed(arn: str = f"arn:aws:iam::{ACCOUNT}:policy/boundary", *statements: Any) -> dict[str, Any]:
-    """Return the answers about the stack's role with a boundary."""
-    limit = {"PermissionsBoundaryArn": arn}
-    return own_role(PermissionsBoundary=limit) | boundary(arn, *statements)
-
-
-def vpc_of(subnet_ids: Any = SUBNETS, group_ids: Any = (SECURITY_GROUP_ID,)) -> dict[str, str]:
-    """Return the setting for the VPC."""
-    return {"vpcConfiguration": json.dumps({"subnetIds": subnet_ids, "securityGroupIds": [*group_ids]})}
-
-
 WANTED: Final = f"arn:aws:iam::{ACCOUNT}:policy/wanted"
 BOUND: Final = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 NOT_KMS: Final = {"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}
@@ -326,16 +138,11 @@ ON_INDEX: Final = json.loads(
 )["Statement"]
 MINE: Final = f"{SECRETS}qbusiness/my-secret"
 SHARED: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"
-ALONE: Final = ("--application", APPLICATION_ID, "--data-source-id", identifier(0))
-VERSIONS: Final = asked("secretsmanager.list_secret_version_ids", MaxResults=100, SecretId=SECRET_ARN)
 DATA_SOURCE_CALL: Final = asked(
     "qbusiness.get_data_source",
     applicationId=APPLICATION_ID,
     dataSourceId=identifier(0),
     indexId=INDEX_ID,
-)
-LISTED_SOURCES: Final = asked(
-    "qbusiness.list_data_sources", applicationId=APPLICATION_ID, indexId=INDEX_ID
 )
 WANTED_SETTING: Final = {"permissionsBoundaryArn": WANTED}
 BOUND_SETTING: Final = {"permissionsBoundaryArn": BOUND}
@@ -344,84 +151,11 @@ TO_ENCRYPT: Final[dict[str, Any]] = {"Operations": ["Encrypt"]}
 NO_KEY_USE: Final = [allow("kms:Put*", Principal=ROOT)]
 ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
 CALLERS: Final = (f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:sts::{ACCOUNT}:federated-user/me")
-THIRD: Final = json.loads(json.dumps(CALLS[LISTED_SUBNETS][0]).replace(SUBNET_ID, THIRD_ID))
 OTHER_TRUST: Final = {
     **EXPECTED,
     "Sid": "Other",
     "Condition": {"ArnEquals": {"aws:SourceArn": OTHER_APPLICATION}},
 }
-
-
-def secret_policy_of(arn: str) -> dict[str, Any]:
-    return {asked("secretsmanager.get_resource_policy", SecretId=arn): {"ARN": arn}}
-
-
-def to_foreign(statements: Any) -> Any:
-    """Return statements for the secret and the key of another account."""
-    text = json.dumps(statements).replace(SECRET_ARN, FOREIGN_SECRET)
-    return json.loads(text.replace(KEY_ARN, FOREIGN_KEY_ARN))
-
-
-def alias(name: str) -> dict[str, Any]:
-    """Return the answer about the alias of the stack's key."""
-    arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:{name}"
-    return {asked("kms.describe_key", KeyId=arn): CALLS[DESCRIBED_KEY]}
-
-
-def delegating(arn: str) -> dict[str, Any]:
-    """Return the policy of a key, which delegates to the account."""
-    document = policy([DELEGATION])
-    return {asked("kms.get_key_policy", KeyId=arn, PolicyName="default"): {"Policy": document}}
-
-
-def unseen(owner: str, code: str = "AccessDenied") -> dict[str, Any]:
-    """Return errors as the answers about a bucket."""
-    owned = {"Bucket": "documents", "ExpectedBucketOwner": owner}
-    calls = (
-        asked("s3.get_bucket_location", Bucket="documents"),
-        asked("s3.get_bucket_location", **owned),
-        asked("s3.get_bucket_encryption", **owned),
-        asked("s3.get_bucket_policy", Bucket="documents"),
-    )
-    return rejected(*calls, code=code)
-
-
-def three_subnets(*vpcs: str) -> dict[str, Any]:
-    """Return the answer about three subnets in these VPCs."""
-    ids = [*SUBNETS, THIRD_ID]
-    found = [
-        each | {"VpcId": vpc} for each, vpc in zip([*CALLS[LISTED_SUBNETS], THIRD], vpcs, strict=True)
-    ]
-    return {LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps(ids)): found}
-
-
-def shared_group() -> dict[str, Any]:
-    """Return the answer about a security group of another account; another one does not exist."""
-    ids = ["sg-00000000", SECURITY_GROUP_ID]
-    arn = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:security-group/sg-00000000"
-    (found,) = groups({"SecurityGroupArn": arn, "OwnerId": OTHER_ACCOUNT}).values()
-    return {LISTED_GROUPS.replace(json.dumps([SECURITY_GROUP_ID]), json.dumps(ids)): found}
-
-
-def calling(arn: str) -> dict[str, Any]:
-    return {"sts.get_caller_identity {}": {"Account": ACCOUNT, "Arn": arn, "UserId": "AIDA"}}
-
-
-def denial(action: str = "sts:AssumeRole", **condition: Any) -> dict[str, Any]:
-    (statement,) = deny(action, condition, Principal="*")
-    return {name: value for name, value in statement.items() if name != "Resource"}
-
-
-def later(key: str = "aws:CurrentTime", year: int = 2199) -> dict[str, Any]:
-    return {"DateGreaterThan": {key: f"{year}-01-01T00:00:00Z"}}
-
-
-def trust_under(**operators: Any) -> dict[str, Any]:
-    """Return the expected trust statement with other conditions; None removes one."""
-    conditions = {**EXPECTED["Condition"], **operators}
-    return EXPECTED | {"Condition": {name: its for name, its in conditions.items() if its}}
-
-
 TRUST_POLICIES: Final[Mapping[str, list[dict[str, Any]]]] = {
     "another application": [OTHER_TRUST],
     "another application under the usual Sid": [OTHER_TRUST | {"Sid": EXPECTED["Sid"]}],
@@ -469,7 +203,7 @@ OUTSIDE: Final = (
     *("another application", "another application under the usual Sid", "a denial"),
     *("an allowance under an unknown condition", "an allowance under a condition that is met"),
 )
-WITHOUT_STACK: Final = {STACK[0]: "", ALONE[0]: ", without a stack"}
+WITHOUT_STACK: Final = {STACK[0]: "", DATA_SOURCE[0]: ", without a stack"}
 NEW_SID: Final = "AllowsAmazonQServicePrincipale139c96c84dbbb6d"
 WITH_PROXY: Final = {"connector": "webcrawler"}
 PROXY_SOURCE: Final = {
@@ -479,11 +213,6 @@ PROXY_SOURCE: Final = {
         "secretArn": SECRET_ARN,
         "additionalProperties": {"proxy": {"secretArn": PROXY}},
     },
-}
-S3_SOURCE: Final = {
-    "type": "S3V2",
-    "configuration": {"type": "S3V2", "connectionConfiguration": {"bucketName": "documents"}},
-    "vpcConfiguration": None,
 }
 READS_PROXY: Final = [allow(READ, PROXY)]
 EXCLUSIVE: Final = {"exclusivePolicies": "true"}
@@ -496,7 +225,7 @@ PROXIES: Final[tuple[Any, ...]] = (
     ("which another policy allows, and the stack removes it", READS_PROXY, [], EXCLUSIVE, STACK),
     ("which both policies allow", READS_PROXY, READS_PROXY, {}, STACK),
     ("which another policy allows, with more", [*READS_PROXY, allow("sqs:*")], [], {}, STACK),
-    ("which no policy allows, outside any stack", (), [], {}, ALONE),
+    ("which no policy allows, outside any stack", (), [], {}, DATA_SOURCE),
 )
 NOT_PASSING: Final[Mapping[str, dict[str, Any]]] = {
     "no policy allows it": IMPLICIT,
@@ -690,49 +419,18 @@ OPTIONS: Final = (
     (*STACK, CONTEXT, "aws:SourceIp=", CONTEXT, "aws:SourceIp="),
     (*STACK, CONTEXT, "aws:ResourceTag/Cost Center=42"),
     (*STACK, "--data-source", "wiki"),
-    (*STACK, *ALONE),
-    ALONE[:2],
-    ALONE[2:],
-    (*ALONE, "--data-source", "wiki"),
-    (ALONE[0], APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT), *ALONE[2:]),
+    (*STACK, *DATA_SOURCE),
+    DATA_SOURCE[:2],
+    DATA_SOURCE[2:],
+    (*DATA_SOURCE, "--data-source", "wiki"),
+    (DATA_SOURCE[0], APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT), *DATA_SOURCE[2:]),
 )
-
-
-def inline(name: str, *statements: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about another inline policy of the stack's role."""
-    return {
-        asked("iam.list_role_policies", RoleName=ROLE_NAME): [OWN, name],
-        asked("iam.get_role_policy", PolicyName=name, RoleName=ROLE_NAME): {
-            "PolicyDocument": policy(statements)
-        },
-    }
-
-
 EARLIER: Final = allow(
     ["kms:DescribeKey"],
     Sid=SID,
     Principal={"AWS": [OTHER_ROLE, "AROAEXAMPLEDELETED001"]},
     Condition={"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}},
 )
-
-
-def in_other_index(*sources: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about data sources, of which the last one is in another index."""
-    *others, last = sources
-    indices = [{"indexId": INDEX_ID}, {"indexId": OTHER_INDEX}]
-    return {
-        LISTED_SOURCES: [],
-        asked("qbusiness.list_indices", applicationId=APPLICATION_ID): indices,
-        **data_sources(*others, {"index": OTHER_INDEX, **last}),
-    }
-
-
-def owned_by(account: str) -> dict[str, Any]:
-    """Return a data source whose configuration names its bucket's account."""
-    connection = {"bucketName": "documents", "bucketOwnerAccountId": account}
-    return S3_SOURCE | {"configuration": {"type": "S3V2", "connectionConfiguration": connection}}
-
-
 SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
     ("application", "index"): [
         World(
@@ -1064,7 +762,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
     ("trust policy",): [
         World(
             "the trust policy has the usual Sid and the one of the fix, without a stack",
-            options=ALONE,
+            options=DATA_SOURCE,
             calls=data_sources({})
             | trusting(
                 EXPECTED | {"Condition": {"StringEquals": {"aws:SourceAccount": OTHER_ACCOUNT}}},
@@ -1078,7 +776,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
                 options=options,
             )
             for name, given in TRUST_POLICIES.items()
-            for options in ((STACK, ALONE) if name in OUTSIDE else (STACK,))
+            for options in ((STACK, DATA_SOURCE) if name in OUTSIDE else (STACK,))
         ),
         World(
             "the trust policy denies outside the organization of the role, which --context has",
@@ -1091,33 +789,32 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "the role does not exist, and the boundary denies decryption",
             settings=WANTED_SETTING,
-            calls=rejected(GOT_ROLE, code="NoSuchEntity")
-            | boundary(WANTED, *EVERYTHING, *deny("kms:*")),
+            calls=rejected(GOT_ROLE, code="NoSuchEntity") | managed(WANTED, *EVERYTHING, *deny("kms:*")),
         ),
         World(
             "the role cannot be read, and the boundary allows everything",
             settings=WANTED_SETTING,
-            calls=rejected(GOT_ROLE) | boundary(WANTED, *EVERYTHING),
+            calls=rejected(GOT_ROLE) | managed(WANTED, *EVERYTHING),
         ),
         World(
             "the role lacks the boundary, which allows everything",
             settings=WANTED_SETTING,
-            calls=boundary(WANTED, *EVERYTHING),
+            calls=managed(WANTED, *EVERYTHING),
         ),
         World(
             "the role lacks the boundary, which denies decryption",
             settings=WANTED_SETTING,
-            calls=boundary(WANTED, *EVERYTHING, *deny("kms:*")),
+            calls=managed(WANTED, *EVERYTHING, *deny("kms:*")),
         ),
         World(
             "the role lacks the boundary, which might deny decryption",
             settings=WANTED_SETTING,
-            calls=boundary(WANTED, *EVERYTHING, *deny("kms:*", FROM_ELSEWHERE)),
+            calls=managed(WANTED, *EVERYTHING, *deny("kms:*", FROM_ELSEWHERE)),
         ),
         World(
             "the role has another boundary, which lacks decryption",
             settings=WANTED_SETTING,
-            calls=deployed(BOUND, NOT_KMS) | boundary(WANTED, *EVERYTHING),
+            calls=deployed(BOUND, NOT_KMS) | managed(WANTED, *EVERYTHING),
         ),
         World("the role has a boundary that is not in the settings", calls=deployed(BOUND, *EVERYTHING)),
         World(
@@ -1274,7 +971,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
         World(
             "a role outside any stack lacks only ingestion into the application",
-            options=ALONE,
+            options=DATA_SOURCE,
             own=[each for each in ON_INDEX if each in ALMOST or "Ingest" in each["Sid"]],
             calls=data_sources({}),
         ),
@@ -1466,7 +1163,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         ),
         World(
             "a data source without a stack has a bucket that its connector does not support",
-            options=ALONE,
+            options=DATA_SOURCE,
             calls=data_sources(aem(bucketName="files")),
         ),
         World(
@@ -1580,68 +1277,72 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
     ("KMS key", "subnets", "encryption", "bucket", "bucket policy", "role policy", "data source"): [
         World(
             "Amazon S3 confirms the owner of the data source's bucket",
-            options=ALONE,
+            options=DATA_SOURCE,
             own=without(bucket_owner=ACCOUNT),
             calls=data_sources(S3_SOURCE) | bucket(),
         ),
         World(
             "the data source names the owner of its bucket, which cannot be seen",
-            options=ALONE,
+            options=DATA_SOURCE,
             own=without(bucket_owner=ACCOUNT),
             calls=data_sources(owned_by(ACCOUNT)) | bucket() | unseen(ACCOUNT),
         ),
         World(
             "the data source's bucket belongs to another account",
-            options=ALONE,
+            options=DATA_SOURCE,
             own=without(bucket_owner=OTHER_ACCOUNT),
             calls=data_sources(owned_by(OTHER_ACCOUNT)) | bucket(owner=OTHER_ACCOUNT),
         ),
         World(
             "a subnet of the data source is shared, and the other one is pending",
-            options=ALONE,
+            options=DATA_SOURCE,
             calls=data_sources({}) | subnets({"SubnetArn": SHARED}, {"State": "pending"}),
         ),
         World(
             "the data source's bucket is gone",
-            options=ALONE,
+            options=DATA_SOURCE,
             own=without(bucket_owner=ACCOUNT),
             calls=data_sources(S3_SOURCE) | bucket() | unseen(ACCOUNT, "NoSuchBucket"),
         ),
         World(
             "the data source was deleted in the meantime",
-            options=ALONE,
+            options=DATA_SOURCE,
             calls=data_sources({}) | gone(DATA_SOURCE_CALL),
         ),
-        World("the data source is unknown", options=(*ALONE[:3], "other"), calls=data_sources({}, {})),
-        World("the application has no data source", options=ALONE, calls={LISTED_SOURCES: []}),
         World(
-            "the data source's connector is unknown", options=ALONE, calls=data_sources(aem(type="FOO"))
+            "the data source is unknown", options=(*DATA_SOURCE[:3], "other"), calls=data_sources({}, {})
+        ),
+        World("the application has no data source", options=DATA_SOURCE, calls={LISTED_SOURCES: []}),
+        World(
+            "the data source's connector is unknown",
+            options=DATA_SOURCE,
+            calls=data_sources(aem(type="FOO")),
         ),
         World(
             "the data source's secret is missing",
-            options=ALONE,
+            options=DATA_SOURCE,
             calls=data_sources(aem(secretArn="gone")) | gone_secret("gone"),
         ),
         World(
             "the data source's role has no access",
-            options=ALONE,
+            options=DATA_SOURCE,
             own=[allow("sqs:*")],
             calls=data_sources({}),
         ),
         World(
             "the key of the data source's secret is not symmetric",
-            options=ALONE,
+            options=DATA_SOURCE,
             calls=data_sources({}) | key(KeySpec="RSA_2048"),
         ),
         World(
             "the data source's bucket has no known owner",
-            options=ALONE,
+            options=DATA_SOURCE,
             own=without(bucket_owner=OTHER_ACCOUNT),
             calls=data_sources(S3_SOURCE) | bucket() | unseen(ACCOUNT),
         ),
         World(
             "the data source's role is used by two data sources",
-            options=ALONE,
+            options=DATA_SOURCE,
             own=without("AllowsAmazonQToDeleteTaggedNI"),
             calls=data_sources({}, {"displayName": "Second"}, {"roleArn": OTHER_ROLE}),
         ),
@@ -1656,7 +1357,8 @@ def outputs() -> str:
         questions = [each for each in command.QUESTIONS if each[0] in names]
         with patch.object(command, "QUESTIONS", questions):
             for world in worlds:
-                code, (*answers, last) = answers_in(world, (*world.options, "--verbose"))
-                assert "a bug" not in last
-                rows.append((f"{world.name}: exit code {code}", answers or [last]))
+                said = ask(world, (*world.options, "--verbose"))
+                assert "a bug" not in said.err
+                shown = answers_in(said)[:-1] if said.out else [said.err]
+                rows.append((f"{world.name}: exit code {said.code}", shown))
     return gallery(rows)

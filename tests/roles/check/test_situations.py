@@ -12,6 +12,7 @@ from moto.core.utils import get_service_model
 from roles.cli import main
 from tests.helpers.world import SECOND_SUBNET_ID, SECRET_ARN
 from tests.roles.check import situations, worlds
+from tests.roles.check.answers import data_sources, failed, subnets
 from tests.roles.check.recording import replaced, run
 from tests.roles.check.situations import GOLDEN
 from tests.roles.check.worlds import STACK, World, change
@@ -26,8 +27,7 @@ STATES: Final = ("problem", "cannot tell", "skipped", "note", "ok")
 
 def document(world: World, *options: str) -> dict[str, Any]:
     """Return the JSON document about a situation."""
-    with replaced(*change(world, options)):
-        return json.loads(run([*options, "--json"])[1])
+    return worlds.ask(world, (*options, "--json")).json
 
 
 def find(name: str) -> World:
@@ -39,14 +39,14 @@ def find(name: str) -> World:
 
 def test_json_has_policies_only_for_role_outside_any_stack():
     outside = document(
-        find("a proxy's secret, which no policy allows, outside any stack"), *situations.ALONE
+        find("a proxy's secret, which no policy allows, outside any stack"), *worlds.DATA_SOURCE
     )
     assert next(iter(outside)) == "dataSource"
     assert outside["trustPolicy"]["Statement"][0]["Principal"] == {"Service": "qbusiness.amazonaws.com"}
     assert outside["rolePolicy"]["Statement"][0]["Resource"] == [SECRET_ARN]
     (separate,) = outside["separatePolicies"].values()
     assert separate["Statement"][0]["Resource"] == [situations.PROXY]
-    alone = document(find("the data source's role is used by two data sources"), *situations.ALONE)
+    alone = document(find("the data source's role is used by two data sources"), *worlds.DATA_SOURCE)
     assert "separatePolicies" not in alone
     context = ("--context", "aws:SourceIp=192.0.2.1", "--context", "AWS:SourceIP=192.0.2.2")
     inside = document(find("a policy denies decryption through a service"), *STACK, *context)
@@ -84,11 +84,10 @@ def test_situations_have_every_status_that_aws_documents():
 
 
 def test_hint_names_what_the_error_of_a_sync_may_be_about():
-    world = World("", calls=situations.data_sources(*map(situations.failed, situations.ERRORS)))
-    _, answers = worlds.answers_in(world, STACK)
+    world = World("", calls=data_sources(*map(failed, situations.ERRORS)))
     found = [
         "".join(re.findall(r"the error may be about ([^:,]*)", each))
-        for each in answers
+        for each in worlds.answers_in(worlds.ask(world, STACK))
         if "has the status FAILED" in each
     ]
     assert dict(zip(situations.ERRORS, found, strict=True)) == situations.ERRORS
@@ -113,10 +112,10 @@ GOV: Final = {
 )
 def test_subnet_must_be_in_a_supported_zone_of_the_region(region: str, zones: list[str]):
     zone = zones[-1] if zones else "euc1-az1"
-    found = situations.subnets({"AvailabilityZoneId": zone}, {"AvailabilityZoneId": "other"})
+    found = subnets({"AvailabilityZoneId": zone}, {"AvailabilityZoneId": "other"})
     text = json.dumps(change(World("", calls=found), STACK)).replace("us-east-1", region)
     with replaced(*json.loads(text)):
-        _, out = run(STACK)
+        out = run(STACK).out
     (answer,) = re.findall(r"subnets: .*", out) or [""]
     supported = f"is in other, but Amazon Q Business supports only {', '.join(zones)}"
     assert answer.removeprefix(f"subnets: {SECOND_SUBNET_ID} ") == (supported if zones else "")
@@ -156,5 +155,5 @@ def test_answers_in_another_partition_are_the_same(name: str):
     with replaced(in_gov_cloud(calls), in_gov_cloud(printed)):
         there = run([*STACK, "--verbose"])
     digest = re.compile(r"[0-9a-f]{16}\b")  # of an ARN
-    assert digest.sub("", there[1]) == digest.sub("", in_gov_cloud(here[1]))
-    assert there[0] == here[0]
+    assert digest.sub("", there.out) == digest.sub("", in_gov_cloud(here.out))
+    assert there.code == here.code

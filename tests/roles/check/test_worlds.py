@@ -18,7 +18,7 @@ from roles.output import Output
 from roles.stack import read_stack
 from tests.authorization.simulator import ask
 from tests.helpers.world import ROLE_ARN
-from tests.roles.check import situations
+from tests.roles.check.answers import GOT_ROLE, allow, bucket, deny, document, files, rejected, without
 from tests.roles.check.recording import replaced
 from tests.roles.check.worlds import (
     DATA_SOURCE,
@@ -26,14 +26,10 @@ from tests.roles.check.worlds import (
     STACK,
     WORLDS,
     World,
-    allow,
     change,
-    deny,
-    document,
     exit_code,
     outputs,
     states,
-    without,
 )
 
 WITH_AND_WITHOUT_STACK: Final = [
@@ -131,8 +127,8 @@ REQUESTS: Final = (
     ),
     World(
         "files in a bucket, and a role that cannot be read",
-        settings=situations.files(vpcConfiguration=None, allowNetworkInterfaceDeletion=None),
-        calls=situations.bucket() | situations.rejected(situations.GOT_ROLE),
+        settings=files(vpcConfiguration=None, allowNetworkInterfaceDeletion=None),
+        calls=bucket() | rejected(GOT_ROLE),
     ),
 )
 

@@ -5,79 +5,55 @@ checked with the stack, and, unless it concerns a bucket, without it. worlds.txt
 all worlds; pytest's option `--rewrite` writes it.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from pages.examples import (
-    ACCOUNT,
-    APPLICATION_ID,
-    BUCKET_NAME,
-    INDEX_ID,
-    OTHER_ACCOUNT,
-    SUBNET_ID,
-)
-from pages.examples import SECURITY_GROUP_ID as GROUP_ID
+from pages.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT
 from tests.helpers.gallery import gallery
-from tests.helpers.support import PROJECT_NAME, golden, of_role
-from tests.helpers.world import KEY_ARN, OWN, ROLE_ARN, ROLE_NAME, SECOND_SUBNET_ID, SECRET_ARN
+from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import KEY_ARN, OWN, ROLE_ARN, ROLE_NAME, SECRET_ARN, Output
+from tests.roles.check.answers import (
+    CALLS,
+    DELEGATION,
+    EVERYTHING,
+    KEY_POLICY,
+    ROOT,
+    Document,
+    aem,
+    allow,
+    asked,
+    bucket,
+    data_sources,
+    deny,
+    identifier,
+    inline,
+    kms,
+    lacking,
+    managed,
+    own_role,
+    policy,
+    rejected,
+    secret,
+    simulated,
+    without,
+)
 from tests.roles.check.recording import BASE, replaced, run
 
 GOLDEN: Final = Path(__file__).with_name("worlds.txt")
-Document = Sequence[dict[str, Any]]
-
 STACK: Final = ("--stack", "dev")
-DATA_SOURCE_ID: Final = "c3d4e5f6-7890-12ab-cdef-333333333333"
-DATA_SOURCE: Final = ("--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
+DATA_SOURCE: Final = ("--application", APPLICATION_ID, "--data-source-id", identifier(0))
 PERIMETER: Final = f"arn:aws:iam::{ACCOUNT}:policy/perimeter"
 UNREADABLE: Final = f"arn:aws:iam::{ACCOUNT}:policy/unreadable"
 OTHER_SECRET_ARN: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 FOREIGN: Final = {"StringNotEquals": {"aws:ResourceAccount": ACCOUNT}}
 FROM_ELSEWHERE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
-ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 ROLE: Final = {"AWS": ROLE_ARN}
 DELETED: Final = {"AWS": "AROAEXAMPLEDELETED001"}
 CALLER: Final = f"arn:aws:iam::{ACCOUNT}:user/deployer"
 READ: Final = "secretsmanager:GetSecretValue"
-
-
-def allow(action: object = "*", resource: object = "*", **more: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
-
-
-def deny(action: object = "*", condition: Mapping[str, Any] | None = None, **more: Any) -> Document:
-    """Return the statement Lock, which denies an action."""
-    given = {"Condition": condition} if condition else {}
-    return [{"Sid": "Lock", "Effect": "Deny", "Action": action, "Resource": "*", **given, **more}]
-
-
-def document(statements: Document) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": [*statements]}
-
-
-def policy(statements: Document) -> str:
-    return json.dumps(document(statements))
-
-
-OWN_OF_SECRET: Final = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
-OWN_OF_BUCKET: Final = of_role(golden("s3-v2-role-policy"), ROLE_NAME).replace(BUCKET_NAME, "documents")
-
-
-def without(*sids: str, bucket_owner: str = "") -> Document:
-    """Return the statements of the role policy, of a bucket if it has an owner, except some."""
-    document = json.loads(OWN_OF_BUCKET if bucket_owner else OWN_OF_SECRET)
-    for statement in document["Statement"]:
-        if "aws:ResourceAccount" in json.dumps(statement.get("Condition")):
-            statement["Condition"] = {"StringEquals": {"aws:ResourceAccount": bucket_owner}}
-    return [each for each in document["Statement"] if each["Sid"] not in sids]
-
-
-DELEGATION: Final = allow("kms:*", Principal=ROOT)
-EVERYTHING: Final = [allow()]
 
 
 class World(NamedTuple):
@@ -138,36 +114,15 @@ def exit_code(states: Iterable[str]) -> int:
     return next((code for state, code in codes.items() if state in every), 0)
 
 
-def simulated(
-    action: str, resource: str, answer: Mapping[str, Any], principal: str = ROLE_ARN
-) -> dict[str, Any]:
-    """Return the answer of one simulation."""
-    names = {"EvalActionName": action, "EvalResourceName": resource}
-    return {f"simulate {principal} {action} {resource}": names | dict(answer)}
-
-
-def lacking(*keys: str) -> dict[str, Any]:
-    """Return the part of an answer that says which keys the simulation lacked."""
-    return {"MissingContextValues": [*keys]}
-
-
 EXPLICIT: Final = {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "scp"}]}
 IMPLICIT: Final = {"EvalDecision": "implicitDeny"}
 BY_ORGANIZATION: Final = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
-NOT_ALLOWED: Final = {
-    "$client": [
-        {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}},
-        "ListAttachedRolePolicies",
-    ]
-}
-NOT_SIMULATED: Final = {"$client": [NOT_ALLOWED["$client"][0], "SimulatePrincipalPolicy"]}
 DENIED: Final = {"other policies": "problem", "requests allowed": "problem"}
 UNKNOWN: Final = {"other policies": "cannot tell", "requests allowed": "cannot tell"}
 UNBOUNDED: Final = {"permissions boundary": "problem", "requests allowed": "problem"}
 HARMLESS: Final = {"other policies": "note"}
 TAGGED: Final = {"StringEquals": {"aws:ResourceTag/temporary": "yes"}}
 AS_OWN: Final[Mapping[str, str]] = MappingProxyType({})
-
 WORLDS: Final = (
     World("nothing is wrong"),
     # Another policy of the role.
@@ -238,7 +193,7 @@ WORLDS: Final = (
     World(
         "the attached policies cannot be listed",
         {"other policies": "skipped", "requests allowed": "skipped"},
-        calls={f'iam.list_attached_role_policies {{"RoleName": "{ROLE_NAME}"}}': NOT_ALLOWED},
+        calls=rejected(asked("iam.list_attached_role_policies", RoleName=ROLE_NAME)),
         outside={"role policy": "skipped", "requests allowed": "skipped"},
     ),
     World(
@@ -246,11 +201,11 @@ WORLDS: Final = (
         {"other policies": "problem skipped note", "requests allowed": "problem"},
         attached=deny(READ),
         calls={
-            f'iam.list_attached_role_policies {{"RoleName": "{ROLE_NAME}"}}': [
+            asked("iam.list_attached_role_policies", RoleName=ROLE_NAME): [
                 {"PolicyArn": PERIMETER, "PolicyName": "perimeter"},
                 {"PolicyArn": UNREADABLE, "PolicyName": "unreadable"},
             ],
-            f'iam.get_policy {{"PolicyArn": "{UNREADABLE}"}}': NOT_ALLOWED,
+            **rejected(asked("iam.get_policy", PolicyArn=UNREADABLE)),
         },
         outside={"role policy": "skipped problem", "requests allowed": "problem"},
     ),
@@ -574,7 +529,7 @@ WORLDS: Final = (
             "requests allowed": "skipped",
         },
         guard=EVERYTHING,
-        calls={"simulate": NOT_SIMULATED},
+        calls=rejected("iam.simulate_principal_policy"),
         outside={
             "iam:PassRole": "skipped",
             "role policy": "note",
@@ -622,105 +577,74 @@ WORLDS: Final = (
 
 def change(world: World, arguments: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return AWS's answers in a world, and Pulumi's output."""
-    calls, config = deepcopy(BASE["calls"]), deepcopy(BASE["config"])
-    settings = dict(world.settings)
     in_stack = arguments[0] == STACK[0]
-    _change_role(calls, world, in_stack=in_stack)
+    settings = dict(world.settings)
+    secret_arn = settings.get("secretId") or SECRET_ARN
+    calls = {**CALLS, **_role(world, in_stack=in_stack), **_secret(world, secret_arn)}
+    calls[KEY_POLICY] = {"Policy": policy(world.key)}
     if world.boundary:
         settings["permissionsBoundaryArn"] = world.boundary_arn
-    key = json.dumps({"KeyId": KEY_ARN, "PolicyName": "default"})
-    calls[f"kms.get_key_policy {key}"] = {"Policy": policy(world.key)}
-    secret_arn = world.settings.get("secretId") or SECRET_ARN
-    _change_secret(calls, secret_arn, world)
     if world.organization:
         organization = {"Organization": {"Id": world.organization}}
-        calls["organizations.describe_organization {}"] = organization
+        calls[asked("organizations.describe_organization")] = organization
     if world.bucket is not None:
-        _use_bucket(calls, settings, world.bucket)
-        for name in ("secretId", "vpcConfiguration", "allowNetworkInterfaceDeletion"):
-            del config[f"{PROJECT_NAME}:{name}"]
-    for name, value in settings.items():
-        config[f"{PROJECT_NAME}:{name}"] = {"value": value, "secret": False}
-        if value is None:
-            del config[f"{PROJECT_NAME}:{name}"]
+        calls |= _bucket(world, world.bucket)
+        lacked = ("secretId", "vpcConfiguration", "allowNetworkInterfaceDeletion")
+        settings = dict.fromkeys(lacked) | settings | {"connector": "s3-v2", "bucketName": "documents"}
     if not in_stack:
-        _add_data_source(calls, secret_arn)
+        calls |= data_sources(aem(secretArn=secret_arn))
+    changed = {
+        f"{PROJECT_NAME}:{name}": {"value": its, "secret": False} for name, its in settings.items()
+    }
+    config = {
+        name: entry for name, entry in (BASE["config"] | changed).items() if entry["value"] is not None
+    }
     return {**calls, **world.calls}, {"config": config, "stack": BASE["outputs"] | world.outputs}
 
 
-def _change_role(calls: dict[str, Any], world: World, *, in_stack: bool) -> None:
+def _role(world: World, *, in_stack: bool) -> dict[str, Any]:
     own = world.own or without(bucket_owner=world.bucket_owner)
     if not in_stack:  # a data source does not contain the option for this statement
         own = [each for each in own if each.get("Sid") != "AllowsAmazonQToDeleteTaggedNI"]
-    inline = {OWN: own, **({"guard": world.guard} if world.guard else {})}
-    for name, statements in inline.items():
-        parameters = json.dumps({"PolicyName": name, "RoleName": ROLE_NAME})
-        calls[f"iam.get_role_policy {parameters}"] = {"PolicyDocument": policy(statements)}
-    calls[f'iam.list_role_policies {{"RoleName": "{ROLE_NAME}"}}'] = [*inline]
-    if world.attached:
-        arn = world.attached_arn
-        listed = [{"PolicyArn": arn, "PolicyName": arn.rpartition("/")[2]}]
-        calls[f'iam.list_attached_role_policies {{"RoleName": "{ROLE_NAME}"}}'] = listed
-        _put_managed(calls, arn, world.attached)
-    role = calls[f'iam.get_role {{"RoleName": "{ROLE_NAME}"}}']["Role"]
-    role["Tags"] = [{"Key": key, "Value": value} for key, value in world.role_tags.items()]
-    if world.boundary:
-        role["PermissionsBoundary"] = {"PermissionsBoundaryArn": world.boundary_arn}
-        _put_managed(calls, world.boundary_arn, world.boundary)
-
-
-def _change_secret(calls: dict[str, Any], arn: str, world: World) -> None:
-    for name in [name for name in calls if SECRET_ARN in name]:
-        answer = json.dumps(calls.pop(name)).replace(SECRET_ARN, arn)
-        calls[name.replace(SECRET_ARN, arn)] = json.loads(answer)
-    described = calls[f'secretsmanager.describe_secret {{"SecretId": "{arn}"}}']
-    described["Tags"] = [{"Key": key, "Value": value} for key, value in world.secret_tags.items()]
-    answer = {"ARN": arn} | ({"ResourcePolicy": policy(world.secret)} if world.secret else {})
-    calls[f'secretsmanager.get_resource_policy {{"SecretId": "{arn}"}}'] = answer
-
-
-def _put_managed(calls: dict[str, Any], arn: str, statements: Document) -> None:
-    calls[f'iam.get_policy {{"PolicyArn": "{arn}"}}'] = {"Policy": {"DefaultVersionId": "v1"}}
-    parameters = json.dumps({"PolicyArn": arn, "VersionId": "v1"})
-    calls[f"iam.get_policy_version {parameters}"] = {"PolicyVersion": {"Document": policy(statements)}}
-
-
-def _use_bucket(calls: dict[str, Any], settings: dict[str, str], statements: Document) -> None:
-    settings |= {"connector": "s3-v2", "bucketName": "documents"}
-    owner = settings.get("bucketAccountId", ACCOUNT)
-    foreign = owner != ACCOUNT
-    location = json.dumps({"Bucket": "documents", "ExpectedBucketOwner": owner})
-    calls[f"s3.get_bucket_location {location}"] = {"LocationConstraint": None}
-    calls['s3.get_bucket_location {"Bucket": "documents"}'] = {"LocationConstraint": None}
-    denied = {"$client": [{"Error": {"Code": "AccessDenied"}}, "GetBucketEncryption"]}
-    default = {"KMSMasterKeyID": KEY_ARN, "SSEAlgorithm": "aws:kms"}
-    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
-    answer = denied if foreign else {"ServerSideEncryptionConfiguration": rules}
-    calls[f"s3.get_bucket_encryption {location}"] = answer
-    missing = {"$client": [{"Error": {"Code": "NoSuchBucketPolicy"}}, "GetBucketPolicy"]}
-    found = {"Policy": policy(statements)} if statements else missing
-    calls['s3.get_bucket_policy {"Bucket": "documents"}'] = found
-
-
-def _add_data_source(calls: dict[str, Any], secret_arn: str) -> None:
-    """Add the data source whose settings the stack has."""
-    index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
-    listed = {"dataSourceId": DATA_SOURCE_ID, "displayName": "Pages", "status": "ACTIVE", "type": "AEM"}
-    calls[f"qbusiness.list_data_sources {json.dumps(index)}"] = [listed]
-    ids = json.dumps(dict(sorted({**index, "dataSourceId": DATA_SOURCE_ID}.items())))
-    calls[f"qbusiness.get_data_source {ids}"] = {
-        **listed,
-        **index,
-        "dataSourceArn": f"arn:aws:qbusiness:us-east-1:{ACCOUNT}:application/{APPLICATION_ID}"
-        f"/index/{INDEX_ID}/data-source/{DATA_SOURCE_ID}",
-        "configuration": {"type": "AEM", "secretArn": secret_arn},
-        "roleArn": ROLE_ARN,
-        "vpcConfiguration": {
-            "subnetIds": [SUBNET_ID, SECOND_SUBNET_ID],
-            "securityGroupIds": [GROUP_ID],
-        },
+    tags = [{"Key": key, "Value": value} for key, value in world.role_tags.items()]
+    limit = {"PermissionsBoundary": {"PermissionsBoundaryArn": world.boundary_arn}}
+    document = {"PolicyDocument": policy(own)}
+    arn = world.attached_arn
+    listed = [{"PolicyArn": arn, "PolicyName": arn.rpartition("/")[2]}] if world.attached else []
+    return {
+        **own_role(Tags=tags, **(limit if world.boundary else {})),
+        **(inline("guard", *world.guard) if world.guard else {}),
+        asked("iam.get_role_policy", PolicyName=OWN, RoleName=ROLE_NAME): document,
+        asked("iam.list_attached_role_policies", RoleName=ROLE_NAME): listed,
+        **managed(arn, *world.attached),
+        **managed(world.boundary_arn, *world.boundary),
     }
-    calls[f"qbusiness.list_data_source_sync_jobs {ids}"] = {"history": []}
+
+
+def _secret(world: World, arn: str) -> dict[str, Any]:
+    tags = [{"Key": key, "Value": value} for key, value in world.secret_tags.items()]
+    found = {"ARN": arn} | ({"ResourcePolicy": policy(world.secret)} if world.secret else {})
+    return {
+        **secret(arn, Tags=tags),
+        asked("secretsmanager.get_resource_policy", SecretId=arn): found,
+    }
+
+
+def _bucket(world: World, statements: Document) -> dict[str, Any]:
+    owned = {"Bucket": "documents", "ExpectedBucketOwner": world.bucket_owner}
+    foreign = world.bucket_owner != ACCOUNT
+    found = {asked("s3.get_bucket_policy", Bucket="documents"): {"Policy": policy(statements)}}
+    return {
+        **bucket(owner=world.bucket_owner, default=kms(KEY_ARN)),
+        **(rejected(asked("s3.get_bucket_encryption", **owned)) if foreign else {}),
+        **(found if statements else {}),
+    }
+
+
+def ask(world: World, arguments: Sequence[str]) -> Output:
+    """Run `check` in a world."""
+    with replaced(*change(world, arguments)):
+        return run(arguments)
 
 
 def states(world: World, arguments: Sequence[str]) -> tuple[int, dict[str, str]]:
@@ -728,13 +652,12 @@ def states(world: World, arguments: Sequence[str]) -> tuple[int, dict[str, str]]
 
     Without a stack, two questions are always skipped.
     """
-    with replaced(*change(world, arguments)):
-        code, out = run([*arguments, "--json"])
+    said = ask(world, (*arguments, "--json"))
     found: dict[str, list[str]] = {}
-    for answer in json.loads(out)["answers"]:
+    for answer in said.json["answers"]:
         if answer["state"] != "ok" and "--stack" not in answer["text"]:
             found.setdefault(answer["question"], []).append(answer["state"])
-    return code, {question: " ".join(dict.fromkeys(its)) for question, its in found.items()}
+    return said.code, {question: " ".join(dict.fromkeys(its)) for question, its in found.items()}
 
 
 def outputs() -> str:
@@ -743,13 +666,12 @@ def outputs() -> str:
     for world in WORLDS:
         for how, arguments in (("with the stack", STACK), ("without it", DATA_SOURCE)):
             if arguments == STACK or not world.is_of_bucket:
-                code, (*answers, counts) = answers_in(world, arguments)
-                rows.append((f"{world.name}, {how}: exit code {code}, {counts.strip()}", answers))
+                said = ask(world, arguments)
+                *answers, counts = answers_in(said)
+                rows.append((f"{world.name}, {how}: exit code {said.code}, {counts.strip()}", answers))
     return gallery(rows)
 
 
-def answers_in(world: World, arguments: Sequence[str]) -> tuple[int, list[str]]:
-    """Return the exit code and the answers, of which the last one has the counts."""
-    with replaced(*change(world, arguments)):
-        code, out = run(arguments)
-    return code, re.findall(r"^\S.*\n(?: .*\n)*", out, re.MULTILINE)
+def answers_in(said: Output) -> list[str]:
+    """Return the answers, and the line after them."""
+    return re.findall(r"^\S.*\n(?: .*\n)*", said.out, re.MULTILINE)
