@@ -68,6 +68,15 @@ def without(*sids: str, bucket_owner: str = "") -> Document:
     return [each for each in document["Statement"] if each["Sid"] not in sids]
 
 
+def passing(role: str) -> Document:
+    """Return the statements of the role policy of a bucket, but with another role to pass."""
+    return json.loads(
+        json.dumps(without(bucket_owner=ACCOUNT)).replace(
+            ROLE_ARN, f"{ROLE_ARN.partition('/')[0]}/{role}"
+        )
+    )
+
+
 DELEGATION: Final = allow("kms:*", Principal=ROOT)
 EVERYTHING: Final = [allow()]
 CALLS: Final[Mapping[str, Any]] = BASE["calls"]

@@ -5,6 +5,7 @@ them; pytest's option `--rewrite` writes it.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -85,6 +86,7 @@ from tests.roles.check.answers import (
     managed,
     own_role,
     owned_by,
+    passing,
     policy,
     rejected,
     resource,
@@ -384,7 +386,14 @@ SYNC_STATUSES: Final = (
 ONLY_FIRST: Final = {
     LISTED_SUBNETS.replace(json.dumps(SUBNETS), json.dumps([SUBNET_ID])): CALLS[LISTED_SUBNETS][:1]
 }
-IN_OTHER_VPC: Final = {"vpcConfiguration": {**VPC, "subnetIds": [SUBNET_ID]}}
+ONE_SUBNET: Final = {**VPC, "subnetIds": [SUBNET_ID]}
+IN_OTHER_VPC: Final = {"vpcConfiguration": ONE_SUBNET}
+SHAREPOINT: Final = {"connector": "sharepoint-cloud"}
+CRAWLER: Final[dict[str, Any]] = {
+    "type": "WEBCRAWLERV2",
+    "configuration": {"type": "WEBCRAWLERV2"},
+    "vpcConfiguration": VPC,
+}
 ALMOST: Final = without("AllowsAmazonQToDeleteTaggedNI")
 OUTSIDE_ROLES: Final[tuple[Any, ...]] = (
     (
@@ -587,6 +596,14 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=secret(KmsKeyId=OTHER_KEY_ARN, version=[KEY_ARN]) | key(OTHER_KEY_ARN),
         ),
         World(
+            "the secret's next version has another key, and a second secret has the earlier one",
+            guard=READS_PROXY,
+            calls=secret(KmsKeyId=OTHER_KEY_ARN, version=[KEY_ARN])
+            | key(OTHER_KEY_ARN)
+            | data_sources({}, OTHER_SECRET)
+            | secret(PROXY, KmsKeyId=KEY_ARN),
+        ),
+        World(
             "the secret's next version has a key that AWS manages",
             calls=secret(KmsKeyId="alias/aws/secretsmanager", version=[KEY_ARN]),
         ),
@@ -702,6 +719,30 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=bucket(owner=OTHER_ACCOUNT, default=kms(KEY_ID))
             | key(FOREIGN_KEY_ARN, KeyManager="AWS"),
         ),
+        World(
+            "a bucket that does not exist, which only the data source names",
+            bucket=[],
+            calls=data_sources(
+                S3_SOURCE
+                | {"configuration": {"type": "S3V2", "connectionConfiguration": {"bucketName": "gone"}}}
+            )
+            | rejected(
+                asked("s3.get_bucket_location", Bucket="gone"),
+                asked("s3.get_bucket_encryption", Bucket="gone", ExpectedBucketOwner=ACCOUNT),
+                asked("s3.get_bucket_location", Bucket="gone", ExpectedBucketOwner=ACCOUNT),
+                asked("s3.get_bucket_policy", Bucket="gone"),
+                code="NoSuchBucket",
+            ),
+        ),
+        World(
+            "a bucket of documents that is also a crawler's",
+            bucket=[],
+            calls=data_sources(
+                S3_SOURCE,
+                CRAWLER
+                | {"configuration": CRAWLER["configuration"] | {"s3SeedUrl": "s3://documents/a.txt"}},
+            ),
+        ),
         World("the bucket's policy denies reading", bucket=deny("s3:GetObject", Principal="*")),
     ],
     ("subnets", "security groups"): [
@@ -739,6 +780,12 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "a subnet is missing, and the other has no free address and is in a zone without support",
             calls=subnets({}, {"AvailableIpAddressCount": 0, "AvailabilityZoneId": "use1-az3"}),
+        ),
+        World(
+            "a subnet is missing, and the stack's update removes a policy that a data source needs",
+            settings=EXCLUSIVE,
+            guard=READS_PROXY,
+            calls=subnets({"State": "available"}, {}) | data_sources({}, OTHER_SECRET) | secret(PROXY),
         ),
         World(
             "a shared subnet is pending",
@@ -867,6 +914,13 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             key=[allow("kms:*", "arn:aws:kms:*:*:key/${aws:SourceIp}", Principal=ROOT)],
         ),
         World(
+            "the key policy denies everybody but another role and a service",
+            key=[
+                DELEGATION,
+                *deny("kms:Decrypt", NotPrincipal={"AWS": OTHER_ROLE, "Service": "logs.amazonaws.com"}),
+            ],
+        ),
+        World(
             "the second grant lets the role decrypt",
             key=NO_KEY_USE,
             calls={"grants": [TO_ENCRYPT, GRANT, TO_ENCRYPT]},
@@ -903,6 +957,22 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             "the role lacks ingestion into the application",
             own=ON_INDEX,
             settings={"ingestScope": "index"},
+        ),
+        World(
+            "the role lacks ingestion into the application, and a sync put no documents",
+            own=ON_INDEX,
+            settings={"ingestScope": "index"},
+            calls=data_sources(synced("SUCCEEDED", documentsAdded="0")),
+        ),
+        World(
+            "a policy denies ingestion into the application, which the role lacks",
+            own=ON_INDEX,
+            settings={"ingestScope": "index"},
+            guard=deny("qbusiness:BatchPutDocument", Resource=APPLICATION_ARN),
+        ),
+        *(
+            World(f"the role may pass {name}", bucket=[], own=passing(name))
+            for name in ("other", f"{ROLE_NAME[:3]}*", "*")
         ),
         World(
             "the role lacks ingestion into the application and the index",
@@ -942,6 +1012,11 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World(
             "the stack's outputs have no role",
             outputs={"roleArn": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"},
+        ),
+        World(
+            "the stack's outputs have no role for an entry",
+            settings=entries(wiki={}),
+            outputs={"roleArns": {"wiki": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}},
         ),
         World("the role was deleted", calls=rejected(GOT_ROLE, code="NoSuchEntity")),
         World("the role has another path", calls=own_role(Arn=ROLE_ARN.replace("role/", "role/old/"))),
@@ -1004,6 +1079,11 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             },
         ),
         World(
+            "a data source has another secret, which the role can read only until the next update",
+            own=[*without("AllowsAmazonQToGetSecret"), allow(READ, [SECRET_ARN, PROXY])],
+            calls=data_sources(OTHER_SECRET) | secret(PROXY),
+        ),
+        World(
             "a data source cannot be read, and the role has another policy",
             guard=EVERYTHING,
             calls=data_sources({}) | rejected(DATA_SOURCE_CALL),
@@ -1014,6 +1094,16 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             own=without("AllowsAmazonQToGetSecret"),
             calls=trusting(
                 EXPECTED, EXPECTED | {"Sid": "Other", "Principal": {"Service": "lambda.amazonaws.com"}}
+            ),
+        ),
+        World(
+            "every application may use the role, which has another policy",
+            guard=EVERYTHING,
+            own=without("AllowsAmazonQToGetSecret"),
+            calls=trusting(
+                EXPECTED,
+                trust_under(ArnEquals=None, ArnLike={"aws:SourceArn": f"{APPLICATION_ARN[:-36]}*"})
+                | {"Sid": "Other"},
             ),
         ),
         World(
@@ -1104,6 +1194,23 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             ),
         ),
         World(
+            "IAM denies a request on the resource, and lacks an unknown key and a known one",
+            calls=simulated(
+                READ,
+                SECRET_ARN,
+                {
+                    "EvalDecision": "allowed",
+                    "ResourceSpecificResults": [
+                        {
+                            "EvalResourceName": SECRET_ARN,
+                            "EvalResourceDecision": "explicitDeny",
+                            "MissingContextValues": ["aws:SourceIp", "KMS:viaservice"],
+                        },
+                    ],
+                },
+            ),
+        ),
+        World(
             "neither the policies nor the organization allow a request",
             own=without("AllowsAmazonQToGetSecret"),
             calls=simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION),
@@ -1184,6 +1291,79 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             settings=entries(wiki={}, tickets={}),
             outputs=roles_of("wiki", "tickets"),
             calls=role(role_of("wiki")) | role(role_of("tickets")) | data_sources({"roleArn": None}),
+        ),
+        World(
+            "a data source without a role matches one of two entries, and fits the other",
+            settings=entries(wiki={}, tickets={"vpcConfiguration": ONE_SUBNET}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=OWN_ROLES | data_sources({"roleArn": None}) | ONLY_FIRST,
+        ),
+        World(
+            "a data source that matches two entries has a role outside the stack",
+            settings=entries(wiki={}, tickets={}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=OWN_ROLES | role(OTHER_ROLE, *EVERYTHING) | data_sources({"roleArn": OTHER_ROLE}),
+        ),
+        World(
+            "a data source that matches two entries has the role of one",
+            settings=entries(wiki={}, tickets={}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=OWN_ROLES | data_sources({"roleArn": role_of("tickets")}),
+        ),
+        World(
+            "a data source has the role of another entry, and the entry that it matches has one, too",
+            settings=entries(wiki={}, tickets={"connector": "jira"}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=OWN_ROLES
+            | data_sources({"roleArn": role_of("tickets")}, {"roleArn": role_of("wiki")}),
+        ),
+        World(
+            "a data source has the role of an entry that is for another index",
+            settings=entries(wiki={}, tickets={"indexId": OTHER_INDEX}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=OWN_ROLES | in_other_index({"roleArn": role_of("wiki")}),
+        ),
+        World(
+            "a data source lacks the optional bucket of its entry, and another entry has none",
+            settings=entries(wiki=SHAREPOINT | {"bucketName": "files"}, tickets=SHAREPOINT),
+            outputs=roles_of("wiki", "tickets"),
+            calls=OWN_ROLES
+            | bucket(name="files")
+            | data_sources({"roleArn": role_of("wiki"), **aem(type="SHAREPOINTV2")}),
+        ),
+        World(
+            "a data source that fits two of three entries has a deleted role",
+            settings=entries(wiki={}, tickets={"connector": "jira"}, later={}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=OWN_ROLES
+            | data_sources(IN_OTHER_VPC | {"roleArn": OTHER_ROLE})
+            | rejected(asked("iam.get_role", RoleName="other"), code="NoSuchEntity"),
+        ),
+        World(
+            "a data source that matches one of two entries has a deleted role",
+            settings=entries(wiki={}, tickets={"vpcConfiguration": ONE_SUBNET}),
+            outputs=roles_of("wiki", "tickets"),
+            calls=OWN_ROLES
+            | data_sources(IN_OTHER_VPC | {"roleArn": OTHER_ROLE})
+            | rejected(asked("iam.get_role", RoleName="other"), code="NoSuchEntity"),
+        ),
+        *(
+            World(
+                f"a crawler without a secret, and {name}",
+                settings={"connector": "webcrawler", "secretId": None, "kmsKeyId": None},
+                calls=data_sources(*({**CRAWLER, "roleArn": each} for each in roles)),
+            )
+            for name, roles in (
+                ("without a role", [None]),
+                ("without a role beside one that has it", [None, ROLE_ARN]),
+            )
+        ),
+        World(
+            "a data source names a secret in its account like the settings' one in another account",
+            settings={"secretId": FOREIGN_SECRET},
+            calls=data_sources(aem(secretArn=SECRET_NAME))
+            | secret(names=[SECRET_NAME])
+            | secret(FOREIGN_SECRET),
         ),
         World(
             "a data source was deleted in the meantime",
@@ -1359,6 +1539,6 @@ def outputs() -> str:
             for world in worlds:
                 said = ask(world, (*world.options, "--verbose"))
                 assert "a bug" not in said.err
-                shown = answers_in(said)[:-1] if said.out else [said.err]
-                rows.append((f"{world.name}: exit code {said.code}", shown))
+                shown = [each for each in answers_in(said) if not re.match(r"\d+ ok, ", each)]
+                rows.append((f"{world.name}: exit code {said.code}", shown or [said.err]))
     return gallery(rows)

@@ -81,15 +81,6 @@ def test_secret_value_of_data_sources_setting_is_rejected(world: World):
 
 
 @pytest.mark.usefixtures("entries")
-def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
-    world.outputs = {"roleArns": {"aem": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}}
-    said = world.check("--data-source", "aem", "--json", only=["role", "data source"])
-    answers = {answer["question"]: answer for answer in said.json["dataSources"]["aem"]["answers"]}
-    assert answers["role"]["text"] == "the stack's outputs contain no ARN for the role yet"
-    assert answers["data source"]["state"] == "skipped"
-
-
-@pytest.mark.usefixtures("entries")
 def test_caller_and_index_are_read_once_for_all_entries(world: World):
     world.check()
     assert world.server.calls.count("sts:GetCallerIdentity") == 1

@@ -36,7 +36,6 @@ from tests.helpers.world import (
     OWN,
     ROLE_ARN,
     ROLE_NAME,
-    ROOT,
     SECOND_SUBNET_ID,
     SECRET_ARN,
     SETTINGS,
@@ -52,7 +51,6 @@ from tests.helpers.world import (
     s3_policy,
 )
 from tests.roles.adopt.help import sh
-from tests.roles.check.help import use_entries
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed", "aws_cli")]
 
@@ -456,168 +454,15 @@ def test_every_printed_command_is_carried_out():
 # Updates of the stack.
 
 
-def trust_too(world: World, application: str = OTHER_APPLICATION) -> None:
-    """Let the role be assumed for another application, too, and change its policy by hand."""
-    document = json.loads(TRUST)
-    condition = document["Statement"][0]["Condition"]["ArnEquals"]
-    condition["aws:SourceArn"] = [condition["aws:SourceArn"], application]
-    world.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=json.dumps(document))
-    replace_policy(world)
-
-
 @pytest.mark.parametrize("region", [REGION, "eu-west-1"])
 def test_update_is_withheld_if_it_cuts_off_another_application(world: World, region: str):
     application = OTHER_APPLICATION.replace(REGION, region)
-    trust_too(world, application)
+    both = f'["{APPLICATION_ARN}", "{application}"]'
+    world.trust(TRUST.replace(f'"{APPLICATION_ARN}"', both))
+    replace_policy(world)
     world.server.elsewhere(region).add(OTHER_ID, displayName="Other")
     said = world.check()
     assert said.code == 1
     assert f"give the data sources of {application} roles other than {ROLE_ARN}, because" in said.out
     assert "pulumi up" not in said.out
     assert "delete-role-policy" not in said.out
-
-
-def test_update_is_printed_if_the_other_application_is_gone(world: World):
-    trust_too(world)
-    assert "fix: pulumi up --stack dev\n" in world.ask("role policy")
-
-
-def test_update_that_takes_access_from_a_data_source_comes_last(world: World):
-    second = world.secret("second")
-    world.put_policy(own_policy(second, allow("secretsmanager:GetSecretValue", SECRET_ARN)))
-    world.add_data_source(configuration={"type": "AEM", "secretArn": second})
-    first, last = (line.strip() for line in world.ask("role policy").splitlines()[-2:])
-    assert first.startswith("fix: 1. first apply the other fixes, because the update takes ")
-    assert f"secretsmanager:GetSecretValue on {second} from a data source" in first
-    assert last == "2. pulumi up --stack dev"
-
-
-def add_entry(world: World) -> str:
-    """Give the stack two entries; only the second's policy, changed by hand, reads a certain secret."""
-    use_entries(world, pages={}, tickets={})
-    pages, tickets = world.outputs["roleArns"].values()
-    hand = world.secret("hand")
-    world.role(pages.rpartition("/")[2])
-    world.role(tickets.rpartition("/")[2], own_policy(hand))
-    world.add("Tickets", tickets, hand)
-    return hand
-
-
-def test_update_that_takes_access_from_an_entry_that_is_not_selected_comes_last(world: World):
-    hand = add_entry(world)
-    first, last = (
-        line.strip() for line in world.ask("role policy", "--data-source", "pages").splitlines()[-2:]
-    )
-    assert f"because the update takes secretsmanager:GetSecretValue on {hand}" in first
-    assert last == "2. pulumi up --stack dev"
-
-
-def add_second(world: World, **secret: str) -> str:
-    """Let a second data source use the stack's role, which reads its secret by a separate policy."""
-    second = world.secret("second", **secret)
-    world.put_policy(own_policy(second), "second")
-    world.add("Second", ROLE_ARN, second)
-    world.add_data_source()
-    return second
-
-
-def test_setting_that_removes_a_needed_policy_comes_last(world: World):
-    world.set(exclusivePolicies=True)
-    add_second(world)
-    world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
-    first, second = re.findall(r"\d\. (.*)", world.ask("subnets"))[:2]
-    assert first.startswith('first apply the fixes in "other policies", because the update takes ')
-    assert second.startswith("pulumi config set ")
-    assert "first apply" not in world.ask("other policies")
-
-
-def test_key_in_settings_stays_if_a_second_secret_needs_it(world: World):
-    add_second(world, KmsKeyId=KEY_ARN)
-    change_key_of_next_version(world)
-    answer = world.ask("encryption")
-    assert "put-secret-value" in answer
-    assert "kmsKeyId" not in answer
-
-
-def test_policy_stays_while_data_sources_cannot_be_read(world: World):
-    add_second(world)
-    world.reject("qbusiness:GetDataSource")
-    assert world.ask("other policies").startswith(
-        "note     other policies: the policy second allows more than the role policy, but data sources "
-        "that could not be read may need it\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("statement", "others"),
-    [
-        ({"Principal": {"Service": "lambda.amazonaws.com"}}, "lambda.amazonaws.com"),
-        (
-            {
-                "Principal": {"Service": "qbusiness.amazonaws.com"},
-                "Condition": {"ArnLike": {"aws:SourceArn": f"{APPLICATION_ARN[:-36]}*"}},
-            },
-            "other applications",
-        ),
-    ],
-)
-def test_update_names_others_who_may_use_the_role(world: World, statement: dict[str, Any], others: str):
-    trust = json.loads(TRUST)
-    trust["Statement"].append({"Effect": "Allow", "Action": "sts:AssumeRole", **statement})
-    world.trust(json.dumps(trust))
-    add_wide_policy(world)
-    replace_policy(world)
-    said = world.check(only=["role policy", "other policies"])
-    assert f"1. give {others} another role if they use {ROLE_ARN}, because" in said.answer("role policy")
-    assert f"but {others} may use the role and need it\n" in said.answer("other policies")
-
-
-# Statements that exist.
-
-
-def test_statement_keeps_the_access_of_roles_that_the_stack_had(world: World):
-    delete_statement(world)
-    (change,) = re.findall(r'add to "Statement": (.*)', world.ask("key policy"))
-    earlier = json.loads(change)
-    add_other(world)
-    earlier["Principal"] = {"AWS": [OTHER_ARN]}
-    earlier["Condition"] = {"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
-    administration = allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:user/admin"}, Action="kms:Put*")
-    world.key_policy(administration, earlier | {"Action": ["kms:DescribeKey"]})
-    (sid, change) = re.findall(r"replace the statement (\w+) with (.*)", world.ask("key policy"))[0]
-    new = json.loads(change)
-    assert sid == new["Sid"] == earlier["Sid"]
-    assert new["Principal"] == {"AWS": [ROLE_ARN, OTHER_ARN]}
-    assert new["Action"] == ["kms:Decrypt", "kms:DescribeKey"]
-    services = [f"{name}.{REGION}.amazonaws.com" for name in ("s3", "secretsmanager")]
-    assert new["Condition"] == {"StringEquals": {"kms:ViaService": services}}
-
-
-def test_statement_with_the_new_sid_is_replaced(world: World):
-    trust_other_application(world)
-    (change,) = re.findall(r'add to "Statement": (.*)', world.run("check", *ALONE).out)
-    statement = json.loads(change)
-    statement["Condition"] = {"StringEquals": {"aws:SourceAccount": "444455556666"}}
-    trust = json.loads(TRUST.replace(APPLICATION_ARN, OTHER_APPLICATION))
-    world.trust(json.dumps({**trust, "Statement": [*trust["Statement"], statement]}))
-    assert f"replace the statement {statement['Sid']} with {change}\n" in world.run("check", *ALONE).out
-
-
-# Words.
-
-
-def test_exception_to_not_principal_keeps_services(world: World):
-    service = {"AWS": OTHER_ARN, "Service": "logs.amazonaws.com"}
-    guard = {**deny("kms:Decrypt", "*", Sid="Guard"), "NotPrincipal": service}
-    world.key_policy(allow_key(ROOT), guard)
-    answer = world.ask("key policy")
-    assert '"StringNotEquals": {"aws:PrincipalServiceName": ["logs.amazonaws.com"]}' in answer
-
-
-def test_context_that_no_policy_names_is_said_to_be_unused(world: World):
-    guard = deny("kms:Decrypt", "*", Sid="Guard", Principal="*")
-    guard["Condition"] = {"StringEquals": {"aws:SourceVpc": "vpc-2"}}
-    world.key_policy(allow_key(ROOT), guard)
-    said = world.check("--context", "aws:SourceVpc=vpc-1", "--context", "aws:SourceIp=192.0.2.1")
-    assert "with --context: aws:SourceVpc is vpc-1\n" in said.out
-    assert "aws:SourceIp is 192.0.2.1, but no policy that was read names this key\n" in said.out
