@@ -147,7 +147,7 @@ def secret(arn: str = SECRET_ARN, *, names: Any = (), version: Any = (), **more:
 
 def gone(call: str) -> dict[str, Any]:
     """Return the answer to a call about something that does not exist."""
-    return rejected(call, code="ResourceNotFoundException")
+    return rejected(call, code=f"{'' if call.startswith('kms.') else 'Resource'}NotFoundException")
 
 
 def gone_secret(name: str) -> dict[str, Any]:

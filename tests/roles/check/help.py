@@ -20,8 +20,3 @@ OPTIONAL: Final = (
     "kms:ListGrants",
 )
 """Actions without which an answer may be `cannot tell`, but no question is skipped."""
-
-
-def set_up(setting: str, value: str) -> str:
-    """Return the fix that sets a setting."""
-    return f"pulumi config set --stack dev --plaintext -- {setting} {value} && pulumi up --stack dev"

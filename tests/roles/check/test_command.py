@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from pages.examples import ACCOUNT, KEY_ID, REGION
+from pages.examples import KEY_ID
 from roles.actions import ACTIONS
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
-from tests.helpers.world import KEY_ARN, ROOT, WIDE, World, allow_key
+from tests.helpers.world import ROOT, WIDE, World, allow_key
 from tests.roles.check.help import ADMIN, NEEDED_FOR_A_BUCKET, OF_ORGANIZATION, OPTIONAL
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -61,17 +61,6 @@ def test_json_is_one_document_with_every_answer(world: World):
     }
     assert answers["role policy"]["fix"] == "pulumi up --stack dev"
     assert "AllowsAmazonQToGetSecret: missing" in answers["role policy"]["details"]
-
-
-def test_bucket_is_checked_without_secret_and_vpc(world: World):
-    world.use_bucket()
-    said = world.check()
-    assert said.code == 0
-    assert "ok       secret: the role needs no secret\n" in said.out
-    assert f"encryption: by default, bucket documents is encrypted with {KEY_ARN}\n" in said.out
-    assert "subnets: the role needs no VPC\n" in said.out
-    assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out
-    assert "requests allowed: the policies and IAM's simulation allow all 16 connector" in said.out
 
 
 CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}

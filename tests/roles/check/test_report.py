@@ -45,17 +45,6 @@ def test_problems_come_before_notes_and_counts(world: World):
     assert said.out == blocks("text", PAGE.read_text())[0]
 
 
-def test_questions_about_missing_role_are_only_counted(world: World):
-    world.delete_role()
-    world.reject("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
-    said = world.check(verbose=False)
-    assert said.code == 1
-    assert said.answers("skipped") == [
-        "key policy: kms:GetKeyPolicy is not allowed for these credentials"
-    ]
-    assert " skipped\n" in said.out.splitlines(keepends=True)[-1]
-
-
 # Without a stack.
 
 
