@@ -434,12 +434,6 @@ class World(Maker):
     def write_project(self) -> None:
         (self.directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
 
-    def decide_on(self, resource: str, **decision: Any) -> None:
-        """Respond with a decision when secretsmanager:GetSecretValue on the resource is simulated."""
-        self.server.decide = lambda simulation: (
-            {"secretsmanager:GetSecretValue": decision} if simulation.resource == resource else {}
-        )
-
     def set(self, **settings: Any) -> None:
         """Set keys in the project's namespace, or remove them with None."""
         for key, value in settings.items():
