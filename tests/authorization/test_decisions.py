@@ -49,18 +49,3 @@ def test_service_may_assume_role_only_for_application(record_property: Record):
     assert mismatches(calls, answer["decisions"]) == []
     counts = {"ways to assume the role, one of them allowed": len(calls)}
     record_property("figure", {"requests decided by the policy simulator": counts})
-
-
-def test_index_scope_allows_ingestion_only_for_index():
-    options = FULL._replace(ingest_scope="index")
-    put = next(call for call in connector_calls(options) if call.title == "put documents")
-    decided = decisions(render(options).role_policy, requests_of([put]))
-    assert decided == ["ImplicitlyDenied", "Allowed"]
-
-
-def test_network_interface_deletion_requires_its_option():
-    options = FULL._replace(deletion=False)
-    delete = next(call for call in connector_calls(options) if "delete the tagged" in call.title)
-    requests = requests_of([delete])
-    assert decisions(render(options).role_policy, requests) == ["ImplicitlyDenied"]
-    assert decisions(render(FULL).role_policy, requests) == ["Allowed"]

@@ -28,7 +28,7 @@ from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, REGION
 from pages.properties import NeverAllowed, NeverAssumed
 from tests.authorization.cases import render
 from tests.authorization.proofs import Request, allows, counterexample, decide
-from tests.authorization.properties import expected, forbidden, forbidden_trust, page
+from tests.authorization.properties import expected, forbidden, forbidden_trust
 
 pytestmark = pytest.mark.slow
 
@@ -68,14 +68,6 @@ def test_role_policy_differs_from_aws_page_only_as_listed(record_property: Recor
         for way in ("wider", "narrower")
     }
     record_property("figure", {"proofs over all requests": counts})
-
-
-def test_index_scope_policy_allows_same_as_older_aws_page():
-    request = Request()
-    options = FULL._replace(ingest_scope="index", deletion=False)
-    rendered, of_page = render(options).role_policy, page(options)
-    assert counterexample(rendered, request, z3.Not(allows(of_page, request))) is None
-    assert counterexample(of_page, request, z3.Not(allows(rendered, request))) is None
 
 
 def test_role_is_assumable_only_by_service_for_application(
