@@ -209,23 +209,6 @@ def test_bucket_belongs_to_creator_and_is_found_by_all(aws: Aws, other: Aws):
 # Data sources.
 
 
-def test_data_source_is_created_changed_and_deleted(aws: Aws):
-    qbusiness = aws.client("qbusiness")
-    created = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
-    this = {**INDEX, "dataSourceId": created["dataSourceId"]}
-    found = qbusiness.get_data_source(**this)
-    assert (found["type"], found["status"]) == ("AEM", "ACTIVE")
-    assert found["configuration"] == CONFIGURATION
-    qbusiness.update_data_source(**this, displayName="Assets", vpcConfiguration=VPC)
-    found = qbusiness.get_data_source(**this)
-    assert (found["displayName"], found["vpcConfiguration"]) == ("Assets", VPC)
-    assert found["configuration"] == CONFIGURATION
-    assert found["dataSourceArn"] == created["dataSourceArn"]
-    assert qbusiness.list_data_source_sync_jobs(**this)["history"] == []
-    qbusiness.delete_data_source(**this)
-    assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
-
-
 @pytest.mark.parametrize(
     ("arn", "rejection"),
     [

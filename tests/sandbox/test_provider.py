@@ -132,34 +132,7 @@ def test_only_import_turns_existing_policies_into_inputs(
     assert imported.inputs["managedPolicyArns"] == [managed_policy]
 
 
-def test_inline_policies_property_removes_other_inline_policies(role: Resource, aws: Aws):
-    # resourceRoleCreate and resourceRoleUpdate in role.go.
-    own = {"inlinePolicies": [{"name": "own", "policy": POLICY}]}
-    role.up(**ROLE, **own)
-    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
-    role.read()
-    role.up(**ROLE, **own)
-    assert list(aws.role_policies(NAME)) == ["own"]
-
-
 # Refreshes.
-
-
-def test_foreign_tags_stay_only_if_tags_all_is_ignored(role: Resource, aws: Aws):
-    # extractInputsObject in tfbridge/schema.go; applyTags in pulumi-aws, provider/tags.go: Check
-    # computes tagsAll from the inputs.
-    tags = {"Team": "search"}
-    role.up(**ROLE, tags=tags)
-    assert role.inputs["tagsAll"] == tags
-    aws.iam.tag_role(RoleName=NAME, Tags=[{"Key": "Foreign", "Value": "x"}])
-    role.read()
-    assert role.inputs["tags"] == tags
-    assert role.outputs["tags"] == {"Team": "search", "Foreign": "x"}
-    assert changes(role, **ROLE, tags=tags) == {"tags.Foreign", "tagsAll.Foreign"}
-    assert changes(role, "tags", **ROLE, tags=tags) == {"tagsAll.Foreign"}
-    assert changes(role, "tags", "tagsAll", **ROLE, tags=tags) == set()
-    role.up(**ROLE, tags=tags)
-    assert aws.iam.list_role_tags(RoleName=NAME)["Tags"] == [{"Key": "Team", "Value": "search"}]
 
 
 def test_only_a_refresh_or_input_stores_empty_tags(monkeypatch: pytest.MonkeyPatch):
@@ -187,21 +160,6 @@ def test_document_drift_is_reported_until_corrected(role: Resource, aws: Aws):
     role.up(**ROLE)
     role.read()
     assert changes(role, **ROLE) == set()
-
-
-@pytest.mark.parametrize(("given", "corrected"), [({}, True), ({"name": NAME, "path": "/p/"}, False)])
-def test_session_duration_is_kept_only_if_name_and_path_are_set(
-    role: Resource, aws: Aws, given: Properties, corrected: bool
-):
-    # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.
-    given = {"assumeRolePolicy": TRUST, **given}
-    role.up(**given)
-    aws.iam.update_role(RoleName=role.id, MaxSessionDuration=7200)
-    role.read()
-    role.up(**given)
-    assert aws.iam.get_role(RoleName=role.id)["Role"]["MaxSessionDuration"] == (
-        3600 if corrected else 7200
-    )
 
 
 @pytest.mark.parametrize(("refreshed", "duration"), [(True, 14400), (False, 3600)])
@@ -410,31 +368,13 @@ def test_documents_differ_by_statements_version_or_id():
         assert are_equivalent(json.dumps(two), json.dumps(other)) == equivalent, (two, other)
 
 
-def test_document_is_stored_compact_and_sorted(role: Resource):
+def test_document_is_stored_compact_and_sorted():
     # structure.NormalizeJsonString in terraform-plugin-sdk, in resourceRoleCreate and in the StateFunc.
-    role.up(**ROLE)
-    assert role.outputs["assumeRolePolicy"] == (
+    assert normalize(TRUST) == (
         '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"AWS":"111122223333"},'
         '"Sid":"One"},{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":'
         '{"Service":"qbusiness.amazonaws.com"},"Sid":"Two"}],"Version":"2012-10-17"}'
     )
-
-
-def test_differences_are_identified_by_property_path(role: Resource):
-    # makeDetailedDiffV2 in tfbridge/detailed_diff.go.
-    role.up(**ROLE, tags={"Team": "search", "cost.center": "1", "Gone": "x"})
-    paths = ("tags.Gone", "tags.Team", 'tags["cost.center"]')
-    both = {*paths, *(path.replace("tags", "tagsAll", 1) for path in paths)}
-    assert changes(role, **ROLE, tags={"Team": "content", "cost.center": "2"}) == both
-
-
-def test_tag_with_empty_value_is_added_and_removed(role: Resource, aws: Aws):
-    # isPresent in tfbridge/detailed_diff.go.
-    role.up(**ROLE)
-    for tags in ({"Empty": ""}, {"Empty": "", "Other": "x"}, {"Other": ""}, {}):
-        role.up(**ROLE, tags=tags)
-        found = aws.iam.list_role_tags(RoleName=NAME)["Tags"]
-        assert {tag["Key"]: tag["Value"] for tag in found} == tags
 
 
 def test_empty_string_is_updated_and_new_tag_is_added(role: Resource):
@@ -450,14 +390,6 @@ def test_empty_string_is_updated_and_new_tag_is_added(role: Resource):
         "tags.Team": kind.ADD,
         "tagsAll.Team": kind.ADD,
     }
-
-
-def test_only_role_with_name_set_is_deleted_before_replacement(role: Resource):
-    # Provider.Diff in tfbridge/provider.go.
-    role.up(assumeRolePolicy=TRUST)
-    for given, first in ({}, False), ({"name": NAME}, True):
-        diff = role.diff(assumeRolePolicy=TRUST, path="/other/", **given)
-        assert ("path" in diff.replaces, diff.deleteBeforeReplace) == (True, first)
 
 
 STATE: Properties = {
@@ -808,27 +740,6 @@ def test_conflicting_account_lists_are_two_problems():
     ]
 
 
-def test_default_tags_are_set_and_their_changes_detected(environment: dict[str, str], aws: Aws):
-    # applyTags in pulumi-aws, provider/tags.go.
-    def configured(**default_tags: str) -> Provider:
-        tags = json.dumps({"tags": default_tags})
-        return Provider(environment, "aws", region=REGION, defaultTags=tags)
-
-    def tags() -> dict[str, str]:
-        return {tag["Key"]: tag["Value"] for tag in aws.iam.list_role_tags(RoleName=NAME)["Tags"]}
-
-    given = {**ROLE, "tags": {"Team": "search", "Stage": "own"}}
-    role = Resource(configured(Owner="platform", Stage="default"), "aws:iam/role:Role")
-    role.up(**given)
-    assert tags() == {"Team": "search", "Stage": "own", "Owner": "platform"}
-    role.read()
-    assert changes(role, **given) == set()
-    role.provider = configured(Owner="search")
-    assert changes(role, **given) == {"tagsAll.Owner"}
-    role.up(**given)
-    assert tags() == {"Team": "search", "Stage": "own", "Owner": "search"}
-
-
 # Calls.
 
 
@@ -981,22 +892,8 @@ def test_a_role_and_its_policy_can_be_imported(provider: Provider, role: Resourc
     assert imported.id == ""
 
 
-def test_deletion_can_detach_role_from_profile_and_policies(
-    role: Resource, aws: Aws, managed_policy: str
-):
-    # deleteRole in role.go.
-    role.up(**ROLE, forceDetachPolicies=True)
-    aws.iam.create_instance_profile(InstanceProfileName=NAME)
-    aws.iam.add_role_to_instance_profile(InstanceProfileName=NAME, RoleName=NAME)
-    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
-    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
-    role.delete()
-    assert NAME not in aws.roles()
-    assert aws.iam.get_instance_profile(InstanceProfileName=NAME)["InstanceProfile"]["Roles"] == []
-
-
-DETACH = ["detach_role_policy"]
-DELETE = ["delete_role_policy"]
+DETACH = [call.detach_role_policy(RoleName=NAME, PolicyArn="arn")]
+DELETE = [call.delete_role_policy(RoleName=NAME, PolicyName="name")]
 
 
 @pytest.mark.parametrize(
@@ -1008,7 +905,7 @@ DELETE = ["delete_role_policy"]
         ({}, []),
     ],
 )
-def test_deletion_removes_managed_policies_before_inline(state: Properties, expected: list[str]):
+def test_deletion_removes_managed_policies_before_inline(state: Properties, expected: list[Any]):
     # deleteRole in role.go.
     iam = answering(
         list_instance_profiles_for_role={"InstanceProfiles": [{"InstanceProfileName": "profile"}]},
@@ -1016,8 +913,10 @@ def test_deletion_removes_managed_policies_before_inline(state: Properties, expe
         list_role_policies={"PolicyNames": ["name"]},
     )
     Role().delete(iam, NAME, state)
-    assert [name for name, _, _ in iam.method_calls if not name.startswith("list_")] == [
-        *("remove_role_from_instance_profile", *expected, "delete_role"),
+    assert [each for each in iam.method_calls if not each[0].startswith("list_")] == [
+        call.remove_role_from_instance_profile(RoleName=NAME, InstanceProfileName="profile"),
+        *expected,
+        call.delete_role(RoleName=NAME),
     ]
 
 
