@@ -65,16 +65,6 @@ def dependencies(registration: Registration) -> set[str]:
     return {urn.rpartition("::")[2] for urn in registration.request.dependencies}
 
 
-def test_component_registers_only_role_and_its_policy():
-    deployment = deploy(FULL)
-    assert deployment.error is None
-    assert [(registration.type, registration.name) for registration in deployment.registrations] == [
-        ("qbusiness-connector:index:ConnectorRole", "aem"),
-        ("aws:iam/role:Role", "aem-qbusiness-role"),
-        ("aws:iam/rolePolicy:RolePolicy", "aem-qbusiness-policy"),
-    ]
-
-
 def test_documents_and_settings_become_resource_inputs():
     deployment = deploy({**FULL, **OF_THE_ROLE})
     assert {**deployment.role, "assumeRolePolicy": indented(deployment.role["assumeRolePolicy"])} == {
@@ -87,14 +77,6 @@ def test_documents_and_settings_become_resource_inputs():
         "role": "qbusiness-aem",
         "policy": golden("default-role-policy"),
     }
-
-
-def test_connector_without_secret_gets_role():
-    deployment = deploy(S3)
-    assert deployment.error is None
-    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
-    assert indented(deployment.role_policy["policy"]) == expected
 
 
 def test_s3_role_policy_names_role_with_its_path():
@@ -242,11 +224,6 @@ def test_provider_of_another_partition_supplies_partition_of_both_policies():
     )
 
 
-def test_application_output_may_resolve_to_an_arn():
-    deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ARN)}))
-    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-
-
 def test_application_output_may_resolve_to_an_id():
     deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ID)}))
     assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY, GET_REGION]
@@ -331,13 +308,6 @@ def test_output_for_unsupported_setting_must_become_blank(args: Mapping[str, Any
     connector = args.get("connector", "aem-cloud")
     assert f"{name}: is not supported by the {connector} connector" in str(rejected.error)
     assert not [kind for kind in types(rejected) if kind.startswith("aws:iam")]
-
-
-def test_documents_are_unknown_if_all_inputs_are_unknown():
-    deployment = Deployment(lambda: component(all_later()), preview=True)
-    assert deployment.error is None
-    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
-    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
 @pytest.mark.parametrize("application", [APPLICATION_ID, APPLICATION_ARN])
@@ -532,12 +502,6 @@ def test_role_arn_recorded_as_secret_becomes_plain():
 # Invalid settings.
 
 
-def test_invalid_plain_value_prevents_registration():
-    deployment = deploy({**FULL, "index_id": "x"})
-    assert isinstance(deployment.error, SettingsError)
-    assert deployment.registrations == []
-
-
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 def test_invalid_plain_value_beside_output_is_rejected(preview: bool):
     def program() -> None:
@@ -587,14 +551,6 @@ def test_blank_output_for_needed_setting_prevents_creation(
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
-def test_secret_in_other_partition_prevents_role_creation():
-    args = {"application_id": APPLICATION_ID, "region": REGION}
-    secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
-    deployment = deploy({**FULL, **args, "secret_id": secret})
-    assert isinstance(deployment.error, SettingsError)
-    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
-
-
 def test_policy_over_quota_prevents_registration():
     vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
     for application in (APPLICATION_ARN, APPLICATION_ID):
@@ -629,12 +585,6 @@ def test_a_warning_is_reported_once():
     deployment = deploy({**FULL, "role_name": "aem", "application_id": APPLICATION_ID, "region": REGION})
     assert len(deployment.warnings) == 1
     assert "lists only roles" in deployment.warnings[0]
-
-
-def test_warning_is_reported_when_output_is_known():
-    deployment = Deployment(lambda: component({**FULL, "secret_id": output_of("aem-secret")}))
-    assert len(deployment.warnings) == 1
-    assert "describe-secret" in deployment.warnings[0]
 
 
 # Credentials: a role can be passed only within its own account.
@@ -763,11 +713,6 @@ def test_outputs_in_any_container_reach_policy(
     assert deployment.error is None
     policy = deployment.role_policy["policy"]
     assert isinstance(policy, Unknown) if preview else SUBNET_ID in policy
-
-
-def test_invalid_output_in_user_dict_is_rejected():
-    deployment = Deployment(lambda: component({**MINIMAL, "tags": UserDict({"a": output_of("*")})}))
-    assert isinstance(deployment.error, SettingsError)
 
 
 @pytest.mark.parametrize(
