@@ -388,36 +388,6 @@ def test_an_awaitable_can_be_an_input():
     assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
-def make_output(value: object, as_output: Callable[[object], object]) -> object:
-    """Return a setting's value as an Output, or for tags, a dictionary that contains an Output."""
-    return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
-
-
-@pytest.mark.parametrize("name", OF_THE_ROLE)
-def test_unknown_role_setting_keeps_aem_documents_known(name: str):
-    def program() -> None:
-        component({**FULL, "role_name": "qbusiness", name: make_output(OF_THE_ROLE[name], output_of)})
-
-    deployment = Deployment(program, preview=True, existing=True)
-    assert deployment.error is None
-    assert deployment.documents == FULL_DOCUMENTS
-    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
-
-
-@pytest.mark.parametrize("unknown", ["index_id", "kms_key_id", "vpc_configuration"])
-def test_unknown_policy_setting_keeps_trust_policy_known(unknown: str):
-    def program() -> None:
-        value = FULL[unknown]
-        vpc = {**VPC, "subnet_ids": [output_of(SUBNET_ID)]}
-        component({**FULL, unknown: vpc if unknown == "vpc_configuration" else output_of(value)})
-
-    deployment = Deployment(program, preview=True, existing=True)
-    assert deployment.error is None
-    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
-    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
-
-
 @pytest.mark.parametrize(("name", "value"), [("region", REGION), ("account_id", ACCOUNT)])
 def test_unknown_region_or_account_makes_both_policies_unknown(name: str, value: str):
     args = {**FULL, "application_id": APPLICATION_ID, "region": REGION}
@@ -585,6 +555,12 @@ def test_a_warning_is_reported_once():
     deployment = deploy({**FULL, "role_name": "aem", "application_id": APPLICATION_ID, "region": REGION})
     assert len(deployment.warnings) == 1
     assert "lists only roles" in deployment.warnings[0]
+
+
+def test_warning_is_reported_when_output_is_known():
+    deployment = Deployment(lambda: component({**FULL, "secret_id": output_of("aem-secret")}))
+    assert len(deployment.warnings) == 1
+    assert "describe-secret" in deployment.warnings[0]
 
 
 # Credentials: a role can be passed only within its own account.

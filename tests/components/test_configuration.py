@@ -238,27 +238,6 @@ def test_messages_and_commands_name_custom_namespace(monkeypatch: pytest.MonkeyP
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
-def test_each_namespace_configures_own_connector(monkeypatch: pytest.MonkeyPatch):
-    spaces = {"wiki": {**MINIMAL, "connector": "confluence-cloud"}, "files": S3_SETTINGS}
-    config = {
-        key if ":" in key else f"{space}:{key}": value
-        for space, settings in spaces.items()
-        for key, value in settings.items()
-    }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
-
-    def program() -> None:
-        for space in spaces:
-            ConnectorRole.from_config(space, pulumi.Config(space), reject_unknown_keys=True)
-
-    deployment = Deployment(program)
-    assert deployment.error is None
-    policies = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
-    named = {policy.name: policy.inputs["policy"] for policy in policies}
-    assert indented(named["wiki-qbusiness-policy"]) == golden("minimal-role-policy")
-    assert "qbusiness-documents" in named["files-qbusiness-policy"]
-
-
 def test_json_like_description_stays_text(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**MINIMAL, "roleDescription": '{"a": true}'})
     assert deployment.role["description"] == '{"a": true}'

@@ -379,13 +379,6 @@ def test_unknown_value_for_unsupported_setting_is_accepted():
         assert result.role_policy is None
 
 
-@pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id", "kms_key_id"])
-def test_s3_role_policy_with_unknown_setting_is_not_rendered(name: str):
-    result = look({**S3, name: pulumi.UNKNOWN})
-    assert result.trust_policy
-    assert result.role_policy is None
-
-
 # The quota of 10,240 characters.
 
 
@@ -441,9 +434,17 @@ def test_unknown_value_does_not_stop_validation():
 
 
 @pytest.mark.parametrize("unknown", [pulumi.UNKNOWN, pulumi.Output.from_input("x")])
-@pytest.mark.parametrize("name", ["application_id", "index_id", "secret_id", "kms_key_id"])
-def test_role_policy_with_unknown_value_is_not_rendered(name: str, unknown: object):
-    result = look({**FULL, name: unknown})
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        *((FULL, name) for name in ("application_id", "index_id", "secret_id", "kms_key_id")),
+        *((S3, name) for name in ("bucket_name", "bucket_account_id", "kms_key_id")),
+    ],
+)
+def test_role_policy_with_unknown_value_is_not_rendered(
+    args: Mapping[str, Any], name: str, unknown: object
+):
+    result = look({**args, name: unknown})
     assert result.role_policy is None
     assert (result.trust_policy is None) == (name == "application_id")
 
