@@ -265,14 +265,6 @@ def test_subnets_allowed_only_with_tag_are_reported():
     assert set(findings(role(), role_policy(extended(**create, Resource=both)))) == {"subnets"}
 
 
-def test_expected_condition_names_application_of_role():
-    document = policy("AllowsAmazonQToCreateNetworkInterfacePermission", Condition=None)
-    (finding,) = findings(role(), role_policy(document))["excess"]
-    assert finding.expected == (
-        f'{{"StringLike": {{"aws:ResourceTag/AMAZON_Q": ["qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"]}}}}'
-    )
-
-
 def test_each_placeholder_is_reported():
     beginning = f"arn:aws:service:{REGION}:{ACCOUNT}:"
     for value, reported in (
