@@ -271,49 +271,12 @@ def test_html_page_response_is_reported_without_html(world: World, page: tuple[s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("variables", "advice"),
-    [
-        (
-            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-            "there are no usable AWS credentials",
-        ),
-        ({"AWS_PROFILE": "nobody"}, "set AWS_PROFILE to a profile"),
-        (
-            {"AWS_DEFAULT_REGION": None},
-            "You must specify a region. Set AWS_REGION, or --region for adopt ",
-        ),
-    ],
-)
-def test_missing_credentials_and_regions_are_reported(
-    world: World, variables: dict[str, str | None], advice: str
-):
-    for name, value in variables.items():
-        if value is None:
-            world.patch.delenv(name)
-        else:
-            world.patch.setenv(name, value)
-    assert advice in world.adopt().rejection
-    assert world.server.calls == []
-
-
-@pytest.mark.slow
 def test_region_option_overrides_environment(world: World):
     world.server.qbusiness.resources.clear()
     world.patch.setenv("AWS_REGION", "us-west-2")
     assert "no Amazon Q Business application in us-west-2" in world.adopt().rejection
     assert "in eu-west-1 for these credentials: pass" in world.adopt("--region", "eu-west-1").rejection
     assert "to one of us-east-1" in world.adopt("--region", "us east").rejection
-
-
-@pytest.mark.slow
-def test_unreachable_endpoint_is_reported_on_one_line(world: World):
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        world.patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
-        line = world.adopt().rejection
-    assert "AWS cannot be reached" in line
-    assert "Amazon Q Business is available in us-east-1" in line
 
 
 @pytest.mark.slow
