@@ -63,31 +63,6 @@ def test_shared_resources_are_read_once(world: World):
     assert {calls[call] for call in calls if call.startswith(("iam:", "secretsmanager:"))} == {1}
 
 
-class _Throttling(dict[str, tuple[int, str]]):
-    """Rejections for a few of the first calls."""
-
-    calls = 0
-
-    def __contains__(self, action: object) -> bool:
-        self.calls += 1
-        return self.calls in range(20, 30)
-
-
-@pytest.mark.thorough
-@pytest.mark.slow
-def test_temporarily_throttled_account_is_read_completely(world: World):
-    for number in range(20):
-        world.add_own(name=f"Pages-{number}")
-    complete = world.audit().out
-    world.patch.delenv("AWS_MAX_ATTEMPTS")
-    rejections = _Throttling()
-    rejections.get = lambda *_: (400, "ThrottlingException")  # type: ignore[method-assign]
-    world.server.rejections = rejections
-    said = world.audit()
-    assert (said.code, said.out) == (0, complete)
-    assert rejections.calls > 120
-
-
 @pytest.mark.slow
 def test_interruption_does_not_wait_for_pending_calls(world: World):
     for number in range(2):  # one would be read in the main thread

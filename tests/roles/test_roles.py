@@ -6,14 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.session import get_session
-from werkzeug.wrappers import Request, Response
 
 from roles.actions import ACTIONS
 from roles.cli import main
@@ -21,7 +19,6 @@ from roles.output import Line, Notes, Output, Part, Row, Table
 from sandbox.environment import PROJECT
 from tests.helpers.page import read_actions
 from tests.helpers.processes import eventually
-from tests.helpers.qbusiness_server import Server
 from tests.helpers.world import World
 
 ALL_ACTIONS = sorted({action for actions in ACTIONS.values() for action in actions})
@@ -232,14 +229,6 @@ def test_control_characters_in_wrong_argument_are_escaped(capsys: pytest.Capture
 # Whole processes.
 
 
-@pytest.fixture
-def account(world: World) -> Server:
-    """Serve an account with one data source of an unknown type, to processes in an empty directory."""
-    world.server.add(kind="CUSTOM")
-    world.patch.setenv("PYTHONPATH", str(PROJECT))
-    return world.server
-
-
 def shell(command: str) -> subprocess.CompletedProcess[str]:
     """Run a Bash command, in which $ROLES is `qbusiness-roles`."""
     environment = {**os.environ, "ROLES": f"{sys.executable} -m roles"}
@@ -261,7 +250,6 @@ FULL = "audit: standard output cannot be written: No space left on device\n"
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
     ("command", "code", "err"),
     [
@@ -274,46 +262,34 @@ FULL = "audit: standard output cannot be written: No space left on device\n"
         ("$ROLES audit --help >/dev/full", 0, ""),
     ],
 )
-def test_closed_or_full_stream_causes_no_traceback(command: str, code: int, err: str):
+def test_closed_or_full_stream_causes_no_traceback(world: World, command: str, code: int, err: str):
+    world.server.add(kind="CUSTOM")
+    world.patch.setenv("PYTHONPATH", str(PROJECT))
     said = shell(command)
     assert (said.returncode, said.stdout, said.stderr) == (code, "", err)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("where", "options"), [("import", ["--json"]), ("call", [])])
-def test_interruption_is_one_line_even_during_imports(
-    account: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
-):
+def test_interruption_is_one_line_even_during_imports(tmp_path: Path):
     begun = tmp_path / "begun"
-    if where == "import":
-        # An import can swallow an exception.
-        (tmp_path / "boto3.py").write_text(
-            "import pathlib, time\n"
-            f"pathlib.Path({str(begun)!r}).touch()\n"
-            "try:\n    time.sleep(60)\nexcept BaseException:\n    pass\n"
-        )
-    else:
-        listing = account.qbusiness.answer
-
-        def wait(request: Request) -> Response:
-            begun.touch()
-            time.sleep(1)
-            return listing(request)
-
-        monkeypatch.setattr(account.qbusiness, "answer", wait)
+    # An import can swallow an exception.
+    (tmp_path / "boto3.py").write_text(
+        "import pathlib, time\n"
+        f"pathlib.Path({str(begun)!r}).touch()\n"
+        "try:\n    time.sleep(60)\nexcept BaseException:\n    pass\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "roles", "audit", *options],
+        [sys.executable, "-m", "roles", "audit", "--json"],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    eventually(begun.exists, "the import or the call begins")
+    eventually(begun.exists, "the import begins")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
-    assert process.returncode == 130
-    assert err == f"{'qbusiness-roles' if where == 'import' else 'audit'}: interrupted\n"
-    assert json.loads(out) == {"error": "interrupted"} if options else not out
+    assert (process.returncode, err) == (130, "qbusiness-roles: interrupted\n")
+    assert json.loads(out) == {"error": "interrupted"}
 
 
 @pytest.mark.slow
