@@ -477,6 +477,12 @@ def options(**its: Any) -> argparse.Namespace:
     return argparse.Namespace(**{**common, **lists, **its})
 
 
+LISTED = (
+    "  --data-source id-1  Pages (AEM, ACTIVE) of application Docs a1 a1",
+    "  --data-source id-2  Pages (box, ACTIVE) of application Docs a1 a1",
+)
+
+
 @pytest.mark.parametrize(
     ("its", "found"),
     [
@@ -494,10 +500,14 @@ def options(**its: Any) -> argparse.Namespace:
         ),
     ],
 )
-def test_data_source_is_chosen_by_id_connector_or_type(its: dict[str, Any], found: str):
+def test_data_source_is_chosen_by_id_connector_or_type(
+    capsys: pytest.CaptureFixture[str], its: dict[str, Any], found: str
+):
     every = [source(3, "CUSTOM"), source(1), source(2, "box")]
     if found.startswith("id-"):
         assert selection.choose(every, options(**its), Output("adopt")).id == found
+        shown = f"adopt: selected the only match: --data-source {found}  Pages "
+        assert capsys.readouterr().err.startswith(shown) is ("data_source" not in its)
         return
     with pytest.raises(InputError) as raised:
         selection.choose(every, options(**its), Output("adopt"))
@@ -506,6 +516,7 @@ def test_data_source_is_chosen_by_id_connector_or_type(its: dict[str, Any], foun
     choices = cast("Sequence[Any]", raised.value.details.get("choices", ()))
     # Only --data-source chooses an unknown type.
     assert [each["dataSourceId"] for each in choices] == (["id-1", "id-2"] if not its else [])
+    assert raised.value.lines[1:] == (() if its else LISTED)
 
 
 @pytest.mark.parametrize(("json", "can_ask"), [(False, False), (True, True), (False, True)])
