@@ -29,6 +29,11 @@ FOR_ALL: Final = "trusts a service in other accounts"
 FOR_USERS: Final = "trusts every user of an identity provider"
 
 
+def danger_of(statement: dict[str, Any], name: str = "console", role: Arn = ROLE) -> str:
+    (read,) = statements(name, json.dumps({"Statement": statement}))
+    return find_danger(read, role)
+
+
 def trust(principal: Any, **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more}
 
@@ -88,8 +93,7 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
 def test_only_dangerous_trust_statements_are_reported(statement: dict[str, Any], danger: str):
     if "NotPrincipal" in statement:
         del statement["Principal"]
-    (read,) = statements(TRUST_POLICY, json.dumps({"Statement": statement}))
-    assert find_danger(read, ROLE) == danger
+    assert danger_of(statement, TRUST_POLICY) == danger
 
 
 GITHUB: Final = "token.actions.githubusercontent.com"
@@ -118,9 +122,7 @@ def test_github_role_for_any_owner_is_dangerous(subject: str | list[str], anybod
 
     def danger(name: str) -> str:
         condition = {"StringLike": {name: subject}, "StringEquals": {f"{GITHUB}:aud": "sts"}}
-        document = {"Statement": trust(principal, Condition=condition)}
-        (read,) = statements(TRUST_POLICY, json.dumps(document))
-        return find_danger(read, ROLE)
+        return danger_of(trust(principal, Condition=condition), TRUST_POLICY)
 
     assert danger(f"{GITHUB}:sub") == f"{FOR_USERS} under a condition" * anybody
     # All repositories of this provider belong to one enterprise.
@@ -161,8 +163,7 @@ def test_github_role_for_any_owner_is_dangerous(subject: str | list[str], anybod
     ],
 )
 def test_only_dangerous_statements_are_reported(statement: dict[str, Any], danger: str):
-    (read,) = statements("console", json.dumps({"Statement": statement}))
-    assert find_danger(read, ROLE) == danger
+    assert danger_of(statement) == danger
 
 
 @pytest.mark.parametrize("action", ["iam:AttachRolePolicy", "iam:PutRolePolicy"])
@@ -224,15 +225,9 @@ def test_danger_is_the_same_in_another_partition(partition: str):
         ("iam:PutRolePolicy", ROLE.text, "administrator access"),
     ):
         for at, expected in ((resource, ""), (resource.replace("aws", partition), danger)):
-            (read,) = statements("console", json.dumps({"Statement": allow(action, at)}))
-            assert find_danger(read, role) == expected
+            assert danger_of(allow(action, at), role=role) == expected
 
 
 def test_audit_page_lists_the_dangerous_iam_actions():
     page = prose("Dangerous access", PROJECT / "docs" / "audit.md")
     assert sorted(re.findall("`(iam:[A-Za-z]+)`", page)) == sorted(ESCALATIONS)
-
-
-def danger_of(statement: dict[str, Any]) -> str:
-    (read,) = statements("console", json.dumps({"Statement": statement}))
-    return find_danger(read, ROLE)

@@ -15,7 +15,7 @@ from pages.examples import (
 )
 from tests.helpers.boundary import boundary
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import OTHER_ID, World, own_policy
+from tests.helpers.world import OTHER_ID, World, data_source_id, own_policy
 
 pytestmark = pytest.mark.slow
 
@@ -23,17 +23,11 @@ GONE: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:gone-a1B2c3"
 APPLICATION: Final = "e5f6a7b8-9012-34ab-cdef-555555555555"
 
 
-def identifier(number: int) -> str:
-    return f"{number:08x}{OTHER_ID[8:]}"
-
-
-def add(world: World, number: int, name: str, kind: str = "AEM", **more: Any) -> None:
+def add(world: World, number: int, name: str, kind: str = "AEM") -> None:
     """Add a data source with a secret and a role of its own."""
     secret = world.secret(f"qbusiness/{number}")
     role = world.role(f"QBusiness-DataSource-{number:05}", own_policy(secret))
-    configuration = {"type": kind, "secretArn": secret}
-    source = {"displayName": name, "configuration": configuration, "roleArn": role, **more}
-    world.server.add(identifier(number), kind, **source)
+    world.add(name, role, secret, kind)
 
 
 def read_entries(said: Any) -> dict[str, Any]:
@@ -43,10 +37,10 @@ def read_entries(said: Any) -> dict[str, Any]:
 def test_data_sources_sharing_role_get_own_roles(world: World):
     add(world, 1, "Fine", "SLACK")
     add(world, 2, "Mixed", "SLACK")
-    shared = world.server.data_source(identifier(2))["roleArn"]
-    add(world, 3, "Wiki", "CONFLUENCE", roleArn=shared)
+    shared = world.server.data_source(data_source_id(2))["roleArn"]
+    world.add("Wiki", shared, world.secret("qbusiness/3"), "CONFLUENCE")
     add(world, 4, "Alone", "SLACK")
-    elsewhere = world.server.data_source(identifier(4))["roleArn"]
+    elsewhere = world.server.data_source(data_source_id(4))["roleArn"]
     world.server.qbusiness.add(APPLICATION, displayName="Other")
     world.server.qbusiness.add(APPLICATION, INDEX_ID, displayName="Main")
     source = {"displayName": "Other", "type": "AEM", "roleArn": elsewhere}
@@ -66,12 +60,12 @@ def test_data_sources_sharing_role_get_own_roles(world: World):
     assert [said.json["entries"][name]["sharedRole"] for name in sources] == [None, shared, elsewhere]
     # The file now has the new roles' entries.
     shown = world.adopt(*options, "--force").out
-    users = f"Mixed {identifier(2)}, Wiki {identifier(3)}"
+    users = f"Mixed {data_source_id(2)}, Wiki {data_source_id(3)}"
     because = f"mixed gets a new role, because {shared} is used by {users}."
     assert f"\n{because} The old role does not change.\n" in shown
     assert (
         "\nAfter `pulumi up`, run these commands, and the script that `assign` writes:\n\n"
-        f"qbusiness-roles assign --stack prod mixed={identifier(2)} alone={identifier(4)}\n"
+        f"qbusiness-roles assign --stack prod mixed={data_source_id(2)} alone={data_source_id(4)}\n"
     ) in shown
 
 
@@ -139,7 +133,7 @@ def test_calls_grow_linearly_with_data_sources(world: World):
 def test_data_sources_in_a_file_are_left_out_even_if_they_are_gone(world: World):
     for number in (1, 2, 3):
         add(world, number, f"Wiki-{number}")
-    text = f"# handed back\n{identifier(2)}  # Wiki-2\n\n{identifier(9)}\n"
+    text = f"# handed back\n{data_source_id(2)}  # Wiki-2\n\n{data_source_id(9)}\n"
     world.path("kept.txt").write_text(text)
-    said = world.adopt("--all", "--exclude", "@kept.txt", "--exclude", identifier(3), "--json")
+    said = world.adopt("--all", "--exclude", "@kept.txt", "--exclude", data_source_id(3), "--json")
     assert [*read_entries(said)] == ["wiki-1"]

@@ -9,17 +9,13 @@ from moto.iam.models import iam_backends
 from pages.examples import ACCOUNT, APPLICATION_ARN, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import OTHER_ID, OWN, TRUST, World, allow, own_policy, policy, policy_name
+from tests.helpers.world import OWN, TRUST, World, allow, data_source_id, own_policy, policy, policy_name
 from tests.roles.adopt.help import console_s3_policy
 
 pytestmark = pytest.mark.slow
 
 GET: Final = "secretsmanager:GetSecretValue"
 OUTPUT: Final = "pulumi stack output --stack prod"
-
-
-def identifier(number: int) -> str:
-    return f"{number:08x}{OTHER_ID[8:]}"
 
 
 def share(world: World, *documents: str, trust: str = TRUST, **more: Any) -> tuple[str, str]:
@@ -35,7 +31,7 @@ def share(world: World, *documents: str, trust: str = TRUST, **more: Any) -> tup
         entries = {"proxy": {"secretArn": proxy}}
         configuration = {"type": "WEBCRAWLERV2", "secretArn": site, "additionalProperties": entries}
         source = {"displayName": f"site-{number}", "configuration": configuration, **more}
-        world.server.add(identifier(number), "WEBCRAWLERV2", roleArn=role_arn, **source)
+        world.server.add(data_source_id(number), "WEBCRAWLERV2", roleArn=role_arn, **source)
     return proxies[0], proxies[1]
 
 
@@ -64,7 +60,7 @@ def test_lost_access_to_second_secret_causes_warning(world: World):
         .partition("\n\n")[0]
         .splitlines()
     )
-    pairs = " ".join(f"site-{number}={identifier(number)}" for number in (0, 1))
+    pairs = " ".join(f"site-{number}={data_source_id(number)}" for number in (0, 1))
     assert later.pop() == f"qbusiness-roles assign --stack prod {pairs}"
     for number, put in enumerate(later):
         name = policy_name(proxies[number])
@@ -78,11 +74,11 @@ def test_lost_access_to_second_secret_causes_warning(world: World):
 
 def test_commands_for_one_new_role_use_singular_outputs(world: World):
     share(world, BOTH_PROXIES)
-    said = world.adopt("--data-source", identifier(0))
+    said = world.adopt("--data-source", data_source_id(0))
     assert said.code == 0
     assert f"{PROJECT_NAME}:roleName" not in world.path("Pulumi.prod.yaml").read_text()
     assert f'--role-name "$({OUTPUT} roleName)"\n' in said.out
-    assert f"\nqbusiness-roles assign --stack prod aem-connector={identifier(0)}\n" in said.out
+    assert f"\nqbusiness-roles assign --stack prod aem-connector={data_source_id(0)}\n" in said.out
     assert "pulumi import" not in said.out
 
 
@@ -114,25 +110,17 @@ def test_unused_shared_role_gets_deletion_commands(world: World):
     )
 
 
-def lambda_too() -> str:
-    document = json.loads(TRUST)
-    document["Statement"][0]["Principal"]["Service"] = [
-        "qbusiness.amazonaws.com",
-        "lambda.amazonaws.com",
-    ]
-    return json.dumps(document)
-
-
 @pytest.mark.parametrize(
     "reason", ["another data source", "a principal", "everybody", "a Region", "an owner", "a backend"]
 )
 def test_role_possibly_used_or_owned_gets_no_deletion_commands(world: World, reason: str):
-    everybody = policy({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"})
-    trust = {"a principal": lambda_too(), "everybody": everybody}.get(reason, TRUST)
-    share(world, trust=trust)
+    services = {"Service": ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]}
+    principal = {"a principal": services, "everybody": "*"}.get(reason)
+    trust = policy({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"})
+    share(world, trust=trust if principal else TRUST)
     if reason == "a backend":
         world.patch.setenv("PATH", "/usr/bin:/bin")  # without Pulumi
-    options = ["--exclude", identifier(1)] if reason == "another data source" else []
+    options = ["--exclude", data_source_id(1)] if reason == "another data source" else []
     if reason == "a Region":
         world.server.unreadable.add("us-west-2")
     if reason == "an owner":
@@ -146,11 +134,11 @@ def test_role_possibly_used_or_owned_gets_no_deletion_commands(world: World, rea
 
 def test_two_data_sources_cannot_take_the_same_role(world: World):
     share(world)
-    both = ("--take", identifier(0), "--take", identifier(1))
+    both = ("--take", data_source_id(0), "--take", data_source_id(1))
     said = world.adopt("--all", *both)
     assert said.code == 2
     assert "--take selects several data sources that use arn:" in said.err
-    one = world.adopt("--all", "--take", identifier(0), "--json", "--dry-run").json["entries"]
+    one = world.adopt("--all", "--take", data_source_id(0), "--json", "--dry-run").json["entries"]
     assert [one[name]["sharedRole"] is None for name in ("site-0", "site-1")] == [True, False]
 
 
@@ -160,19 +148,12 @@ def test_take_selects_entry_that_keeps_declared_role(world: World):
     world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
     rejected = world.adopt("--all", "--force")
     assert rejected.code == 2
-    assert f"such as --take {identifier(0)}; the others get new roles" in rejected.err
-    taken = world.adopt("--all", "--force", "--take", identifier(0), "--json").json["entries"]
+    assert f"such as --take {data_source_id(0)}; the others get new roles" in rejected.err
+    taken = world.adopt("--all", "--force", "--take", data_source_id(0), "--json").json["entries"]
     assert {name: each["sharedRole"] is None for name, each in taken.items()} == {
         "site-0": True,
         "site-1": False,
     }
-
-
-def trusting(*applications: str) -> str:
-    """Return the trust policy of a role that these applications can use."""
-    document = json.loads(TRUST)
-    document["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"] = applications
-    return json.dumps(document)
 
 
 @pytest.mark.parametrize("region", [REGION, "eu-west-1"])
@@ -181,9 +162,9 @@ def test_role_that_names_another_application_is_shared_if_it_exists(
     world: World, region: str, *, exists: bool
 ):
     made = world.client("qbusiness", region).create_application(displayName="Other")["applicationId"]
-    other = made if exists else identifier(9)
+    other = made if exists else data_source_id(9)
     arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{other}"
-    world.make(trust=trusting(APPLICATION_ARN, arn))
+    world.make(trust=TRUST.replace(f'"{APPLICATION_ARN}"', json.dumps([APPLICATION_ARN, arn])))
     said = world.adopt("--all", "--json", "--dry-run").json["entries"]["pages"]
     assert said["because"] == (f"accepts requests for {arn}" if exists else "")
     taken = world.adopt("--all", "--dry-run", "--take", DATA_SOURCE_ID)
@@ -198,6 +179,6 @@ def test_gained_right_to_pass_the_role_names_the_new_role(world: World):
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
     for number in (0, 1):
         source = {"displayName": f"files-{number}", "configuration": configuration, "roleArn": role}
-        world.server.add(identifier(number), "S3V2", **source)
+        world.server.add(data_source_id(number), "S3V2", **source)
     said = world.adopt("--all", "--dry-run").out
     assert f"      iam:PassRole\n        on arn:aws:iam::{ACCOUNT}:role/<role name>\n" in said
