@@ -9,8 +9,8 @@ import pytest
 from pages.examples import APPLICATION_ID, INDEX_ID, REGION
 from tests.helpers.page import ADOPT, ADOPT_DETAILS, blocks, prose, run_section
 from tests.helpers.stacks import Aws, Stack
-from tests.helpers.support import golden, indented
-from tests.helpers.world import NAME, OWN, WIDE, Maker, own_policy
+from tests.helpers.support import indented
+from tests.helpers.world import NAME, OWN, Maker, own_policy
 from tests.roles.adopt.help import accesses, large, on_the_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
@@ -27,11 +27,6 @@ class SandboxConsole(Maker):
     def create_data_source(self, **data_source: Any) -> None:
         self.qbusiness.create_data_source(**self.index, displayName="Pages", **data_source)
 
-    def data_source_role(self) -> str:
-        (source,) = self.qbusiness.list_data_sources(**self.index)["dataSources"]
-        this = {**self.index, "dataSourceId": source["dataSourceId"]}
-        return self.qbusiness.get_data_source(**this)["roleArn"]
-
 
 @pytest.fixture
 def stack(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
@@ -39,17 +34,6 @@ def stack(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
     stack = on_the_engine(new_stack)
     yield stack
     stack.state_file.unlink(missing_ok=True)
-
-
-def import_role(stack: Stack) -> str:
-    """Import the role as on the page; check that it is kept and that nothing is left to do."""
-    printed = run_section(stack, "Import the roles", STACK=stack.name).stdout
-    assert "Resources:\n    + 1 to create\n    ~ 1 to update\n" in printed
-    assert "replace" not in printed
-    assert "deleted" not in printed
-    assert stack.drift().exit_code == 0
-    assert stack.up("--expect-no-changes").exit_code == 0
-    return printed
 
 
 def write_files(stack: Stack) -> str:
@@ -61,38 +45,6 @@ def write_files(stack: Stack) -> str:
         STACK=stack.name,
         AWS_REGION=REGION,
     ).stdout
-
-
-def test_console_role_is_imported_in_place_as_documented(stack: Stack, aws: Aws):
-    console = SandboxConsole(aws)
-    tags = [
-        {"Key": "CostCentre", "Value": "0893"},
-        {"Key": "Created", "Value": "2024-05-01 12:00:00 +0000 UTC"},
-    ]
-    console.make(
-        trust=json.dumps(json.loads(golden("trust-policy").replace("ArnEquals", "ArnLike")), indent=4),
-        policies={"AmazonQBusiness-Policy": WIDE},
-        role={
-            "Path": "/service-role/",
-            "Description": "Made by the console",
-            "Tags": tags,
-            "MaxSessionDuration": 14400,
-        },
-    )
-    assert "Everything: excess, dangerous: administrator access\n      *\n        on *\n" in write_files(
-        stack
-    )
-    unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
-    assert "[diff: ~assumeRolePolicy,forceDetachPolicies]" in import_role(stack)
-    role = aws.iam.get_role(RoleName=NAME)["Role"]
-    assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
-    assert console.data_source_role() == stack.outputs()["roleArn"]
-    assert role["Description"] == "Made by the console"
-    assert role["MaxSessionDuration"] == 14400
-    assert sorted(role["Tags"], key=lambda tag: tag["Key"]) == tags
-    assert indented(aws.trust_policy(NAME)) == golden("trust-policy")
-    assert indented(aws.role_policies(NAME)[OWN]) == indented(own_policy(console.secret_arn))
-    assert set(aws.role_policies(NAME)) == {"AmazonQBusiness-Policy", OWN}
 
 
 def role_accesses(aws: Aws) -> set[tuple[str, str]]:
