@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import pytest
 
-from tests.helpers.stacks import Aws
 from tests.helpers.support import PROJECT_NAME, size
 from tests.helpers.world import (
     NAME,
@@ -18,7 +17,7 @@ from tests.helpers.world import (
     deny,
     own_policy,
 )
-from tests.roles.adopt.help import large, sh
+from tests.roles.adopt.help import large
 
 UNCHANGED: Final = """\
 Roles that may lose access with the first `pulumi up` after the import: 0
@@ -27,26 +26,10 @@ Roles whose policies change without a change of access: {}
 """
 
 
-def trusting(*principals: dict[str, str]) -> str:
-    """Return the program's trust policy with an additional statement for each principal."""
-    document = json.loads(TRUST)
-    document["Statement"] += [
-        {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-        for principal in principals
-    ]
-    return json.dumps(document)
-
-
 def changes(said: Any) -> str:
     """Return the part of the output about changed access."""
     (found,) = re.findall(r"\n(Roles that may lose .*?\n)\n", said.out, re.DOTALL)
     return found
-
-
-def imported(said: Any) -> list[str]:
-    """Return the IDs of the imported policies."""
-    resources = said.json["import"]["resources"]
-    return [it["id"] for it in resources if it["type"] == "aws:iam/rolePolicy:RolePolicy"]
 
 
 @pytest.mark.slow
@@ -89,7 +72,7 @@ def test_nonequivalent_or_multiple_policies_are_kept_by_default(
 ):
     world.make(policies=policies)
     assert f"Role policy: new; kept: {kept}.\n" in world.adopt().out
-    assert imported(world.adopt("--json", "--force")) == []
+    assert "aws:iam/rolePolicy:RolePolicy" not in world.adopt("--json", "--force").out
 
 
 @pytest.mark.slow
@@ -153,52 +136,3 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
         "describes\n"
     )
     assert (warning in world.adopt().err) is bool(over)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("aws_cli")
-def test_script_restores_policies_of_one_role(world: World):
-    trust, document = trusting({"AWS": "*"}), own_policy().replace("{", '{"Id": "It\'s", ', 1)
-    world.make(trust=trust, policies={"console's": document}, role={"Path": "/q/"})
-    said = world.adopt()
-    assert "\n\nsh restore-prod-1.sh\n" in said.out
-    aws = Aws({"AWS_ENDPOINT_URL": world.server.url})
-    before = aws.trust_policy(NAME), aws.role_policies(NAME)
-    # Make the changes that the update would make.
-    world.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=TRUST)
-    world.iam.delete_role_policy(RoleName=NAME, PolicyName="console's")
-    world.put_policy(own_policy(world.secret_arn), OWN, NAME)
-    assert sh(world, f"sh restore-prod-1.sh {NAME}").returncode == 0
-    assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
-    other = sh(world, "sh restore-prod-1.sh Other")
-    assert (other.returncode, other.stderr) == (
-        2,
-        "Other: this script does not restore a role with this name\n",
-    )
-    # After the update, only the first script has the original policies.
-    first = world.path("restore-prod-1.sh").read_text()
-    world.adopt("--force")
-    assert world.path("restore-prod-1.sh").read_text() == first
-    assert "restore-prod-2.sh" in world.files
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("aws_cli")
-@pytest.mark.parametrize("own", [False, True], ids=["no inline policy", "the role policy already"])
-def test_script_recreates_deleted_policy_and_attaches_it(world: World, own: bool):
-    world.make()
-    document = own_policy(world.secret_arn)
-    if own:
-        world.put_policy(document, OWN, NAME)
-    arn = world.managed("Q-Business", document, Path="/q/")
-    world.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
-    lines = world.adopt().out.splitlines()
-    (restore,), detach = [each for each in lines if each.startswith("sh ")], lines[-1]
-    world.put_policy(document, OWN, NAME)
-    assert sh(world, detach).returncode == 0
-    assert sh(world, restore).returncode == 0
-    attached = world.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]
-    assert [it["PolicyArn"] for it in attached] == [arn]
-    version = world.iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]
-    assert version["Document"] == json.loads(document)
-    assert world.iam.list_role_policies(RoleName=NAME)["PolicyNames"] == [OWN] * own

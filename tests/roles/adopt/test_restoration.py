@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aws_cli")]
 SCRIPT: Final = "sh restore-prod-1.sh"
 DELETED: Final = "AROAEXAMPLEDELETED001"
 OTHER: Final = "QBusiness-DataSource-other"
+CONSOLE: Final = "console's"
 ELSEWHERE: Final = f"arn:aws:qbusiness:eu-west-1:{ACCOUNT}:application/{'e' * 36}"
 
 
@@ -36,21 +37,21 @@ def update(world: World, name: str = NAME, replaced: str = "") -> None:
 def make_two(world: World) -> None:
     """Create two data sources, each with a role of its own that the update changes."""
     trust = TRUST.replace("ArnEquals", "ArnLike")
-    world.make(trust=trust, policies={"console": own_policy("SECRET").replace("Allows", "Lets")})
+    document = own_policy().replace("Allows", "Lets").replace("{", '{"Id": "It\'s", ', 1)
+    world.make(trust=trust, policies={CONSOLE: document}, role={"Path": "/q/"})
     role = world.role(OTHER, own_policy(world.secret_arn), trust=trust)
     world.add("Other", role, world.secret_arn)
 
 
-def test_script_restores_all_roles_or_only_given_roles(world: World):
+def test_script_restores_only_the_given_role(world: World):
     make_two(world)
-    assert world.adopt("--all").code == 0
-    before = iam(world), iam(world, OTHER)
-    update(world, replaced="console")
+    world.adopt("--all")
+    before = iam(world, OTHER)
+    update(world, replaced=CONSOLE)
     update(world, OTHER)
+    changed = iam(world)
     assert sh(world, f"{SCRIPT} {OTHER}").returncode == 0
-    assert (iam(world) == before[0], iam(world, OTHER) == before[1]) == (False, True)
-    assert sh(world, SCRIPT).returncode == 0
-    assert (iam(world), iam(world, OTHER)) == before
+    assert (iam(world), iam(world, OTHER)) == (changed, before)
 
 
 def test_script_can_run_twice_at_any_stage_of_the_update(world: World):
@@ -61,7 +62,7 @@ def test_script_can_run_twice_at_any_stage_of_the_update(world: World):
         if stage != "before the update":
             update(world)  # the replaced policy is deleted last
         if stage == "after it":
-            update(world, replaced="console")
+            update(world, replaced=CONSOLE)
             update(world, OTHER)
         for _ in range(2):
             done = sh(world, SCRIPT)
@@ -79,7 +80,7 @@ def test_a_role_that_no_longer_exists_is_skipped(world: World):
     assert done.returncode == 0
     assert done.stderr == f"{OTHER}: skipped, because it no longer exists\n"
     assert done.stdout == f"{NAME}: restored\n"
-    assert iam(world)[1].keys() == {"console"}
+    assert iam(world)[1].keys() == {CONSOLE}
 
 
 def test_deleted_principals_are_listed_and_left_out(world: World):
@@ -108,12 +109,12 @@ def test_policies_are_restored_despite_rejected_trust_policy(world: World):
     make_two(world)
     world.adopt("--all")
     before = iam(world)
-    update(world, replaced="console")
+    update(world, replaced=CONSOLE)
     world.reject("iam:UpdateAssumeRolePolicy", status=400, code="MalformedPolicyDocument")
     done = sh(world, f"{SCRIPT} {NAME}")
     assert done.returncode == 1
     assert "MalformedPolicyDocument" in done.stderr
-    assert iam(world)[1]["console"] == before[1]["console"]
+    assert iam(world)[1][CONSOLE] == before[1][CONSOLE]
 
 
 def test_error_with_one_role_does_not_stop_other_restorations(world: World):
@@ -131,8 +132,9 @@ def test_error_with_one_role_does_not_stop_other_restorations(world: World):
     assert iam(world, OTHER) == before
 
 
-def test_recreated_policy_keeps_description_and_tags(world: World):
-    world.make()
+@pytest.mark.parametrize("inline", [{}, {OWN: own_policy()}], ids=["no inline policy", "role policy"])
+def test_deleted_policy_is_recreated_and_attached(world: World, inline: dict[str, str]):
+    world.make(policies=inline)
     tags = [{"Key": "Team", "Value": "search's"}]
     document = own_policy(world.secret_arn)
     arn = world.attach(NAME, "Q-Business", document, Path="/q/", Description="It's ours", Tags=tags)
@@ -144,19 +146,37 @@ def test_recreated_policy_keeps_description_and_tags(world: World):
         assert sh(world, SCRIPT).returncode == 0
         found: Any = world.iam.get_policy(PolicyArn=arn)["Policy"]
         assert (found["Description"], found["Tags"]) == ("It's ours", tags)
-        assert iam(world)[1:] == ({}, [arn])
+        version = world.iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]
+        assert version["Document"] == json.loads(document)
+        assert (iam(world)[1].keys(), iam(world)[2]) == (inline.keys(), [arn])
+
+
+def share(world: World, trust: str = TRUST) -> list[str]:
+    """Create two data sources that share a role, and return their IDs."""
+    secret = world.secret("shared")
+    shared = world.role("shared", own_policy(secret), trust=trust)
+    return [world.add(name, shared, secret) for name in ("One", "Two")]
+
+
+def move(world: World, *sources: str) -> str:
+    """Give data sources a new role, and return its ARN."""
+    new = world.role("new", own_policy("*"))
+    for identifier in sources:
+        world.server.data_source(identifier)["roleArn"] = new
+    return new
+
+
+def roles_of(world: World, sources: list[str]) -> set[str]:
+    return {world.server.data_source(each)["roleArn"] for each in sources}
 
 
 def test_data_sources_get_their_shared_role_back(world: World):
-    secret = world.secret("shared")
-    shared = world.role("shared", own_policy(secret))
-    sources = [world.add(name, shared, secret) for name in ("One", "Two")]
+    sources = share(world)
+    shared = roles_of(world, sources)
     world.adopt("--all")
-    new = world.role("new", own_policy(secret))
-    for identifier in sources:
-        world.server.data_source(identifier)["roleArn"] = new
+    move(world, *sources)
     assert sh(world, f"{SCRIPT} shared").returncode == 0
-    assert {world.server.data_source(each)["roleArn"] for each in sources} == {shared}
+    assert roles_of(world, sources) == shared
     world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, sources[0]))
     done = sh(world, SCRIPT)
     assert done.returncode == 0
@@ -164,14 +184,12 @@ def test_data_sources_get_their_shared_role_back(world: World):
 
 
 def test_data_source_gets_its_role_back_from_the_one_that_takes_it(world: World):
-    secret = world.secret("shared")
-    trust = TRUST.replace("ArnEquals", "ArnLike")
-    shared = world.role("shared", own_policy(secret), trust=trust)
-    first, second = (world.add(name, shared, secret) for name in ("One", "Two"))
-    world.adopt("--all", "--take", second)
-    world.server.data_source(first)["roleArn"] = world.role("new", own_policy(secret))
+    sources = share(world, TRUST.replace("ArnEquals", "ArnLike"))
+    shared = roles_of(world, sources)
+    world.adopt("--all", "--take", sources[1])
+    move(world, sources[0])
     assert sh(world, SCRIPT).returncode == 0
-    assert {world.server.data_source(each)["roleArn"] for each in (first, second)} == {shared}
+    assert roles_of(world, sources) == shared
 
 
 def accept(world: World, name: str, application: str) -> None:
@@ -184,7 +202,7 @@ def test_nothing_changes_if_one_role_accepts_another_application_by_now(world: W
     make_two(world)
     world.adopt("--all")
     before = iam(world), iam(world, OTHER)
-    update(world, replaced="console")
+    update(world, replaced=CONSOLE)
     accept(world, OTHER, ELSEWHERE)
     changed = iam(world), iam(world, OTHER)
     done = sh(world, SCRIPT)
@@ -195,8 +213,14 @@ def test_nothing_changes_if_one_role_accepts_another_application_by_now(world: W
         f"--cut-off {OTHER}\nnothing was changed\n"
     )
     assert (iam(world), iam(world, OTHER)) == changed
-    for options in ("--cut-off", "--cut-off Nobody", f"--cut-off {OTHER} Nobody"):
-        assert sh(world, f"{SCRIPT} {options}").returncode == 2
+    for options, name in (
+        ("--cut-off", "--cut-off"),
+        ("--cut-off Nobody", "Nobody"),
+        (f"--cut-off {OTHER} Nobody", "Nobody"),
+    ):
+        done = sh(world, f"{SCRIPT} {options}")
+        rejection = f"{name}: this script does not restore a role with this name\n"
+        assert (done.returncode, done.stderr) == (2, rejection)
     assert (iam(world), iam(world, OTHER)) == changed
     done = sh(world, f"{SCRIPT} --cut-off {OTHER}")
     assert (done.returncode, done.stderr) == (0, f"{OTHER}: {ELSEWHERE} loses access\n")
@@ -219,13 +243,9 @@ def test_saved_trust_policy_that_covers_the_application_is_restored(world: World
 
 
 def test_data_source_does_not_get_role_back_that_rejects_its_application(world: World):
-    secret = world.secret("shared")
-    shared = world.role("shared", own_policy(secret))
-    sources = [world.add(name, shared, secret) for name in ("One", "Two")]
+    sources = share(world)
     world.adopt("--all")
-    new = world.role("new", own_policy(secret))
-    for identifier in sources:
-        world.server.data_source(identifier)["roleArn"] = new
+    new = move(world, *sources)
     accept(world, "shared", ELSEWHERE)
     done = sh(world, SCRIPT)
     assert done.returncode == 1
@@ -235,14 +255,14 @@ def test_data_source_does_not_get_role_back_that_rejects_its_application(world: 
     done = sh(world, SCRIPT)
     assert done.returncode == 1
     assert "shared: no longer exists, so no data source can get it back" in done.stderr
-    assert {world.server.data_source(each)["roleArn"] for each in sources} == {new}
+    assert roles_of(world, sources) == {new}
 
 
 def test_earlier_script_waits_for_the_later_one(world: World):
     make_two(world)
     world.adopt("--all")
     before = iam(world)
-    update(world, replaced="console")
+    update(world, replaced=CONSOLE)
     world.put_policy(WIDE, "more", NAME)
     world.iam.update_assume_role_policy(
         RoleName=NAME, PolicyDocument=TRUST.replace("ArnEquals", "ArnLike")
