@@ -6,6 +6,7 @@ from functools import partial
 from importlib.metadata import version
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, cast
+from unittest.mock import Mock
 
 import pulumi
 import pytest
@@ -318,6 +319,15 @@ def test_unconfigured_provider_makes_documents_unknown(application: str):
     assert len(deployment.warnings) == 1
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+
+
+def test_failed_lookup_ends_program_without_traceback(monkeypatch: pytest.MonkeyPatch):
+    failed: tuple[dict[str, Any], list[tuple[str, str]]] = {}, [("", "Throttling: Rate exceeded")]
+    monkeypatch.setattr(Deployment, "call", Mock(return_value=failed))
+    deployment = Deployment(partial(component, {**MINIMAL, "application_id": APPLICATION_ID}))
+    assert type(deployment.error) is pulumi.RunError
+    assert "Throttling: Rate exceeded" in str(deployment.error)
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
 FAILED: Final = "invoke of aws:index/f:f failed: invocation of aws:index/f:f returned an error: "
