@@ -128,6 +128,7 @@ def test_connector_page_shows_exactly_expected_statements(facts: Facts):
         ("s3-v1", "AllowsAmazonQToDecryptSecret", "with `kmsKeyId`"),
         ("jira", "AllowsAmazonQToGetSecret", "always"),
         ("jira", "AllowsAmazonQToCreateTags", "with `vpcConfiguration`"),
+        ("gmail", "AllowsAmazonQToCreateTags", "with `vpcConfiguration`"),
     ],
 )
 def test_connector_page_says_when_statement_is_included(connector: str, sid: str, when: str):

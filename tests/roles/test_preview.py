@@ -158,11 +158,13 @@ def test_change_is_compared_with_aws_and_equivalent_json_is_unchanged(preview: P
         ),
         step("delete", "zoom", None, {"policy": old}),
         step("import-replacement", "odd", {}),
+        step("import", "slack", {}),
     )
     assert report.split("~~~diff\n", 1)[1] == (
         "! import-replacement aws:iam:RolePolicy odd\n"
         "- delete  aws:iam:RolePolicy zoom\n"
         "~ update  aws:iam:RolePolicy wiki (policy, forceDetachPolicies)\n"
+        "= import  aws:iam:RolePolicy slack\n"
         "\n"
         "~~~\n"
         "\n"

@@ -50,7 +50,7 @@ POLICY_ARN = f"arn:aws:iam::{ACCOUNT}:policy/console"
 
 
 def owner(
-    monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, resource: Mapping[str, Any]
+    monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, *resources: Mapping[str, Any]
 ) -> str | None:
     """Return the owner of NAME, or of a policy that the update replaces, if Pulumi lists this stack."""
 
@@ -60,14 +60,14 @@ def owner(
             said: Any = [{"name": listed, "resourceCount": 1}, {"name": "empty", "resourceCount": 0}]
         else:
             assert command[:4] == ("stack", "export", "--stack", listed)
-            said = {"deployment": {"resources": [resource]}}
+            said = {"deployment": {"resources": resources}}
         return subprocess.CompletedProcess(command, 0, json.dumps(said), "")
 
     monkeypatch.setattr("roles.adopt.owners.run_pulumi", run)
     role = SimpleNamespace(arn=ROLE_ARN, name=NAME, tags={})
     change = SimpleNamespace(inline="console", attached=POLICY_ARN)
     entry: Any = SimpleNamespace(role=role, replaced=None, change=change)
-    found = find_owners([entry], stack, PROJECT_NAME, 5, Notes("adopt"))
+    found = find_owners([entry], stack, PROJECT_NAME, 1, Notes("adopt"))
     assert found.complete
     return found.by_role.get(ROLE_ARN)
 
@@ -124,6 +124,13 @@ def test_stack_owns_only_roles_and_policies_it_manages(
 ):
     found = owner(monkeypatch, "acme/prod", "acme/website/prod", resource)
     assert found == (f"stack acme/website/prod owns {owns}" if owns else None)
+
+
+def test_stack_that_owns_role_and_policy_owns_the_role(monkeypatch: pytest.MonkeyPatch):
+    both = [role_resource(ROLE_ARN), {"type": "aws:iam/policy:Policy", "outputs": {"arn": POLICY_ARN}}]
+    for resources in (both, both[::-1]):
+        found = owner(monkeypatch, "acme/prod", "acme/website/prod", *resources)
+        assert found == "stack acme/website/prod owns the role"
 
 
 def test_cloudformation_tags_name_an_owner(world: World):

@@ -32,3 +32,4 @@ def test_property_with_iam_default_is_not_written(world: World):
     assert settings.keys().isdisjoint(
         {"rolePath", "roleDescription", "permissionsBoundaryArn", "tags", "maxSessionDuration"}
     )
+    assert "session duration" not in world.adopt("--dry-run").err

@@ -44,7 +44,8 @@ def allow(action: object = "*", resource: object = "*", **more: Any) -> dict[str
 def deny(action: object = "*", condition: Mapping[str, Any] | None = None, **more: Any) -> Document:
     """Return the statement Lock, which denies an action."""
     given = {"Condition": condition} if condition else {}
-    return [{"Sid": "Lock", "Effect": "Deny", "Action": action, "Resource": "*", **given, **more}]
+    resource = {} if "NotResource" in more else {"Resource": "*"}
+    return [{"Sid": "Lock", "Effect": "Deny", "Action": action, **resource, **given, **more}]
 
 
 def document(statements: Document) -> dict[str, Any]:

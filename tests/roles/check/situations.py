@@ -7,6 +7,7 @@ them; pytest's option `--rewrite` writes it.
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -146,6 +147,7 @@ DATA_SOURCE_CALL: Final = asked(
     dataSourceId=identifier(0),
     indexId=INDEX_ID,
 )
+SYNCS: Final = DATA_SOURCE_CALL.replace("get_data_source", "list_data_source_sync_jobs")
 WANTED_SETTING: Final = {"permissionsBoundaryArn": WANTED}
 BOUND_SETTING: Final = {"permissionsBoundaryArn": BOUND}
 GRANT: Final[dict[str, Any]] = {"Operations": ["GenerateDataKey", "Decrypt"]}
@@ -338,6 +340,13 @@ DIFFERENT: Final[tuple[Any, ...]] = (
     ("has no VPC", [{"vpcConfiguration": None}], {}, {}, ()),
     ("has another type", [aem(type="BOX")], {}, {}, ()),
     ("has a bucket that its connector does not support", [aem(bucketName="files")], {}, {}, ()),
+    (
+        "has another bucket",
+        [aem(type="WEBCRAWLERV2", s3SeedUrl="s3://maps/a.txt") | {"type": "WEBCRAWLERV2"}],
+        files(connector="webcrawler", bucketName="seeds"),
+        bucket(name="seeds") | bucket(name="maps"),
+        (),
+    ),
     ("has no role", [{"roleArn": None}], {}, {}, ()),
     ("has no role and is being created", [{"roleArn": None, "status": "CREATING"}], {}, {}, ()),
     ("has no role beside one that has it", [{"roleArn": None}, {}], {}, {}, ()),
@@ -788,6 +797,13 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             calls=subnets({"State": "available"}, {}) | data_sources({}, OTHER_SECRET) | secret(PROXY),
         ),
         World(
+            "a shared subnet of the settings is in a zone without support",
+            settings=vpc_of([SHARED, SECOND_SUBNET_ID]),
+            calls=subnets(
+                {"SubnetArn": SHARED, "AvailabilityZoneId": "use1-az3"}, {"State": "available"}
+            ),
+        ),
+        World(
             "a shared subnet is pending",
             calls=subnets({"SubnetArn": SHARED, "State": "pending"}, {"AvailableIpAddressCount": 1}),
         ),
@@ -1126,6 +1142,11 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             | secret(PROXY)
             | inline(policy_name(PROXY), *READS_PROXY, allow("sqs:*")),
         ),
+        World(
+            "a proxy's secret and one for sites, neither of which the settings have",
+            settings=WITH_PROXY | {"secretId": f"{SECRETS}old-a1B2c3"},
+            calls=data_sources(PROXY_SOURCE) | secret() | secret(PROXY),
+        ),
         *(
             World(
                 f"a proxy's secret, {name}",
@@ -1404,6 +1425,18 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
                 failed("too slow", dataSourceErrorCode="KMS-1"),
                 failed("too slow", startTime=None),
             ),
+        ),
+        World(
+            "a sync without a start time counts as the oldest",
+            calls=data_sources(failed("too slow"))
+            | {
+                SYNCS: {
+                    "history": [
+                        {"status": "SUCCEEDED"},
+                        {"startTime": datetime(2026, 11, 2, tzinfo=UTC), "status": "ABORTED"},
+                    ]
+                }
+            },
         ),
         *(
             World(

@@ -697,6 +697,13 @@ def test_boundary_of_ci_roles_allows_every_request():
         ({"StringNotEquals": {"aws:PrincipalArn": ADMIN}}, f"aws:PrincipalArn={ADMIN}", "problem"),
         ({"Bool": {"aws:ViaAWSService": "true"}}, "aws:ViaAWSService=", "problem"),
         ({"StringNotEquals": {"aws:PrincipalTag/team": "web"}}, "aws:PrincipalTag/team=web", "problem"),
+        # This key is absent only according to the documentation.
+        ({"Bool": {"aws:MultiFactorAuthPresent": "false"}}, "aws:SourceIp=192.0.2.1", "ok"),
+        (
+            {"Bool": {"aws:MultiFactorAuthPresent": "false"}},
+            "aws:MultiFactorAuthPresent=false",
+            "problem",
+        ),
         # The rest of this key's value is unknown.
         ({"StringLike": {"aws:userid": "*:me"}}, "aws:userid=AROAEXAMPLE:you", "ok"),
         # The current time is known, too, but another time may be stated.

@@ -19,6 +19,7 @@ from tests.roles.check.answers import (
     CALLS,
     DELEGATION,
     EVERYTHING,
+    FOREIGN_SECRET,
     KEY_POLICY,
     ROOT,
     Document,
@@ -148,6 +149,11 @@ WORLDS: Final = (
         HARMLESS,
         guard=deny("kms:Decrypt", {"Bool": {"aws:ViaAWSService": "false"}}),
         outside=AS_OWN,
+    ),
+    World(
+        "a policy denies reading all secrets but two others",
+        DENIED,
+        guard=deny(READ, NotResource=[FOREIGN_SECRET, f"{SECRET_ARN}2"]),
     ),
     World(
         "an attached policy denies everything in the account",
