@@ -18,7 +18,6 @@ import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -108,7 +107,6 @@ class _ShowVersion(argparse.Action):
         parser.exit()
 
 
-@cache
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="qbusiness-roles",

@@ -150,7 +150,7 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 
 @cache
 def _fits_action(actions: Patterns, action: str) -> Truth:
-    # This is cached because each request meets every statement, and most differ from it only here.
+    # Cached, because each request is compared with every statement, and most differ from it in this.
     fits = some(matches(value, Text(action), ignore_case=True) for value in actions.values)
     return fits.negated_if(actions.negated)
 

@@ -1,4 +1,4 @@
-"""Test updates, previews, refreshes, and destroys on the real engine."""
+"""Test on the real engine when values become known, and which secrets are encrypted."""
 
 import json
 from collections.abc import Mapping

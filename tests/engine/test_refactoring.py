@@ -1,4 +1,4 @@
-"""Test renames and resource options against Pulumi's documentation and the operations page."""
+"""Test on the real engine that the documented steps rename a role and a component."""
 
 from typing import Final
 
@@ -89,6 +89,3 @@ def test_renamed_component_needs_documented_alias(new_stack: NewStack, aws: Aws)
     assert stack.up("--expect-no-changes").changes == {"same": 4}
     assert stack.drift().exit_code == 0
     assert aws.iam.get_role(RoleName="qbusiness-aem")["Role"]["RoleId"] == role
-
-
-# Options.

@@ -48,7 +48,6 @@ ROLE_NAME: Final = "aem-connector-qbusiness-role-1234567"
 ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 USER_ARN: Final = f"arn:aws:iam::{ACCOUNT}:user/deployer"
 ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-DENIED: Final = {"EvalDecision": "implicitDeny"}
 SETTINGS: Final[dict[str, Any]] = {
     "aws:region": REGION,
     f"{PROJECT_NAME}:applicationId": APPLICATION_ID,
@@ -221,10 +220,10 @@ class Maker:
         configuration = {"type": "AEM", "secretArn": self.secret_arn} | (configuration or {})
         self.create_data_source(configuration=configuration, roleArn=self.role_arn, **data_source)
 
-    def make_s3(self, key: str = "", account: str = ACCOUNT, **made: Any) -> None:
+    def make_s3(self, **made: Any) -> None:
         """Create the bucket `documents` and a data source that reads it."""
-        self.bucket(key)
-        connection = {"bucketName": "documents", "bucketOwnerAccountId": account}
+        self.bucket("")
+        connection = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
         configuration = {"type": "S3V2", "secretArn": None, "connectionConfiguration": connection}
         self.make(configuration=configuration, **made)
 
@@ -452,12 +451,11 @@ class World(Maker):
         self.iam.create_user(UserName="deployer")
         self.server.decide = decide
 
-    def bound(self, document: str, name: str = "boundary", *, is_set: bool = True) -> str:
-        """Attach a permissions boundary, by default also in the settings; return the boundary's ARN."""
+    def bound(self, document: str, name: str = "boundary") -> str:
+        """Attach a permissions boundary, also in the settings; return the boundary's ARN."""
         arn = self.managed(name, document)
         self.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
-        if is_set:
-            self.set(permissionsBoundaryArn=arn)
+        self.set(permissionsBoundaryArn=arn)
         return arn
 
     def use_bucket(self) -> None:
@@ -510,41 +508,12 @@ class World(Maker):
     def key_policy(self, *statements: dict[str, Any]) -> None:
         self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
 
-    def subnet(self, **entries: Any) -> None:
-        """Respond with two subnets, the first changed by these entries, and one security group."""
-        first, second = (
-            {
-                "SubnetId": identifier,
-                "SubnetArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{identifier}",
-                "OwnerId": ACCOUNT,
-                "VpcId": "vpc-1",
-                "State": "available",
-                "AvailabilityZoneId": "use1-az1",
-                "AvailableIpAddressCount": 5,
-            }
-            for identifier in (SUBNET_ID, SECOND_SUBNET_ID)
-        )
-        self.server.answers["ec2:DescribeSubnets"] = {"Subnets": [{**first, **entries}, second]}
-        arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"
-        group = {"GroupId": SECURITY_GROUP_ID, "SecurityGroupArn": arn, "VpcId": "vpc-1"}
-        self.server.answers["ec2:DescribeSecurityGroups"] = {"SecurityGroups": [group]}
-
     def put_secret_policy(self, *principals: dict[str, Any]) -> None:
         statements = [allow("secretsmanager:*", "*", Principal=each) for each in principals]
         self.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=policy(*statements))
 
-    def put_bucket_policy(self, *principals: dict[str, Any]) -> None:
-        self.use_bucket()
-        of_s3 = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::documents/*"}
-        statements = [{**of_s3, "NotPrincipal": each} for each in principals]
-        self.s3.put_bucket_policy(Bucket="documents", Policy=policy(*statements))
-
     def put_key_policy(self, *principals: dict[str, Any]) -> None:
         self.key_policy(allow_key(ROOT), *map(allow_key, principals))
-
-    def delete_role(self) -> None:
-        self.delete_policy()
-        self.iam.delete_role(RoleName=ROLE_NAME)
 
     def caller(self, arn: str) -> None:
         self.server.answers["sts:GetCallerIdentity"] = {"UserId": "A", "Account": ACCOUNT, "Arn": arn}
@@ -576,5 +545,5 @@ class World(Maker):
 
 
 def data_source_id(number: int) -> str:
-    """Return the ID of the data source from the given call of `World.add`, counted from 1."""
+    """Return the ID with this number; `World.add` counts from 1."""
     return f"c3d4e5f6-7890-12ab-cdef-{number:012}"

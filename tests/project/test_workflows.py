@@ -635,8 +635,9 @@ def test_job_updates_and_closes_only_issues_that_it_opened(
 
 def report(directory: Path, script: str, *options: str) -> tuple[subprocess.CompletedProcess[str], str]:
     """Run a shell script with report.sh; return its result and the report."""
-    named = {**os.environ, "COMMIT": "abc", "RUN": "https://run"}
-    command = [REPORT, "Preview of x", "sh", "-c", script, *options]
+    summary = str(directory / "summary.md")
+    named = {**os.environ, "COMMIT": "abc", "RUN": "https://run", "GITHUB_STEP_SUMMARY": summary}
+    command = [REPORT, "Report of x", "sh", "-c", script, *options]
     done = subprocess.run(command, cwd=directory, env=named, capture_output=True, text=True, check=False)
     return done, (directory / "report.md").read_text()
 
@@ -647,7 +648,7 @@ def test_report_keeps_both_streams_in_code_block_and_exit_code(tmp_path: Path):
     # The log contains the unchanged output.
     assert (done.returncode, done.stdout) == (7, f"{UNTRUSTED}error\n")
     assert text == (
-        "### Preview of x\n\n~~~text\n"
+        "### Report of x\n\n~~~text\n"
         "--- \n```\n---~\n@everyone <script> ------~~\nerror\n"
         "~~~\n\n[The log](https://run), commit abc\n"
     )
@@ -676,7 +677,7 @@ def test_only_audit_notes_are_in_code_block(tmp_path: Path):
     done, text = report(tmp_path, "echo '**result**'; echo note >&2; exit 1", "--markdown")
     assert (done.returncode, done.stdout, done.stderr) == (1, "**result**\n", "note\n")
     assert text == (
-        "### Preview of x\n\n**result**\n~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
+        "### Report of x\n\n**result**\n~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
     )
     audit = AUDIT["audit"]["steps"][-1]["run"]
     assert "/qbusiness-roles audit --markdown " in audit

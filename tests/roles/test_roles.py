@@ -270,7 +270,7 @@ def test_closed_or_full_stream_causes_no_traceback(world: World, command: str, c
 
 
 @pytest.mark.slow
-def test_interruption_is_one_line_even_during_imports(tmp_path: Path):
+def test_interruption_during_imports_is_one_line(tmp_path: Path):
     begun = tmp_path / "begun"
     # An import can swallow an exception.
     (tmp_path / "boto3.py").write_text(

@@ -210,8 +210,9 @@ def test_a_manual_change_is_detected_and_corrected(pages: Resource, console: Con
     assert pages.diff(**INPUTS).changes == UNCHANGED
 
 
-def test_the_order_of_subnets_is_not_a_difference(pages: Resource, console: Console):
-    # suppressUnorderedCollectionDiffs in resources/unordered_collections.go.
+def test_unset_properties_and_order_are_not_differences(pages: Resource, console: Console):
+    # pruneUnownedComputed in resources/path_classifier.go; suppressUnorderedCollectionDiffs in
+    # resources/unordered_collections.go.
     given = {**INPUTS, "vpcConfiguration": VPC}
     pages.up(**given)
     console.edit(vpcConfiguration=TURNED, description="By hand")

@@ -425,6 +425,7 @@ STATE: Properties = {
             {"managedPolicyArns": ["b", "c"]},
             {"managedPolicyArns[0]": "DELETE", "managedPolicyArns[1]": "ADD"},
         ),
+        # isPresent in tfbridge/detailed_diff.go: a tag with an empty value exists.
         ({}, {"tags": {"A": "", "b.c": "1"}}, {"tags.A": "ADD", 'tags["b.c"]': "ADD"}),
         ({"tags": {"A": "", "B": "1"}}, {"tags": {"B": "2"}}, {"tags.A": "DELETE", "tags.B": "UPDATE"}),
         ({"tags": {"A": ""}}, {}, {"tags.A": "DELETE"}),

@@ -72,7 +72,9 @@ def test_nonequivalent_or_multiple_policies_are_kept_by_default(
 ):
     world.make(policies=policies)
     assert f"Role policy: new; kept: {kept}.\n" in world.adopt().out
-    assert "aws:iam/rolePolicy:RolePolicy" not in world.adopt("--json", "--force").out
+    said = world.adopt("--json", "--force")
+    assert said.code == 0
+    assert "aws:iam/rolePolicy:RolePolicy" not in said.out
 
 
 @pytest.mark.slow

@@ -19,7 +19,6 @@ from tests.helpers.world import OTHER_ID, World, data_source_id, own_policy
 
 pytestmark = pytest.mark.slow
 
-GONE: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:gone-a1B2c3"
 APPLICATION: Final = "e5f6a7b8-9012-34ab-cdef-555555555555"
 
 

@@ -193,7 +193,7 @@ def test_data_source_gets_its_role_back_from_the_one_that_takes_it(world: World)
 
 
 def accept(world: World, name: str, application: str) -> None:
-    """Let another application use a role, in place of the own one."""
+    """Let another application use a role, instead of its own."""
     trust = TRUST.replace(APPLICATION_ARN, application)
     world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
 

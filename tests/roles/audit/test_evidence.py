@@ -60,7 +60,7 @@ STATEMENTS: Final[dict[str, Any]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("more", "without", "expected", "text"), STATEMENTS.values(), ids=[*STATEMENTS])
-def test_statement_counts_unless_the_requests_are_allowed(
+def test_difference_counts_unless_aws_pages_explain_it(
     world: World, more: list[dict[str, Any]], without: str, expected: str, text: str
 ):
     identifier = world.add_own(*more, without=without)
@@ -176,7 +176,7 @@ ROLE: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-Pages"}
         ([deny("kms:*", "*", Sid="No")], "1 missing, 1 denying", '"statement": "No"'),
     ],
 )
-def test_key_policy_replaces_access_unless_a_policy_denies_it(
+def test_key_policy_provides_access_unless_a_policy_denies_it(
     world: World, denials: list[dict[str, Any]], expected: str, text: str
 ):
     key = create_key(world, allow("kms:Decrypt", "*", Principal=ROLE))

@@ -1,4 +1,4 @@
-"""Provide values and statements for testing `roles check`."""
+"""Provide values for testing `roles check`."""
 
 from typing import Final
 

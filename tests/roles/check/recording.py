@@ -1,7 +1,8 @@
 """Replace AWS and the Pulumi CLI with recorded answers.
 
 recording.json has the configuration and outputs of the stack `dev`, in which nothing is wrong, and AWS's
-answers by call.
+responses by call. The call `grants` lists the key's grants, and `simulate PRINCIPAL ACTION RESOURCE`
+simulates one request.
 """
 
 import json

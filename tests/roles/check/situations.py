@@ -1,7 +1,7 @@
 """Situations of a stack's resources and data sources, and of the options of `check`.
 
-Unlike worlds, they differ mostly in AWS's other answers. situations.txt has the outputs about all of
-them; pytest's option `--rewrite` writes it.
+They are `World`s without expected states, and differ mostly in AWS's responses. A group's key names the
+questions that are asked and shown in situations.txt, which pytest's option `--rewrite` writes.
 """
 
 import json
@@ -36,7 +36,8 @@ from tests.helpers.world import (
     SECRET_NAME,
     policy_name,
 )
-from tests.roles.check.answers import (
+from tests.roles.check.help import SID
+from tests.roles.check.responses import (
     APPLICATION,
     CALLS,
     DELEGATION,
@@ -108,7 +109,6 @@ from tests.roles.check.answers import (
     vpc_of,
     without,
 )
-from tests.roles.check.help import SID
 from tests.roles.check.worlds import (
     BY_ORGANIZATION,
     CALLER,
@@ -245,7 +245,7 @@ NOT_PASSING: Final[Mapping[str, dict[str, Any]]] = {
     "the simulation lacks a key, and the organization does not allow it": IMPLICIT
     | lacking("aws:MultiFactorAuthPresent")
     | {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}},
-    "in fact, it can, but the simulation lacks a key": {"EvalDecision": "allowed"}
+    "the simulation allows it, but lacks a key": {"EvalDecision": "allowed"}
     | lacking("aws:MultiFactorAuthPresent"),
 }
 SPEAKING: Final = f"arn:aws:iam::{ACCOUNT}:role/qbusiness-s3-secret-vpc"
@@ -578,7 +578,7 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
         World("the secret's policy cannot be read", calls=rejected(SECRET_POLICY)),
         World("the secret's policy denies reading", secret=deny(READ, Principal="*")),
         World(
-            "the settings have no key, which a grant lets the role use",
+            "the settings lack the key, but a grant lets the role use it",
             settings={"kmsKeyId": None},
             key=NO_KEY_USE,
             calls={"grants": [GRANT]},

@@ -4,9 +4,7 @@ from typing import Final
 
 import pytest
 
-from pages.examples import (
-    ACCOUNT,
-)
+from pages.examples import ACCOUNT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import (
     OTHER_ID,

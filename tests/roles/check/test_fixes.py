@@ -83,9 +83,9 @@ class Fix(NamedTuple):
 # The second user.
 
 
-def add_other(world: World, document: str = "", secret: str = "", **more: Any) -> None:
+def add_other(world: World, document: str = "", **more: Any) -> None:
     """Add a role outside the stack, with a data source and a secret under the same key."""
-    secret = secret or world.secret("other", KmsKeyId=KEY_ARN)
+    secret = world.secret("other", KmsKeyId=KEY_ARN)
     world.role(OTHER_NAME, document or own_policy(secret, DECRYPT))
     configuration = {"type": "AEM", "secretArn": secret}
     given = {"configuration": configuration, "roleArn": OTHER_ARN, "displayName": "Other", **more}

@@ -17,8 +17,8 @@ from pages.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
 from roles.check import command
 from tests.helpers.boundary import boundary
 from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, ROOT, SECRET_ARN
-from tests.roles.check.answers import DESCRIBED_SECRET, KEY_POLICY, asked, rejected
 from tests.roles.check.help import ADMIN, ROLE_ID
+from tests.roles.check.responses import DESCRIBED_SECRET, KEY_POLICY, asked, rejected
 from tests.roles.check.worlds import STACK, World, states
 
 Statement = dict[str, Any]

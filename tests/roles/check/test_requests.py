@@ -43,6 +43,7 @@ def test_simulation_gets_every_known_key(world: World):
 
     world.server.decide = decide
     world.ask("requests allowed")
+    assert contexts
     for context in contexts:
         assert context["aws:principalarn"] == ROLE_ARN
         assert context["aws:principalaccount"] == ACCOUNT

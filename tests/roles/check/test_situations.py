@@ -12,8 +12,8 @@ from moto.core.utils import get_service_model
 from roles.cli import main
 from tests.helpers.world import SECOND_SUBNET_ID, SECRET_ARN
 from tests.roles.check import situations, worlds
-from tests.roles.check.answers import data_sources, failed, subnets
 from tests.roles.check.recording import replaced, run
+from tests.roles.check.responses import data_sources, failed, subnets
 from tests.roles.check.situations import GOLDEN
 from tests.roles.check.worlds import STACK, World, change
 

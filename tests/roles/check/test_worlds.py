@@ -18,8 +18,8 @@ from roles.output import Output
 from roles.stack import read_stack
 from tests.authorization.simulator import ask
 from tests.helpers.world import ROLE_ARN
-from tests.roles.check.answers import GOT_ROLE, allow, bucket, deny, document, files, rejected, without
 from tests.roles.check.recording import replaced
+from tests.roles.check.responses import GOT_ROLE, allow, bucket, deny, document, files, rejected, without
 from tests.roles.check.worlds import (
     DATA_SOURCE,
     GOLDEN,

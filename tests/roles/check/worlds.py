@@ -15,7 +15,8 @@ from pages.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT
 from tests.helpers.gallery import gallery
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import KEY_ARN, OWN, ROLE_ARN, ROLE_NAME, SECRET_ARN, Output
-from tests.roles.check.answers import (
+from tests.roles.check.recording import BASE, replaced, run
+from tests.roles.check.responses import (
     CALLS,
     DELEGATION,
     EVERYTHING,
@@ -41,14 +42,12 @@ from tests.roles.check.answers import (
     simulated,
     without,
 )
-from tests.roles.check.recording import BASE, replaced, run
 
 GOLDEN: Final = Path(__file__).with_name("worlds.txt")
 STACK: Final = ("--stack", "dev")
 DATA_SOURCE: Final = ("--application", APPLICATION_ID, "--data-source-id", identifier(0))
 PERIMETER: Final = f"arn:aws:iam::{ACCOUNT}:policy/perimeter"
 UNREADABLE: Final = f"arn:aws:iam::{ACCOUNT}:policy/unreadable"
-OTHER_SECRET_ARN: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 FOREIGN: Final = {"StringNotEquals": {"aws:ResourceAccount": ACCOUNT}}
 FROM_ELSEWHERE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
 ROLE: Final = {"AWS": ROLE_ARN}
@@ -58,7 +57,7 @@ READ: Final = "secretsmanager:GetSecretValue"
 
 
 class World(NamedTuple):
-    """An account's differences from the one in which nothing is wrong, and the expected answers."""
+    """Differences from an account in which nothing is wrong; in WORLDS, also the expected states."""
 
     name: str
     wrong: Mapping[str, str] = MappingProxyType({})
@@ -82,7 +81,7 @@ class World(NamedTuple):
     role_tags: Mapping[str, str] = MappingProxyType({})
     organization: str = ""
     calls: Mapping[str, Any] = MappingProxyType({})
-    """AWS's other answers."""
+    """AWS's other responses."""
     options: Sequence[str] = STACK
     """The options of `check`, for situations."""
     outside: Mapping[str, str] | None = None
@@ -177,7 +176,7 @@ WORLDS: Final = (
         attached=deny(READ, FROM_ELSEWHERE),
     ),
     World(
-        "a policy denies everything until 2199",
+        "a policy denies reading secrets until 2199",
         DENIED,
         guard=deny(READ, {"DateLessThan": {"aws:CurrentTime": "2199-01-01T00:00:00Z"}}),
     ),
@@ -449,14 +448,14 @@ WORLDS: Final = (
         {"role policy": "problem", "requests allowed": "problem"},
         own=without("AllowsAmazonQToGetSecret"),
         secret=[allow(READ, Principal=ROLE)],
-        settings={"secretId": OTHER_SECRET_ARN},
+        settings={"secretId": FOREIGN_SECRET},
     ),
     World(
         "another account's secret, whose policy lacks the role",
         {"secret policy": "problem", "requests allowed": "problem"},
-        own=[*without("AllowsAmazonQToGetSecret"), allow(READ, OTHER_SECRET_ARN)],
+        own=[*without("AllowsAmazonQToGetSecret"), allow(READ, FOREIGN_SECRET)],
         secret=[],
-        settings={"secretId": OTHER_SECRET_ARN},
+        settings={"secretId": FOREIGN_SECRET},
     ),
     # A deleted role.
     World(

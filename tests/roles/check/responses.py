@@ -1,6 +1,6 @@
-"""Build the policies and the answers of AWS in worlds and situations.
+"""Build the policies and AWS's responses in worlds and situations.
 
-Most functions return answers by call, which replace those in recording.json.
+Most functions return responses by call, which replace those in recording.json.
 """
 
 import json
@@ -107,12 +107,12 @@ LISTED_SUBNETS, LISTED_GROUPS = (next(call for call in CALLS if name in call) fo
 
 
 def but(call: str, **entries: Any) -> dict[str, Any]:
-    """Return the answer to a call with some changes."""
+    """Return the response to a call with some changes."""
     return {call: CALLS[call] | entries}
 
 
 def rejected(*calls: str, code: str = "AccessDenied") -> dict[str, Any]:
-    """Return an error as the answer to each call."""
+    """Return an error as the response to each call."""
     error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
     operations = (call.partition(".")[2].partition(" ")[0] for call in calls)
     names = ("".join(map(str.title, operation.split("_"))) for operation in operations)
@@ -120,13 +120,13 @@ def rejected(*calls: str, code: str = "AccessDenied") -> dict[str, Any]:
 
 
 def key(arn: str = KEY_ARN, **entries: Any) -> dict[str, Any]:
-    """Return the answer about a key."""
+    """Return the response about a key."""
     metadata = CALLS[DESCRIBED_KEY]["KeyMetadata"] | {"Arn": arn, "KeyId": arn.rpartition("/")[2]}
     return {asked("kms.describe_key", KeyId=arn): {"KeyMetadata": metadata | entries}}
 
 
 def secret(arn: str = SECRET_ARN, *, names: Any = (), version: Any = (), **more: Any) -> dict[str, Any]:
-    """Return the answers about a secret, which data sources may also call by other names.
+    """Return the responses about a secret; `names` are other names for it.
 
     `version` has the keys of its current version; earlier and later versions have other keys.
     """
@@ -147,7 +147,7 @@ def secret(arn: str = SECRET_ARN, *, names: Any = (), version: Any = (), **more:
 
 
 def gone(call: str) -> dict[str, Any]:
-    """Return the answer to a call about something that does not exist."""
+    """Return the response to a call about something that does not exist."""
     return rejected(call, code=f"{'' if call.startswith('kms.') else 'Resource'}NotFoundException")
 
 
@@ -156,7 +156,7 @@ def gone_secret(name: str) -> dict[str, Any]:
 
 
 def subnets(*changes: dict[str, Any], ids: Any = SUBNETS) -> dict[str, Any]:
-    """Return the answers about two subnets, with a change for each; an empty one removes a subnet."""
+    """Return the response about two subnets, with a change for each; an empty one removes a subnet."""
     found = [
         subnet | change for subnet, change in zip(CALLS[LISTED_SUBNETS], changes, strict=True) if change
     ]
@@ -164,7 +164,7 @@ def subnets(*changes: dict[str, Any], ids: Any = SUBNETS) -> dict[str, Any]:
 
 
 def groups(*changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about security groups."""
+    """Return the response about security groups."""
     (group,) = CALLS[LISTED_GROUPS]
     text = json.dumps(group)
     ids = [f"sg-{number:08}" for number, _ in enumerate(changes)]
@@ -181,7 +181,7 @@ def bucket(
     owner: str = ACCOUNT,
     name: str = "documents",
 ) -> dict[str, Any]:
-    """Return the answers about a bucket without a policy."""
+    """Return the response about a bucket without a policy."""
     named = {"Bucket": name}
     owned = {**named, "ExpectedBucketOwner": owner}
     rules = [{"ApplyServerSideEncryptionByDefault": default or {"SSEAlgorithm": "AES256"}}]
@@ -205,7 +205,7 @@ def files(**settings: Any) -> dict[str, Any]:
 
 
 def role(arn: str, *statements: dict[str, Any], trust: str = TRUST, **more: Any) -> dict[str, Any]:
-    """Return the answers about a role with one inline policy."""
+    """Return the response about a role with one inline policy."""
     name = arn.rpartition("/")[2]
     found = CALLS[GOT_ROLE]["Role"] | {"Arn": arn, "RoleName": name, "RoleId": "AROAEXAMPLEOTHER0001"}
     found |= {"AssumeRolePolicyDocument": trust, **more}
@@ -219,18 +219,18 @@ def role(arn: str, *statements: dict[str, Any], trust: str = TRUST, **more: Any)
 
 
 def own_role(**entries: Any) -> dict[str, Any]:
-    """Return the answer about the stack's role."""
+    """Return the response about the stack's role."""
     return but(GOT_ROLE, Role=CALLS[GOT_ROLE]["Role"] | entries)
 
 
 def trusting(*statements: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about the stack's role with this trust policy; only one application exists."""
+    """Return the response about the stack's role with this trust policy; only one application exists."""
     other = gone(asked("qbusiness.get_application", applicationId=OTHER_APPLICATION[-36:]))
     return own_role(AssumeRolePolicyDocument=policy(statements)) | other
 
 
 def managed(arn: str, *statements: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about a managed policy."""
+    """Return the response about a managed policy."""
     return {
         asked("iam.get_policy", PolicyArn=arn): {"Policy": {"DefaultVersionId": "v2"}},
         asked("iam.get_policy_version", PolicyArn=arn, VersionId="v2"): {
@@ -244,7 +244,7 @@ def identifier(number: int) -> str:
 
 
 def data_sources(*sources: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about data sources, which differ from the settings as given.
+    """Return the responses about data sources that match the settings, except as given.
 
     `sync` has the last sync, of 2 November, and `index` the index's ID.
     """
@@ -276,7 +276,7 @@ def data_sources(*sources: dict[str, Any]) -> dict[str, Any]:
 
 
 def aem(**entries: Any) -> dict[str, Any]:
-    """Return the change of a data source's configuration."""
+    """Return a changed configuration of a data source."""
     return {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, **entries}}
 
 
@@ -286,7 +286,7 @@ def failed(message: str, status: str = "FAILED", **more: Any) -> dict[str, Any]:
 
 
 def synced(status: str, **metrics: str) -> dict[str, Any]:
-    """Return a data source whose last sync ended or runs."""
+    """Return a data source whose last sync ended or is running."""
     return {"sync": {"status": status, "metrics": metrics}}
 
 
@@ -312,12 +312,12 @@ EXPECTED: Final[dict[str, Any]] = json.loads(TRUST)["Statement"][0]
 
 
 def resource(status: str, call: str = APPLICATION) -> dict[str, Any]:
-    """Return the answer about the application or the index with a status."""
+    """Return the response about the application or the index with a status."""
     return but(call, status=status)
 
 
 def deployed(arn: str, *statements: Any) -> dict[str, Any]:
-    """Return the answers about the stack's role with a boundary."""
+    """Return the response about the stack's role with a boundary."""
     limit = {"PermissionsBoundaryArn": arn}
     return own_role(PermissionsBoundary=limit) | managed(arn, *statements)
 
@@ -345,7 +345,7 @@ def to_foreign(statements: Any) -> Any:
 
 
 def alias(name: str) -> dict[str, Any]:
-    """Return the answer about the alias of the stack's key."""
+    """Return the response about the alias of the stack's key."""
     arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:{name}"
     return {asked("kms.describe_key", KeyId=arn): CALLS[DESCRIBED_KEY]}
 
@@ -357,7 +357,7 @@ def delegating(arn: str) -> dict[str, Any]:
 
 
 def unseen(owner: str, code: str = "AccessDenied") -> dict[str, Any]:
-    """Return errors as the answers about a bucket."""
+    """Return errors as the response about a bucket."""
     owned = {"Bucket": "documents", "ExpectedBucketOwner": owner}
     calls = (
         asked("s3.get_bucket_location", Bucket="documents"),
@@ -369,7 +369,7 @@ def unseen(owner: str, code: str = "AccessDenied") -> dict[str, Any]:
 
 
 def three_subnets(*vpcs: str) -> dict[str, Any]:
-    """Return the answer about three subnets in these VPCs."""
+    """Return the response about three subnets in these VPCs."""
     ids = [*SUBNETS, THIRD_ID]
     found = [
         each | {"VpcId": vpc} for each, vpc in zip([*CALLS[LISTED_SUBNETS], THIRD], vpcs, strict=True)
@@ -378,7 +378,7 @@ def three_subnets(*vpcs: str) -> dict[str, Any]:
 
 
 def shared_group() -> dict[str, Any]:
-    """Return the answer about a security group of another account; another one does not exist."""
+    """Return the response about a security group of another account; another one does not exist."""
     ids = ["sg-00000000", SECURITY_GROUP_ID]
     arn = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:security-group/sg-00000000"
     (found,) = groups({"SecurityGroupArn": arn, "OwnerId": OTHER_ACCOUNT}).values()
@@ -412,7 +412,7 @@ S3_SOURCE: Final = {
 
 
 def inline(name: str, *statements: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about another inline policy of the stack's role."""
+    """Return the response about another inline policy of the stack's role."""
     return {
         asked("iam.list_role_policies", RoleName=ROLE_NAME): [OWN, name],
         asked("iam.get_role_policy", PolicyName=name, RoleName=ROLE_NAME): {
@@ -422,7 +422,7 @@ def inline(name: str, *statements: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_other_index(*sources: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers about data sources, of which the last one is in another index."""
+    """Return the response about data sources, of which the last one is in another index."""
     *others, last = sources
     indices = [{"indexId": INDEX_ID}, {"indexId": OTHER_INDEX}]
     return {
@@ -439,13 +439,13 @@ def owned_by(account: str) -> dict[str, Any]:
 
 
 def simulated(
-    action: str, resource: str, answer: Mapping[str, Any], principal: str = ROLE_ARN
+    action: str, resource: str, response: Mapping[str, Any], principal: str = ROLE_ARN
 ) -> dict[str, Any]:
-    """Return the answer of one simulation."""
+    """Return the response to one simulation."""
     names = {"EvalActionName": action, "EvalResourceName": resource}
-    return {f"simulate {principal} {action} {resource}": names | dict(answer)}
+    return {f"simulate {principal} {action} {resource}": names | dict(response)}
 
 
 def lacking(*keys: str) -> dict[str, Any]:
-    """Return the part of an answer that says which keys the simulation lacked."""
+    """Return the part of a response that says which keys the simulation lacked."""
     return {"MissingContextValues": [*keys]}
