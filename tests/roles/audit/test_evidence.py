@@ -58,7 +58,6 @@ STATEMENTS: Final[dict[str, Any]] = {
 """A role's other statements, the Sid of the one that it lacks, the result, and a part of the output."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("more", "without", "expected", "text"), STATEMENTS.values(), ids=[*STATEMENTS])
 def test_difference_counts_unless_aws_pages_explain_it(
     world: World, more: list[dict[str, Any]], without: str, expected: str, text: str
