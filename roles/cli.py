@@ -40,7 +40,7 @@ _INTERRUPTED: Final = 130
 
 def main(arguments: Sequence[str] | None) -> int:
     """Run a command and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _PARSER.parse_args(arguments)
     output = Output(options.verb, draws=not options.json)
     details: Mapping[str, object] = {}
     exit_code = COULD_NOT_LOOK
@@ -107,7 +107,7 @@ class _ShowVersion(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="qbusiness-roles",
         description="Read the roles of Amazon Q Business data sources without changing AWS resources.",
@@ -125,3 +125,6 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_options(own)
         own.add_argument("--json", action="store_true", help="print one JSON document and do not prompt")
     return parser
+
+
+_PARSER: Final = _make_parser()

@@ -52,8 +52,9 @@ class Request(NamedTuple):
 
 
 def applies(statement: Statement, request: Request) -> Truth:
-    """Return whether a statement applies to a request; most statements fail at their first part."""
-    return every(part.fits for part in _parts(statement, request))
+    """Return whether a statement applies to a request; most statements have other actions."""
+    fits = _fits_action(statement.actions, request.action)
+    return fits if fits is Truth.NO else every(part.fits for part in _parts(statement, request))
 
 
 def unknown_parts(
