@@ -58,7 +58,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that rewrites the texts in tests/golden/ that tests generate."""
+    """Add the option that rewrites the golden texts that tests generate."""
     parser.addoption(
         "--rewrite", action="store_true", help="write the texts that assert_golden compares"
     )
