@@ -337,6 +337,13 @@ DIFFERENT: Final[tuple[Any, ...]] = (
     ("has a missing subnet that the settings lack", [NEW_SUBNET], {}, LACKS_THIRD, ()),
     ("has a missing subnet, and the settings have no VPC", [NEW_SUBNET], NO_VPC, LACKS_THIRD, ()),
     ("has a shared subnet that the settings lack", [NEW_SUBNET], {}, SHARES_THIRD, ()),
+    (
+        "has a missing security group that the settings lack",
+        [{"vpcConfiguration": {**VPC, "securityGroupIds": ["sg-00000000"]}}],
+        {},
+        {call: [] for call in groups({})},
+        (),
+    ),
     ("has no VPC", [{"vpcConfiguration": None}], {}, {}, ()),
     ("has another type", [aem(type="BOX")], {}, {}, ()),
     ("has a bucket that its connector does not support", [aem(bucketName="files")], {}, {}, ()),
@@ -1372,11 +1379,12 @@ SITUATIONS: Mapping[tuple[str, ...], Sequence[World]] = {
             World(
                 f"a crawler without a secret, and {name}",
                 settings={"connector": "webcrawler", "secretId": None, "kmsKeyId": None},
-                calls=data_sources(*({**CRAWLER, "roleArn": each} for each in roles)),
+                calls=data_sources(*({**CRAWLER, "roleArn": each, **more} for each in roles)),
             )
-            for name, roles in (
-                ("without a role", [None]),
-                ("without a role beside one that has it", [None, ROLE_ARN]),
+            for name, roles, more in (
+                ("without a role", [None], {}),
+                ("without a role in other subnets", [None], NEW_SUBNET),
+                ("without a role beside one that has it", [None, ROLE_ARN], {}),
             )
         ),
         World(
