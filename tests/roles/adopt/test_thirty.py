@@ -55,7 +55,7 @@ class Shape(NamedTuple):
     kind: str = "AEM"
     is_moved: bool = False
     """Whether the data source gets a new role."""
-    other_region: bool = False
+    abroad: bool = False
     """Whether a data source in another Region uses the role, too."""
 
 
@@ -65,7 +65,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "managed": Shape(attached="OWN"),
     "root": Shape(trusting(**ROOT), CONSOLE, is_moved=True),
     "lambda": Shape(trusting(Service="lambda.amazonaws.com"), CONSOLE, is_moved=True),
-    "other_region": Shape(inline=CONSOLE, is_moved=True, other_region=True),
+    "abroad": Shape(inline=CONSOLE, is_moved=True, abroad=True),
     "deleted": Shape(trusting(AWS=DELETED), CONSOLE),
     "open": Shape(WITHOUT_CONDITIONS, {OWN: "OWN"}),
     "wide": Shape(inline={"console": WIDE}),
@@ -119,11 +119,11 @@ class Console(Maker):
             more = {"Description": "Made by the console", "Tags": tags}
             self.attach(role, f"Q-{name}", document, Path="/service-role/", **more)
         self.under(arn, name, shape.kind, configuration)
-        if shape.other_region:
-            self.under_other_region(arn, configuration)
+        if shape.abroad:
+            self.under_abroad(arn, configuration)
         return arn
 
-    def under_other_region(self, arn: str, configuration: dict[str, Any]) -> None:
+    def under_abroad(self, arn: str, configuration: dict[str, Any]) -> None:
         """Create a data source in another Region that uses a role."""
         elsewhere = self.aws.client("qbusiness", "eu-west-1")
         application = elsewhere.create_application(displayName="Europe")["applicationId"]
@@ -131,7 +131,7 @@ class Console(Maker):
         elsewhere.create_data_source(
             applicationId=application,
             indexId=index,
-            displayName="other_region",
+            displayName="abroad",
             configuration={"type": "AEM", **configuration},
             roleArn=arn,
         )
