@@ -2,13 +2,13 @@
 
 import pulumi
 
-from components import data_sources
+from components.configuration import has_data_sources
 from components.connector_role import ConnectorRole
 
 NAME = "aem-connector"
 """The component's name in a stack with one role."""
 
-if data_sources.are_set(pulumi.Config()):
+if has_data_sources(pulumi.Config()):
     roles = ConnectorRole.all_from_config(reject_unknown_keys=True)
     pulumi.export("roleArns", {name: role.role_arn for name, role in roles.items()})
     pulumi.export("roleNames", {name: role.role_name for name, role in roles.items()})

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from components.validation import validate
+from components.rules import render
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -74,7 +74,7 @@ def _components(number: int) -> str:
 
 
 def _by_hand(number: int) -> str:
-    trust_policy, role_policy, _ = validate("docs", _ARGUMENTS)
+    trust_policy, role_policy, _ = render("docs", _ARGUMENTS, "")
     return _BY_HAND.format(number=number, trust=trust_policy, policy=role_policy)
 
 

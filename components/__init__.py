@@ -1,6 +1,6 @@
 """IAM roles for Amazon Q Business data source connectors."""
 
 from .connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
-from .report import SettingsError
+from .problems import SettingsError
 
 __all__ = ["ConnectorRole", "ConnectorRoleArgs", "SettingsError", "VpcConfiguration"]

@@ -8,36 +8,24 @@ such mistakes would otherwise surface only at the data source's next sync.
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
-import importlib.metadata
-from collections.abc import Collection, Mapping
-from typing import Any, Final, NotRequired, TypedDict, cast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, NoReturn, NotRequired, TypedDict, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import pulumi
 import pulumi_aws as aws
 
-from . import data_sources, default_provider, policies, stack_config
-from .arguments import Arguments
-from .fields import Field, is_unknown
-from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
-from .role import Location
-from .settings import ROLE_SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
-from .validation import validate
+from . import configuration, policies
+from .formats import NOWHERE, POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX, Location
+from .problems import Source, escape
+from .rules import OTHER_CREDENTIALS, read_role, resolve_role
+from .settings import SETTINGS, TRUST_POLICY_SETTINGS, Role, Value, is_unknown
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
+# The name of every role policy. Because it is fixed, a retry after a crash overwrites the policy instead
+# of adding another one. Changing it would replace the policy of every existing role.
 POLICY_NAME: Final = "qbusiness-aem-connector"
-"""The name of every role policy.
-
-Because the name is fixed, a retry after a crash overwrites the policy and does not add another one.
-Changing the name would replace the policy of every existing role.
-"""
-_GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
-_GET_REGION: Final = "aws:index/getRegion:getRegion"
-_AWS_VERSION: Final = importlib.metadata.version("pulumi-aws")
-"""The provider's version for function calls, so that they do not start another version."""
-_callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
-"""The caller's partition and account by provider; the key for the default provider is the stack."""
 
 
 class VpcConfiguration(TypedDict):
@@ -109,46 +97,129 @@ class ConnectorRole(pulumi.ComponentResource):
         Raises SettingsError for invalid settings before anything is registered. Problems with Outputs,
         or with the provider's account or Region, are raised later, but before the role is created.
         """
-        _check_types(name, args)
-        arguments = Arguments.of(args)
-        validate(name, arguments)  # to raise problems; `_policies` validates again and prints warnings
-        if arguments.protect:
-            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
-        super().__init__(TOKEN, name, None, opts)
-        for warning in arguments.warnings:  # from reading the configuration
-            pulumi.warn(warning, self)
+        self._declare(read_role(name, args, Source.PYTHON), opts)
 
-        fields = arguments.fields
-        trust_policy, role_policy = self._policies(name, arguments)
-        exclusive = fields["exclusive_policies"].value
+    @classmethod
+    def from_inputs(
+        cls, name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
+    ) -> "ConnectorRole":
+        """Declare the role with a package's inputs, which are the arguments in camel case.
+
+        Raises the errors that the constructor raises.
+        """
+        return cls._of(read_role(name, inputs, Source.PACKAGE), opts)
+
+    @classmethod
+    def from_config(
+        cls,
+        name: str,
+        config: pulumi.Config | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        reject_unknown_keys: bool = False,
+    ) -> "ConnectorRole":
+        """Declare the role with the settings in the stack's configuration.
+
+        `config` is the namespace to read, by default the project's. The Region comes from `aws:region`.
+        `reject_unknown_keys` is for a program that owns the whole stack. If it is true, keys in the
+        namespace that are not settings are rejected, and the default provider's configuration is also
+        checked.
+
+        Raises SettingsError, with the invalid keys and how to fix each problem, before anything is
+        registered. Problems with the provider's account or Region are raised later, as in the
+        constructor.
+        """
+        return cls._all(config, opts, owns_stack=reject_unknown_keys, only=name)[name]
+
+    @classmethod
+    def all_from_config(
+        cls,
+        config: pulumi.Config | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        reject_unknown_keys: bool = False,
+    ) -> "dict[str, ConnectorRole]":
+        """Declare one role for each entry in `dataSources` in the stack's configuration.
+
+        The parameters have the same meaning as in `from_config`. Each component is named after its
+        entry, so if you rename an entry, the next update deletes its role and creates another one.
+        Returns the components by name.
+
+        Raises SettingsError, with the problems in all entries, before anything is registered. Problems
+        with the provider's account or Region are raised later, as in the constructor.
+        """
+        return cls._all(config, opts, owns_stack=reject_unknown_keys)
+
+    @classmethod
+    def _all(
+        cls,
+        config: pulumi.Config | None,
+        opts: pulumi.ResourceOptions | None,
+        *,
+        owns_stack: bool,
+        only: str = "",
+    ) -> "dict[str, ConnectorRole]":
+        roles, about_stack = configuration.read_roles(
+            config or pulumi.Config(), owns_stack=owns_stack, only=only
+        )
+        for warning in about_stack.warnings:
+            pulumi.warn(warning)
+        for note in about_stack.notes:
+            pulumi.info(note)
+        return {role.name: cls._of(role, opts) for role in roles}
+
+    @classmethod
+    def _of(cls, settings: Role, opts: pulumi.ResourceOptions | None) -> "ConnectorRole":
+        """Declare the role with settings that have been read, unlike the constructor."""
+        component = cls.__new__(cls)
+        component._declare(settings, opts)  # noqa: SLF001 of its own class
+        return component
+
+    def _declare(self, settings: Role, opts: pulumi.ResourceOptions | None) -> None:
+        """Register the component and its resources."""
+        if settings.protect:
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
+        super().__init__(TOKEN, settings.name, None, opts)
+        for warning in settings.warnings:
+            pulumi.warn(warning, self)
+        name, values = settings.name, settings.values
+        complete = self._complete(settings)
+        exclusive = values["exclusive_policies"].parsed
         warns = exclusive and pulumi.runtime.is_dry_run()
         role_hook, exclusive_hook = _make_removal_hooks(self) if warns else (None, None)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
-            assume_role_policy=trust_policy,
+            assume_role_policy=complete.apply(_trust_policy),
+            name=_as_role_input(values["role_name"]),
+            path=_as_role_input(values["role_path"]),
+            description=_as_role_input(values["role_description"]),
+            permissions_boundary=_as_role_input(values["permissions_boundary_arn"]),
+            tags=_as_role_input(values["tags"]),
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # The provider computes these two properties from others, and the engine does not mark
                 # them as secret. Any Output might be secret, which is not known here.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
-                if arguments.unresolved() or arguments.are_secret(fields)
+                if settings.unknown or settings.are_secret(SETTINGS)
                 else None,
                 hooks=role_hook,
             ),
-            **{setting.role_property: _as_role_input(fields[setting.name]) for setting in ROLE_SETTINGS},
         )
-        if arguments.connector.bucket_is_source:
+        document = complete.apply(lambda found: _role_policy(found, ""))
+        if settings.connector.bucket_is_source:
             # The policy contains the role's ARN. In a new role's preview, the name is known but
-            # `role.arn` is not.
-            role_policy = pulumi.Output.all(role_policy, role.name).apply(
-                lambda document_and_name: policies.with_role_name(*document_and_name)
+            # `role.arn` is not. Without `run_with_unknowns`, a secret policy would lose its mark.
+            document = complete.apply(
+                lambda found: role.name.apply(
+                    lambda known: _role_policy(found, known), run_with_unknowns=True
+                )
             )
         policy = aws.iam.RolePolicy(
             f"{name}{POLICY_NAME_SUFFIX}",
             name=POLICY_NAME,
             role=role.name,
-            policy=role_policy,
+            policy=document,
             # Because the name is fixed, the old policy would by default be deleted before the new one is
             # created. A role that is being replaced but is still in use would lose its policy too soon.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
@@ -174,152 +245,93 @@ class ConnectorRole(pulumi.ComponentResource):
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 
-    @classmethod
-    def from_config(
-        cls,
-        name: str,
-        config: pulumi.Config | None = None,
-        opts: pulumi.ResourceOptions | None = None,
-        *,
-        reject_unknown_keys: bool = False,
-    ) -> "ConnectorRole":
-        """Declare the role with the settings in the stack's configuration.
+    def _complete(self, settings: Role) -> pulumi.Output[Role]:
+        """Return the settings with the provider's location and the values of Outputs.
 
-        `config` is the namespace to read, by default the project's. The Region comes from `aws:region`.
-        `reject_unknown_keys` is for a program that owns the whole stack. If it is true, keys in the
-        namespace that are not settings are rejected, and the default provider's configuration is also
-        checked.
-
-        Raises SettingsError, with the invalid keys and how to fix each problem, before anything is
-        registered. Problems with the provider's account or Region are raised later, as in the
-        constructor.
+        In a preview, some of these may still be unknown. The Output fails with SettingsError if they
+        show new problems.
         """
-        arguments = stack_config.read(config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys)
-        # The constructor also accepts Arguments, which keep the keys for messages.
-        return cls(name, cast("ConnectorRoleArgs", arguments), opts)
 
-    @classmethod
-    def all_from_config(
-        cls,
-        config: pulumi.Config | None = None,
-        opts: pulumi.ResourceOptions | None = None,
-        *,
-        reject_unknown_keys: bool = False,
-    ) -> "dict[str, ConnectorRole]":
-        """Declare one role for each entry in `dataSources` in the stack's configuration.
-
-        The parameters have the same meaning as in `from_config`. Each component is named after its
-        entry, so if you rename an entry, the next update deletes its role and creates another one.
-        Returns the components by name.
-
-        Raises SettingsError, with the problems in all entries, before anything is registered. Problems
-        with the provider's account or Region are raised later, as in the constructor.
-        """
-        entries, report = data_sources.read(
-            config or pulumi.Config(), reject_unknown_keys=reject_unknown_keys
-        )
-        for warning in report.warnings:
-            pulumi.warn(warning)
-        for note in report.notes:
-            pulumi.info(note)
-        return {
-            name: cls(name, cast("ConnectorRoleArgs", entry), opts) for name, entry in entries.items()
-        }
-
-    def _policies(
-        self, name: str, arguments: Arguments
-    ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """Return the trust and role policies; validate the settings again when all Outputs resolve.
-
-        In a preview, validation skips a value that is still unknown, and a policy that depends on it is
-        also unknown.
-        """
-        location = self._lookup_credentials(arguments)
-
-        def render(found: Any) -> tuple[object, object]:
-            found_location, values, are_secret = found
-            resolved = arguments.resolved(values, are_secret) if values else arguments
-            lookup_is_known = not is_unknown(found_location)
+        def complete(found: Any, values: Any, are_secret: Any) -> Role:
             # `Output.all` turns the location into a list.
-            credentials = Location(*found_location) if lookup_is_known else Location()
-            trust_policy, role_policy, warnings = validate(name, resolved, credentials)
-            for warning in warnings:
+            caller = NOWHERE if is_unknown(found) else Location(*found)
+            role = resolve_role(settings, caller, values, are_secret)
+            for warning in role.warnings:
                 pulumi.warn(warning, self)
+            return role
 
-            def mark(policy: str | None, settings: Collection[str]) -> object:
-                # Until the credentials are known, their partition and account have not been compared
-                # with the application's. So do not show a policy, although there may be one.
-                value = policy if policy and lookup_is_known else pulumi.UNKNOWN
-                return pulumi.Output.secret(value) if resolved.are_secret(settings) else value
-
-            settings = role_policy_settings(arguments.connector)
-            return mark(trust_policy, TRUST_POLICY_SETTINGS), mark(role_policy, settings)
-
-        both: pulumi.Output[Any]
-        if outputs := arguments.unresolved():
-            # `apply` gets only the values, but messages must hide the secret ones.
-            are_secret = {
-                key: pulumi.Output.from_input(each).is_secret() for key, each in outputs.items()
-            }
-            # If one setting is secret, `Output.all` would make both policies secret. Remove the mark
-            # here; `mark` puts it on the policies that depend on a secret setting.
-            found = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
-            both = found.apply(render, run_with_unknowns=True)
-        else:  # the same with fewer Outputs, because each takes time
-            both = location.apply(lambda found: render((found, {}, {})), run_with_unknowns=True)
-        # Indexing unwraps the Output in which `mark` may have put a policy.
-        return both[0], both[1]
-
-    def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
-        """Look up the provider's account and partition, and its Region unless a setting overrides it."""
-        caller = self._lookup_caller()
-        application = arguments.fields["application_id"].value
-        region = arguments.fields["region"].value
-        in_arn = isinstance(application, str) and application.startswith("arn:")
-        # An Output may resolve to an empty string, or to an ID without a Region. Then, the provider's
-        # Region applies.
-        if in_arn or (region and not isinstance(region, pulumi.Output)):
-            return caller
-        return pulumi.Output.all(caller, _look_up(_GET_REGION, "region", self)).apply(
-            lambda known: Location(*known[0])._replace(region=known[1])
-        )
-
-    def _lookup_caller(self) -> pulumi.Output[Location]:
-        """Look up a partition and account once for all components of a program that share a provider."""
-        provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
-        if provider_or_stack is None:  # in a component package, whose program runs in another process
-            return _caller(self)
-        if provider_or_stack not in _callers:
-            _callers[provider_or_stack] = _caller(self)
-        return _callers[provider_or_stack]
+        location, outputs = _look_up(self), settings.unknown
+        if not outputs:  # the same with fewer Outputs, because each takes time
+            return location.apply(lambda found: complete(found, {}, {}), run_with_unknowns=True)
+        # `apply` gets only the values, but messages must hide the secret ones.
+        are_secret = {name: pulumi.Output.from_input(it).is_secret() for name, it in outputs.items()}
+        # If one setting is secret, `Output.all` would make both policies secret. Remove the mark here;
+        # `_mark` puts it on the policies that depend on a secret setting.
+        known = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
+        return known.apply(lambda found: complete(*found), run_with_unknowns=True)
 
 
-def _caller(component: pulumi.Resource) -> pulumi.Output[Location]:
-    """Return the partition and account of the component's provider."""
-    return _look_up(_GET_CALLER_IDENTITY, "arn", component).apply(
-        lambda arn: Location(arn.split(":")[1], account=arn.split(":")[4])
-    )
+# The location of each provider that was asked; the key for the default provider is the stack.
+_LOCATIONS: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 
 
-def _look_up(function: str, result: str, component: pulumi.Resource) -> pulumi.Output[str]:
-    """Call a function of the component's provider and return one of its results.
+def _look_up(component: pulumi.Resource) -> pulumi.Output[Location]:
+    """Return the partition, Region, and account of a component's provider; ask each provider once.
 
     During a preview, the engine returns no result for a provider whose configuration is unknown
     (`provider.Invoke` in pkg/resource/plugin); the Output is then unknown. If the call fails, the Output
-    fails with a RunError, which Pulumi shows without a traceback, unlike the error of
-    `aws.get_caller_identity_output`.
+    fails with a RunError, which Pulumi shows without a traceback.
     """
-    options = pulumi.InvokeOptions(parent=component, version=_AWS_VERSION)
+    provider = component.get_provider("aws:index/getCallerIdentity:getCallerIdentity")
+    # In a component package, the program, and so its stack, runs in another process.
+    asked = provider or pulumi.runtime.get_root_resource() or component
+    if asked not in _LOCATIONS:
+        options = pulumi.InvokeOutputOptions(parent=component)
+        arn = aws.get_caller_identity_output(opts=options).arn
+        region = aws.get_region_output(opts=options).region
+        _LOCATIONS[asked] = pulumi.Output.all(arn, region).apply(_locate).recover(_fail)
+    return _LOCATIONS[asked]
 
-    async def call() -> Any:
-        try:
-            return await pulumi.runtime.invoke_async(function, {}, options) or {}
-        except Exception as error:  # noqa: BLE001 the SDK raises no narrower exception
-            provider = component.get_provider(function)
-            text = default_provider.explain_failed_lookup(str(error), provider)
-            raise pulumi.RunError(text) from None
 
-    return pulumi.Output.from_input(call()).apply(lambda results: results.get(result, pulumi.UNKNOWN))
+def _locate(found: Sequence[Any]) -> Any:
+    arn, region = found
+    return Location(arn.split(":")[1], region, arn.split(":")[4]) if arn else pulumi.UNKNOWN
+
+
+def _fail(error: Exception) -> NoReturn:
+    said = escape(" ".join(str(error).rpartition("returned an error: ")[2].split()))
+    raise pulumi.RunError(
+        "the AWS provider cannot look up its account or Region; its roles were not created or changed: "
+        f"{said}\n    fix: {OTHER_CREDENTIALS}"
+    ) from None
+
+
+def _trust_policy(role: Role) -> Any:
+    return _mark(role, TRUST_POLICY_SETTINGS, lambda: policies.trust_policy(role))
+
+
+def _role_policy(role: Role, name: Any) -> Any:
+    render = (lambda: name) if is_unknown(name) else (lambda: policies.role_policy(role, name))
+    return _mark(role, role.policy_settings, render)
+
+
+def _mark(role: Role, settings: Collection[str], render: Callable[[], object]) -> Any:
+    """Return a policy: unknown if one of its settings is, and secret if one of them is.
+
+    Until the credentials are known, their account has not been compared with the application's. So do
+    not show a policy, although there may be one.
+    """
+    is_known = role.caller.account and all(role.location) and role.are_known(settings)
+    policy = render() if is_known else pulumi.UNKNOWN
+    return pulumi.Output.secret(policy) if role.are_secret(settings) else policy
+
+
+def _as_role_input(value: Value) -> Any:
+    """Return a setting as an input of the role: None if it is blank, and secret if its place is."""
+    if isinstance(value.given, pulumi.Output):
+        return cast("pulumi.Output[object]", value.given).apply(lambda known: known or None)
+    given = value.given or None
+    return pulumi.Output.secret(given) if value.place.is_secret and given else given
 
 
 def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
@@ -328,14 +340,10 @@ def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookB
     The first hook, for the role, notes whether the role is new. The second one, for the exclusive
     policies, warns. Without the warning, a preview would show only that two resources will be created.
     """
-    role_is_new = False
-
-    def note(_: pulumi.ResourceHookArgs) -> None:
-        nonlocal role_is_new
-        role_is_new = True
+    new: list[pulumi.ResourceHookArgs] = []
 
     def warn(_: pulumi.ResourceHookArgs) -> None:
-        if not role_is_new:
+        if not new:
             pulumi.warn(
                 "the stack now owns all of the role's policies: this update removes every policy, "
                 "inline or managed, except the component's; `pulumi preview --refresh` with the policy "
@@ -345,24 +353,6 @@ def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookB
 
     # A hook's name must be unique, even across a package's processes. Previews do not store it.
     options = pulumi.ResourceHookOptions(on_dry_run=True)
-    # The exclusive policies depend on the role, so `note` runs before `warn`.
-    hooks = (pulumi.ResourceHook(str(uuid4()), each, options) for each in (note, warn))
+    # The exclusive policies depend on the role, so `new.append` runs before `warn`.
+    hooks = [pulumi.ResourceHook(str(uuid4()), each, options) for each in (new.append, warn)]
     return [pulumi.ResourceHookBinding(before_create=[hook]) for hook in hooks]
-
-
-def _check_types(name: object, args: object) -> None:
-    """Require a string and a mapping with string keys, because Python does not enforce annotations."""
-    keys = cast("Mapping[object, object]", args) if isinstance(args, Mapping) else [None]
-    is_valid = isinstance(args, Arguments) or all(isinstance(key, str) for key in keys)
-    if not isinstance(name, str) or not is_valid:
-        raise pulumi.RunError(
-            "ConnectorRole takes a string name and a dictionary of arguments with string keys"
-        )
-
-
-def _as_role_input(field: Field) -> Any:
-    """Return a setting as an input of the role: None if it is blank, and secret if the field is."""
-    if isinstance(field.value, pulumi.Output):
-        return cast("pulumi.Output[object]", field.value).apply(lambda value: value or None)
-    value = field.value or None
-    return pulumi.Output.secret(value) if field.secret and value else value

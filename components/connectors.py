@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 
 from collections.abc import Mapping
 from enum import StrEnum
-from types import NoneType
 from typing import Final, NamedTuple
 
 
@@ -29,18 +28,13 @@ class Status(StrEnum):
 class Connector(NamedTuple):
     """A connector, and the requirements on its IAM role page."""
 
-    name: str
-    """The name in the URL of the connector's IAM role page."""
+    name: str  # in the URL of the connector's IAM role page
     title: str
-    types: str
-    """Values of `type` in CreateDataSource's configuration, separated by spaces, newest first."""
-    secret: Need
-    """The need for a secret with the credentials for the data source."""
-    bucket: Need
-    """The need for a bucket.
-
-    If required, the bucket is the data source itself; otherwise, it has files that the data source uses.
-    """
+    types: str  # `type` in CreateDataSource's configuration, separated by spaces, newest first
+    secret: Need  # with the credentials for the data source
+    bucket: (
+        Need  # if required, the data source itself; otherwise, it has files that the data source uses
+    )
     vpc: Need
     status: Status
 
@@ -58,10 +52,6 @@ class Connector(NamedTuple):
     def needs(self) -> Mapping[str, Need]:
         """The need for each setting that some connectors require or do not support."""
         return {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
-
-    def need(self, setting: str) -> Need:
-        """Return the need for a setting."""
-        return self.needs.get(setting, Need.OPTIONAL)
 
 
 _YES, _OPTIONAL, _EARLIER, _NO = Need.REQUIRED, Need.OPTIONAL, Need.EARLIER_VERSIONS, Need.NOT_SUPPORTED
@@ -116,13 +106,13 @@ _TABLE: Final = (
     ("zendesk",                        "Zendesk",                               "ZENDESK",                   _YES,      _NO,       _OPTIONAL, _SUPPORTED),
 )
 # fmt: on
+# By name: every connector that has an IAM role page.
 CONNECTORS: Final[Mapping[str, Connector]] = {row[0]: Connector(*row) for row in _TABLE}
-"""Every connector that has an IAM role page, by name."""
 DEFAULT: Final = "aem-cloud"
+# Stands in for an invalid connector, whose needs are not known.
 ANY: Final = Connector("", "", "", _OPTIONAL, _OPTIONAL, _OPTIONAL, _SUPPORTED)
-"""Stands in for an invalid connector, whose needs are not known."""
 
 
 def find_connector(name: object) -> Connector:
     """Return the connector with a name, by default DEFAULT; ANY if the name is invalid."""
-    return CONNECTORS.get(name or DEFAULT, ANY) if isinstance(name, (str, NoneType)) else ANY
+    return CONNECTORS.get(name or DEFAULT, ANY) if isinstance(name, str | None) else ANY

@@ -1,220 +1,221 @@
-"""Check a role's settings against each other, its connector, and the credentials.
+"""Check a role's settings against each other, its connector, and the provider, and render its policies.
 
-Each rule reads a role and adds problems to a report, and warnings about questionable values.
+Each rule reads a role and adds problems, and warnings about questionable values. Rules skip values that
+are not known yet, and run again when Outputs and the provider's location are known.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from . import formats
-from .commands import quote, switch_credentials
+import pulumi
+
+from . import formats, policies
 from .connectors import ANY, Need
-from .fields import is_unknown
-from .kinds import Format
-from .report import Report
-from .role import Role
-from .settings import SETTINGS
+from .formats import NOWHERE, Location, Text
+from .problems import Place, Problems, SettingsError, Source, quote
+from .settings import SETTINGS, Role, State, Value, as_input, is_mapping
+
+OTHER_CREDENTIALS: Final = "use other credentials; `aws sts get-caller-identity` shows their account"
 
 
-def check_presence(role: Role, report: Report) -> None:
-    """Reject a required setting that is not set."""
-    connector, needs = role.connector, role.connector.needs
-    for name, field in role.arguments.fields.items():
-        if field.is_set:
-            continue
-        if SETTINGS[name].required or (name == "region" and field.in_stack):
-            message = "is required but not set"
-        elif needs.get(name) is Need.REQUIRED:
-            message = (
-                f"is not set, but the {connector.name} connector requires it (see {connector.page})"
-            )
-        else:
-            continue
-        kind = SETTINGS[name].kind
-        fix = field.set(kind.placeholder) if isinstance(kind, Format) else ""
-        report.reject(field, message, kind.expected, fix)
+def check_presence(role: Role, problems: Problems) -> None:
+    """Reject a required setting that is not set, and an Output for one that must be plain."""
+    name, page = role.connector.name, role.connector.page
+    for key, value in role.values.items():
+        setting, place = SETTINGS[key], value.place
+        in_stack = key == "region" and place.source is Source.STACK
+        by_connector = role.connector.needs.get(key) is Need.REQUIRED
+        if not value.is_set and (setting.required or in_stack or by_connector):
+            given = "is required but not set"
+            if by_connector:
+                given = f"is not set, but the {name} connector requires it (see {page})"
+            fix = place.fix("set", getattr(setting.kind, "placeholder", ""))
+            problems.add(place, given, setting.kind.expected, fix)
+        if setting.structural and value.state is State.UNKNOWN:
+            given = "is an Output, but this setting determines which statements and resources exist"
+            problems.add(place, given, "a plain value, not an Output or a secret")
 
 
-def check_support(role: Role, report: Report) -> None:
+def check_support(role: Role, problems: Problems) -> None:
     """Reject a setting that the connector does not support; warn if only earlier versions support it."""
-    fields, connector = role.arguments.fields, role.connector
-    for name, need in connector.needs.items():
-        field = fields[name]
-        if need is Need.NOT_SUPPORTED and field.is_set and field.is_known:
-            report.reject(
-                field,
-                f"is not supported by the {connector.name} connector (see {connector.page})",
-                f"no {field.name}, or another {fields['connector'].name}",
-                field.remove(),
+    connector = f"the {role.connector.name} connector"
+    for name, need in role.connector.needs.items():
+        value, place = role.values[name], role.values[name].place
+        # `check_role` does not read a value that is not supported.
+        if need is Need.NOT_SUPPORTED and value.state is State.INVALID and value.given is not None:
+            problems.add(
+                place,
+                f"is not supported by {connector} (see {role.connector.page})",
+                f"no {place.name}, or another {role.values['connector'].place.name}",
+                place.fix("rm"),
             )
-        if need is Need.EARLIER_VERSIONS and name in role.values:
-            report.warnings.append(
-                f"{field.name}: only earlier versions of the {connector.name} connector support it "
-                f"(see {connector.page})"
-            )
-
-
-def check_outputs(role: Role, report: Report) -> None:
-    """Reject an Output for a setting that determines which resources exist."""
-    for name, field in role.arguments.fields.items():
-        if SETTINGS[name].structural and is_unknown(field.value):
-            report.reject(
-                field,
-                "is an Output, but this setting determines which statements and resources exist",
-                "a plain value, not an Output or a secret",
+        if need is Need.EARLIER_VERSIONS and value.parsed:
+            problems.warnings.append(
+                f"{place.name}: only earlier versions of {connector} support it "
+                f"(see {role.connector.page})"
             )
 
 
-def check_requirements(role: Role, report: Report) -> None:
+def check_requirements(role: Role, problems: Problems) -> None:
     """Reject a setting that has no effect because another setting is not set."""
-    fields, connector = role.arguments.fields, role.connector
     requirements = [
         ("allow_network_interface_deletion", "vpc_configuration", ""),
         ("bucket_account_id", "bucket_name", ""),
     ]
-    if connector.secret is Need.OPTIONAL and connector is not ANY:
-        use = (
-            f", because the {connector.name} connector uses the key only for the secret "
-            f"(see {connector.page})"
-        )
-        requirements.append(("kms_key_id", "secret_id", use))
+    if role.connector.secret is Need.OPTIONAL and role.connector is not ANY:
+        reason = f", because the {role.connector.name} connector uses the key only for the secret"
+        requirements.append(("kms_key_id", "secret_id", f"{reason} (see {role.connector.page})"))
     for name, other, reason in requirements:
-        need = connector.need(other)
-        # If a required setting is missing, `check_presence` reports that.
-        if role.values.get(name) and other not in role.given and need is not Need.REQUIRED:
-            field, required = fields[name], fields[other].name
-            without = f"no {field.name}"
-            # If the connector does not support the other setting, the only fix is to remove this one.
-            expected = without if need is Need.NOT_SUPPORTED else f"{required}, or {without}"
-            report.reject(field, f"requires {required}{reason}", expected, field.remove())
+        value, required, need = role.values[name], role.values[other], role.connector.needs.get(other)
+        is_unsupported = need is Need.NOT_SUPPORTED and required.state is not State.UNKNOWN
+        is_missing = need is not Need.REQUIRED and (is_unsupported or not required.is_set)
+        # If a required setting is missing, `check_presence` rejects that.
+        if value.parsed and is_missing:
+            place, without = value.place, f"no {value.place.name}"
+            # If the other setting is not supported, the only fix is to remove this one.
+            expected = without if is_unsupported else f"{required.place.name}, or {without}"
+            problems.add(place, f"requires {required.place.name}{reason}", expected, place.fix("rm"))
 
 
-def check_credentials(role: Role, report: Report) -> None:
+def check_credentials(role: Role, problems: Problems) -> None:
     """Reject credentials for a partition or account other than the application's."""
-    application = role.text("application_id")
     for part in ("partition", "account"):
-        wanted, actual = getattr(role.location, part), getattr(role.credentials, part)
+        wanted, actual = getattr(role.location, part), getattr(role.caller, part)
         if wanted and actual and wanted != actual:
-            name = "application_id" if getattr(application, part) else "account_id"
-            shown = getattr(role.shown, part)
-            report.reject(
-                role.arguments.fields[name],
-                f"the application is in {part} {shown}, but the credentials are for {part} {actual}; a "
-                "role can be passed only within its own account",
-                f"credentials for {part} {shown}",
-                switch_credentials(f"{part} {shown}"),
+            in_arn = getattr(role.text("application_id"), part)
+            shown = f"{part} {getattr(role.shown, part)}"
+            problems.add(
+                role.values["application_id" if in_arn else "account_id"].place,
+                f"the application is in {shown}, but the credentials are for {part} {actual}; a role "
+                "can be passed only within its own account",
+                f"credentials for {shown}",
+                OTHER_CREDENTIALS,
             )
             return
 
 
-def check_region(role: Role, report: Report) -> None:
+def check_region(role: Role, problems: Problems) -> None:
     """Warn about a Region where Amazon Q Business is not available."""
-    region = role.location.region
-    if region and region not in formats.SUPPORTED_REGIONS:
-        report.warnings.append(
+    if role.location.region not in ("", *formats.SUPPORTED_REGIONS):
+        problems.warnings.append(
             f"Amazon Q Business is not available in {role.shown.region}; it is available in "
             f"{', '.join(formats.SUPPORTED_REGIONS)}"
         )
 
 
-_SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
-"""Settings whose account must be the application's. Other resources may be in other accounts."""
+def check_arns(role: Role, problems: Problems) -> None:
+    """Reject values whose partition, Region, or account differs from the application's.
 
-
-def check_arns(role: Role, report: Report) -> None:
-    """Reject values whose partition or Region differs from the application's.
-
-    For the settings in `_SAME_ACCOUNT`, also reject values whose account differs, except the ARN of an
-    AWS managed policy.
+    The account must be the same only for `account_id`, and for a permissions boundary that is not an AWS
+    managed policy. Other resources may be in other accounts.
     """
-    for field, text in role.texts():
-        # In the ARN of an AWS managed policy, the account is `aws`.
-        any_account = field.setting not in _SAME_ACCOUNT or text.account == "aws"
-        for part in ("partition", "region") if any_account else role.location._fields:
-            given, wanted = getattr(text, part), getattr(role.location, part)
-            if given and wanted and given != wanted:
-                title, shown = "Region" if part == "region" else part, getattr(role.shown, part)
-                # If the setting is only a Region or an account, the command can contain the right one,
-                # unless it is hidden. For an ARN, the user must find the right ARN.
-                whole_value = given == text.text and shown == wanted
-                report.reject(
-                    field,
-                    f"{field.quote(text.text)} does not match the application's {title}",
-                    f"the {title} {shown}",
-                    field.set(shown if whole_value else "VALUE"),
-                )
+    for place, text in _texts(role):
+        for part, wanted in role.location._asdict().items():
+            given = getattr(text, part)
+            is_same = place.setting in ("account_id", "permissions_boundary_arn") and given != "aws"
+            if given and wanted and given != wanted and (is_same or part != "account"):
+                title, shown = part.replace("region", "Region"), getattr(role.shown, part)
+                problem = f"{place.show(text.text)} does not match the application's {title}"
+                problems.add(place, problem, f"the {title} {shown}")
 
 
-def check_secret(role: Role, report: Report) -> None:
-    """Warn about a secret name that seems to lack Secrets Manager's suffix.
+def _texts(role: Role) -> Iterator[tuple[Place, Text]]:
+    """Yield each valid text in a setting, or in a list in the VPC."""
+    for value in role.values.values():
+        if isinstance(value.parsed, Text):
+            yield value.place, value.parsed
+    for texts in role.vpc.values():
+        yield from texts
 
-    A value that is hidden or that AWS returned causes no warning.
-    """
-    field, suffix = role.arguments.fields["secret_id"], role.text("secret_id").id.rpartition("-")[2]
-    if field.secret or role.arguments.secret_exists:
-        return
-    if suffix.isalpha() and suffix.islower():
-        report.warnings.append(
-            f"{field.name}: the value ends in six lowercase letters, which look like part of "
+
+def check_secret(role: Role, problems: Problems) -> None:
+    """Warn about a secret name that seems to lack Secrets Manager's suffix."""
+    place, suffix = role.values["secret_id"].place, role.text("secret_id").id.rpartition("-")[2]
+    if suffix.isalpha() and suffix.islower() and not place.is_secret:
+        problems.warnings.append(
+            f"{place.name}: the value ends in six lowercase letters, which look like part of "
             "the secret's name, not the suffix that Secrets Manager adds. "
             "`aws secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
         )
 
 
-def check_key(role: Role, report: Report) -> None:
+def check_key(role: Role, problems: Problems) -> None:
     """Check the key of a secret or bucket in another account.
 
     Such a secret needs a customer managed key, but such a bucket does not. A key ID causes a warning,
     because it contains no account.
     """
-    fields, own = role.arguments.fields, role.location.account
     encrypted, name = "secret", "secret_id"
     if role.connector.bucket_is_source:
         encrypted, name = "bucket", "bucket_account_id"
-    owner = role.text(name).account
+    owner, own = role.text(name).account, role.location.account
     if not own or owner in ("", own):
         return
-    field, key = fields["kms_key_id"], role.text("kms_key_id")
-    place = f"the {encrypted} is in account {fields[name].show(owner)}"
-    if key.text and not key.account:
-        report.warnings.append(
-            f"{field.name}: a key ID refers to a key in account {role.shown.account}, but {place}; if "
+    key, place = role.values["kms_key_id"], role.values["kms_key_id"].place
+    there = f"the {encrypted} is in account {role.values[name].place.hide(owner)}"
+    if key.parsed and not key.parsed.account:
+        problems.warnings.append(
+            f"{place.name}: a key ID refers to a key in account {role.shown.account}, but {there}; if "
             "the key is also there, use its ARN"
         )
-    elif encrypted == "secret" and "kms_key_id" not in role.given:
-        report.reject(
-            field,
-            f"is not set, but {place}, and an AWS managed key cannot be used from another account",
-            f"the ARN of the customer managed key that encrypts the secret, {formats.KEY_ARN}ID",
-            field.set("KEY_ARN"),
+    elif encrypted == "secret" and not key.is_set:
+        problems.add(
+            place,
+            f"is not set, but {there}, and an AWS managed key cannot be used from another account",
+            "the ARN of the customer managed key that encrypts the secret, "
+            f"{formats.SHOWN.arn('kms', 'key/ID')}",
+            place.fix("set", "KEY_ARN"),
         )
 
 
-def check_role_name(role: Role, report: Report) -> None:
-    """Warn if the console does not list a role with the name in `role_name`.
+def check_role_name(role: Role, problems: Problems) -> None:
+    """Warn about a role name that the console does not list.
 
-    If `role_name` is not set, reject the component's name if no role name can be derived from it.
+    If it is not set, reject a component's name from which no role name can be derived.
     """
-    field, name = role.arguments.fields["role_name"], role.text("role_name").text
+    value, name = role.values["role_name"], role.text("role_name").text
+    place = value.place
     if name and not any(word in name for word in formats.LISTED_NAMES):
-        report.warnings.append(
-            f"{field.name}: the Amazon Q Business console lists only roles whose name contains "
-            f"{' or '.join(formats.LISTED_NAMES)}, so it does not list {field.quote(name)}"
+        problems.warnings.append(
+            f"{place.name}: the Amazon Q Business console lists only roles whose name contains "
+            f"{' or '.join(formats.LISTED_NAMES)}, so it does not list {place.show(name)}"
         )
-    if "role_name" not in role.given and not formats.COMPONENT_NAME.parse(role.name):
-        report.reject(
-            field,
-            "is not set and cannot be derived from the component's name "
-            f"{quote(role.name)} ({len(role.name)} characters)",
+    if not value.is_set and not formats.COMPONENT_NAME.parse(role.name):
+        problems.add(
+            place,
+            f"is not set and cannot be derived from the component's name {quote(role.name)} "
+            f"({len(role.name)} characters)",
             f"a role name, or {formats.COMPONENT_NAME.expected}",
-            field.set(formats.ROLE_NAME.placeholder),
+            place.fix("set", formats.ROLE_NAME.placeholder),
         )
 
 
-RULES: Final[tuple[Callable[[Role, Report], None], ...]] = (
+def check_size(role: Role, problems: Problems) -> None:
+    """Reject a role policy that is too long for IAM; only a long list of subnets can cause this.
+
+    A part of the location that is not known counts with its shortest value, because a policy that may
+    turn out to be short enough is not rejected. An automatic role name counts with the longest value.
+    """
+    is_short = len(role.vpc.get("subnet_ids", ())) <= formats.MAXIMUM_CONSOLE_SUBNETS
+    if is_short or problems.found or not role.are_known(role.policy_settings):
+        return
+    shortest = ("aws", min(formats.SUPPORTED_REGIONS, key=len), 12 * "0")
+    caller = Location(*(part or short for part, short in zip(role.caller, shortest, strict=True)))
+    name = role.text("role_name").text or formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
+    size = len("".join(policies.role_policy(replace(role, caller=caller), name).split()))
+    if size > formats.MAXIMUM_INLINE_SIZE:
+        vpc = role.values["vpc_configuration"].place
+        problems.add(
+            vpc.part(vpc.source.spell("subnet_ids")),
+            f"the role policy has {vpc.hide(f'{size:,}')} characters, not counting whitespace",
+            f"at most {formats.MAXIMUM_INLINE_SIZE:,} characters; use fewer subnets",
+        )
+
+
+RULES: Final[tuple[Callable[[Role, Problems], None], ...]] = (
     check_presence,
     check_support,
-    check_outputs,
     check_requirements,
     check_credentials,
     check_region,
@@ -222,4 +223,79 @@ RULES: Final[tuple[Callable[[Role, Report], None], ...]] = (
     check_secret,
     check_key,
     check_role_name,
+    check_size,
 )
+
+
+def check_role(role: Role, problems: Problems) -> Role:
+    """Read the values that were not read yet, check all of them, and add this role's problems.
+
+    Returns the role with these values, and with the warnings about them.
+    """
+    own = Problems()
+    unsupported = [name for name, need in role.connector.needs.items() if need is Need.NOT_SUPPORTED]
+    values = {
+        name: value.read(own, is_supported=name not in unsupported)
+        for name, value in role.values.items()
+    }
+    checked = Role(role.name, values, role.caller, role.protect, own.warnings)
+    for rule in RULES:
+        rule(checked, own)
+    order = ["", *SETTINGS]  # problems with other keys come first
+    problems.extend(sorted(own.found, key=lambda problem: order.index(problem.place.setting)))
+    return checked
+
+
+def read_role(name: object, args: object, source: Source, caller: Location = NOWHERE) -> Role:
+    """Return the role with a program's or a package's arguments; raise SettingsError for problems."""
+    # Python does not enforce annotations.
+    if not (isinstance(name, str) and is_mapping(args) and all(isinstance(key, str) for key in args)):
+        raise pulumi.RunError(
+            "ConnectorRole takes a string name and a dictionary of arguments with string keys"
+        )
+    # The first level is the arguments themselves.
+    given, problems = as_input(args, levels=3), Problems()
+    keys = {source.spell(setting): setting for setting in SETTINGS}
+    problems.check_keys(given, keys, source)
+    values = {
+        setting: Value(Place((key,), source, setting), given.get(key)) for key, setting in keys.items()
+    }
+    role = check_role(Role(name, values, caller), problems)
+    if problems.found:
+        raise SettingsError(problems.found, name)
+    return role
+
+
+def resolve_role(
+    role: Role, caller: Location, values: Mapping[str, object], are_secret: Mapping[str, bool]
+) -> Role:
+    """Return a checked role with the provider's location and the values of its Outputs.
+
+    The result has only the warnings that `role` does not have. Raises SettingsError for new problems.
+    """
+    known = {
+        name: Value(role.values[name].place._replace(is_secret=are_secret[name]), value)
+        for name, value in values.items()
+    }
+    problems = Problems()
+    found = check_role(replace(role, values={**role.values, **known}, caller=caller), problems)
+    if problems.found:
+        raise SettingsError(problems.found, role.name)
+    return replace(found, warnings=[each for each in found.warnings if each not in role.warnings])
+
+
+def render(
+    name: str,
+    settings: Mapping[str, object],
+    role_name: str,
+    caller: Location = NOWHERE,
+    source: Source = Source.PYTHON,
+) -> tuple[str, str, Sequence[str]]:
+    """Return a role's trust policy, its role policy, and the warnings about its settings, for tools.
+
+    `name` is the component's. The settings are plain values, with the names that the source has.
+    `caller` completes the application's location, as the provider's does. Raises SettingsError for
+    settings that the component rejects.
+    """
+    role = read_role(name, settings, source, caller)
+    return policies.trust_policy(role), policies.role_policy(role, role_name), role.warnings

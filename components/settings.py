@@ -1,206 +1,320 @@
-"""Define the settings of a connector role in one table: their order, kinds, and effects."""
+"""Define the settings of a connector role: their kinds, one table, and the settings of one role."""
 
+import inspect
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, NamedTuple, cast
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple, TypeGuard
+
+import pulumi
+from pulumi.output import Unknown
 
 from . import formats
-from .commands import quote
-from .connectors import Connector
-from .fields import Field, is_unknown
-from .kinds import FieldText, Flag, Format, Texts
-from .report import Report
+from .connectors import ANY, Connector, find_connector
+from .formats import NOWHERE, Format, Location, Text
+from .problems import HIDDEN, Place, Problems
 
-VPC_LISTS: Final = {
-    "subnet_ids": Texts(formats.SUBNET),
-    "security_group_ids": Texts(formats.SECURITY_GROUP),
-}
-"""The lists in a VPC, by their names in VpcConfiguration."""
+
+def is_unknown(value: object) -> bool:
+    """Return whether a value is an Output, or the unknown content of an Output during a preview."""
+    return isinstance(value, (pulumi.Output, Unknown))
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Return whether a value is a mapping, with any content."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Return whether a value is a list or a tuple, with any content."""
+    return isinstance(value, (list, tuple))
+
+
+def has_unknown(value: object) -> bool:
+    """Return whether a value is, or contains, an Output or an unknown value."""
+    entries = value.values() if is_mapping(value) else value if is_list(value) else ()
+    return is_unknown(value) or any(map(has_unknown, entries))
+
+
+# A kind of value has a `blank` value, the default in `Pulumi.yaml`, which means not set. `expected`
+# describes a valid value. `read` returns a value in the form that the rules and policies use. It rejects
+# an invalid value and returns None; if only some entries are invalid, it rejects those entries and still
+# returns a value. It skips entries that are not known yet.
+
+
+class Flag:
+    """The kind of a boolean."""
+
+    blank = False
+    expected = "true or false"
+
+    def read(self, given: object, place: Place, problems: Problems) -> bool | None:
+        """Return a boolean; reject any other value and return None."""
+        if isinstance(given, bool):
+            return given
+        problems.add_type(place, given, "a boolean", self.expected)
+        return None
+
+
+Texts = Sequence[tuple[Place, Text]]
+
+
+def read_list(given: object, form: Format, place: Place, problems: Problems) -> Texts:
+    """Return the valid and known entries of a list, which must not be empty."""
+    expected = f"a nonempty list; each entry is {form.expected}"
+    if given in (None, "", [], ()):
+        problems.add(place, "is required but not set" if given in (None, "") else "is empty", expected)
+    elif not is_list(given) and not is_unknown(given):
+        problems.add_type(place, given, "a list", expected)
+    if not is_list(given):
+        return []
+    known = [(place.entry(index), entry) for index, entry in enumerate(given) if not is_unknown(entry)]
+    found = [(at, form.read(entry, at, problems)) for at, entry in known]
+    return [(at, text) for at, text in found if text]
 
 
 class Vpc:
-    """The kind of a setting that is an object with a list of subnets and a list of security groups."""
+    """The kind of an object with a list of subnets and a list of security groups."""
 
-    declaration: Final[Mapping[str, object]] = {"type": "object"}
-    blank: Final[Mapping[str, object]] = {}
-    expected: Final = "an object with a list of subnet IDs and a list of security group IDs"
+    blank: Mapping[str, object] = {}
+    expected = "an object with a list of subnet IDs and a list of security group IDs"
+    lists: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
 
-    def read(self, field: Field, report: Report) -> Mapping[str, Sequence[FieldText]] | None:
-        """Return the valid entries of each list in VPC_LISTS; None if the value is not an object.
+    def read(self, given: object, place: Place, problems: Problems) -> Mapping[str, Texts] | None:
+        """Return the valid entries of each list, by its name in VpcConfiguration.
 
-        Reject other keys, and too many security groups. Warn about more subnets than the console
-        accepts.
+        Warn about more subnets than the console accepts.
         """
-        keys = {name: field.spell(name) for name in VPC_LISTS}
-        if not isinstance(field.value, Mapping):
-            lists = " and ".join(field.part(key).name for key in keys.values())
-            report.reject_type(field, "an object", f"an object with {lists}")
+        keys = {name: place.source.spell(name) for name in self.lists}
+        parts = {name: place.part(key) for name, key in keys.items()}
+        if not is_mapping(given):
+            expected = f"an object with {' and '.join(part.name for part in parts.values())}"
+            problems.add_type(place, given, "an object", expected)
             return None
-        given = cast("Mapping[object, object]", field.value)
-        report.check_keys(field, [*keys.values()])
-        fields = {name: field.part(key, given.get(key)) for name, key in keys.items()}
-        texts = {name: kind.read(fields[name], report) for name, kind in VPC_LISTS.items()}
-        subnets, groups = (len({text for _, text in found}) for found in texts.values())
+        problems.check_keys(given, keys.values(), place)
+        found = {
+            name: read_list(given.get(keys[name]), self.lists[name], part, problems)
+            for name, part in parts.items()
+        }
+        subnets, groups = (len({text for _, text in texts}) for texts in found.values())
         if groups > formats.MAXIMUM_SECURITY_GROUPS:
-            report.reject(
-                fields["security_group_ids"],
-                f"has {field.show(groups)} security groups",
+            problems.add(
+                parts["security_group_ids"],
+                f"has {place.show(groups)} security groups",
                 f"1 to {formats.MAXIMUM_SECURITY_GROUPS} security groups",
             )
         if subnets > formats.MAXIMUM_CONSOLE_SUBNETS:
-            report.warnings.append(
-                f"{fields['subnet_ids'].name} has {field.show(subnets)} subnets; the Amazon Q "
-                f"Business console accepts at most {formats.MAXIMUM_CONSOLE_SUBNETS}"
+            problems.warnings.append(
+                f"{parts['subnet_ids'].name} has {place.show(subnets)} subnets; the Amazon Q Business "
+                f"console accepts at most {formats.MAXIMUM_CONSOLE_SUBNETS}"
             )
-        return texts
+        return found
 
 
 class Tags:
-    """The kind of a setting that is an object whose values are strings."""
+    """The kind of an object whose values are strings."""
 
-    declaration: Final[Mapping[str, object]] = {"type": "object"}
-    blank: Final[Mapping[str, object]] = {}
-    expected: Final = "an object of strings"
+    blank: Mapping[str, object] = {}
+    expected = "an object of strings"
 
-    def read(self, field: Field, report: Report) -> Mapping[str, object] | None:
-        """Reject invalid tags; return all tags, even invalid ones, or None if they are not an object."""
-        if not isinstance(field.value, Mapping):
-            report.reject_type(field, "an object", self.expected)
+    def read(self, given: object, place: Place, problems: Problems) -> Mapping[str, object] | None:
+        """Return the tags, even invalid ones; None if the value is not an object."""
+        if not is_mapping(given):
+            problems.add_type(place, given, "an object", self.expected)
             return None
-        tags = cast("Mapping[object, object]", field.value)
-        if len(tags) > formats.MAXIMUM_TAGS:
-            number = field.show(len(tags))
-            report.reject(field, f"would give the role {number} tags", f"at most {formats.MAXIMUM_TAGS}")
+        if len(given) > formats.MAXIMUM_TAGS:
+            count, most = place.show(len(given)), formats.MAXIMUM_TAGS
+            problems.add(place, f"would give the role {count} tags", f"at most {most}")
         first: dict[str, str] = {}
-        for key, text in tags.items():
-            shown = field.quote(key)
-            tag = field.entry(key if isinstance(key, str) else quote(key), text)
+        for key, text in given.items():
+            at, shown = place.entry(key), place.show(key)
             if not isinstance(key, str):
-                report.reject(tag, f"the key {shown} is not a string", "a string", tag.remove())
+                problems.add(at, f"the key {shown} is not a string", "a string")
                 continue
-            if not formats.TAG_KEY.parse(key):
-                message = f"{shown} is not a valid tag key"
-                report.reject(tag, message, formats.TAG_KEY.expected, tag.remove())
+            formats.TAG_KEY.read(key, at, problems)
             if key.lower().startswith("aws:"):
-                expected = "a key that does not begin with aws:"
-                report.reject(tag, f"{shown} is reserved", expected, tag.remove())
+                problems.add(at, f"{shown} is reserved", "a key that does not begin with aws:")
             if (other := first.setdefault(key.lower(), key)) != key:
-                report.reject(
-                    tag,
-                    f"{shown} and {field.quote(other)} differ only in case",
+                problems.add(
+                    at,
+                    f"{shown} and {place.show(other)} differ only in case",
                     "keys that are unique regardless of case, because IAM ignores the case of tag keys",
-                    tag.remove(),
                 )
             if not is_unknown(text):
-                formats.TAG_VALUE.read(tag, report)
-        return cast("Mapping[str, object]", tags)
-
-
-Kind = Format | Texts | Flag | Vpc | Tags
-"""The kind of a setting's value.
-
-`declaration` is the setting's type in `Pulumi.yaml`, and `blank` its default there, which means not set.
-`expected` describes a valid value. `read` returns a value in the form that the rules and policies use.
-It rejects an invalid value and returns None; if only some entries are invalid, it rejects those entries
-and still returns a value. It skips entries that are not known yet.
-"""
-
-
-class Scope(Enum):
-    """The place of a setting in the configuration of a stack with several data sources."""
-
-    STACK = auto()
-    """Only at the top level, because the value is the same for all data sources."""
-    DEFAULT = auto()
-    """At the top level as a default, or in the entry for one data source."""
-    ENTRY = auto()
-    """Only in the entry for one data source."""
+                formats.TAG_VALUE.read(text, at, problems)
+        return given
 
 
 class Setting(NamedTuple):
-    """A setting of a connector role."""
+    """A setting of a connector role.
 
-    name: str
-    """The name in ConnectorRoleArgs. Stack configuration and packages use camel case."""
-    kind: Kind
-    required: bool = False
-    """Whether every role needs the setting; a connector or stack configuration can require others."""
+    The role policy depends on every setting that is neither structural nor a property of the role.
+    """
+
+    kind: Format | Flag | Vpc | Tags
+    # In a stack with `dataSources`: only at the top level, at the top level as a default for entries, or
+    # only in an entry.
+    scope: Literal["stack", "default", "entry"] = "entry"
+    required: bool = False  # for every role; a connector or a stack's configuration can require others
+    # Determines which statements and resources exist. Its value must not be an Output, and previews show
+    # it even if it is secret in configuration.
     structural: bool = False
-    """Whether the component needs the setting's value to declare resources.
-
-    If so, the value must not be an Output; previews show it even if it is secret in configuration.
-    """
-    in_role_policy: bool = False
-    """Whether the role policy depends on the setting.
-
-    False for `connector`, whose value is always known, and for `role_name` and `role_path`, which only
-    some connectors' policies contain.
-    """
-    scope: Scope = Scope.ENTRY
-    role_property: str = ""
-    """The argument of `aws.iam.Role` with this value; empty if the role has no such argument."""
-    iam_default: object = ""
-    """IAM's value in a role created without this argument; `adopt` doesn't write this value."""
+    of_role: bool = False  # a property of the role
 
 
+# By the name in ConnectorRoleArgs, in the order in which messages list problems. Stack configuration and
+# packages use camel case.
 SETTINGS: Final[Mapping[str, Setting]] = {
-    setting.name: setting
-    for setting in (
-        Setting("region", formats.REGION, in_role_policy=True, scope=Scope.STACK),
-        Setting(
-            "application_id",
-            formats.APPLICATION,
-            required=True,
-            in_role_policy=True,
-            scope=Scope.STACK,
-        ),
-        Setting("index_id", formats.INDEX_ID, required=True, in_role_policy=True, scope=Scope.DEFAULT),
-        Setting("secret_id", formats.SECRET, in_role_policy=True),
-        Setting("connector", formats.CONNECTOR, structural=True),
-        Setting("bucket_name", formats.BUCKET, in_role_policy=True),
-        Setting("bucket_account_id", formats.ACCOUNT_ID, in_role_policy=True),
-        Setting("kms_key_id", formats.KEY, in_role_policy=True),
-        Setting("vpc_configuration", Vpc(), in_role_policy=True, scope=Scope.DEFAULT),
-        Setting(
-            "account_id",
-            formats.ACCOUNT_ID,
-            in_role_policy=True,
-            scope=Scope.STACK,
-        ),
-        Setting("ingest_scope", formats.INGEST_SCOPE, in_role_policy=True, scope=Scope.DEFAULT),
-        Setting("allow_network_interface_deletion", Flag(), in_role_policy=True),
-        Setting("exclusive_policies", Flag(), structural=True, scope=Scope.DEFAULT),
-        Setting("role_name", formats.ROLE_NAME, role_property="name"),
-        Setting(
-            "role_path",
-            formats.ROLE_PATH,
-            scope=Scope.DEFAULT,
-            role_property="path",
-            iam_default="/",
-        ),
-        Setting("role_description", formats.ROLE_DESCRIPTION, role_property="description"),
-        Setting(
-            "permissions_boundary_arn",
-            formats.PERMISSIONS_BOUNDARY,
-            scope=Scope.DEFAULT,
-            role_property="permissions_boundary",
-        ),
-        Setting("tags", Tags(), scope=Scope.DEFAULT, role_property="tags"),
-    )
+    "region": Setting(formats.REGION, "stack"),
+    "application_id": Setting(formats.APPLICATION, "stack", required=True),
+    "index_id": Setting(formats.INDEX_ID, "default", required=True),
+    "secret_id": Setting(formats.SECRET),
+    "connector": Setting(formats.CONNECTOR, structural=True),
+    "bucket_name": Setting(formats.BUCKET),
+    "bucket_account_id": Setting(formats.ACCOUNT_ID),
+    "kms_key_id": Setting(formats.KEY),
+    "vpc_configuration": Setting(Vpc(), "default"),
+    "account_id": Setting(formats.ACCOUNT_ID, "stack"),
+    "ingest_scope": Setting(formats.INGEST_SCOPE, "default"),
+    "allow_network_interface_deletion": Setting(Flag()),
+    "exclusive_policies": Setting(Flag(), "default", structural=True),
+    "role_name": Setting(formats.ROLE_NAME, of_role=True),
+    "role_path": Setting(formats.ROLE_PATH, "default", of_role=True),
+    "role_description": Setting(formats.ROLE_DESCRIPTION, of_role=True),
+    "permissions_boundary_arn": Setting(formats.PERMISSIONS_BOUNDARY, "default", of_role=True),
+    "tags": Setting(Tags(), "default", of_role=True),
 }
-"""Every setting by name, in the order in which messages list the problems."""
-ROLE_SETTINGS: Final = [setting for setting in SETTINGS.values() if setting.role_property]
-"""The settings that are properties of the role."""
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
-"""The settings that the trust policy depends on."""
-_ROLE_ARN_SETTINGS: Final = ("role_name", "role_path")
-"""The settings whose values are in the role's ARN, except the account, which is in every policy."""
 
 
-def role_policy_settings(connector: Connector) -> Collection[str]:
-    """Return the names of the settings that a connector's role policy depends on.
+class State(Enum):
+    """What is known about a value."""
 
-    If the data source is a bucket, the policy contains the role's ARN, and so the role's name and path.
+    GIVEN = auto()  # not read yet
+    UNSET = auto()
+    INVALID = auto()
+    UNKNOWN = auto()  # is, or contains, an Output or a value that only an update knows
+    VALID = auto()
+
+
+class Value(NamedTuple):
+    """The value of a setting, and the place where it is set."""
+
+    place: Place
+    given: Any  # None and "" mean not set
+    state: State = State.GIVEN
+    parsed: Any = None  # what the setting's kind read in the valid and known parts of the value
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a value, even if it is invalid or unknown."""
+        return self.state is not State.UNSET
+
+    def read(self, problems: Problems, *, is_supported: bool = True) -> "Value":
+        """Return the value as its kind reads it; a value is read only once.
+
+        A known value that the connector does not support is invalid in any form; a rule rejects it.
+        """
+        if self.state is not State.GIVEN:
+            return self
+        if is_unknown(self.given):
+            return self._replace(state=State.UNKNOWN)
+        if self.given in (None, ""):
+            return self._replace(state=State.UNSET)
+        if not is_supported:
+            return self._replace(state=State.INVALID)
+        before = len(problems.found)
+        parsed = SETTINGS[self.place.setting].kind.read(self.given, self.place, problems)
+        state = State.UNKNOWN if has_unknown(self.given) else State.VALID
+        if len(problems.found) > before:
+            state = State.INVALID
+        return self._replace(state=state, parsed=parsed)
+
+
+@dataclass(frozen=True)
+class Role:
+    """One role's settings, as far as they are known."""
+
+    name: str  # of the component that declares the role
+    values: Mapping[str, Value]  # all settings, in the order of SETTINGS
+    caller: Location = NOWHERE  # the location of the provider's credentials, as far as it is known
+    protect: bool = False  # from deletion
+    warnings: Sequence[str] = ()
+
+    def text(self, name: str) -> Text:
+        """Return a text setting; empty if it is unset, unknown, or invalid."""
+        return self.values[name].parsed or Text()
+
+    @property
+    def vpc(self) -> Mapping[str, Texts]:
+        """The valid and known entries of each list in the VPC; empty without a VPC."""
+        return self.values["vpc_configuration"].parsed or {}
+
+    @cached_property
+    def connector(self) -> Connector:
+        """The connector; `connectors.ANY` if the setting is invalid."""
+        value = self.values["connector"]
+        return ANY if value.state is State.INVALID else find_connector(value.given)
+
+    @cached_property
+    def location(self) -> Location:
+        """The location of the application, as far as it is known.
+
+        If the application is unset, unknown, or invalid, the parts come only from other settings,
+        because its ARN may contain any location.
+        """
+        application = self.text("application_id")
+        region, account = self.text("region").text, self.text("account_id").text
+        if not application.text:
+            return Location("", region, account)
+        # A Region that is not known yet can turn out to differ from the provider's, so it stays unknown.
+        # An account cannot, because a rule rejects any account other than the provider's.
+        default_region = "" if self.values["region"].is_set else self.caller.region
+        return Location(
+            application.partition or self.caller.partition,
+            application.region or region or default_region,
+            application.account or account or self.caller.account,
+        )
+
+    @property
+    def shown(self) -> Location:
+        """The location for messages: HIDDEN if a setting that may determine it is secret."""
+        is_secret = self.are_secret(TRUST_POLICY_SETTINGS)
+        return Location(HIDDEN, HIDDEN, HIDDEN) if is_secret else self.location
+
+    @cached_property
+    def policy_settings(self) -> Collection[str]:
+        """The settings that the role policy depends on.
+
+        If the bucket is the data source, the policy contains the role's ARN, with its name and path.
+        """
+        in_arn = ("role_name", "role_path") if self.connector.bucket_is_source else ()
+        own = [name for name, it in SETTINGS.items() if not (it.structural or it.of_role)]
+        return [*own, *in_arn]
+
+    @property
+    def unknown(self) -> Mapping[str, Any]:
+        """The given values that are, or contain, Outputs or unknown values."""
+        return {name: value.given for name, value in self.values.items() if value.state is State.UNKNOWN}
+
+    def are_secret(self, names: Collection[str]) -> bool:
+        """Return whether any of these settings is secret."""
+        return any(self.values[name].place.is_secret for name in names)
+
+    def are_known(self, names: Collection[str]) -> bool:
+        """Return whether all of these settings are known."""
+        return self.unknown.keys().isdisjoint(names)
+
+
+def as_input(value: Any, levels: int = 2) -> Any:
+    """Copy tuples into lists, and mappings into dicts, the only mappings in which Pulumi finds Outputs.
+
+    An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
+    (a list in `vpc_configuration`); deeper values are invalid and stay as they are.
     """
-    in_arn = _ROLE_ARN_SETTINGS if connector.bucket_is_source else ()
-    return [name for name in SETTINGS if SETTINGS[name].in_role_policy or name in in_arn]
+    if levels and is_mapping(value):
+        return {key: as_input(entry, levels - 1) for key, entry in value.items()}
+    if levels and is_list(value):
+        return [as_input(entry, levels - 1) for entry in value]
+    return pulumi.Output.from_input(value) if inspect.isawaitable(value) else value

@@ -7,14 +7,11 @@ The expected values are those in the program's messages about invalid values, ex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from components.arguments import Arguments
-from components.commands import camel_case
+from components.configuration import ALLOWED_ACCOUNTS, DATA_SOURCES, KEYS, PROTECT, config_key
 from components.connectors import CONNECTORS, Connector, Need
-from components.default_provider import ALLOWED_ACCOUNTS
-from components.report import SettingsError
-from components.settings import ROLE_SETTINGS, SETTINGS, VPC_LISTS, Scope, Setting
-from components.stack_config import DATA_SOURCES, KEYS, PROTECT, config_key
-from components.validation import validate
+from components.problems import SettingsError, Source, camel_case
+from components.rules import render
+from components.settings import SETTINGS, Vpc
 from pages.declarations import declarations
 from pages.examples import (
     ACCOUNT,
@@ -80,17 +77,17 @@ def _type(key: str, declared: Mapping[str, Any]) -> str:
 def _places() -> str:
     """Return the table of the settings by place, and the sentence that lists the role's properties."""
 
-    def keys(settings: Iterable[Setting]) -> Iterator[str]:
-        for setting in settings:
-            required = " (required)" if setting.required or setting.name == "region" else ""
-            yield f"`{config_key(setting.name)}`{required}"
+    def keys(settings: Iterable[str]) -> Iterator[str]:
+        for name in settings:
+            required = " (required)" if SETTINGS[name].required or name == "region" else ""
+            yield f"`{config_key(name)}`{required}"
 
     rows: list[tuple[str, str]] = []
     for scope, place in _SCOPES.items():
-        own = [*keys(setting for setting in SETTINGS.values() if setting.scope is scope)]
-        own += [f"`{PROTECT}`"] if scope is Scope.DEFAULT else []
+        own = [*keys(name for name, setting in SETTINGS.items() if setting.scope == scope)]
+        own += [f"`{PROTECT}`"] if scope == "default" else []
         rows.append((place, ", ".join(own)))
-    *properties, last = keys(ROLE_SETTINGS)
+    *properties, last = keys(name for name, setting in SETTINGS.items() if setting.of_role)
     of_role = f"{', '.join(properties)}, and {last} are properties of the role itself."
     return f"{table(('Place', 'Settings'), rows)}\n{of_role}\n"
 
@@ -118,25 +115,26 @@ def _expected(name: str) -> Iterator[tuple[str, str, str]]:
         yield "connector", "a name from the table of [connectors](#connectors)", f"`{_CONNECTOR}`"
         return
     if name == "vpc_configuration":
-        invalid: object = {camel_case(entry): [_INVALID] for entry in VPC_LISTS}
+        invalid: object = {camel_case(entry): [_INVALID] for entry in Vpc.lists}
     elif name == "tags":
         invalid = {"KEY": 1}
     else:
         invalid = _INVALID
     try:
         inputs = {**REQUIRED_INPUTS, "connector": _CONNECTOR, camel_case(name): invalid}
-        validate("docs", Arguments.of(inputs, camel_case))
+        render("docs", inputs, "", source=Source.PACKAGE)
     except SettingsError as error:
         for problem in error.problems:
-            key = problem.name if name in KEYS else "aws:region"
-            example = _EXAMPLES.get(str(problem.path[1 if len(problem.path) > 1 else 0]))
-            yield key, str(problem.expected), f"`{example}`" if example else ""
+            path = problem.place.path
+            key = problem.place.name if name in KEYS else "aws:region"
+            example = _EXAMPLES.get(str(path[1 if len(path) > 1 else 0]))
+            yield key, problem.expected, f"`{example}`" if example else ""
 
 
 _SCOPES: Final = {
-    Scope.STACK: "Top level only",
-    Scope.DEFAULT: "Top level, as a default that an entry can override",
-    Scope.ENTRY: "Entry of `dataSources` only",
+    "stack": "Top level only",
+    "default": "Top level, as a default that an entry can override",
+    "entry": "Entry of `dataSources` only",
 }
 _PLACES: Final = """\
 ## Where each setting goes

@@ -9,12 +9,14 @@ from typing import Any, Final
 import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
+from components.configuration import DATA_SOURCES, KEYS, PROTECT
 from components.connector_role import ConnectorRole
 from components.settings import SETTINGS
-from components.stack_config import DATA_SOURCES, KEYS, PROTECT
 from pages import PROJECT
 
 _WIDTH: Final = 110
+_TYPES: Final[Mapping[type, str]] = {str: "string", bool: "boolean", dict: "object"}
+"""The type in Pulumi.yaml, by the Python type of a kind's blank value."""
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     PROTECT: {
         "type": "boolean",
@@ -43,7 +45,7 @@ def declarations() -> dict[str, Mapping[str, Any]]:
     for name, key in KEYS.items():
         setting = SETTINGS[name]
         each: dict[str, object] = {
-            **setting.kind.declaration,
+            "type": _TYPES[type(setting.kind.blank)],
             "description": inputs[key].description,
         }
         if not setting.required:

@@ -4,28 +4,73 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from components import policies
-from components.arguments import Arguments
 from components.connectors import CONNECTORS, Connector, Need
-from components.report import Report
-from components.role import Location, read_role
-from components.validation import ValidationResult, validate
+from components.rules import render
 from pages.example_calls import FULL_OF_SOURCE, FULL_WITH_FILES, ROLE_NAME, SHAPES, Options
 from pages.markdown import bullets, compact_json
 from pages.properties import NeverAllowed, NeverAssumed
 
 Statement = Mapping[str, Any]
 
-_ROLES: Final = [
-    read_role("docs", Arguments.of(options.arguments), Location(), Report())
-    for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
-]
-_STATEMENTS: Final = [
-    statement
-    for role in _ROLES
-    for statement in (policies.trust_statement(role), *policies.role_statements(role))
-]
-_REASONS: Final = {statement.json["Sid"]: statement.reason for statement in _STATEMENTS}
+_REASONS: Final[Mapping[str, str]] = {
+    "AllowsAmazonQServicePrincipal": (
+        "Let Amazon Q Business assume the role only for this application in this account."
+    ),
+    "AllowsAmazonQToGetObjectfromS3": "Read the documents in the bucket.",
+    "AllowsAmazonQToGetS3Objects": (
+        "Read files that the data source's configuration specifies, such as a certificate."
+    ),
+    "AllowsAmazonQToListS3Buckets": "List the documents in the bucket.",
+    "AllowsAmazonQToGetSecret": (
+        "Read the credentials that the connector uses to sign in to the data source or, for Web Crawler, "
+        "a web proxy."
+    ),
+    "AllowsAmazonQToDecryptSecret": (
+        "Decrypt with a customer managed key through one service only: Secrets Manager for the secret, or "
+        "Amazon S3 for the objects in a bucket that is the data source."
+    ),
+    "AllowsAmazonQToIngestDocuments": """\
+Put documents into the index and delete documents that were deleted from the data source.
+
+Both actions require both resource types, application and index:
+<https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>""",
+    "AllowsAmazonQToIngestPrincipalMapping": (
+        "Manage the users and groups that determine who can see each document."
+    ),
+    "AllowsAmazonQToPassCustomerRole": """\
+Pass this role, but no other, to Amazon Q Business.
+
+For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
+be allowed to pass that role to the service.""",
+    "AllowsAmazonQToCreateAndDeleteNI": """\
+Create network interfaces in these subnets and security groups to reach the data source through the VPC.
+
+As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
+EC2 doesn't check this action against subnets or security groups.""",
+    "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": """\
+Create only network interfaces with the application's AMAZON_Q tag.
+
+As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
+requests for this action contain no tags.""",
+    "AllowsAmazonQToCreateTags": """\
+Set tags only while a network interface is being created.
+
+The previous statement determines the tag, so the role can't create an interface with a different
+tag.""",
+    "AllowsAmazonQToCreateNetworkInterfacePermission": (
+        "Let an account or a service attach network interfaces with the application's tag. AWS's page "
+        "doesn't limit this to one service."
+    ),
+    "AllowsAmazonQToDescribeResourcesForVPC": (
+        "Describe all VPCs, subnets, network interfaces, Availability Zones, and Regions. EC2 supports "
+        "only the resource `*` for these actions."
+    ),
+    "AllowsAmazonQToDeleteTaggedNI": """\
+Delete network interfaces with the application's tag.
+
+None of AWS's pages has this statement.""",
+}
+"""The reason for each statement, by its Sid."""
 _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
     "always": lambda _: True,
     "with `secretId`": lambda options: options.secret_arn is not None,
@@ -43,11 +88,11 @@ _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
 def page() -> str:
     """Return the page's text: the statements of all connectors, and facts about their roles."""
     with_files, of_source = (
-        _validated(options.connector, options._replace(vpc="VPC"))
+        _policies(options.connector, options._replace(vpc="VPC"))
         for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
     )
-    statements = _statements(with_files.role_policy)
-    others = [each for each in _statements(of_source.role_policy) if each not in statements]
+    statements = _statements(with_files[1])
+    others = [each for each in _statements(of_source[1]) if each not in statements]
     reasons = _reasons([*statements, *others], {shape: shape.connector for shape in SHAPES})
     return "\n".join(
         [
@@ -57,7 +102,7 @@ def page() -> str:
             _block(statements),
             _OTHERS,
             _block(others),
-            *_trust(with_files),
+            *_trust(with_files[0]),
             _NEVER,
             bullets(NeverAllowed),
             _DIFFERENCES,
@@ -68,15 +113,15 @@ def page() -> str:
 def connector_page(name: str) -> str:
     """Return one connector's page: its statements, their reasons, and the trust policy."""
     connector = CONNECTORS[name]
-    validated = _validated(name, _example(connector))
-    statements = _statements(validated.role_policy)
+    trust_policy, role_policy = _policies(name, _example(connector))
+    statements = _statements(role_policy)
     return "\n".join(
         [
             f"# Permissions: {connector.title}\n\nAWS's page: {connector.page}\n",
             "## What the role can do\n",
             bullets(_reasons(statements, dict.fromkeys(_shapes(connector), name))),
             _block(statements),
-            *_trust(validated),
+            *_trust(trust_policy),
             "docs/permissions.md describes the risks and the differences from AWS's pages.\n",
         ]
     )
@@ -96,9 +141,9 @@ def _example(connector: Connector) -> Options:
     )
 
 
-def _trust(validated: ValidationResult) -> Iterator[str]:
+def _trust(trust_policy: str) -> Iterator[str]:
     """Yield the parts of the section about the trust policy."""
-    statements = _statements(validated.trust_policy)
+    statements = _statements(trust_policy)
     yield "## Who can assume the role\n"
     yield bullets(_reasons(statements, {}))
     yield _block(statements)
@@ -118,12 +163,15 @@ def _shapes(connector: Connector) -> Iterator[Options]:
             yield shape
 
 
-def _validated(connector: str, options: Options) -> ValidationResult:
-    return validate("docs", {**options.arguments, "connector": connector}).of_role(ROLE_NAME)
+def _policies(connector: str, options: Options) -> tuple[str, str]:
+    trust_policy, role_policy, _ = render(
+        "docs", {**options.arguments, "connector": connector}, ROLE_NAME
+    )
+    return trust_policy, role_policy
 
 
-def _statements(policy: str | None) -> list[Statement]:
-    return json.loads(policy or "")["Statement"]
+def _statements(policy: str) -> list[Statement]:
+    return json.loads(policy)["Statement"]
 
 
 def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> Iterator[str]:
@@ -133,7 +181,7 @@ def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> 
     text says "always".
     """
     sids = {
-        shape: {each["Sid"] for each in _statements(_validated(connector, shape).role_policy)}
+        shape: {each["Sid"] for each in _statements(_policies(connector, shape)[1])}
         for shape, connector in shapes.items()
     }
     for statement in statements:

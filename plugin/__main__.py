@@ -7,17 +7,13 @@ https://www.pulumi.com/docs/iac/guides/building-extending/components/build-a-com
 import importlib.metadata
 import json
 import sys
-from typing import Final, cast
+from typing import Final
 
 import pulumi
 import pulumi.provider
-from pulumi.provider.experimental.analyzer import ComponentDefinition
 from pulumi.provider.experimental.component import ComponentProvider
-from pulumi.provider.server import ComponentInitError
 
 from qbusiness_connector import ConnectorRole, SettingsError
-from qbusiness_connector.arguments import Arguments
-from qbusiness_connector.commands import camel_case
 from qbusiness_connector.connector_role import TOKEN
 
 NAME: Final = TOKEN.partition(":")[0]
@@ -41,15 +37,6 @@ class Provider(ComponentProvider):
         }
         self.schema = json.dumps(json.loads(self.schema or "{}") | described)
 
-    def map_inputs(self, inputs: pulumi.Inputs, component_def: ComponentDefinition) -> pulumi.Inputs:
-        """Return the inputs as the component's arguments; the component validates their names.
-
-        Pulumi's host would drop unknown names, which would hide misspelled settings in untyped
-        languages.
-        """
-        del component_def
-        return cast("pulumi.Inputs", Arguments.of(inputs, camel_case))
-
     def construct(
         self,
         name: str,
@@ -57,18 +44,19 @@ class Provider(ComponentProvider):
         inputs: pulumi.Inputs,
         options: pulumi.ResourceOptions | None = None,
     ) -> pulumi.provider.ConstructResult:
-        """Declare a component.
+        """Declare a component; it validates the names of the inputs, because Pulumi's host does not.
 
         Raises InputPropertiesError for invalid settings, which Pulumi shows without a traceback.
         """
+        self.validate_resource_type(NAME, resource_type)
         try:
-            return super().construct(name, resource_type, inputs, options)
-        except ComponentInitError as error:
-            if isinstance(error.inner, SettingsError):
-                # The message is complete. With errors by property, the engine would also print unescaped
-                # values, including secrets in objects.
-                raise pulumi.InputPropertiesError(str(error.inner), []) from None
-            raise
+            role = ConnectorRole.from_inputs(name, inputs, options)
+        except SettingsError as error:
+            # The message is complete. With errors by property, the engine would also print unescaped
+            # values, including secrets in objects.
+            raise pulumi.InputPropertiesError(str(error), []) from None
+        outputs = {"roleArn": role.role_arn, "roleName": role.role_name}
+        return pulumi.provider.ConstructResult(role.urn, outputs)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 from argparse import ArgumentTypeError
 from typing import Final, NamedTuple
 
-from components.formats import APPLICATION
-from components.kinds import ParsedText
+from components.formats import APPLICATION, Text
 
 _PARTS: Final = 6
 """The number of parts: `arn`, partition, service, Region, account, and resource.
@@ -37,7 +36,7 @@ class Arn(NamedTuple):
         return self.resource.rpartition("/")[2]
 
 
-def application(text: str) -> ParsedText:
+def application(text: str) -> Text:
     """Parse an application's ID or ARN for argparse; raise ArgumentTypeError for other text."""
     if found := APPLICATION.parse(text):
         return found

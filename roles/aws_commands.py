@@ -1,6 +1,6 @@
 """Format AWS CLI commands for answers and reports."""
 
-from components.commands import quote_argument
+from roles.commands import quote_argument
 
 
 def aws_command(command: str, **options: str) -> str:

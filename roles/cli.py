@@ -24,8 +24,7 @@ from typing import Final, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from components.commands import escape
-from components.report import SettingsError
+from components.problems import SettingsError, escape
 from roles.adopt import command as adopt
 from roles.assign import command as assign
 from roles.audit import command as audit

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 from components.connectors import CONNECTORS, Connector, Need, Status
-from components.report import similar, suggestion
+from components.problems import similar, suggest
 from roles.account import Reply
 from roles.arns import Arn
 from roles.errors import InputError, OddAnswerError
@@ -178,7 +178,7 @@ def connectors_of(kind: str) -> list[Connector]:
 def connector_named(name: str) -> Connector:
     """Return the connector with this name, or raise a ValueError that suggests names."""
     if name not in CONNECTORS:
-        advice = suggestion(similar(name, CONNECTORS)) or f": expected one of {', '.join(CONNECTORS)}"
+        advice = suggest(similar(name, CONNECTORS)) or f": expected one of {', '.join(CONNECTORS)}"
         raise ValueError(f"{name!r} is not a connector{advice}")
     return CONNECTORS[name]
 

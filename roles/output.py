@@ -24,7 +24,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from components.commands import escape
+from components.problems import escape
 
 _STEP: Final = 100
 """The number of items between two lines of progress, if there is no progress bar."""

@@ -58,7 +58,7 @@ class SeparatePolicy(NamedTuple):
     @staticmethod
     def for_key(arn: str, service: str) -> "SeparatePolicy":
         """Return a policy that lets a role decrypt with a key through a service, such as `s3`."""
-        return SeparatePolicy.of(arn, [key_statement(arn, service).json])
+        return SeparatePolicy.of(arn, [key_statement(arn, service)])
 
     def put(self, role_name: str = "") -> str:
         """Return the command that adds the policy to a role.
@@ -89,9 +89,9 @@ class Policies(NamedTuple):
         written = json.loads(self.role_policy)["Statement"]
         found: list[SeparatePolicy] = []
         for arn, key_arn in self.other_secrets:
-            needed = [secret_statement(arn).json]
+            needed = [secret_statement(arn)]
             if key_arn:
-                needed.append(key_statement(key_arn, "secretsmanager").json)
+                needed.append(key_statement(key_arn, "secretsmanager"))
             added = [each for each in needed if each not in written]
             found.append(SeparatePolicy.of(arn, added))
         return found

@@ -8,20 +8,27 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from components.arguments import Arguments
-from components.commands import camel_case
+from components.configuration import KEYS
 from components.connectors import DEFAULT, Connector
-from components.fields import Field
 from components.formats import ACCOUNT_ID
-from components.settings import ROLE_SETTINGS, SETTINGS, VPC_LISTS
-from components.stack_config import config_key
-from components.validation import ValidationResult, validate
+from components.problems import Source, camel_case
+from components.rules import render
+from components.settings import Vpc
 from roles.account import Role
 from roles.arns import Arn
 from roles.detection import Uses, shared_secrets
 from roles.difference import compare, role_statements
 from roles.policies import Policies, Secret
 from roles.project import COMPONENT
+
+ROLE_PROPERTIES: Final[Mapping[str, str]] = {
+    "role_name": "name",
+    "role_path": "path",
+    "role_description": "description",
+    "permissions_boundary_arn": "permissions_boundary",
+    "tags": "tags",
+}
+"""The settings that are properties of the role, with their fields in `account.Role`."""
 
 
 class Requirements(NamedTuple):
@@ -62,38 +69,30 @@ class Requirements(NamedTuple):
         role = self.role._replace(
             tags={key: tag for key, tag in self.role.tags.items() if not is_reserved(key)}
         )
-        for setting in ROLE_SETTINGS:
-            value = getattr(role, setting.role_property)
-            settings[setting.name] = None if value == setting.iam_default else value
+        for name, field in ROLE_PROPERTIES.items():
+            settings[name] = getattr(role, field)
+        if role.path == "/":  # IAM's default
+            del settings["role_path"]
         return {name: value for name, value in settings.items() if value}
 
-    def arguments(self, **options: object) -> Arguments:
-        """Return the settings as the program's arguments.
-
-        `options` are settings to add or replace, such as `allow_network_interface_deletion`; None
-        removes a setting.
-        """
-        values = {**self.settings(), **options}
-        fields = {
-            name: Field(values.get(name), (config_key(name),), (config_key(name),), setting=name)
-            for name in SETTINGS
-        }
-        return Arguments(fields, only_role=True, secret_exists=True)
-
-    def render(self, **options: object) -> ValidationResult:
+    def render(self, **options: object) -> tuple[str, str, Sequence[str]]:
         """Return the policies that the program would write, and the program's warnings.
 
-        `options` are as in `arguments`. In the role policy, a role without a name is `<role name>`.
-        Raises SettingsError for invalid settings.
+        `options` are settings to add or replace, such as `allow_network_interface_deletion`; None
+        removes a setting. In the role policy, a role without a name is `<role name>`. Raises
+        SettingsError for invalid settings.
         """
-        result = validate(COMPONENT, self.arguments(**options))
-        return result.of_role(self.role.name) if self.role.name else result
+        settings = {camel_case(name): it for name, it in (self.settings() | options).items()}
+        trust_policy, role_policy, warnings = render(
+            COMPONENT, settings, self.role.name or "<role name>", source=Source.PACKAGE
+        )
+        # AWS returned the secret's ARN, so its suffix is right, whatever it looks like.
+        kept = [each for each in warnings if not each.startswith(KEYS["secret_id"])]
+        return trust_policy, role_policy, kept
 
     def policies(self, **options: object) -> Policies:
         """Return the policies that the role needs; `options` and errors are as in `render`."""
         trust_policy, role_policy, _ = self.render(**options)
-        assert trust_policy is not None  # noqa: S101 every setting is known
-        assert role_policy is not None  # noqa: S101 every setting is known
         return Policies(trust_policy, role_policy, self.other_secrets)
 
 
@@ -215,7 +214,7 @@ def _connector(needs: Requirements) -> str:
 
 def _vpc(needs: Requirements) -> Mapping[str, Sequence[str]]:
     vpc = needs.vpc_configuration
-    return {key: vpc[key] for key in map(camel_case, VPC_LISTS)} if vpc else {}
+    return {key: vpc[key] for key in map(camel_case, Vpc.lists)} if vpc else {}
 
 
 def _connector_differs(ours: Uses, theirs: Uses, _: str) -> str:

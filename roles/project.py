@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import yaml
 
-from components.commands import quote_argument
+from roles.commands import quote_argument
 from roles.errors import InputError
 
 COMPONENT: Final = "aem-connector"

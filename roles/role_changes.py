@@ -5,9 +5,10 @@ from typing import Any, Final, NamedTuple
 
 import botocore.session
 
-from components.commands import escape, quote_argument
+from components.problems import escape
 from roles.account import DataSource
 from roles.aws_commands import aws_command
+from roles.commands import quote_argument
 
 ANY_ROLE: Final = "*"
 """The current role of a data source that may have any role."""

@@ -5,22 +5,20 @@ The Pulumi CLI does the reading, so every backend, secrets provider, and Pulumi 
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 import pulumi
 from pulumi.runtime import Settings, configure, set_all_config
 
-from components import data_sources, stack_config
-from components.arguments import Arguments
-from components.commands import camel_case, quote_argument, show_path
-from components.connectors import Connector
-from components.fields import HIDDEN
-from components.formats import ROLE_NAME_SUFFIX
-from components.role import Location
+from components.configuration import DATA_SOURCES, REGION_KEY, config_key, has_data_sources, read_roles
+from components.connectors import Connector, find_connector
+from components.formats import ROLE_NAME_SUFFIX, Location
+from components.problems import HIDDEN, Place, Source, camel_case, show_path
+from components.rules import render as render_documents
 from components.settings import SETTINGS
-from components.stack_config import DATA_SOURCES, REGION_KEY, config_key
-from components.validation import validate
 from roles.arns import Arn
+from roles.commands import change_command, quote_argument
 from roles.errors import InputError
 from roles.policies import Policies
 from roles.project import COMPONENT, project_name, run_pulumi
@@ -39,17 +37,20 @@ class RoleSettings(NamedTuple):
     stack: str
     component: str
     """The name of the component that declares the role, and its key in `dataSources`, if any."""
-    args: Arguments
+    settings: Mapping[str, Any]
+    """The plain values, by their names in the component, such as `index_id`."""
     role_arn: str | None
     """None until the stack is deployed."""
     data_source_id: str | None = None
     """The data source whose settings were read, if the role is outside any stack; otherwise, None."""
+    places: Mapping[str, Place] = MappingProxyType({})
+    """The places of the settings in the stack's configuration, by their names."""
     bucket_account_is_known: bool = True
     """False only if neither the data source's configuration nor Amazon S3 says who owns the bucket."""
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if empty or unset."""
-        return self.args.fields[name].value or None
+        return self.settings.get(name) or None
 
     @property
     def region(self) -> str | None:
@@ -59,7 +60,7 @@ class RoleSettings(NamedTuple):
     @property
     def connector(self) -> Connector:
         """The connector that the role is for."""
-        return self.args.connector
+        return find_connector(self.settings.get("connector"))
 
     @property
     def accounts(self) -> Iterator[str]:
@@ -79,14 +80,14 @@ class RoleSettings(NamedTuple):
 
         If no command can do this, return the instruction to edit the stack's file.
         """
-        field = self.args.fields[name]
+        place = self.places[name]
         for key in keys:
-            field = field.part(camel_case(key) if isinstance(key, str) else key)
-        return field.remove() if value is None else field.set(value)
+            place = place.part(camel_case(key) if isinstance(key, str) else key)
+        return change_command(place, value)
 
     def own_path(self, name: str) -> str:
         """Return the path that sets a setting only for this role, even if the stack has a default."""
-        *entry, _ = self.args.fields["secret_id"].path  # secretId is never a stack's default
+        *entry, _ = self.places["secret_id"].path  # secretId is never a stack's default
         return show_path((*entry, camel_case(name)))
 
 
@@ -113,8 +114,8 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
 
     Unless `show_secrets` is true, raises InputError if a setting or a role's ARN is secret. Also raises
     InputError if the stack belongs to another project, or Pulumi cannot read it, for example because
-    its secrets cannot be decrypted; and SettingsError if the stack has `dataSources` and the program
-    rejects a setting. Replaces Pulumi's configuration in this process with the stack's configuration.
+    its secrets cannot be decrypted; and SettingsError if the program rejects a setting. Replaces
+    Pulumi's configuration in this process with the stack's configuration.
     """
     project = project_name()
     config = _read_config(name, project, show_secrets=show_secrets)
@@ -134,15 +135,19 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
         [key for key, entry in config.items() if entry.secret],
     )
     project_config = pulumi.Config(project)
-    has_data_sources = data_sources.are_set(project_config)
-    if has_data_sources:
-        arguments, _ = data_sources.read(project_config, reject_unknown_keys=False)
-    else:
-        arguments = {COMPONENT: stack_config.read(project_config, reject_unknown_keys=False)}
+    has_entries = has_data_sources(project_config)
+    declared, _ = read_roles(project_config, owns_stack=False, only="" if has_entries else COMPONENT)
     roles = [
-        RoleSettings(name, component, args, arns.get(component)) for component, args in arguments.items()
+        RoleSettings(
+            name,
+            role.name,
+            {setting: value.given for setting, value in role.values.items()},
+            arns.get(role.name),
+            places={setting: value.place for setting, value in role.values.items()},
+        )
+        for role in declared
     ]
-    return Stack(roles, has_data_sources)
+    return Stack(roles, has_entries)
 
 
 def read_deployed_roles(name: str) -> DeployedRoles:
@@ -227,7 +232,7 @@ def _make_plain(name: str, setting: str) -> str:
     stack, key = quote_argument(name), config_key(setting)
     get = f"pulumi config get --stack {stack} -- {key}"
     # The engine rejects the JSON text of an object or a list.
-    if SETTINGS[setting].kind.declaration["type"] in ("object", "array"):
+    if not isinstance(SETTINGS[setting].kind.blank, (str, bool)):
         file = f"Pulumi.{name.rpartition('/')[2]}.yaml"
         return f"in {file}, replace each `secure` entry of {key} with its value, which `{get}` prints"
     return f'pulumi config set --stack {stack} --plaintext -- {key} "$({get})"'  # the shell runs `get`
@@ -257,11 +262,6 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
         )
 
 
-def check_settings(settings: RoleSettings) -> None:
-    """Raise SettingsError for settings that the program rejects regardless of the credentials."""
-    validate(settings.component, settings.args)
-
-
 def check_account(stack: str, wanted: Iterable[str], account_id: str) -> None:
     """Raise InputError if an account in `wanted` is not `account_id`, the account of the credentials.
 
@@ -278,11 +278,11 @@ def check_account(stack: str, wanted: Iterable[str], account_id: str) -> None:
 
 def render(settings: RoleSettings, credentials: Location) -> Policies:
     """Return the policies that the program would write; raise SettingsError for invalid settings."""
-    result = validate(settings.component, settings.args, credentials)
-    result = result.of_role(settings.role_name)
-    assert result.trust_policy is not None  # noqa: S101 every setting is known
-    assert result.role_policy is not None  # noqa: S101 every setting is known
-    return Policies(result.trust_policy, result.role_policy)
+    given = {camel_case(name): value for name, value in settings.settings.items()}
+    trust_policy, role_policy, _ = render_documents(
+        settings.component, given, settings.role_name, credentials, Source.PACKAGE
+    )
+    return Policies(trust_policy, role_policy)
 
 
 def _query_pulumi(stack: str, *command: str, show_secrets: bool) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from components.commands import camel_case, quote_argument
 from components.connectors import Connector
-from components.data_sources import ENTRY_NAME, EXPECTED_NAME
+from components.formats import ENTRY_NAME
+from components.problems import camel_case
 from roles.account import Account, DataSource, Role
 from roles.adopt import configuration, entries, existing, files, report, restoration, selection
 from roles.adopt.access import is_within
@@ -27,6 +27,7 @@ from roles.adopt.owners import Owners, find_owners
 from roles.adopt.selection import Users
 from roles.applications import other_applications, other_principals
 from roles.arns import application
+from roles.commands import quote_argument
 from roles.detection import connector_named
 from roles.difference import statements
 from roles.errors import FINE, PROBLEMS, InputError, is_denied, reason
@@ -429,9 +430,9 @@ def _number(text: str) -> int:
 def _name(text: str) -> tuple[str, str]:
     """Parse a data source's ID and its entry's name; for use as an argparse `type`."""
     identifier, _, name = text.partition("=")
-    if not identifier or not ENTRY_NAME.fullmatch(name):
+    if not identifier or not ENTRY_NAME.parse(name):
         raise ArgumentTypeError(
             f"{text!r} is not ID=NAME: expected the ID of a data source and the name of its entry, "
-            f"which is {EXPECTED_NAME}"
+            f"which is {ENTRY_NAME.expected}"
         )
     return identifier, name

@@ -5,10 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from components.commands import camel_case
-from components.data_sources import MAXIMUM_ENTRIES, MAXIMUM_SIZE, size_in_bytes
-from components.default_provider import ALLOWED_ACCOUNTS
-from components.stack_config import DATA_SOURCES, config_key
+from components.configuration import (
+    ALLOWED_ACCOUNTS,
+    DATA_SOURCES,
+    MAXIMUM_ENTRIES,
+    MAXIMUM_SIZE,
+    config_key,
+    size_in_bytes,
+)
+from components.problems import camel_case
 from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.arns import Arn

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
-from components.report import SettingsError
+from components.problems import SettingsError
 from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.access import Change, find_change, find_change_to_new, find_replaceable
@@ -80,7 +80,7 @@ def plan(
     requirements, kept = _with_values_of_role(requirements, find_replaceable(account, role))
     for text in kept:
         notes.warn(text)
-    policies, warnings = requirements.policies(), requirements.render().warnings
+    policies, warnings = requirements.policies(), requirements.render()[2]
     difference = policies.compare(role)
     dangers = with_dangers(difference.role, role_statements(role), role.arn)
     difference = difference._replace(role=tuple(dangers))
@@ -123,7 +123,7 @@ def plan_all(
             # A heading and reasons, or one reason.
             found = skipped("; ".join(line.strip() for line in error.lines[1:] or error.lines))
         except SettingsError as error:
-            found = skipped("; ".join(f"{each.name}: {each.message}" for each in error.problems))
+            found = skipped("; ".join(f"{each.place.name}: {each.given}" for each in error.problems))
         except (ClientError, OddAnswerError) as error:
             if concerns_every_call(error):
                 raise
@@ -159,7 +159,7 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
             f"{_also_uses(requirements)}: the new role cannot read it until you run "
             "`aws iam put-role-policy` after `pulumi up`"
         )
-    warnings += [*_warnings_of_unread(role), *without_role.render().warnings]
+    warnings += [*_warnings_of_unread(role), *without_role.render()[2]]
     return Entry(
         entry.data_source,
         without_role,

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
-from components.commands import camel_case, quote_argument, show_path
-from components.default_provider import ALLOWED_ACCOUNTS
-from components.formats import APPLICATION, ROLE_NAME_SUFFIX
-from components.kinds import ParsedText
-from components.stack_config import DATA_SOURCES, PROTECT, config_key
+from components.configuration import ALLOWED_ACCOUNTS, DATA_SOURCES, PROTECT, config_key
+from components.formats import APPLICATION, ROLE_NAME_SUFFIX, Text
+from components.problems import camel_case, show_path
 from roles.adopt import files
+from roles.commands import quote_argument
 from roles.errors import InputError
 from roles.policy_settings import POLICY_SETTINGS
 from roles.project import COMPONENT
@@ -41,7 +40,7 @@ class Existing(NamedTuple):
     """The top-level `protect`; empty if it is not set."""
     chosen: Mapping[tuple[str, ...], object]
     """The settings, by path, that `adopt` keeps only if it reads the same values from AWS."""
-    application: ParsedText | None = None
+    application: Text | None = None
     """The application in the configuration; None if it is missing, encrypted, or invalid."""
     region: str | None = None
     """The Region in the configuration; None if it is missing or encrypted."""

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from components.configuration import DATA_SOURCES
 from components.connector_role import POLICY_NAME
-from components.stack_config import DATA_SOURCES
 from roles import ingestion
 from roles.account import DataSource, Role
 from roles.adopt.access import Change

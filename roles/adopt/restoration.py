@@ -4,7 +4,6 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.commands import quote_argument
 from components.connector_role import POLICY_NAME
 from roles.account import Reply, Role
 from roles.adopt.access import Change
@@ -13,6 +12,7 @@ from roles.adopt.principals import without_deleted
 from roles.applications import accepted_applications
 from roles.arns import Arn
 from roles.aws_commands import aws_command
+from roles.commands import quote_argument
 from roles.role_changes import ANY_ROLE, RoleChange, functions, setup
 
 _HEAD = """\

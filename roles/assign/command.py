@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from components.commands import camel_case, quote_argument
+from components.problems import camel_case
 from roles.account import Account, DataSource
 from roles.arns import Arn
 from roles.check.answers import ignore
 from roles.check.matching import entries_for
 from roles.check.subject import Source, Subject
+from roles.commands import quote_argument
 from roles.detection import Uses
 from roles.errors import FINE, PROBLEMS, InputError, is_gone
 from roles.findings import Finding, State
@@ -22,7 +23,7 @@ from roles.output import Line, Output, Part
 from roles.policy_settings import differences
 from roles.project import launcher, stack_name
 from roles.role_changes import RoleChange, functions, setup
-from roles.stack import check_settings, read_stack
+from roles.stack import read_stack
 from roles.writing import locked_directory, next_path, write
 
 HELP: Final = "write the script that gives data sources the roles of a stack"
@@ -104,8 +105,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """
     # The command shows no values of settings, so they may be secret.
     stack = read_stack(options.stack, show_secrets=True)
-    for role in stack.roles:
-        check_settings(role)
     account = Account(stack.roles[0].region, output)
     entries = [Subject(role, account) for role in stack.roles]
     sources = _read_sources(entries[0])

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import yaml
 
-from components.commands import quote
+from components.problems import quote
 from roles.arns import Arn
 from roles.audit.severity import INVALID, LABELS, kind_of
 from roles.difference import Verdict

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from components.formats import SERVICE
-from components.report import SettingsError
+from components.problems import SettingsError
 from guardrails.iam.conditions import Condition
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Statement
@@ -65,7 +65,14 @@ def simplify(statement: Statement) -> Statement:
 def subject_of(account: Account, data_source: DataSource, needs: Requirements) -> Subject | None:
     """Return a role with one of its data sources; None if the program rejects the settings."""
     is_known = needs.bucket_account_is_known
-    settings = RoleSettings("", COMPONENT, needs.arguments(), needs.role.arn, data_source.id, is_known)
+    settings = RoleSettings(
+        "",
+        COMPONENT,
+        needs.settings(),
+        needs.role.arn,
+        data_source.id,
+        bucket_account_is_known=is_known,
+    )
     details = account.data_source(data_source)
     try:
         return Subject(settings, account, [Source(data_source, details, find_uses(details))])

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from components.commands import escape
+from components.problems import escape
 from roles.account import DataSource
 from roles.audit.report import Report
 from roles.audit.severity import LABELS, kind_of

@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from components.formats import KEY, SECRET
-from components.report import SettingsError
-from components.settings import role_policy_settings
+from components.problems import SettingsError
+from components.settings import SETTINGS
 from guardrails.iam.documents import Statement
 from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Role
@@ -397,13 +397,17 @@ def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None
         return _render(requirements)
     except SettingsError as error:
         findings += [
-            invalid(f"{problem.name}: {problem.message}; expected {problem.expected}")
+            invalid(f"{problem.place.name}: {problem.given}; expected {problem.expected}")
             for problem in error.problems
         ]
-        rejected = {problem.setting for problem in error.problems}
+        rejected = {problem.place.setting for problem in error.problems}
     # Rejected settings that do not affect the policies, such as tags, are left out.
-    needed = role_policy_settings(requirements.connector)
-    blank = {name: None for name in requirements.settings() if name in rejected and name not in needed}
+    in_arn = ("role_name", "role_path") if requirements.connector.bucket_is_source else ()
+    blank = {
+        name: None
+        for name in requirements.settings()
+        if name in rejected and SETTINGS[name].of_role and name not in in_arn
+    }
     try:
         return _render(requirements, **blank)
     except SettingsError:

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from components.commands import quote_argument
 from components.connector_role import POLICY_NAME
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import matches
@@ -33,6 +32,7 @@ from roles.check.evaluation import applies
 from roles.check.requests import RequestGroup, connector_requests
 from roles.check.simulation import Simulated, simulate_decided
 from roles.check.subject import Subject
+from roles.commands import quote_argument
 from roles.difference import statements
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped
 from roles.ingestion import DISPUTED

@@ -33,7 +33,7 @@ from roles.errors import (
 from roles.findings import Finding, State
 from roles.output import Line, Output, Part
 from roles.project import COMPONENT, stack_name
-from roles.stack import RoleSettings, Stack, check_settings, read_stack
+from roles.stack import RoleSettings, Stack, read_stack
 
 HELP: Final = "ask AWS whether a data source's sync will work with its role"
 QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Answers]]]] = (
@@ -210,10 +210,7 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSettings]:
-    """Return the stack's roles that the options select, after checking the settings of all its roles.
-
-    Raises InputError if the options select none, and SettingsError if the program rejects a setting.
-    """
+    """Return the stack's roles that the options select; raise InputError if they select none."""
     if not stack.has_data_sources and options.data_source is not None:
         raise InputError(f"stack {options.stack} has one role and no dataSources: omit --data-source")
     selected = [role for role in stack.roles if options.data_source in (None, role.component)]
@@ -223,8 +220,6 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
             f"stack {options.stack} has no entry {options.data_source!r} in dataSources; its entries: "
             f"{names}"
         )
-    for role in stack.roles:
-        check_settings(role)
     return selected
 
 

@@ -11,9 +11,8 @@ from functools import partial
 from typing import Final
 
 from components import formats
-from components.commands import camel_case, quote_argument
 from components.connectors import Need
-from components.report import SettingsError
+from components.problems import SettingsError, camel_case
 from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Reply
 from roles.arns import Arn
@@ -24,6 +23,7 @@ from roles.check.matching import entries_for, matches
 from roles.check.network import missing_in_vpc, replace_in_vpc, update_vpc
 from roles.check.requests import connector_requests
 from roles.check.subject import Source, Subject, shared_subnets
+from roles.commands import quote_argument
 from roles.detection import Uses, connectors_of, find_uses
 from roles.errors import InputError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, note, ok, problem, skipped, unread
@@ -119,9 +119,16 @@ def read_settings(
     if requirements is None or any(each.state is not State.NOTE for each in findings):
         return None, findings
     requirements = requirements._replace(vpc_configuration=_with_arns(account, requirements))
-    args, role_arn = requirements.arguments(), requirements.role.arn
     is_known = requirements.bucket_account_is_known or _owns_bucket(account, requirements)
-    return RoleSettings("", COMPONENT, args, role_arn, data_source_id, is_known), findings
+    settings = RoleSettings(
+        "",
+        COMPONENT,
+        requirements.settings(),
+        requirements.role.arn,
+        data_source_id,
+        bucket_account_is_known=is_known,
+    )
+    return settings, findings
 
 
 def _with_arns(account: Account, requirements: Requirements) -> dict[str, list[str]]:
@@ -209,7 +216,7 @@ def _change_source(subject: Subject, uses: Uses, difference: Difference) -> str:
     """Return the step that changes a data source which no role suits; empty if it can stay as it is."""
     name, connector = difference.setting, subject.connector_of(uses)
     has = difference.values or (name == "vpc_configuration" and uses.network)
-    if connector.need(name) is not (Need.NOT_SUPPORTED if has else Need.REQUIRED):
+    if connector.needs.get(name, Need.OPTIONAL) is not (Need.NOT_SUPPORTED if has else Need.REQUIRED):
         return ""
     verb = "does not support" if has else "requires"
     return f"change the data source, because the {connector.name} connector {verb} {camel_case(name)}"
@@ -347,7 +354,7 @@ def _about_outside(case: Case, source: Source, role_arn: str, text: str) -> Iter
     try:
         other = Subject(settings, subject.account)
     except SettingsError as error:
-        names = ", ".join(each.name for each in error.problems)
+        names = ", ".join(each.place.name for each in error.problems)
         yield cannot_tell(f"{text}, but this program rejects its configuration ({names})", explain)
         return
     theirs = collect(other, (), case.facts.stated)

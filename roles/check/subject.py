@@ -6,14 +6,14 @@ from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from components.commands import camel_case, quote_argument, show_path
 from components.connectors import Connector, Need
-from components.formats import APPLICATION
-from components.role import Location
+from components.formats import APPLICATION, Location
+from components.problems import camel_case, show_path
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.applications import accepted_applications, other_applications, other_principals
 from roles.arns import Arn
 from roles.check.answers import NO_APPLICATION, NO_ROLE, attempt, attempt_or, ignore, needed
+from roles.commands import quote_argument
 from roles.concurrency import read_each
 from roles.detection import Uses, find_connector, find_uses, is_named
 from roles.errors import (

@@ -1,0 +1,328 @@
+"""Read roles from a stack's configuration.
+
+The keys are `aws:region`, `protect`, `dataSources`, and the other settings' names in camel case. Without
+`dataSources`, a stack has one role. With it, each entry has the settings of one role; settings at the
+top level apply to all entries, or are defaults for entries that leave them out. This project's
+`Pulumi.yaml` declares the required keys and the YAML types of the project's keys. The engine enforces
+both: https://www.pulumi.com/docs/iac/concepts/config/
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import pulumi
+
+from .connectors import DEFAULT, Need, find_connector
+from .formats import ACCOUNT_ID, ENTRY_NAME
+from .problems import HIDDEN, Place, Problems, SettingsError, Source, camel_case, stack_name
+from .rules import check_role
+from .settings import SETTINGS, Flag, Role, State, Value, is_list, is_mapping
+
+# The keys of the settings, without the project's namespace. REGION_KEY is the Region's.
+KEYS: Final = {name: camel_case(name) for name in SETTINGS if name != "region"}
+REGION_KEY: Final = "aws:region"
+DATA_SOURCES: Final = "dataSources"
+PROTECT: Final = "protect"  # from deletion: the stack's roles, or in `dataSources`, an entry's role
+ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
+DEFAULT_TAGS: Final = "aws:defaultTags"
+MAXIMUM_ENTRIES: Final = 100
+# In bytes. The engine passes the configuration in one environment variable, which Linux limits to
+# 128 KiB (MAX_ARG_STRLEN).
+MAXIMUM_SIZE: Final = 100 * 1024
+
+
+def config_key(name: str, prefix: str = "") -> str:
+    """Return a setting's key; the prefix is a namespace and a colon."""
+    return REGION_KEY if name == "region" else prefix + KEYS[name]
+
+
+def size_in_bytes(config: Mapping[str, str]) -> int:
+    """Return the size that a configuration has in the environment variable that the engine sets."""
+    return len(json.dumps(dict(config), ensure_ascii=False).encode())
+
+
+def read_key(key: str, blank: object = None, setting: str = "") -> Value:
+    """Read a key with its namespace.
+
+    `blank` is the key's default in `Pulumi.yaml`, which means not set. If it is a string, the value is
+    text. Otherwise, the value is parsed as JSON, as the engine passes it; text that Python cannot parse,
+    for example because it has too many levels, is kept.
+    """
+    namespace, _, name = key.partition(":")
+    given: Any = pulumi.Config(namespace).get(name)
+    if given and not isinstance(blank, str):
+        with suppress(ValueError, RecursionError):
+            given = json.loads(given)
+    place = Place((_show(key),), Source.STACK, setting, pulumi.runtime.is_config_secret(key))
+    return Value(place, _without_blank(given, blank))
+
+
+def _without_blank(given: Any, blank: object) -> Any:
+    """Return the value; None if it is "", or if it and its type equal `blank`, unlike 0 and False."""
+    return None if given == "" or (given == blank and type(given) is type(blank)) else given
+
+
+def _show(key: str) -> str:
+    """Return a key without the project's own namespace, which Pulumi's commands do not need."""
+    return key.removeprefix(f"{pulumi.get_project()}:")
+
+
+def has_data_sources(config: pulumi.Config) -> bool:
+    """Return whether `dataSources` is set; `{}`, the default in `Pulumi.yaml`, means not set."""
+    return read_key(f"{config.name}:{DATA_SOURCES}", {}).given is not None
+
+
+def read_roles(
+    config: pulumi.Config, *, owns_stack: bool, only: str = ""
+) -> tuple[Sequence[Role], Problems]:
+    """Return the roles of a stack, and the warnings and notes about the whole stack.
+
+    `only` is the component's name in a stack without `dataSources`. `owns_stack` is for a program that
+    owns the whole stack and uses only the default provider: unknown keys in the namespace of `config`
+    are rejected, and that provider's configuration is checked. Raises SettingsError with all problems.
+    """
+    problems, prefix = Problems(), f"{config.name}:"
+    top = {
+        name: read_key(config_key(name, prefix), setting.kind.blank, name)
+        for name, setting in SETTINGS.items()
+    }
+    if owns_stack:
+        _check_stack(prefix, top, problems)
+    protect = _read_protect(read_key(prefix + PROTECT, blank=False), problems)
+    entries = read_key(prefix + DATA_SOURCES, {})
+    if only:
+        if entries.given is not None:
+            given = "is set, but ConnectorRole.from_config reads a single role from the other keys"
+            expected = f"no {entries.place.name}, or a program that calls ConnectorRole.all_from_config"
+            problems.add(entries.place, given, expected, entries.place.fix("rm"))
+        roles = [check_role(Role(only, top, protect=protect), problems)]
+    else:
+        roles = _read_entries(entries, top, problems, protect=protect, owns_stack=owns_stack)
+    if problems.found:
+        raise SettingsError(problems.found)
+    if default := [role.name for role in roles if not role.values["connector"].is_set]:
+        note = f"{', '.join(default)}: connector is not set, so the role is for {DEFAULT}"
+        problems.notes.append(note)
+    return roles, problems
+
+
+def _check_stack(prefix: str, top: Mapping[str, Value], problems: Problems) -> None:
+    """Reject every unknown key in a namespace; check the default provider's configuration."""
+    keys = [_show(key) for key in pulumi.runtime.get_config_env() if key.startswith(prefix)]
+    # A component can read its settings from the namespace `aws`, which has the Region, too.
+    known = [REGION_KEY, *(_show(prefix + key) for key in (*KEYS.values(), PROTECT, DATA_SOURCES))]
+    problems.check_keys(keys, known, Source.STACK)
+    # Only for the application's account; the problems of the settings are reported later.
+    located = Role("", {name: value.read(Problems()) for name, value in top.items()})
+    _check_accounts(read_key(ALLOWED_ACCOUNTS), located, problems)
+    _check_tags(top["tags"], problems)
+
+
+def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
+    """Warn if there is no list of allowed accounts; reject an invalid or incomplete list.
+
+    Without the list, credentials for the wrong account can damage the state, because a refresh removes a
+    role from the state if the account does not have it. The program cannot prevent this, because
+    `pulumi up --refresh` refreshes before the program runs and because, by default, `pulumi refresh` and
+    `pulumi destroy` do not run the program at all.
+    """
+    place, given, shown = value.place, value.given, role.shown.account
+    known = ACCOUNT_ID.placeholder if shown in ("", HIDDEN) else shown
+    entry = f"--path --type string -- '{ALLOWED_ACCOUNTS}[0]' {known}"
+    command = f"pulumi config set --stack {stack_name()} {entry}"
+    if given in (None, "", []):
+        problems.warnings.append(
+            f"{ALLOWED_ACCOUNTS} is not set or is empty: with credentials for another account, a "
+            "refresh can drop roles from the stack's state, and a destroy can remove them from the "
+            f"state without deleting them. Set the list to the application's account (`{command}`), "
+            "make sure that `aws sts get-caller-identity` shows this account, and run `pulumi up`. If "
+            "the stack sets aws:forbiddenAccountIds, remove it, because it conflicts with the list"
+        )
+        return
+    # Pulumi may have written an account ID as a number.
+    accounts = [*map(str, given)] if is_list(given) else []
+    # The command cannot replace an object or a secret, and would lose a list's other accounts.
+    fix = "" if is_mapping(given) or place.is_secret or len(accounts) > 1 else command
+    invalid = [index for index, each in enumerate(accounts) if not ACCOUNT_ID.parse(each)]
+    for index in invalid:
+        problem = f"{place.show(given[index])} is not {ACCOUNT_ID.name}"
+        problems.add(place.part(index), problem, ACCOUNT_ID.expected, fix)
+    if not is_list(given):
+        problems.add_type(place, given, "a list", "a list of 12-digit account IDs", fix)
+    elif not invalid and role.location.account not in ("", *accounts):
+        problem = f"the list does not include the application's account, {shown}"
+        problems.add(place, problem, f"a list that includes {shown}", fix)
+
+
+def _check_tags(tags: Value, problems: Problems) -> None:
+    """Reject `aws:defaultTags` without `tags`, and tags whose keys match default keys except for case.
+
+    The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
+    terraform-provider-aws), but IAM ignores the case of keys and rejects the result:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+    """
+    default = read_key(DEFAULT_TAGS)
+    given = _as_mapping(default.given)
+    if given and "tags" not in given:
+        problem = f"{default.place.show(given)} does not have the key `tags`"
+        problems.add(default.place, problem, "an object with the tags under the key `tags`")
+    defaults = _as_mapping(given.get("tags"))
+    regardless_of_case = {key.lower(): key for key in defaults}
+    place = tags.place._replace(is_secret=tags.place.is_secret or default.place.is_secret)
+    for key in _as_mapping(tags.given):
+        if key not in defaults and (other := regardless_of_case.get(key.lower())):
+            problems.add(
+                place.entry(key),
+                f"{place.show(key)} differs only in case from {place.show(other)} in {DEFAULT_TAGS}",
+                "keys that are unique regardless of case, including the default tags' keys, because IAM "
+                "ignores the case of tag keys",
+            )
+
+
+def _as_mapping(value: object) -> Mapping[str, Any]:
+    return value if is_mapping(value) else {}
+
+
+def _read_protect(value: Value, problems: Problems) -> bool:
+    is_set = value.given not in (None, "")
+    return is_set and bool(Flag().read(value.given, value.place, problems))
+
+
+def _read_entries(
+    entries: Value,
+    top: Mapping[str, Value],
+    problems: Problems,
+    *,
+    protect: bool,
+    owns_stack: bool,
+) -> Sequence[Role]:
+    """Return the roles of the valid entries of `dataSources`; reject other entries and settings."""
+    defaults = _read_defaults(top, problems)
+    roles: list[Role] = []
+    for name, entry in _find_entries(entries, problems).items():
+        values = _read_entry(entry, defaults, problems)
+        if owns_stack and KEYS["tags"] in entry.given:  # `_check_stack` checked the top-level tags
+            _check_tags(values["tags"], problems)
+        is_protected = protect
+        if PROTECT in entry.given:  # "" switches the default off
+            own = Value(entry.place.part(PROTECT), entry.given[PROTECT])
+            is_protected = _read_protect(own, problems)
+        roles.append(check_role(Role(name, values, protect=is_protected), problems))
+    _check_role_names(roles, problems)
+    vpc, key = top["vpc_configuration"], KEYS["vpc_configuration"]
+    unused = [
+        role.name
+        for role in roles
+        if not role.values[vpc.place.setting].is_set and key not in entries.given[role.name]
+    ]
+    if vpc.given is not None and unused:
+        problems.notes.append(
+            f"{key} does not apply to {', '.join(unused)}: AWS does not support a VPC for the current "
+            "version of the connector"
+        )
+    return roles
+
+
+def _find_entries(value: Value, problems: Problems) -> Mapping[str, Value]:
+    """Return the entries that are objects with valid names; reject the others, and `dataSources`."""
+    place, given = value.place, value.given
+    expected = "an object that maps each data source's name to its settings"
+    size = size_in_bytes(pulumi.runtime.get_config_env())
+    if place.is_secret:
+        problems.add(
+            place,
+            "has a secret value, so Pulumi treats the whole object as a secret, and previews hide it; "
+            "`pulumi config` shows [secret] in place of the value",
+            "plaintext values, because IDs and ARNs are not secret",
+        )
+        return {}
+    if given is None:
+        retired = f"{expected}; to delete the last role, see docs/retire.md"
+        problems.add(place, "is required but not set", retired)
+    elif not is_mapping(given):
+        problems.add_type(place, given, "an object", expected)
+    elif len(given) > MAXIMUM_ENTRIES:
+        most = f"at most {MAXIMUM_ENTRIES}; use another stack for the rest"
+        problems.add(place, f"has {len(given)} entries", most)
+    elif size > MAXIMUM_SIZE:
+        most = f"at most {MAXIMUM_SIZE:,}, because the engine passes it in one environment variable"
+        problems.add(place, f"the configuration is {size:,} bytes", f"{most}; use another stack too")
+    valid: dict[str, Value] = {}
+    for name, settings in _as_mapping(given).items():
+        at = place.part(name)
+        if not ENTRY_NAME.read(name, at, problems):
+            continue
+        if is_mapping(settings):
+            valid[name] = Value(at, settings)
+        else:
+            problems.add_type(at, settings, "an object", "the settings of one data source")
+    return valid
+
+
+def _read_defaults(top: Mapping[str, Value], problems: Problems) -> Mapping[str, Value]:
+    """Return the top-level settings that entries can inherit; reject the settings of one data source.
+
+    An invalid default is rejected even if no entry uses it, because a future entry might.
+    """
+    for name, value in top.items():
+        if SETTINGS[name].scope == "entry" and value.given is not None:
+            # Removing the setting without moving it could take permissions from a role in use.
+            expected = f"{DATA_SOURCES}.NAME.{KEYS[name]}, as in docs/data-sources.md"
+            problems.add(value.place, "is a setting for a single data source", expected)
+    shared = {name: value for name, value in top.items() if SETTINGS[name].scope != "entry"}
+    return {name: value.read(problems) for name, value in shared.items()}
+
+
+def _read_entry(entry: Value, defaults: Mapping[str, Value], problems: Problems) -> dict[str, Value]:
+    """Return one entry's settings, including those that it inherits; reject invalid keys and null."""
+    given, place = entry.given, entry.place
+    of_stack = [KEYS[name] for name in KEYS if SETTINGS[name].scope == "stack"]
+    known = [key for key in (*KEYS.values(), PROTECT) if key not in of_stack]
+    problems.check_keys([key for key in given if key not in of_stack], known, place)
+    for key in given:
+        if key in of_stack:
+            problems.add(place.part(key), "is a setting for the whole stack", f"{key} at the top level")
+        elif given[key] is None and key in known:
+            problems.add(place.part(key), "is null", "a value; '' or {} turns off a default")
+    values = {name: _read_setting(name, entry, defaults) for name in SETTINGS}
+    default, own = defaults["tags"], values["tags"]
+    if is_mapping(own.given) and KEYS["tags"] in given:
+        # The entry's tags are added to those at the top level, and are secret if those are.
+        place = own.place._replace(is_secret=default.place.is_secret)
+        inherited: Mapping[str, Any] = default.given if default.state is State.VALID else {}
+        values["tags"] = Value(place, {**inherited, **own.given})
+    return values
+
+
+def _read_setting(name: str, entry: Value, defaults: Mapping[str, Value]) -> Value:
+    """Return an entry's setting, or the default that it inherits; "" or {} turns off a default."""
+    key, scope, given = config_key(name), SETTINGS[name].scope, entry.given
+    is_inherited = scope == "stack" or (scope == "default" and key not in given)
+    if is_inherited and (name != "vpc_configuration" or _may_use_vpc(given)):
+        return defaults[name]
+    place, own = entry.place.part(key)._replace(setting=name), given.get(key, "")
+    if own is None:  # `_read_entry` rejects it
+        return Value(place, own, State.INVALID)
+    return Value(place, _without_blank(own, SETTINGS[name].kind.blank))
+
+
+def _may_use_vpc(given: Mapping[str, Any]) -> bool:
+    """Return whether the current version of an entry's connector supports a VPC."""
+    vpc = find_connector(given.get(KEYS["connector"])).vpc
+    return vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
+
+
+def _check_role_names(roles: Sequence[Role], problems: Problems) -> None:
+    """Reject a role name that another entry already has; IAM ignores the case of names."""
+    owners: dict[str, str] = {}
+    for role in roles:
+        place, given = role.values["role_name"].place, role.values["role_name"].given
+        owner = owners.setdefault(given.lower(), role.name) if isinstance(given, str) else role.name
+        if owner != role.name:
+            problems.add(
+                place,
+                f"{place.show(given)} is also the role name of the entry {owner}",
+                "a name that is unique regardless of case, because IAM ignores the case of names",
+            )

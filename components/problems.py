@@ -1,0 +1,200 @@
+"""Describe where a value is set, and collect the problems with values for one message.
+
+No message shows a secret value. Everything except printable ASCII is escaped, so that no value adds a
+line to a message or controls a terminal.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+import pulumi
+
+HIDDEN: Final = "[secret]"  # stands in for a secret value, or for a value derived from one
+_MAXIMUM_SHOWN: Final = 120  # characters of a value; the rest is left out
+
+
+def camel_case(name: str) -> str:
+    """Convert a name from snake case to camel case, such as `role_name` to `roleName`."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def escape(text: str) -> str:
+    """Escape everything except printable ASCII."""
+    return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def quote(value: object) -> str:
+    """Return a value as JSON in printable ASCII; shorten a long value."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # packages receive every number as a float
+    try:
+        text = json.dumps(value, default=lambda other: f"a Python object of type {type(other).__name__}")
+    except (TypeError, ValueError, RecursionError):
+        text = "..."
+    if len(text) > _MAXIMUM_SHOWN:
+        text = text[: _MAXIMUM_SHOWN - 4] + ('..."' if text.startswith('"') else "...")
+    return escape(text)
+
+
+def show_path(path: tuple[str | int, ...]) -> str:
+    """Return a path as Pulumi writes it: `vpcConfiguration.subnetIds[2]`, `tags["cost.center"]`."""
+    text = str(path[0])
+    for part in path[1:]:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part.isidentifier() and part.isascii():
+            text += f".{part}"
+        else:
+            text += '["' + part.replace('"', '\\"') + '"]'
+    return escape(text)
+
+
+def stack_name() -> str:
+    """Return the stack's name for a command, with its organization if the backend is Pulumi Cloud.
+
+    In Pulumi Cloud, a name without an organization refers to the default organization of the user who
+    runs the command (`ParseStackReference` in pkg/backend/httpstate). In other backends, the
+    organization's name is always "organization".
+    """
+    organization, name = pulumi.get_organization(), pulumi.get_stack()
+    is_complete = organization in (None, "", "organization") or "/" in name
+    return name if is_complete else f"{organization}/{name}"
+
+
+class Source(Enum):
+    """What sets a value, which determines the spelling of the settings' names."""
+
+    PYTHON = auto()
+    PACKAGE = auto()
+    STACK = auto()
+
+    def spell(self, name: str) -> str:
+        """Return a setting's name: in snake case in Python; otherwise, in camel case."""
+        return name if self is Source.PYTHON else camel_case(name)
+
+
+class Place(NamedTuple):
+    """The place where a value is set."""
+
+    path: tuple[str | int, ...]  # such as ("dataSources", "wiki", "vpcConfiguration", "subnetIds", 2)
+    source: Source
+    setting: str = ""  # the setting's name in ConnectorRoleArgs; empty for any other value
+    is_secret: bool = False
+    is_hidden_entry: bool = False  # an entry of the secret value at `path`
+
+    @property
+    def name(self) -> str:
+        """The path, as messages show it."""
+        return show_path(self.path)
+
+    def part(self, key: object) -> "Place":
+        """Return the place of an entry whose key is not secret."""
+        return self._replace(path=(*self.path, key if isinstance(key, (str, int)) else quote(key)))
+
+    def entry(self, key: object) -> "Place":
+        """Return the place of an entry; a secret value's keys are secret, too, and left out."""
+        return self._replace(is_hidden_entry=True) if self.is_secret else self.part(key)
+
+    def show(self, value: object) -> str:
+        """Return this value, or a part of it, as JSON for a message."""
+        return self.hide(quote(value))
+
+    def hide(self, text: str) -> str:
+        """Return text that is derived from this value; HIDDEN if the value is secret."""
+        return HIDDEN if self.is_secret else text
+
+    def fix(self, verb: str = "", value: str = "") -> str:
+        """Return the command that sets or removes (`rm`) a value at the top level of a stack.
+
+        For an entry, or without a verb, return where to edit the value; outside a stack, return nothing.
+        """
+        stack = pulumi.get_stack()
+        if self.source is not Source.STACK:
+            return ""
+        if not verb or self.is_hidden_entry or len(self.path) > 1:
+            return f"edit {self.name} in Pulumi.{stack.rpartition('/')[2]}.yaml"
+        option = ("--secret " if self.is_secret else "--plaintext ") if value else ""
+        return f"pulumi config {verb} --stack {stack_name()} {option}-- {self.name} {value}".rstrip()
+
+
+class Problem(NamedTuple):
+    """A problem with a value."""
+
+    place: Place
+    given: str  # why the value was rejected, usually with the value
+    expected: str
+    fix: str  # a command, or where to edit the value; empty outside a stack's configuration
+
+
+class SettingsError(pulumi.RunError):
+    """Raised when settings are invalid; Pulumi shows the message without a traceback."""
+
+    def __init__(self, problems: Collection[Problem], component: str = "") -> None:
+        """List all problems.
+
+        `component` is the name of the component that has them; empty for the problems of a stack.
+        """
+        self.problems = tuple(problems)
+        owner, outcome = "", "no role was created or changed"
+        if component:  # the program may have created other components
+            owner, outcome = f" for {quote(component)}", "its role was not created or changed"
+        count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
+        lines = [f"invalid configuration{owner}: {count}; {outcome}"]
+        for place, given, expected, fix in problems:
+            lines += ["", f"  {place.name}: {given}", f"    expected: {expected}"]
+            lines += [f"    fix: {fix}"] if fix else []
+        super().__init__("\n".join(lines))
+
+
+@dataclass
+class Problems:
+    """The problems that were found, and warnings and notes about valid values."""
+
+    found: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, place: Place, given: str, expected: str, fix: str = "") -> None:
+        """Add a problem; by default, the fix is to edit the value."""
+        self.extend([Problem(place, given, expected, fix or place.fix())])
+
+    def add_type(self, place: Place, given: object, kind: str, expected: str, fix: str = "") -> None:
+        """Add a problem with a value whose type is not `kind`, such as "a list"."""
+        self.add(place, f"expected {kind}, got {place.show(given)}", expected, fix)
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Add the problems that are new; several roles can have a problem with the same default."""
+        self.found += [each for each in problems if each not in self.found]
+
+    def check_keys(self, keys: Iterable[object], known: Collection[str], at: Place | Source) -> None:
+        """Reject each key that is not known, of the object `at` or of everything that a source sets."""
+        for key in keys:
+            if key in known:
+                continue
+            place = Place((str(key),), at) if isinstance(at, Source) else at.entry(key)
+            near = [] if place.is_secret else similar(str(key), known)
+            given = "has an entry that is not a setting" if place.is_secret else "is not a setting"
+            expected = " or ".join(near) or f"one of {', '.join(known)}"
+            self.add(place, given + suggest(near), expected)
+
+
+def similar(given: str, names: Collection[str]) -> list[str]:
+    """Return the names that begin with the given one or are its beginning, or else the closest one.
+
+    The comparison ignores case and namespaces.
+    """
+    begin = given.rpartition(":")[2].lower()
+    compared = {each.rpartition(":")[2].lower(): each for each in names}
+    near = [each for each in compared if begin and (each.startswith(begin) or begin.startswith(each))]
+    return [compared[each] for each in near or get_close_matches(begin, compared, 1)]
+
+
+def suggest(near: Collection[str]) -> str:
+    """Return the end of a message that suggests similar names; empty if there are none."""
+    return f"; did you mean {' or '.join(near)}?" if near else ""
