@@ -75,15 +75,16 @@ def has_data_sources(config: pulumi.Config) -> bool:
 
 
 def read_roles(
-    config: pulumi.Config, *, owns_stack: bool, only: str = ""
+    config: pulumi.Config | None, *, owns_stack: bool, only: str = ""
 ) -> tuple[Sequence[Role], Problems]:
     """Return the roles of a stack, and the warnings and notes about the whole stack.
 
-    `only` is the component's name in a stack without `dataSources`. `owns_stack` is for a program that
-    owns the whole stack and uses only the default provider: unknown keys in the namespace of `config`
-    are rejected, and that provider's configuration is checked. Raises SettingsError with all problems.
+    `config` is the namespace, by default the project's. `only` is the component's name in a stack
+    without `dataSources`. `owns_stack` is for a program that owns the whole stack and uses only the
+    default provider: unknown keys in the namespace are rejected, and that provider's configuration is
+    checked. Raises SettingsError with all problems.
     """
-    problems, prefix = Problems(), f"{config.name}:"
+    problems, prefix = Problems(), f"{(config or pulumi.Config()).name}:"
     top = {
         name: read_key(config_key(name, prefix), setting.kind.blank, name)
         for name, setting in SETTINGS.items()
@@ -99,7 +100,9 @@ def read_roles(
             problems.add(entries.place, given, expected, entries.place.fix("rm"))
         roles = [check_role(Role(only, top, protect=protect), problems)]
     else:
-        roles = _read_entries(entries, top, problems, protect=protect, owns_stack=owns_stack)
+        roles = _read_entries(entries, top, problems, protect=protect)
+    for tags in [top["tags"], *(role.values["tags"] for role in roles)] if owns_stack else ():
+        _check_tags(tags, problems)
     if problems.found:
         raise SettingsError(problems.found)
     if default := [role.name for role in roles if not role.values["connector"].is_set]:
@@ -113,11 +116,10 @@ def _check_stack(prefix: str, top: Mapping[str, Value], problems: Problems) -> N
     keys = [_show(key) for key in pulumi.runtime.get_config_env() if key.startswith(prefix)]
     # A component can read its settings from the namespace `aws`, which has the Region, too.
     known = [REGION_KEY, *(_show(prefix + key) for key in (*KEYS.values(), PROTECT, DATA_SOURCES))]
-    problems.check_keys(keys, known, Source.STACK)
+    problems.check_keys(keys, known, Place((), Source.STACK))
     # Only for the application's account; the problems of the settings are reported later.
     located = Role("", {name: value.read(Problems()) for name, value in top.items()})
     _check_accounts(read_key(ALLOWED_ACCOUNTS), located, problems)
-    _check_tags(top["tags"], problems)
 
 
 def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
@@ -129,9 +131,9 @@ def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
     `pulumi destroy` do not run the program at all.
     """
     place, given, shown = value.place, value.given, role.shown.account
-    known = ACCOUNT_ID.placeholder if shown in ("", HIDDEN) else shown
-    entry = f"--path --type string -- '{ALLOWED_ACCOUNTS}[0]' {known}"
-    command = f"pulumi config set --stack {stack_name()} {entry}"
+    options = f"--stack {stack_name()} --path --type string -- '{ALLOWED_ACCOUNTS}[0]'"
+    own = ACCOUNT_ID.placeholder if shown in ("", HIDDEN) else shown
+    command = f"pulumi config set {options} {own}"
     if given in (None, "", []):
         problems.warnings.append(
             f"{ALLOWED_ACCOUNTS} is not set or is empty: with credentials for another account, a "
@@ -143,17 +145,17 @@ def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
         return
     # Pulumi may have written an account ID as a number.
     accounts = [*map(str, given)] if is_list(given) else []
-    # The command cannot replace an object or a secret, and would lose a list's other accounts.
-    fix = "" if is_mapping(given) or place.is_secret or len(accounts) > 1 else command
     invalid = [index for index, each in enumerate(accounts) if not ACCOUNT_ID.parse(each)]
     for index in invalid:
         problem = f"{place.show(given[index])} is not {ACCOUNT_ID.name}"
-        problems.add(place.part(index), problem, ACCOUNT_ID.expected, fix)
+        problems.add(place.part(index), problem, ACCOUNT_ID.expected)
     if not is_list(given):
+        # The command cannot replace an object or a secret.
+        fix = "" if is_mapping(given) or place.is_secret else command
         problems.add_type(place, given, "a list", "a list of 12-digit account IDs", fix)
     elif not invalid and role.location.account not in ("", *accounts):
         problem = f"the list does not include the application's account, {shown}"
-        problems.add(place, problem, f"a list that includes {shown}", fix)
+        problems.add(place, problem, f"a list that includes {shown}")
 
 
 def _check_tags(tags: Value, problems: Problems) -> None:
@@ -186,38 +188,28 @@ def _as_mapping(value: object) -> Mapping[str, Any]:
 
 
 def _read_protect(value: Value, problems: Problems) -> bool:
-    is_set = value.given not in (None, "")
-    return is_set and bool(Flag().read(value.given, value.place, problems))
+    return value.given not in (None, "") and bool(Flag().read(value.given, value.place, problems))
 
 
 def _read_entries(
-    entries: Value,
-    top: Mapping[str, Value],
-    problems: Problems,
-    *,
-    protect: bool,
-    owns_stack: bool,
+    entries: Value, top: Mapping[str, Value], problems: Problems, *, protect: bool
 ) -> Sequence[Role]:
     """Return the roles of the valid entries of `dataSources`; reject other entries and settings."""
     defaults = _read_defaults(top, problems)
     roles: list[Role] = []
     for name, entry in _find_entries(entries, problems).items():
         values = _read_entry(entry, defaults, problems)
-        if owns_stack and KEYS["tags"] in entry.given:  # `_check_stack` checked the top-level tags
-            _check_tags(values["tags"], problems)
-        is_protected = protect
-        if PROTECT in entry.given:  # "" switches the default off
-            own = Value(entry.place.part(PROTECT), entry.given[PROTECT])
-            is_protected = _read_protect(own, problems)
+        own = Value(entry.place.part(PROTECT), entry.given.get(PROTECT))  # "" switches the default off
+        is_protected = _read_protect(own, problems) if PROTECT in entry.given else protect
         roles.append(check_role(Role(name, values, protect=is_protected), problems))
     _check_role_names(roles, problems)
-    vpc, key = top["vpc_configuration"], KEYS["vpc_configuration"]
+    key = KEYS["vpc_configuration"]
     unused = [
         role.name
         for role in roles
-        if not role.values[vpc.place.setting].is_set and key not in entries.given[role.name]
+        if not role.values["vpc_configuration"].is_set and key not in entries.given[role.name]
     ]
-    if vpc.given is not None and unused:
+    if top["vpc_configuration"].given is not None and unused:
         problems.notes.append(
             f"{key} does not apply to {', '.join(unused)}: AWS does not support a VPC for the current "
             "version of the connector"
@@ -252,11 +244,9 @@ def _find_entries(value: Value, problems: Problems) -> Mapping[str, Value]:
     valid: dict[str, Value] = {}
     for name, settings in _as_mapping(given).items():
         at = place.part(name)
-        if not ENTRY_NAME.read(name, at, problems):
-            continue
-        if is_mapping(settings):
+        if ENTRY_NAME.read(name, at, problems) and is_mapping(settings):
             valid[name] = Value(at, settings)
-        else:
+        elif ENTRY_NAME.parse(name):
             problems.add_type(at, settings, "an object", "the settings of one data source")
     return valid
 
@@ -281,10 +271,10 @@ def _read_entry(entry: Value, defaults: Mapping[str, Value], problems: Problems)
     of_stack = [KEYS[name] for name in KEYS if SETTINGS[name].scope == "stack"]
     known = [key for key in (*KEYS.values(), PROTECT) if key not in of_stack]
     problems.check_keys([key for key in given if key not in of_stack], known, place)
-    for key in given:
+    for key, value in given.items():
         if key in of_stack:
             problems.add(place.part(key), "is a setting for the whole stack", f"{key} at the top level")
-        elif given[key] is None and key in known:
+        elif value is None and key in known:
             problems.add(place.part(key), "is null", "a value; '' or {} turns off a default")
     values = {name: _read_setting(name, entry, defaults) for name in SETTINGS}
     default, own = defaults["tags"], values["tags"]
@@ -303,9 +293,8 @@ def _read_setting(name: str, entry: Value, defaults: Mapping[str, Value]) -> Val
     if is_inherited and (name != "vpc_configuration" or _may_use_vpc(given)):
         return defaults[name]
     place, own = entry.place.part(key)._replace(setting=name), given.get(key, "")
-    if own is None:  # `_read_entry` rejects it
-        return Value(place, own, State.INVALID)
-    return Value(place, _without_blank(own, SETTINGS[name].kind.blank))
+    state = State.INVALID if own is None else State.GIVEN  # `_read_entry` rejects null
+    return Value(place, _without_blank(own, SETTINGS[name].kind.blank), state)
 
 
 def _may_use_vpc(given: Mapping[str, Any]) -> bool:
@@ -318,11 +307,11 @@ def _check_role_names(roles: Sequence[Role], problems: Problems) -> None:
     """Reject a role name that another entry already has; IAM ignores the case of names."""
     owners: dict[str, str] = {}
     for role in roles:
-        place, given = role.values["role_name"].place, role.values["role_name"].given
-        owner = owners.setdefault(given.lower(), role.name) if isinstance(given, str) else role.name
-        if owner != role.name:
+        place, name = role.values["role_name"].place, role.text("role_name").text
+        owner = owners.setdefault(name.lower(), role.name)
+        if name and owner != role.name:
             problems.add(
                 place,
-                f"{place.show(given)} is also the role name of the entry {owner}",
+                f"{place.show(name)} is also the role name of the entry {owner}",
                 "a name that is unique regardless of case, because IAM ignores the case of names",
             )

@@ -9,6 +9,7 @@ AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NoReturn, NotRequired, TypedDict, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -18,7 +19,7 @@ import pulumi_aws as aws
 
 from . import configuration, policies
 from .formats import NOWHERE, POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX, Location
-from .problems import Source, escape
+from .problems import Problems, Source, escape
 from .rules import OTHER_CREDENTIALS, read_role, resolve_role
 from .settings import SETTINGS, TRUST_POLICY_SETTINGS, Role, Value, is_unknown
 
@@ -125,11 +126,10 @@ class ConnectorRole(pulumi.ComponentResource):
         namespace that are not settings are rejected, and the default provider's configuration is also
         checked.
 
-        Raises SettingsError, with the invalid keys and how to fix each problem, before anything is
-        registered. Problems with the provider's account or Region are raised later, as in the
-        constructor.
+        Raises SettingsError, with the invalid keys and how to fix each problem, as the constructor does.
         """
-        return cls._all(config, opts, owns_stack=reject_unknown_keys, only=name)[name]
+        read = configuration.read_roles(config, owns_stack=reject_unknown_keys, only=name)
+        return cls._all(*read, opts)[name]
 
     @classmethod
     def all_from_config(
@@ -145,23 +145,14 @@ class ConnectorRole(pulumi.ComponentResource):
         entry, so if you rename an entry, the next update deletes its role and creates another one.
         Returns the components by name.
 
-        Raises SettingsError, with the problems in all entries, before anything is registered. Problems
-        with the provider's account or Region are raised later, as in the constructor.
+        Raises SettingsError, with the problems in all entries, as the constructor does.
         """
-        return cls._all(config, opts, owns_stack=reject_unknown_keys)
+        return cls._all(*configuration.read_roles(config, owns_stack=reject_unknown_keys), opts)
 
     @classmethod
     def _all(
-        cls,
-        config: pulumi.Config | None,
-        opts: pulumi.ResourceOptions | None,
-        *,
-        owns_stack: bool,
-        only: str = "",
+        cls, roles: Sequence[Role], about_stack: Problems, opts: pulumi.ResourceOptions | None
     ) -> "dict[str, ConnectorRole]":
-        roles, about_stack = configuration.read_roles(
-            config or pulumi.Config(), owns_stack=owns_stack, only=only
-        )
         for warning in about_stack.warnings:
             pulumi.warn(warning)
         for note in about_stack.notes:
@@ -189,7 +180,11 @@ class ConnectorRole(pulumi.ComponentResource):
         role_hook, exclusive_hook = _make_removal_hooks(self) if warns else (None, None)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
-            assume_role_policy=complete.apply(_trust_policy),
+            assume_role_policy=complete.apply(
+                lambda found: _document(
+                    found, TRUST_POLICY_SETTINGS, partial(policies.trust_policy, found)
+                )
+            ),
             name=_as_role_input(values["role_name"]),
             path=_as_role_input(values["role_path"]),
             description=_as_role_input(values["role_description"]),
@@ -206,13 +201,18 @@ class ConnectorRole(pulumi.ComponentResource):
                 hooks=role_hook,
             ),
         )
-        document = complete.apply(lambda found: _role_policy(found, ""))
+
+        def role_policy(found: Role, role_name: Any = "") -> Any:
+            render = partial(policies.role_policy, found, role_name)
+            return _document(found, found.policy_settings, render, known=not is_unknown(role_name))
+
+        document = complete.apply(role_policy)
         if settings.connector.bucket_is_source:
             # The policy contains the role's ARN. In a new role's preview, the name is known but
             # `role.arn` is not. Without `run_with_unknowns`, a secret policy would lose its mark.
             document = complete.apply(
                 lambda found: role.name.apply(
-                    lambda known: _role_policy(found, known), run_with_unknowns=True
+                    lambda role_name: role_policy(found, role_name), run_with_unknowns=True
                 )
             )
         policy = aws.iam.RolePolicy(
@@ -306,23 +306,16 @@ def _fail(error: Exception) -> NoReturn:
     ) from None
 
 
-def _trust_policy(role: Role) -> Any:
-    return _mark(role, TRUST_POLICY_SETTINGS, lambda: policies.trust_policy(role))
-
-
-def _role_policy(role: Role, name: Any) -> Any:
-    render = (lambda: name) if is_unknown(name) else (lambda: policies.role_policy(role, name))
-    return _mark(role, role.policy_settings, render)
-
-
-def _mark(role: Role, settings: Collection[str], render: Callable[[], object]) -> Any:
+def _document(
+    role: Role, settings: Collection[str], render: Callable[[], str], *, known: bool = True
+) -> Any:
     """Return a policy: unknown if one of its settings is, and secret if one of them is.
 
     Until the credentials are known, their account has not been compared with the application's. So do
     not show a policy, although there may be one.
     """
-    is_known = role.caller.account and all(role.location) and role.are_known(settings)
-    policy = render() if is_known else pulumi.UNKNOWN
+    known = known and bool(role.caller.account) and all(role.location) and role.are_known(settings)
+    policy = render() if known else pulumi.UNKNOWN
     return pulumi.Output.secret(policy) if role.are_secret(settings) else policy
 
 

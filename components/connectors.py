@@ -44,6 +44,11 @@ class Connector(NamedTuple):
         return f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{self.name}-iam-role.html"
 
     @property
+    def label(self) -> str:
+        """The connector, as messages about its requirements name it."""
+        return f"the {self.name} connector (see {self.page})"
+
+    @property
     def bucket_is_source(self) -> bool:
         """Whether the bucket is the data source."""
         return self.bucket is Need.REQUIRED

@@ -61,9 +61,8 @@ class Format(NamedTuple):
         elif isinstance(given, str):
             near = [] if place.is_secret else similar(given, self.choices)
             problem = f"{place.show(given)} is not {self.name}{suggest(near)}"
-        else:
-            is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
-            advice = "; if the value is right, quote it" if is_number else ""
+        else:  # YAML reads some text as a number or a boolean
+            advice = "; if the value is right, quote it" if isinstance(given, (int, float)) else ""
             problem = f"expected a string, got {place.show(given)}{advice}"
         problems.add(place, problem, self.expected, place.fix("set", self.placeholder))
         return None

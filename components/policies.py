@@ -40,12 +40,12 @@ def role_policy(role: Role, role_name: str) -> str:
 
 def _statements(role: Role, role_name: str) -> Iterator[Statement]:
     """Return the role policy's statements in AWS's order, then an optional one not on AWS's pages."""
-    is_source, values, location = role.connector.bucket_is_source, role.values, role.location
+    is_source, location = role.connector.bucket_is_source, role.location
     if bucket := role.text("bucket_name").text:
         yield from _bucket_statements(role, bucket)
-    if secret := values["secret_id"].parsed:
+    if secret := role.values["secret_id"].parsed:
         yield secret_statement(location.arn("secretsmanager", f"secret:{secret.id}", secret.account))
-    if key := values["kms_key_id"].parsed:
+    if key := role.values["kms_key_id"].parsed:
         arn = location.arn("kms", f"key/{key.id}", key.account)
         yield key_statement(arn, "s3" if is_source else "secretsmanager")
     application = _application(role)

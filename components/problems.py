@@ -63,8 +63,8 @@ def stack_name() -> str:
     organization's name is always "organization".
     """
     organization, name = pulumi.get_organization(), pulumi.get_stack()
-    is_complete = organization in (None, "", "organization") or "/" in name
-    return name if is_complete else f"{organization}/{name}"
+    has_organization = organization not in (None, "", "organization") and "/" not in name
+    return f"{organization}/{name}" if has_organization else name
 
 
 class Source(Enum):
@@ -93,11 +93,11 @@ class Place(NamedTuple):
         """The path, as messages show it."""
         return show_path(self.path)
 
-    def part(self, key: object) -> "Place":
+    def part(self, key: str | int) -> "Place":
         """Return the place of an entry whose key is not secret."""
-        return self._replace(path=(*self.path, key if isinstance(key, (str, int)) else quote(key)))
+        return self._replace(path=(*self.path, key))
 
-    def entry(self, key: object) -> "Place":
+    def entry(self, key: str | int) -> "Place":
         """Return the place of an entry; a secret value's keys are secret, too, and left out."""
         return self._replace(is_hidden_entry=True) if self.is_secret else self.part(key)
 
@@ -172,16 +172,13 @@ class Problems:
         """Add the problems that are new; several roles can have a problem with the same default."""
         self.found += [each for each in problems if each not in self.found]
 
-    def check_keys(self, keys: Iterable[object], known: Collection[str], at: Place | Source) -> None:
-        """Reject each key that is not known, of the object `at` or of everything that a source sets."""
-        for key in keys:
-            if key in known:
-                continue
-            place = Place((str(key),), at) if isinstance(at, Source) else at.entry(key)
-            near = [] if place.is_secret else similar(str(key), known)
-            given = "has an entry that is not a setting" if place.is_secret else "is not a setting"
+    def check_keys(self, keys: Iterable[object], known: Collection[str], at: Place) -> None:
+        """Reject each key of the object at a place that is not known; suggest similar keys."""
+        for key in [key for key in keys if key not in known]:
+            near = [] if at.is_secret else similar(str(key), known)
+            given = "has an entry that is not a setting" if at.is_secret else "is not a setting"
             expected = " or ".join(near) or f"one of {', '.join(known)}"
-            self.add(place, given + suggest(near), expected)
+            self.add(at.entry(str(key)), given + suggest(near), expected)
 
 
 def similar(given: str, names: Collection[str]) -> list[str]:

@@ -4,7 +4,7 @@ Each rule reads a role and adds problems, and warnings about questionable values
 are not known yet, and run again when Outputs and the provider's location are known.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,43 +17,39 @@ from .problems import Place, Problems, SettingsError, Source, quote
 from .settings import SETTINGS, Role, State, Value, as_input, is_mapping
 
 OTHER_CREDENTIALS: Final = "use other credentials; `aws sts get-caller-identity` shows their account"
+_SHORTEST: Final = Location("aws", min(formats.SUPPORTED_REGIONS, key=len), 12 * "0")
 
 
 def check_presence(role: Role, problems: Problems) -> None:
     """Reject a required setting that is not set, and an Output for one that must be plain."""
-    name, page = role.connector.name, role.connector.page
-    for key, value in role.values.items():
-        setting, place = SETTINGS[key], value.place
-        in_stack = key == "region" and place.source is Source.STACK
-        by_connector = role.connector.needs.get(key) is Need.REQUIRED
-        if not value.is_set and (setting.required or in_stack or by_connector):
-            given = "is required but not set"
-            if by_connector:
-                given = f"is not set, but the {name} connector requires it (see {page})"
-            fix = place.fix("set", getattr(setting.kind, "placeholder", ""))
-            problems.add(place, given, setting.kind.expected, fix)
-        if setting.structural and value.state is State.UNKNOWN:
+    needs = role.connector.needs
+    for name, value in role.values.items():
+        setting, place, state = SETTINGS[name], value.place, value.state
+        if state is State.UNKNOWN and setting.structural:
             given = "is an Output, but this setting determines which statements and resources exist"
             problems.add(place, given, "a plain value, not an Output or a secret")
+        in_stack = name == "region" and place.source is Source.STACK
+        if state is State.UNSET and (setting.required or in_stack or needs.get(name) is Need.REQUIRED):
+            by_connector = f"is not set, but {role.connector.label} requires it"
+            given = by_connector if name in needs else "is required but not set"
+            fix = place.fix("set", getattr(setting.kind, "placeholder", ""))
+            problems.add(place, given, setting.kind.expected, fix)
 
 
 def check_support(role: Role, problems: Problems) -> None:
     """Reject a setting that the connector does not support; warn if only earlier versions support it."""
-    connector = f"the {role.connector.name} connector"
     for name, need in role.connector.needs.items():
         value, place = role.values[name], role.values[name].place
-        # `check_role` does not read a value that is not supported.
-        if need is Need.NOT_SUPPORTED and value.state is State.INVALID and value.given is not None:
+        if value.state is State.UNSUPPORTED:
             problems.add(
                 place,
-                f"is not supported by {connector} (see {role.connector.page})",
+                f"is not supported by {role.connector.label}",
                 f"no {place.name}, or another {role.values['connector'].place.name}",
                 place.fix("rm"),
             )
         if need is Need.EARLIER_VERSIONS and value.parsed:
             problems.warnings.append(
-                f"{place.name}: only earlier versions of {connector} support it "
-                f"(see {role.connector.page})"
+                f"{place.name}: only earlier versions of {role.connector.label} support it"
             )
 
 
@@ -64,17 +60,16 @@ def check_requirements(role: Role, problems: Problems) -> None:
         ("bucket_account_id", "bucket_name", ""),
     ]
     if role.connector.secret is Need.OPTIONAL and role.connector is not ANY:
-        reason = f", because the {role.connector.name} connector uses the key only for the secret"
-        requirements.append(("kms_key_id", "secret_id", f"{reason} (see {role.connector.page})"))
+        reason = f", because {role.connector.label} uses the key only for the secret"
+        requirements.append(("kms_key_id", "secret_id", reason))
     for name, other, reason in requirements:
         value, required, need = role.values[name], role.values[other], role.connector.needs.get(other)
-        is_unsupported = need is Need.NOT_SUPPORTED and required.state is not State.UNKNOWN
-        is_missing = need is not Need.REQUIRED and (is_unsupported or not required.is_set)
+        is_missing = required.state in (State.UNSET, State.UNSUPPORTED)
         # If a required setting is missing, `check_presence` rejects that.
-        if value.parsed and is_missing:
-            place, without = value.place, f"no {value.place.name}"
+        if value.parsed and is_missing and need is not Need.REQUIRED:
             # If the other setting is not supported, the only fix is to remove this one.
-            expected = without if is_unsupported else f"{required.place.name}, or {without}"
+            other_name = "" if need is Need.NOT_SUPPORTED else f"{required.place.name}, or "
+            place, expected = value.place, f"{other_name}no {value.place.name}"
             problems.add(place, f"requires {required.place.name}{reason}", expected, place.fix("rm"))
 
 
@@ -110,23 +105,16 @@ def check_arns(role: Role, problems: Problems) -> None:
     The account must be the same only for `account_id`, and for a permissions boundary that is not an AWS
     managed policy. Other resources may be in other accounts.
     """
-    for place, text in _texts(role):
-        for part, wanted in role.location._asdict().items():
-            given = getattr(text, part)
-            is_same = place.setting in ("account_id", "permissions_boundary_arn") and given != "aws"
-            if given and wanted and given != wanted and (is_same or part != "account"):
+    location = role.location
+    texts = [(it.place, it.parsed) for it in role.values.values() if isinstance(it.parsed, Text)]
+    for place, text in [*texts, *(each for listed in role.vpc.values() for each in listed)]:
+        is_same = place.setting in ("account_id", "permissions_boundary_arn") and text.account != "aws"
+        for part in Location._fields if is_same else ("partition", "region"):
+            given, wanted = getattr(text, part), getattr(location, part)
+            if given and wanted and given != wanted:
                 title, shown = part.replace("region", "Region"), getattr(role.shown, part)
                 problem = f"{place.show(text.text)} does not match the application's {title}"
                 problems.add(place, problem, f"the {title} {shown}")
-
-
-def _texts(role: Role) -> Iterator[tuple[Place, Text]]:
-    """Yield each valid text in a setting, or in a list in the VPC."""
-    for value in role.values.values():
-        if isinstance(value.parsed, Text):
-            yield value.place, value.parsed
-    for texts in role.vpc.values():
-        yield from texts
 
 
 def check_secret(role: Role, problems: Problems) -> None:
@@ -146,9 +134,8 @@ def check_key(role: Role, problems: Problems) -> None:
     Such a secret needs a customer managed key, but such a bucket does not. A key ID causes a warning,
     because it contains no account.
     """
-    encrypted, name = "secret", "secret_id"
-    if role.connector.bucket_is_source:
-        encrypted, name = "bucket", "bucket_account_id"
+    of_bucket = role.connector.bucket_is_source
+    name, encrypted = ("bucket_account_id", "bucket") if of_bucket else ("secret_id", "secret")
     owner, own = role.text(name).account, role.location.account
     if not own or owner in ("", own):
         return
@@ -159,7 +146,7 @@ def check_key(role: Role, problems: Problems) -> None:
             f"{place.name}: a key ID refers to a key in account {role.shown.account}, but {there}; if "
             "the key is also there, use its ARN"
         )
-    elif encrypted == "secret" and not key.is_set:
+    elif not (of_bucket or key.is_set):
         problems.add(
             place,
             f"is not set, but {there}, and an AWS managed key cannot be used from another account",
@@ -194,14 +181,15 @@ def check_role_name(role: Role, problems: Problems) -> None:
 def check_size(role: Role, problems: Problems) -> None:
     """Reject a role policy that is too long for IAM; only a long list of subnets can cause this.
 
-    A part of the location that is not known counts with its shortest value, because a policy that may
-    turn out to be short enough is not rejected. An automatic role name counts with the longest value.
+    If the provider's location is not known, the shortest one counts, because a policy that may turn out
+    to be short enough is not rejected. An automatic role name counts with its maximum length.
     """
-    is_short = len(role.vpc.get("subnet_ids", ())) <= formats.MAXIMUM_CONSOLE_SUBNETS
-    if is_short or problems.found or not role.are_known(role.policy_settings):
+    if problems.found or len(role.vpc.get("subnet_ids", ())) <= formats.MAXIMUM_CONSOLE_SUBNETS:
         return
-    shortest = ("aws", min(formats.SUPPORTED_REGIONS, key=len), 12 * "0")
-    caller = Location(*(part or short for part, short in zip(role.caller, shortest, strict=True)))
+    is_invalid = any(value.state is State.INVALID for value in role.values.values())
+    if is_invalid or not role.are_known(role.policy_settings):
+        return
+    caller = _SHORTEST if role.caller == NOWHERE else role.caller
     name = role.text("role_name").text or formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.role_policy(replace(role, caller=caller), name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:
@@ -213,7 +201,7 @@ def check_size(role: Role, problems: Problems) -> None:
         )
 
 
-RULES: Final[tuple[Callable[[Role, Problems], None], ...]] = (
+RULES: Final = (
     check_presence,
     check_support,
     check_requirements,
@@ -233,9 +221,9 @@ def check_role(role: Role, problems: Problems) -> Role:
     Returns the role with these values, and with the warnings about them.
     """
     own = Problems()
-    unsupported = [name for name, need in role.connector.needs.items() if need is Need.NOT_SUPPORTED]
+    needs = role.connector.needs
     values = {
-        name: value.read(own, is_supported=name not in unsupported)
+        name: value.read(own, is_supported=needs.get(name) is not Need.NOT_SUPPORTED)
         for name, value in role.values.items()
     }
     checked = Role(role.name, values, role.caller, role.protect, own.warnings)
@@ -248,15 +236,14 @@ def check_role(role: Role, problems: Problems) -> Role:
 
 def read_role(name: object, args: object, source: Source, caller: Location = NOWHERE) -> Role:
     """Return the role with a program's or a package's arguments; raise SettingsError for problems."""
+    given, problems = as_input(args, levels=3), Problems()  # the first level is the arguments themselves
     # Python does not enforce annotations.
-    if not (isinstance(name, str) and is_mapping(args) and all(isinstance(key, str) for key in args)):
+    if not (isinstance(name, str) and is_mapping(given) and all(isinstance(key, str) for key in given)):
         raise pulumi.RunError(
             "ConnectorRole takes a string name and a dictionary of arguments with string keys"
         )
-    # The first level is the arguments themselves.
-    given, problems = as_input(args, levels=3), Problems()
     keys = {source.spell(setting): setting for setting in SETTINGS}
-    problems.check_keys(given, keys, source)
+    problems.check_keys(given, keys, Place((), source))
     values = {
         setting: Value(Place((key,), source, setting), given.get(key)) for key, setting in keys.items()
     }

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple, TypeGuard
+from typing import Any, Final, Literal, NamedTuple, TypeGuard, cast
 
 import pulumi
 from pulumi.output import Unknown
@@ -22,13 +22,13 @@ def is_unknown(value: object) -> bool:
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Return whether a value is a mapping, with any content."""
-    return isinstance(value, Mapping)
+    """Return whether a value is an object, as JSON or `as_input` represents it."""
+    return isinstance(value, dict)
 
 
 def is_list(value: object) -> TypeGuard[Sequence[Any]]:
-    """Return whether a value is a list or a tuple, with any content."""
-    return isinstance(value, (list, tuple))
+    """Return whether a value is a list, as JSON or `as_input` represents it."""
+    return isinstance(value, list)
 
 
 def has_unknown(value: object) -> bool:
@@ -63,7 +63,7 @@ Texts = Sequence[tuple[Place, Text]]
 def read_list(given: object, form: Format, place: Place, problems: Problems) -> Texts:
     """Return the valid and known entries of a list, which must not be empty."""
     expected = f"a nonempty list; each entry is {form.expected}"
-    if given in (None, "", [], ()):
+    if given in (None, "", []):
         problems.add(place, "is required but not set" if given in (None, "") else "is empty", expected)
     elif not is_list(given) and not is_unknown(given):
         problems.add_type(place, given, "a list", expected)
@@ -124,11 +124,11 @@ class Tags:
             problems.add_type(place, given, "an object", self.expected)
             return None
         if len(given) > formats.MAXIMUM_TAGS:
-            count, most = place.show(len(given)), formats.MAXIMUM_TAGS
-            problems.add(place, f"would give the role {count} tags", f"at most {most}")
+            given_tags = f"would give the role {place.show(len(given))} tags"
+            problems.add(place, given_tags, f"at most {formats.MAXIMUM_TAGS}")
         first: dict[str, str] = {}
         for key, text in given.items():
-            at, shown = place.entry(key), place.show(key)
+            at, shown = place.entry(str(key)), place.show(key)
             if not isinstance(key, str):
                 problems.add(at, f"the key {shown} is not a string", "a string")
                 continue
@@ -193,6 +193,7 @@ class State(Enum):
 
     GIVEN = auto()  # not read yet
     UNSET = auto()
+    UNSUPPORTED = auto()  # by the connector
     INVALID = auto()
     UNKNOWN = auto()  # is, or contains, an Output or a value that only an update knows
     VALID = auto()
@@ -212,24 +213,24 @@ class Value(NamedTuple):
         return self.state is not State.UNSET
 
     def read(self, problems: Problems, *, is_supported: bool = True) -> "Value":
-        """Return the value as its kind reads it; a value is read only once.
-
-        A known value that the connector does not support is invalid in any form; a rule rejects it.
-        """
-        if self.state is not State.GIVEN:
+        """Return the value as its kind reads it; a value is read only once, and only if supported."""
+        place, given, state, parsed = self
+        if state is not State.GIVEN:
             return self
-        if is_unknown(self.given):
-            return self._replace(state=State.UNKNOWN)
-        if self.given in (None, ""):
-            return self._replace(state=State.UNSET)
-        if not is_supported:
-            return self._replace(state=State.INVALID)
-        before = len(problems.found)
-        parsed = SETTINGS[self.place.setting].kind.read(self.given, self.place, problems)
-        state = State.UNKNOWN if has_unknown(self.given) else State.VALID
-        if len(problems.found) > before:
-            state = State.INVALID
-        return self._replace(state=state, parsed=parsed)
+        if is_unknown(given):
+            state = State.UNKNOWN
+        elif given is None or given == "":
+            state = State.UNSET
+        elif not is_supported:
+            state = State.UNSUPPORTED
+        else:
+            before = len(problems.found)
+            parsed = SETTINGS[place.setting].kind.read(given, place, problems)
+            if len(problems.found) > before:
+                state = State.INVALID
+            else:
+                state = State.UNKNOWN if has_unknown(given) else State.VALID
+        return Value(place, given, state, parsed)
 
 
 @dataclass(frozen=True)
@@ -313,8 +314,9 @@ def as_input(value: Any, levels: int = 2) -> Any:
     An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
     (a list in `vpc_configuration`); deeper values are invalid and stay as they are.
     """
-    if levels and is_mapping(value):
-        return {key: as_input(entry, levels - 1) for key, entry in value.items()}
-    if levels and is_list(value):
-        return [as_input(entry, levels - 1) for entry in value]
+    if levels and isinstance(value, Mapping):
+        entries = cast("Mapping[object, object]", value)
+        return {key: as_input(entry, levels - 1) for key, entry in entries.items()}
+    if levels and isinstance(value, (list, tuple)):
+        return [as_input(entry, levels - 1) for entry in cast("Sequence[object]", value)]
     return pulumi.Output.from_input(value) if inspect.isawaitable(value) else value

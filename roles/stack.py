@@ -124,7 +124,7 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
         keys = {setting: config_key(setting, f"{project}:") for setting in SETTINGS}
         secrets = [setting for setting, key in keys.items() if key in config and config[key].secret]
         _check_plain(name, secrets, role_is_secret=HIDDEN in arns.values())
-    entries = config.get(config_key(DATA_SOURCES, f"{project}:"))
+    entries = config.get(f"{project}:{DATA_SOURCES}")
     if entries and entries.secret and not entries.value:
         # The program rejects secret `dataSources`, with a message that contains no value.
         config = _read_config(name, project, show_secrets=True)
