@@ -162,9 +162,10 @@ def of_stack(given: Mapping[str, Any], **how: Any) -> str:
         settings["vpc_configuration"] = {camel_case(key): lists for key, lists in vpc.items()}
     keys = {name: "aws:region" if name == "region" else camel_case(name) for name in SETTINGS}
     # A stack's configuration contains only JSON.
-    config = json.loads(json.dumps(settings, default=repr))
-    config = {keys.get(name, name): value for name, value in config.items()}
-    return configured.rejection(config, reject_unknown_keys=True, **how)
+    config: dict[str, Any] = json.loads(json.dumps(settings, default=repr))
+    return configured.rejection(
+        {keys.get(name, name): value for name, value in config.items()}, reject_unknown_keys=True, **how
+    )
 
 
 def test_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):
