@@ -242,7 +242,8 @@ def test_allowed_accounts_are_compared_with_account_id():
     ],
 )
 def test_account_list_messages_hide_secret_accounts(key: str, hidden: str):
-    settings, how = {**MINIMAL, "accountId": ACCOUNT}, {**OF_THE_PROGRAM, "secrets": [key]}
+    settings = {**MINIMAL, "accountId": ACCOUNT}
+    how: dict[str, Any] = {**OF_THE_PROGRAM, "secrets": [key]}
     for accounts in ([OTHER_ACCOUNT], OTHER_ACCOUNT, ["44445555"]):
         assert hidden not in rejection({**settings, ACCOUNTS: accounts}, **how)
     (warning,) = deploy(settings, **how).warnings
