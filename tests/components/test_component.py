@@ -364,12 +364,14 @@ def test_only_policies_with_secret_value_are_secret(name: str, value: object, ex
         ("role_name", "qbusiness-files", {"role policy"}),
         ("role_path", "/connectors/", {"role policy"}),
         ("role_description", "Files", set()),
+        ("kms_key_id", KEY_ID, {"role policy"}),
     ],
 )
-def test_secret_role_name_or_path_makes_s3_role_policy_secret(name: str, value: str, expected: set[str]):
-    deployment = deploy({**S3, name: pulumi.Output.secret(value)})
-    assert deployment.error is None
-    assert deployment.secret_documents == expected
+def test_secret_in_s3_role_policy_makes_it_secret(name: str, value: str, expected: set[str]):
+    for preview in (False, True):  # the preview does not know the role's name
+        deployment = deploy({**S3, name: pulumi.Output.secret(value)}, preview=preview)
+        assert deployment.error is None
+        assert deployment.secret_documents == expected
 
 
 @pytest.mark.parametrize(
