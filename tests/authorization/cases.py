@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from components.connectors import Connector, Need
-from components.role import Location
-from components.validation import validate
+from components.formats import Location
+from components.rules import render as render_documents
 from pages.example_calls import (
     FULL,
     FULL_OF_SOURCE,
@@ -43,10 +43,9 @@ def options_of(connector: Connector) -> Options:
 
 def render(options: Options) -> Documents:
     """Return the documents that the component sends to IAM."""
-    rendered = validate("aem", options.arguments, Location("aws", REGION, ACCOUNT)).of_role(ROLE_NAME)
-    assert rendered.trust_policy is not None
-    assert rendered.role_policy is not None
-    return Documents(json.loads(rendered.trust_policy), json.loads(rendered.role_policy))
+    caller = Location("aws", REGION, ACCOUNT)
+    *documents, _ = render_documents("aem", options.arguments, ROLE_NAME, caller)
+    return Documents(*map(json.loads, documents))
 
 
 def decisions(policy: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -4,8 +4,9 @@ from collections import UserDict
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
-from types import MappingProxyType, SimpleNamespace
-from typing import Any, Final, cast
+from itertools import product
+from types import MappingProxyType
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pulumi
@@ -13,10 +14,8 @@ import pytest
 from pulumi.output import Unknown
 from pulumi_aws import iam
 
-from components.commands import switch_credentials
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
-from components.default_provider import explain_failed_lookup
-from components.report import SettingsError
+from components.problems import SettingsError
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -162,23 +161,18 @@ def test_role_arn_output_depends_on_role_and_policy():
 def test_children_and_invokes_use_component_provider():
     import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
 
-    def program(**given: str) -> None:
+    def program() -> None:
         provider = aws.Provider("other", region=REGION)
-        component({**MINIMAL, "application_id": APPLICATION_ID, **given}, providers=[provider])
+        component({**MINIMAL, "application_id": APPLICATION_ID}, providers=[provider])
 
-    for given, invokes in (({}, 2), ({"region": REGION}, 1)):
-        deployment = Deployment(partial(program, **given))
-        requests = [
-            registration.request
-            for registration in deployment.registrations
-            if registration.type.startswith("aws:iam")
-        ]
-        providers = {request.provider for request in [*requests, *deployment.invokes]}
-        assert (len(requests), len(deployment.invokes)) == (2, invokes)
-        assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
+    deployment = Deployment(program)
+    iam = [each.request for each in deployment.registrations if each.type.startswith("aws:iam")]
+    providers = {request.provider for request in [*iam, *deployment.invokes]}
+    assert (len(iam), len(deployment.invokes)) == (2, 2)
+    assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
 
 
-def test_caller_is_looked_up_once_per_provider():
+def test_each_provider_is_asked_once():
     import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
 
     def program() -> None:
@@ -188,28 +182,26 @@ def test_caller_is_looked_up_once_per_provider():
 
     deployment = Deployment(program)
     assert deployment.error is None
-    assert sorted(request.provider.rpartition("::")[2] for request in deployment.invokes) == [
-        "one-id",
-        "other-id",
-    ]
+    asked = [(request.tok, request.provider.rpartition("::")[2]) for request in deployment.invokes]
+    questions = product((CALLER_IDENTITY, GET_REGION), ("one-id", "other-id"))
+    assert sorted(asked) == [*questions]
 
 
 # Lookups by the provider.
 
 
 @pytest.mark.parametrize(
-    ("args", "tokens"),
+    "args",
     [
-        ({}, [CALLER_IDENTITY]),
-        ({"application_id": APPLICATION_ID, "region": REGION}, [CALLER_IDENTITY]),
-        ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, [CALLER_IDENTITY, GET_REGION]),
+        {},
+        {"application_id": APPLICATION_ID},
+        {"application_id": APPLICATION_ID, "region": REGION},
+        {"application_id": APPLICATION_ID, "account_id": ACCOUNT},
     ],
-    ids=["ARN", "ID", "ID without Region"],
 )
-def test_provider_supplies_caller_and_missing_region(args: dict[str, str], tokens: list[str]):
+def test_provider_supplies_missing_location(args: dict[str, str]):
     deployment = deploy({**FULL, **args})
     assert deployment.error is None
-    assert [invoke.tok for invoke in deployment.invokes] == tokens
     assert {invoke.version for invoke in deployment.invokes} == {version("pulumi-aws")}
     assert deployment.documents == FULL_DOCUMENTS
 
@@ -227,7 +219,6 @@ def test_provider_of_another_partition_supplies_partition_of_both_policies():
 
 def test_application_output_may_resolve_to_an_id():
     deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ID)}))
-    assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY, GET_REGION]
     assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
 
 
@@ -272,26 +263,6 @@ def test_every_bucket_input_may_be_an_output():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("bucket_name", "qbusiness-documents"),
-        ("bucket_account_id", OTHER_ACCOUNT),
-        ("role_name", "qbusiness-files"),
-        ("role_path", "/connectors/"),
-    ],
-)
-def test_unknown_bucket_or_role_keeps_trust_policy_known(name: str, value: str):
-    def program() -> None:
-        component({**S3, name: output_of(value)})
-
-    deployment = Deployment(program, preview=True, existing=True)
-    assert deployment.error is None
-    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
-    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
-
-
-@pytest.mark.parametrize(
     ("args", "name"),
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
     ids=["secret", "VPC", "bucket"],
@@ -321,57 +292,20 @@ def test_unconfigured_provider_makes_documents_unknown(application: str):
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
-def test_failed_lookup_ends_program_without_traceback(monkeypatch: pytest.MonkeyPatch):
-    failed: tuple[dict[str, Any], list[tuple[str, str]]] = {}, [("", "Throttling: Rate exceeded")]
+def test_failed_lookup_ends_program_with_what_provider_said(monkeypatch: pytest.MonkeyPatch):
+    said = (
+        "it returned an error: 1 error occurred:\n\t* AWS account ID not allowed: 210987654321\x1b\n\n"
+    )
+    failed: tuple[dict[str, Any], list[tuple[str, str]]] = {}, [("", said)]
     monkeypatch.setattr(Deployment, "call", Mock(return_value=failed))
-    deployment = Deployment(partial(component, {**MINIMAL, "application_id": APPLICATION_ID}))
+    deployment = deploy({**MINIMAL, "application_id": APPLICATION_ID})
     assert type(deployment.error) is pulumi.RunError
-    assert "Throttling: Rate exceeded" in str(deployment.error)
-    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
-
-
-FAILED: Final = "invoke of aws:index/f:f failed: invocation of aws:index/f:f returned an error: "
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "AWS account ID not allowed: 210987654321",
-        "No valid Credential sources found",
-        "ExpiredToken: the request has expired",
-    ],
-)
-def test_failed_lookup_names_provider_and_what_it_said(said: str):
-    eu = cast("pulumi.ProviderResource", SimpleNamespace(pulumi_resource_name="eu"))
-    shown = explain_failed_lookup(f"{FAILED}1 error occurred:\n\t* {said}\n\n", eu)
-    assert shown.splitlines() == [
-        (
-            'the AWS provider "eu" cannot look up its account or Region; its roles were not created or '
-            "changed"
-        ),
-        "",
-        f'  AWS provider "eu": {said}',
-        "    expected: valid credentials for the application's account",
-        f"    fix: {switch_credentials('this account')}",
-    ]
-
-
-@pytest.mark.parametrize("said", ["Throttling: Rate exceeded", "connection reset by peer"])
-def test_failed_lookup_blames_no_credentials_without_reason(said: str):
-    assert explain_failed_lookup(FAILED + said, None).splitlines()[2:] == [
-        f"  default AWS provider: {said}"
-    ]
-
-
-def test_unknown_application_keeps_other_role_inputs_known():
-    def program() -> None:
-        args = {**FULL, "application_id": output_of(APPLICATION_ARN), "role_name": "qbusiness-aem"}
-        component({**args, "tags": {"Team": "search"}})
-
-    deployment = Deployment(program, preview=True)
-    assert deployment.error is None
-    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
-    assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
+    assert str(deployment.error) == (
+        "the AWS provider cannot look up its account or Region; its roles were not created or changed: "
+        "1 error occurred: * AWS account ID not allowed: 210987654321\\x1b ()\n"
+        "    fix: use other credentials; `aws sts get-caller-identity` shows their account"
+    )
+    assert types(deployment) == ["qbusiness-connector:index:ConnectorRole"]
 
 
 def test_preview_rejects_invalid_output_beside_unknown_one():
@@ -396,17 +330,6 @@ def test_an_awaitable_can_be_an_input():
     deployment = Deployment(lambda: component({**FULL, "secret_id": secret()}))
     assert deployment.error is None
     assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
-
-
-@pytest.mark.parametrize(("name", "value"), [("region", REGION), ("account_id", ACCOUNT)])
-def test_unknown_region_or_account_makes_both_policies_unknown(name: str, value: str):
-    args = {**FULL, "application_id": APPLICATION_ID, "region": REGION}
-    deployment = Deployment(
-        lambda: component({**args, name: output_of(value)}), preview=True, existing=True
-    )
-    assert deployment.error is None
-    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
-    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
 BOTH = {"trust policy", "role policy"}
@@ -441,12 +364,14 @@ def test_only_policies_with_secret_value_are_secret(name: str, value: object, ex
         ("role_name", "qbusiness-files", {"role policy"}),
         ("role_path", "/connectors/", {"role policy"}),
         ("role_description", "Files", set()),
+        ("kms_key_id", KEY_ID, {"role policy"}),
     ],
 )
-def test_secret_role_name_or_path_makes_s3_role_policy_secret(name: str, value: str, expected: set[str]):
-    deployment = deploy({**S3, name: pulumi.Output.secret(value)})
-    assert deployment.error is None
-    assert deployment.secret_documents == expected
+def test_secret_in_s3_role_policy_makes_it_secret(name: str, value: str, expected: set[str]):
+    for preview in (False, True):  # the preview does not know the role's name
+        deployment = deploy({**S3, name: pulumi.Output.secret(value)}, preview=preview)
+        assert deployment.error is None
+        assert deployment.secret_documents == expected
 
 
 @pytest.mark.parametrize(
@@ -461,6 +386,57 @@ def test_secret_role_name_or_path_makes_s3_role_policy_secret(name: str, value: 
 def test_secret_setting_makes_computed_role_outputs_secret(given: dict[str, Any], expected: list[str]):
     (role,) = deploy({**MINIMAL, **given}).of_type("aws:iam/role:Role")
     assert [*role.request.additionalSecretOutputs] == expected
+
+
+LOCATED = {**FULL, "application_id": APPLICATION_ID, "region": REGION}
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "expected"),
+    [
+        *((FULL, name, set()) for name in OF_THE_ROLE),
+        *((FULL, name, {"role policy"}) for name in ("index_id", "secret_id", "kms_key_id")),
+        *((LOCATED, name, BOTH) for name in OF_BOTH_POLICIES),
+        # The unknown Region may be the secret's.
+        (
+            {**LOCATED, "secret_id": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:aem-a1B2c3"},
+            "region",
+            BOTH,
+        ),
+        *(
+            (S3, name, {"role policy"})
+            for name in ("bucket_name", "bucket_account_id", "kms_key_id", "role_name", "role_path")
+        ),
+    ],
+)
+def test_only_policies_with_unknown_value_are_unknown(
+    args: Mapping[str, Any], name: str, expected: set[str]
+):
+    def program() -> None:
+        component({"role_description": "AEM", **args, name: output_of("x")})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    sent = {
+        "trust policy": deployment.role["assumeRolePolicy"],
+        "role policy": deployment.role_policy["policy"],
+    }
+    assert {policy for policy, text in sent.items() if pulumi.contains_unknowns(text)} == expected
+    assert (deployment.role.get("description") == "AEM") == (name != "role_description")
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+def test_account_is_checked_while_application_is_unknown():
+    def rejection(**given: object) -> Exception | None:
+        args = {**MINIMAL, "application_id": pulumi.UNKNOWN, **given}
+        return deploy(args, preview=True).error
+
+    found = rejection(account_id=OTHER_ACCOUNT)
+    assert isinstance(found, SettingsError)
+    assert [problem.place.name for problem in found.problems] == ["account_id"]
+    # The application may be in the secret's Region.
+    secret = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:aem-a1B2c3"
+    assert rejection(secret_id=secret) is None
 
 
 class EarlierState(Deployment):
@@ -485,10 +461,12 @@ def test_role_arn_recorded_as_secret_becomes_plain():
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 def test_invalid_plain_value_beside_output_is_rejected(preview: bool):
     def program() -> None:
-        component({**FULL, "application_id": output_of(APPLICATION_ID), "index_id": "x"})
+        tags = {"a": output_of("a"), "b": 1}
+        component({**FULL, "tags": tags, "index_id": "x"})
 
     deployment = Deployment(program, preview=preview)
     assert isinstance(deployment.error, SettingsError)
+    assert [problem.place.name for problem in deployment.error.problems] == ["index_id", "tags.b"]
     assert types(deployment) == ["test:index:Upstream"]
 
 
@@ -509,7 +487,7 @@ def test_invalid_plain_value_beside_output_is_rejected(preview: bool):
 def test_invalid_output_prevents_role_creation(name: str, wrong: object):
     deployment = Deployment(lambda: component({**FULL, name: output_of(wrong)}))
     assert isinstance(deployment.error, SettingsError)
-    assert [problem.path[0] for problem in deployment.error.problems] == [name]
+    assert [problem.place.path[0] for problem in deployment.error.problems] == [name]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
@@ -527,7 +505,7 @@ def test_blank_output_for_needed_setting_prevents_creation(
 ):
     deployment = Deployment(lambda: component({**args, name: output_of("")}))
     assert isinstance(deployment.error, SettingsError)
-    assert [problem.name for problem in deployment.error.problems] == [rejected]
+    assert [problem.place.name for problem in deployment.error.problems] == [rejected]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
@@ -604,7 +582,7 @@ def test_credentials_for_another_account_prevent_creation(
         lambda: component({**FULL, **given, "kms_key_id": key()}), preview=preview, **credentials
     )
     assert isinstance(deployment.error, SettingsError)
-    assert [problem.path for problem in deployment.error.problems] == [(name,)]
+    assert [problem.place.path for problem in deployment.error.problems] == [(name,)]
     assert {*types(deployment)} <= {"qbusiness-connector:index:ConnectorRole", "test:index:Upstream"}
 
 
@@ -636,7 +614,7 @@ def test_secret_value_of_rejected_setting_is_not_shown(
 ):
     deployment = Deployment(lambda: component({**args, name: pulumi.Output.secret(value)}))
     assert isinstance(deployment.error, SettingsError)
-    assert [problem.name for problem in deployment.error.problems] == [name]
+    assert [problem.place.name for problem in deployment.error.problems] == [name]
     assert "hunter2" not in str(deployment.error).lower()
 
 
@@ -702,11 +680,18 @@ def test_outputs_in_any_container_reach_policy(
 
 
 @pytest.mark.parametrize(
-    "unknown", [{**MINIMAL, "index_id": pulumi.UNKNOWN}, {**S3, "bucket_name": pulumi.UNKNOWN}]
+    "unknown",
+    [
+        {**MINIMAL, "index_id": pulumi.UNKNOWN},
+        {**S3, "bucket_name": pulumi.UNKNOWN},
+        {**MINIMAL, "bucket_name": pulumi.UNKNOWN, "bucket_account_id": OTHER_ACCOUNT},
+        {**MINIMAL, "connector": "gmail", "vpc_configuration": pulumi.UNKNOWN},
+    ],
 )
 def test_plain_unknown_value_makes_role_policy_unknown(unknown: dict[str, Any]):
     deployment = deploy(unknown, preview=True)
     assert deployment.error is None
+    assert deployment.warnings == []  # none about earlier versions of a connector
     assert isinstance(deployment.role_policy["policy"], Unknown)
 
 

@@ -2,13 +2,14 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from components.connectors import CONNECTORS
-from components.report import SettingsError
-from components.validation import ValidationResult, validate
+from components.problems import SettingsError
+from components.rules import render
 from pages.example_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
 from pages.examples import (
     ACCOUNT,
@@ -41,9 +42,8 @@ def needs(facts: Facts) -> dict[str, str]:
     }
 
 
-def look(facts: Facts, options: Options) -> ValidationResult:
-    settings = {**options.arguments, "connector": facts.name}
-    return validate("qbusiness", settings).of_role(ROLE_NAME)
+def look(facts: Facts, options: Options) -> tuple[str, str, Sequence[str]]:
+    return render("qbusiness", {**options.arguments, "connector": facts.name}, ROLE_NAME)
 
 
 def test_connectors_are_the_45_that_aws_documents():
@@ -74,9 +74,7 @@ def test_each_connector_gets_its_expected_documents():
     for facts in FACTS.values():
         for options in shapes(facts):
             trust_policy, role_policy, _ = look(facts, options)
-            assert trust_policy
             assert indented(trust_policy) == expected_trust_policy, facts.name
-            assert role_policy
             assert json.loads(role_policy) == expected.role_policy(options), facts.name
 
 
@@ -84,7 +82,7 @@ def test_each_option_combination_has_expected_role_policy():
     different = [
         options
         for options in COMBINATIONS
-        if validate("qbusiness", options.arguments).of_role(ROLE_NAME).role_policy
+        if render("qbusiness", options.arguments, ROLE_NAME)[1]
         != json.dumps(expected.role_policy(options))
     ]
     assert different == []
@@ -110,16 +108,16 @@ def test_accepted_and_required_settings_follow_aws_page():
         }
         args = {**MINIMAL, "secret_id": None, **chosen, "connector": facts.name}
         try:
-            validate("qbusiness", args)
+            render("qbusiness", args, "")
             rejected = set[object]()
         except SettingsError as error:
-            rejected = {problem.path[0] for problem in error.problems}
+            rejected = {problem.place.name for problem in error.problems}
         assert rejected == wrong, args
 
 
 def test_vpc_causes_warning_for_three_connectors():
     warnings = {
-        name: [*look(facts, options).warnings]
+        name: look(facts, options)[2]
         for name, facts in FACTS.items()
         for options in [*shapes(facts)][-1:]
     }
@@ -159,29 +157,30 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
     return {**args, "vpc_configuration": vpc, "allow_network_interface_deletion": True}
 
 
-def largest_policies(facts: Facts, subnets: int) -> ValidationResult:
-    return validate("qbusiness", largest(facts, subnets)).of_role(LONGEST_NAME)
+def largest_sizes(facts: Facts, subnets: int) -> tuple[int, int]:
+    trust_policy, role_policy, _ = render("qbusiness", largest(facts, subnets), LONGEST_NAME)
+    return size(trust_policy), size(role_policy)
 
 
 def test_documents_without_vpc_fit_quotas():
     for facts in FACTS.values():
-        trust_policy, role_policy, _ = largest_policies(facts, subnets=0)
-        assert size(trust_policy) < 2_048, facts.name
-        assert size(role_policy) < 10_240, facts.name
+        trust_policy, role_policy = largest_sizes(facts, subnets=0)
+        assert trust_policy < 2_048, facts.name
+        assert role_policy < 10_240, facts.name
 
 
 def test_subnets_are_accepted_up_to_policy_quota():
     for facts in (facts for facts in FACTS.values() if facts.vpc != "no"):
-        one, two = (size(largest_policies(facts, count).role_policy) for count in (1, 2))
+        one, two = (largest_sizes(facts, count)[1] for count in (1, 2))
         fitting = 1 + (10_240 - one) // (two - one)
         assert fitting > 6, facts.name  # the console's maximum
         expected_size = one + (fitting - 1) * (two - one)
-        assert size(largest_policies(facts, fitting).role_policy) == expected_size <= 10_240, facts.name
+        assert largest_sizes(facts, fitting)[1] == expected_size <= 10_240, facts.name
         with pytest.raises(SettingsError) as caught:
-            validate("qbusiness", largest(facts, fitting + 1))
+            render("qbusiness", largest(facts, fitting + 1), "")
         (problem,) = caught.value.problems
-        assert problem.path == ("vpc_configuration", "subnet_ids")
-        assert problem.message == (
+        assert problem.place.name == "vpc_configuration.subnet_ids"
+        assert problem.given == (
             f"the role policy has {expected_size + two - one:,} characters, not counting whitespace"
         )
         assert problem.expected == "at most 10,240 characters; use fewer subnets"

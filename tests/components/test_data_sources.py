@@ -1,19 +1,15 @@
 """Test the configuration of several data sources in one stack: settings, defaults, and rejections."""
 
-import json
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import pulumi
 import pytest
 
-from components.connector_role import ConnectorRole
-from components.report import SettingsError
-from components.settings import SETTINGS, Scope
-from components.stack_config import KEYS, config_key
+from components.configuration import KEYS, config_key
+from components.problems import SettingsError
+from components.settings import SETTINGS
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -25,6 +21,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.helpers import configured
 from tests.helpers.gallery import gallery
 from tests.helpers.mocked import Deployment
 from tests.helpers.samples import EXAMPLES
@@ -41,44 +38,36 @@ TOP: Final[Mapping[str, Any]] = {
 AEM: Final[Mapping[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[Mapping[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
 VPC: Final[Mapping[str, Any]] = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
-FIX: Final = "pulumi config set --stack test --path"
 
 
 def deploy(
-    monkeypatch: pytest.MonkeyPatch,
     entries: object,
     /,
-    namespace: str = PROJECT_NAME,
     *,
+    secrets: Collection[str] = (),
+    namespace: str = PROJECT_NAME,
     reject_unknown_keys: bool = True,
     **top: Any,
 ) -> Deployment:
-    settings = {**TOP, **top, "dataSources": entries}
-    config = {
-        key if ":" in key else f"{namespace}:{key}": value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False)
-        for key, value in settings.items()
-        if value is not None
-    }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config, ensure_ascii=False))
-
-    def program() -> None:
-        ConnectorRole.all_from_config(pulumi.Config(namespace), reject_unknown_keys=reject_unknown_keys)
-
-    return Deployment(program)
+    return configured.deploy(
+        {**TOP, **top, "dataSources": entries},
+        None,
+        secrets=secrets,
+        namespace=namespace,
+        reject_unknown_keys=reject_unknown_keys,
+    )
 
 
-def rejection(monkeypatch: pytest.MonkeyPatch, entries: object, /, **top: Any) -> str:
-    deployment = deploy(monkeypatch, entries, **top)
+def rejection(entries: object, /, **top: Any) -> str:
+    deployment = deploy(entries, **top)
     assert isinstance(deployment.error, SettingsError), deployment.error
     assert deployment.registrations == []
     return str(deployment.error)
 
 
-def rejected(monkeypatch: pytest.MonkeyPatch, entries: object, /, **top: Any) -> list[str]:
+def rejected(entries: object, /, **top: Any) -> list[str]:
     """Return the path of each problem."""
-    return re.findall(r"^  ([^ :]+): ", rejection(monkeypatch, entries, **top), re.MULTILINE)
+    return re.findall(r"^  ([^ :]+): ", rejection(entries, **top), re.MULTILINE)
 
 
 def inputs(deployment: Deployment, kind: str) -> dict[str, Mapping[str, Any]]:
@@ -95,10 +84,8 @@ def policies(deployment: Deployment) -> dict[str, str]:
     return {name: indented(each["policy"]) for name, each in found.items()}
 
 
-def test_entries_get_own_roles_with_one_caller_lookup(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    deployment = deploy(monkeypatch, {"aem-connector": AEM, "files": FILES})
+def test_entries_get_own_roles_with_one_lookup():
+    deployment = deploy({"aem-connector": AEM, "files": FILES})
     assert policies(deployment) == {
         "aem-connector": golden("minimal-role-policy"),
         "files": of_role(golden("s3-v2-role-policy"), "files-qbusiness-role-1234567"),
@@ -106,11 +93,13 @@ def test_entries_get_own_roles_with_one_caller_lookup(
     assert {indented(role["assumeRolePolicy"]) for role in roles(deployment).values()} == {
         golden("trust-policy")
     }
-    assert len(deployment.invokes) == 1
-    assert deployment.warnings == deployment.infos == []
+    # Its account, and its Region.
+    assert len(deployment.invokes) == 2
+    assert deployment.warnings == []
+    assert deployment.infos == ["aem-connector: connector is not set, so the role is for aem-cloud"]
 
 
-def test_entry_inherits_defaults_for_omitted_settings(monkeypatch: pytest.MonkeyPatch):
+def test_entry_inherits_defaults_for_omitted_settings():
     other = "c3d4e5f6-7890-12ab-cdef-333333333333"
     entries = {
         "one": AEM,
@@ -118,7 +107,7 @@ def test_entry_inherits_defaults_for_omitted_settings(monkeypatch: pytest.Monkey
         "three": {**AEM, "rolePath": "", "tags": {}, "exclusivePolicies": False},
     }
     tags = {"Team": "all", "Stage": "prod"}
-    deployment = deploy(monkeypatch, entries, rolePath="/all/", tags=tags, exclusivePolicies=True)
+    deployment = deploy(entries, rolePath="/all/", tags=tags, exclusivePolicies=True)
     found = roles(deployment)
     assert {name: role.get("path") for name, role in found.items()} == {
         "one": "/all/",
@@ -137,26 +126,32 @@ def test_entry_inherits_defaults_for_omitted_settings(monkeypatch: pytest.Monkey
     assert exclusive.keys() == {"one", "two"}
 
 
-def test_top_level_vpc_applies_only_to_supporting_connectors(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_top_level_vpc_applies_only_to_supporting_connectors():
     mail = {"connector": "gmail", "secretId": SECRET_ID}
     entries = {"aem": AEM, "files": FILES, "mail": mail, "off": {**AEM, "vpcConfiguration": {}}}
     entries["mail-off"] = {**mail, "vpcConfiguration": {}}
-    deployment = deploy(monkeypatch, entries, vpcConfiguration=VPC)
+    deployment = deploy(entries, vpcConfiguration=VPC)
     with_vpc = {name for name, document in policies(deployment).items() if "subnet/" in document}
     assert with_vpc == {"aem"}
-    unsupported = "vpcConfiguration does not apply to {}: AWS does not support a VPC for the current"
-    both, one = "files, mail", "mail"
-    assert deployment.infos == [f"{unsupported.format(both)} versions of their connectors"]
-    deployment = deploy(monkeypatch, {"aem": AEM, "mail": mail}, vpcConfiguration=VPC)
-    assert deployment.infos == [f"{unsupported.format(one)} version of its connector"]
-    assert deploy(monkeypatch, {"aem": AEM}, vpcConfiguration=VPC).infos == []
+    unused, default = deployment.infos
+    assert unused == (
+        "vpcConfiguration does not apply to files, mail: AWS does not support a VPC for the current "
+        "version of the connector"
+    )
+    assert default == "aem, off: connector is not set, so the role is for aem-cloud"
+    every = {"aem": {**AEM, "connector": "aem-cloud"}, "wiki": {**AEM, "connector": "confluence-cloud"}}
+    assert deploy(every, vpcConfiguration=VPC).infos == []
 
 
-def test_protect_applies_to_all_entries_or_one_entry(monkeypatch: pytest.MonkeyPatch):
+def test_top_level_vpc_causes_one_warning_for_all_entries():
+    vpc = {**VPC, "subnetIds": [f"subnet-{number:017x}" for number in range(7)]}
+    (warning,) = deploy({"one": AEM, "two": AEM}, vpcConfiguration=vpc).warnings
+    assert warning.startswith("vpcConfiguration.subnetIds has 7 subnets; ")
+
+
+def test_protect_applies_to_all_entries_or_one_entry():
     def protected(entries: object, **top: Any) -> set[str]:
-        deployment = deploy(monkeypatch, entries, **top)
+        deployment = deploy(entries, **top)
         assert deployment.error is None
         return {each.name for each in deployment.registrations if each.request.protect}
 
@@ -175,10 +170,8 @@ def test_protect_applies_to_all_entries_or_one_entry(monkeypatch: pytest.MonkeyP
         ({"secretId": None}, "secretId"),
     ],
 )
-def test_a_null_setting_causes_no_other_problem(
-    monkeypatch: pytest.MonkeyPatch, entry: dict[str, Any], key: str
-):
-    assert rejected(monkeypatch, {"one": entry}) == [f"dataSources.one.{key}"]
+def test_a_null_setting_causes_no_other_problem(entry: dict[str, Any], key: str):
+    assert rejected({"one": entry}) == [f"dataSources.one.{key}"]
 
 
 @pytest.mark.parametrize(
@@ -190,53 +183,35 @@ def test_a_null_setting_causes_no_other_problem(
     ],
 )
 def test_invalid_default_is_reported_once_even_if_unused(
-    monkeypatch: pytest.MonkeyPatch, entry: dict[str, Any], default: dict[str, Any], place: str
+    entry: dict[str, Any], default: dict[str, Any], place: str
 ):
     entries = {"one": {**AEM, **entry}, "two": {**AEM, **entry}}
-    assert rejected(monkeypatch, entries, **default) == [place]
+    assert rejected(entries, **default) == [place]
 
 
 @pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
-def test_empty_object_is_rejected_for_scalar_setting(monkeypatch: pytest.MonkeyPatch, key: str):
-    assert rejected(monkeypatch, {"one": {**AEM, key: {}}}) == [f"dataSources.one.{key}"]
+def test_empty_object_is_rejected_for_scalar_setting(key: str):
+    assert rejected({"one": {**AEM, key: {}}}) == [f"dataSources.one.{key}"]
 
 
-@pytest.mark.parametrize(
-    ("name", "key", "kind", "value"),
-    [
-        *((name, "kmsKeyId", "--plaintext", "KEY_ID") for name in ("tokens", "pass", "pwd", "secrets")),
-        ("wiki", "kmsKeyId", "--type string", "KEY_ID"),
-        ("tokens", "tags", "--type string", "TAG_VALUE"),
-        ("tokens", "bucketAccountId", "--type string", "ACCOUNT_ID"),
-    ],
-)
-def test_fix_for_entry_with_secret_like_name_stores_plaintext(
-    monkeypatch: pytest.MonkeyPatch, name: str, key: str, kind: str, value: str
-):
-    entry = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
-    entry[key] = {"x": 1} if key == "tags" else 1
-    path = f"dataSources.{name}.{key}{'.x' if key == 'tags' else ''}"
-    assert f"fix: {FIX} {kind} -- {path} {value}" in rejection(monkeypatch, {name: entry})
-
-
-def test_false_or_blank_top_level_setting_counts_as_unset(monkeypatch: pytest.MonkeyPatch):
+def test_false_or_blank_top_level_setting_counts_as_unset():
     top: dict[str, Any] = {"allowNetworkInterfaceDeletion": False, "secretId": "", "protect": False}
-    assert deploy(monkeypatch, {"one": AEM}, **top).error is None
+    assert deploy({"one": AEM}, **top).error is None
 
 
-def test_each_setting_is_accepted_only_in_its_place(monkeypatch: pytest.MonkeyPatch):
+def test_each_setting_is_accepted_only_in_its_place():
     of_stack = ["applicationId", "accountId"]
     of_entry = ["secretId", "connector", "bucketName", "bucketAccountId", "kmsKeyId"]
     of_entry += ["allowNetworkInterfaceDeletion", "roleName", "roleDescription"]
     every = {key: EXAMPLES[name] for name, key in KEYS.items()} | {"vpcConfiguration": VPC}
     entry = {**every, "connector": "webcrawler"}
     misplaced = [*of_entry, *(f"dataSources.one.{key}" for key in of_stack)]
-    assert rejected(monkeypatch, {"one": entry}, **every) == misplaced
+    assert rejected({"one": entry}, **every) == misplaced
 
 
 @pytest.mark.parametrize("name", ["Wiki", "wikI", "a_b", "1a", "", "a" * 42, "secure", "a.b", "-a"])
-def test_an_invalid_data_source_name_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str):
-    text = rejection(monkeypatch, {name: AEM, "a" * 41: AEM, "secure-wiki-2": AEM})
+def test_an_invalid_data_source_name_is_rejected(name: str):
+    text = rejection({name: AEM, "a" * 41: AEM, "secure-wiki-2": AEM})
     assert text.count("is not a valid data source name") == 1
 
 
@@ -249,42 +224,29 @@ def test_an_invalid_data_source_name_is_rejected(monkeypatch: pytest.MonkeyPatch
         (None, "is required but not set"),
     ],
 )
-def test_missing_or_invalid_data_sources_are_rejected(
-    monkeypatch: pytest.MonkeyPatch, entries: object, message: str
-):
-    assert f"  dataSources: {message}\n" in rejection(monkeypatch, entries)
+def test_missing_or_invalid_data_sources_are_rejected(entries: object, message: str):
+    assert f"  dataSources: {message}\n" in rejection(entries)
 
 
 @pytest.mark.parametrize("entry", [None, "text", ["x"], 5])
-def test_an_entry_that_is_not_an_object_is_rejected(monkeypatch: pytest.MonkeyPatch, entry: object):
-    assert rejected(monkeypatch, {"one": entry, "two": AEM}) == ["dataSources.one"]
+def test_an_entry_that_is_not_an_object_is_rejected(entry: object):
+    assert rejected({"one": entry, "two": AEM}) == ["dataSources.one"]
 
 
-def test_secret_in_entry_is_rejected_with_plaintext_fix(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    secret = [f"{PROJECT_NAME}:dataSources"]
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-    text = rejection(monkeypatch, {"one": {"secretId": "hunter2"}})
+def test_secret_in_entry_is_rejected():
+    text = rejection({"one": {"secretId": "hunter2"}}, secrets=["dataSources"])
     assert "hunter2" not in text
     assert "`pulumi config` shows [secret] in place of the value" in text
-    assert text.endswith(
-        "fix: if `pulumi config` shows only [secret] for dataSources, edit Pulumi.test.yaml and "
-        "replace the value with the output of `pulumi config get --stack test -- dataSources`; "
-        "otherwise, for each secret value, run "
-        f"`{FIX} --type string -- dataSources.NAME.KEY VALUE` or, for secretId, "
-        f"`{FIX} --plaintext -- dataSources.NAME.secretId VALUE`"
-    )
+    assert text.endswith("fix: edit dataSources in Pulumi.test.yaml")
 
 
-def test_secret_default_is_hidden_and_secret_in_each_entry(monkeypatch: pytest.MonkeyPatch):
-    secret = [f"{PROJECT_NAME}:tags", f"{PROJECT_NAME}:rolePath"]
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+def test_secret_default_is_hidden_and_secret_in_each_entry():
+    secrets = ["tags", "rolePath"]
     entry = {**AEM, "tags": {"hunter2": "x"}}
-    text = rejection(monkeypatch, {"one": entry}, tags={"Hunter2": "y"}, rolePath="/x/")
+    text = rejection({"one": entry}, secrets=secrets, tags={"Hunter2": "y"}, rolePath="/x/")
     assert "  dataSources.one.tags: [secret] and [secret] differ only in case\n" in text
     assert "hunter2" not in text.lower()
-    deployment = deploy(monkeypatch, {"one": entry}, tags={"Team": "y"}, rolePath="/x/")
+    deployment = deploy({"one": entry}, secrets=secrets, tags={"Team": "y"}, rolePath="/x/")
     (role,) = deployment.of_type("aws:iam/role:Role")
     inputs = role.request.object.fields
     # A secret is sent as an object with its value.
@@ -293,56 +255,48 @@ def test_secret_default_is_hidden_and_secret_in_each_entry(monkeypatch: pytest.M
     assert sent["tags"].struct_value.fields.keys() == {"Team", "hunter2"}
 
 
-def test_number_of_entries_is_limited(monkeypatch: pytest.MonkeyPatch):
+def test_number_of_entries_is_limited():
     names = [f"d{number}" for number in range(101)]
-    assert "  dataSources: has 101 entries\n" in rejection(monkeypatch, dict.fromkeys(names, AEM))
-    assert rejected(monkeypatch, dict.fromkeys(names[:100], AEM), indexId="x") == ["indexId"]
+    assert "  dataSources: has 101 entries\n" in rejection(dict.fromkeys(names, AEM))
+    assert rejected(dict.fromkeys(names[:100], AEM), indexId="x") == ["indexId"]
 
 
-def test_configuration_size_is_limited_in_bytes(monkeypatch: pytest.MonkeyPatch):
+def test_configuration_size_is_limited_in_bytes():
     long = {f"d{number}": {**AEM, "roleDescription": 990 * "ü"} for number in range(49)}
 
     def problems(length: int) -> str:
         last = {**AEM, "roleDescription": length * "d"}
-        return rejection(monkeypatch, {**long, "last": last}, indexId="x")
+        return rejection({**long, "last": last}, indexId="x")
 
-    problems(1)
-    room = 102_400 - len(os.environ["PULUMI_CONFIG"].encode())
+    shortest = {**TOP, "indexId": "x", "dataSources": {**long, "last": {**AEM, "roleDescription": "d"}}}
+    room = 102_400 - len(configured.pulumi_config(shortest).encode())
     assert "bytes" not in problems(1 + room)
     assert "  dataSources: the configuration is 102,401 bytes\n" in problems(2 + room)
 
 
-def test_a_program_for_one_role_rejects_data_sources(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    deploy(monkeypatch, {"one": AEM})
-    single = Deployment(lambda: ConnectorRole.from_config("aem", reject_unknown_keys=True))
-    assert "  dataSources: is set, but ConnectorRole.from_config reads a single role" in str(
-        single.error
-    )
-    assert single.registrations == []
+def test_a_program_for_one_role_rejects_data_sources():
+    text = configured.rejection({**TOP, "dataSources": {"one": AEM}}, reject_unknown_keys=True)
+    assert "  dataSources: is set, but ConnectorRole.from_config reads a single role" in text
 
 
-def test_other_keys_and_default_provider_are_ignored_without_reject_unknown_keys(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_other_keys_and_default_provider_are_ignored_without_reject_unknown_keys():
     top: dict[str, Any] = {ACCOUNTS: None, TAGS: {"tags": {"team": "x"}}, "zebra": "x"}
     entry = {**AEM, "tags": {"Team": "x"}}
-    deployment = deploy(monkeypatch, {"one": entry}, reject_unknown_keys=False, **top)
+    deployment = deploy({"one": entry}, reject_unknown_keys=False, **top)
     assert deployment.error is None
     assert deployment.warnings == []
 
 
-def test_message_about_entry_includes_custom_namespace(monkeypatch: pytest.MonkeyPatch):
-    deployment = deploy(monkeypatch, {"one": {"secretId": "x"}}, namespace="search")
+def test_message_about_entry_includes_custom_namespace():
+    deployment = deploy({"one": {"secretId": "x"}}, namespace="search")
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
 
 
-def test_top_level_tag_problem_is_not_repeated_for_entries(monkeypatch: pytest.MonkeyPatch):
+def test_top_level_tag_problem_is_not_repeated_for_entries():
     entries = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
         for each in (entries, {**entries, "three": AEM}):
-            text = rejection(monkeypatch, each, tags=common)
+            text = rejection(each, tags=common)
             assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
 
 
@@ -402,17 +356,14 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
 
 def stack_messages() -> str:
     """Return the message about each stack, also if the keys that it sets are secret."""
-    of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope is not Scope.STACK]
+    of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope != "stack"]
     every = ["aws:region", *KEYS.values()]
     rows: list[tuple[str, list[str]]] = []
     for name, (entries, top) in STACKS.items():
-        keys = {key if ":" in key else f"{PROJECT_NAME}:{key}" for key in top}
-        for how, secret in (("", set[str]()), (", secret", keys)):
+        for how, secrets in {"": [], ", secret": [*top]}.items():
             if how and not top:
                 continue
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-                text = rejection(patch, entries, **top)
+            text = rejection(entries, secrets=secrets, **top)
             # With the names themselves, each new setting would change these messages.
             text = text.replace(", ".join(every), "(every setting)")
             text = text.replace(", ".join(of_entry), "(every setting of an entry)")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from components.validation import validate
+from components.rules import render
 from pages.example_calls import ROLE_NAME
 from pages.examples import (
     ACCOUNT,
@@ -29,9 +29,7 @@ class Policies(NamedTuple):
 
 
 def write(**given: object) -> Policies:
-    trust_policy, role_policy, _ = validate("aem", given).of_role(ROLE_NAME)
-    assert trust_policy is not None
-    assert role_policy is not None
+    trust_policy, role_policy, _ = render("aem", given, ROLE_NAME)
     return Policies(trust_policy, role_policy)
 
 

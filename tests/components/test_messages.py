@@ -1,7 +1,8 @@
 """Compare messages about invalid settings with golden/messages.txt."""
 
+import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -9,15 +10,11 @@ from typing import Any, Final
 import pulumi
 import pytest
 
-from components import stack_config
-from components.arguments import Arguments
-from components.commands import camel_case, quote, quote_argument
-from components.fields import Field
-from components.kinds import Flag, Format
-from components.report import Report, SettingsError
-from components.role import Location
-from components.settings import SETTINGS, VPC_LISTS
-from components.validation import validate
+from components.configuration import KEYS
+from components.formats import Format, Location
+from components.problems import SettingsError, Source, camel_case
+from components.rules import render
+from components.settings import SETTINGS, Vpc
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -29,6 +26,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.helpers import configured
 from tests.helpers.samples import SAMPLES
 from tests.helpers.support import FULL, GOLDEN, MINIMAL
 
@@ -127,68 +125,49 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-PYTHON: Final = Arguments.of({})
-
-
-def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
-    """Return settings as arguments that use the source's names, also in messages."""
-    at = source.fields["vpc_configuration"]
-    vpc = given.get("vpc_configuration")
-    if isinstance(vpc, Mapping):
-        spell = {name: at.spell(name) for name in VPC_LISTS}
-        given = {**given, "vpc_configuration": {spell.get(name, name): vpc[name] for name in vpc}}
-    if not at.in_stack:
-        return Arguments.of(given)
-    report = Report()
-    unknown = {name: value for name, value in given.items() if name not in SETTINGS}
-    keys = [field.name for field in source.fields.values()]
-    report.check_keys(Field(unknown, (), (), in_stack=True), keys)
-    return source.resolved(given, {})._replace(problems=report.problems)
-
-
-def rejection(
-    given: Mapping[str, Any],
-    source: Arguments,
-    component: str = "aem",
-    credentials: Location = CREDENTIALS,
-    secrets: Collection[str] = (),
-) -> str:
-    arguments = spelled({**RIGHT, **given}, source).resolved({}, dict.fromkeys(secrets, True))
+def rejected(
+    given: Mapping[str, Any], name: str = "aem", caller: Location = CREDENTIALS
+) -> SettingsError:
     with pytest.raises(SettingsError) as caught:
-        validate(component, arguments, credentials)
-    return str(caught.value)
-
-
-def collect(name: str, source: Arguments, secrets: Collection[str] = ()) -> str:
-    """Return a source's messages, each in its own section."""
-    found = {title: rejection(given, source, secrets=secrets) for title, given in WRONG.items()}
-    elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
-    found["credentials for another account"] = rejection({}, source, "aem", elsewhere, secrets)
-    for title, component in (("is too long", "a" * 42), ("does not fit a role", "a b")):
-        found[f"the component's name {title}"] = rejection({}, source, component)
-    text = "\n".join(f"== {name}: {title} ==\n{message}\n" for title, message in found.items())
-    # With the names themselves, each new setting would change every message that lists them.
-    return text.replace(listed(source), "(every setting)")
-
-
-def listed(source: Arguments) -> str:
-    """Return the list of all settings in a message about an unknown name."""
-    return ", ".join(field.name for field in source.fields.values())
-
-
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
-    monkeypatch.setattr(pulumi, "get_project", lambda: "qbusiness-aem-connector")
+        render(name, {**RIGHT, **given}, "", caller)
+    return caught.value
 
 
 def messages() -> str:
-    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), reject_unknown_keys=True)
-    sources = {"Arguments": PYTHON, "Stack configuration": config}
-    return "\n".join(collect(name, source) for name, source in sources.items())
+    """Return the messages about arguments, and then the fix of each problem in a stack."""
+    found = {title: rejected(given) for title, given in WRONG.items()}
+    elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
+    found["credentials for another account"] = rejected({}, caller=elsewhere)
+    for title, name in (("is too long", "a" * 42), ("does not fit a role", "a b")):
+        found[f"the component's name {title}"] = rejected({}, name)
+    text = "\n".join(f"== {title} ==\n{message}\n" for title, message in found.items())
+    # With the names themselves, each new setting would change every message that lists them.
+    text = text.replace(", ".join(SETTINGS), "(every setting)")
+    fixes = [
+        f"{name}: {fix}"
+        for given in WRONG.values()
+        if pulumi.UNKNOWN not in given.values()
+        for name, fix in re.findall(PROBLEM, of_stack(given))
+    ]
+    return f"{text}\n== fixes in a stack's configuration ==\n" + "\n".join(dict.fromkeys(fixes)) + "\n"
 
 
-@pytest.mark.usefixtures("stack")
+PROBLEM: Final = r"(?m)^  (\S.*?): .*\n    expected: .*\n    fix: (.*)"
+
+
+def of_stack(given: Mapping[str, Any], **how: Any) -> str:
+    """Return the message about the same settings in a stack's configuration."""
+    settings = {**RIGHT, **given}
+    if isinstance(vpc := settings.get("vpc_configuration"), Mapping):
+        settings["vpc_configuration"] = {camel_case(key): lists for key, lists in vpc.items()}
+    keys = {name: "aws:region" if name == "region" else camel_case(name) for name in SETTINGS}
+    # A stack's configuration contains only JSON.
+    config: dict[str, Any] = json.loads(json.dumps(settings, default=repr))
+    return configured.rejection(
+        {keys.get(name, name): value for name, value in config.items()}, reject_unknown_keys=True, **how
+    )
+
+
 def test_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(GOLDEN / "messages.txt", messages())
 
@@ -197,8 +176,8 @@ def test_messages_of_a_package_name_settings_in_camel_case():
     vpc = {"subnets": [], "subnetIds": [1], "securityGroupIds": []}
     given = {"applicationId": APPLICATION_ARN, "secretid": SECRET_ID, "vpcConfiguration": vpc}
     with pytest.raises(SettingsError) as caught:
-        validate("aem", Arguments.of(given, camel_case), CREDENTIALS)
-    assert [(problem.name, problem.fix) for problem in caught.value.problems] == [
+        render("aem", given, "", CREDENTIALS, Source.PACKAGE)
+    assert [(problem.place.name, problem.fix) for problem in caught.value.problems] == [
         ("secretid", ""),
         ("indexId", ""),
         ("secretId", ""),
@@ -206,192 +185,84 @@ def test_messages_of_a_package_name_settings_in_camel_case():
         ("vpcConfiguration.subnetIds[0]", ""),
         ("vpcConfiguration.securityGroupIds", ""),
     ]
-    assert caught.value.problems[0].message == "is not a setting; did you mean secretId?"
+    assert caught.value.problems[0][1:3] == ("is not a setting; did you mean secretId?", "secretId")
 
 
-@pytest.mark.usefixtures("stack")
 def test_command_placeholder_is_rejected_as_value():
-    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), reject_unknown_keys=True)
+    bucket = {"connector": "webcrawler", "bucket_name": "aem-files"}
     for name, setting in SETTINGS.items():
-        kind = setting.kind
-        if isinstance(kind, Format):
-            # A connector that uses a bucket.
-            given = {"connector": "webcrawler", "bucket_name": "aem-files", name: kind.placeholder}
-            message = rejection(given, config)
-            assert f"{kind.placeholder} is a placeholder" in message
-            assert message.endswith(f" {kind.placeholder}")
-    for entry, kind in VPC_LISTS.items():
-        message = rejection({"vpc_configuration": {**NETWORK, entry: [kind.form.placeholder]}}, config)
-        assert f"{kind.form.placeholder} is a placeholder" in message
-    assert "TAG_VALUE is a placeholder" in rejection({"tags": {"Team": "TAG_VALUE"}}, config)
+        if isinstance(setting.kind, Format):
+            message = of_stack({**bucket, name: setting.kind.placeholder})
+            assert f"{setting.kind.placeholder} is a placeholder" in message
+            assert message.endswith(f" {setting.kind.placeholder}")
+    entries = [
+        (kind.placeholder, {**NETWORK, name: [kind.placeholder]}) for name, kind in Vpc.lists.items()
+    ]
+    for placeholder, vpc in entries:
+        assert f"{placeholder} is a placeholder" in of_stack({"vpc_configuration": vpc})
+    assert "TAG_VALUE is a placeholder" in of_stack({"tags": {"Team": "TAG_VALUE"}})
 
 
-@pytest.mark.usefixtures("stack")
-def test_message_hides_keys_of_secret_setting(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    secret = (
-        "aem:secretId",
-        "aem:tags",
-        "aem:vpcConfiguration",
-        "aem:exclusivePolicies",
-        "aem:connector",
-    )
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-    config = stack_config.read(pulumi.Config("aem"), reject_unknown_keys=False)
-    assert {name for name, field in config.fields.items() if field.secret} == {
-        *("secret_id", "vpc_configuration", "tags", "exclusive_policies", "connector")
-    }
-    vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
-    wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}
-    message = rejection(wrong, config)
-    assert "hunter2" not in message
-    named = [line for line in message.splitlines() if line.startswith("  aem:")]
-    assert [line.partition(": ")[0].strip() for line in named] == [
-        "aem:indexId",
-        "aem:secretId",
-        "aem:vpcConfiguration",
-        "aem:tags",
+def test_message_hides_keys_of_secret_setting():
+    secret = ["secretId", "tags", "vpcConfiguration", "exclusivePolicies", "connector"]
+    vpc = {"subnet_ids_hunter2": [], "subnet_ids": ["subnet-hunter2"], "security_group_ids": []}
+    wrong = {"secret_id": "hunter2", "tags": {"hunter2": 5}, "index_id": "y", "vpc_configuration": vpc}
+    message = of_stack(wrong, secrets=secret)
+    assert "hunter2" not in message.lower()
+    assert re.findall(PROBLEM, message) == [
+        ("indexId", "pulumi config set --stack test --plaintext -- indexId INDEX_ID"),
+        ("secretId", "pulumi config set --stack test --secret -- secretId SECRET_ARN"),
+        ("vpcConfiguration", "edit vpcConfiguration in Pulumi.test.yaml"),
+        *(
+            (f"vpcConfiguration.{key}", f"edit vpcConfiguration.{key} in Pulumi.test.yaml")
+            for key in ("subnetIds", "securityGroupIds")
+        ),
+        ("tags", "edit tags in Pulumi.test.yaml"),
     ]
-    assert named[1].partition(": ")[2].startswith("[secret] is not a secret")
-    assert named[2].partition(": ")[2] == "has an entry that is not a setting"
-    lists = "aem:vpcConfiguration.subnetIds, aem:vpcConfiguration.securityGroupIds"
-    assert f"{named[2]}\n    expected: one of {lists}\n" in message
-    begin = "    fix: pulumi config set --stack prod"
-    assert [line for line in message.splitlines() if line.startswith("    fix: ")] == [
-        f"{begin} --plaintext -- aem:indexId INDEX_ID",
-        f"{begin} --secret -- aem:secretId SECRET_ARN",
-        *2 * ["    fix: edit Pulumi.prod.yaml"],
-    ]
-    message = rejection({"vpc_configuration": "hunter2"}, config)
-    assert "aem:vpcConfiguration: expected an object, got [secret]\n" in message
-    assert f"    expected: an object with {lists.replace(', ', ' and ')}\n" in message
+    assert "  secretId: [secret] is not a secret" in message
+    unknown = "vpcConfiguration: has an entry that is not a setting\n    expected: one of "
+    assert f"  {unknown}subnetIds, securityGroupIds\n" in message
+    assert "  vpcConfiguration.subnetIds: [secret] is not a subnet ID" in message
     # A setting that the connector does not support is removed entirely.
-    without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
-    message = rejection(without_vpc, config)
-    assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
+    message = of_stack({"connector": "onedrive-new", "vpc_configuration": vpc}, secrets=secret)
+    assert message.endswith("    fix: pulumi config rm --stack test -- vpcConfiguration")
 
 
-def test_argument_with_a_character_that_a_shell_interprets_is_quoted():
-    assert quote_argument("aZ09_./:@%+,-") == "aZ09_./:@%+,-"
-    for argument in ("", "-a", *(f"a{special}" for special in ' \n~=^#*?!$&;|<>(){}[]`"\\')):
-        assert quote_argument(argument) == f"'{argument}'"
-    assert quote_argument("it's") == "'it'\\''s'"
-
-
-@pytest.mark.usefixtures("stack")
-@pytest.mark.parametrize(
-    ("values", "fix"),
-    [
-        (["true", "Yes", "on", 1, 1.0], "pulumi config set --stack prod --type bool -- protect true"),
-        (["FALSE", "no", "off", 0, 0.0], "pulumi config set --stack prod --type bool -- protect false"),
-        (["maybe", 2], "edit Pulumi.prod.yaml"),
-    ],
-)
-def test_fix_for_boolean_keeps_meaning_of_value_that_is_not_secret(values: Sequence[object], fix: str):
-    for value in values:
-        field, report = Field(value, ("protect",), ("protect",), in_stack=True), Report()
-        Flag().read(field, report)
-        Flag().read(field._replace(secret=True), report)
-        assert [problem.fix for problem in report.problems] == [fix, "edit Pulumi.prod.yaml"], value
-
-
-@pytest.mark.usefixtures("stack")
-@pytest.mark.parametrize(
-    ("groups", "problem"),
-    [(None, "is required but not set"), ([], "is empty")],
-)
-def test_invalid_list_in_secret_vpc_is_fixed_in_stack_file(
-    monkeypatch: pytest.MonkeyPatch, groups: object, problem: str
-):
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aem:vpcConfiguration"].__contains__)
-    config = stack_config.read(pulumi.Config("aem"), reject_unknown_keys=False)
-    vpc = {"subnet_ids": ["subnet-hunter2"], "security_group_ids": groups}
-    message = rejection({"vpc_configuration": vpc}, config)
-    assert (
-        message
-        == f"""\
-invalid configuration: 2 errors; no role was created or changed
-
-  aem:vpcConfiguration.subnetIds: [secret] is not a subnet ID or ARN
-    expected: {VPC_LISTS["subnet_ids"].form.expected}
-    fix: edit Pulumi.prod.yaml
-
-  aem:vpcConfiguration.securityGroupIds: {problem}
-    expected: {VPC_LISTS["security_group_ids"].expected}
-    fix: edit Pulumi.prod.yaml"""
-    )
+EVERY_KEY: Final = ["aws:region", *KEYS.values()]
 
 
 def test_a_secret_is_never_shown():
-    shown = collect("Arguments", PYTHON, secrets=SETTINGS)
-    assert "[secret]" in shown
-    for name, each in SAMPLES.items():
-        problems = re.findall(rf"^  {name}: (?!(?:requires|is not supported) )(.*)", shown, re.MULTILINE)
-        assert problems
-        for value in (each.mistyped, each.malformed):
-            assert [problem for problem in problems if quote(value) in problem] == []
-    given = (APPLICATION_ARN, "alias/aem", "us-west-2", SECRET_ID, "x", "JDBC", "aem-files")
-    entries = (
-        "subnet-1",
-        "sg",
-        SUBNET_ID,
-        "yes",
-        "a\\nb",
-        "number",
-        "Bad*Key",
-        "team",
-        "Team",
-        "subnets",
-        "c.d",
-    )
-    assert [value for value in (*given, *entries) if f'"{value}"' in shown or f".{value}" in shown] == []
-    for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "role 51", ACCOUNT, "us-west-2"):
-        assert given_too not in shown
-    for given_too in (
-        "aem-files",
-        "1402433619",
-        "confluence-cloud or",
-        f"is in account {OTHER_ACCOUNT}",
-    ):
-        assert given_too not in shown
-    assert "vpc_configuration.subnet_ids: the role policy has [secret] characters" in shown
-    args = {**RIGHT, "role_name": "connector", "kms_key_id": KEY_ID}
-    args |= {"secret_id": f"arn:aws:secretsmanager:eu-north-1:{OTHER_ACCOUNT}:secret:aem-secret"}
-    args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
-    args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
-    warnings = " ".join(
-        validate("aem", Arguments.of(args).resolved({}, dict.fromkeys(SETTINGS, True))).warnings
-    )
-    assert "connector" not in warnings
-    assert "six lowercase letters" not in warnings
-    assert "key in account [secret], but the secret is in account [secret]; if" in warnings
-    assert "Amazon Q Business is not available in [secret]; it is" in warnings
-    assert "has [secret] subnets" in warnings
-
-
-def test_rejected_secret_value_is_never_shown():
-    for name, each in SAMPLES.items():
-        for value in filter(None, each.every_rejected):
-            given = {**RIGHT, **each.others, name: value}
-            with pytest.raises(SettingsError) as rejected:
-                validate("aem", Arguments.of(given).resolved({}, {name: True}), CREDENTIALS)
-            shown = [each.message for each in rejected.value.problems if each.setting == name]
-            # For a number, also look for it without the rest of its text.
-            text = str(value) if isinstance(value, int) else quote(value)
-            assert [message for message in shown if text in message] == []
+    # In turn, all settings have one of their invalid values.
+    invalid = {name: each.every_rejected for name, each in SAMPLES.items()}
+    turns = [
+        {name: values[turn % len(values)] for name, values in invalid.items()}
+        for turn in range(max(map(len, invalid.values())))
+    ]
+    for given in (*(each for each in WRONG.values() if each.keys() <= SETTINGS.keys()), *turns):
+        if pulumi.UNKNOWN in given.values():
+            continue
+        message = of_stack(given, secrets=EVERY_KEY)
+        for name, problem in re.findall(r"(?m)^  (\S.*?): (.*)", message):
+            assert name.removeprefix("vpcConfiguration.") in (
+                *EVERY_KEY,
+                "subnetIds",
+                "securityGroupIds",
+            )
+            # The connector's name is not hidden.
+            assert not re.search(r'"|\b\d', re.sub(r"the \S+ connector.*", "", problem)), problem
+        for value in ("aem-files", ACCOUNT, OTHER_ACCOUNT, "us-west-2"):
+            assert value not in message
 
 
 def test_warnings_have_expected_texts():
     given = {
         **MINIMAL,
         "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),
-        "index_id": INDEX_ID,
         "secret_id": "aem-prod-secret",
         "role_name": "connector",
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]},
     }
-    subnets, region, secret, name = validate("aem", given).warnings
+    subnets, region, secret, name = render("aem", given, "")[2]
     supported = "us-east-1, us-west-2, eu-west-1, ap-southeast-2"
     assert region == f"Amazon Q Business is not available in eu-north-1; it is available in {supported}"
     assert secret == (
@@ -406,3 +277,22 @@ def test_warnings_have_expected_texts():
         "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
         'QBusiness, so it does not list "connector"'
     )
+
+
+def test_warnings_hide_secret_values():
+    subnets = [f"subnet-{i:017x}" for i in range(7)]
+    settings = {
+        "aws:region": "eu-north-1",
+        "applicationId": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),
+        "indexId": INDEX_ID,
+        "secretId": f"arn:aws:secretsmanager:eu-north-1:{OTHER_ACCOUNT}:secret:aem-secret",
+        "kmsKeyId": KEY_ID,
+        "roleName": "my-role",
+        "vpcConfiguration": {"subnetIds": subnets, "securityGroupIds": [SECURITY_GROUP_ID]},
+    }
+    warnings = " ".join(configured.deploy(settings, secrets=settings).warnings)
+    assert "my-role" not in warnings
+    assert "six lowercase letters" not in warnings
+    assert "key in account [secret], but the secret is in account [secret]; if" in warnings
+    assert "Amazon Q Business is not available in [secret]; it is" in warnings
+    assert "has [secret] subnets" in warnings

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from components.configuration import KEYS
 from components.connectors import CONNECTORS
-from components.stack_config import KEYS
 from pages import permissions, template_workflow
 from pages.__main__ import PAGES, main
 from pages.example_calls import FULL, FULL_OF_SOURCE, FULL_WITH_FILES, Options

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.configuration import ALLOWED_ACCOUNTS, KEYS
 from components.connectors import CONNECTORS
-from components.default_provider import ALLOWED_ACCOUNTS
-from components.settings import SETTINGS, Scope
-from components.stack_config import KEYS
-from components.validation import validate
+from components.problems import Source
+from components.rules import render
+from components.settings import SETTINGS
 from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_script, run_section
@@ -92,10 +92,7 @@ def test_readme_configuration_produces_the_statements_shown():
     config = {key.partition(":")[2]: value for key, value in yaml.safe_load(written).items()}
     ((name, entry),) = config.pop("dataSources").items()
     settings = {**config, **entry}
-    arguments = {settings_key: settings[key] for settings_key, key in KEYS.items() if key in settings}
-    trust_policy, role_policy, _ = validate(name, {**arguments, "region": config["region"]})
-    assert trust_policy
-    assert role_policy
+    trust_policy, role_policy, _ = render(name, settings, "", source=Source.PACKAGE)
     trust_statement, *statements = json.loads(shown)
     assert json.loads(trust_policy)["Statement"] == [trust_statement]
     assert [each for each in json.loads(role_policy)["Statement"] if each in statements] == statements
@@ -154,7 +151,7 @@ def test_copied_environment_keeps_only_shareable_settings():
     specific = {
         KEYS[name]
         for name in KEYS
-        if SETTINGS[name].in_role_policy or SETTINGS[name].scope is Scope.ENTRY
+        if not (SETTINGS[name].structural or SETTINGS[name].of_role) or SETTINGS[name].scope == "entry"
     }
     shareable = {"ingestScope"}
     assert {*re.findall(r"\w+", removed[1])} == (specific | {"dataSources"}) - replaced - shareable

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from components.commands import quote_argument
+from roles.commands import quote_argument
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
 

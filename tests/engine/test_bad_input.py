@@ -1,6 +1,5 @@
 """Test what users see for invalid settings on the real engine; tests/components tests the messages."""
 
-import re
 from typing import Any
 
 from pages import examples
@@ -56,9 +55,8 @@ def test_commands_in_preview_messages_correct_settings(new_stack: NewStack, aws:
     preview = stack.preview(check=False)
     assert preview.exit_code != 0
     assert "invalid configuration: 4 errors" in preview.text
-    script = "\n".join(re.findall(r"    fix: (.*)\n", preview.text))
-    script = script.replace("BUCKET_NAME", "qbusiness-documents").replace("TAG_VALUE", "search")
-    stack.execute("sh", "-euc", script)
+    assert stack.run_fixes(preview.text, BUCKET_NAME="qbusiness-documents") == ['tags["Cost Center"]']
+    stack.run("config", "set", "--path", 'tags["Cost Center"]', "search")
     stack.up()
     role = stack.outputs()["roleName"]
     (policy,) = aws.role_policies(role).values()

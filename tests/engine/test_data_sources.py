@@ -1,11 +1,10 @@
 """Test the lifecycle of a stack with several data sources on the real engine."""
 
-import re
 from typing import Any, Final
 
 import pytest
 
-from pages.examples import ACCOUNT, APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
@@ -101,14 +100,15 @@ def test_role_moves_to_another_stack_as_documented(new_stack: NewStack):
     assert not source.config_file.exists()
 
 
-def test_commands_in_messages_correct_entries(new_stack: NewStack, aws: Aws):
+def test_messages_say_what_to_edit_in_entries(new_stack: NewStack, aws: Aws):
     files = {**FILES, "secretId": SECRET_ID, "bucketAccountId": 12}
-    stack = new_stack(with_entries(wiki={**AEM, "protect": "false"}, files=files))
+    settings = with_entries(wiki={**AEM, "protect": "false"}, files=files)
+    stack = new_stack({**settings, "indexId": "x"})
     stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", WIKI_SECRET)
     text = stack.preview(check=False).text
     assert "dataSources: has a secret value" in text
-    fix = text.partition("or, for secretId, `pulumi ")[2].partition("`")[0]
-    stack.run(*fix.replace("NAME", "wiki").replace("VALUE", WIKI_SECRET).split())
+    assert stack.run_fixes(text, INDEX_ID=INDEX_ID) == ["dataSources"]
+    stack.configure(settings)
 
     failed = stack.up(check=False)
     assert failed.exit_code != 0
@@ -120,6 +120,10 @@ def test_commands_in_messages_correct_entries(new_stack: NewStack, aws: Aws):
         assert problem in failed.text
     # One invalid entry stops the update of all entries.
     assert aws.roles() == []
-    script = "\n".join(re.findall(r"fix: (.*)\n", failed.text))
-    stack.execute("sh", "-euc", script.replace("ACCOUNT_ID", ACCOUNT))
+    assert stack.run_fixes(failed.text) == [
+        "dataSources.files.secretId",
+        "dataSources.files.bucketAccountId",
+        "dataSources.wiki.protect",
+    ]
+    stack.configure(with_entries(wiki=AEM, files=FILES))
     assert stack.preview().exit_code == 0

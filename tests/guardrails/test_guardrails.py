@@ -20,10 +20,11 @@ from pulumi_policy import PolicyProviderResource, PolicyResource, StackValidatio
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
 
-from components import commands, formats
+from components import formats
 from components.connectors import CONNECTORS, Connector, Need
-from components.validation import validate
-from guardrails.__main__ import validate as validate_stack
+from components.problems import escape
+from components.rules import render
+from guardrails.__main__ import validate
 from pages import examples
 from pages.examples import (
     ACCOUNT,
@@ -34,6 +35,7 @@ from pages.examples import (
     OTHER_ACCOUNT,
     REGION,
 )
+from roles.commands import quote_argument
 from sandbox.environment import PROJECT
 from tests.guardrails.guardrail_roles import (
     ADMINISTRATOR,
@@ -304,7 +306,7 @@ def test_each_placeholder_is_reported():
 @pytest.mark.parametrize("text", ["line\nfix: nothing", "\x1b[2K", "\u202e", "é", "\r\t\0", "plain"])
 def test_policy_text_cannot_forge_report_line(text: str):
     report = Finding("urn", text, text, text).report
-    shown = commands.escape(text)
+    shown = escape(text)
     assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
 
 
@@ -353,10 +355,8 @@ def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
     ):
         if need is Need.REQUIRED or (everything and need is not Need.NOT_SUPPORTED):
             given |= settings
-    result = validate("connector", given).of_role(NAME)
-    assert result.trust_policy
-    assert result.role_policy
-    return result.trust_policy, result.role_policy
+    trust_policy, policy_of_role, _ = render("connector", given, NAME)
+    return trust_policy, policy_of_role
 
 
 def test_role_of_every_connector_passes():
@@ -606,11 +606,11 @@ def test_removal_command_quotes_names_as_component_does():
     its_role = observed(inlinePolicies=[{"name": each, "policy": text(ANY_SECRET)} for each in names])
     found = findings(its_role)["undeclared"]
     assert [each.remediation.partition("--policy-name ")[2].partition("`")[0] for each in found] == [
-        commands.quote_argument(each) for each in names
+        quote_argument(each) for each in names
     ]
     for character in map(chr, range(256)):
         for argument in (character, f"{character}ls", f"ls{character}", ""):
-            assert rules.quote_argument(argument) == commands.quote_argument(argument)
+            assert rules.quote_argument(argument) == quote_argument(argument)
 
 
 def removed_policies() -> list[Declaration]:
@@ -854,7 +854,7 @@ def test_quota_for_attached_policies_is_configurable(config: dict[str, float], r
     (rule,) = (rule for rule in RULES if rule.name == "quotas")
     arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(11)]
     report = Mock()
-    validate_stack(rule, StackValidationArgs([role(managedPolicyArns=arns)], config), report)
+    validate(rule, StackValidationArgs([role(managedPolicyArns=arns)], config), report)
     assert [call.args[0].splitlines()[:2] for call in report.call_args_list] == [
         ["the role has 11 attached policies", "expected: at most 10, IAM's quota"]
     ] * reported

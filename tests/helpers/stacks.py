@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -190,6 +191,19 @@ class Stack:
 
     def destroy(self) -> Update:
         return self.operate(*DESTROY)
+
+    def run_fixes(self, message: str, **values: str) -> list[str]:
+        """Run the commands in a message about settings, with values in place of their placeholders.
+
+        Return the paths that the other fixes say to edit in the stack's file.
+        """
+        script = "\n".join(re.findall(r"    fix: (pulumi config .*)\n", message))
+        edits = re.findall(rf"    fix: edit (.+) in {self.config_file.name}\n", message)
+        assert len(edits) + len(script.splitlines()) == message.count("    fix: ")
+        for placeholder, value in values.items():
+            script = script.replace(placeholder, value)
+        self.execute("sh", "-euc", script)
+        return edits
 
     def state(self) -> dict[str, Any]:
         """Return the `deployment` that `pulumi stack export` shows, or {} before the first update."""

@@ -105,6 +105,7 @@ def of_role(document: str, role: str) -> str:
 def as_pulumi_config(settings: Mapping[str, Any]) -> str:
     """Return stack configuration as the engine passes it to a program, in PULUMI_CONFIG."""
     texts = {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in settings.items()
     }
-    return json.dumps(texts)
+    return json.dumps(texts, ensure_ascii=False)

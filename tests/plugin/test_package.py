@@ -14,9 +14,9 @@ import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 from pulumi.provider.experimental.schema import generate_schema
 
-from components.commands import camel_case
+from components.configuration import KEYS
 from components.connector_role import ConnectorRole
-from components.stack_config import KEYS
+from components.problems import camel_case
 from pages import examples
 from pages.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
 from sandbox.environment import PROJECT
@@ -332,7 +332,7 @@ def test_misspelled_input_of_untyped_program_is_rejected(new_stack: NewStack, pa
         stack,
         aws,
         "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?",
-        "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?",
+        "vpcConfiguration.subnets: is not a setting; did you mean subnetIds?",
         "bucket: is not a setting; did you mean bucketName or bucketAccountId?",
         "indexId: expected a string, got 111122223333; if the value is right, quote it",
     )

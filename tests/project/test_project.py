@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+import components
+from components.configuration import KEYS
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
-from components.settings import SETTINGS, VPC_LISTS
-from components.stack_config import KEYS
+from components.settings import SETTINGS, Vpc
 from pages.examples import REGION, REQUIRED_INPUTS
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
@@ -39,16 +40,13 @@ def test_every_update_of_roles_refreshes_first(directory: str):
 
 
 def test_only_required_settings_are_declared_without_default():
-    types = {spelled: SETTINGS[name].kind.declaration["type"] for name, spelled in KEYS.items()}
-    types |= {"protect": "boolean", "dataSources": "object"}
-    blanks = {"string": "", "boolean": False, "object": {}, "array": []}
+    blanks = {key: SETTINGS[name].kind.blank for name, key in KEYS.items()}
+    blanks |= {"protect": False, "dataSources": {}}
+    of_type = {"string": "", "boolean": False, "object": {}}
     for key, declared in DECLARED.items():
-        assert declared["type"] == types[key]
+        assert of_type[declared["type"]] == blanks[key]
         assert len(declared["description"]) > 10
-        if key in REQUIRED:
-            assert "default" not in declared
-        else:
-            assert declared["default"] == blanks[declared["type"]]
+        assert declared.get("default") == (None if key in REQUIRED else blanks[key])
 
 
 def test_declared_defaults_count_as_not_set(monkeypatch: pytest.MonkeyPatch):
@@ -73,7 +71,7 @@ def test_declarations_satisfy_schema_of_engine():
 
 def test_arguments_are_settings_in_snake_case():
     assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS)
-    assert set(VpcConfiguration.__annotations__) == set(VPC_LISTS)
+    assert set(VpcConfiguration.__annotations__) == set(Vpc.lists)
     assert ConnectorRoleArgs.__required_keys__ == {
         name for name, setting in SETTINGS.items() if setting.required
     }
@@ -110,6 +108,31 @@ def imported(path: Path) -> set[str]:
 def test_program_imports_no_tests_and_no_sandbox():
     for path in modules("components"):
         assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
+
+
+PUBLIC = {"configuration", "connectors", "formats", "policies", "problems"}
+"""The modules of `components/` whose public names the other directories may import."""
+PUBLIC_NAMES = {
+    "": {*components.__all__, *PUBLIC},
+    "settings": {"SETTINGS", "Vpc"},
+    "rules": {"render"},
+    "connector_role": {"ConnectorRole", "POLICY_NAME", "TOKEN"},
+}
+
+
+@pytest.mark.parametrize("place", ["roles", "pages", "plugin", "sandbox", "benchmarks"])
+def test_other_directories_import_only_public_names_of_components(place: str):
+    for path in modules(place):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, (ast.Import, ast.ImportFrom)):
+                continue
+            names = {alias.name for alias in node.names}
+            source = (node.module or "") if isinstance(node, ast.ImportFrom) else min(names)
+            package, _, module = source.partition(".")
+            if package in ("components", "qbusiness_connector"):
+                assert isinstance(node, ast.ImportFrom), path
+                assert not [name for name in names if name.startswith("_")], path
+                assert module in PUBLIC or names <= PUBLIC_NAMES.get(module, set()), path
 
 
 def test_only_connector_role_module_imports_pulumi_aws():

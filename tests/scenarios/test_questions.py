@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from components.connectors import CONNECTORS
-from components.validation import validate
+from components.rules import render
 from pages.example_calls import (
     PASS_OTHER_ROLE,
     ROLE_NAME,
@@ -61,11 +61,8 @@ def roles(world: World) -> list[Role]:
     for name, connector in CONNECTORS.items():
         options = options_of(connector)
         arguments = {**options.arguments, "connector": name, "region": REGION}
-        policies = validate("aem-connector", arguments).of_role(ROLE_NAME)
-        documents = tuple(
-            world.moved(document or "") for document in (policies.trust_policy, policies.role_policy)
-        )
-        trust_policy, role_policy = documents
+        *documents, _ = render("aem-connector", arguments, ROLE_NAME)
+        trust_policy, role_policy = map(world.moved, documents)
         role = Role(trust_policy, role_policy, options, [])
         found.setdefault((trust_policy, role_policy), role).connectors.append(name)
     return [*found.values()]

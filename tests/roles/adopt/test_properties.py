@@ -4,14 +4,16 @@ import inspect
 
 import pulumi_aws as aws
 
-from components.settings import ROLE_SETTINGS
+from components.settings import SETTINGS
 from roles.account import Role
+from roles.policy_settings import ROLE_PROPERTIES
 from tests.helpers.world import World
 
 
 def test_role_properties_are_settings_or_known_exceptions():
     properties = {*Role._fields} & {*inspect.signature(aws.iam.RoleArgs).parameters}
-    settings = {setting.role_property for setting in ROLE_SETTINGS}
+    settings = {*ROLE_PROPERTIES.values()}
+    assert {*ROLE_PROPERTIES} == {name for name, setting in SETTINGS.items() if setting.of_role}
     assert settings <= properties
     # The role policy is in place of the inline policies. The other property is tested below.
     assert properties - settings <= {"inline_policies", "max_session_duration"}

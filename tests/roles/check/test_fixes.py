@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from components.role import Location
+from components.formats import Location
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
