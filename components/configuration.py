@@ -145,17 +145,17 @@ def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
         return
     # Pulumi may have written an account ID as a number.
     accounts = [*map(str, given)] if is_list(given) else []
+    # The command cannot replace an object or a secret, and would lose a list's other accounts.
+    fix = "" if is_mapping(given) or place.is_secret or len(accounts) > 1 else command
     invalid = [index for index, each in enumerate(accounts) if not ACCOUNT_ID.parse(each)]
     for index in invalid:
         problem = f"{place.show(given[index])} is not {ACCOUNT_ID.name}"
-        problems.add(place.part(index), problem, ACCOUNT_ID.expected)
+        problems.add(place.part(index), problem, ACCOUNT_ID.expected, fix)
     if not is_list(given):
-        # The command cannot replace an object or a secret.
-        fix = "" if is_mapping(given) or place.is_secret else command
         problems.add_type(place, given, "a list", "a list of 12-digit account IDs", fix)
     elif not invalid and role.location.account not in ("", *accounts):
         problem = f"the list does not include the application's account, {shown}"
-        problems.add(place, problem, f"a list that includes {shown}")
+        problems.add(place, problem, f"a list that includes {shown}", fix)
 
 
 def _check_tags(tags: Value, problems: Problems) -> None:

@@ -121,7 +121,7 @@ def test_vpc_causes_warning_for_three_connectors():
         for name, facts in FACTS.items()
         for options in [*shapes(facts)][-1:]
     }
-    warning = "vpc_configuration: only earlier versions of the {} connector support it (see {})"
+    warning = "vpc_configuration: only earlier versions of the {} connector (see {}) support it"
     assert {name: text for name, text in warnings.items() if text} == {
         name: [warning.format(name, PAGE.format(name))] for name in ("exchange", "gmail", "teams")
     }
