@@ -133,7 +133,7 @@ class Encryption(NamedTuple):
 class Role(NamedTuple):
     """A role and its policies in IAM.
 
-    Fields to which `Setting.role_property` refers are named like the arguments of `aws.iam.Role`.
+    Fields in `ROLE_PROPERTIES` of `policy_settings` are named like the arguments of `aws.iam.Role`.
     """
 
     arn: str
