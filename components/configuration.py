@@ -34,8 +34,8 @@ MAXIMUM_SIZE: Final = 100 * 1024
 
 
 def config_key(name: str, prefix: str = "") -> str:
-    """Return a setting's key; the prefix is a namespace and a colon."""
-    return REGION_KEY if name == "region" else prefix + KEYS[name]
+    """Return the key of a setting or of `protect`; the prefix is a namespace and a colon."""
+    return REGION_KEY if name == "region" else prefix + camel_case(name)
 
 
 def size_in_bytes(config: Mapping[str, str]) -> int:
