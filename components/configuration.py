@@ -125,10 +125,9 @@ def _check_stack(prefix: str, top: Mapping[str, Value], problems: Problems) -> N
 def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
     """Warn if there is no list of allowed accounts; reject an invalid or incomplete list.
 
-    Without the list, credentials for the wrong account can damage the state, because a refresh removes a
-    role from the state if the account does not have it. The program cannot prevent this, because
-    `pulumi up --refresh` refreshes before the program runs and because, by default, `pulumi refresh` and
-    `pulumi destroy` do not run the program at all.
+    Without the list, a refresh with credentials for the wrong account removes roles from the state. The
+    program cannot prevent this, because `pulumi up --refresh` refreshes before the program runs, and by
+    default, `pulumi refresh` and `pulumi destroy` do not run the program at all.
     """
     place, given, shown = value.place, value.given, role.shown.account
     options = f"--stack {stack_name()} --path --type string -- '{ALLOWED_ACCOUNTS}[0]'"

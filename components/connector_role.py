@@ -1,9 +1,8 @@
 """Declare the IAM role for an Amazon Q Business data source connector.
 
 The component registers an IAM role, its role policy, and, with `exclusive_policies`, the two resources
-that make the stack own all of the role's policies. It creates no provider and reads configuration only
-in `from_config` and `all_from_config`. If it finds an invalid setting, it does not create the role; many
-such mistakes would otherwise surface only at the data source's next sync.
+that make the stack own all of the role's policies. It creates no provider. If it finds an invalid
+setting, it does not create the role; many mistakes would otherwise surface only at the next sync.
 
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
@@ -104,10 +103,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def from_inputs(
         cls, name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
     ) -> "ConnectorRole":
-        """Declare the role with a package's inputs, which are the arguments in camel case.
-
-        Raises the errors that the constructor raises.
-        """
+        """Declare the role with a package's inputs: the arguments, with their names in camel case."""
         return cls._of(read_role(name, inputs, Source.PACKAGE), opts)
 
     @classmethod
@@ -121,10 +117,9 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> "ConnectorRole":
         """Declare the role with the settings in the stack's configuration.
 
-        `config` is the namespace to read, by default the project's. The Region comes from `aws:region`.
-        `reject_unknown_keys` is for a program that owns the whole stack. If it is true, keys in the
-        namespace that are not settings are rejected, and the default provider's configuration is also
-        checked.
+        `config` is the namespace, by default the project's. The Region comes from `aws:region`. With
+        `reject_unknown_keys`, for a program that owns the whole stack, keys in the namespace that are
+        not settings are rejected, and the default provider's configuration is also checked.
 
         Raises SettingsError, with the invalid keys and how to fix each problem, as the constructor does.
         """
@@ -328,10 +323,10 @@ def _as_role_input(value: Value) -> Any:
 
 
 def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
-    """Return hooks that warn that an existing role will lose any policies from outside the stack.
+    """Return hooks for the role and its exclusive policies, which warn unless the role is new.
 
-    The first hook, for the role, notes whether the role is new. The second one, for the exclusive
-    policies, warns. Without the warning, a preview would show only that two resources will be created.
+    Without the warning, a preview would show only that two resources will be created, and nothing of the
+    policies from outside the stack that the role loses.
     """
     new: list[pulumi.ResourceHookArgs] = []
 

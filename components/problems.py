@@ -1,7 +1,6 @@
 """Describe where a value is set, and collect the problems with values for one message.
 
-No message shows a secret value. Everything except printable ASCII is escaped, so that no value adds a
-line to a message or controls a terminal.
+No message shows a secret value, or anything that adds a line to the message or controls a terminal.
 """
 
 import json
@@ -9,13 +8,13 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from enum import Enum, auto
+from enum import Enum
 from typing import Final, NamedTuple
 
 import pulumi
 
 HIDDEN: Final = "[secret]"  # stands in for a secret value, or for a value derived from one
-_MAXIMUM_SHOWN: Final = 120  # characters of a value; the rest is left out
+_MAXIMUM_SHOWN: Final = 120  # characters of a value
 
 
 def camel_case(name: str) -> str:
@@ -31,15 +30,13 @@ def escape(text: str) -> str:
 
 def quote(value: object) -> str:
     """Return a value as JSON in printable ASCII; shorten a long value."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # packages receive every number as a float
+    # Packages receive every number as a float.
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     try:
         text = json.dumps(value, default=lambda other: f"a Python object of type {type(other).__name__}")
     except (TypeError, ValueError, RecursionError):
         text = "..."
-    if len(text) > _MAXIMUM_SHOWN:
-        text = text[: _MAXIMUM_SHOWN - 4] + ('..."' if text.startswith('"') else "...")
-    return escape(text)
+    return escape(text if len(text) <= _MAXIMUM_SHOWN else text[:_MAXIMUM_SHOWN] + "...")
 
 
 def show_path(path: tuple[str | int, ...]) -> str:
@@ -58,9 +55,8 @@ def show_path(path: tuple[str | int, ...]) -> str:
 def stack_name() -> str:
     """Return the stack's name for a command, with its organization if the backend is Pulumi Cloud.
 
-    In Pulumi Cloud, a name without an organization refers to the default organization of the user who
-    runs the command (`ParseStackReference` in pkg/backend/httpstate). In other backends, the
-    organization's name is always "organization".
+    In Pulumi Cloud, a name without one refers to the user's default organization (`ParseStackReference`
+    in pkg/backend/httpstate). In other backends, the organization's name is always "organization".
     """
     organization, name = pulumi.get_organization(), pulumi.get_stack()
     has_organization = organization not in (None, "", "organization") and "/" not in name
@@ -70,9 +66,9 @@ def stack_name() -> str:
 class Source(Enum):
     """What sets a value, which determines the spelling of the settings' names."""
 
-    PYTHON = auto()
-    PACKAGE = auto()
-    STACK = auto()
+    PYTHON = "a program's arguments"
+    PACKAGE = "a package's inputs"
+    STACK = "a stack's configuration"
 
     def spell(self, name: str) -> str:
         """Return a setting's name: in snake case in Python; otherwise, in camel case."""
@@ -182,10 +178,8 @@ class Problems:
 
 
 def similar(given: str, names: Collection[str]) -> list[str]:
-    """Return the names that begin with the given one or are its beginning, or else the closest one.
-
-    The comparison ignores case and namespaces.
-    """
+    """Return the names that begin with the given one or are its beginning, or else the closest one."""
+    # The comparison ignores case and namespaces.
     begin = given.rpartition(":")[2].lower()
     compared = {each.rpartition(":")[2].lower(): each for each in names}
     near = [each for each in compared if begin and (each.startswith(begin) or begin.startswith(each))]

@@ -39,18 +39,14 @@ def check_presence(role: Role, problems: Problems) -> None:
 def check_support(role: Role, problems: Problems) -> None:
     """Reject a setting that the connector does not support; warn if only earlier versions support it."""
     for name, need in role.connector.needs.items():
-        value, place = role.values[name], role.values[name].place
+        value, label = role.values[name], role.connector.label
         if value.state is State.UNSUPPORTED:
-            problems.add(
-                place,
-                f"is not supported by {role.connector.label}",
-                f"no {place.name}, or another {role.values['connector'].place.name}",
-                place.fix("rm"),
-            )
+            expected = f"no {value.place.name}, or another {role.values['connector'].place.name}"
+            fix = value.place.fix("rm")
+            problems.add(value.place, f"is not supported by {label}", expected, fix)
         if need is Need.EARLIER_VERSIONS and value.parsed:
-            problems.warnings.append(
-                f"{place.name}: only earlier versions of {role.connector.label} support it"
-            )
+            warning = f"{value.place.name}: only earlier versions of {label} support it"
+            problems.warnings.append(warning)
 
 
 def check_requirements(role: Role, problems: Problems) -> None:
@@ -139,20 +135,20 @@ def check_key(role: Role, problems: Problems) -> None:
     owner, own = role.text(name).account, role.location.account
     if not own or owner in ("", own):
         return
-    key, place = role.values["kms_key_id"], role.values["kms_key_id"].place
+    key = role.values["kms_key_id"]
     there = f"the {encrypted} is in account {role.values[name].place.hide(owner)}"
     if key.parsed and not key.parsed.account:
         problems.warnings.append(
-            f"{place.name}: a key ID refers to a key in account {role.shown.account}, but {there}; if "
-            "the key is also there, use its ARN"
+            f"{key.place.name}: a key ID refers to a key in account {role.shown.account}, but {there}; "
+            "if the key is also there, use its ARN"
         )
     elif not (of_bucket or key.is_set):
         problems.add(
-            place,
+            key.place,
             f"is not set, but {there}, and an AWS managed key cannot be used from another account",
             "the ARN of the customer managed key that encrypts the secret, "
             f"{formats.SHOWN.arn('kms', 'key/ID')}",
-            place.fix("set", "KEY_ARN"),
+            key.place.fix("set", "KEY_ARN"),
         )
 
 
@@ -171,8 +167,7 @@ def check_role_name(role: Role, problems: Problems) -> None:
     if not value.is_set and not formats.COMPONENT_NAME.parse(role.name):
         problems.add(
             place,
-            f"is not set and cannot be derived from the component's name {quote(role.name)} "
-            f"({len(role.name)} characters)",
+            f"is not set and cannot be derived from the component's name {quote(role.name)}",
             f"a role name, or {formats.COMPONENT_NAME.expected}",
             place.fix("set", formats.ROLE_NAME.placeholder),
         )
@@ -216,10 +211,7 @@ RULES: Final = (
 
 
 def check_role(role: Role, problems: Problems) -> Role:
-    """Read the values that were not read yet, check all of them, and add this role's problems.
-
-    Returns the role with these values, and with the warnings about them.
-    """
+    """Return the role with all values read, and the warnings about them; add this role's problems."""
     own = Problems()
     needs = role.connector.needs
     values = {

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, TypeGuard, cast
 
@@ -37,10 +37,9 @@ def has_unknown(value: object) -> bool:
     return is_unknown(value) or any(map(has_unknown, entries))
 
 
-# A kind of value has a `blank` value, the default in `Pulumi.yaml`, which means not set. `expected`
-# describes a valid value. `read` returns a value in the form that the rules and policies use. It rejects
-# an invalid value and returns None; if only some entries are invalid, it rejects those entries and still
-# returns a value. It skips entries that are not known yet.
+# A kind's `blank` value is the default in `Pulumi.yaml`, which means not set. `read` returns a value as
+# rules and policies use it, or rejects it and returns None. In an object or a list, it rejects invalid
+# entries, skips unknown ones, and returns the others.
 
 
 class Flag:
@@ -89,8 +88,7 @@ class Vpc:
         keys = {name: place.source.spell(name) for name in self.lists}
         parts = {name: place.part(key) for name, key in keys.items()}
         if not is_mapping(given):
-            expected = f"an object with {' and '.join(part.name for part in parts.values())}"
-            problems.add_type(place, given, "an object", expected)
+            problems.add_type(place, given, "an object", self.expected)
             return None
         problems.check_keys(given, keys.values(), place)
         found = {
@@ -191,12 +189,12 @@ TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 class State(Enum):
     """What is known about a value."""
 
-    GIVEN = auto()  # not read yet
-    UNSET = auto()
-    UNSUPPORTED = auto()  # by the connector
-    INVALID = auto()
-    UNKNOWN = auto()  # is, or contains, an Output or a value that only an update knows
-    VALID = auto()
+    GIVEN = "not read yet"
+    UNSET = "not set"
+    UNSUPPORTED = "not supported by the connector"
+    INVALID = "invalid"
+    UNKNOWN = "is, or contains, an Output or a value that only an update knows"
+    VALID = "valid and known"
 
 
 class Value(NamedTuple):

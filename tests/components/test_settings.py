@@ -137,7 +137,7 @@ def test_value_with_118_characters_is_shown_in_full():
     (problem,) = problems({"index_id": "x" * 118})
     assert problem.given == f'"{"x" * 118}" is not an index ID'
     (problem,) = problems({"index_id": "x" * 119})
-    assert problem.given == f'"{"x" * 115}..." is not an index ID'
+    assert problem.given == f'"{"x" * 119}... is not an index ID'
 
 
 def test_self_referencing_value_is_not_shown():
