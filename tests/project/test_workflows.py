@@ -527,6 +527,8 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     report = repository.reported()
     assert report == (
         f"### Preview of {stack.name}\n\n"
+        "Errors and warnings:\n\n~~~diff\n"
+        "aem-connector: connector is not set, so the role is for aem-cloud\n~~~\n\n"
         "Steps:\n\n~~~diff\n"
         "~ update  aws:iam:RolePolicy aem-connector-qbusiness-policy (policy)\n"
         "same 3, update 1\n~~~\n\n"
