@@ -16,7 +16,7 @@ import pulumi
 
 from .connectors import DEFAULT, Need, find_connector
 from .formats import ACCOUNT_ID, ENTRY_NAME
-from .problems import HIDDEN, Place, Problems, SettingsError, Source, camel_case, stack_name
+from .problems import HIDDEN, Place, Problems, SettingsError, Source, camel_case, escape, stack_name
 from .rules import check_role
 from .settings import SETTINGS, Flag, Role, State, Value, is_list, is_mapping
 
@@ -75,7 +75,7 @@ def has_data_sources(config: pulumi.Config) -> bool:
 
 
 def read_roles(
-    config: pulumi.Config | None, *, owns_stack: bool, only: str = ""
+    config: pulumi.Config | None, *, owns_stack: bool, only: str | None = None
 ) -> tuple[Sequence[Role], Problems]:
     """Return the roles of a stack, and the warnings and notes about the whole stack.
 
@@ -93,7 +93,7 @@ def read_roles(
         _check_stack(prefix, top, problems)
     protect = _read_protect(read_key(prefix + PROTECT, blank=False), problems)
     entries = read_key(prefix + DATA_SOURCES, {})
-    if only:
+    if only is not None:
         if entries.given is not None:
             given = "is set, but ConnectorRole.from_config reads a single role from the other keys"
             expected = f"no {entries.place.name}, or a program that calls ConnectorRole.all_from_config"
@@ -101,13 +101,14 @@ def read_roles(
         roles = [check_role(Role(only, top, protect=protect), problems)]
     else:
         roles = _read_entries(entries, top, problems, protect=protect)
-    for tags in [top["tags"], *(role.values["tags"] for role in roles)] if owns_stack else ():
-        _check_tags(tags, problems)
+    for role in roles if owns_stack else ():  # `_check_stack` checks the tags at the top level
+        own = _as_mapping(entries.given).get(role.name, {}).get(KEYS["tags"])
+        _check_tags(role.values["tags"]._replace(given=own), problems)
     if problems.found:
         raise SettingsError(problems.found)
     if default := [role.name for role in roles if not role.values["connector"].is_set]:
         note = f"{', '.join(default)}: connector is not set, so the role is for {DEFAULT}"
-        problems.notes.append(note)
+        problems.notes.append(escape(note))
     return roles, problems
 
 
@@ -120,6 +121,7 @@ def _check_stack(prefix: str, top: Mapping[str, Value], problems: Problems) -> N
     # Only for the application's account; the problems of the settings are reported later.
     located = Role("", {name: value.read(Problems()) for name, value in top.items()})
     _check_accounts(read_key(ALLOWED_ACCOUNTS), located, problems)
+    _check_tags(top["tags"], problems)
 
 
 def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
@@ -238,8 +240,9 @@ def _find_entries(value: Value, problems: Problems) -> Mapping[str, Value]:
         most = f"at most {MAXIMUM_ENTRIES}; use another stack for the rest"
         problems.add(place, f"has {len(given)} entries", most)
     elif size > MAXIMUM_SIZE:
-        most = f"at most {MAXIMUM_SIZE:,}, because the engine passes it in one environment variable"
-        problems.add(place, f"the configuration is {size:,} bytes", f"{most}; use another stack too")
+        reason = "because the engine passes the configuration in one environment variable"
+        most = f"at most {MAXIMUM_SIZE:,} bytes, {reason}; use another stack for the rest"
+        problems.add(place, f"the configuration is {size:,} bytes", most)
     valid: dict[str, Value] = {}
     for name, settings in _as_mapping(given).items():
         at = place.part(name)
@@ -267,7 +270,7 @@ def _read_defaults(top: Mapping[str, Value], problems: Problems) -> Mapping[str,
 def _read_entry(entry: Value, defaults: Mapping[str, Value], problems: Problems) -> dict[str, Value]:
     """Return one entry's settings, including those that it inherits; reject invalid keys and null."""
     given, place = entry.given, entry.place
-    of_stack = [KEYS[name] for name in KEYS if SETTINGS[name].scope == "stack"]
+    of_stack = [config_key(name) for name in SETTINGS if SETTINGS[name].scope == "stack"]
     known = [key for key in (*KEYS.values(), PROTECT) if key not in of_stack]
     problems.check_keys([key for key in given if key not in of_stack], known, place)
     for key, value in given.items():

@@ -166,8 +166,6 @@ class ConnectorRole(pulumi.ComponentResource):
         if settings.protect:
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
         super().__init__(TOKEN, settings.name, None, opts)
-        for warning in settings.warnings:
-            pulumi.warn(warning, self)
         name, values = settings.name, settings.values
         complete = self._complete(settings)
         exclusive = values["exclusive_policies"].parsed
@@ -201,8 +199,9 @@ class ConnectorRole(pulumi.ComponentResource):
             render = partial(policies.role_policy, found, role_name)
             return _document(found, found.policy_settings, render, known=not is_unknown(role_name))
 
-        document = complete.apply(role_policy)
-        if settings.connector.bucket_is_source:
+        if not settings.connector.bucket_is_source:
+            document = complete.apply(role_policy)
+        else:
             # The policy contains the role's ARN. In a new role's preview, the name is known but
             # `role.arn` is not. Without `run_with_unknowns`, a secret policy would lose its mark.
             document = complete.apply(
@@ -261,7 +260,7 @@ class ConnectorRole(pulumi.ComponentResource):
         # `apply` gets only the values, but messages must hide the secret ones.
         are_secret = {name: pulumi.Output.from_input(it).is_secret() for name, it in outputs.items()}
         # If one setting is secret, `Output.all` would make both policies secret. Remove the mark here;
-        # `_mark` puts it on the policies that depend on a secret setting.
+        # `_document` puts it on the policies that depend on a secret setting.
         known = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
         return known.apply(lambda found: complete(*found), run_with_unknowns=True)
 

@@ -171,10 +171,11 @@ class Problems:
     def check_keys(self, keys: Iterable[object], known: Collection[str], at: Place) -> None:
         """Reject each key of the object at a place that is not known; suggest similar keys."""
         for key in [key for key in keys if key not in known]:
-            near = [] if at.is_secret else similar(str(key), known)
+            near = similar(key, known) if isinstance(key, str) and not at.is_secret else []
             given = "has an entry that is not a setting" if at.is_secret else "is not a setting"
             expected = " or ".join(near) or f"one of {', '.join(known)}"
-            self.add(at.entry(str(key)), given + suggest(near), expected)
+            name = key if isinstance(key, str) else quote(key)
+            self.add(at.entry(name), given + suggest(near), expected)
 
 
 def similar(given: str, names: Collection[str]) -> list[str]:

@@ -110,7 +110,8 @@ def check_arns(role: Role, problems: Problems) -> None:
             if given and wanted and given != wanted:
                 title, shown = part.replace("region", "Region"), getattr(role.shown, part)
                 problem = f"{place.show(text.text)} does not match the application's {title}"
-                problems.add(place, problem, f"the {title} {shown}")
+                value = wanted if given == text.text and shown == wanted else "VALUE"
+                problems.add(place, problem, f"the {title} {shown}", place.fix("set", value))
 
 
 def check_secret(role: Role, problems: Problems) -> None:
@@ -173,6 +174,18 @@ def check_role_name(role: Role, problems: Problems) -> None:
         )
 
 
+def check_subnets(role: Role, problems: Problems) -> None:
+    """Warn about more subnets than the console accepts."""
+    place = role.values["vpc_configuration"].place
+    count = len({text for _, text in role.vpc.get("subnet_ids", ())})
+    if count > formats.MAXIMUM_CONSOLE_SUBNETS:
+        name = place.part(place.source.spell("subnet_ids")).name
+        problems.warnings.append(
+            f"{name} has {place.show(count)} subnets; the Amazon Q Business console accepts at most "
+            f"{formats.MAXIMUM_CONSOLE_SUBNETS}"
+        )
+
+
 def check_size(role: Role, problems: Problems) -> None:
     """Reject a role policy that is too long for IAM; only a long list of subnets can cause this.
 
@@ -201,6 +214,7 @@ RULES: Final = (
     check_support,
     check_requirements,
     check_credentials,
+    check_subnets,
     check_region,
     check_arns,
     check_secret,
@@ -250,17 +264,17 @@ def resolve_role(
 ) -> Role:
     """Return a checked role with the provider's location and the values of its Outputs.
 
-    The result has only the warnings that `role` does not have. Raises SettingsError for new problems.
+    Raises SettingsError for problems with them.
     """
     known = {
-        name: Value(role.values[name].place._replace(is_secret=are_secret[name]), value)
+        name: Value(role.values[name].place._replace(is_secret=are_secret[name]), as_input(value))
         for name, value in values.items()
     }
     problems = Problems()
     found = check_role(replace(role, values={**role.values, **known}, caller=caller), problems)
     if problems.found:
         raise SettingsError(problems.found, role.name)
-    return replace(found, warnings=[each for each in found.warnings if each not in role.warnings])
+    return found
 
 
 def render(

@@ -13,7 +13,7 @@ from pulumi.output import Unknown
 from . import formats
 from .connectors import ANY, Connector, find_connector
 from .formats import NOWHERE, Format, Location, Text
-from .problems import HIDDEN, Place, Problems
+from .problems import HIDDEN, Place, Problems, quote
 
 
 def is_unknown(value: object) -> bool:
@@ -95,17 +95,12 @@ class Vpc:
             name: read_list(given.get(keys[name]), self.lists[name], part, problems)
             for name, part in parts.items()
         }
-        subnets, groups = (len({text for _, text in texts}) for texts in found.values())
+        groups = len({text for _, text in found["security_group_ids"]})
         if groups > formats.MAXIMUM_SECURITY_GROUPS:
             problems.add(
                 parts["security_group_ids"],
                 f"has {place.show(groups)} security groups",
                 f"1 to {formats.MAXIMUM_SECURITY_GROUPS} security groups",
-            )
-        if subnets > formats.MAXIMUM_CONSOLE_SUBNETS:
-            problems.warnings.append(
-                f"{parts['subnet_ids'].name} has {place.show(subnets)} subnets; the Amazon Q Business "
-                f"console accepts at most {formats.MAXIMUM_CONSOLE_SUBNETS}"
             )
         return found
 
@@ -126,7 +121,7 @@ class Tags:
             problems.add(place, given_tags, f"at most {formats.MAXIMUM_TAGS}")
         first: dict[str, str] = {}
         for key, text in given.items():
-            at, shown = place.entry(str(key)), place.show(key)
+            at, shown = place.entry(key if isinstance(key, str) else quote(key)), place.show(key)
             if not isinstance(key, str):
                 problems.add(at, f"the key {shown} is not a string", "a string")
                 continue

@@ -734,3 +734,32 @@ def test_role_with_plain_inputs_creates_few_output_objects(monkeypatch: pytest.M
     ours = outputs_per_additional_role(partial(component, MINIMAL), monkeypatch)
     # One Output is for the validation with the credentials, and one is for each policy.
     assert ours <= by_hand + 3
+
+
+def test_output_of_tuple_or_other_mapping_is_accepted():
+    def program() -> ConnectorRole:
+        vpc = {**VPC, "subnet_ids": output_of(tuple(VPC["subnet_ids"]))}
+        tags = pulumi.Output.from_input(MappingProxyType({"Team": "search"}))
+        return component({**FULL, "vpc_configuration": vpc, "tags": tags})
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    assert deployment.documents[1] == golden("default-role-policy")
+
+
+@pytest.mark.parametrize("setting", ["tags", "vpc_configuration"])
+def test_key_that_is_an_output_is_rejected(setting: str):
+    value = {pulumi.Output.from_input("key"): "value"}
+    deployment = Deployment(lambda: component({**MINIMAL, setting: value}))
+    assert isinstance(deployment.error, SettingsError)
+
+
+def test_warning_counts_resolved_subnets_once():
+    subnets = [f"subnet-{number:017x}" for number in range(7)]
+
+    def program() -> ConnectorRole:
+        vpc = {**VPC, "subnet_ids": [*subnets, output_of("subnet-0a1b2c3d4e5f60718")]}
+        return component({**MINIMAL, "vpc_configuration": vpc})
+
+    (warning,) = Deployment(program).warnings
+    assert "has 8 subnets" in warning

@@ -143,10 +143,19 @@ def test_top_level_vpc_applies_only_to_supporting_connectors():
     assert deploy(every, vpcConfiguration=VPC).infos == []
 
 
-def test_top_level_vpc_causes_one_warning_for_all_entries():
+def test_only_roles_that_use_top_level_vpc_warn_about_its_subnets():
     vpc = {**VPC, "subnetIds": [f"subnet-{number:017x}" for number in range(7)]}
-    (warning,) = deploy({"one": AEM, "two": AEM}, vpcConfiguration=vpc).warnings
+    without = {"connector": "s3-v2", "bucketName": "documents"}
+    (warning,) = deploy({"one": AEM, "two": without}, vpcConfiguration=vpc).warnings
     assert warning.startswith("vpcConfiguration.subnetIds has 7 subnets; ")
+
+
+def test_clash_of_inherited_tag_with_default_tag_is_reported_once():
+    text = rejection(
+        {"aem": {**AEM, "tags": {"Other": "z"}}}, tags={"team": "y"}, **{TAGS: {"tags": {"Team": "x"}}}
+    )
+    assert "1 error;" in text
+    assert "  tags.team: " in text
 
 
 def test_protect_applies_to_all_entries_or_one_entry():
