@@ -9,10 +9,10 @@ from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
 
-from guardrails.iam.conditions import Context, find_variables, literal, meets, resolve
-from guardrails.iam.documents import Statement
-from guardrails.iam.patterns import ARN_PARTS, Patterns, Text, matches, split_text
-from guardrails.iam.truth import Truth, every, some
+from .conditions import Context, find_variables, literal, meets, resolve
+from .documents import Statement
+from .patterns import ARN_PARTS, Patterns, Text, matches, split_text
+from .truth import Truth, every, some
 
 
 class RolePrincipal(NamedTuple):
