@@ -54,6 +54,7 @@ FROM_ELSEWHERE: Final = "delegation + deny kms:* for * if NotIpAddress aws:Sourc
 BY_VARIABLE: Final = (
     "StringNotEquals aws:PrincipalArn=arn:aws:iam::${aws:PrincipalAccount}:role/ROLE_NAME"
 )
+BY_ACCOUNT: Final = "arn:aws:secretsmanager:*:${aws:PrincipalAccount}:secret:*"
 PASSING: Final = (
     "own-PassCustomerRole + allow iam:PassRole on arn:aws:iam::ACCOUNT:role/{} "
     "if StringEquals iam:PassedToService=qbusiness.amazonaws.com"
@@ -597,4 +598,9 @@ ROWS: Final = (
     published(MAYBE_UNBOUNDED,
         boundary="allow * + deny * on arn:aws:secretsmanager:*:secret:qbusiness/*"),
     published(MAYBE_UNBOUNDED, boundary="allow * + deny ec2:* on INTERFACES/eni-0a*"),
+    # AWS does not replace variables before the fifth colon of a resource.
+    published("", boundary=f"{OTHERS} + allow READ on SECRETS:${{aws:PrincipalTag/path,'qbusiness/'}}*"),
+    published(UNBOUNDED, boundary=f"{OTHERS} + allow READ on {BY_ACCOUNT}"),
+    published("", boundary=f"allow * + deny READ on {BY_ACCOUNT}"),
+    published(LACKING, own=f"own-GetSecret + allow READ on {BY_ACCOUNT}"),
 )

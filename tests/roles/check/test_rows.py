@@ -33,6 +33,7 @@ def test_answers_are_those_in_row(row: Row):
         pytest.fail(wrong, pytrace=False)
 
 
+@pytest.mark.slow
 def test_every_sentence_matches_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(Path(__file__).with_name("answers.txt"), one_of_each(ROWS))
 
