@@ -13,6 +13,7 @@ from components.formats import SERVICE
 from components.problems import SettingsError
 from guardrails.iam.conditions import Condition
 from guardrails.iam.containment import certain_values
+from guardrails.iam.decisions import Decision
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import Text, matches
 from guardrails.iam.truth import Truth, every
@@ -20,7 +21,6 @@ from roles import ingestion
 from roles.account import Account, DataSource, Role
 from roles.check.answers import attempt_or
 from roles.check.case import Case, evidence, is_disputed
-from roles.check.decisions import Decision
 from roles.check.subject import Source, Subject
 from roles.detection import find_uses
 from roles.difference import TRUST_POLICY, Access, Verdict, compare, role_statements

@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 
 from components.connector_role import POLICY_NAME
 from guardrails.iam import documents
+from guardrails.iam.decisions import Applicable, Decision, Kind, Policy, decide
+from guardrails.iam.evaluation import RolePrincipal
 from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth, every
 from roles import ingestion
@@ -21,8 +23,6 @@ from roles.arns import Arn
 from roles.aws_commands import as_owner, aws_command, remove_policy
 from roles.check.answers import MissingError, attempt, attempt_or, needed
 from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in, with_context
-from roles.check.decisions import Applicable, Decision, Kind, Policy, decide
-from roles.check.evaluation import RolePrincipal
 from roles.check.requests import RequestGroup, connector_requests
 from roles.check.subject import Subject
 from roles.difference import TRUST_POLICY, readable, statements

@@ -13,7 +13,9 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
+from guardrails.iam.decisions import Cause, Decision, Kind, Policy, decide
 from guardrails.iam.documents import Statement
+from guardrails.iam.evaluation import applies
 from guardrails.iam.patterns import matches
 from guardrails.iam.truth import Truth
 from roles.check.answers import (
@@ -27,8 +29,6 @@ from roles.check.answers import (
 )
 from roles.check.case import Case, evidence, is_disputed, with_boundary
 from roles.check.context import keys_in
-from roles.check.decisions import Cause, Decision, Kind, Policy, decide
-from roles.check.evaluation import applies
 from roles.check.requests import RequestGroup, connector_requests
 from roles.check.simulation import Simulated, simulate_decided
 from roles.check.subject import Subject

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import Final
 
+from guardrails.iam.decisions import Kind
 from guardrails.iam.patterns import Text
 from roles.account import Account
 from roles.arns import application
 from roles.check import causes, data_sources, network, permissions, resources, simulation
 from roles.check.answers import Answers, ask_each
 from roles.check.case import Case, collect
-from roles.check.decisions import Kind
 from roles.check.subject import Subject
 from roles.check.updates import Lost, lost_requests, withhold
 from roles.concurrency import read_each

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 from components.formats import SERVICE
 from guardrails.iam.conditions import Context, find_variables
 from guardrails.iam.documents import Statement
+from guardrails.iam.evaluation import Request, RolePrincipal, ServicePrincipal
 from guardrails.iam.patterns import Text
 from roles.account import Role
-from roles.check.evaluation import Request, RolePrincipal, ServicePrincipal
 from roles.check.requests import ENCRYPTED_SECRET, RequestGroup
 
 _ABSENT: Final = (

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
+from guardrails.iam.decisions import Decision, Kind, Policy, decide
+from guardrails.iam.evaluation import applies
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_commands import remove_policy
 from roles.check.answers import needed
 from roles.check.case import Case, expected_policy, is_disputed
 from roles.check.causes import judge_own_policy, judge_trust_policy
-from roles.check.decisions import Decision, Kind, Policy, decide
-from roles.check.evaluation import applies
 from roles.check.subject import Subject
 from roles.danger import find_danger
 from roles.difference import TRUST_POLICY, Verdict, compare, statements

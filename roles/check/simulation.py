@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from components.formats import SERVICE
+from guardrails.iam.decisions import Decision
 from roles.account import Reply
 from roles.check.answers import NO_ROLE, needed
 from roles.check.case import Case
 from roles.check.context import keys_in
-from roles.check.decisions import Decision
 from roles.check.requests import RequestGroup, pass_request
 from roles.check.subject import Subject
 from roles.concurrency import read_each

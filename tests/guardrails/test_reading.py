@@ -19,14 +19,14 @@ from typing import Any, Final
 
 import pytest
 
+from guardrails.iam import decisions
 from guardrails.iam.conditions import Condition, Context, meets
 from guardrails.iam.containment import is_implied
+from guardrails.iam.decisions import Applicable, Policy, decide
 from guardrails.iam.documents import Kind, read_document
+from guardrails.iam.evaluation import Request, RolePrincipal
 from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth
-from roles.check import decisions
-from roles.check.decisions import Applicable, Policy, decide
-from roles.check.evaluation import Request, RolePrincipal
 from tests.authorization.simulator import ask
 
 pytestmark = pytest.mark.slow

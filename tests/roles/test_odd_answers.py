@@ -9,10 +9,10 @@ import pytest
 
 from tests.helpers.world import ROLE_ARN, WIDE, World
 from tests.roles.audit.help import complete_world
-from tests.roles.check.help import ROLE_ID
 
 pytestmark = pytest.mark.slow
 
+ROLE_ID: Final = "AROADBQP57FF2AEXAMPLE"
 READABLE: Final = {"Effect": "Allow", "Principal": {"AWS": ROLE_ID}, "Action": "kms:*", "Resource": "*"}
 MALFORMED: Final[Mapping[str, Any]] = {
     "iam:GetRole": [READABLE, {**READABLE, "Effect": None}],

@@ -1,23 +1,100 @@
-"""The answers, JSON document, and exit codes of `roles check`."""
+"""The options, answers, JSON document, and exit codes of `roles check`."""
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from pages.examples import KEY_ID
+from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT
 from roles.actions import ACTIONS
+from roles.cli import main
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
-from tests.helpers.world import ROOT, WIDE, World, allow_key
-from tests.roles.check.help import ADMIN, NEEDED_FOR_A_BUCKET, OF_ORGANIZATION, OPTIONAL
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.world import OTHER_ID, ROLE_ARN, ROLE_NAME, ROOT, SECRET_ARN, WIDE, World, allow_key
+from tests.roles.check import account
+from tests.roles.check.account import ALONE, STACK, data_sources, entries, identifier, roles_of, secret
+from tests.roles.check.policy_text import NAMES
+from tests.roles.check.rows_data_sources import WITH_PROXY
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 PAGE: Final = PROJECT / "docs" / "check.md"
+ADMIN: Final = {"AWS": NAMES["ADMIN"]}
+NEEDED_FOR_A_BUCKET: Final = (
+    "s3:GetBucketLocation",
+    "s3:GetBucketPolicy",
+    "s3:GetEncryptionConfiguration",
+)
+OPTIONAL: Final = (
+    "organizations:DescribeOrganization",
+    "secretsmanager:ListSecretVersionIds",
+    "kms:ListGrants",
+)
+"""Actions without which an answer may be `cannot tell`, but no question is skipped."""
+CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ((*STACK, *ALONE), "pass either --stack, or --application and --data-source-id"),
+        (ALONE[:2], "pass either --stack, or --application and --data-source-id"),
+        (ALONE[2:], "pass either --stack, or --application and --data-source-id"),
+        ((*STACK, "--data-source", "wiki"), "stack dev has one role and no dataSources: omit --data-so"),
+        ((*ALONE, "--data-source", "wiki"), "--data-source selects an entry of the stack's dataSources"),
+        (
+            (*STACK, "--context", "aws:SourceIp=", "--context", "aws:SOURCEIP=192.0.2.1"),
+            "--context has both an empty value and another value for aws:SourceIp: pass only one",
+        ),
+        (
+            (*ALONE[:3], "other"),
+            f"there is no data source other in this application; its data sources: {identifier(0)}",
+        ),
+    ],
+)
+def test_options_that_select_nothing_are_rejected(options: Sequence[str], error: str):
+    said = account.ask(account.World(), options)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"check: {error}")
+
+
+@pytest.mark.parametrize("text", ["aws:SourceVpc", "=vpc-1", "SourceVpc=vpc-1", "aws: x=1", "aws:x =1"])
+def test_context_without_condition_key_is_rejected(text: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", *STACK, "--context", text])
+    assert stopped.value.code == 2
+    assert f"{text!r} is not a condition key with a value: expected" in capsys.readouterr().err
+
+
+def test_stated_context_is_shown_with_the_keys_that_no_policy_names():
+    options = ("--context", "AWS:sourceip=198.51.100.1", "--context", "aws:SourceVpc=")
+    world = account.World(guard="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE")
+    assert account.ask(world, (*STACK, *options)).out.endswith(
+        "\nwith --context: AWS:sourceip is 198.51.100.1"
+        "\nwith --context: aws:SourceVpc is absent, but no policy that was read names this key\n"
+    )
+
+
+def test_application_arn_sets_region_and_must_match_account(world: World):
+    world.add_data_source()
+    world.patch.setenv("PATH", "")  # without Pulumi
+    world.patch.setenv("AWS_REGION", "eu-west-1")
+    of = ("check", "--data-source-id", DATA_SOURCE_ID, "--application")
+    assert world.run(*of, APPLICATION_ARN).code == 0
+    assert world.run(*of, APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)).rejection == (
+        f"check: --application is in account {OTHER_ACCOUNT}, but the credentials are for account "
+        f"{ACCOUNT}: set AWS_PROFILE to a profile for account {OTHER_ACCOUNT}"
+    )
+
+
+# Text.
 
 
 def test_every_question_is_answered_for_healthy_stack(
@@ -29,8 +106,7 @@ def test_every_question_is_answered_for_healthy_stack(
     assert_golden(Path(__file__).with_name("verbose.txt"), said.out)
     shown = blocks("text", PAGE.read_text())[1]
     assert {*shown.splitlines()} <= {*said.out.splitlines()}
-    assert said.code == 0
-    assert said.err == ""
+    assert (said.code, said.err) == (0, "")
     page = "docs/after-q-business.md lists the successors"
     assert said.remark == f"check: AWS ended support for the connector aem-cloud: {page}\n"
 
@@ -40,30 +116,98 @@ def test_supported_connector_causes_no_remark(world: World):
     assert world.check().remark == ""
 
 
-def test_json_is_one_document_with_every_answer(world: World):
-    world.delete_policy()
-    world.reject("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
-    said = world.check("--json")
+def test_problems_come_before_notes_and_counts(world: World):
+    world.put_policy(WIDE, "by-hand")
+    world.key_policy(allow_key(ADMIN))
+    said = world.check(verbose=False)
     assert said.code == 1
-    assert {key: said.json[key] for key in ("stack", "ok", "problem", "skipped")} == {
-        "stack": "dev",
-        "ok": 18,
-        "problem": 2,
-        "skipped": 1,
-    }
-    answers = {answer["question"]: answer for answer in said.json["answers"]}
-    assert len(answers) == 21
-    assert answers["key policy"] == {
+    assert said.out == blocks("text", PAGE.read_text())[0]
+
+
+def test_check_page_lists_every_question(world: World):
+    questions = {answer["question"] for answer in world.check("--json").json["answers"]}
+    section = PAGE.read_text().partition("\n## Questions\n")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
+    names = {name for names in listed for name in names.split(", ")} - {"Question"}
+    assert names == questions
+
+
+def test_names_are_quoted_for_shell_in_commands(world: World):
+    arn = world.attach(ROLE_NAME, "wide", Path="/$(id)/")
+    for name in ("=ls", "-x"):
+        world.put_policy(WIDE, name)
+    lines = world.check(only=["other policies"]).out.splitlines()
+    assert sorted(
+        line.partition("to change this: ")[2] for line in lines if "to change this: " in line
+    ) == [
+        f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name '=ls'",
+        f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name='-x'",
+        f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn '{arn}'",
+    ]
+
+
+def test_a_sync_error_cannot_forge_another_line(world: World):
+    world.add_data_source()
+    forged = "Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
+    world.add_sync("FAILED", error={"errorMessage": forged})
+    said = world.check(only=["data source"])
+    assert said.out.replace("\n", "").isascii()
+    assert said.out.replace("\n", "").isprintable()
+    assert "ok       role policy: FORGED" not in said.out.splitlines()
+    shown = r"FAILED: Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
+    assert f"{shown}\n" in said.answer(f"data source {DATA_SOURCE_ID}")
+    texts = [answer["text"] for answer in world.check("--json", only=["data source"]).json["answers"]]
+    assert any(text.endswith(forged) for text in texts)
+
+
+def test_progress_is_shown_for_many_data_sources(world: World):
+    configuration = {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}Others"}
+    for number in range(100):
+        name = f"{number:04}{OTHER_ID[4:]}"
+        world.server.add(name, roleArn=f"{ROLE_ARN}-2", configuration=configuration)
+    world.add_data_source()
+    said = world.check(only=["data source", "other data source"])
+    assert said.code == 0
+    assert "check: data sources: 100 of 101\n" in said.err
+
+
+# JSON.
+
+
+def test_json_is_one_document_with_every_answer():
+    world = account.World(own="own-GetSecret", responses=account.rejected("get_key_policy"))
+    document = account.ask(world, (*STACK, "--context", "aws:SourceIp=192.0.2.1", "--json")).json
+    answers = document.pop("answers")
+    counts = {"problem": 2, "cannot tell": 0, "skipped": 1, "note": 0, "ok": 18}
+    assert document == {"stack": "dev", "context": {"aws:SourceIp": ["192.0.2.1"]}, **counts}
+    assert [*document][:2] == ["stack", "context"]
+    found = {answer["question"]: answer for answer in answers}
+    assert len(found) == 21
+    assert found["key policy"] == {
         "question": "key policy",
         "state": "skipped",
         "text": "kms:GetKeyPolicy is not allowed for these credentials",
         "action": "kms:GetKeyPolicy",
     }
-    assert answers["role policy"]["fix"] == "pulumi up --stack dev"
-    assert "AllowsAmazonQToGetSecret: missing" in answers["role policy"]["details"]
+    assert found["role policy"]["fix"] == "pulumi up --stack dev"
+    assert found["role policy"]["details"] == ["AllowsAmazonQToGetSecret: missing"]
 
 
-CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}
+def test_json_has_policies_only_for_role_outside_any_stack():
+    outside = account.ask(
+        account.World(responses=data_sources(WITH_PROXY) | secret(NAMES["PROXY"])), (*ALONE, "--json")
+    ).json
+    assert next(iter(outside)) == "dataSource"
+    assert outside["trustPolicy"]["Statement"][0]["Principal"] == {"Service": "qbusiness.amazonaws.com"}
+    assert outside["rolePolicy"]["Statement"][0]["Resource"] == [SECRET_ARN]
+    (separate,) = outside["separatePolicies"].values()
+    assert separate["Statement"][0]["Resource"] == [NAMES["PROXY"]]
+    assert "separatePolicies" not in account.ask(account.World(), (*ALONE, "--json")).json
+    two = account.World(settings=entries(wiki={}, tickets={}), outputs=roles_of("wiki", "tickets"))
+    assert [*account.ask(two, (*STACK, "--json")).json["dataSources"]] == ["wiki", "tickets"]
+
+
+# Calls.
 
 
 @pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {*OPTIONAL}))
@@ -93,6 +237,22 @@ def test_missing_permission_skips_questions_or_ends_check(world: World, action: 
     )
 
 
+def test_command_calls_exactly_the_listed_actions(world: World):
+    condition = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    world.bound(WIDE)
+    world.key_policy(allow_key(ROOT, Condition=condition))
+    world.add_data_source()
+    world.check()
+    called = {*world.server.calls}
+    world.key_policy(allow_key(ADMIN))
+    world.check()
+    called |= {*world.server.calls}
+    world.use_bucket()
+    world.server.data_source()["configuration"] = {"type": "S3V2", "bucketName": "documents"}
+    world.check()
+    assert called | {*world.server.calls} == {*ACTIONS["check"]}
+
+
 def test_question_is_skipped_after_throttled_call_is_retried(world: World):
     world.repeat_at_once()
     world.reject("iam:GetRole", status=400, code="Throttling")
@@ -101,18 +261,6 @@ def test_question_is_skipped_after_throttled_call_is_retried(world: World):
     assert "AWS is throttling iam:GetRole: wait a minute" in said.answer("role policy")
     # Another question about the role does not repeat the calls.
     assert world.server.calls.count("iam:GetRole") == 10
-
-
-def test_problem_outweighs_unknown_and_skipped_answers(world: World):
-    outside = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
-    denial = allow_key("*", Effect="Deny", Action="kms:Decrypt", Condition=outside)
-    world.key_policy(allow_key(ROOT), denial)
-    asked = ["index", "KMS key", "key policy"]
-    assert world.check(only=asked).code == 3
-    world.kms.disable_key(KeyId=KEY_ID)
-    assert world.check(only=asked).code == 1
-    world.reject("qbusiness:GetIndex")
-    assert world.check(only=asked).code == 1
 
 
 @pytest.mark.parametrize(
@@ -126,7 +274,6 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
 
 
 def test_unreachable_services_affect_only_their_questions(world: World):
-    world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
@@ -134,14 +281,12 @@ def test_unreachable_services_affect_only_their_questions(world: World):
             world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", address)
         said = world.check()
     assert said.code == 2
-    skipped = said.answers("skipped")
-    assert [
-        answer.partition(": AWS cannot be reached (Could not connect to the endp")[0]
-        for answer in skipped
-    ] == ["subnets", "security groups"]
-    assert said.answer("key policy").startswith("cannot tell ")
-    assert said.answer("requests allowed").startswith("cannot tell ")
-    assert len(said.answers("ok")) == 17
+    unreachable = ": AWS cannot be reached (Could not connect to the endp"
+    assert [each.partition(unreachable)[0] for each in said.answers("skipped")] == [
+        "subnets",
+        "security groups",
+    ]
+    assert len(said.answers("ok")) == 19
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
@@ -183,26 +328,3 @@ def test_html_response_skips_question(world: World, endpoint: str):
     assert said.answers("problem") == []
     reason = f" ({endpoint}={world.server.url}): unset this" if endpoint else ", possibly because of a "
     assert f"SimulatePrincipalPolicy returned an HTML page{reason}" in (said.answer("requests allowed"))
-
-
-def test_command_calls_exactly_the_listed_actions(world: World):
-    world.bound(WIDE)
-    world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
-    world.add_data_source()
-    world.check()
-    called = {*world.server.calls}
-    world.key_policy(allow_key({"AWS": ADMIN}))
-    world.check()
-    called |= {*world.server.calls}
-    world.use_bucket()
-    world.server.data_source()["configuration"] = {"type": "S3V2", "bucketName": "documents"}
-    world.check()
-    assert called | {*world.server.calls} == {*ACTIONS["check"]}
-
-
-def test_check_page_lists_every_question(world: World):
-    questions = {answer["question"] for answer in world.check("--json").json["answers"]}
-    section = PAGE.read_text().partition("\n## Questions\n")[2].partition("\n## ")[0]
-    listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
-    names = {name for names in listed for name in names.split(", ")} - {"Question"}
-    assert names == questions

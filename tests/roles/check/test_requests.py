@@ -1,49 +1,146 @@
-"""`roles check` has IAM simulate connector requests."""
+"""`roles check` decides and simulates each request of a connector."""
 
-from typing import Any
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import pytest
 
-from pages.examples import ACCOUNT, REGION
-from tests.helpers.world import (
-    ROLE_ARN,
-    WIDE,
-    World,
-    allow,
-    policy,
+from pages.examples import OTHER_ACCOUNT
+from tests.authorization.simulator import ask as simulate
+from tests.helpers.world import ROLE_ARN
+from tests.roles.check import rows_policies
+from tests.roles.check.account import STACK, World, bucket, printed, replaced, run
+from tests.roles.check.policy_text import document, statements
+from tests.roles.check.rows_data_sources import NO_VPC
+from tests.roles.check.table import Expected, Row
+
+SHAPES: Final = {
+    "a secret with a key and a VPC": World(
+        secret_tags={"Team": "web", "Stage": "one", "stage": "two"}, role_tags={"Owner": "search"}
+    ),
+    "another account's bucket of documents": World(
+        bucket="", settings={"bucketAccountId": OTHER_ACCOUNT}
+    ),
+    "files in a bucket": World(
+        settings={"connector": "sharepoint-server-subscription", "bucketName": "documents", **NO_VPC},
+        responses=bucket(),
+    ),
+    "a web crawler with files": World(
+        settings={"connector": "webcrawler", "bucketName": "documents"}, responses=bucket()
+    ),
+}
+
+
+class Request(NamedTuple):
+    """A request that IAM simulates, with the values of condition keys."""
+
+    action: str
+    resource: str
+    context: dict[str, list[str]]
+
+
+def requests_in(world: World) -> list[Request]:
+    """Return the role's requests."""
+    with replaced(world.calls(alone=False), printed(world)) as calls:
+        run(STACK)
+    return [
+        Request(
+            action,
+            given["ResourceArns"][0],
+            {each["ContextKeyName"]: each["ContextKeyValues"] for each in given["ContextEntries"]},
+        )
+        for operation, given in calls
+        if operation == "simulate_principal_policy" and given["PolicySourceArn"] == ROLE_ARN
+        for action in given["ActionNames"]
+    ]
+
+
+def test_each_request_is_simulated_with_the_known_condition_keys(
+    assert_golden: Callable[[Path, str], None],
+):
+    lines: list[str] = []
+    for title, world in SHAPES.items():
+        lines += ["", title]
+        by_keys: dict[tuple[str, str], list[str]] = {}
+        for action, resource, context in requests_in(world):
+            keys = "; ".join(sorted(f"{key}={'|'.join(its)}" for key, its in context.items()))
+            by_keys.setdefault((resource, keys), []).append(action)
+        common = {*next(iter(by_keys))[1].split("; ")}.intersection(
+            *(keys.split("; ") for _, keys in by_keys)
+        )
+        lines.append(f"  all: {'; '.join(sorted(common))}")
+        for (resource, keys), actions in by_keys.items():
+            own = [key for key in keys.split("; ") if key not in common]
+            lines.append(f"  {', '.join(actions)} on {resource}: {'; '.join(own)}")
+    assert_golden(Path(__file__).with_name("requests.txt"), "\n".join([*lines[1:], ""]))
+
+
+def as_question(world: World, request: Request) -> dict[str, Any]:
+    """Return the question for the simulator, with all keys that the policies name."""
+    service = request.action.partition(":")[0]
+    of_resource = {"kms": world.key, "secretsmanager": world.secret, "s3": world.bucket or ""}
+    own = [
+        *statements(world.own, world.bucket_owner),
+        *statements(world.guard),
+        *statements(world.attached),
+    ]
+    documents = {"policy": document([each | {"Sid": f"S{number}"} for number, each in enumerate(own)])}
+    if service in of_resource:  # without a resource policy, the simulator would add a delegation
+        documents["trust"] = document(
+            of_resource[service] or "allow * for arn:aws:iam::444455556666:root"
+        )
+    if world.boundary:
+        documents["boundary"] = document(world.boundary)
+    named = {key.lower(): key for key in re.findall(r"\w+:[\w:/-]+", " ".join(documents.values()))}
+    context = {
+        named.get(key.lower(), key): its[0] if len(its) == 1 else its
+        for key, its in request.context.items()
+        if key.lower() in (*named, "aws:resourceaccount")
+    }
+    asked = {
+        "principal": ROLE_ARN,
+        "action": request.action,
+        "resource": request.resource,
+        "context": context,
+    }
+    return {name: json.loads(text) for name, text in documents.items()} | {"requests": [asked]}
+
+
+def verdict(row: Row) -> frozenset[str]:
+    """Return the expected states of the question whether the requests are allowed."""
+    return Expected.of(row.expected or "").states.get("requests allowed", frozenset())
+
+
+# The simulator ignores partitions of accounts and keys of the encryption context, rejects variables that
+# have no value, and replaces variables before the fifth colon of a resource.
+UNLIKE: Final = (
+    *("arn:aws-cn:", "kms:EncryptionContext:SecretARN", "${aws:PrincipalTag/owner}", "/path,"),
+    ":${aws:PrincipalAccount}:secret:",
 )
-
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
-
-
-@pytest.mark.parametrize(("for_bucket", "requests"), [(False, 28), (True, 16)])
-def test_program_policies_pass_simulation(world: World, for_bucket: bool, requests: int):
-    if for_bucket:
-        world.use_bucket()
-    world.simulate()
-    world.iam.put_user_policy(UserName="deployer", PolicyName="wide", PolicyDocument=WIDE)
-    said = world.check()
-    assert said.code == 0
-    assert f"allow all {requests} connector requests" in said.answer("requests allowed")
+DECIDED: Final = [
+    each
+    for each in rows_policies.ROWS
+    if each.expected is not None
+    and not (each.world.responses or each.options)
+    and verdict(each) <= {"problem"}
+    and not any(part in str(each.world) for part in UNLIKE)
+]
 
 
-def test_regional_boundary_passes_simulation(world: World):
-    condition = {"StringEquals": {"aws:RequestedRegion": REGION}}
-    world.bound(policy(allow("*", "*", Condition=condition)))
-    world.simulate()
-    assert world.ask("requests allowed").startswith("ok ")
-
-
-def test_simulation_gets_every_known_key(world: World):
-    contexts: list[Any] = []
-
-    def decide(simulation: Any) -> dict[str, Any]:
-        contexts.append(simulation.context)
-        return {}
-
-    world.server.decide = decide
-    world.ask("requests allowed")
-    assert contexts
-    for context in contexts:
-        assert context["aws:principalarn"] == ROLE_ARN
-        assert context["aws:principalaccount"] == ACCOUNT
+@pytest.mark.slow
+def test_independent_evaluator_agrees_with_rows():
+    asked: list[tuple[Row, Request]] = [
+        (row, request)
+        for row in DECIDED
+        for request in requests_in(row.world)
+        if row.world.boundary or row.world.key == "delegation" or request.action == "kms:Decrypt"
+    ]
+    answers = simulate([as_question(row.world, request) for row, request in asked])
+    denied = {
+        row.line for (row, _), it in zip(asked, answers, strict=True) if it["decisions"] != ["Allowed"]
+    }
+    expected = {row.line for row in DECIDED if verdict(row)}
+    assert denied == expected

@@ -9,10 +9,10 @@ from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
 
-from guardrails.iam.conditions import Context, find_variables, literal, meets, resolve
-from guardrails.iam.documents import Statement
-from guardrails.iam.patterns import ARN_PARTS, Patterns, Text, matches, split_text
-from guardrails.iam.truth import Truth, every, some
+from .conditions import Context, find_variables, literal, meets, resolve
+from .documents import Statement
+from .patterns import ARN_PARTS, VARIABLE, Patterns, Text, matches, split_text
+from .truth import Truth, every, some
 
 
 class RolePrincipal(NamedTuple):
@@ -133,7 +133,7 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
     """Yield a statement's elements and conditions, and whether the request matches each of them."""
     yield _Part("Action", _fits_action(statement.actions, request.action))
     if statement.resources.values:
-        values = statement.resources.values
+        values = [each for each in statement.resources.values if not _has_early_variable(each)]
         patterns = resolve(values, request.context) if statement.variables else literal(values)
         resources = [_matches_resource(pattern, statement, request) for pattern in patterns]
         # IAM does not document whether a variable without a value excludes anything.
@@ -154,6 +154,17 @@ def _fits_action(actions: Patterns, action: str) -> Truth:
     # Cached, because each request is compared with every statement, and most differ from it in this.
     fits = some(matches(value, Text(action), ignore_case=True) for value in actions.values)
     return fits.negated_if(actions.negated)
+
+
+@cache
+def _has_early_variable(pattern: str) -> bool:
+    """Return whether an ARN has a variable before its fifth colon, so that it matches nothing.
+
+    IAM does not replace variables there:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    """
+    parts = VARIABLE.sub("$", pattern).split(":")
+    return parts[0] == "arn" and any("$" in part for part in parts[: ARN_PARTS - 1])
 
 
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:

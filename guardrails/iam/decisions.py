@@ -10,13 +10,12 @@ https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html. Nothing
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from guardrails.iam.conditions import Context
-from guardrails.iam.documents import Statement
-from guardrails.iam.truth import Truth, every, some
-from roles.check.evaluation import Grantee, Request, applies, grantees, unknown_parts
-from roles.findings import Finding
+from .conditions import Context
+from .documents import Statement
+from .evaluation import Grantee, Request, applies, grantees, unknown_parts
+from .truth import Truth, every, some
 
 _OF_TIME: Final = ("aws:currenttime", "aws:epochtime", "aws:tokenissuetime")
 
@@ -42,8 +41,8 @@ class Policy(NamedTuple):
     name: str
     statements: tuple[Statement, ...] = ()
     """Empty if it was not read or, for the program's policy and those of resources, does not exist."""
-    unread: Finding | None = None
-    """The answer about the policy if it was not read; otherwise, None.
+    unread: Any = None
+    """The caller's finding about the policy if it was not read; otherwise, None.
 
     For example, AWS denied access to the policy, or the resource does not exist.
     """

@@ -1,0 +1,606 @@
+"""Rows about policies, IAM's simulation, and the role. table.py explains the form."""
+
+from functools import partial
+from typing import Any, Final
+
+from pages.examples import ACCOUNT, OTHER_ACCOUNT
+from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, USER_ARN
+from tests.roles.check.account import (
+    BOUND,
+    OTHER_APPLICATION,
+    PERIMETER,
+    Responses,
+    attached,
+    data_sources,
+    deployed,
+    gone,
+    grants,
+    key_policy,
+    managed,
+    own_role,
+    rejected,
+    role,
+    simulated,
+)
+from tests.roles.check.policy_text import NAMES, OTHER_TRUST, own_statements, statement, statements
+from tests.roles.check.rows_data_sources import GRANT
+from tests.roles.check.table import row
+
+READ: Final = NAMES["READ"]
+UNREADABLE: Final = f"arn:aws:iam::{ACCOUNT}:policy/unreadable"
+WANTED: Final = f"arn:aws:iam::{ACCOUNT}:policy/wanted"
+WANTED_SETTING: Final = {"permissionsBoundaryArn": WANTED}
+BOUND_SETTING: Final = {"permissionsBoundaryArn": BOUND}
+FOREIGN: Final = {"secretId": NAMES["FOREIGN_SECRET"]}
+OF_OTHER: Final = {"bucketAccountId": OTHER_ACCOUNT}
+ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
+EXPLICIT: Final = {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "scp"}]}
+BY_GUARD: Final = {"SourcePolicyId": "guard"}
+IMPLICIT: Final = {"EvalDecision": "implicitDeny"}
+BY_ORGANIZATION: Final = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
+BY_BOUNDARY: Final = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
+NO_KEY_USE: Final = "allow kms:Put* for ROOT"
+TO_ENCRYPT: Final[dict[str, Any]] = {"Operations": ["Encrypt"]}
+ADMINISTRATION: Final = (
+    "allow kms:Create*|kms:Describe*|kms:Enable*|kms:Put*|kms:ScheduleKeyDeletion for ADMIN"
+)
+USE: Final = "allow kms:Encrypt|kms:Decrypt|kms:ReEncrypt*|kms:DescribeKey for APPLICATION_ROLE"
+GRANTS: Final = (
+    "allow kms:CreateGrant|kms:ListGrants|kms:RevokeGrant for APPLICATION_ROLE "
+    "if Bool kms:GrantIsForAWSResource=#true"
+)
+BY_TAG: Final = "allow * + deny secretsmanager:* if StringNotEquals aws:ResourceTag/team=search"
+FROM_ELSEWHERE: Final = "delegation + deny kms:* for * if NotIpAddress aws:SourceIp=ELSEWHERE"
+BY_VARIABLE: Final = (
+    "StringNotEquals aws:PrincipalArn=arn:aws:iam::${aws:PrincipalAccount}:role/ROLE_NAME"
+)
+BY_ACCOUNT: Final = "arn:aws:secretsmanager:*:${aws:PrincipalAccount}:secret:*"
+PASSING: Final = (
+    "own-PassCustomerRole + allow iam:PassRole on arn:aws:iam::ACCOUNT:role/{} "
+    "if StringEquals iam:PassedToService=qbusiness.amazonaws.com"
+)
+OTHERS: Final = "allow kms:Decrypt|qbusiness:*|ec2:*"
+STACKS: Final = (
+    f"{NO_KEY_USE} + allow kms:DescribeKey for {{}} "
+    "if StringEquals kms:ViaService=s3.REGION.amazonaws.com as AllowsConnectorRolesa258f8616c8905ad"
+)
+"""A key policy with the statement that `check` suggests, for other roles."""
+
+# Expected answers.
+DENIED: Final = "problem: other policies, requests allowed"
+UNSURE: Final = "cannot tell: other policies, requests allowed"
+NOTED: Final = "note: other policies"
+UNBOUNDED: Final = "problem: permissions boundary, requests allowed"
+MAYBE_UNBOUNDED: Final = "cannot tell: permissions boundary, requests allowed"
+NO_KEY: Final = "problem: key policy, requests allowed"
+MAYBE_NO_KEY: Final = "cannot tell: key policy, requests allowed"
+LACKING: Final = "problem: role policy, requests allowed"
+OF_ROLE: Final = "role policy, other policies, permissions boundary, requests allowed"
+UNREAD: Final = f"unread: role, trust policy, {OF_ROLE}"
+NO_ROLE: Final = f"problem: role; skipped: trust policy, {OF_ROLE}"
+
+published: Final = partial(row, alone=False)
+
+
+def denying(condition: str) -> str:
+    """Return a key policy that denies decryption under a condition and delegates the rest to IAM."""
+    return f"delegation + deny kms:Decrypt for * if {condition}"
+
+
+def allowing(condition: str) -> str:
+    """Return a key policy that delegates decryption to the account under a condition."""
+    return f"allow kms:* for ROOT if {condition}"
+
+
+def trusting(policy: Any) -> Responses:
+    return own_role(trust=policy)
+
+
+def trusted(condition: str, service: str = "qbusiness.amazonaws.com") -> str:
+    """Return the statement of the trust policy with another condition."""
+    return f"allow sts:AssumeRole for {service} if {condition} as AllowsAmazonQServicePrincipal"
+
+
+def passing(decision: Any, principal: str = USER_ARN) -> Responses:
+    """Return the response to the simulation of iam:PassRole by the caller."""
+    return simulated("iam:PassRole", ROLE_ARN, decision, principal)
+
+
+def calling(arn: str) -> Responses:
+    return {"get_caller_identity": {"Account": ACCOUNT, "Arn": arn, "UserId": "AIDA"}}
+
+
+def lacking(*keys: str) -> dict[str, Any]:
+    """Return the part of a response that says which keys the simulation lacked."""
+    return {"MissingContextValues": [*keys]}
+
+
+def on_resource(decision: str, **more: Any) -> dict[str, Any]:
+    """Return the decision on the secret, beside another resource."""
+    found = {"EvalResourceName": SECRET_ARN, "EvalResourceDecision": decision, **more}
+    other = {"EvalResourceName": "other", "EvalResourceDecision": "explicitDeny"}
+    return {"EvalDecision": "allowed", "ResourceSpecificResults": [other, found]}
+
+
+EVERY_APPLICATION: Final = "aws:SourceArn=arn:aws:qbusiness:REGION:ACCOUNT:application/*"
+IN_APPLICATION: Final = "StringEquals aws:SourceAccount=ACCOUNT & ArnEquals aws:SourceArn=APPLICATION"
+# fmt: off
+ROWS: Final = (
+    row(""),
+    # Another policy of the role.
+    row(DENIED, guard="deny READ if StringEquals aws:ResourceTag/temporary=yes",
+        secret_tags={"temporary": "yes"}),
+    row(NOTED, guard="deny READ if StringEquals aws:ResourceTag/temporary=yes", alone=""),
+    row(DENIED, guard="deny kms:Decrypt if Bool aws:ViaAWSService=true"),
+    row(NOTED, guard="deny kms:Decrypt if Bool aws:ViaAWSService=false", alone=""),
+    row(DENIED, guard="deny READ not on FOREIGN_SECRET|SECRETS:qbusiness/aem-cloud-a1B2c32"),
+    row(DENIED, attached="deny * if StringEquals aws:PrincipalAccount=ACCOUNT"),
+    row(NOTED, guard="deny * if StringEquals aws:PrincipalAccount=OTHER_ACCOUNT", alone=""),
+    row(UNSURE, guard="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE"),
+    row(UNSURE, attached="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE"),
+    row(DENIED, guard="deny READ if DateLessThan aws:CurrentTime=LATER"),
+    row(NOTED, guard="allow *"),
+    row(NOTED, guard="allow READ if StringEquals aws:ResourceAccount=ACCOUNT"),
+    row(NOTED, guard="allow READ if StringEquals aws:ResourceTag/temporary=yes"),
+    row("unread: other policies; skipped: requests allowed", rejected("list_attached_role_policies"),
+        alone=True),
+    row("problem: other policies, requests allowed; unread: other policies; note: other policies",
+        attached(PERIMETER, UNREADABLE), rejected(f"get_policy {UNREADABLE}"), attached="deny READ",
+        alone="problem: role policy, requests allowed; unread: role policy"),
+    row(DENIED, attached="deny *", attached_arn="arn:aws:iam::aws:policy/AWSDenyAll", alone=True),
+    row(NOTED, guard="deny * if Bool aws:MultiFactorAuthPresent=false", alone=""),
+    row(DENIED, guard="deny * if BoolIfExists aws:MultiFactorAuthPresent=false"),
+    row(NOTED, guard="deny * if DateLessThan aws:TokenIssueTime=2026-01-01T00:00:00Z", alone=""),
+    row(UNSURE, guard="deny iam:PassRole if StringNotEquals aws:ResourceTag/team=search", bucket="",
+        role_tags={"team": "search"}),
+    row(NOTED, guard="deny s3:* on *?*?*?*?*?*?*?*?*?*?*?*?Z", alone=""),
+    # A data perimeter.
+    row(NOTED, guard="deny * if StringNotEquals aws:ResourceAccount=ACCOUNT", alone=""),
+    row("", boundary="allow * + deny * if StringNotEquals aws:ResourceAccount=ACCOUNT"),
+    row(NOTED, guard="deny * if StringNotEquals aws:ResourceOrgID=ORG", alone=""),
+    row("problem: other policies, requests allowed; cannot tell: encryption, bucket policy",
+        guard="deny s3:* if StringNotEquals aws:ResourceAccount=ACCOUNT", bucket="", settings=OF_OTHER),
+    row("problem: permissions boundary, requests allowed; cannot tell: encryption, bucket policy",
+        boundary="allow * + deny s3:* if StringNotEquals aws:ResourceAccount=ACCOUNT", bucket="",
+        settings=OF_OTHER),
+    # The permissions boundary.
+    row(UNBOUNDED, boundary="allow all but iam:*", bucket=""),
+    row(UNBOUNDED, boundary="allow all but kms:*"),
+    row(UNBOUNDED, boundary="allow kms:*|qbusiness:*|ec2:Describe*"),
+    row("", boundary="allow * if DateLessThan aws:CurrentTime=LATER"),
+    row(UNBOUNDED, boundary="allow * + deny kms:Decrypt"),
+    row(UNBOUNDED, boundary="allow s3:*|ec2:*",
+        boundary_arn="arn:aws:iam::aws:policy/job-function/SystemAdministrator", alone=True),
+    # Key policies.
+    row(NO_KEY, boundary="allow *", key="delegation + deny kms:* not for ROLE|ROOT"),
+    row(MAYBE_NO_KEY, key="delegation + deny kms:* not for ROLE|ROOT"),
+    row("cannot tell: key policy, permissions boundary, requests allowed",
+        boundary="allow all but kms:*", key="delegation + allow kms:Decrypt for SESSION as Session"),
+    row(UNBOUNDED, boundary="allow all but kms:*", key="delegation + allow kms:Decrypt for ROLE"),
+    row("cannot tell: bucket policy, requests allowed",
+        bucket="deny s3:* for 79a59df900b949e55d96a1e698fbaced"),
+    row(MAYBE_NO_KEY,
+        key="allow kms:* for ROOT if IpAddress aws:SourceIp=ELSEWHERE + allow kms:* for ROLE if "
+        "StringEquals aws:UserAgent=sync"),
+    row(NO_KEY,
+        key="allow kms:Put* for ROOT + "
+        "allow kms:Decrypt for OTHER_ROLE as AllowsConnectorRoles0123456789abcdef"),
+    # Several policies.
+    row("problem: key policy, other policies, requests allowed", guard="deny kms:Decrypt",
+        key=NO_KEY_USE),
+    row("problem: other policies, permissions boundary, requests allowed", guard="deny kms:Decrypt",
+        boundary="allow all but kms:*"),
+    row("problem: role policy, requests allowed; cannot tell: permissions boundary",
+        own="own-GetSecret", boundary="allow * + deny READ if NotIpAddress aws:SourceIp=ELSEWHERE"),
+    row("problem: role policy, requests allowed; cannot tell: key policy", own="own-DecryptSecret",
+        key="allow kms:* for ROOT if IpAddress aws:SourceIp=ELSEWHERE"),
+    row("problem: role policy; cannot tell: requests allowed",
+        own="own-GetSecret + allow READ on SECRET if IpAddress aws:SourceIp=ELSEWHERE",
+        alone="cannot tell: role policy, requests allowed"),
+    row(LACKING,
+        own="own-GetSecret + allow READ on SECRET if StringEquals aws:ResourceTag/temporary=yes"),
+    row("problem: role policy",
+        own="own-GetSecret + allow READ on SECRET if StringEquals aws:ResourceAccount=ACCOUNT",
+        alone="note: role policy"),
+    row(LACKING, own="own + deny READ"),
+    # Only a resource policy allows a request.
+    row("problem: role policy", simulated(READ, SECRET_ARN, IMPLICIT), own="own-GetSecret",
+        secret="allow READ for ROLE", alone="note: role policy"),
+    row(LACKING, own="own-GetSecret"),
+    row("problem: role policy", own="own-ListS3Buckets",
+        bucket="allow s3:ListBucket on arn:aws:s3:::documents for ROLE"),
+    row(LACKING, own="own-GetSecret", secret="allow READ for ROLE", settings=FOREIGN, alone=True),
+    row("problem: secret policy, requests allowed", own="own-GetSecret + allow READ on FOREIGN_SECRET",
+        secret="", settings=FOREIGN, alone=True),
+    # A deleted role.
+    row("note: key policy", key="delegation + deny kms:* for DELETED"),
+    row("note: key policy", key="delegation + allow kms:Put* for DELETED"),
+    row("note: key policy", key="delegation + allow kms:Decrypt for DELETED"),
+    row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Decrypt for DELETED"),
+    row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Put* for DELETED"),
+    row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Decrypt for DELETED|OTHER_DELETED"),
+    row(NO_KEY, key="allow kms:Put* for OTHER_DELETED + allow kms:Decrypt for DELETED"),
+    row("note: secret policy", secret="allow READ for DELETED"),
+    row("problem: secret policy, role policy, requests allowed", own="own-GetSecret",
+        secret="allow READ for DELETED"),
+    row("note: bucket policy", bucket="deny s3:* for DELETED"),
+    # Denials that only IAM knows.
+    row("cannot tell: requests allowed", simulated(READ, SECRET_ARN, EXPLICIT | BY_ORGANIZATION),
+        alone=True),
+    row("cannot tell: requests allowed",
+        simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION | lacking("aws:SourceIp")), alone=True),
+    row("unread: requests allowed, iam:PassRole; note: other policies",
+        rejected("simulate_principal_policy"), guard="allow *", alone=True),
+    row("problem: requests allowed", simulated(READ, SECRET_ARN, EXPLICIT), alone=True),
+    row("cannot tell: requests allowed",
+        simulated(READ, SECRET_ARN, EXPLICIT | lacking("aws:SourceIp")), alone=True),
+    row("problem: requests allowed", simulated(READ, SECRET_ARN, IMPLICIT | lacking("kms:ViaService")),
+        alone=True),
+    row("problem: requests allowed", simulated(READ, SECRET_ARN, on_resource("explicitDeny")),
+        alone=True),
+    row("problem: iam:PassRole", passing(EXPLICIT), role_tags={"protected": "yes"}, alone=""),
+    # Trust policies.
+    row("problem: trust policy", trusting("trust-OTHER"), alone=True),
+    row("problem: trust policy", trusting(trusted("ArnEquals aws:SourceArn=OTHER_APPLICATION")),
+        alone=True),
+    row("problem: trust policy", trusting(trusted("StringEquals aws:SourceAccount=OTHER_ACCOUNT"))),
+    row("problem: trust policy", trusting(trusted(IN_APPLICATION, "kendra.amazonaws.com"))),
+    row("problem: trust policy", trusting("trust + deny sts:AssumeRole for *"), alone=True),
+    row("problem: trust policy", trusting("trust-OTHER + deny sts:AssumeRole for *")),
+    row("note: trust policy", trusting("trust + deny sts:AssumeRole not for qbusiness.amazonaws.com")),
+    row("note: trust policy",
+        trusting("trust + deny sts:AssumeRole for * if DateGreaterThan aws:CurrentTime=LATER")),
+    row("problem: trust policy",
+        trusting("trust + deny sts:AssumeRole for * if DateGreaterThan aws:CurrentTime=PAST")),
+    row("note: trust policy",
+        trusting("trust + deny sts:AssumeRole for * if DateLessThan aws:CurrentTime=PAST")),
+    row("note: trust policy", trusting("trust + deny sts:TagSession for *")),
+    row("cannot tell: trust policy",
+        trusting("trust + deny sts:AssumeRole for * if StringNotEquals aws:SourceOrgID=o-1")),
+    row("problem: trust policy",
+        trusting("trust + deny sts:AssumeRole for * if BoolIfExists aws:MultiFactorAuthPresent=false")),
+    row("cannot tell: trust policy",
+        trusting(trusted(f"{IN_APPLICATION} & IpAddress aws:SourceIp=ELSEWHERE")), alone=True),
+    row("problem: trust policy", trusting(trusted(f"{IN_APPLICATION} & Bool aws:SecureTransport=true")),
+        alone="note: trust policy"),
+    row("problem: trust policy",
+        trusting(trusted(f"{IN_APPLICATION} & DateLessThan aws:CurrentTime=PAST"))),
+    row("note: trust policy",
+        trusting(trusted(f"StringEquals aws:SourceAccount=ACCOUNT & StringLike {EVERY_APPLICATION}"))),
+    row("",
+        trusting(trusted("StringEquals aws:SourceAccount=ACCOUNT & ArnLike aws:SourceArn=APPLICATION"))),
+    row("note: trust policy", trusting("allow sts:AssumeRole for qbusiness.amazonaws.com")),
+    row("note: trust policy", trusting("allow sts:AssumeRole for *")),
+    row("note: trust policy",
+        trusting(f"trust + allow sts:AssumeRole for ADMIN if {IN_APPLICATION} as Admin")),
+    row(None,
+        trusting([*statements(trusted("StringEquals aws:SourceAccount=OTHER_ACCOUNT")),
+        OTHER_TRUST | {"Sid": "AllowsAmazonQServicePrincipale139c96c84dbbb6d"}]),
+        alone="problem: trust policy"),
+    row("problem: trust policy",
+        trusting("trust + deny sts:AssumeRole for * if StringNotEquals aws:PrincipalOrgID=o-1"),
+        context=["aws:PrincipalOrgID=o-1"]),
+    row(UNREAD, trusting("{")),
+    row("problem: role policy; note: trust policy, other policies",
+        trusting("trust + allow sts:AssumeRole for lambda.amazonaws.com as Other"), guard="allow *",
+        own="own-GetSecret"),
+    row("problem: role policy; note: trust policy, other policies",
+        trusting("trust + allow sts:AssumeRole for qbusiness.amazonaws.com "
+        f"if StringEquals aws:SourceAccount=ACCOUNT & ArnLike {EVERY_APPLICATION} as Other"),
+        guard="allow *", own="own-GetSecret"),
+    row("problem: role policy, requests allowed; note: trust policy", trusting("trust + trust-OTHER"),
+        {f"get_application {OTHER_APPLICATION[-36:]}": {}}, own="own-GetSecret"),
+    row("problem: role policy, requests allowed; note: trust policy", trusting("trust + trust-OTHER"),
+        own="own-GetSecret"),
+    # The role.
+    row(UNREAD, rejected("get_role")),
+    row(NO_ROLE, gone("get_role")),
+    row(NO_ROLE, own_role(Arn=ROLE_ARN.replace("role/", "role/old/"))),
+    # Several policies of the role.
+    row('problem: other policies "perimeter", requests allowed; cannot tell: other policies "guard"',
+        guard="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE", attached="deny kms:*"),
+    row("",
+        own=[{name: it for name,
+        it in each.items() if name != "Sid"} for each in reversed(own_statements())],
+        alone="note: role policy"),
+    row("unread: other policies; skipped: requests allowed; note: other policies",
+        rejected("list_attached_role_policies"), guard="allow sqs:*"),
+    row('note: other policies "perimeter" "guard"', guard="allow sqs:*",
+        attached="allow iam:CreateAccessKey", alone="note: role policy"),
+    row('note: other policies "guard" "perimeter"',
+        guard="allow s3:GetObject + allow iam:PutRolePolicy on ROLE + allow iam:CreateAccessKey",
+        attached="allow sqs:*", alone="note: role policy"),
+    row(NOTED, guard="allow *", settings={"exclusivePolicies": "true"}),
+    row("unread: data source, other data source; note: other policies", data_sources({}),
+        rejected("get_data_source"), guard="allow *"),
+    row(LACKING, own=PASSING.format("other"), bucket=""),
+    row("note: role policy", own=PASSING.format("aem*"), bucket=""),
+    row("note: role policy", own=PASSING.format("*"), bucket=""),
+    # The boundary, and the one in the settings.
+    row("problem: role, permissions boundary; skipped: trust policy, role policy, other policies, "
+        "requests allowed", gone("get_role"), managed(WANTED, "allow * + deny kms:*"),
+        settings=WANTED_SETTING),
+    row(UNREAD, rejected("get_role"), managed(WANTED, "allow *"), settings=WANTED_SETTING),
+    row("problem: permissions boundary", managed(WANTED, "allow *"), settings=WANTED_SETTING),
+    row("problem: permissions boundary", managed(WANTED, "allow * + deny kms:*"),
+        settings=WANTED_SETTING),
+    row("problem: permissions boundary; cannot tell: permissions boundary",
+        managed(WANTED, "allow * + deny kms:* if NotIpAddress aws:SourceIp=ELSEWHERE"),
+        settings=WANTED_SETTING),
+    row(UNBOUNDED, deployed(BOUND, "allow all but kms:*"), managed(WANTED, "allow *"),
+        settings=WANTED_SETTING),
+    row("problem: permissions boundary", deployed(BOUND, "allow *")),
+    row("unread: permissions boundary; skipped: requests allowed", deployed(BOUND, ""),
+        rejected("get_policy"), settings=BOUND_SETTING),
+    row(MAYBE_UNBOUNDED, boundary="allow all but INGEST + allow INGEST on APPLICATION/index/*"),
+    row(UNBOUNDED, boundary="allow all but kms:* + deny READ"),
+    row("cannot tell: key policy, permissions boundary, requests allowed",
+        boundary="allow all but kms:*",
+        key="delegation + allow kms:Decrypt for * if StringEquals kms:CallerAccount=ACCOUNT"),
+    # Key policies and grants.
+    row(NO_KEY, key=STACKS.format("OTHER_ROLE|DELETED")),
+    row(NO_KEY, key=STACKS.format("ROLE")),
+    row("", key="allow kms:* not for arn:aws:iam::ACCOUNT:user/x"),
+    row(MAYBE_NO_KEY, key="allow kms:* on arn:aws:kms:*:*:key/${aws:SourceIp} for ROOT"),
+    row(NO_KEY, key="delegation + deny kms:Decrypt not for OTHER_ROLE|logs.amazonaws.com"),
+    row("", grants(TO_ENCRYPT, GRANT, TO_ENCRYPT), key=NO_KEY_USE),
+    row(NO_KEY, grants(TO_ENCRYPT), key=NO_KEY_USE),
+    row(MAYBE_NO_KEY, grants(GRANT | {"Constraints": {"a": "b"}}), key=NO_KEY_USE),
+    row(MAYBE_NO_KEY, grants(GRANT), key=NO_KEY_USE, boundary="allow *"),
+    row("problem: key policy, other policies, requests allowed", grants(GRANT), key=NO_KEY_USE,
+        guard="deny kms:*"),
+    row(NO_KEY, grants(GRANT | {"GranteePrincipal": ADMIN}), key=NO_KEY_USE),
+    row(MAYBE_NO_KEY, rejected("list_grants"), key=NO_KEY_USE),
+    row("", rejected("list_grants")),
+    # The caller, and IAM's simulation.
+    row("problem: iam:PassRole", passing(IMPLICIT)),
+    row("problem: iam:PassRole",
+        passing(EXPLICIT | {"MatchedStatements": [BY_GUARD]})),
+    row("cannot tell: iam:PassRole", passing(IMPLICIT | BY_ORGANIZATION)),
+    row("problem: iam:PassRole", passing(IMPLICIT | BY_BOUNDARY)),
+    row("cannot tell: iam:PassRole", passing(IMPLICIT | lacking("aws:MultiFactorAuthPresent"))),
+    row("cannot tell: iam:PassRole",
+        passing(IMPLICIT | lacking("aws:MultiFactorAuthPresent") | BY_ORGANIZATION)),
+    row("", passing({"EvalDecision": "allowed"} | lacking("aws:MultiFactorAuthPresent"))),
+    row("", passing(IMPLICIT), data_sources({})),
+    row("unread: iam:PassRole, data source, other data source", passing(IMPLICIT), data_sources({}),
+        rejected("get_data_source", code="ThrottlingException")),
+    row("", calling(f"arn:aws:iam::{ACCOUNT}:root")),
+    row("skipped: iam:PassRole", calling(f"arn:aws:sts::{ACCOUNT}:federated-user/me")),
+    row("problem: iam:PassRole", calling(f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me"), role(ADMIN),
+        passing(IMPLICIT, ADMIN)),
+    row("problem: requests allowed", simulated(READ, SECRET_ARN, IMPLICIT | BY_BOUNDARY)),
+    row("problem: requests allowed",
+        simulated(READ, SECRET_ARN, on_resource("implicitDeny", **BY_BOUNDARY))),
+    row("cannot tell: requests allowed",
+        simulated(READ, SECRET_ARN,
+        on_resource("explicitDeny", **lacking("aws:SourceIp", "KMS:viaservice")))),
+    row(LACKING, simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION), own="own-GetSecret"),
+    row("problem: requests allowed",
+        simulated(READ, SECRET_ARN, EXPLICIT | {"MatchedStatements": [BY_GUARD, {}, BY_GUARD]})),
+    # What --context states.
+    row("", key=FROM_ELSEWHERE, context=["aws:SourceIp=192.0.2.1"]),
+    row(NO_KEY, key=FROM_ELSEWHERE, context=["AWS:sourceip=198.51.100.1", "aws:SourceVpc=vpc-1"]),
+    row(NO_KEY, key=FROM_ELSEWHERE, context=["aws:SourceIp="]),
+    row(MAYBE_NO_KEY, key=FROM_ELSEWHERE,
+        context=["aws:SourceIp=192.0.2.1", "aws:sourceip=198.51.100.1"]),
+    row(NO_KEY, key=FROM_ELSEWHERE, context=["aws:SourceIp=", "aws:SourceIp="]),
+    row(MAYBE_NO_KEY, key=FROM_ELSEWHERE, context=["aws:ResourceTag/Cost Center=42"]),
+    row(NO_KEY, key=denying("StringNotEquals aws:SourceVpce=vpce-1"), context=["aws:SourceVpce=vpce-1"]),
+    row(NO_KEY, key=denying("StringNotEquals aws:PrincipalArn=ADMIN"),
+        context=["aws:PrincipalArn=arn:aws:iam::123456789012:role/admin"]),
+    row(NO_KEY, key=denying("Bool aws:ViaAWSService=true"), context=["aws:ViaAWSService="]),
+    row(NO_KEY, key=denying("StringNotEquals aws:PrincipalTag/team=web"),
+        context=["aws:PrincipalTag/team=web"]),
+    row("", key=denying("Bool aws:MultiFactorAuthPresent=false"), context=["aws:SourceIp=192.0.2.1"]),
+    row(NO_KEY, key=denying("Bool aws:MultiFactorAuthPresent=false"),
+        context=["aws:MultiFactorAuthPresent=false"]),
+    row("", key=denying("StringLike aws:userid=*:me"), context=["aws:userid=AROAEXAMPLE:you"]),
+    row("", key=denying("DateGreaterThan aws:CurrentTime=LATER"), context=["aws:SourceIp=192.0.2.1"]),
+    row(NO_KEY, key=denying("DateGreaterThan aws:CurrentTime=LATER"),
+        context=["aws:CurrentTime=2200-01-01T00:00:00Z"]),
+    row("", key=denying("DateGreaterThan aws:EpochTime=7226582400"), context=["aws:SourceIp=192.0.2.1"]),
+    row(NO_KEY, key=denying("DateGreaterThan aws:EpochTime=7226582400"),
+        context=["aws:EpochTime=2200-01-01T00:00:00Z"]),
+    # The organization, tags, and the version of the policy language.
+    row("unread: secret, encryption, secret policy; cannot tell: key policy, requests allowed",
+        rejected("describe_organization", "describe_secret"),
+        key=allowing("StringEquals aws:PrincipalOrgID=ORG")),
+    row("unread: secret, encryption, secret policy; skipped: requests allowed",
+        rejected("describe_organization", "describe_secret")),
+    row("unread: secret, encryption, secret policy; cannot tell: permissions boundary; "
+        "skipped: requests allowed", rejected("describe_organization", "describe_secret"),
+        boundary=BY_TAG),
+    row(NO_KEY, key="allow kms:* for * if StringEquals aws:PrincipalOrgID=ORG", organization=""),
+    row("", key_policy("delegation", Version="2008-10-17")),
+    row(MAYBE_NO_KEY, key_policy(denying(BY_VARIABLE), Version="2008-10-17")),
+    row(MAYBE_NO_KEY, key_policy(denying(BY_VARIABLE), Version=None)),
+    row("", boundary=BY_TAG, secret_tags={"Team": "search"}),
+    row("", boundary=BY_TAG, secret_tags={"team": "search", "owner": "docs"}),
+    row(UNBOUNDED, boundary=BY_TAG, secret_tags={"team": "docs"}),
+    row(UNBOUNDED, boundary=BY_TAG, secret_tags={"team": ""}),
+    row(UNBOUNDED, boundary=BY_TAG, secret_tags={}),
+    row(MAYBE_UNBOUNDED, boundary=BY_TAG, secret_tags={"team": "docs", "Team": "search"}),
+    row(MAYBE_UNBOUNDED, boundary=BY_TAG, secret_tags={"team": "search", "Team": "docs"}),
+    # Forms that AWS's pages and sample repositories publish. Of 20, at most two may be undecided.
+    published("", key="delegation"),
+    published("", key=f"delegation + {ADMINISTRATION} + {USE} + {GRANTS}"),
+    published(NO_KEY, key=f"{ADMINISTRATION} + {USE} + {GRANTS}"),
+    published("",
+        key="allow kms:Encrypt|kms:Decrypt|kms:ReEncrypt*|kms:CreateGrant for AWS:* if "
+        "StringEquals kms:CallerAccount=ACCOUNT & StringEquals kms:ViaService=SECRETS_MANAGER + "
+        "allow kms:Describe*|kms:Get*|kms:List* for ROOT"),
+    published("",
+        key=f"{ADMINISTRATION} + allow kms:Decrypt|kms:DescribeKey for ROLE if "
+        "StringEquals kms:ViaService=SECRETS_MANAGER & "
+        "StringEquals kms:EncryptionContext:SecretARN=SECRET"),
+    published("",
+        key=f"{ADMINISTRATION} + allow kms:Decrypt|kms:DescribeKey for * if "
+        "StringEquals aws:PrincipalOrgID=ORG"),
+    published(MAYBE_NO_KEY,
+        key=f"{ADMINISTRATION} + allow kms:Decrypt|kms:DescribeKey for * if "
+        "ForAnyValue:StringLike aws:PrincipalOrgPaths=ORG/r-ab12/ou-ab12-11111111/*"),
+    published("",
+        key=f"{ADMINISTRATION} + allow kms:Decrypt|kms:DescribeKey for * if "
+        "ForAnyValue:StringLike aws:PrincipalOrgPaths=ORG/r-ab12/ou-ab12-11111111/*",
+        context=["aws:PrincipalOrgPaths=o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"]),
+    published("",
+        key="delegation + deny kms:* for * if StringNotEqualsIfExists aws:PrincipalOrgID=ORG & "
+        "StringNotEqualsIfExists aws:PrincipalAccount=OTHER_ACCOUNT & "
+        "StringNotEqualsIfExists aws:ResourceTag/dp:exclude:identity=true & "
+        "BoolIfExists aws:PrincipalIsAWSService=false + deny kms:* for * if "
+        "StringNotEqualsIfExists aws:SourceOrgID=ORG & Null aws:SourceAccount=false & "
+        "Bool aws:PrincipalIsAWSService=true + deny kms:* for * if "
+        "BoolIfExists aws:SecureTransport=false"),
+    published("",
+        key="delegation + deny kms:* for * if NotIpAddressIfExists aws:SourceIp=ELSEWHERE|"
+        "203.0.113.0/24 & StringNotEqualsIfExists aws:SourceVpc=vpc-0d4e5f60718293041 & "
+        "StringNotEqualsIfExists aws:PrincipalTag/dp:exclude:network=true & "
+        "BoolIfExists aws:PrincipalIsAWSService=false & BoolIfExists aws:ViaAWSService=false & "
+        "ArnNotLikeIfExists aws:PrincipalArn=arn:aws:iam::*:role/aws:ec2-infrastructure"),
+    published(NO_KEY,
+        key="delegation + deny kms:Encrypt|kms:Decrypt|kms:ReEncrypt*|kms:GenerateDataKey* for * if "
+        "StringNotEquals aws:SourceVpce=vpce-1234abcdf5678c90a"),
+    published(NO_KEY,
+        key="delegation + deny kms:Decrypt|kms:GenerateDataKey* for * if "
+        "ArnNotLike aws:PrincipalArn=ADMIN|APPLICATION_ROLE"),
+    published(NO_KEY,
+        key="delegation + deny kms:* for * if StringNotLike aws:userid=AROAEXAMPLEADMIN:*|ACCOUNT"),
+    published("",
+        boundary="allow all but iam:*|organizations:*|account:* + allow iam:CreateServiceLinkedRole|"
+        "iam:ListRoles|organizations:DescribeOrganization"),
+    published("",
+        boundary="allow * as ExplicitAllowAll + deny iam:CreateUser|iam:CreateRole|"
+        "iam:PutRolePermissionsBoundary if "
+        "StringNotEquals iam:PermissionsBoundary=arn:aws:iam::ACCOUNT:policy/boundary + "
+        "deny iam:CreatePolicyVersion|iam:DeletePolicy|"
+        "iam:SetDefaultPolicyVersion on arn:aws:iam::ACCOUNT:policy/boundary + "
+        "deny iam:DeleteUserPermissionsBoundary|iam:DeleteRolePermissionsBoundary"),
+    published("",
+        boundary="allow * + deny all but iam:ChangePassword|iam:EnableMFADevice|"
+        "iam:ListMFADevices if Bool aws:MultiFactorAuthPresent=false"),
+    published(UNBOUNDED,
+        boundary="allow * + deny all but iam:EnableMFADevice|iam:ListMFADevices|"
+        "sts:GetSessionToken if BoolIfExists aws:MultiFactorAuthPresent=false"),
+    published(UNBOUNDED,
+        boundary="allow s3:*|cloudwatch:*|ec2:*|dynamodb:* as ServiceBoundaries + "
+        "allow iam:*AccessKey*|iam:ChangePassword on arn:aws:iam::*:user/${aws:username} + "
+        "deny s3:* on arn:aws:s3:::logs|arn:aws:s3:::logs/*"),
+    published("",
+        boundary="allow * + deny all but cloudfront:*|iam:*|route53:*|sts:*|support:* if "
+        "StringNotEquals aws:RequestedRegion=REGION|eu-west-1 & "
+        "ArnNotLike aws:PrincipalARN=arn:*:iam::*:role/AWSControlTowerExecution"),
+    published(MAYBE_UNBOUNDED,
+        boundary="allow * + deny * if NotIpAddress aws:SourceIp=ELSEWHERE|203.0.113.0/24 & "
+        "Bool aws:ViaAWSService=false"),
+    published("",
+        boundary="allow * + deny * if NotIpAddress aws:SourceIp=ELSEWHERE|203.0.113.0/24 & "
+        "Bool aws:ViaAWSService=false", context=["aws:SourceIp=192.0.2.10"]),
+    published("",
+        boundary="allow * if DateGreaterThan aws:CurrentTime=2020-04-01T00:00:00Z & "
+        "DateLessThan aws:CurrentTime=2199-06-30T23:59:59Z"),
+    # Forms that are easily misread.
+    published("", key="delegation + deny kms:* for OTHER_ACCOUNT"),
+    published("", key="allow kms:* for ADMIN|ROLE"),
+    published("", key="allow kms:* for AROADBQP57FF2AEXAMPLE|ROLE"),
+    published("", key="allow KMS:DECRYPT for ROOT"),
+    published("", key="allow kms:D?crypt for ROOT"),
+    published("", key="delegation + deny * not on KEY for *"),
+    published("",
+        key=denying("StringNotEquals aws:PrincipalArn=ADMIN & "
+        "StringNotEquals kms:ViaService=SECRETS_MANAGER")),
+    published("", key=denying("StringNotEquals AWS:PRINCIPALARN=ROLE")),
+    published("", key=denying("StringNotEqualsIgnoreCase aws:PrincipalArn=IN_CAPITALS")),
+    published("", key=allowing(f"StringEquals kms:CallerAccount=#{ACCOUNT}")),
+    published("", key=allowing("StringEqualsIfExists aws:SourceVpce=vpce-1")),
+    published("", key=denying("Null aws:principalorgid=true")),
+    published("", key=denying("ForAllValues:StringNotLike aws:principalorgpaths=ORG/*")),
+    published("", key=denying("StringNotLike aws:PrincipalArn=arn:aws:iam::1234567890??:role/aem-*")),
+    published("", key=denying(BY_VARIABLE)),
+    published("",
+        key=denying("StringEquals kms:CallerAccount=${aws:PrincipalTag/account, 'OTHER_ACCOUNT'}")),
+    published("", key=allowing("StringLike kms:ViaService=secretsmanager.*")),
+    published("", key=denying("DateLessThan aws:CurrentTime=946684799")),
+    published(NO_KEY, key="delegation + deny * not for ADMIN"),
+    published(NO_KEY, key="delegation + deny kms:* for ACCOUNT"),
+    published(NO_KEY, key="allow kms:* for arn:aws-cn:iam::ACCOUNT:root"),
+    published(NO_KEY,
+        key="allow kms:* for arn:aws:iam::ACCOUNT:role/aws-service-role/q.amazonaws.com/ROLE_NAME"),
+    published(NO_KEY, key="allow kms:* for arn:aws:iam::OTHER_ACCOUNT:role/ROLE_NAME"),
+    published(NO_KEY, key="allow kms:* for arn:aws:iam::ACCOUNT:role/*"),
+    published(NO_KEY, key="allow kms:* for secretsmanager.amazonaws.com"),
+    published(NO_KEY, key="allow all but kms:Decrypt for ROOT"),
+    published(NO_KEY, key="delegation + deny all but kms:DescribeKey for *"),
+    published(NO_KEY, key=f"allow kms:* on {KEY_ARN}0 for ROOT"),
+    published(NO_KEY, key="allow kms:* on arn:aws:kms:REGION:ACCOUNT:alias/KEY_ID for ROOT"),
+    published(NO_KEY, key=["delegation", statement("deny * for *") | {"Condition": {}}]),
+    published(NO_KEY,
+        key=["delegation", statement("deny kms:* for *") | {"Condition": {"StringEquals": {}}}]),
+    published(NO_KEY,
+        key=denying("StringNotEquals aws:PrincipalArn=ADMIN & Null kms:ViaService=false")),
+    published(NO_KEY, key=denying("StringNotEquals aws:PrincipalArn=IN_CAPITALS")),
+    published(NO_KEY, key=denying("Bool aws:ViaAWSService=#true")),
+    published(NO_KEY, key=denying("StringEqualsIfExists aws:PrincipalTag/team=search")),
+    published(NO_KEY, key=allowing("NumericLessThan aws:MultiFactorAuthAge=#3600")),
+    published(NO_KEY, key=denying("ForAnyValue:StringNotEquals aws:PrincipalArn=ADMIN")),
+    published(NO_KEY,
+        key=denying("ForAllValues:StringEquals kms:EncryptionContextKeys=SecretARN|SecretVersionId|"
+        "aws:s3:arn")),
+    published(NO_KEY, key=allowing("ForAllValues:StringEquals kms:EncryptionContextKeys=SecretARN")),
+    published(NO_KEY, key=allowing("StringLike kms:EncryptionContext:aws:s3:arn=*")),
+    published(NO_KEY, key=denying("Null kms:ViaService=false")),
+    published(NO_KEY, key=denying("ForAllValues:StringNotLike aws:PrincipalOrgPaths=o-another123/*")),
+    published(NO_KEY, key=denying("StringNotEquals aws:PrincipalArn=arn:aws:iam::ACCOUNT:role/*")),
+    published(NO_KEY,
+        key=denying("ArnNotLike aws:PrincipalArn=arn:aws:sts::ACCOUNT:assumed-role/ROLE_NAME/*")),
+    published(NO_KEY, key=denying("ArnNotLike aws:PrincipalArn=arn:aws:iam::ACCOUNT:role/q/ROLE_NAME")),
+    published(NO_KEY, key=denying("StringNotEquals aws:PrincipalArn=${aws:PrincipalTag/owner}")),
+    published(NO_KEY, key=denying("StringEquals aws:PrincipalAccount=${aws:ResourceAccount}")),
+    published(NO_KEY, key=allowing("StringEquals kms:ViaService=secretsmanager.amazonaws.com")),
+    published(MAYBE_NO_KEY, key="delegation + deny * not for ADMIN|ROOT"),
+    published(MAYBE_NO_KEY, key=denying("StringNotEquals aws:PrincipalArn=${aws:SourceIp}")),
+    published(MAYBE_NO_KEY, key="delegation + deny kms:* for SESSION"),
+    published(MAYBE_NO_KEY, key=denying("StringEquals kms:ViaService=#[]")),
+    published(MAYBE_NO_KEY, key=allowing("StringEquals kms:EncryptionContext:SecretVersionId=EXAMPLE1")),
+    published(MAYBE_NO_KEY,
+        key=allowing("ForAnyValue:StringEquals aws:CalledVia=secretsmanager.amazonaws.com")),
+    published(MAYBE_NO_KEY, key=denying("ArnNotLike aws:PrincipalArn=ROLE_NAME")),
+    published(MAYBE_NO_KEY, key=denying("DateLessThan aws:CurrentTime=2199")),
+    published(MAYBE_NO_KEY, key=denying("DateLessThan aws:CurrentTime=21990101")),
+    published(MAYBE_NO_KEY, key=denying("DateLessThan aws:CurrentTime=2199-01")),
+    published(MAYBE_NO_KEY, key=denying("StringLike aws:userid=*:sync-?")),
+    published("", boundary=f"{OTHERS} + allow secretsmanager:Get* on SECRETS:qbusiness/*"),
+    published("", boundary=f"{OTHERS} + allow secretsmanager:* on SECRETS:qbusiness/aem-cloud-??????"),
+    published("",
+        boundary="allow * + deny ec2:CreateTags if ForAnyValue:StringEquals aws:TagKeys=owner"),
+    published("",
+        boundary="allow * + deny secretsmanager:*|kms:* if "
+        "StringNotEquals aws:ResourceAccount=${aws:PrincipalAccount}"),
+    published("", boundary="allow * + deny kms:* if BoolIfExists aws:ViaAWSService=false"),
+    published("", boundary=f"allow Secretsmanager:getsecretvalue on SECRET + {OTHERS}"),
+    published(UNBOUNDED, boundary=f"{OTHERS} + allow secretsmanager:* on SECRETS:qbusiness/aem-cloud"),
+    published(UNBOUNDED,
+        boundary=f"{OTHERS} + allow secretsmanager:* on arn:aws-us-gov:secretsmanager:*"),
+    published(UNBOUNDED, boundary="allow * + deny * on arn:aws:secretsmanager"),
+    published(UNBOUNDED,
+        boundary="allow secretsmanager:*|kms:*|ec2:* + "
+        "allow qbusiness:* on arn:aws:qbusiness:*:*:application/*/index/*"),
+    published(UNBOUNDED, boundary="allow all but ec2:* + allow ec2:* on arn:aws:ec2:REGION:*:*"),
+    published(UNBOUNDED, boundary="allow * + deny ec2:* not on arn:aws:ec2:*:ACCOUNT:subnet/*"),
+    published(UNBOUNDED,
+        boundary="allow * + deny ec2:CreateNetworkInterface on INTERFACES/* if "
+        "Null aws:RequestTag/cost-center=true"),
+    published(UNBOUNDED, boundary="allow * + deny READ if StringNotEquals aws:ResourceTag/app=q"),
+    published(UNBOUNDED, boundary="allow * + deny secretsmanager:* if Bool aws:ViaAWSService=false"),
+    published(UNBOUNDED,
+        boundary="allow * if ForAnyValue:StringEquals aws:CalledVia=cloudformation.amazonaws.com"),
+    published(MAYBE_UNBOUNDED, boundary="allow * + deny * on arn:aws:secretsmanager:us-*qbusiness*"),
+    published(MAYBE_UNBOUNDED,
+        boundary="allow * + deny * on arn:aws:secretsmanager:*:secret:qbusiness/*"),
+    published(MAYBE_UNBOUNDED, boundary="allow * + deny ec2:* on INTERFACES/eni-0a*"),
+    # AWS does not replace variables before the fifth colon of a resource.
+    published("", boundary=f"{OTHERS} + allow READ on SECRETS:${{aws:PrincipalTag/path,'qbusiness/'}}*"),
+    published(UNBOUNDED, boundary=f"{OTHERS} + allow READ on {BY_ACCOUNT}"),
+    published("", boundary=f"allow * + deny READ on {BY_ACCOUNT}"),
+    published(LACKING, own=f"own-GetSecret + allow READ on {BY_ACCOUNT}"),
+)

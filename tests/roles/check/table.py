@@ -1,0 +1,247 @@
+"""Rows of worlds: what differs from an account in which nothing is wrong, and the answers of `check`.
+
+A row is `row(expected, *responses, alone=..., **given)`. `expected` lists the questions that are not
+`ok`, by state, as in `problem: key policy, secret; note: index`. "Unread" is skipped because of an
+error. A text in quotes, after a question, must be in an answer in this state; `secret of wiki` is the
+question about one of several entries; `rejected "text"` is an error in place of answers.
+
+`alone` has the answers without the stack: True for the same ones, except that "role policy" has "other
+policies", too; False if nobody asks. By default, it is True for rows that only change policies. None as
+`expected` means only without the stack.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tests.helpers.world import Output
+from tests.roles.check.account import ALONE, STACK, Responses, World, ask
+
+STATES: Final = {"problem": 1, "unread": 2, "cannot tell": 3, "skipped": 0, "note": 0}
+"""The exit code for each state, the most serious first."""
+
+
+class Row(NamedTuple):
+    """A world with its expected answers, and its place in the table."""
+
+    world: World
+    path: Path
+    line: int
+    expected: str | None
+    alone: str | None
+    options: Sequence[str]
+
+    @property
+    def ways(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """The expected answers, and the options with which to ask for them."""
+        if self.expected is not None:
+            yield self.expected, (*STACK, *self.options)
+        if self.alone is not None:
+            yield self.alone, (*ALONE, *self.options)
+
+
+def row(
+    expected: str | None = "",
+    *responses: Responses,
+    alone: str | bool | None = None,
+    context: Sequence[str] = (),
+    entry: str = "",
+    **given: Any,
+) -> Row:
+    """Return a row; `responses` are AWS's other responses, and `entry` is the one that is checked."""
+    caller = inspect.currentframe()
+    assert caller
+    frame = caller.f_back
+    assert frame
+    world = World(**given, responses={call: it for each in responses for call, it in each.items()})
+    if alone is None:  # by default, only rows that change only policies are asked without the stack
+        alone = expected is not None and {*given} <= {*_POLICIES} and not (responses or context)
+    as_above = (expected or "").replace("other policies", "role policy")
+    without = {True: as_above, False: None}[alone] if isinstance(alone, bool) else alone
+    options = [option for each in context for option in ("--context", each)]
+    options += ["--data-source", entry] if entry else []
+    return Row(world, Path(frame.f_code.co_filename), frame.f_lineno, expected, without, options)
+
+
+_POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "secret_tags")
+
+
+class Expected(NamedTuple):
+    """The answers that a row expects."""
+
+    states: Mapping[str, frozenset[str]]
+    texts: Sequence[tuple[str, str, str]]
+    """Questions, states, and texts that an answer in this state must have."""
+    error: str
+    """A part of the error, if there are no answers."""
+
+    @classmethod
+    def of(cls, text: str) -> "Expected":
+        if found := re.fullmatch(r'rejected "(.*)"', text):
+            return cls({}, [], found[1])
+        states: dict[str, set[str]] = {}
+        texts: list[tuple[str, str, str]] = []
+        for part in filter(None, text.split("; ")):
+            state, _, questions = part.partition(": ")
+            for name, quoted in re.findall(r'([^",]+[^", ])((?: "[^"]*")*)', questions):
+                states.setdefault(name.strip(), set()).add(state)
+                texts += [(name.strip(), state, each) for each in re.findall(r'"([^"]*)"', quoted)]
+        return cls({name: frozenset(its) for name, its in states.items()}, texts, "")
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        found = {state for its in self.states.values() for state in its}
+        return 2 if self.error else next((code for state, code in STATES.items() if state in found), 0)
+
+
+def answers_of(said: Output) -> list[dict[str, Any]]:
+    """Return the answers, except those that always ask for a stack."""
+    document = said.json
+    of = document.get("dataSources", {"": document})
+    return [
+        {"entry": entry, **each}
+        for entry, its in of.items()
+        for each in its.get("answers", ())
+        if "--stack" not in each["text"]
+    ]
+
+
+def _state_of(answer: Mapping[str, Any]) -> str:
+    """Return the state; an answer that is skipped because of an error is "unread"."""
+    return "unread" if answer.get("action") else answer["state"]
+
+
+def states_of(answers: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Return the states by question; if entries differ, by question and entry."""
+    entries = dict.fromkeys(each["entry"] for each in answers)
+    by_question: dict[str, dict[str, set[str]]] = {}
+    for each in answers:
+        its = by_question.setdefault(each["question"], {entry: set() for entry in entries})
+        its[each["entry"]] |= {_state_of(each)} - {"ok"}
+    found: dict[str, frozenset[str]] = {}
+    for question, its in by_question.items():
+        alike = len({*map(frozenset, its.values())}) == 1
+        for entry, states in its.items():
+            found[question if alike else f"{question} of {entry}"] = frozenset(states)
+    return {question: states for question, states in found.items() if states}
+
+
+def shown(answer: Mapping[str, Any]) -> list[str]:
+    """Return an answer as lines of text."""
+    about = " ".join(filter(None, [answer["question"], answer.get("subject")]))
+    lines = [f"{answer['state']} {about}: {answer['text']}"]
+    lines += [f"  {each}" for each in answer.get("details", ())]
+    return lines + [f"  > {each}" for each in str(answer.get("fix", "")).splitlines()]
+
+
+def as_text(states: Mapping[str, frozenset[str]]) -> str:
+    """Return states as a row has them."""
+    groups = {state: [name for name, its in states.items() if state in its] for state in STATES}
+    return "; ".join(f"{state}: {', '.join(its)}" for state, its in groups.items() if its)
+
+
+def judge(each: Row) -> str:
+    """Return what is wrong with a row's answers; empty if nothing is."""
+    return "\n".join(filter(None, (_judge(each, *way) for way in each.ways)))
+
+
+_said: Final[dict[tuple[Path, int, bool], Output]] = {}
+
+
+def said_in(each: Row, options: Sequence[str]) -> Output:
+    """Return what `check` says, in JSON; ask only once."""
+    key = each.path, each.line, options[0] == STACK[0]
+    if key not in _said:
+        _said[key] = ask(each.world, (*options, "--json"))
+    return _said[key]
+
+
+def _judge(each: Row, text: str, options: Sequence[str]) -> str:
+    expected = Expected.of(text)
+    said = said_in(each, options)
+    if expected.error:
+        fine = said.code == expected.code and expected.error in said.err and '"answers"' not in said.out
+        return "" if fine else _wrong(each, text, options, [said.out, said.err])
+    if not said.out:
+        return _wrong(each, text, options, [said.err])
+    answers = answers_of(said)
+    states = states_of(answers)
+
+    def about(name: str) -> list[Mapping[str, Any]]:
+        question, _, entry = name.partition(" of ")
+        return [it for it in answers if it["question"] == question and entry in ("", it["entry"])]
+
+    unsaid = [
+        (name, part)
+        for name, state, part in expected.texts
+        if not any(_state_of(it) == state and part in "\n".join(shown(it)) for it in about(name))
+    ]
+    if (states, said.code) == (expected.states, expected.code) and not unsaid:
+        return ""
+    names = {
+        name for name in {*states, *expected.states} if states.get(name) != expected.states.get(name)
+    }
+    changed = [it for name in sorted({*names, *(name for name, _ in unsaid)}) for it in about(name)]
+    lines = [
+        f"now       {as_text(states) or 'ok'}, exit code {said.code}",
+        *(f"not said  {name}: {part}" for name, part in unsaid),
+        *(line for it in changed for line in shown(it)),
+    ]
+    return _wrong(each, text, options, lines)
+
+
+def _wrong(each: Row, text: str, options: Sequence[str], lines: Sequence[str]) -> str:
+    how = "with the stack" if options[0] == STACK[0] else "alone"
+    head = f"{each.path.name}:{each.line}, {how}: {source_of(each)}"
+    return "\n".join([head, f"  expected  {text or 'ok'}", *(f"  {line}" for line in lines)])
+
+
+def source_of(each: Row) -> str:
+    """Return the row as it is written."""
+    text = each.path.read_text()
+    (found,) = (
+        call
+        for call in ast.walk(ast.parse(text))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("row", "published")
+        and call.lineno <= each.line <= (call.end_lineno or 0)
+    )
+    return " ".join((ast.get_source_segment(text, found) or "").split())
+
+
+# The sentences.
+
+_PARTICULAR: Final = re.compile(
+    r"'[^']*'|\{.*\}|\"[^\"]*\"|\barn:[^\s,;:)]+(?::[^\s,;)]+)*|\b[\w.-]*\d[\w.:-]*|\S*[=/_]\S*"
+    r"|\b[a-z0-9]+:[A-Z]\w+|\b[A-Z]\w*[A-Z]\w*|\b(?:Lock|Session|Admin|Other|documents|maps|seeds|gone)\b"
+    r"|\b(?:guard|perimeter|wiki|tickets|later|statement|[\w.]+\.com)\b"
+)
+"""What a sentence says about one account: names, numbers, ARNs, actions, and documents."""
+
+
+def one_of_each(rows: Sequence[Row]) -> str:
+    """Return each sentence once, by question; details and steps without an answer are of a known one."""
+    seen: set[str] = set()
+    found: dict[str, list[str]] = {}
+    for each in rows:
+        for _, options in each.ways:
+            said = said_in(each, options)
+            for answer in answers_of(said) if said.out else ():
+                head, *lines = shown(answer)
+                new = [line for line in lines if _is_new(line, seen)]
+                heads = [head] if _is_new(f"{answer['state']} {answer['text']}", seen) else []
+                found.setdefault(answer["question"], []).extend([*heads, *new])
+    return "\n".join(f"# {question}\n" + "\n".join(its) + "\n" for question, its in found.items())
+
+
+def _is_new(line: str, seen: set[str]) -> bool:
+    """Return whether a sentence was not seen before, and remember it."""
+    general = " ".join(dict.fromkeys(re.split(r"[\s,;()]+", _PARTICULAR.sub("*", line))))
+    is_new = general not in seen
+    seen.add(general)
+    return is_new
