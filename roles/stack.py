@@ -136,7 +136,7 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
     )
     project_config = pulumi.Config(project)
     has_entries = has_data_sources(project_config)
-    declared, _ = read_roles(project_config, owns_stack=False, only="" if has_entries else COMPONENT)
+    declared, _ = read_roles(project_config, owns_stack=False, only=None if has_entries else COMPONENT)
     roles = [
         RoleSettings(
             name,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from components.role import Location
+from components.formats import Location
 from pages.examples import ACCOUNT, APPLICATION_ARN, REGION
 from roles import stack
 from tests.helpers.world import (
