@@ -1,0 +1,115 @@
+"""Count the faults in faults.txt that the tests find.
+
+`python -m tests.faults [ID...]` applies one fault after another to a copy of the project. For each, it
+first runs the test that is known to find the fault and, if this test passes, all of `make unit`.
+
+A fault is a block of `faults.txt`: its ID, which begins with its kind; its file; and the test that finds
+it, followed by `slow` if `make unit` does not run this test. After the text to replace, which the file
+contains exactly once, follows the new text, if any. If that text is gone, give the fault a successor of
+the same kind.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+PROJECT: Final = Path(__file__).parent.parent
+SHARED: Final = ("venv", ".sandbox", "tests/node_modules")
+"""What the copy shares with the project, because it is installed or built."""
+_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) ([^\s\[]+)", re.MULTILINE)
+
+
+class Fault(NamedTuple):
+    """A change of the product that makes it wrong."""
+
+    name: str
+    file: str
+    finder: str
+    is_slow: bool
+    """Whether `make unit` leaves out the test that finds this fault."""
+    old: str
+    new: str
+
+    def applies(self) -> bool:
+        file = PROJECT / self.file
+        return file.is_file() and file.read_text().count(self.old) == 1
+
+
+def faults() -> Iterator[Fault]:
+    for block in Path(__file__).with_suffix(".txt").read_text().strip().split("\n\n"):
+        heading, *lines = block.splitlines()
+        name, file, finder, *slow = heading.split()
+        old, new = ("\n".join(line[2:] for line in lines if line[0] == sign) for sign in "-+")
+        yield Fault(name, file, finder, bool(slow), old, new)
+
+
+def finder(fault: Fault, number: int, copy: Path, unit: Sequence[str]) -> str | None:
+    """Return a test that fails with a fault; None if all pass."""
+    changed = copy / fault.file
+    changed.write_text(changed.read_text().replace(fault.old, fault.new))
+    # Bytecode is cached by seconds and size, which could be the same as before.
+    os.utime(changed, (10**9 + number, 10**9 + number))
+    command = [*unit[:3]] if fault.is_slow else unit
+    failed = _failed(copy, [*command, "--numprocesses=0", fault.finder]) or _failed(copy, unit)
+    shutil.copy2(PROJECT / fault.file, changed)
+    return failed
+
+
+def _failed(copy: Path, command: Sequence[str]) -> str | None:
+    """Return the first test that fails; None if all pass, or the test no longer exists."""
+    done = subprocess.run(
+        [*command, "--exitfirst"], cwd=copy, stdout=subprocess.PIPE, text=True, check=False
+    )
+    named = _FAILED.search(done.stdout)
+    return (named[1] if named else "pytest") if done.returncode in (1, 2, 3) else None
+
+
+def main() -> int:
+    """Print what finds each fault; return 1 if a fault is not found or does not apply, otherwise 0."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Count found faults.")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="a fault; without any, all are tried")
+    parser.add_argument("--dry-run", action="store_true", help="only list faults that do not apply")
+    options = parser.parse_args()
+    chosen = [each for each in faults() if not options.ids or each.name in options.ids]
+    applicable = [each for each in chosen if each.applies()]
+    for fault in chosen:
+        if fault not in applicable:
+            _print(f"{fault.name} {fault.file}: not applicable: give it a successor")
+    if options.dry_run:
+        return int(applicable != chosen)
+    found, by_unit = 0, 0
+    with TemporaryDirectory() as directory:
+        copy = Path(directory) / "copy"
+        ignored = shutil.ignore_patterns("__pycache__", ".*_cache", "venv", ".sandbox", "node_modules")
+        shutil.copytree(PROJECT, copy, symlinks=True, ignore=ignored)
+        for name in SHARED:
+            (copy / name).symlink_to(PROJECT / name)
+        dry = ("make", "--dry-run", "unit")
+        made = subprocess.run(dry, cwd=copy, stdout=subprocess.PIPE, text=True, check=True)
+        unit = shlex.split(made.stdout.splitlines()[-1])
+        if not options.ids and (failed := _failed(copy, unit)):
+            sys.exit(f"without any fault, {failed} fails")
+        for number, fault in enumerate(applicable):
+            failed = finder(fault, number, copy, unit)
+            is_slow = fault.is_slow and failed == fault.finder
+            _print(f"{fault.name} {fault.file}: {failed or 'nothing'}{' (slow)' if is_slow else ''}")
+            found, by_unit = found + bool(failed), by_unit + bool(failed and not is_slow)
+    _print(f"{found} of {len(chosen)} found, {by_unit} by make unit")
+    return int(found < len(chosen))
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
