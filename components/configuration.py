@@ -102,7 +102,7 @@ def read_roles(
     else:
         roles = _read_entries(entries, top, problems, protect=protect)
     for role in roles if owns_stack else ():  # `_check_stack` checks the tags at the top level
-        own = _as_mapping(entries.given).get(role.name, {}).get(KEYS["tags"])
+        own = _as_mapping(_as_mapping(entries.given).get(role.name)).get(KEYS["tags"])
         _check_tags(role.values["tags"]._replace(given=own), problems)
     if problems.found:
         raise SettingsError(problems.found)

@@ -198,7 +198,7 @@ class Value(NamedTuple):
     place: Place
     given: Any  # None and "" mean not set
     state: State = State.GIVEN
-    parsed: Any = None  # what the setting's kind read in the valid and known parts of the value
+    parsed: Any = None  # the valid and known parts of the value, as the setting's kind reads them
 
     @property
     def is_set(self) -> bool:

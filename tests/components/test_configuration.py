@@ -338,3 +338,9 @@ def test_missing_connector_is_noted():
 def test_region_is_known_key_in_provider_namespace():
     deployment = deploy(MINIMAL, namespace="aws", **OF_THE_PROGRAM)
     assert deployment.error is None
+
+
+@pytest.mark.parametrize("entries", [{"aem": "x"}, {"aem": {"tags": "x"}}, ["aem"]])
+def test_data_sources_in_program_for_one_role_are_rejected_in_any_form(entries: object):
+    text = rejection({**MINIMAL, "dataSources": entries}, reject_unknown_keys=True)
+    assert "  dataSources: is set, but ConnectorRole.from_config reads a single role" in text
