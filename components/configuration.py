@@ -107,8 +107,8 @@ def read_roles(
     if problems.found:
         raise SettingsError(problems.found)
     if default := [role.name for role in roles if not role.values["connector"].is_set]:
-        note = f"{', '.join(default)}: connector is not set, so the role is for {DEFAULT}"
-        problems.notes.append(escape(note))
+        names = escape(", ".join(default))
+        problems.notes.append(f"{names}: connector is not set, so the role is for {DEFAULT}")
     return roles, problems
 
 
@@ -132,31 +132,26 @@ def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
     default, `pulumi refresh` and `pulumi destroy` do not run the program at all.
     """
     place, given, shown = value.place, value.given, role.shown.account
-    options = f"--stack {stack_name()} --path --type string -- '{ALLOWED_ACCOUNTS}[0]'"
-    own = ACCOUNT_ID.placeholder if shown in ("", HIDDEN) else shown
-    command = f"pulumi config set {options} {own}"
     if given in (None, "", []):
+        options = f"--stack {stack_name()} --path --type string -- '{ALLOWED_ACCOUNTS}[0]'"
+        own = ACCOUNT_ID.placeholder if shown in ("", HIDDEN) else shown
         problems.warnings.append(
             f"{ALLOWED_ACCOUNTS} is not set or is empty: with credentials for another account, a "
             "refresh can drop roles from the stack's state, and a destroy can remove them from the "
-            f"state without deleting them. Set the list to the application's account (`{command}`), "
-            "make sure that `aws sts get-caller-identity` shows this account, and run `pulumi up`. If "
-            "the stack sets aws:forbiddenAccountIds, remove it, because it conflicts with the list"
+            "state without deleting them. Set the list to the application's account "
+            f"(`pulumi config set {options} {own}`), make sure that `aws sts get-caller-identity` shows "
+            "this account, and run `pulumi up`. If the stack sets aws:forbiddenAccountIds, remove it, "
+            "because it conflicts with the list"
         )
         return
-    # Pulumi may have written an account ID as a number.
-    accounts = [*map(str, given)] if is_list(given) else []
-    # The command cannot replace an object or a secret, and would lose a list's other accounts.
-    fix = "" if is_mapping(given) or place.is_secret or len(accounts) > 1 else command
-    invalid = [index for index, each in enumerate(accounts) if not ACCOUNT_ID.parse(each)]
-    for index in invalid:
-        problem = f"{place.show(given[index])} is not {ACCOUNT_ID.name}"
-        problems.add(place.part(index), problem, ACCOUNT_ID.expected, fix)
     if not is_list(given):
-        problems.add_type(place, given, "a list", "a list of 12-digit account IDs", fix)
-    elif not invalid and role.location.account not in ("", *accounts):
+        problems.add_type(place, given, "a list", "a list of 12-digit account IDs")
+        return
+    accounts = [*map(str, given)]  # Pulumi may have written an account ID as a number
+    valid = [ACCOUNT_ID.read(each, place.part(at), problems) for at, each in enumerate(accounts)]
+    if all(valid) and role.location.account not in ("", *accounts):
         problem = f"the list does not include the application's account, {shown}"
-        problems.add(place, problem, f"a list that includes {shown}", fix)
+        problems.add(place, problem, f"a list that includes {shown}")
 
 
 def _check_tags(tags: Value, problems: Problems) -> None:
@@ -169,8 +164,8 @@ def _check_tags(tags: Value, problems: Problems) -> None:
     default = read_key(DEFAULT_TAGS)
     given = _as_mapping(default.given)
     if given and "tags" not in given:
-        problem = f"{default.place.show(given)} does not have the key `tags`"
-        problems.add(default.place, problem, "an object with the tags under the key `tags`")
+        shown = default.place.show(given)
+        problems.add(default.place, f"{shown} has no key `tags`", "an object with the key `tags`")
     defaults = _as_mapping(given.get("tags"))
     regardless_of_case = {key.lower(): key for key in defaults}
     place = tags.place._replace(is_secret=tags.place.is_secret or default.place.is_secret)
@@ -232,23 +227,26 @@ def _find_entries(value: Value, problems: Problems) -> Mapping[str, Value]:
         )
         return {}
     if given is None:
-        retired = f"{expected}; to delete the last role, see docs/retire.md"
-        problems.add(place, "is required but not set", retired)
+        expected += "; to delete the last role, see docs/retire.md"
+        problems.add(place, "is required but not set", expected)
     elif not is_mapping(given):
         problems.add_type(place, given, "an object", expected)
     elif len(given) > MAXIMUM_ENTRIES:
         most = f"at most {MAXIMUM_ENTRIES}; use another stack for the rest"
         problems.add(place, f"has {len(given)} entries", most)
     elif size > MAXIMUM_SIZE:
-        reason = "because the engine passes the configuration in one environment variable"
-        most = f"at most {MAXIMUM_SIZE:,} bytes, {reason}; use another stack for the rest"
+        most = (
+            f"at most {MAXIMUM_SIZE:,} bytes, because the engine passes the configuration in one "
+            "environment variable; use another stack for the rest"
+        )
         problems.add(place, f"the configuration is {size:,} bytes", most)
     valid: dict[str, Value] = {}
     for name, settings in _as_mapping(given).items():
         at = place.part(name)
-        if ENTRY_NAME.read(name, at, problems) and is_mapping(settings):
+        is_named = ENTRY_NAME.read(name, at, problems)
+        if is_named and is_mapping(settings):
             valid[name] = Value(at, settings)
-        elif ENTRY_NAME.parse(name):
+        elif is_named:
             problems.add_type(at, settings, "an object", "the settings of one data source")
     return valid
 
@@ -263,8 +261,7 @@ def _read_defaults(top: Mapping[str, Value], problems: Problems) -> Mapping[str,
             # Removing the setting without moving it could take permissions from a role in use.
             expected = f"{DATA_SOURCES}.NAME.{KEYS[name]}, as in docs/data-sources.md"
             problems.add(value.place, "is a setting for a single data source", expected)
-    shared = {name: value for name, value in top.items() if SETTINGS[name].scope != "entry"}
-    return {name: value.read(problems) for name, value in shared.items()}
+    return {name: it.read(problems) for name, it in top.items() if SETTINGS[name].scope != "entry"}
 
 
 def _read_entry(entry: Value, defaults: Mapping[str, Value], problems: Problems) -> dict[str, Value]:
@@ -280,7 +277,7 @@ def _read_entry(entry: Value, defaults: Mapping[str, Value], problems: Problems)
             problems.add(place.part(key), "is null", "a value; '' or {} turns off a default")
     values = {name: _read_setting(name, entry, defaults) for name in SETTINGS}
     default, own = defaults["tags"], values["tags"]
-    if is_mapping(own.given) and KEYS["tags"] in given:
+    if is_mapping(own.given):
         # The entry's tags are added to those at the top level, and are secret if those are.
         place = own.place._replace(is_secret=default.place.is_secret)
         inherited: Mapping[str, Any] = default.given if default.state is State.VALID else {}

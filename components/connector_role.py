@@ -174,9 +174,7 @@ class ConnectorRole(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
             assume_role_policy=complete.apply(
-                lambda found: _document(
-                    found, TRUST_POLICY_SETTINGS, partial(policies.trust_policy, found)
-                )
+                lambda found: _document(found, TRUST_POLICY_SETTINGS, policies.trust_policy)
             ),
             name=_as_role_input(values["role_name"]),
             path=_as_role_input(values["role_path"]),
@@ -196,7 +194,7 @@ class ConnectorRole(pulumi.ComponentResource):
         )
 
         def role_policy(found: Role, role_name: Any = "") -> Any:
-            render = partial(policies.role_policy, found, role_name)
+            render = partial(policies.role_policy, role_name=role_name)
             return _document(found, found.policy_settings, render, known=not is_unknown(role_name))
 
         if not settings.connector.bucket_is_source:
@@ -233,8 +231,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         # The ARN resolves once the policy is in place. `role.arn` is secret if the role has a secret
-        # argument, or had one in an earlier update. `unsecret` removes the mark, which hides nothing,
-        # because the state's IDs contain the role's name in any case.
+        # argument, or had one in an earlier update. `unsecret` removes the mark: a name is not secret,
+        # because the state's IDs contain it in any case, and neither is a path.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
@@ -301,15 +299,20 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def _document(
-    role: Role, settings: Collection[str], render: Callable[[], str], *, known: bool = True
+    role: Role, settings: Collection[str], render: Callable[[Role], str], *, known: bool = True
 ) -> Any:
     """Return a policy: unknown if one of its settings is, and secret if one of them is.
 
-    Until the credentials are known, their account has not been compared with the application's. So do
-    not show a policy, although there may be one.
+    The credentials must be known, too, because until then, their account has not been compared with the
+    application's.
     """
-    known = known and bool(role.caller.account) and all(role.location) and role.are_known(settings)
-    policy = render() if known else pulumi.UNKNOWN
+    known = (
+        known
+        and bool(role.caller.account)
+        and all(role.location)
+        and role.unknown.keys().isdisjoint(settings)
+    )
+    policy = render(role) if known else pulumi.UNKNOWN
     return pulumi.Output.secret(policy) if role.are_secret(settings) else policy
 
 

@@ -32,9 +32,7 @@ class Connector(NamedTuple):
     title: str
     types: str  # `type` in CreateDataSource's configuration, separated by spaces, newest first
     secret: Need  # with the credentials for the data source
-    bucket: (
-        Need  # if required, the data source itself; otherwise, it has files that the data source uses
-    )
+    bucket: Need  # if required, the data source; otherwise, it has files that the data source uses
     vpc: Need
     status: Status
 

@@ -94,8 +94,12 @@ def secret_statement(secret_arn: str) -> Statement:
 
 def key_statement(key_arn: str, service: str) -> Statement:
     """Return the statement that lets a role decrypt with a key through a service, such as `s3`."""
-    condition = {"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com"]}}
-    return _allow("AllowsAmazonQToDecryptSecret", ["kms:Decrypt"], [key_arn], condition)
+    return _allow(
+        "AllowsAmazonQToDecryptSecret",
+        ["kms:Decrypt"],
+        [key_arn],
+        {"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com"]}},
+    )
 
 
 def _bucket_statements(role: Role, bucket: str) -> Iterator[Statement]:
@@ -130,9 +134,11 @@ def _network_statements(role: Role, arns: Sequence[str]) -> Iterator[Statement]:
         network_interfaces,
         {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
     )
-    permission = ["ec2:CreateNetworkInterfacePermission"]
     yield _allow(
-        "AllowsAmazonQToCreateNetworkInterfacePermission", permission, network_interfaces, tagged
+        "AllowsAmazonQToCreateNetworkInterfacePermission",
+        ["ec2:CreateNetworkInterfacePermission"],
+        network_interfaces,
+        tagged,
     )
     yield _allow(
         "AllowsAmazonQToDescribeResourcesForVPC",
@@ -148,8 +154,9 @@ def _network_statements(role: Role, arns: Sequence[str]) -> Iterator[Statement]:
         "*",
     )
     if role.values["allow_network_interface_deletion"].parsed:
-        deletion = ["ec2:DeleteNetworkInterface"]
-        yield _allow("AllowsAmazonQToDeleteTaggedNI", deletion, network_interfaces, tagged)
+        yield _allow(
+            "AllowsAmazonQToDeleteTaggedNI", ["ec2:DeleteNetworkInterface"], network_interfaces, tagged
+        )
 
 
 def _allow(sid: str, actions: Sequence[str], resource: object, condition: object = None) -> Statement:

@@ -43,12 +43,8 @@ def show_path(path: tuple[str | int, ...]) -> str:
     """Return a path as Pulumi writes it: `vpcConfiguration.subnetIds[2]`, `tags["cost.center"]`."""
     text = str(path[0])
     for part in path[1:]:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif part.isidentifier() and part.isascii():
-            text += f".{part}"
-        else:
-            text += '["' + part.replace('"', '\\"') + '"]'
+        is_name = isinstance(part, str) and part.isidentifier() and part.isascii()
+        text += f".{part}" if is_name else f"[{json.dumps(part)}]"
     return escape(text)
 
 
@@ -59,8 +55,7 @@ def stack_name() -> str:
     in pkg/backend/httpstate). In other backends, the organization's name is always "organization".
     """
     organization, name = pulumi.get_organization(), pulumi.get_stack()
-    has_organization = organization not in (None, "", "organization") and "/" not in name
-    return f"{organization}/{name}" if has_organization else name
+    return name if organization in (None, "", "organization") else f"{organization}/{name}"
 
 
 class Source(Enum):
@@ -110,11 +105,10 @@ class Place(NamedTuple):
 
         For an entry, or without a verb, return where to edit the value; outside a stack, return nothing.
         """
-        stack = pulumi.get_stack()
         if self.source is not Source.STACK:
             return ""
         if not verb or self.is_hidden_entry or len(self.path) > 1:
-            return f"edit {self.name} in Pulumi.{stack.rpartition('/')[2]}.yaml"
+            return f"edit {self.name} in Pulumi.{pulumi.get_stack()}.yaml"
         option = ("--secret " if self.is_secret else "--plaintext ") if value else ""
         return f"pulumi config {verb} --stack {stack_name()} {option}-- {self.name} {value}".rstrip()
 
@@ -131,17 +125,13 @@ class Problem(NamedTuple):
 class SettingsError(pulumi.RunError):
     """Raised when settings are invalid; Pulumi shows the message without a traceback."""
 
-    def __init__(self, problems: Collection[Problem], component: str = "") -> None:
-        """List all problems.
-
-        `component` is the name of the component that has them; empty for the problems of a stack.
-        """
+    def __init__(self, problems: Collection[Problem], component: str | None = None) -> None:
+        """List all problems of a component, by its name; or without one, of a stack."""
         self.problems = tuple(problems)
-        owner, outcome = "", "no role was created or changed"
-        if component:  # the program may have created other components
-            owner, outcome = f" for {quote(component)}", "its role was not created or changed"
+        owner = f" for {quote(component)}" if component else ""
+        which = "its role was not" if component else "no role was"  # the program may have created others
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
-        lines = [f"invalid configuration{owner}: {count}; {outcome}"]
+        lines = [f"invalid configuration{owner}: {count}; {which} created or changed"]
         for place, given, expected, fix in problems:
             lines += ["", f"  {place.name}: {given}", f"    expected: {expected}"]
             lines += [f"    fix: {fix}"] if fix else []
@@ -171,10 +161,10 @@ class Problems:
     def check_keys(self, keys: Iterable[object], known: Collection[str], at: Place) -> None:
         """Reject each key of the object at a place that is not known; suggest similar keys."""
         for key in [key for key in keys if key not in known]:
-            near = similar(key, known) if isinstance(key, str) and not at.is_secret else []
+            name = key if isinstance(key, str) else quote(key)
+            near = [] if at.is_secret else similar(name, known)
             given = "has an entry that is not a setting" if at.is_secret else "is not a setting"
             expected = " or ".join(near) or f"one of {', '.join(known)}"
-            name = key if isinstance(key, str) else quote(key)
             self.add(at.entry(name), given + suggest(near), expected)
 
 

@@ -17,7 +17,7 @@ from .problems import Place, Problems, SettingsError, Source, quote
 from .settings import SETTINGS, Role, State, Value, as_input, is_mapping
 
 OTHER_CREDENTIALS: Final = "use other credentials; `aws sts get-caller-identity` shows their account"
-_SHORTEST: Final = Location("aws", min(formats.SUPPORTED_REGIONS, key=len), 12 * "0")
+_SHORTEST: Final = Location("aws", "us-east-1", "000000000000")
 
 
 def check_presence(role: Role, problems: Problems) -> None:
@@ -42,11 +42,9 @@ def check_support(role: Role, problems: Problems) -> None:
         value, label = role.values[name], role.connector.label
         if value.state is State.UNSUPPORTED:
             expected = f"no {value.place.name}, or another {role.values['connector'].place.name}"
-            fix = value.place.fix("rm")
-            problems.add(value.place, f"is not supported by {label}", expected, fix)
+            problems.add(value.place, f"is not supported by {label}", expected, value.place.fix("rm"))
         if need is Need.EARLIER_VERSIONS and value.parsed:
-            warning = f"{value.place.name}: only earlier versions of {label} support it"
-            problems.warnings.append(warning)
+            problems.warnings.append(f"{value.place.name}: only earlier versions of {label} support it")
 
 
 def check_requirements(role: Role, problems: Problems) -> None:
@@ -189,17 +187,16 @@ def check_subnets(role: Role, problems: Problems) -> None:
 def check_size(role: Role, problems: Problems) -> None:
     """Reject a role policy that is too long for IAM; only a long list of subnets can cause this.
 
-    If the provider's location is not known, the shortest one counts, because a policy that may turn out
+    Until the provider's location is known, the shortest one counts, because a policy that may turn out
     to be short enough is not rejected. An automatic role name counts with its maximum length.
     """
     if problems.found or len(role.vpc.get("subnet_ids", ())) <= formats.MAXIMUM_CONSOLE_SUBNETS:
         return
-    is_invalid = any(value.state is State.INVALID for value in role.values.values())
-    if is_invalid or not role.are_known(role.policy_settings):
+    if {role.values[name].state for name in role.policy_settings} & {State.INVALID, State.UNKNOWN}:
         return
-    caller = _SHORTEST if role.caller == NOWHERE else role.caller
+    located = replace(role, caller=role.caller if role.caller.account else _SHORTEST)
     name = role.text("role_name").text or formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
-    size = len("".join(policies.role_policy(replace(role, caller=caller), name).split()))
+    size = len("".join(policies.role_policy(located, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:
         vpc = role.values["vpc_configuration"].place
         problems.add(
@@ -243,11 +240,8 @@ def check_role(role: Role, problems: Problems) -> Role:
 def read_role(name: object, args: object, source: Source, caller: Location = NOWHERE) -> Role:
     """Return the role with a program's or a package's arguments; raise SettingsError for problems."""
     given, problems = as_input(args, levels=3), Problems()  # the first level is the arguments themselves
-    # Python does not enforce annotations.
-    if not (isinstance(name, str) and is_mapping(given) and all(isinstance(key, str) for key in given)):
-        raise pulumi.RunError(
-            "ConnectorRole takes a string name and a dictionary of arguments with string keys"
-        )
+    if not (isinstance(name, str) and is_mapping(given)):  # Python does not enforce annotations
+        raise pulumi.RunError("ConnectorRole takes a string name and a dictionary of arguments")
     keys = {source.spell(setting): setting for setting in SETTINGS}
     problems.check_keys(given, keys, Place((), source))
     values = {

@@ -63,7 +63,7 @@ def read_list(given: object, form: Format, place: Place, problems: Problems) -> 
     """Return the valid and known entries of a list, which must not be empty."""
     expected = f"a nonempty list; each entry is {form.expected}"
     if given in (None, "", []):
-        problems.add(place, "is required but not set" if given in (None, "") else "is empty", expected)
+        problems.add(place, "is not set or is empty", expected)
     elif not is_list(given) and not is_unknown(given):
         problems.add_type(place, given, "a list", expected)
     if not is_list(given):
@@ -86,19 +86,18 @@ class Vpc:
         Warn about more subnets than the console accepts.
         """
         keys = {name: place.source.spell(name) for name in self.lists}
-        parts = {name: place.part(key) for name, key in keys.items()}
         if not is_mapping(given):
             problems.add_type(place, given, "an object", self.expected)
             return None
         problems.check_keys(given, keys.values(), place)
         found = {
-            name: read_list(given.get(keys[name]), self.lists[name], part, problems)
-            for name, part in parts.items()
+            name: read_list(given.get(key), self.lists[name], place.part(key), problems)
+            for name, key in keys.items()
         }
         groups = len({text for _, text in found["security_group_ids"]})
         if groups > formats.MAXIMUM_SECURITY_GROUPS:
             problems.add(
-                parts["security_group_ids"],
+                place.part(keys["security_group_ids"]),
                 f"has {place.show(groups)} security groups",
                 f"1 to {formats.MAXIMUM_SECURITY_GROUPS} security groups",
             )
@@ -117,14 +116,18 @@ class Tags:
             problems.add_type(place, given, "an object", self.expected)
             return None
         if len(given) > formats.MAXIMUM_TAGS:
-            given_tags = f"would give the role {place.show(len(given))} tags"
-            problems.add(place, given_tags, f"at most {formats.MAXIMUM_TAGS}")
+            problems.add(
+                place,
+                f"would give the role {place.show(len(given))} tags",
+                f"at most {formats.MAXIMUM_TAGS}",
+            )
         first: dict[str, str] = {}
         for key, text in given.items():
-            at, shown = place.entry(key if isinstance(key, str) else quote(key)), place.show(key)
+            shown = place.show(key)
             if not isinstance(key, str):
-                problems.add(at, f"the key {shown} is not a string", "a string")
+                problems.add(place.entry(quote(key)), f"the key {shown} is not a string", "a string")
                 continue
+            at = place.entry(key)
             formats.TAG_KEY.read(key, at, problems)
             if key.lower().startswith("aws:"):
                 problems.add(at, f"{shown} is reserved", "a key that does not begin with aws:")
@@ -179,6 +182,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "tags": Setting(Tags(), "default", of_role=True),
 }
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
+_POLICY_SETTINGS: Final = [name for name, it in SETTINGS.items() if not (it.structural or it.of_role)]
 
 
 class State(Enum):
@@ -284,8 +288,7 @@ class Role:
         If the bucket is the data source, the policy contains the role's ARN, with its name and path.
         """
         in_arn = ("role_name", "role_path") if self.connector.bucket_is_source else ()
-        own = [name for name, it in SETTINGS.items() if not (it.structural or it.of_role)]
-        return [*own, *in_arn]
+        return (*_POLICY_SETTINGS, *in_arn)
 
     @property
     def unknown(self) -> Mapping[str, Any]:
@@ -295,10 +298,6 @@ class Role:
     def are_secret(self, names: Collection[str]) -> bool:
         """Return whether any of these settings is secret."""
         return any(self.values[name].place.is_secret for name in names)
-
-    def are_known(self, names: Collection[str]) -> bool:
-        """Return whether all of these settings are known."""
-        return self.unknown.keys().isdisjoint(names)
 
 
 def as_input(value: Any, levels: int = 2) -> Any:

@@ -181,7 +181,7 @@ def test_key_cannot_forge_a_message_line():
     text = rejection(settings, reject_unknown_keys=True)
     assert text.replace("\n", "").isprintable()
     assert "  x\\n  indexId\\x1b\\u202e: is not a setting" in text
-    assert '  tags["x\\n  indexId\\x1b\\u202e"]: "x' in text
+    assert '  tags["x\\n  indexId\\u001b\\u202e"]: "x' in text
     assert text.count("fix: edit ") == text.count(" in Pulumi.test.yaml") == 3
 
 
