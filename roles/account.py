@@ -337,12 +337,11 @@ class Account:
 
     @_once
     def last_sync(self, data_source: DataSource) -> Reply | None:
-        """Return the sync job that started last, of those on the first page; None if there is none.
+        """Return the sync job that started last; None if there is none.
 
         A job without a start time, which the API allows, counts as the oldest.
         """
-        found = self._call("qbusiness", "list_data_source_sync_jobs", **data_source.ids)
-        jobs: list[Reply] = found["history"]
+        jobs = self._list("qbusiness", "list_data_source_sync_jobs", "history", **data_source.ids)
         oldest = datetime.min.replace(tzinfo=UTC)
         return max(jobs, key=lambda job: job.get("startTime", oldest), default=None)
 

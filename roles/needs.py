@@ -336,10 +336,9 @@ class _Reader:
         others = [each for each in of_groups if of_subnets and each not in of_subnets]
         if len(of_subnets) > 1:
             self.fault("subnets", problem(f"the subnets are in several VPCs: {', '.join(of_subnets)}"))
-        elif others:
-            text = (
-                f"the security groups are in {', '.join(others)}, but the subnets are in {of_subnets[0]}"
-            )
+        if others:
+            where = f"in {', '.join(others)}, but the subnets are in {', '.join(of_subnets)}"
+            text = f"the security groups are {where}"
             self.fault("security groups", cannot_tell(text, "check whether the VPC is associated"))
 
     def _check(self, kind: NetworkKind, name: str, found: Reply | None) -> None:

@@ -111,9 +111,9 @@ class View(Subject):
         return ingestion.Evidence(found.text) if isinstance(found, Finding) else found
 
     def is_disputed(self, decision: Decision) -> bool:
-        """Return whether AWS's pages disagree whether a denied request is needed.
+        """Return whether AWS's pages disagree whether a request has to be allowed.
 
-        The policies must allow the action on the index, and lack only an Allow on the application. A
+        This is so for ingestion into the application, if the policies allow the action on the index. A
         sync that failed because it could not ingest documents settles this.
         """
         action, arn = decision.request.action, decision.request.resource.known
@@ -121,7 +121,7 @@ class View(Subject):
             return False
         of_index = [each for each in self.decisions if each.request.action == action]
         allowed = all(each.allowed is Truth.YES for each in of_index if each is not decision)
-        return decision.lacks_allow and allowed and not self.evidence.is_denied
+        return allowed and not self.evidence.is_denied
 
     def decide(self, group: RequestGroup, own: Sequence[Policy]) -> list[Decision]:
         """Decide the requests of a group, given the role's own policies.

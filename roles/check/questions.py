@@ -6,7 +6,6 @@ one finding. Its remedy is one line, or none: nothing is said that could take ac
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC
 from typing import Final
 
 from components.connector_role import POLICY_NAME
@@ -32,9 +31,10 @@ from roles.difference import (
     statements,
 )
 from roles.errors import unknown_status
-from roles.findings import Finding, State, attempt, attempt_or, cannot_tell, note, ok, problem, unread
+from roles.findings import Finding, State, attempt, attempt_or, cannot_tell, note, problem, unread
 from roles.fitting import fits, may_fit
 from roles.sources import Source
+from roles.syncs import hint, judge
 from roles.view import View, view_of_data_source
 
 Findings = Iterable[Finding]
@@ -42,8 +42,6 @@ _Block = tuple[Decision, Cause]
 """A decision that a policy causes."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _STATUSES: Final = ("PENDING_CREATION", "CREATING", "FAILED", "DELETING")
-_FINISHED: Final = ("SUCCEEDED", "SYNCING", "SYNCING_INDEXING")
-_UNFINISHED: Final = ("INCOMPLETE", "STOPPING", "ABORTED")
 _DIFFERENCES: Final = {"missing": "missing", "excess": "added", "denies": "added, and denies access"}
 """The verdicts on statements that differ, in words."""
 _FEW: Final = 3
@@ -84,7 +82,14 @@ def _active(kind: str, identifier: str, found: Reply) -> Findings:
 
 def resources(view: View) -> Findings:
     """Whether the secrets, keys, buckets, subnets, and security groups can be used."""
-    return dict.fromkeys(fault for _, needs in view.users for fault in needs.faults)
+    faults = [
+        fault._replace(subject=source.data_source.id)
+        if source and fault.question == "data source"
+        else fault
+        for source, needs in view.users
+        for fault in needs.faults
+    ]
+    return dict.fromkeys(faults)
 
 
 # The role and its policies.
@@ -188,8 +193,9 @@ def denied(view: View) -> Findings:
 def blocks(view: View) -> Iterator[_Block]:
     """Yield each decision that a policy causes, unless another finding has the cause."""
     for decision in [view.trust, *view.decisions]:
-        for cause in () if view.is_disputed(decision) else decision.causes:
+        for cause in decision.causes:
             is_told = cause.defers or cause.policy.unread or _is_drift(view, decision, cause)
+            is_told = is_told or (cause.lacks_allow and view.is_disputed(decision))
             is_of_owner = cause.keys and {each.lower() for each in cause.keys} <= {*_OWNER}
             if not (is_told or is_of_owner):
                 yield decision, cause
@@ -233,8 +239,6 @@ def _denying(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
 
 
 def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequence[str]) -> Finding:
-    no_policy = policy.kind is Kind.ROLE
-    which = "no policy of the role allows it" if no_policy else f"{name_of(policy)} does not allow it"
     deleted = [
         name.removeprefix("AWS:")
         for each in policy.statements
@@ -244,16 +248,23 @@ def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
     names = ", ".join(dict.fromkeys(deleted))
     details = [f"it names deleted principals, even if they were recreated: {names}"] if names else []
     found = remedy_for(view, policy, [decision for decision, _ in blocked])
-    return problem(f"{_cannot(view, titles)}: {which}", found, *details)
+    return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *details)
+
+
+def _lacks(policy: Policy) -> str:
+    is_any = policy.kind is Kind.ROLE
+    return "no policy of the role allows it" if is_any else f"{name_of(policy)} does not allow it"
 
 
 def disputed(view: View) -> Findings:
     """Whether the role can ingest documents, on which AWS's pages disagree."""
-    titles = [_title(each) for each in view.decisions if view.is_disputed(each)]
-    if titles:
-        text = f"{_cannot(view, titles, 'may not')}: AWS's pages disagree on whether it has to"
+    found = [each for each in view.decisions if each.lacks_allow and view.is_disputed(each)]
+    if found:
+        policy, titles = found[0].causes[0].policy, [*map(_title, found)]
+        text = f"{_lacks(policy)}, but AWS's pages disagree on whether the role needs it"
+        text = f"{_cannot(view, titles, 'may not')}: {text}"
         yield cannot_tell(text, "start a sync", *titles[1:], view.evidence.text)._replace(
-            question=Kind.ROLE
+            question=policy.kind
         )
 
 
@@ -304,7 +315,7 @@ def simulation(view: View) -> Findings:
         verb, remedy = "cannot", ""
         if state is State.CANNOT_TELL:
             verb, remedy = "may not", "ask who administers the organization, or start a sync"
-        text = f"{_cannot(view, titles, verb)}: IAM's simulation says {reason}"
+        text = f"{_cannot(view, titles, verb)}: IAM's simulation says that {reason}"
         yield Finding(state, text, remedy, (*titles[1:],))
 
 
@@ -378,34 +389,14 @@ def _status(view: View, source: Source) -> Findings:
         yield note(f"{source.fault}: its requests are those of the role policy")
     status, error = source.details["status"], source.details.get("error", {}).get("errorMessage", "")
     if status not in (*_ACTIVE, *_STATUSES):
-        yield unread(unknown_status("qbusiness:GetDataSource", status))
+        yield unread(unknown_status("qbusiness:GetDataSource", status))._replace(subject=subject)
     elif status in _STATUSES:
-        yield problem(f"{name} is {status}{': ' * bool(error)}{error}")._replace(subject=subject)
+        text = f"{name} is {status}{': ' * bool(error)}{error}"
+        yield problem(text, "", *hint(error))._replace(subject=subject)
     else:
         sync = attempt(lambda: view.account.last_sync(source.data_source))
-        found = sync if isinstance(sync, Finding) else _sync(f"{name} is {status}", sync)
+        found = sync if isinstance(sync, Finding) else judge(f"{name} is {status}", sync)
         yield found._replace(subject=subject)
-
-
-def _sync(text: str, sync: Reply | None) -> Finding:
-    """Return the finding about a data source's last sync."""
-    if sync is None:
-        return ok(f"{text}, but has not synced yet")
-    outcome, metrics, started = sync["status"], sync.get("metrics", {}), sync.get("startTime")
-    at = f", at {started.astimezone(UTC):%Y-%m-%d %H:%M} UTC," if started else ""
-    error = sync.get("error", {}).get("errorMessage") or sync.get("dataSourceErrorCode") or ""
-    said = f"{text}; its last sync{at} has the status {outcome}{': ' * bool(error)}{error}"
-    if outcome not in (*_FINISHED, *_UNFINISHED, "FAILED"):
-        return unread(unknown_status("qbusiness:ListDataSourceSyncJobs", outcome))
-    if outcome == "FAILED" or (outcome in _UNFINISHED and error):
-        return problem(said)
-    numbers = [str(metrics.get(each, "")) for each in ("documentsFailed", "documentsScanned")]
-    failed, scanned = (int(each) if each.isdecimal() else None for each in numbers)
-    if outcome in _UNFINISHED:
-        return note(f"{said}: some documents may not be in the index")
-    if outcome == "SUCCEEDED" and (failed or scanned == 0):
-        return note(f"{said}; documents scanned: {scanned}, failed: {failed}")
-    return ok(said)
 
 
 def unused(view: View) -> Findings:
@@ -415,7 +406,9 @@ def unused(view: View) -> Findings:
         return
     if view.role_arn in [each.role_arn for each in everyone]:
         return
-    yield note(f"no data source uses {Arn.of(view.role_arn).name}: its requests are those of its policy")
+    name, readable = Arn.of(view.role_arn).name, all(each.details for each in everyone)
+    which = "no data source" if readable else "no data source that could be read"
+    yield note(f"{which} uses {name}: its requests are those of its policy")
     for source in everyone:
         if source.role_arn not in declared.siblings and may_fit(declared, source):
             other = view_of_data_source(view.account, everyone, source, view.stated)

@@ -61,26 +61,22 @@ def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> 
 
     A setting has one value. If a data source needs the present one, another value would cut it off.
     """
-    wanted: dict[str, dict[str, None]] = defaultdict(dict)
-    for each in decisions:
+    wanted = dict(pair for each in decisions for pair in _setting(declared, each))
+    values: dict[str, set[str]] = defaultdict(set)
+    for each in view.decisions:
+        allowed = [applies(known, each.request) for known in declared.policies.of_role]
         for name, value in _setting(declared, each):
-            wanted[name][value] = None
-    needed = {
-        name
-        for each in view.decisions
-        if any(applies(known, each.request) is Truth.YES for known in declared.policies.of_role)
-        for name, _ in _setting(declared, each)
-    }
-    if not needed.isdisjoint(wanted) or any(len(each) > 1 for each in wanted.values()):
+            values[name].add("" if Truth.YES in allowed else value)  # empty for the present value
+    if any(values[name] != {value} for name, value in wanted.items()):
         users = [source.data_source.id for source, _ in _users_of(view, decisions) if source]
         if len(view.users) > 1:
             return f"give {' and '.join(users)} an entry of its own"
         own = Policy(Kind.OTHER, "")
-        return f"add to a policy other than {POLICY_NAME}: {_statements(view, own, decisions)}"
+        place = "a policy of the program" if declared.is_exclusive else "a policy"
+        return f"add to {place} other than {POLICY_NAME}: {_statements(view, own, decisions)}"
     if not wanted or not all(needs.is_complete for _, needs in view.users):
         return ""
-    values = ", ".join(f"{name} of {declared.name} to {value}" for name, (value,) in wanted.items())
-    return f"set {values}"
+    return f"set {', '.join(f'{name} of {declared.name} to {value}' for name, value in wanted.items())}"
 
 
 def _setting(declared: Declared, decision: Decision) -> Iterator[tuple[str, str]]:

@@ -56,12 +56,20 @@ def _simulated(reply: Reply, resource: str) -> Simulated:
     matched = replies[0].get("MatchedStatements", ())
     names = dict.fromkeys(each.get("SourcePolicyId", _UNNAMED) for each in matched)
     by_organization = not of_organization.get("AllowedByOrganizations", True)
+    bounds = [each.get("PermissionsBoundaryDecisionDetail", {}) for each in replies]
+    reason = "no policy allows it"
+    if by_organization:
+        reason = "the organization does not allow it (AllowedByOrganizations)"
+    elif not all(each.get("AllowedByPermissionsBoundary", True) for each in bounds):
+        reason = "the permissions boundary does not allow it"
+    elif decision == "explicitDeny":
+        reason = f"{', '.join(names) or _UNNAMED} denies it"
     return Simulated(
         decision == "allowed",
         decision == "explicitDeny",
         tuple(keys),
         by_organization,
-        "the organization (AllowedByOrganizations)" if by_organization else ", ".join(names) or _UNNAMED,
+        reason,
     )
 
 

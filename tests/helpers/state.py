@@ -76,7 +76,7 @@ def deployed(config: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, Any]
         configure(Settings(PROJECT_NAME, "dev"))
         set_all_config({key: str(entry["value"]) for key, entry in config.items()}, [])
         own = pulumi.Config(PROJECT_NAME)
-        only = "" if has_data_sources(own) else "aem-connector"
+        only = None if has_data_sources(own) else "aem-connector"
         return read_roles(own, owns_stack=False, only=only)[0]
 
     arns = outputs.get("roleArns", {"aem-connector": outputs.get("roleArn")})

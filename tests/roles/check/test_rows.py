@@ -48,7 +48,7 @@ def test_hint_names_what_the_error_of_a_sync_may_be_about():
     errors = rows_data_sources.ERRORS
     said = ask(World(responses=data_sources(*map(failed, errors))), STACK)
     found = [
-        "".join(re.findall(r"the error may be about ([^:,]*)", each))
+        "".join(re.findall(r"the error may be about ([^:,\n]*)", each))
         for each in answers_in(said)
         if "has the status FAILED" in each
     ]
