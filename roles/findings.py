@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from roles.errors import (
     UNREACHABLE,
@@ -84,7 +85,7 @@ def not_allowed(action: str) -> Finding:
     return skipped(f"{action} is not allowed for these credentials")
 
 
-def unread(error: BotoCoreError | ClientError) -> Finding:
+def unread(error: BotoCoreError | ClientError | ResponseParserError) -> Finding:
     """Return the finding that something could not be read because of an AWS or connection error.
 
     A BotoCoreError must have `operation` in `kwargs`.
@@ -109,7 +110,7 @@ def attempt(read: Callable[[], _T], gone: Finding | None = None) -> _T | Finding
         if is_unanswered(error):
             return note(_UNANSWERED)
         return not_allowed(failed_action(error)) if is_denied(error) else unread(error)
-    except (OddAnswerError, *UNREACHABLE) as error:
+    except (OddAnswerError, ResponseParserError, *UNREACHABLE) as error:
         return unread(error)
 
 
