@@ -231,7 +231,9 @@ def test_a_throttled_call_is_repeated(world: World):
     world.make()
     world.repeat_at_once()
     world.reject("iam:GetRole", status=400, code="Throttling")
-    assert "AWS is throttling iam:GetRole" in world.audit().last
+    said = world.audit()
+    assert said.code == 2
+    assert "AWS is throttling iam:GetRole" in said.out
     assert world.server.calls.count("iam:GetRole") == 10
     world.patch.setenv("AWS_MAX_ATTEMPTS", "2")
     assert "AWS is throttling iam:GetRole" in world.adopt().last

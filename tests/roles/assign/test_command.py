@@ -171,8 +171,8 @@ def test_pair_without_equals_sign_is_rejected(world: World, capsys: pytest.Captu
         (
             {"roleArn": OTHER_ROLE},
             (
-                f"aem-connector has no role, because {OTHER_ROLE} does not exist: run `pulumi up --stack "
-                "dev`, and repeat the command"
+                f"aem-connector has no role, because {OTHER_ROLE} does not exist: run `pulumi up "
+                "--stack dev`, and repeat the command"
             ),
         ),
     ],
