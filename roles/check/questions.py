@@ -115,8 +115,9 @@ def _preview(view: View) -> str:
 
 def unread_policies(view: View) -> Findings:
     """Whether every policy could be read."""
+    told = [view.role, *(fault for _, needs in view.users for fault in needs.faults)]
     for policy in view.policies:
-        if policy.unread and policy.unread is not view.role:
+        if policy.unread and policy.unread not in told:
             question = policy.unread.question or policy.kind
             yield policy.unread._replace(question=question, subject=policy.resource)
 

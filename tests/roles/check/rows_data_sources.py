@@ -176,7 +176,7 @@ ROWS: Final = (
         settings=CRAWLER | {"secretId": f"{PROXY.replace('proxy', 'old')}"}),
     # A VPC of its own.
     row('problem: role policy "00000001"', data_sources({}, NEW_SUBNET), THIRD),
-    row("problem: role policy", data_sources(NEW_SUBNET), THIRD),
+    row('problem: role policy "add to a policy other than"', data_sources(NEW_SUBNET), THIRD),
     row("note: other policies",
         data_sources({"vpcConfiguration": {**VPC, "subnetIds": [*VPC["subnetIds"], THIRD_ID]}}), THIRD,
         guard="allow ec2:CreateNetworkInterface"),
