@@ -9,7 +9,14 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from pages.examples import OTHER_ACCOUNT
+from components.connectors import CONNECTORS
+from pages import example_calls
+from pages.example_calls import ROLE, Options, connector_calls
+from pages.examples import APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT
+from roles.check.requests import connector_requests
+from roles.needs import Bucket, Needs
+from roles.policies import Secret
+from tests.authorization.cases import options_of
 from tests.authorization.simulator import ask as simulate
 from tests.helpers.world import ROLE_ARN
 from tests.roles.check import rows_policies
@@ -77,6 +84,47 @@ def test_each_request_is_simulated_with_the_known_condition_keys(
             own = [key for key in keys.split("; ") if key not in common]
             lines.append(f"  {', '.join(actions)} on {resource}: {'; '.join(own)}")
     assert_golden(Path(__file__).with_name("requests.txt"), "\n".join([*lines[1:], ""]))
+
+
+def general(arn: str) -> str:
+    """Return an ARN without the part of it that is an example."""
+    return re.sub(r"(network-interface/|:s3:::[^/]+/).*", r"\1", arn)
+
+
+ALL_OPTIONS: Final = [
+    *((each.name, options_of(each)) for each in CONNECTORS.values()),
+    *((each.connector, each) for each in example_calls.SHAPES if each.ingest_scope != "index"),
+]
+
+
+@pytest.mark.parametrize(("connector", "options"), ALL_OPTIONS, ids=str)
+def test_requests_of_each_connector_are_the_calls_on_the_pages(connector: str, options: Options):
+    key_arns = (options.key_arn,) if options.key_arn else ()
+    buckets = [
+        Bucket(arn, options.bucket_account, key_arns if options.bucket_is_source else ())
+        for arn in [options.bucket_arn]
+        if arn
+    ]
+    needs = Needs(
+        APPLICATION_ARN,
+        INDEX_ID,
+        CONNECTORS[connector],
+        secrets=tuple(Secret(arn, options.key_arn) for arn in [options.secret_arn] if arn),
+        buckets=tuple(buckets),
+        network=options.network_arns,
+        deletes=options.deletion,
+    )
+    found = {
+        (action, general(str(group.resource)))
+        for group in connector_requests([needs], ROLE)
+        for action in group.actions
+    }
+    assert found == {
+        (request.action, general(request.resource))
+        for call in connector_calls(options)
+        if call.allowed
+        for request in call.requests
+    }
 
 
 def as_question(world: World, request: Request) -> dict[str, Any]:
