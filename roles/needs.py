@@ -15,7 +15,7 @@ from roles.account import S3_KEYS_ALGORITHM, Account, Reply, is_aws_alias
 from roles.arns import Arn
 from roles.detection import Uses, is_named
 from roles.errors import PERMISSIONS_PAGE
-from roles.findings import Finding, State, attempt, cannot_tell, not_allowed, problem, skipped
+from roles.findings import Finding, State, attempt, cannot_tell, not_allowed, note, problem, skipped
 from roles.policies import Secret
 
 _USABLE: Final = ("Enabled", "Updating")
@@ -330,7 +330,11 @@ class _Reader:
                 if self.closely and not isinstance(found, Finding):
                     self._check(kind, each, by_id.get(each))
                 default = known.get(each, f"{here}{kind.prefix}{each}")
-                yield by_id.get(each, {}).get(kind.arn, default)
+                arn = by_id.get(each, {}).get(kind.arn, default)
+                if not self.closely and Arn.of(arn).account != self.home.account:
+                    text = f"{arn} is in a policy of the role: its owner was not asked"
+                    self.fault(f"{kind.noun}s", note(text))
+                yield arn
             vpcs.append([*dict.fromkeys(each["VpcId"] for each in by_id.values() if "VpcId" in each)])
         of_subnets, of_groups = vpcs
         others = [each for each in of_groups if of_subnets and each not in of_subnets]

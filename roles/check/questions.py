@@ -330,7 +330,7 @@ def excess(view: View) -> Findings:
             found[verdict.policy].append(verdict)
     declared, who = view.declared, view.role.name
     told = {cause.policy.name for each in view.decisions for cause in each.causes}
-    for name in (TRUST_POLICY, *view.role.inline_policies, *(view.role.attached or ())):
+    for name in (TRUST_POLICY, *view.role.inline_policies, *view.role.attached_policies):
         label = name if name == TRUST_POLICY else f"policy {name}"
         question = Kind.TRUST if name == TRUST_POLICY else Kind.OTHER if declared else Kind.ROLE
         dangers = [f"{each.danger}, in {each.statement}" for each in found[name] if each.danger]

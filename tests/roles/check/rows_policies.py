@@ -99,6 +99,16 @@ def trusted(condition: str, service: str = "qbusiness.amazonaws.com") -> str:
     return f"allow sts:AssumeRole for {service} if {condition} as AllowsAmazonQServicePrincipal"
 
 
+def web_identity(provider: str, subject: str) -> dict[str, Any]:
+    """Return a statement that trusts the tokens of a provider for these subjects."""
+    return {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{provider}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringLike": {f"{provider}:sub": subject}},
+    }
+
+
 def lacking(*keys: str) -> dict[str, Any]:
     """Return the part of a response that says which keys the simulation lacked."""
     return {"MissingContextValues": [*keys]}
@@ -282,6 +292,12 @@ ROWS: Final = (
         {f"get_application {OTHER_APPLICATION[-36:]}": {}}, own="own-GetSecret"),
     row("problem: role policy; note: trust policy", trusting("trust + trust-OTHER"),
         own="own-GetSecret"),
+    row("problem: trust policy; note: trust policy",
+        trusting(["trust", web_identity("gitlab.com", "project_path:*:ref:main")])),
+    row("problem: trust policy; note: trust policy",
+        trusting(["trust", web_identity("app.terraform.io", "organization:*:project:a:workspace:b")])),
+    row("note: trust policy",
+        trusting(["trust", web_identity("gitlab.com", "project_path:acme/web:ref:main")])),
     # The role.
     row(UNREAD, rejected("get_role")),
     row(NO_ROLE, gone("get_role")),
@@ -301,6 +317,7 @@ ROWS: Final = (
         guard="allow s3:GetObject + allow iam:PutRolePolicy on ROLE + allow iam:CreateAccessKey",
         attached="allow sqs:*", alone="problem: role policy; note: role policy"),
     row("problem: other policies", guard="allow *", settings={"exclusivePolicies": "true"}),
+    row('problem: other policies "dangerous"', attached=f"allow iam:CreatePolicyVersion on {PERIMETER}"),
     row("problem: other policies; skipped: data source; note: other data source", data_sources({}),
         rejected("get_data_source"), guard="allow *"),
     row(LACKING, own=PASSING.format("other"), bucket=""),

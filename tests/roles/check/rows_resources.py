@@ -126,6 +126,8 @@ ROWS: Final = (
     row("problem: KMS key", key(KeyState="PendingDeletion")),
     row("problem: KMS key", key(KeyState="PendingImport")),
     row("", key(KeyState="Updating")),
+    row("cannot tell: KMS key", key(KeyState="Sleeping")),
+    row("cannot tell: KMS key", {f"describe_key {KEY_ARN}": {"KeyMetadata": {"Arn": KEY_ARN}}}),
     row("problem: KMS key", key(KeyUsage="GENERATE_VERIFY_MAC")),
     row("problem: KMS key", key(KeySpec=None, CustomerMasterKeySpec="RSA_2048")),
     row(None, key(KeySpec="RSA_2048"), alone="problem: KMS key"),
