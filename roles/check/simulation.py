@@ -59,7 +59,7 @@ def _simulated(reply: Reply, resource: str) -> Simulated:
     bounds = [each.get("PermissionsBoundaryDecisionDetail", {}) for each in replies]
     reason = "no policy allows it"
     if by_organization:
-        reason = "the organization does not allow it (AllowedByOrganizations)"
+        reason = "the organization does not allow it"
     elif not all(each.get("AllowedByPermissionsBoundary", True) for each in bounds):
         reason = "the permissions boundary does not allow it"
     elif decision == "explicitDeny":
