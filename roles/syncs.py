@@ -51,7 +51,7 @@ def judge(text: str, sync: Reply | None) -> Finding:
     numbers = [str(metrics.get(each, "")) for each in ("documentsFailed", "documentsScanned")]
     failed, scanned = (int(each) if each.isdecimal() else None for each in numbers)
     if outcome in _UNFINISHED:
-        return note(f"{said}: some documents may not be in the index")
+        return note(f"{said}: the index may lack documents")
     if outcome == "SUCCEEDED" and (failed or scanned == 0):
         return note(f"{said}; documents scanned: {scanned}, failed: {failed}")
     return ok(said)

@@ -10,7 +10,7 @@ from roles.check.requests import RequestGroup
 from roles.concurrency import read_each
 from roles.view import View
 
-_UNNAMED: Final = "a policy that IAM does not name"
+_UNNAMED: Final = "an unnamed policy"
 
 
 class Simulated(NamedTuple):
