@@ -262,7 +262,7 @@ def disputed(view: View) -> Findings:
     found = [each for each in view.decisions if each.lacks_allow and view.is_disputed(each)]
     if found:
         policy, titles = found[0].causes[0].policy, [*map(_title, found)]
-        text = f"{_lacks(policy)}, but AWS's pages disagree on this"
+        text = f"{_lacks(policy)}, but AWS's pages disagree on it"
         text = f"{_cannot(view, titles, 'may not')}: {text}"
         yield cannot_tell(text, "start a sync", *titles[1:], view.evidence.text)._replace(
             question=policy.kind

@@ -143,7 +143,7 @@ ROWS: Final = (
     row(NOTED, guard="allow READ if StringEquals aws:ResourceTag/temporary=yes"),
     row("skipped: other policies", rejected("list_attached_role_policies"),
         alone=True),
-    row("problem: other policies; skipped: other policies; note: other policies",
+    row("problem: other policies; skipped: other policies",
         attached(PERIMETER, UNREADABLE), rejected(f"get_policy {UNREADABLE}"), attached="deny READ",
         alone="problem: role policy; skipped: role policy"),
     row(DENIED, attached="deny *", attached_arn="arn:aws:iam::aws:policy/AWSDenyAll", alone=True),
