@@ -212,7 +212,7 @@ def _cannot(view: View, titles: Sequence[str], verb: str = "cannot") -> str:
     who = Arn.of(view.role_arn).name or "the role"
     if first.startswith("sts:AssumeRole"):
         return f"Amazon Q Business {verb} assume {who} for {view.application_arn}"
-    more = f", and {len(others)} other request{'s' * (len(others) > 1)}" if others else ""
+    more = f", and {len(others)} other{'s' * (len(others) > 1)}" if others else ""
     return f"{who} {verb} perform {first}{more}"
 
 
@@ -262,7 +262,7 @@ def disputed(view: View) -> Findings:
     found = [each for each in view.decisions if each.lacks_allow and view.is_disputed(each)]
     if found:
         policy, titles = found[0].causes[0].policy, [*map(_title, found)]
-        text = f"{_lacks(policy)}, but AWS's pages disagree on it"
+        text = f"{_lacks(policy)}, but AWS's pages differ on this"
         text = f"{_cannot(view, titles, 'may not')}: {text}"
         yield cannot_tell(text, "start a sync", *titles[1:], view.evidence.text)._replace(
             question=policy.kind
