@@ -174,10 +174,10 @@ def _read(stack: str, name: str, component: _Resource, resources: Sequence[_Reso
     role = next((each for each in own if each["type"] == _ROLE), None)
     policies = [each for each in own if each["type"] == _POLICY]
     policy = next((each for each in policies if each["inputs"].get("name") == POLICY_NAME), None)
-    if role is None or policy is None:
+    if role is None:
         return f"{name} is not deployed: first {_up(stack)}"
-    if "roleArn" not in component.get("outputs", {}):
-        return f"{name} was imported, but not updated: first {_up(stack)}"
+    if policy is None or "roleArn" not in component.get("outputs", {}):
+        return f"{name} is not completely deployed, as after an import: first {_up(stack)}"
     values = (role["outputs"]["arn"], role["inputs"]["assumeRolePolicy"], policy["inputs"]["policy"])
     arn, *documents = map(_plain, values)
     if arn is None or None in documents:

@@ -113,10 +113,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.show(*_of_context(given, views))
     if text := legacy_note(each.connector.name for view in views for _, each in view.users):
         output(text)
-    states = {each.state for its in found.values() for each in its}
-    if State.SKIPPED in states:
+    all_found = [each for its in found.values() for each in its]
+    if any(each.state is State.SKIPPED and each.question != "deployment" for each in all_found):
         output(f"not everything could be read: {PERMISSIONS_PAGE} lists the required permissions")
-    return _exit_code(states)
+    return _exit_code({each.state for each in all_found})
 
 
 def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> list[View]:

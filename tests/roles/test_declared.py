@@ -98,11 +98,11 @@ def test_components_with_the_same_name_are_told_apart_by_urn(read: Any):
     ("resources", "because"),
     [
         (WIKI[:1], f"wiki is not deployed: {UP}"),
-        (WIKI[:2], f"wiki is not deployed: {UP}"),
+        (WIKI[:2], f"wiki is not completely deployed, as after an import: {UP}"),
         ([WIKI[0], WIKI[2]], f"wiki is not deployed: {UP}"),
         (
             [{**WIKI[0], "outputs": {}}, *WIKI[1:]],
-            f"wiki was imported, but not updated: {UP}",
+            f"wiki is not completely deployed, as after an import: {UP}",
         ),
     ],
     ids=["component", "no policy", "no role", "imported"],
