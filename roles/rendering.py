@@ -86,11 +86,13 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
     )
     kinds = {"secret_id": connector.secret, "bucket_name": connector.bucket}
     required = [setting for setting, need in kinds.items() if need is Need.REQUIRED]
-    unknown = dict.fromkeys(() if needs.is_complete else required, _UNKNOWN)
+    more = dict.fromkeys(() if needs.is_complete else required, _UNKNOWN)
+    if connector.bucket_is_source:  # the role policy contains the role's ARN
+        more["role_path"] = Arn.of(role_arn).resource.removeprefix("role").removesuffix(name) or "/"
 
-    def policies(**more: object) -> Policies:
+    def policies(**others: object) -> Policies:
         given = {name: value for name, value in settings_for(needs).items() if value}
-        found = render({**unknown, **given, **more}, name)
+        found = render({**more, **given, **others}, name)
         return Policies(found.trust_policy, found.role_policy, needs.secrets[1:])
 
     expected = policies()
