@@ -24,7 +24,8 @@ from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, R
 from roles.arns import Arn
 from sandbox.environment import PROJECT
 from tests.helpers.loopback import serving
-from tests.helpers.support import PROJECT_NAME, golden
+from tests.helpers.state import declared, exported
+from tests.helpers.support import golden
 
 DELAY: Final = 0.05
 """Seconds before each response."""
@@ -60,15 +61,15 @@ _MANY: Final = [str(int(ACCOUNT) + number) for number in range(5)]
 """The accounts of the audit of several accounts; the first is the credentials' own."""
 _OPTIONS: Final = [option for account in _MANY for option in ("--account", account)]
 _READINGS: Final = (
-    _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 6.2),
+    _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 7.2),
     _Reading(
         "`audit` of five accounts with a total",
         ("audit", "--json", *_OPTIONS, "--assume-role", "audit"),
         _DATA_SOURCES,
-        6.2,
+        7.2,
         len(_MANY),
     ),
-    _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 11.2),
+    _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 11.5),
 )
 
 
@@ -155,6 +156,11 @@ def _secret_arn(number: int) -> str:
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-{number:05}-a1B2c3"
 
 
+def _policy(name: str) -> str:
+    """Return the policy of the role with this name, or with this number as its end."""
+    return _POLICY.replace(SECRET_ID, f"pages-{name[-5:]}-a1B2c3")
+
+
 def _role_arn(number: int) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/pages-{number:05}"
 
@@ -181,7 +187,7 @@ def _xml(call: dict[str, str]) -> str:
         f"<AssumeRolePolicyDocument>{escape(_TRUST)}</AssumeRolePolicyDocument>"
         "<MaxSessionDuration>3600</MaxSessionDuration>"
     )
-    policy = escape(_POLICY.replace(SECRET_ID, f"pages-{name[-5:]}-a1B2c3"))
+    policy = escape(_policy(name))
     results = {
         "GetCallerIdentity": f"<UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
         f"<Arn>arn:aws:iam::{ACCOUNT}:user/auditor</Arn>",
@@ -235,24 +241,18 @@ def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
 
 
 def _write_stack(directory: Path) -> None:
-    """Write a project, and a script named `pulumi` that prints the stack's configuration or outputs.
+    """Write a script named `pulumi` that prints the stack's state.
 
     The script replaces the Pulumi CLI, so that the measured time doesn't include the CLI's start.
     """
-    (directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
-    entries = {f"pages-{number}": {"secretId": _secret_arn(number)} for number in range(_ENTRIES)}
-    settings = {
-        "aws:region": REGION,
-        f"{PROJECT_NAME}:applicationId": APPLICATION_ID,
-        f"{PROJECT_NAME}:indexId": INDEX_ID,
-        f"{PROJECT_NAME}:dataSources": json.dumps(entries),
-    }
-    arns = {f"pages-{number}": _role_arn(number) for number in range(_ENTRIES)}
-    config = {key: {"value": value, "secret": False} for key, value in settings.items()}
-    (directory / "config.json").write_text(json.dumps(config))
-    (directory / "stack.json").write_text(json.dumps({"roleArns": arns}))
+    resources = [
+        resource
+        for number, arn in enumerate(map(_role_arn, range(_ENTRIES)))
+        for resource in declared(f"pages-{number}", arn, _TRUST, _policy(arn))
+    ]
+    (directory / "state.json").write_text(json.dumps(exported(*resources)))
     program = directory / "pulumi"
-    program.write_text(f'#!/bin/sh\nexec cat "{directory}/$1.json"\n')
+    program.write_text(f'#!/bin/sh\nexec cat "{directory}/state.json"\n')
     program.chmod(0o755)
 
 

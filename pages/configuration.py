@@ -164,24 +164,8 @@ _NOTES: Final = {
     "secret_id": """\
 A data source has at most one secret, except that a Web Crawler data source can have two: `secretArn` for the sites, and
 `additionalProperties.proxy.secretArn` for a web proxy. If it has only one of them, set `secretId` to that one. If it
-has both secrets, set `secretId` to the first, and let the role read the second with a separate policy:
-
-```json
-{
-  "Version": "2012-10-17",
-  "Statement": [
-    {
-      "Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
-      "Resource": "arn:aws:secretsmanager:us-east-1:123456789012:secret:qbusiness/proxy-a1B2c3"
-    }
-  ]
-}
-```
-
-Once the data source uses the role, [`qbusiness-roles check`](check.md) prints the `aws iam put-role-policy` command with your
-values, and with `kms:Decrypt` if a customer managed key that isn't in `kmsKeyId` encrypts the second secret. For an
-imported role, [`qbusiness-roles adopt`](adopt.md) keeps a separate policy that grants this access. Don't set
-[`exclusivePolicies`](#exclusivepolicies) for a role with this policy, because `pulumi up` would remove the policy.""",
+has both secrets, set `secretId` to the first, and let [another policy](check.md#a-second-secret) of the role read the
+second.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
@@ -318,8 +302,8 @@ case, because IAM rejects them.
 
 No setting needs to be secret, because names, IDs, and ARNs contain no credentials. The program rejects secrets in
 `dataSources`. If you set a top-level setting with `--secret`, each policy that contains it is secret: previews show
-`[secret]` instead of a change, and reviewers can't see the policy. [`check`](check.md#secret-settings) rejects the
-stack unless you pass `--show-secrets`. The state still contains some plaintext copies: the ARNs and IDs that contain a
+`[secret]` instead of a change, and reviewers can't see the policy. [`check`](check.md#secret-settings) leaves out the
+role unless you pass `--show-secrets`. The state still contains some plaintext copies: the ARNs and IDs that contain a
 secret `roleName` or `rolePath`, secret tags in `tagsAll`, and, after an import, the role's properties until the first
 `pulumi up`.
 """

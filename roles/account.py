@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock, current_thread, main_thread
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar, cast
 from urllib.parse import unquote
 
 import boto3
@@ -25,7 +26,7 @@ from guardrails.iam.documents import MalformedError, parse
 from roles.actions import action
 from roles.arns import Arn
 from roles.concurrency import THREADS
-from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied
+from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied, is_gone
 from roles.output import Notes
 
 _CONNECT_TIMEOUT: Final = 5
@@ -56,6 +57,27 @@ Reply = Mapping[str, Any]
 
 _Question = ParamSpec("_Question")
 _Answer = TypeVar("_Answer")
+
+
+class _Structure(dict[str, Any]):
+    """A structure in a response, in which AWS may leave out an entry that this program needs."""
+
+    def __init__(self, operation: str, entries: Mapping[str, Any]) -> None:
+        super().__init__({name: _complete(operation, value) for name, value in entries.items()})
+        self._operation = operation
+
+    def __missing__(self, name: str) -> Any:
+        operation = self._operation.title().replace("_", "")
+        raise OddAnswerError(operation=action(operation), reason=f"has no {name}")
+
+
+def _complete(operation: str, value: Any) -> Any:
+    """Return a response, or a part of it, whose missing entries are errors about the response."""
+    if isinstance(value, dict):
+        return _Structure(operation, cast("dict[str, Any]", value))
+    if isinstance(value, list):
+        return [_complete(operation, each) for each in cast("list[Any]", value)]
+    return value
 
 
 class DataSource(NamedTuple):
@@ -315,12 +337,11 @@ class Account:
 
     @_once
     def last_sync(self, data_source: DataSource) -> Reply | None:
-        """Return the sync job that started last, of those on the first page; None if there is none.
+        """Return the sync job that started last; None if there is none.
 
         A job without a start time, which the API allows, counts as the oldest.
         """
-        found = self._call("qbusiness", "list_data_source_sync_jobs", **data_source.ids)
-        jobs: list[Reply] = found["history"]
+        jobs = self._list("qbusiness", "list_data_source_sync_jobs", "history", **data_source.ids)
         oldest = datetime.min.replace(tzinfo=UTC)
         return max(jobs, key=lambda job: job.get("startTime", oldest), default=None)
 
@@ -364,13 +385,6 @@ class Account:
     def key(self, key_id: str) -> Reply:
         """Return a key's metadata; `key_id` can be an ID, ARN, or alias."""
         return self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
-
-    def customer_managed_key(self, key_id: str | None) -> str | None:
-        """Return a key's ARN, given its ARN or alias ARN; None for no key, or a key that AWS manages."""
-        if not key_id or is_aws_alias(key_id):
-            return None
-        key = self.key(key_id)
-        return None if key["KeyManager"] == "AWS" else key["Arn"]
 
     @_once
     def key_policy(self, key_id: str) -> Any:
@@ -448,7 +462,7 @@ class Account:
             role["Path"],
             role.get("Description", ""),
             boundary["PermissionsBoundaryArn"] if boundary else "",
-            role["MaxSessionDuration"],
+            role.get("MaxSessionDuration", 3600),
             {tag["Key"]: tag.get("Value", "") for tag in role.get("Tags", [])},
             _document("iam:GetRole", role["AssumeRolePolicyDocument"]),
             inline_policies,
@@ -480,7 +494,9 @@ class Account:
     def inline_policies(self, role: str) -> dict[str, Mapping[str, Any]]:
         """Return the documents of a role's inline policies by name."""
         names = self._list("iam", "list_role_policies", "PolicyNames", RoleName=role)
-        return {name: self._inline_policy(role, name) for name in names}
+        read = self._inline_policy
+        found = {name: self._unless_gone(name, partial(read, role, name)) for name in names}
+        return {name: document for name, document in found.items() if document}
 
     def _inline_policy(self, role: str, name: str) -> Any:
         found = self._call("iam", "get_role_policy", RoleName=role, PolicyName=name)
@@ -588,12 +604,23 @@ class Account:
         try:
             attached = tuple(self.attached_policies(role))
             for arn in attached:
-                documents[arn] = self.managed_policy(arn)
+                document = self._unless_gone(arn, partial(self.managed_policy, arn))
+                documents |= {arn: document} if document else {}
         except ClientError as error:
             if not is_denied(error):
                 raise
             return attached, documents, action(error.operation_name)
         return attached, documents, None
+
+    def _unless_gone(self, policy: str, read: Callable[[], Any]) -> Any | None:
+        """Return what `read` returns; None, with a note, if the policy has been deleted since."""
+        try:
+            return read()
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+            self.notes(f"the policy {policy} was deleted in the meantime")
+            return None
 
     # Calls to AWS.
 
@@ -626,7 +653,7 @@ class Account:
             ) from None
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
-        return getattr(self._client(service), operation)(**parameters)
+        return _complete(operation, getattr(self._client(service), operation)(**parameters))
 
     def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
         """Return the items on all pages of a list, and report progress from the second page on."""
@@ -636,7 +663,7 @@ class Account:
             if items:
                 items_read = operation.partition("_")[2].replace("_", " ")
                 self._note(f"reading {items_read}: {len(items)} so far")
-            items += page.get(key, [])
+            items += _complete(operation, page).get(key, [])
         return items
 
     def _note(self, text: str) -> None:

@@ -38,7 +38,13 @@ _EVIDENCE: Final = (
 """Actions that ask what else AWS says before access counts as missing, and who asks."""
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "adopt": ("sts:GetCallerIdentity", "qbusiness:GetApplication", *_LISTS, *_DATA_SOURCE),
+    "adopt": (
+        "sts:GetCallerIdentity",
+        "qbusiness:GetApplication",
+        "secretsmanager:ListSecretVersionIds",
+        *_LISTS,
+        *_DATA_SOURCE,
+    ),
     "assign": (
         "sts:GetCallerIdentity",
         "qbusiness:GetApplication",

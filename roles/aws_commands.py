@@ -16,12 +16,6 @@ def aws_command(command: str, **options: str) -> str:
     return " ".join(words)
 
 
-def as_owner(account_id: str, arn: str, command: str) -> str:
-    """Return a command, or how to run it if an account other than `account_id` owns the resource."""
-    owner = arn.split(":")[4]
-    return command if owner == account_id else f"with credentials for account {owner}: {command}"
-
-
 def remove_policy(role_name: str, policy: str) -> str:
     """Return the command that removes a policy, given by its name or ARN, from a role."""
     if policy.startswith("arn:"):

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from itertools import count
-from queue import SimpleQueue
-from threading import Event, Thread, current_thread, main_thread
-from typing import Final, TypeVar
+from multiprocessing.pool import ThreadPool
+from threading import current_thread, main_thread
+from typing import Final, TypeVar, cast
 
 from roles.output import Notes
 
@@ -33,36 +32,24 @@ def read_each(
     """
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]
-    results: dict[int, _Result] = {}
     errors: dict[int, BaseException] = {}
-    finished: SimpleQueue[bool] = SimpleQueue()
-    stop, numbers = Event(), count()
+    parent = copy_context()  # Pulumi keeps its configuration in context variables
 
-    def work() -> None:
-        while not stop.is_set() and (number := next(numbers)) < len(items):
-            try:
-                results[number] = read(items[number])
-            except BaseException as error:  # noqa: BLE001 raised in the main thread
-                errors[number] = error
-                stop.set()
-            finished.put(True)  # noqa: FBT003
-        finished.put(False)  # noqa: FBT003
+    def work(numbered: tuple[int, _Item]) -> _Result | None:
+        number, item = numbered
+        try:
+            return None if errors else parent.copy().run(read, item)
+        except BaseException as error:  # noqa: BLE001 raised in the main thread; the pool would hang
+            errors[number] = error
+            return None
 
-    done = threads = 0
-    try:
-        while threads < min(THREADS, len(items)):
-            # A daemon, so that an interrupted command does not wait for AWS's responses.
-            # The context is copied, because Pulumi keeps its configuration in context variables.
-            Thread(target=copy_context().run, args=[work], daemon=True).start()
-            threads += 1
-        while threads:
-            if not finished.get():
-                threads -= 1
-            elif not errors:
-                done += 1
-                notes.progress(name, done, len(items))
-    finally:
-        stop.set()
+    results: list[_Result] = []
+    # Its threads are daemons, so an interrupted command does not wait for AWS's responses.
+    with ThreadPool(min(THREADS, len(items)) or 1) as pool:
+        for result in pool.imap(work, enumerate(items)):
+            results.append(cast("_Result", result))
+            if not errors:
+                notes.progress(name, len(results), len(items))
     if errors:
         raise errors[min(errors)]
-    return [results[number] for number in range(len(items))]
+    return results

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from components.formats import SUPPORTED_REGIONS
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import VARIABLE, Text, covers, is_pattern, matches
 from guardrails.iam.truth import Truth
+from roles.account import Role
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, Verdict
 
@@ -41,37 +43,69 @@ _OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
 """Services that accept a role only for resources in the role's account, with the page that says so."""
-_GITHUB_SUBJECT: Final = "token.actions.githubusercontent.com:sub"
-_REPOSITORY: Final = "repo:"
-"""The start of the subject of a GitHub workflow, before the repository's owner and a slash."""
+_OWNERS: Final[Mapping[str, tuple[str, str]]] = {
+    "token.actions.githubusercontent.com:sub": ("repo:", "/"),
+    "gitlab.com:sub": ("project_path:", "/"),
+    "app.terraform.io:sub": ("organization:", ":"),
+}
+"""For each provider's subject: the text before the owner, and the character after the owner.
+
+Anybody can become the owner of a repository, project, or organization with a name that nobody else has:
+https://docs.github.com/en/actions/reference/openid-connect-reference,
+https://docs.gitlab.com/ci/secrets/id_token_authentication/, and
+https://developer.hashicorp.com/terraform/cloud-docs/workspaces/dynamic-provider-credentials/workload-identity-tokens"""
 _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
-"""Made-up role names. A pattern that matches both of them matches nearly every role."""
+"""Made-up names. A pattern that matches both of them matches nearly every role or secret."""
 
 
-def with_dangers(verdicts: Iterable[Verdict], role: Sequence[Statement], arn: str) -> Iterator[Verdict]:
+def with_dangers(
+    verdicts: Iterable[Verdict], statements: Sequence[Statement], role: Role
+) -> Iterator[Verdict]:
     """Yield the verdicts on a role's statements; those in excess also have their danger."""
-    for statement, verdict in zip(role, verdicts, strict=True):
+    arn, attached = Arn.of(role.arn), role.attached or ()
+    for statement, verdict in zip(statements, verdicts, strict=True):
         is_excess = verdict.verdict == "excess"
-        yield verdict._replace(danger=find_danger(statement, Arn.of(arn))) if is_excess else verdict
+        yield verdict._replace(danger=find_danger(statement, arn, attached)) if is_excess else verdict
 
 
-def find_danger(statement: Statement, role: Arn) -> str:
-    """Return the danger of a role's excess statement, such as `trusts everybody`, or empty text."""
+def find_danger(statement: Statement, role: Arn, attached: Iterable[str] = ()) -> str:
+    """Return the danger of a role's excess statement, such as `trusts everybody`, or empty text.
+
+    `attached` has the ARNs of the role's managed policies.
+    """
     trust = statement.policy == TRUST_POLICY
-    found = _open_to(statement, role.account) if trust else _power(statement, role)
+    found = _open_to(statement, role.account) if trust else _power(statement, role, attached)
     return f"{found} under a condition" if found and statement.conditions else found
 
 
-def _power(statement: Statement, role: Arn) -> str:
+def _power(statement: Statement, role: Arn, attached: Iterable[str]) -> str:
+    actions, resources = statement.actions, statement.resources
     for action, kind in ESCALATIONS.items():
-        if statement.actions.covers(action) and (
-            _has_pattern(statement, role, kind) if kind else statement.resources.covers(role.text)
+        own = attached if kind == "policy" else () if kind else (role.text,)
+        if actions.covers(action) and (
+            any(map(resources.covers, own)) or (kind and _has_pattern(statement, role, kind))
         ):
             return _ADMINISTRATOR
     every = [f"arn:{role.partition}:iam::{role.account}:role/{name}" for name in _MADE_UP_NAMES]
-    if statement.actions.covers("sts:AssumeRole") and all(map(statement.resources.covers, every)):
+    if actions.covers("sts:AssumeRole") and all(map(resources.covers, every)):
         return "permission to assume every role in the account"
+    by_tag = any("/" in each.key for each in statement.conditions)
+    if (
+        actions.covers("secretsmanager:GetSecretValue")
+        and not by_tag
+        and _covers_secrets(statement, role)
+    ):
+        return "permission to read every secret in the account"
     return ""
+
+
+def _covers_secrets(statement: Statement, role: Arn) -> bool:
+    """Return whether a statement's resources are all secrets of the account in a Region."""
+    places = [f"arn:{role.partition}:secretsmanager:{each}:{role.account}" for each in SUPPORTED_REGIONS]
+    return any(
+        all(statement.resources.covers(f"{place}:secret:{name}") for name in _MADE_UP_NAMES)
+        for place in places
+    )
 
 
 def _has_pattern(statement: Statement, role: Arn, kind: str) -> bool:
@@ -121,15 +155,11 @@ def _requires_subject(statement: Statement) -> bool:
 
 
 def _is_anybody(key: str, subject: str) -> bool:
-    """Return whether anybody can have a subject that matches a pattern.
-
-    On GitHub, anybody can create an owner and a repository with a name that nobody else has:
-    https://docs.github.com/en/actions/reference/openid-connect-reference
-    """
+    """Return whether anybody can have a subject that matches a pattern."""
     start, *others = re.split(r"[*?]", subject, maxsplit=1)
-    of_any_owner = start.startswith(_REPOSITORY) or _REPOSITORY.startswith(start)
-    of_github = key == _GITHUB_SUBJECT and bool(others) and of_any_owner and "/" not in start
-    return of_github or covers(subject, "*")
+    prefix, end = _OWNERS.get(key, ("", ""))
+    of_any_owner = bool(prefix and others) and (start.startswith(prefix) or prefix.startswith(start))
+    return covers(subject, "*") or (of_any_owner and end not in start.removeprefix(prefix))
 
 
 def _requires_account(statement: Statement, account: str) -> bool:

@@ -93,7 +93,7 @@ def find_uses(data_source: Reply) -> Uses:
     def text(value: object, name: str) -> str | None:
         found = _get_entry(value, name)
         if not isinstance(found, str | None):
-            reason = f"has a {name} in its configuration that is not a string"
+            reason = f"has a {name} that is not a string"
             raise OddAnswerError(operation="qbusiness:GetDataSource", reason=reason)
         return found or None
 
@@ -114,16 +114,6 @@ def find_uses(data_source: Reply) -> Uses:
         data_source.get("vpcConfiguration") or {},
         configuration,
     )
-
-
-def shared_secrets(settings: Uses, data_source: Uses, account_id: str) -> list[str]:
-    """Return the data source's secrets that are also in the settings."""
-    return [
-        theirs
-        for ours in settings.secret_ids
-        for theirs in data_source.secret_ids
-        if is_named(ours, theirs, account_id)
-    ]
 
 
 def is_named(arn: str, secret_id: str, account_id: str) -> bool:

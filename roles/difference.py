@@ -91,6 +91,17 @@ def role_statements(role: Role) -> list[Statement]:
     return [each for name, document in policies.items() for each in statements(name, document)]
 
 
+def simplify(statement: Statement) -> Statement:
+    """Leave out a condition that every request meets, and give a condition key its usual name."""
+    always = Condition("Bool", "aws:SecureTransport", ("true",))
+    conditions = (
+        each._replace(key="aws:ResourceAccount") if each.is_on("s3:ResourceAccount") else each
+        for each in statement.conditions
+        if each != always or not statement.allows
+    )
+    return statement._replace(conditions=tuple(conditions))
+
+
 def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Difference:
     """Compare the program's statements with those of a role."""
     denials = [statement for statement in role if not statement.allows]

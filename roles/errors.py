@@ -80,7 +80,7 @@ class OddAnswerError(BotoCoreError):
 
 def unknown_status(operation: str, status: str) -> OddAnswerError:
     """Return the error for a status that this version of the program does not know."""
-    reason = f"has the status {status!r}, which this version of check does not recognize"
+    reason = f"has the unknown status {status!r}"
     return OddAnswerError(operation=operation, reason=reason)
 
 
@@ -224,10 +224,7 @@ def _explain_answer(error: ClientError, page: str) -> str:
 
 def _explain_other_server(text: str) -> str:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
-        return (
-            f"{text} (AWS_ENDPOINT_URL={endpoint}): unset this variable to call AWS, then repeat the "
-            "command"
-        )
+        return f"{text}: to call AWS, unset AWS_ENDPOINT_URL ({endpoint})"
     return (
         f"{text}, possibly because of a proxy, an outage, or a newer API: update boto3, check the "
         "network's proxy, then repeat the command"

@@ -1,11 +1,25 @@
-"""Define findings, such as `check`'s answers: ok, problem, note, skipped, or cannot tell."""
+"""Define findings: problems, notes, and what could not be read or cannot be told."""
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
-from roles.errors import explain, failed_action
+from roles.errors import (
+    UNREACHABLE,
+    OddAnswerError,
+    explain,
+    failed_action,
+    is_bad_credentials,
+    is_denied,
+    is_gone,
+    is_unanswered,
+)
+
+_T = TypeVar("_T")
+_UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
 
 
 class State(StrEnum):
@@ -26,58 +40,84 @@ class State(StrEnum):
 
 
 class Finding(NamedTuple):
-    """A finding about a role or data source, such as the answer to one question of `check`."""
+    """A finding about a role or data source, such as a part of the answer to a question of `check`."""
 
     state: State
     text: str
-    """The answer; for a problem from `roles.needed_resources`, a few words, which `details` explain."""
-    fix: tuple[str, ...] = ()
-    """Steps, such as commands, to fix a problem, find a missing answer, or remove a note's cause."""
+    """What was found, complete in itself: who, what, on which resource, by which policy."""
+    remedy: str = ""
+    """One line that says how to correct it or to find out more; empty if nothing is safe to say."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""
-    """The ID or ARN of the resource that the finding is about; empty if the question identifies it."""
-    action: str = ""
-    """The action whose denial or failure caused the question to be skipped, if any."""
+    """The ID or ARN of the resource that it is about; empty if the question identifies it."""
+    question: str = ""
+    """The question that it answers, or the kind of policy or resource that it is about."""
 
 
 def ok(text: str) -> Finding:
-    """Return the answer that all is well."""
+    """Return the finding that all is well."""
     return Finding(State.OK, text)
 
 
-def problem(text: str, fix: str | tuple[str, ...], *details: str) -> Finding:
-    """Return the answer that something is wrong, with the steps that fix it."""
-    return Finding(State.PROBLEM, text, _steps(fix), details)
+def problem(text: str, remedy: str = "", *details: str) -> Finding:
+    """Return the finding that something is wrong."""
+    return Finding(State.PROBLEM, text, remedy, details)
 
 
-def note(text: str, fix: str | tuple[str, ...] = (), *details: str) -> Finding:
-    """Return an answer that is worth knowing but is not a problem with the role."""
-    return Finding(State.NOTE, text, _steps(fix), details)
+def note(text: str, remedy: str = "", *details: str) -> Finding:
+    """Return a finding that is worth knowing but is not a problem with the role."""
+    return Finding(State.NOTE, text, remedy, details)
 
 
-def cannot_tell(text: str, how: str | tuple[str, ...], *details: str) -> Finding:
-    """Return an answer that depends on something unknown, with the steps to find out."""
-    return Finding(State.CANNOT_TELL, text, _steps(how), details)
-
-
-def _steps(fix: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (fix,) if isinstance(fix, str) else fix
+def cannot_tell(text: str, remedy: str = "", *details: str) -> Finding:
+    """Return a finding that depends on something unknown; `remedy` says how to find out."""
+    return Finding(State.CANNOT_TELL, text, remedy, details)
 
 
 def skipped(text: str) -> Finding:
-    """Return the answer that the question is skipped, for the reason in `text`."""
+    """Return the finding that something could not be read, for the reason in `text`."""
     return Finding(State.SKIPPED, text)
 
 
 def not_allowed(action: str) -> Finding:
-    """Return the answer that the question is skipped because the credentials do not allow an action."""
-    return Finding(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)
+    """Return the finding that something could not be read because the credentials lack an action."""
+    return skipped(f"{action} is not allowed for these credentials")
 
 
-def unread(error: BotoCoreError | ClientError) -> Finding:
-    """Return the answer that the question is skipped because of an AWS or connection error.
+def unread(error: BotoCoreError | ClientError | ResponseParserError) -> Finding:
+    """Return the finding that something could not be read because of an AWS or connection error.
 
     A BotoCoreError must have `operation` in `kwargs`.
     """
-    return Finding(State.SKIPPED, explain(error), action=failed_action(error))
+    return skipped(explain(error))
+
+
+def attempt(read: Callable[[], _T], gone: Finding | None = None) -> _T | Finding:
+    """Return what `read` returns or, if a call to AWS fails, the finding instead.
+
+    `gone` is the finding if the resource does not exist. Raises errors about the credentials.
+    """
+    try:
+        return read()
+    except ParamValidationError as error:  # a data source can contain an ID that no resource can have
+        return problem(" ".join(str(error).split()))
+    except ClientError as error:
+        if is_bad_credentials(error):
+            raise
+        if gone and is_gone(error):
+            return gone
+        if is_unanswered(error):
+            return note(_UNANSWERED)
+        return not_allowed(failed_action(error)) if is_denied(error) else unread(error)
+    except (OddAnswerError, ResponseParserError, *UNREACHABLE) as error:
+        return unread(error)
+
+
+def attempt_or(otherwise: _T, read: Callable[[], _T]) -> _T:
+    """Return what `read` returns or, if a call to AWS fails, `otherwise`.
+
+    Use this if another finding reports the failure. Raises errors about the credentials.
+    """
+    found = attempt(read)
+    return otherwise if isinstance(found, Finding) else found

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from components.policies import key_statement, secret_statement
-from guardrails.iam.documents import Statement, listed
+from guardrails.iam.documents import Statement
 from roles.account import Role
 from roles.arns import Arn
 from roles.aws_commands import aws_command
@@ -34,6 +34,8 @@ class Secret(NamedTuple):
     arn: str
     key_arn: str | None
     """The ARN of the secret's customer managed key; None if there is none, or it is unknown."""
+    is_deleted: bool = False
+    """Whether the secret is scheduled for deletion, so that its policy cannot be read."""
 
 
 class SeparatePolicy(NamedTuple):
@@ -80,6 +82,11 @@ class Policies(NamedTuple):
     """Secrets that no setting contains."""
 
     @property
+    def of_role(self) -> tuple[Statement, ...]:
+        """The statements of the role policy."""
+        return statements(POLICY_NAME, self.role_policy)
+
+    @property
     def separate(self) -> list[SeparatePolicy]:
         """A separate policy for each of `other_secrets`, because the program writes none for them.
 
@@ -88,19 +95,19 @@ class Policies(NamedTuple):
         """
         written = json.loads(self.role_policy)["Statement"]
         found: list[SeparatePolicy] = []
-        for arn, key_arn in self.other_secrets:
-            needed = [secret_statement(arn)]
-            if key_arn:
-                needed.append(key_statement(key_arn, "secretsmanager"))
+        for secret in self.other_secrets:
+            needed = [secret_statement(secret.arn)]
+            if secret.key_arn:
+                needed.append(key_statement(secret.key_arn, "secretsmanager"))
             added = [each for each in needed if each not in written]
-            found.append(SeparatePolicy.of(arn, added))
+            found += [SeparatePolicy.of(secret.arn, added)] if added else []
         return found
 
     @property
     def written(self) -> list[Statement]:
         """The statements of both policies that the program writes."""
         trusted = statements(TRUST_POLICY, self.trust_policy)
-        return [*trusted, *statements(POLICY_NAME, self.role_policy)]
+        return [*trusted, *self.of_role]
 
     @property
     def needed(self) -> list[Statement]:
@@ -116,20 +123,3 @@ class Policies(NamedTuple):
         own = [each for each in role_statements(role) if each.policy in names]
         wanted = [each for policy in self.separate for each in policy.statements]
         return [each.verdict == "covered" for each in compare(wanted, own).program]
-
-    def resources(self, action: str) -> list[str]:
-        """Return the resources of the role policy's first statement for an action, or an empty list."""
-        for statement in json.loads(self.role_policy)["Statement"]:
-            if action in listed(statement["Action"]):
-                return listed(statement["Resource"])
-        return []
-
-    def resource(self, action: str) -> str | None:
-        """Return the first resource for an action; None if no statement allows it."""
-        return next(iter(self.resources(action)), None)
-
-    @property
-    def application_arn(self) -> str:
-        """The ARN of the application."""
-        (statement,) = json.loads(self.trust_policy)["Statement"]
-        return statement["Condition"]["ArnEquals"]["aws:SourceArn"]

@@ -1,5 +1,6 @@
 """Read the Pulumi project in the current directory and run Pulumi."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -77,3 +78,26 @@ def stack_name(text: str) -> str:
             "characters in STACK; `pulumi stack ls` lists the project's stacks"
         )
     return text
+
+
+def query_pulumi(stack: str, *command: str, show_secrets: bool) -> dict[str, Any]:
+    """Run a read-only Pulumi command about a stack, and return the JSON object that it prints.
+
+    Raises InputError if Pulumi is not on PATH or the command fails.
+    """
+    options = ["--show-secrets"] if show_secrets else []
+    try:
+        done = run_pulumi(*command, "--stack", stack, *options)
+    except FileNotFoundError:
+        raise InputError(
+            "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/), or, in a "
+            "clone of the program, run the command in the sandbox: "
+            "venv/bin/python -m sandbox run -- COMMAND"
+        ) from None
+    if done.returncode:
+        said = " ".join(done.stderr.replace("error: ", "").split())
+        raise InputError(
+            f"`pulumi {' '.join(command)}` failed ({said}): `pulumi stack ls` lists this project's "
+            "stacks, and `pulumi whoami -v` shows the backend"
+        )
+    return json.loads(done.stdout or "{}")

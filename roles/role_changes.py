@@ -1,13 +1,11 @@
 """Write shell commands that change one property of data sources, and keep the others."""
 
-import json
 from typing import Any, Final, NamedTuple
 
 import botocore.session
 
 from components.problems import escape
 from roles.account import DataSource
-from roles.aws_commands import aws_command
 from roles.commands import quote_argument
 
 ANY_ROLE: Final = "*"
@@ -180,28 +178,6 @@ def setup() -> str:
 def functions() -> str:
     """Return the shell functions that change roles, for a script that begins with `setup`."""
     return _FUNCTIONS.replace("{FIELDS}", _fields()).replace("{IS_SET}", _IS_SET)
-
-
-def update_steps(data_source: DataSource, edit: str) -> tuple[str, ...]:
-    """Return the commands that update a data source after an edit, given as a jq filter.
-
-    AWS does not document whether an update keeps omitted properties, so the update sends all properties.
-    """
-    filters = f"{_fields()} | {_IS_SET} | {edit}"
-    get, file = aws_command("qbusiness get-data-source", **data_source.options), "data-source.json"
-    return (
-        f"{get} | jq {quote_argument(filters)} > {file}",
-        aws_command(
-            "qbusiness update-data-source", region=data_source.region, cli_input_json=f"file://{file}"
-        ),
-    )
-
-
-def use_secret(data_source: DataSource, old: str, new: str) -> tuple[str, ...]:
-    """Return the commands that replace the ARN of a secret in a data source's configuration."""
-    return update_steps(
-        data_source, f"walk(if . == {json.dumps(old)} then {json.dumps(new)} else . end)"
-    )
 
 
 def _fields() -> str:

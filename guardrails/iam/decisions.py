@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from .conditions import Context
 from .documents import Statement
 from .evaluation import Grantee, Request, applies, grantees, unknown_parts
 from .truth import Truth, every, some
-
-_OF_TIME: Final = ("aws:currenttime", "aws:epochtime", "aws:tokenissuetime")
 
 
 class Kind(StrEnum):
@@ -42,14 +39,7 @@ class Policy(NamedTuple):
     statements: tuple[Statement, ...] = ()
     """Empty if it was not read or, for the program's policy and those of resources, does not exist."""
     unread: Any = None
-    """The caller's finding about the policy if it was not read; otherwise, None.
-
-    For example, AWS denied access to the policy, or the resource does not exist.
-    """
-    edited: Callable[[str], tuple[str, ...]] = lambda edit: (edit,)
-    """Return the steps that edit the policy; the argument describes the edit."""
-    is_shared: bool = True
-    """Whether the policy also applies to others, unlike an inline policy of the role."""
+    """The caller's finding about the policy if it was not read; otherwise, None."""
     resource: str = ""
     """The ARN of the key, secret, or bucket whose policy it is; empty for other policies."""
 
@@ -120,23 +110,12 @@ class Decision(NamedTuple):
     """All causes, even if one suffices to deny the request; empty if the request is allowed."""
     by_resource_policy: bool = False
     """Whether AWS allows the request, but the role's own policies do not, or may not, allow it."""
-    only_now: tuple[str, ...] = ()
-    """The condition keys for the time, if another time could change the decision."""
-
-    @property
-    def deciding(self) -> list[Cause]:
-        """The causes that determine the decision: if the request is denied, only the certain ones."""
-        return [cause for cause in self.causes if cause.truth is self.allowed]
 
     @property
     def lacks_allow(self) -> bool:
         """Whether the request is denied only because policies lack a required Allow."""
-        return self.allowed is Truth.NO and all(cause.lacks_allow for cause in self.deciding)
-
-    @property
-    def unread(self) -> bool:
-        """Whether the decision is unknown, at least in part because a policy was not read."""
-        return any(cause.policy.unread for cause in self.deciding)
+        certain = [cause for cause in self.causes if cause.truth is Truth.NO]
+        return self.allowed is Truth.NO and all(cause.lacks_allow for cause in certain)
 
 
 class _Result(NamedTuple):
@@ -148,25 +127,8 @@ class _Result(NamedTuple):
 _YES: Final = _Result(Truth.YES)
 
 
-def decide(request: Request, policies: Applicable, now: Context) -> Decision:
-    """Return whether the policies, taken together, allow a request at the current time.
-
-    `now` has the condition keys for the time; `Decision.only_now` names those that determine the result.
-    """
-    decision = _decide(request, policies)
-    keys = dict.fromkeys(key for cause in decision.causes for key in cause.keys)
-    time_keys = tuple(key for key in keys if key.lower() in _OF_TIME)
-    if not time_keys:
-        return decision
-    # The request may have a time from --context, which takes precedence.
-    at_this_time = request.context._replace(values={**now.values, **request.context.values})
-    decision_now = _decide(request._replace(context=at_this_time), policies)
-    if decision.allowed is decision_now.allowed:
-        return decision_now
-    return decision_now._replace(only_now=time_keys)
-
-
-def _decide(request: Request, policies: Applicable) -> Decision:
+def decide(request: Request, policies: Applicable) -> Decision:
+    """Return whether the policies, taken together, allow a request."""
     role = _allowed(request, policies.role)
     undenied = (_undenied(request, policy) for policy in policies.every())
     result = _all(*undenied, _granted(request, policies, role))

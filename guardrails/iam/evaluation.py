@@ -156,7 +156,6 @@ def _fits_action(actions: Patterns, action: str) -> Truth:
     return fits.negated_if(actions.negated)
 
 
-@cache
 def _has_early_variable(pattern: str) -> bool:
     """Return whether an ARN has a variable before its fifth colon, so that it matches nothing.
 

@@ -16,9 +16,9 @@ from components.configuration import (
 from components.problems import camel_case
 from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
+from roles.adopt.requirements import Requirements
 from roles.arns import Arn
 from roles.errors import InputError
-from roles.policy_settings import Requirements
 
 _COMMON_SETTINGS: Final = ("region", "application_id")
 """Settings that all data sources of an application share."""

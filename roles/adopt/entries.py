@@ -16,6 +16,7 @@ from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.access import Change, find_change, find_change_to_new, find_replaceable
 from roles.adopt.existing import Existing
+from roles.adopt.requirements import Requirements, is_reserved, read_requirements
 from roles.adopt.selection import Users
 from roles.applications import other_applications, other_principals
 from roles.concurrency import read_each
@@ -23,11 +24,9 @@ from roles.danger import with_dangers
 from roles.detection import connectors_of
 from roles.difference import Difference, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call
-from roles.findings import Finding, State, skipped, unread
-from roles.needed_resources import read_requirements
+from roles.findings import Finding, skipped, unread
 from roles.output import Notes, Output, Remarks
 from roles.policies import Policies
-from roles.policy_settings import POLICY_SETTINGS, Requirements, is_reserved
 
 _HOUR: Final = 3600
 
@@ -62,27 +61,20 @@ def plan(
 ) -> Entry:
     """Plan the import of a data source's role; raise InputError or SettingsError if it is impossible."""
     requirements, findings = read_requirements(account, source, connector)
-    for note in findings:
-        if note.state is State.NOTE:
-            notes.warn(note.text)
-    reasons = [line for finding in findings for line in finding.details]
-    if requirements is None or reasons:
-        heading = f"the role of data source {source.id} cannot be imported for {len(reasons)} reasons:"
-        raise InputError(
-            *reasons if len(reasons) == 1 else (heading, *(f"  {each}" for each in reasons))
-        )
+    for each in findings:
+        notes.warn(each.text)
     role = requirements.role
     if requirements.settings().get("tags", {}).keys() == {"secure"}:
         raise InputError(
             'the role\'s only tag is "secure", so Pulumi would read the tags as an encrypted secret: '
             "add another tag to the role"
         )
-    requirements, kept = _with_values_of_role(requirements, find_replaceable(account, role))
+    requirements, kept = requirements.with_values_of_role(find_replaceable(account, role))
     for text in kept:
         notes.warn(text)
     policies, warnings = requirements.policies(), requirements.render()[2]
     difference = policies.compare(role)
-    dangers = with_dangers(difference.role, role_statements(role), role.arn)
+    dangers = with_dangers(difference.role, role_statements(role), role)
     difference = difference._replace(role=tuple(dangers))
     change = find_change(account, role, policies, replace=replace)
     warnings = (
@@ -92,17 +84,6 @@ def plan(
         *warnings,
     )
     return Entry(source, requirements, difference, policies, change, warnings)
-
-
-def _with_values_of_role(
-    requirements: Requirements, policies: Collection[str]
-) -> tuple[Requirements, list[str]]:
-    """Return the requirements with the values in the role's policies of these names, and warnings."""
-    warnings: list[str] = []
-    for setting in POLICY_SETTINGS:
-        requirements, warning = setting.keep(requirements, policies)
-        warnings += [warning] if warning else []
-    return requirements, warnings
 
 
 def plan_all(
@@ -150,7 +131,7 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
     """
     role = entry.role
     every = (*role.inline_policies, *role.attached_policies)
-    requirements, _ = _with_values_of_role(entry.requirements, every)
+    requirements, _ = entry.requirements.with_values_of_role(every)
     without_role = requirements._replace(role=role._replace(name=""))
     policies = without_role.policies()
     warnings: list[str] = []

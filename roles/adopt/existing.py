@@ -14,16 +14,16 @@ from components.configuration import ALLOWED_ACCOUNTS, DATA_SOURCES, PROTECT, co
 from components.formats import APPLICATION, ROLE_NAME_SUFFIX, Text
 from components.problems import camel_case, show_path
 from roles.adopt import files
+from roles.adopt.requirements import UNDETERMINED
 from roles.commands import quote_argument
 from roles.errors import InputError
-from roles.policy_settings import POLICY_SETTINGS
 from roles.project import COMPONENT
 
 _OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName", "connector")
 """A stack with one role, and without `dataSources`, has at least one of these keys."""
 _CHOSEN: Final = (
     "exclusivePolicies",
-    *(camel_case(each.name) for each in POLICY_SETTINGS if not each.is_determined),
+    *map(camel_case, UNDETERMINED),
 )
 """The settings that a data source and its role do not always determine."""
 

@@ -9,21 +9,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from components.problems import camel_case
-from roles.account import Account, DataSource
+from roles.account import Account
 from roles.arns import Arn
-from roles.check.answers import ignore
-from roles.check.matching import entries_for
-from roles.check.subject import Source, Subject
 from roles.commands import quote_argument
-from roles.detection import Uses
-from roles.errors import FINE, PROBLEMS, InputError, is_gone
-from roles.findings import Finding, State
+from roles.credentials import open_accounts
+from roles.declared import Declared, Stack, read_stack
+from roles.errors import FINE, PROBLEMS, InputError
+from roles.findings import Finding, State, attempt, problem
+from roles.fitting import may_fit
 from roles.output import Line, Output, Part
-from roles.policy_settings import differences
 from roles.project import launcher, stack_name
 from roles.role_changes import RoleChange, functions, setup
-from roles.stack import read_stack
+from roles.sources import Source, read_sources
 from roles.writing import locked_directory, next_path, write
 
 HELP: Final = "write the script that gives data sources the roles of a stack"
@@ -65,10 +62,22 @@ def _pair(text: str) -> tuple[str, str]:
     return entry, identifier
 
 
+class _Entry(NamedTuple):
+    """A role of the stack, and the account that it is in."""
+
+    declared: Declared
+    account: Account
+
+    @property
+    def name(self) -> str:
+        """The entry's name."""
+        return self.declared.name
+
+
 class _Assignment(NamedTuple):
     """An entry, and a data source that gets the entry's role."""
 
-    entry: Subject
+    entry: _Entry
     source: Source
     instead: str
     """The earlier role, and who else uses it, in words."""
@@ -81,15 +90,15 @@ class _Assignment(NamedTuple):
         data_source = self.source.data_source
         return RoleChange(
             data_source,
-            f"{self.entry.settings.component} ({data_source.label})",
-            str(self.entry.settings.role_arn),
-            _role_of(self.source),
+            f"{self.entry.name} ({data_source.label})",
+            self.entry.declared.role_arn,
+            self.source.role_arn,
             self.is_deleted,
         )
 
 
 class _Plan(NamedTuple):
-    pairs: list[tuple[Subject, Source]]
+    pairs: list[tuple[_Entry, Source]]
     """The entries, each with the data source that gets its role."""
     kept: list[str]
     """The data sources that match an entry, but have a role outside the stack."""
@@ -103,12 +112,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
     The exit code is PROBLEMS if a data source that needs a role is left out, else FINE. Raises
     InputError for a pair that cannot be assigned, and for credentials of another account.
     """
-    # The command shows no values of settings, so they may be secret.
+    # The command shows no document, so it may be secret.
     stack = read_stack(options.stack, show_secrets=True)
-    account = Account(stack.roles[0].region, output)
-    entries = [Subject(role, account) for role in stack.roles]
-    sources = _read_sources(entries[0])
-    plan = _of_pairs(options, entries, sources, output) if options.pairs else _by_match(entries, sources)
+    accounts = open_accounts(stack.roles, output)
+    entries = [_Entry(each, accounts[Arn.of(each.application_arn).region]) for each in stack.roles]
+    sources = _read_sources(entries)
+    if options.pairs:
+        plan = _of_pairs(options, stack, entries, sources, output)
+    else:
+        plan = _by_match(entries, sources)
+        plan.left_out.extend(stack.left_out.values())
     assignments = _assignments(plan.pairs, sources)
     files = [str(_write(options.stack, assignments))] if assignments else []
     if options.json:
@@ -118,25 +131,36 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return PROBLEMS if plan.left_out else FINE
 
 
-def _read_sources(entry: Subject) -> list[Source]:
-    """Return the application's data sources; raise InputError if the application does not exist."""
-    if entry.find_application() is None:
-        raise InputError(
-            f"the application of stack {entry.settings.stack} does not exist in {entry.region}: correct "
-            f"applicationId or aws:region, and run `{entry.up_command}`"
-        )
-    return entry.every_data_source
+def _read_sources(entries: Sequence[_Entry]) -> list[Source]:
+    """Return the data sources of the entries' applications.
+
+    Raises InputError if an application does not exist.
+    """
+    found: list[Source] = []
+    for arn, account in {each.declared.application_arn: each.account for each in entries}.items():
+        name, gone = Arn.of(arn).name, problem("")
+        if attempt(lambda: account.application(name), gone) is gone:  # noqa: B023 it is called at once
+            stack = entries[0].declared.stack
+            raise InputError(f"the application {arn} of stack {stack} does not exist: update the stack")
+        found += read_sources(account, name)
+    return found
 
 
 def _of_pairs(
-    options: argparse.Namespace, entries: Sequence[Subject], sources: Sequence[Source], output: Output
+    options: argparse.Namespace,
+    stack: Stack,
+    entries: Sequence[_Entry],
+    sources: Sequence[Source],
+    output: Output,
 ) -> _Plan:
-    """Plan the pairs in the arguments, and warn about settings that differ from the data source."""
-    named = {entry.settings.component: entry for entry in entries}
+    """Plan the pairs in the arguments, and warn about data sources that do not fit."""
+    named = {entry.name: entry for entry in entries}
     found = {each.data_source.id: each for each in sources}
     identifiers = [identifier for _, identifier in options.pairs]
     plan = _Plan([], [], [])
     for name, identifier in options.pairs:
+        if name in stack.left_out:
+            raise InputError(stack.left_out[name])
         if name not in named:
             raise InputError(
                 f"stack {options.stack} has no entry {name!r}: pass one of {', '.join(named)}"
@@ -152,28 +176,21 @@ def _of_pairs(
             raise InputError(f"data source {identifier} is given twice: choose one entry for it")
         if isinstance(source.uses, Finding):
             raise InputError(f"data source {identifier} cannot be read: {source.uses.text}")
-        if problem := _find_problem(entry):
-            raise InputError(problem)
-        if _role_of(source) == entry.settings.role_arn:
+        if missing := _find_problem(entry):
+            raise InputError(missing)
+        if source.role_arn == entry.declared.role_arn:
             output(f"{source.data_source.label} already has the role of {name}")
             continue
-        if names := _differing_settings(entry, source.data_source, source.uses):
+        if not may_fit(entry.declared, source):
             output.warn(
-                f"{source.data_source.label} differs from {name} in {', '.join(names)}: before its next "
-                f"sync, run `{launcher()} check --stack {options.stack}`"
+                f"{source.data_source.label} differs from {name}: before its next sync, run "
+                f"`{launcher()} check --stack {options.stack}`"
             )
         plan.pairs.append((entry, source))
     return plan
 
 
-def _differing_settings(entry: Subject, data_source: DataSource, uses: Uses) -> list[str]:
-    """Return the names of the settings that do not match a data source."""
-    found = [each.setting for each in differences(entry.uses, uses, entry.account_id)]
-    found += ["index_id"] if data_source.index_id != entry.index_id else []
-    return [*map(camel_case, found)]
-
-
-def _by_match(entries: Sequence[Subject], sources: Sequence[Source]) -> _Plan:
+def _by_match(entries: Sequence[_Entry], sources: Sequence[Source]) -> _Plan:
     """Plan the data sources that have no role, a deleted role, or the role of another entry.
 
     Each must match only one entry, and be the only data source for this entry.
@@ -181,14 +198,14 @@ def _by_match(entries: Sequence[Subject], sources: Sequence[Source]) -> _Plan:
     plan = _Plan([], [], [])
     wanted: dict[str, list[Source]] = {}
     for source in sources:
-        label, fitting = source.data_source.label, entries_for(entries, source)
-        names = ", ".join(entry.settings.component for entry in fitting)
+        label, fitting = source.data_source.label, _fitting(entries, source)
+        names = ", ".join(entry.name for entry in fitting)
         if isinstance(source.uses, Finding):
             plan.left_out.extend(
                 [] if source.uses.state is State.NOTE else [f"{label}: {source.uses.text}"]
             )
         elif role := _kept_role(entries, source, fitting):
-            if fitting and role not in [entry.settings.role_arn for entry in entries]:
+            if fitting and role not in [entry.declared.role_arn for entry in entries]:
                 plan.kept.append(
                     f"{label} matches {names}, but has {role}: to replace it, pass ENTRY=ID"
                 )
@@ -198,26 +215,26 @@ def _by_match(entries: Sequence[Subject], sources: Sequence[Source]) -> _Plan:
             matched = f"several entries ({names}): pass ENTRY=ID" if fitting else "no entry"
             plan.left_out.append(f"{label} matches {matched}")
     for entry in entries:
-        if found := wanted.get(entry.settings.component):
-            _add(plan, entry, found)
+        if found := wanted.get(entry.name):
+            _add(plan, entry, found, sources)
     return plan
 
 
-def _kept_role(entries: Sequence[Subject], source: Source, fitting: Sequence[Subject]) -> str:
+def _kept_role(entries: Sequence[_Entry], source: Source, fitting: Sequence[_Entry]) -> str:
     """Return the role that a data source keeps unless its ID is given; empty if it can get another."""
-    role = _role_of(source)
-    owner = next((entry for entry in entries if role and entry.settings.role_arn == role), None)
+    role = source.role_arn
+    owner = next((entry for entry in entries if role and entry.declared.role_arn == role), None)
     if owner:
         return role if owner in fitting or not fitting else ""
     return role if role and _exists(entries[0].account, role) else ""
 
 
-def _add(plan: _Plan, entry: Subject, found: Sequence[Source]) -> None:
+def _add(plan: _Plan, entry: _Entry, found: Sequence[Source], sources: Sequence[Source]) -> None:
     """Add the data sources that match only this entry to the plan."""
-    name, labels = entry.settings.component, _labels(found)
-    users = [each for each in entry.data_sources if each.details]
-    if problem := _find_problem(entry):
-        plan.left_out.append(f"{labels}: {problem}")
+    name, labels = entry.name, _labels(found)
+    users = [each for each in sources if each.role_arn == entry.declared.role_arn]
+    if missing := _find_problem(entry):
+        plan.left_out.append(f"{labels}: {missing}")
     elif users:
         plan.left_out.append(f"{labels}: {_labels(users)} already has the role of {name}: pass ENTRY=ID")
     elif len(found) > 1:
@@ -226,24 +243,25 @@ def _add(plan: _Plan, entry: Subject, found: Sequence[Source]) -> None:
         plan.pairs.append((entry, found[0]))
 
 
-def _find_problem(entry: Subject) -> str:
+def _fitting(entries: Sequence[_Entry], source: Source) -> list[_Entry]:
+    return [each for each in entries if may_fit(each.declared, source)]
+
+
+def _find_problem(entry: _Entry) -> str:
     """Return why an entry's role cannot be used, and the command that fixes it; empty if it exists."""
-    arn, name = entry.settings.role_arn, entry.settings.component
-    if arn and _exists(entry.account, arn):
+    arn, up = entry.declared.role_arn, f"pulumi up --stack {quote_argument(entry.declared.stack)}"
+    if _exists(entry.account, arn):
         return ""
-    missing = f"{arn} does not exist" if arn else "it is not deployed"
-    return f"{name} has no role, because {missing}: run `{entry.up_command}`, and repeat the command"
+    return f"{entry.name} has no role, because {arn} does not exist: run `{up}`, and repeat the command"
 
 
-def _assignments(
-    pairs: Sequence[tuple[Subject, Source]], sources: Sequence[Source]
-) -> list[_Assignment]:
+def _assignments(pairs: Sequence[tuple[_Entry, Source]], sources: Sequence[Source]) -> list[_Assignment]:
     """Return the assignments, each with the effect on the earlier role."""
-    later = {each.data_source.id: _role_of(each) for each in sources}
-    later |= {source.data_source.id: str(entry.settings.role_arn) for entry, source in pairs}
+    later = {each.data_source.id: each.role_arn for each in sources}
+    later |= {source.data_source.id: entry.declared.role_arn for entry, source in pairs}
 
-    def assignment(entry: Subject, source: Source) -> _Assignment:
-        role = _role_of(source)
+    def assignment(entry: _Entry, source: Source) -> _Assignment:
+        role = source.role_arn
         if not role:
             return _Assignment(entry, source, "it has no role", is_deleted=False)
         if not _exists(entry.account, role):
@@ -258,11 +276,11 @@ def _assignments(
 
 def _exists(account: Account, role_arn: str) -> bool:
     # IAM looks up roles without their path, so the ARN must match, too.
-    return ignore(is_gone, lambda: account.role_arn(Arn.of(role_arn).name)) == role_arn
-
-
-def _role_of(source: Source) -> str:
-    return str(source.details.get("roleArn") or "")
+    gone = problem("")
+    found = attempt(lambda: account.role_arn(Arn.of(role_arn).name), gone)
+    if isinstance(found, Finding) and found is not gone:
+        raise InputError(f"{role_arn} cannot be read: {found.text}")
+    return found == role_arn
 
 
 def _labels(sources: Sequence[Source]) -> str:
@@ -282,7 +300,7 @@ def _write(stack: str, assignments: Sequence[_Assignment]) -> Path:
 def _lines(assignments: Sequence[_Assignment], plan: _Plan, files: Sequence[str]) -> Iterator[Part]:
     for each in assignments:
         label = each.source.data_source.label
-        yield Line(f"{each.entry.settings.component}: {label} gets {each.change.new}", 2)
+        yield Line(f"{each.entry.name}: {label} gets {each.change.new}", 2)
         yield Line(f"  {each.instead}", 4)
     if plan.kept:
         yield "Data sources that keep their role:"
@@ -307,7 +325,7 @@ def _document(
         "stack": stack,
         "assignments": [
             {
-                "entry": each.entry.settings.component,
+                "entry": each.entry.name,
                 "dataSource": each.source.data_source.document(),
                 "role": each.change.new,
                 "earlierRole": each.change.current or None,

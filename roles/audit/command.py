@@ -18,12 +18,13 @@ from roles.audit.accepted import Acceptance, acceptance_for, acceptance_of_inval
 from roles.audit.report import Report, find_unmatched
 from roles.audit.survey import DataSourceResult, Outcome, survey
 from roles.audit.unused import day
+from roles.credentials import check_account
+from roles.declared import read_stack
 from roles.detection import legacy_note
 from roles.difference import Verdict
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PERMISSIONS_PAGE, PROBLEMS, InputError
 from roles.output import Output
 from roles.project import stack_name
-from roles.stack import check_account, read_deployed_roles
 
 HELP: Final = "compare every data source's role with the role that the program would create"
 
@@ -66,8 +67,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     Raises InputError if it finds no data source and skips nothing, unless `--allow-empty` is given.
     """
     acceptances = read_acceptances(options.accept) if options.accept else []
-    stack = read_deployed_roles(options.stack) if options.stack else None
-    regions = [*dict.fromkeys(options.region or [stack.region if stack else None])]
+    stack = read_stack(options.stack, show_secrets=True) if options.stack else None
+    of_stack = [Arn.of(each.application_arn).region for each in stack.roles] if stack else [None]
+    regions = [*dict.fromkeys(options.region or of_stack)]
     unavailable = [each for each in regions if each and each not in SUPPORTED_REGIONS]
     unavailable = unavailable if len(unavailable) < len(regions) else []
     own = [Account(region, output) for region in regions if region not in unavailable]
@@ -75,8 +77,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     caller, now = own[0].caller(), datetime.now(UTC)
     if stack:
         known = {*opened, *(each.account for each in failed)}
-        of_roles = {Arn.of(arn).account for arn in stack.arns.values()}
-        check_account(stack.stack, sorted(of_roles - known), caller["Account"])
+        of_roles = {Arn.of(each.role_arn).account for each in stack.roles}
+        check_account(f"stack {stack.name}", sorted(of_roles - known), own[0])
     surveys = survey(opened, output, stack, acceptances, failed)
     found = Report(
         tuple(surveys),
@@ -84,7 +86,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         caller["Arn"],
         now,
         tuple(find_unmatched(acceptances, surveys)),
-        stack.stack if stack else "",
+        stack.name if stack else "",
         tuple(unavailable),
     )
     if not (found.data_sources or found.skipped or options.allow_empty):

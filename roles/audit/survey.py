@@ -5,40 +5,46 @@ in the given Regions. Access that none of these data sources needs is in excess;
 them need is shared.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from functools import cache, partial
+from functools import partial
 from itertools import count
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from components.formats import KEY, SECRET
-from components.problems import SettingsError
-from components.settings import SETTINGS
+from components.formats import SERVICE
+from guardrails.iam.decisions import Decision, Kind
 from guardrails.iam.documents import Statement
+from guardrails.iam.evaluation import applies
 from guardrails.iam.truth import Truth
 from roles.account import Account, DataSource, Role
-from roles.arns import Arn
 from roles.audit.accepted import Acceptance
-from roles.audit.evidence import Judgment, judge, last_sync, simplify, subject_of
 from roles.audit.severity import LABELS, kind_of, rank
 from roles.audit.unused import UnusedRole, day, find_unused
-from roles.check.case import Case, collect
-from roles.check.subject import Subject
+from roles.check.questions import (
+    blocks,
+    denied,
+    disputed,
+    resources,
+    role,
+    unread_policies,
+    verdicts,
+)
 from roles.concurrency import read_each
-from roles.danger import with_dangers
-from roles.detection import connectors_of, enrichment_roles, find_connector, find_uses
-from roles.difference import Access, Verdict, compare, role_statements
+from roles.declared import Stack
+from roles.detection import enrichment_roles
+from roles.difference import TRUST_POLICY, Access, Verdict, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, reason
-from roles.findings import Finding, State, unread
-from roles.needed_resources import find, invalid, read_requirements
+from roles.findings import Finding, State, attempt_or
+from roles.ingestion import day_of
 from roles.output import Notes
-from roles.policy_settings import POLICY_SETTINGS, Requirements, bucket_accounts
-from roles.stack import DeployedRoles
+from roles.sources import read_source
+from roles.view import View, view_of_data_source
 
+_READING: Final = ("secretsmanager:GetSecretValue", "kms:Decrypt", "s3:GetObject", "s3:ListBucket")
 _T = TypeVar("_T")
 
 
@@ -138,20 +144,8 @@ class Survey(NamedTuple):
     """The reason why the account could not be read; empty if it could."""
 
 
-class _Needs(NamedTuple):
-    """The requirements of a data source, and the statements that the program writes for it."""
-
-    requirements: Requirements
-    program: tuple[Statement, ...]
-    optional: tuple[Statement, ...]
-    """Statements that the role may need: for `allowNetworkInterfaceDeletion`, and for unknown resources.
-
-    They count as neither missing nor in excess.
-    """
-
-
-_Reading = tuple[DataSourceResult, _Needs | None]
-"""A data source's result before the comparison, and its needs; None if its role cannot be compared."""
+_Reading = tuple[DataSourceResult, View | None]
+"""A data source's result before the comparison, and the view of its role, if its requests are known."""
 
 
 class _Audit:
@@ -201,7 +195,7 @@ class _Audit:
 def survey(
     accounts: Mapping[str, Sequence[Account]],
     notes: Notes,
-    stack: DeployedRoles | None = None,
+    stack: Stack | None = None,
     acceptances: Sequence[Acceptance] = (),
     failed: Sequence[Survey] = (),
 ) -> list[Survey]:
@@ -219,7 +213,7 @@ def survey(
     read = read_each(lambda each: each[0].read(*each[1:], notes), listed, notes, "data sources")
     for (audit, *_), reading in zip(listed, read, strict=True):
         audit.readings.append(reading)
-    entries = {arn: component for component, arn in stack.arns.items()} if stack else {}
+    entries = {each.role_arn: each.name for each in stack.roles} if stack else {}
 
     def finish(audit: _Audit) -> Survey:
         result = audit.attempt(lambda: _finish(audit, entries, acceptances, today))
@@ -239,16 +233,18 @@ def _finish(
     `entries` has the components of the specified stack, by the ARN of the role.
     """
     users: dict[str, list[_Reading]] = {}
-    for result, needs in filter(None, audit.readings):
+    for result, view in filter(None, audit.readings):
         accepted = _accept_fault(result, acceptances, today)
-        users.setdefault(result.role_arn, []).append((accepted, needs))
+        users.setdefault(result.role_arn, []).append((accepted, view))
+    sources = [source for _, view in filter(None, audit.readings) if view for source, _ in view.users]
+    hooks = {arn for source in filter(None, sources) for arn in enrichment_roles(source.details)}
     by_region = {account.region: account for account in audit.accounts}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
-    compare_role = partial(_compare, by_region, acceptances, today)
-    for role, compared in read_each(compare_role, [*users.values()], audit.accounts[0].notes, "roles"):
+    compare_role = partial(_compare, by_region, hooks, acceptances, today)
+    for found, compared in read_each(compare_role, [*users.values()], audit.accounts[0].notes, "roles"):
         results |= {result.data_source: result for result in compared}
-        roles += [role._replace(entry=entries.get(role.arn, ""))] if role.arn else []
+        roles += [found._replace(entry=entries.get(found.arn, ""))] if found.arn else []
     # The search for unused roles comes after this line, because the audit is complete without it.
     denied = tuple(sorted({action for account in audit.accounts for action in account.denied}))
     still_there = [each for each, reading in zip(audit.listed, audit.readings, strict=True) if reading]
@@ -264,7 +260,7 @@ def _finish(
         tuple(sorted(roles, key=severity)),
         tuple(audit.skipped),
         denied,
-        tuple(role._replace(entry=entries.get(role.arn, "")) for role in unused),
+        tuple(each._replace(entry=entries.get(each.arn, "")) for each in unused),
         unlisted,
     )
 
@@ -342,243 +338,171 @@ def _explain(error: ClientError | OddAnswerError) -> str:
 
 
 def _read(account_id: str, account: Account, data_source: DataSource, notes: Notes) -> _Reading | None:
-    """Return a data source's result before the comparison, and its needs.
+    """Return a data source's result before the comparison, and the view of its role.
 
-    The needs are None if the data source's role cannot be compared. If the data source was deleted after
-    it was listed, print a note and return None.
+    There is no view if its requests are unknown. If the data source was deleted after it was listed,
+    print a note and return None.
     """
-    findings: list[Finding] = []
-    result = DataSourceResult(account_id, data_source, "", "", Outcome.EQUIVALENT, "")
-    needs, unknown = None, ()
-    try:
-        found = find(lambda: account.data_source(data_source), data_source.id, findings)
-        if any(each.state is State.PROBLEM for each in findings):
-            notes(data_source.deleted)
+    source = read_source(account, data_source)
+    result = DataSourceResult(account_id, data_source, "", source.role_arn, Outcome.EQUIVALENT, "")
+    if isinstance(source.uses, Finding):
+        if source.uses.state is State.NOTE:
+            notes(source.uses.text)
             return None
-        if found is not None:
-            uses = find_uses(found)
-            result = result._replace(role_arn=found.get("roleArn", ""))
-            if not connectors_of(uses.type):
-                state = Outcome.UNKNOWN if result.role_arn else Outcome.NO_ROLE
-                return result._replace(state=state, text=state), None
-            result = result._replace(connector=find_connector(uses).name)
-            requirements, read = read_requirements(account, data_source)
-            findings += read
-            needs = _needs(requirements, findings) if requirements else None
-            unknown = requirements.unknown if requirements and needs else ()
-    except InputError as error:
-        findings.append(invalid(" ".join(error.lines)))
-    except OddAnswerError as error:
-        findings.append(unread(error))
-    remarks = [_remark(finding) for finding in findings]
-    if unknown:
-        remarks.append(f"access to its {' and '.join(unknown)} counts as neither missing nor in excess")
-    wrong = dict.fromkeys(finding.text for finding in findings if finding.state is State.PROBLEM)
-    if wrong:
-        # A problem such as a missing resource is more specific than INVALID.
-        shown = [text for text in wrong if text != Outcome.INVALID or len(wrong) == 1]
-        fault = ", ".join(shown)
-        result = result._replace(state=Outcome.INVALID, text=fault, fault=fault)
-    elif any(finding.state is State.SKIPPED for finding in findings):
-        result = result._replace(state=Outcome.SKIPPED, text=Outcome.SKIPPED)
-    return result._replace(remarks=tuple(remarks)), needs
-
-
-def _remark(finding: Finding) -> str:
-    return finding.details[0] if finding.state is State.PROBLEM else finding.text
-
-
-def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None:
-    """Return the needs, and append to `findings` the settings that the program rejects.
-
-    The needs are None if a rejected setting affects the policies.
-    """
-    try:
-        return _render(requirements)
-    except SettingsError as error:
-        findings += [
-            invalid(f"{problem.place.name}: {problem.given}; expected {problem.expected}")
-            for problem in error.problems
-        ]
-        rejected = {problem.place.setting for problem in error.problems}
-    # Rejected settings that do not affect the policies, such as tags, are left out.
-    in_arn = ("role_name", "role_path") if requirements.connector.bucket_is_source else ()
-    blank = {
-        name: None
-        for name in requirements.settings()
-        if name in rejected and SETTINGS[name].of_role and name not in in_arn
-    }
-    try:
-        return _render(requirements, **blank)
-    except SettingsError:
-        return None
-
-
-def _render(requirements: Requirements, **options: object) -> _Needs:
-    """Return the needs; statements that are needed in only some of the possible cases are optional.
-
-    Statements for an unknown bucket are optional, too. `options` are as in `Requirements.render`. Raises
-    SettingsError if no case is valid.
-    """
-    application = Arn.of(requirements.application_arn)
-    place = f"{requirements.region}:{application.account}"
-    # This ARN stands for an unknown secret that the role does not read; its statements are left out.
-    no_secret = f"arn:{application.partition}:secretsmanager:{place}:secret:unknown-000000"
-    variants = [
-        {},
-        *({each.name: value} for each in POLICY_SETTINGS for value in each.others(requirements)),
-    ]
-    written: list[list[Statement]] = []
-    rejected: list[SettingsError] = []
-    for case in _cases(requirements, no_secret):
-        for more in variants:
-            try:
-                policies = case.policies(**options, **more)
-            except SettingsError as error:
-                rejected.append(error)
-            else:
-                written.append(policies.needed)
-    if not written:
-        raise rejected[0]
-    every = dict.fromkeys(statement for statements in written for statement in statements)
-    known = [statement for statement in every if no_secret not in statement.targets.values]
-    program = [
-        statement
-        for statement in known
-        if all(statement in statements for statements in written)
-        and not _is_for_unknown_bucket(statement, requirements)
-    ]
-    optional = [statement for statement in known if statement not in program]
-    return _Needs(requirements, tuple(program), tuple(optional))
-
-
-def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]:
-    """Yield the possible requirements.
-
-    An unknown secret or key may be absent, or be any matching one that the role's policies name.
-    """
-    statements = role_statements(requirements.role)
-    named = dict.fromkeys(arn for each in statements for arn in each.targets.values)
-    secrets, keys = [requirements.secret_arn], [requirements.key_arn]
-    if "secret" in requirements.unknown:
-        own = requirements.named_secret
-        secrets = [no_secret, *(arn for arn in named if _is_secret(arn, own))]
-    if "key" in requirements.unknown:
-        keys = [None, *(arn for arn in named if KEY.parse(arn))]
-    for secret_arn in secrets:
-        for key_arn in keys:
-            yield requirements._replace(secret_arn=secret_arn, key_arn=key_arn)
-
-
-def _is_secret(arn: str, named: str) -> bool:
-    """Return whether an ARN identifies a secret and, unless `named` is empty, the secret `named`.
-
-    `named` is a name or an ARN; it may lack the random suffix, or have another one.
-    """
-    if not SECRET.parse(arn):
-        return False
-    name, own = (text.rpartition(":secret:")[2] for text in (arn, named))
-    return not own or own in (name, name[:-7]) or name[:-7] == own[:-7]
-
-
-def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
-    """Return whether a statement is for a bucket that is unknown or may be in another account.
-
-    If the bucket's account is unknown and a policy of the role names an account, the program's statement
-    does not count as missing, but the role's own statement can still be in excess.
-    """
-    bucket = requirements.bucket
-    buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}
-    if bucket not in buckets:
-        return False
-    named = not requirements.bucket_account_is_known and bucket_accounts(requirements.role, bucket)
-    return "bucket" in requirements.unknown or bool(named)
+        remarks = (source.uses.text,)
+        return result._replace(state=Outcome.SKIPPED, text=Outcome.SKIPPED, remarks=remarks), None
+    if source.fault:
+        state = Outcome.UNKNOWN if source.role_arn else Outcome.NO_ROLE
+        return result._replace(state=state, text=state), None
+    view = view_of_data_source(account, [source], source, {}, closely=False)
+    found = [*resources(view), *(each._replace(question="role") for each in role(view))]
+    wrong = dict.fromkeys(each.question for each in found if each.state is State.PROBLEM)
+    fault = f"{Outcome.INVALID}: {', '.join(wrong)}" if wrong else ""
+    state = Outcome.INVALID if wrong else Outcome.SKIPPED if found else Outcome.EQUIVALENT
+    remarks = tuple(each.text for each in found)
+    connector = view.users[0][1].connector.name
+    result = result._replace(connector=connector, state=state, remarks=remarks, fault=fault)
+    return result._replace(text=fault or state), view
 
 
 def _compare(
     accounts: Mapping[str, Account],
+    hooks: Collection[str],
     acceptances: Sequence[Acceptance],
     today: date,
-    readings: Sequence[tuple[DataSourceResult, _Needs | None]],
+    readings: Sequence[_Reading],
 ) -> tuple[RoleResult, list[DataSourceResult]]:
     """Compare a role with its data sources' needs; return its result and the data sources' results.
 
-    `accounts` has the account in each Region.
+    `accounts` has the account in each Region, and `hooks` the roles that enrich documents.
     """
     role_arn = readings[0][0].role_arn
-    compared = [(result, needs) for result, needs in readings if needs]
-    others = [result for result, needs in readings if not needs]
-    if not compared:
-        worst = min(others, key=severity)
-        return RoleResult(worst.account, role_arn, worst.state, worst.text), others
-    role = compared[0][1].requirements.role
-    remarks: list[str] = []
+    views = [view for _, view in readings if view]
+    has = next((view.role for view in views if isinstance(view.role, Role)), None)
+    if has is None:
+        worst = min((result for result, _ in readings), key=severity)
+        result = RoleResult(worst.account, role_arn, worst.state, worst.text)
+        return result, [each for each, _ in readings]
+    asked = [finding for view in views for finding in _unclear(view)]
+    remarks = [*dict.fromkeys(finding.text for finding in asked)]
+    others = [result.data_source.id for result, view in readings if not view]
     if others:
-        names = ", ".join(other.data_source.id for other in others)
-        remarks.append(
-            "data sources that use the role but could not be compared, and might need access that "
-            "counts as in excess: "
-            f"{names}"
-        )
-    if role.denied:
-        remarks.append(f"{role.denied} is not allowed, so the comparison may omit attached policies")
-    judged = [*_second_look(accounts, compared, role)]
-    remarks += [judgment.remark for _, judgment in judged if judgment.remark]
-    is_clear = all(judgment.counts is not Truth.CANNOT_TELL for _, judgment in judged)
-    counting = [verdict for verdict, judgment in judged if judgment.counts is not Truth.NO]
-    differences, accepted, more = _accept(role_arn, counting, acceptances, today)
+        text = "data sources that use the role but could not be compared, and might need access that"
+        remarks.append(f"{text} counts as in excess: {', '.join(others)}")
+    if role_arn in hooks:
+        remarks.append("also used by document enrichment; its access was not judged")
+    found = [*_differences(has, views, is_judged=role_arn not in hooks)]
+    differences, accepted, more = _accept(role_arn, sorted(found, key=rank), acceptances, today)
     remarks += more
+    complete = all(each.state is State.NOTE for each in asked)
+    known = [view is None or result.acceptance or _is_known(view) for result, view in readings]
+    complete = complete and all(known)
     results: list[DataSourceResult] = []
-    for result, _ in compared:
+    for result, view in readings:
         own = [each for each in differences if _concerns(each, result)]
         number = sum(_concerns(each, result) for each, _ in accepted)
-        complete = role.complete and is_clear and result.state is not Outcome.SKIPPED
-        found = _judge_data_source(result, own, number, complete=complete)
-        is_lacking = found.state is Outcome.LACKING
-        results.append(_with_last_sync(accounts[result.region], found) if is_lacking else found)
-    complete = is_clear and role.complete
-    complete = complete and all(result.state is not Outcome.SKIPPED for result, _ in compared)
+        is_read = complete and result.state is not Outcome.SKIPPED
+        judged = _judge_data_source(result, own, number, complete=is_read) if view else result
+        is_lacking = judged.state is Outcome.LACKING
+        results.append(_with_last_sync(accounts[result.region], judged) if is_lacking else judged)
+    complete = complete and all(result.state is not Outcome.SKIPPED for result, _ in readings)
     state, text = _judge(differences, len(accepted), complete=complete)
-    invalid = [result for result, _ in compared if result.state is Outcome.INVALID]
+    invalid = [result for result, view in readings if view and result.state is Outcome.INVALID]
     if invalid and not (differences or accepted):
         state, text = invalid[0].state, invalid[0].text
-    last_used = day(role.last_used)
+    failed = any(each.failed for each in results)
     return (
         RoleResult(
             readings[0][0].account,
             role_arn,
             state,
             text,
-            last_used,
+            day(has.last_used),
             tuple(differences),
             tuple(accepted),
             tuple(remarks),
-            failed=any(each.failed for each in results),
+            failed=failed,
         ),
-        [*others, *results],
+        results,
     )
 
 
-def _second_look(
-    accounts: Mapping[str, Account],
-    compared: Sequence[tuple[DataSourceResult, _Needs]],
-    role: Role,
-) -> Iterator[tuple[Verdict, Judgment]]:
-    """Yield the differences, the most severe first, each with AWS's other answers about it."""
-    found = sorted(_differences(compared, role), key=rank)
-    subjects = [
-        subject_of(accounts[result.region], result.data_source, needs.requirements)
-        for result, needs in (compared if found else ())
-    ]
+def _is_known(view: View) -> bool:
+    return all(needs.is_complete for _, needs in view.users)
 
-    @cache
-    def read_case(subject: Subject) -> Case:
-        return collect(subject, [subject], {})
 
-    for verdict in found:
-        pairs = zip(compared, subjects, strict=True)
-        concerned = [subject for (result, _), subject in pairs if _concerns(verdict, result)]
-        yield verdict, judge(role, verdict, concerned, read_case)
+def _unclear(view: View) -> Iterator[Finding]:
+    """Yield what is unknown about a role's requests, and what AWS's pages disagree on."""
+    yield from unread_policies(view)
+    yield from (each for each in denied(view) if each.state is not State.PROBLEM)
+    yield from (each._replace(state=State.NOTE) for each in disputed(view))
+
+
+def _differences(has: Role, views: Sequence[View], *, is_judged: bool) -> Iterator[Verdict]:
+    """Yield what a role's policies deny its data sources, and what else they allow.
+
+    Unless `is_judged`, only dangers count: the needs of others who use the role are unknown.
+    """
+    is_known = is_judged and all(view.required for view in views)
+    for verdict in verdicts(has, [each for view in views for each in _allowed(view)]):
+        actions = {action for access in verdict.access for action in access.actions}
+        # An unknown secret, key, or bucket may need this access.
+        may_be_needed = actions <= {*_READING} and not all(map(_is_known, views))
+        if verdict.verdict == "excess" and (verdict.danger or (is_known and not may_be_needed)):
+            yield verdict
+    lacking: dict[Verdict, list[DataSource]] = {}
+    for view in views:
+        for verdict in _missing(view):
+            lacking.setdefault(verdict, []).extend(_sources(view))
+    for verdict, sources in lacking.items():
+        yield verdict._replace(data_sources=tuple(sources))
+    if is_known:
+        yield from _shared(has, views)
+
+
+def _sources(view: View) -> list[DataSource]:
+    return [source.data_source for source, _ in view.users if source]
+
+
+def _allowed(view: View) -> Iterator[Statement]:
+    yield from view.required or ()
+    yield from view.optional
+
+
+def _missing(view: View) -> Iterator[Verdict]:
+    """Yield the requests that a policy denies or does not allow, by statement.
+
+    A request that no policy of the role allows is under the statement that the program would write.
+    """
+    found: dict[tuple[str, str, str], list[Decision]] = {}
+    for decision, cause in blocks(view):
+        if cause.truth is Truth.NO:
+            names = [(each.policy, each.name, "denies") for each in cause.statements]
+            if cause.policy.kind in (Kind.ROLE, Kind.TRUST) and not names:
+                needed = [
+                    each for each in view.required or () if applies(each, decision.request) is Truth.YES
+                ]
+                names = [(each.policy, each.name, "missing") for each in needed]
+            for name in names[:1] or [(cause.policy.name, "no statement", "missing")]:
+                found.setdefault(name, []).append(decision)
+    for (policy, statement, verdict), decisions in found.items():
+        actions = tuple(dict.fromkeys(each.request.action for each in decisions))
+        targets = tuple(dict.fromkeys(str(each.request.resource) for each in decisions))
+        targets = (f"Service:{SERVICE}",) if policy == TRUST_POLICY else targets
+        kind = "denies" if verdict == "denies" else "missing"
+        yield Verdict(policy, statement, kind, (Access(actions, targets, condition=False),))
+
+
+def _shared(has: Role, views: Sequence[View]) -> Iterator[Verdict]:
+    """Yield the role's statements that only some of its data sources need."""
+    own = role_statements(has)
+    for needed in dict.fromkeys(each for view in views for each in view.required or ()):
+        users = [view for view in views if needed in (view.required or ())]
+        allowing = [each for each in own if compare([needed], [each]).program[0].verdict == "covered"]
+        if len(users) < len(views) and allowing:
+            access = Access(needed.actions.values, needed.targets.values, condition=False)
+            sources = tuple(each for view in users for each in _sources(view))
+            yield Verdict(allowing[0].policy, allowing[0].name, "shared", (access,), sources)
 
 
 def _accept(
@@ -635,10 +559,12 @@ def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
 
 def _with_last_sync(account: Account, result: DataSourceResult) -> DataSourceResult:
     """Add the last sync to the result of a data source whose role lacks access."""
-    sync = last_sync(account, result.data_source)
+    sync = attempt_or(None, lambda: account.last_sync(result.data_source))
     if sync is None:
         return result
-    return result._replace(remarks=(*result.remarks, sync.text), failed=sync.failed)
+    error, status = sync.get("error", {}).get("errorMessage"), sync["status"]
+    text = f"the last sync{day_of(sync)} has the status {status}{f': {error}' if error else ''}"
+    return result._replace(remarks=(*result.remarks, text), failed=status == "FAILED")
 
 
 def _judge_data_source(
@@ -653,29 +579,6 @@ def _judge_data_source(
     return result._replace(state=state, text=text)
 
 
-def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role) -> Iterator[Verdict]:
-    """Yield the differences between a role's statements and those written for its data sources."""
-    actual = [*map(simplify, role_statements(role))]
-    possible = dict.fromkeys(
-        statement for _, needs in compared for statement in (*needs.program, *needs.optional)
-    )
-    verdicts = dict(zip(possible, compare([*possible], actual).program, strict=True))
-    covered = {statement for statement, verdict in verdicts.items() if verdict.verdict == "covered"}
-    # An optional statement counts if the role has its access, which is then not in excess.
-    program: dict[Statement, list[DataSource]] = {}
-    for result, needs in compared:
-        for statement in (*needs.program, *(each for each in needs.optional if each in covered)):
-            program.setdefault(statement, []).append(result.data_source)
-    found = with_dangers(compare([*program], actual).role, actual, role.arn)
-    yield from (verdict for verdict in found if verdict.verdict in ("excess", "denies"))
-    for statement, data_sources in program.items():
-        if statement not in covered:
-            yield verdicts[statement]._replace(data_sources=tuple(data_sources))
-        elif len(data_sources) < len(compared):
-            access = Access(statement.actions.values, statement.targets.values, condition=False)
-            yield Verdict(statement.policy, statement.name, "shared", (access,), tuple(data_sources))
-
-
 def _judge(differences: Sequence[Verdict], accepted: int, *, complete: bool) -> tuple[Outcome, str]:
     """Return the state that follows from differences, and text with the number of each kind.
 
@@ -687,7 +590,7 @@ def _judge(differences: Sequence[Verdict], accepted: int, *, complete: bool) -> 
     if "dangerous" in kinds:
         return Outcome.DANGEROUS, text
     # Missing access may be in a policy that could not be read.
-    if "missing" in kinds and complete:
+    if "denies" in kinds or ("missing" in kinds and complete):
         return Outcome.LACKING, text
     if {*kinds} - {"missing"}:
         return Outcome.DIFFERENT, text

@@ -1,75 +1,42 @@
 """Check whether a data source's sync will work with its role.
 
-Read the settings from a stack through Pulumi, or from a data source. Then ask AWS each question in
-`QUESTIONS`. docs/check.md describes the questions.
+Read a `View` of each role, and ask each question in `QUESTIONS` about it. docs/check.md describes them.
 """
 
 import argparse
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from guardrails.iam.decisions import Kind
 from guardrails.iam.patterns import Text
+from guardrails.iam.truth import Truth
 from roles.account import Account
-from roles.arns import application
-from roles.check import causes, data_sources, network, permissions, resources, simulation
-from roles.check.answers import Answers, ask_each
-from roles.check.case import Case, collect
-from roles.check.subject import Subject
-from roles.check.updates import Lost, lost_requests, withhold
+from roles.arns import Arn, application
+from roles.check.context import keys_in
+from roles.check.questions import QUESTIONS
 from roles.concurrency import read_each
+from roles.credentials import check_account, open_accounts
+from roles.declared import Declared, Stack, read_stack
 from roles.detection import legacy_note
-from roles.errors import (
-    CANNOT_TELL,
-    COULD_NOT_LOOK,
-    FINE,
-    PERMISSIONS_PAGE,
-    PROBLEMS,
-    InputError,
-)
-from roles.findings import Finding, State
+from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PERMISSIONS_PAGE, PROBLEMS, InputError
+from roles.findings import Finding, State, attempt, cannot_tell, ok, skipped
 from roles.output import Line, Output, Part
-from roles.project import COMPONENT, stack_name
-from roles.stack import RoleSettings, Stack, read_stack
+from roles.project import stack_name
+from roles.sources import read_sources
+from roles.view import Stated, View, view_of_entry, view_of_source
 
 HELP: Final = "ask AWS whether a data source's sync will work with its role"
-QUESTIONS: Final[Sequence[tuple[str, Callable[[Case], Answers]]]] = (
-    ("credentials", resources.credentials),
-    ("application", resources.application),
-    ("index", resources.index),
-    ("secret", resources.secret),
-    ("encryption", resources.encryption),
-    ("KMS key", resources.key),
-    ("key policy", partial(causes.resource_policies, Kind.KEY)),
-    ("secret policy", partial(causes.resource_policies, Kind.SECRET)),
-    ("subnets", network.subnets),
-    ("security groups", network.security_groups),
-    ("bucket", resources.bucket),
-    ("bucket policy", partial(causes.resource_policies, Kind.BUCKET)),
-    ("role", permissions.role),
-    ("trust policy", permissions.trust_policy),
-    ("role policy", permissions.role_policy),
-    ("other policies", permissions.other_policies),
-    ("permissions boundary", causes.permissions_boundary),
-    ("requests allowed", causes.requests_allowed),
-    ("iam:PassRole", simulation.passing),
-    ("data source", data_sources.data_sources),
-    ("other data source", data_sources.other_data_sources),
-)
-"""The questions, in the order of the answers."""
-Answer = tuple[str, Finding]
-"""A question's name, and an answer to the question."""
+_NOUNS: Final = (State.PROBLEM, State.NOTE)
+_NOT_CHECKED: Final = "resource control policies and VPC endpoint policies were not checked"
 _STYLES: Final[Mapping[State, tuple[str, str]]] = {
-    State.PROBLEM: ("red", "fix: "),
+    State.PROBLEM: ("red", "remedy: "),
     State.CANNOT_TELL: ("yellow", "to find out: "),
-    State.SKIPPED: ("", "fix: "),
-    State.NOTE: ("", "to change this: "),
+    State.SKIPPED: ("", "remedy: "),
+    State.NOTE: ("", "more: "),
     State.OK: ("green", ""),
 }
-"""The color of an answer in each state, and the label of its steps."""
+"""The color of a finding in each state, and the label of its remedy."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-source",
         metavar="NAME",
-        help="with --stack: check only this entry of dataSources; default: all entries",
+        help="with --stack: check only this entry; default: all entries",
     )
     parser.add_argument(
         "--application",
@@ -119,64 +86,63 @@ def _context(text: str) -> tuple[str, str]:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Ask all questions about each selected role, print the answers, and return the exit code."""
-    stated_context = _by_key(options.context)
+    """Ask all questions about each selected role, print the findings, and return the exit code."""
+    given = _by_key(options.context)
+    stated = {key.lower(): tuple(map(Text, values)) for key, values in given.items()}
     _check_options(options)
-    answers: dict[str, list[Answer]] = {}
     if options.stack:
         stack = read_stack(options.stack, show_secrets=options.show_secrets)
-        selected = _selected(stack, options)
-        account = Account(selected[0].region, output)
+        names = _selected(stack, options.data_source)
+        selected = [each for each in stack.roles if each.name in names]
+        heading = f"stack {stack.name}, last deployed on {stack.time}"
+        views = _read_entries(selected, stated, output)
+        left_out = {name: text for name, text in stack.left_out.items() if name in names}
     else:
         account = Account(options.application.region, output)
-        _check_account(options.application.account, account)
-        settings, findings = data_sources.read_settings(
-            account, options.application.id, options.data_source_id
+        check_account(
+            f"--application {options.application.text}", [options.application.account], account
         )
-        selected = [settings] if settings else []
-        stack = Stack(selected, has_data_sources=False)
-        answers[COMPONENT] = [("data source", finding) for finding in findings]
-    # The first Subject looks up the caller. In this thread, a profile with MFA can ask for a code.
-    entries = [Subject(role, account) for role in stack.roles]
-    stated = {key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()}
-    subjects = [subject for subject in entries if subject.settings in selected]
-
-    def ask(subject: Subject) -> tuple[Case, list[Answer]]:
-        case = collect(subject, entries, stated)
-        return case, [*ask_each((name, partial(question, case)) for name, question in QUESTIONS)]
-
-    asked = read_each(ask, subjects, output, "roles")
-    cases = [case for case, _ in asked]
-
-    @cache
-    def read_lost() -> Sequence[Lost]:
-        others = (collect(each, entries, stated) for each in entries if each not in subjects)
-        return [*lost_requests([*cases, *others])]
-
-    for case, found in asked:
-        safe = ((name, withhold(name, finding, entries, read_lost)) for name, finding in found)
-        answers.setdefault(case.subject.settings.component, []).extend(safe)
+        heading, left_out = f"data source {options.data_source_id}", {}
+        views = [view_of_source(account, options.application.id, options.data_source_id, stated)]
+    found = dict(zip([each.name for each in views], read_each(ask, views, output, "roles"), strict=True))
+    found |= {name: [skipped(text)._replace(question="deployment")] for name, text in left_out.items()}
     if options.json:
-        of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}
-        context = {"context": stated_context} if stated_context else {}
-        shown = _document(answers, subjects, has_entries=stack.has_data_sources)
-        output.json({**of, **context, **shown})
+        output.json(_document(options, heading, given, found, views))
     else:
-        _report(answers, output, verbose=options.verbose)
-        named = {key for case in cases for key in case.keys}
-        for key, values in stated_context.items():
-            unused = "" if key.lower() in named else ", but no policy that was read names this key"
-            output.show(f"with --context: {key} is {', '.join(values) or 'absent'}{unused}")
-    every = [answer for found in answers.values() for answer in found]
-    incomplete = any(finding.action for _, finding in every)
-    if note := legacy_note(case.subject.settings.connector.name for case in cases):
-        output(note)
-    if incomplete:
-        output(
-            "not every question was answered: the skipped answers show the causes, and "
-            f"{PERMISSIONS_PAGE} lists the required permissions"
-        )
-    return _exit_code(_counts(every), incomplete=incomplete)
+        _report(heading, found, views, output, verbose=options.verbose)
+        output.show(*_of_context(given, views))
+    if text := legacy_note(each.connector.name for view in views for _, each in view.users):
+        output(text)
+    all_found = [each for its in found.values() for each in its]
+    if any(each.state is State.SKIPPED and each.question != "deployment" for each in all_found):
+        output(f"not everything could be read: {PERMISSIONS_PAGE} lists the required permissions")
+    return _exit_code({each.state for each in all_found})
+
+
+def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> list[View]:
+    """Read the roles of a stack."""
+    accounts = open_accounts(roles, output)
+    for arn in dict.fromkeys(Arn.of(each.application_arn) for each in roles):
+        # In this thread, data sources are read in parallel. `Account` keeps the answers.
+        attempt(lambda: read_sources(accounts[arn.region], arn.name))  # noqa: B023 it is called at once
+    regions = {each.role_arn: accounts[Arn.of(each.application_arn).region] for each in roles}
+    return read_each(
+        lambda each: view_of_entry(regions[each.role_arn], each, stated), roles, output, "roles"
+    )
+
+
+def ask(view: View) -> list[Finding]:
+    """Return the findings about a role, and one for each question without any."""
+    found: list[Finding] = []
+    for name, question in QUESTIONS:
+        its = [each if each.question else each._replace(question=name) for each in question(view)]
+        found += its or [ok("nothing to report")._replace(question=name)]
+    states = {each.state for each in found}
+    undecided = [each for each in (view.trust, *view.decisions) if each.allowed is not Truth.YES]
+    if states <= {State.OK, State.NOTE} and undecided:
+        unnamed = cannot_tell("a request may be denied, but no finding names a reason", "start a sync")
+        found.append(unnamed._replace(question="requests"))
+    return [*dict.fromkeys(found)]
 
 
 def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -204,110 +170,121 @@ def _check_options(options: argparse.Namespace) -> None:
     if given != (0 if options.stack else 2):
         raise InputError("pass either --stack, or --application and --data-source-id")
     if options.data_source is not None and not options.stack:
-        raise InputError(
-            "--data-source selects an entry of the stack's dataSources: with --application, omit it"
-        )
+        raise InputError("--data-source selects an entry of a stack: with --application, omit it")
 
 
-def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSettings]:
-    """Return the stack's roles that the options select; raise InputError if they select none."""
-    if not stack.has_data_sources and options.data_source is not None:
-        raise InputError(f"stack {options.stack} has one role and no dataSources: omit --data-source")
-    selected = [role for role in stack.roles if options.data_source in (None, role.component)]
-    if not selected:
-        names = ", ".join(role.component for role in stack.roles)
-        raise InputError(
-            f"stack {options.stack} has no entry {options.data_source!r} in dataSources; its entries: "
-            f"{names}"
-        )
-    return selected
-
-
-def _check_account(wanted: str, account: Account) -> None:
-    """Raise InputError if the wanted account is known and the credentials are for another one."""
-    caller = account.caller()["Account"]
-    if wanted and wanted != caller:
-        raise InputError(
-            f"--application is in account {wanted}, but the credentials are for account {caller}: "
-            f"set AWS_PROFILE to a profile for account {wanted}"
-        )
+def _selected(stack: Stack, entry: str | None) -> list[str]:
+    """Return the names of the selected entries; raise InputError if there are none."""
+    names = [*(each.name for each in stack.roles), *stack.left_out]
+    if entry is not None and entry not in names:
+        raise InputError(f"stack {stack.name} has no entry {entry!r}; its entries: {', '.join(names)}")
+    return names if entry is None else [entry]
 
 
 def _document(
-    answers: Mapping[str, Sequence[Answer]], subjects: Sequence[Subject], *, has_entries: bool
+    options: argparse.Namespace,
+    heading: str,
+    context: Mapping[str, Sequence[str]],
+    found: Mapping[str, Sequence[Finding]],
+    views: Sequence[View],
 ) -> dict[str, object]:
-    """Return the answers for `--json`; for a role outside any stack, add the policies that it needs."""
-    documents: dict[str, dict[str, object]] = {
-        name: {**_counts(found), "answers": [_plain(*answer) for answer in found]}
-        for name, found in answers.items()
+    """Return the document for `--json`; for a data source, it has the policies that its role needs."""
+    of: dict[str, object] = {"checked": heading, **({"context": context} if context else {})}
+    decided = {view.name: [view.trust, *view.decisions] for view in views}
+    entries = {
+        name: {
+            **_counts(its),
+            "findings": [*map(_plain, its)],
+            "requests": [
+                {
+                    "action": each.request.action,
+                    "resource": str(each.request.resource),
+                    "allowed": each.allowed.name.lower().replace("_", " "),
+                }
+                for each in decided.get(name, ())
+            ],
+        }
+        for name, its in found.items()
     }
-    if has_entries:
-        return {"dataSources": documents}
-    (document,) = documents.values()
-    for policies in (each.needed_policies for each in subjects if not each.settings.stack):
-        separate = {each.name: json.loads(each.document) for each in policies.separate}
-        document["trustPolicy"] = json.loads(policies.trust_policy)
-        document["rolePolicy"] = json.loads(policies.role_policy)
-        document |= {"separatePolicies": separate} if separate else {}
-    return document
+    if options.stack:
+        return {"stack": options.stack, **of, "entries": entries}
+    (view,), (document,) = views, entries.values()
+    policies = (
+        {
+            "trustPolicy": json.loads(view.expected.trust_policy),
+            "rolePolicy": json.loads(view.expected.role_policy),
+        }
+        if view.expected
+        else {}
+    )
+    return {"dataSource": options.data_source_id, **of, **document, **policies}
 
 
-def _plain(question: str, answer: Finding) -> dict[str, object]:
-    shown = {"question": question, **answer._asdict(), "fix": "\n".join(answer.fix)}
+def _plain(finding: Finding) -> dict[str, object]:
+    shown = {"question": finding.question, "subject": finding.subject, **finding._asdict()}
     return {name: value for name, value in shown.items() if value}
 
 
-def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose: bool) -> None:
-    """Print the answers, then the number of answers in each state.
+def _report(
+    heading: str,
+    found: Mapping[str, Sequence[Finding]],
+    views: Sequence[View],
+    output: Output,
+    *,
+    verbose: bool,
+) -> None:
+    """Print the findings, the most serious first, then the number of findings in each state."""
+    # Entries that share a key or an index have the same findings about it, so print each finding once.
+    entries: dict[Finding, list[str]] = {}
+    for name, its in found.items():
+        for each in its:
+            entries.setdefault(each, []).append(name)
+    output.show(f"{heading}:")
+    shown = [each for each in entries if verbose or each.state is not State.OK]
+    for each in sorted(shown, key=lambda each: each.state.rank):
+        output.show(*_parts(each, entries[each] if len(found) > 1 else ()))
+    counts = _counts(entries)
+    output.show(*([""] if shown else []), _summary(counts))
+    if _exit_code({state for state in State if counts[state]}) == FINE:
+        number = sum(len(view.decisions) + 1 for view in views)
+        asked = any(each.question == "simulation" and each.state is State.OK for each in entries)
+        without = "without IAM's simulation, the policies"
+        who = "the policies and IAM's simulation" if asked else without
+        output.show(Line(f"{who} allow all {number} requests; {_NOT_CHECKED}", 0))
 
-    Unless `verbose`, print only the answers that matter, the most serious first.
-    """
-    # Entries that share a key or an index get the same answers about it, so print each answer once.
-    entries: dict[Answer, list[str]] = {}
-    for name, found in answers.items():
-        for answer in found:
-            entries.setdefault(answer, []).append(name)
-    shown = [*entries]
-    if not verbose:  # a question is skipped silently if it depends on something that does not exist
-        shown = [
-            each for each in entries if each[1].action or each[1].state not in (State.OK, State.SKIPPED)
-        ]
-        shown.sort(key=lambda answer: answer[1].state.rank)
-    for answer in shown:
-        output.show(*_parts(*answer, entries[answer] if len(answers) > 1 else ()))
-    output.show(*([""] if shown else []), _summary(_counts(entries)))
 
-
-def _parts(question: str, answer: Finding, entries: Sequence[str]) -> Iterator[Part]:
-    name, state = f"{question} {answer.subject}".strip(), f"{answer.state:8} "
-    color, label = _STYLES[answer.state]
-    yield Line(f"{state}{name}: {answer.text}", len(state), color)
+def _parts(finding: Finding, entries: Sequence[str]) -> Iterator[Part]:
+    subject = "" if finding.subject in finding.text else f" {finding.subject}"
+    name, state = f"{finding.question}{subject}", f"{finding.state:11} "
+    color, label = _STYLES[finding.state]
+    yield Line(f"{state}{name}: {finding.text}", len(state), color)
     if entries:
-        yield Line(f"{'':9}  for {', '.join(entries)}", 11)
-    yield from (Line(f"{'':9}  {detail}", 11) for detail in answer.details)
-    for number, step in enumerate(answer.fix, start=1):
-        before = label if number == 1 else " " * len(label)
-        yield f"{'':9}{before}{f'{number}. ' if len(answer.fix) > 1 else ''}{step}"
+        yield Line(f"{'':12}  for {', '.join(entries)}", 14)
+    yield from (Line(f"{'':12}  {detail}", 14) for detail in finding.details)
+    yield from [f"{'':12}{label}{finding.remedy}"] if finding.remedy else []
 
 
-def _counts(answers: Iterable[Answer]) -> dict[State, int]:
-    states = [finding.state for _, finding in answers]
+def _of_context(given: Mapping[str, Sequence[str]], views: Sequence[View]) -> Iterator[str]:
+    """Yield a line for each value in --context."""
+    policies = [policy for view in views for policy in view.policies]
+    named = {key.lower() for policy in policies for key in keys_in(policy.statements)}
+    for key, values in given.items():
+        unused = "" if key.lower() in named else ", but no policy that was read names this key"
+        yield f"with --context: {key} is {', '.join(values) or 'absent'}{unused}"
+
+
+def _counts(found: Iterable[Finding]) -> dict[State, int]:
+    states = [each.state for each in found]
     return {state: states.count(state) for state in State}
 
 
 def _summary(counts: Mapping[State, int]) -> str:
-    nouns = (State.PROBLEM, State.NOTE)
-    always = (State.OK, State.PROBLEM, State.SKIPPED)
-    return ", ".join(
-        f"{counts[state]} {state}{'s' * (state in nouns and counts[state] != 1)}"
-        for state in (*always, State.NOTE, State.CANNOT_TELL)
-        if counts[state] or state in always
-    )
+    shown = [state for state in State if state is not State.OK and counts[state]]
+    named = (f"{counts[each]} {each}{'s' * (each in _NOUNS and counts[each] != 1)}" for each in shown)
+    return ", ".join(named) or "no problems"
 
 
-def _exit_code(counts: Mapping[State, int], *, incomplete: bool) -> int:
-    if counts[State.PROBLEM]:
-        return PROBLEMS
-    if incomplete:
-        return COULD_NOT_LOOK
-    return CANNOT_TELL if counts[State.CANNOT_TELL] else FINE
+def _exit_code(states: Iterable[State]) -> int:
+    """Return the exit code for findings in these states; the states are in order of severity."""
+    codes = {State.PROBLEM: PROBLEMS, State.SKIPPED: COULD_NOT_LOOK, State.CANNOT_TELL: CANNOT_TELL}
+    return next((code for state, code in codes.items() if state in states), FINE)

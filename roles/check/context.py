@@ -71,6 +71,9 @@ OF_ORGANIZATION: Final = (
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
 """The lowercase condition keys for the organization of the principal or the resource."""
+OF_TIME: Final = ("aws:currenttime", "aws:tokenissuetime", "aws:epochtime")
+"""The condition keys for the time; the next sync gets new credentials. Policies and `--context` can be
+about another time, so these values are not certain, and IAM's simulation has values of its own."""
 _OF_SECRET_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
 
 Values = dict[str, tuple[Text, ...]]
@@ -92,17 +95,6 @@ class Facts(NamedTuple):
     time: datetime
     stated: Mapping[str, tuple[Text, ...]]
     """The values from `--context`, by lowercase key; empty for a key that is absent."""
-
-    def now(self) -> Context:
-        """Return the condition keys for the time."""
-        return Context(
-            {
-                "aws:currenttime": (Text(self.time.isoformat()),),
-                "aws:epochtime": (Text(str(int(self.time.timestamp()))),),
-                # The next sync gets new credentials.
-                "aws:tokenissuetime": (Text(self.time.isoformat()),),
-            }
-        )
 
 
 def keys_in(statements: Iterable[Statement]) -> list[str]:
@@ -133,7 +125,9 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
     stated = {
         key: given
         for key, given in facts.stated.items()
-        if (texts := known.get(key)) is None or key in _ABSENT or any(text.example for text in texts)
+        if (texts := known.get(key)) is None
+        or key in (*_ABSENT, *OF_TIME)
+        or any(text.example for text in texts)
     }
     context = known._replace(values={**values, **stated})
     return Request(action, group.resource, context, facts.principal)
@@ -155,7 +149,15 @@ def assume_request(facts: Facts, role_arn: str, application_arn: str) -> Request
     # --context is about the role's requests: a service is in no organization.
     absent = ("aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username")
     never = ("aws:principalorgid", "aws:principalorgpaths")
-    context = Context({**dict.fromkeys(absent, ()), **facts.stated, **dict.fromkeys(never, ()), **known})
+    context = Context(
+        {
+            **dict.fromkeys(absent, ()),
+            **_of_time(facts),
+            **facts.stated,
+            **dict.fromkeys(never, ()),
+            **known,
+        }
+    )
     return Request("sts:AssumeRole", Text(role_arn), context, ServicePrincipal(SERVICE))
 
 
@@ -178,12 +180,18 @@ def _of_principal(facts: Facts) -> Values:
         "aws:principalaccount": (Text(facts.account),),
         "aws:principaltype": (Text("AssumedRole"),),
         "aws:principalisawsservice": (Text("false"),),
+        **_of_time(facts),
     }
     if role := facts.role:
         known["aws:principalarn"] = (Text(role.arn),)  # a session has its role's ARN
         known["aws:userid"] = (Text(f"{role.id}:", "session"),)
         known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
     return known
+
+
+def _of_time(facts: Facts) -> Values:
+    iso, epoch = Text(facts.time.isoformat()), Text(str(int(facts.time.timestamp())))
+    return dict(zip(OF_TIME, ((iso,), (iso,), (epoch,)), strict=True))
 
 
 def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:

@@ -7,11 +7,10 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from components.formats import SERVICE
 from guardrails.iam.patterns import Text
 from roles.arns import Arn
 from roles.check.connector_calls import Resources, calls
-from roles.check.subject import Needs, Subject
+from roles.needs import Needs
 
 ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
 """The condition key for the ARN of the secret that KMS decrypts:
@@ -49,10 +48,10 @@ class RequestGroup(NamedTuple):
         return owner if isinstance(owner, str) else Arn.of(self.resource.known).account
 
 
-def connector_requests(subject: Subject, needs: Iterable[Needs]) -> list[RequestGroup]:
+def connector_requests(every: Iterable[Needs], role_arn: str) -> list[RequestGroup]:
     """Return the requests that connectors with these needs make, grouped by resource and context."""
     groups: list[RequestGroup] = []
-    for group in (group for each in needs for group in _requests(subject, each)):
+    for group in (group for needs in every for group in _requests(needs, role_arn)):
         like = next((known for known in groups if known.is_like(group)), None)
         if like is None:
             groups.append(group)
@@ -61,38 +60,32 @@ def connector_requests(subject: Subject, needs: Iterable[Needs]) -> list[Request
     return groups
 
 
-def _requests(subject: Subject, needs: Needs) -> Iterator[RequestGroup]:
+def _requests(needs: Needs, role_arn: str) -> Iterator[RequestGroup]:
     """Yield each request of one connector in a group of its own."""
-    for call in calls(_resources(subject, needs)):
+    for call in calls(_resources(needs, role_arn)):
         for resource in call.resources:
-            region = _region_of(subject, needs, resource, call.action.partition(":")[0])
-            is_decryption = call.action == "kms:Decrypt"
+            region = _region_of(needs, resource, call.action.partition(":")[0])
             encrypted = [
                 {ENCRYPTED_SECRET: secret.arn}
                 for secret in needs.secrets
-                if is_decryption and secret.key_arn == resource.known
+                if call.action == "kms:Decrypt" and secret.key_arn == resource.known
             ]
             for more in encrypted or [{}]:
                 yield RequestGroup([call.action], resource, region, {**call.context, **more})
 
 
-def _resources(subject: Subject, needs: Needs) -> Resources[Text]:
-    policies, is_source = subject.policies, needs.connector.bucket_is_source
-    partition, account_id, region = subject.partition, subject.account_id, subject.region
+def _resources(needs: Needs, role_arn: str) -> Resources[Text]:
+    home, is_source = Arn.of(needs.application_arn), needs.connector.bucket_is_source
     buckets = [Text(bucket.arn) for bucket in needs.buckets]
     objects = [Text(f"{bucket.arn}/", "document") for bucket in needs.buckets]
     keys = dict.fromkeys(key_arn for bucket in needs.buckets for key_arn in bucket.key_arns)
     owner = next((bucket.owner for bucket in needs.buckets), None)  # it is the same for all of them
-    network = [*map(Text, needs.network)]
-    interface = Text(
-        f"arn:{partition}:ec2:{region}:{account_id}:network-interface/", "eni-00000000000000000"
-    )
-    deletes = network and subject.settings.get("allow_network_interface_deletion")
-    role_arn = subject.settings.role_arn or policies.resource("iam:PassRole")
+    ec2 = f"arn:{home.partition}:ec2:{home.region}:{home.account}"
+    interface = Text(f"{ec2}:network-interface/", "eni-00000000000000000")
     return Resources(
-        region=region,
-        applications=[Text(policies.application_arn)],
-        indices=[Text(f"{policies.application_arn}/index/{needs.index_id}")],
+        region=home.region,
+        applications=[Text(needs.application_arn)],
+        indices=[Text(f"{needs.application_arn}/index/{needs.index_id}")],
         secrets=[Text(secret.arn) for secret in needs.secrets],
         secret_keys=[*map(Text, dict.fromkeys(each.key_arn for each in needs.secrets if each.key_arn))],
         bucket_account=owner or Text("", _SOME_ACCOUNT),
@@ -101,23 +94,17 @@ def _resources(subject: Subject, needs: Needs) -> Resources[Text]:
         source_objects=objects if is_source else [],
         source_keys=[*map(Text, keys)],
         passed_roles=[Text(role_arn)] if is_source and role_arn else [],
-        network=network,
-        described=[Text("*")] if network else [],
-        network_interfaces=[interface] if network else [],
-        deletable_network_interfaces=[interface] if deletes else [],
-        tag=Text(f"qbusiness_{account_id}_{subject.application_id}_", "1"),
+        network=[*map(Text, needs.network)],
+        described=[Text("*")] if needs.network else [],
+        network_interfaces=[interface] if needs.network else [],
+        deletable_network_interfaces=[interface] if needs.network and needs.deletes else [],
+        tag=Text(f"qbusiness_{home.account}_{home.name}_", "1"),
     )
 
 
-def pass_request(role_arn: str) -> RequestGroup:
-    """Return the request to pass a role to Amazon Q Business."""
-    # IAM does not document a Region for iam:PassRole.
-    return RequestGroup(["iam:PassRole"], Text(role_arn), "", {"iam:PassedToService": SERVICE})
-
-
-def _region_of(subject: Subject, needs: Needs, resource: Text, service: str) -> str:
+def _region_of(needs: Needs, resource: Text, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
     # A bucket with files may be in another Region. IAM does not document a Region for iam:PassRole.
     if service == "iam" or (service == "s3" and not needs.connector.bucket_is_source):
         return ""
-    return Arn.of(str(resource)).region or subject.region
+    return Arn.of(str(resource)).region or Arn.of(needs.application_arn).region

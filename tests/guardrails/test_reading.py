@@ -189,7 +189,7 @@ def read(document: Document, kind: Kind = Kind.IDENTITY) -> Policy:
 
 
 def decided(document: Document, asked: Request) -> Truth:
-    return decide(asked, Applicable([read(document)]), Context({})).allowed
+    return decide(asked, Applicable([read(document)])).allowed
 
 
 def compare(cases: list[tuple[Document, Values]], found: list[Truth], questions: list[Any]) -> None:
@@ -231,7 +231,7 @@ def test_evaluator_agrees_with_simulator_on_key_policies():
         key_policy = read(document, Kind.RESOURCE)
         policies = Applicable([read(EVERYTHING)], None, key_policy)
         decrypt = Request("kms:Decrypt", Text(KEY), known(context), PRINCIPAL)
-        found.append(decide(decrypt, policies, Context({})).allowed)
+        found.append(decide(decrypt, policies).allowed)
     compare(cases, found, questions)
 
 

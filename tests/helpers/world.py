@@ -15,13 +15,13 @@ from moto.iam.models import iam_backends
 from pages import examples
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from roles.actions import ACTIONS, OF_ACCOUNTS
-from roles.check import command
 from roles.cli import main
 from sandbox.account import FILL
 from tests.authorization.simulator import ask
 from tests.helpers.policy_simulation import decide
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID, Server
 from tests.helpers.stacks import Aws
+from tests.helpers.state import deployed, encrypted
 from tests.helpers.support import PROJECT_NAME, golden, of_role
 
 OWN: Final = "qbusiness-aem-connector"
@@ -60,14 +60,12 @@ SETTINGS: Final[dict[str, Any]] = {
 _PULUMI: Final = """\
 #!/bin/sh
 case "$*" in
-"config --stack "*dev" --json --non-interactive") cat shown-config.json ;;
-"config --stack "*dev" --json --show-secrets --non-interactive") cat config.json ;;
-"stack output --stack "*dev" --json --non-interactive") cat shown-outputs.json ;;
-"stack output --stack "*dev" --json --show-secrets --non-interactive") cat outputs.json ;;
+"stack export --stack "*dev" --non-interactive") cat shown-state.json ;;
+"stack export --stack "*dev" --show-secrets --non-interactive") cat state.json ;;
 *) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
 esac
 """
-"""A stand-in for Pulumi that only prints the configuration and the outputs of the stack `dev`."""
+"""A stand-in for Pulumi that only prints the state of the stack `dev`."""
 _ENDED_SUPPORT: Final = re.compile(r"^\w+: AWS ended support .*\n", re.MULTILINE)
 _READING: Final = re.compile(r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy")
 
@@ -246,10 +244,11 @@ class World(Maker):
         self.patch = monkeypatch
         self.count = 0
         self.settings = dict(SETTINGS)
-        self.secret_keys: set[str] = set()
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
-        self.secret_outputs: set[str] = set()
-        """The names of secret outputs, and of secret keys in outputs that are mappings."""
+        self.state: dict[str, Any] = {}
+        """The state of the stack; empty for the state after an update with `settings`."""
+        self.secrets_in_state: set[str] = set()
+        """The texts that are secret in the state."""
         monkeypatch.chdir(directory)
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
@@ -289,18 +288,15 @@ class World(Maker):
         return self.run("audit", *options)
 
     def check(self, *options: str, only: Collection[str] = (), verbose: bool = True) -> Output:
-        """Check the stack `dev`, for which the stand-in for Pulumi prints `settings` and `outputs`.
+        """Check the stack `dev`, which was deployed with `settings` and has `outputs`.
 
-        Ask all questions or, in a fraction of the time, only the given ones. Fail if the command creates
-        or deletes files.
+        Fail if the command creates or deletes files. `only` has no effect: all questions are asked.
         """
+        del only
         options = (*options, "--verbose") if verbose else options
         self._write_stack()
         before = sorted(self.directory.rglob("*"))
-        asked = [each for each in command.QUESTIONS if each[0] in only] if only else command.QUESTIONS
-        with self.patch.context() as patch:
-            patch.setattr(command, "QUESTIONS", asked)
-            said = self.run("check", "--stack", "dev", *options)
+        said = self.run("check", "--stack", "dev", *options)
         assert sorted(self.directory.rglob("*")) == before
         return said
 
@@ -521,27 +517,14 @@ class World(Maker):
     def _write_stack(self) -> None:
         """Write the files that the stand-in for Pulumi prints."""
         config = {
-            key: {
-                "value": value if isinstance(value, str) else json.dumps(value),
-                "secret": key in self.secret_keys,
-            }
+            key: {"value": value if isinstance(value, str) else json.dumps(value)}
             for key, value in self.settings.items()
         }
-        shown = {
-            name: {entry: self._shown(entry, its) for entry, its in value.items()}
-            if isinstance(value, dict) and name not in self.secret_outputs
-            else self._shown(name, value)
-            for name, value in self.outputs.items()
-        }
-        files = {"config": config, "outputs": self.outputs, "shown-outputs": shown}
-        files["shown-config"] = {
-            key: {"secret": True} if entry["secret"] else entry for key, entry in config.items()
-        }
-        for name, content in files.items():
+        state = shown = self.state or deployed(config, self.outputs)
+        for text in self.secrets_in_state:
+            state, shown = encrypted(state, text, json.dumps(text)), encrypted(shown, text)
+        for name, content in {"state": state, "shown-state": shown}.items():
             (self.directory / f"{name}.json").write_text(json.dumps(content))
-
-    def _shown(self, name: str, value: object) -> object:
-        return "[secret]" if name in self.secret_outputs else value
 
 
 def data_source_id(number: int) -> str:

@@ -351,3 +351,20 @@ def test_readme_program_deploys_role_with_cloned_package(
     run_section(stack, "From a clone", PAGE, CLONE=str(clone))
     stack.up()
     check_the_role_of_the_page(stack.outputs()["roleArn"], aws)
+
+
+@pytest.mark.usefixtures("aws")
+def test_check_reads_state_of_yaml_program(stack: Stack, declare: Declare):
+    for directory in ("components", "guardrails", "roles"):
+        if not (stack.directory / directory).exists():
+            (stack.directory / directory).symlink_to(PROJECT / directory)
+    declare(stack, {"wiki": {**REQUIRED_INPUTS, "kmsKeyId": KEY_ID}})
+    stack.up()
+    command = ("venv/bin/python", "-m", "roles", "check", "--stack", stack.name)
+    said = stack.execute(*command).stdout
+    assert "\n2 notes\nwithout IAM's simulation, the policies allow all 15 requests; " in said
+    declare(stack, {"wiki": {**REQUIRED_INPUTS, "kmsKeyId": KEY_ID, "indexId": f"{INDEX_ID[:-1]}9"}})
+    stack.up()
+    said = stack.execute(*command, check=False)
+    assert said.returncode == 1
+    assert f"problem     index: there is no index {INDEX_ID[:-1]}9 in the application " in said.stdout

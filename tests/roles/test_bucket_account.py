@@ -47,12 +47,12 @@ def test_import_keeps_access_to_cross_account_bucket(world: World):
     assert "Roles that may lose access with the first `pulumi up` after the import: 0\n" in said.out
 
 
-@pytest.mark.parametrize(("owner", "result"), [(ACCOUNT, "equivalent"), (OTHER_ACCOUNT, "2 in excess")])
-def test_audit_does_not_infer_bucket_owner_from_policy(world: World, owner: str, result: str):
+@pytest.mark.parametrize("owner", [ACCOUNT, OTHER_ACCOUNT])
+def test_audit_does_not_infer_bucket_owner_from_policy(world: World, owner: str):
     world.server.bucket_owner = OTHER_ACCOUNT
     make(world, owner)
     (data_source,) = world.audit("--json").json["dataSources"]
-    assert data_source["result"] == result
+    assert data_source["result"] == "not completely compared"
     assert any(remark.startswith(UNKNOWN) for remark in data_source["remarks"])
 
 
@@ -61,5 +61,8 @@ def test_bucket_account_is_confirmed_without_encryption_call(world: World):
     world.reject("s3:GetEncryptionConfiguration")
     said = world.run(*OUTSIDE)
     assert said.code == 2
-    assert "skipped  encryption: s3:GetEncryptionConfiguration is not allowed" in said.out
+    assert (
+        "skipped     encryption: the bucket documents: s3:GetEncryptionConfiguration is not allowed"
+        in said.out
+    )
     assert "cannot tell" not in said.out

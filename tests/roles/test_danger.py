@@ -147,7 +147,20 @@ def test_github_role_for_any_owner_is_dangerous(subject: str | list[str], anybod
             {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
             "permission to assume every role in the account",
         ),
-        ({"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}, ""),
+        (
+            {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
+            "permission to read every secret in the account",
+        ),
+        ({"Effect": "Allow", "NotAction": ["iam:*", "s*:*"], "Resource": "*"}, ""),
+        (
+            allow("secretsmanager:*", f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:*"),
+            "permission to read every secret in the account",
+        ),
+        (allow("secretsmanager:Get*", f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:a*"), ""),
+        (
+            allow("secretsmanager:*", "*", Condition={"StringEquals": {"aws:ResourceTag/team": "a"}}),
+            "",
+        ),
         (
             allow("sts:AssumeRole", ROLES.replace("*", "?*")),
             "permission to assume every role in the account",

@@ -139,19 +139,19 @@ def test_secrets_and_bucket_account_are_found_in_configuration(
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        ({"configuration": {"type": ["AEM"]}}, "has a type in its"),
-        ({"configuration": {"type": "AEM", "secretArn": ["own"]}}, "has a secretArn in its"),
+        ({"configuration": {"type": ["AEM"]}}, "has a type that"),
+        ({"configuration": {"type": "AEM", "secretArn": ["own"]}}, "has a secretArn that"),
         (
             {"configuration": {"type": "AEM", "connectionConfiguration": {"secretArn": 1}}},
-            "has a secretArn in its",
+            "has a secretArn that",
         ),
         (
             {"configuration": {"additionalProperties": {"proxy": {"secretArn": 1}}}},
-            "has a secretArn in its",
+            "has a secretArn that",
         ),
         (
             {"configuration": {"connectionConfiguration": {"bucketOwnerAccountId": 1}}},
-            "has a bucketOwnerAccountId in its",
+            "has a bucketOwnerAccountId that",
         ),
         ({"type": "AEM"}, "has no configuration"),
     ],

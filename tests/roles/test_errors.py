@@ -130,7 +130,7 @@ SIGN_IN = ": sign in (`aws sso login`, "
         ),
         (
             unknown_status("GetIndex", "NEW"),
-            "the response to GetIndex has the status 'NEW', which this version of check does not ",
+            "the response to GetIndex has the unknown status 'NEW'",
             "update boto3, ",
         ),
         # The message of this error has the whole response.
@@ -154,7 +154,7 @@ def test_every_error_of_the_sdk_is_explained_on_one_line(
     assert end.replace("PROXY", "behind a proxy with its own certificate, set AWS_CA_BUNDLE to ") in text
     assert "<x>" not in text
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://x")
-    of_server = " (AWS_ENDPOINT_URL=http://x): unset this variable to call AWS, then repeat the command"
+    of_server = ": to call AWS, unset AWS_ENDPOINT_URL (http://x)"
     assert explain(error).endswith(of_server) is ("possibly because of a proxy" in text)
     monkeypatch.setenv("AWS_CA_BUNDLE", "a.pem")
     of_bundle = "the certificates in AWS_CA_BUNDLE=a.pem cannot be used"
@@ -231,7 +231,9 @@ def test_a_throttled_call_is_repeated(world: World):
     world.make()
     world.repeat_at_once()
     world.reject("iam:GetRole", status=400, code="Throttling")
-    assert "AWS is throttling iam:GetRole" in world.audit().last
+    said = world.audit()
+    assert said.code == 2
+    assert "AWS is throttling iam:GetRole" in said.out
     assert world.server.calls.count("iam:GetRole") == 10
     world.patch.setenv("AWS_MAX_ATTEMPTS", "2")
     assert "AWS is throttling iam:GetRole" in world.adopt().last
@@ -266,7 +268,7 @@ def test_html_page_response_is_reported_without_html(world: World, page: tuple[s
     world.server.pages[action] = status
     line = world.adopt().last
     assert answered in line
-    assert f" (AWS_ENDPOINT_URL={world.server.url}): unset this variable to call AWS" in line
+    assert f": to call AWS, unset AWS_ENDPOINT_URL ({world.server.url})" in line
     assert "<" not in line
 
 

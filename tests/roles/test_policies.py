@@ -6,11 +6,10 @@ from typing import Any, cast
 import pytest
 
 from guardrails.iam.truth import Truth
-from pages.examples import ACCOUNT, OTHER_ACCOUNT
+from pages.examples import ACCOUNT
 from roles.arns import Arn
-from roles.audit.evidence import simplify
-from roles.aws_commands import as_owner, aws_command, remove_policy
-from roles.difference import statements
+from roles.aws_commands import aws_command, remove_policy
+from roles.difference import simplify, statements
 from roles.grants import may_decrypt
 from roles.policies import Policies, Secret, SeparatePolicy, digest
 from roles.project import stack_name
@@ -62,12 +61,6 @@ def test_separate_policies_have_only_what_the_role_policy_lacks():
 )
 def test_option_of_a_command_is_quoted(value: str, shown: str):
     assert aws_command("iam get-role", role_name=value) == f"aws iam get-role {shown}"
-
-
-def test_command_for_another_account_names_it():
-    arn = f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"
-    assert as_owner(OTHER_ACCOUNT, arn, "run") == "run"
-    assert as_owner(ACCOUNT, arn, "run") == f"with credentials for account {OTHER_ACCOUNT}: run"
 
 
 @pytest.mark.parametrize(

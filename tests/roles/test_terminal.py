@@ -12,7 +12,7 @@ import termios
 import pytest
 
 from sandbox.environment import PROJECT
-from tests.helpers.world import Output, World, allow
+from tests.helpers.world import ROLE_NAME, Output, World, allow
 
 pytestmark = pytest.mark.slow
 
@@ -71,10 +71,10 @@ def test_check_wraps_text_but_not_commands_or_arns(world: World):
     seen = screen(60, "check", "--stack", "dev", "--verbose")
     assert words(seen) == words(printed(plain))
     assert (
-        "\033[32mok       \033[0mindex: Main is active and belongs to the\n         application\n"
-        in seen
-    )
-    assert "\033[31mproblem  \033[0mencryption: " in seen
-    for line in plain.out.splitlines():
-        if "fix: " in line or line.startswith("ok       secret: arn:"):
-            assert f"{line}\n" in COLOR.sub("", seen)
+        "note        other data source: no data source uses\n"
+        f"            {ROLE_NAME}: its\n"
+        "            requests are those of its policy\n"
+    ) in seen
+    assert "\033[31mproblem     \033[0mupdate: " in seen
+    (remedy,) = {line for line in plain.out.splitlines() if "remedy: " in line}
+    assert f"{remedy}\n" in seen

@@ -191,7 +191,8 @@ def test_missing_required_permission_prevents_writing(world: World, action: str)
     world.make(policies={OWN: own_policy()})
     world.reject(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
     line = world.adopt().last
-    assert line.startswith(f"adopt: {action} is not allowed")
+    assert line.startswith("adopt: ")
+    assert f"{action} is not allowed" in line
     assert "docs/read-permissions.md lists the required permissions" in line
     assert world.files == ["Pulumi.yaml"]
 
@@ -235,7 +236,7 @@ def test_all_reasons_against_import_are_reported_together(world: World):
     assert said.code == 2
     title, secret, role = said.err.splitlines()[-3:]
     assert title == f"adopt: the role of data source {DATA_SOURCE_ID} cannot be imported for 2 reasons:"
-    assert secret.startswith(f"  there is no secret {world.secret_arn}: ")
+    assert secret == f"  there is no secret {world.secret_arn}"
     assert role.startswith("  iam:GetRole is not allowed (AccessDenied by the test): allow it")
     assert world.adopt("--json").json["error"].splitlines()[1:] == [secret, role]
 

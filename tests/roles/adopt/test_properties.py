@@ -6,7 +6,7 @@ import pulumi_aws as aws
 
 from components.settings import SETTINGS
 from roles.account import Role
-from roles.policy_settings import ROLE_PROPERTIES
+from roles.adopt.requirements import ROLE_PROPERTIES
 from tests.helpers.world import World
 
 

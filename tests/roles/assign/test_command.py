@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, SECRET_ID
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.checkout import execute
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
@@ -88,11 +88,11 @@ def test_role_outside_stack_is_replaced_if_data_source_is_given(world: World):
 
 
 def test_difference_of_given_data_source_is_a_warning(world: World):
-    identifier = world.add("Tickets", None, SECRET_ARN, "JIRA")
+    identifier = world.add("Tickets", None, f"{SECRET_ARN}2", "JIRA")
     said = world.assign(f"aem-connector={identifier}")
     assert said.err == (
-        f"assign: warning: Tickets {identifier} differs from aem-connector in connector, "
-        "vpcConfiguration: before its next sync, run `qbusiness-roles check --stack dev`\n"
+        f"assign: warning: Tickets {identifier} differs from aem-connector: before its next sync, run "
+        "`qbusiness-roles check --stack dev`\n"
     )
     assert SCRIPT in world.files
 
@@ -165,23 +165,28 @@ def test_pair_without_equals_sign_is_rejected(world: World, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    ("outputs", "because"),
+    ("outputs", "reason"),
     [
-        ({}, "it is not deployed"),
-        ({"roleArn": OTHER_ROLE}, f"{OTHER_ROLE} does not exist"),
+        ({}, "aem-connector is not deployed: first run `pulumi up --stack dev`"),
+        (
+            {"roleArn": OTHER_ROLE},
+            (
+                f"aem-connector has no role, because {OTHER_ROLE} does not exist: run `pulumi up "
+                "--stack dev`, and repeat the command"
+            ),
+        ),
     ],
     ids=["not deployed", "deleted"],
 )
-def test_entry_without_role_is_rejected(world: World, outputs: dict[str, str], because: str):
+def test_entry_without_role_is_rejected(world: World, outputs: dict[str, str], reason: str):
     world.outputs = outputs
     world.add_data_source(roleArn=f"{OTHER_ROLE}-deleted")
-    fix = "run `pulumi up --stack dev`, and repeat the command"
-    reason = f"aem-connector has no role, because {because}: {fix}"
     assert world.assign(f"aem-connector={DATA_SOURCE_ID}").rejection == f"assign: {reason}"
     said = world.assign()
+    label = f"Pages {DATA_SOURCE_ID}: " if outputs else ""
     assert (said.code, said.out) == (
         1,
-        f"Left out:\n  Pages {DATA_SOURCE_ID}: {reason}\nNothing to assign, and nothing was written.\n",
+        f"Left out:\n  {label}{reason}\nNothing to assign, and nothing was written.\n",
     )
 
 
@@ -189,16 +194,16 @@ def test_entry_without_role_is_rejected(world: World, outputs: dict[str, str], b
 def test_missing_application_is_reported_on_one_line(world: World):
     world.server.qbusiness.resources.clear()
     assert world.assign().rejection.startswith(
-        "assign: the application of stack dev does not exist in us-east-1: correct applicationId or"
+        f"assign: the application {APPLICATION_ARN} of stack dev does not exist"
     )
 
 
 def test_secret_settings_are_neither_a_problem_nor_shown(world: World):
-    world.secret_keys = {key for key in world.settings if key.endswith("secretId")}
+    world.secrets_in_state = {ROLE_ARN}
     identifier = world.add("Pages", None)
     said = world.assign(f"aem-connector={identifier}")
     assert said.code == 0
-    assert " differs from aem-connector in secretId, " in said.err
+    assert " differs from aem-connector: " in said.err
     assert SECRET_ID not in said.err + said.out + world.path(SCRIPT).read_text()
 
 

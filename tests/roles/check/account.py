@@ -30,6 +30,7 @@ from pages.examples import (
     SUBNET_ID,
 )
 from roles.cli import main
+from tests.helpers import state
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import (
     KEY_ARN,
@@ -588,8 +589,7 @@ def replaced(responses: Responses, printed: Mapping[str, Any]) -> Generator[list
     with (
         patch("boto3.Session", Session),
         patch("botocore.session.get_session", lambda: core),
-        patch("roles.stack.run_pulumi", run_pulumi),
-        patch("roles.stack.project_name", lambda: PROJECT_NAME),
+        patch("roles.project.run_pulumi", run_pulumi),
         patch.dict("os.environ", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}),
     ):
         yield calls
@@ -603,13 +603,13 @@ def ask(world: World, options: Sequence[str]) -> Output:
 
 
 def printed(world: World) -> dict[str, Any]:
-    """Return what Pulumi prints about the stack, by command."""
+    """Return what Pulumi prints about the stack: its state, by command."""
     config = {
         name: {"value": it if isinstance(it, str) else json.dumps(it), "secret": False}
         for name, it in world.all_settings.items()
     }
     outputs = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
-    return {"config": config, "stack": outputs | dict(world.outputs)}
+    return {"stack": state.deployed(config, outputs | dict(world.outputs))}
 
 
 def run(options: Sequence[str]) -> Output:

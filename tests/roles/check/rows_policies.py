@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any, Final
 
 from pages.examples import ACCOUNT, OTHER_ACCOUNT
-from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, USER_ARN
+from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN
 from tests.roles.check.account import (
     BOUND,
     OTHER_APPLICATION,
@@ -19,7 +19,6 @@ from tests.roles.check.account import (
     managed,
     own_role,
     rejected,
-    role,
     simulated,
 )
 from tests.roles.check.policy_text import NAMES, OTHER_TRUST, own_statements, statement, statements
@@ -67,17 +66,16 @@ STACKS: Final = (
 """A key policy with the statement that `check` suggests, for other roles."""
 
 # Expected answers.
-DENIED: Final = "problem: other policies, requests allowed"
-UNSURE: Final = "cannot tell: other policies, requests allowed"
+DENIED: Final = "problem: other policies"
+UNSURE: Final = "cannot tell: other policies"
 NOTED: Final = "note: other policies"
-UNBOUNDED: Final = "problem: permissions boundary, requests allowed"
-MAYBE_UNBOUNDED: Final = "cannot tell: permissions boundary, requests allowed"
-NO_KEY: Final = "problem: key policy, requests allowed"
-MAYBE_NO_KEY: Final = "cannot tell: key policy, requests allowed"
-LACKING: Final = "problem: role policy, requests allowed"
-OF_ROLE: Final = "role policy, other policies, permissions boundary, requests allowed"
-UNREAD: Final = f"unread: role, trust policy, {OF_ROLE}"
-NO_ROLE: Final = f"problem: role; skipped: trust policy, {OF_ROLE}"
+UNBOUNDED: Final = "problem: permissions boundary"
+MAYBE_UNBOUNDED: Final = "cannot tell: permissions boundary"
+NO_KEY: Final = "problem: key policy"
+MAYBE_NO_KEY: Final = "cannot tell: key policy"
+LACKING: Final = "problem: role policy"
+UNREAD: Final = "skipped: role"
+NO_ROLE: Final = "problem: role"
 
 published: Final = partial(row, alone=False)
 
@@ -101,13 +99,14 @@ def trusted(condition: str, service: str = "qbusiness.amazonaws.com") -> str:
     return f"allow sts:AssumeRole for {service} if {condition} as AllowsAmazonQServicePrincipal"
 
 
-def passing(decision: Any, principal: str = USER_ARN) -> Responses:
-    """Return the response to the simulation of iam:PassRole by the caller."""
-    return simulated("iam:PassRole", ROLE_ARN, decision, principal)
-
-
-def calling(arn: str) -> Responses:
-    return {"get_caller_identity": {"Account": ACCOUNT, "Arn": arn, "UserId": "AIDA"}}
+def web_identity(provider: str, subject: str) -> dict[str, Any]:
+    """Return a statement that trusts the tokens of a provider for these subjects."""
+    return {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{provider}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringLike": {f"{provider}:sub": subject}},
+    }
 
 
 def lacking(*keys: str) -> dict[str, Any]:
@@ -139,14 +138,14 @@ ROWS: Final = (
     row(UNSURE, guard="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE"),
     row(UNSURE, attached="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE"),
     row(DENIED, guard="deny READ if DateLessThan aws:CurrentTime=LATER"),
-    row(NOTED, guard="allow *"),
-    row(NOTED, guard="allow READ if StringEquals aws:ResourceAccount=ACCOUNT"),
+    row("problem: other policies", guard="allow *"),
+    row("problem: other policies", guard="allow READ if StringEquals aws:ResourceAccount=ACCOUNT"),
     row(NOTED, guard="allow READ if StringEquals aws:ResourceTag/temporary=yes"),
-    row("unread: other policies; skipped: requests allowed", rejected("list_attached_role_policies"),
+    row("skipped: other policies", rejected("list_attached_role_policies"),
         alone=True),
-    row("problem: other policies, requests allowed; unread: other policies; note: other policies",
+    row("problem: other policies; skipped: other policies",
         attached(PERIMETER, UNREADABLE), rejected(f"get_policy {UNREADABLE}"), attached="deny READ",
-        alone="problem: role policy, requests allowed; unread: role policy"),
+        alone="problem: role policy; skipped: role policy"),
     row(DENIED, attached="deny *", attached_arn="arn:aws:iam::aws:policy/AWSDenyAll", alone=True),
     row(NOTED, guard="deny * if Bool aws:MultiFactorAuthPresent=false", alone=""),
     row(DENIED, guard="deny * if BoolIfExists aws:MultiFactorAuthPresent=false"),
@@ -158,9 +157,9 @@ ROWS: Final = (
     row(NOTED, guard="deny * if StringNotEquals aws:ResourceAccount=ACCOUNT", alone=""),
     row("", boundary="allow * + deny * if StringNotEquals aws:ResourceAccount=ACCOUNT"),
     row(NOTED, guard="deny * if StringNotEquals aws:ResourceOrgID=ORG", alone=""),
-    row("problem: other policies, requests allowed; cannot tell: encryption, bucket policy",
+    row("problem: other policies; cannot tell: encryption, bucket policy",
         guard="deny s3:* if StringNotEquals aws:ResourceAccount=ACCOUNT", bucket="", settings=OF_OTHER),
-    row("problem: permissions boundary, requests allowed; cannot tell: encryption, bucket policy",
+    row("problem: permissions boundary; cannot tell: encryption, bucket policy",
         boundary="allow * + deny s3:* if StringNotEquals aws:ResourceAccount=ACCOUNT", bucket="",
         settings=OF_OTHER),
     # The permissions boundary.
@@ -174,10 +173,10 @@ ROWS: Final = (
     # Key policies.
     row(NO_KEY, boundary="allow *", key="delegation + deny kms:* not for ROLE|ROOT"),
     row(MAYBE_NO_KEY, key="delegation + deny kms:* not for ROLE|ROOT"),
-    row("cannot tell: key policy, permissions boundary, requests allowed",
+    row("cannot tell: key policy",
         boundary="allow all but kms:*", key="delegation + allow kms:Decrypt for SESSION as Session"),
     row(UNBOUNDED, boundary="allow all but kms:*", key="delegation + allow kms:Decrypt for ROLE"),
-    row("cannot tell: bucket policy, requests allowed",
+    row("cannot tell: bucket policy",
         bucket="deny s3:* for 79a59df900b949e55d96a1e698fbaced"),
     row(MAYBE_NO_KEY,
         key="allow kms:* for ROOT if IpAddress aws:SourceIp=ELSEWHERE + allow kms:* for ROLE if "
@@ -186,59 +185,58 @@ ROWS: Final = (
         key="allow kms:Put* for ROOT + "
         "allow kms:Decrypt for OTHER_ROLE as AllowsConnectorRoles0123456789abcdef"),
     # Several policies.
-    row("problem: key policy, other policies, requests allowed", guard="deny kms:Decrypt",
+    row("problem: other policies, key policy", guard="deny kms:Decrypt",
         key=NO_KEY_USE),
-    row("problem: other policies, permissions boundary, requests allowed", guard="deny kms:Decrypt",
+    row("problem: other policies, permissions boundary", guard="deny kms:Decrypt",
         boundary="allow all but kms:*"),
-    row("problem: role policy, requests allowed; cannot tell: permissions boundary",
+    row("problem: role policy; cannot tell: permissions boundary",
         own="own-GetSecret", boundary="allow * + deny READ if NotIpAddress aws:SourceIp=ELSEWHERE"),
-    row("problem: role policy, requests allowed; cannot tell: key policy", own="own-DecryptSecret",
+    row("problem: role policy; cannot tell: key policy", own="own-DecryptSecret",
         key="allow kms:* for ROOT if IpAddress aws:SourceIp=ELSEWHERE"),
-    row("problem: role policy; cannot tell: requests allowed",
+    row("problem: role policy; cannot tell: role policy",
         own="own-GetSecret + allow READ on SECRET if IpAddress aws:SourceIp=ELSEWHERE",
-        alone="cannot tell: role policy, requests allowed"),
+        alone="cannot tell: role policy"),
     row(LACKING,
         own="own-GetSecret + allow READ on SECRET if StringEquals aws:ResourceTag/temporary=yes"),
     row("problem: role policy",
         own="own-GetSecret + allow READ on SECRET if StringEquals aws:ResourceAccount=ACCOUNT",
-        alone="note: role policy"),
+        alone=""),
     row(LACKING, own="own + deny READ"),
     # Only a resource policy allows a request.
     row("problem: role policy", simulated(READ, SECRET_ARN, IMPLICIT), own="own-GetSecret",
-        secret="allow READ for ROLE", alone="note: role policy"),
+        secret="allow READ for ROLE", alone=""),
     row(LACKING, own="own-GetSecret"),
     row("problem: role policy", own="own-ListS3Buckets",
         bucket="allow s3:ListBucket on arn:aws:s3:::documents for ROLE"),
     row(LACKING, own="own-GetSecret", secret="allow READ for ROLE", settings=FOREIGN, alone=True),
-    row("problem: secret policy, requests allowed", own="own-GetSecret + allow READ on FOREIGN_SECRET",
+    row("problem: secret policy", own="own-GetSecret + allow READ on FOREIGN_SECRET",
         secret="", settings=FOREIGN, alone=True),
     # A deleted role.
-    row("note: key policy", key="delegation + deny kms:* for DELETED"),
-    row("note: key policy", key="delegation + allow kms:Put* for DELETED"),
-    row("note: key policy", key="delegation + allow kms:Decrypt for DELETED"),
+    row("", key="delegation + deny kms:* for DELETED"),
+    row("", key="delegation + allow kms:Put* for DELETED"),
+    row("", key="delegation + allow kms:Decrypt for DELETED"),
     row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Decrypt for DELETED"),
     row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Put* for DELETED"),
     row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Decrypt for DELETED|OTHER_DELETED"),
     row(NO_KEY, key="allow kms:Put* for OTHER_DELETED + allow kms:Decrypt for DELETED"),
-    row("note: secret policy", secret="allow READ for DELETED"),
-    row("problem: secret policy, role policy, requests allowed", own="own-GetSecret",
+    row("", secret="allow READ for DELETED"),
+    row("problem: role policy", own="own-GetSecret",
         secret="allow READ for DELETED"),
-    row("note: bucket policy", bucket="deny s3:* for DELETED"),
+    row("", bucket="deny s3:* for DELETED"),
     # Denials that only IAM knows.
-    row("cannot tell: requests allowed", simulated(READ, SECRET_ARN, EXPLICIT | BY_ORGANIZATION),
+    row("cannot tell: simulation", simulated(READ, SECRET_ARN, EXPLICIT | BY_ORGANIZATION),
         alone=True),
-    row("cannot tell: requests allowed",
+    row("cannot tell: simulation",
         simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION | lacking("aws:SourceIp")), alone=True),
-    row("unread: requests allowed, iam:PassRole; note: other policies",
+    row("problem: other policies; skipped: simulation",
         rejected("simulate_principal_policy"), guard="allow *", alone=True),
-    row("problem: requests allowed", simulated(READ, SECRET_ARN, EXPLICIT), alone=True),
-    row("cannot tell: requests allowed",
+    row("problem: simulation", simulated(READ, SECRET_ARN, EXPLICIT), alone=True),
+    row("cannot tell: simulation",
         simulated(READ, SECRET_ARN, EXPLICIT | lacking("aws:SourceIp")), alone=True),
-    row("problem: requests allowed", simulated(READ, SECRET_ARN, IMPLICIT | lacking("kms:ViaService")),
+    row("problem: simulation", simulated(READ, SECRET_ARN, IMPLICIT | lacking("kms:ViaService")),
         alone=True),
-    row("problem: requests allowed", simulated(READ, SECRET_ARN, on_resource("explicitDeny")),
+    row("problem: simulation", simulated(READ, SECRET_ARN, on_resource("explicitDeny")),
         alone=True),
-    row("problem: iam:PassRole", passing(EXPLICIT), role_tags={"protected": "yes"}, alone=""),
     # Trust policies.
     row("problem: trust policy", trusting("trust-OTHER"), alone=True),
     row("problem: trust policy", trusting(trusted("ArnEquals aws:SourceArn=OTHER_APPLICATION")),
@@ -255,22 +253,24 @@ ROWS: Final = (
     row("note: trust policy",
         trusting("trust + deny sts:AssumeRole for * if DateLessThan aws:CurrentTime=PAST")),
     row("note: trust policy", trusting("trust + deny sts:TagSession for *")),
-    row("cannot tell: trust policy",
+    row("cannot tell: trust policy; note: trust policy",
         trusting("trust + deny sts:AssumeRole for * if StringNotEquals aws:SourceOrgID=o-1")),
     row("problem: trust policy",
         trusting("trust + deny sts:AssumeRole for * if BoolIfExists aws:MultiFactorAuthPresent=false")),
-    row("cannot tell: trust policy",
-        trusting(trusted(f"{IN_APPLICATION} & IpAddress aws:SourceIp=ELSEWHERE")), alone=True),
+    row("problem: trust policy; cannot tell: trust policy",
+        trusting(trusted(f"{IN_APPLICATION} & IpAddress aws:SourceIp=ELSEWHERE")),
+        alone="cannot tell: trust policy"),
     row("problem: trust policy", trusting(trusted(f"{IN_APPLICATION} & Bool aws:SecureTransport=true")),
-        alone="note: trust policy"),
+        alone=""),
     row("problem: trust policy",
         trusting(trusted(f"{IN_APPLICATION} & DateLessThan aws:CurrentTime=PAST"))),
     row("note: trust policy",
         trusting(trusted(f"StringEquals aws:SourceAccount=ACCOUNT & StringLike {EVERY_APPLICATION}"))),
     row("",
         trusting(trusted("StringEquals aws:SourceAccount=ACCOUNT & ArnLike aws:SourceArn=APPLICATION"))),
-    row("note: trust policy", trusting("allow sts:AssumeRole for qbusiness.amazonaws.com")),
-    row("note: trust policy", trusting("allow sts:AssumeRole for *")),
+    row("problem: trust policy; note: trust policy",
+        trusting("allow sts:AssumeRole for qbusiness.amazonaws.com")),
+    row("problem: trust policy; note: trust policy", trusting("allow sts:AssumeRole for *")),
     row("note: trust policy",
         trusting(f"trust + allow sts:AssumeRole for ADMIN if {IN_APPLICATION} as Admin")),
     row(None,
@@ -281,60 +281,58 @@ ROWS: Final = (
         trusting("trust + deny sts:AssumeRole for * if StringNotEquals aws:PrincipalOrgID=o-1"),
         context=["aws:PrincipalOrgID=o-1"]),
     row(UNREAD, trusting("{")),
-    row("problem: role policy; note: trust policy, other policies",
+    row("problem: role policy, other policies; note: trust policy",
         trusting("trust + allow sts:AssumeRole for lambda.amazonaws.com as Other"), guard="allow *",
         own="own-GetSecret"),
-    row("problem: role policy; note: trust policy, other policies",
+    row("problem: role policy, other policies; note: trust policy",
         trusting("trust + allow sts:AssumeRole for qbusiness.amazonaws.com "
         f"if StringEquals aws:SourceAccount=ACCOUNT & ArnLike {EVERY_APPLICATION} as Other"),
         guard="allow *", own="own-GetSecret"),
-    row("problem: role policy, requests allowed; note: trust policy", trusting("trust + trust-OTHER"),
+    row("problem: role policy; note: trust policy", trusting("trust + trust-OTHER"),
         {f"get_application {OTHER_APPLICATION[-36:]}": {}}, own="own-GetSecret"),
-    row("problem: role policy, requests allowed; note: trust policy", trusting("trust + trust-OTHER"),
+    row("problem: role policy; note: trust policy", trusting("trust + trust-OTHER"),
         own="own-GetSecret"),
+    row("problem: trust policy; note: trust policy",
+        trusting(["trust", web_identity("gitlab.com", "project_path:*:ref:main")])),
+    row("problem: trust policy; note: trust policy",
+        trusting(["trust", web_identity("app.terraform.io", "organization:*:project:a:workspace:b")])),
+    row("note: trust policy",
+        trusting(["trust", web_identity("gitlab.com", "project_path:acme/web:ref:main")])),
     # The role.
     row(UNREAD, rejected("get_role")),
     row(NO_ROLE, gone("get_role")),
     row(NO_ROLE, own_role(Arn=ROLE_ARN.replace("role/", "role/old/"))),
     # Several policies of the role.
-    row('problem: other policies "perimeter", requests allowed; cannot tell: other policies "guard"',
+    row('problem: other policies "perimeter"; cannot tell: other policies "guard"',
         guard="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE", attached="deny kms:*"),
     row("",
         own=[{name: it for name,
         it in each.items() if name != "Sid"} for each in reversed(own_statements())],
-        alone="note: role policy"),
-    row("unread: other policies; skipped: requests allowed; note: other policies",
+        alone=""),
+    row("skipped: other policies; note: other policies",
         rejected("list_attached_role_policies"), guard="allow sqs:*"),
-    row('note: other policies "perimeter" "guard"', guard="allow sqs:*",
-        attached="allow iam:CreateAccessKey", alone="note: role policy"),
-    row('note: other policies "guard" "perimeter"',
+    row('problem: other policies "perimeter"; note: other policies "guard"', guard="allow sqs:*",
+        attached="allow iam:CreateAccessKey", alone="problem: role policy; note: role policy"),
+    row('problem: other policies "guard"; note: other policies "perimeter"',
         guard="allow s3:GetObject + allow iam:PutRolePolicy on ROLE + allow iam:CreateAccessKey",
-        attached="allow sqs:*", alone="note: role policy"),
-    row(NOTED, guard="allow *", settings={"exclusivePolicies": "true"}),
-    row("unread: data source, other data source; note: other policies", data_sources({}),
+        attached="allow sqs:*", alone="problem: role policy; note: role policy"),
+    row("problem: other policies", guard="allow *", settings={"exclusivePolicies": "true"}),
+    row('problem: other policies "dangerous"', attached=f"allow iam:CreatePolicyVersion on {PERIMETER}"),
+    row("problem: other policies; skipped: data source; note: other data source", data_sources({}),
         rejected("get_data_source"), guard="allow *"),
     row(LACKING, own=PASSING.format("other"), bucket=""),
     row("note: role policy", own=PASSING.format("aem*"), bucket=""),
     row("note: role policy", own=PASSING.format("*"), bucket=""),
-    # The boundary, and the one in the settings.
-    row("problem: role, permissions boundary; skipped: trust policy, role policy, other policies, "
-        "requests allowed", gone("get_role"), managed(WANTED, "allow * + deny kms:*"),
-        settings=WANTED_SETTING),
-    row(UNREAD, rejected("get_role"), managed(WANTED, "allow *"), settings=WANTED_SETTING),
-    row("problem: permissions boundary", managed(WANTED, "allow *"), settings=WANTED_SETTING),
-    row("problem: permissions boundary", managed(WANTED, "allow * + deny kms:*"),
-        settings=WANTED_SETTING),
-    row("problem: permissions boundary; cannot tell: permissions boundary",
-        managed(WANTED, "allow * + deny kms:* if NotIpAddress aws:SourceIp=ELSEWHERE"),
-        settings=WANTED_SETTING),
+    # The boundary; the one in the settings is not compared.
+    row("", managed(WANTED, "allow *"), settings=WANTED_SETTING),
     row(UNBOUNDED, deployed(BOUND, "allow all but kms:*"), managed(WANTED, "allow *"),
         settings=WANTED_SETTING),
-    row("problem: permissions boundary", deployed(BOUND, "allow *")),
-    row("unread: permissions boundary; skipped: requests allowed", deployed(BOUND, ""),
+    row("", deployed(BOUND, "allow *")),
+    row("skipped: permissions boundary", deployed(BOUND, ""),
         rejected("get_policy"), settings=BOUND_SETTING),
     row(MAYBE_UNBOUNDED, boundary="allow all but INGEST + allow INGEST on APPLICATION/index/*"),
     row(UNBOUNDED, boundary="allow all but kms:* + deny READ"),
-    row("cannot tell: key policy, permissions boundary, requests allowed",
+    row("cannot tell: key policy",
         boundary="allow all but kms:*",
         key="delegation + allow kms:Decrypt for * if StringEquals kms:CallerAccount=ACCOUNT"),
     # Key policies and grants.
@@ -347,36 +345,22 @@ ROWS: Final = (
     row(NO_KEY, grants(TO_ENCRYPT), key=NO_KEY_USE),
     row(MAYBE_NO_KEY, grants(GRANT | {"Constraints": {"a": "b"}}), key=NO_KEY_USE),
     row(MAYBE_NO_KEY, grants(GRANT), key=NO_KEY_USE, boundary="allow *"),
-    row("problem: key policy, other policies, requests allowed", grants(GRANT), key=NO_KEY_USE,
+    row("problem: other policies, key policy", grants(GRANT), key=NO_KEY_USE,
         guard="deny kms:*"),
     row(NO_KEY, grants(GRANT | {"GranteePrincipal": ADMIN}), key=NO_KEY_USE),
     row(MAYBE_NO_KEY, rejected("list_grants"), key=NO_KEY_USE),
     row("", rejected("list_grants")),
-    # The caller, and IAM's simulation.
-    row("problem: iam:PassRole", passing(IMPLICIT)),
-    row("problem: iam:PassRole",
-        passing(EXPLICIT | {"MatchedStatements": [BY_GUARD]})),
-    row("cannot tell: iam:PassRole", passing(IMPLICIT | BY_ORGANIZATION)),
-    row("problem: iam:PassRole", passing(IMPLICIT | BY_BOUNDARY)),
-    row("cannot tell: iam:PassRole", passing(IMPLICIT | lacking("aws:MultiFactorAuthPresent"))),
-    row("cannot tell: iam:PassRole",
-        passing(IMPLICIT | lacking("aws:MultiFactorAuthPresent") | BY_ORGANIZATION)),
-    row("", passing({"EvalDecision": "allowed"} | lacking("aws:MultiFactorAuthPresent"))),
-    row("", passing(IMPLICIT), data_sources({})),
-    row("unread: iam:PassRole, data source, other data source", passing(IMPLICIT), data_sources({}),
+    # IAM's simulation.
+    row("skipped: data source; note: other data source", data_sources({}),
         rejected("get_data_source", code="ThrottlingException")),
-    row("", calling(f"arn:aws:iam::{ACCOUNT}:root")),
-    row("skipped: iam:PassRole", calling(f"arn:aws:sts::{ACCOUNT}:federated-user/me")),
-    row("problem: iam:PassRole", calling(f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me"), role(ADMIN),
-        passing(IMPLICIT, ADMIN)),
-    row("problem: requests allowed", simulated(READ, SECRET_ARN, IMPLICIT | BY_BOUNDARY)),
-    row("problem: requests allowed",
+    row("problem: simulation", simulated(READ, SECRET_ARN, IMPLICIT | BY_BOUNDARY)),
+    row("problem: simulation",
         simulated(READ, SECRET_ARN, on_resource("implicitDeny", **BY_BOUNDARY))),
-    row("cannot tell: requests allowed",
+    row("cannot tell: simulation",
         simulated(READ, SECRET_ARN,
         on_resource("explicitDeny", **lacking("aws:SourceIp", "KMS:viaservice")))),
     row(LACKING, simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION), own="own-GetSecret"),
-    row("problem: requests allowed",
+    row("problem: simulation",
         simulated(READ, SECRET_ARN, EXPLICIT | {"MatchedStatements": [BY_GUARD, {}, BY_GUARD]})),
     # What --context states.
     row("", key=FROM_ELSEWHERE, context=["aws:SourceIp=192.0.2.1"]),
@@ -403,13 +387,13 @@ ROWS: Final = (
     row(NO_KEY, key=denying("DateGreaterThan aws:EpochTime=7226582400"),
         context=["aws:EpochTime=2200-01-01T00:00:00Z"]),
     # The organization, tags, and the version of the policy language.
-    row("unread: secret, encryption, secret policy; cannot tell: key policy, requests allowed",
+    row("skipped: secret; cannot tell: key policy",
         rejected("describe_organization", "describe_secret"),
         key=allowing("StringEquals aws:PrincipalOrgID=ORG")),
-    row("unread: secret, encryption, secret policy; skipped: requests allowed",
+    row("skipped: secret",
         rejected("describe_organization", "describe_secret")),
-    row("unread: secret, encryption, secret policy; cannot tell: permissions boundary; "
-        "skipped: requests allowed", rejected("describe_organization", "describe_secret"),
+    row("skipped: secret; cannot tell: permissions boundary", rejected("describe_organization",
+        "describe_secret"),
         boundary=BY_TAG),
     row(NO_KEY, key="allow kms:* for * if StringEquals aws:PrincipalOrgID=ORG", organization=""),
     row("", key_policy("delegation", Version="2008-10-17")),
@@ -582,17 +566,18 @@ ROWS: Final = (
     published(UNBOUNDED,
         boundary=f"{OTHERS} + allow secretsmanager:* on arn:aws-us-gov:secretsmanager:*"),
     published(UNBOUNDED, boundary="allow * + deny * on arn:aws:secretsmanager"),
-    published(UNBOUNDED,
+    published("problem: permissions boundary; cannot tell: permissions boundary",
         boundary="allow secretsmanager:*|kms:*|ec2:* + "
         "allow qbusiness:* on arn:aws:qbusiness:*:*:application/*/index/*"),
     published(UNBOUNDED, boundary="allow all but ec2:* + allow ec2:* on arn:aws:ec2:REGION:*:*"),
-    published(UNBOUNDED, boundary="allow * + deny ec2:* not on arn:aws:ec2:*:ACCOUNT:subnet/*"),
+    published("problem: permissions boundary; cannot tell: permissions boundary",
+        boundary="allow * + deny ec2:* not on arn:aws:ec2:*:ACCOUNT:subnet/*"),
     published(UNBOUNDED,
         boundary="allow * + deny ec2:CreateNetworkInterface on INTERFACES/* if "
         "Null aws:RequestTag/cost-center=true"),
     published(UNBOUNDED, boundary="allow * + deny READ if StringNotEquals aws:ResourceTag/app=q"),
     published(UNBOUNDED, boundary="allow * + deny secretsmanager:* if Bool aws:ViaAWSService=false"),
-    published(UNBOUNDED,
+    published("problem: permissions boundary; cannot tell: permissions boundary",
         boundary="allow * if ForAnyValue:StringEquals aws:CalledVia=cloudformation.amazonaws.com"),
     published(MAYBE_UNBOUNDED, boundary="allow * + deny * on arn:aws:secretsmanager:us-*qbusiness*"),
     published(MAYBE_UNBOUNDED,

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from tests.helpers.world import Output
 from tests.roles.check.account import ALONE, STACK, Responses, World, ask
 
-STATES: Final = {"problem": 1, "unread": 2, "cannot tell": 3, "skipped": 0, "note": 0}
+STATES: Final = {"problem": 1, "skipped": 2, "cannot tell": 3, "note": 0}
 """The exit code for each state, the most serious first."""
 
 
@@ -98,21 +98,16 @@ class Expected(NamedTuple):
         return 2 if self.error else next((code for state, code in STATES.items() if state in found), 0)
 
 
-def answers_of(said: Output) -> list[dict[str, Any]]:
-    """Return the answers, except those that always ask for a stack."""
-    document = said.json
-    of = document.get("dataSources", {"": document})
+def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
+    """Return the answers, except that no data source uses a role if the row has none."""
+    document, has_none = said.json, not any("data_source" in call for call in each.world.responses)
+    of = document.get("entries", {"": document})
     return [
-        {"entry": entry, **each}
+        {"entry": entry, **finding}
         for entry, its in of.items()
-        for each in its.get("answers", ())
-        if "--stack" not in each["text"]
+        for finding in its.get("findings", ())
+        if not (has_none and finding["text"].startswith("no data source uses"))
     ]
-
-
-def _state_of(answer: Mapping[str, Any]) -> str:
-    """Return the state; an answer that is skipped because of an error is "unread"."""
-    return "unread" if answer.get("action") else answer["state"]
 
 
 def states_of(answers: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
@@ -121,7 +116,7 @@ def states_of(answers: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]
     by_question: dict[str, dict[str, set[str]]] = {}
     for each in answers:
         its = by_question.setdefault(each["question"], {entry: set() for entry in entries})
-        its[each["entry"]] |= {_state_of(each)} - {"ok"}
+        its[each["entry"]] |= {each["state"]} - {"ok"}
     found: dict[str, frozenset[str]] = {}
     for question, its in by_question.items():
         alike = len({*map(frozenset, its.values())}) == 1
@@ -135,7 +130,7 @@ def shown(answer: Mapping[str, Any]) -> list[str]:
     about = " ".join(filter(None, [answer["question"], answer.get("subject")]))
     lines = [f"{answer['state']} {about}: {answer['text']}"]
     lines += [f"  {each}" for each in answer.get("details", ())]
-    return lines + [f"  > {each}" for each in str(answer.get("fix", "")).splitlines()]
+    return lines + [f"  > {each}" for each in str(answer.get("remedy", "")).splitlines()]
 
 
 def as_text(states: Mapping[str, frozenset[str]]) -> str:
@@ -164,11 +159,11 @@ def _judge(each: Row, text: str, options: Sequence[str]) -> str:
     expected = Expected.of(text)
     said = said_in(each, options)
     if expected.error:
-        fine = said.code == expected.code and expected.error in said.err and '"answers"' not in said.out
+        fine = said.code == expected.code and expected.error in said.err and '"findings"' not in said.out
         return "" if fine else _wrong(each, text, options, [said.out, said.err])
     if not said.out:
         return _wrong(each, text, options, [said.err])
-    answers = answers_of(said)
+    answers = answers_of(each, said)
     states = states_of(answers)
 
     def about(name: str) -> list[Mapping[str, Any]]:
@@ -178,7 +173,7 @@ def _judge(each: Row, text: str, options: Sequence[str]) -> str:
     unsaid = [
         (name, part)
         for name, state, part in expected.texts
-        if not any(_state_of(it) == state and part in "\n".join(shown(it)) for it in about(name))
+        if not any(it["state"] == state and part in "\n".join(shown(it)) for it in about(name))
     ]
     if (states, said.code) == (expected.states, expected.code) and not unsaid:
         return ""
@@ -231,12 +226,12 @@ def one_of_each(rows: Sequence[Row]) -> str:
     for each in rows:
         for _, options in each.ways:
             said = said_in(each, options)
-            for answer in answers_of(said) if said.out else ():
+            for answer in answers_of(each, said) if said.out else ():
                 head, *lines = shown(answer)
                 new = [line for line in lines if _is_new(line, seen)]
                 heads = [head] if _is_new(f"{answer['state']} {answer['text']}", seen) else []
                 found.setdefault(answer["question"], []).extend([*heads, *new])
-    return "\n".join(f"# {question}\n" + "\n".join(its) + "\n" for question, its in found.items())
+    return "\n".join(f"# {question}\n" + "\n".join(its) + "\n" for question, its in found.items() if its)
 
 
 def _is_new(line: str, seen: set[str]) -> bool:

@@ -11,10 +11,11 @@ import pytest
 from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT
 from roles.actions import ACTIONS
 from roles.cli import main
+from roles.findings import State
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.world import OTHER_ID, ROLE_ARN, ROLE_NAME, ROOT, SECRET_ARN, WIDE, World, allow_key
+from tests.helpers.world import KEY_ARN, OTHER_ID, ROLE_ARN, ROOT, SECRET_ARN, WIDE, World, allow_key
 from tests.roles.check import account
 from tests.roles.check.account import ALONE, STACK, data_sources, entries, identifier, roles_of, secret
 from tests.roles.check.policy_text import NAMES
@@ -47,8 +48,11 @@ CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "Ac
         ((*STACK, *ALONE), "pass either --stack, or --application and --data-source-id"),
         (ALONE[:2], "pass either --stack, or --application and --data-source-id"),
         (ALONE[2:], "pass either --stack, or --application and --data-source-id"),
-        ((*STACK, "--data-source", "wiki"), "stack dev has one role and no dataSources: omit --data-so"),
-        ((*ALONE, "--data-source", "wiki"), "--data-source selects an entry of the stack's dataSources"),
+        ((*STACK, "--data-source", "wiki"), "stack dev has no entry 'wiki'; its entries: aem-connector"),
+        (
+            (*ALONE, "--data-source", "wiki"),
+            "--data-source selects an entry of a stack: with --application",
+        ),
         (
             (*STACK, "--context", "aws:SourceIp=", "--context", "aws:SOURCEIP=192.0.2.1"),
             "--context has both an empty value and another value for aws:SourceIp: pass only one",
@@ -89,8 +93,9 @@ def test_application_arn_sets_region_and_must_match_account(world: World):
     of = ("check", "--data-source-id", DATA_SOURCE_ID, "--application")
     assert world.run(*of, APPLICATION_ARN).code == 0
     assert world.run(*of, APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)).rejection == (
-        f"check: --application is in account {OTHER_ACCOUNT}, but the credentials are for account "
-        f"{ACCOUNT}: set AWS_PROFILE to a profile for account {OTHER_ACCOUNT}"
+        f"check: --application {APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)} is in account "
+        f"{OTHER_ACCOUNT}, but the credentials are for account {ACCOUNT}: set AWS_PROFILE to a profile "
+        f"for account {OTHER_ACCOUNT}; `aws sts get-caller-identity` shows who you are"
     )
 
 
@@ -104,8 +109,6 @@ def test_every_question_is_answered_for_healthy_stack(
     world.add_sync("SUCCEEDED")
     said = world.check()
     assert_golden(Path(__file__).with_name("verbose.txt"), said.out)
-    shown = blocks("text", PAGE.read_text())[1]
-    assert {*shown.splitlines()} <= {*said.out.splitlines()}
     assert (said.code, said.err) == (0, "")
     page = "docs/after-q-business.md lists the successors"
     assert said.remark == f"check: AWS ended support for the connector aem-cloud: {page}\n"
@@ -124,40 +127,30 @@ def test_problems_come_before_notes_and_counts(world: World):
     assert said.out == blocks("text", PAGE.read_text())[0]
 
 
-def test_check_page_lists_every_question(world: World):
-    questions = {answer["question"] for answer in world.check("--json").json["answers"]}
+def test_check_page_lists_every_name_of_a_finding(world: World):
+    (entry,) = world.check("--json").json["entries"].values()
+    questions = {finding["question"] for finding in entry["findings"]}
+    answers = Path(__file__).with_name("answers.txt").read_text()
+    subject = r"(?: (?:arn:|[0-9a-f]{8}-)\S*)?"
+    said = re.findall(rf"^(?:{'|'.join(State)}) ([A-Za-z ]+?){subject}: ", answers, re.MULTILINE)
     section = PAGE.read_text().partition("\n## Questions\n")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
-    names = {name for names in listed for name in names.split(", ")} - {"Question"}
-    assert names == questions
-
-
-def test_names_are_quoted_for_shell_in_commands(world: World):
-    arn = world.attach(ROLE_NAME, "wide", Path="/$(id)/")
-    for name in ("=ls", "-x"):
-        world.put_policy(WIDE, name)
-    lines = world.check(only=["other policies"]).out.splitlines()
-    assert sorted(
-        line.partition("to change this: ")[2] for line in lines if "to change this: " in line
-    ) == [
-        f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name '=ls'",
-        f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name='-x'",
-        f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn '{arn}'",
-    ]
+    names = {name for names in listed for name in names.split(", ")} - {"Name"}
+    assert names == questions | {*said}
 
 
 def test_a_sync_error_cannot_forge_another_line(world: World):
     world.add_data_source()
     forged = "Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
     world.add_sync("FAILED", error={"errorMessage": forged})
-    said = world.check(only=["data source"])
+    said = world.check()
     assert said.out.replace("\n", "").isascii()
     assert said.out.replace("\n", "").isprintable()
     assert "ok       role policy: FORGED" not in said.out.splitlines()
     shown = r"FAILED: Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
     assert f"{shown}\n" in said.answer(f"data source {DATA_SOURCE_ID}")
-    texts = [answer["text"] for answer in world.check("--json", only=["data source"]).json["answers"]]
-    assert any(text.endswith(forged) for text in texts)
+    (entry,) = world.check("--json").json["entries"].values()
+    assert any(finding["text"].endswith(forged) for finding in entry["findings"])
 
 
 def test_progress_is_shown_for_many_data_sources(world: World):
@@ -166,7 +159,7 @@ def test_progress_is_shown_for_many_data_sources(world: World):
         name = f"{number:04}{OTHER_ID[4:]}"
         world.server.add(name, roleArn=f"{ROLE_ARN}-2", configuration=configuration)
     world.add_data_source()
-    said = world.check(only=["data source", "other data source"])
+    said = world.check()
     assert said.code == 0
     assert "check: data sources: 100 of 101\n" in said.err
 
@@ -174,23 +167,29 @@ def test_progress_is_shown_for_many_data_sources(world: World):
 # JSON.
 
 
-def test_json_is_one_document_with_every_answer():
+def test_json_is_one_document_with_every_finding_and_decision():
     world = account.World(own="own-GetSecret", responses=account.rejected("get_key_policy"))
     document = account.ask(world, (*STACK, "--context", "aws:SourceIp=192.0.2.1", "--json")).json
-    answers = document.pop("answers")
-    counts = {"problem": 2, "cannot tell": 0, "skipped": 1, "note": 0, "ok": 18}
-    assert document == {"stack": "dev", "context": {"aws:SourceIp": ["192.0.2.1"]}, **counts}
-    assert [*document][:2] == ["stack", "context"]
-    found = {answer["question"]: answer for answer in answers}
-    assert len(found) == 21
+    entry = document.pop("entries")["aem-connector"]
+    assert document == {
+        "stack": "dev",
+        "checked": "stack dev, last deployed on 2026-11-02 12:30 UTC",
+        "context": {"aws:SourceIp": ["192.0.2.1"]},
+    }
+    findings, requests = entry.pop("findings"), entry.pop("requests")
+    assert entry == {"problem": 1, "cannot tell": 0, "skipped": 1, "note": 1, "ok": 9}
+    found = {each["question"]: each for each in findings}
     assert found["key policy"] == {
         "question": "key policy",
+        "subject": KEY_ARN,
         "state": "skipped",
         "text": "kms:GetKeyPolicy is not allowed for these credentials",
-        "action": "kms:GetKeyPolicy",
     }
-    assert found["role policy"]["fix"] == "pulumi up --stack dev"
+    assert found["role policy"]["remedy"] == "`pulumi preview --stack dev` shows what an update changes"
     assert found["role policy"]["details"] == ["AllowsAmazonQToGetSecret: missing"]
+    assert len(requests) == 29
+    denied = {each["action"]: each["allowed"] for each in requests if each["allowed"] != "yes"}
+    assert denied == {"secretsmanager:GetSecretValue": "no", "kms:Decrypt": "cannot tell"}
 
 
 def test_json_has_policies_only_for_role_outside_any_stack():
@@ -200,11 +199,8 @@ def test_json_has_policies_only_for_role_outside_any_stack():
     assert next(iter(outside)) == "dataSource"
     assert outside["trustPolicy"]["Statement"][0]["Principal"] == {"Service": "qbusiness.amazonaws.com"}
     assert outside["rolePolicy"]["Statement"][0]["Resource"] == [SECRET_ARN]
-    (separate,) = outside["separatePolicies"].values()
-    assert separate["Statement"][0]["Resource"] == [NAMES["PROXY"]]
-    assert "separatePolicies" not in account.ask(account.World(), (*ALONE, "--json")).json
     two = account.World(settings=entries(wiki={}, tickets={}), outputs=roles_of("wiki", "tickets"))
-    assert [*account.ask(two, (*STACK, "--json")).json["dataSources"]] == ["wiki", "tickets"]
+    assert [*account.ask(two, (*STACK, "--json")).json["entries"]] == ["wiki", "tickets"]
 
 
 # Calls.
@@ -226,14 +222,12 @@ def test_missing_permission_skips_questions_or_ends_check(world: World, action: 
         assert said.out == ""
         assert said.err.startswith("check: sts:GetCallerIdentity is not allowed")
         return
-    undecided = "connector requests could not be decided"
-    skipped = [line for line in said.answers("skipped") if not line.endswith(undecided)]
+    skipped = said.answers("skipped")
     assert skipped
-    assert all(line.endswith(f": {action} is not allowed for these credentials") for line in skipped)
+    assert all(f": {action} is not allowed for these credentials" in line for line in skipped)
     assert said.answers("problem") == []
     assert said.err.splitlines()[-1] == (
-        "check: not every question was answered: the skipped answers show the causes, and "
-        "docs/read-permissions.md lists the required permissions"
+        "check: not everything could be read: docs/read-permissions.md lists the required permissions"
     )
 
 
@@ -256,9 +250,9 @@ def test_command_calls_exactly_the_listed_actions(world: World):
 def test_question_is_skipped_after_throttled_call_is_retried(world: World):
     world.repeat_at_once()
     world.reject("iam:GetRole", status=400, code="Throttling")
-    said = world.check(only=["role", "role policy"])
+    said = world.check()
     assert said.code == 2
-    assert "AWS is throttling iam:GetRole: wait a minute" in said.answer("role policy")
+    assert "AWS is throttling iam:GetRole: wait a minute" in said.answer("role")
     # Another question about the role does not repeat the calls.
     assert world.server.calls.count("iam:GetRole") == 10
 
@@ -286,17 +280,14 @@ def test_unreachable_services_affect_only_their_questions(world: World):
         "subnets",
         "security groups",
     ]
-    assert len(said.answers("ok")) == 19
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
 def test_question_is_skipped_if_sandbox_lacks_its_action(world: World, code: str):
     world.server.rejections["iam:SimulatePrincipalPolicy"] = (400, code)
     said = world.check()
-    assert said.answers("skipped") == [
-        f"{question}: the server at AWS_ENDPOINT_URL does not support this check: use AWS"
-        for question in ("requests allowed", "iam:PassRole")
-    ]
+    text = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
+    assert said.answer("simulation") == f"note        simulation: {text}\n"
     assert said.code == 0
 
 
@@ -310,9 +301,9 @@ def test_sandbox_outage_is_not_mistaken_for_missing_action(world: World, status:
             world.server.rejections[action] = (status, code)
         else:
             world.server.pages[action] = status
-    said = world.check(only=["key policy", "requests allowed"])
+    said = world.check()
     assert said.code == 2
-    assert said.answers("ok") == []
+    assert [each.partition(" ")[0] for each in said.answers("skipped")] == ["key", "simulation:"]
     assert "does not support this check" not in said.out
 
 
@@ -323,8 +314,9 @@ def test_html_response_skips_question(world: World, endpoint: str):
         world.patch.delenv("AWS_ENDPOINT_URL")
         for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER", "STS", "EC2", "KMS"):
             world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", world.server.url)
-    said = world.check(only=["requests allowed"])
+    said = world.check()
     assert said.code == 2
     assert said.answers("problem") == []
-    reason = f" ({endpoint}={world.server.url}): unset this" if endpoint else ", possibly because of a "
-    assert f"SimulatePrincipalPolicy returned an HTML page{reason}" in (said.answer("requests allowed"))
+    unset = f": to call AWS, unset AWS_ENDPOINT_URL ({world.server.url})"
+    reason = unset if endpoint else ", possibly because of a "
+    assert f"SimulatePrincipalPolicy returned an HTML page{reason}" in said.answer("simulation")

@@ -11,10 +11,12 @@ from moto.core.utils import get_service_model
 from tests.helpers.world import SECOND_SUBNET_ID
 from tests.roles.check import rows_data_sources, rows_policies, rows_resources
 from tests.roles.check.account import (
+    PERIMETER,
     STACK,
     World,
     answers_in,
     ask,
+    attached,
     data_sources,
     failed,
     printed,
@@ -48,11 +50,26 @@ def test_hint_names_what_the_error_of_a_sync_may_be_about():
     errors = rows_data_sources.ERRORS
     said = ask(World(responses=data_sources(*map(failed, errors))), STACK)
     found = [
-        "".join(re.findall(r"the error may be about ([^:,]*)", each))
+        "".join(re.findall(r"the error may be about ([^:,\n]*)", each))
         for each in answers_in(said)
         if "has the status FAILED" in each
     ]
     assert dict(zip(errors, found, strict=True)) == errors
+
+
+def test_policy_that_is_deleted_in_the_meantime_is_left_out_with_one_note():
+    gone = f"{PERIMETER}-2"
+    said = ask(World(attached="allow sqs:*", responses=attached(PERIMETER, gone)), STACK)
+    assert said.code == 0
+    assert gone not in said.out
+    assert said.err == f"check: the policy {gone} was deleted in the meantime\n"
+
+
+def test_answers_have_short_lines_and_no_command_that_takes_access():
+    for line in Path(__file__).with_name("answers.txt").read_text().splitlines():
+        text = re.sub(r"arn:\S+|\{.*\}", "", line)
+        assert len(text) <= 200
+        assert not re.search(r"&&|\bjq\b|\b(?:delete|detach|put)-\w+|<\w+>", text)
 
 
 def translated(value: Any, texts: dict[str, str]) -> Any:

@@ -1,0 +1,158 @@
+"""Say in one line what lets a role make requests that a policy does not allow.
+
+A remedy takes no access from anybody: it adds a statement, or changes a setting that nobody needs.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from components.connector_role import POLICY_NAME
+from guardrails.iam.decisions import Decision, Kind, Policy
+from guardrails.iam.evaluation import applies
+from guardrails.iam.patterns import Text
+from guardrails.iam.truth import Truth
+from roles.arns import Arn
+from roles.check.requests import connector_requests
+from roles.declared import Declared
+from roles.view import View
+
+_OPERATORS: Mapping[type, str] = {
+    str: "StringEquals",
+    Text: "StringLike",
+    list: "ForAllValues:StringEquals",
+}
+"""The operators for the kinds of values in a request's context."""
+
+
+def remedy_for(view: View, policy: Policy, decisions: Sequence[Decision]) -> str:
+    """Return the remedy for requests that lack an Allow in a policy; empty if there is none.
+
+    The program rewrites its role policy, so only its settings change it. A policy of another account or
+    of AWS is for its owner to change.
+    """
+    if policy.kind is Kind.TRUST:
+        return _trust(view, policy)
+    if policy.kind is Kind.ROLE and view.declared:
+        return _settings(view, view.declared, decisions)
+    owner = Arn.of(policy.resource or policy.name).account
+    if owner not in ("", view.facts.account):
+        return ""
+    place = "a policy of the role" if policy.kind is Kind.ROLE else name_of(policy)
+    return f"add to {place}: {_statements(view, policy, decisions)}"
+
+
+def name_of(policy: Policy) -> str:
+    """Return how to call a policy: by its kind or, if there are several of the kind, by its name."""
+    is_named = policy.kind in (Kind.ROLE, Kind.OTHER, Kind.BOUNDARY) and policy.name != policy.kind
+    return f"the policy {policy.name}" if is_named else f"the {policy.kind}"
+
+
+def _trust(view: View, policy: Policy) -> str:
+    if view.declared or not view.expected:
+        return ""
+    (statement,) = json.loads(view.expected.trust_policy)["Statement"]
+    return f"add to the trust policy: {json.dumps({**statement, 'Sid': _sid(view, policy, 0)})}"
+
+
+def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> str:
+    """Return the settings that give the entry's role the requests.
+
+    A setting has one value. If a data source needs the present one, another value would cut it off.
+    """
+    wanted = dict(pair for each in decisions for pair in _setting(declared, each))
+    values: dict[str, set[str]] = defaultdict(set)
+    for each in view.decisions:
+        allowed = [applies(known, each.request) for known in declared.policies.of_role]
+        for name, value in _setting(declared, each):
+            values[name].add("" if Truth.YES in allowed else value)  # empty for the present value
+    if any(values[name] != {value} for name, value in wanted.items()):
+        users = [source.data_source.id for source, _ in _users_of(view, decisions) if source]
+        if len(view.users) > 1:
+            return f"give {' and '.join(users)} an entry of its own"
+        own = Policy(Kind.OTHER, "")
+        place = "a policy of the program" if declared.is_exclusive else "a policy"
+        return f"add to {place} other than {POLICY_NAME}: {_statements(view, own, decisions)}"
+    if not wanted or not all(needs.is_complete for _, needs in view.users):
+        return ""
+    return f"set {', '.join(f'{name} of {declared.name} to {value}' for name, value in wanted.items())}"
+
+
+def _setting(declared: Declared, decision: Decision) -> Iterator[tuple[str, str]]:
+    """Yield the setting that lets a role make a request, and its value."""
+    arn = Arn.of(decision.request.resource.known)
+    bucket = arn.resource.partition("/")[0]
+    owner = decision.request.context.get("aws:ResourceAccount") or (Text(""),)
+    match arn.service:
+        case "secretsmanager":
+            yield "secretId", arn.text
+        case "kms":
+            yield "kmsKeyId", arn.text
+        case "qbusiness" if "/index/" in arn.resource:
+            yield "indexId", arn.name
+        case "s3" if bucket in declared.known.bucket_accounts:
+            yield "bucketAccountId", str(owner[0])
+        case "s3":
+            yield "bucketName", bucket
+        case "ec2":
+            yield "vpcConfiguration", "that of its data source"
+        case _:
+            return
+
+
+def _users_of(view: View, decisions: Sequence[Decision]) -> list[tuple[Any, Any]]:
+    """Return the data sources that make one of the requests."""
+    made = {(each.request.action, each.request.resource) for each in decisions}
+    return [
+        user
+        for user in view.users
+        if any(
+            (action, group.resource) in made
+            for group in connector_requests([user[1]], view.role_arn)
+            for action in group.actions
+        )
+    ]
+
+
+def _statements(view: View, policy: Policy, decisions: Sequence[Decision]) -> str:
+    """Return the statements that allow only these requests, one for each context."""
+    by_context: dict[str, tuple[Mapping[str, object], list[Decision]]] = {}
+    for group, found in view.by_group:
+        own = [each for each in found if any(each is other for other in decisions)]
+        if own:
+            by_context.setdefault(json.dumps(group.context, default=str), (group.context, []))[1].extend(
+                own
+            )
+    return ", ".join(
+        json.dumps(_statement(view, policy, _sid(view, policy, number), context, own))
+        for number, (context, own) in enumerate(by_context.values())
+    )
+
+
+def _statement(
+    view: View, policy: Policy, sid: str, context: Mapping[str, object], decisions: Sequence[Decision]
+) -> dict[str, object]:
+    is_of_resource = policy.kind in (Kind.KEY, Kind.SECRET, Kind.BUCKET)
+    conditions: dict[str, dict[str, object]] = defaultdict(dict)
+    for key, value in context.items():
+        conditions[_OPERATORS[type(value)]][key] = value.pattern if isinstance(value, Text) else value
+    resources = dict.fromkeys(each.request.resource.pattern for each in decisions)
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        **({"Principal": {"AWS": view.role_arn}} if is_of_resource else {}),
+        "Action": [*dict.fromkeys(each.request.action for each in decisions)],
+        "Resource": "*" if policy.kind in (Kind.KEY, Kind.SECRET) else [*resources],
+        **({"Condition": conditions} if conditions else {}),
+    }
+
+
+def _sid(view: View, policy: Policy, number: int) -> str:
+    """Return a Sid that the policy does not have, which differs for each number."""
+    name = f"Allows{''.join(filter(str.isalnum, Arn.of(view.role_arn).name))}"
+    taken = {each.name for each in policy.statements}
+    free = (
+        sid for count in range(len(taken) + number + 1) if (sid := f"{name}{count or ''}") not in taken
+    )
+    return [*free][number]

@@ -1,0 +1,112 @@
+"""Render the policies that the program would write for a data source's needs.
+
+This is the only module that calls the program's own renderer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from components.connectors import Need
+from components.formats import SERVICE
+from components.problems import Source
+from components.rules import render as render_documents
+from guardrails.iam.documents import Statement
+from roles.arns import Arn
+from roles.needs import SECURITY_GROUPS, SUBNETS, Needs
+from roles.policies import Policies, SeparatePolicy
+from roles.project import COMPONENT
+
+_UNKNOWN: Final = "unknown-000000"
+"""Stands for a secret or a bucket that is required but unknown; its statements are left out."""
+
+
+class Rendering(NamedTuple):
+    """The policies that the program writes with some settings, as JSON, and its warnings."""
+
+    trust_policy: str
+    role_policy: str
+    warnings: Sequence[str]
+
+
+def render(settings: Mapping[str, object], role_name: str = "") -> Rendering:
+    """Return the policies that the program writes with settings, by name; None means not set.
+
+    In the role policy, a role without a name is `<role name>`. Raises SettingsError for invalid
+    settings.
+    """
+    source = Source.PACKAGE
+    given = {source.spell(name): value for name, value in settings.items()}
+    trust_policy, role_policy, warnings = render_documents(
+        COMPONENT, given, role_name or "<role name>", source=source
+    )
+    # AWS returned the secret's ARN, so its suffix is right, whatever it looks like.
+    kept = [each for each in warnings if not each.startswith(source.spell("secret_id"))]
+    return Rendering(trust_policy, role_policy, kept)
+
+
+def settings_for(needs: Needs) -> dict[str, Any]:
+    """Return the program's settings for a role with these needs; None for a setting without a value.
+
+    The settings have one secret, one bucket, and one key.
+    """
+    home = Arn.of(needs.application_arn)
+    secret, bucket = next(iter(needs.secrets), None), next(iter(needs.buckets), None)
+    of_documents = bucket.key_arns if bucket and needs.connector.bucket_is_source else ()
+    vpc = {
+        kind.setting: [
+            arn.name if arn.account == home.account else arn.text
+            for arn in map(Arn.of, needs.network)
+            if arn.resource.startswith(kind.prefix)
+        ]
+        for kind in (SUBNETS, SECURITY_GROUPS)
+    }
+    return {
+        "region": home.region,
+        "application_id": needs.application_arn,
+        "index_id": needs.index_id,
+        "connector": needs.connector.name,
+        "secret_id": secret and secret.arn,
+        "bucket_name": bucket and Arn.of(bucket.arn).resource,
+        "bucket_account_id": bucket.owner if bucket and bucket.owner != home.account else None,
+        "kms_key_id": next(iter(of_documents), secret and secret.key_arn),
+        "vpc_configuration": vpc if needs.network else None,
+        "allow_network_interface_deletion": needs.deletes or None,
+    }
+
+
+def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[Statement], list[Statement]]:
+    """Return the policies that the program would write, and the required and the optional statements.
+
+    A role may have the optional ones, too. Statements for unknown resources are left out.
+    """
+    name, home, connector = (
+        Arn.of(role_arn).name or "role",
+        Arn.of(needs.application_arn),
+        needs.connector,
+    )
+    kinds = {"secret_id": connector.secret, "bucket_name": connector.bucket}
+    required = [setting for setting, need in kinds.items() if need is Need.REQUIRED]
+    more = dict.fromkeys(() if needs.is_complete else required, _UNKNOWN)
+    if connector.bucket_is_source:  # the role policy contains the role's ARN
+        more["role_path"] = Arn.of(role_arn).resource.removeprefix("role").removesuffix(name) or "/"
+
+    def policies(**others: object) -> Policies:
+        given = {name: value for name, value in settings_for(needs).items() if value}
+        found = render({**more, **given, **others}, name)
+        return Policies(found.trust_policy, found.role_policy, needs.secrets[1:])
+
+    expected = policies()
+    needed = [each for each in expected.needed if not any(_UNKNOWN in it for it in each.targets.values)]
+    optional = policies(allow_network_interface_deletion=True).needed if needs.network else []
+    for key in needs.later_keys:
+        optional += SeparatePolicy.for_key(key, "secretsmanager").statements
+    # AWS's page lets a role pass the roles that the console names:
+    # https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html
+    prefix = f"arn:{home.partition}:iam::{home.account}:role/"
+    passing = {
+        "Effect": "Allow",
+        "Action": "iam:PassRole",
+        "Resource": [f"{prefix}{path}QBusiness-DataSource-*" for path in ("", "service-role/")],
+        "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
+    }
+    return expected, needed, [*optional, *SeparatePolicy.of(prefix, [passing]).statements]

@@ -1,0 +1,46 @@
+"""Read the data sources of an application."""
+
+from functools import partial
+from typing import NamedTuple
+
+from roles.account import Account, DataSource, Reply
+from roles.concurrency import read_each
+from roles.detection import Uses, connectors_of, find_uses
+from roles.findings import Finding, attempt, note
+
+
+class Source(NamedTuple):
+    """A data source of the application."""
+
+    data_source: DataSource
+    details: Reply
+    """Empty if they could not be read."""
+    uses: Uses | Finding
+    """The connector and resources, or the finding if they could not be read."""
+
+    @property
+    def role_arn(self) -> str:
+        """The ARN of its role; empty if it has none, or is unknown."""
+        return str(self.details.get("roleArn") or "")
+
+    @property
+    def fault(self) -> str:
+        """Why its requests are unknown; empty if they are known."""
+        if isinstance(self.uses, Finding) or connectors_of(self.uses.type):
+            return self.uses.text if isinstance(self.uses, Finding) else ""
+        of_type = f"has the type {self.uses.type}, for which this program has no connector"
+        return f"data source {self.data_source.label} {of_type}"
+
+
+def read_sources(account: Account, application_id: str) -> list[Source]:
+    """Read the application's data sources."""
+    read, listed = partial(read_source, account), [*account.data_sources(application_id)]
+    return read_each(read, listed, account.notes, "data sources")
+
+
+def read_source(account: Account, listed: DataSource) -> Source:
+    """Read a data source; the finding is a note if it was deleted after it was listed."""
+    details = attempt(lambda: account.data_source(listed), note(listed.deleted))
+    if isinstance(details, Finding):
+        return Source(listed, {}, details)
+    return Source(listed, details, attempt(lambda: find_uses(details)))

@@ -1,0 +1,157 @@
+"""`roles.declared` reads what a stack's program wants from the stack's state."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID
+from roles.declared import Stack, read_stack
+from roles.errors import InputError
+from tests.helpers.state import TYPE, declared, encrypted, exclusive, exported, urn
+from tests.helpers.support import golden, of_role
+from tests.helpers.world import ROLE_ARN, ROLE_NAME, SECRET_ARN
+
+TRUST: Final = golden("trust-policy")
+POLICY: Final = golden("minimal-role-policy")
+WIKI: Final = declared("wiki", ROLE_ARN, TRUST, POLICY)
+SECOND_ARN: Final = f"{ROLE_ARN}2"
+UP: Final = "first run `pulumi up --stack dev`"
+KIND: Final = "aws:iam/rolePolicy:RolePolicy"
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stack]:
+    """Read a stack with this state."""
+
+    def read_state(state: Any, *, shows: bool = False) -> Stack:
+        def run(*command: str) -> subprocess.CompletedProcess[str]:
+            assert command[:4] == ("stack", "export", "--stack", "dev")
+            assert ("--show-secrets" in command) == shows
+            return subprocess.CompletedProcess(command, 0, json.dumps(state), "")
+
+        monkeypatch.setattr("roles.project.run_pulumi", run)
+        return read_stack("dev", show_secrets=shows)
+
+    return read_state
+
+
+def test_documents_are_those_that_the_program_wants(read: Any):
+    state = exported(*WIKI)
+    role, policy = state["deployment"]["resources"][2:]
+    role["outputs"]["assumeRolePolicy"] = "changed in AWS"
+    policy["outputs"] = {"policy": "changed in AWS"}
+    stack = read(state)
+    (wiki,) = stack.roles
+    assert (stack.time, stack.left_out) == ("2026-11-02 12:30 UTC", {})
+    assert (wiki.name, wiki.role_arn) == ("wiki", ROLE_ARN)
+    assert (wiki.policies.trust_policy, wiki.policies.role_policy) == (TRUST, POLICY)
+    assert (wiki.application_arn, wiki.index_id) == (APPLICATION_ARN, INDEX_ID)
+
+
+def test_resources_are_those_in_the_role_policy(read: Any):
+    (wiki,) = read(exported(*declared("wiki", ROLE_ARN, TRUST, golden("default-role-policy")))).roles
+    assert [wiki.uses.secret_ids, wiki.uses.buckets] == [[SECRET_ARN], []]
+    assert [*wiki.uses.vpc] == ["subnetIds", "securityGroupIds"]
+    assert all(wiki.uses.vpc.values())
+    assert (wiki.deletes, wiki.connector.bucket_is_source) == (True, False)
+
+
+def test_bucket_that_is_the_data_source_is_recognized(read: Any):
+    document = of_role(golden("s3-v2-role-policy"), ROLE_NAME)
+    (wiki,) = read(exported(*declared("wiki", ROLE_ARN, TRUST, document))).roles
+    assert wiki.connector.bucket_is_source
+    assert [*wiki.uses.buckets] == ["qbusiness-documents"]
+    assert wiki.known.bucket_accounts == {"qbusiness-documents": ACCOUNT}
+
+
+def test_role_policy_is_the_child_with_the_programs_name(read: Any):
+    other = {**WIKI[2], "urn": urn(KIND, "other"), "inputs": {**WIKI[2]["inputs"], "name": "other"}}
+    (wiki,) = read(exported(WIKI[0], other, *WIKI[1:])).roles
+    assert wiki.policies.role_policy == POLICY
+
+
+def test_other_policies_of_the_program_are_named(read: Any):
+    inline = {"type": KIND, "urn": urn(KIND, "a"), "inputs": {"name": "logs", "role": ROLE_NAME}}
+    kind = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    attached = {"type": kind, "urn": urn(kind, "b"), "inputs": {"policyArn": arn, "role": ROLE_NAME}}
+    foreign = {"type": KIND, "urn": urn(KIND, "c"), "inputs": {"name": "x", "role": "another"}}
+    (wiki,) = read(exported(*WIKI, inline, attached, foreign, exclusive("wiki"))).roles
+    assert (wiki.others, wiki.is_exclusive) == ({"logs", arn}, True)
+
+
+def test_resource_that_is_being_deleted_is_skipped(read: Any):
+    old = [{**each, "delete": True} for each in declared("wiki", SECOND_ARN, "old", "old")]
+    assert [each.role_arn for each in read(exported(*old, *WIKI)).roles] == [ROLE_ARN]
+
+
+def test_components_with_the_same_name_are_told_apart_by_urn(read: Any):
+    twin = json.loads(json.dumps(WIKI).replace(f"::{TYPE}", f"::team:index:Team${TYPE}"))
+    stack = read(exported(*WIKI, *twin))
+    assert {each.name for each in stack.roles} == {WIKI[0]["urn"], twin[0]["urn"]}
+
+
+@pytest.mark.parametrize(
+    ("resources", "because"),
+    [
+        (WIKI[:1], f"wiki is not deployed: {UP}"),
+        (WIKI[:2], f"wiki is not completely deployed, as after an import: {UP}"),
+        ([WIKI[0], WIKI[2]], f"wiki is not deployed: {UP}"),
+        (
+            [{**WIKI[0], "outputs": {}}, *WIKI[1:]],
+            f"wiki is not completely deployed, as after an import: {UP}",
+        ),
+    ],
+    ids=["component", "no policy", "no role", "imported"],
+)
+def test_role_that_is_not_deployed_is_left_out(read: Any, resources: Any, because: str):
+    other = declared("tickets", SECOND_ARN, TRUST, POLICY)
+    stack = read(exported(*resources, *other))
+    assert [each.name for each in stack.roles] == ["tickets"]
+    assert stack.left_out == {"wiki": because}
+
+
+@pytest.mark.parametrize("resources", [WIKI, WIKI[:1]], ids=["update", "creation"])
+def test_only_the_role_of_an_interrupted_operation_is_left_out(read: Any, resources: Any):
+    other = declared("tickets", SECOND_ARN, TRUST, POLICY)
+    pending = [{"resource": WIKI[2], "type": "updating"}]
+    stack = read(exported(*resources, *other, pending_operations=pending))
+    assert [each.name for each in stack.roles] == ["tickets"]
+    assert stack.left_out == {
+        "wiki": "an update of wiki was interrupted: first recover the stack (docs/recover.md)"
+    }
+
+
+@pytest.mark.parametrize("text", [TRUST, POLICY, ROLE_ARN], ids=["trust", "policy", "ARN"])
+def test_secret_document_is_read_only_with_show_secrets(read: Any, text: str):
+    state = exported(*WIKI)
+    stack = read(encrypted(state, text))
+    assert (stack.roles, len(stack.left_out)) == ((), 1)
+    assert stack.left_out["wiki"].endswith("which check would show: pass --show-secrets")
+    shown = read(encrypted(state, text, json.dumps(text)), shows=True)
+    assert shown.roles == read(state).roles
+
+
+@pytest.mark.parametrize(
+    ("state", "because"),
+    [
+        ({"version": 3, "deployment": None}, f"is not deployed: {UP}"),
+        ({"version": 3, "deployment": {"manifest": {}}}, f"is not deployed: {UP}"),
+        (exported(), "has no ConnectorRole"),
+    ],
+    ids=["initialized", "destroyed", "another program"],
+)
+def test_stack_without_roles_is_rejected(read: Any, state: Any, because: str):
+    with pytest.raises(InputError, match=f"^stack dev {because}$"):
+        read(state)
+
+
+def test_role_for_no_application_is_rejected(read: Any):
+    (wiki,) = read(
+        exported(*declared("wiki", ROLE_ARN, TRUST.replace("application/", ""), POLICY))
+    ).roles
+    with pytest.raises(InputError, match="the trust policy of wiki in stack dev names no application"):
+        _ = wiki.application_arn
