@@ -135,13 +135,12 @@ def drift(view: View) -> Findings:
         lost = [*dict.fromkeys(_title(each) for each in _lost(view, kind))]
         is_missing = lost or any(each.verdict == "missing" for each in verdicts)
         if verdicts:
-            differs = f"the {kind} of {has.name} differs from the deployed one"
-            text = (
-                f"{_cannot(view, lost)}: the {kind} differs from the deployed one" if lost else differs
-            )
+            differs = "does not exist" if actual is None else "differs from the deployed one"
+            text = f"{_cannot(view, lost)}: the {kind}" if lost else f"the {kind} of {has.name}"
             lines = [f"{each.statement}: {_words(each)}" for each in verdicts]
+            lines = [*lines, *lost[1:]] if actual is not None else []
             answer = problem if is_missing else note
-            yield answer(text, _preview(view), *lines, *lost[1:])._replace(question=kind)
+            yield answer(f"{text} {differs}", _preview(view), *lines)._replace(question=kind)
 
 
 def _differing(name: str, wanted: str, actual: object) -> list[Verdict]:
