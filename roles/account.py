@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from threading import Lock, current_thread, main_thread
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar, cast
@@ -336,14 +336,9 @@ class Account:
         return self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
 
     @_once
-    def last_sync(self, data_source: DataSource) -> Reply | None:
-        """Return the sync job that started last; None if there is none.
-
-        A job without a start time, which the API allows, counts as the oldest.
-        """
-        jobs = self._list("qbusiness", "list_data_source_sync_jobs", "history", **data_source.ids)
-        oldest = datetime.min.replace(tzinfo=UTC)
-        return max(jobs, key=lambda job: job.get("startTime", oldest), default=None)
+    def syncs(self, data_source: DataSource) -> list[Reply]:
+        """Return the sync jobs of a data source."""
+        return self._list("qbusiness", "list_data_source_sync_jobs", "history", **data_source.ids)
 
     # Secrets and keys.
 

@@ -110,3 +110,22 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
         "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
     }
     return expected, needed, [*optional, *SeparatePolicy.of(prefix, [passing]).statements]
+
+
+def application_statements(role: Arn) -> Sequence[Statement]:
+    """Return the statements that AWS's page gives the role of an application, which a role can also be.
+
+    https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/create-application-iam-role.html
+    """
+    group = f"arn:{role.partition}:logs:*:{role.account}:log-group:/aws/qbusiness/*"
+    of_metrics = {"StringEquals": {"cloudwatch:namespace": "AWS/QBusiness"}}
+    streams = ["logs:DescribeLogStreams", "logs:CreateLogStream", "logs:PutLogEvents"]
+    allowed: list[tuple[object, str, object]] = [
+        ("cloudwatch:PutMetricData", "*", of_metrics),
+        ("logs:DescribeLogGroups", "*", {}),
+        ("logs:CreateLogGroup", group, {}),
+        (streams, f"{group}:log-stream:*", {}),
+    ]
+    parts = ("Action", "Resource", "Condition")
+    found = [{"Effect": "Allow", **dict(zip(parts, each, strict=True))} for each in allowed]
+    return SeparatePolicy.of(role.text, found).statements

@@ -2,15 +2,14 @@
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.formats import ACCOUNT_ID, ROLE_NAME, ROLE_PATH
 from roles.account import Account
-from roles.audit.survey import Survey
 from roles.concurrency import read_each
-from roles.errors import PERMISSIONS_PAGE, InputError, code, explain, is_denied
+from roles.errors import PERMISSIONS_PAGE, InputError, explain, is_denied
 from roles.output import Notes
 
 
@@ -66,8 +65,8 @@ def _external_id(text: str) -> str:
 
 def open_accounts(
     options: argparse.Namespace, own: Sequence[Account], notes: Notes
-) -> tuple[Mapping[str, Sequence[Account]], list[Survey]]:
-    """Return the chosen accounts by ID, as `survey` takes them, and results for those that fail to open.
+) -> dict[str, Sequence[Account] | str]:
+    """Return the chosen accounts by ID, as `survey` takes them.
 
     `own` is the credentials' account in each Region; it needs no role. Raises InputError if the options
     contradict each other, or the organization's accounts cannot be listed.
@@ -78,10 +77,10 @@ def open_accounts(
             if getattr(options, name):
                 option = f"--{name.replace('_', '-')}"
                 raise InputError(f"{option} is only for --account or --organization: pass one of them")
-        return {caller["Account"]: own}, []
+        return {caller["Account"]: own}
     # A separate object, because these calls are not part of the audit of the credentials' account.
     asking = Account(own[0].region, notes)
-    chosen = [*(_active_accounts(asking) if options.organization else _given(options.account, notes))]
+    chosen = [*dict.fromkeys(asking.active_accounts() if options.organization else options.account)]
     if not chosen:
         raise InputError("the organization has no active account: pass each account with --account")
     others = [each for each in chosen if each != caller["Account"]]
@@ -91,53 +90,20 @@ def open_accounts(
             f"and name of a role there with --assume-role; {PERMISSIONS_PAGE} has the role's policies"
         )
 
-    def open_account(account_id: str) -> Sequence[Account] | Survey:
+    def open_account(account_id: str) -> Sequence[Account] | str:
         role_arn = f"arn:{own[0].partition}:iam::{account_id}:role/{options.assume_role}"
         try:
             assumed = asking.assume_role(role_arn, options.external_id)
         except (BotoCoreError, ClientError) as error:
-            failure = explain(error)
-            if isinstance(error, ClientError) and is_denied(error):
-                external_id = "with this" if options.external_id else "without an"
-                failure = (
-                    f"{role_arn} cannot be assumed: the role must exist, its trust policy must allow "
-                    f"sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
-                    f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
-                )
-            return Survey(account_id, failure=failure)
+            if not (isinstance(error, ClientError) and is_denied(error)):
+                return explain(error)
+            external_id = "with this" if options.external_id else "without an"
+            return (
+                f"{role_arn} cannot be assumed: the role must exist, its trust policy must allow "
+                f"sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
+                f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
+            )
         return [Account(each.region, notes, assumed) for each in own]
 
     opened = dict(zip(others, read_each(open_account, others, notes, "accounts"), strict=True))
-    accounts = {each: opened.get(each, own) for each in chosen}
-    return (
-        {each: found for each, found in accounts.items() if not isinstance(found, Survey)},
-        [found for found in accounts.values() if isinstance(found, Survey)],
-    )
-
-
-def _given(account_ids: Sequence[str], notes: Notes) -> Iterator[str]:
-    """Yield each account once."""
-    for account_id in dict.fromkeys(account_ids):
-        if account_ids.count(account_id) > 1:
-            notes(f"account {account_id} is given more than once, and audited once")
-        yield account_id
-
-
-def _active_accounts(account: Account) -> list[str]:
-    """Return the organization's active accounts; raise InputError if they cannot be listed."""
-    advice = "or pass each account with --account"
-    try:
-        return account.active_accounts()
-    except ClientError as error:
-        if is_denied(error):
-            raise InputError(
-                "organizations:ListAccounts is not allowed: use credentials of the organization's "
-                "management account, or of a delegated administrator, whose policies allow it "
-                f"({PERMISSIONS_PAGE}), {advice}"
-            ) from None
-        if code(error) == "AWSOrganizationsNotInUseException":
-            raise InputError(
-                "the credentials' account is not in an organization: use credentials of the "
-                f"organization's management account, {advice}"
-            ) from None
-        raise
+    return {each: opened.get(each, own) for each in chosen}

@@ -1,166 +1,189 @@
-"""Put the audits of one or several accounts together in one report, the most severe first."""
+"""Format an audit's records as text, Markdown, CSV, and JSON, the most severe first."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from components.formats import SUPPORTED_REGIONS
+from roles.account import DataSource, Role
 from roles.arns import Arn
-from roles.audit.accepted import Acceptance
-from roles.audit.severity import INVALID
-from roles.audit.survey import DataSourceResult, Outcome, RoleResult, Survey, severity
-from roles.audit.unused import UnusedRole
+from roles.audit.records import ACCEPTED, OUTCOMES, RESULTS, Record
+from roles.audit.survey import Reading
+from roles.audit.unused import day
+from roles.output import Line, Part, Row, Table, plain
 
-UNAVAILABLE: Final = (
-    f"Amazon Q Business is not available there; it is available in {', '.join(SUPPORTED_REGIONS)}"
-)
+_HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "USED BY", "LAST USED", "RESULT")
+_COLORS: Final = ("red",) * 4 + ("yellow",) * 2 + ("", "green", "")
+"""The colors of RESULTS."""
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The characters with which a formula begins, also of full width.
+https://owasp.org/www-community/attacks/CSV_Injection"""
+
+
+class Result(NamedTuple):
+    """The result for a data source."""
+
+    reading: Reading
+    records: Sequence[Record]
+    """Those about the data source; at least one."""
+
+    @property
+    def state(self) -> str:
+        """The most severe result of its records."""
+        return min((each.result for each in self.records), key=RESULTS.index)
+
+    @property
+    def severity(self) -> tuple[int, bool]:
+        """Sorts by the state, and puts failed syncs first."""
+        return RESULTS.index(self.state), min(each.severity[1] for each in self.records)
+
+    @property
+    def text(self) -> str:
+        """The number of findings of each kind, or the state."""
+        kinds = Counter(ACCEPTED if each.until else each.kind for each in self.records if each.id)
+        counts = [f"{kinds[kind]} {kind}" for kind in (*OUTCOMES, ACCEPTED) if kinds[kind]]
+        is_unread = any(each.kind == "not compared" for each in self.records)
+        return ", ".join([*counts, *(["not completely compared"] * is_unread)]) or self.state
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The account, and the ARN of the role."""
+        return self.reading.survey.id, self.reading.role_arn
+
+    def document(self) -> dict[str, str]:
+        """Return the data source's entry in the JSON document."""
+        source, view = self.reading.data_source, self.reading.view
+        return {
+            **source.document(),
+            "account": self.reading.survey.id,
+            "region": source.region,
+            "application": source.application_label,
+            "index": source.index_label,
+            "connector": view.users[0][1].connector.name if view else f"({source.type})",
+            "role": self.reading.role_arn,
+            "lastUsed": day(view.role.last_used) if view and isinstance(view.role, Role) else "",
+            "state": self.state,
+            "result": self.text,
+        }
 
 
 class Report(NamedTuple):
     """The results for all accounts."""
 
-    surveys: tuple[Survey, ...]
-    regions: tuple[str, ...]
-    caller: str
-    """The ARN of the caller."""
-    date: datetime
-    unmatched: tuple[Acceptance, ...] = ()
-    """The accepted findings of these accounts that were not found."""
-    stack: str = ""
-    """The stack whose entries are shown; empty if no stack is specified."""
-    unavailable: tuple[str, ...] = ()
-    """The chosen Regions in which Amazon Q Business is not available."""
+    head: Mapping[str, str]
+    """The date, the ARN of the caller, the version of the program, and the place."""
+    results: Sequence[Result]
+    records: Sequence[Record]
+    """Also those about no data source; the most severe first."""
 
-    @property
-    def data_sources(self) -> list[DataSourceResult]:
-        """The data sources of all accounts, in order of severity."""
-        return sorted((each for found in self.surveys for each in found.data_sources), key=severity)
+    def parts(self) -> Iterator[Part]:
+        """Yield the findings by role, what is accepted, the unused roles, and the table."""
+        yield Line("audit of {date} by {caller}, qbusiness-roles {version}".format(**self.head), 2)
+        yield Line(self._summary(), 2)
+        groups = defaultdict[tuple[str, str], list[Record]](list)
+        for each in self.records:
+            if not each.until and (each.id or each.kind in ("not compared", "note")):
+                groups[each.account, _subject(each)].append(each)
+        for (account, subject), records in groups.items():
+            key = account, records[0].role
+            users = [each.reading.data_source for each in self.results if each.key == key and key[1]]
+            yield from ("", f"{subject}:" if users else f"account {account}, {subject}:")
+            yield from (f"  used by {each.label}" for each in users)
+            for each in records:
+                yield from _lines(each, users)
+        if accepted := [each for each in self.records if each.until]:
+            yield from ("", "accepted:")
+        for each in accepted:
+            yield Line(f"  {each.id} {each.kind}: {_subject(each)}: {each.text}", 4)
+            yield Line(f"      until {each.until}: {each.reason}", 6)
+        if unused := [each for each in self.records if each.kind == "unused"]:
+            yield from ("", "not used by a data source (docs/audit.md lists what else can use a role):")
+        yield from (f"  {each.role}: {each.text}" for each in unused)
+        yield from self._table()
 
-    @property
-    def roles(self) -> list[RoleResult]:
-        """The roles of all data sources, in order of severity."""
-        return sorted((each for found in self.surveys for each in found.roles), key=severity)
+    def _summary(self) -> str:
+        """Return the number of data sources and roles, the place, and the number of each state."""
+        sources, roles = len(self.results), len({each.key for each in self.results if each.key[1]})
+        states = ", ".join(f"{number} {each}" for each, number in self._states().items() if number)
+        total = f"{sources} data source{'s' * (sources != 1)} with {roles} role{'s' * (roles != 1)}"
+        return f"{total} in {self.head['place']}{': ' * bool(states)}{states}"
 
-    @property
-    def unused(self) -> list[UnusedRole]:
-        """The roles that no data source uses."""
-        return [role for found in self.surveys for role in found.unused]
+    def _states(self) -> dict[str, int]:
+        found = Counter(each.state for each in self.results)
+        return {each: found[each] for each in RESULTS}
 
-    @property
-    def skipped(self) -> list[str]:
-        """The accounts, Regions, and applications that could not be read, each with the reason."""
-        return [
-            *(f"{region}: {UNAVAILABLE}" for region in self.unavailable),
-            *(f"account {found.account}: {found.failure}" for found in self.surveys if found.failure),
-            *(self._named(found, text) for found in self.surveys for text in found.skipped),
-        ]
+    def _table(self) -> Iterator[Part]:
+        """Yield the table of the data sources, grouped by index; the most severe are first."""
+        groups = defaultdict[str, list[Row]](list)
+        users = Counter(each.key for each in self.results)
+        for each in self.results:
+            its = each.document()
+            used_by = str(users[each.key]) if its["role"] else ""
+            cells = (its["displayName"], its["connector"], Arn.of(its["role"]).name, used_by)
+            title = "account {account}, {region}, application {application}, index {index}"
+            color = _COLORS[RESULTS.index(each.state)]
+            groups[title.format(**its)].append(Row((*cells, its["lastUsed"], its["result"]), color))
+        if groups:
+            yield from ("", Table(_HEAD, [*groups.items()]))
 
-    @property
-    def denied(self) -> list[str]:
-        """The actions that were not allowed, except in the search for unused roles."""
-        return [self._named(found, action) for found in self.surveys for action in found.denied]
+    def markdown(self) -> Iterator[str]:
+        """Yield the text's lines in a code block, which they cannot end."""
+        yield "~~~text"
+        for part in self.parts():
+            yield from (line.replace("~~~", "---") for line in plain(part))
+        yield "~~~"
 
-    @property
-    def unlisted(self) -> list[str]:
-        """The reasons why the search for unused roles failed."""
-        return [self._named(found, found.unlisted) for found in self.surveys if found.unlisted]
+    def rows(self) -> Iterator[list[str]]:
+        """Yield a header, and a row for each record."""
+        yield [*self.head, *self._entries(Record("note", ""))]
+        for each in self.records:
+            yield [*map(_cell, (*self.head.values(), *self._entries(each).values()))]
 
-    @property
-    def total(self) -> str:
-        """The number of data sources and the number of roles, as text."""
-        data_sources, roles = len(self.data_sources), len(self.roles)
-        return (
-            f"{data_sources} data source{'s' * (data_sources != 1)} with "
-            f"{roles} role{'s' * (roles != 1)}"
-        )
+    def document(self) -> dict[str, object]:
+        """Return the JSON document."""
+        return {
+            **self.head,
+            "states": self._states(),
+            "dataSources": [each.document() for each in self.results],
+            "findings": [*map(self._entries, self.records)],
+        }
 
-    @property
-    def place(self) -> str:
-        """The Regions and the account, or the number of accounts."""
-        first, *others = self.surveys
-        accounts = f"{len(self.surveys)} accounts" if others else f"account {first.account}"
-        return f"{', '.join(self.regions)}, {accounts}"
-
-    @property
-    def summary(self) -> str:
-        """The `total`, the `place`, and the number of data sources in each state that occurs."""
-        counts = [f"{count} {state}" for state, count in self.counts().items() if count]
-        failed = sum(bool(found.failure) for found in self.surveys)
-        counts += [f"{failed} account{'s' * (failed != 1)} not compared"] if failed else []
-        return f"{self.total} in {self.place}{': ' * bool(counts)}{', '.join(counts)}"
-
-    def users(self) -> dict[tuple[str, str], list[DataSourceResult]]:
-        """Return the data sources, grouped by their account and the ARN of their role."""
-        found: dict[tuple[str, str], list[DataSourceResult]] = {}
-        for result in self.data_sources:
-            found.setdefault((result.account, result.role_arn), []).append(result)
-        return found
-
-    def _cells(self) -> Iterator[tuple[DataSourceResult, list[str]]]:
-        users, roles = self.users(), {(role.account, role.arn): role for role in self.roles}
-        for result in self.data_sources:
-            key = (result.account, result.role_arn)
-            role = roles.get(key)
-            connector = result.connector or f"({result.data_source.type})"
-            entry = [role.entry if role else ""] if self.stack else []
-            used_by = str(len(users[key])) if role else ""
-            last_used = role.last_used if role else ""
-            yield result, [connector, Arn.of(result.role_arn).name, *entry, used_by, last_used]
-
-    def by_index(self) -> list[list[tuple[DataSourceResult, list[str]]]]:
-        """Return the data sources with their cells in the table, grouped by index.
-
-        The cells are the connector, the role's name, its entry if a stack is specified, the number of
-        data sources that use the role, and the day of its last use. The group with the most severe
-        result is first.
-        """
-        groups: dict[tuple[str, ...], list[tuple[DataSourceResult, list[str]]]] = {}
-        for result, cells in self._cells():
-            place = result.data_source
-            key = (result.account, result.region, place.application_id, place.index_id)
-            groups.setdefault(key, []).append((result, cells))
-        return [*groups.values()]
-
-    def title(self, result: DataSourceResult) -> tuple[str, str, str]:
-        """Return the labels of a data source's application and index, and text with its place.
-
-        The place has the Region and the account, each only if there are several.
-        """
-        source = result.data_source
-        places = [
-            *([result.region] if len(self.regions) > 1 else []),
-            *([f"account {result.account}"] if len(self.surveys) > 1 else []),
-        ]
-        place = f" in {', '.join(places)}" if places else ""
-        return source.application_label, source.index_label, place
-
-    def counts(self) -> dict[Outcome, int]:
-        """Return the number of data sources in each state."""
-        states = [result.state for result in self.data_sources]
-        return {state: states.count(state) for state in Outcome}
-
-    def _named(self, found: Survey, text: str) -> str:
-        """Return text with its account, if there are several."""
-        return f"account {found.account}: {text}" if len(self.surveys) > 1 else text
+    def _entries(self, record: Record) -> dict[str, str | Sequence[str]]:
+        """Return a record for CSV and JSON."""
+        return {
+            "id": record.id,
+            "kind": record.kind,
+            "account": record.account,
+            "regions": [*dict.fromkeys(each.region for each in record.sources)],
+            "applications": [*dict.fromkeys(each.application_label for each in record.sources)],
+            "dataSources": [each.id for each in record.sources],
+            "names": [each.name for each in record.sources],
+            "types": [*dict.fromkeys(each.type for each in record.sources)],
+            "role": record.role,
+            "policy": record.policy,
+            "text": record.text,
+            "details": record.details,
+            "lastSyncs": record.syncs,
+            "until": record.until,
+            "reason": record.reason,
+        }
 
 
-def find_unmatched(acceptances: Sequence[Acceptance], surveys: Sequence[Survey]) -> Iterator[Acceptance]:
-    """Find the acceptances for these accounts that match no finding."""
-    accounts = {found.account for found in surveys if not found.failure}
-    verdicts = [
-        (role.arn, each)
-        for found in surveys
-        for role in found.roles
-        for verdict in (*role.differences, *(verdict for verdict, _ in role.accepted))
-        # An acceptance of excess access does not cover a dangerous statement, but a remark names it.
-        for each in (verdict, verdict._replace(danger=""))
-    ]
-    faulty = [each for found in surveys for each in found.data_sources if each.fault]
-    for acceptance in acceptances:
-        if acceptance.finding == INVALID:
-            is_found = any(acceptance.covers(each.data_source.id) for each in faulty)
-        else:
-            is_found = acceptance.account not in accounts
-            is_found = is_found or any(acceptance.matches(*each) for each in verdicts)
-        if not is_found:
-            yield acceptance
+def _subject(record: Record) -> str:
+    labels = ", ".join(each.label for each in record.sources)
+    return record.role or (f"data source {labels}" if labels else "which could not be read completely")
+
+
+def _lines(record: Record, users: Sequence[DataSource]) -> Iterator[Part]:
+    yield Line(f"  {record.id}{' ' * bool(record.id)}{record.kind}: {record.text}", 4)
+    yield from (Line(f"      {each}", 8) for each in (*record.details, *record.syncs))
+    if len(record.sources) < len(users):
+        yield Line(f"      for {', '.join(each.label for each in record.sources)}", 10)
+
+
+def _cell(value: str | Iterable[str]) -> str:
+    """Return a cell, which is printable, and which no spreadsheet takes for a formula."""
+    text = value if isinstance(value, str) else "; ".join(value)
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -2,55 +2,43 @@
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
-
-from botocore.exceptions import ClientError
+from functools import partial
+from typing import Final
 
 from components.formats import SERVICE
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Kind, read_document
 from roles.account import Account, Reply
+from roles.findings import Finding, attempt
 
 _TRACKED: Final = timedelta(days=400)
 """How long IAM tracks the use of a role.
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html"""
 
 
-class UnusedRole(NamedTuple):
-    """A role that no audited data source uses."""
-
-    arn: str
-    last_used: str
-    """The day of the last use; `none` if IAM reports no use; empty if the day is unknown."""
-    created: datetime
-    entry: str = ""
-    """The component of the specified stack that declares the role; empty if there is none."""
-
-    @property
-    def text(self) -> str:
-        """The last use in a few words."""
-        is_old = datetime.now(UTC) - self.created > _TRACKED
-        not_yet = f"created on {day(self.created)}, not used yet"
-        none = f"not used in the last {_TRACKED.days} days" if is_old else not_yet
-        use = {"none": none, "": "last use unknown"}
-        return use.get(self.last_used, f"last used {self.last_used}")
-
-
 def find_unused(
     account: Account, applications: Collection[str], used: Collection[str]
-) -> Iterator[UnusedRole]:
+) -> Iterator[tuple[str, str]]:
     """Yield the roles that only Amazon Q Business can assume, and only for these applications.
 
-    The roles in `used` are left out. `applications` and `used` contain ARNs. Raises ClientError if IAM
-    does not list the roles, and OddAnswerError for an unusable response.
+    Each has its ARN, and its last use in a few words. The roles in `used` are left out. `applications`
+    and `used` contain ARNs. Raises ClientError if IAM does not list the roles, and OddAnswerError for an
+    unusable response.
     """
     for role in account.roles():
         if role["Arn"] not in used and _is_only_for(applications, role):
-            try:
-                last_used = day(account.last_used(role["RoleName"]))
-            except ClientError:
-                last_used = ""
-            yield UnusedRole(role["Arn"], last_used, role["CreateDate"])
+            yield role["Arn"], last_use(attempt(partial(account.last_used, role["RoleName"])), role)
+
+
+def last_use(found: datetime | Finding | None, role: Reply) -> str:
+    """Return the last use of a role in a few words; None stands for no use since IAM tracks it."""
+    if isinstance(found, Finding):
+        return "last use unknown"
+    if found:
+        return f"last used {day(found)}"
+    is_old = datetime.now(UTC) - role["CreateDate"] > _TRACKED
+    not_yet = f"created on {day(role['CreateDate'])}, not used yet"
+    return f"not used in the last {_TRACKED.days} days" if is_old else not_yet
 
 
 def day(time: datetime | None) -> str:
