@@ -154,7 +154,7 @@ class Output(Notes):
         """Write parts of the result; fit them to a terminal if it is wide enough."""
         self.check_open()
         fits = _is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
-        lines = _fitted if fits else plain
+        lines = _fitted if fits else _plain
         for part in parts:
             for line in lines(part):
                 self._print(line)
@@ -209,7 +209,7 @@ class Output(Notes):
             raise OutputError(text) from None
 
 
-def plain(part: Part) -> Iterator[str]:
+def _plain(part: Part) -> Iterator[str]:
     """Yield the lines of a part; a table has one for its head, each group's title, and each row."""
     match part:
         case str(text) | Line(text):

@@ -2,14 +2,13 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from components.formats import ACCOUNT_ID, ROLE_NAME, ROLE_PATH
 from roles.account import Account
 from roles.concurrency import read_each
-from roles.errors import PERMISSIONS_PAGE, InputError, explain, is_denied
+from roles.errors import PERMISSIONS_PAGE, InputError
+from roles.findings import Finding, attempt
 from roles.output import Notes
 
 
@@ -20,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--account",
         metavar="ID",
         action="append",
-        type=_account_id,
+        type=_text("[0-9]{12}", "12 digits"),
         help="audit this account; default: the credentials' account; repeatable",
     )
     accounts.add_argument(
@@ -29,38 +28,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--assume-role",
         metavar="PATH/NAME",
-        type=_role,
+        type=_text(r"([!-.0-~]+/)*[\w+=,.@-]{1,64}", "text such as security/audit, not an ARN"),
         help="assume this role in each account, except in the credentials' account",
     )
     parser.add_argument(
         "--external-id",
         metavar="ID",
-        type=_external_id,
+        # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+        type=_text("[A-Za-z0-9_+=,.@:/-]{2,1224}", "2 to 1,224 letters, digits, and _+=,.@:/-"),
         help="the external ID that the roles' trust policies require",
     )
 
 
-def _account_id(text: str) -> str:
-    if ACCOUNT_ID.parse(text):
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is not an account ID: expected 12 digits")
+def _text(pattern: str, expected: str) -> Callable[[str], str]:
+    """Return a function that parses text for argparse."""
 
+    def parse(text: str) -> str:
+        if re.fullmatch(pattern, text, re.ASCII):
+            return text
+        raise argparse.ArgumentTypeError(f"expected {expected}")
 
-def _role(text: str) -> str:
-    path, _, name = text.removeprefix("/").rpartition("/")
-    is_path = ROLE_PATH.parse(f"/{path}/" if path else "/") and not text.startswith("arn:")
-    if is_path and ROLE_NAME.parse(name):
-        return f"{path}/{name}" if path else name
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is not the path and name of a role: expected text such as security/audit, not an ARN"
-    )
-
-
-def _external_id(text: str) -> str:
-    # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-    if re.fullmatch(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", text):
-        return text
-    raise argparse.ArgumentTypeError("expected 2 to 1,224 letters, digits, and _+=,.@:/-")
+    return parse
 
 
 def open_accounts(
@@ -73,16 +61,12 @@ def open_accounts(
     """
     caller = own[0].caller()
     if not (options.account or options.organization):
-        for name in ("assume_role", "external_id"):
-            if getattr(options, name):
-                option = f"--{name.replace('_', '-')}"
-                raise InputError(f"{option} is only for --account or --organization: pass one of them")
+        if options.assume_role or options.external_id:
+            raise InputError("--assume-role and --external-id are only for --account or --organization")
         return {caller["Account"]: own}
     # A separate object, because these calls are not part of the audit of the credentials' account.
     asking = Account(own[0].region, notes)
     chosen = [*dict.fromkeys(asking.active_accounts() if options.organization else options.account)]
-    if not chosen:
-        raise InputError("the organization has no active account: pass each account with --account")
     others = [each for each in chosen if each != caller["Account"]]
     if others and not options.assume_role:
         raise InputError(
@@ -92,15 +76,12 @@ def open_accounts(
 
     def open_account(account_id: str) -> Sequence[Account] | str:
         role_arn = f"arn:{own[0].partition}:iam::{account_id}:role/{options.assume_role}"
-        try:
-            assumed = asking.assume_role(role_arn, options.external_id)
-        except (BotoCoreError, ClientError) as error:
-            if not (isinstance(error, ClientError) and is_denied(error)):
-                return explain(error)
+        assumed = attempt(partial(asking.assume_role, role_arn, options.external_id))
+        if isinstance(assumed, Finding):
             external_id = "with this" if options.external_id else "without an"
             return (
-                f"{role_arn} cannot be assumed: the role must exist, its trust policy must allow "
-                f"sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
+                f"{role_arn} cannot be assumed ({assumed.text}): the role must exist, its trust policy "
+                f"must allow sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
                 f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
             )
         return [Account(each.region, notes, assumed) for each in own]

@@ -1,13 +1,17 @@
-"""Define the flat record of a finding, which feeds the text, the CSV, and the JSON document."""
+"""Define the flat record of a finding, and read which findings are accepted."""
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Final, Literal, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, cast
 
+from components.problems import quote
 from guardrails.iam.documents import Statement
-from guardrails.iam.patterns import Patterns
 from roles.account import DataSource
+from roles.errors import InputError
 from roles.policies import digest
+from roles.project import read_mapping
 
 Kind = Literal[
     "dangerous",
@@ -42,6 +46,7 @@ OUTCOMES: Final[Mapping[Kind, str]] = {
 ACCEPTED: Final = "accepted"
 RESULTS: Final = (*tuple(dict.fromkeys(OUTCOMES.values()))[:6], ACCEPTED, "equivalent", "without a role")
 """The results for data sources, the most severe first."""
+_FILE: Final = "an object with entries such as `ID: {reason: TEXT, until: 2027-03-31}`"
 _LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 """Makes an ID of letters: spreadsheets and YAML would take some IDs with digits for numbers."""
 
@@ -72,9 +77,10 @@ class Record(NamedTuple):
         return ACCEPTED if self.until else OUTCOMES[self.kind]
 
     @property
-    def severity(self) -> tuple[int, bool]:
-        """Sorts by kind, and puts failed syncs first."""
-        return [*OUTCOMES].index(self.kind), not any(" FAILED" in each for each in self.syncs)
+    def severity(self) -> tuple[bool, int, bool]:
+        """Sorts by kind, and puts failed syncs first and accepted findings last."""
+        position = [*OUTCOMES].index(self.kind)
+        return bool(self.until), position, not any(" FAILED" in each for each in self.syncs)
 
     def identified(self, *parts: str) -> "Record":
         """Return the record with an ID, which these parts determine with the kind, role, and policy."""
@@ -84,18 +90,48 @@ class Record(NamedTuple):
 
 def meaning(statement: Statement) -> str:
     """Return what a statement says, whatever its Sid, its position, and the order of its values."""
-
-    def plain(side: Patterns) -> list[object]:
-        values = map(str.lower, side.values) if side.ignore_case else side.values
-        return [side.negated, _sorted(values)]
-
-    conditions = (
-        json.dumps([each.operator, each.key.lower(), _sorted(each.values)])
-        for each in statement.conditions
-    )
-    sides = map(plain, (statement.actions, statement.resources, statement.principals))
-    return json.dumps([statement.allows, *sides, _sorted(conditions)])
+    sides = [
+        [side.negated, sorted({each.lower() if side.ignore_case else each for each in side.values})]
+        for side in (statement.actions, statement.resources, statement.principals)
+    ]
+    conditions = {
+        (each.operator, each.key.lower(), *sorted({*each.values})) for each in statement.conditions
+    }
+    return json.dumps([statement.allows, sides, sorted(conditions)])
 
 
-def _sorted(values: Iterable[str]) -> list[str]:
-    return sorted({*values})
+# Accepted findings.
+
+
+def read_acceptances(path: Path) -> dict[str, dict[str, str]]:
+    """Return the acceptances in a file by ID, with a `reason` and the last day, `until`.
+
+    If the file has errors, raise an InputError that lists them.
+    """
+    path.stat()  # raises OSError without a file
+    given = read_mapping(path, _FILE)
+    if wrong := [f"  {quote(key)}" for key, value in given.items() if not _is_valid(key, value)]:
+        raise InputError(f"these entries in {path} are not of the form {_FILE}:", *wrong)
+    return {
+        key: {"reason": value["reason"], "until": str(value["until"])} for key, value in given.items()
+    }
+
+
+def _is_valid(key: object, value: Any) -> bool:
+    entries = cast("dict[str, Any]", value if isinstance(value, dict) else {})
+    has_both = {*entries} == {"reason", "until"} and isinstance(key, str)
+    return has_both and bool(str(entries["reason"] or "").strip()) and type(entries["until"]) is date
+
+
+def without_effect(
+    acceptances: Mapping[str, Mapping[str, str]], found: Collection[str], today: str
+) -> Iterator[str]:
+    """Yield a note about each acceptance that has ended, or whose ID no finding has."""
+    for name, its in acceptances.items():
+        is_over = its["until"] < today
+        if is_over or name not in found:
+            over, unmatched = (
+                f"ended on {its['until']}",
+                "matches no finding in these accounts and Regions",
+            )
+            yield f"the acceptance of {name} {over if is_over else unmatched}: {its['reason']}"

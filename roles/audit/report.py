@@ -2,14 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from roles.account import DataSource, Role
 from roles.arns import Arn
 from roles.audit.records import ACCEPTED, OUTCOMES, RESULTS, Record
-from roles.audit.survey import Reading
-from roles.audit.unused import day
-from roles.output import Line, Part, Row, Table, plain
+from roles.audit.survey import Reading, Survey
+from roles.output import Line, Part, Row, Table
 
 _HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "USED BY", "LAST USED", "RESULT")
 _COLORS: Final = ("red",) * 4 + ("yellow",) * 2 + ("", "green", "")
@@ -19,165 +18,128 @@ _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
-class Result(NamedTuple):
-    """The result for a data source."""
-
-    reading: Reading
-    records: Sequence[Record]
-    """Those about the data source; at least one."""
-
-    @property
-    def state(self) -> str:
-        """The most severe result of its records."""
-        return min((each.result for each in self.records), key=RESULTS.index)
-
-    @property
-    def severity(self) -> tuple[int, bool]:
-        """Sorts by the state, and puts failed syncs first."""
-        return RESULTS.index(self.state), min(each.severity[1] for each in self.records)
-
-    @property
-    def text(self) -> str:
-        """The number of findings of each kind, or the state."""
-        kinds = Counter(ACCEPTED if each.until else each.kind for each in self.records if each.id)
-        counts = [f"{kinds[kind]} {kind}" for kind in (*OUTCOMES, ACCEPTED) if kinds[kind]]
-        is_unread = any(each.kind == "not compared" for each in self.records)
-        return ", ".join([*counts, *(["not completely compared"] * is_unread)]) or self.state
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The account, and the ARN of the role."""
-        return self.reading.survey.id, self.reading.role_arn
-
-    def document(self) -> dict[str, str]:
-        """Return the data source's entry in the JSON document."""
-        source, view = self.reading.data_source, self.reading.view
-        return {
-            **source.document(),
-            "account": self.reading.survey.id,
-            "region": source.region,
-            "application": source.application_label,
-            "index": source.index_label,
-            "connector": view.users[0][1].connector.name if view else f"({source.type})",
-            "role": self.reading.role_arn,
-            "lastUsed": day(view.role.last_used) if view and isinstance(view.role, Role) else "",
-            "state": self.state,
-            "result": self.text,
-        }
+Head = Mapping[str, str]
+"""The date, the ARN of the caller, the version of the program, and the place."""
+Results = Sequence[Mapping[str, str]]
+"""The entries of the data sources in the JSON document, the most severe first."""
 
 
-class Report(NamedTuple):
-    """The results for all accounts."""
+def results_of(surveys: Iterable[Survey], records: Iterable[Record]) -> Results:
+    """Return the results that follow from the records."""
+    of_source = defaultdict[DataSource, list[Record]](list)
+    for record in records:
+        for each in record.sources:
+            of_source[each].append(record)
+    readings = [each for its in surveys for each in its.readings]
+    readings.sort(key=lambda each: of_source[each.source.data_source][0].severity)
+    entries = (_result(of_source[each.source.data_source], each) for each in readings)
+    return sorted(entries, key=lambda each: RESULTS.index(each["state"]))
 
-    head: Mapping[str, str]
-    """The date, the ARN of the caller, the version of the program, and the place."""
-    results: Sequence[Result]
-    records: Sequence[Record]
-    """Also those about no data source; the most severe first."""
 
-    def parts(self) -> Iterator[Part]:
-        """Yield the findings by role, what is accepted, the unused roles, and the table."""
-        yield Line("audit of {date} by {caller}, qbusiness-roles {version}".format(**self.head), 2)
-        yield Line(self._summary(), 2)
-        groups = defaultdict[tuple[str, str], list[Record]](list)
-        for each in self.records:
-            if not each.until and (each.id or each.kind in ("not compared", "note")):
-                groups[each.account, _subject(each)].append(each)
-        for (account, subject), records in groups.items():
-            key = account, records[0].role
-            users = [each.reading.data_source for each in self.results if each.key == key and key[1]]
-            yield from ("", f"{subject}:" if users else f"account {account}, {subject}:")
-            yield from (f"  used by {each.label}" for each in users)
-            for each in records:
-                yield from _lines(each, users)
-        if accepted := [each for each in self.records if each.until]:
-            yield from ("", "accepted:")
-        for each in accepted:
-            yield Line(f"  {each.id} {each.kind}: {_subject(each)}: {each.text}", 4)
-            yield Line(f"      until {each.until}: {each.reason}", 6)
-        if unused := [each for each in self.records if each.kind == "unused"]:
-            yield from ("", "not used by a data source (docs/audit.md lists what else can use a role):")
-        yield from (f"  {each.role}: {each.text}" for each in unused)
-        yield from self._table()
+def document(head: Head, results: Results, records: Iterable[Record]) -> dict[str, object]:
+    """Return the JSON document."""
+    return {
+        **head,
+        "states": Counter(each["state"] for each in results),
+        "dataSources": results,
+        "findings": [*map(_entries, records)],
+    }
 
-    def _summary(self) -> str:
-        """Return the number of data sources and roles, the place, and the number of each state."""
-        sources, roles = len(self.results), len({each.key for each in self.results if each.key[1]})
-        states = ", ".join(f"{number} {each}" for each, number in self._states().items() if number)
-        total = f"{sources} data source{'s' * (sources != 1)} with {roles} role{'s' * (roles != 1)}"
-        return f"{total} in {self.head['place']}{': ' * bool(states)}{states}"
 
-    def _states(self) -> dict[str, int]:
-        found = Counter(each.state for each in self.results)
-        return {each: found[each] for each in RESULTS}
+def rows(head: Head, records: Iterable[Record]) -> Iterator[list[str]]:
+    """Yield a header, and a row for each record."""
+    yield [*head, *_entries(Record("note", ""))]
+    for each in records:
+        yield [*map(_cell, (*head.values(), *_entries(each).values()))]
 
-    def _table(self) -> Iterator[Part]:
-        """Yield the table of the data sources, grouped by index; the most severe are first."""
-        groups = defaultdict[str, list[Row]](list)
-        users = Counter(each.key for each in self.results)
-        for each in self.results:
-            its = each.document()
-            used_by = str(users[each.key]) if its["role"] else ""
-            cells = (its["displayName"], its["connector"], Arn.of(its["role"]).name, used_by)
-            title = "account {account}, {region}, application {application}, index {index}"
-            color = _COLORS[RESULTS.index(each.state)]
-            groups[title.format(**its)].append(Row((*cells, its["lastUsed"], its["result"]), color))
-        if groups:
-            yield from ("", Table(_HEAD, [*groups.items()]))
 
-    def markdown(self) -> Iterator[str]:
-        """Yield the text's lines in a code block, which they cannot end."""
-        yield "~~~text"
-        for part in self.parts():
-            yield from (line.replace("~~~", "---") for line in plain(part))
-        yield "~~~"
+def parts(head: Head, results: Results, records: Iterable[Record]) -> Iterator[Part]:
+    """Yield the records by role, and the table of data sources."""
+    yield Line("audit of {date} by {caller}, qbusiness-roles {version}".format(**head), 2)
+    states = Counter(each["state"] for each in results)  # in order of severity, as the results are
+    counts = ", ".join(f"{number} {each}" for each, number in states.items())
+    yield Line(f"data sources in {head['place']}: {counts or 'none'}", 2)
+    groups = defaultdict[tuple[str, str], list[Record]](list)
+    for each in records:
+        if each.text:
+            groups[each.account, _subject(each)].append(each)
+    for (account, subject), its in groups.items():
+        users = [each for each in results if its[0].role and each["role"] == its[0].role]
+        yield from ("", f"{subject}:" if its[0].role else f"account {account}, {subject}:")
+        yield from (f"  used by {each['displayName']} {each['dataSourceId']}" for each in users)
+        for each in its:
+            yield from _lines(each, is_some=len(each.sources) < len(users))
+    if results:
+        yield from ("", _table(results))
 
-    def rows(self) -> Iterator[list[str]]:
-        """Yield a header, and a row for each record."""
-        yield [*self.head, *self._entries(Record("note", ""))]
-        for each in self.records:
-            yield [*map(_cell, (*self.head.values(), *self._entries(each).values()))]
 
-    def document(self) -> dict[str, object]:
-        """Return the JSON document."""
-        return {
-            **self.head,
-            "states": self._states(),
-            "dataSources": [each.document() for each in self.results],
-            "findings": [*map(self._entries, self.records)],
-        }
+def _table(results: Results) -> Table:
+    """Return the table of the data sources, grouped by index."""
+    groups = defaultdict[str, list[Row]](list)
+    users = Counter(each["role"] for each in results)
+    for each in results:
+        used_by = str(users[each["role"]]) if each["role"] else ""
+        cells = (each["displayName"], each["connector"], Arn.of(each["role"]).name, used_by)
+        title = "account {account}, {region}, application {application}, index {index}"
+        row = Row((*cells, each["lastUsed"], each["result"]), _COLORS[RESULTS.index(each["state"])])
+        groups[title.format(**each)].append(row)
+    return Table(_HEAD, [*groups.items()])
 
-    def _entries(self, record: Record) -> dict[str, str | Sequence[str]]:
-        """Return a record for CSV and JSON."""
-        return {
-            "id": record.id,
-            "kind": record.kind,
-            "account": record.account,
-            "regions": [*dict.fromkeys(each.region for each in record.sources)],
-            "applications": [*dict.fromkeys(each.application_label for each in record.sources)],
-            "dataSources": [each.id for each in record.sources],
-            "names": [each.name for each in record.sources],
-            "types": [*dict.fromkeys(each.type for each in record.sources)],
-            "role": record.role,
-            "policy": record.policy,
-            "text": record.text,
-            "details": record.details,
-            "lastSyncs": record.syncs,
-            "until": record.until,
-            "reason": record.reason,
-        }
+
+def _result(records: Sequence[Record], reading: Reading) -> dict[str, str]:
+    """Return a data source's entry in the JSON document."""
+    source, view = reading.source.data_source, reading.view
+    state = min((each.result for each in records), key=RESULTS.index)
+    used = view.role.last_used if view and isinstance(view.role, Role) else None
+    kinds = Counter(ACCEPTED if each.until else each.kind for each in records if each.id)
+    counts = [f"{kinds[kind]} {kind}" for kind in (*OUTCOMES, ACCEPTED) if kinds[kind]]
+    counts += ["not completely compared"] if any(each.kind == "not compared" for each in records) else []
+    return {
+        **source.document(),
+        "account": reading.survey.id,
+        "region": source.region,
+        "application": source.application_label,
+        "index": source.index_label,
+        "connector": view.users[0][1].connector.name if view else f"({source.type})",
+        "role": reading.source.role_arn,
+        "lastUsed": f"{used:%Y-%m-%d}" if used else "none" * bool(view and isinstance(view.role, Role)),
+        "state": state,
+        "result": ", ".join(counts) or state,
+    }
+
+
+def _entries(record: Record) -> dict[str, str | Sequence[str]]:
+    """Return a record for CSV and JSON."""
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "account": record.account,
+        "regions": [*dict.fromkeys(each.region for each in record.sources)],
+        "applications": [*dict.fromkeys(each.application_label for each in record.sources)],
+        "dataSources": [each.id for each in record.sources],
+        "names": [each.name for each in record.sources],
+        "types": [*dict.fromkeys(each.type for each in record.sources)],
+        "role": record.role,
+        "policy": record.policy,
+        "text": record.text,
+        "details": record.details,
+        "lastSyncs": record.syncs,
+        "until": record.until,
+        "reason": record.reason,
+    }
 
 
 def _subject(record: Record) -> str:
     labels = ", ".join(each.label for each in record.sources)
-    return record.role or (f"data source {labels}" if labels else "which could not be read completely")
+    return record.role or (f"data source {labels}" if labels else "which was not read completely")
 
 
-def _lines(record: Record, users: Sequence[DataSource]) -> Iterator[Part]:
-    yield Line(f"  {record.id}{' ' * bool(record.id)}{record.kind}: {record.text}", 4)
-    yield from (Line(f"      {each}", 8) for each in (*record.details, *record.syncs))
-    if len(record.sources) < len(users):
-        yield Line(f"      for {', '.join(each.label for each in record.sources)}", 10)
+def _lines(record: Record, *, is_some: bool) -> Iterator[Line]:
+    """Yield a record's lines; `is_some` is true if it is about some of the role's data sources."""
+    accepted = f", accepted until {record.until}: {record.reason}" if record.until else ""
+    yield Line(f"  {record.id}{' ' * bool(record.id)}{record.kind}: {record.text}{accepted}", 4)
+    labels = [f"for {', '.join(each.label for each in record.sources)}"] if is_some else []
+    yield from (Line(f"      {each}", 8) for each in (*record.details, *record.syncs, *labels))
 
 
 def _cell(value: str | Iterable[str]) -> str:

@@ -7,7 +7,8 @@ them need is shared. Whether a request is denied is decided as in `check`, for e
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -17,10 +18,10 @@ from botocore.parsers import ResponseParserError
 from guardrails.iam.decisions import Cause, Decision
 from guardrails.iam.decisions import Kind as PolicyKind
 from guardrails.iam.documents import Statement
-from roles.account import Account, DataSource, Role
+from roles.account import Account, DataSource, Reply, Role
+from roles.applications import trusts_only
 from roles.arns import Arn
 from roles.audit.records import Kind, Record, meaning
-from roles.audit.unused import find_unused
 from roles.check.questions import disputed, explained, resources, role, unread_policies, verdicts
 from roles.concurrency import read_each
 from roles.detection import enrichment_roles
@@ -47,7 +48,9 @@ class Survey:
         self.listed: list[tuple[Account, DataSource]] = []
         self.readings: list[Reading] = []
         self.records: list[Record] = []
-        self._applications: list[tuple[Account, str]] = []
+        self.hooks: set[str] = set()
+        """The roles with which data sources enrich documents."""
+        self._applications: set[tuple[Account, str]] = set()
         self._done = count(1)
 
     def attempt(self, step: Callable[[], _T]) -> _T | None:
@@ -62,23 +65,22 @@ class Survey:
         """List the data sources in all Regions."""
         for account in self.regions:
             try:
-                found = attempt(account.applications)
+                applications = self._read(account.region, account.applications, {})
             except InputError:
                 continue  # there are no applications
-            applications = self._found(account.region, found) or {}
             for identifier, name in applications.items():
-                its = attempt(lambda: [*account.data_sources(identifier)])  # noqa: B023 called at once
                 place = f"application {f'{name} {identifier}'.strip()} in {account.region}"
-                if (sources := self._found(place, its)) is not None:
-                    self._applications.append((account, identifier))
-                    self.listed += [(account, each._replace(application_name=name)) for each in sources]
+                its = self._read(place, lambda: [*account.data_sources(identifier)], None)  # noqa: B023
+                self._applications |= set() if its is None else {(account, identifier)}
+                self.listed += [(account, each._replace(application_name=name)) for each in its or ()]
 
-    def _found(self, place: str, found: _T | Finding) -> _T | None:
-        """Return what was found; None, with a record, if it could not be read."""
-        if isinstance(found, Finding):
-            self.records.append(Record("not compared", self.id, text=f"{place}: {found.text}"))
-            return None
-        return found
+    def _read(self, place: str, read: Callable[[], _T], otherwise: _T) -> _T:
+        """Return what was read or, with a record, `otherwise` if it could not be read."""
+        found = attempt(read)
+        if not isinstance(found, Finding):
+            return found
+        self.records.append(Record("not compared", self.id, text=f"{place}: {found.text}"))
+        return otherwise
 
     def read(self, account: Account, listed: DataSource) -> "Reading | None":
         """Read a data source; after the last one, close the connections."""
@@ -93,33 +95,34 @@ class Survey:
             return None
         return reading
 
-    @cached_property
-    def hooks(self) -> set[str]:
-        """The roles with which data sources enrich documents."""
-        return {arn for each in self.readings for arn in enrichment_roles(each.source.details)}
-
-    def finish(self) -> None:
-        """Name the actions that were not allowed, and find the roles that no data source uses.
-
-        The search is only for roles of applications whose data sources could all be read.
-        """
-        denied = sorted({action for each in self.regions for action in each.denied})
-        text = "is not allowed on at least some resources"
-        self.records += [Record("not compared", self.id, text=f"{each} {text}") for each in denied]
-        used = {*self.hooks, *(each.role_arn for each in self.readings)}
-        unread = [each.application for each in self.readings if not each.source.details]
-        complete = {
-            f"arn:{account.partition}:qbusiness:{account.region}:{self.id}:application/{app}": account
-            for account, app in self._applications
-            if (account, app) not in unread
+    def find_unused(self) -> None:
+        """Find the roles that no data source uses, if their applications could be read completely."""
+        used = {*self.hooks, *(each.source.role_arn for each in self.readings)}
+        complete = self._applications - {
+            (each.account, each.source.data_source.application_id)
+            for each in self.readings
+            if not each.source.details
         }
-        for account in [*complete.values()][:1]:  # IAM is global, so the Region does not matter
-            found = attempt(lambda: [*find_unused(account, complete, used)])  # noqa: B023 as above
-            if isinstance(found, Finding):
-                text = f"did not look for roles that no data source uses: {found.text}"
-                self.records.append(Record("note", self.id, text=text))
-            else:
-                self.records += [Record("unused", self.id, arn, text=text) for arn, text in found]
+        arns = [
+            f"arn:{its.partition}:qbusiness:{its.region}:{self.id}:application/{application}"
+            for its, application in complete
+        ]
+        for account, _ in [*complete][:1]:  # IAM is global, so the Region does not matter
+            for each in self._read("unused roles", account.roles, []):
+                if each["Arn"] not in used and trusts_only(arns, each["AssumeRolePolicyDocument"]):
+                    use = _use(each, attempt(partial(account.last_used, each["RoleName"])))
+                    self.records.append(
+                        Record("unused", self.id, each["Arn"], text=f"no data source uses it; {use}")
+                    )
+
+
+def _use(role: Reply, last_used: datetime | Finding | None) -> str:
+    """Return the last use of a role in a few words; None stands for no use since IAM tracks it."""
+    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html
+    not_used = f"created on {role['CreateDate']:%Y-%m-%d}, not used in the last 400 days"
+    if isinstance(last_used, Finding):
+        return "last use unknown"
+    return f"last used on {last_used:%Y-%m-%d}" if last_used else not_used
 
 
 class Reading(NamedTuple):
@@ -131,24 +134,11 @@ class Reading(NamedTuple):
     view: View | None
     """None if the data source's requests are unknown."""
 
-    @property
-    def data_source(self) -> DataSource:
-        """The data source."""
-        return self.source.data_source
-
-    @property
-    def application(self) -> tuple[Account, str]:
-        """The application, with its Region."""
-        return self.account, self.data_source.application_id
-
-    @property
-    def role_arn(self) -> str:
-        """The ARN of the data source's role; empty if it has none."""
-        return self.source.role_arn
-
     def record(self, kind: Kind, text: str = "", **more: Any) -> Record:
         """Return a record about the data source and its role."""
-        return Record(kind, self.survey.id, self.role_arn, (self.data_source,), text, **more)
+        return Record(
+            kind, self.survey.id, self.source.role_arn, (self.source.data_source,), text, **more
+        )
 
 
 def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> list[Survey]:
@@ -167,15 +157,17 @@ def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> lis
         return read_each(lambda step: step[0].attempt(step[1]), [*steps], notes, name)
 
     run("applications", ((each, each.list) for each in found))
-    steps = [(of, partial(of.read, *each)) for of in found for each in of.listed]
     groups = defaultdict[tuple[Survey, str], list[Reading]](list)
-    for each in filter(None, run("data sources", steps)):
+    for each in filter(
+        None, run("data sources", ((of, partial(of.read, *each)) for of in found for each in of.listed))
+    ):
         each.survey.readings.append(each)
-        groups[each.survey, each.role_arn].append(each)
+        each.survey.hooks |= {*enrichment_roles(each.source.details)}
+        groups[each.survey, each.source.role_arn].append(each)
     compared = run("roles", ((of, partial(_compare, its)) for (of, _), its in groups.items()))
     for (of, _), records in zip(groups, compared, strict=True):
         of.records += records or ()
-    run("accounts", ((each, each.finish) for each in found))
+    run("accounts", ((each, each.find_unused) for each in found))
     for each in found:
         if each.failure:
             each.readings, each.records = [], [Record("not compared", each.id, text=each.failure)]
@@ -194,7 +186,7 @@ def _compare(group: Sequence[Reading]) -> list[Record]:
             syncs=tuple(dict.fromkeys((*same.syncs, *each.syncs))),
         )
     concerned = {each for record in found.values() for each in record.sources}
-    fine = (each.record("equivalent") for each in group if each.data_source not in concerned)
+    fine = (each.record("equivalent") for each in group if each.source.data_source not in concerned)
     return [*found.values(), *fine]
 
 
@@ -203,39 +195,37 @@ def _records(group: Sequence[Reading]) -> Iterator[Record]:
     for each in group:
         yield from _of_data_source(each)
     first, views = group[0], [each.view for each in group if each.view]
-    has = views[0].role if views else find_role(first.account, first.role_arn)
-    judged = tuple(each.data_source for each in group if each.view or not views)
-    about = Record("note", first.survey.id, first.role_arn, judged)
+    arn, hooks = first.source.role_arn, first.survey.hooks
+    has = views[0].role if views else find_role(first.account, arn)
+    judged = (each.source.data_source for each in group if each.view or not views)
+    about = Record("note", first.survey.id, arn, (*judged,))
+    others = ", ".join(each.source.data_source.id for each in group if not each.view and views)
     if isinstance(has, Finding) and not views:
         yield about._replace(kind="not compared", text=has.text)
-    if isinstance(has, Role):
-        is_enriching = first.role_arn in first.survey.hooks
-        yield from _of_role(about, has, views, is_judged=not is_enriching)
-        others = [each.data_source.id for each in group if not each.view]
-        if is_enriching:
-            yield about._replace(text="also used by document enrichment; its access was not judged")
-        if views and others:
-            text = "data sources that could not be compared might need access that counts as in excess"
-            yield about._replace(text=f"{text}: {', '.join(others)}")
+    elif isinstance(has, Role):
+        yield from _of_role(about, has, views, is_judged=arn not in hooks)
+    if arn in hooks:
+        yield about._replace(text="also used by document enrichment; its access was not judged")
+    if others:
+        text = "data sources that could not be compared might need access that counts as in excess"
+        yield about._replace(text=f"{text}: {others}")
 
 
 # Questions about each data source.
 
 
 def _of_data_source(reading: Reading) -> Iterator[Record]:
-    view, uses, source = reading.view, reading.source.uses, reading.data_source
+    view, uses, source = reading.view, reading.source.uses, reading.source.data_source
     if not view:
-        kind = "unknown connector" if reading.role_arn else "without a role"
-        is_read = not isinstance(uses, Finding)
-        yield reading.record(kind if is_read else "not compared", "" if is_read else uses.text)
+        kind = "unknown connector" if reading.source.role_arn else "without a role"
+        unread = uses.text if isinstance(uses, Finding) else ""
+        yield reading.record("not compared" if unread else kind, unread)
         return
-    for each in (*resources(view), *role(view)):
+    for each in (*resources(view), *role(view), *unread_policies(view)):
         if each.state is State.PROBLEM:
             yield reading.record("invalid", each.text).identified(source.region, source.id, each.text)
         else:
             yield reading.record("not compared", each.text)
-    for each in unread_policies(view):
-        yield reading.record("not compared", each.text)
     for each in disputed(view):
         yield reading.record("note", each.text, details=each.details)
     for blocked, finding in explained(view):
@@ -247,25 +237,23 @@ def _of_data_source(reading: Reading) -> Iterator[Record]:
 
 def _denied(reading: Reading, cause: Cause, decisions: Sequence[Decision], text: str) -> Record:
     """Return the record about requests that statements deny, or that no policy allows."""
-    policy, statements = cause.policy, cause.statements
+    policy, statements, source = cause.policy, cause.statements, reading.source.data_source
     by_resource = defaultdict[str, list[str]](list)
     for each in decisions:
         by_resource[str(each.request.resource)].append(each.request.action)
-    lines = tuple(f"{', '.join(its)} on {resource}" for resource, its in by_resource.items())
-    sync = attempt_or(None, lambda: last_sync(reading.account, reading.data_source))
-    name = f"{policy.kind} of {policy.resource}" if policy.resource else policy.name
-    exists = policy.statements and (statements or policy.kind is not PolicyKind.ROLE)
+    sync = attempt_or(None, lambda: last_sync(reading.account, source))
     found = reading.record(
         "denying" if statements else "missing",
         text,
-        details=lines if len(decisions) > 1 else (),
-        policy=name if exists else "",
-        syncs=(f"{reading.data_source.label}: its {sync.text}",) if sync else (),
+        details=tuple(f"{', '.join(its)} on {resource}" for resource, its in by_resource.items()),
+        # If none of the role's policies allows a request, no policy is the cause.
+        policy=f"{policy.name} {policy.resource}".strip()
+        if statements or policy.resource or policy.kind is PolicyKind.TRUST
+        else "",
+        syncs=(f"{source.label}: its {sync.text}",) if sync else (),
     )
-    if statements:
-        return found.identified(*sorted(map(meaning, statements)))
     pairs = sorted(f"{each.request.action} {each.request.resource}" for each in decisions)
-    return found.identified(reading.data_source.id, *pairs)
+    return found.identified(*(sorted(map(meaning, statements)) or [source.id, *pairs]))
 
 
 # Questions about the role.
@@ -282,18 +270,14 @@ def _of_role(about: Record, has: Role, views: Sequence[View], *, is_judged: bool
     needed = [each for view in views for each in (*(view.required or ()), *view.optional)]
     of_application = verdicts(has, [*needed, *application_statements(Arn.of(has.arn))])
     for statement, verdict, other in zip(own, verdicts(has, needed), of_application, strict=True):
-        if verdict.verdict != "excess":
-            continue
-        if other.verdict != "excess":
-            text = "also allows what only the application's own role needs; this access was not judged"
-            yield about._replace(text=text)
-            continue
         actions = {action for access in verdict.access for action in access.actions}
         may_be_needed = not is_known or (actions <= {*_READING} and not are_complete)
-        if verdict.danger or not may_be_needed:
+        if verdict.verdict == "excess" and other.verdict != "excess":
+            text = "also allows what only the application's own role needs; this access was not judged"
+            yield about._replace(text=text)
+        elif verdict.verdict == "excess" and (verdict.danger or not may_be_needed):
             kind: Kind = "dangerous" if verdict.danger else "in excess"
-            text = f"{verdict.policy}, {verdict.statement}"
-            text += f": {verdict.danger}" if verdict.danger else ""
+            text = f"{verdict.policy}, {verdict.statement}{': ' * bool(verdict.danger)}{verdict.danger}"
             yield _of_statement(about, kind, statement, text, verdict.access)
     for needed in dict.fromkeys(each for view in views for each in view.required or ()):
         users = [view for view in views if needed in (view.required or ())]
