@@ -57,8 +57,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     own = [Account(region, output) for region in dict.fromkeys(options.region or [None])]
     surveys = survey(accounts.open_accounts(options, own, output), output)
     accepted = {name: its for name, its in acceptances.items() if its["until"] >= str(now.date())}
-    found = (record for each in surveys for record in each.records)
-    records = sorted((each._replace(**accepted.get(each.id, {})) for each in records), key=severity)
+    records = sorted(
+        (each._replace(**accepted.get(each.id, {})) for its in surveys for each in its.records),
+        key=lambda each: each.severity,
+    )
     head = {
         "date": f"{now:%Y-%m-%d %H:%M} UTC",
         "caller": str(own[0].caller()["Arn"]),
