@@ -202,13 +202,12 @@ def _records(group: Sequence[Reading]) -> Iterator[Record]:
     others = ", ".join(each.source.data_source.id for each in group if not each.view and views)
     if isinstance(has, Finding) and not views:
         yield about._replace(kind="not compared", text=has.text)
-    elif isinstance(has, Role):
+    if isinstance(has, Role):
         yield from _of_role(about, has, views, is_judged=arn not in hooks)
+        text = "data sources that could not be compared might need access that counts as in excess"
+        yield from [about._replace(text=f"{text}: {others}")] if others else ()
     if arn in hooks:
         yield about._replace(text="also used by document enrichment; its access was not judged")
-    if others:
-        text = "data sources that could not be compared might need access that counts as in excess"
-        yield about._replace(text=f"{text}: {others}")
 
 
 # Questions about each data source.
@@ -241,11 +240,12 @@ def _denied(reading: Reading, cause: Cause, decisions: Sequence[Decision], text:
     by_resource = defaultdict[str, list[str]](list)
     for each in decisions:
         by_resource[str(each.request.resource)].append(each.request.action)
+    lines = [f"{', '.join(its)} on {resource}" for resource, its in by_resource.items()]
     sync = attempt_or(None, lambda: last_sync(reading.account, source))
     found = reading.record(
         "denying" if statements else "missing",
         text,
-        details=tuple(f"{', '.join(its)} on {resource}" for resource, its in by_resource.items()),
+        details=(*lines,) if len(decisions) > 1 else (),
         # If none of the role's policies allows a request, no policy is the cause.
         policy=f"{policy.name} {policy.resource}".strip()
         if statements or policy.resource or policy.kind is PolicyKind.TRUST
