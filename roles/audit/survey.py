@@ -74,12 +74,14 @@ class Survey:
                 self._applications |= set() if its is None else {(account, identifier)}
                 self.listed += [(account, each._replace(application_name=name)) for each in its or ()]
 
-    def _read(self, place: str, read: Callable[[], _T], otherwise: _T) -> _T:
+    def _read(
+        self, place: str, read: Callable[[], _T], otherwise: _T, kind: Kind = "not compared"
+    ) -> _T:
         """Return what was read or, with a record, `otherwise` if it could not be read."""
         found = attempt(read)
         if not isinstance(found, Finding):
             return found
-        self.records.append(Record("not compared", self.id, text=f"{place}: {found.text}"))
+        self.records.append(Record(kind, self.id, text=f"{place}: {found.text}"))
         return otherwise
 
     def read(self, account: Account, listed: DataSource) -> "Reading | None":
@@ -108,7 +110,7 @@ class Survey:
             for its, application in complete
         ]
         for account, _ in [*complete][:1]:  # IAM is global, so the Region does not matter
-            for each in self._read("unused roles", account.roles, []):
+            for each in self._read("unused roles", account.roles, [], "note"):
                 if each["Arn"] not in used and trusts_only(arns, each["AssumeRolePolicyDocument"]):
                     use = _use(each, attempt(partial(account.last_used, each["RoleName"])))
                     self.records.append(
