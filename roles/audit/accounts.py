@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--assume-role",
         metavar="PATH/NAME",
-        type=_text(r"([!-.0-~]+/)*[\w+=,.@-]{1,64}", "text such as security/audit, not an ARN"),
+        type=_text(r"(?!arn:)([!-.0-~]+/)*[\w+=,.@-]{1,64}", "text such as security/audit, not an ARN"),
         help="assume this role in each account, except in the credentials' account",
     )
     parser.add_argument(

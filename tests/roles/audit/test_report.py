@@ -1,5 +1,6 @@
 """roles.audit.report and .command: one report of three accounts in each format, and the exit codes."""
 
+import csv
 import json
 import os
 import re
@@ -33,7 +34,10 @@ def dated(text: str) -> str:
 def test_report_of_three_accounts_in_each_format(
     world: World, assert_golden: Callable[[Path, str], None]
 ):
-    command, entry = blocks("sh", prose("Several accounts", PAGE))[0], blocks("yaml", PAGE.read_text())[0]
+    command, entry = (
+        blocks("sh", prose("Several accounts", PAGE))[0],
+        blocks("yaml", PAGE.read_text())[0],
+    )
     (shown,) = blocks("text", prose("Several accounts", PAGE))
     caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/auditor/session"
     identity = {"UserId": "A", "Account": ACCOUNT, "Arn": caller}
@@ -53,9 +57,23 @@ def test_report_of_three_accounts_in_each_format(
     in_fence = world.audit("--markdown", *options).out
     assert dated(in_fence) == f"~~~text\n{dated(said.out)}~~~\n"
     table = dated(world.audit("--csv", *options).out.replace("\r\n", "\n"))
-    document = dated(world.audit("--json", *options).out)
     assert_golden(Path(__file__).with_name("report.csv"), table)
-    assert_golden(Path(__file__).with_name("report.json"), document)
+    document = json.loads(dated(world.audit("--json", *options).out))
+    assert document["states"] == {"dangerous": 1, "accepted": 1, "equivalent": 2}
+    columns = ("displayName", "account", "region", "lastUsed", "state", "result")
+    assert [[each[name] for name in columns] for each in document["dataSources"]] == [
+        ["Wiki", OTHER_ACCOUNT, "us-east-1", "none", "dangerous", "1 dangerous"],
+        ["Handbook", ACCOUNT, "eu-west-1", "none", "accepted", "1 accepted"],
+        ["Intranet", ACCOUNT, "us-east-1", "none", "equivalent", "equivalent"],
+        ["Assets", OTHER_ACCOUNT, "us-east-1", "none", "equivalent", "equivalent"],
+    ]
+    # A finding has the same entries in both formats.
+    found = [{name: document[name] for name in HEAD} | each for each in document["findings"]]
+    plain = [
+        {name: it if isinstance(it, str) else "; ".join(it) for name, it in each.items()}
+        for each in found
+    ]
+    assert [*csv.DictReader(table.splitlines())] == plain
 
 
 def test_no_cell_is_a_formula_or_controls_a_terminal():
