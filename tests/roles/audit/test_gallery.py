@@ -6,10 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
-from roles.audit.records import RESULTS
 from tests.helpers.support import golden
 from tests.helpers.world import (
     INDEX_ARN,
@@ -215,15 +212,13 @@ def add_broken(world: World) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
 def test_every_kind_of_data_source_is_reported(world: World, assert_golden: Callable[[Path, str], None]):
     expected = add_own(world) | add_others(world) | add_broken(world)
-    document, text = world.audit("--json"), world.audit()
-    found = document.json["dataSources"]
-    assert {each["displayName"]: each["result"] for each in found} == expected
-    states = [RESULTS.index(each["state"]) for each in found]
-    assert states == sorted(states)
-    assert (text.code, document.code) == (1, 1)
+    text = world.audit()
+    assert text.code == 1
+    *_, table = text.out.split("\n\n")
+    rows = [re.split(" {2,}", line) for line in table.splitlines()[2:]]
+    assert {each[0]: each[-1] for each in rows} == expected
     # AWS chooses the ends of secrets' ARNs, the IDs of keys, and the days.
     fixed = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", text.out)
     fixed = re.sub(r"\b[0-9a-f-]{36}(?= cannot|$)|(?<=:key/)[0-9a-f-]{36}", "KEY", fixed)

@@ -113,7 +113,6 @@ def accept(world: World, *found: str, until: date = TOMORROW) -> None:
     world.path(FILE).write_text("".join(entries))
 
 
-@pytest.mark.slow
 def test_accepted_finding_changes_no_exit_code_until_its_statement_changes(world: World):
     world.add_own(allow("sqs:*", "*"))
     accept(world, *ids(world))
@@ -133,7 +132,6 @@ def test_accepted_finding_changes_no_exit_code_until_its_statement_changes(world
     assert f"audit: the acceptance of {old} {text}\n" in run.err
 
 
-@pytest.mark.slow
 def test_acceptance_ends_after_its_last_day(world: World):
     world.add_own(allow("sqs:*", "*"))
     (found,) = ids(world)

@@ -83,7 +83,6 @@ def test_dangers_count_whatever_could_not_be_read(world: World):
     assert "iam:GetPolicyVersion is not allowed for these credentials" in unread(said)
 
 
-@pytest.mark.slow
 def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
     world.add_own()
     world.list_deleted()
@@ -155,7 +154,6 @@ def test_role_is_compared_with_needs_in_all_audited_regions(world: World):
 # Evidence, and access that other policies allow.
 
 
-@pytest.mark.slow
 def test_data_source_that_failed_to_sync_comes_first(world: World):
     synced = world.add_own(name="A", without=GET_SECRET)
     failed = world.add_own(name="B", without=GET_SECRET)
@@ -254,7 +252,6 @@ def unused(world: World) -> dict[str, str]:
     return {each["role"]: each["text"] for each in found if each["kind"] == "unused"}
 
 
-@pytest.mark.slow
 def test_unused_roles_are_listed_with_their_last_use(world: World):
     world.add_own()
     role_arn, hook_arn = world.role("qbusiness-Old"), world.role("qbusiness-hook")
