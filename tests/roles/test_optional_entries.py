@@ -20,7 +20,7 @@ from tests.roles.check.account import World, attached, bucket, data_sources, of_
 
 COMMANDS: Final = (("check", "--stack", "dev"), ("audit",))
 Path = tuple[str, ...]
-"""The service, the operation, and the keys that lead to an entry; `*` stands for every item of a list."""
+"""The service, the operation, and the keys that lead to an entry; `*` is every item of a list."""
 
 
 def world() -> World:
