@@ -92,7 +92,8 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
 
     def policies(**others: object) -> Policies:
         given = {name: value for name, value in settings_for(needs).items() if value}
-        found = render({**more, **given, **others}, name)
+        path = Arn.of(role_arn).resource.removeprefix("role").removesuffix(name)
+        found = render({**unknown, **given, "role_path": path or "/", **more}, name)
         return Policies(found.trust_policy, found.role_policy, needs.secrets[1:])
 
     expected = policies()

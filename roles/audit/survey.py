@@ -178,9 +178,9 @@ def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> lis
 
 def _compare(group: Sequence[Reading]) -> list[Record]:
     """Compare the role of some data sources; return each finding once, with all of its data sources."""
-    found: dict[tuple[str, str], Record] = {}
+    found: dict[str, Record] = {}
     for each in _records(group):
-        key = (each.kind, each.id or each.text)
+        key = each.id or each.text or each.kind
         same = found.get(key, each)
         found[key] = same._replace(
             sources=tuple(dict.fromkeys((*same.sources, *each.sources))),
@@ -222,11 +222,12 @@ def _of_data_source(reading: Reading) -> Iterator[Record]:
         unread = uses.text if isinstance(uses, Finding) else ""
         yield reading.record("not compared" if unread else kind, unread)
         return
-    for each in (*resources(view), *role(view), *unread_policies(view)):
-        if each.state is State.PROBLEM:
-            yield reading.record("invalid", each.text).identified(source.region, source.id, each.text)
-        else:
-            yield reading.record("not compared", each.text)
+    for each in (*resources(view), *role(view)):
+        found = reading.record("invalid" if each.state is State.PROBLEM else "not compared", each.text)
+        yield found.identified(source.region, source.id, each.text) if found.kind == "invalid" else found
+    for each in unread_policies(view):
+        # Only another account can read the policies of its resources.
+        yield reading.record("note" if each.state is State.CANNOT_TELL else "not compared", each.text)
     for each in disputed(view):
         yield reading.record("note", each.text, details=each.details)
     for blocked, finding in explained(view):
@@ -300,5 +301,7 @@ def _of_statement(
     for each in access:
         lines += [f"{', '.join(each.actions)} {by} {', '.join(each.targets)}", *each.conditions]
     found = about._replace(kind=kind, text=text, details=tuple(lines), policy=statement.policy)
-    of_some = sorted(each.id for each in about.sources) if kind == "shared" else ()
-    return found.identified(meaning(statement), *of_some)
+    # It is another finding if others share the statement.
+    return found.identified(
+        meaning(statement), *(sorted(each.id for each in about.sources) if kind == "shared" else ())
+    )

@@ -22,6 +22,7 @@ from tests.helpers.world import (
     deny,
     own_policy,
     policy,
+    s3_policy,
 )
 from tests.roles.audit.help import add_files, create_key, shared_role
 
@@ -133,6 +134,15 @@ def add_others(world: World) -> dict[str, str]:
     role_arn = world.role("qbusiness-without-deletion", policy(*kept))
     world.add("Without-deletion", role_arn, secret_arn, vpcConfiguration=VPC)
     add_files(world)
+    files = {"type": "S3V2", "connectionConfiguration": {"bucketName": "documents"}}
+    document = s3_policy("connectors/qbusiness-path")
+    role_arn = world.role("qbusiness-path", document, Path="/connectors/")
+    world.add("In-a-path", role_arn, kind="S3V2", configuration=files)
+    document = s3_policy("qbusiness-foreign").replace(f'"{ACCOUNT}"', f'"{OTHER_ACCOUNT}"')
+    foreign = {"bucketName": "foreign", "bucketOwnerAccountId": OTHER_ACCOUNT}
+    role_arn = world.role("qbusiness-foreign", document.replace(":::documents", ":::foreign"))
+    files = {**files, "connectionConfiguration": foreign}
+    world.add("Foreign-bucket", role_arn, kind="S3V2", configuration=files)
     world.add("Queue-of-Excess", f"{ROLES}qbusiness-Excess", kind="CUSTOM")
     world.add_own(name="Attached")
     world.attach("qbusiness-Attached", "wide", WIDE)
@@ -145,6 +155,8 @@ def add_others(world: World) -> dict[str, str]:
         "Exact": "equivalent",
         "Without-deletion": "equivalent",
         "Files": "equivalent",
+        "In-a-path": "equivalent",
+        "Foreign-bucket": "not completely compared",
         "Queue-of-Excess": "unknown connector",
         "Attached": "1 dangerous",
         "jira": "1 shared",
