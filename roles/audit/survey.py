@@ -121,7 +121,7 @@ class Survey:
 def _use(role: Reply, last_used: datetime | Finding | None) -> str:
     """Return the last use of a role in a few words; None stands for no use since IAM tracks it."""
     # https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html
-    not_used = f"created on {role['CreateDate']:%Y-%m-%d}, not used in the last 400 days"
+    not_used = f"created on {role['CreateDate']:%Y-%m-%d}; IAM, which tracks 400 days, has seen no use"
     if isinstance(last_used, Finding):
         return "last use unknown"
     return f"last used on {last_used:%Y-%m-%d}" if last_used else not_used

@@ -257,7 +257,7 @@ def test_unused_roles_are_listed_with_their_last_use(world: World):
     role_arn, hook_arn = world.role("qbusiness-Old"), world.role("qbusiness-hook")
     hook = {"preExtractionHookConfiguration": {"roleArn": hook_arn}}
     world.add("Hooked", world.role_arn, world.secret_arn, documentEnrichmentConfiguration=hook)
-    text = f"created on {datetime.now(UTC):%Y-%m-%d}, not used in the last 400 days"
+    text = f"created on {datetime.now(UTC):%Y-%m-%d}; IAM, which tracks 400 days, has seen no use"
     assert unused(world) == {role_arn: f"no data source uses it; {text}"}
     use = b"<RoleLastUsed><LastUsedDate>2026-10-01T12:00:00Z</LastUsedDate></RoleLastUsed>"
     world.server.spoil["iam:GetRole"] = lambda body: re.sub(rb"<RoleLastUsed.*(?=</Role>)", use, body)
