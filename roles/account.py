@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from threading import Lock, current_thread, main_thread
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar, cast
@@ -26,7 +26,7 @@ from guardrails.iam.documents import MalformedError, parse
 from roles.actions import action
 from roles.arns import Arn
 from roles.concurrency import THREADS
-from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied, is_gone
+from roles.errors import InputError, OddAnswerError, PageError, code, is_denied, is_gone
 from roles.output import Notes
 
 _CONNECT_TIMEOUT: Final = 5
@@ -233,7 +233,6 @@ class Account:
         # Otherwise, botocore parses policies and keeps only the last of two entries with the same key.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_html)
-        self._session.events.register("after-call", self._note_denial)
         self._session.events.register("after-call-error", _name_operation)
         self._core = core
         self._clients: dict[str, Any] = {}
@@ -242,8 +241,6 @@ class Account:
         """The results and errors, by method and arguments."""
         self._elsewhere: dict[str, Account] = {}
         self._lock = Lock()
-        self.denied: set[str] = set()
-        """The actions that were not allowed."""
         self.region = str(self._client("qbusiness").meta.region_name)
 
     @property
@@ -336,14 +333,9 @@ class Account:
         return self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
 
     @_once
-    def last_sync(self, data_source: DataSource) -> Reply | None:
-        """Return the sync job that started last; None if there is none.
-
-        A job without a start time, which the API allows, counts as the oldest.
-        """
-        jobs = self._list("qbusiness", "list_data_source_sync_jobs", "history", **data_source.ids)
-        oldest = datetime.min.replace(tzinfo=UTC)
-        return max(jobs, key=lambda job: job.get("startTime", oldest), default=None)
+    def syncs(self, data_source: DataSource) -> list[Reply]:
+        """Return the sync jobs of a data source."""
+        return self._list("qbusiness", "list_data_source_sync_jobs", "history", **data_source.ids)
 
     # Secrets and keys.
 
@@ -670,10 +662,6 @@ class Account:
         """Write a note about the progress; in other threads, `read_each` already shows it."""
         if current_thread() is main_thread():
             self.notes(text)
-
-    def _note_denial(self, parsed: Mapping[str, Any], model: Any, **_: object) -> None:
-        if parsed.get("Error", {}).get("Code") in DENIED:
-            self.denied.add(action(model.name))
 
 
 def is_alias(key_id: str) -> bool:

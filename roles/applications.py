@@ -1,12 +1,15 @@
 """Find the applications and the other principals that a role's trust policy names."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.formats import APPLICATION, SERVICE
+from guardrails.iam.containment import certain_values
+from guardrails.iam.documents import Kind, read_document
+from guardrails.iam.patterns import Patterns
 from roles.account import Account, Role
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, role_statements, statements
@@ -55,6 +58,24 @@ def other_principals(role: Role) -> list[str]:
                 names[everybody if name == "*" else name] = None
     nobody = (SERVICE, role.arn)
     return [name for name in names if name not in nobody and not UNIQUE_ID.fullmatch(name)]
+
+
+def trusts_only(applications: Collection[str], trust_policy: str) -> bool:
+    """Return whether a trust policy, in JSON, is only for Amazon Q Business and for these applications.
+
+    `applications` contains ARNs.
+    """
+    if SERVICE not in trust_policy:
+        return False  # without parsing the policies of all the account's roles
+    found = read_document(trust_policy, Kind.TRUST, TRUST_POLICY).statements
+    allowing = [each for each in found if each.allows]
+    return bool(allowing) and all(
+        each.principals == Patterns((f"Service:{SERVICE}",))
+        and any(
+            {*values} <= {*applications} for values in certain_values(each.conditions, "aws:SourceArn")
+        )
+        for each in allowing
+    )
 
 
 def _exists(account: Account, application: Arn) -> bool:

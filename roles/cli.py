@@ -12,9 +12,7 @@ interruption.
 """
 
 import argparse
-import importlib.metadata
 import sys
-import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +29,7 @@ from roles.audit import command as audit
 from roles.check import command as check
 from roles.errors import COULD_NOT_LOOK, InputError, explain
 from roles.output import Output, OutputError, silence
+from roles.version import version
 
 _VERBS: Final = {"adopt": adopt, "assign": assign, "audit": audit, "check": check}
 """Modules with `HELP`, `add_options(parser)`, and `run(options, output)`, which returns an exit code."""
@@ -93,16 +92,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _ShowVersion(argparse.Action):
-    """Show the version in a clone's pyproject.toml, or the version of the installed package."""
+    """Show the version."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        project = Path(__file__).parents[1] / "pyproject.toml"
-        if project.exists():
-            version = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
-        else:
-            version = importlib.metadata.version("qbusiness-connector")
         with suppress(OSError):  # the reader of the version has closed the pipe
-            print(parser.prog, version)
+            print(parser.prog, version())
         parser.exit()
 
 

@@ -8,12 +8,12 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html
 
 import re
 from collections.abc import Iterable
-from datetime import UTC
 from typing import Final, NamedTuple
 
-from roles.account import Account, DataSource, Reply
+from roles.account import Account, DataSource
 from roles.arns import Arn
 from roles.difference import Verdict
+from roles.syncs import last_sync
 
 ACTIONS: Final = ("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument")
 DISPUTED: Final = (
@@ -61,21 +61,12 @@ def read_evidence(account: Account, sources: Iterable[DataSource]) -> Evidence:
     return max(found, key=lambda each: each.is_denied, default=Evidence("no sync has settled it"))
 
 
-def day_of(sync: Reply) -> str:
-    """Return the day of a sync job, such as ` of 2026-11-01`; empty if it has no start time."""
-    started = sync.get("startTime")
-    return f" of {started.astimezone(UTC):%Y-%m-%d}" if started else ""
-
-
 def _of_sync(account: Account, source: DataSource) -> Evidence:
-    sync = account.last_sync(source) or {"status": ""}
-    day = day_of(sync)
-    message = str(sync.get("error", {}).get("errorMessage", ""))
-    if sync["status"] == "FAILED" and _DENIED.match(message):
-        return Evidence(f"the sync{day} of {source.label} failed: {message}", is_denied=True)
-    numbers = [str(sync.get("metrics", {}).get(name, "")) for name in _PUT]
-    put = sum(int(number) for number in numbers if number.isdecimal())
-    if not put:
+    sync = last_sync(account, source)
+    if sync is None:
         return Evidence()
-    text = f"the sync{day} of {source.label} put {put} documents with the policies of that day"
-    return Evidence(text)
+    if sync.status == "FAILED" and _DENIED.match(sync.error):
+        return Evidence(f"the sync{sync.day} of {source.label} failed: {sync.error}", is_denied=True)
+    put = sum(sync.number(each) or 0 for each in _PUT)
+    text = f"the sync{sync.day} of {source.label} put {put} documents with the policies of that day"
+    return Evidence(text if put else "")

@@ -48,10 +48,10 @@ def project_name() -> str:
     return name
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path, expected: str = "a Pulumi project or configuration file") -> dict[str, Any]:
     """Return the object in a YAML file; empty if the file is empty or does not exist.
 
-    Raises InputError for a file that is not valid YAML or contains something else.
+    Raises InputError for a file that is not valid YAML or contains something else than is expected.
     """
     if not path.exists():
         return {}
@@ -64,7 +64,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         said = " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML ({said}): fix it or move it") from None
     if not isinstance(content, dict | None):
-        raise InputError(f"{path} is not a Pulumi project or configuration file: fix it or move it")
+        raise InputError(f"{path} is not {expected}: fix it or move it")
     return cast("dict[str, Any]", content or {})
 
 

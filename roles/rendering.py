@@ -86,13 +86,12 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
     )
     kinds = {"secret_id": connector.secret, "bucket_name": connector.bucket}
     required = [setting for setting, need in kinds.items() if need is Need.REQUIRED]
-    more = dict.fromkeys(() if needs.is_complete else required, _UNKNOWN)
-    if connector.bucket_is_source:  # the role policy contains the role's ARN
-        more["role_path"] = Arn.of(role_arn).resource.removeprefix("role").removesuffix(name) or "/"
+    unknown = dict.fromkeys(() if needs.is_complete else required, _UNKNOWN)
 
-    def policies(**others: object) -> Policies:
+    def policies(**more: object) -> Policies:
         given = {name: value for name, value in settings_for(needs).items() if value}
-        found = render({**more, **given, **others}, name)
+        path = Arn.of(role_arn).resource.removeprefix("role").removesuffix(name)
+        found = render({**unknown, **given, "role_path": path or "/", **more}, name)
         return Policies(found.trust_policy, found.role_policy, needs.secrets[1:])
 
     expected = policies()
@@ -110,3 +109,22 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
         "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
     }
     return expected, needed, [*optional, *SeparatePolicy.of(prefix, [passing]).statements]
+
+
+def application_statements(role: Arn) -> Sequence[Statement]:
+    """Return the statements that AWS's page gives the role of an application, which a role can also be.
+
+    https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/create-application-iam-role.html
+    """
+    group = f"arn:{role.partition}:logs:*:{role.account}:log-group:/aws/qbusiness/*"
+    of_metrics = {"StringEquals": {"cloudwatch:namespace": "AWS/QBusiness"}}
+    streams = ["logs:DescribeLogStreams", "logs:CreateLogStream", "logs:PutLogEvents"]
+    allowed: list[tuple[object, str, object]] = [
+        ("cloudwatch:PutMetricData", "*", of_metrics),
+        ("logs:DescribeLogGroups", "*", {}),
+        ("logs:CreateLogGroup", group, {}),
+        (streams, f"{group}:log-stream:*", {}),
+    ]
+    parts = ("Action", "Resource", "Condition")
+    found = [{"Effect": "Allow", **dict(zip(parts, each, strict=True))} for each in allowed]
+    return SeparatePolicy.of(role.text, found).statements

@@ -1,10 +1,11 @@
-"""Judge the last sync of a data source, and say what its error may be about."""
+"""Read and judge the last sync of a data source, and say what its error may be about."""
 
 import re
-from datetime import UTC
-from typing import Final
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
-from roles.account import Reply
+from roles.account import Account, DataSource
 from roles.errors import unknown_status
 from roles.findings import Finding, note, ok, problem, unread
 
@@ -25,6 +26,46 @@ _TOPICS: Final = (
 """Patterns for errors of data sources and syncs, and what they are about; the most specific first."""
 
 
+class Sync(NamedTuple):
+    """A sync job of a data source."""
+
+    status: str
+    started: datetime | None
+    """A job may lack its start time."""
+    error: str
+    metrics: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """When it started, its status, and its error."""
+        at = f", at {self.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC," if self.started else ""
+        return f"last sync{at} has the status {self.status}{': ' * bool(self.error)}{self.error}"
+
+    @property
+    def day(self) -> str:
+        """The day, such as ` of 2026-11-01`; empty if it has no start time."""
+        return f" of {self.started.astimezone(UTC):%Y-%m-%d}" if self.started else ""
+
+    def number(self, metric: str) -> int | None:
+        """Return a metric, which AWS gives as text; None if it is unknown."""
+        found = str(self.metrics.get(metric, ""))
+        return int(found) if found.isdecimal() else None
+
+
+def last_sync(account: Account, source: DataSource) -> Sync | None:
+    """Return the sync job that started last; None if there is none.
+
+    A job without a start time counts as the oldest.
+    """
+    jobs = account.syncs(source)
+    oldest = datetime.min.replace(tzinfo=UTC)
+    job = max(jobs, key=lambda job: job.get("startTime", oldest), default=None)
+    if job is None:
+        return None
+    error = job.get("error", {}).get("errorMessage") or job.get("dataSourceErrorCode") or ""
+    return Sync(job["status"], job.get("startTime"), error, job.get("metrics", {}))
+
+
 def _topic(error: str) -> str:
     """Return the role or resource that an error may be about; empty for other errors."""
     said = _ARN.sub("", error)
@@ -36,20 +77,16 @@ def hint(error: str) -> list[str]:
     return [f"the error may be about {about}"] if (about := _topic(error)) else []
 
 
-def judge(text: str, sync: Reply | None) -> Finding:
+def judge(text: str, sync: Sync | None) -> Finding:
     """Return the finding about a data source's last sync; `text` says how the data source is."""
     if sync is None:
         return ok(f"{text}, but has not synced yet")
-    outcome, metrics, started = sync["status"], sync.get("metrics", {}), sync.get("startTime")
-    at = f", at {started.astimezone(UTC):%Y-%m-%d %H:%M} UTC," if started else ""
-    error = sync.get("error", {}).get("errorMessage") or sync.get("dataSourceErrorCode") or ""
-    said = f"{text}; its last sync{at} has the status {outcome}{': ' * bool(error)}{error}"
+    outcome, said = sync.status, f"{text}; its {sync.text}"
     if outcome not in (*_FINISHED, *_UNFINISHED, "FAILED"):
         return unread(unknown_status("qbusiness:ListDataSourceSyncJobs", outcome))
-    if outcome == "FAILED" or (outcome in _UNFINISHED and _topic(error)):
-        return problem(said, "", *hint(error))
-    numbers = [str(metrics.get(each, "")) for each in ("documentsFailed", "documentsScanned")]
-    failed, scanned = (int(each) if each.isdecimal() else None for each in numbers)
+    if outcome == "FAILED" or (outcome in _UNFINISHED and _topic(sync.error)):
+        return problem(said, "", *hint(sync.error))
+    failed, scanned = map(sync.number, ("documentsFailed", "documentsScanned"))
     if outcome in _UNFINISHED:
         return note(f"{said}: the index may lack documents")
     if outcome == "SUCCEEDED" and (failed or scanned == 0):

@@ -2,15 +2,13 @@
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from components.formats import ACCOUNT_ID, ROLE_NAME, ROLE_PATH
 from roles.account import Account
-from roles.audit.survey import Survey
 from roles.concurrency import read_each
-from roles.errors import PERMISSIONS_PAGE, InputError, code, explain, is_denied
+from roles.errors import PERMISSIONS_PAGE, InputError
+from roles.findings import Finding, attempt
 from roles.output import Notes
 
 
@@ -21,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--account",
         metavar="ID",
         action="append",
-        type=_account_id,
+        type=_text("[0-9]{12}", "12 digits"),
         help="audit this account; default: the credentials' account; repeatable",
     )
     accounts.add_argument(
@@ -30,60 +28,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--assume-role",
         metavar="PATH/NAME",
-        type=_role,
+        type=_text(r"(?!arn:)([!-.0-~]+/)*[\w+=,.@-]{1,64}", "text such as security/audit, not an ARN"),
         help="assume this role in each account, except in the credentials' account",
     )
     parser.add_argument(
         "--external-id",
         metavar="ID",
-        type=_external_id,
+        # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+        type=_text("[A-Za-z0-9_+=,.@:/-]{2,1224}", "2 to 1,224 letters, digits, and _+=,.@:/-"),
         help="the external ID that the roles' trust policies require",
     )
 
 
-def _account_id(text: str) -> str:
-    if ACCOUNT_ID.parse(text):
-        return text
-    raise argparse.ArgumentTypeError(f"{text!r} is not an account ID: expected 12 digits")
+def _text(pattern: str, expected: str) -> Callable[[str], str]:
+    """Return a function that parses text for argparse."""
 
+    def parse(text: str) -> str:
+        if re.fullmatch(pattern, text, re.ASCII):
+            return text
+        raise argparse.ArgumentTypeError(f"expected {expected}")
 
-def _role(text: str) -> str:
-    path, _, name = text.removeprefix("/").rpartition("/")
-    is_path = ROLE_PATH.parse(f"/{path}/" if path else "/") and not text.startswith("arn:")
-    if is_path and ROLE_NAME.parse(name):
-        return f"{path}/{name}" if path else name
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is not the path and name of a role: expected text such as security/audit, not an ARN"
-    )
-
-
-def _external_id(text: str) -> str:
-    # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-    if re.fullmatch(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", text):
-        return text
-    raise argparse.ArgumentTypeError("expected 2 to 1,224 letters, digits, and _+=,.@:/-")
+    return parse
 
 
 def open_accounts(
     options: argparse.Namespace, own: Sequence[Account], notes: Notes
-) -> tuple[Mapping[str, Sequence[Account]], list[Survey]]:
-    """Return the chosen accounts by ID, as `survey` takes them, and results for those that fail to open.
+) -> dict[str, Sequence[Account] | str]:
+    """Return the chosen accounts by ID, as `survey` takes them.
 
     `own` is the credentials' account in each Region; it needs no role. Raises InputError if the options
     contradict each other, or the organization's accounts cannot be listed.
     """
     caller = own[0].caller()
     if not (options.account or options.organization):
-        for name in ("assume_role", "external_id"):
-            if getattr(options, name):
-                option = f"--{name.replace('_', '-')}"
-                raise InputError(f"{option} is only for --account or --organization: pass one of them")
-        return {caller["Account"]: own}, []
+        if options.assume_role or options.external_id:
+            raise InputError("--assume-role and --external-id are only for --account or --organization")
+        return {caller["Account"]: own}
     # A separate object, because these calls are not part of the audit of the credentials' account.
     asking = Account(own[0].region, notes)
-    chosen = [*(_active_accounts(asking) if options.organization else _given(options.account, notes))]
-    if not chosen:
-        raise InputError("the organization has no active account: pass each account with --account")
+    chosen = [*dict.fromkeys(asking.active_accounts() if options.organization else options.account)]
     others = [each for each in chosen if each != caller["Account"]]
     if others and not options.assume_role:
         raise InputError(
@@ -91,53 +74,17 @@ def open_accounts(
             f"and name of a role there with --assume-role; {PERMISSIONS_PAGE} has the role's policies"
         )
 
-    def open_account(account_id: str) -> Sequence[Account] | Survey:
+    def open_account(account_id: str) -> Sequence[Account] | str:
         role_arn = f"arn:{own[0].partition}:iam::{account_id}:role/{options.assume_role}"
-        try:
-            assumed = asking.assume_role(role_arn, options.external_id)
-        except (BotoCoreError, ClientError) as error:
-            failure = explain(error)
-            if isinstance(error, ClientError) and is_denied(error):
-                external_id = "with this" if options.external_id else "without an"
-                failure = (
-                    f"{role_arn} cannot be assumed: the role must exist, its trust policy must allow "
-                    f"sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
-                    f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
-                )
-            return Survey(account_id, failure=failure)
+        assumed = attempt(partial(asking.assume_role, role_arn, options.external_id))
+        if isinstance(assumed, Finding):
+            external_id = "with this" if options.external_id else "without an"
+            return (
+                f"{role_arn} cannot be assumed ({assumed.text}): the role must exist, its trust policy "
+                f"must allow sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
+                f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
+            )
         return [Account(each.region, notes, assumed) for each in own]
 
     opened = dict(zip(others, read_each(open_account, others, notes, "accounts"), strict=True))
-    accounts = {each: opened.get(each, own) for each in chosen}
-    return (
-        {each: found for each, found in accounts.items() if not isinstance(found, Survey)},
-        [found for found in accounts.values() if isinstance(found, Survey)],
-    )
-
-
-def _given(account_ids: Sequence[str], notes: Notes) -> Iterator[str]:
-    """Yield each account once."""
-    for account_id in dict.fromkeys(account_ids):
-        if account_ids.count(account_id) > 1:
-            notes(f"account {account_id} is given more than once, and audited once")
-        yield account_id
-
-
-def _active_accounts(account: Account) -> list[str]:
-    """Return the organization's active accounts; raise InputError if they cannot be listed."""
-    advice = "or pass each account with --account"
-    try:
-        return account.active_accounts()
-    except ClientError as error:
-        if is_denied(error):
-            raise InputError(
-                "organizations:ListAccounts is not allowed: use credentials of the organization's "
-                "management account, or of a delegated administrator, whose policies allow it "
-                f"({PERMISSIONS_PAGE}), {advice}"
-            ) from None
-        if code(error) == "AWSOrganizationsNotInUseException":
-            raise InputError(
-                "the credentials' account is not in an organization: use credentials of the "
-                f"organization's management account, {advice}"
-            ) from None
-        raise
+    return {each: opened.get(each, own) for each in chosen}

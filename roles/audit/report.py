@@ -1,166 +1,151 @@
-"""Put the audits of one or several accounts together in one report, the most severe first."""
+"""Format an audit's records as text, Markdown, CSV, and JSON, the most severe first."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Final, NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
-from components.formats import SUPPORTED_REGIONS
+from roles.account import DataSource, Role
 from roles.arns import Arn
-from roles.audit.accepted import Acceptance
-from roles.audit.severity import INVALID
-from roles.audit.survey import DataSourceResult, Outcome, RoleResult, Survey, severity
-from roles.audit.unused import UnusedRole
+from roles.audit.records import ACCEPTED, OUTCOMES, RESULTS, Record
+from roles.audit.survey import Reading, Survey
+from roles.output import Line, Part, Row, Table
 
-UNAVAILABLE: Final = (
-    f"Amazon Q Business is not available there; it is available in {', '.join(SUPPORTED_REGIONS)}"
-)
-
-
-class Report(NamedTuple):
-    """The results for all accounts."""
-
-    surveys: tuple[Survey, ...]
-    regions: tuple[str, ...]
-    caller: str
-    """The ARN of the caller."""
-    date: datetime
-    unmatched: tuple[Acceptance, ...] = ()
-    """The accepted findings of these accounts that were not found."""
-    stack: str = ""
-    """The stack whose entries are shown; empty if no stack is specified."""
-    unavailable: tuple[str, ...] = ()
-    """The chosen Regions in which Amazon Q Business is not available."""
-
-    @property
-    def data_sources(self) -> list[DataSourceResult]:
-        """The data sources of all accounts, in order of severity."""
-        return sorted((each for found in self.surveys for each in found.data_sources), key=severity)
-
-    @property
-    def roles(self) -> list[RoleResult]:
-        """The roles of all data sources, in order of severity."""
-        return sorted((each for found in self.surveys for each in found.roles), key=severity)
-
-    @property
-    def unused(self) -> list[UnusedRole]:
-        """The roles that no data source uses."""
-        return [role for found in self.surveys for role in found.unused]
-
-    @property
-    def skipped(self) -> list[str]:
-        """The accounts, Regions, and applications that could not be read, each with the reason."""
-        return [
-            *(f"{region}: {UNAVAILABLE}" for region in self.unavailable),
-            *(f"account {found.account}: {found.failure}" for found in self.surveys if found.failure),
-            *(self._named(found, text) for found in self.surveys for text in found.skipped),
-        ]
-
-    @property
-    def denied(self) -> list[str]:
-        """The actions that were not allowed, except in the search for unused roles."""
-        return [self._named(found, action) for found in self.surveys for action in found.denied]
-
-    @property
-    def unlisted(self) -> list[str]:
-        """The reasons why the search for unused roles failed."""
-        return [self._named(found, found.unlisted) for found in self.surveys if found.unlisted]
-
-    @property
-    def total(self) -> str:
-        """The number of data sources and the number of roles, as text."""
-        data_sources, roles = len(self.data_sources), len(self.roles)
-        return (
-            f"{data_sources} data source{'s' * (data_sources != 1)} with "
-            f"{roles} role{'s' * (roles != 1)}"
-        )
-
-    @property
-    def place(self) -> str:
-        """The Regions and the account, or the number of accounts."""
-        first, *others = self.surveys
-        accounts = f"{len(self.surveys)} accounts" if others else f"account {first.account}"
-        return f"{', '.join(self.regions)}, {accounts}"
-
-    @property
-    def summary(self) -> str:
-        """The `total`, the `place`, and the number of data sources in each state that occurs."""
-        counts = [f"{count} {state}" for state, count in self.counts().items() if count]
-        failed = sum(bool(found.failure) for found in self.surveys)
-        counts += [f"{failed} account{'s' * (failed != 1)} not compared"] if failed else []
-        return f"{self.total} in {self.place}{': ' * bool(counts)}{', '.join(counts)}"
-
-    def users(self) -> dict[tuple[str, str], list[DataSourceResult]]:
-        """Return the data sources, grouped by their account and the ARN of their role."""
-        found: dict[tuple[str, str], list[DataSourceResult]] = {}
-        for result in self.data_sources:
-            found.setdefault((result.account, result.role_arn), []).append(result)
-        return found
-
-    def _cells(self) -> Iterator[tuple[DataSourceResult, list[str]]]:
-        users, roles = self.users(), {(role.account, role.arn): role for role in self.roles}
-        for result in self.data_sources:
-            key = (result.account, result.role_arn)
-            role = roles.get(key)
-            connector = result.connector or f"({result.data_source.type})"
-            entry = [role.entry if role else ""] if self.stack else []
-            used_by = str(len(users[key])) if role else ""
-            last_used = role.last_used if role else ""
-            yield result, [connector, Arn.of(result.role_arn).name, *entry, used_by, last_used]
-
-    def by_index(self) -> list[list[tuple[DataSourceResult, list[str]]]]:
-        """Return the data sources with their cells in the table, grouped by index.
-
-        The cells are the connector, the role's name, its entry if a stack is specified, the number of
-        data sources that use the role, and the day of its last use. The group with the most severe
-        result is first.
-        """
-        groups: dict[tuple[str, ...], list[tuple[DataSourceResult, list[str]]]] = {}
-        for result, cells in self._cells():
-            place = result.data_source
-            key = (result.account, result.region, place.application_id, place.index_id)
-            groups.setdefault(key, []).append((result, cells))
-        return [*groups.values()]
-
-    def title(self, result: DataSourceResult) -> tuple[str, str, str]:
-        """Return the labels of a data source's application and index, and text with its place.
-
-        The place has the Region and the account, each only if there are several.
-        """
-        source = result.data_source
-        places = [
-            *([result.region] if len(self.regions) > 1 else []),
-            *([f"account {result.account}"] if len(self.surveys) > 1 else []),
-        ]
-        place = f" in {', '.join(places)}" if places else ""
-        return source.application_label, source.index_label, place
-
-    def counts(self) -> dict[Outcome, int]:
-        """Return the number of data sources in each state."""
-        states = [result.state for result in self.data_sources]
-        return {state: states.count(state) for state in Outcome}
-
-    def _named(self, found: Survey, text: str) -> str:
-        """Return text with its account, if there are several."""
-        return f"account {found.account}: {text}" if len(self.surveys) > 1 else text
+_HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "USED BY", "LAST USED", "RESULT")
+_COLORS: Final = ("red",) * 4 + ("yellow",) * 2 + ("", "green", "")
+"""The colors of RESULTS."""
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The characters with which a formula begins, also of full width.
+https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
-def find_unmatched(acceptances: Sequence[Acceptance], surveys: Sequence[Survey]) -> Iterator[Acceptance]:
-    """Find the acceptances for these accounts that match no finding."""
-    accounts = {found.account for found in surveys if not found.failure}
-    verdicts = [
-        (role.arn, each)
-        for found in surveys
-        for role in found.roles
-        for verdict in (*role.differences, *(verdict for verdict, _ in role.accepted))
-        # An acceptance of excess access does not cover a dangerous statement, but a remark names it.
-        for each in (verdict, verdict._replace(danger=""))
-    ]
-    faulty = [each for found in surveys for each in found.data_sources if each.fault]
-    for acceptance in acceptances:
-        if acceptance.finding == INVALID:
-            is_found = any(acceptance.covers(each.data_source.id) for each in faulty)
-        else:
-            is_found = acceptance.account not in accounts
-            is_found = is_found or any(acceptance.matches(*each) for each in verdicts)
-        if not is_found:
-            yield acceptance
+Head = Mapping[str, str]
+"""The date, the ARN of the caller, the version of the program, and the place."""
+Results = Sequence[Mapping[str, str]]
+"""The entries of the data sources in the JSON document, the most severe first."""
+
+
+def results_of(surveys: Iterable[Survey], records: Iterable[Record]) -> Results:
+    """Return the results that follow from the records."""
+    of_source = defaultdict[DataSource, list[Record]](list)
+    for record in records:
+        for each in record.sources:
+            of_source[each].append(record)
+    readings = [each for its in surveys for each in its.readings]
+    readings.sort(key=lambda each: of_source[each.source.data_source][0].severity)
+    entries = (_result(of_source[each.source.data_source], each) for each in readings)
+    return sorted(entries, key=lambda each: RESULTS.index(each["state"]))
+
+
+def document(head: Head, results: Results, records: Iterable[Record]) -> dict[str, object]:
+    """Return the JSON document."""
+    return {
+        **head,
+        "states": Counter(each["state"] for each in results),
+        "dataSources": results,
+        "findings": [*map(_entries, records)],
+    }
+
+
+def rows(head: Head, records: Iterable[Record]) -> Iterator[list[str]]:
+    """Yield a header, and a row for each record."""
+    yield [*head, *_entries(Record("note", ""))]
+    for each in records:
+        yield [*map(_cell, (*head.values(), *_entries(each).values()))]
+
+
+def parts(head: Head, results: Results, records: Iterable[Record]) -> Iterator[Part]:
+    """Yield the records by role, and the table of data sources."""
+    yield Line("audit of {date} by {caller}, qbusiness-roles {version}".format(**head), 2)
+    states = Counter(each["state"] for each in results)  # in order of severity, as the results are
+    counts = ", ".join(f"{number} {each}" for each, number in states.items())
+    yield Line(f"data sources in {head['place']}: {counts or 'none'}", 2)
+    groups = defaultdict[tuple[str, str], list[Record]](list)
+    for each in records:
+        if each.text:
+            groups[each.account, _subject(each)].append(each)
+    for (account, subject), its in groups.items():
+        users = [each for each in results if its[0].role and each["role"] == its[0].role]
+        yield from ("", f"{subject}:" if its[0].role else f"account {account}, {subject}:")
+        yield from (f"  used by {each['displayName']} {each['dataSourceId']}" for each in users)
+        for each in its:
+            yield from _lines(each, is_some=len(each.sources) < len(users))
+    if results:
+        yield from ("", _table(results))
+
+
+def _table(results: Results) -> Table:
+    """Return the table of the data sources, grouped by index."""
+    groups = defaultdict[str, list[Row]](list)
+    users = Counter(each["role"] for each in results)
+    for each in results:
+        used_by = str(users[each["role"]]) if each["role"] else ""
+        cells = (each["displayName"], each["connector"], Arn.of(each["role"]).name, used_by)
+        title = "account {account}, {region}, application {application}, index {index}"
+        row = Row((*cells, each["lastUsed"], each["result"]), _COLORS[RESULTS.index(each["state"])])
+        groups[title.format(**each)].append(row)
+    return Table(_HEAD, [*groups.items()])
+
+
+def _result(records: Sequence[Record], reading: Reading) -> dict[str, str]:
+    """Return a data source's entry in the JSON document."""
+    source, view = reading.source.data_source, reading.view
+    state = min((each.result for each in records), key=RESULTS.index)
+    used = view.role.last_used if view and isinstance(view.role, Role) else None
+    kinds = Counter(ACCEPTED if each.until else each.kind for each in records if each.id)
+    counts = [f"{kinds[kind]} {kind}" for kind in (*OUTCOMES, ACCEPTED) if kinds[kind]]
+    counts += ["not completely compared"] if any(each.kind == "not compared" for each in records) else []
+    return {
+        **source.document(),
+        "account": reading.survey.id,
+        "region": source.region,
+        "application": source.application_label,
+        "index": source.index_label,
+        "connector": view.users[0][1].connector.name if view else f"({source.type})",
+        "role": reading.source.role_arn,
+        "lastUsed": f"{used:%Y-%m-%d}" if used else "none" * bool(view and isinstance(view.role, Role)),
+        "state": state,
+        "result": ", ".join(counts) or state,
+    }
+
+
+def _entries(record: Record) -> dict[str, str | Sequence[str]]:
+    """Return a record for CSV and JSON."""
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "account": record.account,
+        "regions": [*dict.fromkeys(each.region for each in record.sources)],
+        "applications": [*dict.fromkeys(each.application_label for each in record.sources)],
+        "dataSources": [each.id for each in record.sources],
+        "names": [each.name for each in record.sources],
+        "types": [*dict.fromkeys(each.type for each in record.sources)],
+        "role": record.role,
+        "policy": record.policy,
+        "text": record.text,
+        "details": record.details,
+        "lastSyncs": record.syncs,
+        "until": record.until,
+        "reason": record.reason,
+    }
+
+
+def _subject(record: Record) -> str:
+    labels = ", ".join(each.label for each in record.sources)
+    return record.role or (f"data source {labels}" if labels else "which was not read completely")
+
+
+def _lines(record: Record, *, is_some: bool) -> Iterator[Line]:
+    """Yield a record's lines; `is_some` is true if it is about some of the role's data sources."""
+    accepted = f", accepted until {record.until}: {record.reason}" if record.until else ""
+    yield Line(f"  {record.id}{' ' * bool(record.id)}{record.kind}: {record.text}{accepted}", 4)
+    labels = [f"for {', '.join(each.label for each in record.sources)}"] if is_some else []
+    yield from (Line(f"      {each}", 8) for each in (*record.details, *record.syncs, *labels))
+
+
+def _cell(value: str | Iterable[str]) -> str:
+    """Return a cell, which is printable, and which no spreadsheet takes for a formula."""
+    text = value if isinstance(value, str) else "; ".join(value)
+    shown = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -34,7 +34,7 @@ from roles.errors import unknown_status
 from roles.findings import Finding, State, attempt, attempt_or, cannot_tell, note, problem, unread
 from roles.fitting import fits, may_fit
 from roles.sources import Source
-from roles.syncs import hint, judge
+from roles.syncs import hint, judge, last_sync
 from roles.view import View, view_of_data_source
 
 Findings = Iterable[Finding]
@@ -177,20 +177,25 @@ def _is_drift(view: View, decision: Decision, cause: Cause) -> bool:
 
 def denied(view: View) -> Findings:
     """Whether the policies allow every request of the connector."""
+    return (finding for _, finding in explained(view))
+
+
+def explained(view: View) -> Iterator[tuple[Sequence[_Block], Finding]]:
+    """Yield the decisions that the same statements cause, and the finding about them."""
     if view.role is None and not view.declared:
         return  # that it does not exist is the cause
     by_cause: dict[tuple[Policy, Truth, tuple[Statement, ...]], list[_Block]] = defaultdict(list)
-    for decision, cause in blocks(view):
+    for decision, cause in _blocks(view):
         by_cause[cause.policy, cause.truth, cause.statements].append((decision, cause))
     for (policy, truth, found), blocked in by_cause.items():
         titles = [*dict.fromkeys(_title(decision) for decision, _ in blocked)]
         explain = _unknown if truth is Truth.CANNOT_TELL else _denying if found else _lacking
         finding = explain(view, policy, blocked, titles)
         details = (*titles[1:], *finding.details)
-        yield finding._replace(question=policy.kind, subject=policy.resource, details=details)
+        yield blocked, finding._replace(question=policy.kind, subject=policy.resource, details=details)
 
 
-def blocks(view: View) -> Iterator[_Block]:
+def _blocks(view: View) -> Iterator[_Block]:
     """Yield each decision that a policy causes, unless another finding has the cause."""
     for decision in [view.trust, *view.decisions]:
         for cause in decision.causes:
@@ -394,7 +399,7 @@ def _status(view: View, source: Source) -> Findings:
         text = f"{name} is {status}{': ' * bool(error)}{error}"
         yield problem(text, "", *hint(error))._replace(subject=subject)
     else:
-        sync = attempt(lambda: view.account.last_sync(source.data_source))
+        sync = attempt(lambda: last_sync(view.account, source.data_source))
         found = sync if isinstance(sync, Finding) else judge(f"{name} is {status}", sync)
         yield found._replace(subject=subject)
 

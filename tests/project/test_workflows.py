@@ -685,6 +685,16 @@ def test_only_audit_notes_are_in_code_block(tmp_path: Path):
     assert "/qbusiness-roles audit --markdown " in audit
 
 
+@pytest.mark.parametrize(("lines", "shown"), [(5_998, 5_998), (6_001, 5_999)])
+def test_report_has_beginning_of_code_block_and_summary_has_all(tmp_path: Path, lines: int, shown: int):
+    script = f"echo '~~~text'; seq -w 100000001 {100_000_000 + lines}; echo '~~~'"
+    _, text = report(tmp_path, script, "--markdown")
+    summary = (tmp_path / "summary.md").read_text()
+    end = "\nThe end is omitted. The log contains the complete output.\n" * (shown < lines)
+    last = f"\n{100_000_000 + shown}\n~~~\n{end}\n[The log]"
+    assert (last in text, f"\n{100_000_000 + lines}\n~~~\n\n[The log]" in summary) == (True, True)
+
+
 def test_guardrails_without_packages_end_the_job(tmp_path: Path):
     action = yaml.safe_load((PROJECT / "template/.github/actions/pulumi/action.yml").read_text())
     commands = "".join(step.get("run", "") for step in action["runs"]["steps"])

@@ -51,9 +51,9 @@ def test_import_keeps_access_to_cross_account_bucket(world: World):
 def test_audit_does_not_infer_bucket_owner_from_policy(world: World, owner: str):
     world.server.bucket_owner = OTHER_ACCOUNT
     make(world, owner)
-    (data_source,) = world.audit("--json").json["dataSources"]
-    assert data_source["result"] == "not completely compared"
-    assert any(remark.startswith(UNKNOWN) for remark in data_source["remarks"])
+    said = world.audit("--json").json
+    assert [each["result"] for each in said["dataSources"]] == ["not completely compared"]
+    assert any(each["text"].startswith(UNKNOWN) for each in said["findings"])
 
 
 def test_bucket_account_is_confirmed_without_encryption_call(world: World):

@@ -1,8 +1,6 @@
 """Provide accounts for testing `roles audit`."""
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
@@ -122,13 +120,3 @@ def add_elsewhere(
     entries = {"displayName": name, "type": "AEM", "configuration": configuration, "roleArn": role_arn}
     qbusiness.add(application, index, data_source_id(world.count), **entries)
     return role_arn
-
-
-def set_age(world: World, age: timedelta) -> datetime:
-    """Make all roles this old where the account lists them, and return when they were created."""
-    created = datetime.now(UTC) - age
-    element = f"<CreateDate>{created:%Y-%m-%dT%H:%M:%SZ}</CreateDate>".encode()
-    world.server.spoil["iam:ListRoles"] = lambda body: re.sub(
-        rb"<CreateDate>.*?</CreateDate>", element, body
-    )
-    return created

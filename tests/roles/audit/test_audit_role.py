@@ -1,4 +1,4 @@
-"""Test the CloudFormation template for the role that `roles audit` assumes in other accounts."""
+"""examples/audit-role: the CloudFormation template for the role that an audit assumes."""
 
 import json
 from collections.abc import Mapping

@@ -1,0 +1,161 @@
+"""roles.audit.records: a finding has an ID as long as it lasts, and can be accepted."""
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from components.problems import quote
+from guardrails.iam.documents import Kind, read_document
+from roles.audit.records import Record, meaning, read_acceptances
+from roles.errors import InputError
+from tests.helpers.world import OWN, World, allow, data_source_id, own_policy, policy
+from tests.roles.audit.help import result, shared_role
+
+BUCKETS: Final = ["arn:aws:s3:::a", "arn:aws:s3:::b"]
+ORGANIZATION: Final = {"StringEquals": {"aws:PrincipalOrgID": ["o-a", "o-b"], "aws:PrincipalTag/x": "1"}}
+STATEMENT: Final = allow(["s3:GetObject", "s3:Put*"], BUCKETS, Condition=ORGANIZATION)
+FILE: Final = "accepted.yaml"
+FORM: Final = "an object with entries such as `ID: {reason: TEXT, until: 2027-03-31}`"
+TOMORROW: Final = date.today() + timedelta(days=2)  # noqa: DTZ011 a day later in any time zone
+SECRET_SID: Final = "AllowsAmazonQToGetSecret"
+
+
+def said(**changes: Any) -> str:
+    """Return what the last of two statements says, with these changes."""
+    changed = {name: it for name, it in (STATEMENT | changes).items() if it is not None}
+    return meaning(read_document(policy(allow("*", "*"), changed), Kind.IDENTITY).statements[-1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"Sid": "Buckets"}, True),
+        ({"Action": ["S3:PUT*", "s3:GetObject", "s3:getobject"], "Resource": BUCKETS[::-1]}, True),
+        (
+            {
+                "Condition": {
+                    "StringEquals": {"aws:principaltag/X": ["1"], "AWS:PrincipalOrgId": ["o-b", "o-a"]}
+                }
+            },
+            True,
+        ),
+        ({"Action": ["s3:GetObject", "s3:*"]}, False),
+        ({"Action": None, "NotAction": ["s3:GetObject", "s3:Put*"]}, False),
+        ({"Resource": ["*"]}, False),
+        ({"Resource": [each.upper() for each in BUCKETS]}, False),
+        ({"Effect": "Deny"}, False),
+        ({"Condition": {"StringLike": ORGANIZATION["StringEquals"]}}, False),
+        (
+            {"Condition": {"StringEquals": {**ORGANIZATION["StringEquals"], "aws:PrincipalTag/x": "2"}}},
+            False,
+        ),
+        ({"Condition": {}}, False),
+    ],
+)
+def test_statement_that_says_something_else_is_another_finding(changes: dict[str, Any], same: bool):
+    assert (said(**changes) == said()) is same
+
+
+def test_id_depends_on_account_role_kind_and_policy():
+    first = Record("in excess", "1", "role", policy="p").identified("it")
+    others = [{"account": "2"}, {"role": "other"}, {"kind": "dangerous"}, {"policy": "q"}]
+    found = {first._replace(**each).identified("it").id for each in others}
+    assert len({*found, first.id, first.identified("another").id}) == 6
+    # A spreadsheet or YAML would take digits for a number.
+    assert all(re.fullmatch("[a-p]{10}", each) for each in (*found, first.id))
+    assert first._replace(text="in other words", details=("x",)).identified("it").id == first.id
+
+
+WRONG: Final = """\
+a: {reason: ' ', until: 2027-03-31}
+b: {reason: x, until: soon}
+c: {reason: x, until: 2027-03-31 12:00:00}
+d: {reason: x}
+e: {reason: x, until: 2027-03-31, role: y}
+1: {reason: x, until: 2027-03-31}
+f: {reason: x, until: 2027-03-31}
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("[{role: x}]", f"{FILE} is not {FORM}: fix it or move it"),
+        ("[", f"{FILE} is not valid YAML ("),
+        (
+            WRONG,
+            "\n  ".join(
+                [f"these entries in {FILE} are not of the form {FORM}:", *map(quote, [*"abcde", 1])]
+            ),
+        ),
+    ],
+)
+def test_error_in_file_of_accepted_findings_names_entries(world: World, content: str, error: str):
+    world.path(FILE).write_text(content)
+    with pytest.raises(InputError) as raised:
+        read_acceptances(Path(FILE))
+    assert "\n".join(raised.value.lines).startswith(error)
+
+
+def test_missing_file_of_accepted_findings_is_an_error(world: World):
+    assert world.audit("--accept", FILE).rejection == f"audit: {FILE}: No such file or directory"
+
+
+def ids(world: World) -> list[str]:
+    return [each["id"] for each in world.audit("--json").json["findings"] if each["id"]]
+
+
+def accept(world: World, *found: str, until: date = TOMORROW) -> None:
+    entries = (f"{each}: {{reason: moves soon, until: {until}}}\n" for each in found)
+    world.path(FILE).write_text("".join(entries))
+
+
+def test_accepted_finding_changes_no_exit_code_until_its_statement_changes(world: World):
+    world.add_own(allow("sqs:*", "*"))
+    accept(world, *ids(world))
+    run = world.audit("--accept", FILE)
+    assert (run.code, run.err) == (0, "")
+    assert f"statement 4, accepted until {TOMORROW}: moves soon\n" in run.out
+    assert " account 123456789012: 1 accepted\n" in run.out
+    entry = world.audit("--json", "--accept", FILE).json["findings"][0]
+    assert (entry["until"], entry["reason"]) == (str(TOMORROW), "moves soon")
+    world.put_policy(
+        own_policy(world.secret_arn, allow(["sqs:*", "sns:*"], "*")), OWN, "qbusiness-Pages"
+    )
+    run = world.audit("--accept", FILE)
+    assert run.code == 1
+    (old,) = world.path(FILE).read_text().split(":")[:1]
+    text = "matches no finding in these accounts and Regions: moves soon"
+    assert f"audit: the acceptance of {old} {text}\n" in run.err
+
+
+def test_acceptance_ends_after_its_last_day(world: World):
+    world.add_own(allow("sqs:*", "*"))
+    (found,) = ids(world)
+    today = date.fromisoformat(world.audit("--json").json["date"][:10])
+    accept(world, found, until=today)
+    assert world.audit("--accept", FILE).code == 0
+    accept(world, found, until=today - timedelta(days=1))
+    run = world.audit("--accept", FILE)
+    assert (run.code, run.err) == (
+        1,
+        f"audit: the acceptance of {found} ended on {today - timedelta(days=1)}: moves soon\n",
+    )
+
+
+@pytest.mark.slow
+def test_accepted_fault_hides_neither_the_role_nor_another_data_source(world: World):
+    role_arn = world.role("qbusiness-Old", own_policy(without=SECRET_SID))
+    world.add("Old", role_arn, "gone")
+    accept(world, *ids(world))
+    assert world.audit("--accept", FILE).code == 0
+    world.put_policy(policy(allow("sqs:*", "*")), "more", "qbusiness-Old")
+    run = world.audit("--json", "--accept", FILE)
+    assert (run.code, result(run, data_source_id(1))) == (1, "1 in excess, 1 accepted")
+    shared_role(world, "jira", "wiki")
+    accept(world, *ids(world))
+    world.add("news", f"{role_arn.rpartition('/')[0]}/qbusiness-shared", world.secret("news"))
+    assert world.audit("--accept", FILE).code == 1

@@ -1,0 +1,114 @@
+"""roles.account: an entry that AWS leaves out of a response ends no command."""
+
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from contextvars import copy_context
+from copy import deepcopy
+from io import StringIO
+from typing import Any, Final
+from unittest.mock import patch
+
+import pytest
+from botocore import xform_name
+from moto.core.utils import get_service_model
+
+from pages.examples import APPLICATION_ID
+from roles.cli import main
+from tests.helpers.world import ROLE_ARN, ROLE_NAME, TRUST
+from tests.roles.check import account
+from tests.roles.check.account import World, attached, bucket, data_sources, of_bucket, printed
+
+COMMANDS: Final = (("check", "--stack", "dev"), ("audit",))
+Path = tuple[str, ...]
+"""The service, the operation, and the keys that lead to an entry; `*` is every item of a list."""
+
+
+def world() -> World:
+    """Return an account in which each operation has a response."""
+    role = {"Arn": f"{ROLE_ARN}-2", "RoleName": ROLE_NAME, "CreateDate": account.datetime(2026, 1, 1)}
+    found = {
+        "list_applications": {
+            "applications": [{"applicationId": APPLICATION_ID, "displayName": "Docs"}]
+        },
+        "list_roles": {"Roles": [{**role, "AssumeRolePolicyDocument": TRUST}]},
+        **data_sources(
+            account.failed("Access denied") | {"error": {"errorMessage": "x"}},
+            of_bucket(),
+        ),
+        **bucket(default="arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+        **attached("arn:aws:iam::123456789012:policy/perimeter"),
+        **account.grants({"Operations": ["Decrypt"], "GranteePrincipal": ROLE_ARN}),
+    }
+    return World(
+        boundary="allow *", attached="allow s3:*", key="deny kms:* if Bool a=b", responses=found
+    )
+
+
+def optional(shape: Any, value: Any, path: Path) -> Iterator[Path]:
+    """Yield the paths of the entries in a response that the service's model does not require."""
+    if shape.type_name == "structure":
+        for name, its in value.items():
+            if name in shape.members:
+                if name not in shape.required_members:
+                    yield (*path, name)
+                yield from optional(shape.members[name], its, (*path, name))
+    elif shape.type_name == "list":
+        for each in value:
+            yield from optional(shape.member, each, (*path, "*"))
+
+
+def without(value: Any, path: Path) -> Any:
+    """Return a response without an entry."""
+    key, *rest = path
+    if key == "*":
+        return [without(each, (*rest,)) for each in value]
+    if not rest:
+        return {name: it for name, it in value.items() if name != key}
+    return {**value, key: without(value[key], (*rest,))} if key in value else value
+
+
+def run(command: tuple[str, ...], change: Callable[[str, str, Any], Any]) -> tuple[int, str, str]:
+    """Run a command, with changed responses."""
+    its, client = world(), vars(account)["_Client"]
+    respond = client.respond
+
+    def changed(self: Any, operation: str, **given: Any) -> Any:
+        return change(self.service, operation, deepcopy(respond(self, operation, **given)))
+
+    out, err = StringIO(), StringIO()
+    with (
+        patch.object(client, "respond", changed),
+        account.replaced(its.calls(alone=False), printed(its)),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        code = copy_context().run(main, [*command])
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=[name for name, *_ in COMMANDS])
+def test_command_survives_without_each_optional_entry(command: tuple[str, ...]):
+    paths: dict[Path, None] = {}
+
+    def remember(service: str, operation: str, response: Any) -> Any:
+        model: Any = get_service_model(service)
+        shape = next(
+            model.operation_model(name).output_shape
+            for name in model.operation_names
+            if xform_name(name) == operation
+        )
+        paths.update(dict.fromkeys(optional(shape, response, (service, operation))))
+        return response
+
+    assert run(command, remember)[0] in (1, 2)
+    assert len(paths) > 50
+    for service, operation, *keys in paths:
+
+        def remove(its: str, asked: str, response: Any) -> Any:
+            same = (its, asked) == (service, operation)  # noqa: B023 it is called at once
+            return without(response, (*keys,)) if same else response  # noqa: B023
+
+        code, out, err = run(command, remove)
+        assert "bug in this program" not in err, (service, operation, keys, err)
+        assert (code in (0, 1, 2, 3), "Traceback" in out + err) == (True, False)
