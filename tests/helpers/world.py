@@ -14,7 +14,7 @@ from moto.iam.models import iam_backends
 
 from pages import examples
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
-from roles.actions import ACTIONS, OF_ACCOUNTS
+from roles.actions import ACTIONS, CHANGES, OF_ACCOUNTS
 from roles.cli import main
 from sandbox.account import FILL
 from tests.authorization.simulator import ask
@@ -274,8 +274,9 @@ class World(Maker):
         of_accounts = {action for option in others if option in options for action in others[option]}
         # Pulumi keeps its configuration in context variables, which must not affect other tests.
         code = copy_context().run(main, [command, *options])
-        assert all(_READING.fullmatch(call) for call in {*self.server.calls} - of_accounts)
-        assert set(self.server.calls) <= {*ACTIONS[command], *of_accounts}
+        changes = CHANGES.get(command, ())
+        assert all(_READING.fullmatch(call) for call in {*self.server.calls} - {*of_accounts, *changes})
+        assert set(self.server.calls) <= {*ACTIONS[command], *changes, *of_accounts}
         out, err = self.capsys.readouterr()
         assert "Traceback" not in err
         remark = "".join(_ENDED_SUPPORT.findall(err))
