@@ -68,6 +68,11 @@ class DataSourceChange(NamedTuple):
     """The unique ID of the earlier role; empty if there is none that could be given back."""
 
     @property
+    def key(self) -> str:
+        """The ID of the data source."""
+        return self.data_source.id
+
+    @property
     def label(self) -> str:
         """The name of the data source in messages."""
         return self.data_source.label
@@ -128,15 +133,6 @@ class DataSourceChange(NamedTuple):
         is_ours = now.get("roleArn") in (self.role, self.earlier) and not others
         return is_ours and role_id(account, self.earlier) == self.earlier_id != ""
 
-    def fault(self, account: Account) -> str:
-        """Return why an update has failed, with a colon; empty if it has not."""
-        found = account.in_region(self.data_source.region).data_source(self.data_source)
-        return f"{message}: " if (message := found.get("error", {}).get("errorMessage")) else ""
-
-    def document(self) -> dict[str, Any]:
-        """Return the change for a file."""
-        return {**self._asdict(), "data_source": self.data_source._asdict()}
-
 
 class RoleChange(NamedTuple):
     """A role that gets other documents: its trust policy, and the program's role policy or none."""
@@ -149,6 +145,11 @@ class RoleChange(NamedTuple):
     after: Document
     differing: Sequence[str] = ()
     """The other policies that differ from the saved ones, and stay."""
+
+    @property
+    def key(self) -> str:
+        """The ARN of the role."""
+        return self.arn
 
     @property
     def label(self) -> str:
@@ -207,20 +208,6 @@ class RoleChange(NamedTuple):
         if not policy and POLICY_NAME in now:
             account.change("iam", "delete_role_policy", **role, **own)
 
-    def can_undo(self, account: Account, now: Document) -> bool:
-        """Return False: a role whose restoration has begun is restored by the next run."""
-        del account, now
-        return False
-
-    def fault(self, account: Account) -> str:
-        """Return empty text: no update of a role fails later."""
-        del account
-        return ""
-
-    def document(self) -> dict[str, Any]:
-        """Return the change for a file."""
-        return self._asdict()
-
 
 Change = DataSourceChange | RoleChange
 
@@ -244,9 +231,11 @@ class Plan(NamedTuple):
             "account": self.account.caller()["Account"],
             "region": self.account.region,
             "dataSources": [
-                each.document() for each in self.changes if isinstance(each, DataSourceChange)
+                {**each._asdict(), "data_source": each.data_source._asdict()}
+                for each in self.changes
+                if isinstance(each, DataSourceChange)
             ],
-            "roles": [each.document() for each in self.changes if isinstance(each, RoleChange)],
+            "roles": [each._asdict() for each in self.changes if isinstance(each, RoleChange)],
         }
 
 
@@ -256,7 +245,7 @@ class Plan(NamedTuple):
 def read_properties(account: Account, source: DataSource) -> Document:
     """Return a data source's properties, and its status if it has failed, once no update is running.
 
-    Raises InputError if a property could get lost, because the SDK does not know it.
+    Raises InputError if it is being deleted, or if an update could drop a property.
     """
     status = ""
     for _ in range(_UPDATE):
@@ -265,7 +254,7 @@ def read_properties(account: Account, source: DataSource) -> Document:
         if unknown := account.unknown.get(source.id):
             names = ", ".join(unknown)
             raise InputError(
-                f"{source.label}: this version of boto3 does not know {names}, and an update may drop it: "
+                f"{source.label}: this version of boto3 does not know {names}, which an update may drop: "
                 "update boto3"
             )
         if status in ("ACTIVE", "FAILED"):
@@ -273,7 +262,8 @@ def read_properties(account: Account, source: DataSource) -> Document:
             properties = {
                 name: its for name, its in plain.items() if name not in _NOT_PROPERTIES and _is_set(its)
             }
-            return {**properties, **({"status": status} if status == "FAILED" else {})}
+            fault = found.get("error", {}).get("errorMessage", "")
+            return {**properties, **({"status": f"FAILED {fault}"} if status == "FAILED" else {})}
         if status == "DELETING":
             break
         account.answers.clear()
@@ -411,34 +401,38 @@ def locked() -> Generator[None]:
 
 
 def check_unfinished(stack: str, output: Output) -> list[str]:
-    """Return what differs from what interrupted runs for a stack wrote; close the others' journals."""
+    """Return what differs from all that interrupted runs for a stack may have written.
+
+    The journals of the other interrupted runs are finished.
+    """
     found: list[str] = []
     for path in sorted(Path().glob(f"{_UNFINISHED}*")):
-        if read_saved(path).get("stack") == stack:
-            plan = read_plan(path, output)
-            differing = [text for each in plan.changes for text in _later(plan.account, each)]
-            found += [
-                f"{text}; correct it, and then delete {path}, which has the earlier state"
-                for text in differing
-            ]
-            if not differing:
-                path.rename(path.name.removeprefix(_UNFINISHED))
+        if read_saved(path).get("stack") != stack:
+            continue
+        plan, before = read_plan(path, output), len(found)
+        for each in plan.changes:
+            now = _read(plan.account, each)
+            if not isinstance(now, str) and not each.is_possible(now):
+                lines = "; ".join(line.strip() for line in _differences(each.after, now))
+                found.append(
+                    f"{each.label} differs from what an interrupted run wrote ({lines}): correct it, "
+                    f"and then delete {path}, which has the earlier state"
+                )
+        if len(found) == before:
+            path.rename(path.name.removeprefix(_UNFINISHED))
     return found
 
 
-def _later(account: Account, change: Change) -> Iterator[str]:
-    """Yield how AWS differs from all that a change may have written."""
+def _read(account: Account, change: Change) -> Document | str:
+    """Return what AWS has now, or why it cannot be compared with a change."""
     try:
-        now = change.read(account)
+        return change.read(account)
     except InputError as error:
-        yield str(error)
+        return str(error)
     except ClientError as error:
         if not is_gone(error):
             raise
-    else:
-        if not change.is_possible(now):
-            lines = "; ".join(line.strip() for line in _differences(change.after, now))
-            yield f"{change.label}: differs from what an interrupted run wrote: {lines}"
+        return f"{change.label} no longer exists"
 
 
 # Applying.
@@ -493,13 +487,9 @@ def _command(plan: Plan, option: str, path: Path) -> str:
 
 
 def _is_confirmed(options: argparse.Namespace, output: Output) -> bool:
-    if options.yes:
+    question, can_ask = "Apply these changes? [y/N] ", output.can_ask and not options.json
+    if options.yes or (can_ask and output.ask(question).strip().lower() in ("y", "yes")):
         return True
-    if output.can_ask and not options.json:
-        is_confirmed = output.ask("Apply these changes? [y/N] ").strip().lower() in ("y", "yes")
-        if not is_confirmed:
-            output("nothing was changed")
-        return is_confirmed
     output("nothing was changed: to apply this plan, repeat the command with --yes")
     return False
 
@@ -513,87 +503,75 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
     journal = file_name(_JOURNALS[plan.verb], f"{plan.stack}-{started}")
     unfinished = journal.with_name(f"{_UNFINISHED}{journal}")
     create(unfinished, json.dumps(plan.document(), indent=2) + "\n")
-    results: list[bool | None] = []
-    failed: set[str] = set()
+    made: dict[str, bool | None] = {}
     try:
         for change in plan.changes:
-            if isinstance(change, DataSourceChange) and change.role in failed:
+            if isinstance(change, DataSourceChange) and not made.get(change.role, True):
                 output(f"{change.label}: unchanged, because {change.role} was not restored")
-                results.append(False)
-                continue
-            results.append(_make(plan.account, change, output))
-            if isinstance(change, RoleChange) and not results[-1]:
-                failed.add(change.arn)
+                made[change.key] = False
+            else:
+                made[change.key] = _make(plan.account, change, output)
     except BaseException:
-        output(f"repeat the command to complete the changes; {unfinished} has the earlier state")
+        output(f"to complete the changes, repeat the command; {unfinished} has the earlier state")
         raise
-    if None in results:
+    if None in made.values():
         output(f"not complete: repeat the command; {unfinished} has the earlier state")
     else:
         unfinished.rename(journal)
-        if plan.verb == "assign" and any(results):
+        if plan.verb == "assign" and any(made.values()):
             output(f"to go back, run `{_command(plan, 'undo', journal)}`")
-    return [bool(each) for each in results]
+    return [*map(bool, made.values())]
 
 
-def _changed(account: Account, change: Change) -> Iterator[str]:
-    """Yield how AWS differs from what a change found, unless it has what the change wants."""
-    try:
-        now = change.read(account)
-    except InputError as error:
-        yield f"  {error}"
-    except ClientError as error:
-        if not is_gone(error):
-            raise
-        yield f"  {change.label}: no longer exists"
-    else:
-        if not any(change.is_same(now, each) for each in (change.before, change.after)):
-            yield from (f"  {change.label}:{line}" for line in _differences(change.before, now))
+def _changed(account: Account, change: Change) -> list[str]:
+    """Return how AWS differs from what a change found, unless it has what the change wants."""
+    now = _read(account, change)
+    if isinstance(now, str):
+        return [f"  {now}"]
+    is_known = any(change.is_same(now, each) for each in (change.before, change.after))
+    return [] if is_known else [f"  {change.label}:{line}" for line in _differences(change.before, now)]
 
 
 def _make(account: Account, change: Change, output: Output) -> bool | None:
     """Make a change; return whether it was made, or None if it is neither made nor undone."""
+    label = change.label
     try:
-        now = change.read(account)
-        if not any(change.is_same(now, each) for each in (change.before, change.after)):
-            differing = _differences(change.before, now)
-            output(f"{change.label}: unchanged, because somebody has changed it since:", *differing)
+        if changed := _changed(account, change):
+            output(f"{label}: unchanged, because somebody has changed it since:", *changed)
             return False
-        if not change.is_same(now, change.after):
-            now = _write(account, change, now, change.after, output)
+        now = _write(account, change, change.after, output)
         if change.is_same(now, change.after):
-            output.show(f"{change.label}: {change.result}")
+            output.show(f"{label}: {change.result}")
             return True
         if change.is_same(now, change.before):
-            output(f"{change.label}: unchanged")
+            output(f"{label}: unchanged")
             return False
-        differing = _differences(change.after, now)
-        output(f"{change.label}: {change.fault(account)}differs from the plan:", *differing)
-        if change.can_undo(account, now):
-            now = _write(account, change, now, change.before, output)
+        output(f"{label}: differs from the plan:", *_differences(change.after, now))
+        if isinstance(change, DataSourceChange) and change.can_undo(account, now):
+            now = _write(account, change, change.before, output)
             if change.is_same(now, change.before):
-                output(f"{change.label}: undone, has all earlier properties")
+                output(f"{label}: undone, has all earlier properties")
                 return False
-            output(f"{change.label}: not undone:", *_differences(change.before, now))
+            output(f"{label}: not undone:", *_differences(change.before, now))
     except InputError as error:
         output(str(error))
     except (BotoCoreError, ClientError) as error:
-        output(f"{change.label}: {explain(error, page=_PAGE)}")
+        output(f"{label}: {explain(error, page=_PAGE)}")
     return None
 
 
-def _write(
-    account: Account, change: Change, now: Document, wanted: Document, output: Output
-) -> Document:
-    """Write what a change wants, and return what AWS has then, even after an error."""
+def _write(account: Account, change: Change, wanted: Document, output: Output) -> Document:
+    """Write what differs from what is wanted; return what AWS has then, even after an error."""
+    now = change.read(account)
+    if change.is_same(now, wanted):
+        return now
     try:
         change.write(account, now, wanted)
     except (BotoCoreError, ClientError) as error:
         output(f"{change.label}: {explain(error, page=_PAGE)}")
-    found = now
     for _ in range(_READS):
-        found = change.read(account)
-        if change.is_same(found, wanted):
+        now = change.read(account)
+        if change.is_same(now, wanted):
             break
         time.sleep(_PAUSE)
-    return found
+    return now

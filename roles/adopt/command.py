@@ -9,7 +9,7 @@ its plan.
 import argparse
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,15 +18,15 @@ from botocore.exceptions import ClientError
 from components.configuration import KEYS
 from components.formats import ENTRY_NAME
 from components.settings import SETTINGS
+from guardrails.iam.documents import Statement
 from roles import changes
 from roles.account import Account
-from roles.adopt import configuration, entries, files, report, restoration, selection
-from roles.adopt.access import is_within
+from roles.adopt import entries, files, report, restoration, selection
 from roles.adopt.entries import Entry
 from roles.adopt.owners import OWN, find_owners
 from roles.arns import application
 from roles.credentials import check_account
-from roles.difference import statements
+from roles.difference import compare, statements
 from roles.errors import FINE, NOT_APPLIED, PROBLEMS, InputError, reason
 from roles.findings import Finding, State, note, skipped
 from roles.output import Output
@@ -165,7 +165,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
     users = selection.find_users(account, everything, output)
     planned, left_out = entries.plan_all(account, sources, output)
     owners = find_owners(planned, options.stack, project, options.stacks, output)
-    present = configuration.entries_in(existing)
+    present = files.entries_in(existing)
     declared = [
         str(each.get(KEYS["role_name"]))
         for each in (existing, *present.values())
@@ -183,7 +183,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
     if twice := [arn for arn, count in taken.items() if count > 1]:
         raise InputError(f"--take selects several data sources that use {twice[0]}: select only one")
     named = dict(zip(entries.names(found, options.name, present), found, strict=True))
-    config = configuration.configure(named, existing, project) if named else {}
+    config = files.configure(named, existing, project) if named else {}
     for warning in _about_boundary(account, named, existing):
         output.warn(warning)
     import_file = {"resources": [*files.imports(named)]}
@@ -242,9 +242,15 @@ def _about_boundary(
     except ClientError as error:
         effect = f"it could not be read: {reason(error)}"
     else:
-        cut = [name for name, each in others.items() if not is_within(boundary, each.policies)]
+        needed = {name: each.policies.of_role for name, each in others.items()}
+        cut = [name for name, its in needed.items() if _exceeds(its, boundary)]
         effect = f"it might cut off {', '.join(cut)}" if cut else "it allows all that these roles need"
     yield (
         f"permissionsBoundaryArn {arn} of the stack does not apply to {', '.join(others)}, because an "
         f"import keeps each role's boundary; {effect}"
     )
+
+
+def _exceeds(needed: Sequence[Statement], boundary: Sequence[Statement]) -> bool:
+    """Return whether a boundary may not allow everything that a role needs."""
+    return any(verdict.access for verdict in compare(needed, boundary).program)

@@ -11,22 +11,30 @@ from botocore.exceptions import ClientError
 from components.connector_role import POLICY_NAME
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
 from components.problems import SettingsError
-from guardrails.iam.documents import policy_size
+from guardrails.iam.documents import Statement, policy_size
 from roles.account import Account, DataSource, Role
-from roles.adopt.access import Change, find_change, find_change_to_new
 from roles.adopt.requirements import Requirements, is_reserved, read_requirements
 from roles.adopt.selection import Users
 from roles.applications import other_applications, other_principals
 from roles.concurrency import read_each
 from roles.danger import with_dangers
 from roles.detection import connectors_of
-from roles.difference import Difference, role_statements
+from roles.difference import TRUST_POLICY, Difference, Verdict, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call
 from roles.findings import Finding, note, skipped, unread
 from roles.output import Notes, Output, Remarks
 from roles.policies import Policies
 
 _HOUR: Final = 3600
+
+
+class Change(NamedTuple):
+    """The difference between a role before and after the update, or between it and its replacement."""
+
+    lost: tuple[Verdict, ...]
+    """The role's statements whose access might no longer be allowed, with this access."""
+    gained: tuple[Verdict, ...]
+    """The program's statements whose access might be new, with this access, and removed denials."""
 
 
 class Entry(NamedTuple):
@@ -74,7 +82,7 @@ def plan(account: Account, source: DataSource, notes: Notes) -> Entry:
         *_warnings_of_secrets(requirements, policies, kept, "`pulumi up`"),
         *requirements.render().warnings,
     )
-    return Entry(source, requirements, difference, policies, find_change(role, policies), warnings)
+    return Entry(source, requirements, difference, policies, _find_change(role, policies), warnings)
 
 
 def plan_all(
@@ -127,7 +135,7 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
         requirements=requirements,
         difference=Difference((), ()),
         policies=policies,
-        change=find_change_to_new(role, policies),
+        change=_find_change_to_new(role, policies),
         warnings=(
             *_warnings_of_secrets(requirements, policies, (), "`assign`"),
             *_warnings_of_unread(role),
@@ -255,3 +263,44 @@ def _make_unique(name: str, taken: Collection[str]) -> str:
         suffix = f"-{number}"
         candidate = f"{name[: MAXIMUM_COMPONENT_NAME_LENGTH - len(suffix)].rstrip('-')}{suffix}"
     return candidate
+
+
+def _find_change(role: Role, policies: Policies) -> Change:
+    """Compare a role before and after the update, which writes the trust policy and the role policy.
+
+    If a comparison is inconclusive, access counts as both lost and gained.
+    """
+    before = role_statements(role)
+    removed = [each for each in before if each.policy in (TRUST_POLICY, POLICY_NAME)]
+    kept = [each for each in before if each.allows and each not in removed]
+    return _differences(policies.written, kept, before, removed)
+
+
+def _find_change_to_new(role: Role, policies: Policies) -> Change:
+    """Compare a role with a new one that replaces it for a data source.
+
+    The new role has the role policy and the separate policies that the user adds. The trust policies are
+    not compared.
+    """
+    written = [each for each in policies.needed if each.policy != TRUST_POLICY]
+    before = [each for each in role_statements(role) if each.policy != TRUST_POLICY]
+    return _differences(written, [], before, before)
+
+
+def _differences(
+    written: Sequence[Statement],
+    kept: Sequence[Statement],
+    before: Sequence[Statement],
+    removed: Sequence[Statement],
+) -> Change:
+    """Return the access that is lost, and the access that is gained, if `written` replaces `removed`.
+
+    `before` has all earlier statements, and `kept` the Allow statements that remain. Removed denials
+    count as gained.
+    """
+    allowed = [each for each in before if each.allows]
+    of_removed = compare([*written, *kept], removed).role
+    of_written = compare(written, allowed).program
+    lost = tuple(each for each in of_removed if each.verdict == "excess")
+    both = (*of_written, *of_removed)
+    return Change(lost, tuple(each for each in both if each.verdict in ("missing", "denies")))

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from roles.account import DataSource
-from roles.adopt.access import Change, access_lines
-from roles.adopt.entries import Entry
+from roles.adopt.entries import Change, Entry
 from roles.adopt.files import config_file
 from roles.commands import quote_argument
+from roles.difference import Verdict
 from roles.findings import Finding
 from roles.output import Line, Part, Row, Table
 from roles.project import launcher
@@ -42,6 +42,15 @@ class Result(NamedTuple):
     """The written files, by kind; empty if none was written."""
     moving: Sequence[str]
     """The settings of one role at the top level of the stack's file, beside which no entry can stand."""
+
+
+def access_lines(verdict: Verdict) -> Iterator[str]:
+    """Yield the lines that show the access of a verdict."""
+    introduction = "no longer denied: " * (verdict.verdict == "denies")
+    for access in verdict.access:
+        yield f"      {introduction}{', '.join(access.actions)}"
+        yield from (f"        {verdict.preposition} {target}" for target in access.targets)
+        yield from (f"        {condition}" for condition in access.conditions)
 
 
 def lines(result: Result) -> Iterator[Part]:
@@ -131,7 +140,7 @@ def _kept_policies(result: Result) -> Iterator[Part]:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report access that may be lost or gained, and count the roles that keep exactly their access."""
+    """Report access that may be lost or gained."""
     imported = {
         f"{name} ({entry.role.name})": entry.change
         for name, entry in result.entries.items()
@@ -142,7 +151,6 @@ def _changes(result: Result) -> Iterator[str]:
         for name, entry in result.entries.items()
         if entry.replaced
     }
-    same = sum(change.is_only_text for change in imported.values())
     yield from _lost_and_gained(
         "Roles that may {} access with the first `pulumi up` after the import", imported
     )
@@ -150,7 +158,6 @@ def _changes(result: Result) -> Iterator[str]:
         yield from _lost_and_gained("Data sources that may {} access with a new role", moved)
     if any(change.lost for change in moved.values()):
         yield "If a data source needs the lost access, grant it in a separate policy of the new role."
-    yield f"Roles whose policies change without a change of access: {same}"
     yield ""
 
 
@@ -211,7 +218,6 @@ def document(result: Result) -> dict[str, object]:
                 "current": [verdict.document() for verdict in entry.difference.role],
                 "lost": [verdict.document() for verdict in entry.change.lost],
                 "gained": [verdict.document() for verdict in entry.change.gained],
-                "onlyText": entry.change.is_only_text,
                 "keptPolicies": _kept(entry),
                 "warnings": entry.warnings,
             }

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 from botocore.exceptions import ClientError
 
 from components.connector_role import POLICY_NAME
+from guardrails.iam.documents import listed
 from roles.account import Account, DataSource, Role
-from roles.adopt.principals import without_deleted
-from roles.applications import accepted_applications
+from roles.applications import UNIQUE_ID, accepted_applications
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.changes import (
@@ -128,7 +128,7 @@ def _plan_role(
         )
     if not written:
         return _Restored(now)
-    trust, deleted = without_deleted(saved.trust_policy)
+    trust, deleted = _without_deleted(saved.trust_policy)
     if deleted:
         plan.lines.append(Line(f"{saved.name}: IAM rejects deleted principals: {', '.join(deleted)}", 2))
     before, after = _documents(now), {**_documents(saved), TRUST_POLICY: trust or now.trust_policy}
@@ -151,6 +151,28 @@ def _plan_role(
         plan.changes.append(change)
         plan.lines.extend(change.plan)
     return _Restored(now._replace(trust_policy=after[TRUST_POLICY]))
+
+
+def _without_deleted(document: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return a trust policy without deleted principals, which IAM rejects, and their IDs.
+
+    A statement without any other principal is left out. The policy is None if there is no statement
+    left. https://repost.aws/knowledge-center/iam-trust-policy-error
+    """
+    deleted, kept = list[str](), list[Mapping[str, Any]]()
+    for statement in listed(document["Statement"]):
+        element = "Principal" if "Principal" in statement else "NotPrincipal"
+        principal = statement[element] if isinstance(statement[element], Mapping) else {}
+        names = listed(principal.get("AWS", []))
+        others = [name for name in names if not UNIQUE_ID.fullmatch(name)]
+        deleted += [name for name in names if name not in others]
+        rest = (
+            {**principal, "AWS": others}
+            if others
+            else {k: v for k, v in principal.items() if k != "AWS"}
+        )
+        kept += [statement] if others == names else [{**statement, element: rest}] if rest else []
+    return ({**document, "Statement": kept} if kept else None), [*dict.fromkeys(deleted)]
 
 
 def _fault(now: Role | Finding | None) -> str:

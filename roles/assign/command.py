@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from guardrails.iam.truth import Truth
 from roles import changes
 from roles.account import Account, Role
-from roles.adopt.access import access_lines
+from roles.adopt.report import access_lines
 from roles.arns import Arn
 from roles.changes import Change, DataSourceChange, Plan, read_plan, read_properties, role_id
 from roles.check.questions import denied, unread_policies
@@ -158,7 +158,7 @@ def _read_entries(stack: Stack, output: Output) -> list[_Entry]:
 def _pairs(
     options: argparse.Namespace, stack: Stack, entries: Sequence[_Entry]
 ) -> Iterator[tuple[_Entry, Source]]:
-    """Yield the entries and data sources in the arguments; raise InputError if one cannot be assigned."""
+    """Yield the entries and data sources in the arguments; raise InputError for unsuitable ones."""
     named = {entry.name: entry for entry in entries}
     counts = Counter(identifier for _, identifier in options.pairs)
     for name, identifier in options.pairs:
