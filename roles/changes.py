@@ -254,8 +254,8 @@ def read_properties(account: Account, source: DataSource) -> Document:
         if unknown := account.unknown.get(source.id):
             names = ", ".join(unknown)
             raise InputError(
-                f"{source.label}: this version of boto3 does not know {names}, which an update may drop: "
-                "update boto3"
+                f"{source.label}: this version of boto3 does not know {names}, which an update could "
+                "lose: update boto3"
             )
         if status in ("ACTIVE", "FAILED"):
             plain = json.loads(json.dumps(found, default=str))
@@ -406,7 +406,7 @@ def check_unfinished(stack: str, output: Output) -> list[str]:
     The journals of the other interrupted runs are finished.
     """
     found: list[str] = []
-    for path in sorted(Path().glob(f"{_UNFINISHED}*")):
+    for path in sorted(Path().glob(f"{_UNFINISHED}*.json")):
         if read_saved(path).get("stack") != stack:
             continue
         plan, before = read_plan(path, output), len(found)
@@ -541,7 +541,7 @@ def _make(account: Account, change: Change, output: Output) -> bool | None:
             return False
         now = _write(account, change, change.after, output)
         if change.is_same(now, change.after):
-            output.show(f"{label}: {change.result}")
+            output(f"{label}: {change.result}")
             return True
         if change.is_same(now, change.before):
             output(f"{label}: unchanged")

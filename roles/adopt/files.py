@@ -150,7 +150,7 @@ def write(
     if not path.exists():
         create(path, text)
         return
-    unfinished = path.with_suffix(".unfinished")
+    unfinished = path.with_name(f"unfinished-{path}")
     create(unfinished, text)
     unfinished.chmod(path.stat().st_mode)
     unfinished.replace(path)

@@ -166,11 +166,7 @@ def _without_deleted(document: Mapping[str, Any]) -> tuple[dict[str, Any] | None
         names = listed(principal.get("AWS", []))
         others = [name for name in names if not UNIQUE_ID.fullmatch(name)]
         deleted += [name for name in names if name not in others]
-        rest = (
-            {**principal, "AWS": others}
-            if others
-            else {k: v for k, v in principal.items() if k != "AWS"}
-        )
+        rest = {kind: its for kind, its in {**principal, "AWS": others}.items() if its}
         kept += [statement] if others == names else [{**statement, element: rest}] if rest else []
     return ({**document, "Statement": kept} if kept else None), [*dict.fromkeys(deleted)]
 

@@ -306,7 +306,7 @@ class World(Maker):
         return self.check(*options, only=[question]).answer(question)
 
     def assign(self, *pairs: str) -> Output:
-        """Write the script for the stack `dev`, as in `check`."""
+        """Assign roles of the stack `dev`, which was deployed as in `check`."""
         self._write_stack()
         return self.run("assign", "--stack", "dev", *pairs)
 

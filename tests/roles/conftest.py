@@ -55,3 +55,9 @@ def aws_cli_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 def aws_cli(aws_cli_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put `aws`, and a `sleep` without a pause, on PATH."""
     monkeypatch.setenv("PATH", f"{INSTANT}:{aws_cli_directory}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let plans be applied without waiting for AWS."""
+    monkeypatch.setattr("roles.changes.time.sleep", lambda _: None)
