@@ -122,10 +122,9 @@ def _plan_role(
         return _Restored(None, "nothing changes, because policies that it had are missing or changed")
     differing = [*_differing(saved, now)]
     stays = [text for field, text in _PROPERTIES.items() if getattr(saved, field) != getattr(now, field)]
-    if stays or differing:
-        plan.lines.append(
-            Line(f"{saved.name}: changed since, and stays: {', '.join((*differing, *stays))}", 2)
-        )
+    plan.lines.extend(Line(f"{saved.name}: changed since, and stays: {text}", 2) for text in stays)
+    if differing:
+        plan.left_out.append(f"{saved.name}: changed since, and stays: {', '.join(differing)}")
     if not written:
         return _Restored(now)
     trust, deleted = _without_deleted(saved.trust_policy)

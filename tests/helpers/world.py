@@ -247,6 +247,7 @@ class World(Maker):
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
         self.state: dict[str, Any] = {}
         """The state of the stack; empty for the state after an update with `settings`."""
+        self.adopted_files: list[str] = []
         self.secrets_in_state: set[str] = set()
         """The texts that are secret in the state."""
         monkeypatch.chdir(directory)
@@ -283,7 +284,14 @@ class World(Maker):
         return Output(code, out, err.replace(remark, ""), remark)
 
     def adopt(self, *options: str) -> Output:
-        return self.run("adopt", "--stack", "prod", *options)
+        """Adopt roles into the stack `prod`; first remove the files that an earlier run has written."""
+        for name in self.adopted_files:
+            self.path(name).unlink(missing_ok=True)
+        before = self.files
+        application = () if "--application" in options else ("--application", APPLICATION_ID)
+        said = self.run("adopt", "--stack", "prod", *application, *options)
+        self.adopted_files = [name for name in self.files if name not in before]
+        return said
 
     def audit(self, *options: str) -> Output:
         return self.run("audit", *options)
@@ -311,13 +319,11 @@ class World(Maker):
         return self.run("assign", "--stack", "dev", *pairs)
 
     def adopted(self, *options: str) -> dict[str, Any]:
-        """Run `adopt --json`, which must succeed, and return the configuration that it prints.
-
-        The keys lack the project's namespace.
-        """
-        said = self.adopt("--json", *options)
+        """Run `adopt --dry-run --json`, which must succeed; return the settings of the only entry."""
+        said = self.adopt("--dry-run", "--json", *options)
         assert said.code == 0
-        return {key.removeprefix(f"{PROJECT_NAME}:"): it for key, it in said.json["config"].items()}
+        (entry,) = said.json["config"][f"{PROJECT_NAME}:dataSources"].values()
+        return entry
 
     def administrator(self, account: str) -> Maker:
         """Return an administrator of another account, whose contents are separate."""

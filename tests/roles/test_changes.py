@@ -147,13 +147,19 @@ def test_other_file_is_rejected_in_one_line(world: World, text: str):
     for option in ("--apply", "--undo"):
         line = world.run("assign", option, "plan.json").rejection
         assert line.startswith("assign: plan.json is not a ")
-    assert "missing.json cannot be read: No such file" in world.run("assign", "--undo", "missing.json").err
+    assert (
+        "missing.json cannot be read: No such file" in world.run("assign", "--undo", "missing.json").err
+    )
 
 
 def test_plan_is_rejected_with_credentials_of_another_account(world: World):
     add_old(world)
     world.assign(PAIR, "--save", "plan.json")
-    world.server.answers["sts:GetCallerIdentity"] = {"UserId": "A", "Account": OTHER_ACCOUNT, "Arn": USER_ARN}
+    world.server.answers["sts:GetCallerIdentity"] = {
+        "UserId": "A",
+        "Account": OTHER_ACCOUNT,
+        "Arn": USER_ARN,
+    }
     for option in ("--apply", "--undo"):
         line = world.run("assign", option, "plan.json", "--yes").rejection
         assert f"but the credentials are for account {OTHER_ACCOUNT}" in line
@@ -332,7 +338,9 @@ def test_change_by_somebody_else_after_an_interruption_stays(world: World, *, is
     said = world.assign(PAIR, "--yes")
     assert world.server.data_source()["description"] == "new"
     assert world.server.data_source()["roleArn"] == ROLE_ARN
-    shown = f'{LABEL} differs from what an interrupted run wrote (description: expected null, found "new")'
+    shown = (
+        f'{LABEL} differs from what an interrupted run wrote (description: expected null, found "new")'
+    )
     assert ((said.code, shown in said.out)) == ((1, True) if is_sent else (0, False))
 
 
