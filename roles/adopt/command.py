@@ -158,7 +158,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
     check_account("--application", [options.application.account], account)
     project, identifier = project_name(), options.application.id
     existing = files.read_settings(options.stack, project, identifier, account.region)
-    paths = files.new_paths(options.stack, has_settings=bool(existing))
+    paths = {} if options.dry_run else files.new_paths(options.stack, has_settings=bool(existing))
     everything = [*account.data_sources()]
     own = [each for each in everything if each.application_id == identifier]
     sources = selection.select(own, options, output)
@@ -187,7 +187,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
     for warning in _about_boundary(account, named, existing):
         output.warn(warning)
     import_file = {"resources": [*files.imports(named)]}
-    written = {} if options.dry_run or not named else paths
+    written = paths if named else {}
     if written:
         saved = files.snapshot(options.stack, account, named, owners)
         files.write(paths, {"adopted": saved, "import": import_file}, config)

@@ -98,7 +98,7 @@ def configure(entries: Mapping[str, Entry], existing: Settings, project: str) ->
         off = [key for key in inherited if key not in settings and key != _INDEX]
         sources[name] = {**settings, **dict.fromkeys(off, "")}
     every = {**entries_in(existing), **sources}
-    size = size_in_bytes({f"{project}:{DATA_SOURCES}": json.dumps(every)})
+    size = size_in_bytes({f"{project}:{DATA_SOURCES}": json.dumps(every, ensure_ascii=False)})
     if len(every) > MAXIMUM_ENTRIES or size > MAXIMUM_SIZE:
         raise InputError(
             f"a stack can have at most {MAXIMUM_ENTRIES} data sources and {MAXIMUM_SIZE:,} bytes of "
@@ -122,11 +122,11 @@ def new_paths(stack: str, *, has_settings: bool) -> dict[str, Path]:
     The settings go to the stack's file if that has none, and otherwise to a file of their own.
     """
     paths = {kind: file_name(kind, stack) for kind in ("adopted", "import")}
-    paths["entries"] = file_name("entries", stack, "yaml")
-    for path in paths.values():
+    entries = file_name("entries", stack, "yaml")
+    for path in (*paths.values(), entries):
         if os.path.lexists(path):
             raise InputError(f"{path} exists: move it, or delete it if you no longer need it")
-    return paths if has_settings else {**paths, "entries": config_file(stack)}
+    return {**paths, "entries": entries if has_settings else config_file(stack)}
 
 
 def write(
