@@ -50,6 +50,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "qbusiness:GetApplication",
         "qbusiness:ListIndices",
         "qbusiness:ListDataSources",
+        "qbusiness:ListDataSourceSyncJobs",
         "kms:GetKeyPolicy",
         "kms:ListGrants",
         "secretsmanager:GetResourcePolicy",

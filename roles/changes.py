@@ -26,7 +26,7 @@ from roles.arns import Arn
 from roles.commands import quote_argument
 from roles.credentials import check_account
 from roles.difference import TRUST_POLICY
-from roles.errors import FINE, NOT_APPLIED, PROBLEMS, InputError, explain, is_gone
+from roles.errors import FINE, NOT_APPLIED, PERMISSIONS_PAGE, PROBLEMS, InputError, explain, is_gone
 from roles.output import Line, Output, Part
 from roles.project import launcher
 
@@ -36,7 +36,6 @@ _UPDATE: Final = 120
 """How often to read a data source until its update has ended."""
 _READS: Final = 12
 """How often to read what was written: after a write, AWS can show the earlier state for a while."""
-_PAGE: Final = "docs/permissions.md"
 _JOURNALS: Final = {"adopt": "restored", "assign": "assigned"}
 _UNFINISHED: Final = "unfinished-"
 
@@ -556,7 +555,7 @@ def _make(account: Account, change: Change, output: Output) -> bool | None:
     except InputError as error:
         output(str(error))
     except (BotoCoreError, ClientError) as error:
-        output(f"{label}: {explain(error, page=_PAGE)}")
+        output(f"{label}: {explain(error, page=PERMISSIONS_PAGE)}")
     return None
 
 
@@ -568,7 +567,7 @@ def _write(account: Account, change: Change, wanted: Document, output: Output) -
     try:
         change.write(account, now, wanted)
     except (BotoCoreError, ClientError) as error:
-        output(f"{change.label}: {explain(error, page=_PAGE)}")
+        output(f"{change.label}: {explain(error, page=PERMISSIONS_PAGE)}")
     for _ in range(_READS):
         now = change.read(account)
         if change.is_same(now, wanted):
