@@ -180,7 +180,7 @@ def test_application_with_a_shared_role_is_adopted_and_handed_back(new_stack: Ne
     (restoring,) = re.findall("^qbusiness-roles (adopt --restore .*)", shown, flags=re.MULTILINE)
     stack.run(*shlex.split(importing))
     assert iam(aws, names) == roles
-    assert stack.up().changes == {"same": 4, "update": 1, "create": 7}
+    assert stack.up().changes == {"same": 2, "update": 1, "create": 7}
     assert stack.up("--expect-no-changes").exit_code == 0
     run_roles(stack, *shlex.split(assigning), "--yes")
     after = data_sources(aws)
@@ -191,8 +191,7 @@ def test_application_with_a_shared_role_is_adopted_and_handed_back(new_stack: Ne
         name: {**its, "roleArn": ""} for name, its in sources.items()
     }
     assert iam(aws, [SHARED]) == {SHARED: roles[SHARED]}
-    checked = json.loads(run_roles(stack, "check", "--stack", stack.name, "--json"))
-    assert [each["problem"] for each in checked["entries"].values()] == [0, 0, 0]
+    run_roles(stack, "check", "--stack", stack.name)  # its exit code is 0: there is no problem
     run_roles(stack, *shlex.split(restoring), "--yes")
     assert (iam(aws, names), data_sources(aws)) == (roles, sources)
     stack.state_file.unlink()
