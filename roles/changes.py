@@ -162,7 +162,10 @@ class RoleChange(NamedTuple):
         for name in {**self.before, **self.after}:
             old, new = self.before.get(name), self.after.get(name)
             if not same_document(old, new):
-                texts = [json.dumps(each, indent=1).splitlines() if each else [] for each in (old, new)]
+                texts = [
+                    json.dumps(each, indent=1, sort_keys=True).splitlines() if each else []
+                    for each in (old, new)
+                ]
                 before, after = texts
                 shown = [*difflib.unified_diff(before, after, lineterm="", n=1)][2:] if new else []
                 lines += [

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
 from moto.iam.models import iam_backends
 
 from pages import examples
@@ -317,6 +320,23 @@ class World(Maker):
         """Assign roles of the stack `dev`, which was deployed as in `check`."""
         self._write_stack()
         return self.run("assign", "--stack", "dev", *pairs)
+
+    @contextmanager
+    def interrupted(self, number: int, counts: Callable[[str], bool]) -> Generator[None]:
+        """Interrupt the command after this call of those whose actions count."""
+        left, send = number, URLLib3Session.send
+
+        def stopping(session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
+            nonlocal left
+            response = send(session, request)
+            left -= counts(self.server.calls[-1])
+            if not left:
+                raise KeyboardInterrupt
+            return response
+
+        with self.patch.context() as patch:
+            patch.setattr(URLLib3Session, "send", stopping)
+            yield
 
     def adopted(self, *options: str) -> dict[str, Any]:
         """Run `adopt --dry-run --json`, which must succeed; return the settings of the only entry."""

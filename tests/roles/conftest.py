@@ -60,4 +60,4 @@ def aws_cli(aws_cli_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let plans be applied without waiting for AWS."""
-    monkeypatch.setattr("roles.changes.time.sleep", lambda _: None)
+    monkeypatch.setattr("roles.changes.time.sleep", int)

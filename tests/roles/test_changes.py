@@ -8,18 +8,20 @@ import stat
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
 
 from pages.examples import OTHER_ACCOUNT
 from roles import changes
-from roles.account import Account
 from roles.actions import CHANGES, action
 from sandbox.environment import PROJECT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.world import ROLE_ARN, SECRET_ARN, USER_ARN, VPC, World
+from tests.helpers.world import ROLE_ARN, SECRET_ARN, USER_ARN, VPC, Output, World
 from tests.roles.assign.help import (
     OLD_ROLE,
     PAIR,
@@ -297,28 +299,17 @@ def test_failure_does_not_stop_the_next_data_source(world: World):
 # Interruptions.
 
 
-def interrupted(world: World, number: int, run: Callable[[], Any]) -> Any:
-    """Run a command, and interrupt it after this call since its journal exists."""
-    left, call = number, Account._call
-
-    def stopping(self: Account, service: str, operation: str, **parameters: Any) -> Any:
-        nonlocal left
-        reply = call(self, service, operation, **parameters)
-        left -= bool(unfinished(world))
-        if not left:
-            raise KeyboardInterrupt
-        return reply
-
-    with world.patch.context() as patch:
-        patch.setattr(Account, "_call", stopping)
-        return run()
+def interrupted(world: World, number: int) -> Output:
+    """Assign the role, and interrupt the command after this call since its journal exists."""
+    with world.interrupted(number, lambda _: bool(unfinished(world))):
+        return world.assign(PAIR, "--yes")
 
 
 def test_same_command_completes_a_run_that_was_interrupted_after_any_call(world: World):
-    before = add_old(world)
+    before, number = add_old(world), 0
     for number in range(1, 20):
         world.server.data_source().update(before)
-        said = interrupted(world, number, lambda: world.assign(PAIR, "--yes"))
+        said = interrupted(world, number)
         if said.code == 0:
             break
         assert (said.code, said.err.splitlines()[-1]) == (130, "assign: interrupted")
@@ -332,7 +323,7 @@ def test_same_command_completes_a_run_that_was_interrupted_after_any_call(world:
 @pytest.mark.parametrize("is_sent", [True, False])
 def test_change_by_somebody_else_after_an_interruption_stays(world: World, *, is_sent: bool):
     add_old(world)
-    interrupted(world, 3 if is_sent else 1, lambda: world.assign(PAIR, "--yes"))
+    interrupted(world, 3 if is_sent else 1)
     assert (world.server.data_source()["roleArn"] == ROLE_ARN) is is_sent
     world.server.data_source()["description"] = "new"
     said = world.assign(PAIR, "--yes")
@@ -473,14 +464,16 @@ def test_only_listed_actions_change_anything():
 
 
 def test_calls_name_the_tool_and_its_version(world: World):
-    agents: list[str] = []
+    agents: set[str] = set()
     add_old(world)
-    call = Account._call
+    send = URLLib3Session.send
 
-    def noted(self: Account, service: str, operation: str, **parameters: Any) -> Any:
-        agents.append(self._client(service).meta.config.user_agent)
-        return call(self, service, operation, **parameters)
+    def noted(session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
+        agents.add(str(request.headers["User-Agent"]))
+        return send(session, request)
 
-    world.patch.setattr(Account, "_call", noted)
+    world.patch.setattr(URLLib3Session, "send", noted)
     world.assign(PAIR, "--yes")
-    assert all("qbusiness-roles/" in each for each in agents)
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    assert agents
+    assert all(f" qbusiness-roles/{version}" in each for each in agents)

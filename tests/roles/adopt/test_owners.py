@@ -45,8 +45,8 @@ def test_role_of_a_stack_is_left_out_unless_taken(world: World, backend: Backend
     taken = world.adopt(*one, "--take", data_source_id(1))
     assert taken.code == 0
     assert (
-        "mine: warning: stack acme/website/live owns the role qbusiness-Mine, but --take adopts the role "
-        "anyway\n"
+        "mine: warning: stack acme/website/live owns the role qbusiness-Mine, but --take adopts the "
+        "role anyway\n"
     ) in taken.out
     assert (
         "stack acme/website/live owns the role: coordinate this with its owner"

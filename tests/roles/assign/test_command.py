@@ -1,4 +1,4 @@
-"""`roles assign` plans what pairs ask for, with what is denied and lost, or lists the entries that fit."""
+"""`roles assign` plans what pairs ask for, with what is denied or lost, or lists what fits."""
 
 from pathlib import Path
 
@@ -36,6 +36,14 @@ pytestmark = pytest.mark.usefixtures("deployed", "no_pause")
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shared"
 OTHER_APPLICATION = APPLICATION_ID.replace("111", "999")
 READ = "secretsmanager:GetSecretValue"
+NOT_FOUND = (
+    f"data source {OTHER_ID} is not in the application of aem-connector: pass the ID of one of its data "
+    f"sources (Pages {DATA_SOURCE_ID})"
+)
+NO_ROLE = (
+    f"aem-connector has no role, because {OTHER_ROLE} does not exist: run `pulumi up --stack dev`, and "
+    "repeat the command"
+)
 
 
 # The plan.
@@ -118,8 +126,7 @@ def test_requests_that_cannot_be_judged_do_not_block(world: World):
         ([f"wikis={DATA_SOURCE_ID}"], "stack dev has no entry 'wikis': pass one of aem-connector"),
         (
             [f"aem-connector={OTHER_ID}"],
-            f"data source {OTHER_ID} is not in the application of aem-connector: pass the ID of one of its "
-            f"data sources (Pages {DATA_SOURCE_ID})",
+            NOT_FOUND,
         ),
         (
             [f"aem-connector={DATA_SOURCE_ID}"] * 2,
@@ -153,8 +160,7 @@ def test_pair_without_equals_sign_or_stack_is_rejected(world: World, capsys: pyt
         ({}, "aem-connector is not deployed: first run `pulumi up --stack dev`"),
         (
             {"roleArn": OTHER_ROLE},
-            f"aem-connector has no role, because {OTHER_ROLE} does not exist: run `pulumi up --stack dev`, "
-            "and repeat the command",
+            NO_ROLE,
         ),
     ],
     ids=["not deployed", "deleted"],
