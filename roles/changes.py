@@ -67,11 +67,6 @@ class DataSourceChange(NamedTuple):
     """The unique ID of the earlier role; empty if there is none that could be given back."""
 
     @property
-    def key(self) -> str:
-        """The ID of the data source."""
-        return self.data_source.id
-
-    @property
     def label(self) -> str:
         """The name of the data source in messages."""
         return self.data_source.label
@@ -144,11 +139,6 @@ class RoleChange(NamedTuple):
     after: Document
     differing: Sequence[str] = ()
     """The other policies that differ from the saved ones, and stay."""
-
-    @property
-    def key(self) -> str:
-        """The ARN of the role."""
-        return self.arn
 
     @property
     def label(self) -> str:
@@ -508,11 +498,12 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
     made: dict[str, bool | None] = {}
     try:
         for change in plan.changes:
-            if isinstance(change, DataSourceChange) and not made.get(change.role, True):
-                output(f"{change.label}: unchanged, because {change.role} was not restored")
-                made[change.key] = False
+            role = Arn.of(change.role).name if isinstance(change, DataSourceChange) else ""
+            if not made.get(role, True):
+                output(f"{change.label}: unchanged, because {role} was not restored")
+                made[change.label] = False
             else:
-                made[change.key] = _make(plan.account, change, output)
+                made[change.label] = _make(plan.account, change, output)
     except BaseException:
         output(f"to complete the changes, repeat the command; {unfinished} has the earlier state")
         raise
