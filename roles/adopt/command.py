@@ -131,6 +131,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files and print the report, or change AWS as a plan says; return the exit code."""
     if options.stack:
         return _adopt(options, output)
+    if options.dry_run:
+        raise InputError("--dry-run needs --stack; a plan changes nothing until you confirm it: omit it")
     with changes.locked():
         return changes.apply_file(options, output) if options.apply else _restore(options, output)
 

@@ -152,9 +152,7 @@ def test_role_of_console_data_source_is_adopted_as_documented(clone: Path):
     write = with_values(write.replace("make ", f"{MAKE} "), {"STACK": "trial"})
     confirm = "export PULUMI_OPTION_YES=true"
     seen = type_in_a_shell(clone, write, confirm, *import_it).replace("\r\n", "\n")
-    assert (
-        "\nWritten for stack trial: adopted-trial.json, import-trial.json, Pulumi.trial.yaml. " in seen
-    )
+    assert "\npulumi import --stack trial --file import-trial.json --yes " in seen
     there = aws(clone)
     assert there.iam.get_role(RoleName=ROLE)["Role"]["RoleId"] == before["RoleId"]
     assert set(there.role_policies(ROLE)) == {"template", "qbusiness-aem-connector"}

@@ -174,6 +174,11 @@ def test_interruption_after_any_call_is_completed_by_the_same_command(world: Wor
     assert number == 5  # two documents of one role, one of the other, and a data source
 
 
+def test_dry_run_is_rejected_rather_than_ignored(world: World):
+    said = restore(world, "--dry-run").rejection
+    assert said == "adopt: --dry-run needs --stack; a plan changes nothing until you confirm it: omit it"
+
+
 # What others have changed since.
 
 

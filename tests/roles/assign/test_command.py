@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, SECRET_ID
+from roles.actions import ACTIONS, CHANGES
 from sandbox.environment import PROJECT
 from tests.helpers.checkout import execute
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
@@ -17,7 +18,9 @@ from tests.helpers.world import (
     TRUST,
     WIDE,
     World,
+    allow,
     own_policy,
+    policy,
 )
 from tests.roles.assign.help import (
     OLD_ROLE,
@@ -194,6 +197,24 @@ def test_unreadable_data_source_is_rejected(world: World):
     )
     said = world.assign()
     assert (said.code, "has a secretArn that is not a string" in said.out) == (1, True)
+
+
+def test_command_calls_exactly_the_listed_actions(world: World):
+    add_old(world)
+    organization = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    own = own_policy(SECRET_ARN, allow("s3:*", "*", Condition=organization))
+    world.put_policy(own.replace(APPLICATION_ARN, f"{APPLICATION_ARN}-other", 1))
+    world.attach(ROLE_NAME, "managed", policy(allow("sqs:*", "*")))
+    called: set[str] = set()
+    connection = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
+    world.bucket()
+    files = {"type": "S3V2", "connectionConfiguration": connection}
+    bucket = world.add("Files", None, kind="S3V2", configuration=files)
+    for identifier in (DATA_SOURCE_ID, bucket):
+        said = world.assign(f"aem-connector={identifier}", "--anyway", "--yes")
+        assert said.code == 0
+        called |= {*world.server.calls}
+    assert called == {*ACTIONS["assign"], *CHANGES["assign"]}
 
 
 # The list.
