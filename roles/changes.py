@@ -263,6 +263,16 @@ def read_properties(account: Account, source: DataSource) -> Document:
     raise InputError(f"{source.label} is {status}: repeat the command when it is ACTIVE")
 
 
+def read_unless_gone(account: Account, source: DataSource) -> Document | None:
+    """Return a data source's properties; None if it no longer exists."""
+    try:
+        return read_properties(account.in_region(source.region), source)
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+        return None
+
+
 def _is_set(value: object) -> bool:
     """Return whether a property is set; an update rejects empty structures."""
     parts = cast("dict[str, object]", value).values() if isinstance(value, dict) else [value]

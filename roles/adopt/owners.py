@@ -7,6 +7,7 @@ from typing import Any, Final
 from components.connector_role import POLICY_NAME
 from roles.adopt.entries import Entry
 from roles.concurrency import read_each
+from roles.errors import InputError
 from roles.output import Notes
 from roles.project import run_pulumi
 
@@ -21,10 +22,6 @@ _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 
 
 OWN: Final = "this stack owns the role"
-
-
-class _CannotReadError(Exception):
-    """Raised if Pulumi cannot read stacks; the message explains why."""
 
 
 def find_owners(
@@ -48,14 +45,14 @@ def find_owners(
         wanted |= dict.fromkeys((role.arn, role.name), (role.arn, "owns the role"))
     try:
         stacks = _stacks(stack)
-    except _CannotReadError as error:
+    except InputError as error:
         notes.warn(f"cannot tell whether another stack owns any of the roles: {error}")
         return owners
 
-    def read(name: str) -> list[str] | _CannotReadError:
+    def read(name: str) -> list[str] | InputError:
         try:
             return [*_owned_by(name)]
-        except _CannotReadError as error:
+        except InputError as error:
             return error
 
     if len(stacks) > most:
@@ -65,7 +62,7 @@ def find_owners(
             f"--stacks {len(stacks)}"
         )
     for name, found in zip(stacks, read_each(read, stacks[:most], notes, "stacks"), strict=False):
-        if isinstance(found, _CannotReadError):
+        if isinstance(found, InputError):
             notes.warn(f"cannot tell whether stack {name} owns any of the roles: {found}")
         else:
             # "Owns the role" comes last and so overrides "owns a policy".
@@ -107,11 +104,11 @@ def _owned_by(name: str) -> Iterator[str]:
 
 
 def _query_pulumi(*command: str) -> Any:
-    """Return the JSON that a read-only Pulumi command prints; raise _CannotReadError if it fails."""
+    """Return the JSON that a read-only Pulumi command prints; raise InputError if it fails."""
     try:
         done = run_pulumi(*command)
     except FileNotFoundError:
-        raise _CannotReadError("pulumi is not on PATH") from None
+        raise InputError("pulumi is not on PATH") from None
     if done.returncode:
-        raise _CannotReadError(" ".join(done.stderr.split()))
+        raise InputError(" ".join(done.stderr.split()))
     return json.loads(done.stdout)

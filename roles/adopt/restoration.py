@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from components.connector_role import POLICY_NAME
 from guardrails.iam.documents import listed
 from roles.account import Account, DataSource, Role
@@ -24,15 +22,15 @@ from roles.changes import (
     Plan,
     RoleChange,
     check_unfinished,
-    read_properties,
     read_saved,
+    read_unless_gone,
     role_id,
     same_document,
 )
 from roles.credentials import check_account
 from roles.declared import Stack, read_stack
 from roles.difference import TRUST_POLICY
-from roles.errors import InputError, is_gone
+from roles.errors import InputError
 from roles.findings import Finding
 from roles.output import Line, Output
 from roles.view import find_role
@@ -219,18 +217,13 @@ def _plan_return(
 ) -> None:
     """Plan to give a data source its earlier role, unless somebody else has given it another one."""
     source, role = DataSource(**saved["data_source"]), saved["role"]
-    try:
-        before = read_properties(plan.account, source)
-    except ClientError as error:
-        if not is_gone(error):
-            raise
+    before = read_unless_gone(plan.account, source)
+    current = str((before or {}).get("roleArn", ""))
+    current_id = role_id(plan.account, current)
+    patterns = [*accepted_applications(restored.role)] if restored.role else []
+    if before is None:
         plan.lines.append(f"{source.label} no longer exists")
-        return
-    current = str(before.get("roleArn", ""))
-    current_id, patterns = role_id(plan.account, current), list[str]()
-    if restored.role:
-        patterns = [*accepted_applications(restored.role)]
-    if current == role:
+    elif current == role:
         plan.lines.append(f"{source.label} has {role}")
     elif current_id and current not in own:
         kept = f"keeps {current}, which is not a role of stack {plan.stack}"

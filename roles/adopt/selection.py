@@ -2,7 +2,8 @@
 
 import argparse
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +14,7 @@ from roles.account import Account, DataSource, Reply
 from roles.concurrency import read_each
 from roles.detection import enrichment_roles
 from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, is_gone, reason
-from roles.output import Notes, Output
+from roles.output import Output
 
 _ID: Final = re.compile("[a-zA-Z0-9][a-zA-Z0-9-]{35}")
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
@@ -94,7 +95,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
         there = account.in_region(region)
         try:
             every = sources if there is account else [*there.data_sources()]
-            found = [*_replies(there, every, output)]
+            replies = read_each(partial(_read, there), every, output, "data sources")
         except InputError:
             continue  # the Region has no application
         except (BotoCoreError, ClientError) as error:
@@ -105,38 +106,25 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
                 f"{reason(error)}"
             )
             continue
-        for source, reply in found:
-            if reply is not None:
+        for source, reply in zip(every, replies, strict=True):
+            if isinstance(reply, Mapping):
                 users.setdefault(str(reply.get("roleArn")), []).append(source)
                 hooks |= {*enrichment_roles(reply)}
+            elif isinstance(reply, ClientError) and is_gone(reply):
+                output(source.deleted)
+            else:
+                output.warn(
+                    f"data source {source.id} could not be read ({explain(reply)}). If it uses one of "
+                    "the adopted roles, it may lose access"
+                )
     return Users(users, hooks)
 
 
-def _replies(
-    account: Account, sources: Sequence[DataSource], notes: Notes
-) -> Iterator[tuple[DataSource, Reply | None]]:
-    """Yield each data source with AWS's reply; if it cannot be read, warn, and yield None as the reply.
-
-    Raises ClientError for bad credentials or throttling.
-    """
-
-    def read(source: DataSource) -> Reply | ClientError | OddAnswerError:
-        try:
-            return account.data_source(source)
-        except (ClientError, OddAnswerError) as error:
-            if concerns_every_call(error):
-                raise
-            return error
-
-    for source, found in zip(sources, read_each(read, sources, notes, "data sources"), strict=True):
-        if isinstance(found, ClientError) and is_gone(found):
-            notes(source.deleted)
-            continue
-        if isinstance(found, ClientError | OddAnswerError):
-            notes.warn(
-                f"data source {source.id} could not be read ({explain(found)}). If it uses one of the "
-                "adopted roles, it may lose access"
-            )
-            yield source, None
-        else:
-            yield source, found
+def _read(account: Account, source: DataSource) -> Reply | ClientError | OddAnswerError:
+    """Return AWS's reply, or the error; raise errors of bad credentials and throttling."""
+    try:
+        return account.data_source(source)
+    except (ClientError, OddAnswerError) as error:
+        if concerns_every_call(error):
+            raise
+        return error

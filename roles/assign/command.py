@@ -6,24 +6,30 @@ applications and the entries that fit.
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
-
-from botocore.exceptions import ClientError
 
 from guardrails.iam.truth import Truth
 from roles import changes
 from roles.account import Account, Role
 from roles.adopt.report import access_lines
 from roles.arns import Arn
-from roles.changes import Change, DataSourceChange, Plan, read_plan, read_properties, role_id
+from roles.changes import (
+    Change,
+    DataSourceChange,
+    Plan,
+    read_plan,
+    read_properties,
+    read_unless_gone,
+    role_id,
+)
 from roles.check.questions import denied, unread_policies
 from roles.commands import quote_argument
 from roles.credentials import open_accounts
 from roles.declared import Declared, Stack, read_stack
 from roles.difference import TRUST_POLICY, compare, role_statements
-from roles.errors import FINE, PROBLEMS, InputError, is_gone
+from roles.errors import FINE, PROBLEMS, InputError
 from roles.findings import Finding, State, attempt, problem
 from roles.fitting import fits, may_fit
 from roles.output import Line, Output, Part, Row, Table
@@ -121,7 +127,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
             if change.earlier == entry.role_arn:
                 lines.append(f"{change.label} already has the role of {entry.name}")
                 continue
-            found = [*_judge(entry, source)]
+            view = entry.view(source)
+            found = [*denied(view), *unread_policies(view)] if view else []
             made.append(change)
             is_denied = is_denied or any(each.state is State.PROBLEM for each in found)
             lines += _lines(entry, source, found, _users(options, entries, change.earlier))
@@ -194,26 +201,14 @@ def _change(entry: _Entry, source: Source) -> DataSourceChange:
     return DataSourceChange(source.data_source, before, entry.role_arn, earlier)
 
 
-def _judge(entry: _Entry, source: Source) -> list[Finding]:
-    """Return the requests of a data source that the entry's role, as AWS has it, does not allow."""
-    view = entry.view(source)
-    return [*denied(view), *unread_policies(view)] if view else []
-
-
-def _lines(
-    entry: _Entry, source: Source, found: Sequence[Finding], users: Mapping[str, str]
-) -> Iterator[Part]:
-    """Yield the lines of the plan about a data source."""
+def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) -> Iterator[Part]:
+    """Yield the lines of the plan about a data source; `users` will use its earlier role."""
     role = source.role_arn
     yield Line(f"{entry.name}: {source.data_source.label} gets {entry.role_arn}", 2)
     old, new = (find_role(entry.account, arn) for arn in (role, entry.role_arn))
-    if not isinstance(old, Role):
-        yield Line(
-            f"  {f'{role} does not exist' if role else 'it has no role'}: it cannot be given back", 4
-        )
-    else:
-        others = users.get(source.data_source.id, "")
-        yield Line(f"  in place of {role}, which does not change; {others} will use it", 4)
+    missing = f"{role} does not exist" if role else "it has no role"
+    kept = f"in place of {role}, which does not change; {users} will use it"
+    yield Line(f"  {kept if isinstance(old, Role) else f'{missing}: it cannot be given back'}", 4)
     if source.fault:
         yield Line(f"  {source.fault}, so its requests are unknown", 4)
     for each in found:
@@ -226,16 +221,13 @@ def _lines(
         yield from (line for each in lost for line in access_lines(each))
 
 
-def _users(options: argparse.Namespace, entries: Sequence[_Entry], role: str) -> dict[str, str]:
-    """Return, by the ID of each data source in the arguments, who else will use its earlier role."""
-    given = {
-        identifier: next(e.role_arn for e in entries if e.name == name)
-        for name, identifier in options.pairs
-    }
-    every = {each.data_source.id: each for entry in entries for each in entry.sources}
-    later = {name: given.get(name, each.role_arn) for name, each in every.items()}
-    labels = ", ".join(every[name].data_source.label for name, arn in later.items() if arn == role)
-    return dict.fromkeys(given, labels or "no data source of this application")
+def _users(options: argparse.Namespace, entries: Sequence[_Entry], role: str) -> str:
+    """Return who will use the earlier role of a data source."""
+    roles = {entry.name: entry.role_arn for entry in entries}
+    given = {identifier: roles[name] for name, identifier in options.pairs}
+    every = {each.data_source: each.role_arn for entry in entries for each in entry.sources}
+    users = [each.label for each, has in every.items() if given.get(each.id, has) == role]
+    return ", ".join(users) or "no data source of this application"
 
 
 # The way back, and the list.
@@ -250,15 +242,10 @@ def _plan_undo(path: Path, output: Output) -> Plan:
     for each in journal.changes:
         if not isinstance(each, DataSourceChange):
             continue
-        there, earlier = account.in_region(each.data_source.region), each.earlier
-        try:
-            now = read_properties(there, each.data_source)
-        except ClientError as error:
-            if not is_gone(error):
-                raise
+        earlier, now = each.earlier, read_unless_gone(account, each.data_source)
+        if now is None:
             plan.lines.append(f"{each.label} no longer exists")
-            continue
-        if now.get("roleArn") != each.role:
+        elif now.get("roleArn") != each.role:
             plan.lines.append(f"{each.label} does not have {each.role}, and stays as it is")
         elif not each.earlier_id or role_id(account, earlier) != each.earlier_id:
             gone = f"{earlier} no longer exists, or was created again" if earlier else "it had no role"
