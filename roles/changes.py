@@ -462,9 +462,10 @@ def carry_out(
         output.show(*plan.lines, *left_out, *nothing)
     code, done = PROBLEMS if plan.left_out or is_blocked else FINE, None
     if plan.changes and not is_blocked:
-        if save := getattr(options, "save", None):
-            create(save, json.dumps(plan.document(), indent=2) + "\n")
-            output(f"nothing was changed: to apply this plan, run `{_command(plan, 'apply', save)}`")
+        if options.save:
+            create(options.save, json.dumps(plan.document(), indent=2) + "\n")
+            command = _command(plan, "apply", options.save)
+            output(f"nothing was changed: to apply this plan, run `{command}`")
             code = FINE
         elif _is_confirmed(options, output):
             done = _apply(plan, output)

@@ -64,7 +64,8 @@ def plan(options: argparse.Namespace, output: Output) -> tuple[Plan, list[str]]:
         )
         ids = options.data_source or [each["data_source"]["id"] for each in sources]
         wanted = [each for each in sources if each["data_source"]["id"] in ids]
-        roles = [each for each in roles if each["role"]["arn"] in {source["role"] for source in wanted}]
+        arns = {each["role"] for each in wanted}
+        roles = [(Role(**each["role"]), each) for each in roles if each["role"]["arn"] in arns]
     except (KeyError, TypeError):
         raise InputError(
             f"{options.restore} is not a file that `adopt` wrote: pass adopted-STACK.json"
@@ -75,14 +76,12 @@ def plan(options: argparse.Namespace, output: Output) -> tuple[Plan, list[str]]:
     deployed = _read_stack(stack, output)
     declared = {each.role_arn: each for each in deployed.roles}
     after: dict[str, _Restored] = {}
-    for each in roles:
-        role, written = Role(**each["role"]), each["written"]
+    for role, each in roles:
+        written = [each["written"]] if each["written"] else []
         if written and role.arn in declared:
             policies = declared[role.arn].policies
-            written = {
-                TRUST_POLICY: json.loads(policies.trust_policy),
-                POLICY_NAME: json.loads(policies.role_policy),
-            }
+            documents = {TRUST_POLICY: policies.trust_policy, POLICY_NAME: policies.role_policy}
+            written.append({name: json.loads(text) for name, text in documents.items()})
         found = after[role.arn] = _plan_role(
             made, role, written, each["versions"], cuts_off=role.name in options.cut_off
         )
@@ -108,9 +107,12 @@ def _read_stack(stack: str, output: Output) -> Stack:
 
 
 def _plan_role(
-    plan: Plan, saved: Role, written: Document | None, versions: Mapping[str, str], *, cuts_off: bool
+    plan: Plan, saved: Role, written: list[Document], versions: Mapping[str, str], *, cuts_off: bool
 ) -> _Restored:
-    """Plan to put a role's documents back, if all that differs is what the update wrote."""
+    """Plan to put a role's documents back, if all that differs is what an update wrote.
+
+    `written` has what the first and the last update wrote; it is empty for a role that was not imported.
+    """
     now = find_role(plan.account, saved.arn)
     if not isinstance(now, Role) or now.id != saved.id or now.denied:
         return _Restored(None, _fault(now))
@@ -121,10 +123,11 @@ def _plan_role(
     differing = [*_differing(saved, now)]
     stays = [text for field, text in _PROPERTIES.items() if getattr(saved, field) != getattr(now, field)]
     plan.lines.extend(Line(f"{saved.name}: changed since, and stays: {text}", 2) for text in stays)
-    if differing:
-        plan.left_out.append(f"{saved.name}: changed since, and stays: {', '.join(differing)}")
+    text = f"{saved.name}: changed since, and stays: {', '.join(differing)}"
     if not written:
+        plan.lines.extend([Line(text, 2)] if differing else [])
         return _Restored(now)
+    plan.left_out.extend([text] if differing else [])
     trust, deleted = _without_deleted(saved.trust_policy)
     if deleted:
         plan.lines.append(Line(f"{saved.name}: IAM rejects deleted principals: {', '.join(deleted)}", 2))
@@ -133,7 +136,8 @@ def _plan_role(
         name
         for name in {**before, **after}
         if not any(
-            same_document(before.get(name), its.get(name)) for its in (after, written, _documents(saved))
+            same_document(before.get(name), its.get(name))
+            for its in (after, _documents(saved), *written)
         )
     ]
     if foreign and not (cuts_off and foreign == [TRUST_POLICY]):

@@ -146,6 +146,7 @@ def test_document_is_compared_with_the_deployed_one(world: World, backend: Backe
     before = iam(world)
     newer = own_policy(world.secret("newer"))
     put_role(world, NAME, TRUST, newer)
+    assert restore(world, "--cut-off", NAME).code == 1  # only the trust policy yields
     said = restore(world)
     assert (said.code, f"{NAME}: somebody has changed its {OWN} since\n" in said.out) == (1, True)
     backend.add("prod", *declared("pages", world.role_arn, TRUST, newer))
@@ -375,7 +376,13 @@ def test_policies_that_cannot_be_read_stop_the_role(world: World):
     )
 
 
-@pytest.mark.parametrize("content", ["[", "{}", '{"stack": "a", "application": "b", "roles": [1]}'])
+OLDER: Final = (
+    '{"stack": "a", "application": "b", "roles": [{"role": {"arn": "c", "newer": 1}}], "dataSources": '
+    '[{"role": "c", "data_source": {"id": "d"}}]}'
+)
+
+
+@pytest.mark.parametrize("content", ["[", "{}", OLDER])
 def test_other_file_is_rejected(world: World, content: str):
     world.path("adopted-prod.json").write_text(content)
     assert restore(world).rejection.startswith("adopt: adopted-prod.json is not a ")
