@@ -62,8 +62,6 @@ drift: venv/sandbox-installed ## show the difference and fail if a role or its p
 down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 	@venv/bin/python -m sandbox down
 	@$(STRAY_STACK_FILES)
-	@git ls-files --others --ignored --exclude-standard --directory 'import-*.json' 'restore-*' 'assign-*' 2>/dev/null | \
-		sed 's/$$/ belongs to a stack: delete it only if the stack was a trial/'
 
 # Group: Read roles from AWS
 

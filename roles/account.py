@@ -1,14 +1,17 @@
 """Read one AWS account and Region.
 
-This module makes all of the commands' calls to AWS. They are read-only, and `roles/actions.py` lists
-their actions by command. AWS errors are botocore exceptions, which `roles/errors.py` explains.
+This module makes all of the commands' calls to AWS, and only `Account.change` makes calls that change
+anything. `roles/actions.py` lists their actions by command. AWS errors are botocore exceptions, which
+`roles/errors.py` explains.
 """
 
 import functools
+import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from threading import Lock, current_thread, main_thread
@@ -28,6 +31,7 @@ from roles.arns import Arn
 from roles.concurrency import THREADS
 from roles.errors import InputError, OddAnswerError, PageError, code, is_denied, is_gone
 from roles.output import Notes
+from roles.version import version
 
 _CONNECT_TIMEOUT: Final = 5
 """Seconds that each attempt waits for a connection."""
@@ -213,7 +217,7 @@ def _once(
 
 
 class Account:
-    """Read-only access to the credentials' account in one Region."""
+    """Access to the credentials' account in one Region."""
 
     def __init__(self, region: str | None, notes: Notes, assumed: Reply | None = None) -> None:
         """Set the Region; None means the Region in the environment or the profile.
@@ -233,6 +237,9 @@ class Account:
         # Otherwise, botocore parses policies and keeps only the last of two entries with the same key.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_html)
+        self._session.events.register("before-parse.qbusiness.GetDataSource", self._note_unknown)
+        self.unknown: dict[str, list[str]] = {}
+        """The properties that this version of the SDK drops from responses, by the data source's ID."""
         self._session.events.register("after-call-error", _name_operation)
         self._core = core
         self._clients: dict[str, Any] = {}
@@ -479,9 +486,9 @@ class Account:
         return used
 
     @_once
-    def role_arn(self, name: str) -> str:
-        """Return a role's ARN, which contains its path."""
-        return self._role(name)["Arn"]
+    def role_reply(self, name: str) -> Reply:
+        """Return a role's properties, without its policies, such as its ARN and unique ID."""
+        return self._role(name)
 
     def inline_policies(self, role: str) -> dict[str, Mapping[str, Any]]:
         """Return the documents of a role's inline policies by name."""
@@ -614,6 +621,19 @@ class Account:
             self.notes(f"the policy {policy} was deleted in the meantime")
             return None
 
+    # Changes.
+
+    def change(self, service: str, operation: str, **parameters: Any) -> None:
+        """Make a call that changes AWS, and forget all answers."""
+        try:
+            self._call(service, operation, **parameters)
+        finally:
+            self.answers.clear()
+
+    def parameters(self, service: str, operation: str) -> Collection[str]:
+        """Return the names of the parameters of an operation, such as `UpdateDataSource`."""
+        return self._client(service).meta.service_model.operation_model(operation).input_shape.members
+
     # Calls to AWS.
 
     def close(self) -> None:
@@ -631,6 +651,7 @@ class Account:
         try:
             attempts: Any = self._core.get_config_variable("max_attempts") or _ATTEMPTS
             options = Config(
+                user_agent_extra=f"{_SESSION}/{version()}",  # CloudTrail records it
                 connect_timeout=_CONNECT_TIMEOUT,
                 max_pool_connections=THREADS,
                 # Adaptive mode retries throttled calls and slows down the client's later calls.
@@ -662,6 +683,11 @@ class Account:
         """Write a note about the progress; in other threads, `read_each` already shows it."""
         if current_thread() is main_thread():
             self.notes(text)
+
+    def _note_unknown(self, operation_model: Any, response_dict: Mapping[str, Any], **_: object) -> None:
+        with suppress(ValueError, AttributeError):  # the parser reports a body that is not an object
+            body = json.loads(response_dict["body"])
+            self.unknown[body.get("dataSourceId")] = [*_unknown(operation_model.output_shape, body)]
 
 
 def is_alias(key_id: str) -> bool:
@@ -705,6 +731,19 @@ def _name_operation(exception: Exception, event_name: str, **_: object) -> None:
     """Store the operation's name in a connection error's `kwargs`, as OddAnswerError does."""
     if isinstance(exception, BotoCoreError):
         exception.kwargs.setdefault("operation", event_name.rpartition(".")[2])
+
+
+def _unknown(shape: Any, value: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of the properties in a response that are not in the service's model."""
+    if shape.type_name == "list" and isinstance(value, list):
+        for each in cast("list[Any]", value):
+            yield from _unknown(shape.member, each, path)
+    elif shape.type_name == "structure" and not shape.is_document_type and isinstance(value, dict):
+        for name, its in cast("dict[str, Any]", value).items():
+            if name in shape.members:
+                yield from _unknown(shape.members[name], its, f"{path}{name}.")
+            else:
+                yield f"{path}{name}"
 
 
 def _reject_html(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:

@@ -1,4 +1,4 @@
-"""List the IAM actions that each command needs; all are read-only.
+"""List the IAM actions that each command needs.
 
 Policies on the pages in docs/ allow the same actions.
 """
@@ -50,8 +50,14 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "qbusiness:GetApplication",
         "qbusiness:ListIndices",
         "qbusiness:ListDataSources",
-        "qbusiness:GetDataSource",
-        "iam:GetRole",
+        "qbusiness:ListDataSourceSyncJobs",
+        "kms:GetKeyPolicy",
+        "kms:ListGrants",
+        "secretsmanager:GetResourcePolicy",
+        "secretsmanager:ListSecretVersionIds",
+        "s3:GetBucketPolicy",
+        "organizations:DescribeOrganization",
+        *_DATA_SOURCE,
     ),
     "audit": ("iam:ListRoles", *_LISTS, *_DATA_SOURCE, *_EVIDENCE),
     "check": (
@@ -67,6 +73,20 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "iam:SimulatePrincipalPolicy",
     ),
 }
+"""The actions that only read."""
+CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "adopt": (
+        "qbusiness:UpdateDataSource",
+        "iam:PutRolePolicy",
+        "iam:UpdateAssumeRolePolicy",
+        "iam:DeleteRolePolicy",
+    ),
+    "assign": ("qbusiness:UpdateDataSource",),
+}
+"""The only actions that change AWS: those that apply a confirmed plan.
+
+UpdateDataSource also needs iam:PassRole for the role that a data source gets.
+"""
 OF_ACCOUNTS: Final = ("organizations:ListAccounts", "sts:AssumeRole")
 """The actions that `audit` needs only to read other accounts, in addition to its role there."""
 _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
@@ -78,7 +98,6 @@ def action(operation: str) -> str:
 
     For an operation that no command needs, return its name unchanged.
     """
-    known = {
-        name.partition(":")[2]: name for names in (*ACTIONS.values(), OF_ACCOUNTS) for name in names
-    }
+    every = (*ACTIONS.values(), *CHANGES.values(), OF_ACCOUNTS)
+    known = {name.partition(":")[2]: name for names in every for name in names}
     return {**known, **_OTHER_NAMES}.get(operation, operation)

@@ -14,10 +14,3 @@ def aws_command(command: str, **options: str) -> str:
         between = "=" if value.startswith("-") else " "
         words.append(f"--{name.replace('_', '-')}{between}{quote_argument(value)}")
     return " ".join(words)
-
-
-def remove_policy(role_name: str, policy: str) -> str:
-    """Return the command that removes a policy, given by its name or ARN, from a role."""
-    if policy.startswith("arn:"):
-        return aws_command("iam detach-role-policy", role_name=role_name, policy_arn=policy)
-    return aws_command("iam delete-role-policy", role_name=role_name, policy_name=policy)

@@ -1,14 +1,15 @@
 """Audit, check, and assign data sources' roles, and prepare their import, from the command line.
 
-qbusiness-roles adopt --stack STACK    prepare the import of a data source's role into a stack
-qbusiness-roles assign --stack STACK   write the script that gives data sources a stack's roles
+qbusiness-roles adopt --stack STACK --application ID   prepare the import of data sources' roles
+qbusiness-roles adopt --restore FILE                   put roles back as they were before the import
+qbusiness-roles assign --stack STACK ENTRY=ID          give data sources the roles of a stack
 qbusiness-roles audit                  compare every data source's role with the program's policies
 qbusiness-roles check --stack STACK    ask AWS whether a sync with a stack's role will work
 
-No command changes AWS resources. The exit code is 0 if all is well; 1 if there are problems, or `adopt`
-or `assign` left out a data source; 2 if the input is invalid, something could not be read or written, or
-the program has a bug; 3 if `audit` or `check` cannot tell whether all is well; and 130 after an
-interruption.
+Only `adopt --restore` and `assign` change AWS resources, after the user has confirmed their plan. The
+exit code is 0 if all is well; 1 if there are problems, a data source was left out, or a change failed;
+2 if the input is invalid, something could not be read or written, or the program has a bug; 3 if `audit`
+or `check` cannot tell whether all is well; 4 if a plan was not confirmed; and 130 after an interruption.
 """
 
 import argparse
@@ -103,7 +104,8 @@ class _ShowVersion(argparse.Action):
 def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="qbusiness-roles",
-        description="Read the roles of Amazon Q Business data sources without changing AWS resources.",
+        description="Read the roles of Amazon Q Business data sources. Only `assign` and `adopt "
+        "--restore` change AWS resources, after you have confirmed their plan.",
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))

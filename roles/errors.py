@@ -31,6 +31,8 @@ PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 CANNOT_TELL: Final = 3
 """Exit code of `audit` and `check` if an answer is unknown, but there is no problem or failed read."""
+NOT_APPLIED: Final = 4
+"""Exit code of `adopt` and `assign` if a plan was not confirmed."""
 
 PERMISSIONS_PAGE: Final = "docs/read-permissions.md"
 _SIGN_IN: Final = (

@@ -179,13 +179,11 @@ class Output(Notes):
         """Whether a person can see a question and answer it."""
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
-    def ask(self, question: str, *choices: str) -> str:
-        """Show choices and a question, and return the answer; empty if it cannot be decoded.
+    def ask(self, question: str) -> str:
+        """Show a question, and return the answer; empty if it cannot be decoded.
 
         Raises EOFError at the end of input.
         """
-        for choice in choices:
-            self._write(f"{escape(choice)}\n")
         self._write(escape(question))
         self._in_line = True
         try:

@@ -13,7 +13,6 @@ from components.policies import key_statement, secret_statement
 from guardrails.iam.documents import Statement
 from roles.account import Role
 from roles.arns import Arn
-from roles.aws_commands import aws_command
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements, statements
 
 _MAXIMUM_NAME: Final = 128
@@ -61,15 +60,6 @@ class SeparatePolicy(NamedTuple):
     def for_key(arn: str, service: str) -> "SeparatePolicy":
         """Return a policy that lets a role decrypt with a key through a service, such as `s3`."""
         return SeparatePolicy.of(arn, [key_statement(arn, service)])
-
-    def put(self, role_name: str = "") -> str:
-        """Return the command that adds the policy to a role.
-
-        If `role_name` is empty, the command has no --role-name, so that the caller can append it.
-        """
-        role = {"role_name": role_name} if role_name else {}
-        own = {"policy_name": self.name, "policy_document": self.document}
-        return aws_command("iam put-role-policy", **role, **own)
 
 
 class Policies(NamedTuple):

@@ -1,93 +1,70 @@
-"""Prepare the import of data sources' roles into a stack.
+"""Prepare the import of data sources' roles into a stack, or put roles back as they were before.
 
-Select one data source, or the data sources of an application. Compare their roles with the policies that
-the program will write. Unless `--dry-run` is set, write `Pulumi.STACK.yaml`, `import-STACK.json`, and,
-if policies or roles will change, a script that undoes the changes. docs/adopt.md describes the steps
-before and after.
+Compare the roles of an application's data sources with the policies that the program will write. Unless
+`--dry-run` is set, write new files: the entries, `import-STACK.json`, and `adopted-STACK.json`, from
+which `--restore` later puts the roles back. Only `--restore` changes AWS, after the user has confirmed
+its plan.
 """
 
 import argparse
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from components.connectors import Connector
+from components.configuration import KEYS
 from components.formats import ENTRY_NAME
-from components.problems import camel_case
-from roles.account import Account, DataSource, Role
-from roles.adopt import configuration, entries, existing, files, report, restoration, selection
-from roles.adopt.access import is_within
+from components.settings import SETTINGS
+from guardrails.iam.documents import Statement
+from roles import changes
+from roles.account import Account
+from roles.adopt import entries, files, report, restoration, selection
 from roles.adopt.entries import Entry
-from roles.adopt.existing import Existing
-from roles.adopt.owners import Owners, find_owners
-from roles.adopt.selection import Users
-from roles.applications import other_applications, other_principals
+from roles.adopt.owners import OWN, find_owners
 from roles.arns import application
-from roles.commands import quote_argument
-from roles.detection import connector_named
-from roles.difference import statements
-from roles.errors import FINE, PROBLEMS, InputError, is_denied, reason
-from roles.findings import Finding, skipped
+from roles.credentials import check_account
+from roles.difference import compare, statements
+from roles.errors import FINE, NOT_APPLIED, PROBLEMS, InputError, reason
+from roles.findings import Finding, State, note, skipped
 from roles.output import Output
-from roles.project import COMPONENT, launcher, project_name, stack_name
+from roles.project import project_name, stack_name
 
 _STACKS: Final = 50
-HELP: Final = "write the stack configuration and import file for a data source's role"
+HELP: Final = "write the entries and the import file for data sources' roles, or put the roles back"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.add_argument(
-        "--stack", type=stack_name, required=True, help="the stack that will own the role"
+    either = parser.add_mutually_exclusive_group(required=True)
+    either.add_argument("--stack", type=stack_name, help="the stack that will own the roles")
+    either.add_argument(
+        "--restore",
+        metavar="FILE",
+        type=Path,
+        help="put roles back as they were before the import, from the file adopted-STACK.json",
     )
-    parser.add_argument(
-        "--region",
-        help="the application's Region; default: from its ARN, the stack's file, the environment, or "
-        "the profile",
+    either.add_argument(
+        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote; needs no Pulumi"
     )
     parser.add_argument(
         "--application",
         metavar="ID",
         type=application,
-        help="consider only data sources of this application; default: the one in the stack's "
-        "configuration, if any",
-    )
-    parser.add_argument("--data-source", metavar="ID", help="adopt the role of this data source")
-    parser.add_argument(
-        "--connector",
-        metavar="NAME",
-        type=_connector,
-        action="append",
-        default=[],
-        help="without --data-source, consider only data sources of this connector's type; write the "
-        "role for this connector. With --all: consider only this connector's data sources; can be "
-        "repeated",
+        help="with --stack: the ID or ARN of the data sources' application",
     )
     parser.add_argument(
-        "--all",
-        action="store_true",
-        help="adopt the roles of all data sources in one application, as entries of dataSources",
+        "--region",
+        help="the application's Region; default: from its ARN, the environment, or the profile",
     )
     parser.add_argument(
-        "--name",
-        metavar="ID=NAME",
-        type=_name,
-        action="append",
-        default=[],
-        help="with --all: the name of the entry for a data source; default: from the current entry or "
-        "from the display name; can be repeated",
-    )
-    parser.add_argument(
-        "--take",
+        "--data-source",
         metavar="ID",
         action="append",
         default=[],
-        help="adopt this data source's role even if another stack owns the role, or a policy that the "
-        "update writes or replaces, or if others use the role and can lose access; can be repeated",
+        help="adopt or restore only this data source's role; default: all; can be repeated",
     )
     parser.add_argument(
         "--exclude",
@@ -98,326 +75,38 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "exist; can be repeated",
     )
     parser.add_argument(
+        "--name",
+        metavar="ID=NAME",
+        type=_name,
+        action="append",
+        default=[],
+        help="the name of the entry for a data source; default: from the display name; can be repeated",
+    )
+    parser.add_argument(
+        "--take",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="adopt this data source's role even if another stack owns the role, or its policy that the "
+        "update writes, or if others use the role and can lose access; can be repeated",
+    )
+    parser.add_argument(
         "--stacks",
         metavar="NUMBER",
         type=_number,
         default=_STACKS,
         help="look for owners in at most this many stacks in the backend; default: %(default)s",
     )
-    parser.add_argument(
-        "--replace-policies",
-        action="store_true",
-        help="replace a role's only inline policy, and its only attached policy if it is customer "
-        "managed and only this role uses it, even if the role's access changes",
-    )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
-    parser.add_argument("--force", action="store_true", help="overwrite the stack's configuration")
-
-
-def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files, unless `--dry-run` is set, print the report, and return the exit code.
-
-    The exit code is PROBLEMS if a data source is left out, else FINE. Raises InputError if, for
-    example, no role can be adopted.
-    """
-    project = project_name()
-    options.exclude, options.kept = selection.read_excluded(options.exclude)
-    before = existing.read(options.stack, project)
-    account_id = _set_application(options, before, output)
-    if not options.dry_run:
-        files.check(options.stack, overwrite=options.force)
-    if not options.all:
-        existing.reject_entries(before)
-    account = _open_account(options, account_id, output)
-    left_out: dict[DataSource, Finding] = {}
-    if options.all:
-        found, left_out, users = _plan_every(account, before, options, output)
-    else:
-        entry, users = _plan_one(account, before, options, output)
-        found = [entry]
-    owners = find_owners(found, options.stack, project, options.stacks, output)
-    found = _without_owners(found, left_out, owners, options)
-    reasons = report.reasons(left_out)
-    if not found:
-        raise InputError("no role can be adopted:", *(f"  {reason}" for reason in reasons))
-    if options.all:
-        named = dict(zip(entries.names(found, options.name, before), found, strict=True))
-        before.check_kept(_roles_and_settings(named), [f"  left out: {reason}" for reason in reasons])
-        configure = partial(configuration.configure_several, before=before, project=project)
-        configuration.check_limits(named, configure)
-        config = configure(named)
-    else:
-        for warning in found[0].warnings:
-            output.warn(warning)
-        named, config = {COMPONENT: found[0]}, configuration.configure_one(found[0], before, project)
-        before.check_kept(_roles_and_settings(named), [])
-    settings = {name: own for name, (_, own) in _roles_and_settings(named).items()}
-    replaced = [name for name, entry in named.items() if entry.change.inline]
-    for warning in before.warnings(settings, replaced):
-        output.warn(warning)
-    for warning in _about_boundary(account, named, before):
-        output.warn(warning)
-    contents = config, files.import_document(options.stack, [*_imports(named)])
-    written = [] if options.dry_run else _write(options, found, owners, *contents)
-    unused = [*_find_unused(account, found, users, owners)]
-    result = report.Result(options.stack, named, left_out, *contents, written, unused, owners.by_role)
-    if options.json:
-        output.json(report.document_of_all(result) if options.all else report.document(result))
-    else:
-        output.show(*(report.lines_of_all(result) if options.all else report.lines(result)))
-    return PROBLEMS if left_out else FINE
-
-
-def _about_boundary(account: Account, named: Mapping[str, Entry], before: Existing) -> Iterator[str]:
-    """Yield a warning that names the entries that the boundary in the stack's file might cut off."""
-    arn = before.boundary
-    others = {
-        name: each
-        for name, each in named.items()
-        if each.requirements.settings().get("permissions_boundary_arn") != arn
-    }
-    if not (arn and others):
-        return
-    try:
-        boundary = statements(arn, account.managed_policy(arn))
-    except ClientError as error:
-        effect = f"It could not be read: {reason(error)}"
-    else:
-        cut = [name for name, each in others.items() if not is_within(boundary, each.policies)]
-        effect = f"It might cut off {', '.join(cut)}" if cut else "It allows all that these roles need"
-    check = f"{launcher()} check --stack {quote_argument(before.stack)}"
-    yield (
-        f"permissionsBoundaryArn {arn} is dropped from {files.config_file(before.stack)}, because an "
-        f"import keeps each role's boundary. {effect}. If you set it again, run `{check}` before "
-        "`pulumi up`"
+    parser.add_argument(
+        "--cut-off",
+        metavar="ROLE",
+        action="append",
+        default=[],
+        help="with --restore: put this role's trust policy back even if somebody has changed it since; "
+        "can be repeated",
     )
-
-
-def _roles_and_settings(named: Mapping[str, Entry]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return, for each entry, the role's name (empty for a new role), and the settings by key."""
-    return {
-        name: (
-            entry.role.name,
-            {camel_case(key): value for key, value in entry.requirements.settings().items()},
-        )
-        for name, entry in named.items()
-    }
-
-
-def _imports(named: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
-    """Yield the resources for the import file; new roles are not imported."""
-    for name, entry in named.items():
-        if not entry.replaced:
-            yield from files.import_entries(name, entry.role, entry.change)
-
-
-def _write(
-    options: argparse.Namespace,
-    found: Sequence[Entry],
-    owners: Owners,
-    config: Mapping[str, object],
-    import_file: Mapping[str, object],
-) -> list[str]:
-    """Write the files, with a script if policies or roles will change, and return the files' names."""
-    changed = [entry for entry in found if entry.change.text or entry.replaced]
-    script = restoration.script(options.stack, changed, owners.by_role) if changed else ""
-    return files.write(options.stack, config, import_file, script, overwrite=options.force)
-
-
-def _set_application(options: argparse.Namespace, before: Existing, output: Output) -> str:
-    """Set `options.application` to the application's ID, and `options.region` to its Region if known.
-
-    Return the application's account; empty if it is not known.
-    If neither `--application` nor `--data-source` is set, the application is the one in the stack's
-    configuration, if any. Raises InputError for an invalid combination of options.
-    """
-    origin = "--application"
-    if before.application and not (options.application or options.data_source):
-        options.application, origin = (
-            before.application,
-            f"applicationId in {files.config_file(options.stack)}",
-        )
-        output(f"the application is from {files.config_file(options.stack)}: {before.application.text}")
-    _check(options, origin)
-    if options.application:
-        options.region = options.region or options.application.region or before.region
-        account_id, options.application = options.application.account, options.application.id
-        return account_id
-    return ""
-
-
-def _open_account(options: argparse.Namespace, account_id: str, output: Output) -> Account:
-    """Return the credentials' account; raise InputError if it is known not to be the application's."""
-    account = Account(options.region, output)
-    own = account.caller()["Account"] if account_id else ""
-    if own != account_id:
-        raise InputError(
-            f"the application is in account {account_id}, but the credentials are for account {own}: "
-            "set AWS_PROFILE to a profile for the application's account"
-        )
-    return account
-
-
-def _check(options: argparse.Namespace, origin: str) -> None:
-    """Raise InputError for an invalid combination of options."""
-    region = options.application and options.application.region
-    if region and options.region not in (None, region):
-        raise InputError(f"{origin} is in {region}, but --region is {options.region}: omit --region")
-    if options.all and options.data_source:
-        raise InputError(
-            "--data-source selects one data source, and --all selects several: omit one of the options"
-        )
-    if options.name and not options.all:
-        raise InputError("--name requires --all: pass --all as well")
-    if len(options.connector) > 1 and not options.all:
-        raise InputError(
-            "several --connector options require --all: pass --all as well, or only one --connector"
-        )
-
-
-def _plan_one(
-    account: Account, before: Existing, options: argparse.Namespace, output: Output
-) -> tuple[Entry, Users]:
-    """Select one data source, plan its entry, and find the data sources that use each role.
-
-    Raises InputError or SettingsError if this is impossible. If listing is allowed only for the
-    application in the options, warns that data sources of other applications may use the role.
-    """
-    complete = True
-    try:
-        everything = [*account.data_sources()]
-    except ClientError as error:
-        if not (options.application and is_denied(error)):
-            raise
-        output.warn(
-            "other applications' data sources may use the role, but they could not be listed: "
-            f"{reason(error)}"
-        )
-        everything = [*account.data_sources(options.application)]
-        complete = False
-    found = [each for each in everything if options.application in (None, each.application_id)]
-    remaining = selection.without_excluded(found, everything, options, output)
-    source = selection.choose(remaining, options, output)
-    connector = next(iter(options.connector), None)
-    planned = entries.plan(account, source, output, connector, replace=options.replace_policies)
-    users = selection.find_users(account, everything, output)
-    entry = _with_role(account, planned, users, before, options)
-    if isinstance(entry, Finding):
-        raise InputError(entry.text)
-    return entry, users._replace(complete=users.complete and complete)
-
-
-def _plan_every(
-    account: Account, before: Existing, options: argparse.Namespace, output: Output
-) -> tuple[list[Entry], dict[DataSource, Finding], Users]:
-    """Plan each selected data source's entry, or find why the data source is left out.
-
-    Also find the data sources that use each role. Raises InputError if the options select no data source
-    or select data sources of several applications, or if `--take` selects several data sources that use
-    the same role.
-    """
-    everything = [*account.data_sources()]
-    of_application = selection.of_one_application(everything, options)
-    users = selection.find_users(account, everything, output)
-    remaining = selection.without_excluded(of_application, everything, options, output)
-    sources = selection.of_connectors(account, remaining, options.connector)
-    planned, left_out = entries.plan_all(account, sources, output, replace=options.replace_policies)
-    found: list[Entry] = []
-    for each in planned:
-        entry = _with_role(account, each, users, before, options)
-        if isinstance(entry, Finding):
-            left_out[each.data_source] = entry
-        else:
-            found.append(entry)
-    taken = Counter(entry.role.arn for entry in found if not entry.replaced)
-    if twice := [arn for arn, count in taken.items() if count > 1]:
-        raise InputError(f"--take selects several data sources that use {twice[0]}: select only one")
-    return found, left_out, users
-
-
-def _with_role(
-    account: Account, entry: Entry, users: Users, before: Existing, options: argparse.Namespace
-) -> Entry | Finding:
-    """Return the entry with its role or, if `serves_others` finds other uses of the role, a new one.
-
-    If `--take` selects the entry's data source, the entry keeps such a role. Return a finding if the
-    stack's file declares such a role, but `--take` selects none of the role's data sources, because the
-    update would delete the role.
-    """
-    because = entries.serves_others(account, entry, users)
-    identifier = entry.data_source.id
-    if not because:
-        return entry
-    if identifier in options.take:
-        warning = (
-            f"{entry.role.arn} {because}: with --take, the update can remove access that these uses need"
-        )
-        return entry._replace(warnings=(warning, *entry.warnings))
-    taken = any(each.id in options.take for each in users.by_role[entry.role.arn])
-    if before.name_of(entry.role.name) and not taken:
-        return skipped(
-            f"{entry.role.arn} {because}, and {files.config_file(options.stack)} declares it: pass "
-            f"--take with the data source that keeps it, such as --take {identifier}; the others get "
-            "new roles"
-        )
-    return entries.plan_new_role(entry, because)
-
-
-def _without_owners(
-    found: Sequence[Entry],
-    left_out: dict[DataSource, Finding],
-    owners: Owners,
-    options: argparse.Namespace,
-) -> list[Entry]:
-    """Return the entries that have a new role, that --take selects, or whose role has no known owner.
-
-    Add the data sources of the remaining entries to `left_out`.
-    """
-    kept: list[Entry] = []
-    for entry in found:
-        source = entry.data_source
-        owner = None if entry.replaced else owners.by_role.get(entry.role.arn)
-        if not owner:
-            kept.append(entry)
-        elif source.id in options.take:
-            warning = f"{owner} {entry.role.name}, but --take adopts the role anyway"
-            kept.append(entry._replace(warnings=(*entry.warnings, warning)))
-        else:
-            left_out[source] = skipped(
-                f"{owner} {entry.role.name}: if two stacks own a role or policy, either can delete it, "
-                "so first release it there (docs/adopt-details.md); to adopt the role anyway, pass "
-                f"--take {source.id}"
-            )
-    return kept
-
-
-def _find_unused(
-    account: Account, found: Sequence[Entry], users: Users, owners: Owners
-) -> Iterator[Role]:
-    """Yield the replaced roles that are unused after the report's steps, as far as AWS and Pulumi show.
-
-    No data source uses such a role, no stack owns it, and only this application can assume it, because
-    the data sources of another may have to get it back. Yields none if some data sources or stacks were
-    not read, and leaves out roles with unread policies.
-    """
-    if not (users.complete and owners.complete):
-        return
-    moved = {entry.data_source.id for entry in found if entry.replaced}
-    own = found[0].requirements.application_arn
-    for role in {entry.replaced.arn: entry.replaced for entry in found if entry.replaced}.values():
-        is_used = any(each.id not in moved for each in users.by_role[role.arn])
-        has_owner = role.arn in owners.by_role or role.arn in users.hooks
-        others = other_principals(role) or other_applications(account, role, own)
-        if role.complete and not (is_used or has_owner or others):
-            yield role
-
-
-def _connector(text: str) -> Connector:
-    """Return the connector with this name; for use as an argparse `type`."""
-    try:
-        return connector_named(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+    changes.add_options(parser)
 
 
 def _number(text: str) -> int:
@@ -436,3 +125,134 @@ def _name(text: str) -> tuple[str, str]:
             f"which is {ENTRY_NAME.expected}"
         )
     return identifier, name
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Write the files and print the report, or change AWS as a plan says; return the exit code."""
+    if options.stack:
+        return _adopt(options, output)
+    if options.dry_run:
+        raise InputError("--dry-run needs --stack; a plan changes nothing until you confirm it: omit it")
+    with changes.locked():
+        return changes.apply_file(options, output) if options.apply else _restore(options, output)
+
+
+def _restore(options: argparse.Namespace, output: Output) -> int:
+    plan, owned = restoration.plan(options, output)
+    code = changes.carry_out(plan, options, output)
+    if code != NOT_APPLIED and not options.save:
+        for arn in owned:
+            output(
+                f"the stack still owns {arn}: before the next `pulumi up`, first `pulumi state delete`, "
+                "then remove the entry (docs/retire.md#hand-the-roles-back)"
+            )
+    return code
+
+
+def _adopt(options: argparse.Namespace, output: Output) -> int:
+    """Write the files, unless `--dry-run` is set, print the report, and return the exit code."""
+    if not options.application:
+        raise InputError("which application? Pass --application with its ID or ARN")
+    if options.region not in (None, options.application.region or options.region):
+        its = options.application.region
+        raise InputError(f"--application is in {its}, but --region is {options.region}: omit --region")
+    account = Account(options.region or options.application.region, output)
+    check_account("--application", [options.application.account], account)
+    project, identifier = project_name(), options.application.id
+    existing = files.read_settings(options.stack, project, identifier, account.region)
+    paths = {} if options.dry_run else files.new_paths(options.stack, has_settings=bool(existing))
+    everything = [*account.data_sources()]
+    own = [each for each in everything if each.application_id == identifier]
+    sources = selection.select(own, options, output)
+    users = selection.find_users(account, everything, output)
+    planned, left_out = entries.plan_all(account, sources, output)
+    owners = find_owners(planned, options.stack, project, options.stacks, output)
+    present = files.entries_in(existing)
+    declared = [
+        str(each.get(KEYS["role_name"]))
+        for each in (existing, *present.values())
+        if isinstance(each, Mapping)
+    ]
+    found: list[Entry] = []
+    for each in planned:
+        because = entries.serves_others(account, each, users)
+        entry = _with_role(each, because, owners.get(each.role.arn, ""), declared, options)
+        if isinstance(entry, Finding):
+            left_out[each.data_source] = entry
+        else:
+            found.append(entry)
+    taken = Counter(entry.role.arn for entry in found if not entry.replaced)
+    if twice := [arn for arn, count in taken.items() if count > 1]:
+        raise InputError(f"--take selects several data sources that use {twice[0]}: select only one")
+    named = dict(zip(entries.names(found, options.name, present), found, strict=True))
+    config = files.configure(named, existing, project) if named else {}
+    for warning in _about_boundary(account, named, existing):
+        output.warn(warning)
+    import_file = {"resources": [*files.imports(named)]}
+    written = paths if named else {}
+    if written:
+        saved = files.snapshot(options.stack, account, named, owners)
+        files.write(paths, {"adopted": saved, "import": import_file}, config)
+    moving = [
+        KEYS[name] for name in KEYS if SETTINGS[name].scope == "entry" and existing.get(KEYS[name])
+    ]
+    result = report.Result(options.stack, named, left_out, config, import_file, written, moving)
+    if options.json:
+        output.json(report.document(result))
+    else:
+        output.show(*report.lines(result))
+    return PROBLEMS if any(each.state is not State.NOTE for each in left_out.values()) else FINE
+
+
+def _with_role(
+    entry: Entry, because: str, owner: str, declared: Collection[str], options: argparse.Namespace
+) -> Entry | Finding:
+    """Return the entry with its role or, if the role has other uses, a new one; or why it has none.
+
+    `because` has the other uses in words, `owner` the stack that owns the role, and `declared` the names
+    of the roles in the stack's settings.
+    """
+    identifier, role = entry.data_source.id, entry.role
+    if owner == OWN or role.name in declared:
+        return note(f"stack {options.stack} already has the role {role.name}")
+    if identifier in options.take:
+        used = f"{role.arn} {because}: with --take, the update can remove access that these uses need"
+        owned = f"{owner} {role.name}, but --take adopts the role anyway"
+        warnings = [text for text, is_so in ((used, because), (owned, owner)) if is_so]
+        return entry._replace(warnings=(*warnings, *entry.warnings))
+    if because:
+        return entries.plan_new_role(entry, because)
+    if owner:
+        return skipped(
+            f"{owner} {role.name}: if two stacks own a role or policy, either can delete it, so first "
+            "release it there (docs/adopt-details.md); to adopt the role anyway, pass "
+            f"--take {identifier}"
+        )
+    return entry
+
+
+def _about_boundary(
+    account: Account, named: Mapping[str, Entry], existing: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield a warning that names the entries that the boundary in the stack's settings might cut off."""
+    arn = existing.get(KEYS["permissions_boundary_arn"])
+    others = {name: each for name, each in named.items() if each.role.permissions_boundary != arn}
+    if not (arn and isinstance(arn, str) and others):
+        return
+    try:
+        boundary = statements(arn, account.managed_policy(arn))
+    except ClientError as error:
+        effect = f"it could not be read: {reason(error)}"
+    else:
+        needed = {name: each.policies.of_role for name, each in others.items()}
+        cut = [name for name, its in needed.items() if _exceeds(its, boundary)]
+        effect = f"it might cut off {', '.join(cut)}" if cut else "it allows all that these roles need"
+    yield (
+        f"permissionsBoundaryArn {arn} of the stack does not apply to {', '.join(others)}, because an "
+        f"import keeps each role's boundary; {effect}"
+    )
+
+
+def _exceeds(needed: Sequence[Statement], boundary: Sequence[Statement]) -> bool:
+    """Return whether a boundary may not allow everything that a role needs."""
+    return any(verdict.access for verdict in compare(needed, boundary).program)

@@ -9,26 +9,32 @@ from typing import Final, NamedTuple
 from botocore.exceptions import ClientError
 
 from components.connector_role import POLICY_NAME
-from components.connectors import Connector
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
 from components.problems import SettingsError
-from guardrails.iam.documents import policy_size
+from guardrails.iam.documents import Statement, policy_size
 from roles.account import Account, DataSource, Role
-from roles.adopt.access import Change, find_change, find_change_to_new, find_replaceable
-from roles.adopt.existing import Existing
 from roles.adopt.requirements import Requirements, is_reserved, read_requirements
 from roles.adopt.selection import Users
 from roles.applications import other_applications, other_principals
 from roles.concurrency import read_each
 from roles.danger import with_dangers
 from roles.detection import connectors_of
-from roles.difference import Difference, role_statements
+from roles.difference import TRUST_POLICY, Difference, Verdict, compare, role_statements
 from roles.errors import InputError, OddAnswerError, concerns_every_call
-from roles.findings import Finding, skipped, unread
+from roles.findings import Finding, note, skipped, unread
 from roles.output import Notes, Output, Remarks
 from roles.policies import Policies
 
 _HOUR: Final = 3600
+
+
+class Change(NamedTuple):
+    """The difference between a role before and after the update, or between it and its replacement."""
+
+    lost: tuple[Verdict, ...]
+    """The role's statements whose access might no longer be allowed, with this access."""
+    gained: tuple[Verdict, ...]
+    """The program's statements whose access might be new, with this access, and removed denials."""
 
 
 class Entry(NamedTuple):
@@ -51,43 +57,36 @@ class Entry(NamedTuple):
         return self.requirements.role
 
 
-def plan(
-    account: Account,
-    source: DataSource,
-    notes: Notes,
-    connector: Connector | None = None,
-    *,
-    replace: bool,
-) -> Entry:
+def plan(account: Account, source: DataSource, notes: Notes) -> Entry:
     """Plan the import of a data source's role; raise InputError or SettingsError if it is impossible."""
-    requirements, findings = read_requirements(account, source, connector)
+    requirements, findings = read_requirements(account, source)
     for each in findings:
-        notes.warn(each.text)
+        notes.warn(f"{source.label}: {each.text}")
     role = requirements.role
     if requirements.settings().get("tags", {}).keys() == {"secure"}:
         raise InputError(
             'the role\'s only tag is "secure", so Pulumi would read the tags as an encrypted secret: '
             "add another tag to the role"
         )
-    requirements, kept = requirements.with_values_of_role(find_replaceable(account, role))
-    for text in kept:
-        notes.warn(text)
-    policies, warnings = requirements.policies(), requirements.render()[2]
+    every = (*role.inline_policies, *role.attached_policies)
+    requirements, warnings = requirements.with_values_of_role(every)
+    policies = requirements.policies()
     difference = policies.compare(role)
     dangers = with_dangers(difference.role, role_statements(role), role)
     difference = difference._replace(role=tuple(dangers))
-    change = find_change(account, role, policies, replace=replace)
+    kept = [name for name in every if name != POLICY_NAME]
     warnings = (
+        *warnings,
         *_warnings(role),
         *_warnings_of_size(role, policies.role_policy),
-        *_warnings_of_secrets(requirements, policies, change),
-        *warnings,
+        *_warnings_of_secrets(requirements, policies, kept, "`pulumi up`"),
+        *requirements.render().warnings,
     )
-    return Entry(source, requirements, difference, policies, change, warnings)
+    return Entry(source, requirements, difference, policies, _find_change(role, policies), warnings)
 
 
 def plan_all(
-    account: Account, sources: Sequence[DataSource], output: Output, *, replace: bool
+    account: Account, sources: Sequence[DataSource], output: Output
 ) -> tuple[list[Entry], dict[DataSource, Finding]]:
     """Plan the import of each data source's role, or find why the data source is left out.
 
@@ -98,8 +97,8 @@ def plan_all(
         remarks = Remarks(output.verb)
         try:
             if connectors_of(source.type):
-                return plan(account, source, remarks, replace=replace), remarks
-            found = skipped(f"this program has no connector of type {source.type}")
+                return plan(account, source, remarks), remarks
+            found = note(f"this program has no connector of type {source.type}")
         except InputError as error:
             # A heading and reasons, or one reason.
             found = skipped("; ".join(line.strip() for line in error.lines[1:] or error.lines))
@@ -130,24 +129,18 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
     role policy.
     """
     role = entry.role
-    every = (*role.inline_policies, *role.attached_policies)
-    requirements, _ = entry.requirements.with_values_of_role(every)
-    without_role = requirements._replace(role=role._replace(name=""))
-    policies = without_role.policies()
-    warnings: list[str] = []
-    if requirements.other_secrets:
-        warnings.append(
-            f"{_also_uses(requirements)}: the new role cannot read it until you run "
-            "`aws iam put-role-policy` after `pulumi up`"
-        )
-    warnings += [*_warnings_of_unread(role), *without_role.render()[2]]
-    return Entry(
-        entry.data_source,
-        without_role,
+    requirements = entry.requirements._replace(role=role._replace(name=""))
+    policies = requirements.policies()
+    return entry._replace(
+        requirements=requirements,
         difference=Difference((), ()),
         policies=policies,
-        change=find_change_to_new(role, policies),
-        warnings=tuple(warnings),
+        change=_find_change_to_new(role, policies),
+        warnings=(
+            *_warnings_of_secrets(requirements, policies, (), "`assign`"),
+            *_warnings_of_unread(role),
+            *requirements.render().warnings,
+        ),
         replaced=role,
         because=because,
     )
@@ -202,36 +195,21 @@ def _warnings(role: Role) -> Iterator[str]:
 
 
 def _warnings_of_secrets(
-    requirements: Requirements, policies: Policies, change: Change
+    requirements: Requirements, policies: Policies, kept: Collection[str], before: str
 ) -> Iterator[str]:
     """Yield a warning about secrets that the role policy does not cover; secretId is a single secret."""
-    if not requirements.other_secrets:
+    if all(policies.allow_other_secrets(requirements.role, kept)):
         return
-    role = requirements.role
-    replaced = (POLICY_NAME, change.inline, change.attached)
-    every = (*role.inline_policies, *(role.attached or ()))
-    kept = [name for name in every if name not in replaced]
-    needed = [name for name in kept if any(policies.allow_other_secrets(role, [name]))]
-    text = _also_uses(requirements)
-    if all(policies.allow_other_secrets(role, kept)):
-        yield f"{text}: keep {', '.join(needed)}, which lets the role read it"
-    else:
-        yield (
-            f"{text}, which the role policy does not let the role read: before `pulumi up`, run "
-            f"`{' && '.join(each.put(role.name) for each in policies.separate)}`"
-        )
-
-
-def _also_uses(requirements: Requirements) -> str:
     arns = " and ".join(each.arn for each in requirements.other_secrets)
-    return f"secretId is a single secret, but the data source also uses {arns}"
+    named = "; ".join(f"{each.name}: {each.document}" for each in policies.separate)
+    yield (
+        f"secretId is a single secret, but the data source also uses {arns}: before {before}, add this "
+        f"inline policy to the role: {named}"
+    )
 
 
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
-    """Yield a warning if the role policy does not fit alongside the other inline policies.
-
-    A policy that the role policy replaces counts, too.
-    """
+    """Yield a warning if the role policy does not fit alongside the other inline policies."""
     documents = {**role.inline_policies, POLICY_NAME: json.loads(role_policy)}
     sizes = {
         name: policy_size(json.dumps(document, ensure_ascii=False))
@@ -247,28 +225,24 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
         )
 
 
-def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:
-    """Return a unique name for each entry: the current or chosen name, or one from the display name.
+def names(
+    entries: Sequence[Entry], given: Sequence[tuple[str, str]], existing: Collection[str]
+) -> list[str]:
+    """Return a unique name for each entry, the chosen one or one from the display name.
 
     Raises InputError for `--name` options that cannot be used.
     """
     chosen = dict(given)
-    if len(chosen) < len(given):
-        twice = Counter(identifier for identifier, _ in given).most_common(1)[0][0]
-        raise InputError(f"several --name options are for data source {twice}: pass only one")
-    roles = {each.data_source.id: each.role.name for each in entries}
-    if unknown := set(chosen) - set(roles):
+    identifiers = [each.data_source.id for each in entries]
+    if unknown := set(chosen) - set(identifiers):
         raise InputError(f"--name: {min(unknown)} is not one of the adopted data sources")
-    for identifier, name in chosen.items():
-        before.check_chosen(identifier, name, roles[identifier])
-    fixed = [before.name_of(role) or chosen.get(identifier) for identifier, role in roles.items()]
-    taken = Counter(filter(None, fixed))
-    if doubles := [name for name, count in taken.items() if count > 1]:
-        raise InputError(f"several data sources would have the name {doubles[0]}: change --name")
+    taken = Counter([*existing, *chosen.values()])
+    if doubles := [name for name in chosen.values() if taken[name] > 1]:
+        raise InputError(f"--name: {doubles[0]} is already the name of an entry: choose another name")
     found: list[str] = []
-    for name, each in zip(fixed, entries, strict=True):
-        source = each.data_source
-        found.append(name or _make_unique(_make_valid(source.name or source.type), taken))
+    for identifier, each in zip(identifiers, entries, strict=True):
+        display = each.data_source.name or each.data_source.type
+        found.append(chosen.get(identifier) or _make_unique(_make_valid(display), taken))
         taken[found[-1]] += 1
     return found
 
@@ -289,3 +263,44 @@ def _make_unique(name: str, taken: Collection[str]) -> str:
         suffix = f"-{number}"
         candidate = f"{name[: MAXIMUM_COMPONENT_NAME_LENGTH - len(suffix)].rstrip('-')}{suffix}"
     return candidate
+
+
+def _find_change(role: Role, policies: Policies) -> Change:
+    """Compare a role before and after the update, which writes the trust policy and the role policy.
+
+    If a comparison is inconclusive, access counts as both lost and gained.
+    """
+    before = role_statements(role)
+    removed = [each for each in before if each.policy in (TRUST_POLICY, POLICY_NAME)]
+    kept = [each for each in before if each.allows and each not in removed]
+    return _differences(policies.written, kept, before, removed)
+
+
+def _find_change_to_new(role: Role, policies: Policies) -> Change:
+    """Compare a role with a new one that replaces it for a data source.
+
+    The new role has the role policy and the separate policies that the user adds. The trust policies are
+    not compared.
+    """
+    written = [each for each in policies.needed if each.policy != TRUST_POLICY]
+    before = [each for each in role_statements(role) if each.policy != TRUST_POLICY]
+    return _differences(written, [], before, before)
+
+
+def _differences(
+    written: Sequence[Statement],
+    kept: Sequence[Statement],
+    before: Sequence[Statement],
+    removed: Sequence[Statement],
+) -> Change:
+    """Return the access that is lost, and the access that is gained, if `written` replaces `removed`.
+
+    `before` has all earlier statements, and `kept` the Allow statements that remain. Removed denials
+    count as gained.
+    """
+    allowed = [each for each in before if each.allows]
+    of_removed = compare([*written, *kept], removed).role
+    of_written = compare(written, allowed).program
+    lost = tuple(each for each in of_removed if each.verdict == "excess")
+    both = (*of_written, *of_removed)
+    return Change(lost, tuple(each for each in both if each.verdict in ("missing", "denies")))

@@ -1,36 +1,40 @@
-"""Write a stack's configuration, its import file, and a script that restores roles and data sources."""
+"""Write new files: the entries, the import file, and all that was read, for the way back."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
 import yaml
 
+from components.configuration import (
+    ALLOWED_ACCOUNTS,
+    DATA_SOURCES,
+    KEYS,
+    MAXIMUM_ENTRIES,
+    MAXIMUM_SIZE,
+    REGION_KEY,
+    size_in_bytes,
+)
 from components.connector_role import POLICY_NAME, TOKEN
-from components.formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
-from roles.account import Role
-from roles.adopt.access import Change
+from components.formats import APPLICATION, POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
+from components.settings import SETTINGS
+from roles.account import Account
+from roles.adopt.entries import Entry
+from roles.arns import Arn
+from roles.changes import create, file_name
+from roles.difference import TRUST_POLICY
 from roles.errors import InputError
-from roles.policies import digest
 from roles.project import read_mapping
-from roles.writing import check_writable, locked_directory, next_path, part_of_file_name
-from roles.writing import write as write_files
 
-_STACK: Final = "stack"
-_DIGEST: Final = "digest"
-"""Entries of the import file, which Pulumi ignores: the stack's name, and a digest of the resources."""
+_CONFIG: Final = "config"
+_INDEX: Final = KEYS["index_id"]
+_OF_STACK: Final = ("region", "application_id")
 
-
-def import_path(stack: str) -> Path:
-    """Return the path of a stack's import file."""
-    return Path(f"import-{part_of_file_name(stack)}.json")
-
-
-def import_document(stack: str, resources: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Return the content of a stack's import file."""
-    return {_STACK: stack, _DIGEST: digest(json.dumps(resources)), "resources": resources}
+Settings = Mapping[str, Any]
 
 
 def config_file(stack: str) -> Path:
@@ -38,71 +42,118 @@ def config_file(stack: str) -> Path:
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
-def check(stack: str, *, overwrite: bool) -> None:
-    """Raise InputError if files cannot be written or, without `overwrite`, would be overwritten.
+def read_settings(stack: str, project: str, application_id: str, region: str) -> dict[str, Any]:
+    """Return the settings in a stack's file, without the project's namespace.
 
-    Also raises InputError if the stack's file is invalid.
+    Raises InputError if the file is invalid or is for another application or Region.
     """
-    with locked_directory():
-        _check(stack, overwrite=overwrite)
-
-
-def _check(stack: str, *, overwrite: bool) -> None:
-    if stack_config(stack) and not overwrite:
+    path = config_file(stack)
+    config = read_mapping(path).get(_CONFIG) or {}
+    if not isinstance(config, Mapping):
+        raise InputError(f"{path} is not a Pulumi configuration file: fix it, or move it")
+    found = cast("Mapping[str, Any]", config)
+    prefix = f"{project}:"
+    own = {key.removeprefix(prefix): its for key, its in found.items() if key.startswith(prefix)}
+    given = own.get(KEYS["application_id"])
+    parsed = APPLICATION.parse(given) if isinstance(given, str) else None
+    is_elsewhere = isinstance(its := found.get(REGION_KEY), str) and its not in ("", region)
+    if is_elsewhere or (parsed and parsed.id != application_id):
         raise InputError(
-            f"{config_file(stack)} would be overwritten: pass --force, or move the file if you need it"
+            f"{path} is for {its if is_elsewhere else given}: use a stack for each application"
         )
-    check_writable(config_file(stack), import_path(stack))
-    if import_path(stack).exists():
-        _check_import_file(stack)
+    return own
 
 
-def _check_import_file(stack: str) -> None:
-    """Raise InputError if the import file is not as `adopt` wrote it for this stack."""
-    path = import_path(stack)
+def entries_in(existing: Settings) -> dict[str, Any]:
+    """Return the entries of `dataSources` in a stack's settings, as far as they are plain text."""
+    given = existing.get(DATA_SOURCES) or {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        owner, written = found[_STACK], import_document(found[_STACK], found["resources"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        owner, found, written = stack, None, {}
-    if owner != stack:
-        raise InputError(f"{path} belongs to stack {owner}: move it, or delete it after the import")
-    if found != written:
-        raise InputError(f"{path} has changes that would be lost: move it, or delete it")
+        found = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        found = {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def configure(entries: Mapping[str, Entry], existing: Settings, project: str) -> dict[str, object]:
+    """Return the configuration of a stack with these entries; `existing` are its present settings.
+
+    The most frequent index is the default. An entry does not inherit settings that its role lacks,
+    because an import keeps the role as it is. Raises InputError if the stack would exceed a limit.
+    """
+    first = next(iter(entries.values())).requirements
+    counts = Counter(each.requirements.index_id for each in entries.values())
+    index = existing.get(_INDEX) or counts.most_common(1)[0][0]
+    inherited = [
+        KEYS[name] for name in KEYS if SETTINGS[name].scope == "default" and existing.get(KEYS[name])
+    ]
+    sources: dict[str, object] = {}
+    for name, each in entries.items():
+        settings = {
+            KEYS[key]: its for key, its in each.requirements.settings().items() if key not in _OF_STACK
+        }
+        if settings[_INDEX] == index:
+            del settings[_INDEX]
+        # Otherwise, a path that is set later at the top level would replace the role.
+        settings.setdefault(KEYS["role_path"], "/")
+        off = [key for key in inherited if key not in settings and key != _INDEX]
+        sources[name] = {**settings, **dict.fromkeys(off, "")}
+    every = {**entries_in(existing), **sources}
+    size = size_in_bytes({f"{project}:{DATA_SOURCES}": json.dumps(every, ensure_ascii=False)})
+    if len(every) > MAXIMUM_ENTRIES or size > MAXIMUM_SIZE:
+        raise InputError(
+            f"a stack can have at most {MAXIMUM_ENTRIES} data sources and {MAXIMUM_SIZE:,} bytes of "
+            f"settings, but there would be {len(every)} data sources with {size:,} bytes: use several "
+            "stacks, and select data sources for each with --data-source or --exclude"
+        )
+    if existing:
+        return {f"{project}:{DATA_SOURCES}": sources}
+    return {
+        REGION_KEY: first.region,
+        ALLOWED_ACCOUNTS: [Arn.of(first.application_arn).account],
+        f"{project}:{KEYS['application_id']}": first.application_arn,
+        f"{project}:{_INDEX}": index,
+        f"{project}:{DATA_SOURCES}": sources,
+    }
+
+
+def new_paths(stack: str, *, has_settings: bool) -> dict[str, Path]:
+    """Return the paths of the files to write, by kind; raise InputError if one exists.
+
+    The settings go to the stack's file if that has none, and otherwise to a file of their own.
+    """
+    paths = {kind: file_name(kind, stack) for kind in ("adopted", "import")}
+    entries = file_name("entries", stack, "yaml")
+    for path in (*paths.values(), entries):
+        if os.path.lexists(path):
+            raise InputError(f"{path} exists: move it, or delete it if you no longer need it")
+    return {**paths, "entries": entries if has_settings else config_file(stack)}
 
 
 def write(
-    stack: str,
-    config: Mapping[str, object],
-    import_file: Mapping[str, object],
-    restoration: str,
-    *,
-    overwrite: bool,
-) -> list[str]:
-    """Write all files completely, or none; return their names.
-
-    Other entries of the stack's file, such as `encryptionsalt`, are kept. If `restoration` is not empty,
-    the script gets a new name, because after an update, only an earlier script has the roles' original
-    policies. Raises InputError as `check` does.
-    """
-    with locked_directory():
-        # Another command may have written files for another role in the meantime.
-        _check(stack, overwrite=overwrite)
-        # YAML reads some strings without quotes as numbers, dates, or booleans.
-        text = yaml.dump(
-            {**_stack_file(stack), "config": dict(config)},
-            Dumper=_Dumper,
-            default_style='"',
-            allow_unicode=True,
-            sort_keys=False,
-            width=math.inf,
-        )
-        imported = {import_path(stack): json.dumps(import_file, indent=2) + "\n"}
-        script = {next_path("restore", stack): restoration} if restoration else {}
-        settings = {config_file(stack): text}
-        # If the command is killed, there is no configuration without its script.
-        write_files({**script, **imported, **settings})
-    return [*map(str, (*settings, *imported, *script))]
+    paths: Mapping[str, Path], documents: Mapping[str, object], config: Mapping[str, object]
+) -> None:
+    """Write the files, first what was read; keep all that the stack's file has."""
+    for kind, document in documents.items():
+        create(paths[kind], json.dumps(document, indent=2, default=str) + "\n")
+    path = paths["entries"]
+    present = read_mapping(path)
+    merged = {**config, **{key: its for key, its in (present.get(_CONFIG) or {}).items() if its}}
+    # YAML reads some strings without quotes as numbers, dates, or booleans.
+    text = yaml.dump(
+        {**present, _CONFIG: merged},
+        Dumper=_Dumper,
+        default_style='"',
+        allow_unicode=True,
+        sort_keys=False,
+        width=math.inf,
+    )
+    if not path.exists():
+        create(path, text)
+        return
+    unfinished = path.with_name(f"unfinished-{path}")
+    create(unfinished, text)
+    unfinished.chmod(path.stat().st_mode)
+    unfinished.replace(path)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -115,43 +166,62 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(bool, _Dumper.represent_bool)
 
 
-def _stack_file(stack: str) -> dict[str, Any]:
-    return read_mapping(config_file(stack))
-
-
-def stack_config(stack: str) -> Mapping[str, Any]:
-    """Return the configuration in a stack's file; empty if there is none.
-
-    Raises InputError if the file or the configuration is invalid.
-    """
-    config = _stack_file(stack).get("config") or {}
-    if not isinstance(config, Mapping):
-        raise InputError(f"{config_file(stack)} is not a Pulumi configuration file: fix it, or move it")
-    return cast("Mapping[str, Any]", config)
-
-
-def import_entries(component: str, role: Role, change: Change) -> list[dict[str, object]]:
-    """Return the import file's entries for a component, its role, and at most one inline policy.
-
-    The policy is the role policy or, if the role has none yet, the one that the role policy replaces.
-    """
-    entries: list[dict[str, object]] = [
-        {"type": TOKEN, "name": component, "component": True},
-        {
+def imports(entries: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
+    """Yield the import file's resources, for roles that exist: components, roles, and role policies."""
+    for name, entry in entries.items():
+        if entry.replaced:
+            continue
+        role = entry.role
+        yield {"type": TOKEN, "name": name, "component": True}
+        yield {
             "type": "aws:iam/role:Role",
-            "name": f"{component}{ROLE_NAME_SUFFIX}",
+            "name": f"{name}{ROLE_NAME_SUFFIX}",
             "id": role.name,
-            "parent": component,
-        },
-    ]
-    policy = POLICY_NAME if POLICY_NAME in role.inline_policies else change.inline
-    if policy:
-        entries.append(
-            {
+            "parent": name,
+        }
+        if POLICY_NAME in role.inline_policies:
+            yield {
                 "type": "aws:iam/rolePolicy:RolePolicy",
-                "name": f"{component}{POLICY_NAME_SUFFIX}",
-                "id": f"{role.name}:{policy}",
-                "parent": component,
+                "name": f"{name}{POLICY_NAME_SUFFIX}",
+                "id": f"{role.name}:{POLICY_NAME}",
+                "parent": name,
             }
-        )
-    return entries
+
+
+def snapshot(
+    stack: str, account: Account, entries: Mapping[str, Entry], owners: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return all that was read about the roles and the data sources, and what the update writes."""
+    first = next(iter(entries.values())).requirements
+    roles: dict[str, Any] = {}
+    # A role that is imported for one data source comes after the others that it served.
+    for entry in sorted(entries.values(), key=lambda each: not each.replaced):
+        role = entry.replaced or entry.role
+        policies = entry.policies
+        written = {
+            TRUST_POLICY: json.loads(policies.trust_policy),
+            POLICY_NAME: json.loads(policies.role_policy),
+        }
+        roles[role.arn] = {
+            "role": role._asdict(),
+            "versions": {arn: account.policy(arn)["DefaultVersionId"] for arn in role.attached_policies},
+            "owner": owners.get(role.arn, ""),
+            "written": None if entry.replaced else written,
+        }
+    return {
+        "stack": stack,
+        "region": first.region,
+        "application": first.application_arn,
+        "account": Arn.of(first.application_arn).account,
+        "roles": [*roles.values()],
+        "dataSources": [
+            {
+                "entry": name,
+                "role": (entry.replaced or entry.role).arn,
+                "isMoved": bool(entry.replaced),
+                "data_source": entry.data_source._asdict(),
+                "properties": account.data_source(entry.data_source),
+            }
+            for name, entry in entries.items()
+        ],
+    }

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
 from roles.adopt.entries import Entry
 from roles.concurrency import read_each
+from roles.errors import InputError
 from roles.output import Notes
 from roles.project import run_pulumi
 
@@ -14,91 +15,72 @@ _IDENTITIES: Final = {
     "aws:iam/role:Role": "arn",
     "aws-native:iam:Role": "arn",
     "aws:iam/rolePolicy:RolePolicy": "id",
-    "aws:iam/policy:Policy": "arn",
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "policyArn",
-    "aws:iam/policyAttachment:PolicyAttachment": "policyArn",
-    "aws-native:iam:ManagedPolicy": "policyArn",
 }
 """The name of the output that identifies a role or policy, by the type of the Pulumi resource."""
 _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resource-tags.html"""
 
 
-class _CannotReadError(Exception):
-    """Raised if Pulumi cannot read stacks; the message explains why."""
+OWN: Final = "this stack owns the role"
 
 
-class Owners(NamedTuple):
-    """The owners of roles, as far as they are known."""
+def find_owners(
+    entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes
+) -> Mapping[str, str]:
+    """Return texts such as `stack dev owns the role` for the roles that have owners, by ARN.
 
-    by_role: Mapping[str, str]
-    """Text about the other stack that owns a role or a policy to write or replace, by the role's ARN.
-
-    For example `stack dev owns the role`.
+    The stack itself has the text OWN. Read at most `most` stacks in the backend, the most recently
+    updated first. Warn if there are more, and about stacks that cannot be read.
     """
-    complete: bool
-    """Whether all other stacks in the backend were read."""
-
-
-def find_owners(entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes) -> Owners:
-    """Find the owners of the entries' roles and of the roles that new ones replace.
-
-    Read at most `most` other stacks in the backend, the most recently updated first. Warn if there are
-    more, and about stacks that cannot be read.
-    """
-    roles = [entry.replaced or entry.role for entry in entries]
+    roles = [entry.role for entry in entries]
     owners = {
         role.arn: "according to a tag, the CloudFormation stack "
         f"{role.tags[_CLOUDFORMATION]} owns the role"
         for role in roles
         if _CLOUDFORMATION in role.tags
     }
-    wanted: dict[str | None, tuple[str, str]] = {}
-    for entry in entries:
-        role, change = entry.replaced or entry.role, entry.change
-        inline = (f"{role.name}:{name}" for name in (POLICY_NAME, change.inline))
-        wanted |= dict.fromkeys((*inline, change.attached), (role.arn, "owns a policy of the role"))
+    wanted: dict[str, tuple[str, str]] = {}
+    for role in roles:
+        wanted[f"{role.name}:{POLICY_NAME}"] = role.arn, "owns a policy of the role"
         wanted |= dict.fromkeys((role.arn, role.name), (role.arn, "owns the role"))
     try:
-        others = _other_stacks(stack, project)
-    except _CannotReadError as error:
+        stacks = _stacks(stack)
+    except InputError as error:
         notes.warn(f"cannot tell whether another stack owns any of the roles: {error}")
-        return Owners(owners, complete=False)
+        return owners
 
-    def read(name: str) -> list[str] | _CannotReadError:
+    def read(name: str) -> list[str] | InputError:
         try:
             return [*_owned_by(name)]
-        except _CannotReadError as error:
+        except InputError as error:
             return error
 
-    complete = len(others) <= most
-    if not complete:
+    if len(stacks) > most:
         notes.warn(
             "cannot tell whether an unread stack owns any of the roles: --stacks allows only "
-            f"the {most} most recently updated of {len(others)} stacks; to read all of them, pass "
-            f"--stacks {len(others)}"
+            f"the {most} most recently updated of {len(stacks)} stacks; to read all of them, pass "
+            f"--stacks {len(stacks)}"
         )
-    for name, found in zip(others, read_each(read, others[:most], notes, "stacks"), strict=False):
-        if isinstance(found, _CannotReadError):
-            complete = False
+    for name, found in zip(stacks, read_each(read, stacks[:most], notes, "stacks"), strict=False):
+        if isinstance(found, InputError):
             notes.warn(f"cannot tell whether stack {name} owns any of the roles: {found}")
         else:
             # "Owns the role" comes last and so overrides "owns a policy".
             owned = sorted(wanted[key] for key in found if key in wanted)
-            owners |= {arn: f"stack {name} {owns}" for arn, owns in owned}
-    return Owners(owners, complete)
+            is_own = _is_same(name.split("/"), stack.split("/"), project)
+            owners |= {arn: OWN if is_own else f"stack {name} {owns}" for arn, owns in owned}
+    return owners
 
 
-def _other_stacks(stack: str, project: str) -> list[str]:
-    """Return the names of the other stacks that may have resources, the most recently updated first.
+def _stacks(stack: str) -> list[str]:
+    """Return the names of the stacks that may have resources, the most recently updated first.
 
     Pulumi omits the current organization and project from a name, unless `stack` has an organization.
     """
     full = ["--fully-qualify-stack-names"] * ("/" in stack)
     listed: list[Mapping[str, Any]] = _query_pulumi("stack", "ls", "--all", "--json", *full)
     listed = sorted(listed, key=lambda each: each.get("lastUpdate") or "", reverse=True)
-    names = [each["name"] for each in listed if each.get("resourceCount") != 0]
-    return [name for name in names if not _is_same(name.split("/"), stack.split("/"), project)]
+    return [each["name"] for each in listed if each.get("resourceCount") != 0]
 
 
 def _is_same(listed: list[str], given: list[str], project: str) -> bool:
@@ -122,11 +104,11 @@ def _owned_by(name: str) -> Iterator[str]:
 
 
 def _query_pulumi(*command: str) -> Any:
-    """Return the JSON that a read-only Pulumi command prints; raise _CannotReadError if it fails."""
+    """Return the JSON that a read-only Pulumi command prints; raise InputError if it fails."""
     try:
         done = run_pulumi(*command)
     except FileNotFoundError:
-        raise _CannotReadError("pulumi is not on PATH") from None
+        raise InputError("pulumi is not on PATH") from None
     if done.returncode:
-        raise _CannotReadError(" ".join(done.stderr.split()))
+        raise InputError(" ".join(done.stderr.split()))
     return json.loads(done.stdout)

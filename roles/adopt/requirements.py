@@ -17,16 +17,6 @@ from roles.rendering import Rendering, render, settings_for
 from roles.view import find_role
 
 _LISTED: Final = f"{PERMISSIONS_PAGE} lists the required permissions"
-UNDETERMINED: Final = (
-    "bucket_account_id",
-    "kms_key_id",
-    "vpc_configuration",
-    "ingest_scope",
-    "allow_network_interface_deletion",
-)
-"""The settings that a data source does not always determine, so that an import can lose a value."""
-
-
 ROLE_PROPERTIES: Final[Mapping[str, str]] = {
     "role_name": "name",
     "role_path": "path",
@@ -143,9 +133,7 @@ def bucket_accounts(role: Role, bucket: str) -> Iterator[str]:
     yield from dict.fromkeys(found)
 
 
-def read_requirements(
-    account: Account, source: DataSource, connector: Connector | None = None
-) -> tuple[Requirements, list[Finding]]:
+def read_requirements(account: Account, source: DataSource) -> tuple[Requirements, list[Finding]]:
     """Read a data source; return its requirements, and the findings that do not prevent an import.
 
     Raises InputError with the findings that do, and errors of GetDataSource.
@@ -153,7 +141,7 @@ def read_requirements(
     details = account.data_source(source)
     uses, role_arn = find_uses(details), str(details.get("roleArn") or "")
     arn = details["dataSourceArn"].partition("/index/")[0]
-    needs = Needs(arn, source.index_id, connector or find_connector(uses))
+    needs = Needs(arn, source.index_id, find_connector(uses))
     needs = read_needs(account, needs, uses, closely=False)
     wrong = [
         each.text if each.state is State.PROBLEM else f"{each.text}: {_LISTED}"

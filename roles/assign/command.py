@@ -1,54 +1,70 @@
-"""Write the script that gives data sources the roles of a stack.
+"""Give data sources the roles of a stack, or their earlier roles back.
 
-Match the data sources of the stack's application with its entries, or use the pairs in the arguments.
-docs/assign.md describes the script.
+Nothing changes before the user confirms the plan. Without pairs, list the data sources of the stack's
+applications and the entries that fit.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from roles.account import Account
+from guardrails.iam.truth import Truth
+from roles import changes
+from roles.account import Account, Role
+from roles.adopt.report import access_lines
 from roles.arns import Arn
+from roles.changes import (
+    Change,
+    DataSourceChange,
+    Plan,
+    read_plan,
+    read_properties,
+    read_unless_gone,
+    role_id,
+)
+from roles.check.questions import denied, unread_policies
 from roles.commands import quote_argument
 from roles.credentials import open_accounts
 from roles.declared import Declared, Stack, read_stack
+from roles.difference import TRUST_POLICY, compare, role_statements
 from roles.errors import FINE, PROBLEMS, InputError
 from roles.findings import Finding, State, attempt, problem
-from roles.fitting import may_fit
-from roles.output import Line, Output, Part
+from roles.fitting import fits, may_fit
+from roles.output import Line, Output, Part, Row, Table
 from roles.project import launcher, stack_name
-from roles.role_changes import RoleChange, functions, setup
 from roles.sources import Source, read_sources
-from roles.writing import locked_directory, next_path, write
+from roles.view import View, find_role, view_of_data_source
 
-HELP: Final = "write the script that gives data sources the roles of a stack"
-_SCRIPT: Final = """\
-#!/bin/sh
-# Give data sources the roles of the stack {stack}. `qbusiness-roles assign` wrote this script.
-set -u
-{setup}{functions}
-code=0
-{commands}
-exit $code
-"""
+HELP: Final = "give data sources the roles of a stack"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.add_argument(
-        "--stack", type=stack_name, required=True, help="the deployed stack that owns the roles"
+    either = parser.add_mutually_exclusive_group(required=True)
+    either.add_argument("--stack", type=stack_name, help="the deployed stack that owns the roles")
+    either.add_argument(
+        "--undo",
+        metavar="FILE",
+        type=Path,
+        help="give data sources their earlier roles, from the file that an earlier run wrote",
+    )
+    either.add_argument(
+        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote; needs no Pulumi"
     )
     parser.add_argument(
         "pairs",
         metavar="ENTRY=ID",
         nargs="*",
         type=_pair,
-        help="an entry of dataSources, and the ID of the data source that gets its role, even if the "
-        "data source has another role; default: every data source that has no role, a deleted role, or "
-        "another entry's role, if only one entry matches it",
+        help="with --stack: an entry, and the ID of the data source that gets its role; without pairs, "
+        "list the data sources and the entries that fit",
     )
+    parser.add_argument(
+        "--anyway", action="store_true", help="assign a role even if it does not allow all requests"
+    )
+    changes.add_options(parser)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -63,276 +79,241 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 class _Entry(NamedTuple):
-    """A role of the stack, and the account that it is in."""
+    """A role of the stack, its account, and the data sources of its application."""
 
     declared: Declared
     account: Account
+    sources: Sequence[Source]
 
     @property
     def name(self) -> str:
         """The entry's name."""
         return self.declared.name
 
-
-class _Assignment(NamedTuple):
-    """An entry, and a data source that gets the entry's role."""
-
-    entry: _Entry
-    source: Source
-    instead: str
-    """The earlier role, and who else uses it, in words."""
-    is_deleted: bool
-    """Whether the earlier role does not exist."""
-
     @property
-    def change(self) -> RoleChange:
-        """The change of the data source."""
-        data_source = self.source.data_source
-        return RoleChange(
-            data_source,
-            f"{self.entry.name} ({data_source.label})",
-            self.entry.declared.role_arn,
-            self.source.role_arn,
-            self.is_deleted,
-        )
+    def role_arn(self) -> str:
+        """The ARN of the entry's role."""
+        return self.declared.role_arn
 
-
-class _Plan(NamedTuple):
-    pairs: list[tuple[_Entry, Source]]
-    """The entries, each with the data source that gets its role."""
-    kept: list[str]
-    """The data sources that match an entry, but have a role outside the stack."""
-    left_out: list[str]
-    """The data sources that need a role, but do not get one, with the reasons."""
+    def view(self, source: Source) -> View | None:
+        """Return the view of a data source as if it had this role; None if its requests are unknown."""
+        with_role = source._replace(details={**source.details, "roleArn": self.role_arn})
+        if source.fault:
+            return None
+        return view_of_data_source(self.account, self.sources, with_role, {}, closely=False)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the script, print the planned changes, and return the exit code.
+    """Plan the changes, apply them if the user confirms the plan, and return the exit code.
 
-    The exit code is PROBLEMS if a data source that needs a role is left out, else FINE. Raises
-    InputError for a pair that cannot be assigned, and for credentials of another account.
+    Raises InputError for a pair that cannot be assigned, and for credentials of another account.
     """
-    # The command shows no document, so it may be secret.
-    stack = read_stack(options.stack, show_secrets=True)
+    if options.pairs and not options.stack:
+        raise InputError("ENTRY=ID needs --stack: pass the stack whose entry it is")
+    with changes.locked():
+        if options.apply:
+            return changes.apply_file(options, output)
+        if options.undo:
+            return changes.carry_out(_plan_undo(options.undo, output), options, output)
+        left_out = changes.check_unfinished(options.stack, output)
+        # The command shows no document, so it may be secret.
+        stack = read_stack(options.stack, show_secrets=True)
+        entries = _read_entries(stack, output)
+        if not options.pairs:
+            return _list(stack, entries, [*left_out, *stack.left_out.values()], options, output)
+        made, lines, is_denied = list[Change](), list[Part](), False
+        for entry, source in _pairs(options, stack, entries):
+            change = _change(entry, source)
+            if change.earlier == entry.role_arn:
+                lines.append(f"{change.label} already has the role of {entry.name}")
+                continue
+            view = entry.view(source)
+            found = [*denied(view), *unread_policies(view)] if view else []
+            made.append(change)
+            is_denied = is_denied or any(each.state is State.PROBLEM for each in found)
+            lines += _lines(entry, source, found, _users(options, entries, change.earlier))
+        blocked = is_denied and not options.anyway
+        plan = Plan("assign", stack.name, entries[0].account, made, lines, left_out)
+        code = changes.carry_out(plan, options, output, is_blocked=blocked)
+    if blocked:
+        output("nothing was changed, because requests are denied: to assign anyway, pass --anyway")
+    return code
+
+
+def _read_entries(stack: Stack, output: Output) -> list[_Entry]:
+    """Return the roles of the stack with the data sources of their applications.
+
+    Raises InputError if no role is deployed, or an application does not exist.
+    """
+    if not stack.roles:
+        raise InputError(next(iter(stack.left_out.values())))
     accounts = open_accounts(stack.roles, output)
-    entries = [_Entry(each, accounts[Arn.of(each.application_arn).region]) for each in stack.roles]
-    sources = _read_sources(entries)
-    if options.pairs:
-        plan = _of_pairs(options, stack, entries, sources, output)
-    else:
-        plan = _by_match(entries, sources)
-        plan.left_out.extend(stack.left_out.values())
-    assignments = _assignments(plan.pairs, sources)
-    files = [str(_write(options.stack, assignments))] if assignments else []
-    if options.json:
-        output.json(_document(options.stack, assignments, plan, files))
-    else:
-        output.show(*_lines(assignments, plan, files))
-    return PROBLEMS if plan.left_out else FINE
+    sources: dict[str, Sequence[Source]] = {}
+    for arn in dict.fromkeys(Arn.of(each.application_arn) for each in stack.roles):
+        account, gone = accounts[arn.region], problem("")
+        if attempt(lambda: account.application(arn.name), gone) is gone:  # noqa: B023 it is called at once
+            raise InputError(
+                f"the application {arn.text} of stack {stack.name} does not exist: update the stack"
+            )
+        sources[arn.text] = read_sources(account, arn.name)
+    return [
+        _Entry(each, accounts[Arn.of(each.application_arn).region], sources[each.application_arn])
+        for each in stack.roles
+    ]
 
 
-def _read_sources(entries: Sequence[_Entry]) -> list[Source]:
-    """Return the data sources of the entries' applications.
-
-    Raises InputError if an application does not exist.
-    """
-    found: list[Source] = []
-    for arn, account in {each.declared.application_arn: each.account for each in entries}.items():
-        name, gone = Arn.of(arn).name, problem("")
-        if attempt(lambda: account.application(name), gone) is gone:  # noqa: B023 it is called at once
-            stack = entries[0].declared.stack
-            raise InputError(f"the application {arn} of stack {stack} does not exist: update the stack")
-        found += read_sources(account, name)
-    return found
-
-
-def _of_pairs(
-    options: argparse.Namespace,
-    stack: Stack,
-    entries: Sequence[_Entry],
-    sources: Sequence[Source],
-    output: Output,
-) -> _Plan:
-    """Plan the pairs in the arguments, and warn about data sources that do not fit."""
+def _pairs(
+    options: argparse.Namespace, stack: Stack, entries: Sequence[_Entry]
+) -> Iterator[tuple[_Entry, Source]]:
+    """Yield the entries and data sources in the arguments; raise InputError for unsuitable ones."""
     named = {entry.name: entry for entry in entries}
-    found = {each.data_source.id: each for each in sources}
-    identifiers = [identifier for _, identifier in options.pairs]
-    plan = _Plan([], [], [])
+    counts = Counter(identifier for _, identifier in options.pairs)
     for name, identifier in options.pairs:
         if name in stack.left_out:
             raise InputError(stack.left_out[name])
         if name not in named:
+            raise InputError(f"stack {stack.name} has no entry {name!r}: pass one of {', '.join(named)}")
+        entry = named[name]
+        found = {each.data_source.id: each for each in entry.sources}
+        if identifier not in found:
+            has = ", ".join(each.data_source.label for each in entry.sources) or "none"
             raise InputError(
-                f"stack {options.stack} has no entry {name!r}: pass one of {', '.join(named)}"
+                f"data source {identifier} is not in the application of {name}: pass the ID of one of "
+                f"its data sources ({has})"
             )
-        entry, source = named[name], found.get(identifier)
-        if source is None:
-            has = ", ".join(each.data_source.label for each in sources) or "none"
-            raise InputError(
-                f"data source {identifier} is not in the application of stack {options.stack}: pass the "
-                f"ID of one of its data sources ({has})"
-            )
-        if identifiers.count(identifier) > 1:
+        if counts[identifier] > 1:
             raise InputError(f"data source {identifier} is given twice: choose one entry for it")
+        source = found[identifier]
         if isinstance(source.uses, Finding):
             raise InputError(f"data source {identifier} cannot be read: {source.uses.text}")
-        if missing := _find_problem(entry):
-            raise InputError(missing)
-        if source.role_arn == entry.declared.role_arn:
-            output(f"{source.data_source.label} already has the role of {name}")
-            continue
-        if not may_fit(entry.declared, source):
-            output.warn(
-                f"{source.data_source.label} differs from {name}: before its next sync, run "
-                f"`{launcher()} check --stack {options.stack}`"
+        if not role_id(entry.account, entry.role_arn):
+            up = f"pulumi up --stack {quote_argument(stack.name)}"
+            raise InputError(
+                f"{name} has no role, because {entry.role_arn} does not exist: run `{up}`, and repeat "
+                "the command"
             )
-        plan.pairs.append((entry, source))
-    return plan
+        yield entry, source
 
 
-def _by_match(entries: Sequence[_Entry], sources: Sequence[Source]) -> _Plan:
-    """Plan the data sources that have no role, a deleted role, or the role of another entry.
-
-    Each must match only one entry, and be the only data source for this entry.
-    """
-    plan = _Plan([], [], [])
-    wanted: dict[str, list[Source]] = {}
-    for source in sources:
-        label, fitting = source.data_source.label, _fitting(entries, source)
-        names = ", ".join(entry.name for entry in fitting)
-        if isinstance(source.uses, Finding):
-            plan.left_out.extend(
-                [] if source.uses.state is State.NOTE else [f"{label}: {source.uses.text}"]
-            )
-        elif role := _kept_role(entries, source, fitting):
-            if fitting and role not in [entry.declared.role_arn for entry in entries]:
-                plan.kept.append(
-                    f"{label} matches {names}, but has {role}: to replace it, pass ENTRY=ID"
-                )
-        elif len(fitting) == 1:
-            wanted.setdefault(names, []).append(source)
-        else:
-            matched = f"several entries ({names}): pass ENTRY=ID" if fitting else "no entry"
-            plan.left_out.append(f"{label} matches {matched}")
-    for entry in entries:
-        if found := wanted.get(entry.name):
-            _add(plan, entry, found, sources)
-    return plan
+def _change(entry: _Entry, source: Source) -> DataSourceChange:
+    before = read_properties(entry.account, source.data_source)
+    earlier = role_id(entry.account, str(before.get("roleArn", "")))
+    return DataSourceChange(source.data_source, before, entry.role_arn, earlier)
 
 
-def _kept_role(entries: Sequence[_Entry], source: Source, fitting: Sequence[_Entry]) -> str:
-    """Return the role that a data source keeps unless its ID is given; empty if it can get another."""
+def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) -> Iterator[Part]:
+    """Yield the lines of the plan about a data source; `users` will use its earlier role."""
     role = source.role_arn
-    owner = next((entry for entry in entries if role and entry.declared.role_arn == role), None)
-    if owner:
-        return role if owner in fitting or not fitting else ""
-    return role if role and _exists(entries[0].account, role) else ""
+    yield Line(f"{entry.name}: {source.data_source.label} gets {entry.role_arn}", 2)
+    old, new = (find_role(entry.account, arn) for arn in (role, entry.role_arn))
+    missing = f"{role} does not exist" if role else "it has no role"
+    kept = f"in place of {role}, which does not change; {users} will use it"
+    yield Line(f"  {kept if isinstance(old, Role) else f'{missing}: it cannot be given back'}", 4)
+    if source.fault:
+        yield Line(f"  {source.fault}, so its requests are unknown", 4)
+    for each in found:
+        state = "denied" if each.state is State.PROBLEM else each.state
+        yield from (Line(f"  {state}: {text}", 4) for text in (each.text, *each.details))
+    if isinstance(old, Role) and isinstance(new, Role):
+        before, after = ([s for s in role_statements(r) if s.policy != TRUST_POLICY] for r in (old, new))
+        lost = [each for each in compare(after, before).role if each.verdict == "excess"]
+        yield from ["  it loses:"] if lost else []
+        yield from (line for each in lost for line in access_lines(each))
 
 
-def _add(plan: _Plan, entry: _Entry, found: Sequence[Source], sources: Sequence[Source]) -> None:
-    """Add the data sources that match only this entry to the plan."""
-    name, labels = entry.name, _labels(found)
-    users = [each for each in sources if each.role_arn == entry.declared.role_arn]
-    if missing := _find_problem(entry):
-        plan.left_out.append(f"{labels}: {missing}")
-    elif users:
-        plan.left_out.append(f"{labels}: {_labels(users)} already has the role of {name}: pass ENTRY=ID")
-    elif len(found) > 1:
-        plan.left_out.append(f"{labels} match the same entry, {name}: pass ENTRY=ID")
+def _users(options: argparse.Namespace, entries: Sequence[_Entry], role: str) -> str:
+    """Return who will use the earlier role of a data source."""
+    roles = {entry.name: entry.role_arn for entry in entries}
+    given = {identifier: roles[name] for name, identifier in options.pairs}
+    every = {each.data_source: each.role_arn for entry in entries for each in entry.sources}
+    users = [each.label for each, has in every.items() if given.get(each.id, has) == role]
+    return ", ".join(users) or "no data source of this application"
+
+
+# The way back, and the list.
+
+
+def _plan_undo(path: Path, output: Output) -> Plan:
+    """Plan to give the data sources in a file their earlier roles; their other properties stay."""
+    journal = read_plan(path, output)
+    left_out = changes.check_unfinished(journal.stack, output)
+    account = journal.account
+    plan = Plan("assign", journal.stack, account, [], [], left_out)
+    for each in journal.changes:
+        if not isinstance(each, DataSourceChange):
+            continue
+        earlier, now = each.earlier, read_unless_gone(account, each.data_source)
+        if now is None:
+            plan.lines.append(f"{each.label} no longer exists")
+        elif now.get("roleArn") != each.role:
+            plan.lines.append(f"{each.label} does not have {each.role}, and stays as it is")
+        elif not each.earlier_id or role_id(account, earlier) != each.earlier_id:
+            gone = f"{earlier} no longer exists, or was created again" if earlier else "it had no role"
+            left_out.append(f"{each.label}: {gone}")
+        else:
+            change = DataSourceChange(each.data_source, now, earlier, role_id(account, each.role))
+            plan.changes.append(change)
+            others = [name for name in {**now, **each.after} if now.get(name) != each.after.get(name)]
+            stays = [f"  changed since, and stays: {', '.join(others)}"] if others else []
+            plan.lines.extend(Line(text, 4) for text in (*change.plan, *stays))
+    return plan
+
+
+def _list(
+    stack: Stack,
+    entries: Sequence[_Entry],
+    left_out: Sequence[str],
+    options: argparse.Namespace,
+    output: Output,
+) -> int:
+    """List the data sources and the entries that fit, with the command for those that fit only one."""
+    sources = {each.data_source.id: each for entry in entries for each in entry.sources}
+    owned = {entry.role_arn: entry.name for entry in entries}
+    fitting = {name: [each for each in entries if _fits(each, its)] for name, its in sources.items()}
+    wanted = Counter(its[0].name for its in fitting.values() if len(its) == 1)
+    rows: list[Row] = []
+    pairs: list[str] = []
+    for identifier, source in sources.items():
+        names = [entry.name for entry in fitting[identifier]]
+        has = owned.get(source.role_arn, "")
+        if isinstance(source.uses, Finding):
+            text = source.uses.text
+        elif has in names or (has and not names):
+            text = f"has the role of {has}"
+        elif len(names) == 1 and wanted[names[0]] == 1:
+            text = f"fits {names[0]}"
+            pairs.append(f"{names[0]}={identifier}")
+        else:
+            text = f"fits {', '.join(names)}: choose with ENTRY=ID" if names else "fits no entry"
+        rows.append(Row((source.data_source.label, source.role_arn or "none", text)))
+    command = f"{launcher()} assign --stack {quote_argument(stack.name)} {' '.join(pairs)}"
+    if options.json:
+        rows_by_id = {name: row.cells[2] for name, row in zip(sources, rows, strict=True)}
+        output.json(
+            {"stack": stack.name, "dataSources": rows_by_id, "pairs": pairs, "leftOut": [*left_out]}
+        )
     else:
-        plan.pairs.append((entry, found[0]))
+        output.show(
+            Table(("ENTRY", "ROLE"), [("", [Row((each.name, each.role_arn)) for each in entries])]),
+            "",
+            Table(("DATA SOURCE", "ROLE", "ENTRY"), [("", rows)]),
+            *([""] if left_out else []),
+            *(Line(text, 2) for text in left_out),
+            *(
+                ["", "To give these data sources the roles of their entries, run:", "", command]
+                if pairs
+                else []
+            ),
+        )
+    is_unread = any(
+        isinstance(each.uses, Finding) and each.uses.state is not State.NOTE for each in sources.values()
+    )
+    return PROBLEMS if left_out or is_unread else FINE
 
 
-def _fitting(entries: Sequence[_Entry], source: Source) -> list[_Entry]:
-    return [each for each in entries if may_fit(each.declared, source)]
-
-
-def _find_problem(entry: _Entry) -> str:
-    """Return why an entry's role cannot be used, and the command that fixes it; empty if it exists."""
-    arn, up = entry.declared.role_arn, f"pulumi up --stack {quote_argument(entry.declared.stack)}"
-    if _exists(entry.account, arn):
-        return ""
-    return f"{entry.name} has no role, because {arn} does not exist: run `{up}`, and repeat the command"
-
-
-def _assignments(pairs: Sequence[tuple[_Entry, Source]], sources: Sequence[Source]) -> list[_Assignment]:
-    """Return the assignments, each with the effect on the earlier role."""
-    later = {each.data_source.id: each.role_arn for each in sources}
-    later |= {source.data_source.id: entry.declared.role_arn for entry, source in pairs}
-
-    def assignment(entry: _Entry, source: Source) -> _Assignment:
-        role = source.role_arn
-        if not role:
-            return _Assignment(entry, source, "it has no role", is_deleted=False)
-        if not _exists(entry.account, role):
-            return _Assignment(entry, source, f"{role} does not exist", is_deleted=True)
-        users = [each for each in sources if later[each.data_source.id] == role]
-        use = f"{_labels(users) or 'no data source of this application'} will use it"
-        text = f"in place of {role}, which does not change; {use}"
-        return _Assignment(entry, source, text, is_deleted=False)
-
-    return [assignment(*each) for each in pairs]
-
-
-def _exists(account: Account, role_arn: str) -> bool:
-    # IAM looks up roles without their path, so the ARN must match, too.
-    gone = problem("")
-    found = attempt(lambda: account.role_arn(Arn.of(role_arn).name), gone)
-    if isinstance(found, Finding) and found is not gone:
-        raise InputError(f"{role_arn} cannot be read: {found.text}")
-    return found == role_arn
-
-
-def _labels(sources: Sequence[Source]) -> str:
-    return ", ".join(each.data_source.label for each in sources)
-
-
-def _write(stack: str, assignments: Sequence[_Assignment]) -> Path:
-    """Write the script with a new name, because an earlier script may have to complete its changes."""
-    commands = "\n".join(f"{each.change.command} || code=1" for each in assignments)
-    text = _SCRIPT.format(stack=stack, setup=setup(), functions=functions(), commands=commands)
-    with locked_directory():
-        path = next_path("assign", stack)
-        write({path: text})
-    return path
-
-
-def _lines(assignments: Sequence[_Assignment], plan: _Plan, files: Sequence[str]) -> Iterator[Part]:
-    for each in assignments:
-        label = each.source.data_source.label
-        yield Line(f"{each.entry.name}: {label} gets {each.change.new}", 2)
-        yield Line(f"  {each.instead}", 4)
-    if plan.kept:
-        yield "Data sources that keep their role:"
-        yield from (Line(f"  {text}", 4) for text in plan.kept)
-    if plan.left_out:
-        yield "Left out:"
-        yield from (Line(f"  {text}", 4) for text in plan.left_out)
-    if not files:
-        yield "Nothing to assign, and nothing was written."
-        return
-    yield ""
-    yield f"Written: {', '.join(files)}. Nothing has changed in AWS yet. To assign the roles, run:"
-    yield ""
-    yield from (f"sh {quote_argument(each)}" for each in files)
-
-
-def _document(
-    stack: str, assignments: Sequence[_Assignment], plan: _Plan, files: Sequence[str]
-) -> dict[str, object]:
-    """Return the document for `--json`."""
-    return {
-        "stack": stack,
-        "assignments": [
-            {
-                "entry": each.entry.name,
-                "dataSource": each.source.data_source.document(),
-                "role": each.change.new,
-                "earlierRole": each.change.current or None,
-            }
-            for each in assignments
-        ],
-        "kept": plan.kept,
-        "leftOut": plan.left_out,
-        "files": files,
-    }
+def _fits(entry: _Entry, source: Source) -> bool:
+    """Return whether the entry's document and AWS's policies allow the requests of a data source."""
+    view = entry.view(source) if may_fit(entry.declared, source) else None
+    if view is None or not fits(entry.declared, view):
+        return False
+    return not any(each.allowed is Truth.NO for each in (view.trust, *view.decisions))

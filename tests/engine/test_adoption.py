@@ -1,12 +1,16 @@
-"""Test that an existing role is imported and updated in place without losing permissions."""
+"""Test that existing roles are imported and updated in place, and go back as they were."""
 
 import json
+import re
+import shlex
 from typing import Any
 
-from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from pages.examples import APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from tests.helpers.page import blocks, commands, prose
-from tests.helpers.stacks import Aws, NewStack
+from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import POLICY, REQUIRED, ROLE, golden
+from tests.helpers.world import TRUST, own_policy
+from tests.roles.adopt.help import on_the_engine
 
 NAME = "AmazonQBusiness-DataSource-x1y2z"
 SETTINGS: dict[str, Any] = {
@@ -111,3 +115,83 @@ def test_raw_resources_move_into_component_in_place(new_stack: NewStack, aws: Aw
     assert aws.role_policies(NAME) == {policy_name: golden("minimal-role-policy")}
     stack.write_program(program.replace("aliases=[alias], ", ""))
     assert stack.up("--expect-no-changes").changes == {"same": 4}
+
+
+OWN = "QBusiness-DataSource-own"
+SHARED = "QBusiness-DataSource-shared"
+LIKE = TRUST.replace("ArnEquals", "ArnLike")
+
+
+def iam(aws: Aws, names: list[str]) -> dict[str, Any]:
+    """Return the roles with all that IAM says about them."""
+    found: dict[str, Any] = {}
+    for name in names:
+        role = aws.iam.get_role(RoleName=name)["Role"]
+        attached = aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        found[name] = role, aws.trust_policy(name), aws.role_policies(name), attached
+    return found
+
+
+def data_sources(aws: Aws) -> dict[str, Any]:
+    """Return the application's data sources by name, without the time of the last update."""
+    qbusiness, ids = aws.client("qbusiness"), {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+    found = [
+        qbusiness.get_data_source(**ids, dataSourceId=each["dataSourceId"])
+        for each in qbusiness.list_data_sources(**ids)["dataSources"]
+    ]
+    left_out = ("updatedAt", "ResponseMetadata")
+    return {
+        each["displayName"]: {key: its for key, its in each.items() if key not in left_out}
+        for each in found
+    }
+
+
+def make_application(aws: Aws) -> None:
+    """Create a data source with its own role, and two that share one, as in the console."""
+    for name, secrets in ((OWN, ["own"]), (SHARED, ["first", "second"])):
+        arn = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=LIKE)["Role"]["Arn"]
+        arns = [
+            aws.client("secretsmanager").create_secret(Name=f"console/{each}", SecretString="{}")["ARN"]
+            for each in secrets
+        ]
+        document = own_policy().replace('["SECRET"]', json.dumps(arns)).replace("AllowsAmazonQTo", "")
+        aws.iam.put_role_policy(RoleName=name, PolicyName="console", PolicyDocument=document)
+        for each, secret in zip(secrets, arns, strict=True):
+            aws.client("qbusiness").create_data_source(
+                applicationId=APPLICATION_ID,
+                indexId=INDEX_ID,
+                displayName=each,
+                configuration={"type": "AEM", "secretArn": secret, "number": 12345678901234567891},
+                roleArn=arn,
+            )
+
+
+def run_roles(stack: Stack, *arguments: str) -> str:
+    return stack.execute("venv/bin/python", "-m", "roles", *arguments).stdout
+
+
+def test_application_with_a_shared_role_is_adopted_and_handed_back(new_stack: NewStack, aws: Aws):
+    make_application(aws)
+    stack, names = on_the_engine(new_stack), [OWN, SHARED]
+    roles, sources = iam(aws, names), data_sources(aws)
+    shown = run_roles(stack, "adopt", "--stack", stack.name, "--application", APPLICATION_ARN)
+    (importing,) = re.findall("^pulumi (import .*)", shown, flags=re.MULTILINE)
+    (assigning,) = re.findall("^qbusiness-roles (assign .*)", shown, flags=re.MULTILINE)
+    (restoring,) = re.findall("^qbusiness-roles (adopt --restore .*)", shown, flags=re.MULTILINE)
+    stack.run(*shlex.split(importing))
+    assert iam(aws, names) == roles
+    assert stack.up().changes == {"same": 2, "update": 1, "create": 7}
+    assert stack.up("--expect-no-changes").exit_code == 0
+    run_roles(stack, *shlex.split(assigning), "--yes")
+    after = data_sources(aws)
+    used = {name: its["roleArn"].rpartition("/")[2] for name, its in after.items()}
+    assert used["own"] == OWN
+    assert all(used[name].startswith(f"{name}-qbusiness-role-") for name in ("first", "second"))
+    assert {name: {**its, "roleArn": ""} for name, its in after.items()} == {
+        name: {**its, "roleArn": ""} for name, its in sources.items()
+    }
+    assert iam(aws, [SHARED]) == {SHARED: roles[SHARED]}
+    run_roles(stack, "check", "--stack", stack.name)  # its exit code is 0: there is no problem
+    run_roles(stack, *shlex.split(restoring), "--yes")
+    assert (iam(aws, names), data_sources(aws)) == (roles, sources)
+    stack.state_file.unlink()

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sandbox.environment import AWS_CLI, PROJECT
+from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
 
 COLD: Final = {"COLD_PROGRAMS": "1"}
@@ -54,19 +54,6 @@ def warm_programs(directory: Path) -> Generator[Path]:
     modules = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
     with _serving(virtual_environment / "bin" / "python", _PYTHON, arguments, *modules):
         yield virtual_environment
-
-
-@contextmanager
-def warm_aws_cli(directory: Path) -> Generator[Path]:
-    """Start the server like `warm_programs`, and return the directory of an `aws` that uses it."""
-    if sys.platform != "linux":
-        yield AWS_CLI
-        return
-    arguments = f"[{str(PROJECT / 'sandbox' / 'aws_cli.py')!r}, *sys.argv[1:]]"
-    with _serving(
-        directory / "aws", AWS_CLI / "aws", arguments, "sandbox.aws_cli", "tests.helpers.aws_models"
-    ):
-        yield directory
 
 
 @contextmanager

@@ -3,18 +3,21 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
 from moto.iam.models import iam_backends
 
 from pages import examples
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
-from roles.actions import ACTIONS, OF_ACCOUNTS
+from roles.actions import ACTIONS, CHANGES, OF_ACCOUNTS
 from roles.cli import main
 from sandbox.account import FILL
 from tests.authorization.simulator import ask
@@ -247,6 +250,7 @@ class World(Maker):
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
         self.state: dict[str, Any] = {}
         """The state of the stack; empty for the state after an update with `settings`."""
+        self.adopted_files: list[str] = []
         self.secrets_in_state: set[str] = set()
         """The texts that are secret in the state."""
         monkeypatch.chdir(directory)
@@ -274,15 +278,23 @@ class World(Maker):
         of_accounts = {action for option in others if option in options for action in others[option]}
         # Pulumi keeps its configuration in context variables, which must not affect other tests.
         code = copy_context().run(main, [command, *options])
-        assert all(_READING.fullmatch(call) for call in {*self.server.calls} - of_accounts)
-        assert set(self.server.calls) <= {*ACTIONS[command], *of_accounts}
+        changes = CHANGES.get(command, ())
+        assert all(_READING.fullmatch(call) for call in {*self.server.calls} - {*of_accounts, *changes})
+        assert set(self.server.calls) <= {*ACTIONS[command], *changes, *of_accounts}
         out, err = self.capsys.readouterr()
         assert "Traceback" not in err
         remark = "".join(_ENDED_SUPPORT.findall(err))
         return Output(code, out, err.replace(remark, ""), remark)
 
     def adopt(self, *options: str) -> Output:
-        return self.run("adopt", "--stack", "prod", *options)
+        """Adopt roles into the stack `prod`; first remove the files that an earlier run has written."""
+        for name in self.adopted_files:
+            self.path(name).unlink(missing_ok=True)
+        before = self.files
+        application = () if "--application" in options else ("--application", APPLICATION_ID)
+        said = self.run("adopt", "--stack", "prod", *application, *options)
+        self.adopted_files = [name for name in self.files if name not in before]
+        return said
 
     def audit(self, *options: str) -> Output:
         return self.run("audit", *options)
@@ -305,18 +317,33 @@ class World(Maker):
         return self.check(*options, only=[question]).answer(question)
 
     def assign(self, *pairs: str) -> Output:
-        """Write the script for the stack `dev`, as in `check`."""
+        """Assign roles of the stack `dev`, which was deployed as in `check`."""
         self._write_stack()
         return self.run("assign", "--stack", "dev", *pairs)
 
-    def adopted(self, *options: str) -> dict[str, Any]:
-        """Run `adopt --json`, which must succeed, and return the configuration that it prints.
+    @contextmanager
+    def interrupted(self, number: int, counts: Callable[[str], bool]) -> Generator[None]:
+        """Interrupt the command after this call of those whose actions count."""
+        left, send = number, URLLib3Session.send
 
-        The keys lack the project's namespace.
-        """
-        said = self.adopt("--json", *options)
+        def stopping(session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
+            nonlocal left
+            response = send(session, request)
+            left -= counts(self.server.calls[-1])
+            if not left:
+                raise KeyboardInterrupt
+            return response
+
+        with self.patch.context() as patch:
+            patch.setattr(URLLib3Session, "send", stopping)
+            yield
+
+    def adopted(self, *options: str) -> dict[str, Any]:
+        """Run `adopt --dry-run --json`, which must succeed; return the settings of the only entry."""
+        said = self.adopt("--dry-run", "--json", *options)
         assert said.code == 0
-        return {key.removeprefix(f"{PROJECT_NAME}:"): it for key, it in said.json["config"].items()}
+        (entry,) = said.json["config"][f"{PROJECT_NAME}:dataSources"].values()
+        return entry
 
     def administrator(self, account: str) -> Maker:
         """Return an administrator of another account, whose contents are separate."""

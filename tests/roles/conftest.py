@@ -1,14 +1,11 @@
 """Share one server among the tests of `python -m roles`; each test gets a new account."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.page import INSTANT
 from tests.helpers.qbusiness_server import Front, Server, listening
-from tests.helpers.warm import warm_aws_cli
 from tests.helpers.world import World
 
 
@@ -45,13 +42,7 @@ def deployed(world: World) -> None:
     world.deploy()
 
 
-@pytest.fixture(scope="session")
-def aws_cli_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with warm_aws_cli(tmp_path_factory.mktemp("aws-cli")) as directory:
-        yield directory
-
-
 @pytest.fixture
-def aws_cli(aws_cli_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put `aws`, and a `sleep` without a pause, on PATH."""
-    monkeypatch.setenv("PATH", f"{INSTANT}:{aws_cli_directory}:{os.environ['PATH']}")
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let plans be applied without waiting for AWS."""
+    monkeypatch.setattr("roles.changes.time.sleep", int)

@@ -8,7 +8,7 @@ import pytest
 from guardrails.iam.truth import Truth
 from pages.examples import ACCOUNT
 from roles.arns import Arn
-from roles.aws_commands import aws_command, remove_policy
+from roles.aws_commands import aws_command
 from roles.difference import simplify, statements
 from roles.grants import may_decrypt
 from roles.policies import Policies, Secret, SeparatePolicy, digest
@@ -61,17 +61,6 @@ def test_separate_policies_have_only_what_the_role_policy_lacks():
 )
 def test_option_of_a_command_is_quoted(value: str, shown: str):
     assert aws_command("iam get-role", role_name=value) == f"aws iam get-role {shown}"
-
-
-@pytest.mark.parametrize(
-    ("given", "command"),
-    [
-        ("p", "aws iam delete-role-policy --role-name r --policy-name p"),
-        ("arn:p", "aws iam detach-role-policy --role-name r --policy-arn arn:p"),
-    ],
-)
-def test_policy_is_removed_by_name_or_arn(given: str, command: str):
-    assert remove_policy("r", given) == command
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,9 @@ CITED: Final = {
     ),
     "update": Cited(
         "docs/assign.md",
-        "whether `aws qbusiness update-data-source` keeps the properties that a call omits",
-        "roles/role_changes.py",
-        "So each change sends all properties",
+        "whether `UpdateDataSource` keeps the properties that a call omits",
+        "roles/changes.py",
+        "Send all properties, because AWS does not document whether an update keeps omitted ones",
     ),
     "organization": Cited(
         "docs/check.md",

@@ -1,7 +1,6 @@
 """Provide policies and stacks for testing `roles adopt`."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -9,8 +8,9 @@ from typing import Any, Final
 from pages.examples import ACCOUNT
 from sandbox.environment import PROJECT
 from tests.helpers.stacks import Stack
+from tests.helpers.state import exported
 from tests.helpers.support import PROJECT_NAME, size
-from tests.helpers.world import INDEX_ARN, World, allow, policy, s3_policy
+from tests.helpers.world import INDEX_ARN, OWN, World, allow, policy, s3_policy
 
 ANY_CONSOLE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
 
@@ -42,7 +42,7 @@ class Backend:
         """Add a stack with resources, updated after the others."""
         updated = f"2026-11-28T{len(self.stacks):02}:00:00Z"
         self.stacks.append({"name": name, "lastUpdate": updated, "resourceCount": len(resources)})
-        export = {"deployment": {"resources": resources}}
+        export = exported(*resources)
         (self.directory / f"{name.rpartition('/')[2]}.json").write_text(json.dumps(export))
         self._write()
 
@@ -97,18 +97,7 @@ def large(name: str, characters: int, statements: int = 1) -> str:
     return text
 
 
-def accesses(*documents: Any) -> set[tuple[str, str]]:
-    """Return each action on each resource that the statements allow."""
-    return {
-        (action, resource)
-        for document in documents
-        for statement in document["Statement"]
-        for action in statement["Action"]
-        for resource in statement["Resource"]
-    }
-
-
-def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that `roles` has printed, where it ran; needs the fixture `aws_cli`."""
-    arguments = ["sh", "-c", command]
-    return subprocess.run(arguments, cwd=world.directory, capture_output=True, text=True, check=False)
+def put_role(world: World, name: str, trust: str, role_policy: str) -> None:
+    """Write a role's documents, as an update does."""
+    world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+    world.put_policy(role_policy, OWN, name)

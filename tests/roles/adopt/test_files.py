@@ -1,18 +1,28 @@
 """`roles adopt` writes the stack's settings file and the file for `pulumi import`."""
 
-import fcntl
 import json
 import os
+import stat
 from typing import Any
 
 import pytest
 import yaml
 
 from components.connector_role import ConnectorRole
-from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_ACCOUNT, REGION
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+)
+from tests.helpers.boundary import boundary as boundary_of
 from tests.helpers.mocked import Deployment
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import PROJECT_NAME
-from tests.helpers.support import ROLE, indented
+from tests.helpers.support import indented
 from tests.helpers.world import (
     FOREIGN_KEY_ARN,
     NAME,
@@ -40,8 +50,6 @@ def test_configuration_describes_data_source_and_role(world: World):
     assert world.adopt().code == 0
     text = world.path(STACK).read_text()
     expected: dict[str, Any] = {
-        "applicationId": APPLICATION_ARN,
-        "indexId": INDEX_ID,
         "secretId": world.secret_arn,
         "kmsKeyId": FOREIGN_KEY_ARN,
         "roleName": NAME,
@@ -51,16 +59,26 @@ def test_configuration_describes_data_source_and_role(world: World):
         "vpcConfiguration": VPC,
         "tags": {"CostCentre": "0893", "yes": "2026-01-01"},
     }
-    namespaced = {f"{PROJECT_NAME}:{key}": value for key, value in expected.items()}
-    provider = {"aws:region": REGION, "aws:allowedAccountIds": [ACCOUNT]}
-    assert yaml.safe_load(text) == {"config": {**provider, **namespaced}}
+    config = {
+        "aws:region": REGION,
+        "aws:allowedAccountIds": [ACCOUNT],
+        f"{PROJECT_NAME}:applicationId": APPLICATION_ARN,
+        f"{PROJECT_NAME}:indexId": INDEX_ID,
+        f"{PROJECT_NAME}:dataSources": {"pages": expected},
+    }
+    assert yaml.safe_load(text) == {"config": config}
     assert f'- "{ACCOUNT}"' in text  # not a number
-    component = {"type": "qbusiness-connector:index:ConnectorRole", "name": "aem-connector"}
-    imported = {"type": "aws:iam/role:Role", "name": ROLE, "id": NAME, "parent": "aem-connector"}
+    component = {"type": "qbusiness-connector:index:ConnectorRole", "name": "pages"}
+    name = "pages-qbusiness-role"
+    imported = {"type": "aws:iam/role:Role", "name": name, "id": NAME, "parent": "pages"}
     document = json.loads(world.path("import-prod.json").read_text())
-    assert document["stack"] == "prod"
-    assert document["resources"] == [{**component, "component": True}, imported]
-    assert world.files == [STACK, "Pulumi.yaml", "import-prod.json", "restore-prod-1.sh"]
+    assert document == {"resources": [{**component, "component": True}, imported]}
+    assert world.files == [STACK, "Pulumi.yaml", "adopted-prod.json", "import-prod.json"]
+    modes = {stat.S_IMODE(world.path(name).stat().st_mode) for name in world.adopted_files}
+    assert modes == {0o600}
+    saved = json.loads(world.path("adopted-prod.json").read_text())
+    assert saved["roles"][0]["role"]["tags"] == expected["tags"]
+    assert saved["dataSources"][0]["properties"]["vpcConfiguration"] == VPC
 
 
 def test_settings_from_adopt_render_compared_role_policy(world: World):
@@ -68,7 +86,7 @@ def test_settings_from_adopt_render_compared_role_policy(world: World):
     config = world.adopt("--json").json["config"]
     text = {key: it if isinstance(it, str) else json.dumps(it) for key, it in config.items()}
     world.patch.setenv("PULUMI_CONFIG", json.dumps(text))
-    program = lambda: ConnectorRole.from_config("aem-connector", reject_unknown_keys=True)  # noqa: E731
+    program = lambda: ConnectorRole.all_from_config(reject_unknown_keys=True)  # noqa: E731
     deployment = Deployment(program)
     assert (deployment.error, deployment.warnings) == (None, [])
     assert indented(deployment.role_policy["policy"]) == indented(own_policy(world.secret_arn))
@@ -102,46 +120,127 @@ def test_key_id_of_foreign_secret_gets_arn_in_its_account(world: World):
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
 
 
-def test_force_keeps_protect_and_lists_dropped_settings(world: World):
+def test_stack_file_without_settings_keeps_what_it_has(world: World):
     world.make()
-    settings = {"roleName": NAME, "tags": {"Old": "tag"}, "protect": True, "ingestScope": "index"}
-    config: dict[str, Any] = {f"{PROJECT_NAME}:{key}": value for key, value in settings.items()}
-    config |= {"aws:region": REGION, "aws:defaultTags": {"tags": {"Team": "web"}}}
+    kept = {"encryptionsalt": "v1:x", "config": {"aws:region": REGION, "aws:profile": "search"}}
+    world.path(STACK).write_text(yaml.safe_dump(kept))
+    world.path(STACK).chmod(0o640)
+    assert world.adopt().code == 0
+    found = yaml.safe_load(world.path(STACK).read_text())
+    assert (found["encryptionsalt"], found["config"]["aws:profile"]) == ("v1:x", "search")
+    assert found["config"][f"{PROJECT_NAME}:dataSources"]["pages"]["roleName"] == NAME
+    assert stat.S_IMODE(world.path(STACK).stat().st_mode) == 0o640
+
+
+def existing(world: World, **settings: Any) -> str:
+    """Write the stack's settings, and return the file's text."""
+    config = {f"{PROJECT_NAME}:{key}": value for key, value in settings.items()}
+    text = yaml.safe_dump({"config": config})
+    world.path(STACK).write_text(text)
+    return text
+
+
+def pasted(world: World) -> dict[str, Any]:
+    """Return the entries to paste."""
+    config = yaml.safe_load(world.path("entries-prod.yaml").read_text())["config"]
+    assert [*config] == [f"{PROJECT_NAME}:dataSources"]
+    return config[f"{PROJECT_NAME}:dataSources"]
+
+
+def test_existing_settings_are_never_edited(world: World):
+    world.make()
+    text = existing(world, applicationId=APPLICATION_ID, indexId=INDEX_ID, dataSources={"pages": {}})
+    said = world.adopt()
+    assert (said.code, world.path(STACK).read_text()) == (0, text)
+    assert (
+        f"{STACK} has settings: copy the entries in entries-prod.yaml to its dataSources.\n" in said.out
+    )
+    assert [*pasted(world)] == ["pages-2"]
+    existing(world, indexId="other", secretId="x", roleName=f"{NAME}2")
+    said = world.adopt()
+    assert (
+        f"{STACK} has settings of one role (secretId, roleName): first move them to an entry.\n"
+        in said.out
+    )
+    assert pasted(world)["pages"]["indexId"] == INDEX_ID
+
+
+def test_entry_does_not_inherit_what_its_role_lacks(world: World):
+    world.make()
+    boundary = world.managed("none", json.dumps(boundary_of(secrets=["other"])))
+    existing(world, permissionsBoundaryArn=boundary, exclusivePolicies=True, tags={"A": "b"})
+    said = world.adopt()
+    off = {"permissionsBoundaryArn": "", "exclusivePolicies": "", "tags": ""}
+    assert pasted(world)["pages"].items() >= off.items()
+    start = f"warning: permissionsBoundaryArn {boundary} of the stack does not apply to pages, because "
+    assert start in said.err
+    assert "boundary; it might cut off pages\n" in said.err
+    for arn, effect in (
+        (
+            world.managed("wide", json.dumps(boundary_of(secrets=["q*"]))),
+            "allows all that these roles need",
+        ),
+        (f"{boundary}2", "could not be read: iam:GetPolicy found nothing "),
+    ):
+        existing(world, permissionsBoundaryArn=arn)
+        assert f"boundary; it {effect}" in world.adopt("--dry-run").err
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"roleName": NAME},
+        {"dataSources": {"x": {"roleName": NAME}}},
+        {"dataSources": f'{{"x": {{"roleName": "{NAME}"}}}}'},
+    ],
+)
+def test_role_that_the_settings_declare_is_left_out(world: World, declared: dict[str, Any]):
+    world.make()
+    existing(world, **declared)
+    said = world.adopt()
+    assert (said.code, world.files) == (0, [STACK, "Pulumi.yaml"])
+    assert f"{DATA_SOURCE_ID}): stack prod already has the role {NAME}\n" in said.out
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{f"{PROJECT_NAME}:applicationId": APPLICATION_ID.replace("1", "2")}, {"aws:region": "eu-west-1"}],
+)
+def test_stack_of_another_application_or_region_is_rejected(world: World, config: dict[str, str]):
+    world.make()
     world.path(STACK).write_text(yaml.safe_dump({"config": config}))
-    said = world.adopt("--force", "--json")
-    lost = "dropped or replaced (aws:defaultTags, ingestScope)"
-    assert f"{STACK} has settings that are {lost}: before" in said.err
-    written = yaml.safe_load(world.path(STACK).read_text())["config"]
-    assert written == said.json["config"]
-    assert written[f"{PROJECT_NAME}:protect"] is True
-    assert f"{PROJECT_NAME}:tags" not in written
+    (given,) = config.values()
+    assert world.adopt().rejection == f"adopt: {STACK} is for {given}: use a stack for each application"
 
 
-def test_command_waits_for_another_command_and_sees_its_files(world: World):
+@pytest.mark.parametrize("name", ["adopted-prod.json", "import-prod.json", "entries-prod.yaml"])
+def test_existing_file_is_never_overwritten(world: World, name: str):
     world.make()
-    lock = fcntl.flock
-    other = os.open(world.directory, os.O_RDONLY)
-    lock(other, fcntl.LOCK_SH)  # the weakest lock that another command can hold
-
-    def wait(directory: int, operation: int) -> None:
-        with pytest.raises(BlockingIOError):
-            lock(directory, operation | fcntl.LOCK_NB)
-        world.path("import-prod.json").write_text("the other's")
-        os.close(other)
-        lock(directory, operation)
-
-    world.patch.setattr(fcntl, "flock", wait)
-    assert "adopt: import-prod.json has changes that would be lost: move it" in world.adopt().last
-    assert world.files == ["Pulumi.yaml", "import-prod.json"]
-    assert world.path("import-prod.json").read_text() == "the other's"
+    world.path(name).symlink_to("elsewhere")
+    said = world.adopt()
+    assert said.rejection == f"adopt: {name} exists: move it, or delete it if you no longer need it"
+    assert world.adopt("--dry-run").code == 0
 
 
-@pytest.mark.parametrize("name", ["import-prod.json", STACK, "Pulumi.yaml"])
+@pytest.mark.parametrize(
+    ("number", "each", "fits"),
+    [(99, "", True), (100, "", False), (2, "\xe9" * 25_200, True), (2, "\xe9" * 25_700, False)],
+)
+def test_stack_has_at_most_100_entries_and_100_kib(world: World, number: int, each: str, *, fits: bool):
+    world.make()
+    existing(world, dataSources={f"e{position}": {"x": each} for position in range(number)})
+    said = world.adopt("--dry-run")
+    assert (said.code == 0) is fits
+    assert fits or said.last.startswith(
+        "adopt: a stack can have at most 100 data sources and 102,400 bytes"
+    )
+
+
+@pytest.mark.parametrize("name", [STACK, "Pulumi.yaml"])
 def test_named_pipe_as_file_is_rejected_before_any_call(world: World, name: str):
     world.path(name).unlink(missing_ok=True)
     os.mkfifo(world.path(name))
-    assert world.adopt("--force").rejection.startswith(f"adopt: {name} is not a ")
-    assert world.server.calls == []
+    assert world.adopt().rejection.startswith(f"adopt: {name} is not a ")
     assert world.path(name).is_fifo()
 
 
@@ -161,5 +260,4 @@ def test_missing_or_invalid_file_is_reported_on_one_line(
     if content is not None:
         world.path(name).write_bytes(content)
     assert line in world.adopt().rejection
-    assert content is not None or world.server.calls == []
     assert content is None or world.path(name).read_bytes() == content

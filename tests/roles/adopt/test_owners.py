@@ -1,4 +1,4 @@
-"""`roles adopt` leaves out the roles that another stack owns."""
+"""`roles adopt` leaves out the roles that a stack owns."""
 
 import json
 import subprocess
@@ -10,49 +10,59 @@ import pytest
 from moto.iam.models import iam_backends
 
 from pages.examples import ACCOUNT
-from roles.adopt.owners import find_owners
+from roles.adopt.owners import OWN, find_owners
 from roles.output import Notes
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import NAME, OWN, TRUST, World, data_source_id
+from tests.helpers.world import NAME, TRUST, World, data_source_id
+from tests.helpers.world import OWN as POLICY
 from tests.roles.adopt.help import Backend, role_resource
 
 
 @pytest.mark.slow
-def test_role_of_another_stack_is_left_out_unless_taken(world: World, backend: Backend):
+def test_role_of_a_stack_is_left_out_unless_taken(world: World, backend: Backend):
     world.add_own(name="Mine", trust=TRUST.replace("ArnEquals", "ArnLike"))
     owned = world.role_arn
     world.add_own(name="Free")
-    backend.add("acme/website/prod", role_resource(owned))
-    said = world.adopt("--all")
+    backend.add("acme/website/live", role_resource(owned))
+    backend.add("prod", role_resource(world.role_arn.replace("Free", "Ours")))
+    world.add_own(name="Ours")
+    said = world.adopt()
     assert said.code == 1
     assert (
-        f"  Mine (AEM, {data_source_id(1)}): stack acme/website/prod owns the role qbusiness-Mine: "
+        f"  Mine (AEM, {data_source_id(1)}): stack acme/website/live owns the role qbusiness-Mine: "
         "if two stacks own a role or policy, either can delete it, so first release it there "
         f"(docs/adopt-details.md); to adopt the role anyway, pass --take {data_source_id(1)}\n"
     ) in said.out
-    assert world.adopt("--all", "--dry-run", "--take", data_source_id(1)).code == 0
-    assert world.adopt("--all", "--force", "--exclude", data_source_id(1)).code == 0
-    taken = world.adopt(
-        "--stack", "taken", "--data-source", data_source_id(1), "--take", data_source_id(1)
+    assert (
+        f"  Ours (AEM, {data_source_id(3)}): stack prod already has the role qbusiness-Ours\n"
+        in said.out
     )
-    assert f"\n  {owned}: stack acme/website/prod owns the role\n" in taken.out
-    one = ("--stack", "new", "--dry-run", "--data-source", data_source_id(1))
-    assert "no role can be adopted" in world.adopt(*one).err
-    assert world.adopt(*one, "--take", data_source_id(1)).err == (
-        "adopt: warning: stack acme/website/prod owns the role qbusiness-Mine, but --take adopts the "
+    assert world.adopt("--exclude", data_source_id(1)).code == 0
+    one = ("--data-source", data_source_id(1))
+    nothing = world.adopt(*one)
+    assert (nothing.code, world.adopted_files) == (1, [])
+    taken = world.adopt(*one, "--take", data_source_id(1))
+    assert taken.code == 0
+    assert (
+        "mine: warning: stack acme/website/live owns the role qbusiness-Mine, but --take adopts the "
         "role anyway\n"
+    ) in taken.out
+    assert (
+        "stack acme/website/live owns the role: coordinate this with its owner"
+        in world.run("adopt", "--restore", "adopted-prod.json").out
     )
+    again = world.adopt("--data-source", data_source_id(3))
+    assert (again.code, world.adopted_files) == (0, [])
 
 
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
-POLICY_ARN = f"arn:aws:iam::{ACCOUNT}:policy/console"
 
 
 def owner(
     monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, *resources: Mapping[str, Any]
 ) -> str | None:
-    """Return the owner of NAME, or of a policy that the update replaces, if Pulumi lists this stack."""
+    """Return the owner of NAME, or of the policy that the update writes, if Pulumi lists this stack."""
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         if command[1] == "ls":
@@ -65,11 +75,8 @@ def owner(
 
     monkeypatch.setattr("roles.adopt.owners.run_pulumi", run)
     role = SimpleNamespace(arn=ROLE_ARN, name=NAME, tags={})
-    change = SimpleNamespace(inline="console", attached=POLICY_ARN)
-    entry: Any = SimpleNamespace(role=role, replaced=None, change=change)
-    found = find_owners([entry], stack, PROJECT_NAME, 1, Notes("adopt"))
-    assert found.complete
-    return found.by_role.get(ROLE_ARN)
+    entry: Any = SimpleNamespace(role=role)
+    return find_owners([entry], stack, PROJECT_NAME, 1, Notes("adopt")).get(ROLE_ARN)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +97,7 @@ def test_only_another_stack_is_an_owner(
     monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, is_another: bool
 ):
     found = owner(monkeypatch, stack, listed, role_resource(ROLE_ARN))
-    assert found == (f"stack {listed} owns the role" if is_another else None)
+    assert found == (f"stack {listed} owns the role" if is_another else OWN)
 
 
 @pytest.mark.parametrize(
@@ -103,18 +110,8 @@ def test_only_another_stack_is_an_owner(
         *(
             ({"type": "aws:iam/rolePolicy:RolePolicy", "outputs": {"id": f"{NAME}:{name}"}}, owns)
             for name, owns in (
-                ("console", "a policy of the role"),
-                (OWN, "a policy of the role"),
+                (POLICY, "a policy of the role"),
                 ("x", ""),
-            )
-        ),
-        *(
-            ({"type": kind, "outputs": {output: POLICY_ARN}}, "a policy of the role")
-            for kind, output in (
-                ("aws:iam/policy:Policy", "arn"),
-                ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "policyArn"),
-                ("aws:iam/policyAttachment:PolicyAttachment", "policyArn"),
-                ("aws-native:iam:ManagedPolicy", "policyArn"),
             )
         ),
     ],
@@ -127,7 +124,8 @@ def test_stack_owns_only_roles_and_policies_it_manages(
 
 
 def test_stack_that_owns_role_and_policy_owns_the_role(monkeypatch: pytest.MonkeyPatch):
-    both = [role_resource(ROLE_ARN), {"type": "aws:iam/policy:Policy", "outputs": {"arn": POLICY_ARN}}]
+    own = {"type": "aws:iam/rolePolicy:RolePolicy", "outputs": {"id": f"{NAME}:{POLICY}"}}
+    both = [role_resource(ROLE_ARN), own]
     for resources in (both, both[::-1]):
         found = owner(monkeypatch, "acme/prod", "acme/website/prod", *resources)
         assert found == "stack acme/website/prod owns the role"
@@ -139,10 +137,10 @@ def test_cloudformation_tags_name_an_owner(world: World):
     role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
     world.patch.setattr(role, "tags", [{"Key": "aws:cloudformation:stack-name", "Value": "q"}])
     said = world.adopt()
-    assert said.code == 2
+    assert said.code == 1
     assert (
         f"according to a tag, the CloudFormation stack q owns the role {NAME}: if two stacks own"
-        in said.err
+        in said.out
     )
     assert world.adopt("--take", DATA_SOURCE_ID).code == 0
 

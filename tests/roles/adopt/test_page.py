@@ -33,6 +33,6 @@ def add_data_sources(world: World) -> None:
 @pytest.mark.usefixtures("project")
 def test_output_on_the_page_is_printed(world: World):
     add_data_sources(world)
-    said = world.adopt("--all").out
+    said = world.adopt().out
     shown = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-a1B2c3", said)
     assert shown == blocks("text", prose("Read the output", ADOPT))[0]

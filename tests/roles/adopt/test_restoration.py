@@ -1,4 +1,4 @@
-"""The script that `roles adopt` writes restores roles and data sources, however often it runs."""
+"""`adopt --restore` puts back what the update wrote, and leaves alone what is somebody else's."""
 
 import json
 from typing import Any, Final
@@ -6,161 +6,84 @@ from typing import Any, Final
 import pytest
 
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
+from roles.actions import CHANGES
 from tests.helpers.stacks import Aws
-from tests.helpers.world import NAME, OWN, TRUST, WIDE, World, own_policy
-from tests.roles.adopt.help import sh
+from tests.helpers.state import declared
+from tests.helpers.world import (
+    NAME,
+    OWN,
+    TRUST,
+    USER_ARN,
+    WIDE,
+    Output,
+    World,
+    allow,
+    data_source_id,
+    deny,
+    own_policy,
+    policy,
+)
+from tests.roles.adopt.help import Backend, put_role
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aws_cli")]
+pytestmark = pytest.mark.usefixtures("no_pause")
 
-SCRIPT: Final = "sh restore-prod-1.sh"
 DELETED: Final = "AROAEXAMPLEDELETED001"
 OTHER: Final = "QBusiness-DataSource-other"
 CONSOLE: Final = "console's"
+LIKE: Final = TRUST.replace("ArnEquals", "ArnLike")
 ELSEWHERE: Final = f"arn:aws:qbusiness:eu-west-1:{ACCOUNT}:application/{'e' * 36}"
+PERSON: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/somebody"}
+WRITES: Final = CHANGES["adopt"]
+NEW: Final = "tickets-qbusiness-role-1234567"
+HANDS_OFF: Final = "nothing changes, because policies that it had are missing or changed"
 
 
-def iam(world: World, name: str = NAME) -> tuple[str, dict[str, str], list[str]]:
-    """Return a role's trust policy, inline policies, and the ARNs of its attached policies."""
+def iam(world: World, name: str = NAME) -> tuple[str, dict[str, str], Any]:
+    """Return a role's trust policy, inline policies, and all other properties."""
     aws = Aws({"AWS_ENDPOINT_URL": world.server.url})
+    role = world.iam.get_role(RoleName=name)["Role"]
     attached = world.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    return aws.trust_policy(name), aws.role_policies(name), [each["PolicyArn"] for each in attached]
+    rest = {key: value for key, value in role.items() if key != "AssumeRolePolicyDocument"}
+    return aws.trust_policy(name), aws.role_policies(name), (rest, attached)
 
 
-def update(world: World, name: str = NAME, replaced: str = "") -> None:
-    """Make the changes that `pulumi up` would make."""
-    world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=TRUST)
-    world.put_policy(own_policy(world.secret_arn), OWN, name)
-    if replaced:
-        world.iam.delete_role_policy(RoleName=name, PolicyName=replaced)
+def restore(world: World, *options: str) -> Output:
+    return world.run("adopt", "--restore", "adopted-prod.json", "--yes", *options)
+
+
+def make(world: World) -> str:
+    """Create a data source whose role keeps a policy from the console; return the role's ARN."""
+    document = own_policy().replace("Allows", "Lets").replace("{", '{"Id": "It\'s", ', 1)
+    world.make(trust=LIKE, policies={CONSOLE: document}, role={"Path": "/q/"})
+    return world.role_arn
+
+
+def update(world: World, backend: Backend | None = None, name: str = NAME, *more: Any) -> None:
+    """Make the changes that `pulumi up` would make; with a backend, in the stack's state, too."""
+    put_role(world, name, TRUST, own_policy(world.secret_arn))
+    if backend:
+        resources = declared("pages", world.role_arn, TRUST, own_policy(world.secret_arn))
+        backend.add("prod", *resources, *more)
 
 
 def make_two(world: World) -> None:
     """Create two data sources, each with a role of its own that the update changes."""
-    trust = TRUST.replace("ArnEquals", "ArnLike")
-    document = own_policy().replace("Allows", "Lets").replace("{", '{"Id": "It\'s", ', 1)
-    world.make(trust=trust, policies={CONSOLE: document}, role={"Path": "/q/"})
-    role = world.role(OTHER, own_policy(world.secret_arn), trust=trust)
+    make(world)
+    role = world.role(OTHER, own_policy(world.secret_arn), trust=LIKE)
     world.add("Other", role, world.secret_arn)
 
 
-def test_script_restores_only_the_given_role(world: World):
-    make_two(world)
-    world.adopt("--all")
-    before = iam(world, OTHER)
-    update(world, replaced=CONSOLE)
-    update(world, OTHER)
-    changed = iam(world)
-    assert sh(world, f"{SCRIPT} {OTHER}").returncode == 0
-    assert (iam(world), iam(world, OTHER)) == (changed, before)
-
-
-def test_script_can_run_twice_at_any_stage_of_the_update(world: World):
-    make_two(world)
-    world.adopt("--all")
-    before = iam(world), iam(world, OTHER)
-    for stage in ("before the update", "after half of it", "after it"):
-        if stage != "before the update":
-            update(world)  # the replaced policy is deleted last
-        if stage == "after it":
-            update(world, replaced=CONSOLE)
-            update(world, OTHER)
-        for _ in range(2):
-            done = sh(world, SCRIPT)
-            assert (done.returncode, done.stderr) == (0, "")
-            assert (iam(world), iam(world, OTHER)) == before
-
-
-def test_a_role_that_no_longer_exists_is_skipped(world: World):
-    make_two(world)
-    world.adopt("--all")
-    world.iam.delete_role_policy(RoleName=OTHER, PolicyName=OWN)
-    world.iam.delete_role(RoleName=OTHER)
-    update(world)
-    done = sh(world, SCRIPT)
-    assert done.returncode == 0
-    assert done.stderr == f"{OTHER}: skipped, because it no longer exists\n"
-    assert done.stdout == f"{NAME}: restored\n"
-    assert iam(world)[1].keys() == {CONSOLE}
-
-
-def test_deleted_principals_are_listed_and_left_out(world: World):
-    document = json.loads(TRUST)
-    document["Statement"] += [
-        {"Effect": "Allow", "Principal": {"AWS": DELETED}, "Action": "sts:AssumeRole"},
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "qbusiness.amazonaws.com", "AWS": [DELETED, "*"]},
-            "Action": "sts:TagSession",
-        },
-    ]
-    world.make(trust=json.dumps(document))
-    world.adopt()
-    update(world)
-    done = sh(world, SCRIPT)
-    assert done.returncode == 0
-    text = f"{NAME}: IAM rejects deleted principals, so these are not restored: {DELETED}\n"
-    assert done.stderr == text
-    first, second = json.loads(iam(world)[0])["Statement"]
-    assert first == document["Statement"][0]
-    assert second["Principal"] == {"Service": "qbusiness.amazonaws.com", "AWS": ["*"]}
-
-
-def test_policies_are_restored_despite_rejected_trust_policy(world: World):
-    make_two(world)
-    world.adopt("--all")
-    before = iam(world)
-    update(world, replaced=CONSOLE)
-    world.reject("iam:UpdateAssumeRolePolicy", status=400, code="MalformedPolicyDocument")
-    done = sh(world, f"{SCRIPT} {NAME}")
-    assert done.returncode == 1
-    assert "MalformedPolicyDocument" in done.stderr
-    assert iam(world)[1][CONSOLE] == before[1][CONSOLE]
-
-
-def test_error_with_one_role_does_not_stop_other_restorations(world: World):
-    make_two(world)
-    world.adopt("--all")
-    before = iam(world, OTHER)
-    update(world, OTHER)
-    script = world.path("restore-prod-1.sh")
-    put = f"  aws iam put-role-policy --role-name {NAME} "
-    broken = f"  aws iam no-such-operation || return 1\n{put}"
-    script.write_text(script.read_text().replace(put, broken))
-    done = sh(world, SCRIPT)
-    assert done.returncode != 0
-    assert f"{NAME}: not restored\n" in done.stderr
-    assert iam(world, OTHER) == before
-
-
-@pytest.mark.parametrize("inline", [{}, {OWN: own_policy()}], ids=["no inline policy", "role policy"])
-def test_deleted_policy_is_recreated_and_attached(world: World, inline: dict[str, str]):
-    world.make(policies=inline)
-    tags = [{"Key": "Team", "Value": "search's"}]
-    document = own_policy(world.secret_arn)
-    arn = world.attach(NAME, "Q-Business", document, Path="/q/", Description="It's ours", Tags=tags)
-    world.adopt()
-    update(world)
-    world.iam.detach_role_policy(RoleName=NAME, PolicyArn=arn)
-    world.iam.delete_policy(PolicyArn=arn)
-    for _ in range(2):
-        assert sh(world, SCRIPT).returncode == 0
-        found: Any = world.iam.get_policy(PolicyArn=arn)["Policy"]
-        assert (found["Description"], found["Tags"]) == ("It's ours", tags)
-        version = world.iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]
-        assert version["Document"] == json.loads(document)
-        assert (iam(world)[1].keys(), iam(world)[2]) == (inline.keys(), [arn])
-
-
-def share(world: World, trust: str = TRUST) -> list[str]:
-    """Create two data sources that share a role, and return their IDs."""
+def share(world: World, trust: str = LIKE) -> list[str]:
+    """Create two data sources with one role, and return their IDs."""
     secret = world.secret("shared")
     shared = world.role("shared", own_policy(secret), trust=trust)
-    return [world.add(name, shared, secret) for name in ("One", "Two")]
+    return [world.add(name, shared, secret, "JIRA") for name in ("Tickets", "Intranet")]
 
 
-def move(world: World, *sources: str) -> str:
-    """Give data sources a new role, and return its ARN."""
-    new = world.role("new", own_policy("*"))
+def move(world: World, backend: Backend, *sources: str) -> str:
+    """Give data sources a role of the stack, and return its ARN."""
+    new = world.role(NEW, own_policy("*"))
+    backend.add("prod", *declared("tickets", new, TRUST, own_policy("*")))
     for identifier in sources:
         world.server.data_source(identifier)["roleArn"] = new
     return new
@@ -170,132 +93,386 @@ def roles_of(world: World, sources: list[str]) -> set[str]:
     return {world.server.data_source(each)["roleArn"] for each in sources}
 
 
-def test_data_sources_get_their_shared_role_back(world: World):
-    sources = share(world)
-    shared = roles_of(world, sources)
-    world.adopt("--all")
-    move(world, *sources)
-    assert sh(world, f"{SCRIPT} shared").returncode == 0
-    assert roles_of(world, sources) == shared
-    world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, sources[0]))
-    done = sh(world, SCRIPT)
-    assert done.returncode == 0
-    assert done.stderr == f"skipped: One {sources[0]} no longer exists\n"
-
-
-def test_data_source_gets_its_role_back_from_the_one_that_takes_it(world: World):
-    sources = share(world, TRUST.replace("ArnEquals", "ArnLike"))
-    shared = roles_of(world, sources)
-    world.adopt("--all", "--take", sources[1])
-    move(world, sources[0])
-    assert sh(world, SCRIPT).returncode == 0
-    assert roles_of(world, sources) == shared
-
-
-def accept(world: World, name: str, application: str) -> None:
-    """Let another application use a role, instead of its own."""
-    trust = TRUST.replace(APPLICATION_ARN, application)
-    world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
-
-
-def test_nothing_changes_if_one_role_accepts_another_application_by_now(world: World):
+@pytest.mark.parametrize("is_deployed", [True, False], ids=["state", "file"])
+def test_roles_are_as_before_at_any_stage_of_the_update(
+    world: World, backend: Backend, *, is_deployed: bool
+):
     make_two(world)
-    world.adopt("--all")
+    assert world.adopt().code == 0
     before = iam(world), iam(world, OTHER)
-    update(world, replaced=CONSOLE)
-    accept(world, OTHER, ELSEWHERE)
-    changed = iam(world), iam(world, OTHER)
-    done = sh(world, SCRIPT)
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"{OTHER}: its trust policy now names {ELSEWHERE}, which the saved one does not, so the data "
-        "sources of this application would lose access: give them another role first, or pass "
-        f"--cut-off {OTHER}\nnothing was changed\n"
+    for stage in ("before the update", "after half of it", "after it"):
+        if stage != "before the update":
+            update(world, backend if is_deployed else None)
+        if stage == "after it":
+            put_role(world, OTHER, TRUST, own_policy(world.secret_arn))
+        for text in ("restored", "has its earlier documents"):
+            said = restore(world)
+            assert said.code == 0
+            is_changed = stage != "before the update"
+            assert (f"{NAME}: {text}" in said.out + said.err) is (text != "restored" or is_changed)
+            assert (iam(world), iam(world, OTHER)) == before
+        owned = (
+            f"the stack still owns {world.role_arn.replace(OTHER, NAME)}: before the next `pulumi up`, "
+        )
+        assert (owned in restore(world).err) is (is_deployed and stage != "before the update")
+
+
+def test_plan_shows_what_changes_and_only_confirmed_it_is_applied(world: World, backend: Backend):
+    make(world)
+    world.adopt()
+    update(world, backend)
+    after = iam(world)
+    said = world.run("adopt", "--restore", "adopted-prod.json")
+    assert (said.code, iam(world)) == (4, after)
+    assert said.out == (
+        f"{NAME}:\n"
+        "  puts back trust policy\n"
+        "    @@ -5,3 +5,3 @@\n"
+        '        "Condition": {\n'
+        '    -    "ArnEquals": {\n'
+        '    +    "ArnLike": {\n'
+        f'          "aws:SourceArn": "{APPLICATION_ARN}"\n'
+        f"  deletes {OWN}\n"
     )
-    assert (iam(world), iam(world, OTHER)) == changed
-    for options, name in (
-        ("--cut-off", "--cut-off"),
-        ("--cut-off Nobody", "Nobody"),
-        (f"--cut-off {OTHER} Nobody", "Nobody"),
-    ):
-        done = sh(world, f"{SCRIPT} {options}")
-        rejection = f"{name}: this script does not restore a role with this name\n"
-        assert (done.returncode, done.stderr) == (2, rejection)
-    assert (iam(world), iam(world, OTHER)) == changed
-    done = sh(world, f"{SCRIPT} --cut-off {OTHER}")
-    assert (done.returncode, done.stderr) == (0, f"{OTHER}: {ELSEWHERE} loses access\n")
+    assert world.run("adopt", "--restore", "adopted-prod.json", "--save", "back.json").code == 0
+    assert world.run("adopt", "--apply", "back.json", "--yes").code == 0
+    assert OWN not in iam(world)[1]
+
+
+def test_document_is_compared_with_the_deployed_one(world: World, backend: Backend):
+    """A setting that was changed after the import is the stack's change, not somebody else's."""
+    make(world)
+    world.adopt()
+    before = iam(world)
+    newer = own_policy(world.secret("newer"))
+    put_role(world, NAME, TRUST, newer)
+    assert restore(world, "--cut-off", NAME).code == 1  # only the trust policy yields
+    said = restore(world)
+    assert (said.code, f"{NAME}: somebody has changed its {OWN} since\n" in said.out) == (1, True)
+    backend.add("prod", *declared("pages", world.role_arn, TRUST, newer))
+    assert restore(world).code == 0
+    assert iam(world) == before
+
+
+def test_interruption_after_any_call_is_completed_by_the_same_command(world: World, backend: Backend):
+    make_two(world)
+    identifier, *_ = share(world)
+    world.adopt()
+    before = iam(world), iam(world, OTHER)
+    shared = world.server.data_source(identifier)["roleArn"]
+    number = 0
+    for number in range(1, 40):
+        update(world, backend)
+        put_role(world, OTHER, TRUST, own_policy(world.secret_arn))
+        world.server.data_source(identifier)["roleArn"] = f"{shared}-deleted"
+        with world.interrupted(number, lambda action: action in WRITES):
+            code = restore(world).code
+        if code == 0:
+            break
+        assert (code, restore(world).code) == (130, 0)
+        assert (iam(world), iam(world, OTHER)) == before
+        assert world.server.data_source(identifier)["roleArn"] == shared
+    assert number == 5  # two documents of one role, one of the other, and a data source
+
+
+def test_dry_run_is_rejected_rather_than_ignored(world: World):
+    said = restore(world, "--dry-run").rejection
+    assert said == "adopt: --dry-run needs --stack; a plan changes nothing until you confirm it: omit it"
+
+
+# What others have changed since.
+
+
+def test_role_that_lost_policies_since_is_not_touched(world: World, backend: Backend):
+    make(world)
+    world.adopt()
+    before = iam(world)
+    update(world, backend)
+    world.iam.delete_role_policy(RoleName=NAME, PolicyName=CONSOLE)  # exclusivePolicies does so, too
+    after = iam(world)
+    said = restore(world)
+    assert (said.code, iam(world)) == (1, after)
+    assert f"  {NAME}: {HANDS_OFF}\n" in said.out
+    (command,) = [line for line in said.out.splitlines() if line.startswith("aws iam ")]
+    start, _, document = command.partition("--policy-document '")
+    assert start == f"aws iam put-role-policy --role-name {NAME} --policy-name 'console'\\''s' "
+    world.put_policy(document.removesuffix("'").replace("'\\''", "'"), CONSOLE, NAME)
+    assert restore(world).code == 0
+    assert iam(world) == before
+
+
+@pytest.mark.parametrize("is_detached", [True, False], ids=["detached", "another version"])
+def test_role_whose_attached_policy_changed_is_not_touched(world: World, *, is_detached: bool):
+    make(world)
+    arn = world.attach(NAME, "Q")
+    world.adopt()
+    before = iam(world)
+    update(world)
+    if is_detached:
+        world.iam.detach_role_policy(RoleName=NAME, PolicyArn=arn)
+        command = f"aws iam attach-role-policy --role-name {NAME} --policy-arn {arn}\n"
+    else:
+        world.iam.create_policy_version(
+            PolicyArn=arn, PolicyDocument=policy(deny("*", "*")), SetAsDefault=True
+        )
+        command = f"aws iam set-default-policy-version --policy-arn {arn} --version-id v1\n"
+    said = restore(world)
+    assert (said.code, OWN in iam(world)[1]) == (1, True)
+    assert f"{HANDS_OFF}\n" in said.out
+    assert f"\n{command}" in said.out
+    world.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
+    world.iam.set_default_policy_version(PolicyArn=arn, VersionId="v1")
+    assert restore(world).code == 0
+    assert iam(world) == before
+
+
+def test_denial_that_somebody_added_to_a_kept_policy_stays(world: World):
+    make(world)
+    world.adopt()
+    update(world)
+    denial = policy(allow("s3:GetObject", "*"), deny("*", "*"))
+    world.put_policy(denial, CONSOLE, NAME)
+    world.put_policy(WIDE, "added", NAME)
+    world.iam.tag_role(RoleName=NAME, Tags=[{"Key": "Team", "Value": "web"}])
+    said = restore(world)
+    assert said.code == 1
+    assert f"{NAME}: changed since, and stays: tags\n" in said.out
+    assert f"  {NAME}: changed since, and stays: {CONSOLE}, added\n" in said.out
+    assert f"{NAME}: put back, except for {CONSOLE}, added, which somebody has changed\n" in said.err
+    assert "restored" not in said.err.replace("restored-prod", "")
+    assert iam(world)[1].keys() == {CONSOLE, "added"}
+    assert json.loads(iam(world)[1][CONSOLE]) == json.loads(denial)
+    assert restore(world).code == 1
+
+
+def test_person_in_the_trust_policy_is_cut_off_only_on_demand(world: World, backend: Backend):
+    make_two(world)
+    world.adopt()
+    before = iam(world), iam(world, OTHER)
+    update(world, backend)
+    put_role(world, OTHER, TRUST, own_policy(world.secret_arn))
+    document = json.loads(TRUST)
+    document["Statement"].append({"Effect": "Allow", "Principal": PERSON, "Action": "sts:AssumeRole"})
+    world.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=json.dumps(document))
+    said = restore(world)
+    assert said.code == 1
+    assert (
+        f"  {NAME}: somebody has changed its trust policy since; to restore it anyway, pass --cut-off "
+        f"{NAME}\n"
+    ) in said.out
+    assert json.loads(iam(world)[0]) == document
+    assert iam(world, OTHER) == before[1]
+    world.put_policy(WIDE, OWN, NAME)  # not the trust policy alone
+    assert restore(world, "--cut-off", NAME).code == 1
+    world.put_policy(own_policy(world.secret_arn), OWN, NAME)
+    assert restore(world, "--cut-off", NAME).code == 0
     assert (iam(world), iam(world, OTHER)) == before
 
 
-@pytest.mark.parametrize("saved", ["a pattern", "no condition"])
-def test_saved_trust_policy_that_covers_the_application_is_restored(world: World, saved: str):
-    document = json.loads(TRUST)
-    if saved == "a pattern":
-        document["Statement"][0]["Condition"]["ArnLike"] = {"aws:SourceArn": f"{ELSEWHERE[:-30]}*"}
-        del document["Statement"][0]["Condition"]["ArnEquals"]
-    else:
-        del document["Statement"][0]["Condition"]
-    world.make(trust=json.dumps(document))
+@pytest.mark.parametrize("is_recreated", [True, False])
+def test_role_that_was_deleted_or_recreated_is_not_touched(world: World, *, is_recreated: bool):
+    make(world)
     world.adopt()
-    accept(world, NAME, ELSEWHERE)
-    assert sh(world, SCRIPT).returncode == 0
-    assert json.loads(iam(world)[0]) == document
+    world.iam.delete_role_policy(RoleName=NAME, PolicyName=CONSOLE)
+    world.iam.delete_role(RoleName=NAME)
+    text = "no longer exists"
+    if is_recreated:
+        world.role(NAME, trust=TRUST, Path="/q/")
+        text = "was deleted and created again, and stays"
+    said = restore(world)
+    assert (said.code, f"  {NAME}: {text}\n" in said.out) == (1, True)
+    assert {*world.server.calls}.isdisjoint({"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"})
 
 
-def test_data_source_does_not_get_role_back_that_rejects_its_application(world: World):
-    sources = share(world)
-    world.adopt("--all")
-    new = move(world, *sources)
-    accept(world, "shared", ELSEWHERE)
-    done = sh(world, SCRIPT)
-    assert done.returncode == 1
-    assert f"names only other applications, not {APPLICATION_ARN}: first restore it" in done.stderr
-    world.iam.delete_role_policy(RoleName="shared", PolicyName=OWN)
-    world.iam.delete_role(RoleName="shared")
-    done = sh(world, SCRIPT)
-    assert done.returncode == 1
-    assert "shared: no longer exists, so no data source can get it back" in done.stderr
-    assert roles_of(world, sources) == {new}
-
-
-def test_earlier_script_waits_for_the_later_one(world: World):
-    make_two(world)
-    world.adopt("--all")
-    before = iam(world)
-    update(world, replaced=CONSOLE)
-    world.put_policy(WIDE, "more", NAME)
-    world.iam.update_assume_role_policy(
-        RoleName=NAME, PolicyDocument=TRUST.replace("ArnEquals", "ArnLike")
-    )
-    world.adopt("--all", "--force")
+def test_role_that_is_recreated_while_user_is_asked_is_not_touched(world: World):
+    make(world)
+    world.adopt()
     update(world)
-    done = sh(world, f"{SCRIPT} {NAME}")
-    assert done.returncode == 1
-    assert f"{NAME}: restore-prod-2.sh is later and restores the role, too" in done.stderr
-    assert sh(world, f"sh restore-prod-2.sh {NAME}").returncode == 0
-    assert sh(world, f"{SCRIPT} {NAME}").returncode == 0
-    assert iam(world)[0] == before[0]
-    assert sh(world, SCRIPT).returncode == 1  # the later script has not restored the other role
+    world.patch.setattr("roles.output.Output.can_ask", True)
+
+    def said() -> str:
+        for name in (CONSOLE, OWN):
+            world.iam.delete_role_policy(RoleName=NAME, PolicyName=name)
+        world.iam.delete_role(RoleName=NAME)
+        world.role(NAME, own_policy(world.secret_arn), Path="/q/")
+        world.server.calls.clear()
+        return "y"
+
+    world.patch.setattr("builtins.input", said)
+    done = world.run("adopt", "--restore", "adopted-prod.json")
+    assert (done.code, OWN in iam(world)[1]) == (1, True)
+    assert f"{NAME} was deleted and created again, so it is another role\n" in done.err
+
+
+# What cannot be put back or shown.
+
+
+def test_deleted_principals_are_named_and_left_out(world: World):
+    document = json.loads(TRUST)
+    document["Statement"] += [
+        {"Effect": "Allow", "Principal": {"AWS": DELETED}, "Action": "sts:AssumeRole"},
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "qbusiness.amazonaws.com", "AWS": [DELETED, "*"]},
+            "Action": "sts:TagSession",
+        },
+        {"Effect": "Allow", "Principal": "*", "Action": "sts:SetSourceIdentity"},
+    ]
+    world.make(trust=json.dumps(document))
+    assert world.adopt("--take", world.server.data_source()["dataSourceId"]).code == 0
+    update(world)
+    said = restore(world)
+    assert said.code == 0
+    assert f"{NAME}: IAM rejects deleted principals: {DELETED}\n" in said.out
+    first, second, third = json.loads(iam(world)[0])["Statement"]
+    assert (first, third) == (document["Statement"][0], document["Statement"][3])
+    assert second["Principal"] == {"Service": "qbusiness.amazonaws.com", "AWS": ["*"]}
+    assert "has its earlier documents" in restore(world).out
+
+
+def test_rejected_write_stops_neither_other_roles_nor_a_second_run(world: World):
+    make_two(world)
+    world.adopt()
+    before = iam(world), iam(world, OTHER)
+    update(world)
+    put_role(world, OTHER, TRUST, WIDE)
+    assert f"{OTHER}: somebody has changed its {OWN} since\n" in restore(world).out
+    put_role(world, OTHER, TRUST, own_policy(world.secret_arn))
+    update(world)
+    world.reject("iam:DeleteRolePolicy")
+    said = restore(world)
+    assert said.code == 1
+    assert f"{NAME}: iam:DeleteRolePolicy is not allowed" in said.err
+    assert iam(world, OTHER) == before[1]
+    world.server.rejections.clear()
+    assert restore(world).code == 0
+    assert (iam(world), iam(world, OTHER)) == before
 
 
 def test_role_is_restored_only_if_iam_shows_it(world: World):
-    world.make(trust=TRUST.replace("ArnEquals", "ArnLike"))
+    make(world)
     world.adopt()
     update(world)
     world.server.spoil["iam:GetRole"] = lambda body: body.replace(b"ArnLike", b"ArnEquals")
-    done = sh(world, SCRIPT)
-    assert done.returncode == 1
-    assert "IAM does not show the restored document: aws iam get-role" in done.stderr
-    assert done.stderr.endswith(f"{NAME}: not restored\n")
+    said = restore(world)
+    assert (said.code, f"{NAME}: differs from the plan:\n" in said.err) == (1, True)
+    assert f"{NAME}: restored" not in said.err
+
+
+def test_policies_that_cannot_be_read_stop_the_role(world: World):
+    make(world)
+    world.attach(NAME, "Q")
+    world.adopt()
+    update(world)
+    world.reject("iam:ListAttachedRolePolicies")
+    text = "iam:ListAttachedRolePolicies is not allowed"
+    said = restore(world)
+    assert (said.code, f"  {NAME}: {text}, so its policies are not known\n" in said.out) == (1, True)
+    assert f"warning: {text}" in world.adopt().out
+    world.server.rejections.clear()
+    assert (
+        "stays: the attached policies (iam:ListAttachedRolePolicies was not allowed"
+        in restore(world).out
+    )
+
+
+OLDER: Final = (
+    '{"stack": "a", "application": "b", "roles": [{"role": {"arn": "c", "newer": 1}}], "dataSources": '
+    '[{"role": "c", "data_source": {"id": "d"}}]}'
+)
+
+
+@pytest.mark.parametrize("content", ["[", "{}", OLDER])
+def test_other_file_is_rejected(world: World, content: str):
+    world.path("adopted-prod.json").write_text(content)
+    assert restore(world).rejection.startswith("adopt: adopted-prod.json is not a ")
 
 
 def test_credentials_of_another_account_restore_nothing(world: World):
-    make_two(world)
-    world.adopt("--all")
-    world.server.answers["sts:GetCallerIdentity"] = {"Account": OTHER_ACCOUNT}
-    done = sh(world, SCRIPT)
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"the credentials are for account {OTHER_ACCOUNT}, the roles in account {ACCOUNT}: set "
-        "AWS_PROFILE\n"
-    )
+    make(world)
+    world.adopt()
+    caller = {"UserId": "AIDA", "Account": OTHER_ACCOUNT, "Arn": USER_ARN}
+    world.server.answers["sts:GetCallerIdentity"] = caller
+    assert f"the credentials are for account {OTHER_ACCOUNT}" in restore(world).rejection
+    assert {*world.server.calls} == {"sts:GetCallerIdentity"}
+
+
+# Data sources with new roles.
+
+
+@pytest.mark.parametrize("takes", [False, True])
+def test_data_sources_get_their_earlier_role_back(world: World, backend: Backend, *, takes: bool):
+    sources = share(world)
+    shared = roles_of(world, sources)
+    world.adopt(*(("--take", sources[1]) if takes else ()))
+    before = iam(world, "shared")
+    move(world, backend, *(sources[:1] if takes else sources))
+    if takes:
+        put_role(world, "shared", TRUST, own_policy(world.secret("other")))
+        assert restore(world).code == 1  # the policy is not what the update wrote
+        put_role(world, "shared", TRUST, before[1][OWN])
+    world.server.data_source(sources[0])["description"] = "new"
+    assert restore(world).code == 0
+    assert roles_of(world, sources) == shared
+    assert iam(world, "shared") == before
+    assert world.server.data_source(sources[0])["description"] == "new"
+    world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, sources[0]))
+    assert f"Tickets {sources[0]} no longer exists\n" in restore(world).out
+
+
+def test_only_the_selected_data_source_goes_back(world: World, backend: Backend):
+    sources = share(world)
+    world.adopt()
+    new = move(world, backend, *sources)
+    assert restore(world, "--data-source", sources[0]).code == 0
+    assert [world.server.data_source(each)["roleArn"] == new for each in sources] == [False, True]
+
+
+def test_data_source_that_somebody_gave_another_role_keeps_it(world: World, backend: Backend):
+    sources = share(world)
+    world.adopt()
+    move(world, backend, *sources)
+    mine = world.role("mine")
+    world.server.data_source(sources[0])["roleArn"] = mine
+    said = restore(world)
+    assert said.code == 1
+    assert f"Tickets {sources[0]}: keeps {mine}, which is not a role of stack prod\n" in said.out
+    assert world.server.data_source(sources[0])["roleArn"] == mine
+
+
+@pytest.mark.parametrize("case", ["rejects", "deleted", "recreated", "lost a policy"])
+def test_earlier_role_that_cannot_be_used_is_not_given_back(world: World, backend: Backend, case: str):
+    sources = share(world)
+    world.put_policy(WIDE, CONSOLE, "shared")
+    world.adopt()
+    new = move(world, backend, *sources)
+    text = "does not get shared back, because of that role's fault"
+    if case == "rejects":
+        trust = LIKE.replace(APPLICATION_ARN, ELSEWHERE)
+        world.iam.update_assume_role_policy(RoleName="shared", PolicyDocument=trust)
+        text = f"arn:aws:iam::{ACCOUNT}:role/shared does not accept {APPLICATION_ARN}"
+    else:
+        world.iam.delete_role_policy(RoleName="shared", PolicyName=CONSOLE)
+    if case in ("deleted", "recreated"):
+        world.iam.delete_role_policy(RoleName="shared", PolicyName=OWN)
+        world.iam.delete_role(RoleName="shared")
+    if case == "recreated":
+        world.role("shared", trust=LIKE)
+    said = restore(world)
+    assert (said.code, roles_of(world, sources)) == (1, {new})
+    assert f"Tickets {sources[0]}: {text}\n" in said.out
+    assert f"Intranet {sources[1]}: {text}\n" in said.out
+
+
+def test_data_source_of_role_that_is_not_restored_keeps_its_new_role(world: World, backend: Backend):
+    sources = share(world)
+    world.adopt("--take", sources[1])
+    new = move(world, backend, sources[0])
+    trust = TRUST
+    world.iam.update_assume_role_policy(RoleName="shared", PolicyDocument=trust)
+    world.reject("iam:UpdateAssumeRolePolicy")
+    said = restore(world)
+    assert said.code == 1
+    assert f"Tickets {sources[0]}: unchanged, because " in said.err
+    assert world.server.data_source(sources[0])["roleArn"] == new
+    assert data_source_id(1) == sources[0]

@@ -1,18 +1,17 @@
-"""Provide a stack with two entries, and a shell for the scripts that `roles assign` writes."""
+"""Provide a stack with two entries, and updates of data sources that go wrong."""
 
-import json
-import subprocess
 from collections.abc import Callable
 from typing import Any, Final
 
 from pages.examples import ACCOUNT
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import golden
 from tests.helpers.world import ROLE_ARN, SECRET_ARN, SETTINGS, World
-from tests.roles.adopt.help import sh
 
-SCRIPT: Final = "assign-dev-1.sh"
 WIKI_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/wiki-qbusiness-role-7654321"
-WIKI_SECRET: Final = SECRET_ARN.replace("aem-cloud", "wiki")
+WIKI_SECRET: Final = SECRET_ARN.replace("aem-cloud-a1B2c3", "wiki-c3D4e5")
+OLD_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/old"
+PAIR: Final = f"aem-connector={DATA_SOURCE_ID}"
 _OF_ENTRIES: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
 
 
@@ -22,7 +21,8 @@ def deploy_two(world: World) -> None:
     aem = {key: world.settings[f"{namespace}:{key}"] for key in _OF_ENTRIES}
     wiki = {"connector": "confluence-cloud", "secretId": WIKI_SECRET, "vpcConfiguration": {}}
     world.set(**dict.fromkeys(_OF_ENTRIES), dataSources={"aem": aem, "wiki": wiki})
-    world.role(WIKI_ROLE.rpartition("/")[2], golden("default-role-policy"))
+    document = golden("minimal-role-policy").replace(SECRET_ARN, WIKI_SECRET)
+    world.role(WIKI_ROLE.rpartition("/")[2], document)
     world.outputs = {"roleArns": {"aem": ROLE_ARN, "wiki": WIKI_ROLE}, "roleNames": {}}
 
 
@@ -31,9 +31,10 @@ def add_wiki(world: World, role_arn: str | None = None, name: str = "Wiki") -> s
     return world.add(name, role_arn, WIKI_SECRET, "CONFLUENCEV2")
 
 
-def run_script(world: World, script: str = SCRIPT) -> subprocess.CompletedProcess[str]:
-    """Run a script; needs the fixture `aws_cli`."""
-    return sh(world, f"sh {script}")
+def add_old(world: World, **more: Any) -> dict[str, Any]:
+    """Add the data source of the stack's entry with an earlier role, and return its properties."""
+    world.role("old")
+    return dict(world.add_data_source(roleArn=OLD_ROLE, **more))
 
 
 def on_update(world: World, apply: Callable[[dict[str, Any]], object]) -> None:
@@ -46,11 +47,23 @@ def on_update(world: World, apply: Callable[[dict[str, Any]], object]) -> None:
     world.server.spoil["qbusiness:UpdateDataSource"] = changed
 
 
+def drop_vpc(source: dict[str, Any]) -> None:
+    """Drop the VPC while the data source has the new role."""
+    if source["roleArn"] == ROLE_ARN:
+        source.pop("vpcConfiguration", None)
+
+
 def updates(world: World) -> int:
     """Return how often the server was asked to update a data source."""
     return world.server.calls.count("qbusiness:UpdateDataSource")
 
 
-def saved(world: World, identifier: str) -> dict[str, Any]:
-    """Return the answer that a script has saved."""
-    return json.loads(world.path(f"{SCRIPT.removesuffix('.sh')}/{identifier}.json").read_text())
+def assert_only_role_changed(world: World, before: dict[str, Any], role: str = ROLE_ARN) -> None:
+    after = world.server.data_source()
+    assert {**before, "roleArn": role, "updatedAt": 0} == {**after, "updatedAt": 0}
+
+
+def journal(world: World, start: str = "assigned-dev-") -> str:
+    """Return the name of the only journal with this start."""
+    (name,) = [name for name in world.files if name.startswith(start)]
+    return name

@@ -1,142 +1,132 @@
-"""`roles assign` chooses data sources that no other role serves, and writes a script."""
+"""`roles assign` plans what pairs ask for, with what is denied or lost, or lists what fits."""
 
 from pathlib import Path
 
 import pytest
 
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, SECRET_ID
+from roles.actions import ACTIONS, CHANGES
 from sandbox.environment import PROJECT
 from tests.helpers.checkout import execute
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.world import OTHER_ID, ROLE_ARN, SECRET_ARN, World, data_source_id
-from tests.roles.assign.help import SCRIPT, WIKI_ROLE, add_wiki, deploy_two
+from tests.helpers.world import (
+    OTHER_ID,
+    OWN,
+    ROLE_ARN,
+    ROLE_NAME,
+    SECRET_ARN,
+    TRUST,
+    WIDE,
+    World,
+    allow,
+    own_policy,
+    policy,
+)
+from tests.roles.assign.help import (
+    OLD_ROLE,
+    PAIR,
+    WIKI_ROLE,
+    WIKI_SECRET,
+    add_old,
+    add_wiki,
+    deploy_two,
+    journal,
+    updates,
+)
 
-pytestmark = pytest.mark.usefixtures("deployed")
+pytestmark = pytest.mark.usefixtures("deployed", "no_pause")
 
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/shared"
+OTHER_APPLICATION = APPLICATION_ID.replace("111", "999")
+READ = "secretsmanager:GetSecretValue"
 NOT_FOUND = (
-    f"data source {OTHER_ID} is not in the application of stack dev: pass the ID of one of its data "
+    f"data source {OTHER_ID} is not in the application of aem-connector: pass the ID of one of its data "
     f"sources (Pages {DATA_SOURCE_ID})"
 )
-OTHER_APPLICATION = APPLICATION_ID.replace("111", "999")
+NO_ROLE = (
+    f"aem-connector has no role, because {OTHER_ROLE} does not exist: run `pulumi up --stack dev`, and "
+    "repeat the command"
+)
 
 
-def test_data_source_without_role_gets_role_of_its_entry(world: World):
+# The plan.
+
+
+def test_plan_names_the_earlier_role_and_who_else_uses_it(world: World):
     deploy_two(world)
-    identifier = add_wiki(world)
-    said = world.assign()
-    assert said.code == 0
+    world.role("shared")
+    identifier, other = add_wiki(world, OTHER_ROLE), world.add("Other", OTHER_ROLE, SECRET_ARN)
+    said = world.assign(f"wiki={identifier}")
+    assert said.code == 4
     assert said.out == (
         f"wiki: Wiki {identifier} gets {WIKI_ROLE}\n"
-        "  it has no role\n"
-        "\n"
-        f"Written: {SCRIPT}. Nothing has changed in AWS yet. To assign the roles, run:\n"
-        "\n"
-        f"sh {SCRIPT}\n"
-    )
-    assert world.server.data_source(identifier).get("roleArn") is None
-
-
-@pytest.mark.slow
-def test_data_source_with_deleted_role_gets_role_of_its_entry(world: World):
-    world.add_data_source(roleArn=OTHER_ROLE)
-    said = world.assign("--json")
-    assert said.code == 0
-    (assignment,) = said.json["assignments"]
-    assert (assignment["entry"], assignment["role"]) == ("aem-connector", ROLE_ARN)
-    assert assignment["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
-    assert assignment["earlierRole"] == OTHER_ROLE
-    assert said.json["files"] == [SCRIPT]
-
-
-@pytest.mark.slow
-def test_data_source_with_role_of_wrong_entry_gets_its_own(world: World):
-    deploy_two(world)
-    identifier = add_wiki(world, ROLE_ARN)
-    said = world.assign().out
-    assert f"wiki: Wiki {identifier} gets {WIKI_ROLE}\n  in place of {ROLE_ARN}, which" in said
-    other = world.add("Other", WIKI_ROLE, SECRET_ARN)
-    exchanged = world.assign(f"wiki={identifier}", f"aem={other}").out
-    assert f"in place of {ROLE_ARN}, which does not change; Other {other} will use it\n" in exchanged
-
-
-def test_role_outside_stack_is_kept(world: World):
-    world.role("shared")
-    world.add_data_source(roleArn=OTHER_ROLE)
-    said = world.assign()
-    assert said.code == 0
-    assert said.out == (
-        "Data sources that keep their role:\n"
-        f"  Pages {DATA_SOURCE_ID} matches aem-connector, but has {OTHER_ROLE}: to replace it, pass "
-        "ENTRY=ID\n"
-        "Nothing to assign, and nothing was written.\n"
-    )
-
-
-@pytest.mark.slow
-def test_role_outside_stack_is_replaced_if_data_source_is_given(world: World):
-    world.role("shared")
-    world.add_data_source(roleArn=OTHER_ROLE)
-    other = world.add("Other", OTHER_ROLE, SECRET_ARN)
-    pairs = [f"aem-connector={identifier}" for identifier in (DATA_SOURCE_ID, other)]
-    said = world.assign(pairs[0]).out
-    assert said.startswith(
-        f"aem-connector: Pages {DATA_SOURCE_ID} gets {ROLE_ARN}\n"
         f"  in place of {OTHER_ROLE}, which does not change; Other {other} will use it\n"
     )
-    assert f"{OTHER_ROLE}, which does not change; no data source of" in world.assign(*pairs).out
+    both = world.assign(f"wiki={identifier}", f"aem={other}", "--anyway").out
+    assert both.count(f"{OTHER_ROLE}, which does not change; no data source of this") == 2
 
 
-def test_difference_of_given_data_source_is_a_warning(world: World):
-    identifier = world.add("Tickets", None, f"{SECRET_ARN}2", "JIRA")
-    said = world.assign(f"aem-connector={identifier}")
-    assert said.err == (
-        f"assign: warning: Tickets {identifier} differs from aem-connector: before its next sync, run "
-        "`qbusiness-roles check --stack dev`\n"
-    )
-    assert SCRIPT in world.files
-
-
-def test_data_sources_of_several_entries_or_of_one_entry_are_left_out(world: World):
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [(None, "it has no role"), (f"{OTHER_ROLE}-deleted", f"{OTHER_ROLE}-deleted does not exist")],
+)
+def test_plan_says_if_there_is_no_earlier_role(world: World, role: str | None, text: str):
     deploy_two(world)
-    first, second = add_wiki(world), add_wiki(world, name="Wiki2")
-    said = world.assign()
-    assert said.code == 1
-    assert said.out == (
-        "Left out:\n"
-        f"  Wiki {first}, Wiki2 {second} match the same entry, wiki: pass ENTRY=ID\n"
-        "Nothing to assign, and nothing was written.\n"
-    )
-    world.server.data_source(first)["roleArn"] = WIKI_ROLE
-    assert (
-        f"  Wiki2 {second}: Wiki {first} already has the role of wiki: pass ENTRY=ID\n"
-        in world.assign().out
-    )
-    entries = {"a": {"secretId": SECRET_ARN}, "b": {"secretId": SECRET_ARN}}
-    world.set(dataSources=entries)
-    world.outputs = {"roleArns": {"a": ROLE_ARN, "b": WIKI_ROLE}, "roleNames": {}}
-    world.add_data_source(roleArn=f"{OTHER_ROLE}-deleted")
-    assert (
-        f"  Pages {DATA_SOURCE_ID} matches several entries (a, b): pass ENTRY=ID\n" in world.assign().out
-    )
+    identifier = add_wiki(world, role)
+    said = world.assign(f"wiki={identifier}", "--yes")
+    assert f"\n  {text}: it cannot be given back\n" in said.out
+    assert (said.code, world.server.data_source(identifier)["roleArn"]) == (0, WIKI_ROLE)
 
 
-@pytest.mark.slow
-def test_assigned_role_is_not_assigned_again(world: World):
-    world.add_data_source()
-    assert world.assign().out == "Nothing to assign, and nothing was written.\n"
-    said = world.assign(f"aem-connector={DATA_SOURCE_ID}")
-    assert said.err == f"assign: Pages {DATA_SOURCE_ID} already has the role of aem-connector\n"
-    assert not [name for name in world.files if name.startswith("assign")]
+def test_plan_lists_the_access_that_the_data_source_loses(world: World):
+    add_old(world)
+    world.put_policy(WIDE, "wide", "old")
+    assert "\n  it loses:\n      *\n        on *\n" in world.assign(PAIR).out
+    world.iam.delete_role_policy(RoleName="old", PolicyName="wide")
+    assert "loses" not in world.assign(PAIR).out
+
+
+def test_denied_request_blocks_the_plan_unless_anyway(world: World):
+    before = add_old(world)
+    world.put_policy(own_policy(SECRET_ARN, without="AllowsAmazonQToGetSecret"))
+    said = world.assign(PAIR, "--yes")
+    assert (said.code, world.server.data_source()) == (1, before)
+    denied = f"\n  denied: {ROLE_NAME} cannot perform {READ} on {SECRET_ARN}, and 14 other requests: no "
+    assert denied in said.out
+    assert "pass --anyway\n" in said.err
+    assert world.assign(PAIR, "--anyway").code == 4
+    assert world.assign(PAIR, "--anyway", "--yes").code == 0
+
+
+def test_trust_policy_that_rejects_the_application_blocks_the_plan(world: World):
+    add_old(world)
+    world.trust(TRUST.replace(APPLICATION_ID, OTHER_APPLICATION))
+    said = world.assign(PAIR, "--yes")
+    assert (said.code, updates(world)) == (1, 0)
+    assert f"  denied: Amazon Q Business cannot assume {ROLE_NAME} for {APPLICATION_ARN}: " in said.out
+
+
+def test_denied_requests_of_another_secret_are_listed(world: World):
+    identifier = world.add("Tickets", None, WIKI_SECRET, "JIRA")
+    said = world.assign(f"aem-connector={identifier}", "--yes")
+    assert (said.code, updates(world)) == (1, 0)
+    assert f"  denied: {ROLE_NAME} cannot perform {READ} on {WIKI_SECRET}: " in said.out
+
+
+def test_requests_that_cannot_be_judged_do_not_block(world: World):
+    add_old(world)
+    world.reject("kms:GetKeyPolicy")
+    said = world.assign(PAIR)
+    assert said.code == 4
+    assert "\n  skipped: kms:GetKeyPolicy is not allowed for these credentials\n" in said.out
+    custom = world.add("Queue", None, kind="CUSTOM")
+    assert "so its requests are unknown\n" in world.assign(f"aem-connector={custom}").out
 
 
 @pytest.mark.parametrize(
     ("pairs", "line"),
     [
-        (
-            [f"wikis={DATA_SOURCE_ID}"],
-            "stack dev has no entry 'wikis': pass one of aem-connector",
-        ),
+        ([f"wikis={DATA_SOURCE_ID}"], "stack dev has no entry 'wikis': pass one of aem-connector"),
         (
             [f"aem-connector={OTHER_ID}"],
             NOT_FOUND,
@@ -148,20 +138,23 @@ def test_assigned_role_is_not_assigned_again(world: World):
     ],
     ids=["unknown entry", "data source of another application", "the same data source twice"],
 )
-def test_invalid_pair_is_rejected_before_anything_is_written(world: World, pairs: list[str], line: str):
-    world.add_data_source(roleArn=OTHER_ROLE)
+def test_invalid_pair_is_rejected_before_anything_changes(world: World, pairs: list[str], line: str):
+    world.add_data_source(roleArn=OLD_ROLE)
     world.server.qbusiness.add(OTHER_APPLICATION, displayName="Other")
     world.server.qbusiness.add(OTHER_APPLICATION, INDEX_ID, displayName="Main")
     world.server.qbusiness.add(OTHER_APPLICATION, INDEX_ID, OTHER_ID, displayName="Far", type="AEM")
-    assert world.assign(*pairs).rejection == f"assign: {line}"
-    assert SCRIPT not in world.files
+    assert world.assign(*pairs, "--yes").rejection == f"assign: {line}"
+    assert updates(world) == 0
 
 
-def test_pair_without_equals_sign_is_rejected(world: World, capsys: pytest.CaptureFixture[str]):
+def test_pair_without_equals_sign_or_stack_is_rejected(world: World, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stopped:
         world.assign("wiki")
     assert stopped.value.code == 2
     assert "'wiki' is not ENTRY=ID: expected the name of an entry and" in capsys.readouterr().err
+    assert world.run("assign", "--undo", "x.json", PAIR).rejection == (
+        "assign: ENTRY=ID needs --stack: pass the stack whose entry it is"
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,24 +163,15 @@ def test_pair_without_equals_sign_is_rejected(world: World, capsys: pytest.Captu
         ({}, "aem-connector is not deployed: first run `pulumi up --stack dev`"),
         (
             {"roleArn": OTHER_ROLE},
-            (
-                f"aem-connector has no role, because {OTHER_ROLE} does not exist: run `pulumi up "
-                "--stack dev`, and repeat the command"
-            ),
+            NO_ROLE,
         ),
     ],
     ids=["not deployed", "deleted"],
 )
 def test_entry_without_role_is_rejected(world: World, outputs: dict[str, str], reason: str):
     world.outputs = outputs
-    world.add_data_source(roleArn=f"{OTHER_ROLE}-deleted")
-    assert world.assign(f"aem-connector={DATA_SOURCE_ID}").rejection == f"assign: {reason}"
-    said = world.assign()
-    label = f"Pages {DATA_SOURCE_ID}: " if outputs else ""
-    assert (said.code, said.out) == (
-        1,
-        f"Left out:\n  {label}{reason}\nNothing to assign, and nothing was written.\n",
-    )
+    world.add_data_source(roleArn=OLD_ROLE)
+    assert world.assign(PAIR).rejection == f"assign: {reason}"
 
 
 @pytest.mark.slow
@@ -198,41 +182,114 @@ def test_missing_application_is_reported_on_one_line(world: World):
     )
 
 
-def test_secret_settings_are_neither_a_problem_nor_shown(world: World):
+def test_secret_documents_are_neither_a_problem_nor_shown(world: World):
     world.secrets_in_state = {ROLE_ARN}
     identifier = world.add("Pages", None)
-    said = world.assign(f"aem-connector={identifier}")
+    said = world.assign(f"aem-connector={identifier}", "--yes", "--anyway")
     assert said.code == 0
-    assert " differs from aem-connector: " in said.err
-    assert SECRET_ID not in said.err + said.out + world.path(SCRIPT).read_text()
+    assert SECRET_ID not in said.err + said.out + world.path(journal(world)).read_text()
 
 
-@pytest.mark.slow
-def test_unreadable_data_source_is_left_out(world: World):
+def test_unreadable_data_source_is_rejected(world: World):
     world.add_data_source(configuration={"type": "AEM", "secretArn": ["x"]})
-    said = world.assign()
-    assert said.code == 1
-    assert (
-        f"  Pages {DATA_SOURCE_ID}: the response to qbusiness:GetDataSource has a secretArn" in said.out
+    assert world.assign(PAIR).rejection.startswith(
+        f"assign: data source {DATA_SOURCE_ID} cannot be read: the response to qbusiness:GetDataSource"
     )
+    said = world.assign()
+    assert (said.code, "has a secretArn that is not a string" in said.out) == (1, True)
 
 
-def test_data_source_that_is_deleted_meanwhile_claims_no_entry(world: World):
+def test_command_calls_exactly_the_listed_actions(world: World):
+    add_old(world)
+    organization = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    own = own_policy(SECRET_ARN, allow("s3:*", "*", Condition=organization))
+    world.put_policy(own.replace(APPLICATION_ARN, f"{APPLICATION_ARN}-other", 1))
+    world.attach(ROLE_NAME, "managed", policy(allow("sqs:*", "*")))
+    called: set[str] = set()
+    connection = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
+    world.bucket()
+    files = {"type": "S3V2", "connectionConfiguration": connection}
+    bucket = world.add("Files", None, kind="S3V2", configuration=files)
+    for identifier in (DATA_SOURCE_ID, bucket):
+        said = world.assign(f"aem-connector={identifier}", "--anyway", "--yes")
+        assert said.code == 0
+        called |= {*world.server.calls}
+    assert called == {*ACTIONS["assign"], *CHANGES["assign"]}
+
+
+# The list.
+
+
+def test_list_has_the_complete_command_for_data_sources_that_fit_one_entry(world: World):
     deploy_two(world)
-    wiki, other = add_wiki(world), world.add("Other", None, SECRET_ARN)
+    world.role("old")
+    wiki, aem = add_wiki(world), world.add("Pages", OLD_ROLE, SECRET_ARN)
+    odd = world.add("Odd", None, f"{SECRET_ARN}2", "JIRA")
+    said = world.assign()
+    assert (said.code, updates(world)) == (0, 0)
+    assert said.out == (
+        "ENTRY  ROLE\n"
+        f"aem    {ROLE_ARN}\n"
+        f"wiki   {WIKI_ROLE}\n"
+        "\n"
+        f"DATA SOURCE                                 ROLE{' ' * 32}ENTRY\n"
+        f"Wiki {wiki}   none{' ' * 32}fits wiki\n"
+        f"Pages {aem}  {OLD_ROLE}  fits aem\n"
+        f"Odd {odd}    none{' ' * 32}fits no entry\n"
+        "\n"
+        "To give these data sources the roles of their entries, run:\n"
+        "\n"
+        f"qbusiness-roles assign --stack dev wiki={wiki} aem={aem}\n"
+    )
+    assert world.assign("--json").json["pairs"] == [f"wiki={wiki}", f"aem={aem}"]
+    assert world.assign(f"wiki={wiki}", f"aem={aem}", "--yes").code == 0
+    again = world.assign().out
+    assert again.count("has the role of") == 2
+    assert "assign --stack" not in again
 
-    def deleted(body: bytes) -> bytes:
-        world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, other), None)
-        return body
 
-    world.server.spoil["qbusiness:ListDataSources"] = deleted
-    assert world.assign().out.startswith(f"wiki: Wiki {wiki} gets {WIKI_ROLE}\n")
+def test_data_source_fits_only_if_document_and_aws_allow_its_requests(world: World):
+    deploy_two(world)
+    identifier = add_wiki(world)
+    name = WIKI_ROLE.rpartition("/")[2]
+    world.put_policy(own_policy(WIKI_SECRET, without="AllowsAmazonQToGetSecret"), OWN, name)
+    assert "fits no entry" in world.assign().out
+    world.put_policy(WIDE, OWN, name)
+    assert f"wiki={identifier}\n" in world.assign().out
+    world.server.data_source(identifier)["configuration"]["secretArn"] = f"{WIKI_SECRET}2"
+    assert "fits no entry" in world.assign().out
+
+
+def test_data_sources_that_share_an_entry_are_left_to_the_user(world: World):
+    deploy_two(world)
+    first = add_wiki(world)
+    add_wiki(world, name="Wiki2")
+    said = world.assign()
+    assert said.out.count("fits wiki: choose with ENTRY=ID") == 2
+    assert "assign --stack" not in said.out
+    world.server.data_source(first)["roleArn"] = WIKI_ROLE
+    assert "has the role of wiki\n" in world.assign().out
+    assert "assign --stack" not in world.assign().out
+
+
+def test_data_source_with_role_of_wrong_entry_fits_its_own(world: World):
+    deploy_two(world)
+    identifier = add_wiki(world, ROLE_ARN)
+    assert f"qbusiness-roles assign --stack dev wiki={identifier}\n" in world.assign().out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("directory", [PROJECT, PROJECT / "template"], ids=["clone", "template"])
-def test_git_ignores_scripts_and_saved_properties(directory: Path):
-    names = (SCRIPT, f"{SCRIPT.removesuffix('.sh')}/{data_source_id(1)}.json")
+def test_git_ignores_written_files(directory: Path):
+    names = (
+        "adopted-prod.json",
+        "import-prod.json",
+        "entries-prod.yaml",
+        "assigned-prod-20261202T095606Z-e36647.json",
+        "restored-prod-20261202T095606Z-e36647.json",
+        "unfinished-assigned-prod-20261202T095606Z-e36647.json",
+    )
     ignored = (directory / ".gitignore").read_text().split()
-    assert "/assign-*" in ignored
+    kinds = ("adopted", "assigned", "entries", "import", "restored", "unfinished")
+    assert {f"/{kind}-*" for kind in kinds} <= {*ignored}
     assert execute(PROJECT, "git", "check-ignore", *names).stdout.split() == [*names]

@@ -1,0 +1,581 @@
+"""Change AWS as a plan says that the user has confirmed: apply each change, and read it back.
+
+A change has what it found and what it wants. Before each write, AWS must still have one or the other:
+whatever differs is somebody else's, so it is shown and left alone. A journal with both is written before
+the first change. It is the way back and, after an interruption, says what this program may have written.
+"""
+
+import argparse
+import difflib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from components.connector_role import POLICY_NAME
+from roles.account import Account, DataSource
+from roles.arns import Arn
+from roles.commands import quote_argument
+from roles.credentials import check_account
+from roles.difference import TRUST_POLICY
+from roles.errors import FINE, NOT_APPLIED, PERMISSIONS_PAGE, PROBLEMS, InputError, explain, is_gone
+from roles.output import Line, Output, Part
+from roles.project import launcher
+
+_NOT_PROPERTIES: Final = ("status", "error", "createdAt", "updatedAt", "ResponseMetadata")
+_PAUSE: Final = 5
+_UPDATE: Final = 120
+"""How often to read a data source until its update has ended."""
+_READS: Final = 12
+"""How often to read what was written: after a write, AWS can show the earlier state for a while."""
+_JOURNALS: Final = {"adopt": "restored", "assign": "assigned"}
+_UNFINISHED: Final = "unfinished-"
+
+Document = Mapping[str, Any]
+
+
+def same_document(one: object, other: object) -> bool:
+    """Return whether two policies are the same, regardless of list order; `x` equals `[x]`."""
+    return _in_order(one) == _in_order(other)
+
+
+def _in_order(value: object) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_order(its) for name, its in cast("dict[str, object]", value).items()}
+    values = cast("list[object]", value) if isinstance(value, list) else [value]
+    found = [_in_order(each) if isinstance(each, dict) else each for each in values]
+    return sorted(json.dumps(each, sort_keys=True) for each in found)
+
+
+class DataSourceChange(NamedTuple):
+    """A data source that gets a role and keeps its other properties."""
+
+    data_source: DataSource
+    before: Document
+    """All properties as they were found."""
+    role: str
+    """The ARN of the role that the data source gets."""
+    earlier_id: str = ""
+    """The unique ID of the earlier role; empty if there is none that could be given back."""
+
+    @property
+    def label(self) -> str:
+        """The name of the data source in messages."""
+        return self.data_source.label
+
+    @property
+    def earlier(self) -> str:
+        """The ARN of the earlier role; empty if there was none."""
+        return str(self.before.get("roleArn", ""))
+
+    @property
+    def after(self) -> Document:
+        """The properties with the new role."""
+        return {
+            **{name: its for name, its in self.before.items() if name != "status"},
+            "roleArn": self.role,
+        }
+
+    @property
+    def plan(self) -> list[str]:
+        """The change in words."""
+        return [f"{self.label} gets {self.role}", f"  in place of {self.earlier or 'none'}"]
+
+    @property
+    def result(self) -> str:
+        """What the data source has after the change."""
+        return f"has {self.role}"
+
+    def is_same(self, one: Document, other: Document) -> bool:
+        """Return whether all properties are the same."""
+        return one == other
+
+    def is_possible(self, now: Document) -> bool:
+        """Return whether the data source may have these properties before or after this change."""
+        return now == self.after or now.get("roleArn") != self.role
+
+    def read(self, account: Account) -> Document:
+        """Return the properties as AWS has them now."""
+        there = account.in_region(self.data_source.region)
+        there.answers.clear()
+        return read_properties(there, self.data_source)
+
+    def write(self, account: Account, now: Document, wanted: Document) -> None:
+        """Send all properties, because AWS does not document whether an update keeps omitted ones."""
+        del now
+        there = account.in_region(self.data_source.region)
+        known = there.parameters("qbusiness", "UpdateDataSource")
+        there.change(
+            "qbusiness", "update_data_source", **{name: wanted[name] for name in wanted if name in known}
+        )
+        time.sleep(_PAUSE)
+
+    def can_undo(self, account: Account, now: Document) -> bool:
+        """Return whether an update may be undone: properties are gone, and nobody has set others."""
+        differing = _differing(self.after, now)
+        others = [
+            path for path, _, its in differing if its is not None and path not in ("status", "roleArn")
+        ]
+        is_ours = now.get("roleArn") in (self.role, self.earlier) and not others
+        return is_ours and role_id(account, self.earlier) == self.earlier_id != ""
+
+
+class RoleChange(NamedTuple):
+    """A role that gets other documents: its trust policy, and the program's role policy or none."""
+
+    arn: str
+    id: str
+    """The unique ID; a later role with the same ARN is another role."""
+    before: Document
+    """The documents as they were found, by the names of the policies."""
+    after: Document
+    differing: Sequence[str] = ()
+    """The other policies that differ from the saved ones, and stay."""
+
+    @property
+    def label(self) -> str:
+        """The name of the role."""
+        return Arn.of(self.arn).name
+
+    @property
+    def plan(self) -> list[str]:
+        """The change in words."""
+        lines = [f"{self.label}:"]
+        for name in {**self.before, **self.after}:
+            old, new = self.before.get(name), self.after.get(name)
+            if not same_document(old, new):
+                texts = [
+                    json.dumps(each, indent=1, sort_keys=True).splitlines() if each else []
+                    for each in (old, new)
+                ]
+                before, after = texts
+                shown = [*difflib.unified_diff(before, after, lineterm="", n=1)][2:] if new else []
+                lines += [
+                    f"  {'puts back' if new else 'deletes'} {name}",
+                    *(f"    {line}" for line in shown),
+                ]
+        return lines
+
+    @property
+    def result(self) -> str:
+        """What the role has after the change."""
+        others = ", ".join(self.differing)
+        return f"put back, except for {others}, which somebody has changed" if others else "restored"
+
+    def is_same(self, one: Document, other: Document) -> bool:
+        """Return whether both documents are the same."""
+        return all(same_document(one.get(name), other.get(name)) for name in {**one, **other})
+
+    def is_possible(self, now: Document) -> bool:
+        """Return whether the role may have these documents before, during, or after this change."""
+        sides = (self.before, self.after)
+        names = {**self.before, **self.after, **now}
+        return all(any(same_document(now.get(name), its.get(name)) for its in sides) for name in names)
+
+    def read(self, account: Account) -> Document:
+        """Return the documents as AWS has them now; raise InputError for another role of this name."""
+        account.answers.clear()
+        role = account.role(self.label)
+        if (role.arn, role.id) != (self.arn, self.id):
+            raise InputError(f"{self.label} was deleted and created again, so it is another role")
+        own = role.inline_policies.get(POLICY_NAME)
+        return {TRUST_POLICY: role.trust_policy, **({POLICY_NAME: own} if own else {})}
+
+    def write(self, account: Account, now: Document, wanted: Document) -> None:
+        """Write what differs; the deletion comes last."""
+        role, own = {"RoleName": self.label}, {"PolicyName": POLICY_NAME}
+        policy, trust = wanted.get(POLICY_NAME), wanted[TRUST_POLICY]
+        if policy and not same_document(now.get(POLICY_NAME), policy):
+            account.change("iam", "put_role_policy", **role, **own, PolicyDocument=_text(policy))
+        if not same_document(now[TRUST_POLICY], trust):
+            account.change("iam", "update_assume_role_policy", **role, PolicyDocument=_text(trust))
+        if not policy and POLICY_NAME in now:
+            account.change("iam", "delete_role_policy", **role, **own)
+
+
+Change = DataSourceChange | RoleChange
+
+
+class Plan(NamedTuple):
+    """Changes, and what the user should know before they are made."""
+
+    verb: str
+    stack: str
+    account: Account
+    changes: list[Change]
+    lines: list[Part]
+    left_out: list[str]
+    """What the command should have changed, but cannot, with the reasons."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the plan for a file."""
+        return {
+            "command": self.verb,
+            "stack": self.stack,
+            "account": self.account.caller()["Account"],
+            "region": self.account.region,
+            "dataSources": [
+                {**each._asdict(), "data_source": each.data_source._asdict()}
+                for each in self.changes
+                if isinstance(each, DataSourceChange)
+            ],
+            "roles": [each._asdict() for each in self.changes if isinstance(each, RoleChange)],
+        }
+
+
+# Data sources and roles as they are.
+
+
+def read_properties(account: Account, source: DataSource) -> Document:
+    """Return a data source's properties, and its status if it has failed, once no update is running.
+
+    Raises InputError if it is being deleted, or if an update could drop a property.
+    """
+    status = ""
+    for _ in range(_UPDATE):
+        found = account.data_source(source)
+        status = found["status"]
+        if unknown := account.unknown.get(source.id):
+            names = ", ".join(unknown)
+            raise InputError(
+                f"{source.label}: this version of boto3 does not know {names}, which an update could "
+                "lose: update boto3"
+            )
+        if status in ("ACTIVE", "FAILED"):
+            plain = json.loads(json.dumps(found, default=str))
+            properties = {
+                name: its for name, its in plain.items() if name not in _NOT_PROPERTIES and _is_set(its)
+            }
+            fault = found.get("error", {}).get("errorMessage", "")
+            return {**properties, **({"status": f"FAILED {fault}"} if status == "FAILED" else {})}
+        if status == "DELETING":
+            break
+        account.answers.clear()
+        time.sleep(_PAUSE)
+    raise InputError(f"{source.label} is {status}: repeat the command when it is ACTIVE")
+
+
+def read_unless_gone(account: Account, source: DataSource) -> Document | None:
+    """Return a data source's properties; None if it no longer exists."""
+    try:
+        return read_properties(account.in_region(source.region), source)
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+        return None
+
+
+def _is_set(value: object) -> bool:
+    """Return whether a property is set; an update rejects empty structures."""
+    parts = cast("dict[str, object]", value).values() if isinstance(value, dict) else [value]
+    return any(each not in (None, []) for each in parts)
+
+
+def role_id(account: Account, arn: str) -> str:
+    """Return the unique ID of the role with this ARN; empty if there is none."""
+    if not arn:
+        return ""
+    try:
+        role = account.role_reply(Arn.of(arn).name)
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+        return ""
+    return str(role["RoleId"]) if role["Arn"] == arn else ""
+
+
+def _differing(expected: Document, found: Document) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the paths at which two documents differ, with both values."""
+    ours, theirs = dict(_leaves(expected)), dict(_leaves(found))
+    for path in {**ours, **theirs}:
+        if ours.get(path) != theirs.get(path):
+            yield path, ours.get(path), theirs.get(path)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    inner = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    if not inner or not value:
+        yield path, value
+        return
+    for name, each in cast("Any", inner):
+        yield from _leaves(each, f"{path}.{name}" if path else str(name))
+
+
+def _differences(expected: Document, found: Document) -> list[str]:
+    differing = _differing(expected, found)
+    return [
+        f"  {path}: expected {json.dumps(ours)}, found {json.dumps(its)}"
+        for path, ours, its in differing
+    ]
+
+
+def _text(document: object) -> str:
+    # Without whitespace, which may count toward the quota of a trust policy.
+    return json.dumps(document, separators=(",", ":"))
+
+
+# Files.
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options about plans."""
+    parser.add_argument("--yes", action="store_true", help="apply the plan without asking")
+    parser.add_argument(
+        "--save", metavar="FILE", type=Path, help="write the plan to a new file, and change nothing"
+    )
+
+
+def file_name(kind: str, stack: str, ending: str = "json") -> Path:
+    """Return the path of a stack's file; hyphens replace the slashes in the stack's name."""
+    return Path(f"{kind}-{stack.replace('/', '-')}.{ending}")
+
+
+def create(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read; raise InputError if it exists."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 a file descriptor
+            opened.write(text)
+            opened.flush()
+            os.fsync(file)
+    except FileExistsError:
+        raise InputError(f"{path} exists: move it, or delete it if you no longer need it") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def read_saved(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file; raise InputError if there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{path} is not a complete file of this program: pass another file, or delete it"
+        )
+    return cast("dict[str, Any]", found)
+
+
+def read_plan(path: Path, output: Output) -> Plan:
+    """Read a plan or a journal; raise InputError if it is for another account."""
+    found = read_saved(path)
+    try:
+        changes: list[Change] = [
+            *(RoleChange(**each) for each in found["roles"]),
+            *(
+                DataSourceChange(**each)._replace(data_source=DataSource(**each["data_source"]))
+                for each in found["dataSources"]
+            ),
+        ]
+        verb, stack, owner, region = (found[name] for name in ("command", "stack", "account", "region"))
+    except (KeyError, TypeError):
+        raise InputError(f"{path} is not a plan of this version of the program") from None
+    account = Account(region, output)
+    check_account(str(path), [owner], account)
+    lines = [Line(text, 4) for each in changes for text in each.plan]
+    return Plan(verb, stack, account, changes, [*lines], [])
+
+
+@contextmanager
+def locked() -> Generator[None]:
+    """Lock the current directory; raise InputError if another command has locked it."""
+    directory = os.open(".", os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError("another command works on roles in this directory: wait for it") from None
+    finally:
+        os.close(directory)
+
+
+def check_unfinished(stack: str, output: Output) -> list[str]:
+    """Return what differs from all that interrupted runs for a stack may have written.
+
+    The journals of the other interrupted runs are finished.
+    """
+    found: list[str] = []
+    for path in sorted(Path().glob(f"{_UNFINISHED}*.json")):
+        if read_saved(path).get("stack") != stack:
+            continue
+        plan, before = read_plan(path, output), len(found)
+        for each in plan.changes:
+            now = _read(plan.account, each)
+            if not isinstance(now, str) and not each.is_possible(now):
+                lines = "; ".join(line.strip() for line in _differences(each.after, now))
+                found.append(
+                    f"{each.label} differs from what an interrupted run wrote ({lines}): correct it, "
+                    f"and then delete {path}, which has the earlier state"
+                )
+        if len(found) == before:
+            path.rename(path.name.removeprefix(_UNFINISHED))
+    return found
+
+
+def _read(account: Account, change: Change) -> Document | str:
+    """Return what AWS has now, or why it cannot be compared with a change."""
+    try:
+        return change.read(account)
+    except InputError as error:
+        return str(error)
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+        return f"{change.label} no longer exists"
+
+
+# Applying.
+
+
+def apply_file(options: argparse.Namespace, output: Output) -> int:
+    """Apply the plan that `--save` wrote, if the account is still as it was read."""
+    plan = read_plan(options.apply, output)
+    if plan.verb != options.verb:
+        raise InputError(f"{options.apply} is a plan of {plan.verb}: pass it to that command")
+    if changed := [text for each in plan.changes for text in _changed(plan.account, each)]:
+        raise InputError(
+            f"nothing was changed, because AWS has changed since {options.apply}:", *changed
+        )
+    return carry_out(plan, options, output)
+
+
+def carry_out(
+    plan: Plan, options: argparse.Namespace, output: Output, *, is_blocked: bool = False
+) -> int:
+    """Show a plan, and save it, or apply it once the user has confirmed it; return the exit code."""
+    left_out = ["Left out:", *(Line(f"  {text}", 4) for text in plan.left_out)] if plan.left_out else []
+    nothing = ["Nothing to change."] if not plan.changes else []
+    if not options.json:
+        output.show(*plan.lines, *left_out, *nothing)
+    code, done = PROBLEMS if plan.left_out or is_blocked else FINE, None
+    if plan.changes and not is_blocked:
+        if options.save:
+            create(options.save, json.dumps(plan.document(), indent=2) + "\n")
+            command = _command(plan, "apply", options.save)
+            output(f"nothing was changed: to apply this plan, run `{command}`")
+            code = FINE
+        elif _is_confirmed(options, output):
+            done = _apply(plan, output)
+            code = PROBLEMS if plan.left_out or not all(done) else FINE
+        else:
+            code = NOT_APPLIED
+    if options.json:
+        output.json(
+            {
+                "stack": plan.stack,
+                "changes": [line for each in plan.changes for line in each.plan],
+                "plan": [line.text if isinstance(line, Line) else line for line in plan.lines],
+                "leftOut": plan.left_out,
+                "done": done,
+            }
+        )
+    return code
+
+
+def _command(plan: Plan, option: str, path: Path) -> str:
+    return f"{launcher()} {plan.verb} --{option} {quote_argument(str(path))}"
+
+
+def _is_confirmed(options: argparse.Namespace, output: Output) -> bool:
+    question, can_ask = "Apply these changes? [y/N] ", output.can_ask and not options.json
+    if options.yes or (can_ask and output.ask(question).strip().lower() in ("y", "yes")):
+        return True
+    output("nothing was changed: to apply this plan, repeat the command with --yes")
+    return False
+
+
+def _apply(plan: Plan, output: Output) -> list[bool]:
+    """Make the changes; return whether each was made."""
+    if changed := [text for each in plan.changes for text in _changed(plan.account, each)]:
+        output("nothing was changed, because AWS has changed since the plan was made:", *changed)
+        return [False]
+    started = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    journal = file_name(_JOURNALS[plan.verb], f"{plan.stack}-{started}")
+    unfinished = journal.with_name(f"{_UNFINISHED}{journal}")
+    create(unfinished, json.dumps(plan.document(), indent=2) + "\n")
+    made: dict[str, bool | None] = {}
+    try:
+        for change in plan.changes:
+            role = Arn.of(change.role).name if isinstance(change, DataSourceChange) else ""
+            if not made.get(role, True):
+                output(f"{change.label}: unchanged, because {role} was not restored")
+                made[change.label] = False
+            else:
+                made[change.label] = _make(plan.account, change, output)
+    except BaseException:
+        output(f"to complete the changes, repeat the command; {unfinished} has the earlier state")
+        raise
+    if None in made.values():
+        output(f"not complete: repeat the command; {unfinished} has the earlier state")
+    else:
+        unfinished.rename(journal)
+        if plan.verb == "assign" and any(made.values()):
+            output(f"to go back, run `{_command(plan, 'undo', journal)}`")
+    return [*map(bool, made.values())]
+
+
+def _changed(account: Account, change: Change) -> list[str]:
+    """Return how AWS differs from what a change found, unless it has what the change wants."""
+    now = _read(account, change)
+    if isinstance(now, str):
+        return [f"  {now}"]
+    is_known = any(change.is_same(now, each) for each in (change.before, change.after))
+    return [] if is_known else [f"  {change.label}:{line}" for line in _differences(change.before, now)]
+
+
+def _make(account: Account, change: Change, output: Output) -> bool | None:
+    """Make a change; return whether it was made, or None if it is neither made nor undone."""
+    label = change.label
+    try:
+        if changed := _changed(account, change):
+            output(f"{label}: unchanged, because somebody has changed it since:", *changed)
+            return False
+        now = _write(account, change, change.after, output)
+        if change.is_same(now, change.after):
+            output(f"{label}: {change.result}")
+            return True
+        if change.is_same(now, change.before):
+            output(f"{label}: unchanged")
+            return False
+        output(f"{label}: differs from the plan:", *_differences(change.after, now))
+        if isinstance(change, DataSourceChange) and change.can_undo(account, now):
+            now = _write(account, change, change.before, output)
+            if change.is_same(now, change.before):
+                output(f"{label}: undone, has all earlier properties")
+                return False
+            output(f"{label}: not undone:", *_differences(change.before, now))
+    except InputError as error:
+        output(str(error))
+    except (BotoCoreError, ClientError) as error:
+        output(f"{label}: {explain(error, page=PERMISSIONS_PAGE)}")
+    return None
+
+
+def _write(account: Account, change: Change, wanted: Document, output: Output) -> Document:
+    """Write what differs from what is wanted; return what AWS has then, even after an error."""
+    now = change.read(account)
+    if change.is_same(now, wanted):
+        return now
+    try:
+        change.write(account, now, wanted)
+    except (BotoCoreError, ClientError) as error:
+        output(f"{change.label}: {explain(error, page=PERMISSIONS_PAGE)}")
+    for _ in range(_READS):
+        now = change.read(account)
+        if change.is_same(now, wanted):
+            break
+        time.sleep(_PAUSE)
+    return now

@@ -1,0 +1,479 @@
+"""Plans of roles/changes.py are confirmed, applied, and read back; what is somebody else's stays."""
+
+import ast
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
+
+from pages.examples import OTHER_ACCOUNT
+from roles import changes
+from roles.actions import CHANGES, action
+from sandbox.environment import PROJECT
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.world import ROLE_ARN, SECRET_ARN, USER_ARN, VPC, Output, World
+from tests.roles.assign.help import (
+    OLD_ROLE,
+    PAIR,
+    WIKI_ROLE,
+    add_old,
+    add_wiki,
+    assert_only_role_changed,
+    deploy_two,
+    drop_vpc,
+    journal,
+    on_update,
+    updates,
+)
+
+pytestmark = pytest.mark.usefixtures("deployed", "no_pause")
+
+LABEL: Final = f"Pages {DATA_SOURCE_ID}"
+UNFINISHED: Final = "unfinished-"
+EVERYTHING: Final[dict[str, Any]] = {
+    "description": 'The team\'s "pages", $HOME `and` \\n',
+    "syncSchedule": "cron(0 12 * * ? *)",
+    "vpcConfiguration": VPC,
+    "configuration": {
+        "type": "AEM",
+        "secretArn": SECRET_ARN,
+        "connectionConfiguration": {"aemUrl": "https://example.com/a b", "depth": 1.5, "none": None},
+        "filters": ["it's", '"quoted"', "", True],
+        "number": 12345678901234567891,
+        "empty": {},
+    },
+    "documentEnrichmentConfiguration": {
+        "inlineConfigurations": [
+            {"condition": {"key": "day", "operator": "EQUALS", "value": {"dateValue": 1764547200}}}
+        ]
+    },
+    "mediaExtractionConfiguration": {
+        "imageExtractionConfiguration": {"imageExtractionStatus": "ENABLED"}
+    },
+}
+
+
+def unfinished(world: World) -> list[str]:
+    return [name for name in world.files if name.startswith(UNFINISHED)]
+
+
+def answer(world: World, text: str, before: Callable[[], object] = dict) -> None:
+    """Answer the question on a terminal, after something else has happened."""
+    world.patch.setattr("roles.output.Output.can_ask", True)
+
+    def said() -> str:
+        before()
+        return text
+
+    world.patch.setattr("builtins.input", said)
+
+
+# Confirmation.
+
+
+def test_plan_is_applied_only_after_confirmation(world: World):
+    before = add_old(world)
+    said = world.assign(PAIR)
+    assert (said.code, world.server.data_source()) == (4, before)
+    assert said.out.startswith(f"aem-connector: {LABEL} gets {ROLE_ARN}\n  in place of {OLD_ROLE}, ")
+    note = "assign: nothing was changed: to apply this plan, repeat the command with --yes\n"
+    assert said.err == note
+    answer(world, "")
+    said = world.assign(PAIR)
+    assert (said.code, said.err) == (4, f"Apply these changes? [y/N] {note}")
+    assert [name for name in world.files if "assign" in name] == []
+    answer(world, "y")
+    assert world.assign(PAIR).code == 0
+    assert_only_role_changed(world, before)
+
+
+def test_json_never_asks(world: World):
+    add_old(world)
+    answer(world, "y")
+    said = world.assign(PAIR, "--json")
+    assert (said.code, said.json["done"]) == (4, None)
+    assert world.assign(PAIR, "--json", "--yes").json["done"] == [True]
+
+
+def test_change_while_user_is_asked_stops_the_plan(world: World):
+    add_old(world)
+    answer(world, "y", lambda: world.server.data_source().update(description="new"))
+    said = world.assign(PAIR)
+    assert (said.code, updates(world), unfinished(world)) == (1, 0, [])
+    assert f'\n  {LABEL}:  description: expected null, found "new"\n' in said.err
+
+
+def test_saved_plan_is_applied_by_somebody_else(world: World):
+    before = add_old(world)
+    said = world.assign(PAIR, "--save", "plan.json")
+    assert (said.code, world.server.data_source()) == (0, before)
+    assert said.err.endswith("to apply this plan, run `qbusiness-roles assign --apply plan.json`\n")
+    assert stat.S_IMODE(world.path("plan.json").stat().st_mode) == 0o600
+    again = world.assign(PAIR, "--save", "plan.json")
+    assert (again.code, "assign: plan.json exists: move it" in again.err) == (2, True)
+    world.path("bin/pulumi").unlink()
+    assert world.run("assign", "--apply", "plan.json").code == 4
+    assert world.run("adopt", "--apply", "plan.json", "--yes").rejection == (
+        "adopt: plan.json is a plan of assign: pass it to that command"
+    )
+    assert world.run("assign", "--apply", "plan.json", "--yes").code == 0
+    assert_only_role_changed(world, before)
+    assert world.run("assign", "--apply", "plan.json", "--yes").code == 0
+    assert updates(world) == 0
+
+
+def test_saved_plan_is_rejected_if_account_has_changed(world: World):
+    add_old(world)
+    world.assign(PAIR, "--save", "plan.json")
+    world.server.data_source()["roleArn"] = WIKI_ROLE
+    said = world.run("assign", "--apply", "plan.json", "--yes")
+    assert (said.code, updates(world)) == (2, 0)
+    assert "assign: nothing was changed, because AWS has changed since plan.json:\n" in said.err
+    world.server.qbusiness.resources.clear()
+    assert "no longer exists\n" in world.run("assign", "--apply", "plan.json", "--yes").err
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"roles": [{"x": 1}], "dataSources": []}'])
+def test_other_file_is_rejected_in_one_line(world: World, text: str):
+    world.path("plan.json").write_text(text)
+    for option in ("--apply", "--undo"):
+        line = world.run("assign", option, "plan.json").rejection
+        assert line.startswith("assign: plan.json is not a ")
+    assert (
+        "missing.json cannot be read: No such file" in world.run("assign", "--undo", "missing.json").err
+    )
+
+
+def test_plan_is_rejected_with_credentials_of_another_account(world: World):
+    add_old(world)
+    world.assign(PAIR, "--save", "plan.json")
+    world.server.answers["sts:GetCallerIdentity"] = {
+        "UserId": "A",
+        "Account": OTHER_ACCOUNT,
+        "Arn": USER_ARN,
+    }
+    for option in ("--apply", "--undo"):
+        line = world.run("assign", option, "plan.json", "--yes").rejection
+        assert f"but the credentials are for account {OTHER_ACCOUNT}" in line
+        assert {*world.server.calls} == {"sts:GetCallerIdentity"}
+
+
+# One data source.
+
+
+def test_all_properties_are_kept_even_if_update_drops_omitted_ones(world: World):
+    before = add_old(world, **EVERYTHING)
+    world.server.qbusiness.keeps_omitted = False
+    assert world.assign(PAIR, "--yes").code == 0
+    assert_only_role_changed(world, before)
+    after = world.server.data_source()["configuration"]
+    assert json.dumps(after) == json.dumps(EVERYTHING["configuration"])
+    said = world.assign(PAIR, "--yes")
+    assert (said.code, updates(world)) == (0, 0)
+    assert "already has the role of aem-connector\nNothing to change.\n" in said.out
+
+
+def test_property_that_sdk_does_not_know_stops_the_plan(world: World):
+    add_old(world)
+
+    def add(body: bytes) -> bytes:
+        entries = {"newProperty": 1, "vpcConfiguration": {"subnetIds": ["s"], "newer": 2}}
+        return json.dumps({**json.loads(body), **entries}).encode()
+
+    world.server.spoil["qbusiness:GetDataSource"] = add
+    line = world.assign(PAIR, "--yes").last
+    assert f"{LABEL}: this version of boto3 does not know vpcConfiguration.newer, newProperty, " in line
+
+
+def test_update_in_progress_is_awaited(world: World):
+    before = add_old(world)
+    reads: list[bytes] = []
+
+    def finish_after_two_reads(body: bytes) -> bytes:
+        if json.loads(body)["status"] == "UPDATING":
+            reads.append(body)
+        if len(reads) == 2:
+            world.server.data_source()["status"] = "ACTIVE"
+        return body
+
+    world.server.spoil["qbusiness:GetDataSource"] = finish_after_two_reads
+    on_update(world, lambda source: source.update(status="UPDATING"))
+    assert world.assign(PAIR, "--yes").code == 0
+    assert_only_role_changed(world, before)
+    world.server.data_source()["status"] = "DELETING"
+    assert "is DELETING: repeat" in world.run("assign", "--undo", journal(world)).last
+
+
+def test_dropped_property_is_undone(world: World):
+    before = add_old(world)
+    on_update(world, drop_vpc)
+    said = world.assign(PAIR, "--yes")
+    assert said.code == 1
+    assert f"{LABEL}: differs from the plan:\n  vpcConfiguration" in said.err
+    assert said.err.endswith(f"{LABEL}: undone, has all earlier properties\n")
+    assert_only_role_changed(world, before, OLD_ROLE)
+    assert not unfinished(world)
+
+
+def test_failed_update_is_undone(world: World):
+    before = add_old(world)
+
+    def fail(source: dict[str, Any]) -> None:
+        failed = source["roleArn"] == ROLE_ARN
+        error = {"errorMessage": "it cannot be assumed", "errorCode": "InternalError"}
+        source |= {"status": "FAILED", "error": error} if failed else {"status": "ACTIVE"}
+        source.pop("error" if not failed else "", None)
+
+    on_update(world, fail)
+    said = world.assign(PAIR, "--yes")
+    assert said.code == 1
+    assert '\n  status: expected null, found "FAILED it cannot be assumed"\n' in said.err
+    assert_only_role_changed(world, before, OLD_ROLE)
+
+
+def test_property_that_somebody_else_sets_meanwhile_is_not_undone(world: World):
+    add_old(world)
+    on_update(world, lambda source: source.update(description="ours"))
+    said = world.assign(PAIR, "--yes")
+    assert (said.code, updates(world)) == (1, 1)
+    assert '\n  description: expected null, found "ours"\n' in said.err
+    assert world.server.data_source()["roleArn"] == ROLE_ARN
+    again = world.assign(PAIR, "--yes")
+    assert (again.code, updates(world)) == (1, 0)
+    (name,) = unfinished(world)
+    assert f"and then delete {name}, which has the earlier state\n" in again.out
+    world.path(name).unlink()
+    assert world.assign(PAIR, "--yes").code == 0
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_without_earlier_role_nothing_is_undone(world: World, *, is_deleted: bool):
+    source = world.add_data_source(description="Ours", roleArn=f"{OLD_ROLE}-deleted")
+    if not is_deleted:
+        del source["roleArn"]
+    on_update(world, lambda source: source.pop("description", None))
+    said = world.assign(PAIR, "--yes")
+    assert (said.code, updates(world)) == (1, 1)
+    assert "Ours" in world.path(unfinished(world)[0]).read_text()
+
+
+def test_rejected_update_changes_nothing(world: World):
+    before = add_old(world)
+    world.reject("qbusiness:UpdateDataSource")
+    said = world.assign(PAIR, "--yes")
+    assert said.code == 1
+    assert f"{LABEL}: qbusiness:UpdateDataSource is not allowed" in said.err
+    assert said.err.endswith(f"{LABEL}: unchanged\n")
+    assert_only_role_changed(world, before, OLD_ROLE)
+    assert not unfinished(world)
+
+
+def test_update_that_worked_despite_an_error_counts(world: World):
+    before = add_old(world)
+    world.server.spoil["qbusiness:UpdateDataSource"] = lambda _: b"cut"
+    assert world.assign(PAIR, "--yes").code == 0
+    assert_only_role_changed(world, before)
+
+
+def test_failure_does_not_stop_the_next_data_source(world: World):
+    deploy_two(world)
+    world.role("old")
+    world.add_data_source(roleArn=OLD_ROLE)
+    identifier = add_wiki(world)
+    on_update(world, lambda source: source.update(description="somebody else's"))
+    said = world.assign(f"aem={DATA_SOURCE_ID}", f"wiki={identifier}", "--yes", "--anyway")
+    assert said.code == 1
+    assert world.server.data_source(identifier)["roleArn"] == WIKI_ROLE
+
+
+# Interruptions.
+
+
+def interrupted(world: World, number: int) -> Output:
+    """Assign the role, and interrupt the command after this call since its journal exists."""
+    with world.interrupted(number, lambda _: bool(unfinished(world))):
+        return world.assign(PAIR, "--yes")
+
+
+def test_same_command_completes_a_run_that_was_interrupted_after_any_call(world: World):
+    before, number = add_old(world), 0
+    for number in range(1, 20):
+        world.server.data_source().update(before)
+        said = interrupted(world, number)
+        if said.code == 0:
+            break
+        assert (said.code, said.err.splitlines()[-1]) == (130, "assign: interrupted")
+        assert len(unfinished(world)) == 1
+        assert world.assign(PAIR, "--yes").code == 0
+        assert_only_role_changed(world, before)
+        assert not unfinished(world)
+    assert number > 4
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_change_by_somebody_else_after_an_interruption_stays(world: World, *, is_sent: bool):
+    add_old(world)
+    interrupted(world, 3 if is_sent else 1)
+    assert (world.server.data_source()["roleArn"] == ROLE_ARN) is is_sent
+    world.server.data_source()["description"] = "new"
+    said = world.assign(PAIR, "--yes")
+    assert world.server.data_source()["description"] == "new"
+    assert world.server.data_source()["roleArn"] == ROLE_ARN
+    shown = (
+        f'{LABEL} differs from what an interrupted run wrote (description: expected null, found "new")'
+    )
+    assert ((said.code, shown in said.out)) == ((1, True) if is_sent else (0, False))
+
+
+def test_outage_in_the_middle_is_completed_by_second_run(world: World):
+    before = add_old(world)
+    on_update(world, lambda _: world.reject("qbusiness:GetDataSource"))
+    said = world.assign(PAIR, "--yes")
+    assert (said.code, len(unfinished(world))) == (1, 1)
+    world.server.rejections.clear()
+    assert world.assign(PAIR, "--yes").code == 0
+    assert updates(world) == 0
+    assert_only_role_changed(world, before)
+
+
+def start(world: World) -> subprocess.Popen[str]:
+    """Start the command in a process of its own, and wait until it has sent an update."""
+    on_update(world, lambda _: world.path("sent").touch())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "roles", "assign", "--stack", "dev", PAIR, "--yes"],
+        cwd=world.directory,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not world.path("sent").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_signal_is_survived(world: World, stop: signal.Signals):
+    before = add_old(world)
+    world.assign(PAIR)  # writes the state of the stack
+    with start(world) as process:
+        with pytest.raises(changes.InputError, match="another command works on roles"), changes.locked():
+            raise AssertionError("the first command holds no lock")
+        process.send_signal(stop)
+        process.communicate()
+    assert len(unfinished(world)) == 1
+    assert world.assign(PAIR, "--yes").code == 0
+    assert_only_role_changed(world, before)
+
+
+def test_of_two_runs_the_second_is_rejected(world: World):
+    add_old(world)
+    with changes.locked():
+        line = world.assign(PAIR, "--yes").rejection
+    assert line == "assign: another command works on roles in this directory: wait for it"
+
+
+# The way back.
+
+
+def assigned(world: World, **more: Any) -> dict[str, Any]:
+    """Assign the role, and return the earlier properties."""
+    before = add_old(world, **more)
+    assert world.assign(PAIR, "--yes").code == 0
+    return before
+
+
+def undo(world: World, *options: str) -> Any:
+    return world.run("assign", "--undo", journal(world), *options)
+
+
+def test_undo_gives_the_earlier_role_back_and_keeps_later_changes(world: World):
+    before = assigned(world)
+    world.server.data_source()["description"] = "new"
+    said = undo(world)
+    assert (said.code, updates(world)) == (4, 0)
+    assert said.out == (
+        f"{LABEL} gets {OLD_ROLE}\n  in place of {ROLE_ARN}\n  changed since, and stays: description\n"
+    )
+    assert undo(world, "--yes").code == 0
+    assert_only_role_changed(world, {**before, "description": "new"}, OLD_ROLE)
+
+
+def test_undo_leaves_data_source_with_another_role_alone(world: World):
+    assigned(world)
+    world.server.data_source()["roleArn"] = WIKI_ROLE
+    said = undo(world, "--yes")
+    assert (said.code, updates(world)) == (0, 0)
+    assert said.out == f"{LABEL} does not have {ROLE_ARN}, and stays as it is\nNothing to change.\n"
+    world.server.qbusiness.resources.clear()
+    assert f"{LABEL} no longer exists\n" in undo(world, "--yes").out
+
+
+@pytest.mark.parametrize("is_recreated", [True, False])
+def test_undo_gives_no_role_back_that_was_deleted_or_created_again(world: World, *, is_recreated: bool):
+    assigned(world)
+    world.iam.delete_role(RoleName="old")
+    if is_recreated:
+        world.role("old")
+    said = undo(world, "--yes")
+    assert (said.code, updates(world)) == (1, 0)
+    assert f"  {LABEL}: {OLD_ROLE} no longer exists, or was created again\n" in said.out
+
+
+def test_undo_needs_an_earlier_role(world: World):
+    source = world.add_data_source()
+    del source["roleArn"]
+    assert "\n  it has no role: it cannot be given back\n" in world.assign(PAIR, "--yes").out
+    assert f"  {LABEL}: it had no role\n" in undo(world, "--yes").out
+
+
+# Writes.
+
+_READING: Final = ("get_", "list_", "describe_", "simulate_")
+
+
+def test_only_listed_actions_change_anything():
+    written: set[str] = set()
+    for path in (PROJECT / "roles").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            name = node.func.attr
+            operation = node.args[1] if len(node.args) > 1 else None
+            text = operation.value if isinstance(operation, ast.Constant) else None
+            if name == "change":
+                assert isinstance(text, str)
+                written.add(action(text.title().replace("_", "")))
+            elif name in ("_call", "_list") and isinstance(text, str):
+                assert text.startswith(_READING) or text == "assume_role"
+            # Only the module that makes all calls uses clients.
+            assert name != "client" or path.name == "account.py"
+    assert written == {name for names in CHANGES.values() for name in names}
+
+
+def test_calls_name_the_tool_and_its_version(world: World):
+    agents: set[str] = set()
+    add_old(world)
+    send = URLLib3Session.send
+
+    def noted(session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
+        agents.add(str(request.headers["User-Agent"]))
+        return send(session, request)
+
+    world.patch.setattr(URLLib3Session, "send", noted)
+    world.assign(PAIR, "--yes")
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    assert agents
+    assert all(f" qbusiness-roles/{version}" in each for each in agents)
