@@ -11,6 +11,7 @@ from components.connectors import CONNECTORS, DEFAULT
 from pages import (
     PROJECT,
     configuration,
+    connector_policy,
     declarations,
     permissions,
     template_requirements,
@@ -27,6 +28,8 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "Pulumi.yaml": declarations.pulumi_yaml,
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
+    PROJECT / "examples" / "ci-roles" / "connector_actions.json": connector_policy.actions,
+    PROJECT / "guardrails" / "connector_policy.json": connector_policy.page,
     PROJECT / "template" / ".github" / "workflows" / "audit.yml": template_workflow.audit,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
     PROJECT / "template" / ".github" / "actions" / "pulumi" / "action.yml": template_workflow.action,

@@ -114,7 +114,7 @@ PUBLIC = {"configuration", "connectors", "formats", "policies", "problems"}
 """The modules of `components/` whose public names the other directories may import."""
 PUBLIC_NAMES = {
     "": {*components.__all__, *PUBLIC},
-    "settings": {"SETTINGS", "Vpc"},
+    "settings": {"SETTINGS", "Flag", "Role", "Value", "Vpc"},
     "rules": {"render"},
     "connector_role": {"ConnectorRole", "POLICY_NAME", "TOKEN"},
 }
