@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from components.connectors import CONNECTORS, Connector, Need
+from components.problems import camel_case
 from components.rules import render
-from pages.example_calls import FULL_OF_SOURCE, FULL_WITH_FILES, ROLE_NAME, SHAPES, Options
+from pages.example_calls import FULL_OF_SOURCE, FULL_WITH_FILES, OPTIONS, ROLE_NAME, SHAPES, Options
 from pages.markdown import bullets, compact_json
 from pages.properties import NeverAllowed, NeverAssumed
 
@@ -71,16 +73,24 @@ Delete network interfaces with the application's tag.
 None of AWS's pages has this statement.""",
 }
 """The reason for each statement, by its Sid."""
+
+
+def _has(options: Options, name: str) -> bool:
+    """Return whether an option is set."""
+    return bool(options.arns(name))
+
+
 _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
     "always": lambda _: True,
-    "with `secretId`": lambda options: options.secret_arn is not None,
+    **{
+        f"with `{camel_case(option.setting)}`": partial(_has, name=name)
+        for name, option in OPTIONS.items()
+    },
     "with `bucketName`": lambda options: options.bucket_arn is not None,
     "with `bucketName`, except for `s3-v1` and `s3-v2`": lambda options: (
         options.bucket_arn is not None and not options.bucket_is_source
     ),
     "for `s3-v1` and `s3-v2`": lambda options: options.bucket_is_source,
-    "with `kmsKeyId`": lambda options: options.key_arn is not None,
-    "with `vpcConfiguration`": lambda options: bool(options.network_arns),
     "with `allowNetworkInterfaceDeletion` and `vpcConfiguration`": lambda options: options.deletion,
 }
 

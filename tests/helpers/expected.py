@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from pages.example_calls import INDEX_ARN, ROLE_NAME, Options
+from pages.example_calls import INDEX_ARN, OPTIONS, ROLE_NAME, Options
 from tests.helpers.support import golden
 
 Statement = dict[str, Any]
@@ -14,9 +14,10 @@ Statement = dict[str, Any]
 
 def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
     """Return the role policy for any connector that accepts these options."""
-    (deletion,) = statements("default", "DeleteTaggedNI")
     page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
-    included = filled([*page, deletion], options)
+    of_page = {statement["Sid"] for statement in page}
+    others = [each for each in statements("default") if each["Sid"] not in of_page]
+    included = filled([*page, *others], options)
     for statement in included:
         if statement["Sid"] == "AllowsAmazonQToIngestDocuments" and options.ingest_scope == "index":
             statement["Resource"] = INDEX_ARN
@@ -38,16 +39,17 @@ def filled(written_out: Iterable[Statement], options: Options) -> list[Statement
     objects = f"{options.bucket_arn}/*"
     # By Sid, the option that requires the statement, and the resources if they depend on the options. A
     # statement that is not listed is required if there are network ARNs.
-    changing = {
+    changing: dict[str, tuple[object, list[str | None] | None]] = {
+        **{
+            option.statement: (options.arns(name), [*options.arns(name)])
+            for name, option in OPTIONS.items()
+        },
         "GetS3Objects": (options.bucket_arn, [objects]),
         "GetObjectfromS3": (options.bucket_arn, [objects]),
         "ListS3Buckets": (options.bucket_arn, [options.bucket_arn]),
-        "GetSecret": (options.secret_arn, [options.secret_arn]),
-        "DecryptSecret": (options.key_arn, [options.key_arn]),
         "IngestDocuments": (True, None),
         "IngestPrincipalMapping": (True, None),
         "PassCustomerRole": (options.bucket_is_source, None),
-        "CreateAndDeleteNI": (options.network_arns, [*options.network_arns]),
         "DeleteTaggedNI": (options.deletion, None),
     }
     included: list[Statement] = []
