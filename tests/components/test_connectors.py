@@ -10,7 +10,7 @@ import pytest
 from components.connectors import CONNECTORS
 from components.problems import SettingsError
 from components.rules import render
-from pages.example_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
+from pages.example_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options, connector_calls
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
@@ -86,6 +86,31 @@ def test_each_option_combination_has_expected_role_policy():
         != json.dumps(expected.role_policy(options))
     ]
     assert different == []
+
+
+INERT = {
+    ("AllowsAmazonQToCreateAndDeleteNI", "ec2:DeleteNetworkInterface"),
+    ("AllowsAmazonQToCreateAndDeleteNIForSpecificTag", "ec2:DeleteNetworkInterface"),
+}
+"""Actions on AWS's pages that have no effect in their statements."""
+
+
+def test_each_connectors_policy_allows_exactly_its_calls():
+    for facts in FACTS.values():
+        for options in shapes(facts):
+            if options.ingest_scope == "index":
+                continue
+            granted = {
+                (statement["Sid"], action)
+                for statement in json.loads(look(facts, options)[1])["Statement"]
+                for action in statement["Action"]
+            }
+            calls = [call for call in connector_calls(options) if call.allowed]
+            called = {(call.sid, request.action) for call in calls for request in call.requests}
+            assert granted - INERT == called, (
+                f"{facts.name}: change roles/check/connector_calls.py, or the resources of "
+                "pages/example_calls.py"
+            )
 
 
 def test_listed_role_shapes_are_exactly_those_of_connectors():
