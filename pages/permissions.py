@@ -11,68 +11,9 @@ from components.rules import render
 from pages.example_calls import FULL_OF_SOURCE, FULL_WITH_FILES, OPTIONS, ROLE_NAME, SHAPES, Options
 from pages.markdown import bullets, compact_json
 from pages.properties import NeverAllowed, NeverAssumed
+from pages.statements import STATEMENTS
 
 Statement = Mapping[str, Any]
-
-_REASONS: Final[Mapping[str, str]] = {
-    "AllowsAmazonQServicePrincipal": (
-        "Let Amazon Q Business assume the role only for this application in this account."
-    ),
-    "AllowsAmazonQToGetObjectfromS3": "Read the documents in the bucket.",
-    "AllowsAmazonQToGetS3Objects": (
-        "Read files that the data source's configuration specifies, such as a certificate."
-    ),
-    "AllowsAmazonQToListS3Buckets": "List the documents in the bucket.",
-    "AllowsAmazonQToGetSecret": (
-        "Read the credentials that the connector uses to sign in to the data source or, for Web Crawler, "
-        "a web proxy."
-    ),
-    "AllowsAmazonQToDecryptSecret": (
-        "Decrypt with a customer managed key through one service only: Secrets Manager for the secret, or "
-        "Amazon S3 for the objects in a bucket that is the data source."
-    ),
-    "AllowsAmazonQToIngestDocuments": """\
-Put documents into the index and delete documents that were deleted from the data source.
-
-Both actions require both resource types, application and index:
-<https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>""",
-    "AllowsAmazonQToIngestPrincipalMapping": (
-        "Manage the users and groups that determine who can see each document."
-    ),
-    "AllowsAmazonQToPassCustomerRole": """\
-Pass this role, but no other, to Amazon Q Business.
-
-For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
-be allowed to pass that role to the service.""",
-    "AllowsAmazonQToCreateAndDeleteNI": """\
-Create network interfaces in these subnets and security groups to reach the data source through the VPC.
-
-As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
-EC2 doesn't check this action against subnets or security groups.""",
-    "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": """\
-Create only network interfaces with the application's AMAZON_Q tag.
-
-As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
-requests for this action contain no tags.""",
-    "AllowsAmazonQToCreateTags": """\
-Set tags only while a network interface is being created.
-
-The previous statement determines the tag, so the role can't create an interface with a different
-tag.""",
-    "AllowsAmazonQToCreateNetworkInterfacePermission": (
-        "Let an account or a service attach network interfaces with the application's tag. AWS's page "
-        "doesn't limit this to one service."
-    ),
-    "AllowsAmazonQToDescribeResourcesForVPC": (
-        "Describe all VPCs, subnets, network interfaces, Availability Zones, and Regions. EC2 supports "
-        "only the resource `*` for these actions."
-    ),
-    "AllowsAmazonQToDeleteTaggedNI": """\
-Delete network interfaces with the application's tag.
-
-None of AWS's pages has this statement.""",
-}
-"""The reason for each statement, by its Sid."""
 
 
 def _has(options: Options, name: str) -> bool:
@@ -107,6 +48,8 @@ def page() -> str:
     return "\n".join(
         [
             _INTRODUCTION,
+            bullets(each.risk for each in STATEMENTS.values() if each.risk),
+            _REVIEW,
             _PICTURE,
             bullets(dict.fromkeys(reasons)),
             _block(statements),
@@ -116,6 +59,8 @@ def page() -> str:
             _NEVER,
             bullets(NeverAllowed),
             _DIFFERENCES,
+            bullets(each.difference for each in STATEMENTS.values() if each.difference),
+            _OTHER_DIFFERENCES,
         ]
     )
 
@@ -201,7 +146,7 @@ def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> 
             for text, condition in _CONDITIONS.items()
             if all(condition(shape) == (sid in included) for shape, included in sids.items())
         )
-        yield f"**`{sid}`**, {when}: {' '.join(_REASONS[sid].split())}"
+        yield f"**`{sid}`**, {when}: {STATEMENTS[sid].reason}"
 
 
 def _block(statements: Sequence[Statement]) -> str:
@@ -226,20 +171,9 @@ venv/bin/python -m pages permissions --connector s3-v2
 
 This program's policies have the following risks. The policies on AWS's pages have the same or greater risks, except
 that some [don't allow ingestion into the application or don't mention the bucket](#differences-from-awss-pages).
+"""
 
-- **Other data sources can use the role.** The trust policy names the application, not a data source.
-- **The connector can change the whole index.** It can add documents and delete other data sources' documents.
-- **The connector determines who can see each document.** It can create and update the application's users, and put and
-  delete groups for every data source in the index.
-- **With `bucketName`, the role can read every object in the bucket.**
-- **For `s3-v1` and `s3-v2`, the role can pass itself**, but no other role, to Amazon Q Business. The trust policy
-  still allows only the application.
-- **With `vpcConfiguration`, the role can let any account or service attach the network interfaces.** As on AWS's pages,
-  the statement for `ec2:CreateNetworkInterfacePermission` has no condition on `ec2:AuthorizedService`. It applies only
-  to interfaces with the application's tag.
-- **With `kmsKeyId`, `kms:ViaService` matches every Region**, as in `secretsmanager.*.amazonaws.com`. The policy still
-  names only one key, in one Region.
-
+_REVIEW: Final = """\
 This page doesn't include the following, so review them separately: the policies of the secret, the key, and the bucket;
 the permissions boundary and service control policies, which can only limit the role; and [who can pass the
 role](troubleshooting.md#not-authorized-to-perform-iampassrole).
@@ -271,21 +205,9 @@ _DIFFERENCES: Final = """\
 AWS has an IAM role page for each connector. The pages grant similar access but differ in details. A role's statements
 come from the AEM Cloud page or, for S3, from other pages. Only `AllowsAmazonQToDeleteTaggedNI` is on none of them. The
 role allows the same requests as AWS's page for the connector, with these exceptions:
+"""
 
-1. **Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new` name
-   only the index, as the AEM Cloud page once did. The role policy also names the application, unless you set
-   [`ingestScope: index`](configuration.md#ingestscope).
-2. **Deletion of network interfaces.** The pages allow it only with a tag in the request. A deletion request never
-   contains tags, so interfaces are left behind. With
-   [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion), the role can delete interfaces
-   with the application's tag.
-3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which doesn't decrypt
-   S3 objects. The role can use the key only through Amazon S3.
-4. **`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, which matches the
-   names that the console assigns. The role can pass only itself.
-5. **Files in S3.** The pages for `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the
-   bucket that the data source can use. You can set `bucketName` for these connectors.
-
+_OTHER_DIFFERENCES: Final = """\
 Other differences don't change the role's access. Some pages have different Sids, which are only labels, or use
 `ArnLike`, which IAM [treats like
 `ArnEquals`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
