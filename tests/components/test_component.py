@@ -27,8 +27,8 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.helpers.mocked import STACK, Deployment, Registration, Upstream
-from tests.helpers.samples import EXAMPLES, OF_THE_ROLE, ROLE_INPUTS, SAMPLES
-from tests.helpers.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, indented, of_role
+from tests.helpers.samples import EXAMPLES, FULL, OF_THE_ROLE, ROLE_INPUTS, SAMPLES
+from tests.helpers.support import MINIMAL, PROJECT_NAME, S3, VPC, golden, indented, of_role
 
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"

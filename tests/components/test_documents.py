@@ -18,7 +18,8 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.support import FULL, MINIMAL, PLACEHOLDERS, golden, indented
+from tests.helpers.samples import FULL
+from tests.helpers.support import MINIMAL, PLACEHOLDERS, golden, indented
 
 
 class Policies(NamedTuple):

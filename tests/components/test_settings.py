@@ -19,8 +19,8 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.samples import EXAMPLES, OF_THE_ROLE, OTHER_REGION, SAMPLES
-from tests.helpers.support import FULL, MINIMAL, S3, size
+from tests.helpers.samples import EXAMPLES, FULL, OF_THE_ROLE, OTHER_REGION, SAMPLES
+from tests.helpers.support import MINIMAL, S3, size
 
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
 LONGEST_NAME = 64 * "n"

@@ -13,7 +13,6 @@ from components.configuration import ALLOWED_ACCOUNTS, KEYS
 from components.connectors import CONNECTORS
 from components.problems import Source
 from components.rules import render
-from components.settings import SETTINGS
 from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_script, run_section
@@ -142,19 +141,6 @@ def test_block_with_two_updates_waits_and_looks_for_drift():
             assert second == first.replace("up", "up --refresh")
             assert pause == pause_again == "sleep 60"
             assert last == drift
-
-
-def test_copied_environment_keeps_only_shareable_settings():
-    removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", CI.read_text())
-    assert removed
-    replaced = {"applicationId", "indexId", "rolePath"}
-    specific = {
-        KEYS[name]
-        for name in KEYS
-        if not (SETTINGS[name].structural or SETTINGS[name].of_role) or SETTINGS[name].scope == "entry"
-    }
-    shareable = {"ingestScope"}
-    assert {*re.findall(r"\w+", removed[1])} == (specific | {"dataSources"}) - replaced - shareable
 
 
 def test_the_make_targets_on_the_pages_exist():
