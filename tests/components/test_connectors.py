@@ -10,6 +10,7 @@ import pytest
 from components.connectors import CONNECTORS
 from components.problems import SettingsError
 from components.rules import render
+from components.settings import SETTINGS
 from pages.example_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options, connector_calls
 from pages.examples import (
     ACCOUNT,
@@ -78,6 +79,12 @@ def test_each_connector_gets_its_expected_documents():
             assert json.loads(role_policy) == expected.role_policy(options), facts.name
 
 
+def test_each_setting_of_the_role_policy_is_an_option():
+    used = {name for options in COMBINATIONS for name, value in options.arguments.items() if value}
+    of_policy = {name for name, it in SETTINGS.items() if not (it.structural or it.of_role)}
+    assert of_policy - {"region", "account_id"} <= used, "pages/example_calls.py: OPTIONS"
+
+
 def test_each_option_combination_has_expected_role_policy():
     different = [
         options
@@ -108,8 +115,7 @@ def test_each_connectors_policy_allows_exactly_its_calls():
             calls = [call for call in connector_calls(options) if call.allowed]
             called = {(call.sid, request.action) for call in calls for request in call.requests}
             assert granted - INERT == called, (
-                f"{facts.name}: change roles/check/connector_calls.py, or the resources of "
-                "pages/example_calls.py"
+                f"roles/check/connector_calls.py, or the resources in pages/example_calls.py: {facts.name}"
             )
 
 

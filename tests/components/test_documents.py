@@ -43,7 +43,8 @@ def test_index_scope_policies_match_older_aws_page():
 
 def test_policies_with_all_options_match_golden_files():
     written = write(**FULL)
-    assert indented(written.role_policy) == golden("default-role-policy")
+    expected = golden("default-role-policy")
+    assert indented(written.role_policy) == expected, "tests/golden/default-role-policy.json"
     assert indented(written.trust_policy) == golden("trust-policy")
 
 

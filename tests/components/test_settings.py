@@ -85,8 +85,10 @@ REJECTED_IN_VPC: dict[str, list[Any]] = {
 
 
 def test_every_setting_has_samples():
-    assert [*SAMPLES] == [*SETTINGS]
-    assert [*OF_THE_ROLE] == [name for name, setting in SETTINGS.items() if setting.of_role]
+    place = "tests/helpers/samples.py"
+    assert [*SAMPLES] == [*SETTINGS], place
+    of_role = [name for name, setting in SETTINGS.items() if setting.of_role]
+    assert [*OF_THE_ROLE] == of_role, f"{place}: role_property"
     for name, each in SAMPLES.items():
         assert each.accepted
         assert each.rejected

@@ -126,7 +126,7 @@ def test_schema_matches_published_schema():
     ).to_json()
     for section in ("resources", "types"):
         assert schema[section] == frozen()[section], (
-            "add a new input to golden/package-schema.json; a removed or changed one breaks programs"
+            "tests/golden/package-schema.json: add a new input; a removed or changed one breaks programs"
         )
 
 
