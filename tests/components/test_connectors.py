@@ -115,7 +115,7 @@ def test_each_connectors_policy_allows_exactly_its_calls():
             calls = [call for call in connector_calls(options) if call.allowed]
             called = {(call.sid, request.action) for call in calls for request in call.requests}
             assert granted - INERT == called, (
-                f"roles/check/connector_calls.py, or the resources in pages/example_calls.py: {facts.name}"
+                f"roles/check/connector_calls.py or pages/example_calls.py: {facts.name}"
             )
 
 
