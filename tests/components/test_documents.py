@@ -1,6 +1,7 @@
 """Compare the policy documents with AWS's page and the expected documents in golden/."""
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
@@ -19,7 +20,7 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.helpers.samples import FULL
-from tests.helpers.support import MINIMAL, PLACEHOLDERS, golden, indented
+from tests.helpers.support import MINIMAL, PLACEHOLDERS, VPC, golden, indented
 
 
 class Policies(NamedTuple):
@@ -57,7 +58,7 @@ def test_policies_with_required_settings_match_golden_files():
 @pytest.mark.parametrize(
     ("connector", "written_out", "changes"),
     [
-        ("zendesk", "default", {"allow_network_interface_deletion": True}),
+        ("zendesk", "default", FULL),
         ("confluence-server", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
         ("sharepoint-cloud", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
         ("webcrawler", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
@@ -81,10 +82,10 @@ def test_policies_with_required_settings_match_golden_files():
     ],
 )
 def test_each_kind_of_connector_has_expected_documents(
-    connector: str, written_out: str, changes: dict[str, object]
+    connector: str, written_out: str, changes: Mapping[str, object]
 ):
-    everything = {**FULL, "allow_network_interface_deletion": False, "connector": connector}
-    written = write(**{**everything, **changes})
+    on_pages = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": VPC, "connector": connector}
+    written = write(**{**on_pages, **changes})
     assert indented(written.role_policy) == golden(f"{written_out}-role-policy")
     assert indented(written.trust_policy) == golden("trust-policy")
 
