@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from components.connectors import Connector, Need
 from components.formats import SERVICE
 from pages.examples import (
     ACCOUNT,
@@ -267,6 +268,19 @@ FULL_OF_SOURCE: Final = Options(
     bucket="source",
 )
 """The policies for these options and for FULL_WITH_FILES include all statements of all connectors."""
+
+
+def every_option(connector: Connector) -> Options:
+    """Return the options that give a connector's policies every statement."""
+    if connector.bucket_is_source:
+        options = FULL_OF_SOURCE
+    elif connector.bucket is Need.NOT_SUPPORTED:
+        options = FULL
+    else:
+        options = FULL_WITH_FILES
+    if connector.vpc is Need.NOT_SUPPORTED:
+        options = options._replace(vpc="no VPC", deletion=False)
+    return options
 
 
 class Request(NamedTuple):

@@ -8,7 +8,15 @@ from typing import Any, Final
 from components.connectors import CONNECTORS, Connector, Need
 from components.problems import camel_case
 from components.rules import render
-from pages.example_calls import FULL_OF_SOURCE, FULL_WITH_FILES, OPTIONS, ROLE_NAME, SHAPES, Options
+from pages.example_calls import (
+    FULL_OF_SOURCE,
+    FULL_WITH_FILES,
+    OPTIONS,
+    ROLE_NAME,
+    SHAPES,
+    Options,
+    every_option,
+)
 from pages.markdown import bullets, compact_json
 from pages.properties import NeverAllowed, NeverAssumed
 from pages.statements import STATEMENTS
@@ -68,7 +76,9 @@ def page() -> str:
 def connector_page(name: str) -> str:
     """Return one connector's page: its statements, their reasons, and the trust policy."""
     connector = CONNECTORS[name]
-    trust_policy, role_policy = _policies(name, _example(connector))
+    options = every_option(connector)
+    options = options._replace(vpc="VPC") if options.network_arns else options
+    trust_policy, role_policy = _policies(name, options)
     statements = _statements(role_policy)
     return "\n".join(
         [
@@ -79,20 +89,6 @@ def connector_page(name: str) -> str:
             *_trust(trust_policy),
             "docs/permissions.md describes the risks and the differences from AWS's pages.\n",
         ]
-    )
-
-
-def _example(connector: Connector) -> Options:
-    """Return options that give a connector's role all of its possible statements."""
-    has_vpc = connector.vpc is not Need.NOT_SUPPORTED
-    bucket = "source" if connector.bucket_is_source else "files"
-    return Options(
-        "no secret" if connector.secret is Need.NOT_SUPPORTED else "secret of this account",
-        "customer managed key",
-        "VPC" if has_vpc else "no VPC",
-        "applicationAndIndex",
-        deletion=has_vpc,
-        bucket="no bucket" if connector.bucket is Need.NOT_SUPPORTED else bucket,
     )
 
 

@@ -587,7 +587,7 @@ def test_credentials_for_another_account_prevent_creation(
 
 
 def test_account_of_secret_application_is_not_shown():
-    secret = {**FULL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
+    secret = {**MINIMAL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
     for deployment in (
         deploy(secret, account=OTHER_ACCOUNT),
         deploy({**secret, "account_id": OTHER_ACCOUNT}),

@@ -19,6 +19,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.helpers.expected import statements
 from tests.helpers.samples import FULL
 from tests.helpers.support import MINIMAL, PLACEHOLDERS, VPC, golden, indented
 
@@ -44,8 +45,10 @@ def test_index_scope_policies_match_older_aws_page():
 
 def test_policies_with_all_options_match_golden_files():
     written = write(**FULL)
-    expected = golden("default-role-policy")
-    assert indented(written.role_policy) == expected, "tests/golden/default-role-policy.json"
+    *of_page, deletion = statements("default")
+    expected = [*of_page, *statements("own")]
+    assert json.loads(written.role_policy)["Statement"] == expected, "tests/golden/own-role-policy.json"
+    assert deletion in expected
     assert indented(written.trust_policy) == golden("trust-policy")
 
 
@@ -58,7 +61,7 @@ def test_policies_with_required_settings_match_golden_files():
 @pytest.mark.parametrize(
     ("connector", "written_out", "changes"),
     [
-        ("zendesk", "default", FULL),
+        ("zendesk", "default", {"allow_network_interface_deletion": True}),
         ("confluence-server", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
         ("sharepoint-cloud", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
         ("webcrawler", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),

@@ -15,9 +15,7 @@ Statement = dict[str, Any]
 def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
     """Return the role policy for any connector that accepts these options."""
     page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
-    of_page = {statement["Sid"] for statement in page}
-    others = [each for each in statements("default") if each["Sid"] not in of_page]
-    included = filled([*page, *others], options)
+    included = filled([*page, *statements("own")], options)
     for statement in included:
         if statement["Sid"] == "AllowsAmazonQToIngestDocuments" and options.ingest_scope == "index":
             statement["Resource"] = INDEX_ARN
