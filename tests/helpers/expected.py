@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from pages.example_calls import INDEX_ARN, OPTIONS, ROLE_NAME, Options
 from tests.helpers.support import golden
@@ -60,3 +60,14 @@ def filled(written_out: Iterable[Statement], options: Options) -> list[Statement
                 statement["Condition"]["StringEquals"]["aws:ResourceAccount"] = options.bucket_account
             included.append(statement)
     return included
+
+
+FULL_ROLE_POLICY: Final = json.dumps(
+    {
+        "Version": "2012-10-17",
+        # The last statement in this file is also in the other.
+        "Statement": [*statements("default")[:-1], *statements("own")],
+    },
+    indent=2,
+)
+"""The expected role policy for the arguments in `samples.FULL`."""

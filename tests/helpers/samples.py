@@ -29,7 +29,7 @@ class Samples(NamedTuple):
     """Valid and invalid values of one setting."""
 
     example: Any
-    """A valid value; for a setting in `FULL`, the one in `golden/default-role-policy.json`."""
+    """A valid value; for a setting in `FULL`, the one in the expected policies in `golden/`."""
     mistyped: object
     """A value of a type that the setting does not accept, for `golden/messages.txt`."""
     malformed: str | None = None
@@ -310,4 +310,4 @@ FULL: Final[Mapping[str, Any]] = {
         if not (each.role_property or "connector" in each.others or name in _NOT_OF_DEFAULT)
     },
 }
-"""The arguments for `golden/default-role-policy.json`."""
+"""Every argument on which the default connector's role policy depends."""
