@@ -17,11 +17,16 @@ from pages import (
     template_requirements,
     template_workflow,
 )
-from pages.version import with_version
+from pages.version import with_number, with_version
 
 _WITH_VERSION: Final = (
     PROJECT / "docs" / "guardrails.md",
     PROJECT / "guardrails" / "PulumiPolicy.yaml",
+)
+_WITH_NUMBER: Final = (
+    PROJECT / "README.md",
+    PROJECT / "docs" / "evidence.md",
+    PROJECT / "docs" / "index.md",
 )
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
@@ -37,6 +42,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "template" / "requirements.txt": template_requirements.requirements,
     PROJECT / "template" / "requirements-locked.txt": template_requirements.locked,
     **{path: partial(with_version, path) for path in _WITH_VERSION},
+    **{path: partial(with_number, path) for path in _WITH_NUMBER},
 }
 """Each generated file, and the function that returns its text."""
 
