@@ -63,6 +63,7 @@ def page() -> str:
             _block(statements),
             _OTHERS,
             _block(others),
+            *_own([*statements, *others]),
             *_trust(with_files[0]),
             _NEVER,
             bullets(NeverAllowed),
@@ -73,12 +74,20 @@ def page() -> str:
     )
 
 
+def _own(others: Sequence[Statement]) -> Iterator[str]:
+    """Yield the statements of each connector that has statements of its own."""
+    for connector in CONNECTORS.values():
+        policy = _policies(connector.name, _all(connector))[1]
+        if own := [each for each in _statements(policy) if each not in others]:
+            yield f"Only a role for `{connector.name}` has these statements:\n"
+            yield bullets(_reasons(own, {}))
+            yield _block(own)
+
+
 def connector_page(name: str) -> str:
     """Return one connector's page: its statements, their reasons, and the trust policy."""
     connector = CONNECTORS[name]
-    options = every_option(connector)
-    options = options._replace(vpc="VPC") if options.network_arns else options
-    trust_policy, role_policy = _policies(name, options)
+    trust_policy, role_policy = _policies(name, _all(connector))
     statements = _statements(role_policy)
     return "\n".join(
         [
@@ -90,6 +99,12 @@ def connector_page(name: str) -> str:
             "docs/permissions.md describes the risks and the differences from AWS's pages.\n",
         ]
     )
+
+
+def _all(connector: Connector) -> Options:
+    """Return options that give a connector's role all of its possible statements."""
+    options = every_option(connector)
+    return options._replace(vpc="VPC") if options.network_arns else options
 
 
 def _trust(trust_policy: str) -> Iterator[str]:
@@ -137,6 +152,8 @@ def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> 
     }
     for statement in statements:
         sid = statement["Sid"]
+        if sid not in STATEMENTS:
+            raise ValueError(f"pages/statements.py: {sid} is missing")
         when = next(
             text
             for text, condition in _CONDITIONS.items()

@@ -20,6 +20,7 @@ from pages.examples import (
     OTHER_ACCOUNT,
     SECRET_ID,
 )
+from roles.check.connector_calls import OWN_CALLS
 from tests.helpers import expected
 from tests.helpers.connector_facts import FACTS, Facts, shapes
 from tests.helpers.support import MINIMAL, VPC, golden, indented, size
@@ -75,7 +76,8 @@ def test_each_connector_gets_its_expected_documents():
         for options in shapes(facts):
             trust_policy, role_policy, _ = look(facts, options)
             assert indented(trust_policy) == expected_trust_policy, facts.name
-            assert json.loads(role_policy) == expected.role_policy(options), facts.name
+            policy = expected.role_policy(options, connector=facts.name)
+            assert json.loads(role_policy) == policy, f"tests/golden/{facts.name}-own-role-policy.json"
 
 
 def test_each_setting_of_the_role_policy_is_an_option():
@@ -113,6 +115,7 @@ def test_each_connectors_policy_allows_exactly_its_calls():
             }
             calls = [call for call in connector_calls(options) if call.allowed]
             called = {(call.sid, request.action) for call in calls for request in call.requests}
+            called |= {(call.sid, call.action) for call in OWN_CALLS.get(facts.name, ())}
             assert granted - INERT == called, (
                 f"roles/check/connector_calls.py or pages/example_calls.py: {facts.name}"
             )

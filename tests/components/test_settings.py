@@ -100,7 +100,7 @@ def test_each_role_policy_setting_except_location_changes_it():
     for name in {name for name, it in SETTINGS.items() if not (it.structural or it.of_role)} - located:
         values = (SAMPLES[name].example, *SAMPLES[name].accepted)
         policies = {look({**MINIMAL, **SAMPLES[name].others, name: it}).role_policy for it in values}
-        assert len(policies) > 1, name
+        assert len(policies) > 1, f"components/policies.py: {name}"
 
 
 def test_a_valid_value_is_accepted():

@@ -122,7 +122,9 @@ def test_connector_page_shows_exactly_expected_statements(facts: Facts):
     if options.network_arns:
         options = options._replace(vpc="VPC")
     assert statements(permissions.connector_page(facts.name)) == [
-        *expected.role_policy(options._replace(ingest_scope="applicationAndIndex"))["Statement"],
+        *expected.role_policy(
+            options._replace(ingest_scope="applicationAndIndex"), connector=facts.name
+        )["Statement"],
         *json.loads(golden("trust-policy"))["Statement"],
     ]
 

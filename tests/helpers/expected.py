@@ -7,13 +7,14 @@ from functools import cache
 from typing import Any, Final
 
 from pages.example_calls import INDEX_ARN, OPTIONS, ROLE_NAME, Options
+from roles.check.connector_calls import OWN_CALLS
 from tests.helpers.support import golden
 
 Statement = dict[str, Any]
 
 
-def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
-    """Return the role policy for any connector that accepts these options."""
+def role_policy(options: Options, role_name: str = ROLE_NAME, connector: str = "") -> dict[str, Any]:
+    """Return the role policy for a connector, or for any connector that accepts these options."""
     page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
     included = filled([*page, *statements("own")], options)
     for statement in included:
@@ -22,7 +23,8 @@ def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
         if statement["Sid"] == "AllowsAmazonQToPassCustomerRole":
             (arn,) = statement["Resource"]
             statement["Resource"] = [arn.replace(ROLE_NAME, role_name)]
-    return {"Version": "2012-10-17", "Statement": included}
+    own = statements(f"{connector}-own") if connector in OWN_CALLS else ()
+    return {"Version": "2012-10-17", "Statement": [*included, *own]}
 
 
 @cache
