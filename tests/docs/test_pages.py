@@ -223,6 +223,7 @@ def test_the_readme_lists_every_page():
 def test_successors_of_each_connector_have_source_and_date():
     rows = re.findall(r"^\| (`.*) \|$", (DOCS / "after-q-business.md").read_text(), re.MULTILINE)
     cells = [row.split(" | ") for row in rows]
-    assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)
+    named = sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells)))
+    assert named == sorted(CONNECTORS), "docs/after-q-business.md"
     for row in cells:
         assert re.search(r"\[.*\].* \w+ \d{1,2}, \d{4}$", row[3])
