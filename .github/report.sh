@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Run a command, and also write its output to report.md and to the job summary:
+# Run a command, and report its output in the job summary and in report.md, for a comment or an issue:
 #   report.sh TITLE COMMAND...
 # The script exits with the command's code. With --markdown, the output is a code block, of which the report
 # has the beginning, with the most severe findings, and the summary everything that fits.
 title=$1
 shift
 limit=60000 # GitHub accepts 65,536 characters in a comment or an issue
+end=5000
 : >shown.md
 case " $* " in
   *" --markdown "*)
     limit=4000 # in addition to 60,000 bytes of the code block
+    end=4000
     "$@" 2>output.txt | tee shown.md
     code=${PIPESTATUS[0]}
     cat output.txt >&2 ;;
@@ -17,25 +19,38 @@ case " $* " in
     "$@" 2>&1 | tee output.txt
     code=${PIPESTATUS[0]} ;;
 esac
-shown() { # print at most this many bytes of the code block, in whole lines
+
+block() { # print at most this many bytes of the command's code block, in whole lines
   if test "$(wc -c <shown.md)" -le "$1"; then cat shown.md
   else
     head -c "$1" shown.md | sed '$d'
     printf '~~~\n\nThe end is omitted. The log contains the complete output.\n'
   fi
 }
-report() { # print the report with at most this many bytes of the code block
+
+# A line for each resource that Pulumi would change: the operation, the type, and the name.
+awk '/^ *[-+~=<>]+ ?[^ ]+: \([a-z-]+\)/ && !/: \((refresh|read)\)/ { sub(/^ +/, ""); step = $0 }
+  step && sub(/^ *\[urn=/, "") { gsub(/([^:]|:[^:])*::/, ""); sub(/\]$/, ""); print step, $0; step = "" }' \
+  output.txt >changes.txt
+
+# Print a report with at most `limit` bytes of output. If there is more, print the beginning of another file, and
+# the end of the output, where Pulumi has the errors and the counts.
+report() {
+  local limit=$1 beginning=$2 shown=output.txt
   printf '### %s\n\n' "$title"
-  shown "$1"
+  block "$3"
   if test "$(wc -c <output.txt)" -gt "$limit"; then
-    printf 'The beginning is omitted. The log contains the complete output.\n\n'
+    shown=shortened.txt
+    { head -c $((limit - end)) "$beginning"; printf '…\n'; tail -c "$end" output.txt; } >"$shown"
+    printf 'This output is shortened. The job summary has more, and the log has all of it.\n\n'
   fi
-  if test -s output.txt; then
+  if test -s "$shown"; then
     # The output cannot end the code block.
-    printf '~~~text\n%s\n~~~\n' "$(tail -c "$limit" output.txt | sed 's/~~~/---/g')"
+    printf '~~~text\n%s\n~~~\n' "$(sed 's/~~~/---/g' "$shown")"
   fi
   printf '\n[The log](%s), commit %s\n' "$RUN" "$COMMIT"
 }
-report 60000 >report.md
-report 1000000 >>"${GITHUB_STEP_SUMMARY:-/dev/null}" # GitHub accepts 1 MiB
+
+report "$limit" changes.txt 60000 >report.md
+report 1000000 output.txt 1000000 >>"${GITHUB_STEP_SUMMARY:-/dev/null}" # GitHub accepts 1 MiB
 exit "$code"

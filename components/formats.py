@@ -110,7 +110,7 @@ APPLICATION: Final = Format(
 )  # https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetApplication.html
 INDEX_ID: Final = Format(
     "an index ID",
-    _QBUSINESS_ID,
+    f"(?P<id>{_QBUSINESS_ID})",
     "36 letters, digits, and hyphens, not beginning with a hyphen (the ID, not the ARN)",
     "INDEX_ID",
 )  # https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetIndex.html
@@ -130,7 +130,7 @@ BUCKET: Final = Format(
         r"(?!.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)\Z)"  # reserved suffixes
         r"(?![0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\Z)"  # an IP address
         r"(?!.*\.\.)"
-        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+        r"(?P<id>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
     ),
     "3 to 63 lowercase letters, digits, hyphens, and single periods, beginning and ending with a letter "
     "or digit; not an ARN, an IP address, an alias, a directory or table bucket, or a name with a "

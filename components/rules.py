@@ -96,13 +96,12 @@ def check_region(role: Role, problems: Problems) -> None:
 def check_arns(role: Role, problems: Problems) -> None:
     """Reject values whose partition, Region, or account differs from the application's.
 
-    The account must be the same only for `account_id`, and for a permissions boundary that is not an AWS
-    managed policy. Other resources may be in other accounts.
+    AWS managed policies belong to no account.
     """
     location = role.location
     texts = [(it.place, it.parsed) for it in role.values.values() if isinstance(it.parsed, Text)]
     for place, text in [*texts, *(each for listed in role.vpc.values() for each in listed)]:
-        is_same = place.setting in ("account_id", "permissions_boundary_arn") and text.account != "aws"
+        is_same = SETTINGS[place.setting].same_account and text.account != "aws"
         for part in Location._fields if is_same else ("partition", "region"):
             given, wanted = getattr(text, part), getattr(location, part)
             if given and wanted and given != wanted:

@@ -157,6 +157,7 @@ class Setting(NamedTuple):
     # it even if it is secret in configuration.
     structural: bool = False
     of_role: bool = False  # a property of the role
+    same_account: bool = False  # as the application; other resources may be in other accounts
 
 
 # By the name in ConnectorRoleArgs, in the order in which messages list problems. Stack configuration and
@@ -171,14 +172,16 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "bucket_account_id": Setting(formats.ACCOUNT_ID),
     "kms_key_id": Setting(formats.KEY),
     "vpc_configuration": Setting(Vpc(), "default"),
-    "account_id": Setting(formats.ACCOUNT_ID, "stack"),
+    "account_id": Setting(formats.ACCOUNT_ID, "stack", same_account=True),
     "ingest_scope": Setting(formats.INGEST_SCOPE, "default"),
     "allow_network_interface_deletion": Setting(Flag()),
     "exclusive_policies": Setting(Flag(), "default", structural=True),
     "role_name": Setting(formats.ROLE_NAME, of_role=True),
     "role_path": Setting(formats.ROLE_PATH, "default", of_role=True),
     "role_description": Setting(formats.ROLE_DESCRIPTION, of_role=True),
-    "permissions_boundary_arn": Setting(formats.PERMISSIONS_BOUNDARY, "default", of_role=True),
+    "permissions_boundary_arn": Setting(
+        formats.PERMISSIONS_BOUNDARY, "default", of_role=True, same_account=True
+    ),
     "tags": Setting(Tags(), "default", of_role=True),
 }
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")

@@ -1,9 +1,9 @@
 """Find the permissions that a role's statements allow but no connector needs.
 
 `connector_policy.json` contains every permission that this project's component can grant to a role, with
-placeholders for values such as IDs; a test verifies that the file matches the component. The policy pack
-runs in a separate process with its own packages and may be copied elsewhere, so it does not import the
-component.
+placeholders for values such as IDs, and their formats. `python -m pages` generates the file from the
+component. The policy pack runs in a separate process with its own packages and may be copied elsewhere,
+so it does not import the component.
 """
 
 import json
@@ -19,27 +19,7 @@ from iam.containment import is_implied
 from iam.documents import Statement, read_document
 from iam.patterns import Patterns
 
-_ACCOUNT: Final = r"[0-9]{12}"
-_QBUSINESS_ID: Final = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
-PLACEHOLDERS: Final = {
-    "partition": r"aws(?:-[a-z]{1,16}){0,3}",
-    "region": r"[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}",
-    "account": _ACCOUNT,
-    "bucket_account": _ACCOUNT,
-    "secret_account": _ACCOUNT,
-    "key_account": _ACCOUNT,
-    "subnet_account": _ACCOUNT,
-    "application_id": _QBUSINESS_ID,
-    "index_id": _QBUSINESS_ID,
-    "bucket_name": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-    "secret_id": r"[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}",
-    "key_id": r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
-    "subnet_id": r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})",
-    "security_group_id": r"sg-(?:[0-9a-f]{8}|[0-9a-f]{17})",
-    # An optional path, without its first slash, and a name.
-    "role": r"(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
-}
-"""The format of each placeholder's value; no format matches a wildcard or a policy variable."""
+_FILE: Final = json.loads((Path(__file__).parent / "connector_policy.json").read_text(encoding="utf-8"))
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _SAME_KEYS: Final = {"s3:resourceaccount": "aws:ResourceAccount"}
 """The condition keys that have the same value as another key, which the grants use.
@@ -178,7 +158,9 @@ def _meets(conditions: tuple[Condition, ...], grant: _Grant, known: Known) -> bo
 def _pattern(text: str) -> _Pattern:
     literals_and_names = _PLACEHOLDER.split(text)
     expressions = [
-        f"(?P<{part}>{PLACEHOLDERS[part]})" if index % 2 else re.escape(part).replace(r"\*", ".*")
+        f"(?P<{part}>{_FILE['placeholders'][part]})"
+        if index % 2
+        else re.escape(part).replace(r"\*", ".*")
         for index, part in enumerate(literals_and_names)
     ]
     return _Pattern(text, re.compile("".join(expressions), re.DOTALL))
@@ -193,7 +175,5 @@ _GRANTS: Final = tuple(
         tuple(map(_pattern, statement.resources.values)),
         statement.conditions,
     )
-    for statement in read_document(
-        (Path(__file__).parent / "connector_policy.json").read_text(encoding="utf-8")
-    ).statements
+    for statement in read_document(_FILE["policy"]).statements
 )

@@ -11,28 +11,38 @@ from components.connectors import CONNECTORS, DEFAULT
 from pages import (
     PROJECT,
     configuration,
+    connector_policy,
     declarations,
     permissions,
     template_requirements,
     template_workflow,
 )
-from pages.version import with_version
+from pages.version import with_number, with_version
 
 _WITH_VERSION: Final = (
     PROJECT / "docs" / "guardrails.md",
     PROJECT / "guardrails" / "PulumiPolicy.yaml",
 )
+_WITH_NUMBER: Final = (
+    PROJECT / "README.md",
+    PROJECT / "docs" / "evidence.md",
+    PROJECT / "docs" / "index.md",
+)
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "Pulumi.yaml": declarations.pulumi_yaml,
+    PROJECT / "docs" / "ci.md": configuration.ci_page,
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
+    PROJECT / "examples" / "ci-roles" / "connector_actions.json": connector_policy.actions,
+    PROJECT / "guardrails" / "connector_policy.json": connector_policy.page,
     PROJECT / "template" / ".github" / "workflows" / "audit.yml": template_workflow.audit,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
     PROJECT / "template" / ".github" / "actions" / "pulumi" / "action.yml": template_workflow.action,
     PROJECT / "template" / "requirements.txt": template_requirements.requirements,
     PROJECT / "template" / "requirements-locked.txt": template_requirements.locked,
     **{path: partial(with_version, path) for path in _WITH_VERSION},
+    **{path: partial(with_number, path) for path in _WITH_NUMBER},
 }
 """Each generated file, and the function that returns its text."""
 

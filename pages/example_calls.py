@@ -5,10 +5,11 @@ the program's code.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from components.connectors import Connector, Need
 from components.formats import SERVICE
 from pages.examples import (
     ACCOUNT,
@@ -40,47 +41,82 @@ BUCKET_ARN: Final = f"arn:aws:s3:::{BUCKET_NAME}"
 ROLE_NAME: Final = "qbusiness-role"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 
-SECRETS: Final = {
-    "no secret": None,
-    "secret of this account": ("aem-a1B2c3", SECRET_ARN),
-    "long secret name with slashes": (
-        f"{'a/very-long/' * 8}name-a1B2c3",
-        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{'a/very-long/' * 8}name-a1B2c3",
-    ),
-    "secret of another account": (
-        f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
-        f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
-    ),
-}
-"""Values of `secret_id`, each with the secret's ARN; None if it is not set."""
-KEYS: Final = {
-    "AWS managed key": None,
-    "customer managed key": (KEY_ID, KEY_ARN),
-    "multi-Region key": (f"mrk-{'0a' * 16}", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/mrk-{'0a' * 16}"),
-    "key of another account": (
-        f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}",
-        f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}",
-    ),
-}
-VPCS: Final = {
-    "no VPC": None,
-    "VPC": (([SUBNET_ID], [SECURITY_GROUP_ID]), (SUBNET_ARN, SECURITY_GROUP_ARN)),
-    "VPC with several and shared subnets": (
-        (
-            [SUBNET_ID, SHARED_SUBNET_ARN, "subnet-0123abcd"],
-            [SECURITY_GROUP_ID, "sg-0123abcd"],
-        ),
-        (
-            SUBNET_ARN,
-            SHARED_SUBNET_ARN,
-            f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0123abcd",
-            SECURITY_GROUP_ARN,
-            f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0123abcd",
-        ),
-    ),
-}
+
+class Example(NamedTuple):
+    """A setting's value, and the ARNs of the resources that it adds to the role policy."""
+
+    value: object
+    arns: tuple[str, ...]
 
 
+class PolicyOption(NamedTuple):
+    """A setting without which the role policy lacks statements."""
+
+    setting: str
+    statement: str
+    """The Sid, without its prefix, of the statement whose resources are the values' ARNs."""
+    values: Mapping[str, Example | None]
+    """By the text in `Options`: not set, in the role's account, and, if possible, in another account, and
+    a value of an unusual form."""
+
+
+_LONG_NAME: Final = f"{'a/very-long/' * 8}name-a1B2c3"
+_OTHER_SECRET_ARN: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+_OTHER_KEY_ARN: Final = KEY_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+_MULTI_REGION_KEY: Final = f"mrk-{'0a' * 16}"
+_OTHER_SUBNET: Final = "subnet-0123abcd"
+_OTHER_GROUP: Final = "sg-0123abcd"
+OPTIONS: Final[Mapping[str, PolicyOption]] = {
+    "secret": PolicyOption(
+        "secret_id",
+        "GetSecret",
+        {
+            "no secret": None,
+            "secret of this account": Example("aem-a1B2c3", (SECRET_ARN,)),
+            "secret of another account": Example(_OTHER_SECRET_ARN, (_OTHER_SECRET_ARN,)),
+            "long secret name with slashes": Example(
+                _LONG_NAME, (f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{_LONG_NAME}",)
+            ),
+        },
+    ),
+    "key": PolicyOption(
+        "kms_key_id",
+        "DecryptSecret",
+        {
+            "AWS managed key": None,
+            "customer managed key": Example(KEY_ID, (KEY_ARN,)),
+            "key of another account": Example(_OTHER_KEY_ARN, (_OTHER_KEY_ARN,)),
+            "multi-Region key": Example(
+                _MULTI_REGION_KEY, (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{_MULTI_REGION_KEY}",)
+            ),
+        },
+    ),
+    "vpc": PolicyOption(
+        "vpc_configuration",
+        "CreateAndDeleteNI",
+        {
+            "no VPC": None,
+            "VPC": Example(
+                {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]},
+                (SUBNET_ARN, SECURITY_GROUP_ARN),
+            ),
+            "VPC with several and shared subnets": Example(
+                {
+                    "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN, _OTHER_SUBNET],
+                    "security_group_ids": [SECURITY_GROUP_ID, _OTHER_GROUP],
+                },
+                (
+                    SUBNET_ARN,
+                    SHARED_SUBNET_ARN,
+                    f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{_OTHER_SUBNET}",
+                    SECURITY_GROUP_ARN,
+                    f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{_OTHER_GROUP}",
+                ),
+            ),
+        },
+    ),
+}
+"""By the field of `Options`. A bucket, the scope of ingestion, and deletion have fields of their own kinds."""
 _LONG_BUCKET_NAME: Final = f"{'long.bucket-name.' * 3}twelve-chars"
 
 
@@ -124,8 +160,6 @@ class Options(NamedTuple):
     @property
     def arguments(self) -> dict[str, Any]:
         """The component's arguments."""
-        secret, key, vpc = SECRETS[self.secret], KEYS[self.key], VPCS[self.vpc]
-        bucket = BUCKETS[self.bucket]
         arguments: dict[str, Any] = {
             "connector": self.connector,
             "application_id": APPLICATION_ARN,
@@ -133,30 +167,29 @@ class Options(NamedTuple):
             "ingest_scope": self.ingest_scope,
             "allow_network_interface_deletion": self.deletion,
         }
-        if secret:
-            arguments["secret_id"] = secret[0]
-        if bucket:
+        for name, option in OPTIONS.items():
+            if example := option.values[getattr(self, name)]:
+                arguments[option.setting] = example.value
+        if bucket := BUCKETS[self.bucket]:
             arguments["bucket_name"] = bucket.name
             if bucket.account != ACCOUNT:
                 arguments["bucket_account_id"] = bucket.account
-        if key:
-            arguments["kms_key_id"] = key[0]
-        if vpc:
-            subnets, groups = vpc[0]
-            arguments["vpc_configuration"] = {"subnet_ids": subnets, "security_group_ids": groups}
         return arguments
+
+    def arns(self, name: str) -> tuple[str, ...]:
+        """Return the ARNs that an option adds to the role policy; none if it is not set."""
+        example = OPTIONS[name].values[getattr(self, name)]
+        return example.arns if example else ()
 
     @property
     def secret_arn(self) -> str | None:
         """The secret's ARN, if there is a secret."""
-        secret = SECRETS[self.secret]
-        return secret and secret[1]
+        return next(iter(self.arns("secret")), None)
 
     @property
     def key_arn(self) -> str | None:
         """The customer managed key's ARN, if there is a key."""
-        key = KEYS[self.key]
-        return key and key[1]
+        return next(iter(self.arns("key")), None)
 
     @property
     def bucket_arn(self) -> str | None:
@@ -179,25 +212,23 @@ class Options(NamedTuple):
     @property
     def network_arns(self) -> tuple[str, ...]:
         """The ARNs of the subnets and security groups."""
-        vpc = VPCS[self.vpc]
-        return vpc[1] if vpc else ()
+        return self.arns("vpc")
 
 
-def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Options]:
-    """Return all valid combinations of options, with or without each of the given values."""
+def _combinations(column: int, *buckets: str) -> list[Options]:
+    """Return all valid combinations of options, with or without the values in a column of OPTIONS."""
+    choices: dict[str, Sequence[Any]] = {
+        "ingest_scope": ("applicationAndIndex", "index"),
+        "deletion": (False, True),
+        "bucket": ("no bucket", *buckets),
+    }
+    for name, option in OPTIONS.items():
+        unset, *values = option.values
+        choices[name] = unset, values[column] if column < len(values) else values[0]
     return [
         options
-        for options in itertools.starmap(
-            Options,
-            itertools.product(
-                ("no secret", secret),
-                ("AWS managed key", key),
-                ("no VPC", vpc),
-                ("applicationAndIndex", "index"),
-                (False, True),
-                ("no bucket", *buckets),
-            ),
-        )
+        for chosen in itertools.product(*(choices[name] for name in Options._fields))
+        for options in [Options(*chosen)]
         # A role has no secret if the bucket is the data source. A key must encrypt one of them.
         if not (options.secret_arn and options.bucket_is_source)
         if options.secret_arn or options.bucket_is_source or not options.key_arn
@@ -207,27 +238,15 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
     ]
 
 
-SHAPES: Final = _combinations("secret of this account", "customer managed key", "VPC", "files", "source")
+SHAPES: Final = _combinations(0, "files", "source")
 """Options for one role of each shape; roles of the same shape differ only in ARNs and accounts."""
 COMBINATIONS: Final = [
     *dict.fromkeys(
-        (
+        [
             *SHAPES,
-            *_combinations(
-                "secret of another account",
-                "key of another account",
-                "VPC with several and shared subnets",
-                "files of another account",
-                "source of another account",
-            ),
-            *_combinations(
-                "long secret name with slashes",
-                "multi-Region key",
-                "VPC",
-                "files in a bucket with a long name",
-                "source with a long name",
-            ),
-        )
+            *_combinations(1, "files of another account", "source of another account"),
+            *_combinations(2, "files in a bucket with a long name", "source with a long name"),
+        ]
     )
 ]
 """Options for roles of all shapes, with each of three sets of example values."""
@@ -249,6 +268,19 @@ FULL_OF_SOURCE: Final = Options(
     bucket="source",
 )
 """The policies for these options and for FULL_WITH_FILES include all statements of all connectors."""
+
+
+def every_option(connector: Connector) -> Options:
+    """Return the options that give a connector's policies every statement."""
+    if connector.bucket_is_source:
+        options = FULL_OF_SOURCE
+    elif connector.bucket is Need.NOT_SUPPORTED:
+        options = FULL
+    else:
+        options = FULL_WITH_FILES
+    if connector.vpc is Need.NOT_SUPPORTED:
+        options = options._replace(vpc="no VPC", deletion=False)
+    return options
 
 
 class Request(NamedTuple):

@@ -2,85 +2,44 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from components.connectors import CONNECTORS, Connector, Need
+from components.problems import camel_case
 from components.rules import render
-from pages.example_calls import FULL_OF_SOURCE, FULL_WITH_FILES, ROLE_NAME, SHAPES, Options
+from pages.example_calls import (
+    FULL_OF_SOURCE,
+    FULL_WITH_FILES,
+    OPTIONS,
+    ROLE_NAME,
+    SHAPES,
+    Options,
+    every_option,
+)
 from pages.markdown import bullets, compact_json
 from pages.properties import NeverAllowed, NeverAssumed
+from pages.statements import STATEMENTS
 
 Statement = Mapping[str, Any]
 
-_REASONS: Final[Mapping[str, str]] = {
-    "AllowsAmazonQServicePrincipal": (
-        "Let Amazon Q Business assume the role only for this application in this account."
-    ),
-    "AllowsAmazonQToGetObjectfromS3": "Read the documents in the bucket.",
-    "AllowsAmazonQToGetS3Objects": (
-        "Read files that the data source's configuration specifies, such as a certificate."
-    ),
-    "AllowsAmazonQToListS3Buckets": "List the documents in the bucket.",
-    "AllowsAmazonQToGetSecret": (
-        "Read the credentials that the connector uses to sign in to the data source or, for Web Crawler, "
-        "a web proxy."
-    ),
-    "AllowsAmazonQToDecryptSecret": (
-        "Decrypt with a customer managed key through one service only: Secrets Manager for the secret, or "
-        "Amazon S3 for the objects in a bucket that is the data source."
-    ),
-    "AllowsAmazonQToIngestDocuments": """\
-Put documents into the index and delete documents that were deleted from the data source.
 
-Both actions require both resource types, application and index:
-<https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>""",
-    "AllowsAmazonQToIngestPrincipalMapping": (
-        "Manage the users and groups that determine who can see each document."
-    ),
-    "AllowsAmazonQToPassCustomerRole": """\
-Pass this role, but no other, to Amazon Q Business.
+def _has(options: Options, name: str) -> bool:
+    """Return whether an option is set."""
+    return bool(options.arns(name))
 
-For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
-be allowed to pass that role to the service.""",
-    "AllowsAmazonQToCreateAndDeleteNI": """\
-Create network interfaces in these subnets and security groups to reach the data source through the VPC.
 
-As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
-EC2 doesn't check this action against subnets or security groups.""",
-    "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": """\
-Create only network interfaces with the application's AMAZON_Q tag.
-
-As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because
-requests for this action contain no tags.""",
-    "AllowsAmazonQToCreateTags": """\
-Set tags only while a network interface is being created.
-
-The previous statement determines the tag, so the role can't create an interface with a different
-tag.""",
-    "AllowsAmazonQToCreateNetworkInterfacePermission": (
-        "Let an account or a service attach network interfaces with the application's tag. AWS's page "
-        "doesn't limit this to one service."
-    ),
-    "AllowsAmazonQToDescribeResourcesForVPC": (
-        "Describe all VPCs, subnets, network interfaces, Availability Zones, and Regions. EC2 supports "
-        "only the resource `*` for these actions."
-    ),
-    "AllowsAmazonQToDeleteTaggedNI": """\
-Delete network interfaces with the application's tag.
-
-None of AWS's pages has this statement.""",
-}
-"""The reason for each statement, by its Sid."""
 _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
     "always": lambda _: True,
-    "with `secretId`": lambda options: options.secret_arn is not None,
+    **{
+        f"with `{camel_case(option.setting)}`": partial(_has, name=name)
+        for name, option in OPTIONS.items()
+    },
     "with `bucketName`": lambda options: options.bucket_arn is not None,
     "with `bucketName`, except for `s3-v1` and `s3-v2`": lambda options: (
         options.bucket_arn is not None and not options.bucket_is_source
     ),
     "for `s3-v1` and `s3-v2`": lambda options: options.bucket_is_source,
-    "with `kmsKeyId`": lambda options: options.key_arn is not None,
-    "with `vpcConfiguration`": lambda options: bool(options.network_arns),
     "with `allowNetworkInterfaceDeletion` and `vpcConfiguration`": lambda options: options.deletion,
 }
 
@@ -97,23 +56,38 @@ def page() -> str:
     return "\n".join(
         [
             _INTRODUCTION,
+            bullets(each.risk for each in STATEMENTS.values() if each.risk),
+            _REVIEW,
             _PICTURE,
             bullets(dict.fromkeys(reasons)),
             _block(statements),
             _OTHERS,
             _block(others),
+            *_own([*statements, *others]),
             *_trust(with_files[0]),
             _NEVER,
             bullets(NeverAllowed),
             _DIFFERENCES,
+            bullets(each.difference for each in STATEMENTS.values() if each.difference),
+            _OTHER_DIFFERENCES,
         ]
     )
+
+
+def _own(others: Sequence[Statement]) -> Iterator[str]:
+    """Yield the statements of each connector that has statements of its own."""
+    for connector in CONNECTORS.values():
+        policy = _policies(connector.name, _all(connector))[1]
+        if own := [each for each in _statements(policy) if each not in others]:
+            yield f"Only a role for `{connector.name}` has these statements:\n"
+            yield bullets(_reasons(own, {}))
+            yield _block(own)
 
 
 def connector_page(name: str) -> str:
     """Return one connector's page: its statements, their reasons, and the trust policy."""
     connector = CONNECTORS[name]
-    trust_policy, role_policy = _policies(name, _example(connector))
+    trust_policy, role_policy = _policies(name, _all(connector))
     statements = _statements(role_policy)
     return "\n".join(
         [
@@ -127,18 +101,10 @@ def connector_page(name: str) -> str:
     )
 
 
-def _example(connector: Connector) -> Options:
+def _all(connector: Connector) -> Options:
     """Return options that give a connector's role all of its possible statements."""
-    has_vpc = connector.vpc is not Need.NOT_SUPPORTED
-    bucket = "source" if connector.bucket_is_source else "files"
-    return Options(
-        "no secret" if connector.secret is Need.NOT_SUPPORTED else "secret of this account",
-        "customer managed key",
-        "VPC" if has_vpc else "no VPC",
-        "applicationAndIndex",
-        deletion=has_vpc,
-        bucket="no bucket" if connector.bucket is Need.NOT_SUPPORTED else bucket,
-    )
+    options = every_option(connector)
+    return options._replace(vpc="VPC") if options.network_arns else options
 
 
 def _trust(trust_policy: str) -> Iterator[str]:
@@ -186,12 +152,14 @@ def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> 
     }
     for statement in statements:
         sid = statement["Sid"]
+        if sid not in STATEMENTS:
+            raise ValueError(f"pages/statements.py: {sid} is missing")
         when = next(
             text
             for text, condition in _CONDITIONS.items()
             if all(condition(shape) == (sid in included) for shape, included in sids.items())
         )
-        yield f"**`{sid}`**, {when}: {' '.join(_REASONS[sid].split())}"
+        yield f"**`{sid}`**, {when}: {STATEMENTS[sid].reason}"
 
 
 def _block(statements: Sequence[Statement]) -> str:
@@ -216,20 +184,9 @@ venv/bin/python -m pages permissions --connector s3-v2
 
 This program's policies have the following risks. The policies on AWS's pages have the same or greater risks, except
 that some [don't allow ingestion into the application or don't mention the bucket](#differences-from-awss-pages).
+"""
 
-- **Other data sources can use the role.** The trust policy names the application, not a data source.
-- **The connector can change the whole index.** It can add documents and delete other data sources' documents.
-- **The connector determines who can see each document.** It can create and update the application's users, and put and
-  delete groups for every data source in the index.
-- **With `bucketName`, the role can read every object in the bucket.**
-- **For `s3-v1` and `s3-v2`, the role can pass itself**, but no other role, to Amazon Q Business. The trust policy
-  still allows only the application.
-- **With `vpcConfiguration`, the role can let any account or service attach the network interfaces.** As on AWS's pages,
-  the statement for `ec2:CreateNetworkInterfacePermission` has no condition on `ec2:AuthorizedService`. It applies only
-  to interfaces with the application's tag.
-- **With `kmsKeyId`, `kms:ViaService` matches every Region**, as in `secretsmanager.*.amazonaws.com`. The policy still
-  names only one key, in one Region.
-
+_REVIEW: Final = """\
 This page doesn't include the following, so review them separately: the policies of the secret, the key, and the bucket;
 the permissions boundary and service control policies, which can only limit the role; and [who can pass the
 role](troubleshooting.md#not-authorized-to-perform-iampassrole).
@@ -261,21 +218,9 @@ _DIFFERENCES: Final = """\
 AWS has an IAM role page for each connector. The pages grant similar access but differ in details. A role's statements
 come from the AEM Cloud page or, for S3, from other pages. Only `AllowsAmazonQToDeleteTaggedNI` is on none of them. The
 role allows the same requests as AWS's page for the connector, with these exceptions:
+"""
 
-1. **Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new` name
-   only the index, as the AEM Cloud page once did. The role policy also names the application, unless you set
-   [`ingestScope: index`](configuration.md#ingestscope).
-2. **Deletion of network interfaces.** The pages allow it only with a tag in the request. A deletion request never
-   contains tags, so interfaces are left behind. With
-   [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion), the role can delete interfaces
-   with the application's tag.
-3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which doesn't decrypt
-   S3 objects. The role can use the key only through Amazon S3.
-4. **`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, which matches the
-   names that the console assigns. The role can pass only itself.
-5. **Files in S3.** The pages for `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the
-   bucket that the data source can use. You can set `bucketName` for these connectors.
-
+_OTHER_DIFFERENCES: Final = """\
 Other differences don't change the role's access. Some pages have different Sids, which are only labels, or use
 `ArnLike`, which IAM [treats like
 `ArnEquals`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).

@@ -49,7 +49,6 @@ _REPLACED: Final = (
     ('in names - {"dev", "example"} if', "in names if"),
     (".github/report.sh ", f"bash {_PACKAGE}/github/report.sh "),
     _ISSUE,
-    (" -m roles.preview ", " -m qbusiness_connector_tools.roles.preview "),
     ("pulumi preview ", "pulumi preview --policy-pack guardrails "),
     ("pulumi up ", "pulumi up --policy-pack guardrails "),
 )

@@ -1,9 +1,10 @@
-"""Copy the version in pyproject.toml to the other files that need it."""
+"""Copy the version in pyproject.toml, and the number of connectors, to the other files that need them."""
 
 import re
 import tomllib
 from pathlib import Path
 
+from components.connectors import CONNECTORS
 from pages import PROJECT
 
 
@@ -14,3 +15,9 @@ def with_version(path: Path) -> str:
     return re.sub(
         r"(@v|^version: )\d+\.\d+\.\d+\S*", rf"\g<1>{project['version']}", text, flags=re.MULTILINE
     )
+
+
+def with_number(path: Path) -> str:
+    """Return a file's text with the number of connectors in place of the one in it."""
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r"\d+(?=\s+connectors\b)", str(len(CONNECTORS)), text)

@@ -46,6 +46,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
+_PLACE: Final = re.compile(r"^E +\w+Error: [\w/-]+/[\w-]+\.(?:json|md|py)\b", re.MULTILINE)
+"""The beginning of a message that names the file to edit."""
 _LINES: Final = 30
 """The number of lines of failures, and of one difference, that are printed."""
 
@@ -159,9 +161,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 
 
 def _selected(failed: list[pytest.TestReport]) -> list[pytest.TestReport]:
-    """Return the shortest failures, one of each test function, and at least one."""
+    """Return the shortest failures, one of each test function, and at least one.
+
+    Those that name a file to edit come first.
+    """
     shortest: dict[str, pytest.TestReport] = {}
-    for report in sorted(failed, key=_length):
+    for report in sorted(failed, key=lambda each: (not _PLACE.search(each.longreprtext), _length(each))):
         shortest.setdefault(_function(report), report)
     ends = accumulate(map(_length, shortest.values()))
     fitting = sum(end <= _LINES for end in ends)

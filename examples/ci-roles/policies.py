@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pulumi
@@ -42,27 +43,11 @@ GIVE_PERMISSIONS: Final = (
     "iam:UpdateAssumeRolePolicy",
 )
 """Actions that can give a role, or the caller, any permission, unless the role has a boundary."""
-FILL_INDEXES: Final = (
-    "qbusiness:BatchPutDocument",
-    "qbusiness:BatchDeleteDocument",
-    "qbusiness:PutGroup",
-    "qbusiness:CreateUser",
-    "qbusiness:DeleteGroup",
-    "qbusiness:UpdateUser",
-    "qbusiness:ListGroups",
+CREATE_TAGS: Final = "ec2:CreateTags"
+ACTIONS: Final[Mapping[str, Sequence[str]]] = json.loads(
+    Path(__file__).with_name("connector_actions.json").read_text()
 )
-USE_NETWORK: Final = (
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
-    "ec2:CreateNetworkInterfacePermission",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeNetworkInterfaceAttribute",
-    "ec2:DescribeVpcs",
-    "ec2:DescribeRegions",
-    "ec2:DescribeNetworkInterfacePermissions",
-    "ec2:DescribeSubnets",
-)
+"""The actions that connectors' roles need, by service, from `python -m pages`."""
 AUDIT_AND_CHECK: Final = (
     "qbusiness:ListDataSources",
     "qbusiness:GetDataSource",
@@ -220,27 +205,29 @@ def boundary(environment: Environment) -> dict[str, Any]:
     aliases = [key for key in reads.get("keys", ()) if not key.startswith("arn:")]
     services = {"kms:ViaService": ["secretsmanager.*.amazonaws.com", "s3.*.amazonaws.com"]}
     statements = [
-        _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], secrets),
+        _allow("ReadSecrets", ACTIONS["secretsmanager"], secrets),
         _allow("ReadObjects", ["s3:GetObject"], [f"{bucket}/*" for bucket in buckets]),
         _allow("ListObjects", ["s3:ListBucket"], buckets),
-        _allow("UseKeys", ["kms:Decrypt"], keys, {"StringLike": services}),
+        _allow("UseKeys", ACTIONS["kms"], keys, {"StringLike": services}),
         _allow(
             "UseKeysWithAliases",
-            ["kms:Decrypt"],
+            ACTIONS["kms"],
             [f"arn:{partition}:kms:*:{account}:key/*"] if aliases else [],
             {"StringLike": services, "ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}},
         ),
-        _allow("FillIndexes", FILL_INDEXES, [f"arn:{partition}:qbusiness:*:{account}:application/*"]),
+        _allow(
+            "FillIndexes", ACTIONS["qbusiness"], [f"arn:{partition}:qbusiness:*:{account}:application/*"]
+        ),
         _allow(
             "PassRolesToAmazonQBusiness",
-            ["iam:PassRole"],
+            ACTIONS["iam"],
             [f"arn:{partition}:iam::{account}:role/*"],
             {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
         ),
-        _allow("UseNetwork", USE_NETWORK, ["*"]),
+        _allow("UseNetwork", [each for each in ACTIONS["ec2"] if each != CREATE_TAGS], ["*"]),
         _allow(
             "TagNewNetworkInterfaces",
-            ["ec2:CreateTags"],
+            [CREATE_TAGS],
             ["*"],
             {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
         ),

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from components.formats import SERVICE
 
@@ -190,3 +190,7 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
             tagged,
         ),
     ]
+
+
+OWN_CALLS: Final[Mapping[str, Sequence[ConnectorCall[str]]]] = {}
+"""The calls that only one connector makes, by its name."""

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from guardrails.iam.patterns import Text
 from roles.arns import Arn
-from roles.check.connector_calls import Resources, calls
+from roles.check.connector_calls import OWN_CALLS, ConnectorCall, Resources, calls
 from roles.needs import Needs
 
 ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
@@ -62,7 +62,13 @@ def connector_requests(every: Iterable[Needs], role_arn: str) -> list[RequestGro
 
 def _requests(needs: Needs, role_arn: str) -> Iterator[RequestGroup]:
     """Yield each request of one connector in a group of its own."""
-    for call in calls(_resources(needs, role_arn)):
+    own = [
+        ConnectorCall[Text](
+            each.sid, each.title, each.action, [*map(Text, each.resources)], {**each.context}
+        )
+        for each in OWN_CALLS.get(needs.connector.name, ())
+    ]
+    for call in [*calls(_resources(needs, role_arn)), *own]:
         for resource in call.resources:
             region = _region_of(needs, resource, call.action.partition(":")[0])
             encrypted = [

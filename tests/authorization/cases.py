@@ -6,13 +6,9 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from components.connectors import Connector, Need
 from components.formats import Location
 from components.rules import render as render_documents
 from pages.example_calls import (
-    FULL,
-    FULL_OF_SOURCE,
-    FULL_WITH_FILES,
     ROLE_NAME,
     Call,
     Options,
@@ -26,19 +22,6 @@ class Documents(NamedTuple):
 
     trust_policy: Any
     role_policy: Any
-
-
-def options_of(connector: Connector) -> Options:
-    """Return the options that give a connector's policies every statement."""
-    if connector.bucket_is_source:
-        options = FULL_OF_SOURCE
-    elif connector.bucket is Need.NOT_SUPPORTED:
-        options = FULL
-    else:
-        options = FULL_WITH_FILES
-    if connector.vpc is Need.NOT_SUPPORTED:
-        options = options._replace(vpc="no VPC", deletion=False)
-    return options
 
 
 def render(options: Options) -> Documents:

@@ -22,6 +22,7 @@ from pages.example_calls import (
     SHAPES,
     TAG,
     Options,
+    connector_calls,
 )
 from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
 from tests.authorization.cases import decisions, render
@@ -70,60 +71,19 @@ def context(service: str) -> dict[str, Any]:
 
 
 def documented(options: Options) -> set[tuple[str, str]]:
-    """Return each documented action, paired with each resource of a type that it requires.
+    """Return each action that a connector with these options needs, with each resource.
 
-    The sources are AWS's pages and the Service Authorization Reference. Other pairs on the pages have no
-    effect.
+    The tag that the page requires for deletion is one of the request. This context has it, but a real
+    deletion does not.
     """
-    application_and_index = (APPLICATION_ARN, INDEX_ARN)
-    in_vpc = bool(options.network_arns)
-    everything = [
-        (options.bucket_arn, ("s3:GetObject",), (f"{options.bucket_arn}/file",)),
-        (options.bucket_is_source, ("s3:ListBucket",), (options.bucket_arn,)),
-        (options.secret_arn, ("secretsmanager:GetSecretValue",), (options.secret_arn,)),
-        (options.key_arn, ("kms:Decrypt",), (options.key_arn,)),
-        (options.bucket_is_source, ("iam:PassRole",), (ROLE,)),
-        (
-            True,
-            ("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"),
-            application_and_index if options.ingest_scope == "applicationAndIndex" else (INDEX_ARN,),
-        ),
-        (
-            True,
-            ("qbusiness:PutGroup", "qbusiness:DeleteGroup", "qbusiness:ListGroups"),
-            application_and_index,
-        ),
-        (True, ("qbusiness:CreateUser", "qbusiness:UpdateUser"), (APPLICATION_ARN,)),
-        (in_vpc, ("ec2:CreateNetworkInterface",), (*options.network_arns, NETWORK_INTERFACE_ARN)),
-        (
-            in_vpc,
-            ("ec2:CreateTags", "ec2:CreateNetworkInterfacePermission"),
-            (NETWORK_INTERFACE_ARN,),
-        ),
-        # The page's condition is on a request tag. This context has the tag, but a real deletion does
-        # not.
-        (in_vpc, ("ec2:DeleteNetworkInterface",), (NETWORK_INTERFACE_ARN,)),
-        (
-            in_vpc,
-            (
-                "ec2:DescribeAvailabilityZones",
-                "ec2:DescribeNetworkInterfaceAttribute",
-                "ec2:DescribeNetworkInterfacePermissions",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeRegions",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeVpcs",
-            ),
-            ("*",),
-        ),
-    ]
-    return {
-        (action, str(resource))
-        for is_included, actions, resources in everything
-        if is_included
-        for action in actions
-        for resource in resources
+    allowed = {
+        (request.action, request.resource.replace("/folder/", "/"))
+        for call in connector_calls(options)
+        for request in call.requests
+        if call.allowed or (options.ingest_scope == "index" and request.resource == INDEX_ARN)
     }
+    deletion = ("ec2:DeleteNetworkInterface", NETWORK_INTERFACE_ARN)
+    return allowed | ({deletion} if options.network_arns else set())
 
 
 def grants(statements: list[dict[str, Any]]) -> set[tuple[str, str, str]]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from components.connectors import CONNECTORS
-from pages.example_calls import Options, connector_calls
-from tests.authorization.cases import mismatches, options_of, render, requests_of
+from pages.example_calls import Options, connector_calls, every_option
+from tests.authorization.cases import mismatches, render, requests_of
 from tests.authorization.simulator import ask
 from tests.helpers.boundary import boundary
 
@@ -21,7 +21,7 @@ def boundary_of(options: Options) -> dict[str, Any]:
 
 
 def test_every_connector_role_works_under_boundary():
-    roles = {options_of(connector) for connector in CONNECTORS.values()}
+    roles = {every_option(connector) for connector in CONNECTORS.values()}
     roles |= {
         options._replace(
             secret=options.secret.replace("this account", "another account"),

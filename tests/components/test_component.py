@@ -26,13 +26,14 @@ from pages.examples import (
     SECRET_ID,
     SUBNET_ID,
 )
+from tests.helpers.expected import FULL_ROLE_POLICY
 from tests.helpers.mocked import STACK, Deployment, Registration, Upstream
-from tests.helpers.samples import EXAMPLES, OF_THE_ROLE, ROLE_INPUTS, SAMPLES
-from tests.helpers.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, indented, of_role
+from tests.helpers.samples import EXAMPLES, FULL, OF_THE_ROLE, ROLE_INPUTS, SAMPLES
+from tests.helpers.support import MINIMAL, PROJECT_NAME, S3, VPC, golden, indented, of_role
 
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
-FULL_DOCUMENTS = (golden("trust-policy"), golden("default-role-policy"))
+FULL_DOCUMENTS = (golden("trust-policy"), FULL_ROLE_POLICY)
 CALLER_IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 GET_REGION = "aws:index/getRegion:getRegion"
 
@@ -75,7 +76,7 @@ def test_documents_and_settings_become_resource_inputs():
     assert {**deployment.role_policy, "policy": indented(deployment.role_policy["policy"])} == {
         "name": "qbusiness-aem-connector",
         "role": "qbusiness-aem",
-        "policy": golden("default-role-policy"),
+        "policy": FULL_ROLE_POLICY,
     }
 
 
@@ -329,7 +330,7 @@ def test_an_awaitable_can_be_an_input():
 
     deployment = Deployment(lambda: component({**FULL, "secret_id": secret()}))
     assert deployment.error is None
-    assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert indented(deployment.role_policy["policy"]) == FULL_ROLE_POLICY
 
 
 BOTH = {"trust policy", "role policy"}
@@ -587,7 +588,7 @@ def test_credentials_for_another_account_prevent_creation(
 
 
 def test_account_of_secret_application_is_not_shown():
-    secret = {**FULL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
+    secret = {**MINIMAL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
     for deployment in (
         deploy(secret, account=OTHER_ACCOUNT),
         deploy({**secret, "account_id": OTHER_ACCOUNT}),
@@ -748,7 +749,7 @@ def test_output_of_tuple_or_other_mapping_is_accepted():
 
     deployment = Deployment(program)
     assert deployment.error is None
-    assert deployment.documents[1] == golden("default-role-policy")
+    assert deployment.documents[1] == FULL_ROLE_POLICY
 
 
 @pytest.mark.parametrize("setting", ["tags", "vpc_configuration"])

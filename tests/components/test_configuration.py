@@ -19,6 +19,7 @@ from pages.examples import (
     SECRET_ID,
 )
 from tests.helpers.configured import deploy, rejection
+from tests.helpers.expected import FULL_ROLE_POLICY
 from tests.helpers.samples import EXAMPLES, ROLE_INPUTS
 from tests.helpers.support import S3, VPC, golden, indented, of_role
 
@@ -45,7 +46,7 @@ def test_every_key_except_bucket_settings_takes_effect():
     deployment = deploy(given)
     assert deployment.error is None
     assert len(deployment.registrations) == 5
-    assert indented(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert indented(deployment.role_policy["policy"]) == FULL_ROLE_POLICY
     assert {key: value for key, value in deployment.role.items() if key != "assumeRolePolicy"} == {
         **ROLE_INPUTS,
         "forceDetachPolicies": True,

@@ -10,7 +10,8 @@ import pytest
 from components.connectors import CONNECTORS
 from components.problems import SettingsError
 from components.rules import render
-from pages.example_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
+from components.settings import SETTINGS
+from pages.example_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options, connector_calls
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
@@ -19,6 +20,7 @@ from pages.examples import (
     OTHER_ACCOUNT,
     SECRET_ID,
 )
+from roles.check.connector_calls import OWN_CALLS
 from tests.helpers import expected
 from tests.helpers.connector_facts import FACTS, Facts, shapes
 from tests.helpers.support import MINIMAL, VPC, golden, indented, size
@@ -46,9 +48,8 @@ def look(facts: Facts, options: Options) -> tuple[str, str, Sequence[str]]:
     return render("qbusiness", {**options.arguments, "connector": facts.name}, ROLE_NAME)
 
 
-def test_connectors_are_the_45_that_aws_documents():
-    assert set(CONNECTORS) == set(FACTS)
-    assert len(FACTS) == 45
+def test_connectors_are_those_that_aws_documents():
+    assert set(CONNECTORS) == set(FACTS), "tests/helpers/connector_facts.py"
 
 
 def test_connector_entry_matches_its_aws_page():
@@ -75,7 +76,15 @@ def test_each_connector_gets_its_expected_documents():
         for options in shapes(facts):
             trust_policy, role_policy, _ = look(facts, options)
             assert indented(trust_policy) == expected_trust_policy, facts.name
-            assert json.loads(role_policy) == expected.role_policy(options), facts.name
+            policy = expected.role_policy(options, connector=facts.name)
+            name = f"{facts.name}-own" if facts.name in OWN_CALLS else "own"
+            assert json.loads(role_policy) == policy, f"tests/golden/{name}-role-policy.json"
+
+
+def test_each_setting_of_the_role_policy_is_an_option():
+    used = {name for options in COMBINATIONS for name, value in options.arguments.items() if value}
+    of_policy = {name for name, it in SETTINGS.items() if not (it.structural or it.of_role)}
+    assert of_policy - {"region", "account_id"} <= used, "pages/example_calls.py: OPTIONS"
 
 
 def test_each_option_combination_has_expected_role_policy():
@@ -86,6 +95,31 @@ def test_each_option_combination_has_expected_role_policy():
         != json.dumps(expected.role_policy(options))
     ]
     assert different == []
+
+
+INERT = {
+    ("AllowsAmazonQToCreateAndDeleteNI", "ec2:DeleteNetworkInterface"),
+    ("AllowsAmazonQToCreateAndDeleteNIForSpecificTag", "ec2:DeleteNetworkInterface"),
+}
+"""Actions on AWS's pages that have no effect in their statements."""
+
+
+def test_each_connectors_policy_allows_exactly_its_calls():
+    for facts in FACTS.values():
+        for options in shapes(facts):
+            if options.ingest_scope == "index":
+                continue
+            granted = {
+                (statement["Sid"], action)
+                for statement in json.loads(look(facts, options)[1])["Statement"]
+                for action in statement["Action"]
+            }
+            calls = [call for call in connector_calls(options) if call.allowed]
+            called = {(call.sid, request.action) for call in calls for request in call.requests}
+            called |= {(call.sid, call.action) for call in OWN_CALLS.get(facts.name, ())}
+            assert granted - INERT == called, (
+                f"roles/check/connector_calls.py or pages/example_calls.py: {facts.name}"
+            )
 
 
 def test_listed_role_shapes_are_exactly_those_of_connectors():

@@ -210,8 +210,8 @@ def test_false_or_blank_top_level_setting_counts_as_unset():
 
 def test_each_setting_is_accepted_only_in_its_place():
     of_stack = ["applicationId", "accountId"]
-    of_entry = ["secretId", "connector", "bucketName", "bucketAccountId", "kmsKeyId"]
-    of_entry += ["allowNetworkInterfaceDeletion", "roleName", "roleDescription"]
+    of_entry = [key for name, key in KEYS.items() if SETTINGS[name].scope == "entry"]
+    assert {"secretId", "connector", "kmsKeyId", "roleName"} < {*of_entry}
     every = {key: EXAMPLES[name] for name, key in KEYS.items()} | {"vpcConfiguration": VPC}
     entry = {**every, "connector": "webcrawler"}
     misplaced = [*of_entry, *(f"dataSources.one.{key}" for key in of_stack)]

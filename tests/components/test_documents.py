@@ -1,6 +1,7 @@
 """Compare the policy documents with AWS's page and the expected documents in golden/."""
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
@@ -18,7 +19,9 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.support import FULL, MINIMAL, PLACEHOLDERS, golden, indented
+from tests.helpers.expected import FULL_ROLE_POLICY
+from tests.helpers.samples import FULL
+from tests.helpers.support import MINIMAL, PLACEHOLDERS, VPC, golden, indented
 
 
 class Policies(NamedTuple):
@@ -42,7 +45,8 @@ def test_index_scope_policies_match_older_aws_page():
 
 def test_policies_with_all_options_match_golden_files():
     written = write(**FULL)
-    assert indented(written.role_policy) == golden("default-role-policy")
+    place = "tests/golden/own-role-policy.json"
+    assert indented(written.role_policy) == FULL_ROLE_POLICY, place
     assert indented(written.trust_policy) == golden("trust-policy")
 
 
@@ -79,10 +83,10 @@ def test_policies_with_required_settings_match_golden_files():
     ],
 )
 def test_each_kind_of_connector_has_expected_documents(
-    connector: str, written_out: str, changes: dict[str, object]
+    connector: str, written_out: str, changes: Mapping[str, object]
 ):
-    everything = {**FULL, "allow_network_interface_deletion": False, "connector": connector}
-    written = write(**{**everything, **changes})
+    on_pages = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": VPC, "connector": connector}
+    written = write(**{**on_pages, **changes})
     assert indented(written.role_policy) == golden(f"{written_out}-role-policy")
     assert indented(written.trust_policy) == golden("trust-policy")
 

@@ -27,8 +27,8 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.helpers import configured
-from tests.helpers.samples import SAMPLES
-from tests.helpers.support import FULL, GOLDEN, MINIMAL
+from tests.helpers.samples import FULL, SAMPLES
+from tests.helpers.support import GOLDEN, MINIMAL
 
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
 NETWORK: Final[Mapping[str, Any]] = MappingProxyType(

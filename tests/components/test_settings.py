@@ -19,8 +19,8 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.samples import EXAMPLES, OF_THE_ROLE, OTHER_REGION, SAMPLES
-from tests.helpers.support import FULL, MINIMAL, S3, size
+from tests.helpers.samples import EXAMPLES, FULL, OF_THE_ROLE, OTHER_REGION, SAMPLES
+from tests.helpers.support import MINIMAL, S3, size
 
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
 LONGEST_NAME = 64 * "n"
@@ -85,8 +85,10 @@ REJECTED_IN_VPC: dict[str, list[Any]] = {
 
 
 def test_every_setting_has_samples():
-    assert [*SAMPLES] == [*SETTINGS]
-    assert [*OF_THE_ROLE] == [name for name, setting in SETTINGS.items() if setting.of_role]
+    place = "tests/helpers/samples.py"
+    assert [*SAMPLES] == [*SETTINGS], place
+    of_role = [name for name, setting in SETTINGS.items() if setting.of_role]
+    assert [*OF_THE_ROLE] == of_role, f"{place}: role_property"
     for name, each in SAMPLES.items():
         assert each.accepted
         assert each.rejected
@@ -98,7 +100,7 @@ def test_each_role_policy_setting_except_location_changes_it():
     for name in {name for name, it in SETTINGS.items() if not (it.structural or it.of_role)} - located:
         values = (SAMPLES[name].example, *SAMPLES[name].accepted)
         policies = {look({**MINIMAL, **SAMPLES[name].others, name: it}).role_policy for it in values}
-        assert len(policies) > 1, name
+        assert len(policies) > 1, f"components/policies.py: {name}"
 
 
 def test_a_valid_value_is_accepted():

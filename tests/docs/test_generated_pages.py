@@ -14,6 +14,7 @@ from components.connectors import CONNECTORS
 from pages import permissions, template_workflow
 from pages.__main__ import PAGES, main
 from pages.example_calls import FULL, FULL_OF_SOURCE, FULL_WITH_FILES, Options
+from pages.statements import STATEMENTS
 from pages.version import with_version
 from sandbox.environment import PROJECT
 from tests.authorization.cases import render
@@ -28,7 +29,7 @@ DOCS = PROJECT / "docs"
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_generated_page_is_up_to_date(path: Path):
-    assert path.read_text() == PAGES[path]()
+    assert path.read_text() == PAGES[path](), "run `venv/bin/python -m pages`"
 
 
 @pytest.mark.parametrize("key", ["aws:region", *KEYS.values()])
@@ -93,6 +94,13 @@ def test_permissions_page_shows_every_statement(options: Options):
             assert statement in shown
 
 
+def test_each_statement_has_a_reason_and_is_in_a_policy():
+    written = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())["policy"]
+    sids = {statement["Sid"] for statement in written["Statement"]}
+    others = {"AllowsAmazonQServicePrincipal", "AllowsAmazonQToGetObjectfromS3"}
+    assert STATEMENTS.keys() == sids | others, "pages/statements.py"
+
+
 def statements(page: str) -> list[Any]:
     return [statement for block in blocks("json", page) for statement in json.loads(block)]
 
@@ -114,7 +122,9 @@ def test_connector_page_shows_exactly_expected_statements(facts: Facts):
     if options.network_arns:
         options = options._replace(vpc="VPC")
     assert statements(permissions.connector_page(facts.name)) == [
-        *expected.role_policy(options._replace(ingest_scope="applicationAndIndex"))["Statement"],
+        *expected.role_policy(
+            options._replace(ingest_scope="applicationAndIndex"), connector=facts.name
+        )["Statement"],
         *json.loads(golden("trust-policy"))["Statement"],
     ]
 

@@ -13,7 +13,6 @@ from components.configuration import ALLOWED_ACCOUNTS, KEYS
 from components.connectors import CONNECTORS
 from components.problems import Source
 from components.rules import render
-from components.settings import SETTINGS
 from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_script, run_section
@@ -149,19 +148,6 @@ def test_block_with_two_updates_waits_and_looks_for_drift():
             assert last == drift
 
 
-def test_copied_environment_keeps_only_shareable_settings():
-    removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", CI.read_text())
-    assert removed
-    replaced = {"applicationId", "indexId", "rolePath"}
-    specific = {
-        KEYS[name]
-        for name in KEYS
-        if not (SETTINGS[name].structural or SETTINGS[name].of_role) or SETTINGS[name].scope == "entry"
-    }
-    shareable = {"ingestScope"}
-    assert {*re.findall(r"\w+", removed[1])} == (specific | {"dataSources"}) - replaced - shareable
-
-
 def test_the_make_targets_on_the_pages_exist():
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     for page in (PROJECT / "README.md", *PAGES):
@@ -242,6 +228,7 @@ def test_the_readme_lists_every_page():
 def test_successors_of_each_connector_have_source_and_date():
     rows = re.findall(r"^\| (`.*) \|$", (DOCS / "after-q-business.md").read_text(), re.MULTILINE)
     cells = [row.split(" | ") for row in rows]
-    assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)
+    named = sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells)))
+    assert named == sorted(CONNECTORS), "docs/after-q-business.md"
     for row in cells:
         assert re.search(r"\[.*\].* \w+ \d{1,2}, \d{4}$", row[3])

@@ -105,7 +105,7 @@ def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: A
     }
     install_packages(project)
     for step, shown in (
-        ("Preview", "@@ wiki-qbusiness-role: trust policy, new @@"),
+        ("Preview", "+ aws:iam/role:Role: (create)"),
         ("Deploy", "qbusiness-roles"),  # the guardrails
         ("Check the deployed roles with the guardrails", "qbusiness-roles"),
     ):

@@ -5,7 +5,6 @@ raise an exception for an unknown value.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,7 +13,6 @@ from unittest.mock import Mock
 
 import pytest
 import rules
-from connector_grants import PLACEHOLDERS
 from declared_roles import find_roles
 from pulumi_policy import PolicyProviderResource, PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
@@ -29,14 +27,12 @@ from pages import examples
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
-    APPLICATION_ID,
     INDEX_ID,
     KEY_ID,
     OTHER_ACCOUNT,
     REGION,
 )
 from roles.commands import quote_argument
-from sandbox.environment import PROJECT
 from tests.guardrails.guardrail_roles import (
     ADMINISTRATOR,
     POLICY,
@@ -313,23 +309,6 @@ def test_policy_text_cannot_forge_report_line(text: str):
 # Connector permissions.
 
 SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:666666666666:subnet/subnet-0b2c3d4e5f6071829"
-VALUES: Final = {
-    ":444444444444:secret": ":{secret_account}:secret",
-    ":555555555555:key": ":{key_account}:key",
-    ":666666666666:subnet/subnet-0b2c3d4e5f6071829": ":{subnet_account}:subnet/{subnet_id}",
-    "777777777777": "{bucket_account}",
-    "arn:aws:": "arn:{partition}:",
-    REGION: "{region}",
-    ACCOUNT: "{account}",
-    APPLICATION_ID: "{application_id}",
-    INDEX_ID: "{index_id}",
-    examples.SECRET_ID: "{secret_id}",
-    KEY_ID: "{key_id}",
-    examples.SECURITY_GROUP_ID: "{security_group_id}",
-    "example-documents": "{bucket_name}",
-    NAME: "{role}",
-}
-"""The pack's placeholders, by the values in `documents`."""
 
 
 def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
@@ -363,60 +342,6 @@ def test_role_of_every_connector_passes():
     for connector, everything in product(CONNECTORS.values(), (True, False)):
         trust_policy, policy_of_role = documents(connector, everything=everything)
         assert findings(role(trust_policy), role_policy(policy_of_role)) == {}, connector.name
-
-
-def granted(*policies: str) -> Mapping[Any, set[str]]:
-    """Return the condition values, by action, resource, and condition keys."""
-    values: dict[Any, set[str]] = defaultdict(set)
-    for statement in (
-        statement for document in policies for statement in json.loads(document)["Statement"]
-    ):
-        conditions = {
-            f"{operator} {key}": listed(given)
-            for operator, keys in statement.get("Condition", {}).items()
-            for key, given in keys.items()
-        }
-        for action, resource in product(listed(statement["Action"]), listed(statement["Resource"])):
-            permission = values[action, resource, frozenset(conditions)]
-            permission.update(f"{key} {value}" for key in conditions for value in conditions[key])
-    return values
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def test_pack_policy_matches_grants_to_all_connectors():
-    written = {documents(connector, everything=True)[1] for connector in CONNECTORS.values()}
-    for value, placeholder in VALUES.items():
-        assert any(value in document for document in written)
-        written = {document.replace(value, placeholder) for document in written}
-    own = (PROJECT / "guardrails" / "connector_policy.json").read_text()
-    assert granted(own) == granted(*written)
-
-
-def test_placeholders_have_formats_of_component():
-    formats_of = {
-        "account bucket_account": formats.ACCOUNT_ID,
-        "partition application_id": formats.APPLICATION,
-        "bucket_name": formats.BUCKET,
-        "index_id": formats.INDEX_ID,
-        "key_account key_id": formats.KEY,
-        "region": formats.REGION,
-        "secret_account secret_id": formats.SECRET,
-        "security_group_id": formats.SECURITY_GROUP,
-        "subnet_account subnet_id": formats.SUBNET,
-    }
-    by_name = {name: form for names, form in formats_of.items() for name in names.split()}
-    assert {*by_name, "role"} == {*PLACEHOLDERS}
-    for name, form in by_name.items():
-        assert PLACEHOLDERS[name] in form.pattern, name
-
-
-def test_role_placeholder_has_formats_of_path_and_name():
-    path, name = PLACEHOLDERS["role"].split(")?")
-    assert f"/{path})?" in formats.ROLE_PATH.pattern
-    assert name == formats.ROLE_NAME.pattern
 
 
 def test_guardrail_constants_equal_component_constants():

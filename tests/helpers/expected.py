@@ -4,26 +4,27 @@ import copy
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from pages.example_calls import INDEX_ARN, ROLE_NAME, Options
+from pages.example_calls import INDEX_ARN, OPTIONS, ROLE_NAME, Options
+from roles.check.connector_calls import OWN_CALLS
 from tests.helpers.support import golden
 
 Statement = dict[str, Any]
 
 
-def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
-    """Return the role policy for any connector that accepts these options."""
-    (deletion,) = statements("default", "DeleteTaggedNI")
+def role_policy(options: Options, role_name: str = ROLE_NAME, connector: str = "") -> dict[str, Any]:
+    """Return the role policy for a connector, or for any connector that accepts these options."""
     page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
-    included = filled([*page, deletion], options)
+    included = filled([*page, *statements("own")], options)
     for statement in included:
         if statement["Sid"] == "AllowsAmazonQToIngestDocuments" and options.ingest_scope == "index":
             statement["Resource"] = INDEX_ARN
         if statement["Sid"] == "AllowsAmazonQToPassCustomerRole":
             (arn,) = statement["Resource"]
             statement["Resource"] = [arn.replace(ROLE_NAME, role_name)]
-    return {"Version": "2012-10-17", "Statement": included}
+    own = statements(f"{connector}-own") if connector in OWN_CALLS else ()
+    return {"Version": "2012-10-17", "Statement": [*included, *own]}
 
 
 @cache
@@ -38,16 +39,17 @@ def filled(written_out: Iterable[Statement], options: Options) -> list[Statement
     objects = f"{options.bucket_arn}/*"
     # By Sid, the option that requires the statement, and the resources if they depend on the options. A
     # statement that is not listed is required if there are network ARNs.
-    changing = {
+    changing: dict[str, tuple[object, list[str | None] | None]] = {
+        **{
+            option.statement: (options.arns(name), [*options.arns(name)])
+            for name, option in OPTIONS.items()
+        },
         "GetS3Objects": (options.bucket_arn, [objects]),
         "GetObjectfromS3": (options.bucket_arn, [objects]),
         "ListS3Buckets": (options.bucket_arn, [options.bucket_arn]),
-        "GetSecret": (options.secret_arn, [options.secret_arn]),
-        "DecryptSecret": (options.key_arn, [options.key_arn]),
         "IngestDocuments": (True, None),
         "IngestPrincipalMapping": (True, None),
         "PassCustomerRole": (options.bucket_is_source, None),
-        "CreateAndDeleteNI": (options.network_arns, [*options.network_arns]),
         "DeleteTaggedNI": (options.deletion, None),
     }
     included: list[Statement] = []
@@ -60,3 +62,14 @@ def filled(written_out: Iterable[Statement], options: Options) -> list[Statement
                 statement["Condition"]["StringEquals"]["aws:ResourceAccount"] = options.bucket_account
             included.append(statement)
     return included
+
+
+FULL_ROLE_POLICY: Final = json.dumps(
+    {
+        "Version": "2012-10-17",
+        # The last statement in this file is also in the other.
+        "Statement": [*statements("default")[:-1], *statements("own")],
+    },
+    indent=2,
+)
+"""The expected role policy for the arguments in `samples.FULL`."""

@@ -18,7 +18,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.support import VPC
+from tests.helpers.support import MINIMAL, VPC
 
 OTHER_REGION: Final = "us-west-2"
 _TAG_CHARACTERS: Final = "_.:/=+-@ \u00a0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -29,7 +29,7 @@ class Samples(NamedTuple):
     """Valid and invalid values of one setting."""
 
     example: Any
-    """A valid value; for a setting in `support.FULL`, the one in `golden/default-role-policy.json`."""
+    """A valid value; for a setting in `FULL`, the one in the expected policies in `golden/`."""
     mistyped: object
     """A value of a type that the setting does not accept, for `golden/messages.txt`."""
     malformed: str | None = None
@@ -301,3 +301,13 @@ ROLE_INPUTS: Final[Mapping[str, Any]] = {
     each.role_property: each.example for each in SAMPLES.values() if each.role_property
 }
 """The same examples, by the names of the role's inputs."""
+_NOT_OF_DEFAULT: Final = {"region", "account_id", "connector", "ingest_scope", "exclusive_policies"}
+FULL: Final[Mapping[str, Any]] = {
+    **MINIMAL,
+    **{
+        name: each.example
+        for name, each in SAMPLES.items()
+        if not (each.role_property or "connector" in each.others or name in _NOT_OF_DEFAULT)
+    },
+}
+"""Every argument on which the default connector's role policy depends."""

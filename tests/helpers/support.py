@@ -39,14 +39,6 @@ VPC: Final[Mapping[str, Any]] = {
 }
 REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **examples.REQUIRED_INPUTS}
 """The settings that the default connector requires, as stack configuration."""
-FULL: Final[Mapping[str, Any]] = {
-    **MINIMAL,
-    "kms_key_id": KEY_ID,
-    "vpc_configuration": VPC,
-    "allow_network_interface_deletion": True,
-}
-"""The arguments for `golden/default-role-policy.json`."""
-
 S3: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,

@@ -20,6 +20,7 @@ from components.problems import camel_case
 from pages import examples
 from pages.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
 from sandbox.environment import PROJECT
+from tests.helpers.expected import FULL_ROLE_POLICY
 from tests.helpers.installing import RUNTIME, VERSION, git, make_separate, offline
 from tests.helpers.page import blocks, run_section
 from tests.helpers.samples import EXAMPLES
@@ -48,7 +49,7 @@ FULL: Final[Mapping[str, object]] = {
     "roleName": "qbusiness-from-yaml",
     "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",  # it exists in the sandbox
 }
-"""Every input except for a bucket's, with the values in `golden/default-role-policy.json`."""
+"""Every input except for a bucket's, with the values in `samples.FULL`."""
 S3_INPUTS: Final = {camel_case(name): value for name, value in S3.items()}
 
 
@@ -126,7 +127,7 @@ def test_schema_matches_published_schema():
     ).to_json()
     for section in ("resources", "types"):
         assert schema[section] == frozen()[section], (
-            "add a new input to golden/package-schema.json; a removed or changed one breaks programs"
+            "tests/golden/package-schema.json: add a new input; a removed or changed one breaks programs"
         )
 
 
@@ -252,7 +253,7 @@ def check_every_input(aws: Aws) -> None:
     """Check the role with the inputs FULL."""
     role = aws.iam.get_role(RoleName="qbusiness-from-yaml")["Role"]
     policies = aws.role_policies("qbusiness-from-yaml")
-    assert policies["qbusiness-aem-connector"] == golden("default-role-policy")
+    assert policies["qbusiness-aem-connector"] == FULL_ROLE_POLICY
     assert role["Path"] == "/connectors/"
     assert role["Description"] == "AEM"
     assert role["Tags"] == [{"Key": "Team", "Value": "search"}]

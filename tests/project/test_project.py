@@ -70,7 +70,7 @@ def test_declarations_satisfy_schema_of_engine():
 
 
 def test_arguments_are_settings_in_snake_case():
-    assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS)
+    assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS), "components/connector_role.py"
     assert set(VpcConfiguration.__annotations__) == set(Vpc.lists)
     assert ConnectorRoleArgs.__required_keys__ == {
         name for name, setting in SETTINGS.items() if setting.required
@@ -114,7 +114,7 @@ PUBLIC = {"configuration", "connectors", "formats", "policies", "problems"}
 """The modules of `components/` whose public names the other directories may import."""
 PUBLIC_NAMES = {
     "": {*components.__all__, *PUBLIC},
-    "settings": {"SETTINGS", "Vpc"},
+    "settings": {"SETTINGS", "Flag", "Role", "Value", "Vpc"},
     "rules": {"render"},
     "connector_role": {"ConnectorRole", "POLICY_NAME", "TOKEN"},
 }

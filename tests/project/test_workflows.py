@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from pages.examples import KEY_ID, SECURITY_GROUP_ID, SUBNET_ID
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
 from tests.helpers.installing import VERSION as PACKAGE
@@ -131,7 +132,7 @@ def test_workflows_install_pulumi_version_of_sandbox():
 
 def test_each_preview_becomes_one_comment_even_if_it_fails():
     preview, comment = ENVIRONMENTS["preview"]["steps"][-2:]
-    assert preview["run"].startswith("venv/bin/python -m roles.preview ")
+    assert preview["run"].startswith(".github/report.sh ")
     assert comment["uses"].startswith("marocchino/sticky-pull-request-comment@")
     assert comment["if"] == "${{ !cancelled() }}"
     assert comment["with"] == {
@@ -426,7 +427,6 @@ class Repository:
         self.show_secrets = ""
         """The variable SHOW_SECRETS."""
         (stack.directory / ".github").symlink_to(GITHUB)
-        (stack.directory / "roles").symlink_to(PROJECT / "roles")
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
         """Run a job's commands as GitHub does, in the workflow's environment."""
@@ -525,20 +525,12 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     aws.iam.put_role_policy(**policy, PolicyDocument=edited)
     assert repository.run("preview").returncode == 0
     report = repository.reported()
-    assert report == (
-        f"### Preview of {stack.name}\n\n"
-        "Errors and warnings:\n\n~~~diff\n"
-        "aem-connector: connector is not set, so the role is for aem-cloud\n~~~\n\n"
-        "Steps:\n\n~~~diff\n"
-        "~ update  aws:iam:RolePolicy aem-connector-qbusiness-policy (policy)\n"
-        "same 3, update 1\n~~~\n\n"
-        "Policies of new and changed roles:\n\n~~~diff\n"
-        "@@ aem-connector-qbusiness-policy: policy, changed @@\n"
-        "  AllowsAmazonQToGetSecret\n    Effect: Allow\n"
-        "-   Action: secretsmanager:PutSecretValue\n+   Action: secretsmanager:GetSecretValue\n"
-        "    Resource: arn:aws:secretsmanager:us-east-1:123456789012:secret:qbusiness/aem-cloud-a1B2c3\n"
-        "  AllowsAmazonQToIngestDocuments: unchanged\n"
-        "  AllowsAmazonQToIngestPrincipalMapping: unchanged\n~~~\n\n"
+    assert report.startswith(
+        f"### Preview of {stack.name}\n\n~~~text\nPreviewing update ({stack.name}):\n"
+    )
+    assert ('[0]: "secretsmanager:PutSecretValue" => "secretsmanager:GetSecretValue"\n') in report
+    assert report.endswith(
+        "Resources:\n    ~ 1 to update\n    3 unchanged\n~~~\n\n"
         "[The log](https://github.example/OWNER/REPOSITORY/actions/runs/5), commit abc\n"
     )
     assert repository.run("drift").returncode == 7
@@ -560,6 +552,63 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
         assert failed.returncode == 1
         assert re.search(f"::error::.*{message}", failed.stdout)
     assert repository.issues() == issues
+
+
+def test_preview_hides_secret_values_in_new_changed_drifted_and_refreshed_policies(
+    repository: Repository, aws: Aws
+):
+    stack = repository.stack
+
+    def preview(key: str) -> str:
+        """Set the secret key, and return the report."""
+        stack.run("config", "set", "--secret", "kmsKeyId", key, "--stack", stack.name)
+        assert repository.run("preview").returncode == 0
+        report = repository.reported()
+        assert key.rpartition("-")[2] not in report
+        return report
+
+    old, new = KEY_ID, KEY_ID.replace("ab", "cd")
+    assert "policy    : [secret]\n" in preview(old)
+    stack.up()
+    (role,) = aws.roles()
+    policy = {"RoleName": role, "PolicyName": "qbusiness-aem-connector"}
+    assert "~ policy: [secret] => [secret]\n" in preview(new)
+    written = aws.role_policies(role)["qbusiness-aem-connector"]
+    aws.iam.put_role_policy(**policy, PolicyDocument=written.replace("kms:Decrypt", "kms:*"))
+    drifted = preview(old)
+    assert "~ policy: [secret] => [secret]\n" in drifted
+    assert "kms:" not in drifted
+
+
+NAMES = [f"source-{number}" for number in range(60)]
+
+
+def test_new_policies_of_sixty_roles_are_in_summary_and_their_names_in_comment(
+    new_stack: NewStack,
+):
+    sources = {
+        name: {
+            "connector": "confluence-cloud",
+            "secretId": f"{name}-a1B2c3",
+            "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]},
+        }
+        for name in NAMES
+    }
+    shared = {key: value for key, value in REQUIRED.items() if key != "secretId"}
+    accounts = {"aws:allowedAccountIds": ["123456789012"]}
+    repository = Repository(new_stack({**shared, **accounts, "dataSources": sources}))
+    assert repository.run("preview").returncode == 0
+    comment, summary = repository.report.read_text(), repository.summary.read_text()
+    assert len(comment.encode()) < 60_500
+    assert len(summary.encode()) < 2**20
+    for name in NAMES:
+        for kind, suffix in (("role:Role", "role"), ("rolePolicy:RolePolicy", "policy")):
+            assert f"+ aws:iam/{kind}: (create) {name}-qbusiness-{suffix}\n" in comment
+        assert f'aws:secretsmanager:us-east-1:123456789012:secret:{name}-a1B2c3"' in summary
+    for action in ("sts:AssumeRole", "qbusiness:PutGroup", "ec2:DescribeSubnets"):
+        assert summary.count(f'"{action}"\n') == 60
+    for text in (comment, summary):
+        assert "Resources:\n    + 181 to create\n~~~\n" in text
 
 
 @needs_jq
@@ -656,23 +705,54 @@ def test_report_keeps_both_streams_in_code_block_and_exit_code(tmp_path: Path):
     )
 
 
+def test_shortened_report_names_changes_and_keeps_end(tmp_path: Path):
+    steps = (
+        "  pulumi:pulumi:Stack: (same)\n"
+        "    [urn=urn:pulumi:prod::search::pulumi:pulumi:Stack::search-prod]\n"
+        "        ~ aws:iam/role:Role: (refresh)\n"
+        "            [urn=urn:pulumi:prod::search::a:b:C$aws:iam/role:Role::wiki-role]\n"
+        "        +-aws:iam/role:Role: (replace) 🔒\n"
+        "            [id=wiki-role]\n"
+        "            [urn=urn:pulumi:prod::search::a:b:C$aws:iam/role:Role::wiki-role]\n"
+        '          ~ description: "+ aws:iam/role:Role: (create)\\n [urn=x]"\n'
+        "    - aws:iam/policy:Policy: (delete)\n"
+        "        [urn=urn:pulumi:prod::search::aws:iam/policy:Policy::odd:name]\n"
+    )
+    (tmp_path / "given.txt").write_text(f"{steps}{'ä' * 30_000}.\nerror: no\n")
+    _, text = report(tmp_path, "cat given.txt")
+    first, end = text.split("…\n")
+    assert first.endswith(
+        "~~~text\n"
+        "+-aws:iam/role:Role: (replace) 🔒 wiki-role\n"
+        "- aws:iam/policy:Policy: (delete) odd:name\n"
+    )
+    assert end == f"{'ä' * 2_494}.\nerror: no\n~~~\n\n[The log](https://run), commit abc\n"
+    # The job summary has room for all of it.
+    assert f"~~~text\n{steps}ää" in (tmp_path / "summary.md").read_text()
+
+
 @pytest.mark.parametrize(
-    ("options", "size", "omitted"),
+    ("options", "size", "is_shortened"),
     [
         ((), 60_000, False),
         ((), 60_002, True),
+        ((), 1_000_002, True),
         (("--markdown",), 4_000, False),
         (("--markdown",), 4_002, True),
     ],
 )
-def test_report_keeps_end_of_output_within_limit_in_bytes(
-    tmp_path: Path, options: tuple[str, ...], size: int, omitted: bool
+def test_report_is_shortened_only_beyond_limit_in_bytes(
+    tmp_path: Path, options: tuple[str, ...], size: int, is_shortened: bool
 ):
-    count = size // 2 - 2
-    (tmp_path / "given.txt").write_text("ä" * count + "end.", encoding="utf-8")
+    (tmp_path / "given.txt").write_text("ä" * (size // 2 - 2) + "end.", encoding="utf-8")
     _, text = report(tmp_path, "cat given.txt >&2", *options)
-    assert f"\n{'ä' * (count - omitted)}end.\n~~~\n" in text
-    assert ("The beginning is omitted" in text) == omitted
+    summary = (tmp_path / "summary.md").read_text()
+    for shown, cut in ((text, is_shortened), (summary, size > 1_000_000)):
+        has_end = "ä" * 1_900 + "end.\n~~~\n" in shown
+        assert has_end
+        is_cut = "This output is shortened." in shown
+        assert is_cut == cut
+        assert len(shown.encode()) < (1_000_200 if shown is summary else 60_200)
 
 
 def test_only_audit_notes_are_in_code_block(tmp_path: Path):

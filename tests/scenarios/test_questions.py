@@ -19,11 +19,11 @@ from pages.example_calls import (
     Request,
     connector_calls,
     deviations,
+    every_option,
 )
 from pages.examples import REGION
 from roles.errors import is_denied
 from sandbox.environment import PROJECT
-from tests.authorization.cases import options_of
 from tests.helpers.processes import show
 from tests.scenarios.world import World
 
@@ -59,7 +59,7 @@ def roles(world: World) -> list[Role]:
     """Return the connectors' distinct roles, in the world's account and Region."""
     found: dict[tuple[str, str], Role] = {}
     for name, connector in CONNECTORS.items():
-        options = options_of(connector)
+        options = every_option(connector)
         arguments = {**options.arguments, "connector": name, "region": REGION}
         *documents, _ = render("aem-connector", arguments, ROLE_NAME)
         trust_policy, role_policy = map(world.moved, documents)
