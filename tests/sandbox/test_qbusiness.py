@@ -187,11 +187,3 @@ def test_invalid_call_is_rejected_with_its_reason(
 ):
     status, answer = ask(qbusiness, method, path, body)
     assert (status, answer["reason"]) == (400, reason)
-
-
-def test_answer_outside_service_model_is_an_error(qbusiness: QBusiness):
-    assert listed(ask(qbusiness, "GET", f"{SOURCES}?unknown=x")) == [SECOND, FIRST]
-    qbusiness.resources[APPLICATION_ID, INDEX_ID, FIRST]["displayName"] = 5
-    status, answer = ask(qbusiness, "GET", f"{SOURCES}/{FIRST}")
-    assert status == 500
-    assert answer["message"].startswith("GetDataSource: Invalid type for parameter displayName")
