@@ -116,10 +116,10 @@ def program(roles: Mapping[str, Declared]) -> str:
     return PROGRAM.format(roles=json.dumps(texts))
 
 
-@pytest.fixture
-def pack(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the pack to a different directory, with the tests' packages in place of an installation."""
-    copy = tmp_path / "pack"
+    copy = tmp_path_factory.mktemp("guardrails") / "pack"  # a short path, which Pulumi shows in full
     shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
     (copy / "venv").symlink_to(PROJECT / "venv")
     return copy

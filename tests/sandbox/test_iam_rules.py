@@ -59,17 +59,6 @@ def test_a_role_name_is_unique_regardless_of_case(iam: Any):
             create(iam, name)
 
 
-def test_deleted_role_is_shown_as_id_that_iam_rejects(iam: Any):
-    create(iam, "deleted")
-    deleted = iam.get_role(RoleName="deleted")["Role"]
-    create(iam, trust=changed(TRUST, Principal={"AWS": deleted["Arn"]}))
-    iam.delete_role(RoleName="deleted")
-    trust = iam.get_role(RoleName="role")["Role"]["AssumeRolePolicyDocument"]
-    assert trust["Statement"][0]["Principal"] == {"AWS": deleted["RoleId"]}
-    with rejected("MalformedPolicyDocument"):
-        iam.update_assume_role_policy(RoleName="role", PolicyDocument=json.dumps(trust))
-
-
 def test_role_with_inline_policy_cannot_be_deleted(iam: Any):
     create(iam)
     iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=json.dumps(POLICY))
@@ -262,9 +251,6 @@ REJECTED: list[dict[str, object]] = [
                 *({"Principal": {"Service": []}}, {"Principal": {"Service": "qbusiness"}}),
                 {"Principal": {"Service": ["qbusiness.amazonaws.com", "qbusiness"]}},
                 {"NotPrincipal": {"AWS": "123456789012"}},
-                # The unique ID of a role, and of a user.
-                {"Principal": {"AWS": ["123456789012", "AROA1234567890EXAMPLE"]}},
-                {"Principal": None, "NotPrincipal": {"AWS": "AIDA1234567890EXAMPLE"}},
             ],
             "MalformedPolicyDocument",
         ),

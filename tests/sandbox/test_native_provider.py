@@ -17,7 +17,6 @@ from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, 
 from sandbox.provider import configuration, native
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration
-from sandbox.provider.lifecycle import AutomaticName
 from sandbox.provider.native import TOKEN, DataSource
 from tests.helpers.stacks import Aws
 from tests.sandbox.provider_client import Provider, Resource
@@ -165,9 +164,9 @@ def test_update_sends_what_program_never_set_but_not_what_it_removed(monkeypatch
 )
 def test_nulls_are_removed_at_every_depth(given: object, kept: object):
     # filterNullProperties in provider/provider.go.
-    inputs, _ = DataSource(Configuration()).check({}, {"configuration": given}, AutomaticName("x", b""))
+    inputs, _ = DataSource(Configuration()).check({}, {"configuration": given}, "")
     assert inputs.get("configuration", ...) == kept
-    assert DataSource(Configuration()).check({}, {"x": None}, AutomaticName("x", b""))[0] == {}
+    assert DataSource(Configuration()).check({}, {"x": None}, "")[0] == {}
 
 
 def test_manually_deleted_data_source_counts_as_deleted(pages: Resource, console: Console):
@@ -200,7 +199,7 @@ def test_import_reads_all_settable_properties(pages: Resource, console: Console)
 def check(**changed: object) -> list[str]:
     """Return the reasons why inputs are rejected."""
     given = {name: value for name, value in (INPUTS | changed).items() if value is not ...}
-    _, failures = DataSource(Configuration()).check({}, given, AutomaticName("pages", b""))
+    _, failures = DataSource(Configuration()).check({}, given, "")
     return [reason for _, reason in failures]
 
 

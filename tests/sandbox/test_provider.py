@@ -19,12 +19,11 @@ from pages.examples import REGION
 from sandbox.provider import configuration, lifecycle
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties, check
-from sandbox.provider.lifecycle import DEFAULTS, AutomaticName, Lifecycle, Property
+from sandbox.provider.lifecycle import DEFAULTS, Lifecycle, Property
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import (
     RESOURCES,
     Role,
-    RolePoliciesExclusive,
 )
 from sandbox.provider.resources import lifecycle as lifecycle_of
 from sandbox.provider.schema import schema
@@ -100,9 +99,7 @@ def having_role(**entries: object) -> Mock:
 def planned(olds: Properties, **news: str) -> Properties:
     """Return a role's inputs after Check."""
     role = Lifecycle(Role(), Configuration(REGION))
-    inputs, failures = role.check(
-        olds, {"assumeRolePolicy": TRUST, **news}, AutomaticName("role", b"seed")
-    )
+    inputs, failures = role.check(olds, {"assumeRolePolicy": TRUST, **news}, "role-1")
     assert failures == []
     return inputs
 
@@ -153,7 +150,8 @@ def test_refresh_limits_inputs_to_their_keys_and_entries(monkeypatch: pytest.Mon
         "tags": {"Team": "search", "Foreign": "x"},
         "tagsAll": tags,
     }
-    exclusive = Lifecycle(RolePoliciesExclusive(), Configuration(REGION)).read(NAME, {}, {})
+    token = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
+    exclusive = lifecycle_of(token, Configuration(REGION)).read(NAME, {}, {})
     assert exclusive is not None
     assert exclusive[0] == {"roleName": NAME, "policyNames": [], DEFAULTS: []}
 
@@ -307,7 +305,7 @@ def test_required_inputs_and_those_that_replace_a_resource(
     token: str, required: list[str], replacing: list[str]
 ):
     resource = lifecycle_of(token, Configuration(REGION))
-    _, failures = resource.check({}, {"name": None}, AutomaticName("role", b"seed"))
+    _, failures = resource.check({}, {"name": None}, "role-1")
     assert failures == [(name, f"{name} is required") for name in required]
     values: dict[str, tuple[object, object]] = {
         "array": (["a"], ["b"]),
@@ -342,7 +340,7 @@ def test_check_reports_invalid_policies_and_computes_all_tags():
     role = Lifecycle(Role(), Configuration(REGION, {"Owner": "platform", "Team": "default"}))
 
     def checked(**inputs: object) -> tuple[Properties, list[tuple[str, str]]]:
-        return role.check({}, {**ROLE, **inputs}, AutomaticName("role", b"seed"))
+        return role.check({}, {**ROLE, **inputs}, "role-1")
 
     for text in ("no JSON", "[]", 5, {}):
         assert checked(assumeRolePolicy=text)[1] == [
@@ -661,18 +659,7 @@ def test_role_without_name_setting_keeps_earlier_name(listed: Properties):
     inputs = planned({"name": NAME, **listed})
     assert inputs["name"] == NAME
     assert "name" in inputs[DEFAULTS]
-
-
-@pytest.mark.parametrize(
-    ("mode", "name"),
-    [("", "role-23636ef"), ("PROPOSE", "proposed"), ("ENFORCE", "proposed"), ("DISABLE", None)],
-)
-def test_earlier_name_precedes_stack_autonaming(mode: str, name: str | None):
-    # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
-    automatic = AutomaticName("role", b"seed", mode, "proposed")
-    assert automatic.compute("earlier") == "earlier"
-    with nullcontext() if name else pytest.raises(ProviderError, match="automatic naming is disabled"):
-        assert automatic.compute(None) == name
+    assert planned({})["name"] == "role-1"
 
 
 # The sandbox's limits.
