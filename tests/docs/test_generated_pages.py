@@ -1,4 +1,4 @@
-"""Test that the generated pages are up to date and complete."""
+"""pages/configuration, declarations, markdown, permissions, template_requirements, template_workflow."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Test that commands, links, keys, and names on the pages in docs/ are correct."""
+"""docs/, pages/__main__, version: commands, links, keys, and names are correct."""
 
 import json
 import re

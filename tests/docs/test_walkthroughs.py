@@ -1,4 +1,4 @@
-"""Makefile and docs/data-sources.md: the example is deployed in a fresh clone, and checked."""
+"""docs/data-sources, sandbox/console: the example is deployed in a fresh clone, and checked."""
 
 import re
 import shutil
@@ -51,6 +51,10 @@ def test_example_is_deployed_and_checked_as_documented(clone: Path):
     run = execute(clone, "sh", "-euc", check, check=False)
     assert run.returncode == 3
     assert re.search(r"^\d+ ok, 0 problems, \d+ skipped, 1 cannot tell$", run.stdout, re.MULTILINE)
+    in_console = "venv/bin/python", "-m", "sandbox", "console-data-source"
+    created = execute(clone, *in_console).stdout
+    assert re.search(r"\nrole: arn:aws:iam::\d{12}:role/service-role/QBusiness-\S+\n\Z", created)
+    assert execute(clone, *in_console).stdout == created
     down = make(clone, "down").stdout
     assert re.findall(r"- (\d+) deleted$", down, re.MULTILINE) == ["5", "13"]
     assert EMPTY in down

@@ -1,4 +1,4 @@
-"""Test that an existing role is imported and updated in place without losing permissions."""
+"""docs/adopt: an existing role is imported and updated in place without losing permissions."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Test what users see for invalid settings on the real engine; tests/components tests the messages."""
+"""components/problems: what users see for invalid settings; tests/components tests the messages."""
 
 from typing import Any
 

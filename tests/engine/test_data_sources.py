@@ -1,4 +1,4 @@
-"""Test the lifecycle of a stack with several data sources on the real engine."""
+"""docs/data-sources: the lifecycle of a stack with several data sources."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Test updates while IAM calls fail: they report the failure, and the next update continues."""
+"""docs/recover: updates report failed IAM calls, and the next update continues."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""__main__.py on the engine: a role is previewed, created, changed, corrected, and destroyed."""
+"""components/connector_role: a role is previewed, created, changed, corrected, and destroyed."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Test the state after commands with another account's credentials.
+"""components/rules: the state after commands with another account's credentials.
 
 The application's ARN names the account, so the program rejects the credentials. But a refresh and a
 destroy run before the program or without it (`Execute` in pkg/resource/deploy/deployment_executor.go

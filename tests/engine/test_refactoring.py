@@ -1,4 +1,4 @@
-"""Test on the real engine that the documented steps rename a role and a component."""
+"""docs/change: the documented steps rename a role and a component."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Test on the real engine that the documented commands retire a data source and hand back roles."""
+"""docs/retire: the documented commands retire a data source and hand back roles."""
 
 from pages.examples import APPLICATION_ID, INDEX_ID
 from sandbox.account import SUBNETS

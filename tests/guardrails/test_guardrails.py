@@ -1,4 +1,4 @@
-"""Test the policy pack's rules without the engine.
+"""guardrails/rules, connector_grants, declared_roles, __main__: the policy pack without the engine.
 
 The resources use the proxies of Pulumi's policy SDK, which are neither lists nor dictionaries, and which
 raise an exception for an unknown value.

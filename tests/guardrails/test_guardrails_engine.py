@@ -1,4 +1,4 @@
-"""guardrails/__main__.py on the engine: it stops roles that allow too much, usually before creation."""
+"""guardrails/__main__: on the engine, roles that allow too much are stopped before creation."""
 
 import json
 import re

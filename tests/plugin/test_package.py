@@ -1,4 +1,4 @@
-"""Test that the package for other languages creates the same roles and reports the same messages.
+"""plugin/__main__: the package for other languages has the same roles and messages.
 
 Programs are compiled against the schema, so a breaking change to the schema breaks them.
 """

@@ -1,4 +1,4 @@
-"""Test the installation and the sandbox's commands with several states and paths of a checkout."""
+"""install.py, Makefile, sandbox/__main__, engine: the installation, and commands in a checkout."""
 
 import ensurepip
 import json

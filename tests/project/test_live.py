@@ -1,4 +1,4 @@
-"""tests/live.py, against the sandbox: the transcript, and the resources that a run leaves."""
+"""tests/live: the transcript of a run against the sandbox, and what the run leaves."""
 
 import fnmatch
 import json

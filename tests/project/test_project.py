@@ -1,4 +1,4 @@
-"""Test that the project's files agree with each other."""
+"""Pulumi.yaml and other files of the project: they agree with each other."""
 
 import ast
 import re
@@ -82,6 +82,31 @@ def test_example_configuration_with_kms_key_and_vpc_is_valid(
     for sid in ("AllowsAmazonQToDecryptSecret", "AllowsAmazonQToCreateAndDeleteNI"):
         assert sid in deployment.role_policy["policy"]
     assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(example)
+
+
+def named_by(path: Path) -> set[str]:
+    """Return the modules that a test module names in its first line, such as `pages/markdown, version:`.
+
+    A name without a folder is in the folder of the name before it.
+    """
+    line = path.read_text().splitlines()[0].strip('"')
+    folder, found = "", set[str]()
+    for word in re.findall(r"[\w./-]+", line.partition(":")[0]):
+        before, slash, name = word.rpartition("/")
+        folder = f"{before}/" if slash else folder
+        found.add(folder + name.removesuffix(".").removesuffix(".py"))
+    return found
+
+
+@pytest.mark.parametrize("place", ["components", "guardrails", "pages", "plugin", "sandbox"])
+def test_first_lines_of_tests_name_every_module(place: str):
+    named = set[str]().union(*map(named_by, (PROJECT / "tests").rglob("test_*.py")))
+    assert [
+        path
+        for path in (PROJECT / place).rglob("*.py")
+        if not {"__init__.py", "venv"} & {*path.parts}
+        and path.relative_to(PROJECT).with_suffix("").as_posix() not in named
+    ] == []
 
 
 def imported(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Test the contents of the sandbox's account, and that it changes as on AWS."""
+"""sandbox/account, aws_server: the account's contents, and how they change."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Test that the sandbox's IAM rejects invalid calls as AWS does."""
+"""sandbox/iam_rules: calls that AWS rejects are rejected."""
 
 import json
 from collections.abc import Iterable

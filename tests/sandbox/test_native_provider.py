@@ -1,4 +1,4 @@
-"""Test that the sandbox's data source behaves like pulumi-aws-native.
+"""sandbox/provider/native, server: a data source behaves as with pulumi-aws-native.
 
 Comments mention the real functions. Their files are in `provider/pkg` in
 https://github.com/pulumi/pulumi-aws-native. The properties of the resource and its ID follow AWS's

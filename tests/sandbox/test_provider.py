@@ -1,4 +1,4 @@
-"""Test that the sandbox's provider behaves like pulumi-aws.
+"""sandbox/provider/__main__, calls, configuration, lifecycle, policy_equivalence, resources, schema.
 
 Comments in most tests mention the real functions. `tfbridge` is a package in
 https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other IAM files are in

@@ -1,4 +1,4 @@
-"""Test the sandbox's Amazon Q Business, which the tests of `roles/` also use, without a server."""
+"""sandbox/qbusiness: Amazon Q Business, which the tests of `roles/` also use, without a server."""
 
 import json
 from typing import Any
