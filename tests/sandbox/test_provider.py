@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from pages.examples import REGION
 from sandbox.provider import configuration, lifecycle
 from sandbox.provider.calls import ProviderError
-from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties, check
+from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties
 from sandbox.provider.lifecycle import DEFAULTS, Lifecycle, Property
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import (
@@ -444,26 +444,6 @@ def test_environment_provides_unconfigured_region(
     assert configuration.configure("aws", settings).region == region
 
 
-def test_configuration_check_adds_defaults(monkeypatch: pytest.MonkeyPatch):
-    # CheckConfigWithContext in pf/tfbridge/provider_checkconfig.go; the values come from
-    # providerFromMeta in pulumi-aws, provider/resources.go.
-    monkeypatch.setenv("AWS_REGION", "us-west-2")
-    defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "true"}
-    assert check("aws", {}) == ({"region": "us-west-2", **defaults}, [])
-    assert check("aws", {"region": REGION}) == ({"region": REGION, **defaults}, [])
-    assert check("aws-native", {"regionn": REGION}) == ({"regionn": REGION}, [])
-    others = {"version": "7.1.0", "pluginDownloadURL": "https://example.com", "allowedAccountIds": "[]"}
-    assert check("aws", {**others, **defaults, "skipRegionValidation": "false"})[0] == {
-        **others,
-        **defaults,
-        "region": "us-west-2",
-        "skipRegionValidation": "false",
-    }
-    assert check("aws", others)[1] == []
-    (problem,) = check("aws", {"regionn": REGION})[1]
-    assert problem.startswith("`aws:regionn` is not a valid configuration key for the aws provider.")
-
-
 def test_unknown_provider_configuration_key_fails_preview(new_stack: NewStack):
     # formatDefaultProviderInvalidKey in tfbridge/check_failures.go.
     stack = new_stack({**REQUIRED, "aws:regionn": REGION})
@@ -488,44 +468,16 @@ def test_an_invalid_number_of_attempts_is_rejected(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("state", "desired", "calls"),
     [
-        # The state of a role without a description has an empty one.
+        # The state of a role without a description has an empty one. tests/engine changes each value.
         ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
         ({}, {"tagsAll": None, "managedPolicyArns": None, "inlinePolicies": None}, []),
         (
             {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},
-            {"tagsAll": {"Kept": "x", "Team": "search", "New": ""}},
+            {"tagsAll": {"Kept": "x", "Team": "search"}},
             [
                 call.untag_role(RoleName=NAME, TagKeys=["Gone"]),
-                call.tag_role(
-                    RoleName=NAME,
-                    Tags=[{"Key": "New", "Value": ""}, {"Key": "Team", "Value": "search"}],
-                ),
+                call.tag_role(RoleName=NAME, Tags=[{"Key": "Team", "Value": "search"}]),
             ],
-        ),
-        (
-            {"assumeRolePolicy": TRUST},
-            {"assumeRolePolicy": POLICY},
-            [call.update_assume_role_policy(RoleName=NAME, PolicyDocument=POLICY)],
-        ),
-        (
-            {"description": "AEM"},
-            {},
-            [call.update_role_description(RoleName=NAME, Description="")],
-        ),
-        (
-            {"maxSessionDuration": 3600},
-            {"maxSessionDuration": 7200.0},
-            [call.update_role(RoleName=NAME, MaxSessionDuration=7200)],
-        ),
-        (
-            {},
-            {"permissionsBoundary": "arn"},
-            [call.put_role_permissions_boundary(RoleName=NAME, PermissionsBoundary="arn")],
-        ),
-        (
-            {"permissionsBoundary": "arn"},
-            {"permissionsBoundary": ""},
-            [call.delete_role_permissions_boundary(RoleName=NAME)],
         ),
         (
             {"inlinePolicies": [{"name": name, "policy": "1"} for name in ("gone", "kept", "changed")]},
@@ -556,27 +508,6 @@ def test_an_update_changes_only_what_differs(state: Properties, desired: Propert
     iam = answering()
     Role().update(iam, NAME, state, desired)
     assert iam.method_calls == calls
-
-
-def test_role_is_created_with_its_optional_properties_in_one_call():
-    # resourceRoleCreate in role.go.
-    iam = answering()
-    given = {**ROLE, "path": "/p/", "maxSessionDuration": 7200.0, "tagsAll": {"B": "2", "A": "1"}}
-    Role().create(iam, {**given, "description": "AEM", "permissionsBoundary": "arn"})
-    tags = [{"Key": "A", "Value": "1"}, {"Key": "B", "Value": "2"}]
-    required = {"RoleName": NAME, "Path": "/p/", "AssumeRolePolicyDocument": TRUST}
-    assert iam.method_calls == [
-        call.create_role(
-            **required,
-            MaxSessionDuration=7200,
-            Description="AEM",
-            PermissionsBoundary="arn",
-            Tags=tags,
-        )
-    ]
-    iam = answering()
-    Role().create(iam, {**given, "description": "", "tagsAll": {}})
-    assert iam.method_calls == [call.create_role(**required, MaxSessionDuration=7200)]
 
 
 def test_an_attachment_is_read_from_its_id():
