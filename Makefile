@@ -12,7 +12,7 @@ STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.y
 	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
 		-e 's/$$/; if you commit it, CI treats it as an environment/'
 # All of these tests need the engine or are slow, so `make unit` does not even import them.
-NOT_UNIT = --ignore=tests/engine --ignore=tests/scenarios \
+NOT_UNIT = --ignore=tests/engine \
 	$(addprefix --ignore=,$(shell grep -l '^pytestmark = .*slow' tests/*/test_*.py tests/*/*/test_*.py))
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
@@ -98,11 +98,11 @@ check-others:
 bench: venv/development-installed ## measure the start, each role, audit, and check, and write benchmarks/README.md
 	@venv/bin/python -m benchmarks
 
-live: venv/development-installed ## run the scenarios on a real AWS account; asks first, cleans up afterward
-	@venv/bin/python -m tests.scenarios
+live: venv/development-installed ## create, check, and delete a role on a real AWS account; asks first
+	@venv/bin/python -m tests.live
 
 live-read-only: venv/development-installed ## evaluate all connectors' policies with a real AWS account; changes nothing
-	@venv/bin/python -m tests.scenarios --read-only
+	@venv/bin/python -m tests.live --read-only
 
 venv/%-installed: requirements-dev.txt requirements-locked.txt requirements.txt sandbox/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is required, but this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'

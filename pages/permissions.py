@@ -1,4 +1,4 @@
-"""Generate docs/permissions.md from the program's policies and the properties that the tests prove."""
+"""Generate docs/permissions.md from the program's policies."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,6 @@ from pages.example_calls import (
     every_option,
 )
 from pages.markdown import bullets, compact_json
-from pages.properties import NeverAllowed, NeverAssumed
 from pages.statements import STATEMENTS
 
 Statement = Mapping[str, Any]
@@ -66,7 +65,7 @@ def page() -> str:
             *_own([*statements, *others]),
             *_trust(with_files[0]),
             _NEVER,
-            bullets(NeverAllowed),
+            bullets(_NEVER_ALLOWED),
             _DIFFERENCES,
             bullets(each.difference for each in STATEMENTS.values() if each.difference),
             _OTHER_DIFFERENCES,
@@ -113,8 +112,7 @@ def _trust(trust_policy: str) -> Iterator[str]:
     yield "## Who can assume the role\n"
     yield bullets(_reasons(statements, {}))
     yield _block(statements)
-    *most, last = NeverAssumed
-    yield f"The tests prove that the role can't be assumed {', '.join(most)}, or {last}.\n"
+    yield _NEVER_ASSUMED
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
@@ -207,9 +205,36 @@ For `s3-v1` and `s3-v2`, the role has these statements instead of those for file
 _NEVER: Final = """\
 ## What the role policy never allows
 
-The tests prove that the role policy allows none of the following, although another policy of the role could.
-[CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work) describes these proofs and their assumptions about IAM. The
-proofs send no requests to AWS.
+The role policy allows none of the following, although another policy of the role could. Tests ask [a policy
+simulator](../CONTRIBUTING.md#how-the-policies-are-tested), not AWS.
+"""
+
+_NEVER_ALLOWED: Final = (
+    "an action that AWS's pages do not name",
+    "any action of a service that no setting requires",
+    "any action on another bucket, or on a bucket with the same name in another account",
+    "any action on the bucket except reading its objects and, if it is the data source, listing them",
+    "any action on another secret",
+    "any action on the secret except reading it",
+    "any action on another key",
+    "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data source",
+    "any action on the key except decryption",
+    "any action on another application or index",
+    "any action on another role",
+    "any action on the role itself, except that the role can pass itself if the bucket is the data source",
+    "passing the role to a service other than Amazon Q Business",
+    "creating a network interface without the application's tag",
+    "creating a network interface with a tag in addition to the application's",
+    "creating a permission for a network interface without the application's tag",
+    "deleting a network interface without the application's tag",
+    "tagging existing resources",
+    "deleting any network interface, unless `allowNetworkInterfaceDeletion` is set",
+    "any EC2 action, except `Describe*`, on resources other than network interfaces and the subnets and security groups in `vpcConfiguration`",
+)
+
+_NEVER_ASSUMED: Final = """\
+The role can't be assumed by a principal other than Amazon Q Business, with an action other than sts:AssumeRole, for
+another account, or for another application.
 """
 
 _DIFFERENCES: Final = """\

@@ -22,9 +22,6 @@ from sandbox.environment import (
 )
 from sandbox.plugin import NoPluginError
 
-_INTERRUPTED = 130
-"""The exit code that shells report for a command that Ctrl-C ended."""
-
 
 def main() -> int:
     """Parse the command line, run its command, and return the exit code."""
@@ -54,7 +51,9 @@ def main() -> int:
                 run.error("expected a command, such as: python -m sandbox run -- pulumi preview")
             return _run(sandbox, command, {})
         case "shell":
-            return _run(sandbox, *_shell())
+            # Skip the user's startup files, which can select another account or another `pulumi`.
+            shell = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
+            return _run(sandbox, shell, {"PS1": "(sandbox) ${PWD##*/} $ "})
         case "console-data-source":
             return _run(sandbox, [sys.executable, "-m", "sandbox.console"], {})
         case "down":
@@ -81,24 +80,19 @@ def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> 
         return 127
 
 
-def _shell() -> tuple[list[str], Mapping[str, str]]:
-    """Return the command that opens a shell, and additional variables for it."""
-    # Skip the user's startup files, which can select another account or another `pulumi`.
-    command = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
-    return command, {"PS1": "(sandbox) ${PWD##*/} $ "}
-
-
 def _down(sandbox: Sandbox) -> int:
     """Destroy the stack `dev` and both stacks named `example`; reset the sandbox even if that fails.
 
     Return the exit code of the last `pulumi destroy` that failed, or 0 if none failed. Neither a failure
     in a stack whose state cannot be read nor a failure to prepare the sandbox counts.
     """
-    signal.signal(signal.SIGINT, _leave_it_to_pulumi)
+    # Leave Ctrl-C to Pulumi, which also receives it and shuts down the update properly.
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
     exit_code = 0
     try:
         environment = sandbox.prepare()
-        sandbox.forget_locks()
+        # Unlock all stacks, even during an update, like `pulumi cancel`.
+        shutil.rmtree(sandbox.state / ".pulumi" / "locks", ignore_errors=True)
         # The data sources use the roles, so destroy the data sources first.
         for project, name in ((EXAMPLE, EXAMPLE_NAME), (PROJECT, PROJECT_NAME)):
             if sandbox.has_stack(name, EXAMPLE_STACK):
@@ -127,10 +121,6 @@ def _destroy(project: Path, stack: str, environment: Mapping[str, str]) -> int:
     return exit_code
 
 
-def _leave_it_to_pulumi(*_: object) -> None:
-    """Ignore Ctrl-C, because Pulumi also receives it and shuts down the update properly."""
-
-
 def _fail(message: object) -> int:
     print(f"sandbox: {message}", file=sys.stderr)
     return 1
@@ -140,4 +130,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(130)  # as shells report for a command that Ctrl-C ended

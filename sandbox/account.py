@@ -32,7 +32,6 @@ SECRETS: Final[Mapping[str, str | None]] = {
 CERTIFICATE_BUCKET: Final = "qbusiness-files"
 CERTIFICATE: Final = "sharepoint.crt"
 DOCUMENTS_BUCKET: Final = "qbusiness-documents"
-"""The bucket that belongs to the other account."""
 VPC_ID: Final = "vpc-0d4e5f60718293041"
 # These subnets are in zones that Amazon Q Business supports, use1-az1 and use1-az2.
 SUBNETS: Final[Mapping[str, tuple[str, str]]] = {

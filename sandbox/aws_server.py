@@ -21,11 +21,11 @@ import pickle
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
@@ -99,87 +99,39 @@ class Aws:
         access_key, region, service = signature.groups() if signature else ("", "", "")
         with self.lock:
             account = get_account_id_from(access_key)
+            if service == "qbusiness":
+                answer = self.qbusiness[account, region].answer(Request(environ))
+                if environ["REQUEST_METHOD"] != "GET":
+                    self._keep()
+                return answer(environ, start_response)
             try:
-                match service:
-                    case "iam":
-                        backend = iam_backends[account][get_partition(region)]
-                        return self._answer_for_iam(backend, environ, start_response)
-                    case "sts":
-                        return self._answer_for_sts(environ, start_response)
-                    case "qbusiness":
-                        qbusiness = self.qbusiness[account, region]
-                        return self._answer_for_qbusiness(qbusiness, environ, start_response)
-                    case _:
-                        return self._answer_for_others(service, environ, start_response)
+                if service == "iam":
+                    _prepare(iam_backends[account][get_partition(region)], environ)
+                elif service in FILL and service not in self.filled:
+                    FILL[service]()
+                    self.filled.add(service)
+                _check_bucket_owner(environ)
+                return self._pass_on(service, environ, start_response)
+            except IamError as rejection:
+                return _error_response(rejection, start_response)
             except NotImplementedError as error:
                 return _reject_unknown(
                     service, f"the sandbox does not support this call: {error}", start_response
                 )
 
-    def _answer_for_others(
-        self, service: str, environ: Environ, start_response: Start
-    ) -> Iterable[bytes]:
-        """Create the service's initial resources if necessary, and pass the call to moto.
+    def _pass_on(self, service: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
+        """Pass a call to moto, and save what it changes.
 
-        A call with an expected bucket owner is rejected if another account owns the bucket. A call
-        that resets moto also resets Amazon Q Business to its initial resources.
+        A call that resets moto also resets Amazon Q Business to its initial resources.
         """
-        if service in FILL and service not in self.filled:
-            FILL[service]()
-            self.filled.add(service)
-        # moto ignores this header, so check it here.
-        expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
-        if expected and bucket_owner(environ["PATH_INFO"].split("/")[1]) not in (expected, None):
-            return _error_response(IamError(403, "AccessDenied", "Access Denied"), start_response)
+        action = _parameters(environ).get("Action", "") if service in _SAVED else ""
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
-        if environ["PATH_INFO"] == "/moto-api/reset":
+        is_reset = environ["PATH_INFO"] == "/moto-api/reset"
+        if is_reset:
             self._reset()
+        if is_reset or (service in _SAVED and not action.startswith(_READ_PREFIXES)):
             self._keep()
         return answer
-
-    def _answer_for_iam(
-        self, iam: IAMBackend, environ: Environ, start_response: Start
-    ) -> Iterable[bytes]:
-        """Validate the call, pass it to moto, and save any changes."""
-        parameters = _parameters(environ)
-        action = parameters.get("Action", "")
-        for name in ("PolicyArn", "PermissionsBoundary"):
-            _add_aws_managed_policy(iam, parameters.get(name, ""))
-        try:
-            validate_request(action, parameters, _roles(iam), iam.managed_policies)
-        except IamError as rejection:
-            return _error_response(rejection, start_response)
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            # The rules assume a well-formed call.
-            malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
-            return _error_response(malformed, start_response)
-        if action == "UpdateRole":
-            body = _complete(iam, parameters)
-            environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        deleted = iam.roles.get(_role_id(iam, parameters)) if action == "DeleteRole" else None
-        answer: Iterable[bytes] = list(self.moto(environ, start_response))
-        if deleted and deleted.id not in iam.roles:
-            _replace_principal(iam, deleted.arn, deleted.id)
-        if not action.startswith(_READ_PREFIXES):
-            self._keep()
-        return answer
-
-    def _answer_for_sts(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Pass the call to moto and save the credentials that it creates."""
-        action = _parameters(environ).get("Action", "")
-        answer: Iterable[bytes] = list(self.moto(environ, start_response))
-        if not action.startswith(_READ_PREFIXES):
-            self._keep()
-        return answer
-
-    def _answer_for_qbusiness(
-        self, qbusiness: QBusiness, environ: Environ, start_response: Start
-    ) -> Iterable[bytes]:
-        request = Request(environ)
-        answer = qbusiness.answer(request)
-        if request.method != "GET":
-            self._keep()
-        return answer(environ, start_response)
 
     def _keep(self) -> None:
         kept = {
@@ -189,6 +141,33 @@ class Aws:
         unfinished = self.contents.with_suffix(".unfinished")
         unfinished.write_bytes(pickle.dumps(kept))
         unfinished.replace(self.contents)
+
+
+def _prepare(iam: IAMBackend, environ: Environ) -> None:
+    """Validate and complete an IAM call; raise IamError if IAM would reject the call."""
+    parameters = _parameters(environ)
+    action = parameters.get("Action", "")
+    for name in ("PolicyArn", "PermissionsBoundary"):
+        _add_aws_managed_policy(iam, parameters.get(name, ""))
+    try:
+        roles = {
+            role.name: Role(role.name, role.policies, tuple(tag["Key"] for tag in role.tags))
+            for role in iam.roles.values()
+        }
+        validate_request(action, parameters, roles, iam.managed_policies)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # The rules assume a well-formed call.
+        raise IamError(400, "ValidationError", f"malformed call: {error!r}") from error
+    if action == "UpdateRole":
+        body = _complete(iam, parameters)
+        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+
+
+def _check_bucket_owner(environ: Environ) -> None:
+    """Raise IamError if another account owns the bucket than a call expects, because moto ignores it."""
+    expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
+    if expected and bucket_owner(environ["PATH_INFO"].split("/")[1]) not in (expected, None):
+        raise IamError(403, "AccessDenied", "Access Denied")
 
 
 def _moto(service: Any) -> Any:
@@ -251,29 +230,6 @@ def _parameters(environ: Environ) -> dict[str, str]:
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
-def _role_id(iam: IAMBackend, parameters: Mapping[str, str]) -> str:
-    """Return the ID of the role that a call names; empty if there is none."""
-    name = parameters.get("RoleName")
-    return next((role.id for role in iam.roles.values() if role.name == name), "")
-
-
-def _replace_principal(iam: IAMBackend, arn: str, identifier: str) -> None:
-    """Replace a deleted role's ARN with its unique ID in trust policies, as IAM does.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
-    """
-    for role in iam.roles.values():
-        document = role.assume_role_policy_document
-        role.assume_role_policy_document = document.replace(f'"{arn}"', f'"{identifier}"')
-
-
-def _roles(iam: IAMBackend) -> dict[str, Role]:
-    return {
-        role.name: Role(role.name, role.policies, tuple(tag["Key"] for tag in role.tags))
-        for role in iam.roles.values()
-    }
-
-
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
     """Add an AWS managed policy to an account the first time that a call refers to it.
 
@@ -330,8 +286,7 @@ def main(directory: Path, sources: str) -> None:
 
     `sources` is the digest of the server's source files.
     """
-    path = directory / "server.lock"
-    lock = path.open("a")
+    lock = (directory / "server.lock").open("a")
     # Acquire the lock before the fork, so that it is held when the parent ends.
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if os.fork():
@@ -356,19 +311,12 @@ def main(directory: Path, sources: str) -> None:
         unfinished.write_text(json.dumps(state))
         unfinished.replace(directory / "server.json")
         server.timeout = _LOCK_CHECK
-        while _is_at(path, lock):
+        while os.fstat(lock.fileno()).st_nlink:  # until the file is deleted
             server.handle_request()
         # Let calls in progress finish, because the engine must receive their results.
         ended = [provider.stop(grace=_GRACE) for provider, _ in providers.values()]
         while not all(event.is_set() for event in ended):
             server.handle_request()
-
-
-def _is_at(path: Path, file: IO[str]) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ _LATER_PACKAGES: Final = (
     "./generate-python-package",
 )
 """The language host for YAML programs and the generator of Python packages; built on their first run."""
-_PROGRESS_INTERVAL: Final = 15.0
-"""Minimum seconds between progress lines if the output is not a terminal."""
+_PROGRESS_INTERVAL: Final = 5.0
+"""Minimum seconds between progress lines."""
 _INSTALLER_PATIENCE: Final = 5
 """Timeout in seconds for the installer's site."""
 _ADVICE: Final = (
@@ -198,15 +198,9 @@ def _show_progress(lines: IO[str], step: str) -> str:
     last: deque[str] = deque(maxlen=12)
     for count, line in enumerate(lines, start=1):
         last.append(line.rstrip())
-        now = time.monotonic()
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r  {now - start:4.0f} s  {count} {step} ")
-            sys.stderr.flush()
-        elif now - shown > _PROGRESS_INTERVAL:
-            shown = now
-            say(f"{now - start:.0f} s, {count} {step}")
-    if last and sys.stderr.isatty():
-        sys.stderr.write("\n")
+        if time.monotonic() - shown > _PROGRESS_INTERVAL:
+            shown = time.monotonic()
+            say(f"{shown - start:.0f} s, {count} {step}")
     return "\n".join(last)
 
 
@@ -245,8 +239,7 @@ def main(*arguments: str) -> int:
     """
     try:
         if arguments:
-            package, program = arguments
-            _replace(Path(program), package)
+            _replace(Path(arguments[1]), arguments[0])
         elif shutil.which("go"):
             directory(CACHE)
     except NoEngineError as error:

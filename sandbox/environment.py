@@ -35,11 +35,9 @@ EXAMPLE_STACK: Final = "example"
 """The name of both stacks that `make example` deploys: one for the roles, one for their data sources."""
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 EXAMPLE_NAME: Final = "qbusiness-data-sources"
-"""The name of the example's project."""
 AWS_CLI: Final = PROJECT / "sandbox" / "bin"
 """The directory with an `aws` command for machines without the AWS CLI."""
 PACKAGES: Final = ("aws", "aws-native")
-"""The packages whose providers the sandbox replaces."""
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
@@ -103,12 +101,8 @@ class Sandbox:
             self._remove_stale_locks()
             if not self.has_stack(PROJECT_NAME, STACK):
                 self._use_stack("init", environment)
-            elif not self._selection().exists():
+            elif not [*(self.home / "workspaces").glob(f"{PROJECT_NAME}-*-workspace.json")]:
                 self._use_stack("select", environment)
-
-    def forget_locks(self) -> None:
-        """Unlock all stacks, even during an update, like `pulumi cancel`."""
-        shutil.rmtree(self.state / ".pulumi" / "locks", ignore_errors=True)
 
     def _remove_stale_locks(self) -> None:
         """Remove the locks of processes that are not running on this machine, such as killed updates."""
@@ -118,16 +112,6 @@ class Sandbox:
             ):  # deleted in the meantime, or not one of Pulumi's locks
                 if not _runs(json.loads(lock.read_text())["pid"]):
                     lock.unlink()
-
-    def _selection(self) -> Path:
-        """Return Pulumi's file for the selected stack; the file's name depends on the project's path.
-
-        Pulumi prefers the path in $PWD, with its symbolic links, if it leads to the working directory.
-        """
-        here = Path(os.environ.get("PWD", ""))
-        project = here if here.is_absolute() and here.exists() and here.samefile(PROJECT) else PROJECT
-        digest = hashlib.sha1(bytes(project / "Pulumi.yaml")).hexdigest()  # noqa: S324 Pulumi's choice
-        return self.home / "workspaces" / f"{PROJECT_NAME}-{digest}-workspace.json"
 
     def _use_stack(self, operation: str, environment: Mapping[str, str]) -> None:
         done = subprocess.run(
@@ -189,17 +173,14 @@ class Sandbox:
             installed.parent.mkdir(parents=True, exist_ok=True)
             if package == "aws" and plugin.is_selected():
                 found = plugin.find(self.engines / "plugins", version, binaries / "pulumi")
-                if not (installed.is_symlink() and installed.readlink() == found):
-                    installed.unlink(missing_ok=True)
-                    installed.symlink_to(found)
+                installed.unlink(missing_ok=True)
+                installed.symlink_to(found)
                 continue
             script = (
                 "#!/bin/sh\n"
                 f"PYTHONPATH={shlex.quote(str(PROJECT))} exec {shlex.quote(sys.executable)} "
                 f'-m sandbox.provider {package} "$@"\n'
             )
-            if installed.exists() and installed.read_text() == script:
-                continue
             installed.write_text(script)
             installed.chmod(0o755)
 
@@ -293,10 +274,9 @@ def _digest_sources() -> str:
 def _read(state: Path) -> dict[str, Any]:
     """Return the contents of `server.json`; empty if the file is damaged or missing."""
     try:
-        entries = json.loads(state.read_text())
+        return json.loads(state.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return entries if isinstance(entries, dict) else {}
 
 
 def _kept_variables() -> dict[str, str]:

@@ -15,7 +15,6 @@ from sandbox import engine
 
 VARIABLE: Final = "SANDBOX_AWS_PROVIDER"
 NAME: Final = "pulumi-resource-aws"
-"""The name of the plugin's executable."""
 
 
 class NoPluginError(Exception):

@@ -1,7 +1,7 @@
 """Implement some operations of Amazon Q Business, which moto lacks, based on botocore's service model.
 
 Requests, responses, and errors have the model's format. Operations that are asynchronous on AWS finish
-immediately: a new data source is active at once, and a deleted index no longer exists.
+immediately: a new data source is active at once.
 """
 
 import functools
@@ -52,12 +52,8 @@ class QBusiness:
         self.keeps_omitted = True
         """Whether an update keeps the properties that the request omits; AWS does not document this."""
         self._operations: Mapping[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
-            "CreateApplication": self._create_parent,
             "CreateDataSource": self._create_data_source,
-            "CreateIndex": self._create_parent,
-            "DeleteApplication": self._delete,
-            "DeleteDataSource": self._delete,
-            "DeleteIndex": self._delete,
+            "DeleteDataSource": self._delete_data_source,
             "GetApplication": self._get,
             "GetDataSource": self._get,
             "GetIndex": self._get,
@@ -147,16 +143,6 @@ class QBusiness:
         more = {"nextToken": str(end)} if end < len(found) else {}
         return {key: [_select_entries(resource, entry_shape) for resource in found[start:end]], **more}
 
-    def _create_parent(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Create an application or an index."""
-        parent = _path(parameters)
-        if parent:
-            self._find(parent)
-        identifier = str(uuid.uuid4())
-        created = self.add(*parent, identifier, displayName=parameters["displayName"])
-        level = len(parent)
-        return {_IDS[level]: identifier, _ARNS[level]: created[_ARNS[level]]}
-
     def _create_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         parent = _path(parameters)
         self._find(parent)
@@ -182,13 +168,11 @@ class QBusiness:
         if "roleArn" in given:
             self.check_role(given["roleArn"])
 
-    def _delete(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Delete a resource and all resources in it."""
+    def _delete_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         path = _path(parameters)
         self._find(path)
-        for other in [other for other in self.resources if other[: len(path)] == path]:
-            del self.resources[other]
-            self.sync_jobs.pop(other, None)
+        del self.resources[path]
+        self.sync_jobs.pop(path, None)
         return {}
 
 

@@ -10,7 +10,6 @@ import threading
 import time
 from typing import Final
 
-from sandbox.provider.calls import warm_up
 from sandbox.provider.server import serve
 
 _PARENT_CHECK: Final = 0.1
@@ -31,7 +30,6 @@ def main() -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     server, port = serve(sys.argv[1])
     print(port, flush=True)  # on the first line, for the engine
-    warm_up()
     server.wait_for_termination()
 
 

@@ -18,7 +18,6 @@ _LOCK: Final = threading.Lock()
 
 
 _CUT_REPLY: Final = "deserialization failed, failed to decode response body, unexpected EOF"
-"""The error for a reply that ends too early."""
 
 
 class ProviderError(Exception):
@@ -31,16 +30,6 @@ def _session() -> Any:
     import botocore.session
 
     return botocore.session.get_session()
-
-
-def warm_up() -> None:
-    """In the background, import what the first call needs while the engine runs the program."""
-
-    def load() -> None:
-        with _LOCK:
-            _session()
-
-    threading.Thread(target=load, daemon=True).start()
 
 
 def partition(region: str) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 import functools
 import importlib.metadata
-import itertools
 import json
 import os
 import re
@@ -23,11 +22,6 @@ SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1e
 
 _REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _KEY: Final = re.compile(r"__config__\.get\w*\('(\w+)'\)")
-_EXCLUSIVE: Final = {
-    "allowedAccountIds": "allowed_account_ids",
-    "forbiddenAccountIds": "forbidden_account_ids",
-}
-"""The settings that the aws provider does not accept together, each with its name in Terraform."""
 
 
 class Configuration(NamedTuple):
@@ -44,9 +38,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
 
     For aws-native, return the settings unchanged, and no problems. In the real aws provider,
     `CheckConfigWithContext` in pf/tfbridge adds the defaults; in tfbridge, `validateProviderConfig`
-    finds unknown keys, and `adaptCheckFailures` shows the conflicts that `NewProvider` in
-    terraform-provider-aws declares. The problems have the text that a default provider, not an explicit
-    one, shows.
+    finds unknown keys. The problems have the text that a default provider, not an explicit one, shows.
     """
     if package != "aws":
         return settings, []
@@ -57,13 +49,6 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
         for key in settings
         if key not in known
     ]
-    if settings.keys() >= _EXCLUSIVE.keys():
-        problems += [
-            "could not validate provider configuration: Conflicting configuration arguments. "
-            f'"{_EXCLUSIVE[key]}": conflicts with {_EXCLUSIVE[other]}. '
-            f"Check `pulumi config get aws:{key}`."
-            for key, other in itertools.permutations(_EXCLUSIVE)
-        ]
     defaults = {"skipCredentialsValidation": "false", "skipRegionValidation": "true"}
     if region := _region_of_environment():
         defaults["region"] = region

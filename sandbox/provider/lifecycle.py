@@ -6,7 +6,7 @@ sandbox/README.md lists the differences.
 """
 
 import json
-import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -31,32 +31,6 @@ class ResourceInitError(ProviderError):
         self.state = {**state, "id": identifier}
 
 
-class AutomaticName(NamedTuple):
-    """The values that determine a resource's automatic name."""
-
-    resource_name: str
-    seed: bytes
-    mode: str = ""
-    """The mode of the stack's `pulumi:autonaming`: PROPOSE, ENFORCE, or DISABLE; empty if not set."""
-    proposed_name: str = ""
-
-    def compute(self, earlier: str | None) -> str:
-        """Return the earlier name, or else a new one: `ComputeAutoNameDefault` in tfbridge/info.
-
-        Raises ProviderError if a new name is needed but automatic naming is disabled.
-        """
-        if earlier:
-            return earlier
-        match self.mode:
-            case "DISABLE":
-                raise ProviderError("automatic naming is disabled but no explicit name was provided")
-            case "PROPOSE" | "ENFORCE":
-                return self.proposed_name
-            case _:
-                suffix = random.Random(self.seed).getrandbits(28)  # noqa: S311 a name, not a secret
-                return f"{self.resource_name}-{suffix:07x}"
-
-
 class Property(NamedTuple):
     """One property of a resource."""
 
@@ -66,7 +40,6 @@ class Property(NamedTuple):
     default: object = None
     required: bool = False
     replaces: bool = False
-    """Whether a change requires replacing the resource."""
     document: bool = False
     """Whether the value is a policy document; equivalent documents count as equal."""
     computed: bool = False
@@ -84,13 +57,12 @@ class Diff(NamedTuple):
     """ADD, UPDATE, or DELETE for the path of each value that differs, such as `tags.Team`; None if the
     engine must compare the inputs itself."""
     replaces: Collection[str]
-    """The changed properties that require a replacement."""
     delete_before_replace: bool
     detailed: bool = True
     """Whether the provider reports the paths to the engine, and not only the top-level properties."""
 
 
-class Resource:
+class Resource(ABC):
     """A type of resource; subclasses call AWS."""
 
     token: str
@@ -104,21 +76,22 @@ class Resource:
     deletes_before_replacing = False
     """Whether a replacement always deletes the old resource first: `DeleteBeforeReplace`."""
 
-    def read(self, iam: Any, identifier: str) -> Properties | None:
+    @abstractmethod
+    def read(self, iam: Any, identifier: str, /) -> Properties | None:
         """Return the resource's actual properties; None if the resource does not exist."""
-        raise NotImplementedError
 
-    def create(self, iam: Any, desired: Properties) -> str:
+    @abstractmethod
+    def create(self, iam: Any, desired: Properties, /) -> str:
         """Create the resource and return its ID."""
-        raise NotImplementedError
 
-    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
+    def update(  # noqa: B027 a change of any other resource replaces it
+        self, iam: Any, identifier: str, actual: Properties, desired: Properties, /
+    ) -> None:
         """Change the resource from its recorded state to the desired state."""
-        raise NotImplementedError
 
-    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+    @abstractmethod
+    def delete(self, iam: Any, identifier: str, state: Properties, /) -> None:
         """Delete the resource; it is not an error if the resource does not exist."""
-        raise NotImplementedError
 
 
 class Lifecycle:
@@ -130,7 +103,7 @@ class Lifecycle:
         self.configuration = configuration
 
     def check(
-        self, olds: Properties, news: Properties, name: AutomaticName
+        self, olds: Properties, news: Properties, automatic_name: str, /
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs with defaults and all tags, and the failures: `Provider.Check`.
 
@@ -138,8 +111,6 @@ class Lifecycle:
         does not set a property, a default from an earlier update is kept. If no list of defaults was
         stored, every old value of a property with a default counts as a default (`applyDefaults`). An
         earlier name is kept even if the program had set it.
-
-        Raises ProviderError if a name is missing but automatic naming is disabled.
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}
@@ -164,10 +135,9 @@ class Lifecycle:
         for key, declared in properties.items():
             if key in inputs or (declared.default is None and key != "name"):
                 continue
-            if key == "name":
-                default = name.compute(olds.get(key))
-            else:
-                default = old_defaults.get(key, declared.default)
+            default = old_defaults.get(key, declared.default)
+            if key == "name":  # `ComputeAutoNameDefault` in tfbridge/info
+                default = olds.get(key) or automatic_name
             if default:  # Terraform itself sets empty defaults
                 inputs[key] = default
                 defaults.append(key)
@@ -185,7 +155,7 @@ class Lifecycle:
             return UNKNOWN
         return {**self.configuration.default_tags, **tags}
 
-    def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
+    def diff(self, state: Properties, inputs: Properties, ignored: Collection[str], /) -> Diff:
         """Compare the recorded state with the desired state: `Provider.Diff`, `makeDetailedDiffV2`."""
         planned = self._plan(state, inputs, ignored)
         changes: dict[str, str] = {}
@@ -217,7 +187,7 @@ class Lifecycle:
             planned[key] = new
         return _without_nulls(planned)
 
-    def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
+    def preview(self, state: Properties, inputs: Properties, ignored: Collection[str], /) -> Properties:
         """Return the expected state; for a new resource, values from AWS are unknown."""
         properties = self.resource.properties.items()
         by_aws = {
@@ -238,7 +208,7 @@ class Lifecycle:
             raise ResourceInitError(identifier, planned, str(error)) from error
 
     def update(
-        self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
+        self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str], /
     ) -> Properties:
         """Update the resource in place and return its state: `Provider.Update`.
 
@@ -255,12 +225,12 @@ class Lifecycle:
                 raise ResourceInitError(identifier, planned, str(error)) from error
             raise
 
-    def delete(self, identifier: str, state: Properties) -> None:
+    def delete(self, identifier: str, state: Properties, /) -> None:
         """Delete the resource."""
         self._call("delete", self.resource.delete, identifier, state)
 
     def read(
-        self, identifier: str, state: Properties, inputs: Properties
+        self, identifier: str, state: Properties, inputs: Properties, /
     ) -> tuple[Properties, Properties] | None:
         """Return the actual inputs and state (`Provider.Read`); None if the resource does not exist.
 
@@ -275,10 +245,6 @@ class Lifecycle:
         actual = self._read(identifier, planned)
         if actual is None:
             raise ProviderError(f"read {self.resource.token}: {identifier} does not exist")
-        if not actual.get("tags") and "tags" not in planned:
-            # Only a refresh adds an empty object to the state: `normalizeNullValues` in
-            # terraform-plugin-sdk.
-            actual.pop("tags", None)
         return actual
 
     def _read(self, identifier: str, state: Properties) -> Properties | None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sandbox.provider.calls import ProviderError, call, client, ignore_not_found
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties
-from sandbox.provider.lifecycle import AutomaticName, Diff, Property
+from sandbox.provider.lifecycle import Diff, Property
 
 TOKEN: Final = "aws-native:qbusiness:DataSource"
 PROPERTIES: Final[Mapping[str, Property]] = {
@@ -29,6 +29,8 @@ PROPERTIES: Final[Mapping[str, Property]] = {
     "type": Property(output_only=True),
     "updatedAt": Property(output_only=True),
 }
+SCHEMA: Final = {TOKEN: PROPERTIES}
+FUNCTIONS: Final = ()
 _INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not declared.output_only)
 _STABLE: Final = ("dataSourceArn", "dataSourceId")
 """The outputs that an update does not change (`isStableOutput` in outputs)."""
@@ -45,9 +47,8 @@ def lifecycle(token: str, configuration: Configuration) -> "DataSource":
     return DataSource(configuration)
 
 
-def invoke(configuration: Configuration, token: str) -> Properties:
+def invoke(_configuration: Configuration, token: str, /) -> Properties:
     """Raise ProviderError, because the sandbox supports none of the provider's functions."""
-    del configuration
     raise ProviderError(f"the sandbox does not support the function {token}")
 
 
@@ -62,13 +63,12 @@ class DataSource:
         self.region = configuration.region
 
     def check(
-        self, olds: Properties, news: Properties, name: AutomaticName
+        self, _olds: Properties, news: Properties, _automatic_name: str, /
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs without nulls, and the failures (`ValidateResource` in resources).
 
         A failure is the name of an unknown or missing input, and the reason.
         """
-        del olds, name  # no defaults, and no automatic name
         inputs: Properties = _without_nulls(news) or {}
         failures = [
             (key, f"the sandbox's {TOKEN} has no {key}; it has {', '.join(sorted(_INPUTS))}")
@@ -81,19 +81,17 @@ class DataSource:
         ]
         return inputs, failures
 
-    def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
+    def diff(self, state: Properties, inputs: Properties, _ignored: Collection[str], /) -> Diff:
         """Return an empty diff, or one whose details the engine works out (`Diff` in provider).
 
         The diff is empty if the inputs differ from the actual values at most in the order of subnets and
-        security groups.
+        security groups. The engine has copied ignored values into the inputs.
         """
-        del ignored  # the engine copied the old values into the inputs
         same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
         return Diff({} if same else None, (), delete_before_replace=not same)
 
-    def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
+    def preview(self, state: Properties, inputs: Properties, _ignored: Collection[str], /) -> Properties:
         """Return the expected state (`PreviewOutputs` in outputs)."""
-        del ignored
         by_aws = {name: UNKNOWN for name, declared in PROPERTIES.items() if declared.output_only}
         return {**by_aws, **{name: state[name] for name in _STABLE if name in state}, **inputs}
 
@@ -104,13 +102,12 @@ class DataSource:
         return identifier, self._read_back(identifier, inputs)
 
     def read(
-        self, identifier: str, state: Properties, inputs: Properties
+        self, identifier: str, state: Properties, _inputs: Properties, /
     ) -> tuple[Properties, Properties] | None:
         """Return the actual inputs and state; None if there is no data source (`Read` in provider).
 
         Inputs that the program never set are not added, except in an import, which has no state.
         """
-        del inputs
         actual = self._read(identifier)
         if actual is None:
             return None
@@ -124,14 +121,13 @@ class DataSource:
         return found, _checkpoint(found, actual)
 
     def update(
-        self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
+        self, identifier: str, state: Properties, inputs: Properties, _ignored: Collection[str], /
     ) -> Properties:
         """Update the data source and return its state (`CalcPatch` in resources).
 
         Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
         From the state, this method takes only the properties that the program never set.
         """
-        del ignored
         removed = _baseline(state, inputs).keys() - inputs.keys()
         model = {name: state[name] for name in _INPUTS & state.keys() - removed} | inputs
 
@@ -141,9 +137,8 @@ class DataSource:
         self._call("updating resource", change)
         return self._read_back(identifier, inputs)
 
-    def delete(self, identifier: str, state: Properties) -> None:
+    def delete(self, identifier: str, _state: Properties, /) -> None:
         """Delete the data source if it exists (`Delete` in client)."""
-        del state
 
         def delete(api: Any) -> None:
             ignore_not_found(api.delete_data_source, **_parameters(identifier))

@@ -5,6 +5,7 @@ IAM's validation. sandbox/README.md lists the differences from the real provider
 """
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -57,7 +58,7 @@ class Role(Resource):
         "uniqueId": Property(output_only=True),
     }
 
-    def read(self, iam: Any, identifier: str) -> Properties | None:
+    def read(self, iam: Any, identifier: str, /) -> Properties | None:
         """Read the role with its tags and policies."""
         found = ignore_not_found(iam.get_role, RoleName=identifier)
         if found is None:
@@ -83,7 +84,7 @@ class Role(Resource):
             "uniqueId": role["RoleId"],
         }
 
-    def create(self, iam: Any, desired: Properties) -> str:
+    def create(self, iam: Any, desired: Properties, /) -> str:
         """Create the role with its tags and boundary in one call, and then add its policies."""
         name = desired["name"]
         optional = {
@@ -101,7 +102,7 @@ class Role(Resource):
         self._update_policies(iam, name, {}, desired)
         return name
 
-    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
+    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties, /) -> None:
         """Update the properties that differ from the recorded state: tags first, policies last."""
         old, new = actual.get("tagsAll") or {}, desired.get("tagsAll") or {}
         if removed := sorted(set(old) - set(new)):
@@ -145,7 +146,7 @@ class Role(Resource):
         for arn in sorted(set(new_arns) - set(old_arns)):
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
 
-    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+    def delete(self, iam: Any, identifier: str, state: Properties, /) -> None:
         """Remove the role from its instance profiles and delete the role.
 
         Before the deletion, delete all inline policies if the state contains any, and detach all managed
@@ -182,27 +183,25 @@ class RolePolicy(Resource):
         "policy": Property(required=True, document=True),
     }
 
-    def read(self, iam: Any, identifier: str) -> Properties | None:
+    def read(self, iam: Any, identifier: str, /) -> Properties | None:
         """Read the inline policy."""
         role, _, name = identifier.partition(":")
         policy = inline_policy(iam, role, name)
         return None if policy is None else {"role": role, "name": name, "policy": policy}
 
-    def create(self, iam: Any, desired: Properties) -> str:
+    def create(self, iam: Any, desired: Properties, /) -> str:
         """Put the policy; IAM overwrites an existing policy with the same name."""
         iam.put_role_policy(
             RoleName=desired["role"], PolicyName=desired["name"], PolicyDocument=desired["policy"]
         )
         return f"{desired['role']}:{desired['name']}"
 
-    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
+    def update(self, iam: Any, _identifier: str, _actual: Properties, desired: Properties, /) -> None:
         """Replace the policy's text."""
-        del identifier, actual
         self.create(iam, desired)
 
-    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+    def delete(self, iam: Any, identifier: str, _state: Properties, /) -> None:
         """Delete the inline policy."""
-        del state
         role, _, name = identifier.partition(":")
         ignore_not_found(iam.delete_role_policy, RoleName=role, PolicyName=name)
 
@@ -220,7 +219,7 @@ class Policy(Resource):
         "arn": Property(output_only=True),
     }
 
-    def read(self, iam: Any, identifier: str) -> Properties | None:
+    def read(self, iam: Any, identifier: str, /) -> Properties | None:
         """Read the policy with the text of its default version."""
         found = ignore_not_found(iam.get_policy, PolicyArn=identifier)
         if found is None:
@@ -230,14 +229,13 @@ class Policy(Resource):
         text = json.dumps(version["PolicyVersion"]["Document"])
         return {"name": policy["PolicyName"], "policy": text, "arn": policy["Arn"]}
 
-    def create(self, iam: Any, desired: Properties) -> str:
+    def create(self, iam: Any, desired: Properties, /) -> str:
         """Create the policy."""
         created = iam.create_policy(PolicyName=desired["name"], PolicyDocument=desired["policy"])
         return created["Policy"]["Arn"]
 
-    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+    def delete(self, iam: Any, identifier: str, _state: Properties, /) -> None:
         """Delete the policy."""
-        del state
         ignore_not_found(iam.delete_policy, PolicyArn=identifier)
 
 
@@ -254,20 +252,19 @@ class RolePolicyAttachment(Resource):
         "policyArn": Property(required=True, replaces=True),
     }
 
-    def read(self, iam: Any, identifier: str) -> Properties | None:
+    def read(self, iam: Any, identifier: str, /) -> Properties | None:
         """Return the attachment; None if the policy is not attached."""
         role, _, arn = identifier.partition("-arn:")
         arn = f"arn:{arn}"
         return {"role": role, "policyArn": arn} if arn in (attached_arns(iam, role) or ()) else None
 
-    def create(self, iam: Any, desired: Properties) -> str:
+    def create(self, iam: Any, desired: Properties, /) -> str:
         """Attach the policy."""
         iam.attach_role_policy(RoleName=desired["role"], PolicyArn=desired["policyArn"])
         return f"{desired['role']}-{desired['policyArn']}"
 
-    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+    def delete(self, iam: Any, _identifier: str, state: Properties, /) -> None:
         """Detach the policy."""
-        del identifier
         ignore_not_found(iam.detach_role_policy, RoleName=state["role"], PolicyArn=state["policyArn"])
 
 
@@ -285,7 +282,7 @@ class OpenIdConnectProvider(Resource):
         "arn": Property(output_only=True),
     }
 
-    def read(self, iam: Any, identifier: str) -> Properties | None:
+    def read(self, iam: Any, identifier: str, /) -> Properties | None:
         """Read the provider with its URL's scheme, which IAM omits and `suppressOpenIDURL` ignores."""
         found = ignore_not_found(iam.get_open_id_connect_provider, OpenIDConnectProviderArn=identifier)
         if found is None:
@@ -293,16 +290,15 @@ class OpenIdConnectProvider(Resource):
         url = f"https://{found['Url'].removeprefix('https://')}"
         return {"url": url, "clientIdLists": found["ClientIDList"], "arn": identifier}
 
-    def create(self, iam: Any, desired: Properties) -> str:
+    def create(self, iam: Any, desired: Properties, /) -> str:
         """Create the provider without thumbprints."""
         created = iam.create_open_id_connect_provider(
             Url=desired["url"], ClientIDList=desired["clientIdLists"]
         )
         return created["OpenIDConnectProviderArn"]
 
-    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+    def delete(self, iam: Any, identifier: str, _state: Properties, /) -> None:
         """Delete the provider."""
-        del state
         ignore_not_found(iam.delete_open_id_connect_provider, OpenIDConnectProviderArn=identifier)
 
 
@@ -313,24 +309,24 @@ class Exclusive(Resource):
     list_property: str
     """The property that lists the policies."""
 
+    @abstractmethod
     def list(self, iam: Any, role: str) -> Sequence[str] | None:
         """Return the names or ARNs of the role's policies; None if the role does not exist."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add(self, iam: Any, role: str, policy: str) -> None:
         """Add a listed policy to the role."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove(self, iam: Any, role: str, policy: str) -> None:
         """Remove an unlisted policy from the role."""
-        raise NotImplementedError
 
-    def read(self, iam: Any, identifier: str) -> Properties | None:
+    def read(self, iam: Any, identifier: str, /) -> Properties | None:
         """Read the role's policies."""
         policies = self.list(iam, identifier)
         return None if policies is None else {"roleName": identifier, self.list_property: policies}
 
-    def create(self, iam: Any, desired: Properties) -> str:
+    def create(self, iam: Any, desired: Properties, /) -> str:
         """Add missing policies, then remove unlisted ones, like the real provider's `syncAttachments`.
 
         Raises ProviderError if the role does not exist.
@@ -346,14 +342,12 @@ class Exclusive(Resource):
             self.remove(iam, role, policy)
         return role
 
-    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
+    def update(self, iam: Any, _identifier: str, _actual: Properties, desired: Properties, /) -> None:
         """Add missing policies and remove unlisted ones."""
-        del identifier, actual
         self.create(iam, desired)
 
-    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+    def delete(self, _iam: Any, _identifier: str, _state: Properties, /) -> None:
         """End the ownership; keep the policies."""
-        del iam, identifier, state
 
 
 class RolePoliciesExclusive(Exclusive):
@@ -408,6 +402,28 @@ class RolePolicyAttachmentsExclusive(Exclusive):
         ignore_not_found(iam.detach_role_policy, RoleName=role, PolicyArn=policy)
 
 
+def inline_policy(iam: Any, role: str, name: str) -> str | None:
+    """Return an inline policy's text; None if the policy or the role does not exist."""
+    found = ignore_not_found(iam.get_role_policy, RoleName=role, PolicyName=name)
+    return None if found is None else json.dumps(found["PolicyDocument"])
+
+
+def inline_names(iam: Any, role: str) -> Sequence[str] | None:
+    """Return the names of a role's inline policies; None if the role does not exist."""
+    found = ignore_not_found(iam.list_role_policies, RoleName=role)
+    return None if found is None else found["PolicyNames"]
+
+
+def attached_arns(iam: Any, role: str) -> Sequence[str] | None:
+    """Return the ARNs of a role's managed policies; None if the role does not exist."""
+    found = ignore_not_found(iam.list_attached_role_policies, RoleName=role)
+    return None if found is None else [policy["PolicyArn"] for policy in found["AttachedPolicies"]]
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
 RESOURCES: Final[Mapping[str, Resource]] = {
     resource.token: resource
     for resource in (
@@ -450,23 +466,4 @@ FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {
 }
 
 
-def inline_policy(iam: Any, role: str, name: str) -> str | None:
-    """Return an inline policy's text; None if the policy or the role does not exist."""
-    found = ignore_not_found(iam.get_role_policy, RoleName=role, PolicyName=name)
-    return None if found is None else json.dumps(found["PolicyDocument"])
-
-
-def inline_names(iam: Any, role: str) -> Sequence[str] | None:
-    """Return the names of a role's inline policies; None if the role does not exist."""
-    found = ignore_not_found(iam.list_role_policies, RoleName=role)
-    return None if found is None else found["PolicyNames"]
-
-
-def attached_arns(iam: Any, role: str) -> Sequence[str] | None:
-    """Return the ARNs of a role's managed policies; None if the role does not exist."""
-    found = ignore_not_found(iam.list_attached_role_policies, RoleName=role)
-    return None if found is None else [policy["PolicyArn"] for policy in found["AttachedPolicies"]]
-
-
-def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+SCHEMA: Final = {token: resource.properties for token, resource in RESOURCES.items()}

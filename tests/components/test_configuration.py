@@ -1,4 +1,4 @@
-"""Test that stack configuration has the same effect as arguments, and that errors mention its keys."""
+"""components/configuration, settings: configuration has the same effect as arguments."""
 
 import re
 from collections.abc import Mapping

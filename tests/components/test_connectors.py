@@ -1,4 +1,4 @@
-"""Test that each connector gets the documents, options, and requirements on its AWS page."""
+"""components/connectors, policies: each connector is as on its AWS page."""
 
 import itertools
 import json

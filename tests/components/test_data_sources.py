@@ -1,4 +1,4 @@
-"""Test the configuration of several data sources in one stack: settings, defaults, and rejections."""
+"""components/configuration, formats: several data sources in one stack."""
 
 import re
 from collections.abc import Callable, Collection, Mapping

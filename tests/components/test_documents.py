@@ -1,4 +1,4 @@
-"""Compare the policy documents with AWS's page and the expected documents in golden/."""
+"""components/policies: the documents are those on AWS's page and in golden/."""
 
 import json
 from collections.abc import Mapping

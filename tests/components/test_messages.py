@@ -1,4 +1,4 @@
-"""Compare messages about invalid settings with golden/messages.txt."""
+"""components/problems, rules, settings: the messages in golden/messages.txt."""
 
 import json
 import re

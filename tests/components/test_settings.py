@@ -1,4 +1,4 @@
-"""Test that invalid settings of every kind are rejected with a message that explains why."""
+"""components/settings, formats, rules: each kind of invalid setting is rejected with the reason."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product

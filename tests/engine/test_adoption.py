@@ -1,4 +1,4 @@
-"""Test that existing roles are imported and updated in place, and go back as they were."""
+"""docs/adopt: existing roles are imported and updated in place, and go back as they were."""
 
 import json
 import re
@@ -82,19 +82,23 @@ def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_imported_role_and_policy_are_updated_in_place(new_stack: NewStack, aws: Aws):
     unique = console_role(aws, "qbusiness-aem-connector")
-    stack = new_stack(SETTINGS)
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName="console", PolicyDocument=WIDE)
+    stack = new_stack({**SETTINGS, "exclusivePolicies": True})
     file, entry = import_files()
     file["resources"].append(entry)
     (stack.directory / f"import-{stack.name}.json").write_text(json.dumps(file))
     imported, *_ = commands("Import the roles").splitlines()
     stack.run(*imported.replace("$STACK", stack.name).replace('"', "").split()[1:])
-    steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
-    assert steps == [
+    done = stack.up()
+    *updates, _, removal = [step for step in done.steps if step[0] != "same"]
+    assert updates == [
         # The import has set forceDetachPolicies to false.
         ("update", ROLE, ("forceDetachPolicies",)),
         ("update", POLICY, ("policy",)),
     ]
-    assert stack.up().changes == {"same": 2, "update": 2}
+    # The role has its new policy before it loses the other one.
+    assert removal[0] == "create"
+    assert done.changes == {"same": 2, "update": 2, "create": 2}
     assert identity(aws) == unique
     assert aws.role_policies(NAME) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     assert aws.trust_policy(NAME) == golden("trust-policy")

@@ -1,8 +1,6 @@
-"""Test the lifecycle of a stack with several data sources on the real engine."""
+"""docs/data-sources: the lifecycle of a stack with several data sources."""
 
 from typing import Any, Final
-
-import pytest
 
 from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
@@ -33,7 +31,6 @@ def rename(stack: Stack, old: str, new: str) -> None:
     )
 
 
-@pytest.mark.thorough
 def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStack, aws: Aws):
     intranet = {"connector": "sharepoint-cloud", "secretId": "qbusiness/intranet-b2C3d4"}
     stack = new_stack({**TOP, **intranet})
@@ -75,7 +72,6 @@ def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStac
     assert aws.roles() == [single["roleName"]]
 
 
-@pytest.mark.thorough
 def test_role_moves_to_another_stack_as_documented(new_stack: NewStack):
     target, source = new_stack(with_entries(files=FILES)), new_stack({**TOP, **REQUIRED})
     target.up()

@@ -1,4 +1,4 @@
-"""Test on the real engine when values become known, and which secrets are encrypted."""
+"""components/connector_role, policies: when values become known, and which secrets are encrypted."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Test the state after commands with another account's credentials.
+"""components/rules: the state after commands with another account's credentials.
 
 The application's ARN names the account, so the program rejects the credentials. But a refresh and a
 destroy run before the program or without it (`Execute` in pkg/resource/deploy/deployment_executor.go
@@ -13,10 +13,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import pytest
-
 from pages.examples import ACCOUNT, APPLICATION_ID
 from sandbox.environment import PROJECT
+from tests.helpers.faults import proxy
 from tests.helpers.page import commands, page_path
 from tests.helpers.stacks import OTHER_ACCOUNT, Aws, NewStack, Stack, other_credentials, running_provider
 from tests.helpers.support import REQUIRED
@@ -33,6 +32,7 @@ NEVER_SET: Final = "never set"
 NOT_RECORDED: Final = "set, not recorded"
 RECORDED: Final = "recorded"
 """The possible states of `aws:allowedAccountIds`."""
+RUNNING_PROGRAM: Final = "PULUMI_RUN_PROGRAM=true "
 RESULTS: Final[Mapping[tuple[str, str], str]] = {
     (NEVER_SET, "up --yes --skip-preview"): LOSES,
     (NEVER_SET, "refresh --yes"): FORGETS,
@@ -41,18 +41,15 @@ RESULTS: Final[Mapping[tuple[str, str], str]] = {
     (RECORDED, "up --yes --skip-preview"): KEEPS,
     (RECORDED, "refresh --yes"): KEEPS,
     (RECORDED, "destroy --yes"): KEEPS,
-}
-RESULTS_IF_THE_PROGRAM_RUNS_FIRST: Final[Mapping[tuple[str, str], str]] = {
-    (NEVER_SET, "up --yes --skip-preview"): KEEPS,
-    (NEVER_SET, "refresh --yes --skip-preview"): KEEPS,
-    (NEVER_SET, "destroy --yes"): KEEPS,  # its preview fails
+    (NEVER_SET, f"{RUNNING_PROGRAM}up --yes --skip-preview"): KEEPS,
+    (NEVER_SET, f"{RUNNING_PROGRAM}refresh --yes --skip-preview"): KEEPS,
+    (NEVER_SET, f"{RUNNING_PROGRAM}destroy --yes"): KEEPS,  # its preview fails
     # A destroy checks only `DestroyProgram`, so with `refresh: always`, the refresh comes first.
-    (NEVER_SET, "destroy --yes --skip-preview"): LOSES,
-    (NEVER_SET, "destroy --yes --skip-preview --refresh=false"): KEEPS,
-    (NOT_RECORDED, "refresh --yes --skip-preview"): KEEPS,
-    (RECORDED, "destroy --yes --skip-preview"): KEEPS,
+    (NEVER_SET, f"{RUNNING_PROGRAM}destroy --yes --skip-preview"): LOSES,
+    (NEVER_SET, f"{RUNNING_PROGRAM}destroy --yes --skip-preview --refresh=false"): KEEPS,
+    (NOT_RECORDED, f"{RUNNING_PROGRAM}refresh --yes --skip-preview"): KEEPS,
+    (RECORDED, f"{RUNNING_PROGRAM}destroy --yes --skip-preview"): KEEPS,
 }
-"""The results with PULUMI_RUN_PROGRAM=true."""
 
 
 def roles(stack: Stack) -> list[tuple[Any, ...]]:
@@ -70,7 +67,6 @@ def recorded(stack: Stack) -> list[str]:
     return json.loads(provider["inputs"].get("allowedAccountIds", "[]"))
 
 
-@pytest.mark.thorough
 def test_only_recorded_account_list_or_program_protects_state(
     new_stack: NewStack, aws: Aws, environment: dict[str, str]
 ):
@@ -92,7 +88,9 @@ def test_only_recorded_account_list_or_program_protects_state(
     def result(state: str, command: str) -> str:
         reset(state)
         before = roles(stack)
-        done = stack.operate(*command.split(), check=False)
+        arguments = command.removeprefix(RUNNING_PROGRAM)
+        stack.environment["PULUMI_RUN_PROGRAM"] = str(arguments != command).lower()
+        done = stack.operate(*arguments.split(), check=False)
         left = roles(stack)
         reason = BY_THE_PROGRAM if state == NEVER_SET else BY_THE_LIST
         if done.exit_code == 0 and not left:
@@ -104,9 +102,6 @@ def test_only_recorded_account_list_or_program_protects_state(
     with running_provider({**environment, **credentials}) as provider:
         stack.environment = {**own, **credentials, **provider}
         assert {case: result(*case) for case in RESULTS} == RESULTS
-        stack.environment["PULUMI_RUN_PROGRAM"] = "true"
-        of_cases = RESULTS_IF_THE_PROGRAM_RUNS_FIRST
-        assert {case: result(*case) for case in of_cases} == of_cases
     assert (aws.trust_policy(role), aws.role_policies(role)) == in_aws
     assert Aws({**environment, **credentials}).roles() == []
 
@@ -129,3 +124,30 @@ def test_failed_update_does_not_record_wrong_account_list(new_stack: NewStack):
         stack.configure(ALLOWED)
         stack.up()
         assert recorded(stack) == [ACCOUNT]
+
+
+EXPIRED: Final = {
+    "code": "ExpiredToken",
+    "message": "The security token included in the request is expired",
+    "status": 403,
+}
+
+
+def test_unusable_credentials_end_command_with_short_error(new_stack: NewStack, aws: Aws):
+    stack = new_stack(REQUIRED)
+    own = stack.environment
+    none = {name: value for name, value in own.items() if "ACCESS_KEY" not in name}
+    with proxy(own["AWS_ENDPOINT_URL"]) as failing:
+        failing.set_rules({"service": "sts", "operation": "GetCallerIdentity", "error": EXPIRED})
+        expired = {**own, "AWS_ENDPOINT_URL": failing.url}
+        for bad, reason in (
+            (expired, "The configured AWS credentials are invalid or have expired."),
+            (none, "No valid credential sources found."),
+        ):
+            with running_provider(bad) as provider:
+                stack.environment = {**bad, **provider}
+                rejected = stack.up(check=False)
+            assert rejected.exit_code != 0
+            assert f"' has a problem: {reason}\n" in rejected.text
+            assert "Traceback" not in rejected.text
+    assert aws.roles() == []

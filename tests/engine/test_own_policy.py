@@ -1,4 +1,4 @@
-"""Test on the engine that a program can add its own policy to the component's role."""
+"""docs/own-project: a program can add its own policy to the component's role."""
 
 import json
 from typing import Final

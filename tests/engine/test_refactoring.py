@@ -1,8 +1,6 @@
-"""Test on the real engine that the documented steps rename a role and a component."""
+"""docs/change: the documented steps rename a role and a component."""
 
 from typing import Final
-
-import pytest
 
 from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.helpers.page import run_section
@@ -15,7 +13,6 @@ POLICY_NAME: Final = "qbusiness-aem-connector"
 # The role's name.
 
 
-@pytest.mark.thorough
 def test_documented_steps_restore_stack_after_failed_rename(new_stack: NewStack, aws: Aws):
     secret = {"secretId": SECRET_ID}
     top = {key: value for key, value in REQUIRED.items() if key not in secret}
@@ -53,7 +50,6 @@ ConnectorRole("{name}", {{
 """
 
 
-@pytest.mark.thorough
 def test_renamed_component_needs_documented_alias(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, named("old"))
     stack.up()

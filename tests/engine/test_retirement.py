@@ -1,14 +1,10 @@
-"""Test on the real engine that the documented commands retire a data source and hand back roles."""
-
-import pytest
+"""docs/retire: the documented commands retire a data source and hand back roles."""
 
 from pages.examples import APPLICATION_ID, INDEX_ID
 from sandbox.account import SUBNETS
 from tests.helpers.page import blocks, prose, run_script, run_section
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import PROJECT_NAME, REQUIRED, golden
-
-pytestmark = pytest.mark.thorough
 
 INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
 

@@ -1,4 +1,4 @@
-"""Test which parameters the template for the auditing role accepts.
+"""examples/audit-role/template.yaml: which parameters the template accepts.
 
 The tests in tests/roles/audit/ create the role and use it.
 """

@@ -1,4 +1,4 @@
-"""Test the roles for continuous integration: each role's permissions, and the limits on all roles."""
+"""examples/ci-roles, pages/connector_policy, statements: permissions and limits of the roles for CI."""
 
 import importlib
 import inspect

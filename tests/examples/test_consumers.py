@@ -1,4 +1,4 @@
-"""Test that the example uses the other stack's roles, with resources that the roles can access."""
+"""examples/data-source/__main__: it uses the roles of the other stack, with their resources."""
 
 import gc
 import runpy

@@ -1,4 +1,4 @@
-"""Test that `pulumi new` creates a project from the template, and deploy it with the package."""
+"""template/: `pulumi new` creates a project, which deploys with the package."""
 
 import os
 import shutil

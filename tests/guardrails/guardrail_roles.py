@@ -173,7 +173,6 @@ def _role(sid: str, element: str, value: object) -> Declared:
 _SERVICE: Final = "qbusiness.amazonaws.com"
 _TWO_SERVICES: Final = {"Service": [_SERVICE, "lambda.amazonaws.com"]}
 _USER: Final = f"arn:aws:iam::{ACCOUNT}:user/me"
-_ROOT: Final = f"arn:aws:iam::{ACCOUNT}:root"
 _ASSUME: Final = "sts:AssumeRole"
 _WITH_WEB_IDENTITY: Final = [_ASSUME, "sts:AssumeRoleWithWebIdentity"]
 _NOBODY: Final = {
@@ -185,7 +184,6 @@ _NOBODY: Final = {
 _EVERYBODY: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": _ASSUME}
 _SOURCE_ACCOUNT: Final = {"StringEquals": PINNED["StringEquals"]}
 _SOURCE_ARN: Final = {"ArnEquals": PINNED["ArnEquals"]}
-_NEVER: Final = {"ArnLike": PINNED["StringEquals"]}
 _SET_OPERATORS: Final = {
     "ForAnyValue:StringEquals": PINNED["StringEquals"],
     "ForAnyValue:ArnLike": PINNED["ArnEquals"],
@@ -200,7 +198,6 @@ _APPLICATIONS: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application"
 _EVERY_APPLICATION: Final = f"{_APPLICATIONS}/*"
 _ABROAD: Final = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 _EVERY_INDEX: Final = f"{APPLICATION_ARN}/index/*"
-_ONE_OR_ANY: Final = [APPLICATION_ARN, _EVERY_APPLICATION]
 _TWO: Final = [APPLICATION_ARN, OTHER_APPLICATION]
 _WIDE: Final = {"StringLike": {"aws:SourceArn": "*", "aws:SourceAccount": ["*"]}}
 _ONE_OF_TWO: Final = {
@@ -218,12 +215,10 @@ _MANAGER: Final = "secretsmanager.*.amazonaws.com"
 _S3: Final = "s3.*.amazonaws.com"
 _SECRET_ELSEWHERE: Final = f"{SECRETS.replace(REGION, 'eu-west-1')}aem-a1B2c3"
 _KEY_ELSEWHERE: Final = f"{KEYS.replace(REGION, 'eu-west-1')}{KEY_ID}"
-_KEY_OF_YOUR_REGION: Final = f"arn:aws:kms:your-region:{ACCOUNT}:key/{KEY_ID}"
 _OWNER: Final = "aws:ResourceAccount"
 _ALL_OWNERS: Final = {_ALL: {_OWNER: [ACCOUNT]}}
 _EXISTS: Final = {"Null": {_OWNER: "false"}}
 _S3_OWNER: Final = "s3:ResourceAccount"
-_CALLER: Final = "aws:PrincipalAccount"
 _ID: Final = "<Account ID Here>"
 _BRACES: Final = "arn:aws:s3:::{{input_bucket_name}}/*"
 _DEMO_BUCKET: Final = "arn:aws:s3:::amzn-s3-demo-bucket/*"
@@ -236,14 +231,11 @@ _TAG_AMONG_OTHERS: Final = {
     "ForAnyValue:StringEquals": {"aws:TagKeys": ["AMAZON_Q"]},
 }
 _TLS: Final = {"Bool": {"aws:SecureTransport": "true"}}
-_TAG_AND_TLS: Final = {**_TLS, **_like("AWS:requestTag/AMAZON_Q", "qbusiness_*")}
 _ANY_TAG: Final = _like(_RESOURCE_TAG, "qbusiness_*")
-_OTHER_TAG: Final = _like(_RESOURCE_TAG, _TAGGED.replace("111111111111", "222222222222"))
 _OTHER_STAGE: Final = {"StringNotEquals": {"aws:RequestTag/Stage": "prod"}}
 _GROUP_ABROAD: Final = (
     f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:security-group/{examples.SECURITY_GROUP_ID}"
 )
-_ONE_SUBNET: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{examples.SUBNET_ID}"
 
 TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     # The trust policy.
@@ -255,27 +247,19 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("application elsewhere", _TRUST, "Condition", _pinned(OTHER_ACCOUNT), "trust-application"),
         ("every account", _TRUST, "Condition", _pinned("*"), "trust-account"),
         ("one account or any", _TRUST, "Condition", _pinned([ACCOUNT, "*"]), "trust-account"),
-        ("one application or any", _TRUST, "Condition", _pinned(arn=_ONE_OR_ANY), "trust-application"),
         ("application by its ID", _TRUST, "Condition", _BY_ID, "trust-application"),
         ("account compared as an ARN", _TRUST, "Condition", _account_by("ArnLike"), "trust-account"),
-        ("account alone, as an ARN", _TRUST, "Condition", _NEVER, "trust-account trust-application"),
         ("account by all values", _TRUST, "Condition", _account_by(_ALL), "trust-account"),
-        ("account by no value", _TRUST, "Condition", _all_values("true"), "trust-account"),
         ("account if any", _TRUST, "Condition", _account_by("StringEqualsIfExists"), "trust-account"),
         ("unknown operator", _TRUST, "Condition", _account_by("stringEquals"), "readable trust-account"),
         ("two accounts", _TRUST, "Condition", _pinned([ACCOUNT, OTHER_ACCOUNT]), "trust-account"),
         ("two applications", _TRUST, "Condition", _pinned(arn=_TWO), "trust-application"),
         ("everybody", _TRUST, "Principal", "*", "trust-service-alone"),
         ("every AWS principal", _TRUST, "Principal", {"AWS": "*"}, "trust-service-alone"),
-        ("everybody in a list", _TRUST, "Principal", _with_aws(_ROOT, "*"), "trust-service-alone"),
-        ("every service", _TRUST, "Principal", {"Service": "*"}, "trust-service-alone"),
         ("another service", _TRUST, "Principal", _TWO_SERVICES, "trust-service-alone"),
         ("a user", _TRUST, "Principal", _with_aws(_USER), "trust-service-alone"),
         ("everybody but a user", _TRUST, "NotPrincipal", {"AWS": _USER}, "trust-service-alone"),
         ("every action of STS", _TRUST, "Action", "sts:*", "trust-service-alone"),
-        ("every action but one", _TRUST, "NotAction", "sts:TagSession", "trust-service-alone"),
-        ("another action alone", _TRUST, "Action", "sts:AssumeRoleWithSAML", "trust-service-alone"),
-        ("a tagged session alone", _TRUST, "Action", "sts:TagSession", "trust-service-alone"),
         ("a web identity too", _TRUST, "Action", _WITH_WEB_IDENTITY, "trust-service-alone"),
         ("every action but the right one", _TRUST, "NotAction", _ASSUME, "trust-service-alone"),
         ("unknown effect", _TRUST, "Effect", "allow", "readable"),
@@ -289,16 +273,8 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         _trusting(_pinned(), _pinned(arn=OTHER_APPLICATION)),
         {"trust-application"},
     ),
-    "everybody without conditions": (
-        Declared(trust(Principal={"AWS": "*"}, Condition=None)),
-        {"trust-account", "trust-application", "trust-service-alone"},
-    ),
     "everybody in another statement": (
         Declared({**TRUST, "Statement": [*TRUST["Statement"], _EVERYBODY]}),
-        {"trust-account", "trust-application", "trust-service-alone"},
-    ),
-    "everybody after a denial": (
-        Declared({**TRUST, "Statement": [*TRUST["Statement"], _NOBODY, _EVERYBODY]}),
         {"trust-account", "trust-application", "trust-service-alone"},
     ),
     # Secrets and keys.
@@ -308,51 +284,37 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     ),
     **_roles(
         ("every secret", _SECRET, "Resource", f"{SECRETS}*", "secret"),
-        ("every secret with a prefix", _SECRET, "Resource", [f"{SECRETS}aem-*"], "secret"),
         ("secret without its suffix", _SECRET, "Resource", f"{SECRETS}aem", "secret"),
         ("all but a secret", _SECRET, "NotResource", f"{SECRETS}x-a1B2c3", "secret"),
-        ("secret with a variable", _SECRET, "Resource", f"{SECRETS}{_VARIABLE}-a1B2c3", "secret"),
         ("secret placeholder", _SECRET, "Resource", f"{SECRETS}[[secret_id]]", "placeholders secret"),
         ("secrets with a wildcard", _NEW, "Action", "secretsmanager:Get*", "excess"),
         ("secret of another Region", _SECRET, "Resource", _SECRET_ELSEWHERE, "secret"),
-        ("policies of secrets", _NEW, "Action", "secretsmanager:PutResourcePolicy", "excess"),
         ("every key", _KEY, "Resource", f"{KEYS}*", "key"),
         ("alias", _KEY, "Resource", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem", "key"),
         ("key of another Region", _KEY, "Resource", _KEY_ELSEWHERE, "key"),
         ("key placeholder", _KEY, "Resource", f"{KEYS}key-id", "placeholders key"),
-        ("Region placeholder", _KEY, "Resource", _KEY_OF_YOUR_REGION, "placeholders key"),
         ("key through anything", _KEY, "Condition", None, "key"),
         ("key through every service", _KEY, "Condition", _like(_VIA, "*.amazonaws.com"), "key"),
-        ("key through S3 and EC2", _KEY, "Condition", _like(_VIA, _S3, "ec2.*.amazonaws.com"), "key"),
         ("key through a service if any", _KEY, "Condition", _if_exists(_VIA, _MANAGER), "key"),
-        ("decryption with a wildcard", _KEY, "Action", "kms:Decryp?", "excess"),
         ("grants on keys", _KEY, "Action", "kms:CreateGrant", "excess"),
         ("policies of keys", _NEW, "Action", "kms:PutKeyPolicy", "excess"),
-        ("encryption with a wildcard", _NEW, "Action", "kms:ReEncrypt*", "excess"),
     ),
     # Buckets.
     **_roles(
         ("objects of every bucket", _OBJECTS, "Resource", "arn:aws:s3:::*/*", "bucket"),
         ("every object", _OBJECTS, "Resource", "*", "bucket"),
-        ("objects of a prefix", _OBJECTS, "Resource", "arn:aws:s3:::example-*/*", "bucket"),
         ("objects of a variable", _OBJECTS, "Resource", f"arn:aws:s3:::{_VARIABLE}/*", "bucket"),
         ("objects in braces", _OBJECTS, "Resource", _BRACES, "placeholders bucket"),
         ("objects of AWS's example", _OBJECTS, "Resource", _DEMO_BUCKET, "placeholders"),
-        ("objects of another partition", _OBJECTS, "Resource", "arn:aws-cn:s3:::docs/*", "bucket"),
         ("objects of unknown accounts", _OBJECTS, "Condition", None, "bucket"),
         ("objects of every account", _OBJECTS, "Condition", _like(_OWNER, "*"), "bucket"),
         ("objects of an account if any", _OBJECTS, "Condition", _if_exists(_OWNER, ACCOUNT), "bucket"),
         ("objects of an account by all values", _OBJECTS, "Condition", _ALL_OWNERS, "bucket"),
-        ("objects of every account by S3's key", _OBJECTS, "Condition", _like(_S3_OWNER, "*"), "bucket"),
-        ("objects and another key", _OBJECTS, "Condition", _equals(_CALLER, ACCOUNT), "bucket"),
         ("objects of <account>", _OBJECTS, "Condition", _equals(_OWNER, _ID), "placeholders bucket"),
         ("objects written", _OBJECTS, "Action", ["s3:GetObject", "s3:PutObject"], "excess"),
-        ("objects with a wildcard", _OBJECTS, "Action", "s3:Get*", "excess"),
         ("every action on objects", _OBJECTS, "Action", "s3:*", "excess"),
         ("lists of all buckets", _BUCKET, "Resource", "*", "bucket"),
         ("lists of unknown accounts", _BUCKET, "Condition", None, "bucket"),
-        ("names of all buckets", _NEW, "Action", "s3:ListAllMyBuckets", "excess"),
-        ("every action of S3 with two asterisks", _NEW, "Action", "s3:**", "excess"),
         ("every action of S3 in capitals", _NEW, "Action", "S3:?*", "excess"),
     ),
     # The application.
@@ -363,8 +325,6 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("every index", _MAPPING, "Resource", [APPLICATION_ARN, _EVERY_INDEX], "application"),
         ("no index", _MAPPING, "Resource", f"{APPLICATION_ARN}/data-source/*", "application"),
         ("every action of Amazon Q", _MAPPING, "Action", "qbusiness:*", "excess"),
-        ("every action with two wildcards", _MAPPING, "Action", "qbusiness:?*", "excess"),
-        ("deletion with a wildcard", _MAPPING, "Action", "qbusiness:Delete*", "excess"),
         ("deletion of the index", _MAPPING, "Action", "qbusiness:DeleteIndex", "excess"),
     ),
     # The network.
@@ -372,12 +332,9 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("every subnet", _SUBNETS, "Resource", f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/*", "excess"),
         ("another account's groups", _SUBNETS, "Resource", _GROUP_ABROAD, "excess"),
         ("subnets with a tag", _SUBNETS, "Condition", _like(_REQUEST_TAG, "qbusiness_*"), "subnets"),
-        ("subnets with a tag over TLS", _SUBNETS, "Condition", _TAG_AND_TLS, "subnets"),
         ("interfaces without tags", _INTERFACES, "Condition", None, "excess"),
-        ("interfaces with other tags", _INTERFACES, "Condition", _like(_REQUEST_TAG, _TAGGED), "excess"),
         ("interfaces with a tag among others", _INTERFACES, "Condition", _TAG_AMONG_OTHERS, "excess"),
         ("every application's interfaces", _PERMISSION, "Condition", _ANY_TAG, "excess"),
-        ("another application's interfaces", _PERMISSION, "Condition", _OTHER_TAG, "excess"),
         ("tags on everything", _TAGS, "Condition", None, "excess"),
         ("deletion of every interface", _DELETION, "Condition", None, "excess"),
         ("descriptions with a wildcard", _NEW, "Action", "ec2:Describe*", "excess"),
@@ -386,9 +343,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     # Other actions.
     **_roles(
         ("everything", _NEW, "Action", "*", "excess"),
-        ("everything with two asterisks", _NEW, "Action", "**", "excess"),
         ("commands", _NEW, "Action", "ssm:SendCommand", "excess"),
-        ("code of functions", _NEW, "Action", "lambda:UpdateFunctionCode", "excess"),
         ("all but some actions", _NEW, "NotAction", "iam:*", "excess"),
         ("another action", _NEW, "Action", ["ec2:DescribeVpcs", "ec2:RunInstances"], "excess"),
     ),
@@ -482,9 +437,7 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("trust with keys in another case", _TRUST, "Condition", _OTHER_CASE, ""),
         ("trust by all values, which must exist", _TRUST, "Condition", _all_values("false"), ""),
         ("trust by pattern and name", _TRUST, "Condition", _WIDE | _pinned(), ""),
-        ("trust by name and pattern", _TRUST, "Condition", _pinned() | _WIDE, ""),
         ("trust by two names and one", _TRUST, "Condition", _ONE_OF_TWO | _pinned(), ""),
-        ("trust by one name and two", _TRUST, "Condition", _pinned() | _ONE_OF_TWO, ""),
         ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
         ("a tag that subnets lack", _SUBNETS, "Condition", _OTHER_STAGE, ""),
         ("subnets over TLS", _SUBNETS, "Condition", _TLS, ""),
@@ -498,12 +451,10 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("key of secret and bucket", _KEY, "Condition", _like(_VIA, _MANAGER, _S3), ""),
         ("one data source", _MAPPING, "Resource", f"{INDEX_ARN}/data-source/{examples.INDEX_ID}", ""),
         ("one interface", _TAGS, "Resource", INTERFACES.replace("*", "eni-0a1b2c3d4e5f60718"), ""),
-        ("one subnet described", _DESCRIPTION, "Resource", _ONE_SUBNET, ""),
         ("files in a bucket", _OBJECTS, "Action", "s3:GetObject", ""),
         ("one file", _OBJECTS, "Resource", f"{BUCKET_ARN}/certificates/aem.pem", ""),
         ("objects by all values", _OBJECTS, "Condition", {**_ALL_OWNERS, **_EXISTS}, ""),
         ("objects by S3's key", _OBJECTS, "Condition", _equals(_S3_OWNER, ACCOUNT), ""),
-        ("bucket by S3's key", _BUCKET, "Condition", _equals(_S3_OWNER.lower(), OTHER_ACCOUNT), ""),
         ("bucket of another account", _OBJECTS, "Condition", _like(_OWNER.lower(), OTHER_ACCOUNT), ""),
         ("files named like placeholders", _OBJECTS, "Resource", _FILES_LIKE_PLACEHOLDERS, ""),
     ),

@@ -1,4 +1,4 @@
-"""Test each operator and each comparison of conditions with values whose answer IAM documents.
+"""guardrails/iam/conditions, containment, documents, operators, patterns, truth: as in IAM.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """

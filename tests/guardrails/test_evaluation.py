@@ -1,4 +1,4 @@
-"""guardrails/iam/evaluation.py decides whether a statement applies to a request."""
+"""guardrails/iam/evaluation: whether a statement applies to a request."""
 
 import json
 from typing import Final

@@ -1,4 +1,4 @@
-"""Test how the guardrails and `roles` read policies, against the policy simulator and for soundness.
+"""guardrails/iam/decisions, evaluation, containment: compared with the policy simulator.
 
 "Yes" and "no" must be IAM's answer for all possible values of a request's unknown parts. The
 simulator differs from IAM's documentation in three cases, which are left out: dates in seconds,

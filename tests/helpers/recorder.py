@@ -49,14 +49,14 @@ def recorder(upstream: str) -> Generator[Recorder]:
             else:
                 self.relay(upstream, body)
 
-        do_GET = do_POST = handle_any  # noqa: N815 http.server's names
+        do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 names of http.server
 
     with serving(RecordingHandler) as recorded.url:
         yield recorded
 
 
 def _call(request: str, body: bytes) -> tuple[str, Mapping[str, str]]:
-    if request == "POST /":  # IAM and STS
+    if request == "POST /" and not body.startswith(b"{"):  # IAM, STS, and EC2
         parameters = dict(parse_qsl(body.decode(), keep_blank_values=True))
         return parameters["Action"], parameters
     return request, json.loads(body or b"{}")

@@ -279,6 +279,21 @@ class Aws:
             for name in self.iam.list_role_policies(RoleName=role)["PolicyNames"]
         }
 
+    def role(self, name: str) -> dict[str, Any]:
+        """Return what IAM knows about a role, except values that differ for each new role."""
+        role = self.iam.get_role(RoleName=name)["Role"]
+        attached = self.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        return {
+            "arn": role["Arn"],
+            "trust policy": self.trust_policy(name),
+            "policies": self.role_policies(name),
+            "attached": [policy["PolicyArn"] for policy in attached],
+            "description": role.get("Description", ""),
+            "duration": role["MaxSessionDuration"],
+            "boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "tags": {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+        }
+
 
 def assert_rejected(stack: Stack, aws: Aws, *expected: str) -> Update:
     """Check that an update fails with these errors and creates no AWS resources; return the update."""

@@ -1,4 +1,4 @@
-"""Test the Python package for programs that install it, and for the plugin."""
+"""setup.py, pyproject.toml: the Python package, for programs and for the plugin."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Test that the project's files agree with each other."""
+"""Pulumi.yaml and other files of the project: they agree with each other."""
 
 import ast
 import re
@@ -63,12 +63,6 @@ def test_declared_defaults_count_as_not_set(monkeypatch: pytest.MonkeyPatch):
     assert registrations[0] == registrations[1]
 
 
-def test_declarations_satisfy_schema_of_engine():
-    for key, declared in DECLARED.items():
-        assert declared["type"] in ("array", "boolean", "integer", "object", "string")
-        assert ("items" in declared) == (declared["type"] == "array"), key
-
-
 def test_arguments_are_settings_in_snake_case():
     assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS), "components/connector_role.py"
     assert set(VpcConfiguration.__annotations__) == set(Vpc.lists)
@@ -88,6 +82,31 @@ def test_example_configuration_with_kms_key_and_vpc_is_valid(
     for sid in ("AllowsAmazonQToDecryptSecret", "AllowsAmazonQToCreateAndDeleteNI"):
         assert sid in deployment.role_policy["policy"]
     assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(example)
+
+
+def named_by(path: Path) -> set[str]:
+    """Return the modules that a test module names in its first line, such as `pages/markdown, version:`.
+
+    A name without a folder is in the folder of the name before it.
+    """
+    line = path.read_text().splitlines()[0].strip('"')
+    folder, found = "", set[str]()
+    for word in re.findall(r"[\w./-]+", line.partition(":")[0]):
+        before, slash, name = word.rpartition("/")
+        folder = f"{before}/" if slash else folder
+        found.add(folder + name.removesuffix(".").removesuffix(".py"))
+    return found
+
+
+@pytest.mark.parametrize("place", ["components", "guardrails", "pages", "plugin", "sandbox"])
+def test_first_lines_of_tests_name_every_module(place: str):
+    named = set[str]().union(*map(named_by, (PROJECT / "tests").rglob("test_*.py")))
+    assert [
+        path
+        for path in (PROJECT / place).rglob("*.py")
+        if not {"__init__.py", "venv"} & {*path.parts}
+        and path.relative_to(PROJECT).with_suffix("").as_posix() not in named
+    ] == []
 
 
 def imported(path: Path) -> set[str]:
@@ -133,11 +152,6 @@ def test_other_directories_import_only_public_names_of_components(place: str):
                 assert isinstance(node, ast.ImportFrom), path
                 assert not [name for name in names if name.startswith("_")], path
                 assert module in PUBLIC or names <= PUBLIC_NAMES.get(module, set()), path
-
-
-def test_only_connector_role_module_imports_pulumi_aws():
-    for path in (PROJECT / "components").glob("*.py"):
-        assert ("pulumi_aws" in path.read_text()) == (path.name == "connector_role.py")
 
 
 @pytest.mark.parametrize(("place", "package"), [(".", "pulumi-aws"), ("guardrails", "pulumi-policy")])

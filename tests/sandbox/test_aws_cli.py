@@ -1,4 +1,4 @@
-"""Test the sandbox's `aws` command for machines without the AWS CLI."""
+"""sandbox/aws_cli: the `aws` command for machines without the AWS CLI."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Test that the sandbox's IAM rejects invalid calls as AWS does."""
+"""sandbox/iam_rules: calls that AWS rejects are rejected."""
 
 import json
 from collections.abc import Iterable
@@ -47,27 +47,6 @@ def rejected(code: str) -> Any:
     return pytest.raises(ClientError, match=rf"\({code}\)")
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"Path": "no-slash"},
-        {"Tags": [{"Key": "k!", "Value": "v"}]},
-        {"Tags": [{"Key": "", "Value": "v"}]},
-        {"Tags": [{"Key": "k" * 129, "Value": "v"}]},
-        {"Tags": [{"Key": "k", "Value": "v" * 257}]},
-    ],
-    ids="-".join,
-)
-def test_role_with_invalid_parameter_is_rejected(iam: Any, options: dict[str, Any]):
-    with rejected("ValidationError"):
-        create(iam, **options)
-
-
-def test_values_at_the_limits_are_accepted(iam: Any):
-    tags = [{"Key": f"k{n}" + "k" * 124, "Value": "v" * 256} for n in range(50)]
-    create(iam, "r" * 64, Path="/" + "p" * 510 + "/", Description="d" * 1000, Tags=tags)
-
-
 def test_tag_keys_differing_only_in_case_are_rejected(iam: Any):
     with rejected("InvalidInput"):
         create(iam, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}])
@@ -80,46 +59,9 @@ def test_a_role_name_is_unique_regardless_of_case(iam: Any):
             create(iam, name)
 
 
-def test_deleted_role_is_shown_as_id_that_iam_rejects(iam: Any):
-    create(iam, "deleted")
-    deleted = iam.get_role(RoleName="deleted")["Role"]
-    create(iam, trust=changed(TRUST, Principal={"AWS": deleted["Arn"]}))
-    iam.delete_role(RoleName="deleted")
-    trust = iam.get_role(RoleName="role")["Role"]["AssumeRolePolicyDocument"]
-    assert trust["Statement"][0]["Principal"] == {"AWS": deleted["RoleId"]}
-    with rejected("MalformedPolicyDocument"):
-        iam.update_assume_role_policy(RoleName="role", PolicyDocument=json.dumps(trust))
-
-
-def test_inline_policies_share_quota_ignoring_whitespace(iam: Any):
-    create(iam)
-    empty = len(json.dumps(POLICY, separators=(",", ":")).replace('"*"', '""'))
-
-    def of_size(size: int) -> str:
-        return changed(POLICY, Resource="arn:aws:s3:::" + "b" * (size - empty - 13))
-
-    def put(name: str, document: str) -> None:
-        iam.put_role_policy(RoleName="role", PolicyName=name, PolicyDocument=document)
-
-    put("first", of_size(10_000))
-    put("second", of_size(240).replace(" ", "      "))
-    with rejected("LimitExceeded"):
-        put("second", of_size(241))
-    put("first", of_size(9_999))
-    put("second", of_size(241))
-
-
 def test_role_with_inline_policy_cannot_be_deleted(iam: Any):
     create(iam)
     iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=json.dumps(POLICY))
-    with rejected("DeleteConflict"):
-        iam.delete_role(RoleName="role")
-
-
-def test_role_with_attached_policy_cannot_be_deleted(iam: Any):
-    create(iam)
-    arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(POLICY))["Policy"]["Arn"]
-    iam.attach_role_policy(RoleName="role", PolicyArn=arn)
     with rejected("DeleteConflict"):
         iam.delete_role(RoleName="role")
 
@@ -187,19 +129,7 @@ def code(action: str, **parameters: Any) -> str:
         ),
         (
             "MaxSessionDuration",
-            [
-                "3600",
-                "3999",
-                "4000",
-                "9999",
-                "10000",
-                "39999",
-                "40000",
-                "42999",
-                "43000",
-                "43199",
-                "43200",
-            ],
+            ["3600", "3999", "4000", "9999", "10000", "39999", "42999", "43199", "43200"],
             ["", "0", "3599", "43201", "43300", "44000", "50000", "100000"],
         ),
     ],
@@ -309,9 +239,6 @@ REJECTED: list[dict[str, object]] = [
                 *({"Principal": {"Service": []}}, {"Principal": {"Service": "qbusiness"}}),
                 {"Principal": {"Service": ["qbusiness.amazonaws.com", "qbusiness"]}},
                 {"NotPrincipal": {"AWS": "123456789012"}},
-                # The unique ID of a role, and of a user.
-                {"Principal": {"AWS": ["123456789012", "AROA1234567890EXAMPLE"]}},
-                {"Principal": None, "NotPrincipal": {"AWS": "AIDA1234567890EXAMPLE"}},
             ],
             "MalformedPolicyDocument",
         ),

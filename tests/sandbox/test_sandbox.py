@@ -1,4 +1,4 @@
-"""Test the sandbox's server and environment."""
+"""sandbox/environment, plugin, __main__, aws_server: the server and the environment."""
 
 import fcntl
 import json

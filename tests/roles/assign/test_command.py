@@ -91,7 +91,7 @@ def test_denied_request_blocks_the_plan_unless_anyway(world: World):
     world.put_policy(own_policy(SECRET_ARN, without="AllowsAmazonQToGetSecret"))
     said = world.assign(PAIR, "--yes")
     assert (said.code, world.server.data_source()) == (1, before)
-    denied = f"\n  denied: {ROLE_NAME} cannot perform {READ} on {SECRET_ARN}, and 14 other requests: no "
+    denied = f"\n  denied: {ROLE_NAME} cannot perform {READ} on {SECRET_ARN}, and 14 others: no "
     assert denied in said.out
     assert "pass --anyway\n" in said.err
     assert world.assign(PAIR, "--anyway").code == 4

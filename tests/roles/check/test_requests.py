@@ -11,12 +11,11 @@ import pytest
 
 from components.connectors import CONNECTORS
 from pages import example_calls
-from pages.example_calls import ROLE, Options, connector_calls
+from pages.example_calls import ROLE, Options, connector_calls, every_option
 from pages.examples import APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT
 from roles.check.requests import connector_requests
 from roles.needs import Bucket, Needs
 from roles.policies import Secret
-from tests.authorization.cases import options_of
 from tests.authorization.simulator import ask as simulate
 from tests.helpers.world import ROLE_ARN
 from tests.roles.check import rows_policies
@@ -92,7 +91,7 @@ def general(arn: str) -> str:
 
 
 ALL_OPTIONS: Final = [
-    *((each.name, options_of(each)) for each in CONNECTORS.values()),
+    *((each.name, every_option(each)) for each in CONNECTORS.values()),
     *((each.connector, each) for each in example_calls.SHAPES if each.ingest_scope != "index"),
 ]
 

@@ -1,0 +1,710 @@
+"""Run the program on a real AWS account, and ask AWS: `python -m tests.live --help`.
+
+The exit code is 0 if no step failed and nothing is left, 1 otherwise, 2 if nothing was done, and 130
+after an interruption.
+"""
+
+import argparse
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
+from urllib.parse import quote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from components.connectors import CONNECTORS
+from components.formats import SUPPORTED_REGIONS
+from components.rules import render
+from pages.example_calls import ROLE_NAME, Options, Request, connector_calls, deviations, every_option
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
+from roles.errors import code, explain, is_denied
+from sandbox.environment import PASSPHRASE, PROJECT
+from tests.helpers.processes import show
+from tests.helpers.stacks import Stack
+from tests.helpers.support import REQUIRED, golden
+
+PREFIX: Final = "qbusiness-live-"
+DENIED: Final = "AccessDeniedException"
+NOT_FOUND: Final = "ResourceNotFoundException"
+SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
+"""The types of Access Analyzer's findings that count as errors; others are only shown."""
+_PATIENCE: Final = 60.0
+"""Timeout in seconds for a change to become visible everywhere."""
+_SETTLED: Final = 15.0
+"""Seconds after which IAM's replicas usually have a change."""
+_INTERRUPTED: Final = 130
+_ERRORS: Final = (BotoCoreError, ClientError)
+_KEPT: Final = ("PULUMI_DEBUG_PROVIDERS", "PULUMI_SKIP_UPDATE_CHECK")
+_SERVICES: Final = ("accessanalyzer", "iam", "qbusiness", "sts")
+_SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+
+
+class SkippedError(Exception):
+    """Raised when AWS cannot be asked."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its name, which begins the names of everything that it creates, and its account."""
+
+    name: str
+    clients: Mapping[str, Any]
+    environment: Mapping[str, str]
+    """The variables of Pulumi's commands."""
+    directory: Path
+    account: str = ACCOUNT
+    region: str = REGION
+    index: tuple[str, str] | None = None
+    """The IDs of an application and its index, in which the run may create a data source."""
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether calls reach AWS."""
+        return "AWS_ENDPOINT_URL" not in self.environment
+
+    def moved(self, text: str) -> str:
+        """Move the examples' ARNs to this account and Region."""
+        # Some requests that IAM must deny are for another Region: swap the two Regions.
+        moved = {ACCOUNT: self.account, REGION: self.region, self.region: REGION}
+        return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
+
+    def settle(self) -> None:
+        """On AWS, wait until changes are usually visible to all readers."""
+        time.sleep(_SETTLED * self.is_aws)
+
+    def expect(self, read: Callable[[], object], expected: object) -> None:
+        """Check AWS's answer; on AWS, wait for the expected one."""
+        deadline = time.monotonic() + _PATIENCE * self.is_aws
+        while (found := read()) != expected and time.monotonic() < deadline:
+            time.sleep(2)
+        assert found == expected, f"{found} is not {expected}"
+
+    def roles(self) -> list[str]:
+        """Return the names of this run's roles."""
+        pages = self.clients["iam"].get_paginator("list_roles").paginate()
+        names = (role["RoleName"] for page in pages for role in page["Roles"])
+        return [name for name in names if name.startswith(f"{self.name}-")]
+
+    def data_sources(self) -> list[str]:
+        """Return the IDs of this run's data sources."""
+        if self.index is None:
+            return []
+        pages = self.clients["qbusiness"].get_paginator("list_data_sources").paginate(**self.ids)
+        found = (each for page in pages for each in page["dataSources"] if each["status"] != "DELETING")
+        return [
+            each["dataSourceId"] for each in found if each["displayName"].startswith(f"{self.name}-")
+        ]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The index, as parameters."""
+        return dict(zip(("applicationId", "indexId"), self.index or (), strict=True))
+
+    def remove(self) -> tuple[list[str], list[str]]:
+        """Remove all that this run created; return what was removed, and what may be left."""
+        self.settle()
+        removed: list[str] = []
+        left: list[str] = []
+        for kind, listed, remove in (
+            ("data source", self.data_sources, self._remove_data_source),
+            ("role", self.roles, self._remove_role),
+        ):
+            try:
+                names = listed()
+            except _ERRORS as error:
+                left.append(f"perhaps a {kind} {self.name}-..., because AWS lists none ({error})")
+                continue
+            for name in names:
+                try:
+                    remove(name)
+                    removed.append(f"{kind} {name}")
+                except _ERRORS as error:
+                    left.append(f"{kind} {name} ({error})")
+        return removed, left
+
+    def _remove_data_source(self, identifier: str) -> None:
+        self.clients["qbusiness"].delete_data_source(**self.ids, dataSourceId=identifier)
+
+    def _remove_role(self, name: str) -> None:
+        iam = self.clients["iam"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        iam.delete_role(RoleName=name)
+
+
+# Questions that change nothing.
+
+
+class Documents(NamedTuple):
+    """Connectors' policies with every setting."""
+
+    trust_policy: str
+    role_policy: str
+    options: Options
+    connectors: list[str]
+
+
+def documents(run: Run) -> Collection[Documents]:
+    """Return the connectors' distinct documents, in the run's account and Region."""
+    found: dict[tuple[str, str], Documents] = {}
+    for name, connector in CONNECTORS.items():
+        options = every_option(connector)
+        arguments = {**options.arguments, "connector": name, "region": REGION}
+        *rendered, _ = render("aem-connector", arguments, ROLE_NAME)
+        trust_policy, role_policy = map(run.moved, rendered)
+        role = Documents(trust_policy, role_policy, options, [])
+        found.setdefault((trust_policy, role_policy), role).connectors.append(name)
+    return found.values()
+
+
+def answers(run: Run, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
+    """Return all pages of a response; raise SkippedError if the call is denied or not supported."""
+    try:
+        pages = run.clients[service].get_paginator(operation).paginate(**parameters)
+        return [item for page in pages for item in page[key]]
+    except ClientError as error:
+        if is_denied(error) or not run.is_aws:
+            raise SkippedError(str(error)) from None
+        raise
+
+
+def access_analyzer_has_no_serious_findings(run: Run) -> None:
+    """Validate all policies."""
+    trust = {
+        "policyType": "RESOURCE_POLICY",
+        "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",
+    }
+    kinds = {role.trust_policy: trust for role in documents(run)}
+    kinds |= {role.role_policy: {"policyType": "IDENTITY_POLICY"} for role in documents(run)}
+    findings = [
+        f"{finding['findingType']} {finding['issueCode']}: {finding['findingDetails']}"
+        for document, kind in kinds.items()
+        for finding in answers(
+            run, "accessanalyzer", "validate_policy", "findings", policyDocument=document, **kind
+        )
+    ]
+    show("\n".join((f"{len(kinds)} policies of {len(CONNECTORS)} connectors", *findings)))
+    assert [each for each in findings if each.startswith(SERIOUS)] == []
+
+
+def iam_allows_requests_of_connectors_but_not_similar_ones(run: Run) -> None:
+    """Ask IAM's simulator about the connectors' requests, and about requests that differ in one part."""
+    wrong: list[tuple[str, Request, str]] = []
+    for role in documents(run):
+        calls = connector_calls(role.options)
+        calls += [other for call in calls if call.allowed for other in deviations(call, role.options)]
+        # One call accepts any number of actions on one resource in one context.
+        groups: dict[tuple[str, str], dict[str, tuple[Request, bool]]] = {}
+        for call in calls:
+            for request in call.requests:
+                if request.resource.startswith(("arn:aws:", "*")):  # IAM rejects other partitions
+                    place = run.moved(request.resource), run.moved(json.dumps(dict(request.context)))
+                    groups.setdefault(place, {})[request.action] = (request, call.allowed)
+        for (resource, context), asked in groups.items():
+            decided = _simulated(run, role.role_policy, [*asked], resource, json.loads(context))
+            wrong += [
+                (role.connectors[0], request, decided[action])
+                for action, (request, allowed) in asked.items()
+                if (decided[action] == "allowed") != allowed
+            ]
+        show(f"{', '.join(role.connectors)}: {len(calls)} calls")
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def _simulated(
+    run: Run, policy: str, actions: list[str], resource: str, context: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the simulator's decision on each action."""
+    entries = [
+        {
+            "ContextKeyName": key,
+            "ContextKeyValues": [value] if isinstance(value, str) else value,
+            "ContextKeyType": "string" if isinstance(value, str) else "stringList",
+        }
+        for key, value in context.items()
+    ]
+    results = answers(
+        run,
+        "iam",
+        "simulate_custom_policy",
+        "EvaluationResults",
+        PolicyInputList=[policy],
+        ActionNames=actions,
+        ResourceArns=[resource],
+        ContextEntries=entries,
+    )
+    return {result["EvalActionName"]: result["EvalDecision"] for result in results}
+
+
+# A role's life.
+
+
+def role_is_created_checked_and_destroyed(run: Run) -> None:
+    """Deploy a role for an application that does not exist."""
+    name = f"{run.name}-role"
+    settings = {**REQUIRED, "roleName": name, "aws:allowedAccountIds": [ACCOUNT]}
+    stack = Stack(run.directory, run.environment)
+    stack.configure(json.loads(run.moved(json.dumps(settings))))
+    stack.up()
+    run.settle()
+    iam = run.clients["iam"]
+    trust, policy = (
+        json.loads(run.moved(golden(each))) for each in ("trust-policy", "minimal-role-policy")
+    )
+    own = {"RoleName": name, "PolicyName": "qbusiness-aem-connector"}
+    run.expect(lambda: iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"], trust)
+    run.expect(lambda: iam.get_role_policy(**own)["PolicyDocument"], policy)
+    stack.up("--expect-no-changes")
+    assert stack.drift().exit_code == 0
+    check = ("-m", "roles", "check", "--stack", stack.name)
+    checked = stack.execute(sys.executable, *check, check=False, PYTHONPATH=str(PROJECT))
+    # The application and the secret don't exist, so only an error of the command itself fails.
+    assert checked.returncode in range(4)
+    stack.destroy()
+    run.expect(run.roles, [])
+
+
+# Questions that AWS's pages leave open.
+
+
+class Cited(NamedTuple):
+    """A sentence and a branch that depend on an answer."""
+
+    page: str
+    sentence: str
+    module: str
+    branch: str
+    """Code in the branch."""
+
+
+INGESTION_CITED: Final = Cited(
+    "docs/permissions.md",
+    "Both actions require both resource types, application and index",
+    "roles/check/connector_calls.py",
+    '("put", "BatchPutDocument"), ("delete", "BatchDeleteDocument")',
+)
+UPDATE_CITED: Final = Cited(
+    "docs/assign.md",
+    "whether `UpdateDataSource` keeps the properties that a call omits",
+    "roles/changes.py",
+    "Send all properties, because AWS does not document whether an update keeps omitted ones",
+)
+INGESTION: Final = {"put": "qbusiness:BatchPutDocument", "delete": "qbusiness:BatchDeleteDocument"}
+CHANGED: Final = {"ResponseMetadata", "displayName", "status", "updatedAt"}
+"""What an update that changes the name must change."""
+
+
+def _conclude(answer: str, cited: Cited) -> None:
+    page, sentence, module, branch = cited
+    show(f'{answer}; decides on "{sentence}" in {page}, and on `{branch}` in {module}')
+
+
+def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
+    """Ingest into an index that doesn't exist, with a role that only the caller can assume."""
+    if not run.is_aws:
+        raise SkippedError("the sandbox doesn't decide requests to Amazon Q Business")
+    caller = run.clients["sts"].get_caller_identity()["Arn"]
+    if caller.endswith(":root"):
+        raise SkippedError("a root user can't assume a role")
+    iam, name = run.clients["iam"], f"{run.name}-ingestion"
+    application = run.moved(APPLICATION_ARN)
+    index = f"{application}/index/{INDEX_ID}"
+    trust = _document(Principal={"AWS": caller}, Action="sts:AssumeRole")
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    # Sessions have less, by their policies, which apply at once.
+    iam.put_role_policy(
+        RoleName=name, PolicyName="ingestion", PolicyDocument=_ingestion(f"{application}*")
+    )
+    run.settle()
+    for verb, action in INGESTION.items():
+        both, alone, neither = (
+            _ingest(run, role, _ingestion(*resources), verb)
+            for resources in ([application, index], [index], [f"{application}/index/{APPLICATION_ID}"])
+        )
+        # The answer is certain only if a missing index and a missing permission differ.
+        if (both, neither) != (NOT_FOUND, DENIED):
+            raise SkippedError(f"{action}: {both} with both resources, {neither} with neither")
+        allowed = {NOT_FOUND: "allowed", DENIED: "denied"}.get(alone, alone)
+        _conclude(f"{action} with the index alone is {allowed}", INGESTION_CITED)
+
+
+def _document(**statement: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}})
+
+
+def _ingestion(*resources: str) -> str:
+    return _document(Action=[*INGESTION.values()], Resource=[*resources])
+
+
+def _ingest(run: Run, role: str, policy: str, verb: str) -> str:
+    """Ingest in a session with this policy; return the error code."""
+    assumed = run.clients["sts"].assume_role(RoleArn=role, RoleSessionName="live", Policy=policy)
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    key, secret, token = (assumed["Credentials"][name] for name in names)
+    create: Any = boto3.client
+    client = create(
+        "qbusiness",
+        region_name=run.region,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+    )
+    try:
+        getattr(client, f"batch_{verb}_document")(
+            applicationId=APPLICATION_ID,
+            indexId=INDEX_ID,
+            documents=[{"id" if verb == "put" else "documentId": "none"}],
+        )
+    except ClientError as error:
+        return code(error)
+    return "success"
+
+
+def question_whether_update_keeps_omitted_properties(run: Run) -> None:
+    """Create a data source that never syncs, rename it, and compare its other properties."""
+    if run.index is None:
+        raise SkippedError("pass --index APPLICATION_ID/INDEX_ID, where the run may create one")
+    client = run.clients["qbusiness"]
+    try:
+        created = client.create_data_source(
+            **run.ids,
+            displayName=f"{run.name}-update",
+            description="to be kept or lost",
+            configuration={"type": "CUSTOM", "version": "1.0.0"},
+        )
+    except ClientError as error:
+        if is_denied(error):
+            raise SkippedError(str(error)) from None
+        raise
+    ids = {**run.ids, "dataSourceId": created["dataSourceId"]}
+
+    def is_settled() -> bool:
+        return client.get_data_source(**ids)["status"] in ("ACTIVE", "FAILED")
+
+    run.expect(is_settled, expected=True)
+    before = client.get_data_source(**ids)
+    client.update_data_source(**ids, displayName=f"{run.name}-updated")
+    run.settle()
+    run.expect(is_settled, expected=True)
+    after = client.get_data_source(**ids)
+    names = {*before, *after} - CHANGED
+    differing = sorted(name for name in names if before.get(name) != after.get(name))
+    kept = f"changes {', '.join(differing)}" if differing else "keeps everything else"
+    _conclude(f"UpdateDataSource with another name {kept}", UPDATE_CITED)
+
+
+READING: Final = (
+    access_analyzer_has_no_serious_findings,
+    iam_allows_requests_of_connectors_but_not_similar_ones,
+)
+CREATING: Final = (
+    role_is_created_checked_and_destroyed,
+    question_whether_ingestion_works_with_index_alone,
+    question_whether_update_keeps_omitted_properties,
+)
+
+
+# The transcript.
+
+
+class Step(NamedTuple):
+    """A step and its result."""
+
+    title: str
+    result: str
+    seconds: float
+    details: str
+
+
+def mask(identity: Mapping[str, str], credentials: Iterable[str]) -> Callable[[str], str]:
+    """Return a function that replaces account IDs, credentials, the caller, and the home directory."""
+    named = {identity["Arn"]: "CALLER", identity.get("UserId", ""): "CALLER", str(Path.home()): "~"}
+    named |= dict.fromkeys(credentials, "CREDENTIAL")
+    known = {form: text for given, text in named.items() for form in (given, quote(given, safe=""))}
+    longest_first = sorted(filter(None, known), key=len, reverse=True)
+    literal = re.compile("|".join(map(re.escape, longest_first)))
+
+    def masked(text: str) -> str:
+        text = literal.sub(lambda found: known[found[0]], text)
+        text = re.sub(r"\b(?:AKIA|ASIA)[A-Z0-9]{16,}", "CREDENTIAL", text)
+        # 12 digits that are not the end of a UUID.
+        return re.sub(r"(?<![0-9])(?<![0-9a-f]{4}-)[0-9]{12}(?![0-9])", "ACCOUNT", text)
+
+    return masked
+
+
+class Transcript:
+    """A Markdown file that is complete after each step."""
+
+    def __init__(self, path: Path, facts: Mapping[str, str], masked: Callable[[str], str]) -> None:
+        """Start the file with facts about the run; raise OSError if it cannot be written."""
+        self.path, self._facts, self._masked = path, facts, masked
+        self.steps: list[Step] = []
+        self._write()
+
+    def add(self, step: Step) -> None:
+        """Add a step to the file, and print its result."""
+        self.steps.append(step)
+        print(f"{step.result}: {step.title}", flush=True)
+        self._write()
+
+    def _write(self) -> None:
+        lines = ["# Run on AWS", "", "| | |", "|---|---|"]
+        lines += [f"| {name} | {value} |" for name, value in self._facts.items()]
+        lines += ["", "| step | result | seconds |", "|---|---|---|"]
+        lines += [f"| {step.title} | {step.result} | {step.seconds:.0f} |" for step in self.steps]
+        for step in self.steps:
+            # Use more backticks than any output contains.
+            lines += ["", f"## {step.title}", "", "``````text", step.details.rstrip(), "``````"]
+        text = self._masked("\n".join([*lines, ""]))
+        self.path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+# The command.
+
+
+def main() -> int:
+    """Run the steps and return the exit code."""
+    options = _parser().parse_args()
+    # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
+    session: Any = boto3.Session(region_name=options.region or os.environ.get("AWS_REGION"))
+    if not options.remove:
+        _require(session.region_name)
+    region = session.region_name or REGION  # for the removal, any Region will do
+    retries = Config(retries={"mode": "adaptive", "total_max_attempts": 10})
+    clients = {name: session.client(name, region, config=retries) for name in _SERVICES}
+    try:
+        identity: dict[str, str] = clients["sts"].get_caller_identity()
+        credentials = session.get_credentials().get_frozen_credentials()
+        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as temporary:
+            # Pulumi resolves symbolic links, such as macOS's temporary directory.
+            directory = Path(temporary).resolve()
+            name = options.remove or f"{PREFIX}{secrets.token_hex(4)}"
+            environment = _environment(directory, region)
+            account = identity["Account"]
+            run = Run(name, clients, environment, directory, account, region, options.index)
+            if options.remove:
+                return _remove(run)
+            if not options.read_only:
+                _ask(run, identity["Arn"], options.live)
+                run.roles()  # a run removes only roles that it can list
+            return _run(
+                run, mask(identity, filter(None, credentials[:3])), creates=not options.read_only
+            )
+    except _ERRORS as error:
+        _end(explain(error, page="CONTRIBUTING.md"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.live",
+        description="Run the program on a real AWS account, and remove everything afterward.",
+        epilog="Credentials come from the usual sources, such as AWS_PROFILE. See docs/evidence.md.",
+    )
+    parser.add_argument("--region", help="Region; default: the Region of the environment or profile")
+    parser.add_argument(
+        "--live", metavar="ACCOUNT", help="create roles in this account without asking: 12 digits"
+    )
+    parser.add_argument(
+        "--read-only", action="store_true", help="only ask, with calls that change nothing"
+    )
+    parser.add_argument(
+        "--remove",
+        metavar="NAME",
+        type=_run_name,
+        help="only remove the roles of the run NAME, and its data sources in --index",
+    )
+    parser.add_argument(
+        "--index",
+        metavar="APPLICATION_ID/INDEX_ID",
+        type=_index,
+        help="also create a data source in this index, which never syncs, and delete it",
+    )
+    return parser
+
+
+def _run_name(text: str) -> str:
+    if not re.fullmatch(rf"{PREFIX}[0-9a-f]{{8}}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the name of a run: expected {PREFIX} and 8 hexadecimal digits"
+        )
+    return text
+
+
+def _index(text: str) -> tuple[str, str]:
+    application, _, index = text.partition("/")
+    if not (application and index):
+        raise argparse.ArgumentTypeError(f"{text!r} is not APPLICATION_ID/INDEX_ID")
+    return application, index
+
+
+def _require(region: str | None) -> None:
+    """End if a run could not start."""
+    if region not in SUPPORTED_REGIONS:
+        given = f"{region} has no Amazon Q Business" if region else "no Region is set"
+        _end(f"{given}: pass --region, one of {', '.join(SUPPORTED_REGIONS)}")
+    if not shutil.which("pulumi"):
+        _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
+
+
+def _environment(directory: Path, region: str) -> dict[str, str]:
+    """Return the variables of Pulumi's commands, with a Pulumi home in the directory."""
+    home = directory / "home"
+    home.mkdir()
+    plugins = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+    plugins.mkdir(parents=True, exist_ok=True)
+    (home / "plugins").symlink_to(plugins)
+    (directory / "state" / ".pulumi").mkdir(parents=True)
+    # Other Pulumi variables could change every command.
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or not name.startswith("PULUMI_")
+    }
+    return own | {
+        "AWS_REGION": region,
+        "PULUMI_BACKEND_URL": (directory / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+        "PULUMI_HOME": str(home),
+    }
+
+
+def _ask(run: Run, caller: str, agreed: str | None) -> None:
+    """Show the target and continue only if the user enters the account's ID."""
+    print(f"""\
+This creates IAM roles in an AWS account and deletes them again. It should take a few minutes and cost
+nothing. Only you can assume one of the roles, and nobody the other, which is for an application that
+doesn't exist.
+
+  account  {run.account}
+  caller   {caller}
+  Region   {run.region}
+  IAM      {run.clients["iam"].meta.endpoint_url}
+  roles    {run.name}-...
+  index    {"/".join(run.index) if run.index else "none, so no data source is created (--index)"}
+""")
+    if agreed is None:
+        if not sys.stdin.isatty():
+            _end("not a terminal: pass --live ACCOUNT to confirm the account; nothing was done")
+        with suppress(EOFError, KeyboardInterrupt):
+            agreed = input("Type the account ID to continue: ").strip()
+    if agreed != run.account:
+        _end(f"the credentials are for account {run.account}; nothing was done")
+
+
+def _run(run: Run, masked: Callable[[str], str], *, creates: bool) -> int:
+    path = Path.cwd() / f"{run.name}.md"
+    try:
+        transcript = Transcript(path, _facts(run), masked)
+    except OSError as error:
+        _end(f"the transcript cannot be written to {path}: {error.strerror}; nothing was done")
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
+    interrupted = False
+    try:
+        for step in (*READING, *(CREATING if creates else ())):
+            transcript.add(_outcome(step, run))
+    except KeyboardInterrupt:
+        interrupted = True
+        transcript.add(Step("interrupted", "interrupted", 0, ""))
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        if creates:
+            removed, left = run.remove()
+            details = [f"removed {each}" for each in removed]
+            details += [f"still there: {each}" for each in left]
+            if left:
+                index = f" --index {'/'.join(run.index)}" if run.index else ""
+                command = f"venv/bin/python -m tests.live --remove {run.name}{index}"
+                details.append(f"Repeat the removal: {command}")
+                print("\n".join(details))
+            transcript.add(
+                Step("nothing is left", "failed" if left else "passed", 0, "\n".join(details))
+            )
+        print(f"Transcript: {path.name}")
+    if interrupted:
+        return _INTERRUPTED
+    return int(any(step.result == "failed" for step in transcript.steps))
+
+
+def _outcome(step: Callable[[Run], None], run: Run) -> Step:
+    output, started = StringIO(), time.monotonic()
+    result = "passed"
+    with redirect_stdout(output):
+        try:
+            step(run)
+        except SkippedError as error:
+            result = "skipped"
+            show(str(error))
+        except Exception:  # noqa: BLE001 the other steps and the removal follow
+            result = "failed"
+            show(traceback.format_exc())
+    title = step.__name__.replace("_", " ")
+    return Step(title, result, time.monotonic() - started, output.getvalue())
+
+
+def _interrupt(_received: int, _frame: object) -> NoReturn:
+    """End the step; from then on, nothing interrupts the removal."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):  # the terminal may be closed
+        os.write(2, b"\ninterrupted; first removing the roles of the run\n")
+    raise KeyboardInterrupt
+
+
+def _facts(run: Run) -> dict[str, str]:
+    """Return the versions and the endpoint for the transcript."""
+
+    def output(*command: str) -> str:
+        try:
+            done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+        except OSError:
+            return "unknown"
+        return done.stdout.strip() or "unknown"
+
+    return {
+        "run": run.name,
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "endpoint of IAM": str(run.clients["iam"].meta.endpoint_url),
+        "Region": run.region,
+        "program": output("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"),
+        "Pulumi CLI": output("pulumi", "version"),
+    }
+
+
+def _remove(run: Run) -> int:
+    removed, left = run.remove()
+    for each in removed:
+        print(f"removed {each}")
+    for each in left:
+        print(f"still there: {each}", file=sys.stderr)
+    if not removed and not left:
+        print(f"nothing of {run.name} is in account {run.account}")
+    return int(bool(left))
+
+
+def _end(text: str) -> NoReturn:
+    print(f"live: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
