@@ -146,7 +146,7 @@ def read_requirements(account: Account, source: DataSource) -> tuple[Requirement
     wrong = [
         each.text if each.state is State.PROBLEM else f"{each.text}: {_LISTED}"
         for each in needs.faults
-        if each.state is State.PROBLEM or each.question in ("secret", "encryption")
+        if each.state is State.PROBLEM or each.question == "secret"
     ]
     named, role = f"data source {source.id} ({source.type})", None
     if not role_arn:

@@ -260,8 +260,8 @@ def test_invalid_inputs_are_rejected_by_name_without_secrets(stack: Stack, decla
         'invalid configuration for "docs": 4 errors',
         "connector: is an Output, but this setting determines which statements and resources exist",
         "accountId: expected a string, got 12345670123; if the value is right, quote it",
-        "vpcConfiguration.subnetIds: is required but not set",
-        "vpcConfiguration.securityGroupIds: is required but not set",
+        "vpcConfiguration.subnetIds: is not set or is empty",
+        "vpcConfiguration.securityGroupIds: is not set or is empty",
     )
 
     declare(

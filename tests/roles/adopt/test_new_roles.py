@@ -90,8 +90,9 @@ def test_two_data_sources_cannot_take_the_same_role(world: World):
 def test_role_that_names_another_application_is_shared_if_it_exists(
     world: World, region: str, *, exists: bool
 ):
-    made = world.client("qbusiness", region).create_application(displayName="Other")["applicationId"]
-    other = made if exists else data_source_id(9)
+    other = data_source_id(9)
+    if exists:
+        world.server.elsewhere(region).add(other, displayName="Other")
     arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{other}"
     world.make(trust=TRUST.replace(f'"{APPLICATION_ARN}"', json.dumps([APPLICATION_ARN, arn])))
     said = world.adopt("--json", "--dry-run").json["entries"]["pages"]
