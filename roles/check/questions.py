@@ -137,10 +137,14 @@ def drift(view: View) -> Findings:
         if verdicts:
             differs = "does not exist" if actual is None else "differs from the deployed one"
             text = f"{_cannot(view, lost)}: the {kind}" if lost else f"the {kind} of {has.name}"
-            lines = [f"{each.statement}: {_words(each)}" for each in verdicts]
-            lines = [*lines, *lost[1:]] if actual is not None else []
-            answer = problem if is_missing else note
-            yield answer(f"{text} {differs}", _preview(view), *lines)._replace(question=kind)
+            lines = (*(f"{each.statement}: {_words(each)}" for each in verdicts), *lost[1:])
+            yield Finding(
+                State.PROBLEM if is_missing else State.NOTE,
+                f"{text} {differs}",
+                _preview(view),
+                () if actual is None else lines,
+                question=kind,
+            )
 
 
 def _differing(name: str, wanted: str, actual: object) -> list[Verdict]:
