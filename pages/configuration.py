@@ -243,7 +243,7 @@ _EXAMPLES: Final = {
     "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
 _ACCOUNTS: Final = (
-    "[Accounts whose credentials the AWS provider accepts](stack.md#guard-against-the-wrong-account), "
+    "[Accounts whose credentials the AWS provider accepts](index.md#guard-against-the-wrong-account), "
     "including the application's account"
 )
 _REGION: Final = "Region of the application; the settings can't contain ARNs from other Regions"
