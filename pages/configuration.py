@@ -61,6 +61,7 @@ def _table() -> str:
     rows = [
         *_rows("aws:region", "region", "string, required", _REGION),
         (f"`{ALLOWED_ACCOUNTS}`<br>list of strings, recommended", _ACCOUNTS, "", ""),
+        ("`aws:defaultTags.tags`<br>object", _DEFAULT_TAGS, "", ""),
     ]
     declared = declarations()
     for name, key in KEYS.items():
@@ -157,9 +158,18 @@ _SCOPES: Final = {
 _PLACES: Final = """\
 ## Where each setting goes
 
-With [`dataSources`](data-sources.md), a stack has a role for each entry, and each setting belongs in one of these
-places. Without it, a clone's stack has a single role, and all settings are at the top level. A project from the
-template requires `dataSources`.
+With [`dataSources`](data-sources.md), a stack has a role for each entry, and each setting has one of the places below.
+Without it, a stack in a clone has one role, `aem-connector`, with all settings at the top level:
+
+```yaml
+config:
+  aws:region: us-east-1
+  aws:allowedAccountIds: ["123456789012"]
+  qbusiness-aem-connector:applicationId: a1b2c3d4-5678-90ab-cdef-111111111111
+  qbusiness-aem-connector:indexId: b2c3d4e5-6789-01ab-cdef-222222222222
+  qbusiness-aem-connector:connector: confluence-cloud
+  qbusiness-aem-connector:secretId: qbusiness/wiki-c3D4e5
+```
 """
 _INVALID: Final = "\0"
 """A value that no format allows."""
@@ -169,10 +179,7 @@ _NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: 
 """The table's texts for these needs, which are shorter than in the program's messages."""
 _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only for sites or a proxy that require sign-in.",
-    "connector": (
-        "It determines whether `secretId`, `bucketName`, and `vpcConfiguration` are required, optional, or "
-        "rejected. Changing it updates the role policy and keeps the role."
-    ),
+    "connector": "Changing it updates the role policy and keeps the role.",
     "vpc_configuration": (
         "If only earlier versions of a connector support a VPC, the program prints a warning."
     ),
@@ -181,44 +188,40 @@ _REMARKS: Final = {
 _NOTES: Final = {
     "secret_id": """\
 A data source has at most one secret, except that a Web Crawler data source can have two: `secretArn` for the sites, and
-`additionalProperties.proxy.secretArn` for a web proxy. If it has only one of them, set `secretId` to that one. If it
-has both secrets, set `secretId` to the first, and let [another policy](check.md#a-second-secret) of the role read the
-second.""",
+`additionalProperties.proxy.secretArn` for a web proxy. If it has both, set `secretId` to the first, and let [another
+policy](own-project.md#add-a-policy-of-your-own) of the role read the second.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set `bucketAccountId` if the bucket and the application are in different accounts. The role can then read the bucket
-only if the account that you set owns it, and the [bucket policy](troubleshooting.md#a-bucket-in-another-account) must
-also allow the role.""",
+Set `bucketAccountId` if the bucket is in another account. The [bucket
+policy](troubleshooting.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
-Set `kmsKeyId` if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For
-`s3-v1` and `s3-v2`, set the key that encrypts the bucket's objects. The role can use it only through Amazon S3. The
-[key policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
+Set `kmsKeyId` if a customer managed key encrypts the secret or, for `s3-v1` and `s3-v2`, the bucket's objects. The role
+can use the key only through Secrets Manager or, for these two, Amazon S3. The [key
+policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
 
 Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that
 isn't the data source, so use SSE-S3 to encrypt a certificate in such a bucket. Web Crawler reads files [only from
 buckets with SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
     "ingest_scope": """\
-Leave `ingestScope` unset. The role can then ingest documents into the application and the index, as on AWS's current
-page for AEM Cloud. The value `index` matches [six other pages](permissions.md#differences-from-awss-pages) and an older
-version of that page, but with it, the tests' IAM policy simulator denies ingestion, because `BatchPutDocument` and
-`BatchDeleteDocument` require both resource types.""",
+Leave `ingestScope` unset. The role can then ingest documents into the application and the index. The value `index`
+matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but with it, the tests' IAM policy simulator
+denies ingestion, because `BatchPutDocument` and `BatchDeleteDocument` require both resource types.""",
     "allow_network_interface_deletion": """\
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, [`examples/ci-roles/`](ci.md#the-permissions-boundary) creates
-one for each environment, from the secrets, buckets, and keys that its roles can read at most. Every connector's role
-works with such a boundary.""",
+one for each environment, from the secrets, buckets, and keys that its roles can read at most.""",
     "exclusive_policies": """\
 If you set `exclusivePolicies`, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by
-hand, and `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool, or from [your
-own program](own-project.md#add-a-policy-of-your-own).
+hand, and `pulumi up` removes them. Don't set it if the role needs a policy from elsewhere, such as [your own
+program](own-project.md#add-a-policy-of-your-own).
 
-If the role already exists, the next preview shows two resources to create, and a warning that the update removes the
-role's other policies. A preview with the [policy pack](guardrails.md) lists each policy:
+If the role already exists, the next preview shows two resources to create, and warns that the update removes the role's
+other policies. A preview with the [policy pack](guardrails.md) lists each policy:
 
 ```text
 - [advisory]  undeclared  (aws:iam:Role: aem-connector-qbusiness-role)
@@ -245,16 +248,17 @@ _EXAMPLES: Final = {
     "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
 _ACCOUNTS: Final = (
-    "[Accounts whose credentials the AWS provider accepts](stack.md#guard-against-the-wrong-account), "
+    "[Accounts whose credentials the AWS provider accepts](index.md#guard-against-the-wrong-account), "
     "including the application's account"
 )
+_DEFAULT_TAGS: Final = "Tags for all of the stack's resources; the tags in `tags` take precedence"
 _REGION: Final = "Region of the application; the settings can't contain ARNs from other Regions"
 
 _INTRODUCTION: Final = """\
 # Configuration
 
-This page lists the settings of a stack, and its outputs. Set a value with `pulumi config set`, or edit the stack's
-file:
+Look up the settings of a stack, what they change, and the stack's outputs. Set a value with `pulumi config set`, or edit
+the stack's file:
 
 ```sh
 pulumi config set --plaintext kmsKeyId 1234abcd-12ab-34cd-56ef-1234567890ab &&
@@ -263,32 +267,12 @@ pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
-The settings are in `Pulumi.STACK.yaml`. Each begins with the project's name (in a clone, `qbusiness-aem-connector:`),
-except for the provider's settings, which begin with `aws:`. To set a value in an entry of `dataSources`, begin the key
-with `dataSources.NAME.` and add `--path`. [Where each setting goes](#where-each-setting-goes) shows which settings an
-entry can have. An empty string (`''`) or object (`{}`) means the program's default. In an entry, it also turns off the
-top-level default.
+In `Pulumi.STACK.yaml`, each key begins with the project's name, except for the provider's settings, which begin with
+`aws:`. For an [entry](data-sources.md#entries) of `dataSources`, begin the key with `dataSources.NAME.` and add `--path`.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects unknown
 keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates, because
-YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp. In a clone, Pulumi checks the types of
-the top-level settings first and stops at the first wrong type.
-
-## One role or several
-
-With [`dataSources`](data-sources.md), each entry is one role, and the top level has the settings of the application and
-defaults for the entries. Without `dataSources`, a stack in a clone has one role, `aem-connector`, with all settings at
-the top level:
-
-```yaml
-config:
-  aws:region: us-east-1
-  aws:allowedAccountIds: ["123456789012"]
-  qbusiness-aem-connector:applicationId: a1b2c3d4-5678-90ab-cdef-111111111111
-  qbusiness-aem-connector:indexId: b2c3d4e5-6789-01ab-cdef-222222222222
-  qbusiness-aem-connector:connector: confluence-cloud
-  qbusiness-aem-connector:secretId: qbusiness/wiki-c3D4e5
-```
+YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp.
 
 ## Settings
 """
@@ -298,37 +282,22 @@ _OUTPUTS: Final = """\
 
 | Output | Meaning |
 |---|---|
-| `roleArns` | With `dataSources`: an object with the ARN of each entry's role. An ARN is set only after the role's policy is in place |
-| `roleNames` | With `dataSources`: an object with the name of each entry's role |
+| `roleArns`, `roleNames` | With `dataSources`: objects with the ARN and the name of each entry's role |
 | `roleArn`, `roleName` | The ARN and the name of a single role, or of the entry `aem-connector` |
 
 [Read the outputs](data-sources.md#read-the-outputs) shows how to use them.
 """
 _SECRETS: Final = """\
-## Default tags
-
-`aws:defaultTags` sets tags on every resource in the stack that supports tags:
-
-```sh
-pulumi config set --path 'aws:defaultTags.tags.CostCenter' search --type string
-```
-
-The role gets these tags and the ones in `tags`, which take precedence. The program rejects keys that differ only in
-case, because IAM rejects them.
-
 ## Secret settings
 
 No setting needs to be secret, because names, IDs, and ARNs contain no credentials. The program rejects secrets in
 `dataSources`. If you set a top-level setting with `--secret`, each policy that contains it is secret: previews show
-`[secret]` instead of a change, and reviewers can't see the policy. [`check`](check.md#secret-settings) leaves out the
-role unless you pass `--show-secrets`. The state still contains some plaintext copies: the ARNs and IDs that contain a
-secret `roleName` or `rolePath`, secret tags in `tagsAll`, and, after an import, the role's properties until the first
-`pulumi up`.
+`[secret]` instead of a change, and [`check`](check.md#secret-settings) leaves out the role unless you pass
+`--show-secrets`. The state still contains some plaintext copies, such as the ARN of a role with a secret `roleName`.
 """
 _CONNECTORS: Final = """\
 ## Connectors
 
 The names come from the URLs of AWS's IAM role pages, which the titles link to. AWS supported *legacy* connectors until
-May 31, 2026, but the program still creates their roles for the data sources that you keep. `type` is the value in the
-data source's configuration.
+May 31, 2026; the program still creates their roles. `type` is the value in the data source's configuration.
 """

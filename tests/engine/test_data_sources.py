@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
-from tests.helpers.page import run_section
+from tests.helpers.page import blocks, prose, run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
-from tests.helpers.support import PROJECT_NAME, REQUIRED
+from tests.helpers.support import PROJECT_NAME
 
 PAGE: Final = PROJECT / "docs" / "data-sources.md"
 TOP: Final[dict[str, Any]] = {
@@ -72,12 +72,23 @@ def test_single_role_is_kept_as_entries_are_added_and_removed(new_stack: NewStac
     assert aws.roles() == [single["roleName"]]
 
 
-def test_role_moves_to_another_stack_as_documented(new_stack: NewStack):
-    target, source = new_stack(with_entries(files=FILES)), new_stack({**TOP, **REQUIRED})
-    target.up()
-    source.up()
-    arn = source.outputs()["roleArn"]
-    rename(source, "aem-connector", "wiki")
+def test_renamed_entry_keeps_its_role_and_an_output_under_the_old_name(new_stack: NewStack):
+    stack = new_stack(with_entries(wiki=AEM, files=FILES))
+    stack.up()
+    before = stack.outputs()["roleArns"]
+    rename(stack, "wiki", "confluence")
+    stack.configure(with_entries(confluence=AEM, files=FILES))
+    (keep,) = blocks("python", prose("Rename a data source", PAGE))
+    program = stack.program
+    stack.write_program(program + keep)
+    assert stack.up().changes == {"same": 7}
+    assert stack.outputs()["roleArns"] == {**before, "confluence": before["wiki"]}
+    stack.write_program(program)
+    assert stack.up().changes == {"same": 7}
+    assert stack.outputs()["roleArns"] == {"confluence": before["wiki"], "files": before["files"]}
+
+
+def move(source: Stack, target: Stack, name: str) -> None:
     run_section(
         source,
         "Move a role to another stack",
@@ -85,15 +96,44 @@ def test_role_moves_to_another_stack_as_documented(new_stack: NewStack):
         SOURCE=source.name,
         TARGET=target.name,
         PROJECT=PROJECT_NAME,
-        NEW="wiki",
+        NEW=name,
     )
-    target.configure(with_entries(files=FILES, wiki=AEM))
+
+
+def test_role_moves_to_another_stack_and_forgotten_steps_are_seen(new_stack: NewStack, aws: Aws):
+    wiki = {**AEM, "protect": True}
+    source = new_stack(with_entries(wiki=wiki, docs=AEM))
+    target = new_stack(with_entries(files=FILES))
+    source.up()
+    target.up()
+    before, roles = source.outputs()["roleArns"], {*aws.roles()}
+    both, without = with_entries(files=FILES, wiki=wiki), with_entries(docs=AEM)
+
+    target.configure(both)
+    assert target.preview().changes == {"create": 3, "same": 4}
+
+    move(source, target, "wiki")
+    assert source.preview().changes == {"create": 3, "same": 4}
+    target.configure(with_entries(files=FILES))
+    forgotten = target.up(check=False)
+    assert forgotten.exit_code != 0
+    assert "cannot be deleted\nbecause it is protected" in forgotten.errors[0][1]
+    assert {*aws.roles()} == roles
+
+    target.configure(both)
     assert target.up().changes == {"same": 7}
-    assert target.outputs()["roleArns"]["wiki"] == arn
-    assert [each["type"] for each in source.resources() if "iam" in each["type"]] == []
-    assert source.run("stack", "rm", "--yes", source.name, check=False).returncode != 0
+    assert target.outputs()["roleArns"]["wiki"] == before["wiki"]
+    source.configure(without)
+    assert source.up().changes == {"same": 4}
+    assert source.outputs()["roleArns"] == {"docs": before["docs"]}
+
+    move(source, target, "docs")
+    target.configure(with_entries(files=FILES, wiki=wiki, docs=AEM))
+    assert target.up().changes == {"same": 10}
     source.run("stack", "rm", "--yes", "--force", source.name)
     assert not source.config_file.exists()
+    assert target.outputs()["roleArns"].items() >= before.items()
+    assert {*aws.roles()} == roles
 
 
 def test_messages_say_what_to_edit_in_entries(new_stack: NewStack, aws: Aws):

@@ -133,8 +133,8 @@ def test_type_checkers_see_types_of_installed_package(tmp_path: Path, package: P
         "plugin": (package / "__main__.py").read_text(),
         "misspelled": PROGRAM.replace("index_id", "index"),
     }
-    pages = blocks("python", DATA_SOURCES.read_text())
-    programs |= {f"page{number}": program for number, program in enumerate(pages)}
+    continued, complete = blocks("python", DATA_SOURCES.read_text())
+    programs |= {"renamed": programs["template"] + continued, "page": complete}
     for name, program in programs.items():
         (tmp_path / f"{name}.py").write_text(program)
     settings = {"venvPath": str(package), "venv": "venv", "typeCheckingMode": "strict"}
