@@ -131,7 +131,7 @@ class View(Subject):
         arn, role = group.resource.known, self.role
         named = (arn, arn.partition("/")[0])  # an object, or its bucket
         of_resource = next((each for each in self.resources if each.resource in named), None)
-        is_foreign = group.account != self.facts.account
+        is_foreign = group.account not in ("", self.facts.account)
         policies = Applicable(own, self.boundary, of_resource, is_foreign)
         requests = [with_context(self.facts, group, action) for action in group.actions]
         found = [decide(each, policies) for each in requests]
