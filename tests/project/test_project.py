@@ -98,7 +98,7 @@ def named_by(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("place", ["components", "guardrails", "pages", "plugin", "sandbox"])
+@pytest.mark.parametrize("place", ["components", "guardrails", "pages", "plugin", "roles", "sandbox"])
 def test_first_lines_of_tests_name_every_module(place: str):
     named = set[str]().union(*map(named_by, (PROJECT / "tests").rglob("test_*.py")))
     assert [

@@ -1,4 +1,4 @@
-"""The account that owns a bucket comes from the configuration or Amazon S3; only an import infers it."""
+"""roles/needs: a bucket's account comes from the configuration or S3; only an import infers it."""
 
 import json
 from typing import Final

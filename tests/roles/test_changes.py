@@ -1,4 +1,4 @@
-"""Plans of roles/changes.py are confirmed, applied, and read back; what is somebody else's stays."""
+"""roles/changes: plans are confirmed, applied, and read back; what is somebody else's stays."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""`roles` quotes the arguments of commands for any shell."""
+"""roles/commands: arguments of commands are quoted for any shell."""
 
 from roles.commands import quote_argument
 

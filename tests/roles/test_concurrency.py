@@ -1,4 +1,4 @@
-"""The commands read several data sources at the same time."""
+"""roles/concurrency: the commands read several data sources at the same time."""
 
 import os
 import signal

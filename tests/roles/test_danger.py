@@ -1,4 +1,4 @@
-"""`roles audit` and `roles check` recognize statements that grant dangerous access."""
+"""roles/danger: audit and check recognize statements that grant dangerous access."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`roles.declared` reads what a stack's program wants from the stack's state."""
+"""roles/declared: a stack's state has what its program wants."""
 
 import json
 import subprocess

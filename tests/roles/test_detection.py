@@ -1,4 +1,4 @@
-"""`roles` finds a data source's connector, secret, and bucket."""
+"""roles/detection: a data source's connector, secret, and bucket are found."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Policies are compared by the access that they allow."""
+"""roles/difference: policies are compared by the access that they allow."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""An error from AWS, the SDK, or the network becomes one line with the fix."""
+"""roles/errors, credentials: an error of AWS, the SDK, or the network becomes one line with the fix."""
 
 import socket
 from typing import Any

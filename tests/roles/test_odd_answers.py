@@ -1,4 +1,4 @@
-"""An unusable response from AWS does not answer a question, and especially not with `ok`."""
+"""roles/view: an unusable response does not answer a question, and especially not with `ok`."""
 
 import json
 import re

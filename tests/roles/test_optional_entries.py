@@ -1,4 +1,4 @@
-"""roles.account: an entry that AWS leaves out of a response ends no command."""
+"""roles/account, syncs: an entry that AWS leaves out of a response ends no command."""
 
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout

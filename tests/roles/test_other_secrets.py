@@ -1,4 +1,4 @@
-"""A Web Crawler's data source can have two secrets: the site's and the proxy's."""
+"""roles/needs: a Web Crawler's data source can have two secrets: the site's and the proxy's."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The policies, commands, and names that `roles` writes stay within AWS's and the shell's limits."""
+"""roles/policies, aws_commands, arns: what is written stays within AWS's limits."""
 
 import argparse
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""`roles/rendering.py` renders the policies that a data source's role needs."""
+"""roles/rendering: the policies that a data source's role needs are rendered."""
 
 import json
 

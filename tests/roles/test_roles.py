@@ -1,4 +1,4 @@
-"""Test the common parts of `qbusiness-roles`: actions, exit codes, notes, and progress."""
+"""roles/__main__, actions, cli, version: the common parts: actions, exit codes, notes, and progress."""
 
 import json
 import os

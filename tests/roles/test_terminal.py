@@ -1,4 +1,4 @@
-"""`qbusiness-roles` on a terminal: the same text, fitted to the width, with colors that add nothing."""
+"""roles/output: a terminal shows the same text, fitted to the width, with colors."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""`roles adopt` reads a data source and its role, and reports how an update would change the role."""
+"""roles/adopt/command, requirements, report: how an update would change a role is reported."""
 
 from collections.abc import Iterator
 from typing import Any, Final

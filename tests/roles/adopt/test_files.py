@@ -1,4 +1,4 @@
-"""`roles adopt` writes the stack's settings file and the file for `pulumi import`."""
+"""roles/adopt/files: the settings and the file for `pulumi import` are written."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`roles adopt` of an application with a role of every kind: its output and files."""
+"""roles/adopt/report: the output and files for an application with a role of every kind."""
 
 import json
 import re

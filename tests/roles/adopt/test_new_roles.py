@@ -1,4 +1,4 @@
-"""A data source whose role serves others, too, gets a role of its own; the output says what changes."""
+"""roles/adopt/entries: a data source whose role serves others, too, gets a role of its own."""
 
 import json
 from typing import Any, Final

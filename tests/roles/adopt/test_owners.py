@@ -1,4 +1,4 @@
-"""`roles adopt` leaves out the roles that a stack owns."""
+"""roles/adopt/owners: roles that a stack owns are left out."""
 
 import json
 import subprocess

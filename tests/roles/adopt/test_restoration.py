@@ -1,4 +1,4 @@
-"""`adopt --restore` puts back what the update wrote, and leaves alone what is somebody else's."""
+"""roles/adopt/restoration: what the update wrote is put back; what is somebody else's stays."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""`roles adopt` selects data sources of an application, and names their entries."""
+"""roles/adopt/selection: data sources of an application are selected, and their entries named."""
 
 import argparse
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""`roles assign` plans what pairs ask for, with what is denied or lost, or lists what fits."""
+"""roles/assign/command, roles/fitting: pairs are planned; without pairs, what fits is listed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""roles.audit.accounts: an audit of several accounts assumes a role in each of them."""
+"""roles/audit/accounts: an audit of several accounts assumes a role in each of them."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""roles.audit.survey: the result for a data source of every kind, and the complete report about them."""
+"""roles/audit/survey: the result for a data source of every kind, and the complete report about them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""roles.audit.records: a finding has an ID as long as it lasts, and can be accepted."""
+"""roles/audit/records: a finding has an ID as long as it lasts, and can be accepted."""
 
 import re
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""roles.audit.report and .command: one report of three accounts in each format, and the exit codes."""
+"""roles/audit/report, command: one report of three accounts in each format, and the exit codes."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""roles.audit.survey: the calls of an audit, what it cannot read, and roles that nobody uses."""
+"""roles/audit/survey, roles/applications, sources: what an audit asks and cannot read."""
 
 import json
 import re

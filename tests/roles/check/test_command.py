@@ -1,4 +1,4 @@
-"""The options, answers, JSON document, and exit codes of `roles check`."""
+"""roles/check/command: the options, answers, JSON document, and exit codes."""
 
 import re
 import socket

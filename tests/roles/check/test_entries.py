@@ -1,4 +1,4 @@
-"""`roles check` checks every entry of `dataSources`, or one entry."""
+"""roles/check/command: every entry of `dataSources` is checked, or one entry."""
 
 from threading import Thread, current_thread, main_thread
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""`roles check` decides and simulates each request of a connector."""
+"""roles/check/requests, connector_calls, simulation: each request is decided and simulated."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`roles check` answers about each row."""
+"""roles/check/questions, remedies, context, roles/findings, grants: the answers about each row."""
 
 import re
 from collections.abc import Callable

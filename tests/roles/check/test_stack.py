@@ -1,4 +1,4 @@
-"""`roles check` reads the state of a stack through Pulumi."""
+"""roles/project: the state of a stack is read through Pulumi."""
 
 from typing import Final
 
