@@ -109,7 +109,7 @@ class Decision(NamedTuple):
     causes: tuple[Cause, ...] = ()
     """All causes, even if one suffices to deny the request; empty if the request is allowed."""
     by_resource_policy: bool = False
-    """Whether AWS allows the request, but the role's own policies do not, or may not, allow it."""
+    """Whether the role's own policies do not, or may not, allow the request."""
 
     @property
     def lacks_allow(self) -> bool:
@@ -132,8 +132,7 @@ def decide(request: Request, policies: Applicable) -> Decision:
     role = _allowed(request, policies.role)
     undenied = (_undenied(request, policy) for policy in policies.every())
     result = _all(*undenied, _granted(request, policies, role))
-    by_resource_policy = result.truth is Truth.YES and role.truth is not Truth.YES
-    return Decision(request, policies, result.truth, result.causes, by_resource_policy)
+    return Decision(request, policies, result.truth, result.causes, role.truth is not Truth.YES)
 
 
 def _undenied(request: Request, policy: Policy) -> _Result:

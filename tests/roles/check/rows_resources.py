@@ -208,8 +208,9 @@ ROWS: Final = (
     # Subnets.
     row("problem: role policy", subnets({"SubnetArn": SHARED}, ids=[SUBNET_ID]),
         settings=vpc_of([SHARED, SUBNET_ID])),
-    row("problem: subnets",
+    row('problem: subnets "no free address"',
         subnets({"State": "pending", "AvailableIpAddressCount": 0}, {"AvailableIpAddressCount": 0})),
+    row("", subnets({}, {"AvailableIpAddressCount": 1})),
     row('problem: subnets "subnet-0b"',
         subnets({"AvailabilityZoneId": "use1-az4"}, {"AvailabilityZoneId": "use1-az6"})),
     row("problem: subnets", subnets(None, None)),
