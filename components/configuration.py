@@ -164,8 +164,8 @@ def _check_tags(tags: Value, problems: Problems) -> None:
     default = read_key(DEFAULT_TAGS)
     given = _as_mapping(default.given)
     if given and "tags" not in given:
-        shown = default.place.show(given)
-        problems.add(default.place, f"{shown} has no key `tags`", "an object with the key `tags`")
+        place = default.place
+        problems.add(place, f"{place.show(given)} has no key `tags`", "an object with the key `tags`")
     defaults = _as_mapping(given.get("tags"))
     regardless_of_case = {key.lower(): key for key in defaults}
     place = tags.place._replace(is_secret=tags.place.is_secret or default.place.is_secret)

@@ -130,8 +130,10 @@ class SettingsError(pulumi.RunError):
         self.problems = tuple(problems)
         owner = f" for {quote(component)}" if component else ""
         which = "its role was not" if component else "no role was"  # the program may have created others
-        count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
-        lines = [f"invalid configuration{owner}: {count}; {which} created or changed"]
+        lines = [
+            f"invalid configuration{owner}: {len(problems)} error{'s' * (len(problems) > 1)}; "
+            f"{which} created or changed"
+        ]
         for place, given, expected, fix in problems:
             lines += ["", f"  {place.name}: {given}", f"    expected: {expected}"]
             lines += [f"    fix: {fix}"] if fix else []

@@ -98,12 +98,11 @@ def check_arns(role: Role, problems: Problems) -> None:
 
     AWS managed policies belong to no account.
     """
-    location = role.location
     texts = [(it.place, it.parsed) for it in role.values.values() if isinstance(it.parsed, Text)]
     for place, text in [*texts, *(each for listed in role.vpc.values() for each in listed)]:
         is_same = SETTINGS[place.setting].same_account and text.account != "aws"
         for part in Location._fields if is_same else ("partition", "region"):
-            given, wanted = getattr(text, part), getattr(location, part)
+            given, wanted = getattr(text, part), getattr(role.location, part)
             if given and wanted and given != wanted:
                 title, shown = part.replace("region", "Region"), getattr(role.shown, part)
                 problem = f"{place.show(text.text)} does not match the application's {title}"

@@ -143,10 +143,7 @@ class Tags:
 
 
 class Setting(NamedTuple):
-    """A setting of a connector role.
-
-    The role policy depends on every setting that is neither structural nor a property of the role.
-    """
+    """A setting of a connector role."""
 
     kind: Format | Flag | Vpc | Tags
     # In a stack with `dataSources`: only at the top level, at the top level as a default for entries, or
