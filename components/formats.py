@@ -77,8 +77,7 @@ _PATTERNS: Final = Location(
     r"(?P<account>[0-9]{12})",
 )
 SHOWN: Final = Location("PARTITION", "REGION", "ACCOUNT")
-# IAM allows all printable ASCII in a path. This pattern excludes wildcards, quotes, backquotes, $, and
-# backslashes.
+# IAM allows all printable ASCII. This pattern excludes wildcards, quotes, backticks, $, and backslashes.
 _PATH: Final = r"/(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?"
 _ENTITY_NAME: Final = r"[A-Za-z0-9_+=,.@-]"
 _QBUSINESS_ID: Final = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"

@@ -131,8 +131,10 @@ class SettingsError(pulumi.RunError):
         owner = f" for {quote(component)}" if component else ""
         which = "its role was not" if component else "no role was"  # the program may have created others
         lines = [
-            f"invalid configuration{owner}: {len(problems)} error{'s' * (len(problems) > 1)}; "
-            f"{which} created or changed"
+            (
+                f"invalid configuration{owner}: {len(problems)} error{'s' * (len(problems) > 1)}; "
+                f"{which} created or changed"
+            )
         ]
         for place, given, expected, fix in problems:
             lines += ["", f"  {place.name}: {given}", f"    expected: {expected}"]
