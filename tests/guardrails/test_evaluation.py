@@ -6,8 +6,9 @@ from typing import Final
 import pytest
 
 from guardrails.iam.conditions import Context
+from guardrails.iam.documents import Kind as DocumentKind
 from guardrails.iam.documents import read_document
-from guardrails.iam.evaluation import Request, RolePrincipal, applies
+from guardrails.iam.evaluation import Grantee, Request, RolePrincipal, applies, grantees
 from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth
 
@@ -37,3 +38,21 @@ def test_variable_before_the_fifth_colon_of_a_resource_matches_nothing(resource:
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         (read,) = read_document(document).statements
         assert applies(read, REQUEST) is expected
+
+
+@pytest.mark.parametrize(
+    ("principal", "kind"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:role/role", Grantee.ROLE),
+        ("AROAEXAMPLE", Grantee.ROLE),
+        ("AROAOTHER", None),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/role/session", Grantee.SESSION),
+        (ACCOUNT, Grantee.ACCOUNT),
+        ("*", Grantee.EVERYBODY),
+    ],
+)
+def test_principal_of_a_resource_policy_includes_the_role(principal: str, kind: Grantee | None):
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    (read,) = read_document(document, DocumentKind.RESOURCE).statements
+    assert grantees(read, REQUEST.principal) == {kind}

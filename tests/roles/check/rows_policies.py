@@ -487,7 +487,6 @@ ROWS: Final = (
     published("", key="delegation + deny kms:* for OTHER_ACCOUNT"),
     published("", key="allow kms:* for ADMIN|ROLE"),
     published("", key="allow kms:* for AROADBQP57FF2AEXAMPLE|ROLE"),
-    row("", key="allow kms:* for AROAEXAMPLE0000000001"),
     row('problem: other policies "the statement Lock and the statement Second"',
         guard="deny kms:* as Lock + deny kms:Decrypt as Second"),
     published("", key="allow KMS:DECRYPT for ROOT"),
