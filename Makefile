@@ -51,12 +51,12 @@ drift: venv/sandbox-installed ## show the difference and fail if a role or its p
 		state=$$(pulumi stack export --stack $(STACK)) || exit; \
 		case $$state in \
 			*\"pending_operations\"*) \
-				echo "An update of the stack $(STACK) was interrupted. Recover the stack first: docs/recover.md."; exit 1 ;; \
+				echo "An update of the stack $(STACK) was interrupted. Recover the stack first: docs/operate.md."; exit 1 ;; \
 			*\"aws:iam/role:Role\"*) ;; \
 			*) echo "The stack $(STACK) has no role to compare. Deploy the stack first."; exit 1 ;; esac; \
 		pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff; \
 		case $$? in 0) ;; \
-			7) echo "AWS differs from the stack. \`make up\` corrects it: docs/change.md, \"Correct drift\"."; exit 1 ;; \
+			7) echo "AWS differs from the stack. \`make up\` corrects it: docs/operate.md, \"Correct drift\"."; exit 1 ;; \
 			*) echo "AWS differs from the stack, or the comparison failed: see the error above."; exit 1 ;; esac'
 
 down: venv/sandbox-installed ## destroy the stacks and reset the sandbox

@@ -227,7 +227,7 @@ def _find_entries(value: Value, problems: Problems) -> Mapping[str, Value]:
         )
         return {}
     if given is None:
-        expected += "; to delete the last role, see docs/retire.md"
+        expected += "; to delete the last role, see docs/operate.md"
         problems.add(place, "is required but not set", expected)
     elif not is_mapping(given):
         problems.add_type(place, given, "an object", expected)

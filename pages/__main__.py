@@ -31,7 +31,6 @@ _WITH_NUMBER: Final = (
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "Pulumi.yaml": declarations.pulumi_yaml,
-    PROJECT / "docs" / "ci.md": configuration.ci_page,
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
     PROJECT / "examples" / "ci-roles" / "connector_actions.json": connector_policy.actions,

@@ -4,9 +4,7 @@ The expected values are those in the program's messages about invalid values, ex
 `connector`, which is in this module.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from textwrap import wrap
 from typing import Any, Final
 
 from components.configuration import ALLOWED_ACCOUNTS, DATA_SOURCES, KEYS, PROTECT, config_key
@@ -14,7 +12,6 @@ from components.connectors import CONNECTORS, Connector, Need
 from components.problems import SettingsError, Source, camel_case
 from components.rules import render
 from components.settings import SETTINGS, Vpc
-from pages import PROJECT
 from pages.declarations import declarations
 from pages.examples import (
     ACCOUNT,
@@ -39,21 +36,6 @@ def page() -> str:
             *(_SECRETS, _CONNECTORS, _connectors()),
         ]
     )
-
-
-def ci_page() -> str:
-    """Return docs/ci.md with the settings that another environment must not take over."""
-    copied = {"application_id", "index_id", "ingest_scope"}  # the first two are replaced
-    own = [
-        KEYS[name]
-        for name, setting in SETTINGS.items()
-        if name in KEYS and name not in copied
-        if setting.scope == "entry" or not (setting.structural or setting.of_role)
-    ]
-    command = "pulumi config rm-all --stack staging"
-    lines = wrap(f"{command} {' '.join(own)} {DATA_SOURCES} &&", 112)
-    text = (PROJECT / "docs" / "ci.md").read_text(encoding="utf-8")
-    return re.sub(rf"^{command} [^&]+&&", lambda _: " \\\n  ".join(lines), text, flags=re.MULTILINE)
 
 
 def _table() -> str:
@@ -216,7 +198,7 @@ application's tag, which are otherwise [left behind](permissions.md#differences-
 If your organization has no boundary for these roles yet, [`examples/ci-roles/`](ci.md#the-permissions-boundary) creates
 one for each environment, from the secrets, buckets, and keys that its roles can read at most.""",
     "exclusive_policies": """\
-If you set `exclusivePolicies`, [drift detection](change.md#find-drift) finds policies that somebody adds to the role by
+If you set `exclusivePolicies`, [drift detection](operate.md#find-drift) finds policies that somebody adds to the role by
 hand, and `pulumi up` removes them. Don't set it if the role needs a policy from elsewhere, such as [your own
 program](own-project.md#add-a-policy-of-your-own).
 

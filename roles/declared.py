@@ -147,7 +147,7 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
     for label, component in _components(resources):
         found = _read(name, label, component, resources)
         if component["urn"] in pending:
-            found = f"an update of {label} was interrupted: first recover the stack (docs/recover.md)"
+            found = f"an update of {label} was interrupted: first recover the stack (docs/operate.md)"
         if isinstance(found, Declared):
             roles.append(found)
         else:

@@ -144,7 +144,7 @@ def _restore(options: argparse.Namespace, output: Output) -> int:
         for arn in owned:
             output(
                 f"the stack still owns {arn}: before the next `pulumi up`, first `pulumi state delete`, "
-                "then remove the entry (docs/retire.md#hand-the-roles-back)"
+                "then remove the entry (docs/operate.md#hand-the-roles-back)"
             )
     return code
 

@@ -1,4 +1,4 @@
-"""docs/recover: its commands repair a stack after a kill at an IAM call that changes a role.
+"""docs/operate: its commands repair a stack after a kill at an IAM call that changes a role.
 
 Each of a stack's entries waits at a different call when the CLI is killed. There are no other states:
 between two such calls, the engine only reads IAM and writes its own state.

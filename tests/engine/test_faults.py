@@ -1,4 +1,4 @@
-"""docs/recover: updates report failed IAM calls, and the next update continues."""
+"""docs/operate: updates report failed IAM calls, and the next update continues."""
 
 import itertools
 import re

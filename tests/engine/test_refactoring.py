@@ -1,4 +1,4 @@
-"""docs/change: the documented steps rename a role and a component."""
+"""docs/operate: the documented steps rename a role and a component."""
 
 from typing import Final
 

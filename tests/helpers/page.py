@@ -16,7 +16,7 @@ ADOPT_DETAILS: Final = PROJECT / "docs" / "adopt-details.md"
 PAGES: Final = (
     ADOPT,
     ADOPT_DETAILS,
-    *(PROJECT / "docs" / f"{page}.md" for page in ("change", "recover", "retire", "troubleshooting")),
+    *(PROJECT / "docs" / f"{page}.md" for page in ("operate", "troubleshooting")),
 )
 """The pages for operators of an existing stack or role."""
 INSTANT: Final = PROJECT / "tests" / "helpers" / "instant"

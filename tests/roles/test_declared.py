@@ -121,7 +121,7 @@ def test_only_the_role_of_an_interrupted_operation_is_left_out(read: Any, resour
     stack = read(exported(*resources, *other, pending_operations=pending))
     assert [each.name for each in stack.roles] == ["tickets"]
     assert stack.left_out == {
-        "wiki": "an update of wiki was interrupted: first recover the stack (docs/recover.md)"
+        "wiki": "an update of wiki was interrupted: first recover the stack (docs/operate.md)"
     }
 
 
