@@ -44,6 +44,8 @@ def declarations() -> dict[str, Mapping[str, Any]]:
     declared: dict[str, Mapping[str, Any]] = {}
     for name, key in KEYS.items():
         setting = SETTINGS[name]
+        if key not in inputs:
+            raise ValueError(f"components/connector_role.py: {name} is missing")
         each: dict[str, object] = {
             "type": _TYPES[type(setting.kind.blank)],
             "description": inputs[key].description,

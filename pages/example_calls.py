@@ -58,6 +58,8 @@ class PolicyOption(NamedTuple):
     values: Mapping[str, Example | None]
     """By the text in `Options`: not set, in the role's account, and, if possible, in another account, and
     a value of an unusual form."""
+    determined: bool = True
+    """Whether a data source determines the value. Otherwise, `check` doesn't ask for these requests."""
 
 
 _LONG_NAME: Final = f"{'a/very-long/' * 8}name-a1B2c3"
@@ -465,7 +467,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
         for principal in _OTHER_PRINCIPALS:
             yield f"principal {principal}", request._replace(principal=principal)
     elif request.resource != "*":
-        allowed = {options.secret_arn, options.key_arn, *options.network_arns}
+        allowed = {each for name in OPTIONS for each in options.arns(name)}
         for difference, arn in _other_arns(request.resource):
             if arn not in allowed:
                 yield f"{difference}: {arn}", request._replace(resource=arn)
