@@ -203,15 +203,8 @@ hand, and `pulumi up` removes them. Don't set it if the role needs a policy from
 program](own-project.md#add-a-policy-of-your-own).
 
 If the role already exists, the next preview shows two resources to create, and warns that the update removes the role's
-other policies. A preview with the [policy pack](guardrails.md) lists each policy:
-
-```text
-- [advisory]  undeclared  (aws:iam:Role: aem-connector-qbusiness-role)
-  The role has only policies that the stack declares.
-  the role has the inline policy by-hand, which this stack does not declare
-  expected: only policies that this stack declares
-  fix: no change to the program: `pulumi up` removes the policy, because the stack has a RolePoliciesExclusive; a later `pulumi refresh` shows that the policy is gone
-```""",
+other policies. A preview with the [policy pack](guardrails.md) lists each policy.
+""",
 }
 _EXAMPLES: Final = {
     "region": REGION,
