@@ -225,7 +225,7 @@ def _with_role(
     if owner:
         return skipped(
             f"{owner} {role.name}: if two stacks own a role or policy, either can delete it, so first "
-            "release it there (docs/adopt-details.md); to adopt the role anyway, pass "
+            "release it there (docs/adopt.md); to adopt the role anyway, pass "
             f"--take {identifier}"
         )
     return entry
