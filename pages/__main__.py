@@ -14,6 +14,7 @@ from pages import (
     connector_policy,
     declarations,
     permissions,
+    read_permissions,
     template_requirements,
     template_workflow,
 )
@@ -33,6 +34,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "Pulumi.yaml": declarations.pulumi_yaml,
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
+    PROJECT / "docs" / "read-permissions.md": read_permissions.page,
     PROJECT / "examples" / "ci-roles" / "connector_actions.json": connector_policy.actions,
     PROJECT / "guardrails" / "connector_policy.json": connector_policy.page,
     PROJECT / "template" / ".github" / "workflows" / "audit.yml": template_workflow.audit,

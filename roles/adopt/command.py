@@ -144,7 +144,7 @@ def _restore(options: argparse.Namespace, output: Output) -> int:
         for arn in owned:
             output(
                 f"the stack still owns {arn}: before the next `pulumi up`, first `pulumi state delete`, "
-                "then remove the entry (docs/operate.md#hand-the-roles-back)"
+                "then remove the entry (docs/operate.md#one-role-of-several)"
             )
     return code
 
@@ -225,7 +225,7 @@ def _with_role(
     if owner:
         return skipped(
             f"{owner} {role.name}: if two stacks own a role or policy, either can delete it, so first "
-            "release it there (docs/adopt-details.md); to adopt the role anyway, pass "
+            "release it there (docs/adopt.md); to adopt the role anyway, pass "
             f"--take {identifier}"
         )
     return entry

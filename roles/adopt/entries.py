@@ -190,7 +190,7 @@ def _warnings(role: Role) -> Iterator[str]:
     if own := [key for key in role.tags if is_reserved(key)]:
         yield (
             f"the role has tags that only AWS can set ({', '.join(own)}) and keeps them. If they "
-            "identify an owner, it must first release the role: docs/adopt-details.md"
+            "identify an owner, it must first release the role: docs/adopt.md"
         )
 
 
@@ -221,7 +221,7 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
             f"there is no room for the role policy: a role's inline policies can have "
             f"{MAXIMUM_INLINE_SIZE:,} characters in total, but these would have {excess:,} more "
             f"({listed}), so `pulumi up` would fail with LimitExceeded. First make room, as "
-            "docs/adopt-details.md describes"
+            "docs/adopt.md describes"
         )
 
 

@@ -5,7 +5,7 @@ import re
 import shlex
 from typing import Any
 
-from pages.examples import APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from pages.examples import APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
 from tests.helpers.page import blocks, commands, prose
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import POLICY, REQUIRED, ROLE, golden
@@ -33,27 +33,6 @@ WIDE = json.dumps(
     },
     indent=4,
 )
-RAW = """
-import pulumi
-import pulumi_aws as aws
-
-TRUST = '''{trust}'''
-POLICY = '''{policy}'''
-role = aws.iam.Role("role", name="{name}", assume_role_policy=TRUST, force_detach_policies=True)
-aws.iam.RolePolicy("policy", role=role.name, policy=POLICY)
-"""
-COMPONENT = """
-import pulumi
-from components.connector_role import ConnectorRole
-
-{keep}
-ConnectorRole("aem", {{
-    "application_id": "{application}",
-    "index_id": "{index}",
-    "secret_id": "{secret}",
-    "role_name": "{name}",
-}}, opts)
-"""
 
 
 def console_role(aws: Aws, policy_name: str) -> str:
@@ -102,23 +81,6 @@ def test_imported_role_and_policy_are_updated_in_place(new_stack: NewStack, aws:
     assert identity(aws) == unique
     assert aws.role_policies(NAME) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     assert aws.trust_policy(NAME) == golden("trust-policy")
-
-
-def test_raw_resources_move_into_component_in_place(new_stack: NewStack, aws: Aws):
-    raw = RAW.format(trust=golden("trust-policy"), policy=WIDE, name=NAME)
-    stack = new_stack({"aws:region": REGION}, raw)
-    assert stack.up().changes == {"create": 3}
-    unique, (policy_name,) = identity(aws), aws.role_policies(NAME)
-    (keep,) = blocks("python", prose("Move a role from a Pulumi program"))
-    program = COMPONENT.format(
-        keep=keep, application=APPLICATION_ARN, index=INDEX_ID, secret=SECRET_ID, name=NAME
-    )
-    stack.write_program(program)
-    assert stack.up().changes == {"same": 2, "create": 1, "update": 1}
-    assert identity(aws) == unique
-    assert aws.role_policies(NAME) == {policy_name: golden("minimal-role-policy")}
-    stack.write_program(program.replace("aliases=[alias], ", ""))
-    assert stack.up("--expect-no-changes").changes == {"same": 4}
 
 
 OWN = "QBusiness-DataSource-own"

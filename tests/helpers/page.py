@@ -12,10 +12,8 @@ from sandbox.environment import AWS_CLI, PROJECT
 from tests.helpers.stacks import Stack
 
 ADOPT: Final = PROJECT / "docs" / "adopt.md"
-ADOPT_DETAILS: Final = PROJECT / "docs" / "adopt-details.md"
 PAGES: Final = (
     ADOPT,
-    ADOPT_DETAILS,
     *(PROJECT / "docs" / f"{page}.md" for page in ("operate", "troubleshooting")),
 )
 """The pages for operators of an existing stack or role."""

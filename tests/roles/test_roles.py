@@ -1,4 +1,4 @@
-"""roles/__main__, actions, cli, version: the common parts: actions, exit codes, notes, and progress."""
+"""roles/__main__, actions, cli, version, pages/read_permissions: actions, exit codes, progress."""
 
 import json
 import os

@@ -303,7 +303,7 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
     warning = (
         "pages: warning: there is no room for the role policy: a role's inline policies can have "
         f"10,240 characters in total, but these would have 359 more (full {most:,}, {OWN} {own:,}), so "
-        "`pulumi up` would fail with LimitExceeded. First make room, as docs/adopt-details.md "
+        "`pulumi up` would fail with LimitExceeded. First make room, as docs/adopt.md "
         "describes\n"
     )
     assert (warning.replace("\xfc", "\\xfc") in world.adopt().out) is bool(over)
