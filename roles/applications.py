@@ -81,7 +81,7 @@ def trusts_only(applications: Collection[str], trust_policy: str) -> bool:
 def _exists(account: Account, application: Arn) -> bool:
     """Return whether an application exists; if it cannot be read, assume that it does."""
     try:
-        account.in_region(application.region).application(application.name)
+        account.in_region(application.region).get("qbusiness:GetApplication", application.name)
     except ClientError as error:
         if is_bad_credentials(error):
             raise

@@ -17,7 +17,7 @@ def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
     not list the key's grants. Raises other errors of ListGrants.
     """
     try:
-        found = account.grants(key_arn, role_arn)
+        found = account.items("kms:ListGrants", key_arn, role_arn)
     except ClientError as error:
         if is_denied(error):
             return Truth.CANNOT_TELL

@@ -57,7 +57,7 @@ def last_sync(account: Account, source: DataSource) -> Sync | None:
 
     A job without a start time counts as the oldest.
     """
-    jobs = account.syncs(source)
+    jobs = account.items("qbusiness:ListDataSourceSyncJobs", *source.ids.values())
     oldest = datetime.min.replace(tzinfo=UTC)
     job = max(jobs, key=lambda job: job.get("startTime", oldest), default=None)
     if job is None:

@@ -32,12 +32,12 @@ from roles.sources import Source, read_sources
 
 Stated = Mapping[str, tuple[Text, ...]]
 """The values from `--context`, by lowercase key; empty for a key that is absent."""
-_OPERATIONS: Final = {
+_ACTIONS: Final = {
     Kind.KEY: "kms:GetKeyPolicy",
     Kind.SECRET: "secretsmanager:GetResourcePolicy",
     Kind.BUCKET: "s3:GetBucketPolicy",
 }
-"""The operations that read the policies of resources."""
+"""The actions that read the policies of resources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,14 +334,9 @@ def _of_resource(account: Account, home: Arn, empty: Policy, owner: str) -> Poli
         return foreign
 
     def read() -> tuple[Statement, ...]:
-        document = (
-            account.bucket_policy(Arn.of(arn).resource)
-            if kind is Kind.BUCKET
-            else account.key_policy(arn)
-            if kind is Kind.KEY
-            else account.secret_policy(arn)
-        )
-        return readable(document, DocumentKind.RESOURCE, kind, _OPERATIONS[kind]) if document else ()
+        action = _ACTIONS[kind]
+        document = account.policy(action, Arn.of(arn).resource if kind is Kind.BUCKET else arn)
+        return readable(document, DocumentKind.RESOURCE, kind, action) if document else ()
 
     policy = _read(empty, read)
     return foreign if is_foreign and policy.unread else policy
@@ -365,7 +360,9 @@ def _facts(subject: Subject, role: Role | Finding | None, keys: Iterable[str]) -
             for each in secrets
             if each
         },
-        organization=attempt_or(None, account.organization) if is_needed else None,
+        organization=attempt_or(None, partial(account.get, "organizations:DescribeOrganization"))
+        if is_needed
+        else None,
         time=datetime.now(UTC),
         stated=subject.stated,
     )
