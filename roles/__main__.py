@@ -4,19 +4,17 @@ Importing the SDKs takes a second, so this module first prepares for interruptio
 missing packages.
 """
 
-import os
+import json
 import shlex
 import signal
 import sys
-from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Final
 
-_FAILED: Final = 2
-_INTERRUPTED: Final = 130
+_FAILED = 2
+_INTERRUPTED = 130
 
 
 def start(install: str) -> int:
@@ -24,10 +22,9 @@ def start(install: str) -> int:
 
     `install` is the command that installs missing packages.
     """
-    # A background job in a script, for example, ignores the signal.
-    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if interruptible:
-        signal.signal(signal.SIGINT, _end)
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:  # a background job in a script ignores the signal
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # an import could swallow an exception
     try:
         cli = import_module("roles.cli")
     except ModuleNotFoundError as error:
@@ -35,15 +32,11 @@ def start(install: str) -> int:
         return _fail(f"{package} is not installed: run `{install}`")
     except OSError as error:
         return _fail(str(error))  # such as a full disk without room for temporary files
-    if interruptible:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, handler)
     try:
         return cli.main(None)
     except KeyboardInterrupt:
         return _INTERRUPTED  # for example, while the command reported an error
-    finally:
-        if interruptible:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def start_installed() -> int:
@@ -61,27 +54,12 @@ def start_installed() -> int:
     return start(install)
 
 
-def _end(*_: object) -> None:
-    """Report the interruption and end the process; no work has begun yet.
-
-    This function raises no exception, because an import could swallow it.
-    """
-    _write("interrupted", '"interrupted"')
-    os._exit(_INTERRUPTED)
-
-
 def _fail(text: str) -> int:
     """Report why the command did not load, and return the exit code."""
-    _write(text, import_module("json").dumps(text))
-    return _FAILED
-
-
-def _write(text: str, in_json: str) -> None:
-    with suppress(OSError):
-        os.write(2, f"qbusiness-roles: {text}\n".encode())
+    print(f"qbusiness-roles: {text}", file=sys.stderr)
     if "--json" in sys.argv:
-        with suppress(OSError):
-            os.write(1, f'{{\n  "error": {in_json}\n}}\n'.encode())
+        print(json.dumps({"error": text}, indent=2))
+    return _FAILED
 
 
 if __name__ == "__main__":

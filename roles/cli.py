@@ -92,22 +92,15 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
 
-class _ShowVersion(argparse.Action):
-    """Show the version."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        with suppress(OSError):  # the reader of the version has closed the pipe
-            print(parser.prog, version())
-        parser.exit()
-
-
 def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="qbusiness-roles",
         description="Read the roles of Amazon Q Business data sources. Only `assign` and `adopt "
         "--restore` change AWS resources, after you have confirmed their plan.",
     )
-    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {version()}", help="show the version and exit"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
     for name, verb in _VERBS.items():
         own = verbs.add_parser(

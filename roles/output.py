@@ -20,16 +20,13 @@ from typing import Final, NamedTuple, TextIO
 
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
-from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from components.problems import escape
 
 _STEP: Final = 100
-"""The number of items between two lines of progress, if there is no progress bar."""
-_BAR: Final = 30
-"""The progress bar's width in columns, if the terminal has room."""
+"""The number of items between two lines of progress, without a terminal."""
 _NARROWEST: Final = 20
 """The width in columns of the narrowest terminal to which tables and text are fitted."""
 _TITLE_HANG: Final = 2
@@ -77,7 +74,7 @@ class Notes:
     """
 
     def __init__(self, verb: str, *, draws: bool = True) -> None:
-        """Store the command's name, and whether to draw a progress bar on a terminal."""
+        """Store the command's name, and whether to show progress in one line on a terminal."""
         self.verb = verb
         self._draws = draws
         self._in_line = False
@@ -95,20 +92,19 @@ class Notes:
         self(f"warning: {text}")
 
     def progress(self, items: str, done: int, total: int) -> None:
-        """Show progress: as a bar if one can be drawn, or otherwise as a line after every 100 items."""
+        """Show progress: on a terminal in one line, otherwise as a line after every 100 items."""
         if not self._draws or not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
             if done % _STEP == 0:
                 self(f"{items}: {done} of {total}")
             return
-        bar = _bar(escape(f"{self.verb}: {items}"), done, total)
         with self._lock:
-            self._write(f"\r{bar}")
+            self._write(f"\r{escape(f'{self.verb}: {items}')}: {done} of {total}")
             self._in_line = True
             if done == total:
                 self.end_line()
 
     def end_line(self) -> None:
-        """End the line of a progress bar or a question, if there is one."""
+        """End the line of the progress or a question, if there is one."""
         with self._lock:
             if self._in_line:
                 self._write("\n")
@@ -141,7 +137,7 @@ class Output(Notes):
     """A command's output: its notes, and its result as lines or as one JSON document."""
 
     def __init__(self, verb: str, *, draws: bool = True) -> None:
-        """Store the command's name, and whether to draw a progress bar on a terminal."""
+        """Store the command's name, and whether to show progress in one line on a terminal."""
         super().__init__(verb, draws=draws)
         self._has_document = False
 
@@ -262,19 +258,10 @@ def _wrapped(text: str, hang: int, color: str) -> str:
     return _rendered(Text.assemble((text[:hang], color), rest), console)
 
 
-def _bar(label: str, done: int, total: int) -> str:
-    shown = RichTable.grid(padding=(0, 1, 0, 0))
-    for _ in range(3):
-        shown.add_column(no_wrap=True, overflow="crop")
-    filled = ProgressBar(total, done, _BAR, complete_style="green", finished_style="green")
-    shown.add_row(Text(label), filled, Text(f"{done} of {total}"))
-    return _rendered(shown, _console(sys.stderr))
-
-
-def _console(stream: TextIO | None = None) -> Console:
+def _console() -> Console:
     # rich would accept COLUMNS=0 and print nothing.
     width = shutil.get_terminal_size().columns
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def _rendered(shown: RenderableType, console: Console) -> str:

@@ -67,8 +67,8 @@ def open_accounts(
     # A separate object, because these calls are not part of the audit of the credentials' account.
     asking = Account(own[0].region, notes)
     listed = asking.items("organizations:ListAccounts") if options.organization else ()
-    active = (each["Id"] for each in listed if each["State"] == "ACTIVE")
-    chosen = [*dict.fromkeys(active if options.organization else options.account)]
+    active = [each["Id"] for each in listed if each["State"] == "ACTIVE"]
+    chosen = [*dict.fromkeys(options.account or active)]
     others = [each for each in chosen if each != caller["Account"]]
     if others and not options.assume_role:
         raise InputError(

@@ -52,24 +52,22 @@ def test_incomplete_or_unknown_command_shows_usage(
     assert capsys.readouterr().err.startswith("usage: qbusiness-roles")
 
 
-def test_progress_is_a_bar_on_a_terminal(
+def test_progress_is_one_line_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", "1")
     notes = Notes("audit")
     notes.progress("data sources", 1, 4)
     notes.warn("a warning has a line of its own")
     notes.progress("data sources", 4, 4)
-    bar, warning, full, _ = capsys.readouterr().err.split("\n")
-    assert re.fullmatch(r"\raudit: data sources \S+ +1 of 4", bar)
+    first, warning, full, _ = capsys.readouterr().err.split("\n")
+    assert first == "\raudit: data sources: 1 of 4"
     assert warning == "audit: warning: a warning has a line of its own"
-    assert re.fullmatch(r"\raudit: data sources \S+ 4 of 4", full)
+    assert full == "\raudit: data sources: 4 of 4"
 
 
 @pytest.mark.parametrize(("terminal", "draws"), [("dumb", True), ("xterm", False)])
-def test_progress_is_a_line_if_no_bar_can_be_drawn(
+def test_progress_is_a_line_per_hundred_if_lines_stay(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: str, draws: bool
 ):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -270,7 +268,7 @@ def test_closed_or_full_stream_causes_no_traceback(world: World, command: str, c
 
 
 @pytest.mark.slow
-def test_interruption_during_imports_is_one_line(tmp_path: Path):
+def test_interruption_during_imports_ends_the_process(tmp_path: Path):
     begun = tmp_path / "begun"
     # An import can swallow an exception.
     (tmp_path / "boto3.py").write_text(
@@ -287,9 +285,8 @@ def test_interruption_during_imports_is_one_line(tmp_path: Path):
     )
     eventually(begun.exists, "the import begins")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert (process.returncode, err) == (130, "qbusiness-roles: interrupted\n")
-    assert json.loads(out) == {"error": "interrupted"}
+    assert process.communicate() == ("", "")
+    assert process.returncode == -signal.SIGINT
 
 
 @pytest.mark.slow
