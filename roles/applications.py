@@ -79,4 +79,4 @@ def trusts_only(applications: Collection[str], trust_policy: str) -> bool:
 def _exists(account: Account, application: Arn) -> bool:
     """Return whether an application exists; if it cannot be read, assume that it does."""
     there, gone = account.in_region(application.region), note("")
-    return attempt(lambda: there.application(application.name), gone) is not gone
+    return attempt(lambda: there.get("qbusiness:GetApplication", application.name), gone) is not gone

@@ -90,7 +90,9 @@ def _make_parser() -> argparse.ArgumentParser:
         description="Read the roles of Amazon Q Business data sources. Only `assign` and `adopt "
         "--restore` change AWS resources, after you have confirmed their plan.",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {version()}", help="show the version and exit"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
     for name, verb in _VERBS.items():
         own = verbs.add_parser(

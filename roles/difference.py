@@ -14,7 +14,7 @@ from guardrails.iam.conditions import Condition
 from guardrails.iam.containment import is_implied
 from guardrails.iam.documents import Kind, Statement, read_document
 from guardrails.iam.patterns import Patterns
-from roles.account import DataSource, Role
+from roles.account import Role
 from roles.errors import OddAnswerError
 
 TRUST_POLICY: Final = "trust policy"
@@ -44,15 +44,10 @@ class Verdict(NamedTuple):
 
     policy: str
     statement: str
-    verdict: Literal["covered", "missing", "shared", "equivalent", "subset", "excess", "denies"]
-    """The first three are for the program's statements, the others for the role's.
-
-    A shared statement is written for only some of the data sources that use the role.
-    """
+    verdict: Literal["covered", "missing", "equivalent", "subset", "excess", "denies"]
+    """The first two are for the program's statements, the others for the role's."""
     access: tuple[Access, ...] = ()
-    """The access that is missing, shared, in excess, or denied."""
-    data_sources: tuple[DataSource, ...] = ()
-    """The data sources for which the program writes the statement; `audit` adds them."""
+    """The access that is missing, in excess, or denied."""
     danger: str = ""
     """The reason why an excess statement is dangerous; `roles.danger` adds it."""
 

@@ -151,7 +151,7 @@ def _read_entries(stack: Stack, output: Output) -> list[_Entry]:
     sources: dict[str, Sequence[Source]] = {}
     for arn in dict.fromkeys(Arn.of(each.application_arn) for each in stack.roles):
         account, gone = accounts[arn.region], problem("")
-        if attempt(lambda: account.application(arn.name), gone) is gone:  # noqa: B023 it is called at once
+        if attempt(lambda: account.get("qbusiness:GetApplication", arn.name), gone) is gone:  # noqa: B023 it is called at once
             raise InputError(
                 f"the application {arn.text} of stack {stack.name} does not exist: update the stack"
             )

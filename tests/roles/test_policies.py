@@ -10,9 +10,9 @@ from pages.examples import ACCOUNT
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.difference import simplify, statements
-from roles.grants import may_decrypt
 from roles.policies import Policies, Secret, digest
 from roles.project import stack_name
+from roles.view import may_decrypt
 from tests.helpers.support import golden
 from tests.helpers.world import KEY_ARN, SECRET_ARN, WIDE, allow, deny, own_policy, policy
 
@@ -94,7 +94,7 @@ def test_invalid_stack_name_is_rejected(name: str):
 )
 def test_grant_without_constraints_decides(grants: list[dict[str, Any]], answer: Truth):
     class Stub:
-        def grants(self, *_: str) -> list[dict[str, Any]]:
+        def items(self, *_: str) -> list[dict[str, Any]]:
             return grants
 
     assert may_decrypt(cast("Any", Stub()), KEY_ARN, "role") is answer
