@@ -168,7 +168,7 @@ ROWS: Final = (
         guard=f"{READS_PROXY} + allow sqs:*", settings=CRAWLER),
     row(None, data_sources(WITH_PROXY), secret(PROXY),
         alone='problem: role policy "proxy"'),
-    row('note: other policies "proxy"', data_sources(WITH_PROXY), secret(PROXY),
+    row('note: other policies "second"', data_sources(WITH_PROXY), secret(PROXY),
         inline("second", f"{READS_PROXY} + allow sqs:*"), settings=CRAWLER),
     row('problem: role policy "proxy", update',
         data_sources(WITH_PROXY), secret(), secret(PROXY),
