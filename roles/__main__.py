@@ -1,22 +1,14 @@
-"""Start `qbusiness-roles`, from a clone or from the installed package; `--help` lists the commands.
+"""Start `qbusiness-roles`, from a clone or from the installed package; `--help` lists the commands."""
 
-Importing the SDKs takes a second, so this module first prepares for interruptions. It also reports
-missing packages.
-"""
-
-import os
 import shlex
-import signal
 import sys
-from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Final
 
-_FAILED: Final = 2
-_INTERRUPTED: Final = 130
+_FAILED = 2
+_INTERRUPTED = 130
 
 
 def start(install: str) -> int:
@@ -24,26 +16,17 @@ def start(install: str) -> int:
 
     `install` is the command that installs missing packages.
     """
-    # A background job in a script, for example, ignores the signal.
-    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if interruptible:
-        signal.signal(signal.SIGINT, _end)
     try:
-        cli = import_module("roles.cli")
+        exit_code: int = import_module("roles.cli").main(None)
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
-        return _fail(f"{package} is not installed: run `{install}`")
-    except OSError as error:
-        return _fail(str(error))  # such as a full disk without room for temporary files
-    if interruptible:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return cli.main(None)
+        exit_code, text = _FAILED, f"{package} is not installed: run `{install}`"
     except KeyboardInterrupt:
-        return _INTERRUPTED  # for example, while the command reported an error
-    finally:
-        if interruptible:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        exit_code, text = _INTERRUPTED, "interrupted"
+    else:
+        return exit_code
+    print(f"qbusiness-roles: {text}", file=sys.stderr)
+    return exit_code
 
 
 def start_installed() -> int:
@@ -59,29 +42,6 @@ def start_installed() -> int:
     uv = ("uv", "pip", "install", "--python", sys.executable)
     install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])
     return start(install)
-
-
-def _end(*_: object) -> None:
-    """Report the interruption and end the process; no work has begun yet.
-
-    This function raises no exception, because an import could swallow it.
-    """
-    _write("interrupted", '"interrupted"')
-    os._exit(_INTERRUPTED)
-
-
-def _fail(text: str) -> int:
-    """Report why the command did not load, and return the exit code."""
-    _write(text, import_module("json").dumps(text))
-    return _FAILED
-
-
-def _write(text: str, in_json: str) -> None:
-    with suppress(OSError):
-        os.write(2, f"qbusiness-roles: {text}\n".encode())
-    if "--json" in sys.argv:
-        with suppress(OSError):
-            os.write(1, f'{{\n  "error": {in_json}\n}}\n'.encode())
 
 
 if __name__ == "__main__":

@@ -1,79 +1,94 @@
-"""List the IAM actions that each command needs.
+"""List the calls that the commands make to AWS, and the IAM actions that each command needs.
 
 Policies on the pages in docs/ allow the same actions.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
-_LISTS: Final = (
-    "qbusiness:ListApplications",
-    "qbusiness:ListIndices",
-    "qbusiness:ListDataSources",
-)
-_DATA_SOURCE: Final = (
-    "qbusiness:GetDataSource",
-    "secretsmanager:DescribeSecret",
-    "kms:DescribeKey",
-    "iam:GetRole",
-    "iam:ListRolePolicies",
-    "iam:GetRolePolicy",
-    "iam:ListAttachedRolePolicies",
-    "iam:GetPolicy",
-    "iam:GetPolicyVersion",
-    "s3:GetEncryptionConfiguration",
-)
-"""Actions that read a data source, its secret, key, and bucket, and its role with all policies."""
+SESSION: Final = "qbusiness-roles"
+"""The name of role sessions, which CloudTrail records with each call."""
+_ALL: Final = ("adopt", "assign", "audit", "check")
+_SOME: Final = ("assign", "audit", "check")
+_ACCOUNTS: Final = ("accounts",)
+_ID: Final = ("applicationId", "indexId", "dataSourceId")
 
-_EVIDENCE: Final = (
-    "sts:GetCallerIdentity",
-    "qbusiness:ListDataSourceSyncJobs",
-    "kms:GetKeyPolicy",
-    "kms:ListGrants",
-    "secretsmanager:GetResourcePolicy",
-    "secretsmanager:ListSecretVersionIds",
-    "s3:GetBucketPolicy",
-    "organizations:DescribeOrganization",
-)
-"""Actions that ask what else AWS says before access counts as missing, and who asks."""
 
-ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "adopt": (
-        "sts:GetCallerIdentity",
-        "qbusiness:GetApplication",
-        "secretsmanager:ListSecretVersionIds",
-        *_LISTS,
-        *_DATA_SOURCE,
+class Read(NamedTuple):
+    """A call that only reads."""
+
+    commands: tuple[str, ...]
+    """The commands that make it; `accounts` stands for `audit` of other accounts."""
+    arguments: tuple[str, ...] = ()
+    """The names of the arguments, in order."""
+    result: tuple[str, ...] = ()
+    """The path in the response to what is of interest."""
+    fixed: Mapping[str, Any] = MappingProxyType({})
+    """Arguments that are always the same."""
+    absent: str = ""
+    """The code of the error that means that there is none."""
+    operation: str = ""
+    """The name of the operation, if the action has a different name."""
+
+
+READS: Final[Mapping[str, Read]] = {
+    "sts:GetCallerIdentity": Read(_ALL),
+    "qbusiness:ListApplications": Read(("adopt", "audit"), result=("applications",)),
+    "qbusiness:GetApplication": Read(("adopt", "assign", "check"), _ID[:1]),
+    "qbusiness:ListIndices": Read(_ALL, _ID[:1], ("indices",)),
+    "qbusiness:GetIndex": Read(("check",), _ID[:2]),
+    "qbusiness:ListDataSources": Read(_ALL, _ID[:2], ("dataSources",)),
+    "qbusiness:GetDataSource": Read(_ALL, _ID),
+    "qbusiness:ListDataSourceSyncJobs": Read(_SOME, _ID, ("history",)),
+    "secretsmanager:DescribeSecret": Read(_ALL, ("SecretId",)),
+    # A secret has at most 20 staging labels, so one page contains all versions that have a label.
+    "secretsmanager:ListSecretVersionIds": Read(_ALL, ("SecretId",), ("Versions",), {"MaxResults": 100}),
+    "secretsmanager:GetResourcePolicy": Read(_SOME, ("SecretId",)),
+    "kms:DescribeKey": Read(_ALL, ("KeyId",), ("KeyMetadata",)),
+    "kms:GetKeyPolicy": Read(_SOME, ("KeyId",), ("Policy",), {"PolicyName": "default"}),
+    "kms:ListGrants": Read(_SOME, ("KeyId", "GranteePrincipal"), ("Grants",)),
+    "s3:GetBucketLocation": Read(("check",), ("Bucket", "ExpectedBucketOwner"), ("LocationConstraint",)),
+    "s3:GetEncryptionConfiguration": Read(
+        _ALL,
+        ("Bucket", "ExpectedBucketOwner"),
+        ("ServerSideEncryptionConfiguration", "Rules"),
+        absent="ServerSideEncryptionConfigurationNotFoundError",
+        operation="GetBucketEncryption",
     ),
-    "assign": (
-        "sts:GetCallerIdentity",
-        "qbusiness:GetApplication",
-        "qbusiness:ListIndices",
-        "qbusiness:ListDataSources",
-        "qbusiness:ListDataSourceSyncJobs",
-        "kms:GetKeyPolicy",
-        "kms:ListGrants",
-        "secretsmanager:GetResourcePolicy",
-        "secretsmanager:ListSecretVersionIds",
-        "s3:GetBucketPolicy",
-        "organizations:DescribeOrganization",
-        *_DATA_SOURCE,
+    "s3:GetBucketPolicy": Read(_SOME, ("Bucket",), ("Policy",), absent="NoSuchBucketPolicy"),
+    "ec2:DescribeSubnets": Read(("check",), ("Filters",), ("Subnets",)),
+    "ec2:DescribeSecurityGroups": Read(("check",), ("Filters",), ("SecurityGroups",)),
+    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html has the maximum.
+    "iam:ListRoles": Read(("audit",), (), ("Roles",), {"PaginationConfig": {"PageSize": 1000}}),
+    "iam:GetRole": Read(_ALL, ("RoleName",), ("Role",)),
+    "iam:ListRolePolicies": Read(_ALL, ("RoleName",), ("PolicyNames",)),
+    "iam:GetRolePolicy": Read(_ALL, ("RoleName", "PolicyName"), ("PolicyDocument",)),
+    "iam:ListAttachedRolePolicies": Read(_ALL, ("RoleName",), ("AttachedPolicies",)),
+    "iam:GetPolicy": Read(_ALL, ("PolicyArn",), ("Policy",)),
+    "iam:GetPolicyVersion": Read(_ALL, ("PolicyArn", "VersionId"), ("PolicyVersion", "Document")),
+    "iam:SimulatePrincipalPolicy": Read(
+        ("check",),
+        ("PolicySourceArn", "ActionNames", "ResourceArns", "ContextEntries"),
+        ("EvaluationResults",),
     ),
-    "audit": ("iam:ListRoles", *_LISTS, *_DATA_SOURCE, *_EVIDENCE),
-    "check": (
-        "qbusiness:GetApplication",
-        "qbusiness:GetIndex",
-        "qbusiness:ListIndices",
-        "qbusiness:ListDataSources",
-        *_DATA_SOURCE,
-        *_EVIDENCE,
-        "ec2:DescribeSubnets",
-        "ec2:DescribeSecurityGroups",
-        "s3:GetBucketLocation",
-        "iam:SimulatePrincipalPolicy",
+    "organizations:DescribeOrganization": Read(
+        _SOME, (), ("Organization", "Id"), absent="AWSOrganizationsNotInUseException"
     ),
+    "organizations:ListAccounts": Read(_ACCOUNTS, (), ("Accounts",)),
+    "sts:AssumeRole": Read(_ACCOUNTS, ("RoleArn", "ExternalId"), fixed={"RoleSessionName": SESSION}),
 }
-"""The actions that only read."""
+"""All calls that only read, by action."""
+
+
+def _of(command: str) -> tuple[str, ...]:
+    return tuple(name for name, read in READS.items() if command in read.commands)
+
+
+ACTIONS: Final = {command: _of(command) for command in _ALL}
+"""The actions with which each command reads."""
+OF_ACCOUNTS: Final = _of("accounts")
+"""The actions that `audit` needs only to read other accounts, in addition to its role there."""
 CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (
         "qbusiness:UpdateDataSource",
@@ -87,10 +102,10 @@ CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
 
 UpdateDataSource also needs iam:PassRole for the role that a data source gets.
 """
-OF_ACCOUNTS: Final = ("organizations:ListAccounts", "sts:AssumeRole")
-"""The actions that `audit` needs only to read other accounts, in addition to its role there."""
-_OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
-"""Operations whose IAM action has a different name."""
+_BY_OPERATION: Final = {
+    **{name.partition(":")[2]: name for names in CHANGES.values() for name in names},
+    **{read.operation or name.partition(":")[2]: name for name, read in READS.items()},
+}
 
 
 def action(operation: str) -> str:
@@ -98,6 +113,4 @@ def action(operation: str) -> str:
 
     For an operation that no command needs, return its name unchanged.
     """
-    every = (*ACTIONS.values(), *CHANGES.values(), OF_ACCOUNTS)
-    known = {name.partition(":")[2]: name for names in every for name in names}
-    return {**known, **_OTHER_NAMES}.get(operation, operation)
+    return _BY_OPERATION.get(operation, operation)

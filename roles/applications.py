@@ -4,8 +4,6 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from components.formats import APPLICATION, SERVICE
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Kind, read_document
@@ -13,7 +11,7 @@ from guardrails.iam.patterns import Patterns
 from roles.account import Account, Role
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, role_statements, statements
-from roles.errors import is_bad_credentials, is_gone
+from roles.findings import attempt, note
 
 UNIQUE_ID: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
 """The unique ID that IAM shows in place of a deleted role, user, or group.
@@ -80,12 +78,5 @@ def trusts_only(applications: Collection[str], trust_policy: str) -> bool:
 
 def _exists(account: Account, application: Arn) -> bool:
     """Return whether an application exists; if it cannot be read, assume that it does."""
-    try:
-        account.in_region(application.region).application(application.name)
-    except ClientError as error:
-        if is_bad_credentials(error):
-            raise
-        return not is_gone(error)
-    except BotoCoreError:
-        return True
-    return True
+    there, gone = account.in_region(application.region), note("")
+    return attempt(lambda: there.get("qbusiness:GetApplication", application.name), gone) is not gone

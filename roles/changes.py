@@ -284,7 +284,7 @@ def role_id(account: Account, arn: str) -> str:
     if not arn:
         return ""
     try:
-        role = account.role_reply(Arn.of(arn).name)
+        role = account.get("iam:GetRole", Arn.of(arn).name)
     except ClientError as error:
         if not is_gone(error):
             raise

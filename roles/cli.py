@@ -29,7 +29,7 @@ from roles.assign import command as assign
 from roles.audit import command as audit
 from roles.check import command as check
 from roles.errors import COULD_NOT_LOOK, InputError, explain
-from roles.output import Output, OutputError, silence
+from roles.output import Output, OutputError
 from roles.version import version
 
 _VERBS: Final = {"adopt": adopt, "assign": assign, "audit": audit, "check": check}
@@ -40,7 +40,7 @@ _INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None) -> int:
     """Run a command and return the exit code."""
     options = _PARSER.parse_args(arguments)
-    output = Output(options.verb, draws=not options.json)
+    output = Output(options.verb)
     details: Mapping[str, object] = {}
     exit_code = COULD_NOT_LOOK
     try:
@@ -83,23 +83,6 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         super().error(escape(message))
 
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        if sys.stdout is not None:
-            try:
-                sys.stdout.flush()
-            except OSError:
-                silence(sys.stdout)  # the reader of the help has closed the pipe
-        super().exit(status, message)
-
-
-class _ShowVersion(argparse.Action):
-    """Show the version."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        with suppress(OSError):  # the reader of the version has closed the pipe
-            print(parser.prog, version())
-        parser.exit()
-
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
@@ -107,7 +90,9 @@ def _make_parser() -> argparse.ArgumentParser:
         description="Read the roles of Amazon Q Business data sources. Only `assign` and `adopt "
         "--restore` change AWS resources, after you have confirmed their plan.",
     )
-    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {version()}", help="show the version and exit"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
     for name, verb in _VERBS.items():
         own = verbs.add_parser(

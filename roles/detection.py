@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 from components.connectors import CONNECTORS, Connector, Need, Status
-from components.problems import similar, suggest
 from roles.account import Reply
 from roles.arns import Arn
 from roles.errors import InputError, OddAnswerError
@@ -66,11 +65,6 @@ class Uses(NamedTuple):
     """`subnetIds` and `securityGroupIds`, as in the API; for settings without a VPC, both are empty."""
     configuration: Mapping[str, Any] = MappingProxyType({})
     """The data source's configuration; empty for settings."""
-
-    @property
-    def network(self) -> set[str]:
-        """The IDs of the VPC's subnets and security groups."""
-        return {each for name in ("subnetIds", "securityGroupIds") for each in self.vpc.get(name, ())}
 
 
 def enrichment_roles(reply: Reply) -> Iterator[str]:
@@ -163,14 +157,6 @@ def find_connector(uses: Uses) -> Connector:
 def connectors_of(kind: str) -> list[Connector]:
     """Return the connectors that have this type; empty if the type is unknown."""
     return [connector for connector in CONNECTORS.values() if kind.upper() in connector.types.split()]
-
-
-def connector_named(name: str) -> Connector:
-    """Return the connector with this name, or raise a ValueError that suggests names."""
-    if name not in CONNECTORS:
-        advice = suggest(similar(name, CONNECTORS)) or f": expected one of {', '.join(CONNECTORS)}"
-        raise ValueError(f"{name!r} is not a connector{advice}")
-    return CONNECTORS[name]
 
 
 def _supports(connector: Connector, uses: Uses) -> bool:

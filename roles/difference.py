@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from guardrails.iam.conditions import Condition
-from guardrails.iam.containment import certain_values, is_implied
+from guardrails.iam.containment import is_implied
 from guardrails.iam.documents import Kind, Statement, read_document
 from guardrails.iam.patterns import Patterns
-from roles.account import DataSource, Role
+from roles.account import Role
 from roles.errors import OddAnswerError
 
 TRUST_POLICY: Final = "trust policy"
@@ -44,15 +44,10 @@ class Verdict(NamedTuple):
 
     policy: str
     statement: str
-    verdict: Literal["covered", "missing", "shared", "equivalent", "subset", "excess", "denies"]
-    """The first three are for the program's statements, the others for the role's.
-
-    A shared statement is written for only some of the data sources that use the role.
-    """
+    verdict: Literal["covered", "missing", "equivalent", "subset", "excess", "denies"]
+    """The first two are for the program's statements, the others for the role's."""
     access: tuple[Access, ...] = ()
-    """The access that is missing, shared, in excess, or denied."""
-    data_sources: tuple[DataSource, ...] = ()
-    """The data sources for which the program writes the statement; `audit` adds them."""
+    """The access that is missing, in excess, or denied."""
     danger: str = ""
     """The reason why an excess statement is dangerous; `roles.danger` adds it."""
 
@@ -221,21 +216,7 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
         return f"no condition on {name}"
     if not want:
         return f"only under the condition {_written(have)}"
-    admitted, expected = (
-        next(iter(certain_values(side, key)), ()) if len(side) == 1 else () for side in (have, want)
-    )
-    extra = (
-        "" if is_implied(have, want) else ", ".join(each for each in admitted if each not in expected)
-    )
-    absent = (
-        "" if is_implied(want, have) else ", ".join(each for each in expected if each not in admitted)
-    )
-    # Unless the values of both sides are certain and differ, show the conditions themselves.
-    if not (admitted and expected and (extra or absent)):
-        return f"under {_written(have)}, not {_written(want)}"
-    if not absent:
-        return f"also allows {name} {extra}"
-    return f"allows {name} {extra} instead of {absent}" if extra else f"does not allow {name} {absent}"
+    return f"under {_written(have)}, not {_written(want)}"
 
 
 def _written(conditions: Iterable[Condition]) -> str:

@@ -62,6 +62,36 @@ UNREACHABLE: Final = (ConnectionError, HTTPClientError)
 _GONE: Final = ("NoSuchBucket", "NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
 
 _UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
+_OF_CODES: Final = {
+    DENIED: "{called} is not allowed ({said}): allow it for these credentials and, if the resource is "
+    "in another account, in the resource's policy; {page} lists the required permissions",
+    _BAD_CREDENTIALS: f"AWS does not accept the credentials ({{code}}): {_SIGN_IN}",
+    _THROTTLED: "AWS is throttling {called}: wait a minute and repeat the command, or set "
+    "AWS_MAX_ATTEMPTS=20",
+    _GONE: "{called} found nothing ({said}): check the IDs and the Region, and whether the data "
+    "source's secret, key, and role still exist",
+}
+"""Explains the errors of AWS by code."""
+_OF_OTHER_CODES: Final = (
+    "{called} failed ({code}: {said}): repeat the command; if it fails again, look up {code} in AWS's "
+    "documentation"
+)
+_REGIONS: Final = ", ".join(SUPPORTED_REGIONS)
+_OF_SDK: Final[Mapping[tuple[type[Exception], ...], str]] = {
+    (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError): (
+        f"there are no usable AWS credentials ({{}}): {_SIGN_IN}"
+    ),
+    (SSOError, TokenRetrievalError): f"the sign-in is missing or has expired ({{}}): {_SIGN_IN}",
+    (ProfileNotFound,): "{}: set AWS_PROFILE to a profile that `aws configure list-profiles` lists",
+    (NoRegionError, InvalidRegionError): (
+        f"{{}} Set AWS_REGION, or --region for adopt and audit, to one of {_REGIONS}"
+    ),
+    UNREACHABLE: (
+        "AWS cannot be reached ({}): check the network, its proxy, the Region, and, if it is set, "
+        f"AWS_ENDPOINT_URL; Amazon Q Business is available in {_REGIONS}"
+    ),
+}
+"""Explains the errors of the SDK by their classes; a later class can be a base of an earlier one."""
 
 
 class InputError(Exception):
@@ -153,33 +183,18 @@ def explain(
 
     `page` is the page that lists the necessary permissions.
     """
-    match error:
-        case ClientError():
-            text = _explain_answer(error, page)
-        case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
-            text = f"there are no usable AWS credentials ({error}): {_SIGN_IN}"
-        case SSOError() | TokenRetrievalError():
-            text = f"the sign-in is missing or has expired ({error}): {_SIGN_IN}"
-        case ProfileNotFound():
-            text = f"{error}: set AWS_PROFILE to a profile that `aws configure list-profiles` lists"
-        case NoRegionError() | InvalidRegionError():
-            regions = ", ".join(SUPPORTED_REGIONS)
-            text = f"{error} Set AWS_REGION, or --region for adopt and audit, to one of {regions}"
-        case SSLError():
-            text = _explain_certificate(str(error))
-        case ConnectionError() | HTTPClientError():
-            text = (
-                f"AWS cannot be reached ({error}): check the network, its proxy, the "
-                "Region, and, if it is set, AWS_ENDPOINT_URL; Amazon Q Business is available in "
-                f"{', '.join(SUPPORTED_REGIONS)}"
-            )
-        case OddAnswerError():
-            text = _explain_other_server(str(error))
-        case ResponseParserError():
-            # The error's message contains the whole response.
-            text = _explain_other_server("the response is not in the API's format")
-        case _:
-            text = str(error)
+    if isinstance(error, ClientError):
+        text = _explain_answer(error, page)
+    elif isinstance(error, SSLError):
+        text = _explain_certificate(str(error))
+    elif isinstance(error, ResponseParserError):
+        # The error's message contains the whole response.
+        text = _explain_other_server("the response is not in the API's format")
+    elif isinstance(error, OddAnswerError):
+        text = _explain_other_server(str(error))
+    else:
+        advice = next((text for kinds, text in _OF_SDK.items() if isinstance(error, kinds)), "{}")
+        text = advice.format(error)
     return " ".join(text.split())
 
 
@@ -196,32 +211,13 @@ def _explain_certificate(error: str) -> str:
 
 
 def _explain_answer(error: ClientError, page: str) -> str:
-    reason, said = code(error), error.response["Error"].get("Message", "")
-    called = action(error.operation_name)
+    reason, called = code(error), action(error.operation_name)
     if reason.isdigit():
         # The APIs' errors have codes, so this error is probably not from an API.
         return _explain_other_server(f"{called} returned HTTP {reason} without an error code")
-    if is_denied(error):
-        return (
-            f"{called} is not allowed ({said}): allow it for these credentials and, if the resource is "
-            f"in another account, in the resource's policy; {page} lists the required permissions"
-        )
-    if is_bad_credentials(error):
-        return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
-    if is_throttled(error):
-        return (
-            f"AWS is throttling {called}: wait a minute and repeat the command, or set "
-            "AWS_MAX_ATTEMPTS=20"
-        )
-    if is_gone(error):
-        return (
-            f"{called} found nothing ({said}): check the IDs and the Region, and whether the data "
-            "source's secret, key, and role still exist"
-        )
-    return (
-        f"{called} failed ({reason}: {said}): repeat the command; if it fails again, look up {reason} "
-        "in AWS's documentation"
-    )
+    advice = next((text for codes, text in _OF_CODES.items() if reason in codes), _OF_OTHER_CODES)
+    said = error.response["Error"].get("Message", "")
+    return advice.format(called=called, code=reason, said=said, page=page)
 
 
 def _explain_other_server(text: str) -> str:

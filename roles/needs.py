@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from components.connectors import Connector, Need
 from components.formats import SECRET
-from roles.account import S3_KEYS_ALGORITHM, Account, Reply, is_aws_alias
+from roles.account import Account, Reply, is_aws_alias
 from roles.arns import Arn
 from roles.detection import Uses, is_named
 from roles.errors import PERMISSIONS_PAGE
@@ -51,7 +51,10 @@ class NetworkKind(NamedTuple):
     """The name of the ID in EC2's responses."""
     arn: str
     """The name of the ARN in EC2's responses."""
-    read: Callable[[Account, tuple[str, ...]], list[Reply]]
+    action: str
+    """The action that lists them."""
+    filter: str
+    """The name of the filter by ID."""
 
     @property
     def prefix(self) -> str:
@@ -59,9 +62,16 @@ class NetworkKind(NamedTuple):
         return f"{self.noun.replace(' ', '-')}/"
 
 
-SUBNETS: Final = NetworkKind("subnet", "subnetIds", "SubnetId", "SubnetArn", Account.subnets)
+SUBNETS: Final = NetworkKind(
+    "subnet", "subnetIds", "SubnetId", "SubnetArn", "ec2:DescribeSubnets", "subnet-id"
+)
 SECURITY_GROUPS: Final = NetworkKind(
-    "security group", "securityGroupIds", "GroupId", "SecurityGroupArn", Account.security_groups
+    "security group",
+    "securityGroupIds",
+    "GroupId",
+    "SecurityGroupArn",
+    "ec2:DescribeSecurityGroups",
+    "group-id",
 )
 
 
@@ -239,7 +249,7 @@ class _Reader:
         """Return the ARN of a customer managed key, even if it cannot be read; otherwise, None."""
         if not key_id or is_aws_alias(key_id):
             return None
-        found = self.find("KMS key", key_id, lambda: self.account.key(key_id))
+        found = self.find("KMS key", key_id, lambda: self.account.get("kms:DescribeKey", key_id))
         if found is None:
             may_exist = self.faults[-1].state is State.SKIPPED and ":key/" in key_id
             return key_id if may_exist else None
@@ -271,11 +281,11 @@ class _Reader:
             if found != self.home.region and self.connector.bucket_is_source:
                 text = f"the bucket {name} is in {found}, but the index is in {self.home.region}"
                 self.fault("bucket", problem(text))
-        default = attempt(lambda: self.account.bucket_encryption(name, expected), gone)
+        default = attempt(lambda: self.account.bucket_key(name, expected), gone)
         if isinstance(default, Finding):
             known = Bucket(arn, expected if self.closely else owner, keys)
             return self._unseen_bucket("encryption" if self.closely else "bucket", known, default, gone)
-        key = self._default_key(name, expected, default.algorithm, default.key_id)
+        key = self._default_key(name, expected, default) if default else None
         return Bucket(arn, expected, tuple(dict.fromkeys(filter(None, (*keys, key)))))
 
     def _unseen_bucket(
@@ -296,11 +306,9 @@ class _Reader:
         self.fault(question, found)
         return None if error is gone else bucket
 
-    def _default_key(self, name: str, owner: str, algorithm: str, key_id: str | None) -> str | None:
+    def _default_key(self, name: str, owner: str, key_id: str) -> str | None:
         """Return the customer managed key that a bucket that is the data source uses by default."""
-        if algorithm == S3_KEYS_ALGORITHM:
-            return None
-        is_source, at = self.connector.bucket_is_source, Arn.of(key_id or "")
+        is_source, at = self.connector.bucket_is_source, Arn.of(key_id)
         # Only a key in this account and Region can be looked up. An alias identifies AWS's keys.
         is_here = (at.region, at.account) == (self.home.region, self.home.account)
         key = None if is_aws_alias(at.text) else key_id
@@ -321,8 +329,10 @@ class _Reader:
         known = {Arn.of(arn).name: arn for arn in self.known.network}
         vpcs: list[list[str]] = []
         for kind in (SUBNETS, SECURITY_GROUPS):
-            ids = tuple(vpc.get(kind.setting, ()))
-            found = attempt(partial(kind.read, self.account, ids)) if ids and self.closely else ()
+            ids = [*vpc.get(kind.setting, ())]
+            by_id = [{"Name": kind.filter, "Values": ids}]
+            read = partial(self.account.items, kind.action, by_id)
+            found = attempt(read) if ids and self.closely else ()
             by_id = {} if isinstance(found, Finding) else {each[kind.identifier]: each for each in found}
             if isinstance(found, Finding):
                 self.fault(f"{kind.noun}s", found)

@@ -1,9 +1,7 @@
 """Write a command's result to standard output, and its notes to standard error.
 
 All characters except printable ASCII are escaped, or in CSV all that are not printable, so that no name
-from AWS can start a new line or control the terminal. On a terminal, rich fits tables and text to the
-width. Nothing is interpreted as markup. Colors add no information, and rich omits them if the terminal
-does not support colors or NO_COLOR is set.
+from AWS can start a new line or control the terminal. On a terminal, text is wrapped between words.
 """
 
 import csv
@@ -12,28 +10,19 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import StringIO, TextIOWrapper
 from threading import RLock
 from typing import Final, NamedTuple, TextIO
 
-from rich.console import Console, RenderableType
-from rich.measure import Measurement
-from rich.progress_bar import ProgressBar
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from components.problems import escape
 
 _STEP: Final = 100
-"""The number of items between two lines of progress, if there is no progress bar."""
-_BAR: Final = 30
-"""The progress bar's width in columns, if the terminal has room."""
+"""The number of items between two lines of progress."""
 _NARROWEST: Final = 20
-"""The width in columns of the narrowest terminal to which tables and text are fitted."""
-_TITLE_HANG: Final = 2
-"""The indentation of a long title's later lines."""
+"""The width in columns of the narrowest terminal to which text is fitted."""
 
 
 class OutputError(Exception):
@@ -46,23 +35,13 @@ class Line(NamedTuple):
     text: str
     hang: int
     """The column at which the lines after the first begin."""
-    color: str = ""
-    """The color of the text before the column `hang`."""
-
-
-class Row(NamedTuple):
-    """A row of a table."""
-
-    cells: Sequence[str]
-    color: str = ""
-    """The color of the last cell."""
 
 
 class Table(NamedTuple):
     """The rows of a table, in groups."""
 
     head: Sequence[str]
-    groups: Sequence[tuple[str, Sequence[Row]]]
+    groups: Sequence[tuple[str, Sequence[Sequence[str]]]]
     """Each group has a title, which may be empty."""
 
 
@@ -76,17 +55,14 @@ class Notes:
     The command continues even if standard error is closed. Any thread can write notes.
     """
 
-    def __init__(self, verb: str, *, draws: bool = True) -> None:
-        """Store the command's name, and whether to draw a progress bar on a terminal."""
+    def __init__(self, verb: str) -> None:
+        """Store the command's name."""
         self.verb = verb
-        self._draws = draws
-        self._in_line = False
         self._lock = RLock()
 
     def __call__(self, text: str, *more: str) -> None:
         """Write a note and more lines below it."""
         with self._lock:
-            self.end_line()
             for line in (f"{self.verb}: {text}", *more):
                 self._write(f"{escape(line)}\n")
 
@@ -95,24 +71,9 @@ class Notes:
         self(f"warning: {text}")
 
     def progress(self, items: str, done: int, total: int) -> None:
-        """Show progress: as a bar if one can be drawn, or otherwise as a line after every 100 items."""
-        if not self._draws or not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
-            if done % _STEP == 0:
-                self(f"{items}: {done} of {total}")
-            return
-        bar = _bar(escape(f"{self.verb}: {items}"), done, total)
-        with self._lock:
-            self._write(f"\r{bar}")
-            self._in_line = True
-            if done == total:
-                self.end_line()
-
-    def end_line(self) -> None:
-        """End the line of a progress bar or a question, if there is one."""
-        with self._lock:
-            if self._in_line:
-                self._write("\n")
-                self._in_line = False
+        """Show the progress after every 100 items."""
+        if done % _STEP == 0:
+            self(f"{items}: {done} of {total}")
 
     def _write(self, text: str) -> None:
         """Write text that is already escaped."""
@@ -140,9 +101,9 @@ class Remarks(Notes):
 class Output(Notes):
     """A command's output: its notes, and its result as lines or as one JSON document."""
 
-    def __init__(self, verb: str, *, draws: bool = True) -> None:
-        """Store the command's name, and whether to draw a progress bar on a terminal."""
-        super().__init__(verb, draws=draws)
+    def __init__(self, verb: str) -> None:
+        """Store the command's name."""
+        super().__init__(verb)
         self._has_document = False
 
     def check_open(self) -> None:
@@ -151,12 +112,12 @@ class Output(Notes):
             raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
 
     def show(self, *parts: Part) -> None:
-        """Write parts of the result; fit them to a terminal if it is wide enough."""
+        """Write parts of the result; wrap text on a terminal that is wide enough."""
         self.check_open()
-        fits = _is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
-        lines = _fitted if fits else _plain
+        columns = shutil.get_terminal_size().columns
+        width = columns if _is_terminal(sys.stdout) and columns >= _NARROWEST else 0
         for part in parts:
-            for line in lines(part):
+            for line in _lines(part, width):
                 self._print(line)
 
     def csv(self, rows: Iterable[Sequence[str]]) -> None:
@@ -185,17 +146,13 @@ class Output(Notes):
         Raises EOFError at the end of input.
         """
         self._write(escape(question))
-        self._in_line = True
         try:
-            answer = input()
+            return input()
         except UnicodeDecodeError:
-            answer = ""
-        self._in_line = False
-        return answer
+            return ""
 
     def _print(self, text: str, end: str = "\n") -> None:
         self.check_open()
-        self.end_line()
         try:
             print(text, end=end, flush=True)
         except OSError as error:
@@ -207,13 +164,25 @@ class Output(Notes):
             raise OutputError(text) from None
 
 
-def _plain(part: Part) -> Iterator[str]:
-    """Yield the lines of a part; a table has one for its head, each group's title, and each row."""
+def _lines(part: Part, width: int) -> Iterator[str]:
+    """Yield the lines of a part: for a table, its head, and each group's title and rows.
+
+    A `Line` is wrapped at `width` columns unless this is 0, but never within a word, such as an ARN.
+    """
     match part:
-        case str(text) | Line(text):
+        case str(text):
             yield escape(text)
+        case Line(text, hang):
+            escaped = escape(text)
+            wrapper = textwrap.TextWrapper(
+                width or len(escaped) + 1,
+                subsequent_indent=" " * hang,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            yield wrapper.fill(escaped)
         case Table(head, groups):
-            escaped = [(title, [[*map(escape, row.cells)] for row in rows]) for title, rows in groups]
+            escaped = [(title, [[*map(escape, row)] for row in rows]) for title, rows in groups]
             cells = [head, *(row for _, rows in escaped for row in rows)]
             widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
             yield _padded(head, widths)
@@ -224,64 +193,6 @@ def _plain(part: Part) -> Iterator[str]:
 
 def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(map(str.ljust, cells, widths)).rstrip()
-
-
-def _fitted(part: Part) -> Iterator[str]:
-    """Yield the lines of a part; only a `Line` or `Table` is fitted to the terminal's width."""
-    match part:
-        case str(text):
-            yield escape(text)
-        case Line(text, hang, color):
-            yield _wrapped(escape(text), hang, color)
-        case Table(head, groups):
-            for title, rows in groups:
-                yield from [_wrapped(escape(title), _TITLE_HANG, "")] if title else ()
-                yield _table(head, rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Row]) -> str:
-    shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in head:
-        shown.add_column(title, overflow="fold")
-    for row in rows:
-        *cells, last = map(escape, row.cells)
-        shown.add_row(*map(Text, cells), Text.assemble((last, row.color)))
-    return _rendered(shown, _console())
-
-
-def _wrapped(text: str, hang: int, color: str) -> str:
-    """Return text with a hanging indent, and with its first `hang` characters in color.
-
-    If a word, such as an ARN, does not fit in a line, the text is not wrapped, so that the word
-    can be copied.
-    """
-    console = _console()
-    rest, width = Text(text[hang:]), console.width - hang
-    if Measurement.get(console, console.options, rest).minimum <= width:
-        rest = Text(f"\n{' ' * hang}").join(rest.wrap(console, width))
-    return _rendered(Text.assemble((text[:hang], color), rest), console)
-
-
-def _bar(label: str, done: int, total: int) -> str:
-    shown = RichTable.grid(padding=(0, 1, 0, 0))
-    for _ in range(3):
-        shown.add_column(no_wrap=True, overflow="crop")
-    filled = ProgressBar(total, done, _BAR, complete_style="green", finished_style="green")
-    shown.add_row(Text(label), filled, Text(f"{done} of {total}"))
-    return _rendered(shown, _console(sys.stderr))
-
-
-def _console(stream: TextIO | None = None) -> Console:
-    # rich would accept COLUMNS=0 and print nothing.
-    width = shutil.get_terminal_size().columns
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
-
-
-def _rendered(shown: RenderableType, console: Console) -> str:
-    """Return the output of rich without trailing spaces."""
-    with console.capture() as captured:
-        console.print(shown, soft_wrap=isinstance(shown, Text))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -1,30 +1,28 @@
 """Represent the policies that a role needs.
 
-These are the policies that the program writes, and one for each secret that no setting contains.
+These are the policies that the program writes, and one for the secrets that no setting contains.
 """
 
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from components.policies import key_statement, secret_statement
 from guardrails.iam.documents import Statement
 from roles.account import Role
-from roles.arns import Arn
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements, statements
-
-_MAXIMUM_NAME: Final = 128
-"""The maximum length of a policy's name:
-https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html"""
-_DIGITS: Final = 16
-"""The length of a digest."""
 
 
 def digest(*parts: str) -> str:
-    """Return letters and digits for these texts, which are different for other texts."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_DIGITS]
+    """Return 16 hexadecimal digits for these texts, which are different for other texts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def read(given: Sequence[Mapping[str, Any]]) -> tuple[Statement, ...]:
+    """Return statements that are in no policy yet, as those of a role's policy."""
+    return statements("other", {"Version": "2012-10-17", "Statement": given}) if given else ()
 
 
 class Secret(NamedTuple):
@@ -35,31 +33,6 @@ class Secret(NamedTuple):
     """The ARN of the secret's customer managed key; None if there is none, or it is unknown."""
     is_deleted: bool = False
     """Whether the secret is scheduled for deletion, so that its policy cannot be read."""
-
-
-class SeparatePolicy(NamedTuple):
-    """A policy that lets a role use one secret or key. The user adds it to the role."""
-
-    name: str
-    document: str
-    """JSON."""
-
-    @classmethod
-    def of(cls, arn: str, statements: Sequence[Mapping[str, Any]]) -> "SeparatePolicy":
-        """Return the policy for a secret or key; the policy for another ARN has another name."""
-        name = Arn.of(arn).resource.replace(":", "-").replace("/", "-")
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        return cls(f"{name[: _MAXIMUM_NAME - _DIGITS - 1]}-{digest(arn)}", document)
-
-    @property
-    def statements(self) -> tuple[Statement, ...]:
-        """The policy's statements."""
-        return statements(self.name, self.document)
-
-    @staticmethod
-    def for_key(arn: str, service: str) -> "SeparatePolicy":
-        """Return a policy that lets a role decrypt with a key through a service, such as `s3`."""
-        return SeparatePolicy.of(arn, [key_statement(arn, service)])
 
 
 class Policies(NamedTuple):
@@ -77,20 +50,16 @@ class Policies(NamedTuple):
         return statements(POLICY_NAME, self.role_policy)
 
     @property
-    def separate(self) -> list[SeparatePolicy]:
-        """A separate policy for each of `other_secrets`, because the program writes none for them.
-
-        Each has a name of its own, so that adding one does not replace another. Statements that the role
-        policy contains are left out.
-        """
+    def others(self) -> list[Mapping[str, Any]]:
+        """The statements for `other_secrets` that the role policy does not contain, without Sids."""
         written = json.loads(self.role_policy)["Statement"]
-        found: list[SeparatePolicy] = []
+        found: list[Mapping[str, Any]] = []
         for secret in self.other_secrets:
-            needed = [secret_statement(secret.arn)]
+            needed: list[Mapping[str, Any]] = [secret_statement(secret.arn)]
             if secret.key_arn:
                 needed.append(key_statement(secret.key_arn, "secretsmanager"))
             added = [each for each in needed if each not in written]
-            found += [SeparatePolicy.of(secret.arn, added)] if added else []
+            found += [{name: each[name] for name in each if name != "Sid"} for each in added]
         return found
 
     @property
@@ -102,14 +71,13 @@ class Policies(NamedTuple):
     @property
     def needed(self) -> list[Statement]:
         """The statements that the role needs."""
-        return [*self.written, *(each for policy in self.separate for each in policy.statements)]
+        return [*self.written, *read(self.others)]
 
     def compare(self, role: Role) -> Difference:
         """Compare the statements that the role needs with those that it has."""
         return compare(self.needed, role_statements(role))
 
-    def allow_other_secrets(self, role: Role, names: Collection[str]) -> list[bool]:
-        """Return, for each statement of `separate`, whether the role's policies in `names` allow it."""
+    def lacks_others(self, role: Role, names: Collection[str]) -> bool:
+        """Return whether the role's policies in `names` lack one of the statements in `others`."""
         own = [each for each in role_statements(role) if each.policy in names]
-        wanted = [each for policy in self.separate for each in policy.statements]
-        return [each.verdict == "covered" for each in compare(wanted, own).program]
+        return any(each.verdict != "covered" for each in compare(read(self.others), own).program)

@@ -8,12 +8,13 @@ from typing import Any, Final, NamedTuple
 
 from components.connectors import Need
 from components.formats import SERVICE
+from components.policies import key_statement
 from components.problems import Source
 from components.rules import render as render_documents
 from guardrails.iam.documents import Statement
 from roles.arns import Arn
 from roles.needs import SECURITY_GROUPS, SUBNETS, Needs
-from roles.policies import Policies, SeparatePolicy
+from roles.policies import Policies, read
 from roles.project import COMPONENT
 
 _UNKNOWN: Final = "unknown-000000"
@@ -97,8 +98,6 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
     expected = policies()
     needed = [each for each in expected.needed if not any(_UNKNOWN in it for it in each.targets.values)]
     optional = policies(allow_network_interface_deletion=True).needed if needs.network else []
-    for key in needs.later_keys:
-        optional += SeparatePolicy.for_key(key, "secretsmanager").statements
     # AWS's page lets a role pass the roles that the console names:
     # https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html
     prefix = f"arn:{home.partition}:iam::{home.account}:role/"
@@ -108,7 +107,8 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
         "Resource": [f"{prefix}{path}QBusiness-DataSource-*" for path in ("", "service-role/")],
         "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
     }
-    return expected, needed, [*optional, *SeparatePolicy.of(prefix, [passing]).statements]
+    later = (key_statement(key, "secretsmanager") for key in needs.later_keys)
+    return expected, needed, [*optional, *read([*later, passing])]
 
 
 def application_statements(role: Arn) -> Sequence[Statement]:
@@ -127,4 +127,4 @@ def application_statements(role: Arn) -> Sequence[Statement]:
     ]
     parts = ("Action", "Resource", "Condition")
     found = [{"Effect": "Allow", **dict(zip(parts, each, strict=True))} for each in allowed]
-    return SeparatePolicy.of(role.text, found).statements
+    return read(found)

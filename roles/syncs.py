@@ -1,11 +1,12 @@
-"""Read and judge the last sync of a data source, and say what its error may be about."""
+"""Read and judge the last sync of a data source: what its error is about, and what it ingested."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from roles.account import Account, DataSource
+from roles.arns import Arn
 from roles.errors import unknown_status
 from roles.findings import Finding, note, ok, problem, unread
 
@@ -24,6 +25,21 @@ _TOPICS: Final = (
     (r"access ?denied|not authori[sz]ed|unauthori[sz]ed|permission|\brole\b", "the role"),
 )
 """Patterns for errors of data sources and syncs, and what they are about; the most specific first."""
+INGESTION: Final = ("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument")
+"""The actions on which AWS's pages disagree.
+
+The service authorization reference says that they need the application and the index. The pages of some
+connectors, such as Amazon S3's, grant the index alone:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html and
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html"""
+_PUT: Final = ("documentsAdded", "documentsModified")
+_DENIED: Final = re.compile(
+    r"(?!.*/index/).*qbusiness:Batch(?:Put|Delete)Document", re.IGNORECASE | re.DOTALL
+)
+"""Matches an error that denies either action, but not on the index.
+
+The error of a throttled call does not contain `qbusiness:`.
+"""
 
 
 class Sync(NamedTuple):
@@ -57,7 +73,7 @@ def last_sync(account: Account, source: DataSource) -> Sync | None:
 
     A job without a start time counts as the oldest.
     """
-    jobs = account.syncs(source)
+    jobs = account.items("qbusiness:ListDataSourceSyncJobs", *source.ids.values())
     oldest = datetime.min.replace(tzinfo=UTC)
     job = max(jobs, key=lambda job: job.get("startTime", oldest), default=None)
     if job is None:
@@ -92,3 +108,37 @@ def judge(text: str, sync: Sync | None) -> Finding:
     if outcome == "SUCCEEDED" and (failed or scanned == 0):
         return note(f"{said}; documents scanned: {scanned}, failed: {failed}")
     return ok(said)
+
+
+class Evidence(NamedTuple):
+    """What the last sync of a data source says about ingestion."""
+
+    text: str = ""
+    """Empty if it says nothing."""
+    is_denied: bool = False
+    """Whether the sync failed with an error that denies ingestion."""
+
+
+def is_application(arn: str) -> bool:
+    """Return whether an ARN identifies an application, and nothing in it."""
+    return Arn.of(arn).resource.count("/") == 1
+
+
+def read_evidence(account: Account, sources: Iterable[DataSource]) -> Evidence:
+    """Return the evidence from the last sync of each data source; a denial outweighs the others.
+
+    Raises the errors of ListDataSourceSyncJobs.
+    """
+    found = [each for source in sources if (each := _of_sync(account, source)).text]
+    return max(found, key=lambda each: each.is_denied, default=Evidence("no sync has settled it"))
+
+
+def _of_sync(account: Account, source: DataSource) -> Evidence:
+    sync = last_sync(account, source)
+    if sync is None:
+        return Evidence()
+    if sync.status == "FAILED" and _DENIED.match(sync.error):
+        return Evidence(f"the sync{sync.day} of {source.label} failed: {sync.error}", is_denied=True)
+    put = sum(sync.number(each) or 0 for each in _PUT)
+    text = f"the sync{sync.day} of {source.label} put {put} documents with the policies of that day"
+    return Evidence(text if put else "")

@@ -13,8 +13,7 @@ from guardrails.iam.documents import Kind as DocumentKind
 from guardrails.iam.documents import Statement
 from guardrails.iam.evaluation import RolePrincipal
 from guardrails.iam.patterns import Text
-from guardrails.iam.truth import Truth
-from roles import ingestion
+from guardrails.iam.truth import Truth, some
 from roles.account import Account, Role
 from roles.arns import Arn
 from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in, with_context
@@ -24,20 +23,20 @@ from roles.detection import Uses, find_connector
 from roles.difference import TRUST_POLICY, readable, role_statements, statements
 from roles.errors import InputError
 from roles.findings import Finding, attempt, attempt_or, cannot_tell, not_allowed, note, problem
-from roles.grants import may_decrypt
 from roles.needs import Known, Needs, read_needs
 from roles.policies import Policies
 from roles.rendering import expected_policies
 from roles.sources import Source, read_sources
+from roles.syncs import INGESTION, Evidence, is_application, read_evidence
 
 Stated = Mapping[str, tuple[Text, ...]]
 """The values from `--context`, by lowercase key; empty for a key that is absent."""
-_OPERATIONS: Final = {
+_ACTIONS: Final = {
     Kind.KEY: "kms:GetKeyPolicy",
     Kind.SECRET: "secretsmanager:GetResourcePolicy",
     Kind.BUCKET: "s3:GetBucketPolicy",
 }
-"""The operations that read the policies of resources."""
+"""The actions that read the policies of resources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +103,11 @@ class View(Subject):
         return [*self.trust.policies.role, *self.own, *filter(None, [self.boundary]), *self.resources]
 
     @property
-    def evidence(self) -> ingestion.Evidence:
+    def evidence(self) -> Evidence:
         """What the last syncs say about ingestion."""
         sources = [source.data_source for source, _ in self.users if source]
-        found = attempt(lambda: ingestion.read_evidence(self.account, sources))
-        return ingestion.Evidence(found.text) if isinstance(found, Finding) else found
+        found = attempt(lambda: read_evidence(self.account, sources))
+        return Evidence(found.text) if isinstance(found, Finding) else found
 
     def is_disputed(self, decision: Decision) -> bool:
         """Return whether AWS's pages disagree whether a request has to be allowed.
@@ -117,7 +116,7 @@ class View(Subject):
         sync that failed because it could not ingest documents settles this.
         """
         action, arn = decision.request.action, decision.request.resource.known
-        if action not in ingestion.ACTIONS or not ingestion.is_application(arn):
+        if action not in INGESTION or not is_application(arn):
             return False
         of_index = [each for each in self.decisions if each.request.action == action]
         allowed = all(each.allowed is Truth.YES for each in of_index if each is not decision)
@@ -139,6 +138,19 @@ class View(Subject):
             grant = attempt_or(Truth.CANNOT_TELL, lambda: may_decrypt(self.account, arn, role.arn))
             found = [decide(each, policies._replace(grant=grant)) for each in requests]
         return found
+
+
+def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
+    """Return whether a grant lets a role decrypt; unknown if its constraints decide.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
+    """
+    found = account.items("kms:ListGrants", key_arn, role_arn)
+    return some(
+        Truth.CANNOT_TELL if grant.get("Constraints") else Truth.YES
+        for grant in found
+        if "Decrypt" in grant["Operations"]
+    )
 
 
 # Views of a stack's roles, and of data sources.
@@ -334,14 +346,9 @@ def _of_resource(account: Account, home: Arn, empty: Policy, owner: str) -> Poli
         return foreign
 
     def read() -> tuple[Statement, ...]:
-        document = (
-            account.bucket_policy(Arn.of(arn).resource)
-            if kind is Kind.BUCKET
-            else account.key_policy(arn)
-            if kind is Kind.KEY
-            else account.secret_policy(arn)
-        )
-        return readable(document, DocumentKind.RESOURCE, kind, _OPERATIONS[kind]) if document else ()
+        action = _ACTIONS[kind]
+        document = account.policy(action, Arn.of(arn).resource if kind is Kind.BUCKET else arn)
+        return readable(document, DocumentKind.RESOURCE, kind, action) if document else ()
 
     policy = _read(empty, read)
     return foreign if is_foreign and policy.unread else policy
@@ -365,7 +372,9 @@ def _facts(subject: Subject, role: Role | Finding | None, keys: Iterable[str]) -
             for each in secrets
             if each
         },
-        organization=attempt_or(None, account.organization) if is_needed else None,
+        organization=attempt_or(None, partial(account.get, "organizations:DescribeOrganization"))
+        if is_needed
+        else None,
         time=datetime.now(UTC),
         stated=subject.stated,
     )

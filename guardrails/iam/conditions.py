@@ -103,7 +103,7 @@ def _meets_value(parsed: Operator, patterns: Sequence[str | None], value: Text) 
     answer = some(
         Truth.CANNOT_TELL if pattern is None else parsed.compare(pattern, value) for pattern in patterns
     )
-    return answer.negated_if(parsed.negated)
+    return answer.opposite if parsed.negated else answer
 
 
 def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:

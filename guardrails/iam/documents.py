@@ -259,23 +259,18 @@ def _value(given: Any, number: int) -> Any:
 
 def _check_version_and_sids(given: Mapping[str, Any]) -> None:
     """Raise MalformedError for a Version or Sid that IAM rejects, although other services accept it."""
-    version = given.get("Version", UNKNOWN)
-    if version is not UNKNOWN and version not in _VERSIONS:
+    if given.get("Version", UNKNOWN) not in (UNKNOWN, *_VERSIONS):
         raise MalformedError(f"its Version is neither {' nor '.join(_VERSIONS)}")
-    found: set[str] = set()
+    found = {""}
     for number, statement in enumerate(listed(given.get("Statement")), start=1):
-        if not isinstance(statement, Mapping):
-            continue
-        sid = cast("Mapping[str, Any]", statement).get("Sid", UNKNOWN)
-        if sid is UNKNOWN:
-            continue
-        if not isinstance(sid, str) or not _SID.fullmatch(sid):
+        sid = cast("Any", statement).get("Sid", "") if isinstance(statement, Mapping) else ""
+        if sid is not UNKNOWN and not (isinstance(sid, str) and _SID.fullmatch(sid)):
             raise MalformedError(
                 f"the Sid of statement {number} is not a string of ASCII letters and digits"
             )
         if sid and sid in found:
             raise MalformedError(f"several statements have the Sid {sid}")
-        found.add(sid)
+        found |= set() if sid is UNKNOWN else {sid}
 
 
 def _check_elements(given: Any, allowed: AbstractSet[str], element: str) -> None:

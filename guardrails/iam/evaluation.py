@@ -139,7 +139,8 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
         # IAM does not document whether a variable without a value excludes anything.
         if statement.resources.negated and len(patterns) < len(values):
             resources.append(Truth.CANNOT_TELL)
-        fits = some(resources).negated_if(statement.resources.negated)
+        fits = some(resources)
+        fits = fits.opposite if statement.resources.negated else fits
         yield _Part("Resource", fits, find_variables(values))
     if statement.principals.values:
         yield _Part("Principal", _fits_principal(statement, request.principal))
@@ -153,7 +154,7 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 def _fits_action(actions: Patterns, action: str) -> Truth:
     # Cached, because each request is compared with every statement, and most differ from it in this.
     fits = some(matches(value, Text(action), ignore_case=True) for value in actions.values)
-    return fits.negated_if(actions.negated)
+    return fits.opposite if actions.negated else fits
 
 
 def _has_early_variable(pattern: str) -> bool:

@@ -72,12 +72,10 @@ def parse_operator(text: str) -> Operator | None:
 
 def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Truth:
     """Compare text in which wildcards are ordinary characters."""
+    wanted, known = (text.lower() if ignore_case else text for text in (pattern, value.known))
     if value.example:
-        wanted, known = (text.lower() if ignore_case else text for text in (pattern, value.known))
         return Truth.CANNOT_TELL if wanted.startswith(known) else Truth.NO
-    if ignore_case:
-        return Truth.of(pattern.lower() == value.known.lower())
-    return Truth.of(pattern == value.known)
+    return Truth.of(wanted == known)
 
 
 def _compare_arn(pattern: str, value: Text) -> Truth:

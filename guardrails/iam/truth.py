@@ -26,10 +26,6 @@ class Truth(Enum):
         opposites = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}
         return opposites.get(self, self)
 
-    def negated_if(self, negated: bool) -> "Truth":  # noqa: FBT001 as in `of`
-        """Return the answer, or its opposite if `negated`."""
-        return self.opposite if negated else self
-
     def __bool__(self) -> NoReturn:
         """Raise TypeError, because CANNOT_TELL is neither True nor False."""
         raise TypeError("compare with Truth.YES or Truth.NO")

@@ -198,13 +198,12 @@ def _warnings_of_secrets(
     requirements: Requirements, policies: Policies, kept: Collection[str], before: str
 ) -> Iterator[str]:
     """Yield a warning about secrets that the role policy does not cover; secretId is a single secret."""
-    if all(policies.allow_other_secrets(requirements.role, kept)):
+    if not policies.lacks_others(requirements.role, kept):
         return
     arns = " and ".join(each.arn for each in requirements.other_secrets)
-    named = "; ".join(f"{each.name}: {each.document}" for each in policies.separate)
     yield (
-        f"secretId is a single secret, but the data source also uses {arns}: before {before}, add this "
-        f"inline policy to the role: {named}"
+        f"secretId is a single secret, but the data source also uses {arns}: before {before}, add to "
+        f"another policy of the role: {json.dumps(policies.others)[1:-1]}"
     )
 
 
@@ -279,7 +278,7 @@ def _find_change(role: Role, policies: Policies) -> Change:
 def _find_change_to_new(role: Role, policies: Policies) -> Change:
     """Compare a role with a new one that replaces it for a data source.
 
-    The new role has the role policy and the separate policies that the user adds. The trust policies are
+    The new role has the role policy and another one that the user adds. The trust policies are
     not compared.
     """
     written = [each for each in policies.needed if each.policy != TRUST_POLICY]

@@ -204,7 +204,10 @@ def snapshot(
         }
         roles[role.arn] = {
             "role": role._asdict(),
-            "versions": {arn: account.policy(arn)["DefaultVersionId"] for arn in role.attached_policies},
+            "versions": {
+                arn: account.get("iam:GetPolicy", arn)["DefaultVersionId"]
+                for arn in role.attached_policies
+            },
             "owner": owners.get(role.arn, ""),
             "written": None if entry.replaced else written,
         }

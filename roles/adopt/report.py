@@ -13,7 +13,7 @@ from roles.adopt.files import config_file
 from roles.commands import quote_argument
 from roles.difference import Verdict
 from roles.findings import Finding
-from roles.output import Line, Part, Row, Table
+from roles.output import Line, Part, Table
 from roles.project import launcher
 
 _HEAD: Final = (
@@ -83,13 +83,12 @@ def reasons(left_out: Mapping[DataSource, Finding]) -> list[str]:
     ]
 
 
-def _row(name: str, entry: Entry) -> Row:
+def _row(name: str, entry: Entry) -> tuple[str, ...]:
     source, compared = f"{entry.data_source.name} {entry.data_source.id}", _compared(entry)
     kept = _kept(entry)
     policy = "imported" if not entry.replaced and POLICY_NAME in entry.role.inline_policies else "new"
     shown = f"{policy}; kept: {', '.join(kept)}" if kept else policy
-    cells = (name, source, entry.requirements.connector.name, entry.role.name or "new", shown, compared)
-    return Row(cells, "green" if compared == _EQUIVALENT else "yellow")
+    return name, source, entry.requirements.connector.name, entry.role.name or "new", shown, compared
 
 
 def _kept(entry: Entry) -> list[str]:

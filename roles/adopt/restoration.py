@@ -198,7 +198,7 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
         if now.attached is not None and arn not in now.attached:
             yield aws_command("iam attach-role-policy", **role, policy_arn=arn)
         elif arn in now.attached_policies and arn in versions:
-            version = account.policy(arn)["DefaultVersionId"]
+            version = account.get("iam:GetPolicy", arn)["DefaultVersionId"]
             if version != versions[arn]:
                 yield aws_command(
                     "iam set-default-policy-version", policy_arn=arn, version_id=versions[arn]

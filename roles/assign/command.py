@@ -32,7 +32,7 @@ from roles.difference import TRUST_POLICY, compare, role_statements
 from roles.errors import FINE, PROBLEMS, InputError
 from roles.findings import Finding, State, attempt, problem
 from roles.fitting import fits, may_fit
-from roles.output import Line, Output, Part, Row, Table
+from roles.output import Line, Output, Part, Table
 from roles.project import launcher, stack_name
 from roles.sources import Source, read_sources
 from roles.view import View, find_role, view_of_data_source
@@ -151,7 +151,7 @@ def _read_entries(stack: Stack, output: Output) -> list[_Entry]:
     sources: dict[str, Sequence[Source]] = {}
     for arn in dict.fromkeys(Arn.of(each.application_arn) for each in stack.roles):
         account, gone = accounts[arn.region], problem("")
-        if attempt(lambda: account.application(arn.name), gone) is gone:  # noqa: B023 it is called at once
+        if attempt(lambda: account.get("qbusiness:GetApplication", arn.name), gone) is gone:  # noqa: B023 it is called at once
             raise InputError(
                 f"the application {arn.text} of stack {stack.name} does not exist: update the stack"
             )
@@ -271,7 +271,7 @@ def _list(
     owned = {entry.role_arn: entry.name for entry in entries}
     fitting = {name: [each for each in entries if _fits(each, its)] for name, its in sources.items()}
     wanted = Counter(its[0].name for its in fitting.values() if len(its) == 1)
-    rows: list[Row] = []
+    rows: list[tuple[str, str, str]] = []
     pairs: list[str] = []
     for identifier, source in sources.items():
         names = [entry.name for entry in fitting[identifier]]
@@ -285,16 +285,16 @@ def _list(
             pairs.append(f"{names[0]}={identifier}")
         else:
             text = f"fits {', '.join(names)}: choose with ENTRY=ID" if names else "fits no entry"
-        rows.append(Row((source.data_source.label, source.role_arn or "none", text)))
+        rows.append((source.data_source.label, source.role_arn or "none", text))
     command = f"{launcher()} assign --stack {quote_argument(stack.name)} {' '.join(pairs)}"
     if options.json:
-        rows_by_id = {name: row.cells[2] for name, row in zip(sources, rows, strict=True)}
+        rows_by_id = {name: row[2] for name, row in zip(sources, rows, strict=True)}
         output.json(
             {"stack": stack.name, "dataSources": rows_by_id, "pairs": pairs, "leftOut": [*left_out]}
         )
     else:
         output.show(
-            Table(("ENTRY", "ROLE"), [("", [Row((each.name, each.role_arn)) for each in entries])]),
+            Table(("ENTRY", "ROLE"), [("", [(each.name, each.role_arn) for each in entries])]),
             "",
             Table(("DATA SOURCE", "ROLE", "ENTRY"), [("", rows)]),
             *([""] if left_out else []),

@@ -66,7 +66,9 @@ def open_accounts(
         return {caller["Account"]: own}
     # A separate object, because these calls are not part of the audit of the credentials' account.
     asking = Account(own[0].region, notes)
-    chosen = [*dict.fromkeys(asking.active_accounts() if options.organization else options.account)]
+    listed = asking.items("organizations:ListAccounts") if options.organization else ()
+    active = [each["Id"] for each in listed if each["State"] == "ACTIVE"]
+    chosen = [*dict.fromkeys(options.account or active)]
     others = [each for each in chosen if each != caller["Account"]]
     if others and not options.assume_role:
         raise InputError(
@@ -76,7 +78,7 @@ def open_accounts(
 
     def open_account(account_id: str) -> Sequence[Account] | str:
         role_arn = f"arn:{own[0].partition}:iam::{account_id}:role/{options.assume_role}"
-        assumed = attempt(partial(asking.assume_role, role_arn, options.external_id))
+        assumed = attempt(partial(asking.get, "sts:AssumeRole", role_arn, options.external_id))
         if isinstance(assumed, Finding):
             external_id = "with this" if options.external_id else "without an"
             return (

@@ -8,11 +8,9 @@ from roles.account import DataSource, Role
 from roles.arns import Arn
 from roles.audit.records import ACCEPTED, OUTCOMES, RESULTS, Record
 from roles.audit.survey import Reading, Survey
-from roles.output import Line, Part, Row, Table
+from roles.output import Line, Part, Table
 
 _HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "USED BY", "LAST USED", "RESULT")
-_COLORS: Final = ("red",) * 4 + ("yellow",) * 2 + ("", "green", "")
-"""The colors of RESULTS."""
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """The characters with which a formula begins, also of full width.
 https://owasp.org/www-community/attacks/CSV_Injection"""
@@ -75,14 +73,13 @@ def parts(head: Head, results: Results, records: Iterable[Record]) -> Iterator[P
 
 def _table(results: Results) -> Table:
     """Return the table of the data sources, grouped by index."""
-    groups = defaultdict[str, list[Row]](list)
+    groups = defaultdict[str, list[Sequence[str]]](list)
     users = Counter(each["role"] for each in results)
     for each in results:
         used_by = str(users[each["role"]]) if each["role"] else ""
         cells = (each["displayName"], each["connector"], Arn.of(each["role"]).name, used_by)
         title = "account {account}, {region}, application {application}, index {index}"
-        row = Row((*cells, each["lastUsed"], each["result"]), _COLORS[RESULTS.index(each["state"])])
-        groups[title.format(**each)].append(row)
+        groups[title.format(**each)].append((*cells, each["lastUsed"], each["result"]))
     return Table(_HEAD, [*groups.items()])
 
 

@@ -7,7 +7,6 @@ them need is shared. Whether a request is denied is decided as in `check`, for e
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeVar
@@ -18,7 +17,7 @@ from botocore.parsers import ResponseParserError
 from guardrails.iam.decisions import Cause, Decision
 from guardrails.iam.decisions import Kind as PolicyKind
 from guardrails.iam.documents import Statement
-from roles.account import Account, DataSource, Reply, Role
+from roles.account import Account, DataSource, Reply, Role, plain_json
 from roles.applications import trusts_only
 from roles.arns import Arn
 from roles.audit.records import Kind, Record, meaning
@@ -110,20 +109,24 @@ class Survey:
             for its, application in complete
         ]
         for account, _ in [*complete][:1]:  # IAM is global, so the Region does not matter
-            for each in self._read("unused roles", account.roles, [], "note"):
-                if each["Arn"] not in used and trusts_only(arns, each["AssumeRolePolicyDocument"]):
-                    use = _use(each, attempt(partial(account.last_used, each["RoleName"])))
+            listed = partial(account.items, "iam:ListRoles")
+            for each in self._read("unused roles", listed, [], "note"):
+                trust = plain_json(each["AssumeRolePolicyDocument"])
+                if each["Arn"] not in used and trusts_only(arns, trust):
+                    # ListRoles omits the last use.
+                    use = _use(attempt(partial(account.get, "iam:GetRole", each["RoleName"])), each)
                     self.records.append(
                         Record("unused", self.id, each["Arn"], text=f"no data source uses it; {use}")
                     )
 
 
-def _use(role: Reply, last_used: datetime | Finding | None) -> str:
-    """Return the last use of a role in a few words; None stands for no use since IAM tracks it."""
+def _use(role: Reply | Finding, listed: Reply) -> str:
+    """Return the last use of a role in a few words."""
     # https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html
-    not_used = f"created on {role['CreateDate']:%Y-%m-%d}; IAM, which tracks 400 days, has seen no use"
-    if isinstance(last_used, Finding):
+    not_used = f"created on {listed['CreateDate']:%Y-%m-%d}; IAM, which tracks 400 days, has seen no use"
+    if isinstance(role, Finding):
         return "last use unknown"
+    last_used = role.get("RoleLastUsed", {}).get("LastUsedDate")
     return f"last used on {last_used:%Y-%m-%d}" if last_used else not_used
 
 

@@ -29,14 +29,14 @@ from roles.view import Stated, View, view_of_entry, view_of_source
 HELP: Final = "ask AWS whether a data source's sync will work with its role"
 _NOUNS: Final = (State.PROBLEM, State.NOTE)
 _NOT_CHECKED: Final = "resource control policies and VPC endpoint policies were not checked"
-_STYLES: Final[Mapping[State, tuple[str, str]]] = {
-    State.PROBLEM: ("red", "remedy: "),
-    State.CANNOT_TELL: ("yellow", "to find out: "),
-    State.SKIPPED: ("", "remedy: "),
-    State.NOTE: ("", "more: "),
-    State.OK: ("green", ""),
+_LABELS: Final[Mapping[State, str]] = {
+    State.PROBLEM: "remedy: ",
+    State.CANNOT_TELL: "to find out: ",
+    State.SKIPPED: "remedy: ",
+    State.NOTE: "more: ",
+    State.OK: "",
 }
-"""The color of a finding in each state, and the label of its remedy."""
+"""The labels of remedies."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -256,12 +256,11 @@ def _report(
 def _parts(finding: Finding, entries: Sequence[str]) -> Iterator[Part]:
     subject = "" if finding.subject in finding.text else f" {finding.subject}"
     name, state = f"{finding.question}{subject}", f"{finding.state:11} "
-    color, label = _STYLES[finding.state]
-    yield Line(f"{state}{name}: {finding.text}", len(state), color)
+    yield Line(f"{state}{name}: {finding.text}", len(state))
     if entries:
         yield Line(f"{'':12}  for {', '.join(entries)}", 14)
     yield from (Line(f"{'':12}  {detail}", 14) for detail in finding.details)
-    yield from [f"{'':12}{label}{finding.remedy}"] if finding.remedy else []
+    yield from [f"{'':12}{_LABELS[finding.state]}{finding.remedy}"] if finding.remedy else []
 
 
 def _of_context(given: Mapping[str, Sequence[str]], views: Sequence[View]) -> Iterator[str]:

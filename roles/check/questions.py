@@ -57,7 +57,7 @@ def application(view: View) -> Findings:
     """Whether the application and its indexes exist and are active."""
     arn, account = Arn.of(view.application_arn), view.account
     gone = problem(f"there is no application {arn.name} in {account.region}")
-    found = attempt(lambda: account.application(arn.name), gone)
+    found = attempt(lambda: account.get("qbusiness:GetApplication", arn.name), gone)
     if isinstance(found, Finding):
         yield found
         return
@@ -67,7 +67,7 @@ def application(view: View) -> Findings:
     yield from _active("application", arn.name, found)
     for each in dict.fromkeys(needs.index_id for _, needs in view.users):
         gone = problem(f"there is no index {each} in the application {arn.name}")
-        its = attempt(lambda: account.index(arn.name, each), gone)  # noqa: B023 it is called at once
+        its = attempt(lambda: account.get("qbusiness:GetIndex", arn.name, each), gone)  # noqa: B023 it is called at once
         for finding in [its] if isinstance(its, Finding) else _active("index", each, its):
             yield finding._replace(question="index")
 

@@ -28,14 +28,6 @@ class RequestGroup(NamedTuple):
     context: Mapping[str, str | Text | list[str]]
     """The condition keys that are specific to these requests."""
 
-    def is_like(self, other: "RequestGroup") -> bool:
-        """Return whether both groups are for the same resource, with the same context."""
-        return (self.resource, self.region, self.context) == (
-            other.resource,
-            other.region,
-            other.context,
-        )
-
     @property
     def service(self) -> str:
         """The service to which these are requests, such as `kms`."""
@@ -50,14 +42,12 @@ class RequestGroup(NamedTuple):
 
 def connector_requests(every: Iterable[Needs], role_arn: str) -> list[RequestGroup]:
     """Return the requests that connectors with these needs make, grouped by resource and context."""
-    groups: list[RequestGroup] = []
+    groups: dict[tuple[Text, str, str], RequestGroup] = {}
     for group in (group for needs in every for group in _requests(needs, role_arn)):
-        like = next((known for known in groups if known.is_like(group)), None)
-        if like is None:
-            groups.append(group)
-        elif group.actions[0] not in like.actions:
+        like = groups.setdefault((group.resource, group.region, repr(group.context)), group)
+        if group.actions[0] not in like.actions:
             like.actions.append(group.actions[0])
-    return groups
+    return [*groups.values()]
 
 
 def _requests(needs: Needs, role_arn: str) -> Iterator[RequestGroup]:

@@ -1,6 +1,5 @@
 """Represent the account that `qbusiness-roles` reads in tests, and run its commands."""
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Generator
@@ -100,12 +99,6 @@ def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") ->
     """
     document = json.loads(golden("minimal-role-policy").replace(SECRET_ARN, arn))
     return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
-
-
-def policy_name(secret_arn: str) -> str:
-    """Return the name of the separate policy for a secret."""
-    digest = hashlib.sha256(secret_arn.encode()).hexdigest()[:16]
-    return f"secret-{secret_arn.rpartition(':')[2]}-{digest}"
 
 
 def s3_policy(role: str, connector: str = "s3-v2", *, key: bool = False) -> str:

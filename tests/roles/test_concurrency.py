@@ -16,7 +16,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
 from tests.helpers.world import World, own_policy
 
-QUIET = Notes("test", draws=False)
+QUIET = Notes("test")
 
 
 def test_concurrent_results_keep_order_of_items():

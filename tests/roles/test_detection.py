@@ -1,6 +1,5 @@
 """roles/detection: a data source's connector, secret, and bucket are found."""
 
-import re
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from components.connectors import CONNECTORS
 from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
 from roles.detection import (
     Uses,
-    connector_named,
     enrichment_roles,
     find_connector,
     find_uses,
@@ -163,27 +161,9 @@ def test_unusable_configuration_is_an_odd_answer(reply: dict[str, Any], reason: 
 
 def test_unknown_type_needs_no_configuration_but_has_no_connector():
     found = find_uses({"type": "CUSTOM"})
-    assert (found.connectors, found.network) == ((), set())
+    assert found.connectors == ()
     with pytest.raises(InputError, match="no connector of type CUSTOM: with --connector, pass a "):
         find_connector(found)
-
-
-def test_network_has_subnets_and_security_groups():
-    vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"], "vpcId": "vpc-1"}
-    assert uses({"type": "AEM"}, vpcConfiguration=vpc).network == {"subnet-1", "sg-1"}
-
-
-@pytest.mark.parametrize(
-    ("name", "advice"),
-    [
-        ("confluence", "; did you mean confluence-cloud or confluence-server?"),
-        ("zzz", ": expected one of aem-cloud, aem-server, alfresco-cloud, "),
-    ],
-)
-def test_unknown_connector_is_rejected_with_names(name: str, advice: str):
-    with pytest.raises(ValueError, match=re.escape(f"'{name}' is not a connector{advice}")):
-        connector_named(name)
-    assert connector_named("box").name == "box"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_unreadable_second_secret_is_problem_with_fix(world: World, encrypted_wi
     (result,) = world.audit("--json").json["dataSources"]
     assert result["result"] == "1 missing"
     adopt = world.adopt("--dry-run")
-    assert f"the data source also uses {proxy}: before `pulumi up`, add this inline policy" in adopt.out
+    assert f"the data source also uses {proxy}: before `pulumi up`, add to another policy" in adopt.out
 
     world.put_policy(policy(*statements), "proxy")
     assert world.check().code == world.run(*OUTSIDE).code == 0
@@ -107,4 +107,4 @@ def test_decryption_of_second_secret_does_not_suffice(world: World):
     answer = world.ask("role policy")
     assert f"cannot perform {GET} on {proxy}: no policy of the role allows it" in answer
     assert "kms:Decrypt" not in answer
-    assert "add this inline policy to the role: " in world.adopt("--dry-run").out
+    assert "add to another policy of the role: " in world.adopt("--dry-run").out

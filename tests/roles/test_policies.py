@@ -10,30 +10,13 @@ from pages.examples import ACCOUNT
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.difference import simplify, statements
-from roles.grants import may_decrypt
-from roles.policies import Policies, Secret, SeparatePolicy, digest
+from roles.policies import Policies, Secret, digest
 from roles.project import stack_name
+from roles.view import may_decrypt
 from tests.helpers.support import golden
 from tests.helpers.world import KEY_ARN, SECRET_ARN, WIDE, allow, deny, own_policy, policy
 
 SECRETS = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
-
-
-@pytest.mark.parametrize(
-    ("resource", "start"),
-    [
-        ("secret:a/b-a1B2c3", "secret-a-b-a1B2c3-"),
-        (f"secret:{'n' * 104}", f"secret-{'n' * 104}-"),
-        (f"secret:{'n' * 105}", f"secret-{'n' * 104}-"),
-        (f"secret:{'n' * 512}", f"secret-{'n' * 104}-"),
-    ],
-)
-def test_name_of_a_separate_policy_has_at_most_128_characters(resource: str, start: str):
-    arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:{resource}"
-    name = SeparatePolicy.of(arn, []).name
-    assert name.startswith(start)
-    assert len(name) == len(start) + 16 <= 128
-    assert name != SeparatePolicy.of(f"{arn}n", []).name
 
 
 def test_digest_depends_on_where_a_text_ends():
@@ -41,13 +24,11 @@ def test_digest_depends_on_where_a_text_ends():
     assert digest("a", "b") == digest("a", "b")
 
 
-def test_separate_policies_have_only_what_the_role_policy_lacks():
+def test_only_what_the_role_policy_lacks_is_needed_for_other_secrets():
     role_policy = own_policy(SECRET_ARN)
     secrets = (Secret(f"{SECRETS}b-a1B2c3", None), Secret(SECRET_ARN, KEY_ARN))
-    found = Policies(golden("trust-policy"), role_policy, secrets).separate
-    actions = [[each.actions.values for each in separate.statements] for separate in found]
-    read, decrypt = ("secretsmanager:GetSecretValue",), ("kms:Decrypt",)
-    assert actions == [[read], [decrypt]]
+    found = Policies(golden("trust-policy"), role_policy, secrets).others
+    assert [each["Action"] for each in found] == [["secretsmanager:GetSecretValue"], ["kms:Decrypt"]]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +94,7 @@ def test_invalid_stack_name_is_rejected(name: str):
 )
 def test_grant_without_constraints_decides(grants: list[dict[str, Any]], answer: Truth):
     class Stub:
-        def grants(self, *_: str) -> list[dict[str, Any]]:
+        def items(self, *_: str) -> list[dict[str, Any]]:
             return grants
 
     assert may_decrypt(cast("Any", Stub()), KEY_ARN, "role") is answer

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +14,9 @@ from botocore.session import get_session
 
 from roles.actions import ACTIONS
 from roles.cli import main
-from roles.output import Line, Notes, Output, Part, Row, Table
+from roles.output import Line, Notes, Output, Part, Table
 from sandbox.environment import PROJECT
 from tests.helpers.page import read_actions
-from tests.helpers.processes import eventually
 from tests.helpers.world import World
 
 ALL_ACTIONS = sorted({action for actions in ACTIONS.values() for action in actions})
@@ -52,33 +50,7 @@ def test_incomplete_or_unknown_command_shows_usage(
     assert capsys.readouterr().err.startswith("usage: qbusiness-roles")
 
 
-def test_progress_is_a_bar_on_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", "1")
-    notes = Notes("audit")
-    notes.progress("data sources", 1, 4)
-    notes.warn("a warning has a line of its own")
-    notes.progress("data sources", 4, 4)
-    bar, warning, full, _ = capsys.readouterr().err.split("\n")
-    assert re.fullmatch(r"\raudit: data sources \S+ +1 of 4", bar)
-    assert warning == "audit: warning: a warning has a line of its own"
-    assert re.fullmatch(r"\raudit: data sources \S+ 4 of 4", full)
-
-
-@pytest.mark.parametrize(("terminal", "draws"), [("dumb", True), ("xterm", False)])
-def test_progress_is_a_line_if_no_bar_can_be_drawn(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: str, draws: bool
-):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setenv("TERM", terminal)
-    Notes("audit", draws=draws).progress("data sources", 100, 200)
-    assert capsys.readouterr().err == "audit: data sources: 100 of 200\n"
-
-
-def test_progress_without_terminal_is_line_per_hundred(capsys: pytest.CaptureFixture[str]):
+def test_progress_is_a_line_per_hundred(capsys: pytest.CaptureFixture[str]):
     notes = Notes("audit")
     for done in range(1, 251):
         notes.progress("data sources", done, 250)
@@ -140,25 +112,17 @@ WORDS = "a1 bb ccc"
         (20, Line(f"x: {WORDS} {WORDS} dd", 3), f"x: {WORDS} a1 bb\n   ccc dd"),
         (24, Line(f"x: {WORDS} {WORDS} dd", 3), f"x: {WORDS} {WORDS}\n   dd"),
         (25, Line(f"x: {WORDS} {WORDS} dd", 3), f"x: {WORDS} {WORDS} dd"),
-        # A word that fits without its indentation only is not cut.
         (20, Line(f"x: a {'w' * 17} b", 3), f"x: a\n   {'w' * 17}\n   b"),
-        (20, Line(f"x: a {'w' * 18} b", 3), f"x: a {'w' * 18} b"),
+        (20, Line(f"x: a {'w' * 18} b", 3), f"x: a\n   {'w' * 18}\n   b"),
         (20, f"aws command {WORDS} {WORDS}", f"aws command {WORDS} {WORDS}"),
         (
             20,
-            Table(
-                ("A", "BB"), [("", [Row(("one", "1"))]), (f"{WORDS} {WORDS} dd", [Row(("x" * 20, "2"))])]
-            ),
-            f"A    BB\none  1\n{WORDS} {WORDS}\n  dd\nA                 BB\n{'x' * 16}  2\nxxxx",
-        ),
-        (
-            19,
-            Table(("A", "BB"), [("", [Row(("one", "1"))]), ("title", [Row(("x" * 20, "\xe9"))])]),
-            f"A{' ' * 21}BB\none{' ' * 19}1\ntitle\n{'x' * 20}  \\xe9",
+            Table(("A", "BB"), [("", [("one", "1")]), (f"{WORDS} {WORDS}", [("x" * 20, "\xe9")])]),
+            f"A{' ' * 21}BB\none{' ' * 19}1\n{WORDS} {WORDS}\n{'x' * 20}  \\xe9",
         ),
     ],
 )
-def test_only_text_and_tables_are_fitted_to_a_terminal(
+def test_only_text_is_wrapped_on_a_terminal_and_no_word(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     width: int,
@@ -166,31 +130,13 @@ def test_only_text_and_tables_are_fitted_to_a_terminal(
     shown: str,
 ):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", str(width))
     Output("audit").show(part)
-    assert re.sub(r"\033\[\d*m", "", capsys.readouterr().out) == f"{shown}\n"
+    assert capsys.readouterr().out == f"{shown}\n"
     monkeypatch.setattr("sys.stdout.isatty", lambda: False)
     Output("audit").show(part)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == (1 if not isinstance(part, Table) else 4)
-
-
-def test_only_the_last_cell_and_the_beginning_of_a_line_have_a_color(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "80")
-    output = Output("audit")
-    output.show(Line("ok  text", 2, "green"), Table(("A", "B"), [("", [Row(("x", "bad"), "red")])]))
-    line, _, row = capsys.readouterr().out.splitlines()
-    assert (line, row) == ("\033[32mok\033[0m  text", "x  \033[31mbad\033[0m")
-    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
-        with monkeypatch.context() as changed:
-            changed.setenv(name, value)
-            output.show(Line("ok  text", 2, "green"))
-        assert capsys.readouterr().out == "ok  text\n"
 
 
 def test_csv_keeps_letters_and_quotes_cells(capsys: pytest.CaptureFixture[str]):
@@ -259,7 +205,6 @@ FULL = "audit: standard output cannot be written: No space left on device\n"
         ("$ROLES audit >&- 2>&-", 2, ""),
         ("$ROLES adopt --stack prod 2>&-", 2, ""),
         ("$ROLES audit 2>/dev/full >/dev/null", 0, ""),
-        ("$ROLES audit --help >/dev/full", 0, ""),
     ],
 )
 def test_closed_or_full_stream_causes_no_traceback(world: World, command: str, code: int, err: str):
@@ -271,32 +216,14 @@ def test_closed_or_full_stream_causes_no_traceback(world: World, command: str, c
 
 @pytest.mark.slow
 def test_interruption_during_imports_is_one_line(tmp_path: Path):
-    begun = tmp_path / "begun"
-    # An import can swallow an exception.
-    (tmp_path / "boto3.py").write_text(
-        "import pathlib, time\n"
-        f"pathlib.Path({str(begun)!r}).touch()\n"
-        "try:\n    time.sleep(60)\nexcept BaseException:\n    pass\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "roles", "audit", "--json"],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    eventually(begun.exists, "the import begins")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert (process.returncode, err) == (130, "qbusiness-roles: interrupted\n")
-    assert json.loads(out) == {"error": "interrupted"}
+    (tmp_path / "boto3.py").write_text("raise KeyboardInterrupt\n")
+    said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit")
+    assert (said.returncode, said.stderr) == (130, "qbusiness-roles: interrupted\n")
 
 
 @pytest.mark.slow
 def test_missing_package_is_reported_with_install_command(tmp_path: Path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['boto3'] = None\n")
-    said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit --json")
+    said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit")
     assert said.returncode == 2
-    text = "boto3 is not installed: run `make roles`"
-    assert said.stderr == f"qbusiness-roles: {text}\n"
-    assert json.loads(said.stdout) == {"error": text}
+    assert said.stderr == "qbusiness-roles: boto3 is not installed: run `make roles`\n"

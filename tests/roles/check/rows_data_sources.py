@@ -10,7 +10,6 @@ from tests.helpers.world import (
     SECOND_SUBNET_ID,
     SECRET_ARN,
     SECRET_NAME,
-    policy_name,
 )
 from tests.roles.check.account import (
     APPLICATION_ARN,
@@ -169,8 +168,8 @@ ROWS: Final = (
         guard=f"{READS_PROXY} + allow sqs:*", settings=CRAWLER),
     row(None, data_sources(WITH_PROXY), secret(PROXY),
         alone='problem: role policy "proxy"'),
-    row('note: other policies "proxy"', data_sources(WITH_PROXY), secret(PROXY),
-        inline(policy_name(PROXY), f"{READS_PROXY} + allow sqs:*"), settings=CRAWLER),
+    row('note: other policies "second"', data_sources(WITH_PROXY), secret(PROXY),
+        inline("second", f"{READS_PROXY} + allow sqs:*"), settings=CRAWLER),
     row('problem: role policy "proxy", update',
         data_sources(WITH_PROXY), secret(), secret(PROXY),
         settings=CRAWLER | {"secretId": f"{PROXY.replace('proxy', 'old')}"}),
