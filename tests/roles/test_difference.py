@@ -210,23 +210,28 @@ SECURE: Final = {"Bool": {"aws:SecureTransport": "true"}}
 NOT_THROUGH: Final = "under StringNotLike {0}, not StringLike {0}".format(
     "kms:ViaService secretsmanager.*.amazonaws.com"
 )
-ADMITS_OTHER: Final = f"allows the application {OTHER_ARN} instead of {APPLICATION_ARN}"
+LIKE_SERVICE: Final = "StringLike kms:ViaService secretsmanager.*.amazonaws.com"
+EQUALS_ONE: Final = f"ArnEquals aws:SourceArn {APPLICATION_ARN}"
+LIKE_BOTH: Final = f"ArnLike aws:SourceArn {OTHER_ARN}, {APPLICATION_ARN}"
+ADMITS_OTHER: Final = (
+    f"under ArnLike aws:SourceArn {OTHER_ARN}, not ArnEquals aws:SourceArn {APPLICATION_ARN}"
+)
 
 
 @pytest.mark.parametrize(
     ("program", "role", "missing", "excess"),
     [
-        (OF_ACCOUNT, {}, [], ["no condition on the account"]),
+        (OF_ACCOUNT, {}, [], ["no condition on aws:SourceAccount"]),
         (
             OF_ACCOUNT | OF_APPLICATION,
             {},
             [],
-            ["no condition on the account", "no condition on the application"],
+            ["no condition on aws:SourceAccount", "no condition on aws:SourceArn"],
         ),
-        (OF_ACCOUNT | OF_APPLICATION, OF_ACCOUNT, [], ["no condition on the application"]),
+        (OF_ACCOUNT | OF_APPLICATION, OF_ACCOUNT, [], ["no condition on aws:SourceArn"]),
         (OF_APPLICATION, OF_OTHER, [ADMITS_OTHER], [ADMITS_OTHER]),
-        (OF_APPLICATION, OF_BOTH, [], [f"also allows the application {OTHER_ARN}"]),
-        (OF_BOTH, OF_APPLICATION, [f"does not allow the application {OTHER_ARN}"], []),
+        (OF_APPLICATION, OF_BOTH, [], [f"under {LIKE_BOTH}, not {EQUALS_ONE}"]),
+        (OF_BOTH, OF_APPLICATION, [f"under {EQUALS_ONE}, not {LIKE_BOTH}"], []),
         (
             OF_ACCOUNT,
             OF_ACCOUNT | SECURE,
@@ -239,7 +244,12 @@ ADMITS_OTHER: Final = f"allows the application {OTHER_ARN} instead of {APPLICATI
             [NOT_THROUGH],
             [NOT_THROUGH],
         ),
-        (LIKE, {"StringLike": {"kms:ViaService": "*"}}, [], ["also allows kms:ViaService *"]),
+        (
+            LIKE,
+            {"StringLike": {"kms:ViaService": "*"}},
+            [],
+            [f"under StringLike kms:ViaService *, not {LIKE_SERVICE}"],
+        ),
     ],
 )
 def test_differing_conditions_are_described(
