@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Final
 
 from components.formats import APPLICATION, SERVICE
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Kind, read_document
 from guardrails.iam.patterns import Patterns
-from roles.account import Account, Role
+from roles.account import Account, Role, plain_json
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, role_statements, statements
 from roles.findings import attempt, note
@@ -32,9 +33,18 @@ def accepted_applications(role: Role) -> Iterator[str]:
 
 
 def other_applications(account: Account, role: Role, own: str) -> list[str]:
-    """Return the ARNs of the applications, except `own`, that exist and that a trust policy names."""
+    """Return the ARNs of the applications, except `own`, that exist and that a trust policy names.
+
+    An application that cannot be read may exist.
+    """
     named = dict.fromkeys(filter(APPLICATION.parse, accepted_applications(role)))
-    return [arn for arn in named if arn != own and _exists(account, Arn.of(arn))]
+    gone = note("")
+
+    def read(arn: Arn) -> object:
+        return account.in_region(arn.region).get("qbusiness:GetApplication", arn.name)
+
+    others = [arn for arn in named if arn != own]
+    return [arn for arn in others if attempt(partial(read, Arn.of(arn)), gone) is not gone]
 
 
 def other_principals(role: Role) -> list[str]:
@@ -61,11 +71,11 @@ def other_principals(role: Role) -> list[str]:
 def trusts_only(applications: Collection[str], trust_policy: str) -> bool:
     """Return whether a trust policy, in JSON, is only for Amazon Q Business and for these applications.
 
-    `applications` contains ARNs.
+    `applications` contains ARNs. The JSON may be URL-encoded.
     """
     if SERVICE not in trust_policy:
         return False  # without parsing the policies of all the account's roles
-    found = read_document(trust_policy, Kind.TRUST, TRUST_POLICY).statements
+    found = read_document(plain_json(trust_policy), Kind.TRUST, TRUST_POLICY).statements
     allowing = [each for each in found if each.allows]
     return bool(allowing) and all(
         each.principals == Patterns((f"Service:{SERVICE}",))
@@ -74,9 +84,3 @@ def trusts_only(applications: Collection[str], trust_policy: str) -> bool:
         )
         for each in allowing
     )
-
-
-def _exists(account: Account, application: Arn) -> bool:
-    """Return whether an application exists; if it cannot be read, assume that it does."""
-    there, gone = account.in_region(application.region), note("")
-    return attempt(lambda: there.get("qbusiness:GetApplication", application.name), gone) is not gone

@@ -18,7 +18,7 @@ from roles.commands import quote_argument
 from roles.detection import Uses
 from roles.difference import TRUST_POLICY, statements
 from roles.errors import InputError
-from roles.needs import Known
+from roles.needs import SECURITY_GROUPS, SUBNETS, Known
 from roles.policies import Policies
 from roles.project import query_pulumi
 
@@ -78,15 +78,14 @@ class Declared(NamedTuple):
     def uses(self) -> Uses:
         """The resources in the role policy."""
         network = [Arn.of(each) for each in self._resources("ec2:CreateNetworkInterface")]
-        kinds = {"subnetIds": "subnet/", "securityGroupIds": "security-group/"}
         return Uses(
             "",
             (self.connector,),
             self._resources("secretsmanager:GetSecretValue"),
             [*self._bucket_accounts()],
             vpc={
-                name: [each.name for each in network if each.resource.startswith(kind)]
-                for name, kind in kinds.items()
+                kind.setting: [each.name for each in network if each.resource.startswith(kind.prefix)]
+                for kind in (SUBNETS, SECURITY_GROUPS)
             },
         )
 

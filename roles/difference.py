@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from guardrails.iam.conditions import Condition
@@ -18,11 +18,6 @@ from roles.account import Role
 from roles.errors import OddAnswerError
 
 TRUST_POLICY: Final = "trust policy"
-_NAMES: Final[Mapping[str, str]] = {
-    "aws:sourceaccount": "the account",
-    "aws:sourcearn": "the application",
-}
-"""The names that messages use for the condition keys in the program's trust policy."""
 
 
 class Access(NamedTuple):
@@ -33,7 +28,7 @@ class Access(NamedTuple):
     condition: bool
     """Whether the other side allows these actions on the targets, but only under other conditions."""
     conditions: tuple[str, ...] = ()
-    """The differences in the role's conditions, such as `no condition on the account`."""
+    """The differences in the role's conditions, such as `no condition on aws:SourceAccount`."""
 
 
 class Verdict(NamedTuple):
@@ -211,9 +206,8 @@ def _unmet(statement: Statement, other: Statement) -> list[Condition]:
 def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) -> str:
     """Return how the role's conditions on a key differ from the program's."""
     have, want = ([each for each in side if each.is_on(key)] for side in (role, program))
-    name = _NAMES.get(key.lower(), key)
     if not have:
-        return f"no condition on {name}"
+        return f"no condition on {key}"
     if not want:
         return f"only under the condition {_written(have)}"
     return f"under {_written(have)}, not {_written(want)}"

@@ -330,8 +330,7 @@ class _Reader:
         vpcs: list[list[str]] = []
         for kind in (SUBNETS, SECURITY_GROUPS):
             ids = [*vpc.get(kind.setting, ())]
-            by_id = [{"Name": kind.filter, "Values": ids}]
-            read = partial(self.account.items, kind.action, by_id)
+            read = partial(self.account.items, kind.action, [{"Name": kind.filter, "Values": ids}])
             found = attempt(read) if ids and self.closely else ()
             by_id = {} if isinstance(found, Finding) else {each[kind.identifier]: each for each in found}
             if isinstance(found, Finding):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
@@ -11,7 +12,7 @@ from components.problems import SettingsError
 from guardrails.iam.decisions import Applicable, Decision, Kind, Policy, decide
 from guardrails.iam.documents import Kind as DocumentKind
 from guardrails.iam.documents import Statement
-from guardrails.iam.evaluation import RolePrincipal
+from guardrails.iam.evaluation import RolePrincipal, applies
 from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth, some
 from roles.account import Account, Role
@@ -19,7 +20,7 @@ from roles.arns import Arn
 from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in, with_context
 from roles.check.requests import RequestGroup, connector_requests
 from roles.declared import Declared
-from roles.detection import Uses, find_connector
+from roles.detection import Uses, find_connector, is_named
 from roles.difference import TRUST_POLICY, readable, role_statements, statements
 from roles.errors import InputError
 from roles.findings import Finding, attempt, attempt_or, cannot_tell, not_allowed, note, problem
@@ -88,11 +89,6 @@ class View(Subject):
     """The decisions about the connector's requests, in groups that IAM can simulate together."""
 
     @property
-    def stack(self) -> str:
-        """The stack that owns the role; empty if none does."""
-        return self.declared.stack if self.declared else ""
-
-    @property
     def decisions(self) -> list[Decision]:
         """The decisions about the connector's requests."""
         return [decision for _, found in self.by_group for decision in found]
@@ -145,11 +141,37 @@ def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
 
     https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
     """
-    found = account.items("kms:ListGrants", key_arn, role_arn)
     return some(
         Truth.CANNOT_TELL if grant.get("Constraints") else Truth.YES
-        for grant in found
+        for grant in account.items("kms:ListGrants", key_arn, role_arn)
         if "Decrypt" in grant["Operations"]
+    )
+
+
+def may_fit(declared: Declared, source: Source) -> bool:
+    """Return whether a data source has a role policy's index, and its secret or bucket, if any."""
+    ours, theirs, account = declared.uses, source.uses, Arn.of(declared.application_arn).account
+    if isinstance(theirs, Finding) or source.fault or source.data_source.index_id != declared.index_id:
+        return False
+    same = [each for each in product(ours.secret_ids, theirs.secret_ids) if is_named(*each, account)]
+    return bool(same or {*ours.buckets} & {*theirs.buckets}) or not (
+        *ours.secret_ids,
+        *ours.buckets,
+        *theirs.secret_ids,
+        *theirs.buckets,
+    )
+
+
+def fits(declared: Declared, view: View) -> bool:
+    """Return whether a declared role policy allows all requests of a data source."""
+    requests = [
+        with_context(view.facts, group, action)
+        for group in connector_requests([needs for _, needs in view.users], declared.role_arn)
+        for action in group.actions
+    ]
+    return all(
+        any(applies(each, request) is Truth.YES for each in declared.policies.of_role)
+        for request in requests
     )
 
 
@@ -322,8 +344,12 @@ def _policies_of_resources(
 ) -> list[Policy]:
     """Read the policies of keys, buckets, and, if `closely` or of other accounts, secrets."""
     buckets = {each.arn: each.owner or "" for needs in every for each in needs.buckets}
-    secrets = [each.arn for needs in every for each in needs.secrets if not each.is_deleted]
-    secrets = [each for each in secrets if closely or Arn.of(each).account != home.account]
+    secrets = [
+        each.arn
+        for needs in every
+        for each in needs.secrets
+        if not each.is_deleted and (closely or Arn.of(each.arn).account != home.account)
+    ]
     owners = {arn: (Kind.KEY, Arn.of(arn).account) for needs in every for arn in needs.key_arns}
     owners |= {arn: (Kind.SECRET, Arn.of(arn).account) for arn in secrets}
     owners |= {arn: (Kind.BUCKET, owner) for arn, owner in buckets.items()}

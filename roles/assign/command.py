@@ -31,11 +31,10 @@ from roles.declared import Declared, Stack, read_stack
 from roles.difference import TRUST_POLICY, compare, role_statements
 from roles.errors import FINE, PROBLEMS, InputError
 from roles.findings import Finding, State, attempt, problem
-from roles.fitting import fits, may_fit
 from roles.output import Line, Output, Part, Table
 from roles.project import launcher, stack_name
 from roles.sources import Source, read_sources
-from roles.view import View, find_role, view_of_data_source
+from roles.view import View, find_role, fits, may_fit, view_of_data_source
 
 HELP: Final = "give data sources the roles of a stack"
 

@@ -66,10 +66,10 @@ def open_accounts(
         return {caller["Account"]: own}
     # A separate object, because these calls are not part of the audit of the credentials' account.
     asking = Account(own[0].region, notes)
-    listed = asking.items("organizations:ListAccounts") if options.organization else ()
-    active = [each["Id"] for each in listed if each["State"] == "ACTIVE"]
-    chosen = [*dict.fromkeys(options.account or active)]
-    others = [each for each in chosen if each != caller["Account"]]
+    chosen = options.account or [
+        each["Id"] for each in asking.items("organizations:ListAccounts") if each["State"] == "ACTIVE"
+    ]
+    others = [each for each in dict.fromkeys(chosen) if each != caller["Account"]]
     if others and not options.assume_role:
         raise InputError(
             f"account {others[0]} is not the credentials' account, {caller['Account']}: pass the path "

@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError
 from guardrails.iam.decisions import Cause, Decision
 from guardrails.iam.decisions import Kind as PolicyKind
 from guardrails.iam.documents import Statement
-from roles.account import Account, DataSource, Reply, Role, plain_json
+from roles.account import Account, DataSource, Reply, Role
 from roles.applications import trusts_only
 from roles.arns import Arn
 from roles.audit.records import Kind, Record, meaning
@@ -109,10 +109,8 @@ class Survey:
             for its, application in complete
         ]
         for account, _ in [*complete][:1]:  # IAM is global, so the Region does not matter
-            listed = partial(account.items, "iam:ListRoles")
-            for each in self._read("unused roles", listed, [], "note"):
-                trust = plain_json(each["AssumeRolePolicyDocument"])
-                if each["Arn"] not in used and trusts_only(arns, trust):
+            for each in self._read("unused roles", partial(account.items, "iam:ListRoles"), [], "note"):
+                if each["Arn"] not in used and trusts_only(arns, each["AssumeRolePolicyDocument"]):
                     # ListRoles omits the last use.
                     use = _use(attempt(partial(account.get, "iam:GetRole", each["RoleName"])), each)
                     self.records.append(

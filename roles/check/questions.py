@@ -32,10 +32,9 @@ from roles.difference import (
 )
 from roles.errors import unknown_status
 from roles.findings import Finding, State, attempt, attempt_or, cannot_tell, note, problem, unread
-from roles.fitting import fits, may_fit
 from roles.sources import Source
 from roles.syncs import hint, judge, last_sync
-from roles.view import View, view_of_data_source
+from roles.view import View, fits, may_fit, view_of_data_source
 
 Findings = Iterable[Finding]
 _Block = tuple[Decision, Cause]
@@ -109,8 +108,10 @@ def role(view: View) -> Findings:
 
 def _preview(view: View) -> str:
     """Return how to see what an update changes; empty outside any stack."""
-    command = f"pulumi preview --stack {quote_argument(view.stack)}"
-    return f"`{command}` shows what an update changes" if view.stack else ""
+    if not view.declared:
+        return ""
+    command = f"pulumi preview --stack {quote_argument(view.declared.stack)}"
+    return f"`{command}` shows what an update changes"
 
 
 def unread_policies(view: View) -> Findings:

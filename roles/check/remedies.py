@@ -97,6 +97,8 @@ def _setting(declared: Declared, decision: Decision) -> Iterator[tuple[str, str]
             yield "bucketName", bucket
         case "ec2":
             yield "vpcConfiguration", "that of its data source"
+        case _:
+            return
 
 
 def _users_of(view: View, decisions: Sequence[Decision]) -> list[tuple[Any, Any]]:

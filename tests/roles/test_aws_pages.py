@@ -1,4 +1,4 @@
-"""roles/ingestion: roles that AWS's pages describe are called right, although the pages disagree."""
+"""roles/syncs: roles that AWS's pages describe are called right, although the pages disagree."""
 
 import json
 from typing import Any, Final

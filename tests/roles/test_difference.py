@@ -206,27 +206,32 @@ OTHER_ARN: Final = f"{APPLICATION_ARN[:-1]}9"
 OF_APPLICATION: Final = {"ArnEquals": {"aws:SourceArn": APPLICATION_ARN}}
 OF_OTHER: Final = {"ArnLike": {"aws:SourceArn": OTHER_ARN}}
 OF_BOTH: Final = {"ArnLike": {"aws:SourceArn": [OTHER_ARN, APPLICATION_ARN]}}
-IS_ONE: Final = f"ArnEquals aws:SourceArn {APPLICATION_ARN}"
-IS_BOTH: Final = f"ArnLike aws:SourceArn {OTHER_ARN}, {APPLICATION_ARN}"
 SECURE: Final = {"Bool": {"aws:SecureTransport": "true"}}
 NOT_THROUGH: Final = "under StringNotLike {0}, not StringLike {0}".format(
     "kms:ViaService secretsmanager.*.amazonaws.com"
+)
+LIKE_SERVICE: Final = "StringLike kms:ViaService secretsmanager.*.amazonaws.com"
+EQUALS_ONE: Final = f"ArnEquals aws:SourceArn {APPLICATION_ARN}"
+LIKE_BOTH: Final = f"ArnLike aws:SourceArn {OTHER_ARN}, {APPLICATION_ARN}"
+ADMITS_OTHER: Final = (
+    f"under ArnLike aws:SourceArn {OTHER_ARN}, not ArnEquals aws:SourceArn {APPLICATION_ARN}"
 )
 
 
 @pytest.mark.parametrize(
     ("program", "role", "missing", "excess"),
     [
-        (OF_ACCOUNT, {}, [], ["no condition on the account"]),
+        (OF_ACCOUNT, {}, [], ["no condition on aws:SourceAccount"]),
         (
             OF_ACCOUNT | OF_APPLICATION,
             {},
             [],
-            ["no condition on the account", "no condition on the application"],
+            ["no condition on aws:SourceAccount", "no condition on aws:SourceArn"],
         ),
-        (OF_ACCOUNT | OF_APPLICATION, OF_ACCOUNT, [], ["no condition on the application"]),
-        (OF_APPLICATION, OF_BOTH, [], [f"under {IS_BOTH}, not {IS_ONE}"]),
-        (OF_BOTH, OF_APPLICATION, [f"under {IS_ONE}, not {IS_BOTH}"], []),
+        (OF_ACCOUNT | OF_APPLICATION, OF_ACCOUNT, [], ["no condition on aws:SourceArn"]),
+        (OF_APPLICATION, OF_OTHER, [ADMITS_OTHER], [ADMITS_OTHER]),
+        (OF_APPLICATION, OF_BOTH, [], [f"under {LIKE_BOTH}, not {EQUALS_ONE}"]),
+        (OF_BOTH, OF_APPLICATION, [f"under {EQUALS_ONE}, not {LIKE_BOTH}"], []),
         (
             OF_ACCOUNT,
             OF_ACCOUNT | SECURE,
@@ -238,6 +243,12 @@ NOT_THROUGH: Final = "under StringNotLike {0}, not StringLike {0}".format(
             {"StringNotLike": THROUGH},
             [NOT_THROUGH],
             [NOT_THROUGH],
+        ),
+        (
+            LIKE,
+            {"StringLike": {"kms:ViaService": "*"}},
+            [],
+            [f"under StringLike kms:ViaService *, not {LIKE_SERVICE}"],
         ),
     ],
 )
@@ -258,4 +269,4 @@ def test_differing_conditions_are_described(
 def test_closest_statement_explains_differing_condition():
     found = compare(trust(OF_ACCOUNT | OF_APPLICATION), trust(SECURE | OF_OTHER, OF_ACCOUNT | OF_OTHER))
     (access,) = found.program[0].access
-    assert access.conditions == (f"under ArnLike aws:SourceArn {OTHER_ARN}, not {IS_ONE}",)
+    assert access.conditions == (f"under ArnLike aws:SourceArn {OTHER_ARN}, not {EQUALS_ONE}",)

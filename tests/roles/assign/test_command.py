@@ -1,4 +1,4 @@
-"""roles/assign/command, roles/fitting: pairs are planned; without pairs, what fits is listed."""
+"""roles/assign/command, roles/view: pairs are planned; without pairs, what fits is listed."""
 
 from pathlib import Path
 

@@ -21,13 +21,13 @@ from tests.helpers.world import TRUST, World, allow, policy
 from tests.roles.audit.help import add_audit_role, add_elsewhere
 
 PAGE: Final = PROJECT / "docs" / "audit.md"
-HEAD: Final = {"date": "2026-11-30 06:17 UTC", "caller": "", "version": "1.0.0", "place": ""}
+HEAD: Final = {"date": "2026-11-30 06:17 UTC", "caller": "", "version": "0.3.0", "place": ""}
 
 
 def dated(text: str) -> str:
     """Return a report with the date and version of the page's example."""
     text = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d UTC", HEAD["date"], text)
-    return re.sub(r"(qbusiness-roles |session,|\"version\": \")\d+\.\d+\.\d+", r"\g<1>1.0.0", text)
+    return re.sub(r"(qbusiness-roles |session,|\"version\": \")\d+\.\d+\.\d+", r"\g<1>0.3.0", text)
 
 
 @pytest.mark.slow
