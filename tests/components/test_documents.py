@@ -13,7 +13,6 @@ from pages.examples import (
     APPLICATION_ID,
     BUCKET_NAME,
     FILES_BUCKET_NAME,
-    INDEX_ID,
     KEY_ID,
     REGION,
     SECURITY_GROUP_ID,
@@ -61,24 +60,11 @@ def test_policies_with_required_settings_match_golden_files():
     [
         ("zendesk", "default", {"allow_network_interface_deletion": True}),
         ("confluence-server", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
-        ("sharepoint-cloud", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
-        ("webcrawler", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
-        (
-            "webcrawler",
-            "webcrawler",
-            {"bucket_name": FILES_BUCKET_NAME, "secret_id": "", "kms_key_id": ""},
-        ),
-        ("googledrive-v2", "googledrive-v2", {"vpc_configuration": None}),
         ("s3-v1", "s3-v1", {"secret_id": "", "bucket_name": BUCKET_NAME}),
         (
             "s3-v2",
             "s3-v2",
             {"secret_id": "", "bucket_name": BUCKET_NAME, "vpc_configuration": None},
-        ),
-        (
-            "smartsheet",
-            "smartsheet",
-            {"bucket_name": FILES_BUCKET_NAME, "vpc_configuration": None},
         ),
     ],
 )
@@ -99,10 +85,6 @@ def test_another_partition_changes_only_the_arn_partition():
     for name, document in (("role", written.role_policy), ("trust", written.trust_policy)):
         page = golden(f"aws-page-{name}-policy", PLACEHOLDERS)
         assert indented(document) == page.replace('"arn:aws:', '"arn:aws-cn:')
-    bucket = {"connector": "s3-v2", "bucket_name": BUCKET_NAME, "kms_key_id": KEY_ID}
-    written = write(application_id=arn, index_id=INDEX_ID, **bucket)
-    page = golden("s3-v2-role-policy")
-    assert indented(written.role_policy) == page.replace('"arn:aws:', '"arn:aws-cn:')
 
 
 def test_network_resources_keep_order_without_duplicates():

@@ -27,6 +27,7 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.helpers import configured
+from tests.helpers.gallery import gallery
 from tests.helpers.samples import FULL, SAMPLES
 from tests.helpers.support import GOLDEN, MINIMAL
 
@@ -105,10 +106,27 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
     "an unknown connector without a near name": {"connector": "JDBC"},
     "a connector that is not a string": {"connector": 5},
     "a connector that is an Output": {"connector": pulumi.UNKNOWN},
-    "a connector that needs a secret": {"connector": "confluence-cloud", "secret_id": ""},
-    "a bucket that the connector does not use": {
+    "a connector that needs a bucket": {
+        "connector": "s3-v2",
+        "secret_id": None,
+        "bucket_account_id": OTHER_ACCOUNT,
+    },
+    "the account of a bucket that the connector never has": {"bucket_account_id": OTHER_ACCOUNT},
+    "several kinds of problems": {
+        "index_id": "x",
+        "secret_id": "",
         "bucket_name": "aem-files",
         "bucket_account_id": OTHER_ACCOUNT,
+        "allow_network_interface_deletion": True,
+        "tags": {"k": 1},
+    },
+    # Some connector might use the key without a secret.
+    "an unknown connector beside other problems": {
+        "connector": "x",
+        "secret_id": None,
+        "kms_key_id": KEY_ID,
+        "bucket_account_id": OTHER_ACCOUNT,
+        "allow_network_interface_deletion": True,
     },
     "a connector without a secret and a VPC": {
         "connector": "s3-v2",
@@ -135,21 +153,26 @@ def rejected(
 
 def messages() -> str:
     """Return the messages about arguments, and then the fix of each problem in a stack."""
-    found = {title: rejected(given) for title, given in WRONG.items()}
-    elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
-    found["credentials for another account"] = rejected({}, caller=elsewhere)
+    found = {title: str(rejected(given)) for title, given in WRONG.items()}
+    for title, caller in (
+        ("credentials for another account", CREDENTIALS._replace(account=OTHER_ACCOUNT)),
+        ("credentials for another partition", Location("aws-cn", REGION, OTHER_ACCOUNT)),
+    ):
+        found[title] = str(rejected({}, caller=caller))
     for title, name in (("is too long", "a" * 42), ("does not fit a role", "a b")):
-        found[f"the component's name {title}"] = rejected({}, name)
-    text = "\n".join(f"== {title} ==\n{message}\n" for title, message in found.items())
+        found[f"the component's name {title}"] = str(rejected({}, name))
     # With the names themselves, each new setting would change every message that lists them.
-    text = text.replace(", ".join(SETTINGS), "(every setting)")
-    fixes = [
-        f"{name}: {fix}"
-        for given in WRONG.values()
-        if pulumi.UNKNOWN not in given.values()
-        for name, fix in re.findall(PROBLEM, of_stack(given))
-    ]
-    return f"{text}\n== fixes in a stack's configuration ==\n" + "\n".join(dict.fromkeys(fixes)) + "\n"
+    text = gallery(found).replace(", ".join(SETTINGS), "(every setting)")
+    fixes: list[str] = []
+    for given in WRONG.values():
+        if pulumi.UNKNOWN not in given.values():
+            message = of_stack(given)
+            pairs = re.findall(PROBLEM, message)
+            assert len(pairs) == message.count("    expected: ")
+            fixes += [
+                f"{name}: {fix}" for name, fix in pairs if fix != f"edit {name} in Pulumi.test.yaml"
+            ]
+    return f"{text}\nfixes in a stack's configuration:\n" + "\n".join(dict.fromkeys(fixes)) + "\n"
 
 
 PROBLEM: Final = r"(?m)^  (\S.*?): .*\n    expected: .*\n    fix: (.*)"
