@@ -283,44 +283,37 @@ def test_an_awaitable_can_be_an_input():
 
 BOTH = {"trust policy", "role policy"}
 OF_BOTH_POLICIES = ("region", "application_id", "account_id")
+IN_S3_POLICY = {"role_name": "qbusiness-files", "role_path": "/connectors/", "kms_key_id": KEY_ID}
 STRUCTURAL = ("connector", "exclusive_policies")
 OF_THE_ROLE_POLICY = SAMPLES.keys() - OF_THE_ROLE.keys() - {*OF_BOTH_POLICIES, *STRUCTURAL}
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "expected"),
+    ("args", "name", "value", "expected"),
     [
-        *((name, pulumi.Output.secret(value), set()) for name, value in OF_THE_ROLE.items()),
-        ("tags", {"Team": pulumi.Output.secret("search")}, set()),
-        *(
-            (name, pulumi.Output.secret(EXAMPLES[name]), {"role policy"})
-            for name in sorted(OF_THE_ROLE_POLICY)
-        ),
-        ("vpc_configuration", {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}, {"role policy"}),
-        *((name, pulumi.Output.secret(EXAMPLES[name]), BOTH) for name in OF_BOTH_POLICIES),
-        ("application_id", pulumi.Output.secret(APPLICATION_ID), BOTH),
+        *((FULL, name, value, set()) for name, value in OF_THE_ROLE.items()),
+        *((FULL, name, EXAMPLES[name], {"role policy"}) for name in sorted(OF_THE_ROLE_POLICY)),
+        *((FULL, name, EXAMPLES[name], BOTH) for name in OF_BOTH_POLICIES),
+        (FULL, "application_id", APPLICATION_ID, BOTH),
+        *((S3, name, value, {"role policy"}) for name, value in IN_S3_POLICY.items()),
+        (S3, "role_description", "Files", set()),
     ],
 )
-def test_only_policies_with_secret_value_are_secret(name: str, value: object, expected: set[str]):
-    deployment = Deployment(lambda: component({**FULL, **SAMPLES[name].others, name: value}))
-    assert deployment.error is None
-    assert deployment.secret_documents == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("role_name", "qbusiness-files", {"role policy"}),
-        ("role_path", "/connectors/", {"role policy"}),
-        ("role_description", "Files", set()),
-        ("kms_key_id", KEY_ID, {"role policy"}),
-    ],
-)
-def test_secret_in_s3_role_policy_makes_it_secret(name: str, value: str, expected: set[str]):
+def test_only_policies_with_secret_value_are_secret(
+    args: Mapping[str, Any], name: str, value: object, expected: set[str]
+):
+    given = {**args, **SAMPLES[name].others} if args is FULL else args
     for preview in (False, True):  # the preview does not know the role's name
-        deployment = deploy({**S3, name: pulumi.Output.secret(value)}, preview=preview)
+        deployment = deploy({**given, name: pulumi.Output.secret(value)}, preview=preview)
         assert deployment.error is None
         assert deployment.secret_documents == expected
+
+
+def test_secret_entry_makes_only_its_setting_secret():
+    tags = deploy({**FULL, "tags": {"Team": pulumi.Output.secret("search")}})
+    assert tags.secret_documents == set()
+    vpc = deploy({**FULL, "vpc_configuration": {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}})
+    assert vpc.secret_documents == {"role policy"}
 
 
 @pytest.mark.parametrize(
@@ -420,34 +413,22 @@ def test_invalid_plain_value_beside_output_is_rejected(preview: bool):
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("args", "name", "value", "rejected"),
     [
-        ("application_id", "x"),
-        ("account_id", OTHER_ACCOUNT),
-        ("tags", {"aws:x": "v"}),
-        ("vpc_configuration", {"subnet_ids": [SUBNET_ID], "security_group_ids": []}),
+        (FULL, "application_id", "x", "application_id"),
+        (FULL, "account_id", OTHER_ACCOUNT, "account_id"),
+        (FULL, "tags", {"aws:x": "v"}, 'tags["aws:x"]'),
+        (FULL, "vpc_configuration", {**VPC, "subnet_ids": []}, "vpc_configuration.subnet_ids"),
+        (MINIMAL, "secret_id", "", "secret_id"),
+        (S3, "bucket_name", "", "bucket_name"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "", "bucket_name"),
+        ({**FULL, "connector": "webcrawler"}, "secret_id", "", "kms_key_id"),
     ],
 )
-def test_invalid_output_prevents_role_creation(name: str, wrong: object):
-    deployment = Deployment(lambda: component({**FULL, name: output_of(wrong)}))
-    assert isinstance(deployment.error, SettingsError)
-    assert [problem.place.path[0] for problem in deployment.error.problems] == [name]
-    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
-
-
-@pytest.mark.parametrize(
-    ("args", "name", "rejected"),
-    [
-        (MINIMAL, "secret_id", "secret_id"),
-        (S3, "bucket_name", "bucket_name"),
-        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "bucket_name"),
-        ({**FULL, "connector": "webcrawler"}, "secret_id", "kms_key_id"),
-    ],
-)
-def test_blank_output_for_needed_setting_prevents_creation(
-    args: Mapping[str, Any], name: str, rejected: str
+def test_invalid_or_missing_output_prevents_role_creation(
+    args: Mapping[str, Any], name: str, value: object, rejected: str
 ):
-    deployment = Deployment(lambda: component({**args, name: output_of("")}))
+    deployment = Deployment(lambda: component({**args, name: output_of(value)}))
     assert isinstance(deployment.error, SettingsError)
     assert [problem.place.name for problem in deployment.error.problems] == [rejected]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
@@ -488,7 +469,6 @@ def test_a_warning_is_reported_once():
 # Credentials: a role can be passed only within its own account.
 
 
-@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 @pytest.mark.parametrize(
     ("given", "credentials", "name"),
     [
@@ -502,22 +482,21 @@ def test_a_warning_is_reported_once():
     ],
     ids=["account of the ARN", "partition", "account"],
 )
-@pytest.mark.parametrize(
-    "key", [lambda: KEY_ID, lambda: output_of(KEY_ID)], ids=["", "key from an Output"]
-)
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize("make", [str, output_of], ids=["plain key", "key from an Output"])
 def test_credentials_for_another_account_prevent_creation(
     given: dict[str, Any],
     credentials: dict[str, Any],
     name: str,
-    key: Callable[[], object],
+    make: Callable[[str], object],
     preview: bool,
 ):
     deployment = Deployment(
-        lambda: component({**FULL, **given, "kms_key_id": key()}), preview=preview, **credentials
+        lambda: component({**FULL, **given, "kms_key_id": make(KEY_ID)}), preview=preview, **credentials
     )
     assert isinstance(deployment.error, SettingsError)
     assert [problem.place.path for problem in deployment.error.problems] == [(name,)]
-    assert {*types(deployment)} <= {"qbusiness-connector:index:ConnectorRole", "test:index:Upstream"}
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
 def test_account_of_secret_application_is_not_shown():

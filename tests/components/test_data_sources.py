@@ -150,14 +150,6 @@ def test_only_roles_that_use_top_level_vpc_warn_about_its_subnets():
     assert warning.startswith("vpcConfiguration.subnetIds has 7 subnets; ")
 
 
-def test_clash_of_inherited_tag_with_default_tag_is_reported_once():
-    text = rejection(
-        {"aem": {**AEM, "tags": {"Other": "z"}}}, tags={"team": "y"}, **{TAGS: {"tags": {"Team": "x"}}}
-    )
-    assert "1 error;" in text
-    assert "  tags.team: " in text
-
-
 def test_protect_applies_to_all_entries_or_one_entry():
     def protected(entries: object, **top: Any) -> set[str]:
         deployment = deploy(entries, **top)
@@ -189,13 +181,14 @@ def test_a_null_setting_causes_no_other_problem(entry: dict[str, Any], key: str)
         ({}, {"indexId": "x"}, "indexId"),
         ({"rolePath": "/x/"}, {"rolePath": "x"}, "rolePath"),
         ({"vpcConfiguration": ""}, {"vpcConfiguration": "x"}, "vpcConfiguration"),
+        ({"tags": {"Team": "x"}}, {"tags": {"k!": "v"}}, 'tags["k!"]'),
     ],
 )
 def test_invalid_default_is_reported_once_even_if_unused(
     entry: dict[str, Any], default: dict[str, Any], place: str
 ):
     entries = {"one": {**AEM, **entry}, "two": {**AEM, **entry}}
-    assert rejected(entries, **default) == [place]
+    assert rejected({**entries, "three": AEM}, **default) == [place]
 
 
 @pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
@@ -261,14 +254,6 @@ def test_configuration_size_is_limited_in_bytes():
 def test_message_about_entry_includes_custom_namespace():
     deployment = deploy({"one": {"secretId": "x"}}, namespace="search")
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
-
-
-def test_top_level_tag_problem_is_not_repeated_for_entries():
-    entries = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
-    for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
-        for each in (entries, {**entries, "three": AEM}):
-            text = rejection(each, tags=common)
-            assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
 
 
 # The text of every message about a stack with several data sources.

@@ -18,8 +18,6 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.expected import FULL_ROLE_POLICY
-from tests.helpers.samples import FULL
 from tests.helpers.support import MINIMAL, PLACEHOLDERS, VPC, golden, indented
 
 
@@ -40,19 +38,6 @@ def test_index_scope_policies_match_older_aws_page():
     written = write(**MINIMAL, kms_key_id=KEY_ID, vpc_configuration=vpc, ingest_scope="index")
     assert indented(written.role_policy) == golden("aws-page-role-policy", PLACEHOLDERS)
     assert indented(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
-
-
-def test_policies_with_all_options_match_golden_files():
-    written = write(**FULL)
-    place = "tests/golden/own-role-policy.json"
-    assert indented(written.role_policy) == FULL_ROLE_POLICY, place
-    assert indented(written.trust_policy) == golden("trust-policy")
-
-
-def test_policies_with_required_settings_match_golden_files():
-    written = write(**MINIMAL)
-    assert indented(written.role_policy) == golden("minimal-role-policy")
-    assert indented(written.trust_policy) == golden("trust-policy")
 
 
 @pytest.mark.parametrize(

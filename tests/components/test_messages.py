@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,7 +29,7 @@ from pages.examples import (
 from tests.helpers import configured
 from tests.helpers.gallery import gallery
 from tests.helpers.samples import FULL, SAMPLES
-from tests.helpers.support import GOLDEN, MINIMAL
+from tests.helpers.support import GOLDEN, MINIMAL, S3
 
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
 NETWORK: Final[Mapping[str, Any]] = MappingProxyType(
@@ -143,6 +143,19 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+WARNED: Final[Sequence[Mapping[str, Any]]] = (
+    {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}},
+    {"region": "", "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1")},
+    {"secret_id": "aem-prod-secret"},
+    {"role_name": "connector"},
+    {
+        "kms_key_id": KEY_ID,
+        "secret_id": f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
+    },
+    {**S3, "secret_id": None, "bucket_account_id": OTHER_ACCOUNT},
+)
+
+
 def rejected(
     given: Mapping[str, Any], name: str = "aem", caller: Location = CREDENTIALS
 ) -> SettingsError:
@@ -152,7 +165,7 @@ def rejected(
 
 
 def messages() -> str:
-    """Return the messages about arguments, and then the fix of each problem in a stack."""
+    """Return the messages about arguments, the warnings, and then the commands that fix a stack."""
     found = {title: str(rejected(given)) for title, given in WRONG.items()}
     for title, caller in (
         ("credentials for another account", CREDENTIALS._replace(account=OTHER_ACCOUNT)),
@@ -161,6 +174,7 @@ def messages() -> str:
         found[title] = str(rejected({}, caller=caller))
     for title, name in (("is too long", "a" * 42), ("does not fit a role", "a b")):
         found[f"the component's name {title}"] = str(rejected({}, name))
+    warnings = [warning for given in WARNED for warning in render("aem", {**RIGHT, **given}, "")[2]]
     # With the names themselves, each new setting would change every message that lists them.
     text = gallery(found).replace(", ".join(SETTINGS), "(every setting)")
     fixes: list[str] = []
@@ -172,6 +186,7 @@ def messages() -> str:
             fixes += [
                 f"{name}: {fix}" for name, fix in pairs if fix != f"edit {name} in Pulumi.test.yaml"
             ]
+    text += "\n".join(["\nwarnings:", *warnings, ""])
     return f"{text}\nfixes in a stack's configuration:\n" + "\n".join(dict.fromkeys(fixes)) + "\n"
 
 
@@ -275,31 +290,6 @@ def test_a_secret_is_never_shown():
             assert not re.search(r'"|\b\d', re.sub(r"the \S+ connector.*", "", problem)), problem
         for value in ("aem-files", ACCOUNT, OTHER_ACCOUNT, "us-west-2"):
             assert value not in message
-
-
-def test_warnings_have_expected_texts():
-    given = {
-        **MINIMAL,
-        "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),
-        "secret_id": "aem-prod-secret",
-        "role_name": "connector",
-        "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]},
-    }
-    subnets, region, secret, name = render("aem", given, "")[2]
-    supported = "us-east-1, us-west-2, eu-west-1, ap-southeast-2"
-    assert region == f"Amazon Q Business is not available in eu-north-1; it is available in {supported}"
-    assert secret == (
-        "secret_id: the value ends in six lowercase letters, which look like part of the secret's "
-        "name, not the suffix that Secrets Manager adds. `aws "
-        "secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
-    )
-    assert subnets == (
-        "vpc_configuration.subnet_ids has 7 subnets; the Amazon Q Business console accepts at most 6"
-    )
-    assert name == (
-        "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
-        'QBusiness, so it does not list "connector"'
-    )
 
 
 def test_warnings_hide_secret_values():
