@@ -1,18 +1,23 @@
-"""roles/policies, aws_commands, arns: what is written stays within AWS's limits."""
+"""roles/policies, aws_commands, arns, commands, rendering: what is written stays within AWS's limits."""
 
 import argparse
+import json
 from typing import Any, cast
 
 import pytest
 
+from components.connectors import CONNECTORS
 from guardrails.iam.truth import Truth
-from pages.examples import ACCOUNT
+from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID
 from roles.arns import Arn
 from roles.aws_commands import aws_command
+from roles.commands import quote_argument
 from roles.difference import simplify, statements
 from roles.grants import may_decrypt
-from roles.policies import Policies, Secret, SeparatePolicy, digest
+from roles.needs import Bucket, Needs
+from roles.policies import Policies, Secret, SeparatePolicy
 from roles.project import stack_name
+from roles.rendering import expected_policies
 from tests.helpers.support import golden
 from tests.helpers.world import KEY_ARN, SECRET_ARN, WIDE, allow, deny, own_policy, policy
 
@@ -34,11 +39,6 @@ def test_name_of_a_separate_policy_has_at_most_128_characters(resource: str, sta
     assert name.startswith(start)
     assert len(name) == len(start) + 16 <= 128
     assert name != SeparatePolicy.of(f"{arn}n", []).name
-
-
-def test_digest_depends_on_where_a_text_ends():
-    assert digest("a", "b") != digest("ab")
-    assert digest("a", "b") == digest("a", "b")
 
 
 def test_separate_policies_have_only_what_the_role_policy_lacks():
@@ -155,3 +155,19 @@ def test_unreadable_policy_names_the_call_that_returned_it():
         ):
             statements(name, {"Statement": [{"Effect": "Perhaps"}]})
     assert statements("p", WIDE)
+
+
+def test_role_with_a_path_may_pass_itself():
+    bucket = Bucket("arn:aws:s3:::qbusiness-documents", "123456789012")
+    needs = Needs(APPLICATION_ARN, INDEX_ID, CONNECTORS["s3-v2"], buckets=(bucket,))
+    role_arn = "arn:aws:iam::123456789012:role/connectors/prod/files"
+    expected, _, _ = expected_policies(needs, role_arn)
+    *_, passing = json.loads(expected.role_policy)["Statement"]
+    assert (passing["Action"], passing["Resource"]) == (["iam:PassRole"], [role_arn])
+
+
+def test_argument_with_a_character_that_a_shell_interprets_is_quoted():
+    assert quote_argument("aZ09_./:@%+,-") == "aZ09_./:@%+,-"
+    for argument in ("", "-a", *(f"a{special}" for special in ' \n~=^#*?!$&;|<>(){}[]`"\\')):
+        assert quote_argument(argument) == f"'{argument}'"
+    assert quote_argument("it's") == "'it'\\''s'"

@@ -1,4 +1,4 @@
-"""roles/__main__, actions, cli, version: the common parts: actions, exit codes, notes, and progress."""
+"""roles/__main__, actions, cli, output, version: actions, exit codes, notes, progress, and output."""
 
 import json
 import os

@@ -33,15 +33,6 @@ def two(world: World) -> World:
 
 
 @pytest.mark.slow
-def test_role_is_assumed_only_in_other_accounts(two: World):
-    assert two.audit("--account", ACCOUNT).code == 1
-    assert "sts:AssumeRole" not in two.server.calls
-    assert two.audit(*BOTH).code == 1
-    assert two.server.calls.count("sts:AssumeRole") == 1
-    assert two.server.calls.count("sts:GetCallerIdentity") == 1
-
-
-@pytest.mark.slow
 def test_each_account_needs_exactly_the_listed_actions(world: World):
     complete_world(world)
     add_granted(world)
@@ -116,15 +107,6 @@ def test_rest_of_report_follows_expired_credentials(two: World, call: str):
 
 
 @pytest.mark.slow
-def test_report_can_consist_of_failures(world: World):
-    world.reject("qbusiness:ListApplications", code="ExpiredToken")
-    assert world.audit(*BOTH).code == 2
-    found = unread(world, *BOTH)
-    assert any(each.startswith(f"{ACCOUNT}: AWS does not accept the credentials") for each in found)
-    assert any(each.startswith(f"{OTHER_ACCOUNT}: arn:") for each in found)
-
-
-@pytest.mark.slow
 def test_failed_region_of_an_account_is_named(two: World):
     two.server.unreadable.add("eu-west-1")
     text = "eu-west-1: qbusiness:ListApplications is not allowed for these credentials"
@@ -185,16 +167,3 @@ def test_invalid_option_is_one_line(
 )
 def test_contradicting_options_are_one_line(world: World, options: tuple[str, ...], expected: str):
     assert expected in world.audit(*options).rejection
-
-
-@pytest.mark.slow
-def test_bars_on_a_terminal_count_all_accounts(two: World):
-    two.patch.setattr("sys.stderr.isatty", lambda: True)
-    two.patch.setenv("NO_COLOR", "1")
-    bars = [line.rpartition("\r")[2] for line in two.audit(*BOTH).err.split("\n") if line]
-    assert [bar.replace("\u2501", "").split() for bar in bars] == [
-        ["audit:", "applications", "2", "of", "2"],
-        ["audit:", "data", "sources", "2", "of", "2"],
-        ["audit:", "roles", "2", "of", "2"],
-        ["audit:", "accounts", "2", "of", "2"],
-    ]
