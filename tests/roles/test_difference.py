@@ -162,12 +162,7 @@ ADMITS_OTHER: Final = f"allows the application {OTHER_ARN} instead of {APPLICATI
             ["only under the condition Bool aws:SecureTransport true"],
             [],
         ),
-        (
-            LIKE,
-            {"StringNotLike": THROUGH},
-            [NOT_THROUGH],
-            [NOT_THROUGH],
-        ),
+        (LIKE, {"StringNotLike": THROUGH}, [NOT_THROUGH], [NOT_THROUGH]),
         (LIKE, {"StringLike": {"kms:ViaService": "*"}}, [], ["also allows kms:ViaService *"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""roles/check/questions, remedies, context, roles/account, findings, grants, syncs: each row's answers."""
+"""roles/check/questions, remedies, context, roles/account, findings, grants, syncs: the answers."""
 
 import re
 from collections.abc import Callable
