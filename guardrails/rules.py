@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from shlex import quote
 from typing import Any, Final, NamedTuple
 
 from connector_grants import Excess, application_of, find_excess
@@ -37,8 +38,6 @@ LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ANY: Final = "ACCOUNT_ID"
 """Stands for the role's account while it is unknown."""
-_PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
-"""An argument that needs no quotes in a POSIX shell or zsh."""
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
@@ -303,7 +302,7 @@ def exclusive(role: Role) -> Iterator[Finding]:
 
 
 def _removal(role: Role, policy: UndeclaredPolicy) -> str:
-    name, policy_name = quote_argument(role.name or "ROLE"), quote_argument(policy.name)
+    name, policy_name = quote(role.name or "ROLE"), quote(policy.name)
     if policy.inline:
         resource = "RolePoliciesExclusive"
         command = f"aws iam delete-role-policy --role-name {name} --policy-name {policy_name}"
@@ -324,13 +323,6 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
         f"{remove}: run `{command}`, then `pulumi refresh`. To remove every "
         f"undeclared policy of this kind, declare a {resource} for the role"
     )
-
-
-def quote_argument(text: str) -> str:
-    """Quote a command argument for POSIX shells and zsh, unless it needs no quotes."""
-    if _PLAIN_ARGUMENT.fullmatch(text):
-        return text
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def ingest(role: Role) -> Iterator[Finding]:

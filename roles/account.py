@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from threading import Lock, current_thread, main_thread
+from threading import Lock
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
@@ -31,7 +31,7 @@ from guardrails.iam.documents import MalformedError, parse
 from roles.actions import READS, SESSION, action
 from roles.arns import Arn
 from roles.concurrency import THREADS
-from roles.errors import InputError, OddAnswerError, PageError, code, is_denied, is_gone
+from roles.errors import InputError, OddAnswerError, code, is_denied, is_gone
 from roles.output import Notes
 from roles.version import version
 
@@ -238,8 +238,6 @@ class Account:
                 "pass the application's Region with --region, or set AWS_PROFILE to a profile for its "
                 "account"
             )
-        if len(found) > 1:
-            self._note(f"looking through {len(found)} applications")
         return {
             application["applicationId"]: application.get("displayName", "") for application in found
         }
@@ -437,7 +435,11 @@ class Account:
         return functools.reduce(operator.getitem, READS[name].result, found)
 
     def _get_list(self, name: str, *values: Any) -> list[Any]:
-        return self._list(*_operation(name), *READS[name].result, **_parameters(name, values))
+        """Return the items on all pages of a list."""
+        service, operation = _operation(name)
+        pages = self._client(service).get_paginator(operation).paginate(**_parameters(name, values))
+        (key,) = READS[name].result
+        return [item for page in pages for item in _complete(operation, page).get(key, [])]
 
     def close(self) -> None:
         """Close all connections; a later call opens a new one."""
@@ -470,22 +472,6 @@ class Account:
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
         return _complete(operation, getattr(self._client(service), operation)(**parameters))
-
-    def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """Return the items on all pages of a list, and report progress from the second page on."""
-        client = self._client(service)
-        items: list[Any] = []
-        for page in client.get_paginator(operation).paginate(**parameters):
-            if items:
-                items_read = operation.partition("_")[2].replace("_", " ")
-                self._note(f"reading {items_read}: {len(items)} so far")
-            items += _complete(operation, page).get(key, [])
-        return items
-
-    def _note(self, text: str) -> None:
-        """Write a note about the progress; in other threads, `read_each` already shows it."""
-        if current_thread() is main_thread():
-            self.notes(text)
 
     def _note_unknown(self, operation_model: Any, response_dict: Mapping[str, Any], **_: object) -> None:
         with suppress(ValueError, AttributeError):  # the parser reports a body that is not an object
@@ -552,6 +538,6 @@ def _unknown(shape: Any, value: Any, path: str = "") -> Iterator[str]:
 
 
 def _reject_html(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
-    """Raise PageError for an HTML page that botocore would otherwise read as an empty response."""
+    """Raise OddAnswerError for an HTML page that botocore would otherwise read as an empty response."""
     if response_dict["status_code"] < _LOWEST_ERROR_STATUS and _HTML_START.match(response_dict["body"]):
-        raise PageError(operation=operation_model.name)
+        raise OddAnswerError(operation=action(operation_model.name), reason="is an HTML page")

@@ -1,6 +1,6 @@
 """Format AWS CLI commands for answers and reports."""
 
-from roles.commands import quote_argument
+from shlex import quote
 
 
 def aws_command(command: str, **options: str) -> str:
@@ -12,5 +12,5 @@ def aws_command(command: str, **options: str) -> str:
     for name, value in options.items():
         # The AWS CLI mistakes a separate argument with a leading hyphen for an option.
         between = "=" if value.startswith("-") else " "
-        words.append(f"--{name.replace('_', '-')}{between}{quote_argument(value)}")
+        words.append(f"--{name.replace('_', '-')}{between}{quote(value)}")
     return " ".join(words)

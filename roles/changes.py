@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final, NamedTuple, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +24,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from components.connector_role import POLICY_NAME
 from roles.account import Account, DataSource
 from roles.arns import Arn
-from roles.commands import quote_argument
 from roles.credentials import check_account
 from roles.difference import TRUST_POLICY
 from roles.errors import FINE, NOT_APPLIED, PERMISSIONS_PAGE, PROBLEMS, InputError, explain, is_gone
@@ -486,7 +486,7 @@ def carry_out(
 
 
 def _command(plan: Plan, option: str, path: Path) -> str:
-    return f"{launcher()} {plan.verb} --{option} {quote_argument(str(path))}"
+    return f"{launcher()} {plan.verb} --{option} {quote(str(path))}"
 
 
 def _is_confirmed(options: argparse.Namespace, output: Output) -> bool:

@@ -7,6 +7,7 @@ the state, so that every backend and secrets provider works.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any, Final, NamedTuple
 
 from components.connector_role import POLICY_NAME, TOKEN
@@ -14,7 +15,6 @@ from components.connectors import ANY, CONNECTORS, Connector
 from components.formats import APPLICATION
 from guardrails.iam.documents import Statement
 from roles.arns import Arn
-from roles.commands import quote_argument
 from roles.detection import Uses
 from roles.difference import TRUST_POLICY, statements
 from roles.errors import InputError
@@ -204,7 +204,7 @@ def _plain(value: Any) -> Any:
 
 
 def _up(stack: str) -> str:
-    return f"run `pulumi up --stack {quote_argument(stack)}`"
+    return f"run `pulumi up --stack {quote(stack)}`"
 
 
 def _values(statement: Statement, key: str) -> list[str]:

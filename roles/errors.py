@@ -51,7 +51,7 @@ _BAD_CREDENTIALS: Final = (
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 )
-_THROTTLED: Final = (
+THROTTLED: Final = (
     "RequestLimitExceeded",
     "Throttling",
     "ThrottlingException",
@@ -66,7 +66,7 @@ _OF_CODES: Final = {
     DENIED: "{called} is not allowed ({said}): allow it for these credentials and, if the resource is "
     "in another account, in the resource's policy; {page} lists the required permissions",
     _BAD_CREDENTIALS: f"AWS does not accept the credentials ({{code}}): {_SIGN_IN}",
-    _THROTTLED: "AWS is throttling {called}: wait a minute and repeat the command, or set "
+    THROTTLED: "AWS is throttling {called}: wait a minute and repeat the command, or set "
     "AWS_MAX_ATTEMPTS=20",
     _GONE: "{called} found nothing ({said}): check the IDs and the Region, and whether the data "
     "source's secret, key, and role still exist",
@@ -86,6 +86,10 @@ _OF_SDK: Final[Mapping[tuple[type[Exception], ...], str]] = {
     (NoRegionError, InvalidRegionError): (
         f"{{}} Set AWS_REGION, or --region for adopt and audit, to one of {_REGIONS}"
     ),
+    (
+        SSLError,
+    ): "AWS's certificate cannot be verified ({}): behind a proxy with its own certificate, set "
+    "AWS_CA_BUNDLE to a file with PEM certificates",
     UNREACHABLE: (
         "AWS cannot be reached ({}): check the network, its proxy, the Region, and, if it is set, "
         f"AWS_ENDPOINT_URL; Amazon Q Business is available in {_REGIONS}"
@@ -116,12 +120,6 @@ def unknown_status(operation: str, status: str) -> OddAnswerError:
     return OddAnswerError(operation=operation, reason=reason)
 
 
-class PageError(OddAnswerError):
-    """Raised for an HTML page in place of a response, such as a proxy's sign-in page."""
-
-    fmt = "{operation} returned an HTML page"
-
-
 def code(error: ClientError) -> str:
     """Return an error's code, or its HTTP status if it has no code."""
     response: Mapping[str, Any] = error.response
@@ -148,26 +146,15 @@ def is_bad_credentials(error: ClientError) -> bool:
     return code(error) in _BAD_CREDENTIALS
 
 
-def is_throttled(error: ClientError) -> bool:
-    """Return whether AWS throttled the call even on the last attempt."""
-    return code(error) in _THROTTLED
-
-
-def concerns_every_call(error: ClientError | OddAnswerError) -> bool:
-    """Return whether bad credentials or throttling caused an error, so other calls would also fail."""
-    return isinstance(error, ClientError) and (is_bad_credentials(error) or is_throttled(error))
-
-
 def is_unanswered(error: ClientError) -> bool:
     """Return whether the server at AWS_ENDPOINT_URL, such as the sandbox, does not support an operation.
 
     The server's other failures, such as an outage, count as AWS errors. If AWS_ENDPOINT_URL is not set,
     the result is False.
     """
-    if not os.environ.get("AWS_ENDPOINT_URL"):
-        return False
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return code(error) in _UNKNOWN or status == HTTPStatus.NOT_IMPLEMENTED
+    is_unsupported = code(error) in _UNKNOWN or status == HTTPStatus.NOT_IMPLEMENTED
+    return bool(os.environ.get("AWS_ENDPOINT_URL")) and is_unsupported
 
 
 def reason(error: BotoCoreError | ClientError) -> str:
@@ -185,8 +172,6 @@ def explain(
     """
     if isinstance(error, ClientError):
         text = _explain_answer(error, page)
-    elif isinstance(error, SSLError):
-        text = _explain_certificate(str(error))
     elif isinstance(error, ResponseParserError):
         # The error's message contains the whole response.
         text = _explain_other_server("the response is not in the API's format")
@@ -196,18 +181,6 @@ def explain(
         advice = next((text for kinds, text in _OF_SDK.items() if isinstance(error, kinds)), "{}")
         text = advice.format(error)
     return " ".join(text.split())
-
-
-def _explain_certificate(error: str) -> str:
-    if bundle := os.environ.get("AWS_CA_BUNDLE"):
-        return (
-            f"the certificates in AWS_CA_BUNDLE={bundle} cannot be used, or are not for this "
-            f"network's proxy ({error}): set it to a file with PEM certificates, or unset it"
-        )
-    return (
-        f"AWS's certificate cannot be verified ({error}): behind a proxy with its own certificate, set "
-        "AWS_CA_BUNDLE to the file with that certificate"
-    )
 
 
 def _explain_answer(error: ClientError, page: str) -> str:

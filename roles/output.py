@@ -85,26 +85,8 @@ class Notes:
             silence(sys.stderr)
 
 
-class Remarks(Notes):
-    """Notes that keep warnings, for example about one data source, until the caller shows them."""
-
-    def __init__(self, verb: str) -> None:
-        """Store the command's name."""
-        super().__init__(verb)
-        self.texts: list[str] = []
-
-    def warn(self, text: str) -> None:
-        """Keep a warning."""
-        self.texts.append(text)
-
-
 class Output(Notes):
     """A command's output: its notes, and its result as lines or as one JSON document."""
-
-    def __init__(self, verb: str) -> None:
-        """Store the command's name."""
-        super().__init__(verb)
-        self._has_document = False
 
     def check_open(self) -> None:
         """Raise OutputError if standard output is closed."""
@@ -130,10 +112,8 @@ class Output(Notes):
         self._print(text.getvalue(), end="")
 
     def json(self, document: object) -> None:
-        """Write a JSON document in ASCII; discard a second one, which an interruption can cause."""
-        if not self._has_document:
-            self._has_document = True
-            self._print(json.dumps(document, indent=2))
+        """Write a JSON document in ASCII."""
+        self._print(json.dumps(document, indent=2))
 
     @property
     def can_ask(self) -> bool:

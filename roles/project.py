@@ -7,11 +7,11 @@ import subprocess
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final, cast
 
 import yaml
 
-from roles.commands import quote_argument
 from roles.errors import InputError
 
 COMPONENT: Final = "aem-connector"
@@ -24,7 +24,7 @@ _STACK_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+/(?:[A-Za-z0-9_.-]+/)?)?[A-Za
 def launcher() -> str:
     """Return how to run these commands again, quoted for the shell: by name, if that is on PATH."""
     name, given = "qbusiness-roles", Path(sys.argv[0])
-    return name if given.name != name or shutil.which(name) else quote_argument(str(given))
+    return name if given.name != name or shutil.which(name) else quote(str(given))
 
 
 def run_pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:

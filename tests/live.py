@@ -16,9 +16,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -66,18 +66,11 @@ class Run:
 
     name: str
     clients: Mapping[str, Any]
-    environment: Mapping[str, str]
-    """The variables of Pulumi's commands."""
     directory: Path
     account: str = ACCOUNT
     region: str = REGION
-    index: tuple[str, str] | None = None
+    index: Mapping[str, str] = field(default_factory=dict[str, str])
     """The IDs of an application and its index, in which the run may create a data source."""
-
-    @property
-    def is_aws(self) -> bool:
-        """Whether calls reach AWS."""
-        return "AWS_ENDPOINT_URL" not in self.environment
 
     def moved(self, text: str) -> str:
         """Move the examples' ARNs to this account and Region."""
@@ -85,52 +78,52 @@ class Run:
         moved = {ACCOUNT: self.account, REGION: self.region, self.region: REGION}
         return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
 
-    def settle(self) -> None:
-        """On AWS, wait until changes are usually visible to all readers."""
-        time.sleep(_SETTLED * self.is_aws)
-
     def expect(self, read: Callable[[], object], expected: object) -> None:
         """Check AWS's answer; on AWS, wait for the expected one."""
-        deadline = time.monotonic() + _PATIENCE * self.is_aws
+        deadline = time.monotonic() + _PATIENCE * _is_aws()
         while (found := read()) != expected and time.monotonic() < deadline:
             time.sleep(2)
         assert found == expected, f"{found} is not {expected}"
 
     def roles(self) -> list[str]:
-        """Return the names of this run's roles."""
         pages = self.clients["iam"].get_paginator("list_roles").paginate()
         names = (role["RoleName"] for page in pages for role in page["Roles"])
         return [name for name in names if name.startswith(f"{self.name}-")]
 
-    def data_sources(self) -> list[str]:
-        """Return the IDs of this run's data sources."""
-        if self.index is None:
+    def _remove_role(self, name: str) -> None:
+        iam = self.clients["iam"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        iam.delete_role(RoleName=name)
+
+    def _data_sources(self) -> list[str]:
+        if not self.index:
             return []
-        pages = self.clients["qbusiness"].get_paginator("list_data_sources").paginate(**self.ids)
-        found = (each for page in pages for each in page["dataSources"] if each["status"] != "DELETING")
+        pages = self.clients["qbusiness"].get_paginator("list_data_sources").paginate(**self.index)
         return [
-            each["dataSourceId"] for each in found if each["displayName"].startswith(f"{self.name}-")
+            each["dataSourceId"]
+            for page in pages
+            for each in page["dataSources"]
+            if each["status"] != "DELETING" and each["displayName"].startswith(f"{self.name}-")
         ]
 
-    @property
-    def ids(self) -> dict[str, str]:
-        """The index, as parameters."""
-        return dict(zip(("applicationId", "indexId"), self.index or (), strict=True))
+    def _remove_data_source(self, identifier: str) -> None:
+        self.clients["qbusiness"].delete_data_source(**self.index, dataSourceId=identifier)
 
     def remove(self) -> tuple[list[str], list[str]]:
         """Remove all that this run created; return what was removed, and what may be left."""
-        self.settle()
+        _settle()
         removed: list[str] = []
         left: list[str] = []
         for kind, listed, remove in (
-            ("data source", self.data_sources, self._remove_data_source),
+            ("data source", self._data_sources, self._remove_data_source),
             ("role", self.roles, self._remove_role),
         ):
             try:
                 names = listed()
             except _ERRORS as error:
+                names = []
                 left.append(f"perhaps a {kind} {self.name}-..., because AWS lists none ({error})")
-                continue
             for name in names:
                 try:
                     remove(name)
@@ -139,39 +132,30 @@ class Run:
                     left.append(f"{kind} {name} ({error})")
         return removed, left
 
-    def _remove_data_source(self, identifier: str) -> None:
-        self.clients["qbusiness"].delete_data_source(**self.ids, dataSourceId=identifier)
 
-    def _remove_role(self, name: str) -> None:
-        iam = self.clients["iam"]
-        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-            iam.delete_role_policy(RoleName=name, PolicyName=policy)
-        iam.delete_role(RoleName=name)
+def _is_aws() -> bool:
+    """Return whether calls reach AWS."""
+    return "AWS_ENDPOINT_URL" not in os.environ
+
+
+def _settle() -> None:
+    """On AWS, wait until changes are usually visible to all readers."""
+    time.sleep(_SETTLED * _is_aws())
 
 
 # Questions that change nothing.
 
 
-class Documents(NamedTuple):
-    """Connectors' policies with every setting."""
-
-    trust_policy: str
-    role_policy: str
-    options: Options
-    connectors: list[str]
-
-
-def documents(run: Run) -> Collection[Documents]:
-    """Return the connectors' distinct documents, in the run's account and Region."""
-    found: dict[tuple[str, str], Documents] = {}
+def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
+    """Yield a connector, every option that it accepts, and its two policies, all distinct."""
+    seen: set[tuple[str, ...]] = set()
     for name, connector in CONNECTORS.items():
         options = every_option(connector)
         arguments = {**options.arguments, "connector": name, "region": REGION}
-        *rendered, _ = render("aem-connector", arguments, ROLE_NAME)
-        trust_policy, role_policy = map(run.moved, rendered)
-        role = Documents(trust_policy, role_policy, options, [])
-        found.setdefault((trust_policy, role_policy), role).connectors.append(name)
-    return found.values()
+        trust, policy, _ = render("aem-connector", arguments, ROLE_NAME)
+        if (trust, policy) not in seen:
+            yield name, options, run.moved(trust), run.moved(policy)
+        seen.add((trust, policy))
 
 
 def answers(run: Run, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
@@ -180,24 +164,25 @@ def answers(run: Run, service: str, operation: str, key: str, **parameters: Any)
         pages = run.clients[service].get_paginator(operation).paginate(**parameters)
         return [item for page in pages for item in page[key]]
     except ClientError as error:
-        if is_denied(error) or not run.is_aws:
+        if is_denied(error) or not _is_aws():
             raise SkippedError(str(error)) from None
         raise
 
 
 def access_analyzer_has_no_serious_findings(run: Run) -> None:
     """Validate all policies."""
-    trust = {
+    trust_kind = {
         "policyType": "RESOURCE_POLICY",
         "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",
     }
-    kinds = {role.trust_policy: trust for role in documents(run)}
-    kinds |= {role.role_policy: {"policyType": "IDENTITY_POLICY"} for role in documents(run)}
+    kinds: dict[str, dict[str, str]] = {}
+    for _, _, trust, policy in documents(run):
+        kinds |= {trust: trust_kind, policy: {"policyType": "IDENTITY_POLICY"}}
     findings = [
         f"{finding['findingType']} {finding['issueCode']}: {finding['findingDetails']}"
-        for document, kind in kinds.items()
+        for text, kind in kinds.items()
         for finding in answers(
-            run, "accessanalyzer", "validate_policy", "findings", policyDocument=document, **kind
+            run, "accessanalyzer", "validate_policy", "findings", policyDocument=text, **kind
         )
     ]
     show("\n".join((f"{len(kinds)} policies of {len(CONNECTORS)} connectors", *findings)))
@@ -207,9 +192,9 @@ def access_analyzer_has_no_serious_findings(run: Run) -> None:
 def iam_allows_requests_of_connectors_but_not_similar_ones(run: Run) -> None:
     """Ask IAM's simulator about the connectors' requests, and about requests that differ in one part."""
     wrong: list[tuple[str, Request, str]] = []
-    for role in documents(run):
-        calls = connector_calls(role.options)
-        calls += [other for call in calls if call.allowed for other in deviations(call, role.options)]
+    for name, options, _, policy in documents(run):
+        calls = connector_calls(options)
+        calls += [other for call in calls if call.allowed for other in deviations(call, options)]
         # One call accepts any number of actions on one resource in one context.
         groups: dict[tuple[str, str], dict[str, tuple[Request, bool]]] = {}
         for call in calls:
@@ -218,39 +203,30 @@ def iam_allows_requests_of_connectors_but_not_similar_ones(run: Run) -> None:
                     place = run.moved(request.resource), run.moved(json.dumps(dict(request.context)))
                     groups.setdefault(place, {})[request.action] = (request, call.allowed)
         for (resource, context), asked in groups.items():
-            decided = _simulated(run, role.role_policy, [*asked], resource, json.loads(context))
-            wrong += [
-                (role.connectors[0], request, decided[action])
-                for action, (request, allowed) in asked.items()
-                if (decided[action] == "allowed") != allowed
+            entries = [
+                {
+                    "ContextKeyName": key,
+                    "ContextKeyValues": [value] if isinstance(value, str) else value,
+                    "ContextKeyType": "string" if isinstance(value, str) else "stringList",
+                }
+                for key, value in json.loads(context).items()
             ]
-        show(f"{', '.join(role.connectors)}: {len(calls)} calls")
+            for result in answers(
+                run,
+                "iam",
+                "simulate_custom_policy",
+                "EvaluationResults",
+                PolicyInputList=[policy],
+                ActionNames=[*asked],
+                ResourceArns=[resource],
+                ContextEntries=entries,
+            ):
+                request, allowed = asked.pop(result["EvalActionName"])
+                if (result["EvalDecision"] == "allowed") != allowed:
+                    wrong.append((name, request, result["EvalDecision"]))
+            assert not asked, f"IAM has decided nothing about {asked}"
+        show(f"{name}: {len(calls)} calls")
     assert not wrong, "\n".join(map(str, wrong))
-
-
-def _simulated(
-    run: Run, policy: str, actions: list[str], resource: str, context: Mapping[str, Any]
-) -> dict[str, str]:
-    """Return the simulator's decision on each action."""
-    entries = [
-        {
-            "ContextKeyName": key,
-            "ContextKeyValues": [value] if isinstance(value, str) else value,
-            "ContextKeyType": "string" if isinstance(value, str) else "stringList",
-        }
-        for key, value in context.items()
-    ]
-    results = answers(
-        run,
-        "iam",
-        "simulate_custom_policy",
-        "EvaluationResults",
-        PolicyInputList=[policy],
-        ActionNames=actions,
-        ResourceArns=[resource],
-        ContextEntries=entries,
-    )
-    return {result["EvalActionName"]: result["EvalDecision"] for result in results}
 
 
 # A role's life.
@@ -260,10 +236,10 @@ def role_is_created_checked_and_destroyed(run: Run) -> None:
     """Deploy a role for an application that does not exist."""
     name = f"{run.name}-role"
     settings = {**REQUIRED, "roleName": name, "aws:allowedAccountIds": [ACCOUNT]}
-    stack = Stack(run.directory, run.environment)
+    stack = Stack(run.directory, _environment(run))
     stack.configure(json.loads(run.moved(json.dumps(settings))))
     stack.up()
-    run.settle()
+    _settle()
     iam = run.clients["iam"]
     trust, policy = (
         json.loads(run.moved(golden(each))) for each in ("trust-policy", "minimal-role-policy")
@@ -284,41 +260,32 @@ def role_is_created_checked_and_destroyed(run: Run) -> None:
 # Questions that AWS's pages leave open.
 
 
-class Cited(NamedTuple):
-    """A sentence and a branch that depend on an answer."""
-
-    page: str
-    sentence: str
-    module: str
-    branch: str
-    """Code in the branch."""
-
-
-INGESTION_CITED: Final = Cited(
+INGESTION_CITED: Final = (
     "docs/permissions.md",
     "Both actions require both resource types, application and index",
     "roles/check/connector_calls.py",
     '("put", "BatchPutDocument"), ("delete", "BatchDeleteDocument")',
 )
-UPDATE_CITED: Final = Cited(
+UPDATE_CITED: Final = (
     "docs/assign.md",
     "whether `UpdateDataSource` keeps the properties that a call omits",
     "roles/changes.py",
     "Send all properties, because AWS does not document whether an update keeps omitted ones",
 )
+"""A page, its sentence, a module, and its branch, which depend on an answer."""
 INGESTION: Final = {"put": "qbusiness:BatchPutDocument", "delete": "qbusiness:BatchDeleteDocument"}
 CHANGED: Final = {"ResponseMetadata", "displayName", "status", "updatedAt"}
 """What an update that changes the name must change."""
 
 
-def _conclude(answer: str, cited: Cited) -> None:
+def _conclude(answer: str, cited: tuple[str, str, str, str]) -> None:
     page, sentence, module, branch = cited
     show(f'{answer}; decides on "{sentence}" in {page}, and on `{branch}` in {module}')
 
 
 def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
     """Ingest into an index that doesn't exist, with a role that only the caller can assume."""
-    if not run.is_aws:
+    if not _is_aws():
         raise SkippedError("the sandbox doesn't decide requests to Amazon Q Business")
     caller = run.clients["sts"].get_caller_identity()["Arn"]
     if caller.endswith(":root"):
@@ -332,7 +299,7 @@ def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
     iam.put_role_policy(
         RoleName=name, PolicyName="ingestion", PolicyDocument=_ingestion(f"{application}*")
     )
-    run.settle()
+    _settle()
     for verb, action in INGESTION.items():
         both, alone, neither = (
             _ingest(run, role, _ingestion(*resources), verb)
@@ -358,14 +325,8 @@ def _ingest(run: Run, role: str, policy: str, verb: str) -> str:
     assumed = run.clients["sts"].assume_role(RoleArn=role, RoleSessionName="live", Policy=policy)
     names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
     key, secret, token = (assumed["Credentials"][name] for name in names)
-    create: Any = boto3.client
-    client = create(
-        "qbusiness",
-        region_name=run.region,
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        aws_session_token=token,
-    )
+    session: Any = boto3.Session(key, secret, token, run.region)
+    client = session.client("qbusiness")
     try:
         getattr(client, f"batch_{verb}_document")(
             applicationId=APPLICATION_ID,
@@ -379,21 +340,16 @@ def _ingest(run: Run, role: str, policy: str, verb: str) -> str:
 
 def question_whether_update_keeps_omitted_properties(run: Run) -> None:
     """Create a data source that never syncs, rename it, and compare its other properties."""
-    if run.index is None:
+    if not run.index:
         raise SkippedError("pass --index APPLICATION_ID/INDEX_ID, where the run may create one")
     client = run.clients["qbusiness"]
-    try:
-        created = client.create_data_source(
-            **run.ids,
-            displayName=f"{run.name}-update",
-            description="to be kept or lost",
-            configuration={"type": "CUSTOM", "version": "1.0.0"},
-        )
-    except ClientError as error:
-        if is_denied(error):
-            raise SkippedError(str(error)) from None
-        raise
-    ids = {**run.ids, "dataSourceId": created["dataSourceId"]}
+    created = client.create_data_source(
+        **run.index,
+        displayName=f"{run.name}-update",
+        description="to be kept or lost",
+        configuration={"type": "CUSTOM", "version": "1.0.0"},
+    )
+    ids = {**run.index, "dataSourceId": created["dataSourceId"]}
 
     def is_settled() -> bool:
         return client.get_data_source(**ids)["status"] in ("ACTIVE", "FAILED")
@@ -401,7 +357,7 @@ def question_whether_update_keeps_omitted_properties(run: Run) -> None:
     run.expect(is_settled, expected=True)
     before = client.get_data_source(**ids)
     client.update_data_source(**ids, displayName=f"{run.name}-updated")
-    run.settle()
+    _settle()
     run.expect(is_settled, expected=True)
     after = client.get_data_source(**ids)
     names = {*before, *after} - CHANGED
@@ -450,31 +406,16 @@ def mask(identity: Mapping[str, str], credentials: Iterable[str]) -> Callable[[s
     return masked
 
 
-class Transcript:
-    """A Markdown file that is complete after each step."""
-
-    def __init__(self, path: Path, facts: Mapping[str, str], masked: Callable[[str], str]) -> None:
-        """Start the file with facts about the run; raise OSError if it cannot be written."""
-        self.path, self._facts, self._masked = path, facts, masked
-        self.steps: list[Step] = []
-        self._write()
-
-    def add(self, step: Step) -> None:
-        """Add a step to the file, and print its result."""
-        self.steps.append(step)
-        print(f"{step.result}: {step.title}", flush=True)
-        self._write()
-
-    def _write(self) -> None:
-        lines = ["# Run on AWS", "", "| | |", "|---|---|"]
-        lines += [f"| {name} | {value} |" for name, value in self._facts.items()]
-        lines += ["", "| step | result | seconds |", "|---|---|---|"]
-        lines += [f"| {step.title} | {step.result} | {step.seconds:.0f} |" for step in self.steps]
-        for step in self.steps:
-            # Use more backticks than any output contains.
-            lines += ["", f"## {step.title}", "", "``````text", step.details.rstrip(), "``````"]
-        text = self._masked("\n".join([*lines, ""]))
-        self.path.write_text(text, encoding="utf-8", errors="backslashreplace")
+def transcript(facts: Mapping[str, str], steps: Iterable[Step]) -> str:
+    """Return a run's Markdown."""
+    lines = ["# Run on AWS", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in facts.items()]
+    lines += ["", "| step | result | seconds |", "|---|---|---|"]
+    lines += [f"| {step.title} | {step.result} | {step.seconds:.0f} |" for step in steps]
+    for step in steps:
+        # Use more backticks than any output contains.
+        lines += ["", f"## {step.title}", "", "``````text", step.details.rstrip(), "``````"]
+    return "\n".join([*lines, ""])
 
 
 # The command.
@@ -485,29 +426,34 @@ def main() -> int:
     options = _parser().parse_args()
     # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
     session: Any = boto3.Session(region_name=options.region or os.environ.get("AWS_REGION"))
-    if not options.remove:
-        _require(session.region_name)
-    region = session.region_name or REGION  # for the removal, any Region will do
+    region = session.region_name
+    if region not in SUPPORTED_REGIONS:
+        given = f"{region} has no Amazon Q Business" if region else "no Region is set"
+        _end(f"{given}: pass --region, one of {', '.join(SUPPORTED_REGIONS)}")
+    if not shutil.which("pulumi"):
+        _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
     retries = Config(retries={"mode": "adaptive", "total_max_attempts": 10})
-    clients = {name: session.client(name, region, config=retries) for name in _SERVICES}
+    clients = {name: session.client(name, config=retries) for name in _SERVICES}
     try:
         identity: dict[str, str] = clients["sts"].get_caller_identity()
         credentials = session.get_credentials().get_frozen_credentials()
         with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as temporary:
+            name = options.remove or f"{PREFIX}{secrets.token_hex(4)}"
             # Pulumi resolves symbolic links, such as macOS's temporary directory.
             directory = Path(temporary).resolve()
-            name = options.remove or f"{PREFIX}{secrets.token_hex(4)}"
-            environment = _environment(directory, region)
-            account = identity["Account"]
-            run = Run(name, clients, environment, directory, account, region, options.index)
+            run = Run(name, clients, directory, identity["Account"], region, options.index or {})
             if options.remove:
-                return _remove(run)
+                removed, left = run.remove()
+                print(
+                    *_lines(removed, left) or [f"nothing of {name} is in account {run.account}"],
+                    sep="\n",
+                )
+                return int(bool(left))
             if not options.read_only:
                 _ask(run, identity["Arn"], options.live)
                 run.roles()  # a run removes only roles that it can list
-            return _run(
-                run, mask(identity, filter(None, credentials[:3])), creates=not options.read_only
-            )
+            masked = mask(identity, filter(None, credentials[:3]))
+            return _run(run, masked, creates=not options.read_only)
     except _ERRORS as error:
         _end(explain(error, page="CONTRIBUTING.md"))
 
@@ -518,25 +464,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Run the program on a real AWS account, and remove everything afterward.",
         epilog="Credentials come from the usual sources, such as AWS_PROFILE. See docs/evidence.md.",
     )
-    parser.add_argument("--region", help="Region; default: the Region of the environment or profile")
-    parser.add_argument(
-        "--live", metavar="ACCOUNT", help="create roles in this account without asking: 12 digits"
-    )
-    parser.add_argument(
-        "--read-only", action="store_true", help="only ask, with calls that change nothing"
-    )
-    parser.add_argument(
-        "--remove",
-        metavar="NAME",
-        type=_run_name,
-        help="only remove the roles of the run NAME, and its data sources in --index",
-    )
-    parser.add_argument(
-        "--index",
-        metavar="APPLICATION_ID/INDEX_ID",
-        type=_index,
-        help="also create a data source in this index, which never syncs, and delete it",
-    )
+    for option, metavar, kind, text in (
+        ("--region", "REGION", str, "Region; default: the Region of the environment or profile"),
+        ("--live", "ACCOUNT", str, "create roles in this account without asking: 12 digits"),
+        ("--remove", "NAME", _run_name, "only remove the run NAME's roles, and data sources in --index"),
+        ("--index", "APPLICATION_ID/INDEX_ID", _index, "also create and delete a data source there"),
+    ):
+        parser.add_argument(option, metavar=metavar, type=kind, help=text)
+    parser.add_argument("--read-only", action="store_true", help="only ask, which changes nothing")
     return parser
 
 
@@ -548,39 +483,26 @@ def _run_name(text: str) -> str:
     return text
 
 
-def _index(text: str) -> tuple[str, str]:
+def _index(text: str) -> Mapping[str, str]:
     application, _, index = text.partition("/")
     if not (application and index):
         raise argparse.ArgumentTypeError(f"{text!r} is not APPLICATION_ID/INDEX_ID")
-    return application, index
+    return {"applicationId": application, "indexId": index}
 
 
-def _require(region: str | None) -> None:
-    """End if a run could not start."""
-    if region not in SUPPORTED_REGIONS:
-        given = f"{region} has no Amazon Q Business" if region else "no Region is set"
-        _end(f"{given}: pass --region, one of {', '.join(SUPPORTED_REGIONS)}")
-    if not shutil.which("pulumi"):
-        _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
-
-
-def _environment(directory: Path, region: str) -> dict[str, str]:
-    """Return the variables of Pulumi's commands, with a Pulumi home in the directory."""
-    home = directory / "home"
+def _environment(run: Run) -> dict[str, str]:
+    """Return the variables of Pulumi's commands, with a Pulumi home in the run's directory."""
+    home, state = run.directory / "home", run.directory / "state"
     home.mkdir()
     plugins = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
     plugins.mkdir(parents=True, exist_ok=True)
     (home / "plugins").symlink_to(plugins)
-    (directory / "state" / ".pulumi").mkdir(parents=True)
+    (state / ".pulumi").mkdir(parents=True)
     # Other Pulumi variables could change every command.
-    own = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _KEPT or not name.startswith("PULUMI_")
-    }
-    return own | {
-        "AWS_REGION": region,
-        "PULUMI_BACKEND_URL": (directory / "state").as_uri(),
+    kept = {key: its for key, its in os.environ.items() if key in _KEPT or not key.startswith("PULUMI_")}
+    return kept | {
+        "AWS_REGION": run.region,
+        "PULUMI_BACKEND_URL": state.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_HOME": str(home),
     }
@@ -598,7 +520,7 @@ doesn't exist.
   Region   {run.region}
   IAM      {run.clients["iam"].meta.endpoint_url}
   roles    {run.name}-...
-  index    {"/".join(run.index) if run.index else "none, so no data source is created (--index)"}
+  index    {"/".join(run.index.values()) or "none, so no data source is created (--index)"}
 """)
     if agreed is None:
         if not sys.stdin.isatty():
@@ -610,39 +532,41 @@ doesn't exist.
 
 
 def _run(run: Run, masked: Callable[[str], str], *, creates: bool) -> int:
-    path = Path.cwd() / f"{run.name}.md"
-    try:
-        transcript = Transcript(path, _facts(run), masked)
-    except OSError as error:
-        _end(f"the transcript cannot be written to {path}: {error.strerror}; nothing was done")
+    path, facts, steps = Path.cwd() / f"{run.name}.md", _facts(run), list[Step]()
+
+    def record(step: Step) -> None:
+        steps.append(step)
+        print(f"{step.result}: {step.title}", flush=True)
+        text = masked(transcript(facts, steps))  # complete after each step
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
-    interrupted = False
     try:
         for step in (*READING, *(CREATING if creates else ())):
-            transcript.add(_outcome(step, run))
+            record(_outcome(step, run))
     except KeyboardInterrupt:
-        interrupted = True
-        transcript.add(Step("interrupted", "interrupted", 0, ""))
+        record(Step("interrupted", "interrupted", 0, ""))
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         if creates:
             removed, left = run.remove()
-            details = [f"removed {each}" for each in removed]
-            details += [f"still there: {each}" for each in left]
+            lines = _lines(removed, left)
             if left:
-                index = f" --index {'/'.join(run.index)}" if run.index else ""
-                command = f"venv/bin/python -m tests.live --remove {run.name}{index}"
-                details.append(f"Repeat the removal: {command}")
-                print("\n".join(details))
-            transcript.add(
-                Step("nothing is left", "failed" if left else "passed", 0, "\n".join(details))
-            )
+                index = f" --index {'/'.join(run.index.values())}" if run.index else ""
+                lines.append(
+                    f"Repeat the removal: venv/bin/python -m tests.live --remove {run.name}{index}"
+                )
+                print("\n".join(lines))
+            record(Step("nothing is left", "failed" if left else "passed", 0, "\n".join(lines)))
         print(f"Transcript: {path.name}")
-    if interrupted:
-        return _INTERRUPTED
-    return int(any(step.result == "failed" for step in transcript.steps))
+    results = [step.result for step in steps]
+    return _INTERRUPTED if "interrupted" in results else int("failed" in results)
+
+
+def _lines(removed: Iterable[str], left: Iterable[str]) -> list[str]:
+    return [*(f"removed {each}" for each in removed), *(f"still there: {each}" for each in left)]
 
 
 def _outcome(step: Callable[[Run], None], run: Run) -> Step:
@@ -671,34 +595,19 @@ def _interrupt(_received: int, _frame: object) -> NoReturn:
 
 
 def _facts(run: Run) -> dict[str, str]:
-    """Return the versions and the endpoint for the transcript."""
-
     def output(*command: str) -> str:
-        try:
-            done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
-        except OSError:
-            return "unknown"
-        return done.stdout.strip() or "unknown"
+        return subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True).stdout
 
     return {
         "run": run.name,
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "endpoint of IAM": str(run.clients["iam"].meta.endpoint_url),
         "Region": run.region,
-        "program": output("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"),
-        "Pulumi CLI": output("pulumi", "version"),
+        "program": output(
+            "git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"
+        ).strip(),
+        "Pulumi CLI": output("pulumi", "version").strip(),
     }
-
-
-def _remove(run: Run) -> int:
-    removed, left = run.remove()
-    for each in removed:
-        print(f"removed {each}")
-    for each in left:
-        print(f"still there: {each}", file=sys.stderr)
-    if not removed and not left:
-        print(f"nothing of {run.name} is in account {run.account}")
-    return int(bool(left))
 
 
 def _end(text: str) -> NoReturn:

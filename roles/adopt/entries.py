@@ -14,15 +14,15 @@ from components.problems import SettingsError
 from guardrails.iam.documents import Statement, policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.requirements import Requirements, is_reserved, read_requirements
-from roles.adopt.selection import Users
+from roles.adopt.selection import Users, concerns_every_call
 from roles.applications import other_applications, other_principals
 from roles.concurrency import read_each
 from roles.danger import with_dangers
 from roles.detection import connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare, role_statements
-from roles.errors import InputError, OddAnswerError, concerns_every_call
+from roles.errors import InputError, OddAnswerError
 from roles.findings import Finding, note, skipped, unread
-from roles.output import Notes, Output, Remarks
+from roles.output import Notes, Output
 from roles.policies import Policies
 
 _HOUR: Final = 3600
@@ -83,6 +83,19 @@ def plan(account: Account, source: DataSource, notes: Notes) -> Entry:
         *requirements.render().warnings,
     )
     return Entry(source, requirements, difference, policies, _find_change(role, policies), warnings)
+
+
+class Remarks(Notes):
+    """Notes that keep warnings about one data source until the caller shows them."""
+
+    def __init__(self, verb: str) -> None:
+        """Store the command's name."""
+        super().__init__(verb)
+        self.texts: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
+        self.texts.append(text)
 
 
 def plan_all(

@@ -4,13 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from roles.account import DataSource
 from roles.adopt.entries import Change, Entry
 from roles.adopt.files import config_file
-from roles.commands import quote_argument
 from roles.difference import Verdict
 from roles.findings import Finding
 from roles.output import Line, Part, Table
@@ -175,7 +175,7 @@ def _next_steps(result: Result) -> Iterator[Part]:
     if not result.paths:
         yield "Nothing was written."
         return
-    paths, stack = result.paths, quote_argument(result.stack)
+    paths, stack = result.paths, quote(result.stack)
     names, own = ", ".join(map(str, paths.values())), config_file(result.stack)
     yield Line(f"Written for stack {result.stack}: {names}. Next steps: docs/adopt.md.", 0)
     if result.moving:

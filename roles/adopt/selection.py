@@ -13,7 +13,16 @@ from components.formats import SUPPORTED_REGIONS
 from roles.account import Account, DataSource, Reply
 from roles.concurrency import read_each
 from roles.detection import enrichment_roles
-from roles.errors import InputError, OddAnswerError, concerns_every_call, explain, is_gone, reason
+from roles.errors import (
+    THROTTLED,
+    InputError,
+    OddAnswerError,
+    code,
+    explain,
+    is_bad_credentials,
+    is_gone,
+    reason,
+)
 from roles.output import Output
 
 _ID: Final = re.compile("[a-zA-Z0-9][a-zA-Z0-9-]{35}")
@@ -118,6 +127,12 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
                     "the adopted roles, it may lose access"
                 )
     return Users(users, hooks)
+
+
+def concerns_every_call(error: ClientError | OddAnswerError) -> bool:
+    """Return whether bad credentials or throttling caused an error, so other calls would also fail."""
+    is_throttled = isinstance(error, ClientError) and code(error) in THROTTLED
+    return is_throttled or (isinstance(error, ClientError) and is_bad_credentials(error))
 
 
 def _read(account: Account, source: DataSource) -> Reply | ClientError | OddAnswerError:

@@ -8,6 +8,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Final, NamedTuple
 
 from guardrails.iam.truth import Truth
@@ -25,7 +26,6 @@ from roles.changes import (
     role_id,
 )
 from roles.check.questions import denied, unread_policies
-from roles.commands import quote_argument
 from roles.credentials import open_accounts
 from roles.declared import Declared, Stack, read_stack
 from roles.difference import TRUST_POLICY, compare, role_statements
@@ -186,7 +186,7 @@ def _pairs(
         if isinstance(source.uses, Finding):
             raise InputError(f"data source {identifier} cannot be read: {source.uses.text}")
         if not role_id(entry.account, entry.role_arn):
-            up = f"pulumi up --stack {quote_argument(stack.name)}"
+            up = f"pulumi up --stack {quote(stack.name)}"
             raise InputError(
                 f"{name} has no role, because {entry.role_arn} does not exist: run `{up}`, and repeat "
                 "the command"
@@ -285,7 +285,7 @@ def _list(
         else:
             text = f"fits {', '.join(names)}: choose with ENTRY=ID" if names else "fits no entry"
         rows.append((source.data_source.label, source.role_arn or "none", text))
-    command = f"{launcher()} assign --stack {quote_argument(stack.name)} {' '.join(pairs)}"
+    command = f"{launcher()} assign --stack {quote(stack.name)} {' '.join(pairs)}"
     if options.json:
         rows_by_id = {name: row[2] for name, row in zip(sources, rows, strict=True)}
         output.json(

@@ -6,6 +6,7 @@ one finding. Its remedy is one line, or none: nothing is said that could take ac
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from shlex import quote
 from typing import Final
 
 from components.connector_role import POLICY_NAME
@@ -19,7 +20,6 @@ from roles.arns import Arn
 from roles.check.context import keys_in
 from roles.check.remedies import name_of, remedy_for
 from roles.check.simulation import simulate_decided
-from roles.commands import quote_argument
 from roles.danger import with_dangers
 from roles.detection import Uses
 from roles.difference import (
@@ -110,7 +110,7 @@ def _preview(view: View) -> str:
     """Return how to see what an update changes; empty outside any stack."""
     if not view.declared:
         return ""
-    command = f"pulumi preview --stack {quote_argument(view.declared.stack)}"
+    command = f"pulumi preview --stack {quote(view.declared.stack)}"
     return f"`{command}` shows what an update changes"
 
 
@@ -230,7 +230,7 @@ def _unknown(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
     parts = dict.fromkeys(each for _, cause in blocked for each in (*cause.keys, *cause.unclear))
     named = _statements(blocked)
     place = f", in {named}" if named else ""
-    options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
+    options = " ".join(f"--context {quote(f'{key}=VALUE')}" for key in keys)
     return cannot_tell(
         f"{_cannot(view, titles, 'may not')}: {name_of(policy)} depends on {', '.join(parts)}{place}",
         f"repeat the check with {options}, or start a sync" if options else "start a sync",

@@ -12,7 +12,6 @@ from unittest.mock import Mock
 import pulumi
 import pytest
 from pulumi.output import Unknown
-from pulumi_aws import iam
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
 from components.problems import SettingsError
@@ -80,32 +79,6 @@ def test_documents_and_settings_become_resource_inputs():
     }
 
 
-def test_s3_role_policy_names_role_with_its_path():
-    deployment = deploy({**S3, "role_name": "qbusiness-files", "role_path": "/a/{role.name}/"})
-    assert deployment.error is None
-    expected = of_role(golden("s3-v2-role-policy"), "a/{role.name}/qbusiness-files")
-    assert indented(deployment.role_policy["policy"]) == expected
-
-
-def test_connectors_of_one_application_can_share_a_stack():
-    def program() -> None:
-        component(MINIMAL, "aem")
-        component({**MINIMAL, "connector": "confluence-cloud"}, "wiki")
-        component(S3, "files")
-
-    deployment = Deployment(program)
-    assert deployment.error is None
-    policies = {
-        policy.name.removesuffix("-qbusiness-policy"): policy.inputs["policy"]
-        for policy in deployment.of_type("aws:iam/rolePolicy:RolePolicy")
-    }
-    assert policies.keys() == {"aem", "wiki", "files"}
-    assert indented(policies["aem"]) == golden("minimal-role-policy")
-    assert indented(policies["wiki"]) == golden("minimal-role-policy")
-    expected = of_role(golden("s3-v2-role-policy"), "files-qbusiness-role-1234567")
-    assert indented(policies["files"]) == expected
-
-
 def test_unset_and_blank_settings_are_omitted_from_role():
     blanks = [{name: it} for name in OF_THE_ROLE for it in SAMPLES[name].accepted if not it]
     assert {name for blank in blanks for name in blank} == {*OF_THE_ROLE}
@@ -159,21 +132,7 @@ def test_role_arn_output_depends_on_role_and_policy():
     assert dependencies(data_source) == {"aem-qbusiness-policy", "aem-qbusiness-role"}
 
 
-def test_children_and_invokes_use_component_provider():
-    import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
-
-    def program() -> None:
-        provider = aws.Provider("other", region=REGION)
-        component({**MINIMAL, "application_id": APPLICATION_ID}, providers=[provider])
-
-    deployment = Deployment(program)
-    iam = [each.request for each in deployment.registrations if each.type.startswith("aws:iam")]
-    providers = {request.provider for request in [*iam, *deployment.invokes]}
-    assert (len(iam), len(deployment.invokes)) == (2, 2)
-    assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
-
-
-def test_each_provider_is_asked_once():
+def test_component_provider_is_used_and_asked_once():
     import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
 
     def program() -> None:
@@ -183,6 +142,9 @@ def test_each_provider_is_asked_once():
 
     deployment = Deployment(program)
     assert deployment.error is None
+    children = [each for each in deployment.registrations if each.type.startswith("aws:iam")]
+    used = [each.request.provider.rpartition("::")[2] for each in children]
+    assert sorted(used) == ["one-id"] * 4 + ["other-id"] * 2
     asked = [(request.tok, request.provider.rpartition("::")[2]) for request in deployment.invokes]
     questions = product((CALLER_IDENTITY, GET_REGION), ("one-id", "other-id"))
     assert sorted(asked) == [*questions]
@@ -218,11 +180,6 @@ def test_provider_of_another_partition_supplies_partition_of_both_policies():
     )
 
 
-def test_application_output_may_resolve_to_an_id():
-    deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ID)}))
-    assert indented(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-
-
 # Values that become known only during the update.
 
 
@@ -254,12 +211,12 @@ def test_every_bucket_input_may_be_an_output():
     def program() -> None:
         outputs = {name: output_of(value, name) for name, value in S3.items()}
         account = {"bucket_account_id": output_of(ACCOUNT, "bucket_account_id")}
-        role = {"role_name": output_of("qbusiness-files", "n"), "role_path": output_of("/a/", "p")}
+        role = {"role_name": output_of("qbusiness-files"), "role_path": output_of("/a/{role.name}/")}
         component({**outputs, **account, **role, "connector": "s3-v2"})
 
     deployment = Deployment(program)
     assert deployment.error is None
-    expected = of_role(golden("s3-v2-role-policy"), "a/qbusiness-files")
+    expected = of_role(golden("s3-v2-role-policy"), "a/{role.name}/qbusiness-files")
     assert indented(deployment.role_policy["policy"]) == expected
 
 
@@ -278,8 +235,7 @@ def test_output_for_unsupported_setting_must_become_blank(args: Mapping[str, Any
     assert deploy_later(given, preview=True).error is None
     rejected = deploy_later(given, preview=False)
     assert isinstance(rejected.error, SettingsError)
-    connector = args.get("connector", "aem-cloud")
-    assert f"{name}: is not supported by the {connector} connector" in str(rejected.error)
+    assert [problem.place.name for problem in rejected.error.problems] == [name]
     assert not [kind for kind in types(rejected) if kind.startswith("aws:iam")]
 
 
@@ -310,16 +266,8 @@ def test_failed_lookup_ends_program_with_what_provider_said(monkeypatch: pytest.
 
 
 def test_preview_rejects_invalid_output_beside_unknown_one():
-    def program() -> None:
-        component(
-            {
-                **FULL,
-                "kms_key_id": output_of(FULL["kms_key_id"]),
-                "index_id": pulumi.Output.from_input("x"),
-            }
-        )
-
-    deployment = Deployment(program, preview=True)
+    outputs = {"kms_key_id": output_of(KEY_ID), "index_id": pulumi.Output.from_input("x")}
+    deployment = Deployment(lambda: component({**FULL, **outputs}), preview=True)
     assert isinstance(deployment.error, SettingsError)
     assert deployment.of_type("aws:iam/role:Role") == []
 
@@ -335,44 +283,37 @@ def test_an_awaitable_can_be_an_input():
 
 BOTH = {"trust policy", "role policy"}
 OF_BOTH_POLICIES = ("region", "application_id", "account_id")
+IN_S3_POLICY = {"role_name": "qbusiness-files", "role_path": "/connectors/", "kms_key_id": KEY_ID}
 STRUCTURAL = ("connector", "exclusive_policies")
 OF_THE_ROLE_POLICY = SAMPLES.keys() - OF_THE_ROLE.keys() - {*OF_BOTH_POLICIES, *STRUCTURAL}
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "expected"),
+    ("args", "name", "value", "expected"),
     [
-        *((name, pulumi.Output.secret(value), set()) for name, value in OF_THE_ROLE.items()),
-        ("tags", {"Team": pulumi.Output.secret("search")}, set()),
-        *(
-            (name, pulumi.Output.secret(EXAMPLES[name]), {"role policy"})
-            for name in sorted(OF_THE_ROLE_POLICY)
-        ),
-        ("vpc_configuration", {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}, {"role policy"}),
-        *((name, pulumi.Output.secret(EXAMPLES[name]), BOTH) for name in OF_BOTH_POLICIES),
-        ("application_id", pulumi.Output.secret(APPLICATION_ID), BOTH),
+        *((FULL, name, value, set()) for name, value in OF_THE_ROLE.items()),
+        *((FULL, name, EXAMPLES[name], {"role policy"}) for name in sorted(OF_THE_ROLE_POLICY)),
+        *((FULL, name, EXAMPLES[name], BOTH) for name in OF_BOTH_POLICIES),
+        (FULL, "application_id", APPLICATION_ID, BOTH),
+        *((S3, name, value, {"role policy"}) for name, value in IN_S3_POLICY.items()),
+        (S3, "role_description", "Files", set()),
     ],
 )
-def test_only_policies_with_secret_value_are_secret(name: str, value: object, expected: set[str]):
-    deployment = Deployment(lambda: component({**FULL, **SAMPLES[name].others, name: value}))
-    assert deployment.error is None
-    assert deployment.secret_documents == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("role_name", "qbusiness-files", {"role policy"}),
-        ("role_path", "/connectors/", {"role policy"}),
-        ("role_description", "Files", set()),
-        ("kms_key_id", KEY_ID, {"role policy"}),
-    ],
-)
-def test_secret_in_s3_role_policy_makes_it_secret(name: str, value: str, expected: set[str]):
+def test_only_policies_with_secret_value_are_secret(
+    args: Mapping[str, Any], name: str, value: object, expected: set[str]
+):
+    given = {**args, **SAMPLES[name].others} if args is FULL else args
     for preview in (False, True):  # the preview does not know the role's name
-        deployment = deploy({**S3, name: pulumi.Output.secret(value)}, preview=preview)
+        deployment = deploy({**given, name: pulumi.Output.secret(value)}, preview=preview)
         assert deployment.error is None
         assert deployment.secret_documents == expected
+
+
+def test_secret_entry_makes_only_its_setting_secret():
+    tags = deploy({**FULL, "tags": {"Team": pulumi.Output.secret("search")}})
+    assert tags.secret_documents == set()
+    vpc = deploy({**FULL, "vpc_configuration": {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}})
+    assert vpc.secret_documents == {"role policy"}
 
 
 @pytest.mark.parametrize(
@@ -472,39 +413,22 @@ def test_invalid_plain_value_beside_output_is_rejected(preview: bool):
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("args", "name", "value", "rejected"),
     [
-        ("application_id", "x"),
-        ("index_id", "x*"),
-        ("secret_id", "aem"),
-        ("kms_key_id", "alias/aem"),
-        ("account_id", OTHER_ACCOUNT),
-        ("role_name", "a b"),
-        ("tags", {"aws:x": "v"}),
-        ("vpc_configuration", {"subnet_ids": [SUBNET_ID], "security_group_ids": []}),
-        ("secret_id", f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"),
+        (FULL, "application_id", "x", "application_id"),
+        (FULL, "account_id", OTHER_ACCOUNT, "account_id"),
+        (FULL, "tags", {"aws:x": "v"}, 'tags["aws:x"]'),
+        (FULL, "vpc_configuration", {**VPC, "subnet_ids": []}, "vpc_configuration.subnet_ids"),
+        (MINIMAL, "secret_id", "", "secret_id"),
+        (S3, "bucket_name", "", "bucket_name"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "", "bucket_name"),
+        ({**FULL, "connector": "webcrawler"}, "secret_id", "", "kms_key_id"),
     ],
 )
-def test_invalid_output_prevents_role_creation(name: str, wrong: object):
-    deployment = Deployment(lambda: component({**FULL, name: output_of(wrong)}))
-    assert isinstance(deployment.error, SettingsError)
-    assert [problem.place.path[0] for problem in deployment.error.problems] == [name]
-    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
-
-
-@pytest.mark.parametrize(
-    ("args", "name", "rejected"),
-    [
-        (MINIMAL, "secret_id", "secret_id"),
-        (S3, "bucket_name", "bucket_name"),
-        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "bucket_name"),
-        ({**FULL, "connector": "webcrawler"}, "secret_id", "kms_key_id"),
-    ],
-)
-def test_blank_output_for_needed_setting_prevents_creation(
-    args: Mapping[str, Any], name: str, rejected: str
+def test_invalid_or_missing_output_prevents_role_creation(
+    args: Mapping[str, Any], name: str, value: object, rejected: str
 ):
-    deployment = Deployment(lambda: component({**args, name: output_of("")}))
+    deployment = Deployment(lambda: component({**args, name: output_of(value)}))
     assert isinstance(deployment.error, SettingsError)
     assert [problem.place.name for problem in deployment.error.problems] == [rejected]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
@@ -516,7 +440,6 @@ def test_policy_over_quota_prevents_registration():
         args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
         deployment = deploy(args)
         assert isinstance(deployment.error, SettingsError)
-        assert "at most 10,240 characters" in str(deployment.error)
         assert deployment.registrations == []
 
 
@@ -530,10 +453,7 @@ def test_exclusive_policies_and_connector_must_be_plain(
 ):
     deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
     assert isinstance(deployment.error, SettingsError)
-    assert (
-        f"{name}: is an Output, but this setting determines which statements and resources exist"
-        in str(deployment.error)
-    )
+    assert [problem.place.name for problem in deployment.error.problems] == [name]
     assert set(types(deployment)) <= {"test:index:Upstream"}
 
 
@@ -546,16 +466,9 @@ def test_a_warning_is_reported_once():
     assert "lists only roles" in deployment.warnings[0]
 
 
-def test_warning_is_reported_when_output_is_known():
-    deployment = Deployment(lambda: component({**FULL, "secret_id": output_of("aem-secret")}))
-    assert len(deployment.warnings) == 1
-    assert "describe-secret" in deployment.warnings[0]
-
-
 # Credentials: a role can be passed only within its own account.
 
 
-@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 @pytest.mark.parametrize(
     ("given", "credentials", "name"),
     [
@@ -569,22 +482,21 @@ def test_warning_is_reported_when_output_is_known():
     ],
     ids=["account of the ARN", "partition", "account"],
 )
-@pytest.mark.parametrize(
-    "key", [lambda: KEY_ID, lambda: output_of(KEY_ID)], ids=["", "key from an Output"]
-)
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize("make", [str, output_of], ids=["plain key", "key from an Output"])
 def test_credentials_for_another_account_prevent_creation(
     given: dict[str, Any],
     credentials: dict[str, Any],
     name: str,
-    key: Callable[[], object],
+    make: Callable[[str], object],
     preview: bool,
 ):
     deployment = Deployment(
-        lambda: component({**FULL, **given, "kms_key_id": key()}), preview=preview, **credentials
+        lambda: component({**FULL, **given, "kms_key_id": make(KEY_ID)}), preview=preview, **credentials
     )
     assert isinstance(deployment.error, SettingsError)
     assert [problem.place.path for problem in deployment.error.problems] == [(name,)]
-    assert {*types(deployment)} <= {"qbusiness-connector:index:ConnectorRole", "test:index:Upstream"}
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
 def test_account_of_secret_application_is_not_shown():
@@ -619,18 +531,6 @@ def test_secret_value_of_rejected_setting_is_not_shown(
     assert "hunter2" not in str(deployment.error).lower()
 
 
-def test_invalid_secret_value_is_not_shown():
-    deployment = Deployment(
-        lambda: component(
-            {**FULL, "secret_id": pulumi.Output.secret("hunter2*"), "index_id": output_of("x")}
-        )
-    )
-    assert isinstance(deployment.error, SettingsError)
-    assert "hunter2" not in str(deployment.error)
-    assert "secret_id: [secret] is not a secret ARN" in str(deployment.error)
-    assert 'index_id: "x" is not an index ID' in str(deployment.error)
-
-
 @pytest.mark.parametrize(
     ("name", "args"),
     [(5, MINIMAL), ("aem", None), ("aem", "text"), (None, MINIMAL)],
@@ -641,29 +541,10 @@ def test_invalid_name_or_arguments_cause_no_traceback(name: Any, args: Any):
     assert str(deployment.error) == "ConnectorRole takes a string name and a dictionary of arguments"
 
 
-def test_key_that_is_not_text_is_not_a_setting():
-    args: Any = {**MINIMAL, 5: "x"}
-    deployment = Deployment(lambda: ConnectorRole("aem", args))
-    assert "\n  5: is not a setting\n" in str(deployment.error)
-
-
-def nested(depth: int) -> list[Any]:
-    value: list[Any] = []
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-@pytest.mark.parametrize(
-    "value",
-    [10**5000, {b"x": 1}, b"x", [[{("a", 1): 2}]], nested(500), nested(100_000)],
-    ids=["long number", "object", "bytes", "tuple", "deep", "deeper"],
-)
-@pytest.mark.parametrize("name", ["kms_key_id", "tags", "vpc_configuration", "subnet_ids"])
+@pytest.mark.parametrize("value", [{b"x": 1}, b"x", [[{("a", 1): 2}]]], ids=["object", "bytes", "tuple"])
+@pytest.mark.parametrize("name", ["kms_key_id", "tags", "vpc_configuration"])
 def test_a_value_that_cannot_be_shown_is_rejected(name: str, value: Any):
-    given = {"vpc_configuration": {**VPC, name: value}} if name == "subnet_ids" else {name: value}
-    deployment = deploy({**MINIMAL, **given})
-    assert isinstance(deployment.error, SettingsError)
+    assert isinstance(deploy({**MINIMAL, name: value}).error, SettingsError)
 
 
 @pytest.mark.parametrize("mapping", [dict, MappingProxyType, UserDict])
@@ -700,47 +581,6 @@ def test_plain_unknown_value_makes_role_policy_unknown(unknown: dict[str, Any]):
     assert isinstance(deployment.role_policy["policy"], Unknown)
 
 
-# The cost of a role.
-
-
-class ComponentByHand(pulumi.ComponentResource):
-    """A hand-written component with the same resources and outputs."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__("tests:index:ByHand", name)
-        children = pulumi.ResourceOptions(parent=self)
-        role = iam.Role(f"{name}-role", assume_role_policy="{}", opts=children)
-        policy = iam.RolePolicy(f"{name}-policy", role=role.name, policy="{}", opts=children)
-        arn = pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
-        self.register_outputs({"role_arn": arn, "role_name": role.name})
-
-
-def outputs_per_additional_role(
-    declare: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
-) -> int:
-    """Count the Outputs that a program creates for each additional role."""
-    created: list[int] = []
-    output_class: Any = pulumi.Output
-    track = output_class._track  # noqa: SLF001 every new Output calls it
-
-    def count(output: pulumi.Output[Any]) -> None:
-        created[-1] += 1
-        track(output)
-
-    monkeypatch.setattr(pulumi.Output, "_track", count)
-    for number in (1, 2, 3):  # the first run also resolves this module's top-level Outputs
-        created.append(0)
-        assert Deployment(partial(list, map(declare, ("one", "two", "three")[:number]))).error is None
-    return created[2] - created[1]
-
-
-def test_role_with_plain_inputs_creates_few_output_objects(monkeypatch: pytest.MonkeyPatch):
-    by_hand = outputs_per_additional_role(ComponentByHand, monkeypatch)
-    ours = outputs_per_additional_role(partial(component, MINIMAL), monkeypatch)
-    # One Output is for the validation with the credentials, and one is for each policy.
-    assert ours <= by_hand + 3
-
-
 def test_output_of_tuple_or_other_mapping_is_accepted():
     def program() -> ConnectorRole:
         vpc = {**VPC, "subnet_ids": output_of(tuple(VPC["subnet_ids"]))}
@@ -750,13 +590,6 @@ def test_output_of_tuple_or_other_mapping_is_accepted():
     deployment = Deployment(program)
     assert deployment.error is None
     assert deployment.documents[1] == FULL_ROLE_POLICY
-
-
-@pytest.mark.parametrize("setting", ["tags", "vpc_configuration"])
-def test_key_that_is_an_output_is_rejected(setting: str):
-    value = {pulumi.Output.from_input("key"): "value"}
-    deployment = Deployment(lambda: component({**MINIMAL, setting: value}))
-    assert isinstance(deployment.error, SettingsError)
 
 
 def test_warning_counts_resolved_subnets_once():

@@ -83,8 +83,7 @@ def test_unsupported_setting_may_be_blank():
 def test_blank_or_missing_required_setting_is_reported(key: str, blank: bool):
     settings = {name: value for name, value in MINIMAL.items() if name != key}
     text = rejection({**settings, key: ""} if blank else settings)
-    assert re.search(rf"  {key}: is (required but )?not set", text)
-    assert f"fix: pulumi config set --stack test --plaintext -- {key} " in text
+    assert re.findall(r"^  ([\w:]+): is (?:required but )?not set", text, re.MULTILINE) == [key]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +105,6 @@ def test_command_names_organization_in_pulumi_cloud(
         ("kms_key_id", "kmsKeyId"),
         ("vpcConfig", "vpcConfiguration"),
         ("bucket", "bucketName or bucketAccountId"),
-        ("bucketname", "bucketName"),
         ("bucketAccount", "bucketAccountId"),
         ("Connector", "connector"),
         ("tagsOfTheRole", "tags"),
@@ -115,31 +113,12 @@ def test_command_names_organization_in_pulumi_cloud(
 def test_reject_unknown_keys_suggests_correct_spelling(misspelled: str, nearest: str):
     text = rejection({**MINIMAL, misspelled: "x"}, reject_unknown_keys=True)
     assert f"  {misspelled}: is not a setting; did you mean {nearest}?\n" in text
-    # Removing the key would lose its value.
-    fix = f"edit {misspelled} in Pulumi.test.yaml"
-    assert f"    expected: {nearest}\n    fix: {fix}" in text
 
 
-@pytest.mark.parametrize(
-    ("misspelled", "nearest"),
-    [
-        ("kmsKeyArn", "search:kmsKeyId"),
-        ("region", "aws:region"),
-        ("zebra", None),
-    ],
-)
-def test_namespace_is_ignored_when_suggesting_similar_keys(misspelled: str, nearest: str | None):
-    settings = {**MINIMAL, misspelled: "x"}
-    text = rejection(settings, namespace="search", reject_unknown_keys=True)
-    keys = ["aws:region", *(f"search:{key}" for key in (*KEYS.values(), "protect", "dataSources"))]
-    advice, expected = f"; did you mean {nearest}?", nearest
-    if nearest is None:
-        advice, expected = "", f"one of {', '.join(keys)}"
-    assert f"  search:{misspelled}: is not a setting{advice}\n    expected: {expected}\n" in text
-
-
-def test_unknown_keys_are_ignored_by_default():
-    assert deploy({**MINIMAL, "somethingElse": "x"}).error is None
+def test_namespace_is_ignored_when_suggesting_similar_keys():
+    for misspelled, nearest in (("kmsKeyArn", "search:kmsKeyId"), ("region", "aws:region")):
+        text = rejection({**MINIMAL, misspelled: "x"}, namespace="search", reject_unknown_keys=True)
+        assert f"  search:{misspelled}: is not a setting; did you mean {nearest}?\n" in text
 
 
 def test_keys_of_other_namespaces_are_ignored():
@@ -149,7 +128,7 @@ def test_keys_of_other_namespaces_are_ignored():
 
 def test_messages_and_commands_name_custom_namespace():
     text = rejection({**MINIMAL, "indexId": "x"}, namespace="search")
-    assert '  search:indexId: "x" is not an index ID\n' in text
+    assert "  search:indexId: " in text
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
@@ -158,30 +137,13 @@ def test_json_like_description_stays_text():
     assert deployment.role["description"] == '{"a": true}'
 
 
-DEEP = 1_200
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("vpcConfiguration", '{"subnetIds": ' + "[" * 500 + "]" * 500 + ', "securityGroupIds": []}'),
-        ("vpcConfiguration", "[" * DEEP + "]" * DEEP),
-        ("tags", '{"a":' * DEEP + "1" + "}" * DEEP),
-        ("tags", '{"a":' + "1" * 5_000 + "}"),
-        ("exclusivePolicies", "1" * 5_000),
-    ],
-    ids=["deep", "deeper", "deeper object", "long number", "long boolean"],
-)
-def test_deep_json_or_long_number_is_rejected_with_message(key: str, value: str):
-    assert f"  {key}" in rejection({**MINIMAL, key: value})
-
-
 def test_key_cannot_forge_a_message_line():
     forged = "x\n  indexId\x1b\u202e"
-    settings = {**MINIMAL, forged: "x", "tags": {forged: 5}}
+    settings = {**MINIMAL, forged: "x", "tags": {forged: 5}, "roleName": forged}
     text = rejection(settings, reject_unknown_keys=True)
     assert text.replace("\n", "").isprintable()
     assert "  x\\n  indexId\\x1b\\u202e: is not a setting" in text
+    assert '  roleName: "x\\n  indexId\\u001b\\u202e" is not a valid role name' in text
     assert '  tags["x\\n  indexId\\u001b\\u202e"]: "x' in text
     assert text.count("fix: edit ") == text.count(" in Pulumi.test.yaml") == 3
 
@@ -251,16 +213,9 @@ def test_account_list_messages_hide_secret_accounts(key: str, hidden: str):
     assert hidden not in warning
 
 
-def test_secret_tags_that_clash_with_default_tags_are_hidden():
-    settings = {**MINIMAL, **default_tags(Hunter2="x"), "tags": {"hunter2": "x"}}
-    text = rejection(settings, secrets=["tags"], **OF_THE_PROGRAM)
-    assert "  tags: [secret] differs only in case from [secret] in aws:defaultTags\n" in text
-    assert "hunter2" not in text.lower()
-
-
 @pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
-def test_allowed_accounts_count_only_with_reject_unknown_keys(settings: Mapping[str, str]):
-    deployment = deploy({**MINIMAL, **settings})
+def test_other_keys_count_only_with_reject_unknown_keys(settings: Mapping[str, str]):
+    deployment = deploy({**MINIMAL, **settings, "zebra": "x"})
     assert deployment.error is None
     assert deployment.warnings == []
 
@@ -277,35 +232,9 @@ def test_tag_with_same_key_as_default_tag_is_accepted():
         assert deploy(settings, **OF_THE_PROGRAM).error is None
 
 
-def test_message_hides_a_secret_region():
-    text = rejection({**MINIMAL, "aws:region": "Hunter2"}, secrets=["aws:region"])
-    assert "  aws:region: [secret] is not a Region" in text
-    assert "Hunter2" not in text
-
-
-def test_message_hides_location_of_secret_application():
-    settings = {**MINIMAL, "aws:region": "us-west-2", "accountId": OTHER_ACCOUNT}
-    text = rejection(settings, secrets=["applicationId"])
-    assert re.findall("expected: (.*)", text) == ["the Region [secret]", "the account [secret]"]
-
-
 def test_encrypted_secret_id_makes_role_policy_secret():
     deployment = deploy(MINIMAL, secrets=["secretId"])
     assert deployment.secret_documents == {"role policy"}
-    (role,) = deployment.of_type("aws:iam/role:Role")
-    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies", "tagsAll"]
-
-
-@pytest.mark.parametrize("key", ["bucketName", "bucketAccountId"])
-def test_secret_bucket_is_hidden_in_policy_and_messages(key: str):
-    deployment = deploy(S3_SETTINGS, secrets=[key])
-    assert deployment.secret_documents == {"role policy"}
-    (role,) = deployment.of_type("aws:iam/role:Role")
-    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies", "tagsAll"]
-    text = rejection({**S3_SETTINGS, key: "Hunter2"}, secrets=[key])
-    assert f"  {key}: [secret] is not " in text
-    assert f"fix: pulumi config set --stack test --secret -- {key} " in text
-    assert "Hunter2" not in text
 
 
 def test_secret_connector_or_protect_value_is_not_shown():
@@ -323,10 +252,7 @@ def test_resource_options_reach_every_resource():
 
 def test_wrong_credentials_do_not_hide_account_warning():
     deployment = deploy(MINIMAL, account=OTHER_ACCOUNT, **OF_THE_PROGRAM)
-    assert "  applicationId: the application is in account 123456789012, but the " in str(
-        deployment.error
-    )
-    assert "\n    fix: use other credentials; `aws sts get-caller-identity` " in str(deployment.error)
+    assert "  applicationId: the application is in account " in str(deployment.error)
     assert [warning.partition(":")[0] for warning in deployment.warnings] == ["aws"]
 
 
@@ -334,11 +260,6 @@ def test_missing_connector_is_noted():
     note = "aem: connector is not set, so the role is for aem-cloud"
     assert deploy(MINIMAL).infos == deploy({**MINIMAL, "connector": ""}).infos == [note]
     assert deploy({**MINIMAL, "connector": "aem-cloud"}).infos == []
-
-
-def test_region_is_known_key_in_provider_namespace():
-    deployment = deploy(MINIMAL, namespace="aws", **OF_THE_PROGRAM)
-    assert deployment.error is None
 
 
 @pytest.mark.parametrize("entries", [{"aem": "x"}, {"aem": {"tags": "x"}}, ["aem"]])

@@ -5,8 +5,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from components.connectors import CONNECTORS
 from components.problems import SettingsError
 from components.rules import render
@@ -48,11 +46,8 @@ def look(facts: Facts, options: Options) -> tuple[str, str, Sequence[str]]:
     return render("qbusiness", {**options.arguments, "connector": facts.name}, ROLE_NAME)
 
 
-def test_connectors_are_those_that_aws_documents():
-    assert set(CONNECTORS) == set(FACTS), "tests/helpers/connector_facts.py"
-
-
 def test_connector_entry_matches_its_aws_page():
+    assert set(CONNECTORS) == set(FACTS), "tests/helpers/connector_facts.py"
     for facts in FACTS.values():
         connector = CONNECTORS[facts.name]
         assert (
@@ -191,30 +186,9 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
     return {**args, "vpc_configuration": vpc, "allow_network_interface_deletion": True}
 
 
-def largest_sizes(facts: Facts, subnets: int) -> tuple[int, int]:
-    trust_policy, role_policy, _ = render("qbusiness", largest(facts, subnets), LONGEST_NAME)
-    return size(trust_policy), size(role_policy)
-
-
-def test_documents_without_vpc_fit_quotas():
+def test_largest_documents_fit_quotas():
     for facts in FACTS.values():
-        trust_policy, role_policy = largest_sizes(facts, subnets=0)
-        assert trust_policy < 2_048, facts.name
-        assert role_policy < 10_240, facts.name
-
-
-def test_subnets_are_accepted_up_to_policy_quota():
-    for facts in (facts for facts in FACTS.values() if facts.vpc != "no"):
-        one, two = (largest_sizes(facts, count)[1] for count in (1, 2))
-        fitting = 1 + (10_240 - one) // (two - one)
-        assert fitting > 6, facts.name  # the console's maximum
-        expected_size = one + (fitting - 1) * (two - one)
-        assert largest_sizes(facts, fitting)[1] == expected_size <= 10_240, facts.name
-        with pytest.raises(SettingsError) as caught:
-            render("qbusiness", largest(facts, fitting + 1), "")
-        (problem,) = caught.value.problems
-        assert problem.place.name == "vpc_configuration.subnet_ids"
-        assert problem.given == (
-            f"the role policy has {expected_size + two - one:,} characters, not counting whitespace"
-        )
-        assert problem.expected == "at most 10,240 characters; use fewer subnets"
+        subnets = 0 if facts.vpc == "no" else 7  # more than the console accepts
+        trust_policy, role_policy, _ = render("qbusiness", largest(facts, subnets), LONGEST_NAME)
+        assert size(trust_policy) <= 2_048, facts.name
+        assert size(role_policy) <= 10_240, facts.name

@@ -150,14 +150,6 @@ def test_only_roles_that_use_top_level_vpc_warn_about_its_subnets():
     assert warning.startswith("vpcConfiguration.subnetIds has 7 subnets; ")
 
 
-def test_clash_of_inherited_tag_with_default_tag_is_reported_once():
-    text = rejection(
-        {"aem": {**AEM, "tags": {"Other": "z"}}}, tags={"team": "y"}, **{TAGS: {"tags": {"Team": "x"}}}
-    )
-    assert "1 error;" in text
-    assert "  tags.team: " in text
-
-
 def test_protect_applies_to_all_entries_or_one_entry():
     def protected(entries: object, **top: Any) -> set[str]:
         deployment = deploy(entries, **top)
@@ -189,13 +181,14 @@ def test_a_null_setting_causes_no_other_problem(entry: dict[str, Any], key: str)
         ({}, {"indexId": "x"}, "indexId"),
         ({"rolePath": "/x/"}, {"rolePath": "x"}, "rolePath"),
         ({"vpcConfiguration": ""}, {"vpcConfiguration": "x"}, "vpcConfiguration"),
+        ({"tags": {"Team": "x"}}, {"tags": {"k!": "v"}}, 'tags["k!"]'),
     ],
 )
 def test_invalid_default_is_reported_once_even_if_unused(
     entry: dict[str, Any], default: dict[str, Any], place: str
 ):
     entries = {"one": {**AEM, **entry}, "two": {**AEM, **entry}}
-    assert rejected(entries, **default) == [place]
+    assert rejected({**entries, "three": AEM}, **default) == [place]
 
 
 @pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
@@ -224,31 +217,6 @@ def test_an_invalid_data_source_name_is_rejected(name: str):
     assert text.count("is not a valid data source name") == 1
 
 
-@pytest.mark.parametrize(
-    ("entries", "message"),
-    [
-        ([], "expected an object, got []"),
-        ("text", 'expected an object, got "text"'),
-        ({}, "is required but not set"),
-        (None, "is required but not set"),
-    ],
-)
-def test_missing_or_invalid_data_sources_are_rejected(entries: object, message: str):
-    assert f"  dataSources: {message}\n" in rejection(entries)
-
-
-@pytest.mark.parametrize("entry", [None, "text", ["x"], 5])
-def test_an_entry_that_is_not_an_object_is_rejected(entry: object):
-    assert rejected({"one": entry, "two": AEM}) == ["dataSources.one"]
-
-
-def test_secret_in_entry_is_rejected():
-    text = rejection({"one": {"secretId": "hunter2"}}, secrets=["dataSources"])
-    assert "hunter2" not in text
-    assert "`pulumi config` shows [secret] in place of the value" in text
-    assert text.endswith("fix: edit dataSources in Pulumi.test.yaml")
-
-
 def test_secret_default_is_hidden_and_secret_in_each_entry():
     secrets = ["tags", "rolePath"]
     entry = {**AEM, "tags": {"hunter2": "x"}}
@@ -266,7 +234,7 @@ def test_secret_default_is_hidden_and_secret_in_each_entry():
 
 def test_number_of_entries_is_limited():
     names = [f"d{number}" for number in range(101)]
-    assert "  dataSources: has 101 entries\n" in rejection(dict.fromkeys(names, AEM))
+    assert rejected(dict.fromkeys(names, AEM)) == ["dataSources"]
     assert rejected(dict.fromkeys(names[:100], AEM), indexId="x") == ["indexId"]
 
 
@@ -283,30 +251,9 @@ def test_configuration_size_is_limited_in_bytes():
     assert "  dataSources: the configuration is 102,401 bytes\n" in problems(2 + room)
 
 
-def test_a_program_for_one_role_rejects_data_sources():
-    text = configured.rejection({**TOP, "dataSources": {"one": AEM}}, reject_unknown_keys=True)
-    assert "  dataSources: is set, but ConnectorRole.from_config reads a single role" in text
-
-
-def test_other_keys_and_default_provider_are_ignored_without_reject_unknown_keys():
-    top: dict[str, Any] = {ACCOUNTS: None, TAGS: {"tags": {"team": "x"}}, "zebra": "x"}
-    entry = {**AEM, "tags": {"Team": "x"}}
-    deployment = deploy({"one": entry}, reject_unknown_keys=False, **top)
-    assert deployment.error is None
-    assert deployment.warnings == []
-
-
 def test_message_about_entry_includes_custom_namespace():
     deployment = deploy({"one": {"secretId": "x"}}, namespace="search")
     assert "  search:dataSources.one.secretId: " in str(deployment.error)
-
-
-def test_top_level_tag_problem_is_not_repeated_for_entries():
-    entries = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
-    for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
-        for each in (entries, {**entries, "three": AEM}):
-            text = rejection(each, tags=common)
-            assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
 
 
 # The text of every message about a stack with several data sources.
@@ -328,6 +275,7 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "unknown keys": ({"aem": AEM}, {"zebra": "x", "kmsKey": "x"}),
     "invalid defaults": ({"aem": AEM}, {"indexId": "x", "rolePath": "x", "tags": "x"}),
     "no entries": ({}, {}),
+    "no data sources": (None, {}),
     "a list": ([], {}),
     "a text": ("x", {"dataSources": "x"}),
     "invalid names and entries": ({"Wiki": AEM, "secure": AEM, "a": None, "b": "x"}, {}),
@@ -344,12 +292,9 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     ),
     "an empty object of accounts": ({"aem": AEM}, {ACCOUNTS: {}}),
     "one account that is no list": ({"aem": AEM}, {ACCOUNTS: ACCOUNT}),
-    "accounts in an object": ({"aem": AEM}, {ACCOUNTS: {"a": ACCOUNT}}),
     "accounts in a text": ({"aem": AEM}, {ACCOUNTS: f"{ACCOUNT}, 444455556666"}),
     "numbers": ({"aem": AEM}, {ACCOUNTS: [12345670123, 123456789012.0]}),
-    "an invalid account": ({"aem": AEM}, {ACCOUNTS: ["12"]}),
     "several accounts, two of them invalid": ({"aem": AEM}, {ACCOUNTS: [ACCOUNT, "12", True]}),
-    "another account": ({"aem": AEM}, {ACCOUNTS: ["444455556666"]}),
     "several other accounts": ({"aem": AEM}, {ACCOUNTS: ["444455556666", 555566667777]}),
     "default tags without the key tags": ({"aem": {**AEM, "tags": {"a": "b"}}}, {TAGS: {"Team": "x"}}),
     "a tag that clashes with a default tag": (
@@ -366,19 +311,15 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
 def stack_messages() -> str:
     """Return the message about each stack, also if the keys that it sets are secret."""
     of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope != "stack"]
-    every = ["aws:region", *KEYS.values()]
-    rows: list[tuple[str, list[str]]] = []
+    found: dict[str, str] = {}
     for name, (entries, top) in STACKS.items():
-        for how, secrets in {"": [], ", secret": [*top]}.items():
-            if how and not top:
-                continue
-            text = rejection(entries, secrets=secrets, **top)
-            # With the names themselves, each new setting would change these messages.
-            text = text.replace(", ".join(every), "(every setting)")
-            text = text.replace(", ".join(of_entry), "(every setting of an entry)")
-            summary, *problems = text.split("\n\n")
-            rows.append((f"{name}{how}: {summary}", problems))
-    return gallery(rows)
+        found[name] = rejection(entries, **top)
+        if top:
+            found[f"{name}, secret"] = rejection(entries, secrets=[*top], **top)
+    text = gallery(found, fix="edit {} in Pulumi.test.yaml")
+    # With the names themselves, each new setting would change these messages.
+    text = text.replace(", ".join(["aws:region", *KEYS.values()]), "(every setting)")
+    return text.replace(", ".join(of_entry), "(every setting of an entry)")
 
 
 def test_stack_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):

@@ -13,14 +13,11 @@ from pages.examples import (
     APPLICATION_ID,
     BUCKET_NAME,
     FILES_BUCKET_NAME,
-    INDEX_ID,
     KEY_ID,
     REGION,
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.expected import FULL_ROLE_POLICY
-from tests.helpers.samples import FULL
 from tests.helpers.support import MINIMAL, PLACEHOLDERS, VPC, golden, indented
 
 
@@ -43,42 +40,16 @@ def test_index_scope_policies_match_older_aws_page():
     assert indented(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
 
 
-def test_policies_with_all_options_match_golden_files():
-    written = write(**FULL)
-    place = "tests/golden/own-role-policy.json"
-    assert indented(written.role_policy) == FULL_ROLE_POLICY, place
-    assert indented(written.trust_policy) == golden("trust-policy")
-
-
-def test_policies_with_required_settings_match_golden_files():
-    written = write(**MINIMAL)
-    assert indented(written.role_policy) == golden("minimal-role-policy")
-    assert indented(written.trust_policy) == golden("trust-policy")
-
-
 @pytest.mark.parametrize(
     ("connector", "written_out", "changes"),
     [
         ("zendesk", "default", {"allow_network_interface_deletion": True}),
         ("confluence-server", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
-        ("sharepoint-cloud", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
-        ("webcrawler", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
-        (
-            "webcrawler",
-            "webcrawler",
-            {"bucket_name": FILES_BUCKET_NAME, "secret_id": "", "kms_key_id": ""},
-        ),
-        ("googledrive-v2", "googledrive-v2", {"vpc_configuration": None}),
         ("s3-v1", "s3-v1", {"secret_id": "", "bucket_name": BUCKET_NAME}),
         (
             "s3-v2",
             "s3-v2",
             {"secret_id": "", "bucket_name": BUCKET_NAME, "vpc_configuration": None},
-        ),
-        (
-            "smartsheet",
-            "smartsheet",
-            {"bucket_name": FILES_BUCKET_NAME, "vpc_configuration": None},
         ),
     ],
 )
@@ -99,10 +70,6 @@ def test_another_partition_changes_only_the_arn_partition():
     for name, document in (("role", written.role_policy), ("trust", written.trust_policy)):
         page = golden(f"aws-page-{name}-policy", PLACEHOLDERS)
         assert indented(document) == page.replace('"arn:aws:', '"arn:aws-cn:')
-    bucket = {"connector": "s3-v2", "bucket_name": BUCKET_NAME, "kms_key_id": KEY_ID}
-    written = write(application_id=arn, index_id=INDEX_ID, **bucket)
-    page = golden("s3-v2-role-policy")
-    assert indented(written.role_policy) == page.replace('"arn:aws:', '"arn:aws-cn:')
 
 
 def test_network_resources_keep_order_without_duplicates():

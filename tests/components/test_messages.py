@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,8 +27,9 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.helpers import configured
+from tests.helpers.gallery import gallery
 from tests.helpers.samples import FULL, SAMPLES
-from tests.helpers.support import GOLDEN, MINIMAL
+from tests.helpers.support import GOLDEN, MINIMAL, S3
 
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
 NETWORK: Final[Mapping[str, Any]] = MappingProxyType(
@@ -105,10 +106,27 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
     "an unknown connector without a near name": {"connector": "JDBC"},
     "a connector that is not a string": {"connector": 5},
     "a connector that is an Output": {"connector": pulumi.UNKNOWN},
-    "a connector that needs a secret": {"connector": "confluence-cloud", "secret_id": ""},
-    "a bucket that the connector does not use": {
+    "a connector that needs a bucket": {
+        "connector": "s3-v2",
+        "secret_id": None,
+        "bucket_account_id": OTHER_ACCOUNT,
+    },
+    "the account of a bucket that the connector never has": {"bucket_account_id": OTHER_ACCOUNT},
+    "several kinds of problems": {
+        "index_id": "x",
+        "secret_id": "",
         "bucket_name": "aem-files",
         "bucket_account_id": OTHER_ACCOUNT,
+        "allow_network_interface_deletion": True,
+        "tags": {"k": 1},
+    },
+    # Some connector might use the key without a secret.
+    "an unknown connector beside other problems": {
+        "connector": "x",
+        "secret_id": None,
+        "kms_key_id": KEY_ID,
+        "bucket_account_id": OTHER_ACCOUNT,
+        "allow_network_interface_deletion": True,
     },
     "a connector without a secret and a VPC": {
         "connector": "s3-v2",
@@ -125,6 +143,19 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+WARNED: Final[Sequence[Mapping[str, Any]]] = (
+    {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}},
+    {"region": "", "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1")},
+    {"secret_id": "aem-prod-secret"},
+    {"role_name": "connector"},
+    {
+        "kms_key_id": KEY_ID,
+        "secret_id": f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
+    },
+    {**S3, "secret_id": None, "bucket_account_id": OTHER_ACCOUNT},
+)
+
+
 def rejected(
     given: Mapping[str, Any], name: str = "aem", caller: Location = CREDENTIALS
 ) -> SettingsError:
@@ -134,22 +165,29 @@ def rejected(
 
 
 def messages() -> str:
-    """Return the messages about arguments, and then the fix of each problem in a stack."""
-    found = {title: rejected(given) for title, given in WRONG.items()}
-    elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
-    found["credentials for another account"] = rejected({}, caller=elsewhere)
+    """Return the messages about arguments, the warnings, and then the commands that fix a stack."""
+    found = {title: str(rejected(given)) for title, given in WRONG.items()}
+    for title, caller in (
+        ("credentials for another account", CREDENTIALS._replace(account=OTHER_ACCOUNT)),
+        ("credentials for another partition", Location("aws-cn", REGION, OTHER_ACCOUNT)),
+    ):
+        found[title] = str(rejected({}, caller=caller))
     for title, name in (("is too long", "a" * 42), ("does not fit a role", "a b")):
-        found[f"the component's name {title}"] = rejected({}, name)
-    text = "\n".join(f"== {title} ==\n{message}\n" for title, message in found.items())
+        found[f"the component's name {title}"] = str(rejected({}, name))
+    warnings = [warning for given in WARNED for warning in render("aem", {**RIGHT, **given}, "")[2]]
     # With the names themselves, each new setting would change every message that lists them.
-    text = text.replace(", ".join(SETTINGS), "(every setting)")
-    fixes = [
-        f"{name}: {fix}"
-        for given in WRONG.values()
-        if pulumi.UNKNOWN not in given.values()
-        for name, fix in re.findall(PROBLEM, of_stack(given))
-    ]
-    return f"{text}\n== fixes in a stack's configuration ==\n" + "\n".join(dict.fromkeys(fixes)) + "\n"
+    text = gallery(found).replace(", ".join(SETTINGS), "(every setting)")
+    fixes: list[str] = []
+    for given in WRONG.values():
+        if pulumi.UNKNOWN not in given.values():
+            message = of_stack(given)
+            pairs = re.findall(PROBLEM, message)
+            assert len(pairs) == message.count("    expected: ")
+            fixes += [
+                f"{name}: {fix}" for name, fix in pairs if fix != f"edit {name} in Pulumi.test.yaml"
+            ]
+    text += "\n".join(["\nwarnings:", *warnings, ""])
+    return f"{text}\nfixes in a stack's configuration:\n" + "\n".join(dict.fromkeys(fixes)) + "\n"
 
 
 PROBLEM: Final = r"(?m)^  (\S.*?): .*\n    expected: .*\n    fix: (.*)"
@@ -252,31 +290,6 @@ def test_a_secret_is_never_shown():
             assert not re.search(r'"|\b\d', re.sub(r"the \S+ connector.*", "", problem)), problem
         for value in ("aem-files", ACCOUNT, OTHER_ACCOUNT, "us-west-2"):
             assert value not in message
-
-
-def test_warnings_have_expected_texts():
-    given = {
-        **MINIMAL,
-        "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),
-        "secret_id": "aem-prod-secret",
-        "role_name": "connector",
-        "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]},
-    }
-    subnets, region, secret, name = render("aem", given, "")[2]
-    supported = "us-east-1, us-west-2, eu-west-1, ap-southeast-2"
-    assert region == f"Amazon Q Business is not available in eu-north-1; it is available in {supported}"
-    assert secret == (
-        "secret_id: the value ends in six lowercase letters, which look like part of the secret's "
-        "name, not the suffix that Secrets Manager adds. `aws "
-        "secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
-    )
-    assert subnets == (
-        "vpc_configuration.subnet_ids has 7 subnets; the Amazon Q Business console accepts at most 6"
-    )
-    assert name == (
-        "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
-        'QBusiness, so it does not list "connector"'
-    )
 
 
 def test_warnings_hide_secret_values():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -142,42 +142,10 @@ def test_value_with_118_characters_is_shown_in_full():
     assert problem.given == f'"{"x" * 119}... is not an index ID'
 
 
-def test_self_referencing_value_is_not_shown():
-    endless: list[object] = []
-    endless.append(endless)
-    (problem,) = problems({"index_id": endless})
-    assert problem.given == "expected a string, got ..."
-
-
-@pytest.mark.parametrize(
-    ("given", "advice"),
-    [
-        ("kms_key", "; did you mean kms_key_id?"),
-        ("accnt", "; did you mean account_id?"),
-        ("colour", ""),
-    ],
-)
-def test_unknown_argument_is_rejected_with_similar_name_if_any(given: str, advice: str):
-    (problem,) = problems({given: KEY_ID})
-    assert (problem.place.path, problem.given) == ((given,), f"is not a setting{advice}")
-
-
-def test_numeric_key_in_vpc_configuration_is_rejected():
-    (problem,) = problems({"vpc_configuration": {**FULL["vpc_configuration"], 1: []}})
-    assert problem.given == "is not a setting"
-
-
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        (111122223333.0, "111122223333"),
-        (1.5, "1.5"),
-        (float("inf"), "Infinity"),
-    ],
-)
-def test_float_is_shown_without_trailing_zero(given: float, shown: str):
-    (problem,) = problems({"account_id": given})
-    assert problem.given == f"expected a string, got {shown}; if the value is right, quote it"
+def test_float_is_shown_without_trailing_zero():
+    for given, shown in ((111122223333.0, "111122223333"), (1.5, "1.5")):
+        (problem,) = problems({"account_id": given})
+        assert problem.given.startswith(f"expected a string, got {shown}; ")
 
 
 FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"
@@ -192,42 +160,9 @@ FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1
 )
 def test_key_id_for_cross_account_resource_causes_warning(args: dict[str, Any], place: str):
     (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
-    assert warning == (
-        f"kms_key_id: a key ID refers to a key in account {ACCOUNT}, but the {place} is in account "
-        f"{OTHER_ACCOUNT}; if the key is also there, use its ARN"
-    )
+    assert f", but the {place} is in account {OTHER_ACCOUNT}; " in warning
     key = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
     assert look({**args, "kms_key_id": key}).warnings == []
-
-
-def test_credentials_for_another_partition_cause_one_problem():
-    with pytest.raises(SettingsError) as caught:
-        look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
-    (problem,) = caught.value.problems
-    assert "is in partition aws, but the credentials are for partition aws-cn" in problem.given
-
-
-FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {FORGED: "x"},
-        {"tags": {FORGED: "x"}},
-        {"tags": {"Team": FORGED + "*"}},
-        {"vpc_configuration": {**FULL["vpc_configuration"], FORGED: []}},
-        {"role_name": FORGED},
-    ],
-    ids=["name", "tag key", "tag value", "entry", "value"],
-)
-def test_name_or_value_cannot_forge_a_message_line(given: dict[str, Any]):
-    with pytest.raises(SettingsError) as caught:
-        look({**MINIMAL, **given})
-    text = str(caught.value)
-    assert text.replace("\n", "").isascii()
-    assert text.replace("\n", "").isprintable()
-    assert not [line for line in text.splitlines() if line.startswith("  secretId")]
 
 
 @pytest.mark.parametrize(
@@ -239,10 +174,7 @@ def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
         assert look(dict(MINIMAL), component).role_policy
     else:
         assert [problem.place.path for problem in problems({}, component)] == [("role_name",)]
-
-
-def test_component_name_may_be_long_if_role_name_is_set():
-    assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).role_policy
+    assert look({**MINIMAL, "role_name": "qbusiness-aem"}, component).role_policy
 
 
 # Settings that depend on the connector.
@@ -252,22 +184,16 @@ def test_component_name_may_be_long_if_role_name_is_set():
     ("given", "near"),
     [
         ("asana", "Asana"),
-        ("aem", "aem-cloud or aem-server"),
         ("AEM", "aem-cloud or aem-server"),
         ("s3", "s3-v1 or s3-v2"),
         ("S3V2", "s3-v2"),
-        ("Confluence", "confluence-cloud or confluence-server"),
-        ("confluencecloud", "confluence-cloud"),
-        ("sharepoint", "sharepoint-cloud or sharepoint-server-subscription"),
         ("mysql", "my-sql"),
-        ("web-crawler", "webcrawler"),
         ("aem-cloud ", "aem-cloud"),
     ],
 )
 def test_unknown_connector_is_rejected_with_suggestions(given: str, near: str):
     (problem,) = problems({"connector": given})
     assert problem.given == f'"{given}" is not a connector; did you mean {near}?'
-    assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
 
 
 @pytest.mark.parametrize("connector", ["aem-cloud", "", None])
@@ -293,50 +219,6 @@ def test_unsupported_setting_is_rejected_once(name: str, value: object):
     assert (problem.place.name, problem.expected) == (name, f"no {name}, or another connector")
 
 
-def test_missing_required_bucket_name_is_the_only_problem():
-    given = {"connector": "s3-v2", "secret_id": None, "bucket_account_id": OTHER_ACCOUNT}
-    assert [problem.place.name for problem in problems(given)] == ["bucket_name"]
-
-
-def test_account_of_a_bucket_that_the_connector_never_has_is_rejected():
-    (problem,) = problems({"bucket_account_id": OTHER_ACCOUNT})
-    assert (problem.given, problem.expected) == ("requires bucket_name", "no bucket_account_id")
-
-
-def test_connector_problems_are_reported_with_other_problems():
-    wrong = {"index_id": "x", "secret_id": "", "bucket_name": "qbusiness-documents", "tags": {"k": 1}}
-    wrong |= {"bucket_account_id": OTHER_ACCOUNT, "allow_network_interface_deletion": True}
-    names = ["index_id", "secret_id", "bucket_name", "bucket_account_id"]
-    names += ["allow_network_interface_deletion", "tags"]
-    assert [problem.place.path[0] for problem in problems(wrong)] == names
-
-
-def test_unknown_connector_does_not_hide_other_problems():
-    wrong = {"connector": "x", "bucket_account_id": OTHER_ACCOUNT, "secret_id": None}
-    wrong |= {"kms_key_id": KEY_ID}  # some connector might use it without a secret
-    found = problems({**wrong, "allow_network_interface_deletion": True})
-    assert [problem.place.path[0] for problem in found] == [
-        "connector",
-        "bucket_account_id",
-        "allow_network_interface_deletion",
-    ]
-
-
-def test_policy_names_bucket_of_s3_source():
-    for connector in ("s3-v1", "s3-v2"):
-        for name in SAMPLES["bucket_name"].accepted:
-            policy = look({**S3, "connector": connector, "bucket_name": name}).role_policy
-            assert f'"arn:aws:s3:::{name}/*"' in policy
-            assert f'"arn:aws:s3:::{name}"' in policy
-
-
-@pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
-def test_bucket_account_defaults_to_application_account(account: str | None):
-    policy = look({**S3, "bucket_account_id": account}).role_policy
-    assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
-    assert look({**S3, "bucket_account_id": account, "kms_key_id": ""}).warnings == []
-
-
 # The quota of 10,240 characters.
 
 
@@ -352,9 +234,7 @@ def test_policy_is_accepted_up_to_exact_quota():
     room = 10_240 - size(look(sized(1)).role_policy)
     assert size(look(sized(1 + room)).role_policy) == 10_240
     (problem,) = problems(sized(2 + room))
-    assert problem.place.path == ("vpc_configuration", "subnet_ids")
-    assert problem.given == "the role policy has 10,241 characters, not counting whitespace"
-    assert problem.expected == "at most 10,240 characters; use fewer subnets"
+    assert "has 10,241 characters" in problem.given
 
 
 @pytest.mark.parametrize(
@@ -372,10 +252,42 @@ def test_policy_size_assumes_longest_automatic_name(name: dict[str, Any], longes
     room = 10_240 - size(render("aem", settings(1), longest)[1])
     assert look(settings(1 + room)).role_policy
     (problem,) = problems(settings(2 + room))
-    assert problem.given == "the role policy has 10,241 characters, not counting whitespace"
+    assert "has 10,241 characters" in problem.given
 
 
 # Warnings.
+
+
+NUMBERED: Final = [f"subnet-{number:017x}" for number in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        *(
+            (
+                {"application_id": f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{APPLICATION_ID}"},
+                "",
+            )
+            for region in ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2")
+        ),
+        ({"secret_id": "aem-secret"}, "secret_id"),
+        ({"secret_id": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"}, "secret_id"),
+        ({"secret_id": "aem-secreT"}, ""),
+        ({"secret_id": "aem-secre1"}, ""),
+        (with_vpc(subnet_ids=[*NUMBERED[:6], NUMBERED[0]]), ""),
+        (with_vpc(subnet_ids=NUMBERED), "vpc_configuration.subnet_ids has 7 subnets; "),
+        *(({"role_name": name}, "") for name in ("my-qbusiness-role", "QBusiness")),
+        *(
+            ({"role_name": name}, "role_name")
+            for name in ("aem", "QBUSINESS", "Qbusiness", "q-business")
+        ),
+    ],
+)
+def test_setting_causes_one_warning_or_none(given: dict[str, Any], warned: str):
+    found = warnings(**given)
+    assert len(found) == bool(warned)
+    assert all(warning.startswith(warned) for warning in found)
 
 
 def test_usual_settings_cause_no_warning():
@@ -383,41 +295,3 @@ def test_usual_settings_cause_no_warning():
     own_secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
     assert warnings(secret_id=own_secret, kms_key_id=KEY_ID) == []
     assert look({**S3, "bucket_account_id": ACCOUNT, "kms_key_id": KEY_ID}).warnings == []
-
-
-@pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2"])
-def test_supported_region_causes_no_warning(region: str):
-    arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{APPLICATION_ID}"
-    assert warnings(application_id=arn) == []
-
-
-@pytest.mark.parametrize(
-    "secret", ["aem-secret", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"]
-)
-def test_secret_with_word_like_suffix_causes_warning(secret: str):
-    (warning,) = warnings(secret_id=secret)
-    assert warning.startswith("secret_id: ")
-    assert "describe-secret" in warning
-
-
-def test_secret_suffix_with_digit_or_capital_causes_no_warning():
-    assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == []
-
-
-def test_subnets_beyond_console_limit_cause_warning():
-    subnets = [f"subnet-{number:017x}" for number in range(7)]
-    assert warnings(**with_vpc(subnet_ids=[*subnets[:6], subnets[0]])) == []
-    (warning,) = warnings(**with_vpc(subnet_ids=subnets))
-    assert "7 subnets" in warning
-    assert "at most 6" in warning
-
-
-@pytest.mark.parametrize("name", ["my-qbusiness-role", "QBusiness"])
-def test_role_name_listed_by_console_causes_no_warning(name: str):
-    assert warnings(role_name=name) == []
-
-
-@pytest.mark.parametrize("name", ["aem", "QBUSINESS", "Qbusiness", "q-business"])
-def test_role_name_not_listed_by_console_causes_warning(name: str):
-    (warning,) = warnings(role_name=name)
-    assert "lists only roles whose name contains qbusiness or QBusiness" in warning

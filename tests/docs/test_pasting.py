@@ -5,14 +5,9 @@ A block must be one command for the shell, because Pulumi's CLI would read furth
 
 import re
 import shlex
-import shutil
 import subprocess
-from pathlib import Path
 from typing import Final, NamedTuple
 
-import pytest
-
-from roles.commands import quote_argument
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
 
@@ -76,23 +71,3 @@ def test_block_ends_if_variable_is_not_set():
         for found in re.finditer(VARIABLE, text):
             checked = re.search(rf"\$\{{{found[1]}:\?", text[: found.end() + 2])
             assert found[1] in given or checked, (place, found[1])
-
-
-PRINTABLE: Final = "".join(map(chr, range(32, 127)))
-# IAM allows most of these characters in paths, so printed commands can contain them.
-ARGUMENTS: Final = (
-    *PRINTABLE,
-    *(f"{character}ls" for character in PRINTABLE),
-    *(f"ls{character}" for character in PRINTABLE),
-    *("", "$(touch made)", "`touch made`", "~root", "=ls", "it's", "a b", "a\\'b", "!!", "{a,b}", "ä"),
-    *("arn:aws:iam::123456789012:policy/$(touch made)/wide", "/*", "?", "#a", "a=~", "-n"),
-)
-
-
-@pytest.mark.parametrize("shell", [each for each in ("bash", "zsh") if shutil.which(each)])
-def test_every_shell_passes_quoted_arguments_unchanged(shell: str, tmp_path: Path):
-    command = " ".join(("printf", "'%s\\0'", *map(quote_argument, ARGUMENTS)))
-    done = subprocess.run([shell, "-c", command], cwd=tmp_path, capture_output=True, check=True)
-    assert done.stdout.decode().split("\0")[:-1] == [*ARGUMENTS]
-    assert not done.stderr
-    assert not [*tmp_path.iterdir()]

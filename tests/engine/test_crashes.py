@@ -6,11 +6,8 @@ between two such calls, the engine only reads IAM and writes its own state.
 
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-
-import pytest
 
 from sandbox import plugin
 from tests.helpers.faults import Stop, gate
@@ -29,7 +26,6 @@ POLICY_DELETION = {
     "deleting-policy": Stop("DeleteRolePolicy"),
     "deleted-policy": Stop("DeleteRolePolicy", executed=True),
 }
-CHANGES = {"creating-role": Stop("TagRole"), "created-role": Stop("TagRole", executed=True)}
 """Entries, most of them named after the call at which their role waits. The role's name begins with the
 entry's name."""
 LIST, CANCEL, FINISH, DELETE = blocks("sh", prose("After a crash during an update"))
@@ -63,18 +59,9 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
             process.kill()
             process.wait()
             eventually(
-                lambda: not processes_except_the_plugin_in(stack.directory), "its processes have ended"
+                lambda: all(plugin.NAME in each for each in commands_in(stack.directory)),
+                "its processes have ended",
             )
-
-
-def processes_except_the_plugin_in(directory: Path) -> list[str]:
-    """Return the commands of all processes but the plugin's, which may outlive the engine."""
-    return [command for command in commands_in(directory) if plugin.NAME not in command]
-
-
-def list_unfinished(stack: Stack) -> list[str]:
-    """Return the names that the page's first block lists."""
-    return run_script(stack, LIST).stdout.split()
 
 
 def recover(stack: Stack, *, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -83,7 +70,7 @@ def recover(stack: Stack, *, check: bool = True) -> subprocess.CompletedProcess[
     return run_script(stack, FINISH, check=check)
 
 
-def assert_complete(stack: Stack, aws: Aws, *entries: str, path: str = "/") -> None:
+def assert_complete(stack: Stack, aws: Aws, *entries: str) -> None:
     """Check that each entry has one role with its policy, and that the state agrees with AWS."""
     names = stack.outputs()["roleNames"]
     assert {*names} == {*entries}
@@ -97,47 +84,24 @@ def assert_complete(stack: Stack, aws: Aws, *entries: str, path: str = "/") -> N
     assert not any(resource.get("delete") for resource in own)
     assert not stack.state().get("pending_operations")
     roles = [resource["outputs"] for resource in own if resource["type"] == "aws:iam/role:Role"]
-    assert {role["name"]: (role["uniqueId"], role["arn"], role["path"]) for role in roles} == {
-        role["RoleName"]: (role["RoleId"], role["Arn"], path) for role in aws.iam.list_roles()["Roles"]
+    assert {role["name"]: (role["uniqueId"], role["arn"]) for role in roles} == {
+        role["RoleName"]: (role["RoleId"], role["Arn"]) for role in aws.iam.list_roles()["Roles"]
     }
 
 
-def delete_unrecorded_roles(stack: Stack, aws: Aws, listed: Sequence[str]) -> None:
-    """Delete the listed roles that IAM created, `created-role` and perhaps others, before the kill."""
+def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
+    entries = (*CREATION, *POLICY_DELETION)
+    stack = new_stack(settings_of(*entries, protect=True))
+    kill_at(stack, UP, CREATION)
+    listed = run_script(stack, LIST).stdout.split()
+    assert {name.partition("-qbusiness")[0] for name in listed} >= {"creating-role", "created-role"}
+    recover(stack)
     created = {*listed} & {*aws.roles()}
     assert not created & {*stack.outputs()["roleNames"].values()}
     assert [name for name in created if name.startswith("created-role-qbusiness-role-")]
     for name in created:
         run_script(stack, DELETE, NAME=name)
-
-
-@pytest.mark.thorough
-def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
-    entries = (*CREATION, *POLICY_DELETION)
-    stack = new_stack(settings_of(*entries, protect=True))
-    kill_at(stack, UP, CREATION)
-    listed = list_unfinished(stack)
-    assert {name.partition("-qbusiness")[0] for name in listed} >= {"creating-role", "created-role"}
-    recover(stack)
-    delete_unrecorded_roles(stack, aws, listed)
     assert_complete(stack, aws, *entries)
-
-    stack.configure(settings_of(*entries, rolePath="/connectors/"))
-    kill_at(stack, UP, CREATION)
-    listed = list_unfinished(stack)
-    recover(stack)
-    delete_unrecorded_roles(stack, aws, listed)
-    assert_complete(stack, aws, *entries, path="/connectors/")
-
-    changed = settings_of(*entries, rolePath="/connectors/", tags={"Team": "docs"})
-    stack.configure(changed)
-    kill_at(stack, UP, CHANGES)
-    assert list_unfinished(stack) == []
-    recover(stack)
-    assert_complete(stack, aws, *entries, path="/connectors/")
-    assert {str(aws.iam.list_role_tags(RoleName=name)["Tags"]) for name in aws.roles()} == {
-        "[{'Key': 'Team', 'Value': 'docs'}]"
-    }
 
     kill_at(stack, DESTROY, POLICY_DELETION)
     run_section(stack, "After a crash during a destroy")

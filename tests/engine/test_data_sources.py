@@ -154,6 +154,7 @@ def test_messages_say_what_to_edit_in_entries(new_stack: NewStack, aws: Aws):
         "dataSources.files.bucketAccountId: expected a string",
     ):
         assert problem in failed.text
+    assert "Traceback" not in failed.text
     # One invalid entry stops the update of all entries.
     assert aws.roles() == []
     assert stack.run_fixes(failed.text) == [

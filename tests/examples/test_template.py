@@ -82,7 +82,6 @@ def add_data_source(project: Stack) -> dict[str, Any]:
     return session
 
 
-@pytest.mark.thorough
 def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: Aws):
     rejected = project.preview(check=False)
     assert rejected.exit_code != 0
@@ -126,7 +125,6 @@ def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: A
     assert settings(project) == first
 
 
-@pytest.mark.thorough
 def test_documented_steps_publish_upgrade_and_roll_back_package(
     new_stack: NewStack, tmp_path: Path, aws: Aws
 ):

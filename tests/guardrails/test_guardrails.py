@@ -12,7 +12,6 @@ from typing import Any, Final
 from unittest.mock import Mock
 
 import pytest
-import rules
 from declared_roles import find_roles
 from pulumi_policy import PolicyProviderResource, PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
@@ -32,7 +31,6 @@ from pages.examples import (
     OTHER_ACCOUNT,
     REGION,
 )
-from roles.commands import quote_argument
 from tests.guardrails.guardrail_roles import (
     ADMINISTRATOR,
     POLICY,
@@ -523,18 +521,6 @@ def test_remedy_for_undeclared_policy_depends_on_every_exclusive_resource():
         exclusive = [exclusive_policies(*names) for names in lists]
         (found,) = findings(its_role, *exclusive)["undeclared"]
         assert found.remediation.startswith(expected), lists
-
-
-def test_removal_command_quotes_names_as_component_does():
-    names = ("=ls", "a'b", "$(id)", "-x", "~root", "by-hand", "a b")
-    its_role = observed(inlinePolicies=[{"name": each, "policy": text(ANY_SECRET)} for each in names])
-    found = findings(its_role)["undeclared"]
-    assert [each.remediation.partition("--policy-name ")[2].partition("`")[0] for each in found] == [
-        quote_argument(each) for each in names
-    ]
-    for character in map(chr, range(256)):
-        for argument in (character, f"{character}ls", f"ls{character}", ""):
-            assert rules.quote_argument(argument) == quote_argument(argument)
 
 
 def removed_policies() -> list[Declaration]:

@@ -1,20 +1,26 @@
-"""Write galleries: golden files with the answers in many cases."""
+"""Write galleries: golden files with the messages about many invalid settings."""
 
-from collections.abc import Sequence
-from hashlib import sha256
+import re
+from collections.abc import Mapping
 
 
-def gallery(rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Return each case with the names of its answers, and then each distinct answer once.
+def gallery(messages: Mapping[str, str], fix: str = "") -> str:
+    """Return each message with its title, without what a reader of the file already knows.
 
-    A row is a case and its answers; an answer's text begins with a subject and a colon. The name of an
-    answer is made from its text, so that a new row changes no other row.
+    That is an expectation that is the same as in the last message about this setting, and the usual
+    fix, in which `{}` is the place of the problem.
     """
-    lines = [" ".join([case, *map(_name, answers)]) for case, answers in rows]
-    distinct = sorted({answer for _, answers in rows for answer in answers})
-    return "\n".join([*lines, "", *(f"{_name(answer)}\n{answer.rstrip()}\n" for answer in distinct)])
-
-
-def _name(answer: str) -> str:
-    subject = " ".join(answer.partition(": ")[0].split())
-    return f"[{subject} {sha256(answer.encode()).hexdigest()[:6]}]"
+    lines: list[str] = []
+    last: dict[str, str] = {}
+    for title, message in messages.items():
+        summary, *problems = message.split("\n\n")
+        lines.append(f"{title}: {summary}")
+        for problem in problems:
+            given, expected, *fixes = problem.splitlines()
+            place = given.strip().partition(": ")[0]
+            setting = re.sub(r"\[.*", "", place).rpartition(".")[2]
+            lines += [given, *([] if last.get(setting) == expected else [expected])]
+            last[setting] = expected
+            if "".join(fixes).removeprefix("    fix: ") != fix.format(place):
+                lines += fixes or ["    no fix"]
+    return "\n".join([*lines, ""])

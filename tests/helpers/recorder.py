@@ -49,7 +49,7 @@ def recorder(upstream: str) -> Generator[Recorder]:
             else:
                 self.relay(upstream, body)
 
-        do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 names of http.server
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 names of http.server
 
     with serving(RecordingHandler) as recorded.url:
         yield recorded
@@ -59,7 +59,7 @@ def _call(request: str, body: bytes) -> tuple[str, Mapping[str, str]]:
     if request == "POST /" and not body.startswith(b"{"):  # IAM, STS, and EC2
         parameters = dict(parse_qsl(body.decode(), keep_blank_values=True))
         return parameters["Action"], parameters
-    return request, json.loads(body or b"{}")
+    return request, json.loads(body) if request.startswith("POST ") and body else {}
 
 
 def simulation(decide: Callable[[str, str], str]) -> Answer:

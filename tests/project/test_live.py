@@ -202,8 +202,9 @@ def test_run_that_cannot_start_gives_reason_in_one_line(live: Run, recorded: Rec
 
 def test_open_questions_cite_page_and_code():
     for cited in (module.INGESTION_CITED, module.UPDATE_CITED):
-        assert cited.sentence in " ".join((PROJECT / cited.page).read_text().split())
-        assert cited.branch in (PROJECT / cited.module).read_text()
+        page, sentence, product, branch = cited
+        assert sentence in " ".join((PROJECT / page).read_text().split())
+        assert branch in (PROJECT / product).read_text()
 
 
 @pytest.mark.parametrize(
@@ -224,12 +225,12 @@ def test_ingestion_question_is_answered_only_if_certain(
     monkeypatch.setattr("tests.live.time.sleep", str)
     client: Any = MagicMock()
     client.get_caller_identity.return_value = {"Arn": f"arn:aws:iam::{ACCOUNT}:user/jane"}
-    monkeypatch.setattr("tests.live.boto3.client", Mock(return_value=client))
+    monkeypatch.setattr("tests.live.boto3.Session.client", Mock(return_value=client))
     for call in (client.batch_put_document, client.batch_delete_document):
         call.side_effect = [
             ClientError({"Error": {"Code": code, "Message": ""}}, "Operation") for code in codes
         ]
-    run = module.Run("run", dict.fromkeys(("iam", "sts"), client), {}, tmp_path)
+    run = module.Run("run", dict.fromkeys(("iam", "sts"), client), tmp_path)
     with nullcontext() if answer else pytest.raises(SkippedError):
         module.question_whether_ingestion_works_with_index_alone(run)
     assert answer in capsys.readouterr().out

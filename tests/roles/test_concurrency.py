@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
 from threading import Barrier, Event
 
 import pytest
@@ -14,7 +13,7 @@ from roles.concurrency import THREADS, read_each
 from roles.output import Notes
 from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
-from tests.helpers.world import World, own_policy
+from tests.helpers.world import World
 
 QUIET = Notes("test")
 
@@ -47,20 +46,6 @@ def test_error_of_first_item_is_raised_and_reading_stops():
     with pytest.raises(ValueError, match="0"):
         read_each(read, range(1_000), QUIET, "items")
     assert len(seen) <= 2 * THREADS
-
-
-@pytest.mark.slow
-def test_shared_resources_are_read_once(world: World):
-    secret = world.secret("shared")
-    role = world.role("qbusiness-shared", own_policy(secret))
-    for number in range(2 * THREADS):
-        world.add(f"Pages-{number}", role, secret)
-    said = world.audit("--json")
-    assert [each["displayName"] for each in said.json["dataSources"]] == [
-        f"Pages-{number}" for number in range(2 * THREADS)
-    ]
-    calls = Counter(world.server.calls)
-    assert {calls[call] for call in calls if call.startswith(("iam:", "secretsmanager:"))} == {1}
 
 
 @pytest.mark.slow

@@ -24,7 +24,11 @@ OF_OTHERS: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN.replace(ACCOUNT
 OF_ANY: Final = {"StringLike": {"aws:SourceAccount": "*"}}
 ROLE: Final = Arn.of(f"arn:aws:iam::{ACCOUNT}:role/x")
 TO_AMAZON_Q: Final = {"StringEquals": {"iam:PassedToService": AMAZON_Q["Service"]}}
+ADMINISTRATOR: Final = "administrator access"
+ASSUMES: Final = "permission to assume every role in the account"
+READS: Final = "permission to read every secret in the account"
 ROLES: Final = f"arn:aws:iam::{ACCOUNT}:role/*"
+IF: Final = " under a condition"
 FOR_ALL: Final = "trusts a service in other accounts"
 FOR_USERS: Final = "trusts every user of an identity provider"
 
@@ -44,8 +48,8 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
         (trust(AMAZON_Q), FOR_ALL),
         (trust(AMAZON_Q, Condition=OF_ACCOUNT), ""),
         (trust(AMAZON_Q, Condition=OF_APPLICATION), ""),
-        (trust(AMAZON_Q, Condition=OF_ANY), f"{FOR_ALL} under a condition"),
-        (trust(AMAZON_Q, Condition=OF_OTHERS), f"{FOR_ALL} under a condition"),
+        (trust(AMAZON_Q, Condition=OF_ANY), FOR_ALL + IF),
+        (trust(AMAZON_Q, Condition=OF_OTHERS), FOR_ALL + IF),
         (trust({"Service": "lambda.amazonaws.com"}), ""),
         (trust({"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}), ""),
         (trust({"Service": ["ec2.amazonaws.com", "s3.amazonaws.com"]}), FOR_ALL),
@@ -62,26 +66,23 @@ def trust(principal: Any, **more: Any) -> dict[str, Any]:
         (trust(PROVIDER, Condition={"StringEquals": {"example.com:sub": "ci"}}), ""),
         (
             trust(PROVIDER, Condition={"StringEquals": {"example.com:aud": "sts.amazonaws.com"}}),
-            f"{FOR_USERS} under a condition",
+            FOR_USERS + IF,
         ),
-        (
-            trust(PROVIDER, Condition={"StringLike": {"example.com:sub": ["ci", "*"]}}),
-            f"{FOR_USERS} under a condition",
-        ),
+        (trust(PROVIDER, Condition={"StringLike": {"example.com:sub": ["ci", "*"]}}), FOR_USERS + IF),
         (
             trust(
                 COGNITO, Condition={"StringEquals": {f"{COGNITO['Federated']}:amr": "unauthenticated"}}
             ),
-            f"{FOR_USERS} under a condition",
+            FOR_USERS + IF,
         ),
         (trust(PROVIDER, Condition={"StringEquals": {"Example.com:SUB": "ci"}}), ""),
         (
             trust({"Federated": [SAML["Federated"], PROVIDER["Federated"]]}, Condition=OF_ACCOUNT),
-            f"{FOR_USERS} under a condition",
+            FOR_USERS + IF,
         ),
         (
             trust(AMAZON_Q, Condition={"StringEquals": {"aws:SourceAccount": [ACCOUNT, OTHER_ACCOUNT]}}),
-            f"{FOR_ALL} under a condition",
+            FOR_ALL + IF,
         ),
         (trust(SAML), FOR_USERS),
         (
@@ -124,7 +125,7 @@ def test_github_role_for_any_owner_is_dangerous(subject: str | list[str], anybod
         condition = {"StringLike": {name: subject}, "StringEquals": {f"{GITHUB}:aud": "sts"}}
         return danger_of(trust(principal, Condition=condition), TRUST_POLICY)
 
-    assert danger(f"{GITHUB}:sub") == f"{FOR_USERS} under a condition" * anybody
+    assert danger(f"{GITHUB}:sub") == (FOR_USERS + IF) * anybody
     # All repositories of this provider belong to one enterprise.
     assert danger(f"{GITHUB}/octo-corp:sub") == ""
 
@@ -132,39 +133,24 @@ def test_github_role_for_any_owner_is_dangerous(subject: str | list[str], anybod
 @pytest.mark.parametrize(
     ("statement", "danger"),
     [
-        (allow("*", "*"), "administrator access"),
-        (allow(["s3:*", "iam:*"], "*"), "administrator access"),
-        (allow("*", "*", Condition=THROUGH_SECRETS_MANAGER), "administrator access under a condition"),
-        ({"Effect": "Allow", "NotAction": "organizations:*", "Resource": "*"}, "administrator access"),
-        ({"Effect": "Allow", "NotAction": "iam:DeleteRole", "Resource": "*"}, "administrator access"),
-        ({"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::b"}, "administrator access"),
-        (allow("*", "arn:aws:*"), "administrator access"),
-        (allow("iam:*", ROLES), "administrator access"),
-        (allow(["iam:PutRolePolicy", "iam:AttachRolePolicy"], "*"), "administrator access"),
-        (allow("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:*"), "administrator access"),
-        (allow("sts:AssumeRole", "*"), "permission to assume every role in the account"),
-        (
-            {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
-            "permission to assume every role in the account",
-        ),
-        (
-            {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
-            "permission to read every secret in the account",
-        ),
+        (allow("*", "*"), ADMINISTRATOR),
+        (allow(["s3:*", "iam:*"], "*"), ADMINISTRATOR),
+        (allow("*", "*", Condition=THROUGH_SECRETS_MANAGER), ADMINISTRATOR + IF),
+        ({"Effect": "Allow", "NotAction": "organizations:*", "Resource": "*"}, ADMINISTRATOR),
+        ({"Effect": "Allow", "NotAction": "iam:DeleteRole", "Resource": "*"}, ADMINISTRATOR),
+        ({"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::b"}, ADMINISTRATOR),
+        (allow("*", "arn:aws:*"), ADMINISTRATOR),
+        (allow("iam:*", ROLES), ADMINISTRATOR),
+        (allow(["iam:PutRolePolicy", "iam:AttachRolePolicy"], "*"), ADMINISTRATOR),
+        (allow("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:*"), ADMINISTRATOR),
+        (allow("sts:AssumeRole", "*"), ASSUMES),
+        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, ASSUMES),
+        ({"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}, READS),
         ({"Effect": "Allow", "NotAction": ["iam:*", "s*:*"], "Resource": "*"}, ""),
-        (
-            allow("secretsmanager:*", f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:*"),
-            "permission to read every secret in the account",
-        ),
+        (allow("secretsmanager:*", f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:*"), READS),
         (allow("secretsmanager:Get*", f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:a*"), ""),
-        (
-            allow("secretsmanager:*", "*", Condition={"StringEquals": {"aws:ResourceTag/team": "a"}}),
-            "",
-        ),
-        (
-            allow("sts:AssumeRole", ROLES.replace("*", "?*")),
-            "permission to assume every role in the account",
-        ),
+        (allow("secretsmanager:*", "*", Condition={"StringEquals": {"aws:ResourceTag/team": "a"}}), ""),
+        (allow("sts:AssumeRole", ROLES.replace("*", "?*")), ASSUMES),
         (allow("sts:AssumeRole", ROLE.text), ""),
         (allow("sts:AssumeRole", ROLES.replace("*", "reader-*")), ""),
         (allow("sts:AssumeRole", ROLES.replace("*", "?")), ""),
@@ -183,9 +169,9 @@ def test_only_dangerous_statements_are_reported(statement: dict[str, Any], dange
 @pytest.mark.parametrize(
     ("resource", "danger"),
     [
-        (ROLE.text, "administrator access"),
-        (ROLE.text.replace("/x", "/?"), "administrator access"),
-        (ROLES, "administrator access"),
+        (ROLE.text, ADMINISTRATOR),
+        (ROLE.text.replace("/x", "/?"), ADMINISTRATOR),
+        (ROLES, ADMINISTRATOR),
         (ROLE.text.replace("/x", "/y"), ""),
         (ROLE.text.replace("/x", "/y*"), ""),
     ],
@@ -213,7 +199,7 @@ def test_role_changing_its_own_policies_is_dangerous(action: str, resource: str,
 def test_escalation_on_resource_pattern_is_dangerous(action: str, kind: str):
     arn = f"arn:aws:iam::{ACCOUNT}:{kind}"
     for resource in ("*", f"{arn}/*", f"{arn}/?*", f"{arn}/team-*", "arn:aws:iam::*:*"):
-        assert danger_of(allow(action, resource)) == "administrator access", resource
+        assert danger_of(allow(action, resource)) == ADMINISTRATOR, resource
     other = "policy" if kind == "user" else "user"
     for resource in (
         f"{arn}/one",
@@ -225,7 +211,7 @@ def test_escalation_on_resource_pattern_is_dangerous(action: str, kind: str):
     assert danger_of(allow(action.replace("iam:", "iam:Get"), "*")) == ""
     excluded = allow(action, "")
     del excluded["Resource"]
-    assert danger_of({**excluded, "NotResource": f"{arn}/one"}) == "administrator access"
+    assert danger_of({**excluded, "NotResource": f"{arn}/one"}) == ADMINISTRATOR
     assert danger_of({**excluded, "NotResource": f"{arn}/*"}) == ""
 
 
@@ -233,9 +219,9 @@ def test_escalation_on_resource_pattern_is_dangerous(action: str, kind: str):
 def test_danger_is_the_same_in_another_partition(partition: str):
     role = Arn.of(ROLE.text.replace("aws", partition))
     for action, resource, danger in (
-        ("sts:AssumeRole", ROLES, "permission to assume every role in the account"),
-        ("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/*", "administrator access"),
-        ("iam:PutRolePolicy", ROLE.text, "administrator access"),
+        ("sts:AssumeRole", ROLES, ASSUMES),
+        ("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/*", ADMINISTRATOR),
+        ("iam:PutRolePolicy", ROLE.text, ADMINISTRATOR),
     ):
         for at, expected in ((resource, ""), (resource.replace("aws", partition), danger)):
             assert danger_of(allow(action, at), role=role) == expected

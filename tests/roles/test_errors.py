@@ -26,8 +26,6 @@ from roles import cli
 from roles.errors import (
     InputError,
     OddAnswerError,
-    PageError,
-    concerns_every_call,
     explain,
     is_denied,
     is_gone,
@@ -61,28 +59,25 @@ THROTTLED = "RequestLimitExceeded Throttling ThrottlingException TooManyRequests
 
 
 @pytest.mark.parametrize(
-    ("codes", "text", "is_general"),
+    ("codes", "text"),
     [
         (
             "AccessDenied AccessDeniedException UnauthorizedOperation",
             f"{CALL} is not allowed (said): allow it for these credentials and, ",
-            False,
         ),
-        (BAD_CREDENTIALS, "AWS does not accept the credentials (CODE): sign in (`aws sso login`", True),
-        (THROTTLED, f"AWS is throttling {CALL}: wait a minute and repeat the command, or set ", True),
+        (BAD_CREDENTIALS, "AWS does not accept the credentials (CODE): sign in (`aws sso login`"),
+        (THROTTLED, f"AWS is throttling {CALL}: wait a minute and repeat the command, or set "),
         (
             "NoSuchBucket NoSuchEntity NotFoundException ResourceNotFoundException",
             f"{CALL} found nothing (said): check the IDs and the Region, and whether the data ",
-            False,
         ),
-        ("Else", f"{CALL} failed (CODE: said): repeat the command; if it fails again, look ", False),
+        ("Else", f"{CALL} failed (CODE: said): repeat the command; if it fails again, look "),
     ],
 )
-def test_every_code_is_explained_as_its_kind(codes: str, text: str, is_general: bool):
+def test_every_code_is_explained_as_its_kind(codes: str, text: str):
     for code in codes.split():
         error = answered(code)
         assert explain(error).startswith(text.replace("CODE", code))
-        assert concerns_every_call(error) is is_general
         assert is_denied(error) is ("is not allowed" in text)
         assert is_gone(error) is ("found nothing" in text)
         assert reason(error) == (f"{CALL} is not allowed" if is_denied(error) else explain(error))
@@ -122,7 +117,6 @@ SIGN_IN = ": sign in (`aws sso login`, "
         (EndpointConnectionError(endpoint_url="x"), "AWS cannot be reached (Could not", " us-east-1, "),
         (ConnectTimeoutError(endpoint_url="x"), "AWS cannot be reached (Connect", " us-east-1, "),
         (ReadTimeoutError(endpoint_url="x"), "AWS cannot be reached (Read", " us-east-1, "),
-        (PageError(operation="GetRole"), "GetRole returned an HTML page, possibly", "update boto3, "),
         (
             OddAnswerError(operation="iam:GetRole", reason="is odd"),
             "the response to iam:GetRole is odd, possibly",
@@ -148,7 +142,6 @@ def test_every_error_of_the_sdk_is_explained_on_one_line(
     monkeypatch: pytest.MonkeyPatch, error: Any, start: str, end: str
 ):
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     text = explain(error)
     assert text.startswith(start)
     assert end.replace("PROXY", "behind a proxy with its own certificate, set AWS_CA_BUNDLE to ") in text
@@ -156,9 +149,6 @@ def test_every_error_of_the_sdk_is_explained_on_one_line(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://x")
     of_server = ": to call AWS, unset AWS_ENDPOINT_URL (http://x)"
     assert explain(error).endswith(of_server) is ("possibly because of a proxy" in text)
-    monkeypatch.setenv("AWS_CA_BUNDLE", "a.pem")
-    of_bundle = "the certificates in AWS_CA_BUNDLE=a.pem cannot be used"
-    assert explain(error).startswith(of_bundle) is isinstance(error, SSLError)
 
 
 @pytest.mark.parametrize(
@@ -250,14 +240,18 @@ def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
         server.listen()
         world.patch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{server.getsockname()[1]}")
         line = world.adopt().rejection
-    assert line.startswith(f"adopt: the certificates in AWS_CA_BUNDLE={bundle} cannot be used")
+    assert line.startswith("adopt: AWS's certificate cannot be verified (")
+    assert "AWS_CA_BUNDLE" in line
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "answered"),
     [
-        (("qbusiness:ListApplications", 200), "ListApplications returned an HTML page"),
+        (
+            ("qbusiness:ListApplications", 200),
+            "the response to qbusiness:ListApplications is an HTML page",
+        ),
         (("qbusiness:ListApplications", 302), "returned HTTP 302 without an error code"),
         (("iam:GetRole", 404), "the response is not in the API's format"),
     ],

@@ -1,27 +1,26 @@
-"""roles/policies, aws_commands, arns: what is written stays within AWS's limits."""
+"""roles/policies, aws_commands, arns, commands, rendering: what is written stays within AWS's limits."""
 
 import argparse
+import json
 from typing import Any, cast
 
 import pytest
 
+from components.connectors import CONNECTORS
 from guardrails.iam.truth import Truth
-from pages.examples import ACCOUNT
+from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.difference import simplify, statements
-from roles.policies import Policies, Secret, digest
+from roles.needs import Bucket, Needs
+from roles.policies import Policies, Secret
 from roles.project import stack_name
+from roles.rendering import expected_policies
 from roles.view import may_decrypt
 from tests.helpers.support import golden
 from tests.helpers.world import KEY_ARN, SECRET_ARN, WIDE, allow, deny, own_policy, policy
 
 SECRETS = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
-
-
-def test_digest_depends_on_where_a_text_ends():
-    assert digest("a", "b") != digest("ab")
-    assert digest("a", "b") == digest("a", "b")
 
 
 def test_only_what_the_role_policy_lacks_is_needed_for_other_secrets():
@@ -36,7 +35,7 @@ def test_only_what_the_role_policy_lacks_is_needed_for_other_secrets():
     [
         ("x", "--role-name x"),
         ("a b", "--role-name 'a b'"),
-        ("-x", "--role-name='-x'"),
+        ("-x", "--role-name=-x"),
         ("", "--role-name ''"),
     ],
 )
@@ -136,3 +135,12 @@ def test_unreadable_policy_names_the_call_that_returned_it():
         ):
             statements(name, {"Statement": [{"Effect": "Perhaps"}]})
     assert statements("p", WIDE)
+
+
+def test_role_with_a_path_may_pass_itself():
+    bucket = Bucket("arn:aws:s3:::qbusiness-documents", "123456789012")
+    needs = Needs(APPLICATION_ARN, INDEX_ID, CONNECTORS["s3-v2"], buckets=(bucket,))
+    role_arn = "arn:aws:iam::123456789012:role/connectors/prod/files"
+    expected, _, _ = expected_policies(needs, role_arn)
+    *_, passing = json.loads(expected.role_policy)["Statement"]
+    assert (passing["Action"], passing["Resource"]) == (["iam:PassRole"], [role_arn])

@@ -59,13 +59,6 @@ def test_a_role_name_is_unique_regardless_of_case(iam: Any):
             create(iam, name)
 
 
-def test_role_with_inline_policy_cannot_be_deleted(iam: Any):
-    create(iam)
-    iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=json.dumps(POLICY))
-    with rejected("DeleteConflict"):
-        iam.delete_role(RoleName="role")
-
-
 def test_nonexistent_permissions_boundary_is_rejected(iam: Any):
     missing = "arn:aws:iam::123456789012:policy/boundary"
     message = r"\(NoSuchEntity\).*: Scope ARN: {} does not exist or is not attachable\.".format

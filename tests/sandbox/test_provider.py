@@ -22,13 +22,10 @@ from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Prope
 from sandbox.provider.lifecycle import DEFAULTS, Lifecycle, Property
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import (
-    RESOURCES,
     Role,
 )
 from sandbox.provider.resources import lifecycle as lifecycle_of
 from sandbox.provider.schema import schema
-from tests.helpers.stacks import NewStack
-from tests.helpers.support import REQUIRED
 from tests.sandbox.provider_client import Provider, RefusedError, Resource
 
 NAME = "qbusiness-provider"
@@ -409,18 +406,12 @@ def test_secret_settings_are_read_like_plain_settings(monkeypatch: pytest.Monkey
     # The engine marks secrets in a provider's configuration if the provider accepts them.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     inner = {**SECRET, "value": ACCOUNT}
-    for accounts, tags in (
-        (f'["{ACCOUNT}"]', '{"tags":{"Cost":5,"Live":true}}'),
-        (json.dumps([inner]), json.dumps({"tags": {"Cost": {**SECRET, "value": 5}, "Live": "true"}})),
-        (json.dumps({**SECRET, "value": [inner]}), '{"tags":{"Cost":"5","Live":"true"}}'),
-    ):
-        settings = {"allowedAccountIds": accounts, "defaultTags": tags}
-        marked = {
-            name: {**SECRET, "value": {**SECRET, "value": value}} for name, value in settings.items()
-        }
-        found = configuration.configure("aws", {"region": REGION, **marked})
-        # default_tags is a map of strings: NewProvider in internal/provider/sdkv2/provider.go.
-        assert found == Configuration(REGION, {"Cost": "5", "Live": "true"})
+    tags = {"tags": {"Cost": {**SECRET, "value": 5}, "Live": True}}
+    settings = {"allowedAccountIds": json.dumps([inner]), "defaultTags": json.dumps(tags)}
+    marked = {name: {**SECRET, "value": {**SECRET, "value": value}} for name, value in settings.items()}
+    found = configuration.configure("aws", {"region": REGION, **marked})
+    # default_tags is a map of strings: NewProvider in internal/provider/sdkv2/provider.go.
+    assert found == Configuration(REGION, {"Cost": "5", "Live": "true"})
 
 
 @pytest.mark.parametrize(
@@ -442,13 +433,6 @@ def test_environment_provides_unconfigured_region(
         monkeypatch.setenv(name, value)
     settings = {"region": configured} if configured else {}
     assert configuration.configure("aws", settings).region == region
-
-
-def test_unknown_provider_configuration_key_fails_preview(new_stack: NewStack):
-    # formatDefaultProviderInvalidKey in tfbridge/check_failures.go.
-    stack = new_stack({**REQUIRED, "aws:regionn": REGION})
-    unknown = "`aws:regionn` is not a valid configuration key for the aws provider."
-    assert unknown in stack.preview(check=False).text
 
 
 # Calls.
@@ -508,26 +492,6 @@ def test_an_update_changes_only_what_differs(state: Properties, desired: Propert
     iam = answering()
     Role().update(iam, NAME, state, desired)
     assert iam.method_calls == calls
-
-
-def test_an_attachment_is_read_from_its_id():
-    # resourceRolePolicyAttachmentImport in role_policy_attachment.go.
-    resource = RESOURCES["aws:iam/rolePolicyAttachment:RolePolicyAttachment"]
-    arn = "arn:aws-cn:iam::123456789012:policy/a-arn"
-    iam = answering(list_attached_role_policies={"AttachedPolicies": [{"PolicyArn": arn}]})
-    assert resource.create(iam, {"role": "a-b", "policyArn": arn}) == f"a-b-{arn}"
-    assert resource.read(iam, f"a-b-{arn}") == {"role": "a-b", "policyArn": arn}
-    assert resource.read(iam, f"a-b-{arn}x") is None
-    assert iam.method_calls[:2] == [
-        call.attach_role_policy(RoleName="a-b", PolicyArn=arn),
-        call.list_attached_role_policies(RoleName="a-b"),
-    ]
-
-
-def test_an_error_from_iam_is_shown_unchanged(role: Resource):
-    message = "MalformedPolicyDocument.*The policy must contain a valid version string"
-    with pytest.raises(RefusedError, match=message):
-        role.up(assumeRolePolicy='{"Version": "2020-01-01"}')
 
 
 DETACH = [call.detach_role_policy(RoleName=NAME, PolicyArn="arn")]

@@ -169,35 +169,6 @@ def test_data_source_that_failed_to_sync_comes_first(world: World):
 
 
 @pytest.mark.slow
-def test_other_policies_and_grants_count(world: World):
-    key = create_key(world, allow("kms:Decrypt", "*", Principal=ROLE))
-    identifier = world.add_own(without=GET_SECRET, secret={"KmsKeyId": key})
-    grants = policy(allow("secretsmanager:GetSecretValue", "*", Principal=ROLE))
-    world.client("secretsmanager").put_resource_policy(SecretId=world.secret_arn, ResourcePolicy=grants)
-    assert result(world.audit("--json"), identifier) == "equivalent"
-    world.reject("kms:GetKeyPolicy")
-    assert result(world.audit("--json"), identifier) == "not completely compared"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("granted", "expected"),
-    [
-        ({}, "equivalent"),
-        ({"Constraints": {"EncryptionContextSubset": {"a": "b"}}}, "not completely compared"),
-        ({"Operations": ["Encrypt"]}, "1 missing"),
-    ],
-)
-def test_grant_replaces_missing_decryption(world: World, granted: dict[str, Any], expected: str):
-    kms = world.client("kms")
-    key = kms.create_key()["KeyMetadata"]
-    identifier = world.add_own(secret={"KmsKeyId": key["Arn"]})
-    grant: Any = {"Operations": ["Decrypt"], **granted}
-    kms.create_grant(KeyId=key["KeyId"], GranteePrincipal=world.role_arn, **grant)
-    assert result(world.audit("--json"), identifier) == expected
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("condition", "expected"), [(True, "equivalent"), (False, "1 in excess")])
 def test_key_of_current_version_is_needed(world: World, condition: bool, expected: str):
     earlier, later = create_key(world), create_key(world)

@@ -57,7 +57,6 @@ NAMES: Final[dict[str, Any]] = {
     "OTHER_DELETED": "AROAEXAMPLEDELETED002",
     "APPLICATION_ROLE": f"arn:aws:iam::{ACCOUNT}:role/application",
     "ROLE_NAME": ROLE_NAME,
-    "IN_CAPITALS": ROLE_ARN.upper(),
     "SECRETS_MANAGER": f"secretsmanager.{REGION}.amazonaws.com",
     "INTERFACES": f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface",
     "REGION": REGION,

@@ -247,16 +247,6 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     assert called | {*world.server.calls} == {*ACTIONS["check"]}
 
 
-def test_question_is_skipped_after_throttled_call_is_retried(world: World):
-    world.repeat_at_once()
-    world.reject("iam:GetRole", status=400, code="Throttling")
-    said = world.check()
-    assert said.code == 2
-    assert "AWS is throttling iam:GetRole: wait a minute" in said.answer("role")
-    # Another question about the role does not repeat the calls.
-    assert world.server.calls.count("iam:GetRole") == 10
-
-
 @pytest.mark.parametrize(
     "action", ["sts:GetCallerIdentity", "qbusiness:GetApplication", "iam:SimulatePrincipalPolicy"]
 )
@@ -289,34 +279,3 @@ def test_question_is_skipped_if_sandbox_lacks_its_action(world: World, code: str
     text = "the server at AWS_ENDPOINT_URL does not support this check: use AWS"
     assert said.answer("simulation") == f"note        simulation: {text}\n"
     assert said.code == 0
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [(500, "InternalFailure"), (503, "ServiceUnavailable"), (400, "Throttling"), (503, "")],
-)
-def test_sandbox_outage_is_not_mistaken_for_missing_action(world: World, status: int, code: str):
-    for action in ("iam:SimulatePrincipalPolicy", "kms:GetKeyPolicy"):
-        if code:
-            world.server.rejections[action] = (status, code)
-        else:
-            world.server.pages[action] = status
-    said = world.check()
-    assert said.code == 2
-    assert [each.partition(" ")[0] for each in said.answers("skipped")] == ["key", "simulation:"]
-    assert "does not support this check" not in said.out
-
-
-@pytest.mark.parametrize("endpoint", ["AWS_ENDPOINT_URL", ""])
-def test_html_response_skips_question(world: World, endpoint: str):
-    world.server.pages["iam:SimulatePrincipalPolicy"] = 200
-    if not endpoint:
-        world.patch.delenv("AWS_ENDPOINT_URL")
-        for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER", "STS", "EC2", "KMS"):
-            world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", world.server.url)
-    said = world.check()
-    assert said.code == 2
-    assert said.answers("problem") == []
-    unset = f": to call AWS, unset AWS_ENDPOINT_URL ({world.server.url})"
-    reason = unset if endpoint else ", possibly because of a "
-    assert f"SimulatePrincipalPolicy returned an HTML page{reason}" in said.answer("simulation")

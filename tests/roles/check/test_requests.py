@@ -169,12 +169,8 @@ def denied_in(row: Row) -> set[tuple[str, str]]:
     return {(each["action"], each["resource"]) for each in decided if each["allowed"] != "yes"}
 
 
-# The simulator ignores partitions of accounts and keys of the encryption context, rejects variables that
-# have no value, and replaces variables before the fifth colon of a resource.
-UNLIKE: Final = (
-    *("arn:aws-cn:", "kms:EncryptionContext:SecretARN", "${aws:PrincipalTag/owner}", "/path,"),
-    ":${aws:PrincipalAccount}:secret:",
-)
+# The simulator ignores partitions of accounts and keys of the encryption context.
+UNLIKE: Final = ("arn:aws-cn:", "kms:EncryptionContext:SecretARN")
 DECIDED: Final = [
     each
     for each in rows_policies.ROWS

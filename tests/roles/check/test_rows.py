@@ -1,4 +1,4 @@
-"""roles/check/questions, remedies, context, roles/findings, grants: the answers about each row."""
+"""roles/check/questions, remedies, context, roles/account, findings, grants, syncs: the answers."""
 
 import re
 from collections.abc import Callable
