@@ -179,7 +179,7 @@ def test_update_without_refresh_falsely_reports_success(new_stack: NewStack, fai
     again = stack.up("--refresh=false")
     assert (ROLE, again.exit_code) in [(name, 0) for _, name, _ in again.steps]
     assert aws.iam.get_role(RoleName=NAME)["Role"]["Description"] == BEFORE["roleDescription"]
-    run_section(stack, "Why `refresh: always`")
+    run_section(stack, "Correct drift")
     assert aws.iam.get_role(RoleName=NAME)["Role"]["Description"] == "lost"
 
 
