@@ -103,6 +103,8 @@ def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
         run_script(stack, DELETE, NAME=name)
     assert_complete(stack, aws, *entries)
 
+    stack.configure(settings_of(*entries))  # the roles may be destroyed
+    stack.up()
     kill_at(stack, DESTROY, POLICY_DELETION)
     run_section(stack, "After a crash during a destroy")
     assert (aws.roles(), stack.resources()) == ([], [])
