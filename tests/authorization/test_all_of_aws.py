@@ -19,13 +19,12 @@ from pages.example_calls import (
     ROLE,
     SECRET_ARN,
     SERVICE,
-    SHAPES,
     TAG,
     Options,
     connector_calls,
 )
 from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
-from tests.authorization.cases import decisions, render
+from tests.authorization.cases import render
 from tests.authorization.simulator import ask
 
 pytestmark = pytest.mark.slow
@@ -144,22 +143,3 @@ def test_all_statements_allow_exactly_the_documented_actions(
     decided = sum(answer["decisions"] for answer in answers)
     counts = {f"{decided:,} decisions": answers[0]["actions"]}
     record_property("figure", {"actions of AWS, on the role's and on foreign resources": counts})
-
-
-def test_roles_of_each_shape_allow_exactly_documented_actions(
-    record_property: Callable[[str, object], None],
-):
-    every_grant = grants(every_statement())
-    pairs = sorted(EVERYTHING_DOCUMENTED)
-    for options in SHAPES:
-        role_policy = render(options).role_policy
-        assert grants(role_policy["Statement"]) <= every_grant
-        through = context("s3" if options.bucket_is_source else "secretsmanager")
-        requests = [
-            {"action": action, "resource": resource, "context": through} for action, resource in pairs
-        ]
-        outcomes = zip(pairs, decisions(role_policy, requests), strict=True)
-        allowed = {pair for pair, decision in outcomes if decision == "Allowed"}
-        assert allowed == documented(options), options
-    counts = {f"roles of {len(SHAPES)} shapes": len(SHAPES) * len(pairs)}
-    record_property("figure", {"documented actions, on the role's resources": counts})

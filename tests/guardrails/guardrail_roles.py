@@ -355,10 +355,6 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ),
         {"excess"},
     ),
-    "a policy that forges a line of the report": (
-        _allowing("s3:*", Condition=_equals("aws:SourceVpc\nfix: nothing to do", "x")),
-        {"excess"},
-    ),
     # Documents that IAM rejects.
     **_roles(
         ("unknown element", _NEW, "action", "s3:*", "readable"),

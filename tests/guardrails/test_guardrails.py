@@ -19,7 +19,6 @@ from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
 
 from components import formats
 from components.connectors import CONNECTORS, Connector, Need
-from components.problems import escape
 from components.rules import render
 from guardrails.__main__ import validate
 from pages import examples
@@ -150,10 +149,6 @@ def findings(*resources: Declaration) -> dict[str, list[Finding]]:
     return {name: by_rule for name, by_rule in found.items() if by_rule}
 
 
-def reports(*resources: Declaration) -> list[str]:
-    return [finding.report for found in findings(*resources).values() for finding in found]
-
-
 # Findings.
 
 
@@ -202,10 +197,8 @@ def test_a_role_may_pass_itself():
 
 PASSING_OTHERS: Final[Sequence[Document]] = [
     passing("*"),
-    passing(f"arn:aws:iam::{ACCOUNT}:role/*"),
     passing(f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"),
     passing(f"{PASSED}*"),
-    passing(f"{PASSED}-prod"),
     passing(PASSED.replace(NAME, f"a/{NAME}")),
     passing(PASSED.replace(NAME, NAME.upper())),
     passing(PASSED.replace(ACCOUNT, "444455556666")),
@@ -249,17 +242,6 @@ def test_shared_policy_is_checked_for_each_role():
     assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"
 
 
-def test_subnets_allowed_only_with_tag_are_reported():
-    create = {
-        "Action": "ec2:CreateNetworkInterface",
-        "Condition": {"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
-    }
-    allowed = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{examples.SUBNET_ID}"
-    assert findings(role(), role_policy(extended(**create, Resource=allowed))) == {}
-    both = [allowed, allowed.replace("subnet/subnet-0", "subnet/subnet-1")]
-    assert set(findings(role(), role_policy(extended(**create, Resource=both)))) == {"subnets"}
-
-
 def test_each_placeholder_is_reported():
     beginning = f"arn:aws:service:{REGION}:{ACCOUNT}:"
     for value, reported in (
@@ -296,11 +278,10 @@ def test_each_placeholder_is_reported():
     assert "placeholders" in findings(role(pinned))
 
 
-@pytest.mark.parametrize("text", ["line\nfix: nothing", "\x1b[2K", "\u202e", "é", "\r\t\0", "plain"])
-def test_policy_text_cannot_forge_report_line(text: str):
-    report = Finding("urn", text, text, text).report
-    shown = escape(text)
-    assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
+def test_policy_text_cannot_forge_report_line():
+    report = Finding("urn", "a\nfix: nothing\x1b[2K\u202eé\r", "b\n", "c\n").report
+    shown = r"a\nfix: nothing\x1b[2K\u202e\xe9\r"
+    assert report.splitlines() == [shown, r"expected: b\n", r"fix: c\n"]
 
 
 # Connector permissions.
@@ -426,6 +407,14 @@ def test_policy_belongs_only_to_role_that_it_names():
     chosen = resource("RolePolicy", "policy", props, role=[chooser, first, second])
     names = [role.name for role in find_roles([first, second, chosen], {}) if role.policies]
     assert names == ["qbusiness-2"]
+    # The reference also decides between namesakes in different accounts; case does not matter.
+    function = role(trust(Principal={"Service": "lambda.amazonaws.com"}), urn="lambda")
+    props = {"name": "p", "policy": text(ANY_SECRET), "role": NAME.upper()}
+    both = [role(), function]
+    assert findings(*both, resource("RolePolicy", "of-lambda", props, role=[function])) == {}
+    assert set(findings(*both, resource("RolePolicy", "own", props, role=[both[0]]))) == {"secret"}
+    assert set(findings(*both, role_policy(ANY_SECRET, of=NAME.upper()))) == {"secret"}
+    assert set(findings(*both, attachment(ADMINISTRATOR, NAME.upper()))) == {"excess"}
 
 
 def provided(declaration: Declaration, *accounts: str, region: str = REGION) -> Declaration:
@@ -460,17 +449,6 @@ def test_trust_policy_names_account_of_role():
     named = f"arn:aws:iam::{ACCOUNT}:role/team-{OTHER_ACCOUNT}/{NAME}"
     assert wrong(named, OTHER_ACCOUNT) == set()
     assert wrong(named.replace(f"::{ACCOUNT}", f"::{OTHER_ACCOUNT}"), ACCOUNT) == both
-
-
-def test_role_names_are_not_case_sensitive():
-    its_role = role(name="QBusiness-Guarded")
-    assert set(findings(its_role, role_policy(ANY_SECRET, of="qbusiness-guarded"))) == {"secret"}
-    props = {"role": "qbusiness-GUARDED", "policy": text(ANY_SECRET)}
-    assert set(findings(its_role, resource("RolePolicy", "policy", props, role=[its_role]))) == {
-        "secret"
-    }
-    attached = attachment(ADMINISTRATOR, "QBUSINESS-GUARDED")
-    assert set(findings(its_role, attached)) == {"excess"}
 
 
 # Declared and undeclared policies.
@@ -533,58 +511,35 @@ def removed_policies() -> list[Declaration]:
     return [its_role, role_policy(), *exclusive]
 
 
-def test_exclusive_resource_must_list_declared_policy():
+def test_each_exclusive_resource_must_list_declared_policies():
     own, other = role_policy(), role_policy(name="other")
-    (found,) = findings(role(), own, other, exclusive_policies("connector"))["exclusive"]
-    assert found.urn == other.urn
-    for kept in (
-        [exclusive_policies("connector", "other")],
-        [exclusive_policies("connector", UNKNOWN)],
-        [exclusive_attachments()],
-        [],
-    ):
-        assert "exclusive" not in findings(role(), own, other, *kept)
-    # Each of these resources removes what it does not list.
-    both = [exclusive_policies("connector", "other"), exclusive_policies("connector")]
-    assert [each.urn for each in findings(role(), own, other, *both)["exclusive"]] == [other.urn]
-    unnamed = role_policy(name=UNKNOWN)
-    assert "exclusive" not in findings(role(), unnamed, exclusive_policies("connector"))
-
-
-def test_exclusive_resource_must_list_declared_attachment():
     foreign = attachment(CUSTOMER_MANAGED)
-    (found,) = findings(role(), foreign, exclusive_attachments())["exclusive"]
-    assert found.urn == foreign.urn
-    of_stack = managed_policy(arn=UNKNOWN)
-    own = attachment(UNKNOWN, policyArn=[of_stack])
-    (found,) = findings(role(), of_stack, own, exclusive_attachments(CUSTOMER_MANAGED))["exclusive"]
-    assert found.urn == own.urn
-    assert f"the policy {of_stack.urn}, but" in found.message
-    known = managed_policy(arn=f"{CUSTOMER_MANAGED}-2")
-    attached = resource(
-        "PolicyAttachment", "several", {"roles": [NAME], "policyArn": UNKNOWN}, policyArn=[known]
-    )
-    both = [exclusive_attachments(f"{CUSTOMER_MANAGED}-2"), exclusive_attachments()]
-    (found,) = findings(role(), known, attached, *both)["exclusive"]
-    assert found.urn == attached.urn
-    assert f"the policy {CUSTOMER_MANAGED}-2, but" in found.message
-    listing_it = {"roleName": NAME, "policyArns": [UNKNOWN]}
-    lists_own = resource(
-        "RolePolicyAttachmentsExclusive", "exclusive", listing_it, policyArns=[of_stack]
-    )
-    assert "exclusive" not in findings(role(), of_stack, own, lists_own)
-    assert len(findings(role(), of_stack, foreign, lists_own)["exclusive"]) == 1
-    assert "exclusive" not in findings(role(), foreign, exclusive_attachments(CUSTOMER_MANAGED))
-    assert "exclusive" not in findings(role(), foreign, exclusive_attachments(UNKNOWN))
-    assert "exclusive" not in findings(role(), foreign, exclusive_policies())
-
-
-def test_policies_count_as_declared_without_recorded_inputs():
-    its_role = observed(inlinePolicies=[{"name": "console", "policy": text(ANY_SECRET)}])
-    unknown = role(urn="unknown", inlinePolicies=UNKNOWN)
-    unrecorded, _ = find_roles([its_role, unknown], {})
-    assert len(unrecorded.policies) == 1
-    assert unrecorded.undeclared == ()
+    of_stack, known = managed_policy(arn=UNKNOWN), managed_policy(arn=f"{CUSTOMER_MANAGED}-2")
+    its = attachment(UNKNOWN, policyArn=[of_stack])
+    several = {"roles": [NAME], "policyArn": UNKNOWN}
+    attached = resource("PolicyAttachment", "several", several, policyArn=[known])
+    listing = {"roleName": NAME, "policyArns": [UNKNOWN]}
+    lists_its = resource("RolePolicyAttachmentsExclusive", "exclusive", listing, policyArns=[of_stack])
+    names, arns = exclusive_policies, exclusive_attachments
+    for declared, removed in (
+        ([own, other, names("connector")], [other]),
+        ([own, other, names("connector", "other")], []),
+        ([own, other, names("connector", UNKNOWN)], []),
+        # Each of these resources removes what it does not list.
+        ([own, other, names("connector", "other"), names("connector")], [other]),
+        ([own, other, arns()], []),
+        ([role_policy(name=UNKNOWN), names("connector")], []),
+        ([foreign, arns()], [foreign]),
+        ([foreign, arns(CUSTOMER_MANAGED)], []),
+        ([foreign, arns(UNKNOWN)], []),
+        ([foreign, names()], []),
+        ([of_stack, its, arns(CUSTOMER_MANAGED)], [its]),
+        ([of_stack, its, lists_its], []),
+        ([of_stack, foreign, lists_its], [foreign]),
+        ([known, attached, arns(f"{CUSTOMER_MANAGED}-2"), arns()], [attached]),
+    ):
+        found = findings(role(), *declared).get("exclusive", [])
+        assert [each.urn for each in found] == [each.urn for each in removed], declared
 
 
 # Quotas.
@@ -701,19 +656,6 @@ def test_malformed_document_of_amazon_q_role_is_reported():
         assert findings(role(document)) == {}, name
 
 
-def test_policy_belongs_to_referenced_role_not_namesake():
-    function = role(trust(Principal={"Service": "lambda.amazonaws.com"}), urn="lambda")
-    both = [role(), function]
-    everything = resource(
-        "RolePolicy",
-        "of-lambda",
-        {"name": "p", "policy": text(ANY_SECRET), "role": NAME},
-        role=[function],
-    )
-    assert findings(*both, everything) == {}
-    assert set(findings(*both, role_policy(ANY_SECRET))) == {"secret"}
-
-
 def test_malformed_trust_policy_naming_amazon_q_is_reported():
     document = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}
     assert set(findings(role(document))) == {"readable"}
@@ -792,6 +734,12 @@ def all_findings() -> str:
             role_policy(),
             exclusive_policies(),
             attachment(CUSTOMER_MANAGED),
+            exclusive_attachments(),
+        ],
+        "an unlisted policy of the stack": [
+            role(),
+            managed_policy(arn=UNKNOWN),
+            attachment(UNKNOWN, policyArn=[managed_policy(arn=UNKNOWN)]),
             exclusive_attachments(),
         ],
         "a long trust policy": [role(trust(Sid="x" * 2_048))],
