@@ -70,14 +70,13 @@ roles: venv/roles-installed ## install the packages for the commands `qbusiness-
 
 # Group: Test and check
 
-unit: venv/development-installed ## run the fast tests that do not need the engine, in seconds
+unit: venv/development-installed ## run the fast tests that do not need the engine
 	@venv/bin/python -m pytest -m "not engine and not slow" $(NOT_UNIT) --maxschedchunk=100
 
-test: venv/development-installed $(NPM_PACKAGES) ## run all tests except the longest, in minutes
-	@venv/bin/python -m pytest -m "not thorough"
-
-test-all: venv/development-installed $(NPM_PACKAGES) ## run all tests, as CI does
+test: venv/development-installed $(NPM_PACKAGES) ## run all tests, as CI does, in minutes
 	@venv/bin/python -m pytest
+
+test-all: test
 
 check: venv/development-installed ## check format, lint, types, and workflows
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going check-types check-others

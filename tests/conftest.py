@@ -119,7 +119,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     # False sorts first. Among tests of the same kind, those that compare a whole gallery take longest.
     items.sort(
         key=lambda item: [
-            *(item.get_closest_marker(name) is None for name in ("thorough", "engine", "slow")),
+            *(item.get_closest_marker(name) is None for name in ("engine", "slow")),
             "assert_golden" not in getattr(item, "fixturenames", ()),
         ]
     )
