@@ -433,9 +433,8 @@ def apply_file(options: argparse.Namespace, output: Output) -> int:
 def carry_out(plan: Plan, options: argparse.Namespace, output: Output) -> int:
     """Show a plan, and save it, or apply it once the user has confirmed it; return the exit code."""
     left_out = ["Left out:", *(Line(f"  {text}", 4) for text in plan.left_out)] if plan.left_out else []
-    nothing = ["Nothing to change."] if not plan.changes else []
     if not options.json:
-        output.show(*plan.lines, *left_out, *nothing)
+        output.show(*plan.lines, *left_out, *([] if plan.changes else ["Nothing to change."]))
     code, done = PROBLEMS if plan.left_out or plan.blocked else FINE, None
     if plan.blocked:
         output(f"nothing was changed, because {plan.blocked}")
@@ -448,9 +447,8 @@ def carry_out(plan: Plan, options: argparse.Namespace, output: Output) -> int:
         code = PROBLEMS if plan.left_out or not all(done) else FINE
     elif plan.changes:
         code = NOT_APPLIED
-    if code != NOT_APPLIED and not options.save:
-        for text in plan.next_steps:
-            output(text)
+    if plan.next_steps and code != NOT_APPLIED and not options.save:
+        output(*plan.next_steps)
     if options.json:
         output.json(
             {

@@ -63,9 +63,8 @@ def lines(result: Result) -> Iterator[Part]:
         yield Table(_HEAD, [("", [_row(name, each) for name, each in result.entries.items()])])
         yield ""
     if result.left_out:
-        yield f"Left out: {len(result.left_out)}."
-        yield from (Line(f"  {text}", 4) for text in reasons(result.left_out))
-        yield ""
+        its = (Line(f"  {text}", 4) for text in reasons(result.left_out))
+        yield from (f"Left out: {len(result.left_out)}.", *its, "")
     if result.entries:
         yield from _new_roles(result)
         yield from _kept_policies(result)

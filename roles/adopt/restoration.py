@@ -152,11 +152,12 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
     for arn in saved.attached or ():
         if now.attached is not None and arn not in now.attached:
             yield aws_command("iam attach-role-policy", **role, policy_arn=arn)
-        elif arn in now.attached_policies and arn in versions:
-            if account.policy(arn)["DefaultVersionId"] != versions[arn]:
-                yield aws_command(
-                    "iam set-default-policy-version", policy_arn=arn, version_id=versions[arn]
-                )
+        elif (
+            arn in now.attached_policies
+            and arn in versions
+            and account.policy(arn)["DefaultVersionId"] != versions[arn]
+        ):
+            yield aws_command("iam set-default-policy-version", policy_arn=arn, version_id=versions[arn])
 
 
 def _differing(saved: Role, now: Role) -> Iterator[str]:

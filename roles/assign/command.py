@@ -120,9 +120,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
             made.append(change)
             is_denied = is_denied or any(each.state is State.PROBLEM for each in found)
             lines += _lines(entry, source, found, _users(options, entries, change.earlier))
-        is_blocked = is_denied and not options.anyway
-        blocked = "requests are denied: to assign anyway, pass --anyway" if is_blocked else ""
-        plan = Plan("assign", stack.name, entries[0].account, made, lines, left_out, blocked)
+        plan = Plan("assign", stack.name, entries[0].account, made, lines, left_out)
+        if is_denied and not options.anyway:
+            plan = plan._replace(blocked="requests are denied: to assign anyway, pass --anyway")
         return changes.carry_out(plan, options, output)
 
 

@@ -87,7 +87,7 @@ def test_policy_for_second_secret_is_kept_and_not_excess(world: World):
     world.delete_policy()
     world.put_policy(reader(SECRET_ARN, proxy, keys=(KEY_ARN,)), "proxy")
     said = world.adopt("--dry-run")
-    assert "  new; kept: proxy  " in said.out
+    assert "\n  pages: proxy\n" in said.out
     assert f"also uses {proxy}" not in said.out
 
 
