@@ -13,6 +13,8 @@ from roles.errors import InputError
 from roles.output import Output
 from tests.helpers.world import OTHER_ID, World, data_source_id
 
+IDENTIFIER = "c3d4e5f6-7890-12ab-cdef-333333333333"
+
 
 def source(number: int, name: str = "Pages") -> DataSource:
     place = ("a1", "Docs", "i1", "Main")
@@ -95,6 +97,30 @@ def test_data_sources_are_selected_and_left_out(
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{IDENTIFIER}\n{IDENTIFIER[:-1]}\n".encode(), f"kept.txt, line 2: '{IDENTIFIER[:-1]}' is not"),
+        (f"{IDENTIFIER}3\n".encode(), f"kept.txt, line 1: '{IDENTIFIER}3' is not the ID of a data"),
+        (f"-{IDENTIFIER[1:]}\n".encode(), f"kept.txt, line 1: '-{IDENTIFIER[1:]}' is not the ID"),
+        (b"\xff", "--exclude: kept.txt cannot be read: it is not UTF-8 text"),
+        (None, "--exclude: kept.txt cannot be read: No such file or directory"),
+    ],
+)
+def test_unreadable_file_of_excluded_data_sources_is_rejected(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes | None,
+    message: str,
+):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "kept.txt").write_bytes(content)
+    with pytest.raises(InputError, match=f"^{message}"):
+        select(capsys, exclude=["@kept.txt"])
+
+
+@pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
         (
@@ -103,6 +129,7 @@ def test_data_sources_are_selected_and_left_out(
             "a lowercase letter followed by up to 40 lowercase letters, digits, and",
         ),
         ("--name", f"{OTHER_ID}=secure", "the name `secure` is reserved"),
+        ("--stacks", "-1", "'-1' is not a number of stacks: expected 0 or more"),
         ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
     ],
 )
