@@ -6,9 +6,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
-_FAILED = 2
-_INTERRUPTED = 130
+_FAILED: Final = 2
+_INTERRUPTED: Final = 130
 
 
 def start(install: str) -> int:

@@ -153,14 +153,10 @@ def _lines(part: Part, width: int) -> Iterator[str]:
         case str(text):
             yield escape(text)
         case Line(text, hang):
-            escaped = escape(text)
             wrapper = textwrap.TextWrapper(
-                width or len(escaped) + 1,
-                subsequent_indent=" " * hang,
-                break_long_words=False,
-                break_on_hyphens=False,
+                width, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False
             )
-            yield wrapper.fill(escaped)
+            yield wrapper.fill(escape(text)) if width else escape(text)
         case Table(head, groups):
             escaped = [(title, [[*map(escape, row)] for row in rows]) for title, rows in groups]
             cells = [head, *(row for _, rows in escaped for row in rows)]

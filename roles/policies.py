@@ -3,7 +3,6 @@
 These are the policies that the program writes, and one for the secrets that no setting contains.
 """
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,11 +12,6 @@ from components.policies import key_statement, secret_statement
 from guardrails.iam.documents import Statement
 from roles.account import Role
 from roles.difference import TRUST_POLICY, Difference, compare, role_statements, statements
-
-
-def digest(*parts: str) -> str:
-    """Return 16 hexadecimal digits for these texts, which are different for other texts."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def read(given: Sequence[Mapping[str, Any]]) -> tuple[Statement, ...]:
@@ -59,7 +53,7 @@ class Policies(NamedTuple):
             if secret.key_arn:
                 needed.append(key_statement(secret.key_arn, "secretsmanager"))
             added = [each for each in needed if each not in written]
-            found += [{name: each[name] for name in each if name != "Sid"} for each in added]
+            found += [{key: value for key, value in each.items() if key != "Sid"} for each in added]
         return found
 
     @property

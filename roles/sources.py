@@ -40,10 +40,7 @@ def read_sources(account: Account, application_id: str) -> list[Source]:
 
 def read_source(account: Account, listed: DataSource) -> Source:
     """Read a data source; the finding is a note if it was deleted after it was listed."""
-    details = attempt(
-        lambda: account.data_source(listed),
-        note(listed.deleted),
-    )
+    details = attempt(lambda: account.data_source(listed), note(listed.deleted))
     if isinstance(details, Finding):
         return Source(listed, {}, details)
     return Source(listed, details, attempt(lambda: find_uses(details)))

@@ -261,16 +261,18 @@ def _check_version_and_sids(given: Mapping[str, Any]) -> None:
     """Raise MalformedError for a Version or Sid that IAM rejects, although other services accept it."""
     if given.get("Version", UNKNOWN) not in (UNKNOWN, *_VERSIONS):
         raise MalformedError(f"its Version is neither {' nor '.join(_VERSIONS)}")
-    found = {""}
+    found: set[str] = set()
     for number, statement in enumerate(listed(given.get("Statement")), start=1):
         sid = cast("Any", statement).get("Sid", "") if isinstance(statement, Mapping) else ""
-        if sid is not UNKNOWN and not (isinstance(sid, str) and _SID.fullmatch(sid)):
+        if sid in ("", UNKNOWN):
+            continue
+        if not isinstance(sid, str) or not _SID.fullmatch(sid):
             raise MalformedError(
                 f"the Sid of statement {number} is not a string of ASCII letters and digits"
             )
-        if sid and sid in found:
+        if sid in found:
             raise MalformedError(f"several statements have the Sid {sid}")
-        found |= set() if sid is UNKNOWN else {sid}
+        found.add(sid)
 
 
 def _check_elements(given: Any, allowed: AbstractSet[str], element: str) -> None:

@@ -20,7 +20,6 @@ _HEAD: Final = (
     *("ENTRY", "DATA SOURCE", "CONNECTOR", "ROLE", "ROLE POLICY"),
     "COMPARED WITH THE PROGRAM'S ROLE",
 )
-_EQUIVALENT: Final = "equivalent"
 _WORDS: Final = {
     "dangerous": "dangerous",
     "missing": "missing",
@@ -102,7 +101,7 @@ def _compared(entry: Entry) -> str:
     if entry.replaced:
         return f"a new role in place of {entry.replaced.name}"
     if entry.difference.equivalent and entry.role.complete:
-        return _EQUIVALENT
+        return "equivalent"
     every = (*entry.difference.program, *entry.difference.role)
     verdicts = Counter("dangerous" if each.danger else each.verdict for each in every)
     parts = [f"{verdicts[name]} {word}" for name, word in _WORDS.items() if verdicts[name]]

@@ -131,8 +131,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
 
 def concerns_every_call(error: ClientError | OddAnswerError) -> bool:
     """Return whether bad credentials or throttling caused an error, so other calls would also fail."""
-    is_throttled = isinstance(error, ClientError) and code(error) in THROTTLED
-    return is_throttled or (isinstance(error, ClientError) and is_bad_credentials(error))
+    return isinstance(error, ClientError) and (is_bad_credentials(error) or code(error) in THROTTLED)
 
 
 def _read(account: Account, source: DataSource) -> Reply | ClientError | OddAnswerError:

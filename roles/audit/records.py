@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, cast
 
@@ -10,7 +11,6 @@ from components.problems import quote
 from guardrails.iam.documents import Statement
 from roles.account import DataSource
 from roles.errors import InputError
-from roles.policies import digest
 from roles.project import read_mapping
 
 Kind = Literal[
@@ -84,8 +84,8 @@ class Record(NamedTuple):
 
     def identified(self, *parts: str) -> "Record":
         """Return the record with an ID, which these parts determine with the kind, role, and policy."""
-        found = digest(self.account, self.role, self.kind, self.policy, *parts)
-        return self._replace(id=found[:10].translate(_LETTERS))
+        text = "\0".join((self.account, self.role, self.kind, self.policy, *parts))
+        return self._replace(id=sha256(text.encode()).hexdigest()[:10].translate(_LETTERS))
 
 
 def meaning(statement: Statement) -> str:
