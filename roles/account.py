@@ -411,7 +411,7 @@ class Account:
     # Calls to AWS.
 
     def _once(self, read: Callable[..., Any], *question: Any) -> Any:
-        """Return what `read` returns, which runs only once with the same arguments, in all threads.
+        """Return the result of `read`, which runs only once with the same arguments, in all threads.
 
         Later calls return the same result or raise the same error. Data sources may share a role or
         secret.

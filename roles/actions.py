@@ -23,7 +23,7 @@ class Read(NamedTuple):
     arguments: tuple[str, ...] = ()
     """The names of the arguments, in order."""
     result: tuple[str, ...] = ()
-    """The path in the response to what is of interest."""
+    """The path to the result in the response."""
     fixed: Mapping[str, Any] = MappingProxyType({})
     """Arguments that are always the same."""
     absent: str = ""

@@ -1,4 +1,4 @@
-"""Read and judge the last sync of a data source: what its error is about, and what it ingested."""
+"""Read the last sync of a data source, and judge its error and the documents that it put."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -111,7 +111,7 @@ def judge(text: str, sync: Sync | None) -> Finding:
 
 
 class Evidence(NamedTuple):
-    """What the last sync of a data source says about ingestion."""
+    """The evidence about ingestion in the last sync of a data source."""
 
     text: str = ""
     """Empty if it says nothing."""

@@ -1,4 +1,4 @@
-"""docs/, roles/commands: what a user pastes stops at the first failure.
+"""docs/: a pasted block stops at the first failure.
 
 A block must be one command for the shell, because Pulumi's CLI would read further lines as input.
 """

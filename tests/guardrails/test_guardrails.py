@@ -525,7 +525,7 @@ def test_each_exclusive_resource_must_list_declared_policies():
         ([own, other, names("connector")], [other]),
         ([own, other, names("connector", "other")], []),
         ([own, other, names("connector", UNKNOWN)], []),
-        # Each of these resources removes what it does not list.
+        # Each of these resources removes the policies that it does not list.
         ([own, other, names("connector", "other"), names("connector")], [other]),
         ([own, other, arns()], []),
         ([role_policy(name=UNKNOWN), names("connector")], []),

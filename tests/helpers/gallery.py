@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 
 def gallery(messages: Mapping[str, str], fix: str = "") -> str:
-    """Return each message with its title, without what a reader of the file already knows.
+    """Return each message with its title, without the parts that a reader of the file already knows.
 
     That is an expectation that is the same as in the last message about this setting, and the usual
     fix, in which `{}` is the place of the problem.

@@ -1,4 +1,4 @@
-"""roles/needs: a bucket's account and a second secret are found; what the role lacks is written."""
+"""roles/needs: a bucket's account, a second secret, and the statements that a role lacks are found."""
 
 import json
 import re

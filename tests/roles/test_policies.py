@@ -1,4 +1,4 @@
-"""roles/policies, aws_commands, arns, commands, rendering: what is written stays within AWS's limits."""
+"""roles/policies, aws_commands, arns, rendering: statements, commands, and ARNs have the right form."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""roles/__main__, actions, cli, output, version, pages/read_permissions: what the commands share."""
+"""roles/__main__, actions, cli, output, version, pages/read_permissions: the parts of all commands."""
 
 import json
 import os

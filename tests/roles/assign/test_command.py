@@ -1,4 +1,4 @@
-"""roles/assign/command, roles/view: pairs are planned; without pairs, what fits is listed."""
+"""roles/assign/command, roles/view: pairs are planned; without pairs, entries that fit are listed."""
 
 from pathlib import Path
 
