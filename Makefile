@@ -76,7 +76,7 @@ unit: venv/development-installed ## run the fast tests that do not need the engi
 test: venv/development-installed $(NPM_PACKAGES) ## run all tests, as CI does, in minutes
 	@venv/bin/python -m pytest
 
-test-all: test
+test-all: test # the name that .ci/run uses
 
 check: venv/development-installed ## check format, lint, types, and workflows
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going check-types check-others

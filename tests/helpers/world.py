@@ -514,10 +514,6 @@ class World(Maker):
         job = {"executionId": OTHER_ID, "startTime": started, "status": status, **more}
         syncs.insert(0, {name: value for name, value in job.items() if value is not None})
 
-    def recreate_secret(self) -> None:
-        self.delete_secret(SECRET_ARN)
-        self.secrets.create_secret(Name=SECRET_NAME, SecretString="{}", KmsKeyId=examples.KEY_ID)
-
     def resource(self, *path: str, **entries: Any) -> None:
         self.server.qbusiness.resources[path].update(entries)
 
