@@ -101,9 +101,9 @@ def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") ->
     return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
 
 
-def s3_policy(role: str, connector: str = "s3-v2", *, key: bool = False) -> str:
+def s3_policy(role: str, *, key: bool = False) -> str:
     """Return the program's role policy for the bucket `documents`, with or without a KMS key."""
-    document = json.loads(golden(f"{connector}-role-policy").replace("qbusiness-documents", "documents"))
+    document = json.loads(golden("s3-v2-role-policy").replace("qbusiness-documents", "documents"))
     parts = ("S3", "Ingest", "Pass", "Decrypt") if key else ("S3", "Ingest", "Pass")
     kept = (each for each in document["Statement"] if any(part in each["Sid"] for part in parts))
     return of_role(policy(*kept), role)

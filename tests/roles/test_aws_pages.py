@@ -14,6 +14,7 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.helpers.connector_facts import FACTS, Facts
+from tests.helpers.expected import on_page
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PLACEHOLDERS, golden
 from tests.helpers.world import INDEX_ARN, KEY_ARN, NAME, SECRET_ARN, TRUST, VPC, World, policy
@@ -33,10 +34,9 @@ CHECK: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DA
 def page_policy(facts: Facts, *, key: bool) -> str:
     """Return the role policy of a connector's page, with everything that the page mentions."""
     is_source = facts.bucket == "required"
-    text = golden("s3-v1-role-policy" if is_source else "confluence-server-role-policy")
-    statements: list[dict[str, Any]] = json.loads(text.replace(OTHER_ACCOUNT, ACCOUNT))["Statement"]
+    text = json.dumps(on_page(bucket_is_source=is_source)).replace(OTHER_ACCOUNT, ACCOUNT)
     kept: list[dict[str, Any]] = []
-    for statement in statements:
+    for statement in json.loads(text):
         action = json.dumps(statement["Action"])
         if "s3:" in action and facts.bucket != "no":
             bucket = "arn:aws:s3:::documents"
