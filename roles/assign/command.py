@@ -188,7 +188,7 @@ def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) 
     old, new = (find_role(entry.account, arn) for arn in (role, declared.role_arn))
     missing = f"{role} does not exist" if role else "it has no role"
     kept = f"in place of {role}, which does not change; in the application, {users} will use it"
-    yield Line(f"  {kept if isinstance(old, Role) else f'{missing}: it cannot be given back'}", 4)
+    yield Line(f"  {f'{missing}: it cannot be given back' if old is None else kept}", 4)
     if source.fault:
         yield Line(f"  {source.fault}, so its requests are unknown", 4)
     for each in found:
