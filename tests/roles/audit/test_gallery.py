@@ -1,4 +1,4 @@
-"""roles/audit/survey: the result for a data source of every kind, and the complete report about them."""
+"""roles/rendering, roles/audit/survey: the complete report about data sources of every kind."""
 
 import json
 import re
