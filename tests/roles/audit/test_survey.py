@@ -23,7 +23,7 @@ from tests.helpers.world import (
     policy,
     s3_policy,
 )
-from tests.roles.audit.help import add_granted, complete_world, create_key, result
+from tests.roles.audit.help import add_granted, complete_world, create_key
 
 GET_SECRET: Final = "AllowsAmazonQToGetSecret"
 
@@ -60,14 +60,15 @@ def test_audit_continues_without_a_permission_and_says_so(world: World):
 
 @pytest.mark.slow
 def test_dangers_count_whatever_could_not_be_read(world: World):
-    identifier = world.add_own()
+    world.add_own()
     world.reject("secretsmanager:DescribeSecret", "iam:GetPolicyVersion")
     said = world.audit("--json")
-    assert (said.code, result(said, identifier)) == (2, "not completely compared")
+    assert (said.code, said.json["dataSources"][0]["result"]) == (2, "not completely compared")
     world.attach("qbusiness-Pages", "rest")
     world.put_policy(WIDE, "wide", "qbusiness-Pages")
     said = world.audit("--json")
-    assert (said.code, result(said, identifier)) == (1, "1 dangerous, not completely compared")
+    assert said.code == 1
+    assert said.json["dataSources"][0]["result"] == "1 dangerous, not completely compared"
     text = "iam:GetPolicyVersion is not allowed for these credentials"
     assert ("not compared", text) in [(each["kind"], each["text"]) for each in said.json["findings"]]
 
@@ -149,11 +150,11 @@ def test_key_of_current_version_is_needed(world: World, condition: bool, expecte
     earlier, later = create_key(world), create_key(world)
     more = {"Condition": THROUGH_SECRETS_MANAGER} if condition else {}
     decrypt = allow("kms:Decrypt", [earlier, later], Sid="Key", **more)
-    identifier = world.add_own(decrypt, secret={"KmsKeyId": earlier})
+    world.add_own(decrypt, secret={"KmsKeyId": earlier})
     version = {"VersionId": 32 * "a", "VersionStages": ["AWSCURRENT"], "KmsKeyIds": [earlier]}
     world.server.answers["secretsmanager:ListSecretVersionIds"] = {"Versions": [version]}
     world.client("secretsmanager").update_secret(SecretId=world.secret_arn, KmsKeyId=later)
-    assert result(world.audit("--json"), identifier) == expected
+    assert world.audit("--json").json["dataSources"][0]["result"] == expected
 
 
 # Unused roles.
