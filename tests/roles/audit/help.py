@@ -11,7 +11,6 @@ from tests.helpers.world import (
     THROUGH_SECRETS_MANAGER,
     TRUST,
     Maker,
-    Output,
     World,
     allow,
     data_source_id,
@@ -20,11 +19,6 @@ from tests.helpers.world import (
     policy,
     s3_policy,
 )
-
-
-def result(said: Output, identifier: str) -> str:
-    (found,) = (each for each in said.json["dataSources"] if each["dataSourceId"] == identifier)
-    return found["result"]
 
 
 def shared_role(world: World, first: str, second: str) -> tuple[str, str]:
@@ -72,11 +66,7 @@ def add_granted(world: World) -> None:
     without = "AllowsAmazonQToIngestDocuments"
     world.add_own(ingest, name="Granted", without=without, secret={"KmsKeyId": key})
     world.client("kms").create_grant(KeyId=key, GranteePrincipal=world.role_arn, Operations=["Decrypt"])
-    grant_listing(world)
-
-
-def grant_listing(world: World) -> None:
-    """Let the bucket's policy in place of the role's list the bucket of `add_files`."""
+    # The bucket's policy, in place of the role's, allows listing the bucket of `add_files`.
     role = "arn:aws:iam::123456789012:role/qbusiness-s3"
     document = json.loads(s3_policy("qbusiness-s3", "s3-v1"))
     kept = [each for each in document["Statement"] if each["Action"] != ["s3:ListBucket"]]
