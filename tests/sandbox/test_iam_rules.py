@@ -1,6 +1,7 @@
 """sandbox/iam_rules: calls that AWS rejects are rejected."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -27,7 +28,9 @@ ROLE = {"RoleName": "role", "AssumeRolePolicyDocument": json.dumps(TRUST)}
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 
 
-def code(action: str, *roles: Role, managed: tuple[str, ...] = (), **parameters: Any) -> str:
+def code(
+    action: str, parameters: Mapping[str, str], roles: Sequence[Role] = (), managed: Sequence[str] = ()
+) -> str:
     """Return the code of the error with which the rules reject a call; empty if they accept the call."""
     try:
         validate_request(action, parameters, {role.name: role for role in roles}, managed)
@@ -38,12 +41,12 @@ def code(action: str, *roles: Role, managed: tuple[str, ...] = (), **parameters:
 
 def codes(text: str, *, is_trust: bool) -> set[str]:
     """Return the codes for a new and for a changed document."""
-    given = {"RoleName": "role", "PolicyDocument": text}
+    given = {"RoleName": "role", "PolicyName": "policy", "PolicyDocument": text}
     if is_trust:
-        new = code("CreateRole", **{**ROLE, "AssumeRolePolicyDocument": text})
-        return {new, code("UpdateAssumeRolePolicy", **given)}
+        new = code("CreateRole", {**ROLE, "AssumeRolePolicyDocument": text})
+        return {new, code("UpdateAssumeRolePolicy", given)}
     existing = Role("role", {"policy": json.dumps(POLICY)})
-    return {code("PutRolePolicy", *of, PolicyName="policy", **given) for of in ((), (existing,))}
+    return {code("PutRolePolicy", given, of) for of in ((), (existing,))}
 
 
 def changed(document: dict[str, Any], **elements: object) -> str:
@@ -103,7 +106,7 @@ FULL = Role("other", {}, tuple(KEYS[:50]))
 def test_call_is_accepted_or_rejected(
     action: str, roles: list[Role], parameters: dict[str, str], expected: str
 ):
-    assert code(action, *roles, **parameters) == expected
+    assert code(action, parameters, roles) == expected
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_call_is_accepted_or_rejected(
 )
 def test_parameter_is_valid_up_to_its_limits(name: str, accepted: list[str], rejected: list[str]):
     for values, expected in ((accepted, ""), (rejected, INVALID)):
-        found = {value: code("UpdateRole", managed=(*accepted,), **{name: value}) for value in values}
+        found = {value: code("UpdateRole", {name: value}, managed=accepted) for value in values}
         assert found == dict.fromkeys(values, expected)
 
 
@@ -255,7 +258,7 @@ def test_quotas_count_characters_and_only_inline_policies_without_white_space():
     for size, expected in ((10_240, ""), (10_241, "LimitExceeded")):
         full = sized(POLICY, size + spaces)
         assert codes(full, is_trust=False) == {expected}
-        given = {"RoleName": "role", "PolicyDocument": sized(POLICY, 240 + spaces)}
+        given = {"RoleName": "role", "PolicyName": "new", "PolicyDocument": sized(POLICY, 240 + spaces)}
         inline = {"old": sized(POLICY, size - 240 + spaces).replace(" ", "\t\r\n "), "new": full}
         roles = (Role("role", inline), Role("other", {"full": full}))
-        assert code("PutRolePolicy", *roles, PolicyName="new", **given) == expected
+        assert code("PutRolePolicy", given, roles) == expected
