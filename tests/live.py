@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
-from urllib.parse import quote
+from typing import Any, Final, NoReturn
 
 import boto3
 from botocore.config import Config
@@ -37,7 +37,7 @@ from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, R
 from roles.errors import code, explain, is_denied
 from sandbox.environment import PASSPHRASE, PROJECT
 from tests.helpers.processes import show
-from tests.helpers.stacks import Stack
+from tests.helpers.stacks import ATTACHED, Stack
 from tests.helpers.support import REQUIRED, golden
 
 PREFIX: Final = "qbusiness-live-"
@@ -49,11 +49,8 @@ _PATIENCE: Final = 60.0
 """Timeout in seconds for a change to become visible everywhere."""
 _SETTLED: Final = 15.0
 """Seconds after which IAM's replicas usually have a change."""
-_INTERRUPTED: Final = 130
 _ERRORS: Final = (BotoCoreError, ClientError)
-_KEPT: Final = ("PULUMI_DEBUG_PROVIDERS", "PULUMI_SKIP_UPDATE_CHECK")
-_SERVICES: Final = ("accessanalyzer", "iam", "qbusiness", "sts")
-_SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SkippedError(Exception):
@@ -96,45 +93,35 @@ class Run:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)
         iam.delete_role(RoleName=name)
 
-    def _data_sources(self) -> list[str]:
-        if not self.index:
-            return []
-        pages = self.clients["qbusiness"].get_paginator("list_data_sources").paginate(**self.index)
-        return [
-            each["dataSourceId"]
-            for page in pages
-            for each in page["dataSources"]
-            if each["status"] != "DELETING" and each["displayName"].startswith(f"{self.name}-")
-        ]
-
-    def _remove_data_source(self, identifier: str) -> None:
-        self.clients["qbusiness"].delete_data_source(**self.index, dataSourceId=identifier)
+    def _resources(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Yield what this run created, and how to remove it."""
+        for name in self.roles():
+            yield f"role {name}", partial(self._remove_role, name)
+        client = self.clients["qbusiness"]
+        pages = client.get_paginator("list_data_sources").paginate(**self.index) if self.index else []
+        for source in (each for page in pages for each in page["dataSources"]):
+            if source["status"] != "DELETING" and source["displayName"].startswith(f"{self.name}-"):
+                ids = {**self.index, "dataSourceId": source["dataSourceId"]}
+                yield f"data source {ids['dataSourceId']}", partial(client.delete_data_source, **ids)
 
     def remove(self) -> tuple[list[str], list[str]]:
         """Remove all that this run created; return what was removed, and what may be left."""
         _settle()
         removed: list[str] = []
         left: list[str] = []
-        for kind, listed, remove in (
-            ("data source", self._data_sources, self._remove_data_source),
-            ("role", self.roles, self._remove_role),
-        ):
-            try:
-                names = listed()
-            except _ERRORS as error:
-                names = []
-                left.append(f"perhaps a {kind} {self.name}-..., because AWS lists none ({error})")
-            for name in names:
+        try:
+            for name, remove in self._resources():
                 try:
-                    remove(name)
-                    removed.append(f"{kind} {name}")
+                    remove()
+                    removed.append(f"removed {name}")
                 except _ERRORS as error:
-                    left.append(f"{kind} {name} ({error})")
+                    left.append(f"still there: {name} ({error})")
+        except _ERRORS as error:
+            left.append(f"still there: perhaps others, which AWS does not list ({error})")
         return removed, left
 
 
 def _is_aws() -> bool:
-    """Return whether calls reach AWS."""
     return "AWS_ENDPOINT_URL" not in os.environ
 
 
@@ -171,13 +158,11 @@ def answers(run: Run, service: str, operation: str, key: str, **parameters: Any)
 
 def access_analyzer_has_no_serious_findings(run: Run) -> None:
     """Validate all policies."""
-    trust_kind = {
-        "policyType": "RESOURCE_POLICY",
-        "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",
-    }
+    of_trust = {"validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument"}
     kinds: dict[str, dict[str, str]] = {}
     for _, _, trust, policy in documents(run):
-        kinds |= {trust: trust_kind, policy: {"policyType": "IDENTITY_POLICY"}}
+        kinds[trust] = {"policyType": "RESOURCE_POLICY", **of_trust}
+        kinds[policy] = {"policyType": "IDENTITY_POLICY"}
     findings = [
         f"{finding['findingType']} {finding['issueCode']}: {finding['findingDetails']}"
         for text, kind in kinds.items()
@@ -260,82 +245,44 @@ def role_is_created_checked_and_destroyed(run: Run) -> None:
 # Questions that AWS's pages leave open.
 
 
-INGESTION_CITED: Final = (
-    "docs/permissions.md",
-    "Both actions require both resource types, application and index",
-    "roles/check/connector_calls.py",
-    '("put", "BatchPutDocument"), ("delete", "BatchDeleteDocument")',
-)
-UPDATE_CITED: Final = (
-    "docs/assign.md",
-    "whether `UpdateDataSource` keeps the properties that a call omits",
-    "roles/changes.py",
-    "Send all properties, because AWS does not document whether an update keeps omitted ones",
-)
-"""A page, its sentence, a module, and its branch, which depend on an answer."""
-INGESTION: Final = {"put": "qbusiness:BatchPutDocument", "delete": "qbusiness:BatchDeleteDocument"}
-CHANGED: Final = {"ResponseMetadata", "displayName", "status", "updatedAt"}
-"""What an update that changes the name must change."""
-
-
-def _conclude(answer: str, cited: tuple[str, str, str, str]) -> None:
-    page, sentence, module, branch = cited
-    show(f'{answer}; decides on "{sentence}" in {page}, and on `{branch}` in {module}')
-
-
 def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
     """Ingest into an index that doesn't exist, with a role that only the caller can assume."""
     if not _is_aws():
         raise SkippedError("the sandbox doesn't decide requests to Amazon Q Business")
-    caller = run.clients["sts"].get_caller_identity()["Arn"]
-    if caller.endswith(":root"):
-        raise SkippedError("a root user can't assume a role")
-    iam, name = run.clients["iam"], f"{run.name}-ingestion"
+    iam, sts, name = run.clients["iam"], run.clients["sts"], f"{run.name}-ingestion"
     application = run.moved(APPLICATION_ARN)
     index = f"{application}/index/{INDEX_ID}"
-    trust = _document(Principal={"AWS": caller}, Action="sts:AssumeRole")
+
+    def document(**statement: Any) -> str:
+        return json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}})
+
+    def ingest(verb: str, *resources: str) -> str:
+        """Ingest in a session that has only this permission; return the error code."""
+        policy = document(Action=f"qbusiness:Batch{verb}Document", Resource=resources)
+        assumed = sts.assume_role(RoleArn=role, RoleSessionName="live", Policy=policy)["Credentials"]
+        key, secret = assumed["AccessKeyId"], assumed["SecretAccessKey"]
+        session: Any = boto3.Session(key, secret, assumed["SessionToken"], run.region)
+        call = getattr(session.client("qbusiness"), f"batch_{verb.lower()}_document")
+        no_document = {"id" if verb == "Put" else "documentId": "none"}
+        try:
+            call(applicationId=APPLICATION_ID, indexId=INDEX_ID, documents=[no_document])
+        except ClientError as error:
+            return code(error)
+        return "success"
+
+    trust = document(Principal={"AWS": sts.get_caller_identity()["Arn"]}, Action="sts:AssumeRole")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    # Sessions have less, by their policies, which apply at once.
-    iam.put_role_policy(
-        RoleName=name, PolicyName="ingestion", PolicyDocument=_ingestion(f"{application}*")
-    )
+    policy = document(Action="qbusiness:Batch*", Resource=f"{application}*")
+    iam.put_role_policy(RoleName=name, PolicyName="ingestion", PolicyDocument=policy)
     _settle()
-    for verb, action in INGESTION.items():
-        both, alone, neither = (
-            _ingest(run, role, _ingestion(*resources), verb)
-            for resources in ([application, index], [index], [f"{application}/index/{APPLICATION_ID}"])
-        )
+    for verb in ("Put", "Delete"):
+        both, alone = ingest(verb, application, index), ingest(verb, index)
+        neither = ingest(verb, f"{application}/index/{APPLICATION_ID}")
         # The answer is certain only if a missing index and a missing permission differ.
         if (both, neither) != (NOT_FOUND, DENIED):
-            raise SkippedError(f"{action}: {both} with both resources, {neither} with neither")
+            raise SkippedError(f"{verb}: {both} with both resources, {neither} with neither")
         allowed = {NOT_FOUND: "allowed", DENIED: "denied"}.get(alone, alone)
-        _conclude(f"{action} with the index alone is {allowed}", INGESTION_CITED)
-
-
-def _document(**statement: Any) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}})
-
-
-def _ingestion(*resources: str) -> str:
-    return _document(Action=[*INGESTION.values()], Resource=[*resources])
-
-
-def _ingest(run: Run, role: str, policy: str, verb: str) -> str:
-    """Ingest in a session with this policy; return the error code."""
-    assumed = run.clients["sts"].assume_role(RoleArn=role, RoleSessionName="live", Policy=policy)
-    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
-    key, secret, token = (assumed["Credentials"][name] for name in names)
-    session: Any = boto3.Session(key, secret, token, run.region)
-    client = session.client("qbusiness")
-    try:
-        getattr(client, f"batch_{verb}_document")(
-            applicationId=APPLICATION_ID,
-            indexId=INDEX_ID,
-            documents=[{"id" if verb == "put" else "documentId": "none"}],
-        )
-    except ClientError as error:
-        return code(error)
-    return "success"
+        show(f"qbusiness:Batch{verb}Document with the index alone is {allowed}")
 
 
 def question_whether_update_keeps_omitted_properties(run: Run) -> None:
@@ -351,19 +298,20 @@ def question_whether_update_keeps_omitted_properties(run: Run) -> None:
     )
     ids = {**run.index, "dataSourceId": created["dataSourceId"]}
 
-    def is_settled() -> bool:
-        return client.get_data_source(**ids)["status"] in ("ACTIVE", "FAILED")
+    def settled() -> Mapping[str, Any]:
+        run.expect(
+            lambda: client.get_data_source(**ids)["status"] in ("ACTIVE", "FAILED"), expected=True
+        )
+        return client.get_data_source(**ids)
 
-    run.expect(is_settled, expected=True)
-    before = client.get_data_source(**ids)
+    before = settled()
     client.update_data_source(**ids, displayName=f"{run.name}-updated")
     _settle()
-    run.expect(is_settled, expected=True)
-    after = client.get_data_source(**ids)
-    names = {*before, *after} - CHANGED
+    after = settled()
+    names = {*before, *after} - {"ResponseMetadata", "displayName", "status", "updatedAt"}
     differing = sorted(name for name in names if before.get(name) != after.get(name))
     kept = f"changes {', '.join(differing)}" if differing else "keeps everything else"
-    _conclude(f"UpdateDataSource with another name {kept}", UPDATE_CITED)
+    show(f"UpdateDataSource with another name {kept}")
 
 
 READING: Final = (
@@ -377,28 +325,18 @@ CREATING: Final = (
 )
 
 
-# The transcript.
-
-
-class Step(NamedTuple):
-    """A step and its result."""
-
-    title: str
-    result: str
-    seconds: float
-    details: str
+# The command.
 
 
 def mask(identity: Mapping[str, str], credentials: Iterable[str]) -> Callable[[str], str]:
     """Return a function that replaces account IDs, credentials, the caller, and the home directory."""
     named = {identity["Arn"]: "CALLER", identity.get("UserId", ""): "CALLER", str(Path.home()): "~"}
     named |= dict.fromkeys(credentials, "CREDENTIAL")
-    known = {form: text for given, text in named.items() for form in (given, quote(given, safe=""))}
-    longest_first = sorted(filter(None, known), key=len, reverse=True)
+    longest_first = sorted(filter(None, named), key=len, reverse=True)
     literal = re.compile("|".join(map(re.escape, longest_first)))
 
     def masked(text: str) -> str:
-        text = literal.sub(lambda found: known[found[0]], text)
+        text = literal.sub(lambda found: named[found[0]], text)
         text = re.sub(r"\b(?:AKIA|ASIA)[A-Z0-9]{16,}", "CREDENTIAL", text)
         # 12 digits that are not the end of a UUID.
         return re.sub(r"(?<![0-9])(?<![0-9a-f]{4}-)[0-9]{12}(?![0-9])", "ACCOUNT", text)
@@ -406,24 +344,18 @@ def mask(identity: Mapping[str, str], credentials: Iterable[str]) -> Callable[[s
     return masked
 
 
-def transcript(facts: Mapping[str, str], steps: Iterable[Step]) -> str:
-    """Return a run's Markdown."""
-    lines = ["# Run on AWS", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in facts.items()]
-    lines += ["", "| step | result | seconds |", "|---|---|---|"]
-    lines += [f"| {step.title} | {step.result} | {step.seconds:.0f} |" for step in steps]
-    for step in steps:
-        # Use more backticks than any output contains.
-        lines += ["", f"## {step.title}", "", "``````text", step.details.rstrip(), "``````"]
-    return "\n".join([*lines, ""])
-
-
-# The command.
-
-
 def main() -> int:
     """Run the steps and return the exit code."""
-    options = _parser().parse_args()
+    parser = argparse.ArgumentParser(
+        description="Run the program on a real AWS account, and remove everything afterward.",
+        epilog="Credentials come from the usual sources, such as AWS_PROFILE. See docs/evidence.md.",
+    )
+    parser.add_argument("--read-only", action="store_true", help="only ask, which changes nothing")
+    parser.add_argument("--region", help="default: the Region of the environment or profile")
+    parser.add_argument("--remove", type=run_name, metavar="NAME", help="only remove what run NAME left")
+    place = "APPLICATION_ID/INDEX_ID"
+    parser.add_argument("--index", type=index, metavar=place, help="where a data source is created")
+    options = parser.parse_args()
     # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
     session: Any = boto3.Session(region_name=options.region or os.environ.get("AWS_REGION"))
     region = session.region_name
@@ -433,7 +365,8 @@ def main() -> int:
     if not shutil.which("pulumi"):
         _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
     retries = Config(retries={"mode": "adaptive", "total_max_attempts": 10})
-    clients = {name: session.client(name, config=retries) for name in _SERVICES}
+    services = ("accessanalyzer", "iam", "qbusiness", "sts")
+    clients = {name: session.client(name, config=retries) for name in services}
     try:
         identity: dict[str, str] = clients["sts"].get_caller_identity()
         credentials = session.get_credentials().get_frozen_credentials()
@@ -444,13 +377,10 @@ def main() -> int:
             run = Run(name, clients, directory, identity["Account"], region, options.index or {})
             if options.remove:
                 removed, left = run.remove()
-                print(
-                    *_lines(removed, left) or [f"nothing of {name} is in account {run.account}"],
-                    sep="\n",
-                )
+                print(*[*removed, *left] or [f"nothing of {name} is in account {run.account}"], sep="\n")
                 return int(bool(left))
             if not options.read_only:
-                _ask(run, identity["Arn"], options.live)
+                _ask(run, identity["Arn"])
                 run.roles()  # a run removes only roles that it can list
             masked = mask(identity, filter(None, credentials[:3]))
             return _run(run, masked, creates=not options.read_only)
@@ -458,36 +388,14 @@ def main() -> int:
         _end(explain(error, page="CONTRIBUTING.md"))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.live",
-        description="Run the program on a real AWS account, and remove everything afterward.",
-        epilog="Credentials come from the usual sources, such as AWS_PROFILE. See docs/evidence.md.",
-    )
-    for option, metavar, kind, text in (
-        ("--region", "REGION", str, "Region; default: the Region of the environment or profile"),
-        ("--live", "ACCOUNT", str, "create roles in this account without asking: 12 digits"),
-        ("--remove", "NAME", _run_name, "only remove the run NAME's roles, and data sources in --index"),
-        ("--index", "APPLICATION_ID/INDEX_ID", _index, "also create and delete a data source there"),
-    ):
-        parser.add_argument(option, metavar=metavar, type=kind, help=text)
-    parser.add_argument("--read-only", action="store_true", help="only ask, which changes nothing")
-    return parser
-
-
-def _run_name(text: str) -> str:
+def run_name(text: str) -> str:
     if not re.fullmatch(rf"{PREFIX}[0-9a-f]{{8}}", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not the name of a run: expected {PREFIX} and 8 hexadecimal digits"
-        )
+        raise ValueError
     return text
 
 
-def _index(text: str) -> Mapping[str, str]:
-    application, _, index = text.partition("/")
-    if not (application and index):
-        raise argparse.ArgumentTypeError(f"{text!r} is not APPLICATION_ID/INDEX_ID")
-    return {"applicationId": application, "indexId": index}
+def index(text: str) -> Mapping[str, str]:
+    return dict(zip(("applicationId", "indexId"), text.split("/"), strict=True))
 
 
 def _environment(run: Run) -> dict[str, str]:
@@ -499,7 +407,7 @@ def _environment(run: Run) -> dict[str, str]:
     (home / "plugins").symlink_to(plugins)
     (state / ".pulumi").mkdir(parents=True)
     # Other Pulumi variables could change every command.
-    kept = {key: its for key, its in os.environ.items() if key in _KEPT or not key.startswith("PULUMI_")}
+    kept = {key: its for key, its in os.environ.items() if key == ATTACHED or "PULUMI_" not in key}
     return kept | {
         "AWS_REGION": run.region,
         "PULUMI_BACKEND_URL": state.as_uri(),
@@ -508,106 +416,74 @@ def _environment(run: Run) -> dict[str, str]:
     }
 
 
-def _ask(run: Run, caller: str, agreed: str | None) -> None:
+def _ask(run: Run, caller: str) -> None:
     """Show the target and continue only if the user enters the account's ID."""
+    index = "/".join(run.index.values()) or "none, so no data source is created (--index)"
     print(f"""\
 This creates IAM roles in an AWS account and deletes them again. It should take a few minutes and cost
 nothing. Only you can assume one of the roles, and nobody the other, which is for an application that
 doesn't exist.
 
-  account  {run.account}
-  caller   {caller}
-  Region   {run.region}
-  IAM      {run.clients["iam"].meta.endpoint_url}
-  roles    {run.name}-...
-  index    {"/".join(run.index.values()) or "none, so no data source is created (--index)"}
+  account {run.account}, as {caller}
+  Region  {run.region}, IAM at {run.clients["iam"].meta.endpoint_url}
+  index   {index}
 """)
-    if agreed is None:
-        if not sys.stdin.isatty():
-            _end("not a terminal: pass --live ACCOUNT to confirm the account; nothing was done")
-        with suppress(EOFError, KeyboardInterrupt):
-            agreed = input("Type the account ID to continue: ").strip()
-    if agreed != run.account:
+    entered = ""
+    with suppress(EOFError, KeyboardInterrupt):
+        entered = input("Type the account ID to continue: ").strip()
+    if entered != run.account:
         _end(f"the credentials are for account {run.account}; nothing was done")
 
 
 def _run(run: Run, masked: Callable[[str], str], *, creates: bool) -> int:
-    path, facts, steps = Path.cwd() / f"{run.name}.md", _facts(run), list[Step]()
+    path, steps = Path.cwd() / f"{run.name}.md", list[tuple[str, str, str]]()
+    command = ("sh", "-c", "git describe --always --dirty --abbrev=40 --exclude='*'; pulumi version")
+    versions = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True).stdout
+    place = f"{run.region}, {run.clients['iam'].meta.endpoint_url}"
+    facts = f"{run.name}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {place}, {versions}"
 
-    def record(step: Step) -> None:
-        steps.append(step)
-        print(f"{step.result}: {step.title}", flush=True)
-        text = masked(transcript(facts, steps))  # complete after each step
+    def record(title: str, result: str, output: str) -> None:
+        steps.append((title, result, output))
+        lines = ["# Run on AWS", "", facts]
+        lines += ["| step | result |", "|---|---|", *(f"| {step[0]} | {step[1]} |" for step in steps)]
+        # Use more backticks than any output contains.
+        lines += [f"\n## {step[0]}\n\n``````text\n{step[2]}\n``````" for step in steps]
+        text = masked("\n".join([*lines, ""]))  # complete after each step
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        print(f"{result}: {title}", flush=True)
 
     for number in _SIGNALS:
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     try:
         for step in (*READING, *(CREATING if creates else ())):
-            record(_outcome(step, run))
+            result, output = "passed", StringIO()
+            with redirect_stdout(output):
+                try:
+                    step(run)
+                except SkippedError as error:
+                    result = "skipped"
+                    show(str(error))
+                except Exception:  # noqa: BLE001 the other steps and the removal follow
+                    result = "failed"
+                    show(traceback.format_exc())
+            record(step.__name__.replace("_", " "), result, output.getvalue().rstrip())
     except KeyboardInterrupt:
-        record(Step("interrupted", "interrupted", 0, ""))
+        record("interrupted", "interrupted", "")
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         if creates:
             removed, left = run.remove()
-            lines = _lines(removed, left)
             if left:
                 index = f" --index {'/'.join(run.index.values())}" if run.index else ""
-                lines.append(
-                    f"Repeat the removal: venv/bin/python -m tests.live --remove {run.name}{index}"
-                )
-                print("\n".join(lines))
-            record(Step("nothing is left", "failed" if left else "passed", 0, "\n".join(lines)))
+                command = f"venv/bin/python -m tests.live --remove {run.name}{index}"
+                left.append(f"Repeat the removal: {command}")
+            details = "\n".join([*removed, *left])
+            record("nothing is left", "failed" if left else "passed", details)
+            print(details)
         print(f"Transcript: {path.name}")
-    results = [step.result for step in steps]
-    return _INTERRUPTED if "interrupted" in results else int("failed" in results)
-
-
-def _lines(removed: Iterable[str], left: Iterable[str]) -> list[str]:
-    return [*(f"removed {each}" for each in removed), *(f"still there: {each}" for each in left)]
-
-
-def _outcome(step: Callable[[Run], None], run: Run) -> Step:
-    output, started = StringIO(), time.monotonic()
-    result = "passed"
-    with redirect_stdout(output):
-        try:
-            step(run)
-        except SkippedError as error:
-            result = "skipped"
-            show(str(error))
-        except Exception:  # noqa: BLE001 the other steps and the removal follow
-            result = "failed"
-            show(traceback.format_exc())
-    title = step.__name__.replace("_", " ")
-    return Step(title, result, time.monotonic() - started, output.getvalue())
-
-
-def _interrupt(_received: int, _frame: object) -> NoReturn:
-    """End the step; from then on, nothing interrupts the removal."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    with suppress(OSError):  # the terminal may be closed
-        os.write(2, b"\ninterrupted; first removing the roles of the run\n")
-    raise KeyboardInterrupt
-
-
-def _facts(run: Run) -> dict[str, str]:
-    def output(*command: str) -> str:
-        return subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True).stdout
-
-    return {
-        "run": run.name,
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "endpoint of IAM": str(run.clients["iam"].meta.endpoint_url),
-        "Region": run.region,
-        "program": output(
-            "git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"
-        ).strip(),
-        "Pulumi CLI": output("pulumi", "version").strip(),
-    }
+    results = [result for _, result, _ in steps]
+    return 130 if "interrupted" in results else int("failed" in results)
 
 
 def _end(text: str) -> NoReturn:
