@@ -225,7 +225,7 @@ def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
 )
 def test_html_page_response_is_reported_without_html(world: World, action: str, status: int, text: str):
     world.make()
-    world.server.pages[action] = status
+    world.reject(action, status=status, code="")
     said = world.adopt()
     (line,) = [each for each in (said.out + said.err).splitlines() if text in each]
     assert f": to call AWS, unset AWS_ENDPOINT_URL ({world.server.url})" in line
