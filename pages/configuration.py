@@ -33,7 +33,7 @@ def page() -> str:
     return "\n".join(
         [
             *(_INTRODUCTION, _table(), _OUTPUTS, _PLACES, _places(), *notes),
-            *(_SECRETS, _CONNECTORS, _connectors()),
+            *(_SECRETS, _CONNECTORS, _secret(), _connectors()),
         ]
     )
 
@@ -95,13 +95,22 @@ def _places() -> str:
 
 def _connectors() -> str:
     """Return the table of all connectors."""
-    columns = ("Connector", "Secret", "Bucket", "VPC", "Status", "`type`")
+    columns = ("Connector", "Bucket", "VPC", "Status", "`type`")
     return table(columns, map(_connector, CONNECTORS.values()))
+
+
+def _secret() -> str:
+    """Return the sentence about the connectors that do not require a secret."""
+    optional, without = (
+        " and ".join(f"`{each.name}`" for each in CONNECTORS.values() if each.secret is need)
+        for need in (Need.OPTIONAL, Need.NOT_SUPPORTED)
+    )
+    return f"The secret is optional for {optional}, not supported for {without}, and required for the others.\n"
 
 
 def _connector(connector: Connector) -> tuple[str, ...]:
     """Return one connector's row."""
-    needs = (connector.secret, connector.bucket, connector.vpc)
+    needs = (connector.bucket, connector.vpc)
     return (
         f"`{connector.name}`<br>[{connector.title}]({connector.page})",
         *(_NEEDS.get(need, need) for need in needs),
@@ -196,15 +205,14 @@ Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can t
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, [`examples/ci-roles/`](ci.md#the-permissions-boundary) creates
-one for each environment, from the secrets, buckets, and keys that its roles can read at most.""",
+one for each environment.""",
     "exclusive_policies": """\
 If you set `exclusivePolicies`, [drift detection](operate.md#find-drift) finds policies that somebody adds to the role by
 hand, and `pulumi up` removes them. Don't set it if the role needs a policy from elsewhere, such as [your own
 program](own-project.md#add-a-policy-of-your-own).
 
 If the role already exists, the next preview shows two resources to create, and warns that the update removes the role's
-other policies. A preview with the [policy pack](guardrails.md) lists each policy.
-""",
+other policies. A preview with the [policy pack](guardrails.md) lists each policy.""",
 }
 _EXAMPLES: Final = {
     "region": REGION,
@@ -232,8 +240,8 @@ _REGION: Final = "Region of the application; the settings can't contain ARNs fro
 _INTRODUCTION: Final = """\
 # Configuration
 
-Look up the settings of a stack, what they change, and the stack's outputs. Set a value with `pulumi config set`, or edit
-the stack's file:
+Look up the settings of a stack, their effects, and the stack's outputs. Set a value with `pulumi config set`, or edit
+`Pulumi.STACK.yaml`:
 
 ```sh
 pulumi config set --plaintext kmsKeyId 1234abcd-12ab-34cd-56ef-1234567890ab &&
@@ -242,12 +250,12 @@ pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
-In `Pulumi.STACK.yaml`, each key begins with the project's name, except for the provider's settings, which begin with
-`aws:`. For an [entry](data-sources.md#entries) of `dataSources`, begin the key with `dataSources.NAME.` and add `--path`.
+In the file, each key begins with the project's name, except for the provider's settings, which begin with `aws:`. For an
+[entry](data-sources.md#entries) of `dataSources`, begin the key with `dataSources.NAME.` and add `--path`.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects unknown
 keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates, because
-YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp.
+YAML reads `012345670123` as a different number.
 
 ## Settings
 """
