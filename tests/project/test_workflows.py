@@ -96,12 +96,11 @@ def test_protected_deployments_run_to_completion():
     assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
     assert {key for key in deploy if deploy[key] != production[key]} == {"needs", "if", "strategy"}
     assert ENVIRONMENTS["drift"]["concurrency"]["group"] == "drift-${{ matrix.stack }}"
-    preview = ENVIRONMENTS["preview"]["concurrency"]
-    assert preview["group"].startswith("preview-${{ github.event.pull_request.number }}")
+    preview = ENVIRONMENTS["preview"]["concurrency"]["group"]
+    assert preview.startswith("preview-${{ github.event.pull_request.number }}")
     # The deploying role's trust policy also names the environment: examples/ci-roles/policies.py.
-    assert {
-        name: job["environment"] for name, job in JOBS.items() if "environment" in job
-    } == dict.fromkeys(("deploy", "deploy-production"), "${{ matrix.stack }}")
+    protected = {name: job["environment"] for name, job in JOBS.items() if "environment" in job}
+    assert protected == dict.fromkeys(("deploy", "deploy-production"), "${{ matrix.stack }}")
     for name in ("preview", "deploy", "deploy-production", "drift", "roles"):
         listed = {"deploy": "first", "deploy-production": "production"}.get(name, "stacks")
         matrix = {"stack": f"${{{{ fromJSON(needs.list.outputs.{listed}) }}}}"}
@@ -114,15 +113,10 @@ def test_workflows_install_pulumi_version_of_sandbox():
 
 
 def test_each_preview_becomes_one_comment_even_if_it_fails():
-    preview, comment = ENVIRONMENTS["preview"]["steps"][-2:]
-    assert preview["run"].startswith(".github/report.sh ")
-    assert comment["uses"].startswith("marocchino/sticky-pull-request-comment@")
+    comment = ENVIRONMENTS["preview"]["steps"][-1]
     assert comment["if"] == "${{ !cancelled() }}"
-    assert comment["with"] == {
-        "header": "${{ matrix.stack }}",
-        "path": "report.md",
-        "ignore_empty": True,
-    }
+    own = {"header": "${{ matrix.stack }}", "path": "report.md"}
+    assert comment["with"] == {**own, "ignore_empty": True}
 
 
 def test_shell_scripts_of_workflows_pass_shellcheck():
@@ -250,12 +244,6 @@ def test_audit_installs_before_it_has_credentials_and_without_pulumi():
     assert "::notice::" in AUDIT["not-set-up"]["steps"][0]["run"]
 
 
-def owner(backend: str, organization: str) -> str:
-    """Return the workflow's prefix for stack names."""
-    variables = SimpleNamespace(PULUMI_BACKEND_URL=backend, PULUMI_ORGANIZATION=organization)
-    return evaluate(WORKFLOWS["environments"]["env"]["OWNER"], vars=variables, format=str.format)
-
-
 def evaluate(expression: str, **names: Any) -> Any:
     """Return the value of one of the workflows' expressions."""
     text = " ".join(expression.removeprefix("${{").removesuffix("}}").split())
@@ -356,27 +344,37 @@ def test_audit_runs_on_main_branch_once_it_is_set_up():
     ):
         names = {"vars": SimpleNamespace(AUDIT_ROLES=audited), "github": of_event("schedule", ref)}
         assert {name for name, job in AUDIT.items() if evaluate(job["if"], **names)} == jobs
-    (step,) = [step for step in AUDIT["audit"]["steps"] if step.get("shell") == "python"]
-    for regions, expected in (("eu-west-1 us-east-1", "eu-west-1 us-east-1"), ("", "us-west-2")):
-        variables = SimpleNamespace(AUDIT_REGIONS=regions, AWS_REGION="us-west-2")
-        assert evaluate(step["env"]["REGIONS"], vars=variables) == expected
 
 
-def test_reports_name_a_commit_that_somebody_pushed():
-    commit = WORKFLOWS["environments"]["env"]["COMMIT"]
-    assert evaluate(commit, github=of_event("pull_request")) == "head"
-    assert evaluate(commit, github=of_event("push")) == "merged"
+OWNER = WORKFLOWS["environments"]["env"]["OWNER"]
+COMMIT = WORKFLOWS["environments"]["env"]["COMMIT"]
+REGIONS = AUDIT["audit"]["steps"][3]["env"]["REGIONS"]
 
 
-def test_only_pulumi_cloud_stack_names_are_qualified():
-    # ParseStackReference in pkg/backend/httpstate in Pulumi.
-    assert owner("", "acme") == "acme/"
-    assert owner("", "") == ""
-    assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
+@pytest.mark.parametrize(
+    ("expression", "names", "value"),
+    [
+        # ParseStackReference in pkg/backend/httpstate in Pulumi.
+        (OWNER, {"PULUMI_BACKEND_URL": "", "PULUMI_ORGANIZATION": "acme"}, "acme/"),
+        (OWNER, {"PULUMI_BACKEND_URL": "", "PULUMI_ORGANIZATION": ""}, ""),
+        (OWNER, {"PULUMI_BACKEND_URL": "s3://BUCKET", "PULUMI_ORGANIZATION": "acme"}, ""),
+        (REGIONS, {"AUDIT_REGIONS": "eu-west-1 us-east-1", "AWS_REGION": "x"}, "eu-west-1 us-east-1"),
+        (REGIONS, {"AUDIT_REGIONS": "", "AWS_REGION": "us-west-2"}, "us-west-2"),
+        # A commit that somebody pushed.
+        (COMMIT, of_event("pull_request"), "head"),
+        (COMMIT, of_event("push"), "merged"),
+    ],
+)
+def test_expressions_have_values_of_event_and_variables(expression: str, names: Any, value: str):
+    given = SimpleNamespace(**names) if isinstance(names, dict) else None
+    assert evaluate(expression, vars=given, github=names, format=str.format) == value
+
+
+def test_every_command_names_stack_and_runs_program_before_refresh():
     scripts = [step["run"] for step in STEPS if "run" in step]
     stacks = re.findall(r'--stack ("[^"]*"|\S+)', "\n".join(scripts))
     assert stacks == ['"$OWNER$STACK"'] * 6
-    # RunProgram in sdk/go/common/env in Pulumi: before a refresh, so that it rejects another account.
+    # RunProgram in sdk/go/common/env in Pulumi.
     assert WORKFLOWS["environments"]["env"]["PULUMI_RUN_PROGRAM"] == "true"
 
 
@@ -447,8 +445,8 @@ class Repository:
             "vars.PULUMI_BACKEND_URL": self.stack.environment["PULUMI_BACKEND_URL"],
             "vars.SHOW_SECRETS": self.show_secrets,
         }
-        if text == WORKFLOWS["environments"]["env"]["OWNER"]:
-            return owner(values["vars.PULUMI_BACKEND_URL"], "acme")
+        if text == OWNER:
+            return ""
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: values[match[1]], text)
 
     def reported(self) -> str:
