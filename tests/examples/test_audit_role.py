@@ -13,32 +13,23 @@ from sandbox.environment import PROJECT
 PARAMETERS = yaml.safe_load((PROJECT / "examples/audit-role/template.yaml").read_text())["Parameters"]
 
 
-@pytest.mark.parametrize(
-    ("name", "accepted", "rejected"),
-    [
-        (
-            "Auditor",
-            ["arn:aws:iam::123456789012:role/audit", "arn:aws-cn:iam::123456789012:user/team/auditor"],
-            [
-                *(
-                    "",
-                    "arn:aws:sts::123456789012:assumed-role/audit/session",
-                    "arn:aws:iam::1:role/audit",
-                ),
-                *("arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:role/"),
-            ],
-        ),
-        # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-        (
-            "ExternalId",
-            ["", "ab", "Az09_+=,.@:/-", "a" * 1224],
-            ["a", "a" * 1225, "a b", "\xe4\xe4", "ab*"],
-        ),
-    ],
-)
-def test_template_accepts_only_values_that_iam_accepts(
-    name: str, accepted: list[str], rejected: list[str]
-):
+ACCOUNT = "123456789012"
+VALUES: dict[str, tuple[list[str], list[str]]] = {
+    "Auditor": (
+        [f"arn:aws:iam::{ACCOUNT}:role/audit", f"arn:aws-cn:iam::{ACCOUNT}:user/team/auditor"],
+        [
+            *("", "arn:aws:iam::1:role/audit", f"arn:aws:sts::{ACCOUNT}:assumed-role/audit/session"),
+            *(f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:iam::{ACCOUNT}:role/"),
+        ],
+    ),
+    # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    "ExternalId": (["", "ab", "Az09_+=,.@:/-", "a" * 1224], ["a", "a" * 1225, "a b", "\xe4\xe4", "ab*"]),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_template_accepts_only_values_that_iam_accepts(name: str):
+    accepted, rejected = VALUES[name]
     pattern = PARAMETERS[name]["AllowedPattern"]
     found = {value: re.fullmatch(pattern, value) is not None for value in (*accepted, *rejected)}
     assert found == {**dict.fromkeys(accepted, True), **dict.fromkeys(rejected, False)}

@@ -75,48 +75,38 @@ def test_data_sources_page_shows_settings_of_example_roles():
     assert read(shown) == ROLES
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_each_data_source_uses_the_resources_of_its_entry(name: str):
-    source, entry = SOURCES[name], ENTRIES[name]
-    uses = find_uses(source)
-    assert find_connector(uses).name == entry.get("connector", "aem-cloud")
-    assert [*uses.secret_ids] == ([SECRETS + entry["secretId"]] if "secretId" in entry else [])
-    assert [*uses.buckets] == ([entry["bucketName"]] if "bucketName" in entry else [])
-    assert uses.bucket_account == entry.get("bucketAccountId")
-    default = ROLES["vpcConfiguration"] if name != "files" else {}
-    assert source.get("vpcConfiguration", {}) == entry.get("vpcConfiguration", default)
-
-
-def test_data_sources_have_names_index_and_application_of_roles():
+def test_each_data_source_uses_the_resources_of_its_entry():
     assert SOURCES.keys() == ENTRIES.keys()
     assert ROLES["indexId"] == SETTINGS["indexId"]
     assert ROLES["applicationId"].endswith(f":application/{SETTINGS['applicationId']}")
-
-
-COMMON: Final = {
-    *("type", "syncMode", "secretArn", "connectionConfiguration", "repositoryConfigurations"),
-    "additionalProperties",
-}
+    for name, source in SOURCES.items():
+        uses, entry = find_uses(source), ENTRIES[name]
+        assert find_connector(uses).name == entry.get("connector", "aem-cloud")
+        assert [*uses.secret_ids] == ([SECRETS + entry["secretId"]] if "secretId" in entry else [])
+        assert [*uses.buckets] == ([entry["bucketName"]] if "bucketName" in entry else [])
+        assert uses.bucket_account == entry.get("bucketAccountId")
+        default = ROLES["vpcConfiguration"] if name != "files" else {}
+        assert source.get("vpcConfiguration", {}) == entry.get("vpcConfiguration", default)
 
 
 @pytest.mark.parametrize(
-    ("name", "required", "endpoint"),
+    ("name", "more", "endpoint"),
     [
-        ("aem-connector", COMMON, {"aemUrl", "authType", "deploymentType"}),
-        ("wiki", {*COMMON, "enableIdentityCrawler"}, {"hostUrl", "type", "authType"}),
+        ("aem-connector", "", "aemUrl authType deploymentType"),
+        ("wiki", "enableIdentityCrawler", "hostUrl type authType"),
         (
             "intranet",
-            {*COMMON, "enableIdentityCrawler"},
-            {"tenantId", "domain", "siteUrls", "repositoryAdditionalProperties"},
+            "enableIdentityCrawler",
+            "tenantId domain siteUrls repositoryAdditionalProperties",
         ),
     ],
 )
-def test_configuration_has_properties_that_aws_requires(
-    name: str, required: set[str], endpoint: set[str]
-):
+def test_configuration_has_properties_that_aws_requires(name: str, more: str, endpoint: str):
     configuration = SOURCES[name]["configuration"]
-    assert set(configuration) == required
-    assert set(configuration["connectionConfiguration"]["repositoryEndpointMetadata"]) == endpoint
+    common = "type syncMode secretArn connectionConfiguration repositoryConfigurations"
+    assert {*configuration} == {*common.split(), "additionalProperties", *more.split()}
+    metadata = configuration["connectionConfiguration"]["repositoryEndpointMetadata"]
+    assert {*metadata} == {*endpoint.split()}
 
 
 # The program.

@@ -26,11 +26,11 @@ from tests.helpers.stacks import Aws, NewStack, Stack
 TEMPLATE: Final = PROJECT / "template"
 README: Final = TEMPLATE / "README.md"
 OWN_PROJECT: Final = PROJECT / "docs" / "own-project.md"
-ADDRESS: Final = "https://github.com/ORGANIZATION/REPOSITORY"
+PLACE: Final = "github.com/ORGANIZATION/REPOSITORY"
 MIRROR: Final = "git.example.com/search/connectors"
 NEXT: Final = "9.9.9"
 ACCOUNT: Final = "123456789012"
-GIVEN: Final = ("aws:region", REGION, "applicationId", APPLICATION_ARN, "indexId", INDEX_ID)
+GIVEN: Final = {"aws:region": REGION, "applicationId": APPLICATION_ARN, "indexId": INDEX_ID}
 
 
 @pytest.fixture
@@ -41,14 +41,8 @@ def package(tmp_path: Path) -> Mapping[str, str]:
         **offline(tmp_path),
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
-        "GIT_CONFIG_VALUE_0": ADDRESS,
+        "GIT_CONFIG_VALUE_0": f"https://{PLACE}",
     }
-
-
-@pytest.fixture
-def project(new_stack: NewStack, package: Mapping[str, str]) -> Stack:
-    """Return a stack in a new project from this checkout's template."""
-    return new_project(new_stack, TEMPLATE, package)
 
 
 def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str]) -> Stack:
@@ -59,11 +53,7 @@ def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str])
     stack.environment |= package
     stack.directory = directory
     stack.config_file = directory / f"Pulumi.{stack.name}.yaml"
-    options = [
-        option
-        for key, value in zip(GIVEN[::2], GIVEN[1::2], strict=True)
-        for option in ("--config", f"{key}={value}")
-    ]
+    options = [f"--config={key}={value}" for key, value in GIVEN.items()]
     name = f"project-{stack.name}"
     stack.run("new", str(template), "--yes", "--name", name, "--stack", stack.name, *options)
     stack.state_file = stack.state_file.parents[1] / name / stack.state_file.name
@@ -82,7 +72,10 @@ def add_data_source(project: Stack) -> dict[str, Any]:
     return session
 
 
-def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: Aws):
+def test_new_project_deploys_and_gets_another_environment(
+    new_stack: NewStack, package: Mapping[str, str], aws: Aws
+):
+    project = new_project(new_stack, TEMPLATE, package)
     rejected = project.preview(check=False)
     assert rejected.exit_code != 0
     for problem in (
@@ -92,16 +85,9 @@ def test_new_project_deploys_and_gets_another_environment(project: Stack, aws: A
         assert problem in rejected.text
     session = add_data_source(project)
     project.run("config", "set", "--path", "dataSources.wiki.kmsKeyId", KEY_ID, "--type", "string")
-    assert settings(project) == {
-        "aws:region": REGION,
-        "aws:allowedAccountIds": [ACCOUNT],
-        "applicationId": APPLICATION_ARN,
-        "indexId": INDEX_ID,
-        "rolePath": "/ci/",
-        "dataSources": {
-            "wiki": {"connector": "confluence-cloud", "secretId": SECRET_ID, "kmsKeyId": KEY_ID}
-        },
-    }
+    wiki = {"connector": "confluence-cloud", "secretId": SECRET_ID, "kmsKeyId": KEY_ID}
+    own = {"aws:allowedAccountIds": [ACCOUNT], "rolePath": "/ci/", "dataSources": {"wiki": wiki}}
+    assert settings(project) == {**GIVEN, **own}
     install_packages(project)
     for step, shown in (
         ("Preview", "+ aws:iam/role:Role: (create)"),
@@ -153,11 +139,7 @@ def test_documented_steps_publish_upgrade_and_roll_back_package(
         ("pyproject.toml", VERSION, NEXT),
         ("components/policies.py", "AllowsAmazonQToGetSecret", "AllowsToGetSecret"),
         ("template/requirements-locked.txt", "# What CI installs", "# What the next CI installs"),
-        (
-            "template/requirements.txt",
-            f"{MIRROR}@v{VERSION}",
-            f"{ADDRESS.removeprefix('https://')}@v{NEXT}",
-        ),
+        ("template/requirements.txt", f"{MIRROR}@v{VERSION}", f"{PLACE}@v{NEXT}"),
     ):
         text = (repository / place).read_text()
         assert old in text
@@ -220,8 +202,5 @@ def run_step(stack: Stack, name: str) -> None:
 def settings(stack: Stack) -> dict[str, Any]:
     """Return the settings in the stack's file, without the project's namespace."""
     config = yaml.safe_load(stack.config_file.read_text())["config"]
-    return {
-        key.removeprefix(f"project-{stack.name}:"): value
-        for key, value in config.items()
-        if key != "pulumi:tags"
-    }
+    config.pop("pulumi:tags", None)  # only the first stack has tags
+    return {key.removeprefix(f"project-{stack.name}:"): value for key, value in config.items()}
