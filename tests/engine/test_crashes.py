@@ -108,16 +108,3 @@ def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
     kill_at(stack, DESTROY, POLICY_DELETION)
     run_section(stack, "After a crash during a destroy")
     assert (aws.roles(), stack.resources()) == ([], [])
-
-
-def test_unrecorded_role_with_configured_name_must_be_deleted(new_stack: NewStack, aws: Aws):
-    stack = new_stack(settings_of("created-role", set_names=True))
-    project = stack.directory / "Pulumi.yaml"
-    project.write_text(project.read_text().replace("  refresh: always\n", ""))
-    kill_at(stack, UP, {"created-role": CREATION["created-role"]})
-    done = recover(stack, check=False)
-    assert done.returncode != 0
-    assert "Role with name created-role already exists" in done.stdout
-    run_section(stack, "After a lost response", NAME="created-role")
-    recover(stack)
-    assert_complete(stack, aws, "created-role")
