@@ -24,7 +24,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from pages.markdown import table
+from pages.markdown import bullets, table
 
 
 def page() -> str:
@@ -33,7 +33,7 @@ def page() -> str:
     return "\n".join(
         [
             *(_INTRODUCTION, _table(), _OUTPUTS, _PLACES, _places(), *notes),
-            *(_SECRETS, _CONNECTORS, _secret(), _connectors()),
+            *(_SECRETS, _CONNECTORS, _needs(), _connectors()),
         ]
     )
 
@@ -95,25 +95,28 @@ def _places() -> str:
 
 def _connectors() -> str:
     """Return the table of all connectors."""
-    columns = ("Connector", "Bucket", "VPC", "Status", "`type`")
+    columns = ("Connector", "Bucket", "Status", "`type`")
     return table(columns, map(_connector, CONNECTORS.values()))
 
 
-def _secret() -> str:
-    """Return the sentence about the connectors that do not require a secret."""
-    optional, without = (
-        " and ".join(f"`{each.name}`" for each in CONNECTORS.values() if each.secret is need)
-        for need in (Need.OPTIONAL, Need.NOT_SUPPORTED)
-    )
-    return f"The secret is optional for {optional}, not supported for {without}, and required for the others.\n"
+def _needs() -> str:
+    """Return whether connectors need a secret and a VPC, with the connectors that are exceptions."""
+    items: list[str] = []
+    for name, kind, usual in (("Secret", "secret", Need.REQUIRED), ("VPC", "vpc", Need.OPTIONAL)):
+        exceptions: dict[Need, list[str]] = {}
+        for connector in CONNECTORS.values():
+            if (need := getattr(connector, kind)) is not usual:
+                exceptions.setdefault(need, []).append(f"`{connector.name}`")
+        others = (f"{_TEXTS.get(need, need)}: {', '.join(its)}" for need, its in exceptions.items())
+        items.append("; ".join([f"**{name}:** {usual}", *others]))
+    return bullets(items)
 
 
 def _connector(connector: Connector) -> tuple[str, ...]:
     """Return one connector's row."""
-    needs = (connector.bucket, connector.vpc)
     return (
         f"`{connector.name}`<br>[{connector.title}]({connector.page})",
-        *(_NEEDS.get(need, need) for need in needs),
+        "no" if connector.bucket is Need.NOT_SUPPORTED else connector.bucket,
         connector.status,
         connector.types.replace(" ", ", "),
     )
@@ -166,8 +169,8 @@ _INVALID: Final = "\0"
 """A value that no format allows."""
 _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
-_NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
-"""The table's texts for these needs, which are shorter than in the program's messages."""
+_TEXTS: Final = {Need.EARLIER_VERSIONS: "only in earlier versions"}
+"""Shorter texts than in the program's messages."""
 _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only for sites or a proxy that require sign-in.",
     "connector": "Changing it updates the role policy and keeps the role.",
