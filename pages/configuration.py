@@ -181,28 +181,28 @@ _REMARKS: Final = {
 """Remarks that follow a setting's description."""
 _NOTES: Final = {
     "secret_id": """\
-A data source has at most one secret, except that a Web Crawler data source can have two: `secretArn` for the sites, and
-`additionalProperties.proxy.secretArn` for a web proxy. If it has both, set `secretId` to the first, and let [another
+A Web Crawler data source can have two secrets: `secretArn` for the sites, and `additionalProperties.proxy.secretArn` for
+a web proxy. If it has both, set `secretId` to the first, and let [another
 policy](own-project.md#add-a-policy-of-your-own) of the role read the second.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set `bucketAccountId` if the bucket is in another account. The [bucket
-policy](troubleshooting.md#a-bucket-in-another-account) must also allow the role.""",
+Set `bucketAccountId` if the bucket is in another account. Its [policy](troubleshooting.md#a-bucket-in-another-account)
+must also allow the role.""",
     "kms_key_id": """\
 Set `kmsKeyId` if a customer managed key encrypts the secret or, for `s3-v1` and `s3-v2`, the bucket's objects. The role
 can use the key only through Secrets Manager or, for these two, Amazon S3. The [key
 policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
 
 Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that
-isn't the data source, so use SSE-S3 to encrypt a certificate in such a bucket. Web Crawler reads files [only from
-buckets with SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
+isn't the data source, so encrypt files in such a bucket with SSE-S3, which [Web Crawler
+requires](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html) anyway.""",
     "ingest_scope": """\
 Leave `ingestScope` unset. The role can then ingest documents into the application and the index. The value `index`
-matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but with it, the tests' IAM policy simulator
-denies ingestion, because `BatchPutDocument` and `BatchDeleteDocument` require both resource types.""",
+matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but by AWS's IAM documentation, it isn't enough
+for ingestion.""",
     "allow_network_interface_deletion": """\
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
