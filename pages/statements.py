@@ -102,7 +102,7 @@ STATEMENTS: Final[Mapping[str, About]] = {
         "only the resource `*` for these actions."
     ),
     "AllowsAmazonQToDeleteTaggedNI": About(
-        "Delete network interfaces with the application's tag. None of AWS's pages has this statement.",
+        "Delete network interfaces with the application's tag.",
         difference=(
             "**Deletion of network interfaces.** The pages allow it only with a tag in the request. A deletion "
             "request never contains tags, so interfaces are left behind, unless you set "
