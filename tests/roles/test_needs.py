@@ -20,7 +20,7 @@ def make(world: World, owner: str) -> None:
 
     Its role's policy names an account.
     """
-    document = json.loads(s3_policy(NAME, "s3-v1"))
+    document = json.loads(s3_policy(NAME))
     for statement in document["Statement"]:
         if "S3" in statement["Sid"]:
             statement["Condition"] = {"StringEquals": {"aws:ResourceAccount": owner}}

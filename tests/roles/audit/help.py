@@ -35,7 +35,7 @@ def add_files(world: World, connector: str = "s3-v2") -> str:
     world.bucket()
     kind = {"s3-v1": "S3", "s3-v2": "S3V2"}[connector]
     configuration = {"type": kind, "connectionConfiguration": {"bucketName": "documents"}}
-    role_arn = world.role("qbusiness-s3", s3_policy("qbusiness-s3", connector))
+    role_arn = world.role("qbusiness-s3", s3_policy("qbusiness-s3"))
     return world.add("Files", role_arn, kind=kind, configuration=configuration)
 
 
@@ -68,7 +68,7 @@ def add_granted(world: World) -> None:
     world.client("kms").create_grant(KeyId=key, GranteePrincipal=world.role_arn, Operations=["Decrypt"])
     # The bucket's policy, in place of the role's, allows listing the bucket of `add_files`.
     role = "arn:aws:iam::123456789012:role/qbusiness-s3"
-    document = json.loads(s3_policy("qbusiness-s3", "s3-v1"))
+    document = json.loads(s3_policy("qbusiness-s3"))
     kept = [each for each in document["Statement"] if each["Action"] != ["s3:ListBucket"]]
     world.put_policy(policy(*kept), role="qbusiness-s3")
     listing = allow("s3:ListBucket", "arn:aws:s3:::documents", Principal={"AWS": role})
