@@ -34,11 +34,9 @@ def dated(text: str) -> str:
 def test_report_of_three_accounts_in_each_format(
     world: World, assert_golden: Callable[[Path, str], None]
 ):
-    command, entry = (
-        blocks("sh", prose("Several accounts", PAGE))[0],
-        blocks("yaml", PAGE.read_text())[0],
-    )
-    (shown,) = blocks("text", prose("Several accounts", PAGE))
+    part = prose("Several accounts", PAGE)
+    (command, *_), (shown,) = blocks("sh", part), blocks("text", part)
+    entry, *_ = blocks("yaml", PAGE.read_text())
     caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/auditor/session"
     identity = {"UserId": "A", "Account": ACCOUNT, "Arn": caller}
     world.server.answers["sts:GetCallerIdentity"] = identity
