@@ -215,20 +215,12 @@ def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("action", "status", "text"),
-    [
-        ("qbusiness:ListApplications", 200, "to qbusiness:ListApplications is an HTML page"),
-        ("qbusiness:ListApplications", 302, "returned HTTP 302 without an error code"),
-        ("iam:GetRole", 404, "the response is not in the API's format"),
-    ],
-)
-def test_html_page_response_is_reported_without_html(world: World, action: str, status: int, text: str):
-    world.make()
-    world.server.pages[action] = status
-    said = world.adopt()
-    (line,) = [each for each in (said.out + said.err).splitlines() if text in each]
-    assert f": to call AWS, unset AWS_ENDPOINT_URL ({world.server.url})" in line
+def test_html_page_response_is_reported_without_html(world: World):
+    world.server.pages["qbusiness:ListApplications"] = 200
+    line = world.adopt().rejection
+    assert (
+        "the response to qbusiness:ListApplications is an HTML page: to call AWS, unset AWS_END" in line
+    )
     assert "<" not in line
 
 

@@ -2,11 +2,9 @@
 
 import argparse
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
-from guardrails.iam.truth import Truth
 from pages.examples import ACCOUNT
 from roles.arns import Arn
 from roles.aws_commands import aws_command
@@ -14,7 +12,6 @@ from roles.difference import simplify, statements
 from roles.errors import OddAnswerError
 from roles.policies import Policies, Secret
 from roles.project import stack_name
-from roles.view import may_decrypt
 from tests.helpers.support import golden
 from tests.helpers.world import KEY_ARN, SECRET_ARN, allow, deny, own_policy, policy
 
@@ -64,23 +61,6 @@ def test_stack_name_is_accepted(name: str):
 def test_invalid_stack_name_is_rejected(name: str):
     with pytest.raises(argparse.ArgumentTypeError, match=r"^'.*' is not a valid stack name: expected S"):
         stack_name(name)
-
-
-@pytest.mark.parametrize(
-    ("grants", "answer"),
-    [
-        ([{"Operations": ["Encrypt"]}], Truth.NO),
-        ([{"Operations": ["Encrypt", "Decrypt"]}], Truth.YES),
-        ([{"Operations": ["Decrypt"], "Constraints": {}}], Truth.YES),
-        ([{"Operations": ["Decrypt"], "Constraints": {"x": {}}}], Truth.CANNOT_TELL),
-        (
-            [{"Operations": ["Decrypt"], "Constraints": {"x": {}}}, {"Operations": ["Decrypt"]}],
-            Truth.YES,
-        ),
-    ],
-)
-def test_grant_without_constraints_decides(grants: list[dict[str, Any]], answer: Truth):
-    assert may_decrypt(Mock(items=Mock(return_value=grants)), KEY_ARN, "role") is answer
 
 
 SECURE: Any = {"Bool": {"aws:SecureTransport": "true"}}
