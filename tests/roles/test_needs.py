@@ -41,9 +41,8 @@ def test_import_keeps_access_to_cross_account_bucket(world: World):
     assert "Roles that may lose access with the first `pulumi up` after the import: 0\n" in said.out
 
 
-@pytest.mark.parametrize("owner", [ACCOUNT, OTHER_ACCOUNT])
-def test_audit_does_not_infer_bucket_owner_from_policy(world: World, owner: str):
-    make(world, owner)
+def test_audit_does_not_infer_bucket_owner_from_policy(world: World):
+    make(world, ACCOUNT)
     said = world.audit("--json").json
     assert [each["result"] for each in said["dataSources"]] == ["not completely compared"]
     assert any(each["text"].startswith(UNKNOWN) for each in said["findings"])

@@ -88,16 +88,8 @@ CHARACTERS: Final = "expected 2 to 1,224 letters, digits, and _+=,.@:/-"
     ("option", "texts", "expected"),
     [
         ("--account", ["1234"], "expected 12 digits"),
-        (
-            "--account=123456789012",
-            ["--organization"],
-            "--organization: not allowed with argument --account",
-        ),
-        (
-            "--assume-role",
-            [f"arn:aws:iam::{ACCOUNT}:role/x", "security/", "a/b c/d", "a/" + "d" * 65],
-            NOT_AN_ARN,
-        ),
+        (f"--account={ACCOUNT}", ["--organization"], "not allowed with argument --account"),
+        ("--assume-role", ["arn:a/x", "security/", "a/b c/d", "a/" + "d" * 65], NOT_AN_ARN),
         ("--external-id", ["x y", "x", "x" * 1225, "\xe9\xe9"], CHARACTERS),
     ],
 )
@@ -114,12 +106,10 @@ def test_invalid_option_is_one_line(
 def test_contradicting_options_are_one_line(world: World):
     line = world.audit("--account", OTHER_ACCOUNT).rejection
     assert f"account {OTHER_ACCOUNT} is not the credentials' account, {ACCOUNT}: " in line
-    for option, texts in {
+    valid = {
         "--assume-role": ("d" * 64, "a/b", "a/b/d", "!x/d"),
         "--external-id": ("ab", "_+=,.@:/-", "x" * 1224),
-    }.items():
-        for text in texts:
-            assert (
-                "--assume-role and --external-id are only for --account"
-                in world.audit(option, text).rejection
-            )
+    }
+    for option, text in ((option, text) for option, texts in valid.items() for text in texts):
+        line = world.audit(option, text).rejection
+        assert "--assume-role and --external-id are only for --account" in line

@@ -28,13 +28,6 @@ from tests.roles.audit.help import add_granted, complete_world, create_key
 GET_SECRET: Final = "AllowsAmazonQToGetSecret"
 
 
-def test_missing_permission_for_the_caller_is_one_line(world: World):
-    world.reject("sts:GetCallerIdentity")
-    line = world.audit().rejection
-    assert line.startswith("audit: sts:GetCallerIdentity is not allowed (AccessDenied by the test)")
-    assert line.endswith("docs/read-permissions.md lists the required permissions")
-
-
 TOLD: Final = {
     "kms:ListGrants": "the key policy depends on KMS grants",
     "organizations:DescribeOrganization": "the key policy depends on aws:PrincipalOrgID",
