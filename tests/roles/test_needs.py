@@ -16,10 +16,7 @@ UNKNOWN: Final = "the account that owns the bucket documents is unknown"
 
 
 def make(world: World, owner: str) -> None:
-    """Create a data source of the original Amazon S3 connector, which does not name the account.
-
-    Its role's policy names an account.
-    """
+    """Create a data source of Amazon S3 that does not name the account; its role's policy does."""
     document = json.loads(s3_policy(NAME, "s3-v1"))
     for statement in document["Statement"]:
         if "S3" in statement["Sid"]:

@@ -61,8 +61,6 @@ def add_own(world: World) -> None:
     wider = allow("iam:PassRole", CONSOLE), allow("logs:PutLogEvents", "*")
     world.add_own(*wider, name="Wider-than-pages")
     # Trust policies.
-    elsewhere = re.sub(r'(application/[0-9a-f-]+)[0-9a-f]"', r'\g<1>9"', TRUST)
-    world.add_own(name="Elsewhere", trust=elsewhere)
     later = trust(DateGreaterThan={"aws:CurrentTime": "2020-01-01T00:00:00Z"})
     world.add_own(name="Since-2020", trust=later)
     world.add_own(name="Organization", trust=trust(StringLike={"aws:SourceOrgID": "o-a1b2c3d4e5"}))

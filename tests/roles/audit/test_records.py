@@ -111,12 +111,11 @@ def test_acceptance_ends_after_its_last_day(world: World):
     today = date.fromisoformat(world.audit("--json").json["date"][:10])
     accept(world, found, until=today)
     assert world.audit("--accept", FILE).code == 0
-    accept(world, found, until=today - timedelta(days=1))
+    yesterday = today - timedelta(days=1)
+    accept(world, found, until=yesterday)
     run = world.audit("--accept", FILE)
     assert run.code == 1
-    assert (
-        run.err == f"audit: the acceptance of {found} ended on {today - timedelta(days=1)}: moves soon\n"
-    )
+    assert run.err == f"audit: the acceptance of {found} ended on {yesterday}: moves soon\n"
 
 
 @pytest.mark.slow

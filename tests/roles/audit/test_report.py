@@ -125,12 +125,6 @@ def test_exit_code_is_that_of_the_worst_result(world: World):
     assert world.audit().code == 1
 
 
-def test_unknown_region_is_one_line(world: World):
-    with pytest.raises(SystemExit):
-        world.audit("--region", "x-1")
-    assert "argument --region: invalid choice: 'x-1'" in world.capsys.readouterr().err
-
-
 def test_audit_page_lists_every_result():
     listed = re.findall(r"^\| (?:N )?([a-z ]+) \|", prose("Results", PAGE), re.MULTILINE)
     expected = {*OUTCOMES, *RESULTS, "not completely compared"}
