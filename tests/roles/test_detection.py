@@ -163,17 +163,11 @@ def test_roles_of_both_enrichment_hooks_are_found():
     assert [*enrichment_roles({"documentEnrichmentConfiguration": hooks})] == ["first", "second"]
 
 
-@pytest.mark.parametrize(
-    ("connectors", "start"),
-    [
-        (["onedrive-new", "s3-v2"], ""),
-        (["quip", "quip"], "AWS ended support for the connector quip: docs/"),
-        (["yammer", "quip", "drupal"], "AWS ended support for the connectors drupal, quip, yammer: "),
-    ],
-)
-def test_connectors_without_support_are_named_once_in_order(connectors: list[str], start: str):
-    assert legacy_note(connectors).startswith(start)
-    assert bool(legacy_note(connectors)) is bool(start)
+def test_connectors_without_support_are_named_once_in_order():
+    assert legacy_note(["onedrive-new", "s3-v2"]) == ""
+    text = "AWS ended support for the connector"
+    assert legacy_note(["quip", "s3-v2", "quip"]).startswith(f"{text} quip: docs/")
+    assert legacy_note(["yammer", "quip", "drupal"]).startswith(f"{text}s drupal, quip, yammer: docs/")
 
 
 @pytest.mark.slow

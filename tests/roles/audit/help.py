@@ -85,10 +85,10 @@ def add_audit_role(world: World, account: str, name: str = "audit", **trust: Any
 
 def add_elsewhere(
     world: World, there: Maker, account: str, *more: dict[str, Any], name: str, region: str = REGION
-) -> str:
+) -> None:
     """Add a data source to another account, or to another Region, with a role like the program's.
 
-    `more` changes the role policy as in `own_policy`. Return the role's ARN.
+    `more` changes the role policy as in `own_policy`.
     """
     application, index = f"{APPLICATION_ID[:-12]}{account}", f"{INDEX_ID[:-12]}{account}"
 
@@ -98,10 +98,8 @@ def add_elsewhere(
 
     secrets = there.client("secretsmanager", region)
     secret_arn = secrets.create_secret(Name=f"secret/{name}", SecretString="{}")["ARN"]
-    document = own_policy("SECRET", *more)
-    role_arn = there.role(
-        f"qbusiness-{name}", moved(document).replace("SECRET", secret_arn), trust=moved(TRUST)
-    )
+    document = moved(own_policy("SECRET", *more)).replace("SECRET", secret_arn)
+    role_arn = there.role(f"qbusiness-{name}", document, trust=moved(TRUST))
     qbusiness = world.server.elsewhere(region, account)
     qbusiness.add(application, displayName="Docs")
     qbusiness.add(application, index, displayName="Main")
@@ -109,4 +107,3 @@ def add_elsewhere(
     configuration = {"type": "AEM", "secretArn": secret_arn}
     entries = {"displayName": name, "type": "AEM", "configuration": configuration, "roleArn": role_arn}
     qbusiness.add(application, index, data_source_id(world.count), **entries)
-    return role_arn

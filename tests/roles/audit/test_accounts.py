@@ -38,12 +38,6 @@ def test_organization_means_its_active_accounts(two: World):
     assert sorted(each["account"] for each in found) == [ACCOUNT, OTHER_ACCOUNT]
 
 
-def test_organization_that_cannot_be_listed_is_one_line(world: World):
-    world.reject("organizations:ListAccounts")
-    line = world.audit("--organization", *ROLE).rejection
-    assert line.startswith("audit: organizations:ListAccounts is not allowed (")
-
-
 @pytest.mark.slow
 def test_external_id_is_sent_and_never_shown(world: World):
     condition = {"StringEquals": {"sts:ExternalId": "audit-4711"}}
@@ -59,9 +53,7 @@ def test_external_id_is_sent_and_never_shown(world: World):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "call", ["qbusiness:ListApplications", "qbusiness:GetDataSource", "iam:GetRole"]
-)
+@pytest.mark.parametrize("call", ["qbusiness:ListApplications", "iam:GetRole"])
 def test_rest_of_report_follows_expired_credentials(two: World, call: str):
     two.reject(f"{ACCOUNT} {call}", code="ExpiredToken")
     said = two.audit(*BOTH)
@@ -88,16 +80,8 @@ CHARACTERS: Final = "expected 2 to 1,224 letters, digits, and _+=,.@:/-"
     ("option", "texts", "expected"),
     [
         ("--account", ["1234"], "expected 12 digits"),
-        (
-            "--account=123456789012",
-            ["--organization"],
-            "--organization: not allowed with argument --account",
-        ),
-        (
-            "--assume-role",
-            [f"arn:aws:iam::{ACCOUNT}:role/x", "security/", "a/b c/d", "a/" + "d" * 65],
-            NOT_AN_ARN,
-        ),
+        (f"--account={ACCOUNT}", ["--organization"], "not allowed with argument --account"),
+        ("--assume-role", ["arn:a/x", "security/", "a/b c/d", "a/" + "d" * 65], NOT_AN_ARN),
         ("--external-id", ["x y", "x", "x" * 1225, "\xe9\xe9"], CHARACTERS),
     ],
 )
@@ -114,12 +98,10 @@ def test_invalid_option_is_one_line(
 def test_contradicting_options_are_one_line(world: World):
     line = world.audit("--account", OTHER_ACCOUNT).rejection
     assert f"account {OTHER_ACCOUNT} is not the credentials' account, {ACCOUNT}: " in line
-    for option, texts in {
+    valid = {
         "--assume-role": ("d" * 64, "a/b", "a/b/d", "!x/d"),
         "--external-id": ("ab", "_+=,.@:/-", "x" * 1224),
-    }.items():
-        for text in texts:
-            assert (
-                "--assume-role and --external-id are only for --account"
-                in world.audit(option, text).rejection
-            )
+    }
+    for option, text in ((option, text) for option, texts in valid.items() for text in texts):
+        line = world.audit(option, text).rejection
+        assert "--assume-role and --external-id are only for --account" in line
