@@ -64,25 +64,6 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
             )
 
 
-def assert_complete(stack: Stack, aws: Aws, *entries: str) -> None:
-    """Check that each entry has one role with its policy, and that the state agrees with AWS."""
-    names = stack.outputs()["roleNames"]
-    assert {*names} == {*entries}
-    policies = {role: (aws.trust_policy(role), aws.role_policies(role)) for role in aws.roles()}
-    complete = (golden("trust-policy"), {"qbusiness-aem-connector": golden("minimal-role-policy")})
-    assert policies == {names[entry]: complete for entry in entries}
-    own = [resource for resource in stack.resources() if resource["type"].startswith("aws:iam/")]
-    assert sorted(resource["urn"].rpartition("::")[2] for resource in own) == sorted(
-        f"{entry}-qbusiness-{kind}" for entry in entries for kind in ("role", "policy")
-    )
-    assert not any(resource.get("delete") for resource in own)
-    assert not stack.state().get("pending_operations")
-    roles = [resource["outputs"] for resource in own if resource["type"] == "aws:iam/role:Role"]
-    assert {role["name"]: (role["uniqueId"], role["arn"]) for role in roles} == {
-        role["RoleName"]: (role["RoleId"], role["Arn"]) for role in aws.iam.list_roles()["Roles"]
-    }
-
-
 def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
     entries = (*CREATION, *POLICY_DELETION)
     stack = new_stack(settings_of(*entries, protect=True))
@@ -101,7 +82,21 @@ def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
     assert [name for name in created if name.startswith("created-role-qbusiness-role-")]
     for name in created:
         run_script(stack, DELETE, NAME=name)
-    assert_complete(stack, aws, *entries)
+    # Each entry has one role with its policy, and the state agrees with AWS.
+    names = stack.outputs()["roleNames"]
+    policies = {role: (aws.trust_policy(role), aws.role_policies(role)) for role in aws.roles()}
+    complete = (golden("trust-policy"), {"qbusiness-aem-connector": golden("minimal-role-policy")})
+    assert policies == {names[entry]: complete for entry in entries}
+    own = [resource for resource in stack.resources() if resource["type"].startswith("aws:iam/")]
+    assert sorted(resource["urn"].rpartition("::")[2] for resource in own) == sorted(
+        f"{entry}-qbusiness-{kind}" for entry in entries for kind in ("role", "policy")
+    )
+    assert not any(resource.get("delete") for resource in own)
+    assert not stack.state().get("pending_operations")
+    roles = [resource["outputs"] for resource in own if resource["type"] == "aws:iam/role:Role"]
+    assert {role["name"]: (role["uniqueId"], role["arn"]) for role in roles} == {
+        role["RoleName"]: (role["RoleId"], role["Arn"]) for role in aws.iam.list_roles()["Roles"]
+    }
 
     stack.configure(settings_of(*entries))  # the roles may be destroyed
     stack.up()

@@ -3,7 +3,6 @@
 import json
 from typing import Any, Final
 
-from pages import examples
 from pages.examples import (
     APPLICATION_ARN,
     APPLICATION_ID,
@@ -22,14 +21,7 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "bucket": {"kmsKeyId": KEY_ID},
     "name": FILES,
     "path": FILES,
-    "secret": {
-        "kmsKeyId": KEY_ID,
-        "vpcConfiguration": {
-            "subnetIds": [examples.SUBNET_ID, examples.SHARED_SUBNET_ARN],
-            "securityGroupIds": [examples.SECURITY_GROUP_ID],
-        },
-        "allowNetworkInterfaceDeletion": True,
-    },
+    "secret": {},
     "tags": {"secretId": SECRET_ID},
 }
 SECRETS: Final = {
@@ -137,7 +129,7 @@ def test_late_values_become_known_and_secrets_are_encrypted(new_stack: NewStack,
         "bucket": of_role(files, names["bucket"]).replace(BUCKET_NAME, "confidential-documents"),
         "name": of_role(files, "confidential-role"),
         "path": of_role(files, f"confidential/{names['path']}"),
-        "secret": golden("default-role-policy").replace(SECRET_ID, SECRETS["secret:secretId"]),
+        "secret": aem.replace(SECRET_ID, SECRETS["secret:secretId"]),
         "late-bucket": of_role(files, names["late-bucket"]),
         **dict.fromkeys(("tags", "first", "sibling", "late-provider"), aem),
     }

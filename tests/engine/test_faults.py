@@ -24,11 +24,12 @@ FAULTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
 """For each way for a call to fail, parts of the proxy's rule, and a pattern for the error as Pulumi
 reports it."""
 NAME = "qbusiness-faults"
-ONCE: dict[str, Any] = {**REQUIRED, "aws:maxRetries": 1}
-"""The required settings of a stack whose calls are tried only once."""
-STACK_WIDE = ("aws:region", "aws:maxRetries", "applicationId", "indexId")
+TOP: dict[str, Any] = {
+    **{key: value for key, value in REQUIRED.items() if key != "secretId"},
+    "aws:maxRetries": 1,
+}
+"""The settings at the top level of a stack whose calls are tried only once."""
 BEFORE: dict[str, Any] = {
-    **ONCE,
     "exclusivePolicies": True,
     "roleDescription": "AEM",
     "tags": {"Team": "search", "Owner": "me"},
@@ -76,14 +77,11 @@ def rules(failures: Iterable[Failure]) -> list[dict[str, Any]]:
     ]
 
 
-def stack_of(
-    entries: Iterable[str], settings: Mapping[str, Any], *, automatic: Collection[str] = ()
-) -> dict[str, Any]:
+def stack_of(entries: Iterable[str], automatic: Collection[str], **settings: object) -> dict[str, Any]:
     """Return settings for a stack with these entries; a role's name is its entry's name or automatic."""
-    shared = {key: value for key, value in settings.items() if key in STACK_WIDE}
-    own = {key: value for key, value in settings.items() if key not in STACK_WIDE}
+    own = {"secretId": REQUIRED["secretId"], **settings}
     names = {entry: "" if entry in automatic else entry for entry in entries}
-    return {**shared, "dataSources": {entry: {**own, "roleName": name} for entry, name in names.items()}}
+    return {**TOP, "dataSources": {entry: {**own, "roleName": name} for entry, name in names.items()}}
 
 
 def repeat_until_all_failed(
@@ -108,7 +106,7 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
     """Fail a call of each kind: a read, a write, and a write that IAM executes, once for one role."""
     names = [f"{NAME}-{number}" for number in range(3)]
     entries = [*names, "automatic"]
-    stack = new_stack(stack_of(entries, BEFORE, automatic=["automatic"]))
+    stack = new_stack(stack_of(entries, ["automatic"], **BEFORE))
     in_use = "other-qbusiness-role-1a2b3c4"
     aws.iam.create_role(RoleName=in_use, AssumeRolePolicyDocument=golden("trust-policy"))
     policy = {"PolicyName": "theirs", "PolicyDocument": golden("minimal-role-policy")}
@@ -139,7 +137,7 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
     assert found == dict.fromkeys(stack.outputs()["roleNames"].values(), complete)
 
     changed = {**BEFORE, "roleDescription": "AEM Cloud", "tags": {"Team": "docs"}}
-    stack.configure(stack_of(entries, changed, automatic=["automatic"]))
+    stack.configure(stack_of(entries, ["automatic"], **changed))
     fail_at(("UpdateRoleDescription", "TagRole", "UntagRole"), "up")
     stack.up()
     for role in names:
@@ -160,7 +158,7 @@ def test_documented_updates_complete_failed_path_change(new_stack: NewStack, fai
     ]
     entries = [failure.role for failure in failures]
     automatic = [entry for entry in entries if entry.startswith("automatic")]
-    settings = stack_of(entries, ONCE, automatic=automatic)
+    settings = stack_of(entries, automatic)
     stack = new_stack(settings)
     stack.up()
     stack.configure({**settings, "rolePath": "/connectors/"})

@@ -17,7 +17,7 @@ DENY_ALL: Final = json.dumps(
 )
 MANAGED_POLICY: Final = "arn:aws:iam::aws:policy/AWSDenyAll"
 OTHER_SERVICE: Final = golden("trust-policy").replace('"qbusiness.amazonaws.com"', '"ec2.amazonaws.com"')
-TOP: Final = {key: REQUIRED[key] for key in ("aws:region", "applicationId", "indexId")}
+TOP: Final = {key: value for key, value in REQUIRED.items() if key != "secretId"}
 ENTRY: Final[dict[str, Any]] = {
     "secretId": SECRET_ID,
     "kmsKeyId": KEY_ID,

@@ -52,13 +52,9 @@ EXPIRED: Final = {
 }
 
 
-def roles(stack: Stack) -> list[tuple[Any, ...]]:
+def roles(stack: Stack) -> list[dict[str, Any]]:
     """Return the role and its policy from the state."""
-    return [
-        (each["type"], each["id"], each["inputs"], each["outputs"])
-        for each in stack.resources()
-        if each["type"].startswith("aws:")
-    ]
+    return [each for each in stack.resources() if each["type"].startswith("aws:")]
 
 
 def test_only_recorded_account_list_or_program_protects_state(
