@@ -33,7 +33,7 @@ def test_import_keeps_access_to_cross_account_bucket(world: World):
     make(world, OTHER_ACCOUNT)
     assert world.adopted("--dry-run")["bucketAccountId"] == OTHER_ACCOUNT
     said = world.adopt("--dry-run")
-    assert UNKNOWN in said.err
+    assert UNKNOWN in said.out
     assert f"bucketAccountId is {OTHER_ACCOUNT}, the account in the role's policies" in said.out
     assert "Roles that may lose access with the first `pulumi up` after the import: 0\n" in said.out
 
