@@ -1,4 +1,4 @@
-"""sandbox/environment, plugin, __main__, aws_server, provider/server: the server and the environment."""
+"""sandbox/environment, plugin, __main__, aws_server, sandbox/provider/server: the servers and the environment."""
 
 import fcntl
 import json
