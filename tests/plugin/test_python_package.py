@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 from packaging.requirements import Requirement
 
-from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from pages.examples import REGION
 from sandbox.environment import PROJECT
 from tests.helpers.installing import (
     RUNTIME,
@@ -33,17 +33,6 @@ from tests.helpers.support import golden
 
 OWN_PROJECT: Final = PROJECT / "docs" / "own-project.md"
 DATA_SOURCES: Final = PROJECT / "docs" / "data-sources.md"
-
-PROGRAM: Final = f"""\
-import pulumi
-from qbusiness_connector import ConnectorRole
-
-connector = ConnectorRole(
-    "docs",
-    {{"application_id": "{APPLICATION_ARN}", "index_id": "{INDEX_ID}", "secret_id": "{SECRET_ID}"}},
-)
-pulumi.export("roleArn", connector.role_arn)
-"""
 
 
 def test_changelog_describes_package_version():
@@ -117,11 +106,12 @@ def test_commit_without_release_tag_replaces_release(tmp_path: Path, package: Pa
 
 @pytest.mark.slow
 def test_type_checkers_see_types_of_installed_package(tmp_path: Path, package: Path):
+    (documented,) = blocks("python", prose("Use the component in your own program", OWN_PROJECT))
     programs = {
-        "installed": PROGRAM,
+        "documented": documented,
         "template": (PROJECT / "template" / "__main__.py").read_text(),
         "plugin": (package / "__main__.py").read_text(),
-        "misspelled": PROGRAM.replace("index_id", "index"),
+        "misspelled": documented.replace("index_id", "index"),
     }
     continued, complete = blocks("python", DATA_SOURCES.read_text())
     programs |= {"renamed": programs["template"] + continued, "page": complete}
