@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 
-from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from pages.examples import REGION
 from sandbox.environment import PROJECT
-from tests.helpers.git_server import HOST, git_server
 from tests.helpers.installing import (
     RUNTIME,
     VERSION,
@@ -27,26 +25,14 @@ from tests.helpers.installing import (
     git,
     install,
     make_separate,
-    offline,
     tagged_repository,
 )
 from tests.helpers.page import blocks, prose
-from tests.helpers.stacks import Aws, NewStack, Stack
+from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import golden
 
 OWN_PROJECT: Final = PROJECT / "docs" / "own-project.md"
 DATA_SOURCES: Final = PROJECT / "docs" / "data-sources.md"
-
-PROGRAM: Final = f"""\
-import pulumi
-from qbusiness_connector import ConnectorRole
-
-connector = ConnectorRole(
-    "docs",
-    {{"application_id": "{APPLICATION_ARN}", "index_id": "{INDEX_ID}", "secret_id": "{SECRET_ID}"}},
-)
-pulumi.export("roleArn", connector.role_arn)
-"""
 
 
 def test_changelog_describes_package_version():
@@ -65,32 +51,25 @@ def test_readme_runs_command_that_package_installs():
 
 
 @pytest.mark.slow
-def test_wheel_declares_requirements_of_program_and_commands(wheel: Path):
+def test_wheel_has_requirements_of_program_and_commands_and_each_module_once(
+    repository: Path, wheel: Path
+):
     def listed(file: str, marker: str = "") -> set[Requirement]:
         lines = (PROJECT / file).read_text().splitlines()
         return {Requirement(f"{line}{marker}") for line in lines if line[0] != "#"}
 
+    assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
+        modules = [name for name in archive.namelist() if name.endswith(".py")]
+        copies = Counter(archive.read(name) for name in modules)
     needed = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
     of_commands = listed("roles/requirements.txt", '; extra == "roles"')
     assert {Requirement(line) for line in needed} == listed("requirements.txt") | of_commands
-
-
-@pytest.mark.slow
-def test_the_wheel_has_each_module_once(wheel: Path):
-    with zipfile.ZipFile(wheel) as archive:
-        modules = [name for name in archive.namelist() if name.endswith(".py")]
-        copies = Counter(archive.read(name) for name in modules)
     components = {name.partition("/")[2] for name in modules if name.startswith("qbusiness_connector/")}
     assert components == {path.name for path in (PROJECT / "components").glob("*.py")}
     assert copies.total() == len(copies)
-
-
-@pytest.mark.slow
-def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
-    assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
-    assert git(repository, "status", "--short") == ""
+    assert git(repository, "status", "--short") == ""  # after the build
 
 
 def build_sdist(directory: Path, **variables: str) -> str:
@@ -127,11 +106,12 @@ def test_commit_without_release_tag_replaces_release(tmp_path: Path, package: Pa
 
 @pytest.mark.slow
 def test_type_checkers_see_types_of_installed_package(tmp_path: Path, package: Path):
+    (documented,) = blocks("python", prose("Use the component in your own program", OWN_PROJECT))
     programs = {
-        "installed": PROGRAM,
+        "documented": documented,
         "template": (PROJECT / "template" / "__main__.py").read_text(),
         "plugin": (package / "__main__.py").read_text(),
-        "misspelled": PROGRAM.replace("index_id", "index"),
+        "misspelled": documented.replace("index_id", "index"),
     }
     continued, complete = blocks("python", DATA_SOURCES.read_text())
     programs |= {"renamed": programs["template"] + continued, "page": complete}
@@ -157,84 +137,49 @@ def test_type_checkers_see_types_of_installed_package(tmp_path: Path, package: P
 
 
 @pytest.mark.slow
-def test_installed_commands_ignore_packages_of_same_name(tmp_path: Path, package: Path):
+def test_installed_commands_ignore_packages_of_same_name_and_name_missing_ones(
+    tmp_path: Path, package: Path
+):
     for name in ("components", "guardrails", "roles"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)\n")
+    python, command = (package / "venv/bin" / name for name in ("python", "qbusiness-roles"))
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = (package / "venv/bin/qbusiness-roles", *arguments)
-        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PATH": ""}
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
+    def run(*command: Path | str, path: Path = tmp_path) -> tuple[int, str]:
+        environment = {**os.environ, "PYTHONPATH": str(path), "PATH": ""}
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
+        return done.returncode, done.stdout
 
-    assert run("--help").stdout.startswith("usage: qbusiness-roles ")
-    rejected = run("check", "--stack", "prod")
-    assert rejected.returncode == 2
-    assert rejected.stderr.startswith("check: pulumi is not on PATH: install it (")
-
-
-@pytest.mark.slow
-def test_missing_package_error_shows_install_command(package: Path):
-    python = package / "venv/bin/python"
-    (own,) = package.glob("venv/lib/python3*/site-packages")
+    assert run(command, "--help")[1].startswith("usage: qbusiness-roles ")
+    code, error = run(command, "check", "--stack", "prod")
+    assert code == 2
+    assert error.startswith("check: pulumi is not on PATH: install it (")
     # -S skips the file that adds this project's packages.
-    done = subprocess.run(
-        [python, "-S", package / "venv/bin/qbusiness-roles"],
-        env={**os.environ, "PYTHONPATH": str(own)},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert done.stderr.endswith(
-        f" is not installed: run `uv pip install --python {python} 'qbusiness-connector[roles]'`\n"
-    )
-
-
-def check_the_role(stack: Stack, aws: Aws) -> None:
-    name = stack.outputs()["roleArn"].rpartition("/")[2]
-    (policy,) = aws.role_policies(name).values()
-    assert policy == golden("minimal-role-policy")
+    (own,) = package.glob("venv/lib/python3*/site-packages")
+    code, error = run(python, "-S", command, path=own)
+    assert code == 2
+    install = f"uv pip install --python {python} 'qbusiness-connector[roles]'"
+    assert error.endswith(f" is not installed: run `{install}`\n")
 
 
 def test_documented_program_works_with_installed_package(new_stack: NewStack, package: Path, aws: Aws):
     section = prose("Use the component in your own program", OWN_PROJECT)
     (requirement,) = blocks("text", section)
     parsed = Requirement(requirement.strip())
-    assert (parsed.name, parsed.url) == (
-        "qbusiness-connector",
-        "git+https://REPOSITORY@vVERSION",
-    )
+    assert (parsed.name, parsed.url) == ("qbusiness-connector", "git+https://REPOSITORY@vVERSION")
     (program,) = blocks("python", section)
     stack = new_stack({"aws:region": REGION}, program)
     make_separate(stack.directory, {"runtime": RUNTIME})
     (stack.directory / "venv").symlink_to(package / "venv")
     stack.up()
-    check_the_role(stack, aws)
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="Go reads no certificate from a file on macOS")
-def test_package_is_added_from_git_tag(new_stack: NewStack, repository: Path, tmp_path: Path, aws: Aws):
-    served = tmp_path / "served"
-    git(repository, "clone", "--quiet", "--bare", ".", served / "organization" / "repository.git")
-    stack = new_stack({"aws:region": REGION})
-    inputs = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
-    role = {"type": "qbusiness-connector:index:ConnectorRole", "properties": inputs}
-    make_separate(
-        stack.directory,
-        {
-            "runtime": "yaml",
-            "resources": {"docs": role},
-            "outputs": {"roleArn": "${docs.roleArn}"},
-        },
-    )
-    stack.environment |= offline(tmp_path)
-    with git_server(served, tmp_path) as variables:
-        address = f"https://{HOST}/organization/repository.git/plugin@v{VERSION}"
-        stack.execute("pulumi", "package", "add", address, check=True, **variables)
-    packages = yaml.safe_load((stack.directory / "Pulumi.yaml").read_text())["packages"]
-    assert VERSION in str(packages)
-    stack.up()
-    check_the_role(stack, aws)
+    name = stack.outputs()["roleArn"].rpartition("/")[2]
+    (policy,) = aws.role_policies(name).values()
+    assert policy == golden("minimal-role-policy")

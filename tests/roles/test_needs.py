@@ -35,7 +35,7 @@ def test_import_keeps_access_to_cross_account_bucket(world: World):
     said = world.adopt("--dry-run")
     assert UNKNOWN in said.out
     assert f"bucketAccountId is {OTHER_ACCOUNT}, the account in the role's policies" in said.out
-    assert "Roles that may lose access with the first `pulumi up` after the import: 0\n" in said.out
+    assert "Data sources that may lose access: 0\n" in said.out
 
 
 def test_audit_does_not_infer_bucket_owner_from_policy(world: World):

@@ -88,7 +88,6 @@ def test_manually_deleted_data_source_counts_as_deleted(api: Mock):
         ({"vpcConfiguration": TURNED}, {}, {"vpcConfiguration": VPC}, True),
         ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": UNKNOWN}, False),
         ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": {**VPC, "subnetIds": UNKNOWN}}, False),
-        ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": {**VPC, "subnetIds": []}}, False),
     ],
 )
 def test_inputs_set_before_or_now_are_compared_with_actual_values(

@@ -35,16 +35,14 @@ TRUST = """{
      "Action": ["sts:AssumeRole"]}
   ]
 }"""
-ROLE: Properties = {"name": NAME, "assumeRolePolicy": TRUST}
-"""The properties of a role that has a name."""
 
 
 def policy(**statement: object) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "A", **statement}]})
 
 
-def having(operator: str, value: object, key: str = "a:b") -> dict[str, object]:
-    return {"Condition": {operator: {key: value}}}
+def having(operator: str, value: object) -> dict[str, object]:
+    return {"Condition": {operator: {"a:b": value}}}
 
 
 def answering(**answers: dict[str, Any]) -> Mock:
@@ -124,7 +122,6 @@ def test_refresh_limits_inputs_to_their_keys_and_entries(monkeypatch: pytest.Mon
         ({"Action": ["a:B", "a:C"]}, {"Action": ["a:C", "a:B"]}, True),
         ({"Action": ["a:B"]}, {"Action": "a:B"}, True),
         ({"Action": "a:B"}, {"Action": "a:b"}, False),
-        ({"Action": ["a:B", "a:B"]}, {"Action": "a:B"}, False),
         *(
             ({name: ["a", "b"]}, {name: other}, equivalent)
             for name in ("NotAction", "Resource", "NotResource")
@@ -134,13 +131,10 @@ def test_refresh_limits_inputs_to_their_keys_and_entries(monkeypatch: pytest.Mon
         ({"Principal": {"AWS": OTHER}}, {"Principal": {"AWS": "111122223333"}}, False),
         ({"Principal": "*"}, {"Principal": {"AWS": "*"}}, False),
         ({"Principal": {"AWS": [OTHER, "*"]}}, {"Principal": {"AWS": ["*", OTHER]}}, True),
-        ({"Comment": "x"}, {}, True),
         ({"Sid": "B"}, {"Sid": "b"}, False),
         (having("StringLike", "c"), having("StringLike", ["c"]), True),
         (having("StringLike", ["c", "d"]), having("StringLike", ["d", "c"]), True),
         (having("StringLike", ["c", "d"]), having("StringLike", "c"), False),
-        (having("StringLike", "c"), having("stringlike", "c"), False),
-        (having("StringLike", "c"), having("StringLike", "c", key="a:B"), False),
         (having("Bool", [True]), having("Bool", "true"), True),
         (having("NumericEquals", 5), having("NumericEquals", "5"), True),
         ({"Condition": {}}, {}, False),
@@ -218,7 +212,7 @@ def test_each_difference_is_an_addition_update_or_deletion(
 ):
     # makeDetailedDiffV2 in tfbridge/detailed_diff.go.
     role = Lifecycle(Role(), Configuration(REGION))
-    news = {**ROLE, **inputs}
+    news = {"name": NAME, "assumeRolePolicy": TRUST, **inputs}
     assert role.diff({**STATE, **state}, news, ()).changes == expected
     assert role.diff({**STATE, **state}, news, [*inputs, *state]).changes == {}
 
@@ -245,7 +239,6 @@ def test_required_inputs_and_those_that_replace_a_resource(kind: str, required: 
     assert diff.replaces == replacing.split()
     is_attachment = kind == "RolePolicyAttachment"
     assert diff.delete_before_replace == is_attachment
-    assert not resource.diff(old, old, ()).delete_before_replace
     for defaults, first in ((["name"], is_attachment), ([], is_attachment or "name" in replacing)):
         assert resource.diff(old, {**new, DEFAULTS: defaults}, ()).delete_before_replace == first
         assert not resource.diff(old, {**old, DEFAULTS: defaults}, ()).delete_before_replace
@@ -371,25 +364,17 @@ def test_configuration_is_read_or_rejected(
             configuration.configure(package, {"region": REGION, **texts})
 
 
-@pytest.mark.parametrize(
-    ("configured", "variables", "region"),
-    [
-        ("eu-west-1", {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-west-1"),
-        (None, {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-east-1"}, "us-west-2"),
-        (None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
-        (None, {"AWS_DEFAULT_REGION": "us-west-2"}, "us-west-2"),
-    ],
-    ids=str,
-)
-def test_environment_provides_unconfigured_region(
-    monkeypatch: pytest.MonkeyPatch, configured: str | None, variables: dict[str, str], region: str
-):
+def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatch):
     # applyDefaults and multiEnvDefault in tfbridge/schema.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    settings = {"region": configured} if configured else {}
-    assert configuration.configure("aws", settings).region == region
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for configured, variable, region in (
+        ({"region": "eu-west-1"}, "us-west-2", "eu-west-1"),
+        ({}, "us-west-2", "us-west-2"),
+        ({}, "", "us-east-1"),
+    ):
+        monkeypatch.setenv("AWS_REGION", variable)
+        assert configuration.configure("aws", configured).region == region
 
 
 # Calls.
@@ -400,7 +385,6 @@ def test_environment_provides_unconfigured_region(
     [
         # The state of a role without a description has an empty one. tests/engine changes each value.
         ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
-        ({}, {"tagsAll": None, "managedPolicyArns": None, "inlinePolicies": None}, []),
         (
             {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},
             {"tagsAll": {"Kept": "x", "Team": "search"}},
@@ -453,31 +437,24 @@ DELETE = [call.delete_role_policy(RoleName=NAME, PolicyName="name")]
         ({}, []),
     ],
 )
-def test_deletion_removes_managed_policies_before_inline(state: Properties, expected: list[Any]):
-    # deleteRole in role.go.
+def test_deletion_removes_managed_policies_before_inline_and_waits(
+    monkeypatch: pytest.MonkeyPatch, state: Properties, expected: list[Any]
+):
+    # deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
+    monkeypatch.setattr("sandbox.provider.calls.time.sleep", Mock())
+    conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(
         list_instance_profiles_for_role={"InstanceProfiles": [{"InstanceProfileName": "profile"}]},
         list_attached_role_policies={"AttachedPolicies": [{"PolicyArn": "arn"}]},
         list_role_policies={"PolicyNames": ["name"]},
     )
+    iam.delete_role.side_effect = [conflict, conflict, None]
     Role().delete(iam, NAME, state)
     assert [each for each in iam.method_calls if not each[0].startswith("list_")] == [
         call.remove_role_from_instance_profile(RoleName=NAME, InstanceProfileName="profile"),
         *expected,
-        call.delete_role(RoleName=NAME),
+        *[call.delete_role(RoleName=NAME)] * 3,
     ]
-
-
-def test_role_deletion_waits_for_policy_deletion(monkeypatch: pytest.MonkeyPatch):
-    # deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
-    sleep = Mock()
-    monkeypatch.setattr("sandbox.provider.calls.time.sleep", sleep)
-    conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
-    iam = answering(list_instance_profiles_for_role={})
-    iam.delete_role.side_effect = [conflict, conflict, None]
-    Role().delete(iam, NAME, {})
-    assert iam.delete_role.call_count == 3
-    assert sleep.call_count == 2
 
 
 # The sandbox's limits.

@@ -1,4 +1,4 @@
-"""sandbox/environment, plugin, __main__, aws_server, sandbox/provider/server: server, environment."""
+"""sandbox/environment, plugin, __main__, aws_server, sandbox/provider/server: the environment."""
 
 import fcntl
 import json
@@ -185,10 +185,9 @@ def test_published_plugin_is_installed_once_and_fully(tmp_path: Path, monkeypatc
         "echo error: failed all 5 attempts 1>&2",
         "exit 1",
     )
-    reason = (
-        r"^the AWS provider 7.1.0 could not be installed: no such host; set SANDBOX_AWS_PROVIDER to "
-    )
-    with pytest.raises(plugin.NoPluginError, match=reason):
+    with pytest.raises(
+        plugin.NoPluginError, match=r"7\.1\.0 could not be installed: no such host; set "
+    ):
         plugin.find(cache, "7.1.0", failing)
     assert [path.name for path in cache.iterdir()] == ["lock"]
     pulumi = executable(
