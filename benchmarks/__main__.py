@@ -20,12 +20,11 @@ Measured on {date}: {versions}.
 |---|---|---|
 {rows}
 
-The figures depend on the machine, so compare the ratios. The hand-written program declares the same
+Compare the ratios, because the figures depend on the machine. The hand-written program declares the same
 roles and policies, without a component or validation. Both programs run with Pulumi's mocks, and
 valgrind counts their instructions. `audit` and `check` read data sources, each with a secret and a role,
 from a server that responds to each call after {delay} ms. Their figures are the median of three runs
-(minimum to maximum), and the maximum of their memory. The audit of five accounts reads 100 data sources
-in each.
+(minimum to maximum), and the maximum memory.
 """
 
 

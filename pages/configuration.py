@@ -24,7 +24,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from pages.markdown import table
+from pages.markdown import bullets, table
 
 
 def page() -> str:
@@ -33,7 +33,7 @@ def page() -> str:
     return "\n".join(
         [
             *(_INTRODUCTION, _table(), _OUTPUTS, _PLACES, _places(), *notes),
-            *(_SECRETS, _CONNECTORS, _connectors()),
+            *(_SECRETS, _CONNECTORS, _needs(), _connectors()),
         ]
     )
 
@@ -95,16 +95,28 @@ def _places() -> str:
 
 def _connectors() -> str:
     """Return the table of all connectors."""
-    columns = ("Connector", "Secret", "Bucket", "VPC", "Status", "`type`")
+    columns = ("Connector", "Bucket", "Status", "`type`")
     return table(columns, map(_connector, CONNECTORS.values()))
+
+
+def _needs() -> str:
+    """Return whether connectors need a secret and a VPC, with the connectors that are exceptions."""
+    items: list[str] = []
+    for name, kind, usual in (("Secret", "secret", Need.REQUIRED), ("VPC", "vpc", Need.OPTIONAL)):
+        exceptions: dict[Need, list[str]] = {}
+        for connector in CONNECTORS.values():
+            if (need := getattr(connector, kind)) is not usual:
+                exceptions.setdefault(need, []).append(f"`{connector.name}`")
+        others = (f"{_TEXTS.get(need, need)}: {', '.join(its)}" for need, its in exceptions.items())
+        items.append("; ".join([f"**{name}:** {usual}", *others]))
+    return bullets(items)
 
 
 def _connector(connector: Connector) -> tuple[str, ...]:
     """Return one connector's row."""
-    needs = (connector.secret, connector.bucket, connector.vpc)
     return (
         f"`{connector.name}`<br>[{connector.title}]({connector.page})",
-        *(_NEEDS.get(need, need) for need in needs),
+        "no" if connector.bucket is Need.NOT_SUPPORTED else connector.bucket,
         connector.status,
         connector.types.replace(" ", ", "),
     )
@@ -157,8 +169,8 @@ _INVALID: Final = "\0"
 """A value that no format allows."""
 _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
-_NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
-"""The table's texts for these needs, which are shorter than in the program's messages."""
+_TEXTS: Final = {Need.EARLIER_VERSIONS: "only in earlier versions"}
+"""Shorter texts than in the program's messages."""
 _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only for sites or a proxy that require sign-in.",
     "connector": "Changing it updates the role policy and keeps the role.",
@@ -169,42 +181,41 @@ _REMARKS: Final = {
 """Remarks that follow a setting's description."""
 _NOTES: Final = {
     "secret_id": """\
-A data source has at most one secret, except that a Web Crawler data source can have two: `secretArn` for the sites, and
-`additionalProperties.proxy.secretArn` for a web proxy. If it has both, set `secretId` to the first, and let [another
+A Web Crawler data source can have two secrets: `secretArn` for the sites, and `additionalProperties.proxy.secretArn` for
+a web proxy. If it has both, set `secretId` to the first, and let [another
 policy](own-project.md#add-a-policy-of-your-own) of the role read the second.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set `bucketAccountId` if the bucket is in another account. The [bucket
-policy](troubleshooting.md#a-bucket-in-another-account) must also allow the role.""",
+Set `bucketAccountId` if the bucket is in another account. Its [policy](troubleshooting.md#a-bucket-in-another-account)
+must also allow the role.""",
     "kms_key_id": """\
 Set `kmsKeyId` if a customer managed key encrypts the secret or, for `s3-v1` and `s3-v2`, the bucket's objects. The role
 can use the key only through Secrets Manager or, for these two, Amazon S3. The [key
 policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
 
 Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that
-isn't the data source, so use SSE-S3 to encrypt a certificate in such a bucket. Web Crawler reads files [only from
-buckets with SSE-S3](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
+isn't the data source, so encrypt files in such a bucket with SSE-S3, which [Web Crawler
+requires](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html) anyway.""",
     "ingest_scope": """\
 Leave `ingestScope` unset. The role can then ingest documents into the application and the index. The value `index`
-matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but with it, the tests' IAM policy simulator
-denies ingestion, because `BatchPutDocument` and `BatchDeleteDocument` require both resource types.""",
+matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but by AWS's IAM documentation, it isn't enough
+for ingestion.""",
     "allow_network_interface_deletion": """\
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, [`examples/ci-roles/`](ci.md#the-permissions-boundary) creates
-one for each environment, from the secrets, buckets, and keys that its roles can read at most.""",
+one for each environment.""",
     "exclusive_policies": """\
 If you set `exclusivePolicies`, [drift detection](operate.md#find-drift) finds policies that somebody adds to the role by
 hand, and `pulumi up` removes them. Don't set it if the role needs a policy from elsewhere, such as [your own
 program](own-project.md#add-a-policy-of-your-own).
 
 If the role already exists, the next preview shows two resources to create, and warns that the update removes the role's
-other policies. A preview with the [policy pack](guardrails.md) lists each policy.
-""",
+other policies. A preview with the [policy pack](guardrails.md) lists each policy.""",
 }
 _EXAMPLES: Final = {
     "region": REGION,
@@ -232,8 +243,8 @@ _REGION: Final = "Region of the application; the settings can't contain ARNs fro
 _INTRODUCTION: Final = """\
 # Configuration
 
-Look up the settings of a stack, what they change, and the stack's outputs. Set a value with `pulumi config set`, or edit
-the stack's file:
+Look up the settings of a stack, their effects, and the stack's outputs. Set a value with `pulumi config set`, or edit
+`Pulumi.STACK.yaml`:
 
 ```sh
 pulumi config set --plaintext kmsKeyId 1234abcd-12ab-34cd-56ef-1234567890ab &&
@@ -242,12 +253,12 @@ pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
-In `Pulumi.STACK.yaml`, each key begins with the project's name, except for the provider's settings, which begin with
-`aws:`. For an [entry](data-sources.md#entries) of `dataSources`, begin the key with `dataSources.NAME.` and add `--path`.
+In the file, each key begins with the project's name, except for the provider's settings, which begin with `aws:`. For an
+[entry](data-sources.md#entries) of `dataSources`, begin the key with `dataSources.NAME.` and add `--path`.
 
 The program checks all settings before it creates anything and prints each problem with its fix. It also rejects unknown
 keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates, because
-YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp.
+YAML reads `012345670123` as a different number.
 
 ## Settings
 """

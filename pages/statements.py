@@ -46,16 +46,16 @@ STATEMENTS: Final[Mapping[str, About]] = {
     ),
     "AllowsAmazonQToIngestDocuments": About(
         "Put documents into the index and delete documents that were deleted from the data source. "
-        "Both actions require both resource types, application and index: "
-        "<https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>",
+        "[Both actions require both resource types, application and index]"
+        "(https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html).",
         risk=(
             "**The connector can change the whole index.** It can add documents and delete other data sources' "
             "documents."
         ),
         difference=(
             "**Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and "
-            "`onedrive-new` name only the index, as the AEM Cloud page once did. The role policy also names the "
-            "application, unless you set [`ingestScope: index`](configuration.md#ingestscope)."
+            "`onedrive-new` name only the index. The role policy also names the application, unless you set "
+            "[`ingestScope: index`](configuration.md#ingestscope)."
         ),
     ),
     "AllowsAmazonQToIngestPrincipalMapping": About(
@@ -66,39 +66,35 @@ STATEMENTS: Final[Mapping[str, About]] = {
         ),
     ),
     "AllowsAmazonQToPassCustomerRole": About(
-        "Pass this role, but no other, to Amazon Q Business. "
-        "For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must "
-        "be allowed to pass that role to the service.",
+        "Pass this role to Amazon Q Business, because `BatchPutDocument` accepts a role that can read the bucket.",
         risk=(
             "**For `s3-v1` and `s3-v2`, the role can pass itself**, but no other role, to Amazon Q Business. The "
             "trust policy still allows only the application."
         ),
         difference=(
-            "**`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, "
-            "which matches the names that the console assigns. The role can pass only itself."
+            "**`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`. The "
+            "role can pass only itself."
         ),
     ),
     "AllowsAmazonQToCreateAndDeleteNI": About(
         "Create network interfaces in these subnets and security groups to reach the data source through the VPC. "
-        "As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because "
-        "EC2 doesn't check this action against subnets or security groups."
+        "`ec2:DeleteNetworkInterface`, as on AWS's pages, has no effect, because EC2 doesn't check this action "
+        "against subnets or security groups."
     ),
     "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": About(
         "Create only network interfaces with the application's AMAZON_Q tag. "
-        "As on AWS's pages, the statement also lists `ec2:DeleteNetworkInterface`, which has no effect, because "
-        "requests for this action contain no tags."
+        "`ec2:DeleteNetworkInterface`, as on AWS's pages, has no effect, because requests for this action contain "
+        "no tags."
     ),
     "AllowsAmazonQToCreateTags": About(
         "Set tags only while a network interface is being created. "
         "The previous statement determines the tag, so the role can't create an interface with a different tag."
     ),
     "AllowsAmazonQToCreateNetworkInterfacePermission": About(
-        "Let an account or a service attach network interfaces with the application's tag. AWS's page "
-        "doesn't limit this to one service.",
+        "Let an account or a service attach network interfaces with the application's tag.",
         risk=(
-            "**With `vpcConfiguration`, the role can let any account or service attach the network interfaces.** As "
-            "on AWS's pages, the statement for `ec2:CreateNetworkInterfacePermission` has no condition on "
-            "`ec2:AuthorizedService`. It applies only to interfaces with the application's tag."
+            "**With `vpcConfiguration`, the role can let any account or service attach the network interfaces** with "
+            "the application's tag. As on AWS's pages, there's no condition on `ec2:AuthorizedService`."
         ),
     ),
     "AllowsAmazonQToDescribeResourcesForVPC": About(
@@ -106,12 +102,11 @@ STATEMENTS: Final[Mapping[str, About]] = {
         "only the resource `*` for these actions."
     ),
     "AllowsAmazonQToDeleteTaggedNI": About(
-        "Delete network interfaces with the application's tag. None of AWS's pages has this statement.",
+        "Delete network interfaces with the application's tag.",
         difference=(
             "**Deletion of network interfaces.** The pages allow it only with a tag in the request. A deletion "
-            "request never contains tags, so interfaces are left behind. With "
-            "[`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion), the role can "
-            "delete interfaces with the application's tag."
+            "request never contains tags, so interfaces are left behind, unless you set "
+            "[`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion)."
         ),
     ),
 }

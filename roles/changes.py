@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +22,16 @@ from typing import Any, Final, NamedTuple, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.connector_role import POLICY_NAME
-from roles.account import Account, DataSource
+from roles.account import Account, DataSource, Role
 from roles.arns import Arn
 from roles.credentials import check_account
 from roles.difference import TRUST_POLICY
 from roles.errors import FINE, NOT_APPLIED, PERMISSIONS_PAGE, PROBLEMS, InputError, explain, is_gone
+from roles.findings import Finding
 from roles.output import Line, Output, Part
+from roles.policies import Policies
 from roles.project import launcher
+from roles.view import find_role
 
 _NOT_PROPERTIES: Final = ("status", "error", "createdAt", "updatedAt", "ResponseMetadata")
 _PAUSE: Final = 5
@@ -103,14 +106,12 @@ class DataSourceChange(NamedTuple):
         return now == self.after or now.get("roleArn") != self.role
 
     def read(self, account: Account) -> Document:
-        """Return the properties as AWS has them now."""
-        there = account.in_region(self.data_source.region)
-        there.answers.clear()
-        return read_properties(there, self.data_source)
+        """Return the properties as AWS has them now; empty if the data source no longer exists."""
+        account.in_region(self.data_source.region).answers.clear()
+        return read_properties(account, self.data_source)
 
-    def write(self, account: Account, now: Document, wanted: Document) -> None:
+    def write(self, account: Account, _: Document, wanted: Document) -> None:
         """Send all properties, because AWS does not document whether an update keeps omitted ones."""
-        del now
         there = account.in_region(self.data_source.region)
         known = there.parameters("qbusiness", "UpdateDataSource")
         there.change(
@@ -120,11 +121,8 @@ class DataSourceChange(NamedTuple):
 
     def can_undo(self, account: Account, now: Document) -> bool:
         """Return whether an update may be undone: properties are gone, and nobody has set others."""
-        differing = _differing(self.after, now)
-        others = [
-            path for path, _, its in differing if its is not None and path not in ("status", "roleArn")
-        ]
-        is_ours = now.get("roleArn") in (self.role, self.earlier) and not others
+        its = {name: each for name, each in now.items() if name not in ("status", "roleArn")}
+        is_ours = now.get("roleArn") in (self.role, self.earlier) and _is_part(its, self.after)
         return is_ours and role_id(account, self.earlier) == self.earlier_id != ""
 
 
@@ -152,16 +150,8 @@ class RoleChange(NamedTuple):
         for name in {**self.before, **self.after}:
             old, new = self.before.get(name), self.after.get(name)
             if not same_document(old, new):
-                texts = [
-                    json.dumps(each, indent=1, sort_keys=True).splitlines() if each else []
-                    for each in (old, new)
-                ]
-                before, after = texts
-                shown = [*difflib.unified_diff(before, after, lineterm="", n=1)][2:] if new else []
-                lines += [
-                    f"  {'puts back' if new else 'deletes'} {name}",
-                    *(f"    {line}" for line in shown),
-                ]
+                shown = _difference(old, new) if new else []
+                lines += [f"  {'puts back' if new else 'deletes'} {name}", *shown]
         return lines
 
     @property
@@ -172,7 +162,7 @@ class RoleChange(NamedTuple):
 
     def is_same(self, one: Document, other: Document) -> bool:
         """Return whether both documents are the same."""
-        return all(same_document(one.get(name), other.get(name)) for name in {**one, **other})
+        return same_document(one, other)
 
     def is_possible(self, now: Document) -> bool:
         """Return whether the role may have these documents before, during, or after this change."""
@@ -181,13 +171,12 @@ class RoleChange(NamedTuple):
         return all(any(same_document(now.get(name), its.get(name)) for its in sides) for name in names)
 
     def read(self, account: Account) -> Document:
-        """Return the documents as AWS has them now; raise InputError for another role of this name."""
+        """Return the documents as AWS has them now; empty if this role no longer exists."""
         account.answers.clear()
-        role = account.role(self.label)
-        if (role.arn, role.id) != (self.arn, self.id):
-            raise InputError(f"{self.label} was deleted and created again, so it is another role")
-        own = role.inline_policies.get(POLICY_NAME)
-        return {TRUST_POLICY: role.trust_policy, **({POLICY_NAME: own} if own else {})}
+        role = find_role(account, self.arn)
+        if isinstance(role, Finding):
+            raise InputError(role.text)
+        return documents_of(role) if role and role.id == self.id else {}
 
     def write(self, account: Account, now: Document, wanted: Document) -> None:
         """Write what differs; the deletion comes last."""
@@ -214,6 +203,10 @@ class Plan(NamedTuple):
     lines: list[Part]
     left_out: list[str]
     """What the command should have changed, but cannot, with the reasons."""
+    blocked: str = ""
+    """Why nothing may be changed; empty if the plan can be applied."""
+    next_steps: Sequence[str] = ()
+    """What the user must do once the plan has been applied."""
 
     def document(self) -> dict[str, Any]:
         """Return the plan for a file."""
@@ -227,6 +220,7 @@ class Plan(NamedTuple):
                 for each in self.changes
                 if isinstance(each, DataSourceChange)
             ],
+            "nextSteps": self.next_steps,
             "roles": [each._asdict() for each in self.changes if isinstance(each, RoleChange)],
         }
 
@@ -237,13 +231,18 @@ class Plan(NamedTuple):
 def read_properties(account: Account, source: DataSource) -> Document:
     """Return a data source's properties, and its status if it has failed, once no update is running.
 
-    Raises InputError if it is being deleted, or if an update could drop a property.
+    Without the data source, the document is empty. Raises InputError if an update could drop a property.
     """
-    status = ""
+    there, status = account.in_region(source.region), ""
     for _ in range(_UPDATE):
-        found = account.data_source(source)
+        try:
+            found = there.data_source(source)
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+            return {}
         status = found["status"]
-        if unknown := account.unknown.get(source.id):
+        if unknown := there.unknown.get(source.id):
             names = ", ".join(unknown)
             raise InputError(
                 f"{source.label}: this version of boto3 does not know {names}, which an update could "
@@ -257,20 +256,10 @@ def read_properties(account: Account, source: DataSource) -> Document:
             fault = found.get("error", {}).get("errorMessage", "")
             return {**properties, **({"status": f"FAILED {fault}"} if status == "FAILED" else {})}
         if status == "DELETING":
-            break
-        account.answers.clear()
+            return {}
+        there.answers.clear()
         time.sleep(_PAUSE)
     raise InputError(f"{source.label} is {status}: repeat the command when it is ACTIVE")
-
-
-def read_unless_gone(account: Account, source: DataSource) -> Document | None:
-    """Return a data source's properties; None if it no longer exists."""
-    try:
-        return read_properties(account.in_region(source.region), source)
-    except ClientError as error:
-        if not is_gone(error):
-            raise
-        return None
 
 
 def _is_set(value: object) -> bool:
@@ -281,42 +270,46 @@ def _is_set(value: object) -> bool:
 
 def role_id(account: Account, arn: str) -> str:
     """Return the unique ID of the role with this ARN; empty if there is none."""
-    if not arn:
-        return ""
     try:
-        role = account.get("iam:GetRole", Arn.of(arn).name)
+        found = account.get("iam:GetRole", Arn.of(arn).name) if arn else {}
     except ClientError as error:
         if not is_gone(error):
             raise
         return ""
-    return str(role["RoleId"]) if role["Arn"] == arn else ""
+    return found["RoleId"] if found.get("Arn") == arn else ""
 
 
-def _differing(expected: Document, found: Document) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the paths at which two documents differ, with both values."""
-    ours, theirs = dict(_leaves(expected)), dict(_leaves(found))
-    for path in {**ours, **theirs}:
-        if ours.get(path) != theirs.get(path):
-            yield path, ours.get(path), theirs.get(path)
+def documents_of(role: Role) -> dict[str, Any]:
+    """Return the documents of a role that an update writes."""
+    own = role.inline_policies.get(POLICY_NAME)
+    return {TRUST_POLICY: role.trust_policy, **({POLICY_NAME: own} if own else {})}
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    inner = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+def documents_in(policies: Policies) -> dict[str, Any]:
+    """Return the documents that an update writes, according to a stack or its settings."""
+    return {
+        TRUST_POLICY: json.loads(policies.trust_policy),
+        POLICY_NAME: json.loads(policies.role_policy),
+    }
+
+
+def _is_part(some: Any, whole: Any) -> bool:
+    """Return whether all properties in one document are in another one, too."""
+    if isinstance(some, dict) and isinstance(whole, dict):
+        inner, its = cast("Document", some), cast("Document", whole)
+        return all(name in its and _is_part(each, its[name]) for name, each in inner.items())
+    if isinstance(some, list) and isinstance(whole, list):
+        parts, every = cast("list[object]", some), cast("list[object]", whole)
+        return all(any(_is_part(each, other) for other in every) for each in parts)
+    return some == whole
+
+
+def _difference(old: object, new: object) -> list[str]:
+    """Return the lines in which two documents differ."""
+    before, after = (
+        json.dumps(each, indent=1, sort_keys=True).splitlines() if each else [] for each in (old, new)
     )
-    if not inner or not value:
-        yield path, value
-        return
-    for name, each in cast("Any", inner):
-        yield from _leaves(each, f"{path}.{name}" if path else str(name))
-
-
-def _differences(expected: Document, found: Document) -> list[str]:
-    differing = _differing(expected, found)
-    return [
-        f"  {path}: expected {json.dumps(ours)}, found {json.dumps(its)}"
-        for path, ours, its in differing
-    ]
+    return [f"    {line}" for line in difflib.unified_diff(before, after, lineterm="", n=1)][2:]
 
 
 def _text(document: object) -> str:
@@ -327,8 +320,14 @@ def _text(document: object) -> str:
 # Files.
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(
+    parser: argparse.ArgumentParser,
+    either: "argparse._MutuallyExclusiveGroup",  # pyright: ignore[reportPrivateUsage]
+) -> None:
     """Add the options about plans."""
+    either.add_argument(
+        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote; needs no Pulumi"
+    )
     parser.add_argument("--yes", action="store_true", help="apply the plan without asking")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, help="write the plan to a new file, and change nothing"
@@ -341,25 +340,18 @@ def file_name(kind: str, stack: str, ending: str = "json") -> Path:
 
 
 def create(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read; raise InputError if it exists."""
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 a file descriptor
-            opened.write(text)
-            opened.flush()
-            os.fsync(file)
-    except FileExistsError:
-        raise InputError(f"{path} exists: move it, or delete it if you no longer need it") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    """Write a new file that only its owner can read; raise FileExistsError if it exists."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 a file descriptor
+        opened.write(text)
+        opened.flush()
+        os.fsync(file)
 
 
 def read_saved(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file; raise InputError if there is none."""
+    """Return the object in a JSON file; raise InputError if it has none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
         found = None
     if not isinstance(found, dict):
@@ -385,8 +377,8 @@ def read_plan(path: Path, output: Output) -> Plan:
         raise InputError(f"{path} is not a plan of this version of the program") from None
     account = Account(region, output)
     check_account(str(path), [owner], account)
-    lines = [Line(text, 4) for each in changes for text in each.plan]
-    return Plan(verb, stack, account, changes, [*lines], [])
+    lines: list[Part] = [Line(text, 4) for each in changes for text in each.plan]
+    return Plan(verb, stack, account, changes, lines, [], next_steps=found.get("nextSteps", ()))
 
 
 @contextmanager
@@ -413,28 +405,16 @@ def check_unfinished(stack: str, output: Output) -> list[str]:
             continue
         plan, before = read_plan(path, output), len(found)
         for each in plan.changes:
-            now = _read(plan.account, each)
-            if not isinstance(now, str) and not each.is_possible(now):
-                lines = "; ".join(line.strip() for line in _differences(each.after, now))
-                found.append(
-                    f"{each.label} differs from what an interrupted run wrote ({lines}): correct it, "
-                    f"and then delete {path}, which has the earlier state"
-                )
+            now = each.read(plan.account)
+            if now and not each.is_possible(now):
+                found += [
+                    f"{each.label} differs from what an interrupted run wrote: correct it, then delete",
+                    f"  {path}, which has the earlier state:",
+                    *_difference(each.after, now),
+                ]
         if len(found) == before:
             path.rename(path.name.removeprefix(_UNFINISHED))
     return found
-
-
-def _read(account: Account, change: Change) -> Document | str:
-    """Return what AWS has now, or why it cannot be compared with a change."""
-    try:
-        return change.read(account)
-    except InputError as error:
-        return str(error)
-    except ClientError as error:
-        if not is_gone(error):
-            raise
-        return f"{change.label} no longer exists"
 
 
 # Applying.
@@ -445,33 +425,32 @@ def apply_file(options: argparse.Namespace, output: Output) -> int:
     plan = read_plan(options.apply, output)
     if plan.verb != options.verb:
         raise InputError(f"{options.apply} is a plan of {plan.verb}: pass it to that command")
-    if changed := [text for each in plan.changes for text in _changed(plan.account, each)]:
+    if changed := [text for each in plan.changes for text in _changed(each, each.read(plan.account))]:
         raise InputError(
             f"nothing was changed, because AWS has changed since {options.apply}:", *changed
         )
     return carry_out(plan, options, output)
 
 
-def carry_out(
-    plan: Plan, options: argparse.Namespace, output: Output, *, is_blocked: bool = False
-) -> int:
+def carry_out(plan: Plan, options: argparse.Namespace, output: Output) -> int:
     """Show a plan, and save it, or apply it once the user has confirmed it; return the exit code."""
     left_out = ["Left out:", *(Line(f"  {text}", 4) for text in plan.left_out)] if plan.left_out else []
-    nothing = ["Nothing to change."] if not plan.changes else []
     if not options.json:
-        output.show(*plan.lines, *left_out, *nothing)
-    code, done = PROBLEMS if plan.left_out or is_blocked else FINE, None
-    if plan.changes and not is_blocked:
-        if options.save:
-            create(options.save, json.dumps(plan.document(), indent=2) + "\n")
-            command = _command(plan, "apply", options.save)
-            output(f"nothing was changed: to apply this plan, run `{command}`")
-            code = FINE
-        elif _is_confirmed(options, output):
-            done = _apply(plan, output)
-            code = PROBLEMS if plan.left_out or not all(done) else FINE
-        else:
-            code = NOT_APPLIED
+        output.show(*plan.lines, *left_out, *([] if plan.changes else ["Nothing to change."]))
+    code, done = PROBLEMS if plan.left_out or plan.blocked else FINE, None
+    if plan.blocked:
+        output(f"nothing was changed, because {plan.blocked}")
+    elif plan.changes and options.save:
+        create(options.save, json.dumps(plan.document(), indent=2) + "\n")
+        output(f"nothing was changed: to apply this plan, run `{_command(plan, 'apply', options.save)}`")
+        code = FINE
+    elif plan.changes and _is_confirmed(options, output):
+        done = _apply(plan, output)
+        code = PROBLEMS if plan.left_out or not all(done) else FINE
+    elif plan.changes:
+        code = NOT_APPLIED
+    if plan.next_steps and code != NOT_APPLIED and not options.save:
+        output(*plan.next_steps)
     if options.json:
         output.json(
             {
@@ -499,11 +478,11 @@ def _is_confirmed(options: argparse.Namespace, output: Output) -> bool:
 
 def _apply(plan: Plan, output: Output) -> list[bool]:
     """Make the changes; return whether each was made."""
-    if changed := [text for each in plan.changes for text in _changed(plan.account, each)]:
+    if changed := [text for each in plan.changes for text in _changed(each, each.read(plan.account))]:
         output("nothing was changed, because AWS has changed since the plan was made:", *changed)
         return [False]
-    started = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    journal = file_name(_JOURNALS[plan.verb], f"{plan.stack}-{started}")
+    number = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    journal = file_name(_JOURNALS[plan.verb], f"{plan.stack}-{number}")
     unfinished = journal.with_name(f"{_UNFINISHED}{journal}")
     create(unfinished, json.dumps(plan.document(), indent=2) + "\n")
     made: dict[str, bool | None] = {}
@@ -515,58 +494,59 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
                 made[change.label] = False
             else:
                 made[change.label] = _make(plan.account, change, output)
-    except BaseException:
-        output(f"to complete the changes, repeat the command; {unfinished} has the earlier state")
-        raise
-    if None in made.values():
-        output(f"not complete: repeat the command; {unfinished} has the earlier state")
-    else:
-        unfinished.rename(journal)
-        if plan.verb == "assign" and any(made.values()):
-            output(f"to go back, run `{_command(plan, 'undo', journal)}`")
+    finally:
+        if len(made) < len(plan.changes) or None in made.values():
+            output(f"not complete: repeat the command; {unfinished} has the earlier state")
+        else:
+            unfinished.rename(journal)
+    if plan.verb == "assign" and journal.exists() and any(made.values()):
+        output(f"to go back, run `{_command(plan, 'undo', journal)}`")
     return [*map(bool, made.values())]
 
 
-def _changed(account: Account, change: Change) -> list[str]:
+def _changed(change: Change, now: Document) -> list[str]:
     """Return how AWS differs from what a change found, unless it has what the change wants."""
-    now = _read(account, change)
-    if isinstance(now, str):
-        return [f"  {now}"]
+    if not now:
+        return [f"  {change.label} no longer exists, or was created again"]
     is_known = any(change.is_same(now, each) for each in (change.before, change.after))
-    return [] if is_known else [f"  {change.label}:{line}" for line in _differences(change.before, now)]
+    return [] if is_known else [f"  {change.label}:", *_difference(change.before, now)]
 
 
 def _make(account: Account, change: Change, output: Output) -> bool | None:
     """Make a change; return whether it was made, or None if it is neither made nor undone."""
-    label = change.label
     try:
-        if changed := _changed(account, change):
-            output(f"{label}: unchanged, because somebody has changed it since:", *changed)
+        now = change.read(account)
+        if changed := _changed(change, now):
+            output(f"{change.label}: unchanged, because somebody has changed it since:", *changed)
             return False
-        now = _write(account, change, change.after, output)
+        now = _write(account, change, now, change.after, output)
         if change.is_same(now, change.after):
-            output(f"{label}: {change.result}")
+            output(f"{change.label}: {change.result}")
             return True
         if change.is_same(now, change.before):
-            output(f"{label}: unchanged")
+            output(f"{change.label}: unchanged")
             return False
-        output(f"{label}: differs from the plan:", *_differences(change.after, now))
+        output(f"{change.label}: differs from the plan:", *_difference(change.after, now))
         if isinstance(change, DataSourceChange) and change.can_undo(account, now):
-            now = _write(account, change, change.before, output)
+            now = _write(account, change, now, change.before, output)
             if change.is_same(now, change.before):
-                output(f"{label}: undone, has all earlier properties")
+                output(f"{change.label}: undone, has all earlier properties")
                 return False
-            output(f"{label}: not undone:", *_differences(change.before, now))
+            output(f"{change.label}: not undone:", *_difference(change.before, now))
     except InputError as error:
         output(str(error))
     except (BotoCoreError, ClientError) as error:
-        output(f"{label}: {explain(error, page=PERMISSIONS_PAGE)}")
+        output(f"{change.label}: {explain(error, page=PERMISSIONS_PAGE)}")
     return None
 
 
-def _write(account: Account, change: Change, wanted: Document, output: Output) -> Document:
-    """Write what differs from what is wanted; return what AWS has then, even after an error."""
-    now = change.read(account)
+def _write(
+    account: Account, change: Change, now: Document, wanted: Document, output: Output
+) -> Document:
+    """Write what differs from what is wanted; return what AWS has then, even after an error.
+
+    Raises InputError if it no longer exists then.
+    """
     if change.is_same(now, wanted):
         return now
     try:
@@ -575,6 +555,8 @@ def _write(account: Account, change: Change, wanted: Document, output: Output) -
         output(f"{change.label}: {explain(error, page=PERMISSIONS_PAGE)}")
     for _ in range(_READS):
         now = change.read(account)
+        if not now:
+            raise InputError(f"{change.label} no longer exists, or was created again")
         if change.is_same(now, wanted):
             break
         time.sleep(_PAUSE)

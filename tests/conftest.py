@@ -113,7 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     After pytest-randomly's shuffle, move the longest tests to the front, so that no worker ends late.
     """
     for item in items:
-        if {"prepared_sandbox", "own", "run"} & {*getattr(item, "fixturenames", ())}:
+        if {"prepared_sandbox", "own"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("engine")
     yield
     # False sorts first. Among tests of the same kind, those that compare a whole gallery take longest.

@@ -9,30 +9,27 @@ its plan.
 import argparse
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from botocore.exceptions import ClientError
 
 from components.configuration import KEYS
 from components.formats import ENTRY_NAME
-from components.settings import SETTINGS
-from guardrails.iam.documents import Statement
 from roles import changes
-from roles.account import Account
+from roles.account import Account, DataSource
 from roles.adopt import entries, files, report, restoration, selection
 from roles.adopt.entries import Entry
 from roles.adopt.owners import OWN, find_owners
 from roles.arns import application
 from roles.credentials import check_account
 from roles.difference import compare, statements
-from roles.errors import FINE, NOT_APPLIED, PROBLEMS, InputError, reason
+from roles.errors import FINE, PROBLEMS, InputError, reason
 from roles.findings import Finding, State, note, skipped
 from roles.output import Output
 from roles.project import project_name, stack_name
 
-_STACKS: Final = 50
 HELP: Final = "write the entries and the import file for data sources' roles, or put the roles back"
 
 
@@ -45,9 +42,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="put roles back as they were before the import, from the file adopted-STACK.json",
-    )
-    either.add_argument(
-        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote; needs no Pulumi"
     )
     parser.add_argument(
         "--application",
@@ -90,13 +84,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="adopt this data source's role even if another stack owns the role, or its policy that the "
         "update writes, or if others use the role and can lose access; can be repeated",
     )
-    parser.add_argument(
-        "--stacks",
-        metavar="NUMBER",
-        type=_number,
-        default=_STACKS,
-        help="look for owners in at most this many stacks in the backend; default: %(default)s",
-    )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
     parser.add_argument(
         "--cut-off",
@@ -106,14 +93,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="with --restore: put this role's trust policy back even if somebody has changed it since; "
         "can be repeated",
     )
-    changes.add_options(parser)
-
-
-def _number(text: str) -> int:
-    """Parse a number of stacks; for use as an argparse `type`."""
-    if not text.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is not a number of stacks: expected 0 or more")
-    return int(text)
+    changes.add_options(parser, either)
 
 
 def _name(text: str) -> tuple[str, str]:
@@ -134,19 +114,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.dry_run:
         raise InputError("--dry-run needs --stack; a plan changes nothing until you confirm it: omit it")
     with changes.locked():
-        return changes.apply_file(options, output) if options.apply else _restore(options, output)
-
-
-def _restore(options: argparse.Namespace, output: Output) -> int:
-    plan, owned = restoration.plan(options, output)
-    code = changes.carry_out(plan, options, output)
-    if code != NOT_APPLIED and not options.save:
-        for arn in owned:
-            output(
-                f"the stack still owns {arn}: before the next `pulumi up`, first `pulumi state delete`, "
-                "then remove the entry (docs/operate.md#one-role-of-several)"
-            )
-    return code
+        if options.apply:
+            return changes.apply_file(options, output)
+        return changes.carry_out(restoration.plan(options, output), options, output)
 
 
 def _adopt(options: argparse.Namespace, output: Output) -> int:
@@ -154,8 +124,10 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
     if not options.application:
         raise InputError("which application? Pass --application with its ID or ARN")
     if options.region not in (None, options.application.region or options.region):
-        its = options.application.region
-        raise InputError(f"--application is in {its}, but --region is {options.region}: omit --region")
+        raise InputError(
+            f"--application is in {options.application.region}, but --region is {options.region}: omit "
+            "--region"
+        )
     account = Account(options.region or options.application.region, output)
     check_account("--application", [options.application.account], account)
     project, identifier = project_name(), options.application.id
@@ -165,8 +137,9 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
     own = [each for each in everything if each.application_id == identifier]
     sources = selection.select(own, options, output)
     users = selection.find_users(account, everything, output)
-    planned, left_out = entries.plan_all(account, sources, output)
-    owners = find_owners(planned, options.stack, project, options.stacks, output)
+    planned = dict(entries.plan_all(account, sources, output))
+    roles = [each.role for each in planned.values() if isinstance(each, Entry)]
+    owners = find_owners(roles, options.stack, project, output)
     present = files.entries_in(existing)
     declared = [
         str(each.get(KEYS["role_name"]))
@@ -174,29 +147,27 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
         if isinstance(each, Mapping)
     ]
     found: list[Entry] = []
-    for each in planned:
-        because = entries.serves_others(account, each, users)
-        entry = _with_role(each, because, owners.get(each.role.arn, ""), declared, options)
-        if isinstance(entry, Finding):
-            left_out[each.data_source] = entry
+    left_out: dict[DataSource, Finding] = {}
+    for source, each in planned.items():
+        entry = each
+        if isinstance(entry, Entry):
+            because = entries.serves_others(account, entry, users)
+            entry = _with_role(entry, because, owners.get(entry.role.arn, ""), declared, options)
+        if isinstance(entry, Entry):
+            boundary = _about_boundary(account, entry, existing.get(KEYS["permissions_boundary_arn"]))
+            found.append(entry._replace(warnings=(*entry.warnings, *boundary)))
         else:
-            found.append(entry)
+            left_out[source] = entry
     taken = Counter(entry.role.arn for entry in found if not entry.replaced)
     if twice := [arn for arn, count in taken.items() if count > 1]:
         raise InputError(f"--take selects several data sources that use {twice[0]}: select only one")
     named = dict(zip(entries.names(found, options.name, present), found, strict=True))
     config = files.configure(named, existing, project) if named else {}
-    for warning in _about_boundary(account, named, existing):
-        output.warn(warning)
     import_file = {"resources": [*files.imports(named)]}
-    written = paths if named else {}
-    if written:
-        saved = files.snapshot(options.stack, account, named, owners)
+    if named and paths:
+        saved = files.snapshot(options.stack, account, named)
         files.write(paths, {"adopted": saved, "import": import_file}, config)
-    moving = [
-        KEYS[name] for name in KEYS if SETTINGS[name].scope == "entry" and existing.get(KEYS[name])
-    ]
-    result = report.Result(options.stack, named, left_out, config, import_file, written, moving)
+    result = report.Result(options.stack, named, left_out, config, import_file, paths if named else {})
     if options.json:
         output.json(report.document(result))
     else:
@@ -231,28 +202,19 @@ def _with_role(
     return entry
 
 
-def _about_boundary(
-    account: Account, named: Mapping[str, Entry], existing: Mapping[str, Any]
-) -> Iterator[str]:
-    """Yield a warning that names the entries that the boundary in the stack's settings might cut off."""
-    arn = existing.get(KEYS["permissions_boundary_arn"])
-    others = {name: each for name, each in named.items() if each.role.permissions_boundary != arn}
-    if not (arn and isinstance(arn, str) and others):
+def _about_boundary(account: Account, entry: Entry, arn: object) -> Iterator[str]:
+    """Yield a warning if the boundary in the stack's settings does not apply to an entry's role."""
+    if not (arn and isinstance(arn, str)) or arn == entry.role.permissions_boundary:
         return
     try:
-        boundary = statements(arn, account.managed_policy(arn))
+        allowed = statements(arn, account.managed_policy(arn))
     except ClientError as error:
         effect = f"it could not be read: {reason(error)}"
     else:
-        needed = {name: each.policies.of_role for name, each in others.items()}
-        cut = [name for name, its in needed.items() if _exceeds(its, boundary)]
-        effect = f"it might cut off {', '.join(cut)}" if cut else "it allows all that these roles need"
+        verdicts = compare(entry.requirements.policies().of_role, allowed).program
+        exceeds = any(each.access for each in verdicts)
+        effect = "it might cut off the role" if exceeds else "it allows all that the role needs"
     yield (
-        f"permissionsBoundaryArn {arn} of the stack does not apply to {', '.join(others)}, because an "
-        f"import keeps each role's boundary; {effect}"
+        f"permissionsBoundaryArn {arn} of the stack does not apply, because an import keeps the role's "
+        f"boundary; {effect}"
     )
-
-
-def _exceeds(needed: Sequence[Statement], boundary: Sequence[Statement]) -> bool:
-    """Return whether a boundary may not allow everything that a role needs."""
-    return any(verdict.access for verdict in compare(needed, boundary).program)

@@ -1,40 +1,29 @@
 """Plan the import of roles: each data source becomes an entry in `dataSources` or is left out."""
 
+import itertools
 import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from components.connector_role import POLICY_NAME
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
 from components.problems import SettingsError
-from guardrails.iam.documents import Statement, policy_size
+from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.requirements import Requirements, is_reserved, read_requirements
-from roles.adopt.selection import Users, concerns_every_call
+from roles.adopt.selection import Users
 from roles.applications import other_applications, other_principals
 from roles.concurrency import read_each
 from roles.danger import with_dangers
 from roles.detection import connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare, role_statements
-from roles.errors import InputError, OddAnswerError
-from roles.findings import Finding, note, skipped, unread
-from roles.output import Notes, Output
-from roles.policies import Policies
+from roles.errors import InputError
+from roles.findings import Finding, attempt, note, skipped
+from roles.output import Notes
 
 _HOUR: Final = 3600
-
-
-class Change(NamedTuple):
-    """The difference between a role before and after the update, or between it and its replacement."""
-
-    lost: tuple[Verdict, ...]
-    """The role's statements whose access might no longer be allowed, with this access."""
-    gained: tuple[Verdict, ...]
-    """The program's statements whose access might be new, with this access, and removed denials."""
 
 
 class Entry(NamedTuple):
@@ -43,8 +32,10 @@ class Entry(NamedTuple):
     data_source: DataSource
     requirements: Requirements
     difference: Difference
-    policies: Policies
-    change: Change
+    lost: list[Verdict]
+    """The role's statements whose access the update, or the new role, might no longer allow."""
+    gained: list[Verdict]
+    """The program's statements whose access might be new, and removed denials."""
     warnings: tuple[str, ...]
     replaced: Role | None = None
     """The role that a new one replaces for this data source, because the old role serves others, too."""
@@ -57,11 +48,9 @@ class Entry(NamedTuple):
         return self.requirements.role
 
 
-def plan(account: Account, source: DataSource, notes: Notes) -> Entry:
+def plan(account: Account, source: DataSource) -> Entry:
     """Plan the import of a data source's role; raise InputError or SettingsError if it is impossible."""
-    requirements, findings = read_requirements(account, source)
-    for each in findings:
-        notes.warn(f"{source.label}: {each.text}")
+    requirements = read_requirements(account, source)
     role = requirements.role
     if requirements.settings().get("tags", {}).keys() == {"secure"}:
         raise InputError(
@@ -69,70 +58,41 @@ def plan(account: Account, source: DataSource, notes: Notes) -> Entry:
             "add another tag to the role"
         )
     every = (*role.inline_policies, *role.attached_policies)
-    requirements, warnings = requirements.with_values_of_role(every)
+    requirements, of_values = requirements.with_values_of_role(every)
     policies = requirements.policies()
     difference = policies.compare(role)
     dangers = with_dangers(difference.role, role_statements(role), role)
-    difference = difference._replace(role=tuple(dangers))
-    kept = [name for name in every if name != POLICY_NAME]
     warnings = (
-        *warnings,
+        *(each.text for each in requirements.needs.faults),
+        *of_values,
         *_warnings(role),
         *_warnings_of_size(role, policies.role_policy),
-        *_warnings_of_secrets(requirements, policies, kept, "`pulumi up`"),
+        *_warnings_of_secrets(requirements, {*every} - {POLICY_NAME}, "`pulumi up`"),
         *requirements.render().warnings,
     )
-    return Entry(source, requirements, difference, policies, _find_change(role, policies), warnings)
-
-
-class Remarks(Notes):
-    """Notes that keep warnings about one data source until the caller shows them."""
-
-    def __init__(self, verb: str) -> None:
-        """Store the command's name."""
-        super().__init__(verb)
-        self.texts: list[str] = []
-
-    def warn(self, text: str) -> None:
-        """Keep a warning."""
-        self.texts.append(text)
+    difference = difference._replace(role=tuple(dangers))
+    return Entry(source, requirements, difference, *_find_change(requirements, role), warnings)
 
 
 def plan_all(
-    account: Account, sources: Sequence[DataSource], output: Output
-) -> tuple[list[Entry], dict[DataSource, Finding]]:
-    """Plan the import of each data source's role, or find why the data source is left out.
+    account: Account, sources: Sequence[DataSource], notes: Notes
+) -> Iterator[tuple[DataSource, Entry | Finding]]:
+    """Yield each data source with the plan to import its role, or why it is left out.
 
-    Raises errors that bad credentials or throttling caused, because they concern every call.
+    Raises errors about the credentials, because they concern every call.
     """
 
-    def read(source: DataSource) -> tuple[Entry | Finding, Remarks]:
-        remarks = Remarks(output.verb)
+    def read(source: DataSource) -> Entry | Finding:
         try:
             if connectors_of(source.type):
-                return plan(account, source, remarks), remarks
-            found = note(f"this program has no connector of type {source.type}")
+                return attempt(lambda: plan(account, source))
+            return note(f"this program has no connector of type {source.type}")
         except InputError as error:
-            # A heading and reasons, or one reason.
-            found = skipped("; ".join(line.strip() for line in error.lines[1:] or error.lines))
+            return skipped(str(error))
         except SettingsError as error:
-            found = skipped("; ".join(f"{each.place.name}: {each.given}" for each in error.problems))
-        except (ClientError, OddAnswerError) as error:
-            if concerns_every_call(error):
-                raise
-            found = unread(error)
-        return found, remarks
+            return skipped("; ".join(f"{each.place.name}: {each.given}" for each in error.problems))
 
-    entries: list[Entry] = []
-    left_out: dict[DataSource, Finding] = {}
-    for source, (found, remarks) in zip(sources, read_each(read, sources, output, "roles"), strict=True):
-        for text in remarks.texts:
-            output.warn(text)
-        if isinstance(found, Entry):
-            entries.append(found)
-        else:
-            left_out[source] = found
-    return entries, left_out
+    return zip(sources, read_each(read, sources, notes, "roles"), strict=True)
 
 
 def plan_new_role(entry: Entry, because: str) -> Entry:
@@ -143,19 +103,19 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
     """
     role = entry.role
     requirements = entry.requirements._replace(role=role._replace(name=""))
-    policies = requirements.policies()
-    return entry._replace(
-        requirements=requirements,
-        difference=Difference((), ()),
-        policies=policies,
-        change=_find_change_to_new(role, policies),
-        warnings=(
-            *_warnings_of_secrets(requirements, policies, (), "`assign`"),
-            *_warnings_of_unread(role),
-            *requirements.render().warnings,
-        ),
-        replaced=role,
-        because=because,
+    warnings = (
+        *_warnings_of_secrets(requirements, (), "`assign`"),
+        *_warnings_of_unread(role),
+        *requirements.render().warnings,
+    )
+    return Entry(
+        entry.data_source,
+        requirements,
+        Difference((), ()),
+        *_find_change(requirements, role),
+        warnings,
+        role,
+        because,
     )
 
 
@@ -169,13 +129,10 @@ def serves_others(account: Account, entry: Entry, users: Users) -> str:
     is meant for nobody in particular, so an import repairs it.
     """
     reasons: list[str] = []
-    here, own = entry.data_source.region, users.by_role.get(entry.role.arn, ())
-    if any(each.id != entry.data_source.id for each in own):
-        labels = (f"{each.label}{f' in {each.region}' if each.region != here else ''}" for each in own)
-        reasons.append(f"is used by {', '.join(labels)}")
-    if entry.role.arn in users.hooks:
-        reasons.append("is used to enrich documents")
-    if applications := other_applications(account, entry.role, entry.requirements.application_arn):
+    used = users.get(entry.role.arn, {})
+    if used.keys() - {entry.data_source.id}:
+        reasons.append(f"is used by {', '.join(used.values())}")
+    if applications := other_applications(account, entry.role, entry.requirements.needs.application_arn):
         reasons.append(f"accepts requests for {', '.join(applications)}")
     if names := [name for name in other_principals(entry.role) if name != "*"]:
         reasons.append(f"can be assumed by {', '.join(names)}")
@@ -208,16 +165,16 @@ def _warnings(role: Role) -> Iterator[str]:
 
 
 def _warnings_of_secrets(
-    requirements: Requirements, policies: Policies, kept: Collection[str], before: str
+    requirements: Requirements, kept: Collection[str], before: str
 ) -> Iterator[str]:
     """Yield a warning about secrets that the role policy does not cover; secretId is a single secret."""
-    if not policies.lacks_others(requirements.role, kept):
-        return
-    arns = " and ".join(each.arn for each in requirements.other_secrets)
-    yield (
-        f"secretId is a single secret, but the data source also uses {arns}: before {before}, add to "
-        f"another policy of the role: {json.dumps(policies.others)[1:-1]}"
-    )
+    policies = requirements.policies()
+    if policies.lacks_others(requirements.role, kept):
+        arns = " and ".join(each.arn for each in policies.other_secrets)
+        yield (
+            f"secretId is a single secret, but the data source also uses {arns}: before {before}, add "
+            f"to another policy of the role: {json.dumps(policies.others)[1:-1]}"
+        )
 
 
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
@@ -260,59 +217,38 @@ def names(
 
 
 def _make_valid(text: str) -> str:
-    """Return a valid entry name that resembles a display name."""
+    """Return text that resembles a display name, and of which every start is a valid entry name."""
     name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name or not name[0].isalpha():
-        name = f"source-{name}".rstrip("-")
-    return "secure-source" if name == "secure" else name[:MAXIMUM_COMPONENT_NAME_LENGTH].rstrip("-")
+        name = f"source-{name}"
+    return "secure-source" if name == "secure" else name
 
 
 def _make_unique(name: str, taken: Collection[str]) -> str:
-    """Return the name, with a number if it is taken."""
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        suffix = f"-{number}"
-        candidate = f"{name[: MAXIMUM_COMPONENT_NAME_LENGTH - len(suffix)].rstrip('-')}{suffix}"
-    return candidate
+    """Return the name in a valid length, with a number if it is taken."""
+    suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    found = (f"{name[: MAXIMUM_COMPONENT_NAME_LENGTH - len(it)].rstrip('-')}{it}" for it in suffixes)
+    return next(each for each in found if each not in taken)
 
 
-def _find_change(role: Role, policies: Policies) -> Change:
-    """Compare a role before and after the update, which writes the trust policy and the role policy.
+def _find_change(requirements: Requirements, role: Role) -> tuple[list[Verdict], list[Verdict]]:
+    """Return the access that might be lost, and the access that might be gained.
 
-    If a comparison is inconclusive, access counts as both lost and gained.
+    The update writes the trust policy and the role policy of an imported role. A new role, which has no
+    name yet, replaces all policies, has the separate policies that the user adds, and its trust policy
+    is not compared. If a comparison is inconclusive, access counts as both lost and gained.
     """
-    before = role_statements(role)
-    removed = [each for each in before if each.policy in (TRUST_POLICY, POLICY_NAME)]
+    policies, is_new = requirements.policies(), not requirements.role.name
+    written = [
+        each
+        for each in (policies.needed if is_new else policies.written)
+        if not (is_new and each.policy == TRUST_POLICY)
+    ]
+    before = [each for each in role_statements(role) if not (is_new and each.policy == TRUST_POLICY)]
+    removed = [each for each in before if is_new or each.policy in (TRUST_POLICY, POLICY_NAME)]
     kept = [each for each in before if each.allows and each not in removed]
-    return _differences(policies.written, kept, before, removed)
-
-
-def _find_change_to_new(role: Role, policies: Policies) -> Change:
-    """Compare a role with a new one that replaces it for a data source.
-
-    The new role has the role policy and another one that the user adds. The trust policies are
-    not compared.
-    """
-    written = [each for each in policies.needed if each.policy != TRUST_POLICY]
-    before = [each for each in role_statements(role) if each.policy != TRUST_POLICY]
-    return _differences(written, [], before, before)
-
-
-def _differences(
-    written: Sequence[Statement],
-    kept: Sequence[Statement],
-    before: Sequence[Statement],
-    removed: Sequence[Statement],
-) -> Change:
-    """Return the access that is lost, and the access that is gained, if `written` replaces `removed`.
-
-    `before` has all earlier statements, and `kept` the Allow statements that remain. Removed denials
-    count as gained.
-    """
-    allowed = [each for each in before if each.allows]
     of_removed = compare([*written, *kept], removed).role
-    of_written = compare(written, allowed).program
-    lost = tuple(each for each in of_removed if each.verdict == "excess")
+    of_written = compare(written, [each for each in before if each.allows]).program
+    lost = [each for each in of_removed if each.verdict == "excess"]
     both = (*of_written, *of_removed)
-    return Change(lost, tuple(each for each in both if each.verdict in ("missing", "denies")))
+    return lost, [each for each in both if each.verdict in ("missing", "denies")]

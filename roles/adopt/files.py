@@ -25,16 +25,12 @@ from components.settings import SETTINGS
 from roles.account import Account
 from roles.adopt.entries import Entry
 from roles.arns import Arn
-from roles.changes import create, file_name
-from roles.difference import TRUST_POLICY
+from roles.changes import create, documents_in, file_name
 from roles.errors import InputError
 from roles.project import read_mapping
 
 _CONFIG: Final = "config"
 _INDEX: Final = KEYS["index_id"]
-_OF_STACK: Final = ("region", "application_id")
-
-Settings = Mapping[str, Any]
 
 
 def config_file(stack: str) -> Path:
@@ -64,7 +60,7 @@ def read_settings(stack: str, project: str, application_id: str, region: str) ->
     return own
 
 
-def entries_in(existing: Settings) -> dict[str, Any]:
+def entries_in(existing: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of `dataSources` in a stack's settings, as far as they are plain text."""
     given = existing.get(DATA_SOURCES) or {}
     try:
@@ -74,14 +70,16 @@ def entries_in(existing: Settings) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-def configure(entries: Mapping[str, Entry], existing: Settings, project: str) -> dict[str, object]:
+def configure(
+    entries: Mapping[str, Entry], existing: Mapping[str, Any], project: str
+) -> dict[str, object]:
     """Return the configuration of a stack with these entries; `existing` are its present settings.
 
     The most frequent index is the default. An entry does not inherit settings that its role lacks,
     because an import keeps the role as it is. Raises InputError if the stack would exceed a limit.
     """
-    first = next(iter(entries.values())).requirements
-    counts = Counter(each.requirements.index_id for each in entries.values())
+    application = Arn.of(next(iter(entries.values())).requirements.needs.application_arn)
+    counts = Counter(each.requirements.needs.index_id for each in entries.values())
     index = existing.get(_INDEX) or counts.most_common(1)[0][0]
     inherited = [
         KEYS[name] for name in KEYS if SETTINGS[name].scope == "default" and existing.get(KEYS[name])
@@ -89,7 +87,9 @@ def configure(entries: Mapping[str, Entry], existing: Settings, project: str) ->
     sources: dict[str, object] = {}
     for name, each in entries.items():
         settings = {
-            KEYS[key]: its for key, its in each.requirements.settings().items() if key not in _OF_STACK
+            KEYS[key]: its
+            for key, its in each.requirements.settings().items()
+            if key not in ("region", "application_id")
         }
         if settings[_INDEX] == index:
             del settings[_INDEX]
@@ -108,9 +108,9 @@ def configure(entries: Mapping[str, Entry], existing: Settings, project: str) ->
     if existing:
         return {f"{project}:{DATA_SOURCES}": sources}
     return {
-        REGION_KEY: first.region,
-        ALLOWED_ACCOUNTS: [Arn.of(first.application_arn).account],
-        f"{project}:{KEYS['application_id']}": first.application_arn,
+        REGION_KEY: application.region,
+        ALLOWED_ACCOUNTS: [application.account],
+        f"{project}:{KEYS['application_id']}": application.text,
         f"{project}:{_INDEX}": index,
         f"{project}:{DATA_SOURCES}": sources,
     }
@@ -159,11 +159,10 @@ def write(
 class _Dumper(yaml.SafeDumper):
     """A YAML dumper that never quotes booleans, even if the default style quotes everything."""
 
-    def represent_bool(self, data: bool) -> yaml.ScalarNode:  # noqa: FBT001 the parent's signature
-        return self.represent_scalar("tag:yaml.org,2002:bool", str(data).lower(), style="")
 
-
-_Dumper.add_representer(bool, _Dumper.represent_bool)
+_Dumper.add_representer(
+    bool, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:bool", str(value).lower(), "")
+)
 
 
 def imports(entries: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
@@ -188,34 +187,26 @@ def imports(entries: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
             }
 
 
-def snapshot(
-    stack: str, account: Account, entries: Mapping[str, Entry], owners: Mapping[str, str]
-) -> dict[str, Any]:
+def snapshot(stack: str, account: Account, entries: Mapping[str, Entry]) -> dict[str, Any]:
     """Return all that was read about the roles and the data sources, and what the update writes."""
-    first = next(iter(entries.values())).requirements
+    application = Arn.of(next(iter(entries.values())).requirements.needs.application_arn)
     roles: dict[str, Any] = {}
     # A role that is imported for one data source comes after the others that it served.
     for entry in sorted(entries.values(), key=lambda each: not each.replaced):
-        role = entry.replaced or entry.role
-        policies = entry.policies
-        written = {
-            TRUST_POLICY: json.loads(policies.trust_policy),
-            POLICY_NAME: json.loads(policies.role_policy),
-        }
+        role, written = entry.replaced or entry.role, documents_in(entry.requirements.policies())
         roles[role.arn] = {
             "role": role._asdict(),
             "versions": {
                 arn: account.get("iam:GetPolicy", arn)["DefaultVersionId"]
                 for arn in role.attached_policies
             },
-            "owner": owners.get(role.arn, ""),
             "written": None if entry.replaced else written,
         }
     return {
         "stack": stack,
-        "region": first.region,
-        "application": first.application_arn,
-        "account": Arn.of(first.application_arn).account,
+        "region": application.region,
+        "application": application.text,
+        "account": application.account,
         "roles": [*roles.values()],
         "dataSources": [
             {

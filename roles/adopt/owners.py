@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
-from roles.adopt.entries import Entry
+from roles.account import Role
 from roles.concurrency import read_each
 from roles.errors import InputError
 from roles.output import Notes
@@ -21,18 +21,17 @@ _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resource-tags.html"""
 
 
+_STACKS: Final = 200
+"""The maximum number of stacks to read; each takes about a second."""
 OWN: Final = "this stack owns the role"
 
 
-def find_owners(
-    entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes
-) -> Mapping[str, str]:
+def find_owners(roles: Sequence[Role], stack: str, project: str, notes: Notes) -> Mapping[str, str]:
     """Return texts such as `stack dev owns the role` for the roles that have owners, by ARN.
 
-    The stack itself has the text OWN. Read at most `most` stacks in the backend, the most recently
+    The stack itself has the text OWN. Read at most _STACKS stacks in the backend, the most recently
     updated first. Warn if there are more, and about stacks that cannot be read.
     """
-    roles = [entry.role for entry in entries]
     owners = {
         role.arn: "according to a tag, the CloudFormation stack "
         f"{role.tags[_CLOUDFORMATION]} owns the role"
@@ -49,26 +48,30 @@ def find_owners(
         notes.warn(f"cannot tell whether another stack owns any of the roles: {error}")
         return owners
 
-    def read(name: str) -> list[str] | InputError:
+    def read(name: str) -> list[tuple[str, str]] | InputError:
         try:
             return [*_owned_by(name)]
         except InputError as error:
             return error
 
-    if len(stacks) > most:
+    if len(stacks) > _STACKS:
         notes.warn(
-            "cannot tell whether an unread stack owns any of the roles: --stacks allows only "
-            f"the {most} most recently updated of {len(stacks)} stacks; to read all of them, pass "
-            f"--stacks {len(stacks)}"
+            "cannot tell whether an unread stack owns any of the roles: only the "
+            f"{_STACKS} most recently updated of {len(stacks)} stacks are read"
         )
-    for name, found in zip(stacks, read_each(read, stacks[:most], notes, "stacks"), strict=False):
+    for name, found in zip(stacks, read_each(read, stacks[:_STACKS], notes, "stacks"), strict=False):
         if isinstance(found, InputError):
             notes.warn(f"cannot tell whether stack {name} owns any of the roles: {found}")
         else:
             # "Owns the role" comes last and so overrides "owns a policy".
-            owned = sorted(wanted[key] for key in found if key in wanted)
-            is_own = _is_same(name.split("/"), stack.split("/"), project)
-            owners |= {arn: OWN if is_own else f"stack {name} {owns}" for arn, owns in owned}
+            owned = sorted((*wanted[key], urn) for key, urn in found if key in wanted)
+            # A stack of another organization can have the same URNs.
+            is_ours = name.partition("/")[0] == stack.partition("/")[0]
+            own = f"urn:pulumi:{stack.rpartition('/')[2]}::{project}::"
+            owners |= {
+                arn: OWN if is_ours and urn.startswith(own) else f"stack {name} {owns}"
+                for arn, owns, urn in owned
+            }
     return owners
 
 
@@ -83,15 +86,8 @@ def _stacks(stack: str) -> list[str]:
     return [each["name"] for each in listed if each.get("resourceCount") != 0]
 
 
-def _is_same(listed: list[str], given: list[str], project: str) -> bool:
-    """Return whether two names refer to the same stack; either may lack an organization or a project."""
-    if len(given) == 1:
-        return listed == given
-    return listed[:-2] in ([], given[:1]) and listed[-2:] in ([given[-1]], [project, given[-1]])
-
-
-def _owned_by(name: str) -> Iterator[str]:
-    """Yield the identifying output of each role and policy that a stack owns.
+def _owned_by(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the identifying output, and the URN, of each role and policy that a stack owns.
 
     If the output is secret or missing, yield the resource's ID instead.
     """
@@ -100,7 +96,7 @@ def _owned_by(name: str) -> Iterator[str]:
         identity = _IDENTITIES.get(resource.get("type"))
         if identity and not resource.get("external"):
             found = resource.get("outputs", {}).get(identity)
-            yield found if isinstance(found, str) else str(resource.get("id"))
+            yield found if isinstance(found, str) else str(resource.get("id")), resource["urn"]
 
 
 def _query_pulumi(*command: str) -> Any:

@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from roles.account import DataSource
-from roles.adopt.entries import Change, Entry
+from roles.adopt.entries import Entry
 from roles.adopt.files import config_file
 from roles.difference import Verdict
 from roles.findings import Finding
@@ -39,8 +39,6 @@ class Result(NamedTuple):
     import_file: Mapping[str, object]
     paths: Mapping[str, Path]
     """The written files, by kind; empty if none was written."""
-    moving: Sequence[str]
-    """The settings of one role at the top level of the stack's file, beside which no entry can stand."""
 
 
 def access_lines(verdict: Verdict) -> Iterator[str]:
@@ -64,9 +62,8 @@ def lines(result: Result) -> Iterator[Part]:
         yield Table(_HEAD, [("", [_row(name, each) for name, each in result.entries.items()])])
         yield ""
     if result.left_out:
-        yield f"Left out: {len(result.left_out)}."
-        yield from (Line(f"  {text}", 4) for text in reasons(result.left_out))
-        yield ""
+        its = (Line(f"  {text}", 4) for text in reasons(result.left_out))
+        yield from (f"Left out: {len(result.left_out)}.", *its, "")
     if result.entries:
         yield from _new_roles(result)
         yield from _kept_policies(result)
@@ -84,10 +81,9 @@ def reasons(left_out: Mapping[DataSource, Finding]) -> list[str]:
 
 def _row(name: str, entry: Entry) -> tuple[str, ...]:
     source, compared = f"{entry.data_source.name} {entry.data_source.id}", _compared(entry)
-    kept = _kept(entry)
     policy = "imported" if not entry.replaced and POLICY_NAME in entry.role.inline_policies else "new"
-    shown = f"{policy}; kept: {', '.join(kept)}" if kept else policy
-    return name, source, entry.requirements.connector.name, entry.role.name or "new", shown, compared
+    connector, role = entry.requirements.needs.connector.name, entry.role.name or "new"
+    return name, source, connector, role, policy, compared
 
 
 def _kept(entry: Entry) -> list[str]:
@@ -105,20 +101,16 @@ def _compared(entry: Entry) -> str:
     every = (*entry.difference.program, *entry.difference.role)
     verdicts = Counter("dangerous" if each.danger else each.verdict for each in every)
     parts = [f"{verdicts[name]} {word}" for name, word in _WORDS.items() if verdicts[name]]
-    if not entry.role.complete:
-        parts.append("some policies could not be read")
-    return ", ".join(parts)
+    unread = [] if entry.role.complete else ["some policies could not be read"]
+    return ", ".join([*parts, *unread])
 
 
 def _new_roles(result: Result) -> Iterator[Part]:
     """Say which data sources get new roles, and why."""
-    imported = {each.role.arn for each in result.entries.values() if not each.replaced}
     moved: dict[str, list[str]] = {}
     for name, each in result.entries.items():
         if each.replaced:
-            stays = "" if each.replaced.arn in imported else " The old role does not change."
-            because = f"because {each.replaced.arn} {each.because}.{stays}"
-            moved.setdefault(because, []).append(name)
+            moved.setdefault(f"because {each.replaced.arn} {each.because}.", []).append(name)
     for because, names in moved.items():
         gets = "gets a new role" if len(names) == 1 else "get new roles"
         yield from (Line(f"{', '.join(names)} {gets}, {because}", 2), "")
@@ -139,34 +131,19 @@ def _kept_policies(result: Result) -> Iterator[Part]:
 
 def _changes(result: Result) -> Iterator[str]:
     """Report access that may be lost or gained."""
-    imported = {
-        f"{name} ({entry.role.name})": entry.change
-        for name, entry in result.entries.items()
-        if not entry.replaced
-    }
-    moved = {
-        f"{name} (new role in place of {entry.replaced.name})": entry.change
-        for name, entry in result.entries.items()
-        if entry.replaced
-    }
-    yield from _lost_and_gained(
-        "Roles that may {} access with the first `pulumi up` after the import", imported
-    )
-    if moved:
-        yield from _lost_and_gained("Data sources that may {} access with a new role", moved)
-    if any(change.lost for change in moved.values()):
-        yield "If a data source needs the lost access, grant it in a separate policy of the new role."
-    yield ""
-
-
-def _lost_and_gained(title: str, changes: Mapping[str, Change]) -> Iterator[str]:
-    lost = {name: change.lost for name, change in changes.items() if change.lost}
-    gained = {name: change.gained for name, change in changes.items() if change.gained}
+    roles = {name: each.replaced or each.role for name, each in result.entries.items()}
+    labeled = [
+        (f"{name} ({'new role in place of ' if each.replaced else ''}{roles[name].name})", each)
+        for name, each in result.entries.items()
+    ]
+    lost = {label: each.lost for label, each in labeled if each.lost}
+    gained = {label: each.gained for label, each in labeled if each.gained}
     for verb, found in (("lose", lost), ("gain", gained)):
-        yield f"{title.format(verb)}: {len(found)}"
-        for name, verdicts in found.items():
-            yield f"  {name}"
+        yield f"Data sources that may {verb} access: {len(found)}"
+        for label, verdicts in found.items():
+            yield f"  {label}"
             yield from (line for verdict in verdicts for line in access_lines(verdict))
+    yield ""
 
 
 def _next_steps(result: Result) -> Iterator[Part]:
@@ -177,18 +154,16 @@ def _next_steps(result: Result) -> Iterator[Part]:
     paths, stack = result.paths, quote(result.stack)
     names, own = ", ".join(map(str, paths.values())), config_file(result.stack)
     yield Line(f"Written for stack {result.stack}: {names}. Next steps: docs/adopt.md.", 0)
-    if result.moving:
-        settings = ", ".join(result.moving)
-        yield Line(f"{own} has settings of one role ({settings}): first move them to an entry.", 0)
     if paths["entries"] != own:
         yield Line(f"{own} has settings: copy the entries in {paths['entries']} to its dataSources.", 0)
     arns = [entry.role.arn for entry in result.entries.values() if not entry.replaced]
-    moved = {name: entry for name, entry in result.entries.items() if entry.replaced}
-    pairs = " ".join(f"{name}={entry.data_source.id}" for name, entry in moved.items())
-    options = "--yes --protect=false --generate-code=false"
+    pairs = " ".join(
+        f"{name}={entry.data_source.id}" for name, entry in result.entries.items() if entry.replaced
+    )
     steps = {
         "Import the roles; this changes nothing in AWS:": arns
-        and f"pulumi import --stack {stack} --file {paths['import']} {options}",
+        and f"pulumi import --stack {stack} --file {paths['import']} --yes --protect=false "
+        "--generate-code=false",
         "If the roles of your CI are limited to a path, add the imported roles to the environment:": arns
         and f"roleArns: {json.dumps(arns)}",
         "After `pulumi up`, give the data sources their new roles:": pairs
@@ -206,7 +181,7 @@ def document(result: Result) -> dict[str, object]:
         "entries": {
             name: {
                 "dataSource": entry.data_source.document(),
-                "connector": entry.requirements.connector.name,
+                "connector": entry.requirements.needs.connector.name,
                 "role": None if entry.replaced else entry.role.arn,
                 "sharedRole": entry.replaced.arn if entry.replaced else None,
                 "because": entry.because,
@@ -214,8 +189,8 @@ def document(result: Result) -> dict[str, object]:
                 "complete": entry.role.complete,
                 "program": [verdict.document() for verdict in entry.difference.program],
                 "current": [verdict.document() for verdict in entry.difference.role],
-                "lost": [verdict.document() for verdict in entry.change.lost],
-                "gained": [verdict.document() for verdict in entry.change.gained],
+                "lost": [verdict.document() for verdict in entry.lost],
+                "gained": [verdict.document() for verdict in entry.gained],
                 "keptPolicies": _kept(entry),
                 "warnings": entry.warnings,
             }

@@ -1,9 +1,9 @@
 """Read what a data source's role must reach, for an import of the role."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from components.connectors import DEFAULT, Connector
+from components.connectors import DEFAULT
 from components.formats import ACCOUNT_ID
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
@@ -12,7 +12,7 @@ from roles.difference import compare, role_statements
 from roles.errors import PERMISSIONS_PAGE, InputError
 from roles.findings import Finding, State
 from roles.needs import Needs, read_needs
-from roles.policies import Policies, Secret
+from roles.policies import Policies
 from roles.rendering import Rendering, render, settings_for
 from roles.view import find_role
 
@@ -33,31 +33,6 @@ class Requirements(NamedTuple):
     needs: Needs
     role: Role
 
-    @property
-    def application_arn(self) -> str:
-        """The application's ARN."""
-        return self.needs.application_arn
-
-    @property
-    def region(self) -> str:
-        """The application's Region."""
-        return Arn.of(self.needs.application_arn).region
-
-    @property
-    def index_id(self) -> str:
-        """The index's ID."""
-        return self.needs.index_id
-
-    @property
-    def connector(self) -> Connector:
-        """The connector."""
-        return self.needs.connector
-
-    @property
-    def other_secrets(self) -> tuple[Secret, ...]:
-        """The secrets that no setting contains, such as that of a web proxy."""
-        return self.needs.secrets[1:]
-
     def settings(self) -> dict[str, Any]:
         """Return the program's settings for this role.
 
@@ -66,7 +41,9 @@ class Requirements(NamedTuple):
         tags = {key: tag for key, tag in self.role.tags.items() if not is_reserved(key)}
         role = self.role._replace(tags=tags)
         settings = settings_for(self.needs)
-        settings["connector"] = None if self.connector.name == DEFAULT else self.connector.name
+        settings["connector"] = (
+            None if self.needs.connector.name == DEFAULT else self.needs.connector.name
+        )
         settings |= {name: getattr(role, field) for name, field in ROLE_PROPERTIES.items()}
         if role.path == "/":  # IAM's default
             del settings["role_path"]
@@ -82,7 +59,7 @@ class Requirements(NamedTuple):
     def policies(self) -> Policies:
         """Return the policies that the role needs; errors are as in `render`."""
         trust_policy, role_policy, _ = self.render()
-        return Policies(trust_policy, role_policy, self.other_secrets)
+        return Policies(trust_policy, role_policy, self.needs.secrets[1:])
 
     def with_values_of_role(self, names: Collection[str]) -> "tuple[Requirements, list[str]]":
         """Return the requirements with values from the role's policies of these names, and warnings.
@@ -90,29 +67,24 @@ class Requirements(NamedTuple):
         Only an import may use these values, because an import keeps the access that the role has.
         """
         buckets, warnings = [*self.needs.buckets], list[str]()
-        default = Arn.of(self.application_arn).account
-        for number, bucket in enumerate(buckets):
-            named = [*bucket_accounts(self.role, bucket.arn)] if bucket.owner is None else [default]
-            if len(named) == 1 and ACCOUNT_ID.parse(named[0]):
-                buckets[number] = bucket._replace(owner=named[0]) if bucket.owner is None else bucket
-                text = f"bucketAccountId is {named[0]}, the account in the role's policies"
-                warnings += [text] if named[0] != default else []
-            else:
+        default = Arn.of(self.needs.application_arn).account
+        for number, bucket in enumerate(self.needs.buckets):
+            named = bucket_accounts(self.role, bucket.arn)
+            if bucket.owner is None and len(named) == 1 and ACCOUNT_ID.parse(named[0]):
+                buckets[number] = bucket._replace(owner=named[0])
+                if named[0] != default:
+                    warnings.append(f"bucketAccountId is {named[0]}, the account in the role's policies")
+            elif bucket.owner is None:
                 warnings.append(
                     f"if an account other than {default} owns the bucket, set bucketAccountId before "
                     "`pulumi up`: otherwise, the role loses access to it"
                 )
         found = self._replace(needs=self.needs._replace(buckets=tuple(buckets)))
-        return (found.with_deletion(names) if found.needs.network else found), warnings
-
-    def with_deletion(self, names: Collection[str]) -> "Requirements":
-        """For a VPC, allow the deletion of network interfaces if the role's own policies do."""
         own = [each for each in role_statements(self.role) if each.policy in names]
-        allowing = self._replace(needs=self.needs._replace(deletes=True))
-        without = self.policies().written
-        added = [each for each in allowing.policies().written if each not in without]
+        deleting = found._replace(needs=found.needs._replace(deletes=bool(found.needs.network)))
+        added = [each for each in deleting.policies().written if each not in found.policies().written]
         is_allowed = all(each.verdict == "covered" for each in compare(added, own).program)
-        return allowing if is_allowed else self
+        return deleting if is_allowed else found, warnings
 
 
 def is_reserved(tag_key: str) -> bool:
@@ -120,8 +92,8 @@ def is_reserved(tag_key: str) -> bool:
     return tag_key.lower().startswith("aws:")
 
 
-def bucket_accounts(role: Role, bucket: str) -> Iterator[str]:
-    """Yield the accounts that a role's Allow statements for a bucket's objects require as the owner."""
+def bucket_accounts(role: Role, bucket: str) -> list[str]:
+    """Return the accounts that a role's Allow statements for a bucket's objects require as the owner."""
     found = [
         value
         for statement in role_statements(role)
@@ -130,13 +102,13 @@ def bucket_accounts(role: Role, bucket: str) -> Iterator[str]:
         if condition.is_on("aws:ResourceAccount") and condition.operator == "StringEquals"
         for value in condition.values
     ]
-    yield from dict.fromkeys(found)
+    return [*dict.fromkeys(found)]
 
 
-def read_requirements(account: Account, source: DataSource) -> tuple[Requirements, list[Finding]]:
-    """Read a data source; return its requirements, and the findings that do not prevent an import.
+def read_requirements(account: Account, source: DataSource) -> Requirements:
+    """Read a data source, and return its requirements.
 
-    Raises InputError with the findings that do, and errors of GetDataSource.
+    Raises InputError with all findings that prevent an import, and errors of GetDataSource.
     """
     details = account.data_source(source)
     uses, role_arn = find_uses(details), str(details.get("roleArn") or "")
@@ -148,16 +120,13 @@ def read_requirements(account: Account, source: DataSource) -> tuple[Requirement
         for each in needs.faults
         if each.state is State.PROBLEM or each.question == "secret"
     ]
-    named, role = f"data source {source.id} ({source.type})", None
-    if not role_arn:
-        wrong.append(f"{named} has no role: add an entry for it to a stack, then run `assign`")
-    elif Arn.of(role_arn).account != Arn.of(arn).account:
-        wrong.append(f"{named} has the role {role_arn}, which belongs to another account")
-    else:
-        role = find_role(account, role_arn)
-        wrong += [f"{role.text}: {_LISTED}"] if isinstance(role, Finding) else []
-        wrong += [f"{named} has the role {role_arn}, which does not exist"] if role is None else []
+    role = find_role(account, role_arn)
+    if isinstance(role, Finding):
+        wrong.append(f"{role.text}: {_LISTED}")
+    elif role is None:
+        none = "has no role: add an entry for it to a stack, then run `assign`"
+        gone = f"has the role {role_arn}, which does not exist in this account"
+        wrong.append(f"data source {source.id} ({source.type}) {gone if role_arn else none}")
     if wrong or not isinstance(role, Role):
-        heading = f"the role of data source {source.id} cannot be imported for {len(wrong)} reasons:"
-        raise InputError(*(wrong if len(wrong) == 1 else (heading, *(f"  {each}" for each in wrong))))
-    return Requirements(needs, role), [*needs.faults]
+        raise InputError("; ".join(wrong))
+    return Requirements(needs, role)

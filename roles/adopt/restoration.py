@@ -8,13 +8,11 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
-from guardrails.iam.documents import listed
 from roles.account import Account, DataSource, Role
-from roles.applications import UNIQUE_ID, accepted_applications
-from roles.arns import Arn
+from roles.applications import accepted_applications
 from roles.aws_commands import aws_command
 from roles.changes import (
     DataSourceChange,
@@ -22,8 +20,10 @@ from roles.changes import (
     Plan,
     RoleChange,
     check_unfinished,
+    documents_in,
+    documents_of,
+    read_properties,
     read_saved,
-    read_unless_gone,
     role_id,
     same_document,
 )
@@ -43,17 +43,8 @@ _PROPERTIES: Final = {
 }
 
 
-class _Restored(NamedTuple):
-    """What a role is after the restoration."""
-
-    role: Role | None
-    """None if it is unknown or another role."""
-    fault: str = ""
-    """Why no data source can get the role back; empty if one can."""
-
-
-def plan(options: argparse.Namespace, output: Output) -> tuple[Plan, list[str]]:
-    """Return the plan, and the roles that the stack still owns.
+def plan(options: argparse.Namespace, output: Output) -> Plan:
+    """Return the plan.
 
     Raises InputError if the file is not what `adopt` wrote, or is for another account.
     """
@@ -75,26 +66,25 @@ def plan(options: argparse.Namespace, output: Output) -> tuple[Plan, list[str]]:
     made = Plan("adopt", stack, account, [], [], check_unfinished(stack, output))
     deployed = _read_stack(stack, output)
     declared = {each.role_arn: each for each in deployed.roles}
-    after: dict[str, _Restored] = {}
+    after: dict[str, Role | str] = {}
     for role, each in roles:
         written = [each["written"]] if each["written"] else []
         if written and role.arn in declared:
-            policies = declared[role.arn].policies
-            documents = {TRUST_POLICY: policies.trust_policy, POLICY_NAME: policies.role_policy}
-            written.append({name: json.loads(text) for name, text in documents.items()})
-        found = after[role.arn] = _plan_role(
-            made, role, written, each["versions"], cuts_off=role.name in options.cut_off
-        )
-        if found.fault:
-            made.left_out.append(f"{role.name}: {found.fault}")
-        elif owner := each["owner"]:
-            made.lines.append(Line(f"  {owner}: coordinate this with its owner", 4))
+            written.append(documents_in(declared[role.arn].policies))
+        cuts_off = role.name in options.cut_off
+        found = _plan_role(made, role, written, each["versions"], cuts_off=cuts_off)
+        made.left_out.extend([f"{role.name}: {found}"] if isinstance(found, str) else [])
+        after[role.arn] = found
     for each in wanted:
         if each["isMoved"]:
             _plan_return(made, each, after[each["role"]], application, [*declared])
-    names = {each["role"]: each["entry"] for each in wanted if not each["isMoved"]}
-    owned = [arn for arn, name in names.items() if arn in declared or name in deployed.left_out]
-    return made, owned
+    owned = [
+        f"the stack still owns {each['role']}: before the next `pulumi up`, first `pulumi state "
+        "delete`, then remove the entry (docs/operate.md#one-role-of-several)"
+        for each in wanted
+        if not each["isMoved"] and (each["role"] in declared or each["entry"] in deployed.left_out)
+    ]
+    return made._replace(next_steps=owned)
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
@@ -108,83 +98,48 @@ def _read_stack(stack: str, output: Output) -> Stack:
 
 def _plan_role(
     plan: Plan, saved: Role, written: list[Document], versions: Mapping[str, str], *, cuts_off: bool
-) -> _Restored:
+) -> Role | str:
     """Plan to put a role's documents back, if all that differs is what an update wrote.
 
     `written` has what the first and the last update wrote; it is empty for a role that was not imported.
+    Return the role after the restoration, or why no data source can get it back.
     """
     now = find_role(plan.account, saved.arn)
-    if not isinstance(now, Role) or now.id != saved.id or now.denied:
-        return _Restored(None, _fault(now))
+    if not isinstance(now, Role) or now.id != saved.id:
+        return now.text if isinstance(now, Finding) else "no longer exists, or was created again"
+    if now.denied:
+        return f"{now.denied} is not allowed, so its policies are not known"
     if commands := [*_repairs(plan.account, saved, versions, now)]:
         title = f"{saved.name}: before the restoration, put back the policies that it had:"
         plan.lines.extend((title, "", *commands, ""))
-        return _Restored(None, "nothing changes, because policies that it had are missing or changed")
+        return "nothing changes, because policies that it had are missing or changed"
     differing = [*_differing(saved, now)]
-    stays = [text for field, text in _PROPERTIES.items() if getattr(saved, field) != getattr(now, field)]
-    plan.lines.extend(Line(f"{saved.name}: changed since, and stays: {text}", 2) for text in stays)
-    text = f"{saved.name}: changed since, and stays: {', '.join(differing)}"
+    every = [
+        *differing,
+        *(text for name, text in _PROPERTIES.items() if getattr(saved, name) != getattr(now, name)),
+    ]
+    if every:
+        lines = plan.left_out if written and differing else plan.lines
+        lines.append(f"{saved.name}: changed since, and stays: {', '.join(every)}")
     if not written:
-        plan.lines.extend([Line(text, 2)] if differing else [])
-        return _Restored(now)
-    plan.left_out.extend([text] if differing else [])
-    trust, deleted = _without_deleted(saved.trust_policy)
-    if deleted:
-        plan.lines.append(Line(f"{saved.name}: IAM rejects deleted principals: {', '.join(deleted)}", 2))
-    before, after = _documents(now), {**_documents(saved), TRUST_POLICY: trust or now.trust_policy}
+        return now
+    before, after = documents_of(now), documents_of(saved)
     foreign = [
         name
         for name in {**before, **after}
-        if not any(
-            same_document(before.get(name), its.get(name))
-            for its in (after, _documents(saved), *written)
-        )
+        if not any(same_document(before.get(name), its.get(name)) for its in (after, *written))
     ]
-    if foreign and not (cuts_off and foreign == [TRUST_POLICY]):
-        remedy = (
-            f"; to restore it anyway, pass --cut-off {saved.name}" if foreign == [TRUST_POLICY] else ""
-        )
-        return _Restored(None, f"somebody has changed its {' and '.join(foreign)} since{remedy}")
+    is_trust = foreign == [TRUST_POLICY]
+    if foreign and not (cuts_off and is_trust):
+        remedy = f"; to restore it anyway, pass --cut-off {saved.name}" if is_trust else ""
+        return f"somebody has changed its {' and '.join(foreign)} since{remedy}"
     change = RoleChange(saved.arn, saved.id, before, after, tuple(differing))
     if change.is_same(before, after):
         plan.lines.append(f"{saved.name}: has its earlier documents")
     else:
         plan.changes.append(change)
         plan.lines.extend(change.plan)
-    return _Restored(now._replace(trust_policy=after[TRUST_POLICY]))
-
-
-def _without_deleted(document: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return a trust policy without deleted principals, which IAM rejects, and their IDs.
-
-    A statement without any other principal is left out. The policy is None if there is no statement
-    left. https://repost.aws/knowledge-center/iam-trust-policy-error
-    """
-    deleted, kept = list[str](), list[Mapping[str, Any]]()
-    for statement in listed(document["Statement"]):
-        element = "Principal" if "Principal" in statement else "NotPrincipal"
-        principal = statement[element] if isinstance(statement[element], Mapping) else {}
-        names = listed(principal.get("AWS", []))
-        others = [name for name in names if not UNIQUE_ID.fullmatch(name)]
-        deleted += [name for name in names if name not in others]
-        rest = {kind: its for kind, its in {**principal, "AWS": others}.items() if its}
-        kept += [statement] if others == names else [{**statement, element: rest}] if rest else []
-    return ({**document, "Statement": kept} if kept else None), [*dict.fromkeys(deleted)]
-
-
-def _fault(now: Role | Finding | None) -> str:
-    """Return why a role cannot be restored."""
-    if isinstance(now, Finding):
-        return now.text
-    if now and now.denied:
-        return f"{now.denied} is not allowed, so its policies are not known"
-    return "was deleted and created again, and stays" if now else "no longer exists"
-
-
-def _documents(role: Role) -> dict[str, Any]:
-    """Return the documents of a role that an update writes."""
-    own = role.inline_policies.get(POLICY_NAME)
-    return {TRUST_POLICY: role.trust_policy, **({POLICY_NAME: own} if own else {})}
+    return now._replace(trust_policy=after[TRUST_POLICY])
 
 
 def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Role) -> Iterator[str]:
@@ -192,17 +147,21 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
     role = {"role_name": saved.name}
     for name, document in saved.inline_policies.items():
         if name not in now.inline_policies:
-            own = {"policy_name": name, "policy_document": json.dumps(document)}
-            yield aws_command("iam put-role-policy", **role, **own)
+            yield aws_command(
+                "iam put-role-policy",
+                **role,
+                policy_name=name,
+                policy_document=json.dumps(document),
+            )
     for arn in saved.attached or ():
         if now.attached is not None and arn not in now.attached:
             yield aws_command("iam attach-role-policy", **role, policy_arn=arn)
-        elif arn in now.attached_policies and arn in versions:
-            version = account.get("iam:GetPolicy", arn)["DefaultVersionId"]
-            if version != versions[arn]:
-                yield aws_command(
-                    "iam set-default-policy-version", policy_arn=arn, version_id=versions[arn]
-                )
+        elif (
+            arn in now.attached_policies
+            and arn in versions
+            and account.get("iam:GetPolicy", arn)["DefaultVersionId"] != versions[arn]
+        ):
+            yield aws_command("iam set-default-policy-version", policy_arn=arn, version_id=versions[arn])
 
 
 def _differing(saved: Role, now: Role) -> Iterator[str]:
@@ -217,27 +176,28 @@ def _differing(saved: Role, now: Role) -> Iterator[str]:
 
 
 def _plan_return(
-    plan: Plan, saved: Mapping[str, Any], restored: _Restored, application: str, own: list[str]
+    plan: Plan, saved: Mapping[str, Any], role: Role | str, application: str, own: list[str]
 ) -> None:
     """Plan to give a data source its earlier role, unless somebody else has given it another one."""
-    source, role = DataSource(**saved["data_source"]), saved["role"]
-    before = read_unless_gone(plan.account, source)
-    current = str((before or {}).get("roleArn", ""))
+    source, earlier = DataSource(**saved["data_source"]), saved["role"]
+    before = read_properties(plan.account, source)
+    current = str(before.get("roleArn", ""))
     current_id = role_id(plan.account, current)
-    patterns = [*accepted_applications(restored.role)] if restored.role else []
-    if before is None:
+    if not before:
         plan.lines.append(f"{source.label} no longer exists")
-    elif current == role:
-        plan.lines.append(f"{source.label} has {role}")
+    elif current == earlier:
+        plan.lines.append(f"{source.label} has {earlier}")
     elif current_id and current not in own:
-        kept = f"keeps {current}, which is not a role of stack {plan.stack}"
-        plan.left_out.append(f"{source.label}: {kept}")
-    elif restored.fault:
-        name = Arn.of(role).name
-        plan.left_out.append(f"{source.label}: does not get {name} back, because of that role's fault")
-    elif not any(pattern == "*" or fnmatchcase(application, pattern) for pattern in patterns):
-        plan.left_out.append(f"{source.label}: {role} does not accept {application}")
+        plan.left_out.append(
+            f"{source.label}: keeps {current}, which is not a role of stack {plan.stack}"
+        )
+    elif isinstance(role, str):
+        plan.left_out.append(f"{source.label}: does not get {earlier} back: {role}")
+    elif not any(
+        pattern == "*" or fnmatchcase(application, pattern) for pattern in accepted_applications(role)
+    ):
+        plan.left_out.append(f"{source.label}: {earlier} does not accept {application}")
     else:
-        change = DataSourceChange(source, before, role, current_id)
+        change = DataSourceChange(source, before, earlier, current_id)
         plan.changes.append(change)
         plan.lines.extend(Line(text, 4) for text in change.plan)

@@ -1,56 +1,23 @@
 """Select the data sources to adopt, and find the data sources that use each role."""
 
 import argparse
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.formats import SUPPORTED_REGIONS
-from roles.account import Account, DataSource, Reply
+from components.formats import INDEX_ID, SUPPORTED_REGIONS
+from roles.account import Account, DataSource
 from roles.concurrency import read_each
 from roles.detection import enrichment_roles
-from roles.errors import (
-    THROTTLED,
-    InputError,
-    OddAnswerError,
-    code,
-    explain,
-    is_bad_credentials,
-    is_gone,
-    reason,
-)
+from roles.errors import InputError, reason
+from roles.findings import Finding, State, not_allowed
 from roles.output import Output
+from roles.sources import read_source
 
-_ID: Final = re.compile("[a-zA-Z0-9][a-zA-Z0-9-]{35}")
-"""https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
-
-
-def _read_excluded(values: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the IDs in `--exclude` options, and the names of files by the IDs in them.
-
-    Raises InputError for a file that cannot be read, or has a line that is not an ID or a comment.
-    """
-    kept: dict[str, str] = {}
-    for name in (value[1:] for value in values if value.startswith("@")):
-        try:
-            lines = Path(name).read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            text = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise InputError(f"--exclude: {name or 'the file after @'} cannot be read: {text}") from None
-        for number, line in enumerate(lines, start=1):
-            identifier = line.partition("#")[0].strip()
-            if identifier and not _ID.fullmatch(identifier):
-                raise InputError(
-                    f"{name}, line {number}: {identifier!r} is not the ID of a data source, such as "
-                    "c3d4e5f6-7890-12ab-cdef-333333333333"
-                )
-            kept[identifier] = name
-    kept.pop("", None)
-    return [value for value in values if not value.startswith("@")], kept
+Users = Mapping[str, Mapping[str, str]]
+"""Who uses each role, by the role's ARN: labels of data sources, by ID or by ID and further use."""
 
 
 def select(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> list[DataSource]:
@@ -61,32 +28,30 @@ def select(found: Sequence[DataSource], options: argparse.Namespace, output: Out
     """
     listed = [f"  {each.label} ({each.type}, {each.status})" for each in found]
     existing = {each.id for each in found}
-    excluded, kept = _read_excluded(options.exclude)
-    for identifier, name in kept.items():
-        if identifier not in existing:
-            output(f"{name}: no data source {identifier} was found, so the line has no effect")
+    excluded = [value for value in options.exclude if not value.startswith("@")]
+    in_files: set[str] = set()
+    for name in (value[1:] for value in options.exclude if value.startswith("@")):
+        # Characters that are not UTF-8 make the line's ID invalid.
+        for line in Path(name).read_text(encoding="utf-8-sig", errors="replace").splitlines():
+            identifier = line.partition("#")[0].strip()
+            in_files.add(identifier)
+            if identifier and not INDEX_ID.parse(identifier):
+                raise InputError(f"{name}: {identifier!r} is not the ID of a data source")
+            if identifier and identifier not in existing:
+                output(f"{name}: no data source {identifier} was found, so the line has no effect")
     if unknown := [
         each for each in (*options.data_source, *excluded, *options.take) if each not in existing
     ]:
         raise InputError(
             f"data source {unknown[0]} is not in the application: pass the ID of one of these", *listed
         )
-    wanted = {*(options.data_source or existing)} - {*excluded, *kept}
+    wanted = {*(options.data_source or existing)} - {*excluded, *in_files}
     selected = [each for each in found if each.id in wanted]
     if not selected:
         raise InputError(
             "no data source is selected: check --application, --region, and --exclude", *listed
         )
     return selected
-
-
-class Users(NamedTuple):
-    """The data sources that use each role."""
-
-    by_role: Mapping[str, Sequence[DataSource]]
-    """Data sources of all Regions, by the role's ARN."""
-    hooks: Collection[str]
-    """The ARNs of the roles with which data sources enrich documents."""
 
 
 def find_users(account: Account, sources: Sequence[DataSource], output: Output) -> Users:
@@ -96,49 +61,34 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
     supported, look in the other supported Regions, too. Warn about data sources, and about other
     Regions, that cannot be read.
     """
-    users: dict[str, list[DataSource]] = {}
-    hooks: set[str] = set()
+    users: dict[str, dict[str, str]] = {}
     # Credentials for another partition are not valid in these Regions.
     others = SUPPORTED_REGIONS if account.region in SUPPORTED_REGIONS else ()
     for region in dict.fromkeys((account.region, *others)):
         there = account.in_region(region)
         try:
             every = sources if there is account else [*there.data_sources()]
-            replies = read_each(partial(_read, there), every, output, "data sources")
         except InputError:
             continue  # the Region has no application
         except (BotoCoreError, ClientError) as error:
-            if there is account:
-                raise
             output.warn(
                 f"data sources in {region} may use the roles, but they could not be read: "
                 f"{reason(error)}"
             )
             continue
-        for source, reply in zip(every, replies, strict=True):
-            if isinstance(reply, Mapping):
-                users.setdefault(str(reply.get("roleArn")), []).append(source)
-                hooks |= {*enrichment_roles(reply)}
-            elif isinstance(reply, ClientError) and is_gone(reply):
-                output(source.deleted)
-            else:
-                output.warn(
-                    f"data source {source.id} could not be read ({explain(reply)}). If it uses one of "
-                    "the adopted roles, it may lose access"
-                )
-    return Users(users, hooks)
-
-
-def concerns_every_call(error: ClientError | OddAnswerError) -> bool:
-    """Return whether bad credentials or throttling caused an error, so other calls would also fail."""
-    return isinstance(error, ClientError) and (is_bad_credentials(error) or code(error) in THROTTLED)
-
-
-def _read(account: Account, source: DataSource) -> Reply | ClientError | OddAnswerError:
-    """Return AWS's reply, or the error; raise errors of bad credentials and throttling."""
-    try:
-        return account.data_source(source)
-    except (ClientError, OddAnswerError) as error:
-        if concerns_every_call(error):
-            raise
-        return error
+        for each in read_each(partial(read_source, there), every, output, "data sources"):
+            if isinstance(each.uses, Finding) and each.uses.state is State.NOTE:
+                output(each.uses.text)  # it was deleted in the meantime
+            elif not each.details and isinstance(each.uses, Finding):
+                text = f"data source {each.data_source.id} could not be read ({each.uses.text}). If it "
+                if each.uses != not_allowed("qbusiness:GetDataSource"):
+                    raise InputError(
+                        f"{text}uses one of the roles, it could lose access: repeat the command"
+                    )
+                output.warn(f"{text}uses one of the adopted roles, it may lose access")
+            identifier = each.data_source.id
+            label = each.data_source.label + (f" in {region}" if there is not account else "")
+            users.setdefault(each.role_arn, {})[identifier] = label
+            for arn in enrichment_roles(each.details):
+                users.setdefault(arn, {})[f"{identifier} enrichment"] = f"{label} to enrich documents"
+    return users

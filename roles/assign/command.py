@@ -22,7 +22,6 @@ from roles.changes import (
     Plan,
     read_plan,
     read_properties,
-    read_unless_gone,
     role_id,
 )
 from roles.check.questions import denied, unread_policies
@@ -49,9 +48,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="give data sources their earlier roles, from the file that an earlier run wrote",
     )
-    either.add_argument(
-        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote; needs no Pulumi"
-    )
     parser.add_argument(
         "pairs",
         metavar="ENTRY=ID",
@@ -63,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--anyway", action="store_true", help="assign a role even if it does not allow all requests"
     )
-    changes.add_options(parser)
+    changes.add_options(parser, either)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -84,19 +80,9 @@ class _Entry(NamedTuple):
     account: Account
     sources: Sequence[Source]
 
-    @property
-    def name(self) -> str:
-        """The entry's name."""
-        return self.declared.name
-
-    @property
-    def role_arn(self) -> str:
-        """The ARN of the entry's role."""
-        return self.declared.role_arn
-
     def view(self, source: Source) -> View | None:
         """Return the view of a data source as if it had this role; None if its requests are unknown."""
-        with_role = source._replace(details={**source.details, "roleArn": self.role_arn})
+        with_role = source._replace(details={**source.details, "roleArn": self.declared.role_arn})
         if source.fault:
             return None
         return view_of_data_source(self.account, self.sources, with_role, {}, closely=False)
@@ -122,21 +108,23 @@ def run(options: argparse.Namespace, output: Output) -> int:
             return _list(stack, entries, [*left_out, *stack.left_out.values()], options, output)
         made, lines, is_denied = list[Change](), list[Part](), False
         for entry, source in _pairs(options, stack, entries):
-            change = _change(entry, source)
-            if change.earlier == entry.role_arn:
-                lines.append(f"{change.label} already has the role of {entry.name}")
+            before = read_properties(entry.account, source.data_source)
+            if not before:
+                raise InputError(f"{source.data_source.label} no longer exists, or is being deleted")
+            earlier = role_id(entry.account, str(before.get("roleArn", "")))
+            change = DataSourceChange(source.data_source, before, entry.declared.role_arn, earlier)
+            if change.earlier == entry.declared.role_arn:
+                lines.append(f"{change.label} already has the role of {entry.declared.name}")
                 continue
             view = entry.view(source)
             found = [*denied(view), *unread_policies(view)] if view else []
             made.append(change)
             is_denied = is_denied or any(each.state is State.PROBLEM for each in found)
             lines += _lines(entry, source, found, _users(options, entries, change.earlier))
-        blocked = is_denied and not options.anyway
         plan = Plan("assign", stack.name, entries[0].account, made, lines, left_out)
-        code = changes.carry_out(plan, options, output, is_blocked=blocked)
-    if blocked:
-        output("nothing was changed, because requests are denied: to assign anyway, pass --anyway")
-    return code
+        if is_denied and not options.anyway:
+            plan = plan._replace(blocked="requests are denied: to assign anyway, pass --anyway")
+        return changes.carry_out(plan, options, output)
 
 
 def _read_entries(stack: Stack, output: Output) -> list[_Entry]:
@@ -165,7 +153,7 @@ def _pairs(
     options: argparse.Namespace, stack: Stack, entries: Sequence[_Entry]
 ) -> Iterator[tuple[_Entry, Source]]:
     """Yield the entries and data sources in the arguments; raise InputError for unsuitable ones."""
-    named = {entry.name: entry for entry in entries}
+    named = {entry.declared.name: entry for entry in entries}
     counts = Counter(identifier for _, identifier in options.pairs)
     for name, identifier in options.pairs:
         if name in stack.left_out:
@@ -175,39 +163,32 @@ def _pairs(
         entry = named[name]
         found = {each.data_source.id: each for each in entry.sources}
         if identifier not in found:
-            has = ", ".join(each.data_source.label for each in entry.sources) or "none"
             raise InputError(
                 f"data source {identifier} is not in the application of {name}: pass the ID of one of "
-                f"its data sources ({has})"
+                "its data sources ("
+                f"{', '.join(each.data_source.label for each in entry.sources) or 'none'})"
             )
         if counts[identifier] > 1:
             raise InputError(f"data source {identifier} is given twice: choose one entry for it")
         source = found[identifier]
         if isinstance(source.uses, Finding):
             raise InputError(f"data source {identifier} cannot be read: {source.uses.text}")
-        if not role_id(entry.account, entry.role_arn):
-            up = f"pulumi up --stack {quote(stack.name)}"
+        if not role_id(entry.account, entry.declared.role_arn):
             raise InputError(
-                f"{name} has no role, because {entry.role_arn} does not exist: run `{up}`, and repeat "
-                "the command"
+                f"{name} has no role, because {entry.declared.role_arn} does not exist: run "
+                f"`pulumi up --stack {quote(stack.name)}`, and repeat the command"
             )
         yield entry, source
 
 
-def _change(entry: _Entry, source: Source) -> DataSourceChange:
-    before = read_properties(entry.account, source.data_source)
-    earlier = role_id(entry.account, str(before.get("roleArn", "")))
-    return DataSourceChange(source.data_source, before, entry.role_arn, earlier)
-
-
 def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) -> Iterator[Part]:
     """Yield the lines of the plan about a data source; `users` will use its earlier role."""
-    role = source.role_arn
-    yield Line(f"{entry.name}: {source.data_source.label} gets {entry.role_arn}", 2)
-    old, new = (find_role(entry.account, arn) for arn in (role, entry.role_arn))
+    role, declared = source.role_arn, entry.declared
+    yield Line(f"{declared.name}: {source.data_source.label} gets {declared.role_arn}", 2)
+    old, new = (find_role(entry.account, arn) for arn in (role, declared.role_arn))
     missing = f"{role} does not exist" if role else "it has no role"
-    kept = f"in place of {role}, which does not change; {users} will use it"
-    yield Line(f"  {kept if isinstance(old, Role) else f'{missing}: it cannot be given back'}", 4)
+    kept = f"in place of {role}, which does not change; in the application, {users} will use it"
+    yield Line(f"  {f'{missing}: it cannot be given back' if old is None else kept}", 4)
     if source.fault:
         yield Line(f"  {source.fault}, so its requests are unknown", 4)
     for each in found:
@@ -222,11 +203,15 @@ def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) 
 
 def _users(options: argparse.Namespace, entries: Sequence[_Entry], role: str) -> str:
     """Return who will use the earlier role of a data source."""
-    roles = {entry.name: entry.role_arn for entry in entries}
-    given = {identifier: roles[name] for name, identifier in options.pairs}
+    given = {
+        identifier: entry.declared.role_arn
+        for entry in entries
+        for name, identifier in options.pairs
+        if name == entry.declared.name
+    }
     every = {each.data_source: each.role_arn for entry in entries for each in entry.sources}
     users = [each.label for each, has in every.items() if given.get(each.id, has) == role]
-    return ", ".join(users) or "no data source of this application"
+    return ", ".join(users) or "no data source"
 
 
 # The way back, and the list.
@@ -235,20 +220,17 @@ def _users(options: argparse.Namespace, entries: Sequence[_Entry], role: str) ->
 def _plan_undo(path: Path, output: Output) -> Plan:
     """Plan to give the data sources in a file their earlier roles; their other properties stay."""
     journal = read_plan(path, output)
-    left_out = changes.check_unfinished(journal.stack, output)
-    account = journal.account
-    plan = Plan("assign", journal.stack, account, [], [], left_out)
-    for each in journal.changes:
-        if not isinstance(each, DataSourceChange):
-            continue
-        earlier, now = each.earlier, read_unless_gone(account, each.data_source)
-        if now is None:
+    account, unfinished = journal.account, changes.check_unfinished(journal.stack, output)
+    plan = Plan("assign", journal.stack, account, [], [], unfinished)
+    for each in [its for its in journal.changes if isinstance(its, DataSourceChange)]:
+        earlier, now = each.earlier, read_properties(account, each.data_source)
+        if not now:
             plan.lines.append(f"{each.label} no longer exists")
         elif now.get("roleArn") != each.role:
             plan.lines.append(f"{each.label} does not have {each.role}, and stays as it is")
         elif not each.earlier_id or role_id(account, earlier) != each.earlier_id:
             gone = f"{earlier} no longer exists, or was created again" if earlier else "it had no role"
-            left_out.append(f"{each.label}: {gone}")
+            plan.left_out.append(f"{each.label}: {gone}")
         else:
             change = DataSourceChange(each.data_source, now, earlier, role_id(account, each.role))
             plan.changes.append(change)
@@ -267,33 +249,35 @@ def _list(
 ) -> int:
     """List the data sources and the entries that fit, with the command for those that fit only one."""
     sources = {each.data_source.id: each for entry in entries for each in entry.sources}
-    owned = {entry.role_arn: entry.name for entry in entries}
+    owned = {entry.declared.role_arn: entry.declared.name for entry in entries}
     fitting = {name: [each for each in entries if _fits(each, its)] for name, its in sources.items()}
-    wanted = Counter(its[0].name for its in fitting.values() if len(its) == 1)
-    rows: list[tuple[str, str, str]] = []
+    wanted = Counter(its[0].declared.name for its in fitting.values() if len(its) == 1)
     pairs: list[str] = []
-    for identifier, source in sources.items():
-        names = [entry.name for entry in fitting[identifier]]
+    said: dict[str, str] = {}
+    for name, source in sources.items():
+        names = [entry.declared.name for entry in fitting[name]]
         has = owned.get(source.role_arn, "")
         if isinstance(source.uses, Finding):
-            text = source.uses.text
+            said[name] = source.uses.text
         elif has in names or (has and not names):
-            text = f"has the role of {has}"
+            said[name] = f"has the role of {has}"
         elif len(names) == 1 and wanted[names[0]] == 1:
-            text = f"fits {names[0]}"
-            pairs.append(f"{names[0]}={identifier}")
+            said[name] = f"fits {names[0]}"
+            pairs.append(f"{names[0]}={name}")
         else:
-            text = f"fits {', '.join(names)}: choose with ENTRY=ID" if names else "fits no entry"
-        rows.append((source.data_source.label, source.role_arn or "none", text))
+            said[name] = f"fits {', '.join(names)}: choose with ENTRY=ID" if names else "fits no entry"
+    rows = [
+        (each.data_source.label, each.role_arn or "none", said[name]) for name, each in sources.items()
+    ]
     command = f"{launcher()} assign --stack {quote(stack.name)} {' '.join(pairs)}"
     if options.json:
-        rows_by_id = {name: row[2] for name, row in zip(sources, rows, strict=True)}
-        output.json(
-            {"stack": stack.name, "dataSources": rows_by_id, "pairs": pairs, "leftOut": [*left_out]}
-        )
+        output.json({"stack": stack.name, "dataSources": said, "pairs": pairs, "leftOut": [*left_out]})
     else:
         output.show(
-            Table(("ENTRY", "ROLE"), [("", [(each.name, each.role_arn) for each in entries])]),
+            Table(
+                ("ENTRY", "ROLE"),
+                [("", [(each.declared.name, each.declared.role_arn) for each in entries])],
+            ),
             "",
             Table(("DATA SOURCE", "ROLE", "ENTRY"), [("", rows)]),
             *([""] if left_out else []),
@@ -313,6 +297,8 @@ def _list(
 def _fits(entry: _Entry, source: Source) -> bool:
     """Return whether the entry's document and AWS's policies allow the requests of a data source."""
     view = entry.view(source) if may_fit(entry.declared, source) else None
-    if view is None or not fits(entry.declared, view):
-        return False
-    return not any(each.allowed is Truth.NO for each in (view.trust, *view.decisions))
+    return (
+        view is not None
+        and fits(entry.declared, view)
+        and all(each.allowed is not Truth.NO for each in (view.trust, *view.decisions))
+    )

@@ -79,13 +79,6 @@ def test_documents_and_settings_become_resource_inputs():
     }
 
 
-def test_unset_and_blank_settings_are_omitted_from_role():
-    blanks = [{name: it} for name in OF_THE_ROLE for it in SAMPLES[name].accepted if not it]
-    assert {name for blank in blanks for name in blank} == {*OF_THE_ROLE}
-    for blank in ({}, *blanks):
-        assert set(deploy({**MINIMAL, **blank}).role) == {"assumeRolePolicy", "forceDetachPolicies"}
-
-
 def test_new_policy_is_created_before_old_one_is_deleted():
     (policy,) = deploy(FULL).of_type("aws:iam/rolePolicy:RolePolicy")
     assert policy.request.deleteBeforeReplaceDefined
@@ -114,14 +107,6 @@ def test_exclusive_policies_covers_inline_and_attached_policies():
     # An imported role keeps its policies until it has the new one.
     for resource in (inline, attached):
         assert dependencies(resource) == {"aem-qbusiness-policy", "aem-qbusiness-role"}
-
-
-def test_outputs_are_role_arn_and_name():
-    deployment = deploy({**MINIMAL, "role_name": "qbusiness-aem"})
-    assert deployment.outputs[COMPONENT_URN] == {
-        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",
-        "roleName": "qbusiness-aem",
-    }
 
 
 def test_role_arn_output_depends_on_role_and_policy():
@@ -205,19 +190,6 @@ def test_values_at_every_depth_may_be_outputs():
     assert deployment.role["name"] == "qbusiness-aem"
     assert "path" not in deployment.role
     assert deployment.role["tags"] == {"Team": "search"}
-
-
-def test_every_bucket_input_may_be_an_output():
-    def program() -> None:
-        outputs = {name: output_of(value, name) for name, value in S3.items()}
-        account = {"bucket_account_id": output_of(ACCOUNT, "bucket_account_id")}
-        role = {"role_name": output_of("qbusiness-files"), "role_path": output_of("/a/{role.name}/")}
-        component({**outputs, **account, **role, "connector": "s3-v2"})
-
-    deployment = Deployment(program)
-    assert deployment.error is None
-    expected = of_role(golden("s3-v2-role-policy"), "a/{role.name}/qbusiness-files")
-    assert indented(deployment.role_policy["policy"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -434,15 +406,6 @@ def test_invalid_or_missing_output_prevents_role_creation(
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
-def test_policy_over_quota_prevents_registration():
-    vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
-    for application in (APPLICATION_ARN, APPLICATION_ID):
-        args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
-        deployment = deploy(args)
-        assert isinstance(deployment.error, SettingsError)
-        assert deployment.registrations == []
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
@@ -455,9 +418,6 @@ def test_exclusive_policies_and_connector_must_be_plain(
     assert isinstance(deployment.error, SettingsError)
     assert [problem.place.name for problem in deployment.error.problems] == [name]
     assert set(types(deployment)) <= {"test:index:Upstream"}
-
-
-# Warnings.
 
 
 def test_a_warning_is_reported_once():
@@ -513,25 +473,6 @@ def test_account_of_secret_application_is_not_shown():
 
 
 @pytest.mark.parametrize(
-    ("args", "name", "value"),
-    [
-        (S3, "bucket_name", "Hunter2"),
-        (S3, "bucket_account_id", "Hunter2"),
-        (MINIMAL, "bucket_name", "hunter2"),
-        (S3, "secret_id", "hunter2"),
-        (S3, "vpc_configuration", {"hunter2": ["hunter2"]}),
-    ],
-)
-def test_secret_value_of_rejected_setting_is_not_shown(
-    args: Mapping[str, Any], name: str, value: object
-):
-    deployment = Deployment(lambda: component({**args, name: pulumi.Output.secret(value)}))
-    assert isinstance(deployment.error, SettingsError)
-    assert [problem.place.name for problem in deployment.error.problems] == [name]
-    assert "hunter2" not in str(deployment.error).lower()
-
-
-@pytest.mark.parametrize(
     ("name", "args"),
     [(5, MINIMAL), ("aem", None), ("aem", "text"), (None, MINIMAL)],
 )
@@ -579,25 +520,3 @@ def test_plain_unknown_value_makes_role_policy_unknown(unknown: dict[str, Any]):
     assert deployment.error is None
     assert deployment.warnings == []  # none about earlier versions of a connector
     assert isinstance(deployment.role_policy["policy"], Unknown)
-
-
-def test_output_of_tuple_or_other_mapping_is_accepted():
-    def program() -> ConnectorRole:
-        vpc = {**VPC, "subnet_ids": output_of(tuple(VPC["subnet_ids"]))}
-        tags = pulumi.Output.from_input(MappingProxyType({"Team": "search"}))
-        return component({**FULL, "vpc_configuration": vpc, "tags": tags})
-
-    deployment = Deployment(program)
-    assert deployment.error is None
-    assert deployment.documents[1] == FULL_ROLE_POLICY
-
-
-def test_warning_counts_resolved_subnets_once():
-    subnets = [f"subnet-{number:017x}" for number in range(7)]
-
-    def program() -> ConnectorRole:
-        vpc = {**VPC, "subnet_ids": [*subnets, output_of("subnet-0a1b2c3d4e5f60718")]}
-        return component({**MINIMAL, "vpc_configuration": vpc})
-
-    (warning,) = Deployment(program).warnings
-    assert "has 8 subnets" in warning

@@ -115,21 +115,17 @@ def test_reject_unknown_keys_suggests_correct_spelling(misspelled: str, nearest:
     assert f"  {misspelled}: is not a setting; did you mean {nearest}?\n" in text
 
 
-def test_namespace_is_ignored_when_suggesting_similar_keys():
+def test_custom_namespace_is_named_and_ignored_when_suggesting_similar_keys():
     for misspelled, nearest in (("kmsKeyArn", "search:kmsKeyId"), ("region", "aws:region")):
         text = rejection({**MINIMAL, misspelled: "x"}, namespace="search", reject_unknown_keys=True)
         assert f"  search:{misspelled}: is not a setting; did you mean {nearest}?\n" in text
+    text = rejection({**MINIMAL, "indexId": "x"}, namespace="search")
+    assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
 def test_keys_of_other_namespaces_are_ignored():
     settings = {**MINIMAL, "aws:profile": "x", "other:kmsKeyID": "y"}
     assert deploy(settings, reject_unknown_keys=True).error is None
-
-
-def test_messages_and_commands_name_custom_namespace():
-    text = rejection({**MINIMAL, "indexId": "x"}, namespace="search")
-    assert "  search:indexId: " in text
-    assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
 def test_json_like_description_stays_text():
@@ -248,12 +244,6 @@ def test_secret_connector_or_protect_value_is_not_shown():
 def test_resource_options_reach_every_resource():
     deployment = deploy(MINIMAL, opts=pulumi.ResourceOptions(protect=True))
     assert [registration.request.protect for registration in deployment.registrations] == [True] * 3
-
-
-def test_wrong_credentials_do_not_hide_account_warning():
-    deployment = deploy(MINIMAL, account=OTHER_ACCOUNT, **OF_THE_PROGRAM)
-    assert "  applicationId: the application is in account " in str(deployment.error)
-    assert [warning.partition(":")[0] for warning in deployment.warnings] == ["aws"]
 
 
 def test_missing_connector_is_noted():

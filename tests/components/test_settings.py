@@ -142,12 +142,6 @@ def test_value_with_118_characters_is_shown_in_full():
     assert problem.given == f'"{"x" * 119}... is not an index ID'
 
 
-def test_float_is_shown_without_trailing_zero():
-    for given, shown in ((111122223333.0, "111122223333"), (1.5, "1.5")):
-        (problem,) = problems({"account_id": given})
-        assert problem.given.startswith(f"expected a string, got {shown}; ")
-
-
 FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"
 
 
@@ -199,24 +193,6 @@ def test_unknown_connector_is_rejected_with_suggestions(given: str, near: str):
 @pytest.mark.parametrize("connector", ["aem-cloud", "", None])
 def test_connector_defaults_to_aem_cloud(connector: str | None):
     assert look({**FULL, "connector": connector}) == look(FULL)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("secret_id", "aem-*"),
-        ("secret_id", 5),
-        ("secret_id", f"arn:aws:secretsmanager:{OTHER_REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"),
-        ("vpc_configuration", {}),
-        ("vpc_configuration", "vpc"),
-        ("vpc_configuration", {"subnets": [], "subnet_ids": ["subnet-1"]}),
-    ],
-)
-def test_unsupported_setting_is_rejected_once(name: str, value: object):
-    with pytest.raises(SettingsError) as rejected:
-        look({**S3, name: value})
-    (problem,) = rejected.value.problems
-    assert (problem.place.name, problem.expected) == (name, f"no {name}, or another connector")
 
 
 # The quota of 10,240 characters.

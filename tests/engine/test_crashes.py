@@ -5,7 +5,6 @@ between two such calls, the engine only reads IAM and writes its own state.
 """
 
 import re
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,22 +20,23 @@ CREATION = {
     "created-role": Stop("CreateRole", executed=True),
     "putting-policy": Stop("PutRolePolicy"),
     "put-policy": Stop("PutRolePolicy", executed=True),
+    "named": Stop("CreateRole", executed=True),
 }
 POLICY_DELETION = {
     "deleting-policy": Stop("DeleteRolePolicy"),
     "deleted-policy": Stop("DeleteRolePolicy", executed=True),
 }
 """Entries, most of them named after the call at which their role waits. The role's name begins with the
-entry's name."""
+entry's name; only `named` has a configured name."""
 LIST, CANCEL, FINISH, DELETE = blocks("sh", prose("After a crash during an update"))
 
 
-def settings_of(*entries: str, set_names: bool = False, **settings: object) -> dict[str, Any]:
+def settings_of(*entries: str, **settings: object) -> dict[str, Any]:
     """Return settings for a stack with these entries."""
     top = {key: value for key, value in REQUIRED.items() if key != "secretId"}
     secret = {"secretId": REQUIRED["secretId"]}
-    sources = {entry: secret | ({"roleName": entry} if set_names else {}) for entry in entries}
-    return {**top, **settings, "dataSources": sources}
+    named = {"named": {**secret, "roleName": "named"}}
+    return {**top, **settings, "dataSources": dict.fromkeys(entries, secret) | named}
 
 
 def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -> None:
@@ -64,16 +64,26 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
             )
 
 
-def recover(stack: Stack, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the blocks of the page that unlock the stack and finish the update."""
+def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
+    entries = (*CREATION, *POLICY_DELETION)
+    stack = new_stack(settings_of(*entries, protect=True))
+    kill_at(stack, UP, CREATION)
+    listed = run_script(stack, LIST).stdout.split()
+    assert {name.partition("-qbusiness")[0] for name in listed} >= {
+        *("creating-role", "created-role", "named")
+    }
     run_script(stack, CANCEL)
-    return run_script(stack, FINISH, check=check)
-
-
-def assert_complete(stack: Stack, aws: Aws, *entries: str) -> None:
-    """Check that each entry has one role with its policy, and that the state agrees with AWS."""
+    failed = run_script(stack, FINISH, check=False)
+    assert failed.returncode != 0
+    assert "Role with name named already exists" in failed.stdout
+    run_section(stack, "After a lost response", NAME="named")
+    run_script(stack, FINISH)
+    created = {*listed} & {*aws.roles()} - {*stack.outputs()["roleNames"].values()}
+    assert [name for name in created if name.startswith("created-role-qbusiness-role-")]
+    for name in created:
+        run_script(stack, DELETE, NAME=name)
+    # Each entry has one role with its policy, and the state agrees with AWS.
     names = stack.outputs()["roleNames"]
-    assert {*names} == {*entries}
     policies = {role: (aws.trust_policy(role), aws.role_policies(role)) for role in aws.roles()}
     complete = (golden("trust-policy"), {"qbusiness-aem-connector": golden("minimal-role-policy")})
     assert policies == {names[entry]: complete for entry in entries}
@@ -88,36 +98,8 @@ def assert_complete(stack: Stack, aws: Aws, *entries: str) -> None:
         role["RoleName"]: (role["RoleId"], role["Arn"]) for role in aws.iam.list_roles()["Roles"]
     }
 
-
-def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
-    entries = (*CREATION, *POLICY_DELETION)
-    stack = new_stack(settings_of(*entries, protect=True))
-    kill_at(stack, UP, CREATION)
-    listed = run_script(stack, LIST).stdout.split()
-    assert {name.partition("-qbusiness")[0] for name in listed} >= {"creating-role", "created-role"}
-    recover(stack)
-    created = {*listed} & {*aws.roles()}
-    assert not created & {*stack.outputs()["roleNames"].values()}
-    assert [name for name in created if name.startswith("created-role-qbusiness-role-")]
-    for name in created:
-        run_script(stack, DELETE, NAME=name)
-    assert_complete(stack, aws, *entries)
-
     stack.configure(settings_of(*entries))  # the roles may be destroyed
     stack.up()
     kill_at(stack, DESTROY, POLICY_DELETION)
     run_section(stack, "After a crash during a destroy")
     assert (aws.roles(), stack.resources()) == ([], [])
-
-
-def test_unrecorded_role_with_configured_name_must_be_deleted(new_stack: NewStack, aws: Aws):
-    stack = new_stack(settings_of("created-role", set_names=True))
-    project = stack.directory / "Pulumi.yaml"
-    project.write_text(project.read_text().replace("  refresh: always\n", ""))
-    kill_at(stack, UP, {"created-role": CREATION["created-role"]})
-    done = recover(stack, check=False)
-    assert done.returncode != 0
-    assert "Role with name created-role already exists" in done.stdout
-    run_section(stack, "After a lost response", NAME="created-role")
-    recover(stack)
-    assert_complete(stack, aws, "created-role")

@@ -1,10 +1,8 @@
 """components/connector_role, policies: when values become known, and which secrets are encrypted."""
 
 import json
-from collections.abc import Mapping
 from typing import Any, Final
 
-from pages import examples
 from pages.examples import (
     APPLICATION_ARN,
     APPLICATION_ID,
@@ -18,21 +16,48 @@ from sandbox.provider.configuration import UNKNOWN
 from tests.helpers.stacks import UP, Aws, NewStack, Stack
 from tests.helpers.support import golden, indented, of_role
 
-POLICY_NAME: Final = "qbusiness-aem-connector"
-VPC: Final = {
-    "subnetIds": [examples.SUBNET_ID, examples.SHARED_SUBNET_ARN],
-    "securityGroupIds": [examples.SECURITY_GROUP_ID],
-}
-OPTIONS: Final[dict[str, Any]] = {
-    "kmsKeyId": KEY_ID,
-    "vpcConfiguration": VPC,
-    "allowNetworkInterfaceDeletion": True,
-}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
+SETTINGS: Final[dict[str, dict[str, Any]]] = {
+    "bucket": {"kmsKeyId": KEY_ID},
+    "name": FILES,
+    "path": FILES,
+    "secret": {},
+    "tags": {"secretId": SECRET_ID},
+}
+SECRETS: Final = {
+    "bucket:connector": "s3-v2",
+    "bucket:bucketName": "confidential-documents",
+    "name:roleName": "confidential-role",
+    "path:rolePath": "/confidential/",
+    "secret:secretId": "confidential/aem-cloud-a1B2c3",
+    "tags:tags.Team": "confidential",
+}
+PROGRAM: Final = f"""
+import pulumi
+import pulumi_aws as aws
+from components.connector_role import ConnectorRole
 
+for namespace in {[*SETTINGS]}:
+    ConnectorRole.from_config(namespace, pulumi.Config(namespace))
 
-def documents(aws: Aws, role: str) -> tuple[str, dict[str, str]]:
-    return aws.trust_policy(role), aws.role_policies(role)
+AEM = {{
+    "application_id": "{APPLICATION_ID}",
+    "index_id": "{INDEX_ID}",
+    "secret_id": "{SECRET_ID}",
+}}
+first = ConnectorRole("first", AEM)
+account = first.role_arn.apply(lambda arn: arn.split(":")[4])
+late = aws.Provider("late", region="{REGION}", allowed_account_ids=[account])
+ConnectorRole("sibling", {{**AEM, "role_description": first.role_name}})
+ConnectorRole("late-bucket", {{
+    **AEM,
+    "connector": "s3-v2",
+    "kms_key_id": "{KEY_ID}",
+    "bucket_name": account.apply(lambda _: "{BUCKET_NAME}"),
+    "secret_id": account.apply(lambda _: ""),
+}})
+ConnectorRole("late-provider", AEM, pulumi.ResourceOptions(providers=[late]))
+"""
 
 
 def planned(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -41,106 +66,6 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
     return {
         step["urn"].rpartition("::")[2]: step["newState"].get("inputs", {}) for step in preview["steps"]
     }
-
-
-COMPONENTS = f"""
-import pulumi
-import pulumi_aws as aws
-from components.connector_role import ConnectorRole
-
-AEM = {{
-    "application_id": "{APPLICATION_ID}",
-    "index_id": "{INDEX_ID}",
-    "secret_id": "{SECRET_ID}",
-}}
-FILES = {{
-    "application_id": "{APPLICATION_ARN}",
-    "index_id": "{INDEX_ID}",
-    "connector": "s3-v2",
-    "kms_key_id": "{KEY_ID}",
-}}
-with_id = ConnectorRole("with-id", AEM)
-account = with_id.role_arn.apply(lambda arn: arn.split(":")[4])
-late = aws.Provider("late", region="{REGION}", allowed_account_ids=[account])
-china = aws.Provider("china", region="cn-north-1")
-roles = [
-    with_id,
-    ConnectorRole("sibling", {{
-        **AEM, "role_description": with_id.role_name, "tags": {{"Sibling": with_id.role_name}},
-    }}),
-    ConnectorRole("named-in-policy", {{
-        **FILES, "bucket_name": "{BUCKET_NAME}", "role_path": "/connectors/",
-    }}),
-    ConnectorRole("late-bucket", {{
-        **FILES,
-        "bucket_name": account.apply(lambda _: "{BUCKET_NAME}"),
-        "secret_id": account.apply(lambda _: ""),
-    }}),
-    ConnectorRole("late-provider", AEM, pulumi.ResourceOptions(providers=[late])),
-    ConnectorRole("china", AEM, pulumi.ResourceOptions(providers=[china])),
-]
-pulumi.export("names", pulumi.Output.all(*[role.role_name for role in roles]))
-"""
-
-
-def test_outputs_and_providers_become_known_during_update(new_stack: NewStack, aws: Aws):
-    stack = new_stack({"aws:region": REGION}, COMPONENTS)
-    inputs = planned(stack)
-    trust, aem = golden("trust-policy"), golden("minimal-role-policy")
-    files = golden("s3-v2-role-policy")
-    in_path = f"connectors/{inputs['named-in-policy-qbusiness-role']['name']}"
-    expected: dict[str, tuple[str, ...]] = {
-        "with-id": (trust, aem),
-        "sibling": (trust, aem),
-        "named-in-policy": (trust, of_role(files, in_path)),
-        "late-bucket": (trust, UNKNOWN),
-        "late-provider": (UNKNOWN, UNKNOWN),
-        "china": tuple(
-            document.replace("arn:aws:", "arn:aws-cn:").replace(REGION, "cn-north-1")
-            for document in (trust, aem)
-        ),
-    }
-    previewed = {
-        name: (
-            inputs[f"{name}-qbusiness-role"]["assumeRolePolicy"],
-            inputs[f"{name}-qbusiness-policy"]["policy"],
-        )
-        for name in expected
-    }
-    assert {
-        name: tuple(each if each == UNKNOWN else indented(each) for each in both)
-        for name, both in previewed.items()
-    } == expected
-
-    stack.up()
-    names: dict[str, str] = dict(zip(expected, stack.outputs()["names"], strict=True))
-    expected |= {
-        "named-in-policy": (trust, of_role(files, f"connectors/{names['named-in-policy']}")),
-        "late-bucket": (trust, of_role(files, names["late-bucket"])),
-        "late-provider": (trust, aem),
-    }
-    del expected["china"]  # moto has separate roles for each partition
-    assert {name: documents(aws, names[name]) for name in expected} == {
-        name: (trust, {POLICY_NAME: policy}) for name, (trust, policy) in expected.items()
-    }
-    sibling = aws.iam.get_role(RoleName=names["sibling"])["Role"]
-    assert sibling["Description"] == names["with-id"]
-    assert sibling["Tags"] == [{"Key": "Sibling", "Value": names["with-id"]}]
-    assert {*stack.preview("--expect-no-changes").changes} == {"same"}
-
-
-NAMESPACES = """
-import pulumi
-from components.connector_role import ConnectorRole
-
-for namespace in {}:
-    ConnectorRole.from_config(namespace, pulumi.Config(namespace))
-"""
-
-
-def set_secrets(stack: Stack, secrets: Mapping[str, str]) -> None:
-    options = [f"--secret={path}={value}" for path, value in secrets.items()]
-    stack.run("config", "set-all", "--stack", stack.name, "--path", *options)
 
 
 def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
@@ -154,31 +79,32 @@ def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
     }
 
 
-def test_secrets_are_hidden_and_encrypted_with_listed_exceptions(new_stack: NewStack, aws: Aws):
-    plain: dict[str, dict[str, Any]] = {
-        "bucket": {"kmsKeyId": KEY_ID},
-        "name": FILES,
-        "path": FILES,
-        "secret": OPTIONS,
-        "tags": {"secretId": SECRET_ID},
-    }
-    secrets = {
-        "bucket:connector": "s3-v2",
-        "bucket:bucketName": "confidential-documents",
-        "name:roleName": "confidential-role",
-        "path:rolePath": "/confidential/",
-        "secret:secretId": "confidential/aem-cloud-a1B2c3",
-        "tags:tags.Team": "confidential",
-    }
+def test_late_values_become_known_and_secrets_are_encrypted(new_stack: NewStack, aws: Aws):
     common = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID}
     settings = {
         f"{namespace}:{key}": value
-        for namespace, own in plain.items()
+        for namespace, own in SETTINGS.items()
         for key, value in {**common, **own}.items()
     }
-    stack = new_stack({"aws:region": REGION, **settings}, NAMESPACES.format([*plain]))
-    set_secrets(stack, secrets)
+    stack = new_stack({"aws:region": REGION, **settings}, PROGRAM)
+    options = [f"--secret={path}={value}" for path, value in SECRETS.items()]
+    stack.run("config", "set-all", "--stack", stack.name, "--path", *options)
+
+    trust, aem, files = (
+        golden(name) for name in ("trust-policy", "minimal-role-policy", "s3-v2-role-policy")
+    )
+    inputs = planned(stack)
     assert "confidential" not in stack.preview("--diff").text
+    expected: dict[str, tuple[str, str]] = {
+        "sibling": (trust, aem),
+        "late-bucket": (trust, UNKNOWN),
+        "late-provider": (UNKNOWN, UNKNOWN),
+    }
+    for name, documents in expected.items():
+        role, policy = (inputs[f"{name}-qbusiness-{kind}"] for kind in ("role", "policy"))
+        found = (role["assumeRolePolicy"], policy["policy"])
+        assert tuple(each if each == UNKNOWN else indented(each) for each in found) == documents, name
+
     for command in (UP, ("refresh", "--yes", "--skip-preview"), (*UP, "--expect-no-changes")):
         assert "confidential" not in stack.operate(*command).text
         assert in_plaintext(stack) == {
@@ -197,11 +123,14 @@ def test_secrets_are_hidden_and_encrypted_with_listed_exceptions(new_stack: NewS
     names: dict[str, str] = {
         each["urn"].rpartition("::")[2].removesuffix("-qbusiness-role"): each["id"] for each in roles
     }
-    s3_policy, aem_policy = golden("s3-v2-role-policy"), golden("default-role-policy")
-    assert {namespace: aws.role_policies(name)[POLICY_NAME] for namespace, name in names.items()} == {
-        "bucket": of_role(s3_policy, names["bucket"]).replace(BUCKET_NAME, "confidential-documents"),
-        "name": of_role(s3_policy, "confidential-role"),
-        "path": of_role(s3_policy, f"confidential/{names['path']}"),
-        "secret": aem_policy.replace(SECRET_ID, secrets["secret:secretId"]),
-        "tags": golden("minimal-role-policy"),
+    assert {aws.trust_policy(name) for name in names.values()} == {trust}
+    policies = {name: policy for name in names for policy in aws.role_policies(names[name]).values()}
+    assert policies == {
+        "bucket": of_role(files, names["bucket"]).replace(BUCKET_NAME, "confidential-documents"),
+        "name": of_role(files, "confidential-role"),
+        "path": of_role(files, f"confidential/{names['path']}"),
+        "secret": aem.replace(SECRET_ID, SECRETS["secret:secretId"]),
+        "late-bucket": of_role(files, names["late-bucket"]),
+        **dict.fromkeys(("tags", "first", "sibling", "late-provider"), aem),
     }
+    assert aws.role(names["sibling"])["description"] == names["first"]

@@ -9,31 +9,7 @@ from tests.helpers.support import PROJECT_NAME, REQUIRED, golden
 INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
 
 
-def test_data_source_is_retired_as_documented(new_stack: NewStack, aws: Aws):
-    stack = new_stack({**REQUIRED, "protect": True})
-    stack.up()
-    arn = stack.outputs()["roleArn"]
-    source = {"displayName": "Docs", "configuration": {"type": "AEM"}, "roleArn": arn}
-    created = aws.client("qbusiness").create_data_source(**INDEX, **source)["dataSourceId"]
-    ids = {"APPLICATION_ID": APPLICATION_ID, "INDEX_ID": INDEX_ID, "DATA_SOURCE": created}
-    listed = run_section(stack, "Delete the data source", check=True, **ids).stdout
-    assert listed.splitlines()[0].split() == [created, "ACTIVE", "Docs"]
-    assert created not in listed.partition("\n")[2]
-    ec2 = aws.client("ec2")
-    tag = {"Key": "AMAZON_Q", "Value": f"qbusiness_123456789012_{APPLICATION_ID}_x"}
-    tagged = [{"ResourceType": "network-interface", "Tags": [tag]}]
-    added = ec2.create_network_interface(SubnetId=min(SUBNETS), TagSpecifications=tagged)
-    interface = added["NetworkInterface"]["NetworkInterfaceId"]
-    listed = run_section(stack, "Delete the network interfaces", INTERFACE=interface).stdout
-    assert f"{interface}\tavailable\t" in listed
-    assert f"\t{tag['Value']}\n" in listed
-    assert interface not in str(ec2.describe_network_interfaces())
-    run_section(stack, "Delete the role", STACK=stack.name)
-    assert arn.rpartition("/")[2] not in aws.roles()
-    assert not stack.config_file.exists()
-
-
-def test_roles_are_handed_back_as_documented(new_stack: NewStack, aws: Aws):
+def test_roles_are_handed_back_and_data_source_is_retired(new_stack: NewStack, aws: Aws):
     top = {key: value for key, value in REQUIRED.items() if key != "secretId"}
     sources = {name: {"secretId": REQUIRED["secretId"]} for name in ("wiki", "docs", "blog")}
     stack = new_stack({**top, "protect": True, "exclusivePolicies": True, "dataSources": sources})
@@ -53,6 +29,29 @@ def test_roles_are_handed_back_as_documented(new_stack: NewStack, aws: Aws):
     run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki", STACK=stack.name)
     assert {*stack.outputs()["roleNames"]} == {"blog"}
     assert in_aws() == before
+    state, settings = stack.state_file.read_text(), stack.config_file.read_text()
     run_section(stack, "Hand the roles back", STACK=stack.name)
     assert not stack.state_file.exists()
     assert in_aws() == before
+
+    stack.state_file.write_text(state)
+    stack.config_file.write_text(settings)
+    source = {"displayName": "Docs", "configuration": {"type": "AEM"}}
+    arn = stack.outputs()["roleArns"]["blog"]
+    created = aws.client("qbusiness").create_data_source(**INDEX, **source, roleArn=arn)["dataSourceId"]
+    ids = {"APPLICATION_ID": APPLICATION_ID, "INDEX_ID": INDEX_ID, "DATA_SOURCE": created}
+    listed = run_section(stack, "Delete the data source", check=True, **ids).stdout
+    assert listed.splitlines()[0].split() == [created, "ACTIVE", "Docs"]
+    assert created not in listed.partition("\n")[2]
+    ec2 = aws.client("ec2")
+    tag = {"Key": "AMAZON_Q", "Value": f"qbusiness_123456789012_{APPLICATION_ID}_x"}
+    tagged = [{"ResourceType": "network-interface", "Tags": [tag]}]
+    added = ec2.create_network_interface(SubnetId=min(SUBNETS), TagSpecifications=tagged)
+    interface = added["NetworkInterface"]["NetworkInterfaceId"]
+    listed = run_section(stack, "Delete the network interfaces", INTERFACE=interface).stdout
+    assert f"{interface}\tavailable\t" in listed
+    assert f"\t{tag['Value']}\n" in listed
+    assert interface not in str(ec2.describe_network_interfaces())
+    run_section(stack, "Delete the role", STACK=stack.name)
+    assert {*aws.roles()} == {names["wiki"], names["docs"]}
+    assert not stack.config_file.exists()

@@ -17,36 +17,30 @@ LIMIT = 65_536
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gh", allow_abbrev=False)
-    objects = parser.add_subparsers(required=True)
-    release = objects.add_parser("release").add_subparsers().add_parser("create", allow_abbrev=False)
-    release.set_defaults(command="release")
+    commands = parser.add_subparsers(dest="object", required=True)
+    release = commands.add_parser("release", allow_abbrev=False)
+    release.add_argument("command", choices=["create"])
     release.add_argument("tag")
     release.add_argument("files", type=Path, nargs="+")
     release.add_argument("--verify-tag", action="store_true", required=True)
-    release.add_argument("--title", required=True)
     release.add_argument("--notes-file", type=Path, required=True)
-    commands = objects.add_parser("issue").add_subparsers(dest="command")
-    listing = commands.add_parser("list", allow_abbrev=False)
-    listing.add_argument("--state", choices=["open"], required=True)
-    listing.add_argument("--limit", type=int, default=30)
-    listing.add_argument("--json", required=True)
-    listing.add_argument("--jq", required=True)
-    create = commands.add_parser("create", allow_abbrev=False)
-    create.add_argument("--title", required=True)
-    edit = commands.add_parser("edit", allow_abbrev=False)
-    edit.add_argument("number", type=int)
-    for parser_with_body in (create, edit):
-        parser_with_body.add_argument("--body-file", type=Path, required=True)
-    close = commands.add_parser("close", allow_abbrev=False)
-    close.add_argument("number", type=int)
-    close.add_argument("--comment", required=True)
+    issue = commands.add_parser("issue", allow_abbrev=False)
+    issue.add_argument("command", choices=["close", "create", "edit", "list"])
+    issue.add_argument("number", type=int, nargs="?")
+    issue.add_argument("--state", choices=["open"])
+    issue.add_argument("--limit", type=int, default=30)
+    for option in ("--json", "--jq", "--comment"):
+        issue.add_argument(option)
+    issue.add_argument("--body-file", type=Path)
+    for each in (release, issue):
+        each.add_argument("--title")
     return parser
 
 
 def main() -> None:
     arguments = command_line().parse_args()
     file = Path(os.environ["TEST_GITHUB"])
-    if arguments.command == "release":
+    if arguments.object == "release":
         names = [path.name for path in arguments.files if path.is_file()]
         notes = arguments.notes_file.read_text()
         file.write_text(json.dumps([arguments.tag, arguments.title, notes, *names]))

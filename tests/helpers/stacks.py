@@ -154,30 +154,29 @@ class Stack:
         stack = ("--stack", self.name, "--event-log", str(log))
         done = self.run(*arguments, *stack, check=check)
         events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        steps = [
-            event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event
-        ]
-        errors = [
-            event["diagnosticEvent"]
-            for event in events
-            if event.get("diagnosticEvent", {}).get("severity") == "error"
-        ]
-        summaries = [event["summaryEvent"] for event in events if "summaryEvent" in event]
+
+        def of_kind(kind: str) -> list[dict[str, Any]]:
+            return [event[kind] for event in events if kind in event]
+
         return Update(
             done.returncode,
             done.stdout,
-            summaries[-1]["resourceChanges"] if summaries else {},
+            next((each["resourceChanges"] for each in reversed(of_kind("summaryEvent"))), {}),
             [
                 (
                     step["op"],
                     step["urn"].rpartition("::")[2],
                     tuple(sorted(step.get("detailedDiff") or step.get("diffs") or ())),
                 )
-                for step in steps
+                for step in (each["metadata"] for each in of_kind("resourcePreEvent"))
                 # By default, every operation refreshes first.
                 if step["op"] != "refresh" and not step["type"].startswith("pulumi:providers:")
             ],
-            [(error.get("urn", "").rpartition("::")[2], error["message"]) for error in errors],
+            [
+                (each.get("urn", "").rpartition("::")[2], each["message"])
+                for each in of_kind("diagnosticEvent")
+                if each["severity"] == "error"
+            ],
         )
 
     def up(self, *options: str, check: bool = True) -> Update:
@@ -211,11 +210,6 @@ class Stack:
 
     def resources(self) -> list[dict[str, Any]]:
         return self.state().get("resources", [])
-
-    def resource(self, kind: str) -> dict[str, Any]:
-        """Return the only resource of a type."""
-        (found,) = (resource for resource in self.resources() if resource["type"] == kind)
-        return found
 
     def outputs(self) -> dict[str, Any]:
         stacks = (resource for resource in self.resources() if resource["type"] == "pulumi:pulumi:Stack")
@@ -316,12 +310,8 @@ _ORDER: Final = (
 
 def _in_order(document: object) -> str:
     def sort(entries: dict[str, Any]) -> dict[str, Any]:
-        return dict(
-            sorted(
-                entries.items(),
-                key=lambda entry: _ORDER.index(entry[0]) if entry[0] in _ORDER else 99,
-            )
-        )
+        names = sorted(entries, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+        return {name: entries[name] for name in names}
 
     return json.dumps(json.loads(json.dumps(document), object_hook=sort), indent=2)
 

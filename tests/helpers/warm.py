@@ -1,9 +1,9 @@
-"""Run the programs of the tests' stacks, and `aws`, in processes that have already imported modules.
+"""Run the programs of the tests' stacks in processes that have already imported modules.
 
-Starting Python and importing Pulumi's SDK take half of an operation's time, and importing botocore takes
-most of a call's. A stack's `venv/bin/python`, or `aws`, is a script that passes its arguments,
-environment, directory, and descriptors to a server, which forks; Pulumi's language host starts the
-script as if it were Python. With COLD_PROGRAMS=1, both start as they do for a user.
+Starting Python and importing Pulumi's SDK take half of an operation's time. A stack's `venv/bin/python`
+is a script that passes its arguments, environment, directory, and descriptors to a server, which forks;
+Pulumi's language host starts the script as if it were Python. With COLD_PROGRAMS=1, Python starts as it
+does for a user.
 """
 
 import ast
@@ -50,41 +50,29 @@ def warm_programs(directory: Path) -> Generator[Path]:
             copy = virtual_environment / path.relative_to(_PYTHON.parent.parent)
             if path.name not in ("bin", "python"):
                 copy.symlink_to(path)
-    arguments = 'sys.argv[2:] if "".join(sys.argv[2:3]).endswith("-python-exec") else []'
-    modules = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
-    with _serving(virtual_environment / "bin" / "python", _PYTHON, arguments, *modules):
-        yield virtual_environment
-
-
-@contextmanager
-def _serving(script: Path, cold: Path, arguments: str, *modules: str) -> Generator[None]:
-    """Write a script in place of the program `cold`, and start the server that forks for it.
-
-    `arguments` is the Python expression of the server's arguments; if it is empty, `cold` starts.
-    """
     name = f"programs-{uuid.uuid4()}"
+    script = virtual_environment / "bin" / "python"
     script.write_text(f"""\
 #!{_PYTHON} -IS
 import os, signal, socket, sys
-arguments = {arguments}
-if os.environ.get("COLD_PROGRAMS") or not arguments:
-    os.execv({str(cold)!r}, [{str(cold)!r}, *sys.argv[1:]])
+if os.environ.get("COLD_PROGRAMS") or not "".join(sys.argv[2:3]).endswith("-python-exec"):
+    os.execv({str(_PYTHON)!r}, [{str(_PYTHON)!r}, *sys.argv[1:]])
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the fork ends with its caller
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     server.connect({_address(name)!r})
-    request = repr((arguments, dict(os.environ), os.getcwd())).encode()
+    request = repr((sys.argv[2:], dict(os.environ), os.getcwd())).encode()
     socket.send_fds(server, [request], [0, 1, 2])
     sys.exit(int(server.recv(16) or b"1"))
 """)
     script.chmod(0o755)
-    command = [sys.executable, "-m", "tests.helpers.warm", name, *modules]
+    command = [sys.executable, "-m", "tests.helpers.warm", name]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         assert server.stdout.read(1), "the server of programs did not start"
         try:
-            yield
+            yield virtual_environment
         finally:
             server.stdin.close()
             server.wait(TIMEOUT)
@@ -95,13 +83,13 @@ def _address(name: str) -> str:
     return f"\0{name}"
 
 
-def serve(name: str, *modules: str) -> Callable[[], object] | None:
+def serve(name: str) -> Callable[[], object] | None:
     """Import modules and fork for each request; in the fork, return a function that runs the program.
 
     In the server, return None when standard input ends. A fork is killed when the process that requested
     it ends; otherwise, that process receives the fork's exit code.
     """
-    for module in modules:
+    for module in ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio"):
         importlib.import_module(module)
     gc.collect()
     gc.freeze()
@@ -162,5 +150,5 @@ def _become(request: bytes, descriptors: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    if program := serve(*sys.argv[1:]):
+    if program := serve(sys.argv[1]):
         program()

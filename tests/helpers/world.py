@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
@@ -19,8 +19,6 @@ from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_G
 from roles.actions import ACTIONS, CHANGES, OF_ACCOUNTS
 from roles.cli import main
 from sandbox.account import FILL
-from tests.authorization.simulator import ask
-from tests.helpers.policy_simulation import decide
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID, Server
 from tests.helpers.stacks import Aws
 from tests.helpers.state import deployed, encrypted
@@ -101,9 +99,9 @@ def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") ->
     return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
 
 
-def s3_policy(role: str, connector: str = "s3-v2", *, key: bool = False) -> str:
+def s3_policy(role: str, *, key: bool = False) -> str:
     """Return the program's role policy for the bucket `documents`, with or without a KMS key."""
-    document = json.loads(golden(f"{connector}-role-policy").replace("qbusiness-documents", "documents"))
+    document = json.loads(golden("s3-v2-role-policy").replace("qbusiness-documents", "documents"))
     parts = ("S3", "Ingest", "Pass", "Decrypt") if key else ("S3", "Ingest", "Pass")
     kept = (each for each in document["Statement"] if any(part in each["Sid"] for part in parts))
     return of_role(policy(*kept), role)
@@ -292,22 +290,17 @@ class World(Maker):
     def audit(self, *options: str) -> Output:
         return self.run("audit", *options)
 
-    def check(self, *options: str, only: Collection[str] = (), verbose: bool = True) -> Output:
+    def check(self, *options: str, verbose: bool = True) -> Output:
         """Check the stack `dev`, which was deployed with `settings` and has `outputs`.
 
-        Fail if the command creates or deletes files. `only` has no effect: all questions are asked.
+        Fail if the command creates or deletes files.
         """
-        del only
         options = (*options, "--verbose") if verbose else options
         self._write_stack()
         before = sorted(self.directory.rglob("*"))
         said = self.run("check", "--stack", "dev", *options)
         assert sorted(self.directory.rglob("*")) == before
         return said
-
-    def ask(self, question: str, *options: str) -> str:
-        """Ask `check` one of its questions about the stack `dev`, and return the answer."""
-        return self.check(*options, only=[question]).answer(question)
 
     def assign(self, *pairs: str) -> Output:
         """Assign roles of the stack `dev`, which was deployed as in `check`."""
@@ -461,12 +454,6 @@ class World(Maker):
     def trust(self, document: str) -> None:
         self.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=document)
 
-    def simulate(self) -> None:
-        """Let the policy simulator decide; the deployer has only the test's policies."""
-        ask([])  # without Node.js, the test is skipped, or fails in CI
-        self.iam.create_user(UserName="deployer")
-        self.server.decide = decide
-
     def bound(self, document: str, name: str = "boundary") -> str:
         """Attach a permissions boundary, also in the settings; return the boundary's ARN."""
         arn = self.managed(name, document)
@@ -514,21 +501,12 @@ class World(Maker):
         job = {"executionId": OTHER_ID, "startTime": started, "status": status, **more}
         syncs.insert(0, {name: value for name, value in job.items() if value is not None})
 
-    def resource(self, *path: str, **entries: Any) -> None:
-        self.server.qbusiness.resources[path].update(entries)
-
     def key_policy(self, *statements: dict[str, Any]) -> None:
         self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
 
     def put_secret_policy(self, *principals: dict[str, Any]) -> None:
         statements = [allow("secretsmanager:*", "*", Principal=each) for each in principals]
         self.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=policy(*statements))
-
-    def put_key_policy(self, *principals: dict[str, Any]) -> None:
-        self.key_policy(allow_key(ROOT), *map(allow_key, principals))
-
-    def caller(self, arn: str) -> None:
-        self.server.answers["sts:GetCallerIdentity"] = {"UserId": "A", "Account": ACCOUNT, "Arn": arn}
 
     def _write_stack(self) -> None:
         """Write the files that the stand-in for Pulumi prints."""

@@ -1,24 +1,24 @@
 """Share one server among the tests of `python -m roles`; each test gets a new account."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.qbusiness_server import Front, Server, listening
+from tests.helpers.qbusiness_server import Server, listening
 from tests.helpers.world import World
 
 
 @pytest.fixture(scope="session")
-def front() -> Iterator[Front]:
-    with listening() as front:
-        yield front
+def new_server() -> Iterator[Callable[[], Server]]:
+    with listening() as new_server:
+        yield new_server
 
 
 @pytest.fixture
-def server(front: Front) -> Iterator[Server]:
+def server(new_server: Callable[[], Server]) -> Iterator[Server]:
     """Serve a new account; fail if the server recorded a mismatch with the API's model."""
-    server = front.new_server()
+    server = new_server()
     yield server
     assert not server.misfits
 

@@ -10,7 +10,7 @@ import pytest
 from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID
 from roles.declared import Stack, read_stack
 from roles.errors import InputError
-from tests.helpers.state import TYPE, declared, encrypted, exclusive, exported, urn
+from tests.helpers.state import TYPE, declared, encrypted, exclusive, exported
 from tests.helpers.support import golden, of_role
 from tests.helpers.world import ROLE_ARN, ROLE_NAME, SECRET_ARN
 
@@ -18,6 +18,7 @@ TRUST: Final = golden("trust-policy")
 POLICY: Final = golden("minimal-role-policy")
 WIKI: Final = declared("wiki", ROLE_ARN, TRUST, POLICY)
 SECOND_ARN: Final = f"{ROLE_ARN}2"
+TICKETS: Final = declared("tickets", SECOND_ARN, TRUST, POLICY)
 UP: Final = "first run `pulumi up --stack dev`"
 KIND: Final = "aws:iam/rolePolicy:RolePolicy"
 
@@ -67,20 +68,15 @@ def test_bucket_that_is_the_data_source_is_recognized(read: Any):
     assert wiki.known.bucket_accounts == {"qbusiness-documents": ACCOUNT}
 
 
-def test_role_policy_is_the_child_with_the_programs_name(read: Any):
-    other = {**WIKI[2], "urn": urn(KIND, "other"), "inputs": {**WIKI[2]["inputs"], "name": "other"}}
-    (wiki,) = read(exported(WIKI[0], other, *WIKI[1:])).roles
-    assert wiki.policies.role_policy == POLICY
-
-
 def test_other_policies_of_the_program_are_named(read: Any):
-    inline = {"type": KIND, "urn": urn(KIND, "a"), "inputs": {"name": "logs", "role": ROLE_NAME}}
+    inline = {**WIKI[2], "inputs": {"name": "logs", "role": ROLE_NAME}}
     kind = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-    attached = {"type": kind, "urn": urn(kind, "b"), "inputs": {"policyArn": arn, "role": ROLE_NAME}}
-    foreign = {"type": KIND, "urn": urn(KIND, "c"), "inputs": {"name": "x", "role": "another"}}
-    (wiki,) = read(exported(*WIKI, inline, attached, foreign, exclusive("wiki"))).roles
+    attached = {"type": kind, "inputs": {"policyArn": arn, "role": ROLE_NAME}}
+    foreign = {"type": KIND, "inputs": {"name": "x", "role": "another"}}
+    (wiki,) = read(exported(WIKI[0], inline, *WIKI[1:], attached, foreign, exclusive("wiki"))).roles
     assert (wiki.others, wiki.is_exclusive) == ({"logs", arn}, True)
+    assert wiki.policies.role_policy == POLICY
 
 
 def test_resource_that_is_being_deleted_is_skipped(read: Any):
@@ -95,30 +91,23 @@ def test_components_with_the_same_name_are_told_apart_by_urn(read: Any):
 
 
 @pytest.mark.parametrize(
-    ("resources", "because"),
+    ("resources", "state"),
     [
-        (WIKI[:1], f"wiki is not deployed: {UP}"),
-        (WIKI[:2], f"wiki is not completely deployed, as after an import: {UP}"),
-        ([WIKI[0], WIKI[2]], f"wiki is not deployed: {UP}"),
-        (
-            [{**WIKI[0], "outputs": {}}, *WIKI[1:]],
-            f"wiki is not completely deployed, as after an import: {UP}",
-        ),
+        (WIKI[:1], "deployed"),
+        (WIKI[:2], "completely deployed, as after an import"),
+        ([{**WIKI[0], "outputs": {}}, *WIKI[1:]], "completely deployed, as after an import"),
     ],
-    ids=["component", "no policy", "no role", "imported"],
+    ids=["component", "no policy", "imported"],
 )
-def test_role_that_is_not_deployed_is_left_out(read: Any, resources: Any, because: str):
-    other = declared("tickets", SECOND_ARN, TRUST, POLICY)
-    stack = read(exported(*resources, *other))
+def test_role_that_is_not_deployed_is_left_out(read: Any, resources: Any, state: str):
+    stack = read(exported(*resources, *TICKETS))
     assert [each.name for each in stack.roles] == ["tickets"]
-    assert stack.left_out == {"wiki": because}
+    assert stack.left_out == {"wiki": f"wiki is not {state}: {UP}"}
 
 
-@pytest.mark.parametrize("resources", [WIKI, WIKI[:1]], ids=["update", "creation"])
-def test_only_the_role_of_an_interrupted_operation_is_left_out(read: Any, resources: Any):
-    other = declared("tickets", SECOND_ARN, TRUST, POLICY)
+def test_only_the_role_of_an_interrupted_operation_is_left_out(read: Any):
     pending = [{"resource": WIKI[2], "type": "updating"}]
-    stack = read(exported(*resources, *other, pending_operations=pending))
+    stack = read(exported(*WIKI, *TICKETS, pending_operations=pending))
     assert [each.name for each in stack.roles] == ["tickets"]
     assert stack.left_out == {
         "wiki": "an update of wiki was interrupted: first recover the stack (docs/operate.md)"
@@ -137,12 +126,8 @@ def test_secret_document_is_read_only_with_show_secrets(read: Any, text: str):
 
 @pytest.mark.parametrize(
     ("state", "because"),
-    [
-        ({"version": 3, "deployment": None}, f"is not deployed: {UP}"),
-        ({"version": 3, "deployment": {"manifest": {}}}, f"is not deployed: {UP}"),
-        (exported(), "has no ConnectorRole"),
-    ],
-    ids=["initialized", "destroyed", "another program"],
+    [({"deployment": None}, f"is not deployed: {UP}"), (exported(), "has no ConnectorRole")],
+    ids=["initialized", "another program"],
 )
 def test_stack_without_roles_is_rejected(read: Any, state: Any, because: str):
     with pytest.raises(InputError, match=f"^stack dev {because}$"):
@@ -150,8 +135,7 @@ def test_stack_without_roles_is_rejected(read: Any, state: Any, because: str):
 
 
 def test_role_for_no_application_is_rejected(read: Any):
-    (wiki,) = read(
-        exported(*declared("wiki", ROLE_ARN, TRUST.replace("application/", ""), POLICY))
-    ).roles
+    declarations = declared("wiki", ROLE_ARN, TRUST.replace("application/", ""), POLICY)
+    (wiki,) = read(exported(*declarations)).roles
     with pytest.raises(InputError, match="the trust policy of wiki in stack dev names no application"):
         _ = wiki.application_arn

@@ -8,23 +8,13 @@ import pytest
 from pages.examples import ACCOUNT, APPLICATION_ARN
 from roles.difference import TRUST_POLICY, compare, statements
 from tests.helpers.support import golden
-from tests.helpers.world import FOREIGN_KEY_ARN, OWN, WIDE, allow, deny
+from tests.helpers.world import OWN, WIDE, allow, deny
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:aem-a1B2c3"
 GET = allow(["secretsmanager:GetSecretValue"], [SECRET])
 LIKE = {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}}
-THROUGH = LIKE["StringLike"]
-DECRYPT = allow(["kms:Decrypt"], [FOREIGN_KEY_ARN], Condition=LIKE)
-
-
-def get_if(operator: str, **values: Any) -> dict[str, Any]:
-    """Return GET under a condition; `_` in a key's name stands for `:`."""
-    return {**GET, "Condition": {operator: {key.replace("_", ":"): it for key, it in values.items()}}}
-
-
-def decrypt_if(**operators: Any) -> dict[str, Any]:
-    """Return DECRYPT under other conditions; `_` in an operator's name stands for `:`."""
-    return {**DECRYPT, "Condition": {key.replace("_", ":"): it for key, it in operators.items()}}
+ALL = allow("*", "*")
+SECURE: Final = {"Bool": {"aws:SecureTransport": "true"}}
 
 
 def deny_get(**elements: Any) -> dict[str, Any]:
@@ -41,8 +31,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
         (GET, [{**GET, "Action": "SecretsManager:getsecretvalue"}], "covered equivalent"),
         (GET, [{**GET, "Resource": SECRET[:-1] + "?"}], "covered excess"),
         (GET, [{**GET, "Resource": SECRET[:-1] + "4"}], "missing excess"),
-        (GET, [{**GET, "Action": "secretsmanager:*"}], "covered excess"),
-        (GET, [allow("*", "*")], "covered excess"),
+        (GET, [ALL], "covered excess"),
         (GET, [GET, deny_get(Resource="*")], "missing equivalent denies"),
         (GET, [GET, deny_get(Condition=LIKE)], "covered equivalent denies"),
         (GET, [GET, deny_get(Action="s3:*")], "covered equivalent denies"),
@@ -51,37 +40,9 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
         (GET, [GET, but("qbusiness:*", "Deny")], "missing equivalent denies"),
         (GET, [{**GET, "Condition": LIKE}], "missing subset"),
         # Patterns that overlap, although neither covers the other.
-        (
-            allow("a:One", "arn:*/x"),
-            [allow("a:*", "*"), deny("A:o*", "arn:y/?")],
-            "missing excess denies",
-        ),
-        (
-            allow("a:One", "arn:x/*"),
-            [allow("a:*", "*"), deny("a:One", "arn:y/*")],
-            "covered excess denies",
-        ),
-        # An ARN condition whose values are not ARNs is never met.
-        (
-            get_if("StringEquals", aws_SourceAccount=ACCOUNT),
-            [get_if("ArnLike", aws_SourceAccount=ACCOUNT)],
-            "missing subset",
-        ),
-        # StringLike already requires the key; on their own, these conditions allow more.
-        (DECRYPT, [decrypt_if(**LIKE, Null={"kms:ViaService": "false"})], "covered equivalent"),
-        (DECRYPT, [decrypt_if(Null={"kms:ViaService": False})], "covered excess"),
-        (DECRYPT, [decrypt_if()], "covered excess"),
-        (DECRYPT, [decrypt_if(StringLikeIfExists=THROUGH)], "covered excess"),
-        (DECRYPT, [decrypt_if(StringNotLike=THROUGH)], "missing excess"),
-        (DECRYPT, [decrypt_if(**LIKE, Bool={"aws:SecureTransport": True})], "missing subset"),
-        # Case matters in no part of a key.
-        (
-            get_if("StringEquals", **{"aws:ResourceTag/Team": "web"}),
-            [get_if("StringEquals", **{"AWS:resourceTag/TEAM": "web"})],
-            "covered equivalent",
-        ),
-        # IAM accepts operators only in their documented case.
-        (DECRYPT, [decrypt_if(stringlike=THROUGH)], "missing excess"),
+        (allow("a:One", "arn:*/x"), [ALL, deny("A:o*", "arn:y/?")], "missing excess denies"),
+        (allow("a:One", "arn:x/*"), [ALL, deny("a:One", "arn:y/*")], "covered excess denies"),
+        ({**GET, "Condition": LIKE}, [GET], "covered excess"),
         (allow("a:One", "arn:x/*"), [allow("a:One", "arn:x/?")], "missing subset"),
         (
             allow(["a:One", "a:Two"], ["arn:x", "arn:y"]),
@@ -104,7 +65,6 @@ def test_statements_are_compared_by_allowed_access(
     [
         ({"Service": ["qbusiness.amazonaws.com"]}, "equivalent"),
         ({"Service": ["qbusiness.amazonaws.com", "ec2.amazonaws.com"]}, "excess"),
-        ({"AWS": "*"}, "excess"),
         ("*", "excess"),
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:root", "Service": "qbusiness.amazonaws.com"}, "excess"),
     ],
@@ -135,22 +95,14 @@ OTHER_ARN: Final = f"{APPLICATION_ARN[:-1]}9"
 OF_APPLICATION: Final = {"ArnEquals": {"aws:SourceArn": APPLICATION_ARN}}
 OF_OTHER: Final = {"ArnLike": {"aws:SourceArn": OTHER_ARN}}
 OF_BOTH: Final = {"ArnLike": {"aws:SourceArn": [OTHER_ARN, APPLICATION_ARN]}}
-SECURE: Final = {"Bool": {"aws:SecureTransport": "true"}}
-NOT_THROUGH: Final = "under StringNotLike {0}, not StringLike {0}".format(
-    "kms:ViaService secretsmanager.*.amazonaws.com"
-)
-LIKE_SERVICE: Final = "StringLike kms:ViaService secretsmanager.*.amazonaws.com"
 EQUALS_ONE: Final = f"ArnEquals aws:SourceArn {APPLICATION_ARN}"
 LIKE_BOTH: Final = f"ArnLike aws:SourceArn {OTHER_ARN}, {APPLICATION_ARN}"
-ADMITS_OTHER: Final = (
-    f"under ArnLike aws:SourceArn {OTHER_ARN}, not ArnEquals aws:SourceArn {APPLICATION_ARN}"
-)
+ADMITS_OTHER: Final = f"under ArnLike aws:SourceArn {OTHER_ARN}, not {EQUALS_ONE}"
 
 
 @pytest.mark.parametrize(
     ("program", "role", "missing", "excess"),
     [
-        (OF_ACCOUNT, {}, [], ["no condition on aws:SourceAccount"]),
         (
             OF_ACCOUNT | OF_APPLICATION,
             {},
@@ -167,30 +119,17 @@ ADMITS_OTHER: Final = (
             ["only under the condition Bool aws:SecureTransport true"],
             [],
         ),
-        (LIKE, {"StringNotLike": THROUGH}, [NOT_THROUGH], [NOT_THROUGH]),
-        (
-            LIKE,
-            {"StringLike": {"kms:ViaService": "*"}},
-            [],
-            [f"under StringLike kms:ViaService *, not {LIKE_SERVICE}"],
-        ),
     ],
 )
 def test_differing_conditions_are_described(
     program: dict[str, Any], role: dict[str, Any], missing: list[str], excess: list[str]
 ):
     found = compare(trust(program), trust(role))
-    for verdicts, expected in ((found.program, missing), (found.role, excess)):
-        said = [
-            condition
-            for verdict in verdicts
-            for access in verdict.access
-            for condition in access.conditions
-        ]
-        assert said == expected
+    for (verdict,), expected in ((found.program, missing), (found.role, excess)):
+        assert [text for access in verdict.access for text in access.conditions] == expected
 
 
 def test_closest_statement_explains_differing_condition():
     found = compare(trust(OF_ACCOUNT | OF_APPLICATION), trust(SECURE | OF_OTHER, OF_ACCOUNT | OF_OTHER))
     (access,) = found.program[0].access
-    assert access.conditions == (f"under ArnLike aws:SourceArn {OTHER_ARN}, not {EQUALS_ONE}",)
+    assert access.conditions == (ADMITS_OTHER,)

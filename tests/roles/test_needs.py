@@ -16,11 +16,8 @@ UNKNOWN: Final = "the account that owns the bucket documents is unknown"
 
 
 def make(world: World, owner: str) -> None:
-    """Create a data source of the original Amazon S3 connector, which does not name the account.
-
-    Its role's policy names an account.
-    """
-    document = json.loads(s3_policy(NAME, "s3-v1"))
+    """Create a data source of Amazon S3 that does not name the account; its role's policy does."""
+    document = json.loads(s3_policy(NAME))
     for statement in document["Statement"]:
         if "S3" in statement["Sid"]:
             statement["Condition"] = {"StringEquals": {"aws:ResourceAccount": owner}}
@@ -41,9 +38,8 @@ def test_import_keeps_access_to_cross_account_bucket(world: World):
     assert "Roles that may lose access with the first `pulumi up` after the import: 0\n" in said.out
 
 
-@pytest.mark.parametrize("owner", [ACCOUNT, OTHER_ACCOUNT])
-def test_audit_does_not_infer_bucket_owner_from_policy(world: World, owner: str):
-    make(world, owner)
+def test_audit_does_not_infer_bucket_owner_from_policy(world: World):
+    make(world, ACCOUNT)
     said = world.audit("--json").json
     assert [each["result"] for each in said["dataSources"]] == ["not completely compared"]
     assert any(each["text"].startswith(UNKNOWN) for each in said["findings"])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -14,28 +15,25 @@ pytestmark = pytest.mark.slow
 
 ROLE_ID: Final = "AROADBQP57FF2AEXAMPLE"
 READABLE: Final = {"Effect": "Allow", "Principal": {"AWS": ROLE_ID}, "Action": "kms:*", "Resource": "*"}
-MALFORMED: Final[Mapping[str, Any]] = {
-    "iam:GetRole": [READABLE, {**READABLE, "Effect": None}],
-    "iam:GetRolePolicy": 5,
-    "iam:GetPolicyVersion": [READABLE, [READABLE]],
-    "secretsmanager:GetResourcePolicy": [READABLE, {**READABLE, "Principal": 5}],
-    "kms:GetKeyPolicy": [READABLE, {**READABLE, "Condition": ["odd"]}],
+MALFORMED: Final[Mapping[str, tuple[str, str, Any]]] = {
+    "iam:GetRole": ("AssumeRolePolicyDocument", "trust policy", {**READABLE, "Effect": None}),
+    "iam:GetRolePolicy": ("PolicyDocument", "role policy", 5),
+    "iam:GetPolicyVersion": ("Document", "permissions boundary", [READABLE]),
+    "secretsmanager:GetResourcePolicy": (
+        "ResourcePolicy",
+        "secret policy",
+        {**READABLE, "Principal": 5},
+    ),
+    "kms:GetKeyPolicy": ("Policy", "key policy", {**READABLE, "Condition": ["odd"]}),
 }
-"""Statements that do not follow IAM's grammar, although some of them name a deleted role."""
-DOCUMENTS: Final = {
-    "iam:GetRole": ("AssumeRolePolicyDocument", "trust policy"),
-    "iam:GetRolePolicy": ("PolicyDocument", "role policy"),
-    "iam:GetPolicyVersion": ("Document", "permissions boundary"),
-    "secretsmanager:GetResourcePolicy": ("ResourcePolicy", "secret policy"),
-    "kms:GetKeyPolicy": ("Policy", "key policy"),
-}
-"""The entry that contains a policy, and the question that needs the policy, by action."""
+"""By action: the entry that contains a policy, the question that needs the policy, and a statement
+that does not follow IAM's grammar, although some of these name a deleted role."""
 
 
-def malformed(action: str, statement: Any) -> Callable[[bytes], bytes]:
+def malformed(action: str) -> Callable[[bytes], bytes]:
     """Return a function that replaces the policy in a response."""
-    entry, _ = DOCUMENTS[action]
-    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    entry, _, statement = MALFORMED[action]
+    document = json.dumps({"Version": "2012-10-17", "Statement": [READABLE, statement]})
 
     def spoil(body: bytes) -> bytes:
         if body.lstrip().startswith(b"<"):
@@ -47,20 +45,19 @@ def malformed(action: str, statement: Any) -> Callable[[bytes], bytes]:
 
 
 @pytest.mark.usefixtures("deployed")
-@pytest.mark.parametrize("action", DOCUMENTS)
+@pytest.mark.parametrize("action", MALFORMED)
 def test_malformed_policy_skips_question(world: World, action: str):
     world.put_secret_policy({"AWS": ROLE_ARN})
     world.bound(WIDE)
-    question = DOCUMENTS[action][1]
-    world.server.spoil = {action: malformed(action, MALFORMED[action])}
+    world.server.spoil = {action: malformed(action)}
     text = f"the response to {action} has a policy that cannot be read ("
     (said,) = world.check().answers("skipped")
-    assert re.match(rf"{question}(?: arn\S+)?: {re.escape(text)}", said)
+    assert re.match(rf"{MALFORMED[action][1]}(?: arn\S+)?: {re.escape(text)}", said)
 
 
 def test_role_with_malformed_policy_is_not_compared(world: World):
     complete_world(world)
-    world.server.spoil = {"iam:GetRole": malformed("iam:GetRole", MALFORMED["iam:GetRole"])}
+    world.server.spoil = {"iam:GetRole": malformed("iam:GetRole")}
     said = world.audit("--json")
     assert said.code == 2
     pages, files = said.json["dataSources"]
@@ -80,9 +77,8 @@ def test_role_with_malformed_policy_is_not_compared(world: World):
 )
 def test_missing_or_wrong_decisions_skip_question(world: World, pattern: str, replacement: str):
     action = "iam:SimulatePrincipalPolicy"
-    world.server.spoil = {
-        action: lambda body: re.sub(pattern, replacement, body.decode(), count=1).encode()
-    }
+    spoil = partial(re.sub, pattern.encode(), replacement.encode(), count=1)
+    world.server.spoil = {action: spoil}
     (said,) = world.check().answers("skipped")
     assert said.startswith(f"simulation: the response to {action} has decisions for ")
 

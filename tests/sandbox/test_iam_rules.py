@@ -1,14 +1,12 @@
 """sandbox/iam_rules: calls that AWS rejects are rejected."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from sandbox.iam_rules import IamError, Role, validate_request
-from tests.helpers.stacks import Aws
 
 TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
@@ -24,7 +22,31 @@ POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
 }
-VALID_TRUST = json.dumps(TRUST)
+MALFORMED = "MalformedPolicyDocument"
+INVALID = "ValidationError"
+ROLE = {"RoleName": "role", "AssumeRolePolicyDocument": json.dumps(TRUST)}
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+
+
+def code(
+    action: str, parameters: Mapping[str, str], roles: Sequence[Role] = (), managed: Sequence[str] = ()
+) -> str:
+    """Return the code of the error with which the rules reject a call; empty if they accept the call."""
+    try:
+        validate_request(action, parameters, {role.name: role for role in roles}, managed)
+    except IamError as error:
+        return error.code
+    return ""
+
+
+def codes(text: str, *, is_trust: bool) -> set[str]:
+    """Return the codes for a new and for a changed document."""
+    given = {"RoleName": "role", "PolicyName": "policy", "PolicyDocument": text}
+    if is_trust:
+        new = code("CreateRole", {**ROLE, "AssumeRolePolicyDocument": text})
+        return {new, code("UpdateAssumeRolePolicy", given)}
+    existing = Role("role", {"policy": json.dumps(POLICY)})
+    return {code("PutRolePolicy", given, of) for of in ((), (existing,))}
 
 
 def changed(document: dict[str, Any], **elements: object) -> str:
@@ -34,60 +56,57 @@ def changed(document: dict[str, Any], **elements: object) -> str:
     return json.dumps({**document, "Statement": [kept]})
 
 
-@pytest.fixture
-def iam(aws: Aws) -> Any:
-    return aws.iam
+def tags(*keys: str, value: str = "v") -> dict[str, str]:
+    """Return the parameters of tags with the same value."""
+    return {
+        f"Tags.member.{number}.{part}": text
+        for number, key in enumerate(keys, 1)
+        for part, text in (("Key", key), ("Value", value))
+    }
 
 
-def create(iam: Any, name: str = "role", trust: str = VALID_TRUST, **options: object) -> None:
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **options)
+KEYS = [f"k{number}" for number in range(51)]
+TAGGED = Role("role", {}, tuple(KEYS[:49]))
+FULL = Role("other", {}, tuple(KEYS[:50]))
 
 
-def rejected(code: str) -> Any:
-    return pytest.raises(ClientError, match=rf"\({code}\)")
-
-
-def test_tag_keys_differing_only_in_case_are_rejected(iam: Any):
-    with rejected("InvalidInput"):
-        create(iam, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}])
-
-
-def test_a_role_name_is_unique_regardless_of_case(iam: Any):
-    create(iam, "qbusiness-role")
-    for name in ("qbusiness-role", "QBusiness-Role"):
-        with rejected("EntityAlreadyExists"):
-            create(iam, name)
-
-
-def test_nonexistent_permissions_boundary_is_rejected(iam: Any):
-    missing = "arn:aws:iam::123456789012:policy/boundary"
-    message = r"\(NoSuchEntity\).*: Scope ARN: {} does not exist or is not attachable\.".format
-    mistyped = "arn:aws:iam::aws:policy/ReadOnlyAcess"
-    with pytest.raises(ClientError, match=message(mistyped)):
-        create(iam, PermissionsBoundary=mistyped)
-    with pytest.raises(ClientError, match=message(missing)):
-        create(iam, PermissionsBoundary=missing)
-    create(iam)
-    with pytest.raises(ClientError, match=message(missing)):
-        iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
-    iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(POLICY))
-    iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
-    iam.put_role_permissions_boundary(
-        RoleName="role", PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
-    )
-
-
-# The rules, without the server.
-
-
-def code(action: str, **parameters: Any) -> str:
-    """Return the code of the error with which the rules reject a call; empty if they accept the call."""
-    roles, managed = parameters.pop("roles", {}), parameters.pop("managed", ())
-    try:
-        validate_request(action, parameters, roles, managed)
-    except IamError as error:
-        return error.code
-    return ""
+@pytest.mark.parametrize(
+    ("action", "roles", "parameters", "expected"),
+    [
+        ("CreateRole", [Role("other", {})], ROLE, ""),
+        *(("CreateRole", [Role(name, {})], ROLE, "EntityAlreadyExists") for name in ("role", "Role")),
+        ("CreateRole", [], {**ROLE, "PermissionsBoundary": BOUNDARY}, "NoSuchEntity"),
+        ("PutRolePermissionsBoundary", [], {"PermissionsBoundary": BOUNDARY}, "NoSuchEntity"),
+        *(
+            ("CreateRole", [], {**ROLE, **tags(key, value=value)}, "")
+            for key, value in (
+                ("Kosten stelle", "Größe 5_.:/=+-@\u2003"),
+                ("k", ""),
+                ("n-aws:x", "aws:x"),
+            )
+        ),
+        *(
+            ("CreateRole", [], {**ROLE, **tags(key, value=value)}, INVALID)
+            for key, value in (
+                ("k", "v!"),
+                ("k", "v\x07"),
+                ("k", "v\u20ac"),
+                ("aws:x", ""),
+                ("AWS:x", ""),
+            )
+        ),
+        ("CreateRole", [], {**ROLE, **tags(*KEYS[:50])}, ""),
+        ("CreateRole", [], {**ROLE, **tags(*KEYS)}, INVALID),
+        # A replaced tag counts once.
+        ("TagRole", [TAGGED, FULL], {"RoleName": "role", **tags(*KEYS[:50])}, ""),
+        ("TagRole", [TAGGED, FULL], {"RoleName": "role", **tags(*KEYS[48:51])}, INVALID),
+        ("TagRole", [TAGGED, FULL], {"RoleName": "role", **tags("aws:x")}, INVALID),
+    ],
+)
+def test_call_is_accepted_or_rejected(
+    action: str, roles: list[Role], parameters: dict[str, str], expected: str
+):
+    assert code(action, parameters, roles) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,13 +126,8 @@ def code(action: str, **parameters: Any) -> str:
         ),
         (
             "PermissionsBoundary",
+            ["arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws-cn:iam::123456789012:policy/a/b"],
             [
-                "arn:aws:iam::aws:policy/ReadOnlyAccess",
-                "arn:aws-cn:iam::123456789012:policy/a/b",
-                f"arn:aws:iam::123456789012:policy/{'b' * 2015}",
-            ],
-            [
-                f"arn:aws:iam::123456789012:policy/{'b' * 2016}",
                 "arn:aws:iam::123456789012:role/not-a-policy",
                 "arn:aws:iam::12345678901:policy/boundary",
                 "arn:aws:iam::123456789012:policy/",
@@ -128,70 +142,20 @@ def code(action: str, **parameters: Any) -> str:
     ],
 )
 def test_parameter_is_valid_up_to_its_limits(name: str, accepted: list[str], rejected: list[str]):
-    for values, expected in ((accepted, ""), (rejected, "ValidationError")):
-        found = {value: code("UpdateRole", managed=accepted, **{name: value}) for value in values}
+    for values, expected in ((accepted, ""), (rejected, INVALID)):
+        found = {value: code("UpdateRole", {name: value}, managed=accepted) for value in values}
         assert found == dict.fromkeys(values, expected)
-
-
-def tags(keys: Iterable[str], value: str = "v") -> dict[str, str]:
-    """Return the parameters of tags with the same value."""
-    return {
-        f"Tags.member.{number}.{part}": text
-        for number, key in enumerate(keys, 1)
-        for part, text in (("Key", key), ("Value", value))
-    }
-
-
-def test_a_tag_has_only_characters_that_iam_allows():
-    for key, value, expected in (
-        ("Kosten stelle", "Größe 5_.:/=+-@\u2003", ""),
-        ("k", "", ""),
-        ("not-aws:x", "aws:x", ""),
-        *(("k", value, "ValidationError") for value in ("v!", "v*", "v\x07", "v\u20ac")),
-        *((key, "v", "ValidationError") for key in ("aws:x", "AWS:x")),
-    ):
-        given = tags([key], value)
-        assert code("TagRole", RoleName="role", **given) == expected, (key, value)
-        of_role = {"RoleName": "role", "AssumeRolePolicyDocument": VALID_TRUST, **given}
-        assert code("CreateRole", **of_role) == expected, (key, value)
-
-
-def test_a_role_has_at_most_50_tags_and_a_replaced_tag_counts_once():
-    keys = [f"k{number}" for number in range(51)]
-    of_role = {"RoleName": "role", "AssumeRolePolicyDocument": VALID_TRUST}
-    assert code("CreateRole", **of_role, **tags(keys[:50])) == ""
-    assert code("CreateRole", **of_role, **tags(keys)) == "ValidationError"
-    for present, given, expected in (
-        (keys[:50], keys[:50], ""),
-        (keys[:49], keys[49:50], ""),
-        (keys[:49], keys[48:51], "ValidationError"),
-        (keys[:50], keys[50:], "ValidationError"),
-    ):
-        roles = {"role": Role("role", {}, tuple(present)), "other": Role("other", {}, tuple(keys[:50]))}
-        assert code("TagRole", roles=roles, RoleName="role", **tags(given)) == expected
 
 
 def with_condition(operator: str, key: str = "aws:x", value: object = "x") -> dict[str, object]:
     return {"Condition": {operator: {key: value}}}
 
 
-OPERATORS = [
-    *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
-    *(
-        "StringLike",
-        "StringNotLike",
-        "ArnEquals",
-        "ArnNotEquals",
-        "ArnLike",
-        "ArnNotLike",
-        "Bool",
-        "Null",
-    ),
-    *("NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals"),
-    *("NumericGreaterThan", "NumericGreaterThanEquals", "DateEquals", "DateNotEquals", "DateLessThan"),
-    *("DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals", "IpAddress", "NotIpAddress"),
-    *("BinaryEquals", "ForAllValues:StringEquals", "ForAnyValue:StringLike", "StringEqualsIfExists"),
-]
+OPERATORS = (
+    *("StringEquals", "StringNotEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnNotLike", "Bool"),
+    *("Null", "NumericLessThanEquals", "DateGreaterThan", "DateNotEquals", "IpAddress", "BinaryEquals"),
+    *("ForAllValues:StringEquals", "ForAnyValue:StringLike", "StringEqualsIfExists"),
+)
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html"""
 ACCEPTED: list[dict[str, object]] = [
     *({"Effect": "Deny"}, {"Sid": ""}, {"Sid": "Abc123"}, {"Condition": {}}),
@@ -211,44 +175,31 @@ REJECTED: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize(
-    ("document", "changes", "expected"),
+    ("document", "accepted", "rejected"),
     [
         (
             TRUST,
             [
-                *ACCEPTED,
                 *({"Principal": "*"}, {"Principal": {"Service": "*"}}, {"Principal": {"AWS": "*"}}),
                 {"Principal": {"Service": ["qbusiness.amazonaws.com", "ec2.amazonaws.com.cn"]}},
                 {"Principal": None, "NotPrincipal": {"AWS": "123456789012"}},
                 {"Action": None, "NotAction": "sts:TagSession"},
             ],
-            "",
-        ),
-        (
-            TRUST,
             [
-                *REJECTED,
                 *({"Principal": None}, {"Resource": "*"}, {"NotResource": "*"}, {"Principal": "x"}),
                 *({"Principal": {"Service": []}}, {"Principal": {"Service": "qbusiness"}}),
                 {"Principal": {"Service": ["qbusiness.amazonaws.com", "qbusiness"]}},
                 {"NotPrincipal": {"AWS": "123456789012"}},
             ],
-            "MalformedPolicyDocument",
         ),
         (
             POLICY,
             [
-                *ACCEPTED,
                 *({"Action": "*"}, {"Action": ["s3:Get*", "s3:Get?bject"]}),
                 *({"Resource": None, "NotResource": "*"}, {"Action": None, "NotAction": "s3:Get*"}),
                 {"Resource": ["arn:aws:s3:::b/*", "arn:aws-cn:s3:::b", "arn:*:s3:::b ~", "*"]},
             ],
-            "",
-        ),
-        (
-            POLICY,
             [
-                *REJECTED,
                 *({"Resource": None}, {"Resource": "bucket"}, {"Resource": [["*"]]}, {"Principal": "*"}),
                 *(
                     {"Resource": ["*", "bucket"]},
@@ -258,54 +209,38 @@ REJECTED: list[dict[str, object]] = [
                 *({"NotPrincipal": "*"}, {"Resource": None, "NotResource": "bucket"}),
                 {"Action": None, "NotAction": "GetObject"},
             ],
-            "MalformedPolicyDocument",
         ),
     ],
-    ids=["valid trust", "malformed trust", "valid policy", "malformed policy"],
+    ids=["trust", "policy"],
 )
 def test_statement_must_follow_grammar(
-    document: dict[str, Any], changes: list[dict[str, object]], expected: str
+    document: dict[str, Any], accepted: list[dict[str, object]], rejected: list[dict[str, object]]
 ):
-    for change in changes:
-        assert code_of(changed(document, **change), document is TRUST) == [expected] * 2, change
-
-
-def code_of(text: str, is_trust: bool) -> list[str]:
-    """Return the codes for a new and for a changed document."""
-    given = {"RoleName": "role", "PolicyDocument": text}
-    if is_trust:
-        new = code("CreateRole", RoleName="role", AssumeRolePolicyDocument=text)
-        return [new, code("UpdateAssumeRolePolicy", **given)]
-    roles = {"role": Role("role", {"policy": json.dumps(POLICY)})}
-    return [code("PutRolePolicy", roles=of, PolicyName="policy", **given) for of in ({}, roles)]
+    changes = [(each, "") for each in (*ACCEPTED, *accepted)]
+    changes += [(each, MALFORMED) for each in (*REJECTED, *rejected)]
+    for change, expected in changes:
+        found = codes(changed(document, **change), is_trust=document is TRUST)
+        assert found == {expected}, change
 
 
 @pytest.mark.parametrize("document", [TRUST, POLICY], ids=["trust", "policy"])
 def test_document_follows_grammar(document: dict[str, Any]):
     statement = document["Statement"][0]
     named = [{**statement, "Sid": sid} for sid in ("A", "a", "A")]
-    malformed = "MalformedPolicyDocument"
-    for given, expected in (
-        *(({**document, "Version": version}, "") for version in ("2012-10-17", "2008-10-17")),
-        *(({**document, "Statement": each}, "") for each in (statement, named[:2], [statement] * 2)),
-        ({**document, "Id": "x"}, ""),
-        ({"Statement": [statement]}, ""),
-        *(({**document, "Version": version}, malformed) for version in ("2012-10-18", "")),
-        *(({**document, "Statement": each}, malformed) for each in ([], None, named)),
-        ({**document, "Comment": "x"}, malformed),
-        *((other, malformed) for other in ({}, [], "text")),
-    ):
-        assert code_of(json.dumps(given), document is TRUST) == [expected] * 2, given
     text = changed(document, **with_condition("StringEquals", value="AEM"))
-    for value, expected in (
-        ("\xfc\t\r\n", ""),
-        ("\u20ac", "ValidationError"),
-        ("\x00", "ValidationError"),
+    for given, expected in (
+        *(({**document, "Statement": each}, "") for each in (statement, named[:2], [statement] * 2)),
+        ({**document, "Version": "2008-10-17", "Id": "x"}, ""),
+        ({"Statement": [statement]}, ""),
+        *(({**document, "Version": version}, MALFORMED) for version in ("2012-10-18", "")),
+        *(({**document, "Statement": each}, MALFORMED) for each in ([], None, named)),
+        ({**document, "Comment": "x"}, MALFORMED),
+        *((other, MALFORMED) for other in ({}, [], "text", "no JSON")),
+        (text.replace("AEM", "\xfc").replace("{", "{\t\r\n"), ""),
+        *((text.replace("AEM", character), INVALID) for character in "\u20ac\x00"),
     ):
-        # JSON allows white space only between its tokens.
-        given = text.replace("AEM", value.strip()).replace("{", "{" + value[1:])
-        assert code_of(given, document is TRUST) == [expected] * 2, value
-    assert code_of("no JSON", document is TRUST) == [malformed] * 2
+        written = given if isinstance(given, str) else json.dumps(given)
+        assert codes(written, is_trust=document is TRUST) == {expected}, given
 
 
 def test_quotas_count_characters_and_only_inline_policies_without_white_space():
@@ -315,14 +250,15 @@ def test_quotas_count_characters_and_only_inline_policies_without_white_space():
         value = "\xfc" * (size - len(empty))
         return empty.replace('"aws:x": ""', f'"aws:x": "{value}"')
 
+    trust = json.dumps(TRUST)
     for size, expected in ((2_048, ""), (2_049, "LimitExceeded")):
-        assert code_of(sized(TRUST, size), is_trust=True) == [expected] * 2
-        assert code_of(VALID_TRUST + " " * (size - len(VALID_TRUST)), is_trust=True) == [expected] * 2
+        assert codes(sized(TRUST, size), is_trust=True) == {expected}
+        assert codes(trust + " " * (size - len(trust)), is_trust=True) == {expected}
     spaces = sized(POLICY, 500).count(" ")
     for size, expected in ((10_240, ""), (10_241, "LimitExceeded")):
         full = sized(POLICY, size + spaces)
-        assert code_of(full, is_trust=False) == [expected] * 2
-        given = {"RoleName": "role", "PolicyDocument": sized(POLICY, 240 + spaces)}
+        assert codes(full, is_trust=False) == {expected}
+        given = {"RoleName": "role", "PolicyName": "new", "PolicyDocument": sized(POLICY, 240 + spaces)}
         inline = {"old": sized(POLICY, size - 240 + spaces).replace(" ", "\t\r\n "), "new": full}
-        roles = {"role": Role("role", inline), "other": Role("other", {"full": full})}
-        assert code("PutRolePolicy", roles=roles, PolicyName="new", **given) == expected
+        roles = (Role("role", inline), Role("other", {"full": full}))
+        assert code("PutRolePolicy", given, roles) == expected

@@ -50,14 +50,7 @@ def listed(answer: tuple[int, dict[str, Any]]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("count", "query", "sizes"),
-    [
-        (9, "", [9]),
-        (10, "", [10]),
-        (11, "", [10, 1]),
-        (4, "?maxResults=2", [2, 2]),
-        (3, "?maxResults=2", [2, 1]),
-        (0, "", [0]),
-    ],
+    [(10, "", [10]), (11, "", [10, 1]), (3, "?maxResults=2", [2, 1]), (0, "", [0])],
 )
 def test_a_list_has_no_token_after_its_last_entry(count: int, query: str, sizes: list[int]):
     qbusiness = QBusiness(ACCOUNT, REGION)
@@ -102,14 +95,12 @@ def test_list_has_only_direct_children_in_order_of_creation(qbusiness: QBusiness
     assert listed(ask(qbusiness, "GET", f"{APPLICATION}/indices/{OTHER_INDEX}/datasources")) == []
     _, indices = ask(qbusiness, "GET", f"{APPLICATION}/indices")
     assert [index["indexId"] for index in indices["indices"]] == [INDEX_ID, OTHER_INDEX]
-    jobs = [{"executionId": digit * 36, "status": "FAILED"} for digit in "21"]
-    qbusiness.sync_jobs[APPLICATION_ID, INDEX_ID, FIRST] = jobs
-    assert ask(qbusiness, "GET", f"{SOURCES}/{FIRST}/syncjobs") == (200, {"history": jobs})
-    assert ask(qbusiness, "GET", f"{SOURCES}/{SECOND}/syncjobs") == (200, {"history": []})
 
 
 def test_deletion_removes_only_a_data_source_and_its_jobs(qbusiness: QBusiness):
-    qbusiness.sync_jobs[APPLICATION_ID, INDEX_ID, FIRST] = [{"executionId": "a"}]
+    jobs = [{"executionId": digit * 36, "status": "FAILED"} for digit in "21"]
+    qbusiness.sync_jobs[APPLICATION_ID, INDEX_ID, FIRST] = jobs
+    assert ask(qbusiness, "GET", f"{SOURCES}/{FIRST}/syncjobs") == (200, {"history": jobs})
     assert ask(qbusiness, "DELETE", f"{SOURCES}/{FIRST}") == (200, {})
     assert listed(ask(qbusiness, "GET", SOURCES)) == [SECOND]
     qbusiness.add(APPLICATION_ID, INDEX_ID, FIRST, **GIVEN)
@@ -126,9 +117,6 @@ def test_created_data_sources_have_an_arn_and_a_state(qbusiness: QBusiness):
     assert "clientToken" not in qbusiness.resources[APPLICATION_ID, INDEX_ID, made["dataSourceId"]]
     _, made = ask(qbusiness, "POST", SOURCES, {**GIVEN, "configuration": {}})
     assert ask(qbusiness, "GET", f"{SOURCES}/{made['dataSourceId']}")[1]["type"] == "CUSTOM"
-    # A state that a test sets is shown.
-    qbusiness.resources[APPLICATION_ID, INDEX_ID, FIRST]["status"] = "FAILED"
-    assert ask(qbusiness, "GET", f"{SOURCES}/{FIRST}")[1]["status"] == "FAILED"
 
 
 @pytest.mark.parametrize(("keeps_omitted", "description"), [(True, "by hand"), (False, None)])
@@ -157,19 +145,11 @@ def test_role_that_cannot_be_used_changes_nothing(qbusiness: QBusiness):
     [
         ("POST", SOURCES, "no JSON", "CANNOT_PARSE"),
         ("POST", SOURCES, {"displayName": "Pages"}, "FIELD_VALIDATION_FAILED"),
-        *(
-            ("POST", SOURCES, {**GIVEN, **changed}, "FIELD_VALIDATION_FAILED")
-            for changed in (
-                {"displayName": "two words"},
-                {"displayName": ""},
-                {"vpcConfiguration": {"subnetIds": ["subnet-0a1b2c3d4e5f60718"]}},
-            )
-        ),
+        ("POST", SOURCES, {**GIVEN, "displayName": "two words"}, "FIELD_VALIDATION_FAILED"),
+        ("POST", SOURCES, {**GIVEN, "vpcConfiguration": {"subnetIds": []}}, "FIELD_VALIDATION_FAILED"),
         ("GET", f"{APPLICATION}/indices/short/datasources", None, "FIELD_VALIDATION_FAILED"),
         ("GET", f"{SOURCES}?maxResults=many", None, "FIELD_VALIDATION_FAILED"),
-        ("GET", f"{SOURCES}?maxResults=0", None, "FIELD_VALIDATION_FAILED"),
         ("PATCH", SOURCES, {}, "UNKNOWN_OPERATION"),
-        ("GET", "/elsewhere", None, "UNKNOWN_OPERATION"),
         ("GET", f"{APPLICATION}/plugins", None, "UNKNOWN_OPERATION"),
     ],
 )

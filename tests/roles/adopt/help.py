@@ -52,7 +52,7 @@ class Backend:
 
 def role_resource(arn: str, **more: Any) -> dict[str, Any]:
     """Return a role's resource in a stack's state."""
-    return {"type": "aws:iam/role:Role", "outputs": {"arn": arn}, **more}
+    return {"urn": "urn:x", "type": "aws:iam/role:Role", "outputs": {"arn": arn}, **more}
 
 
 def on_the_engine(new_stack: Callable[..., Stack]) -> Stack:

@@ -71,7 +71,7 @@ def test_shared_role_is_adopted_only_with_take(world: World):
         said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
         assert said.code == 0
         users = f"Pages {DATA_SOURCE_ID}, Pages {OTHER_ID}"
-        because = f"\npages gets a new role, because {NAMED} is used by {users}. The old role"
+        because = f"\npages gets a new role, because {NAMED} is used by {users}."
         assert (because in said.out) is shared
         taken = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID, "--take", DATA_SOURCE_ID)
         assert f"  {NAME}  new" in taken.out
@@ -95,7 +95,7 @@ def test_role_use_in_other_application_or_region_is_found(world: World):
     said = world.adopt("--dry-run")
     assert (
         f"\npages gets a new role, because {NAMED} is used by Pages {DATA_SOURCE_ID}, Wiki {OTHER_ID}, "
-        f"Blog {third} in eu-west-1. The old role does not change.\n"
+        f"Blog {third} in eu-west-1.\n"
     ) in said.out
 
 
@@ -123,7 +123,7 @@ def test_role_trusting_other_specific_principal_is_not_adopted(
     world: World, trust: dict[str, Any], named: str
 ):
     world.make(trust=policy({"Effect": "Allow", "Action": "sts:AssumeRole", **trust}))
-    because = f"\npages gets a new role, because {NAMED} can be assumed by {named}. The old"
+    because = f"\npages gets a new role, because {NAMED} can be assumed by {named}."
     assert (because in world.adopt("--dry-run").out) is bool(named)
 
 
@@ -133,7 +133,9 @@ def test_enrichment_role_is_not_adopted(world: World):
     enrichment = {"preExtractionHookConfiguration": hook}
     world.server.data_source()["documentEnrichmentConfiguration"] = enrichment
     said = world.adopt()
-    assert f"\npages gets a new role, because {NAMED} is used to enrich documents. The old" in said.out
+    label = f"Pages {DATA_SOURCE_ID}"
+    because = f"because {NAMED} is used by {label}, {label} to enrich documents.\n"
+    assert f"\npages gets a new role, {because}" in said.out
 
 
 def test_unreadable_region_causes_warning(world: World):
@@ -143,6 +145,19 @@ def test_unreadable_region_causes_warning(world: World):
         "warning: data sources in eu-west-1 may use the roles, but they could not be read: "
         "qbusiness:ListApplications is not allowed\n"
     ) in world.adopt("--dry-run").err
+
+
+def test_failed_read_of_a_possible_user_stops_unless_it_is_not_allowed(world: World):
+    world.make()
+    text = f"data source {DATA_SOURCE_ID} could not be read "
+    world.reject("qbusiness:GetDataSource", code="ThrottlingException")
+    assert f"adopt: {text}(AWS is throttling " in world.adopt("--dry-run").last
+    world.reject("qbusiness:GetDataSource")
+    said = world.adopt("--dry-run")
+    assert (said.code, f"warning: {text}(qbusiness:GetDataSource is not allowed " in said.err) == (
+        1,
+        True,
+    )
 
 
 def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
@@ -191,7 +206,7 @@ def test_key_that_may_be_an_earlier_one_is_a_warning(world: World):
     world.make()
     world.reject("secretsmanager:ListSecretVersionIds")
     said = world.adopt()
-    assert (said.code, "may be encrypted with an earlier key: " in said.err) == (0, True)
+    assert (said.code, "may be encrypted with an earlier key: " in said.out) == (0, True)
 
 
 @pytest.mark.parametrize("action", ["iam:ListAttachedRolePolicies", "iam:GetPolicyVersion"])
@@ -266,7 +281,7 @@ def test_command_calls_exactly_the_listed_actions(world: World):
 def test_kept_and_dangerous_policies_are_listed(world: World):
     world.make(policies={"console": WIDE, "more": own_policy()})
     said = world.adopt()
-    assert "new; kept: console, more  1 dangerous\n" in said.out
+    assert "  new          1 dangerous\n" in said.out
     assert (
         "\nPolicies that stay beside the program's, until you set exclusivePolicies:\n"
         "  pages: console (dangerous: administrator access)\n"
@@ -279,10 +294,10 @@ def test_access_that_a_rewritten_policy_loses_and_denials_that_it_lifts_are_list
     more = allow("s3:GetObject", "*"), deny("sqs:*", "*")
     world.make(policies={OWN: own_policy("SECRET", *more)})
     assert (
-        "Roles that may lose access with the first `pulumi up` after the import: 1\n"
+        "Data sources that may lose access: 1\n"
         f"  pages ({NAME})\n"
         "      s3:GetObject\n        on *\n"
-        "Roles that may gain access with the first `pulumi up` after the import: 1\n"
+        "Data sources that may gain access: 1\n"
         f"  pages ({NAME})\n"
         "      no longer denied: sqs:*\n        on *\n"
     ) in world.adopt().out

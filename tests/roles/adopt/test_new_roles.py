@@ -51,7 +51,7 @@ def test_second_secret_of_new_role_is_shown_as_a_statement(world: World):
         f"  site-{number} (new role in place of shared)\n      {GET}\n        on {proxies[1 - number]}\n"
         for number in (0, 1)
     )
-    assert f"\nData sources that may lose access with a new role: 2\n{lost}" in shown.out
+    assert f"\nData sources that may lose access: 2\n{lost}" in shown.out
     pairs = " ".join(f"site-{number}={data_source_id(number)}" for number in (0, 1))
     assert f"\nqbusiness-roles assign --stack prod {pairs}\n" in shown.out
     assert "pulumi import" not in shown.out

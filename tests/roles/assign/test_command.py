@@ -60,10 +60,13 @@ def test_plan_names_the_earlier_role_and_who_else_uses_it(world: World):
     assert said.code == 4
     assert said.out == (
         f"wiki: Wiki {identifier} gets {WIKI_ROLE}\n"
-        f"  in place of {OTHER_ROLE}, which does not change; Other {other} will use it\n"
+        f"  in place of {OTHER_ROLE}, which does not change; in the application, Other {other} will use "
+        "it\n"
     )
     both = world.assign(f"wiki={identifier}", f"aem={other}", "--anyway").out
-    assert both.count(f"{OTHER_ROLE}, which does not change; no data source of this") == 2
+    assert (
+        both.count(f"{OTHER_ROLE}, which does not change; in the application, no data source will") == 2
+    )
 
 
 @pytest.mark.parametrize(

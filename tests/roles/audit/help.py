@@ -11,7 +11,6 @@ from tests.helpers.world import (
     THROUGH_SECRETS_MANAGER,
     TRUST,
     Maker,
-    Output,
     World,
     allow,
     data_source_id,
@@ -20,11 +19,6 @@ from tests.helpers.world import (
     policy,
     s3_policy,
 )
-
-
-def result(said: Output, identifier: str) -> str:
-    (found,) = (each for each in said.json["dataSources"] if each["dataSourceId"] == identifier)
-    return found["result"]
 
 
 def shared_role(world: World, first: str, second: str) -> tuple[str, str]:
@@ -41,7 +35,7 @@ def add_files(world: World, connector: str = "s3-v2") -> str:
     world.bucket()
     kind = {"s3-v1": "S3", "s3-v2": "S3V2"}[connector]
     configuration = {"type": kind, "connectionConfiguration": {"bucketName": "documents"}}
-    role_arn = world.role("qbusiness-s3", s3_policy("qbusiness-s3", connector))
+    role_arn = world.role("qbusiness-s3", s3_policy("qbusiness-s3"))
     return world.add("Files", role_arn, kind=kind, configuration=configuration)
 
 
@@ -72,13 +66,9 @@ def add_granted(world: World) -> None:
     without = "AllowsAmazonQToIngestDocuments"
     world.add_own(ingest, name="Granted", without=without, secret={"KmsKeyId": key})
     world.client("kms").create_grant(KeyId=key, GranteePrincipal=world.role_arn, Operations=["Decrypt"])
-    grant_listing(world)
-
-
-def grant_listing(world: World) -> None:
-    """Let the bucket's policy in place of the role's list the bucket of `add_files`."""
+    # The bucket's policy, in place of the role's, allows listing the bucket of `add_files`.
     role = "arn:aws:iam::123456789012:role/qbusiness-s3"
-    document = json.loads(s3_policy("qbusiness-s3", "s3-v1"))
+    document = json.loads(s3_policy("qbusiness-s3"))
     kept = [each for each in document["Statement"] if each["Action"] != ["s3:ListBucket"]]
     world.put_policy(policy(*kept), role="qbusiness-s3")
     listing = allow("s3:ListBucket", "arn:aws:s3:::documents", Principal={"AWS": role})
@@ -95,10 +85,10 @@ def add_audit_role(world: World, account: str, name: str = "audit", **trust: Any
 
 def add_elsewhere(
     world: World, there: Maker, account: str, *more: dict[str, Any], name: str, region: str = REGION
-) -> str:
+) -> None:
     """Add a data source to another account, or to another Region, with a role like the program's.
 
-    `more` changes the role policy as in `own_policy`. Return the role's ARN.
+    `more` changes the role policy as in `own_policy`.
     """
     application, index = f"{APPLICATION_ID[:-12]}{account}", f"{INDEX_ID[:-12]}{account}"
 
@@ -108,10 +98,8 @@ def add_elsewhere(
 
     secrets = there.client("secretsmanager", region)
     secret_arn = secrets.create_secret(Name=f"secret/{name}", SecretString="{}")["ARN"]
-    document = own_policy("SECRET", *more)
-    role_arn = there.role(
-        f"qbusiness-{name}", moved(document).replace("SECRET", secret_arn), trust=moved(TRUST)
-    )
+    document = moved(own_policy("SECRET", *more)).replace("SECRET", secret_arn)
+    role_arn = there.role(f"qbusiness-{name}", document, trust=moved(TRUST))
     qbusiness = world.server.elsewhere(region, account)
     qbusiness.add(application, displayName="Docs")
     qbusiness.add(application, index, displayName="Main")
@@ -119,4 +107,3 @@ def add_elsewhere(
     configuration = {"type": "AEM", "secretArn": secret_arn}
     entries = {"displayName": name, "type": "AEM", "configuration": configuration, "roleArn": role_arn}
     qbusiness.add(application, index, data_source_id(world.count), **entries)
-    return role_arn

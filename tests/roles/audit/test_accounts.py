@@ -5,13 +5,10 @@ from typing import Final
 import pytest
 
 from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
-from roles.actions import ACTIONS, OF_ACCOUNTS
 from roles.cli import main
-from sandbox.environment import PROJECT
 from tests.helpers.world import World, allow
-from tests.roles.audit.help import add_audit_role, add_elsewhere, add_granted, complete_world
+from tests.roles.audit.help import add_audit_role, add_elsewhere
 
-PAGE: Final = PROJECT / "docs" / "audit.md"
 THIRD: Final = "777788889999"
 ROLE: Final = ("--assume-role", "security/audit")
 BOTH: Final = ("--account", ACCOUNT, "--account", OTHER_ACCOUNT, *ROLE)
@@ -33,49 +30,12 @@ def two(world: World) -> World:
 
 
 @pytest.mark.slow
-def test_each_account_needs_exactly_the_listed_actions(world: World):
-    complete_world(world)
-    add_granted(world)
-    there = add_audit_role(world, OTHER_ACCOUNT)
-    add_elsewhere(world, there, OTHER_ACCOUNT, name="Wiki")
-    world.client("organizations").create_organization(FeatureSet="ALL")
-    own = world.audit("--organization", *ROLE)
-    assert own.code == 0
-    assert {*world.server.calls} == {*ACTIONS["audit"], OF_ACCOUNTS[0]}
-    assert world.audit(*BOTH).code == 0
-    assert {*world.server.calls} == {*ACTIONS["audit"], OF_ACCOUNTS[1]}
-
-
-@pytest.mark.slow
 def test_organization_means_its_active_accounts(two: World):
-    accounts = [
-        {"Id": ACCOUNT, "State": "ACTIVE"},
-        {"Id": OTHER_ACCOUNT, "State": "ACTIVE"},
-        {"Id": THIRD, "State": "SUSPENDED"},
-    ]
+    states = {ACCOUNT: "ACTIVE", OTHER_ACCOUNT: "ACTIVE", THIRD: "SUSPENDED"}
+    accounts = [{"Id": name, "State": state} for name, state in states.items()]
     two.server.answers["organizations:ListAccounts"] = {"Accounts": accounts}
     found = two.audit("--json", "--organization", *ROLE).json["dataSources"]
     assert sorted(each["account"] for each in found) == [ACCOUNT, OTHER_ACCOUNT]
-
-
-def test_organization_that_cannot_be_listed_is_one_line(world: World):
-    world.reject("organizations:ListAccounts")
-    line = world.audit("--organization", *ROLE).rejection
-    assert line.startswith("audit: organizations:ListAccounts is not allowed (")
-
-
-@pytest.mark.slow
-def test_role_that_cannot_be_assumed_does_not_stop_the_audit(two: World):
-    # The account does not exist, has no such role, or the role trusts somebody else.
-    assert two.audit(*BOTH, "--account", THIRD).code == 1
-    (line,) = unread(two, *BOTH, "--account", THIRD)
-    caller = two.client("sts").get_caller_identity()["Arn"]
-    assert line == (
-        f"{THIRD}: arn:aws:iam::{THIRD}:role/security/audit cannot be assumed (sts:AssumeRole is not "
-        "allowed for these credentials): the role must exist, its trust policy must allow "
-        f"sts:AssumeRole to {caller} without an external ID, and the caller's policies must allow it, "
-        "too: docs/read-permissions.md lists the policies"
-    )
 
 
 @pytest.mark.slow
@@ -93,9 +53,7 @@ def test_external_id_is_sent_and_never_shown(world: World):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "call", ["qbusiness:ListApplications", "qbusiness:GetDataSource", "iam:GetRole"]
-)
+@pytest.mark.parametrize("call", ["qbusiness:ListApplications", "iam:GetRole"])
 def test_rest_of_report_follows_expired_credentials(two: World, call: str):
     two.reject(f"{ACCOUNT} {call}", code="ExpiredToken")
     said = two.audit(*BOTH)
@@ -107,18 +65,11 @@ def test_rest_of_report_follows_expired_credentials(two: World, call: str):
 
 
 @pytest.mark.slow
-def test_failed_region_of_an_account_is_named(two: World):
+def test_failed_region_of_an_account_is_named_once(two: World):
     two.server.unreadable.add("eu-west-1")
     text = "eu-west-1: qbusiness:ListApplications is not allowed for these credentials"
-    found = unread(two, *BOTH, "--region", REGION, "--region", "eu-west-1")
+    found = unread(two, *BOTH, *BOTH, "--region", REGION, "--region", "eu-west-1")
     assert sorted(found) == [f"{ACCOUNT}: {text}", f"{OTHER_ACCOUNT}: {text}"]
-
-
-@pytest.mark.slow
-def test_account_that_is_given_twice_is_audited_once(two: World):
-    other = ("--account", OTHER_ACCOUNT)
-    said = two.audit(*other, *other, *ROLE)
-    assert f"\ndata sources in us-east-1, account {OTHER_ACCOUNT}: 1 dangerous\n" in said.out
 
 
 NOT_AN_ARN: Final = "expected text such as security/audit, not an ARN"
@@ -126,44 +77,31 @@ CHARACTERS: Final = "expected 2 to 1,224 letters, digits, and _+=,.@:/-"
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("option", "texts", "expected"),
     [
-        (["--account", "1234"], "expected 12 digits"),
-        (
-            ["--account", ACCOUNT, "--organization"],
-            "--organization: not allowed with argument --account",
-        ),
-        *(
-            (["--assume-role", text], NOT_AN_ARN)
-            for text in (f"arn:aws:iam::{ACCOUNT}:role/x", "security/", "a/b c/d", "a/" + "d" * 65)
-        ),
-        *((["--external-id", text], CHARACTERS) for text in ("x y", "x", "x" * 1225, "\xe9\xe9")),
+        ("--account", ["1234"], "expected 12 digits"),
+        (f"--account={ACCOUNT}", ["--organization"], "not allowed with argument --account"),
+        ("--assume-role", ["arn:a/x", "security/", "a/b c/d", "a/" + "d" * 65], NOT_AN_ARN),
+        ("--external-id", ["x y", "x", "x" * 1225, "\xe9\xe9"], CHARACTERS),
     ],
 )
 def test_invalid_option_is_one_line(
-    capsys: pytest.CaptureFixture[str], options: list[str], expected: str
+    capsys: pytest.CaptureFixture[str], option: str, texts: list[str], expected: str
 ):
-    with pytest.raises(SystemExit) as stopped:
-        main(["audit", *options])
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith(expected)
+    for text in texts:
+        with pytest.raises(SystemExit) as stopped:
+            main(["audit", option, text])
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err.splitlines()[-1].endswith(expected)
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (
-            ("--account", OTHER_ACCOUNT),
-            f"account {OTHER_ACCOUNT} is not the credentials' account, {ACCOUNT}: ",
-        ),
-        *(
-            (options, "--assume-role and --external-id are only for --account or --organization")
-            for options in (
-                *(("--assume-role", text) for text in ("d" * 64, "a/b", "a/b/d", "!x/d")),
-                *(("--external-id", text) for text in ("ab", "_+=,.@:/-", "x" * 1224)),
-            )
-        ),
-    ],
-)
-def test_contradicting_options_are_one_line(world: World, options: tuple[str, ...], expected: str):
-    assert expected in world.audit(*options).rejection
+def test_contradicting_options_are_one_line(world: World):
+    line = world.audit("--account", OTHER_ACCOUNT).rejection
+    assert f"account {OTHER_ACCOUNT} is not the credentials' account, {ACCOUNT}: " in line
+    valid = {
+        "--assume-role": ("d" * 64, "a/b", "a/b/d", "!x/d"),
+        "--external-id": ("ab", "_+=,.@:/-", "x" * 1224),
+    }
+    for option, text in ((option, text) for option, texts in valid.items() for text in texts):
+        line = world.audit(option, text).rejection
+        assert "--assume-role and --external-id are only for --account" in line

@@ -34,11 +34,9 @@ def dated(text: str) -> str:
 def test_report_of_three_accounts_in_each_format(
     world: World, assert_golden: Callable[[Path, str], None]
 ):
-    command, entry = (
-        blocks("sh", prose("Several accounts", PAGE))[0],
-        blocks("yaml", PAGE.read_text())[0],
-    )
-    (shown,) = blocks("text", prose("Several accounts", PAGE))
+    part = prose("Several accounts", PAGE)
+    (command, *_), (shown,) = blocks("sh", part), blocks("text", part)
+    entry, *_ = blocks("yaml", PAGE.read_text())
     caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/auditor/session"
     identity = {"UserId": "A", "Account": ACCOUNT, "Arn": caller}
     world.server.answers["sts:GetCallerIdentity"] = identity
@@ -107,16 +105,12 @@ def test_csv_is_rfc_4180_in_utf_8_whatever_the_encoding(world: World):
 @pytest.mark.slow
 def test_exit_code_is_that_of_the_worst_result(world: World):
     line = world.audit().rejection
-    assert line.startswith(
-        f"audit: there is no Amazon Q Business data source in us-east-1, account {ACCOUNT}: pass the "
-        "applications' Region with --region, or"
-    )
-    assert world.audit("--json").json == {"error": line.removeprefix("audit: ")}
+    place = f"us-east-1, account {ACCOUNT}"
+    text = f"there is no Amazon Q Business data source in {place}: pass the applications' Region with "
+    assert line.startswith(f"audit: {text}")
     said = world.audit("--allow-empty")
-    assert (said.code, said.out.splitlines()[1:]) == (
-        0,
-        [f"data sources in us-east-1, account {ACCOUNT}: none"],
-    )
+    assert said.code == 0
+    assert said.out.endswith(f"\ndata sources in {place}: none\n")
     world.add("Queue", None, kind="CUSTOM")
     world.add_own()
     assert world.audit().code == 0
@@ -125,18 +119,10 @@ def test_exit_code_is_that_of_the_worst_result(world: World):
     world.reject("kms:DescribeKey", "qbusiness:ListDataSourceSyncJobs")
     world.add_own(name="Other", secret={"KmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"})
     said = world.audit()
-    assert (said.code, said.err) == (
-        2,
-        "audit: not everything could be read: docs/read-permissions.md lists the required permissions\n",
-    )
+    assert said.code == 2
+    assert said.err.startswith("audit: not everything could be read: docs/read-permissions.md lists")
     world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
     assert world.audit().code == 1
-
-
-def test_unknown_region_is_one_line(world: World):
-    with pytest.raises(SystemExit):
-        world.audit("--region", "x-1")
-    assert "argument --region: invalid choice: 'x-1'" in world.capsys.readouterr().err
 
 
 def test_audit_page_lists_every_result():

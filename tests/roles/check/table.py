@@ -10,7 +10,6 @@ policies", too; False if nobody asks. By default, it is True for rows that only 
 `expected` means only without the stack.
 """
 
-import ast
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -191,22 +190,8 @@ def _judge(each: Row, text: str, options: Sequence[str]) -> str:
 
 def _wrong(each: Row, text: str, options: Sequence[str], lines: Sequence[str]) -> str:
     how = "with the stack" if options[0] == STACK[0] else "alone"
-    head = f"{each.path.name}:{each.line}, {how}: {source_of(each)}"
+    head = f"{each.path.name}:{each.line}, {how}:"
     return "\n".join([head, f"  expected  {text or 'ok'}", *(f"  {line}" for line in lines)])
-
-
-def source_of(each: Row) -> str:
-    """Return the row as it is written."""
-    text = each.path.read_text()
-    (found,) = (
-        call
-        for call in ast.walk(ast.parse(text))
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id in ("row", "published")
-        and call.lineno <= each.line <= (call.end_lineno or 0)
-    )
-    return " ".join((ast.get_source_segment(text, found) or "").split())
 
 
 # The sentences.
