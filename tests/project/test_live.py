@@ -27,6 +27,7 @@ from tests.helpers.support import golden
 from tests.live import DENIED, NOT_FOUND, SkippedError, mask
 
 ACCOUNT = "123456789012"
+SUGGESTION = ("SUGGESTION", "EMPTY_OBJECT_CONDITION", "Add a condition.")
 FOREIGN = ("qbusiness-live-", "qbusiness-live-0a1b2c3d-role", "somebody-else")
 
 
@@ -67,11 +68,10 @@ class Run:
 
 @pytest.fixture
 def recorded(environment: dict[str, str]) -> Iterator[Recorder]:
-    """Record the calls; let the simulator and Access Analyzer, which the sandbox lacks, find nothing."""
+    """Record the calls; let Access Analyzer, which the sandbox lacks, find nothing serious."""
     with recorder(environment["AWS_ENDPOINT_URL"]) as calls:
-        finding = ("SUGGESTION", "EMPTY_OBJECT_CONDITION", "Add a condition.")
         kinds = ("RESOURCE_POLICY", "IDENTITY_POLICY")
-        calls.answers["POST /policy/validation"] = validation(dict.fromkeys(kinds, finding))
+        calls.answers["POST /policy/validation"] = validation(dict.fromkeys(kinds, SUGGESTION))
         yield calls
 
 
@@ -129,22 +129,16 @@ def test_read_only_run_changes_nothing_and_can_fail(live: Run, recorded: Recorde
     # Allow one of the similar requests, which must be denied.
     decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
     recorded.answers["SimulateCustomPolicy"] = decide
-    recorded.answers["POST /policy/validation"] = validation(
-        {
-            "RESOURCE_POLICY": ("SUGGESTION", "EMPTY_OBJECT_CONDITION", "Add a condition."),
-            "IDENTITY_POLICY": ("ERROR", "INVALID_ACTION", "The action does not exist."),
-        }
-    )
+    error = ("ERROR", "INVALID_ACTION", "The action does not exist.")
+    findings = {"RESOURCE_POLICY": SUGGESTION, "IDENTITY_POLICY": error}
+    recorded.answers["POST /policy/validation"] = validation(findings)
     code, said = live("--read-only")
     assert code == 1, said
     assert live.results() == ["failed", "failed"]
     assert "ERROR INVALID_ACTION: The action does not exist." in live.transcript()
     assert "action='kms:Decrypt'" in live.transcript()
-    assert {*recorded.operations()} == {
-        "GetCallerIdentity",
-        "SimulateCustomPolicy",
-        "POST /policy/validation",
-    }
+    reading = {"GetCallerIdentity", "SimulateCustomPolicy", "POST /policy/validation"}
+    assert {*recorded.operations()} == reading
 
 
 @pytest.mark.usefixtures("foreign")

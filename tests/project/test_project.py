@@ -71,17 +71,13 @@ def test_arguments_are_settings_in_snake_case():
     }
 
 
-def test_example_configuration_with_kms_key_and_vpc_is_valid(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_example_configuration_with_kms_key_and_vpc_is_valid(monkeypatch: pytest.MonkeyPatch):
     example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
     monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(example))
     deployment = Deployment(lambda: ConnectorRole.from_config("aem", reject_unknown_keys=True))
-    assert deployment.error is None
-    assert deployment.warnings == []
+    assert (deployment.error, deployment.warnings) == (None, [])
     for sid in ("AllowsAmazonQToDecryptSecret", "AllowsAmazonQToCreateAndDeleteNI"):
         assert sid in deployment.role_policy["policy"]
-    assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(example)
 
 
 def named_by(path: Path) -> set[str]:
@@ -109,24 +105,10 @@ def test_first_lines_of_tests_name_every_module(place: str):
     ] == []
 
 
-def imported(path: Path) -> set[str]:
-    """Return the packages that a module imports."""
-    return {
-        name.partition(".")[0]
-        for node in ast.walk(ast.parse(path.read_text()))
-        for name in (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else []
-        )
-    }
-
-
 def test_program_imports_no_tests_and_no_sandbox():
     for path in modules("components"):
-        assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
+        imported = re.findall(r"^ *(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
+        assert not {*imported} & {"tests", "sandbox", "boto3", "moto"}, path
 
 
 PUBLIC = {"configuration", "connectors", "formats", "policies", "problems"}
