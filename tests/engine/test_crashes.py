@@ -11,7 +11,7 @@ from typing import Any
 from sandbox import plugin
 from tests.helpers.faults import Stop, gate
 from tests.helpers.page import blocks, prose, run_script, run_section
-from tests.helpers.processes import commands_in, eventually
+from tests.helpers.processes import commands_with, eventually
 from tests.helpers.stacks import DESTROY, UP, Aws, NewStack, Stack
 from tests.helpers.support import REQUIRED, golden
 
@@ -46,20 +46,21 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
     """
     waiting = [stop._replace(role=entry) for entry, stop in stops.items()]
     with gate(stack.environment["AWS_ENDPOINT_URL"], *waiting) as iam:
+        own = f"AWS_ENDPOINT_URL={iam.url}"
         process = stack.start(
             *command, "--parallel=100", AWS_ENDPOINT_URL=iam.url, PULUMI_RUN_PROGRAM="true"
         )
         try:
             for _ in waiting:
                 iam.wait_for_call()
-            running = " ".join(commands_in(stack.directory))
+            running = " ".join(commands_with(own))
             assert "pulumi-language-python" in running
             assert re.search(rf"{plugin.NAME}|sandbox\.provider", running)
         finally:
             process.kill()
             process.wait()
             eventually(
-                lambda: all(plugin.NAME in each for each in commands_in(stack.directory)),
+                lambda: all(plugin.NAME in each for each in commands_with(own)),
                 "its processes have ended",
             )
 

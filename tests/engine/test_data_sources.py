@@ -2,18 +2,15 @@
 
 from typing import Any, Final
 
-from pages.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from pages.examples import ACCOUNT, BUCKET_NAME, KEY_ID, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
-from tests.helpers.support import PROJECT_NAME
+from tests.helpers.support import PROJECT_NAME, REQUIRED
 
 PAGE: Final = PROJECT / "docs" / "data-sources.md"
-TOP: Final[dict[str, Any]] = {
-    "aws:region": REGION,
-    "aws:allowedAccountIds": ["123456789012"],
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
+TOP: Final = {key: value for key, value in REQUIRED.items() if key != "secretId"} | {
+    "aws:allowedAccountIds": [ACCOUNT]
 }
 AEM: Final[dict[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}

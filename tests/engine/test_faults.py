@@ -164,16 +164,12 @@ def test_documented_updates_complete_failed_path_change(new_stack: NewStack, fai
     stack.configure({**settings, "rolePath": "/connectors/"})
     failing.set_rules(*rules(failures))
     repeat_until_all_failed(failing, len(failures), stack, "up")
-    stack.up()
-    complete = {"qbusiness-aem-connector": golden("minimal-role-policy")}
-    assert {role: aws.role_policies(role) for role in aws.roles() if role.startswith("automatic")} == {
-        stack.outputs()["roleNames"][entry]: complete for entry in automatic
-    }
     # If the name is configured, the unfinished replacement may mistake the new policy for the old one.
+    # The section ends with a search for drift.
     run_section(stack, "Keep the new name")
+    complete = {"qbusiness-aem-connector": golden("minimal-role-policy")}
     names, arns = (stack.outputs()[output] for output in ("roleNames", "roleArns"))
     present = {role: aws.role_policies(role) for role in aws.roles()}
-    assert present == {names[entry]: complete for entry in entries}
+    assert present == dict.fromkeys(names.values(), complete)
     paths = {entry: arns[entry].partition(":role")[2] for entry in entries}
     assert paths == {entry: f"/connectors/{names[entry]}" for entry in entries}
-    assert stack.drift().exit_code == 0

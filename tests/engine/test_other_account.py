@@ -26,25 +26,20 @@ BY_THE_PROGRAM: Final = f"but the credentials are for account {OTHER_ACCOUNT}"
 KEEPS: Final = "fails, and the state keeps the role and its policy"
 LOSES: Final = "fails after the role and its policy have left the state"
 FORGETS: Final = "succeeds, and the role and its policy have left the state"
-
-NEVER_SET: Final = "never set"
-NOT_RECORDED: Final = "set, not recorded"
-RECORDED: Final = "recorded"
-"""The possible states of `aws:allowedAccountIds`."""
-RUNNING_PROGRAM: Final = "PULUMI_RUN_PROGRAM=true "
 RESULTS: Final[Mapping[tuple[str, str], str]] = {
-    (NEVER_SET, "refresh --yes"): FORGETS,
-    (NEVER_SET, "destroy --yes"): FORGETS,
-    (NOT_RECORDED, "refresh --yes"): FORGETS,
-    (RECORDED, "up --yes --skip-preview"): KEEPS,
-    (RECORDED, "destroy --yes"): KEEPS,
-    (NEVER_SET, f"{RUNNING_PROGRAM}up --yes --skip-preview"): KEEPS,
-    (NEVER_SET, f"{RUNNING_PROGRAM}destroy --yes"): KEEPS,  # its preview fails
+    ("never set", "refresh --yes"): FORGETS,
+    ("never set", "destroy --yes"): FORGETS,
+    ("not recorded", "refresh --yes"): FORGETS,
+    ("recorded", "up --yes --skip-preview"): KEEPS,
+    ("recorded", "destroy --yes"): KEEPS,
+    ("never set", "PULUMI_RUN_PROGRAM=true up --yes --skip-preview"): KEEPS,
+    ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes"): KEEPS,  # its preview fails
     # A destroy checks only `DestroyProgram`, so with `refresh: always`, the refresh comes first.
-    (NEVER_SET, f"{RUNNING_PROGRAM}destroy --yes --skip-preview"): LOSES,
-    (NEVER_SET, f"{RUNNING_PROGRAM}destroy --yes --skip-preview --refresh=false"): KEEPS,
-    (NOT_RECORDED, f"{RUNNING_PROGRAM}refresh --yes --skip-preview"): KEEPS,
+    ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes --skip-preview"): LOSES,
+    ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes --skip-preview --refresh=false"): KEEPS,
+    ("not recorded", "PULUMI_RUN_PROGRAM=true refresh --yes --skip-preview"): KEEPS,
 }
+"""For each state of `aws:allowedAccountIds` and each command, the result."""
 EXPIRED: Final = {
     "code": "ExpiredToken",
     "message": "The security token included in the request is expired",
@@ -74,18 +69,18 @@ def test_only_recorded_account_list_or_program_protects_state(
     in_aws = aws.trust_policy(role), aws.role_policies(role)
     own, credentials = stack.environment, other_credentials(environment)
 
-    def reset(state: str) -> None:
-        stack.configure(REQUIRED if state == NEVER_SET else ALLOWED)
-        stack.state_file.write_text(with_list if state == RECORDED else without_list)
+    def reset(allowed: str) -> None:
+        stack.configure(REQUIRED if allowed == "never set" else ALLOWED)
+        stack.state_file.write_text(with_list if allowed == "recorded" else without_list)
 
-    def result(state: str, command: str) -> str:
-        reset(state)
+    def result(allowed: str, command: str) -> str:
+        reset(allowed)
         before = roles(stack)
-        arguments = command.removeprefix(RUNNING_PROGRAM)
+        arguments = command.removeprefix("PULUMI_RUN_PROGRAM=true ")
         stack.environment["PULUMI_RUN_PROGRAM"] = str(arguments != command).lower()
         done = stack.operate(*arguments.split(), check=False)
         left = roles(stack)
-        reason = BY_THE_PROGRAM if state == NEVER_SET else BY_THE_LIST
+        reason = BY_THE_PROGRAM if allowed == "never set" else BY_THE_LIST
         if done.exit_code == 0 and not left:
             return FORGETS
         if done.exit_code != 0 and reason in done.text and left in (before, []):
@@ -98,7 +93,7 @@ def test_only_recorded_account_list_or_program_protects_state(
     assert (aws.trust_policy(role), aws.role_policies(role)) == in_aws
     assert Aws({**environment, **credentials}).roles() == []
 
-    reset(NEVER_SET)
+    reset("never set")
     stack.environment = own
     switch = commands("Another account", PROJECT / "sandbox" / "README.md")
     preview = f"pulumi --non-interactive preview --stack {stack.name}"

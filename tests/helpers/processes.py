@@ -1,4 +1,4 @@
-"""Run commands, and find processes by directory or environment."""
+"""Run commands, and find processes by environment."""
 
 import os
 import shlex
@@ -61,22 +61,11 @@ def eventually(happens: Callable[[], object], condition: str) -> None:
         time.sleep(0.02)
 
 
-def commands_in(directory: Path) -> list[str]:
-    """Return the commands of the processes with this working directory."""
-    return _commands(lambda process: (process / "cwd").readlink() == directory)
-
-
 def commands_with(variable: str) -> list[str]:
     """Return the commands of the processes that have an environment variable, given as `NAME=value`."""
-    return _commands(
-        lambda process: variable.encode() in (process / "environ").read_bytes().split(b"\0")
-    )
-
-
-def _commands(matches: Callable[[Path], bool]) -> list[str]:
     found: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # the process has ended, or belongs to another user
-            if matches(process):
+            if variable.encode() in (process / "environ").read_bytes().split(b"\0"):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found
