@@ -22,7 +22,6 @@ from pages.examples import (
     KEY_ID,
     OTHER_ACCOUNT,
     REGION,
-    SECRET_ID,
     SUBNET_ID,
 )
 from tests.helpers.expected import FULL_ROLE_POLICY
@@ -263,22 +262,6 @@ def test_failed_lookup_ends_program_with_what_provider_said(monkeypatch: pytest.
         "    fix: use other credentials; `aws sts get-caller-identity` shows their account"
     )
     assert types(deployment) == ["qbusiness-connector:index:ConnectorRole"]
-
-
-def test_preview_rejects_invalid_output_beside_unknown_one():
-    outputs = {"kms_key_id": output_of(KEY_ID), "index_id": pulumi.Output.from_input("x")}
-    deployment = Deployment(lambda: component({**FULL, **outputs}), preview=True)
-    assert isinstance(deployment.error, SettingsError)
-    assert deployment.of_type("aws:iam/role:Role") == []
-
-
-def test_an_awaitable_can_be_an_input():
-    async def secret() -> str:
-        return SECRET_ID
-
-    deployment = Deployment(lambda: component({**FULL, "secret_id": secret()}))
-    assert deployment.error is None
-    assert indented(deployment.role_policy["policy"]) == FULL_ROLE_POLICY
 
 
 BOTH = {"trust policy", "role policy"}
@@ -541,12 +524,6 @@ def test_invalid_name_or_arguments_cause_no_traceback(name: Any, args: Any):
     assert str(deployment.error) == "ConnectorRole takes a string name and a dictionary of arguments"
 
 
-@pytest.mark.parametrize("value", [{b"x": 1}, b"x", [[{("a", 1): 2}]]], ids=["object", "bytes", "tuple"])
-@pytest.mark.parametrize("name", ["kms_key_id", "tags", "vpc_configuration"])
-def test_a_value_that_cannot_be_shown_is_rejected(name: str, value: Any):
-    assert isinstance(deploy({**MINIMAL, name: value}).error, SettingsError)
-
-
 @pytest.mark.parametrize("mapping", [dict, MappingProxyType, UserDict])
 @pytest.mark.parametrize("sequence", [list, tuple])
 @pytest.mark.parametrize("preview", [False, True])
@@ -579,25 +556,3 @@ def test_plain_unknown_value_makes_role_policy_unknown(unknown: dict[str, Any]):
     assert deployment.error is None
     assert deployment.warnings == []  # none about earlier versions of a connector
     assert isinstance(deployment.role_policy["policy"], Unknown)
-
-
-def test_output_of_tuple_or_other_mapping_is_accepted():
-    def program() -> ConnectorRole:
-        vpc = {**VPC, "subnet_ids": output_of(tuple(VPC["subnet_ids"]))}
-        tags = pulumi.Output.from_input(MappingProxyType({"Team": "search"}))
-        return component({**FULL, "vpc_configuration": vpc, "tags": tags})
-
-    deployment = Deployment(program)
-    assert deployment.error is None
-    assert deployment.documents[1] == FULL_ROLE_POLICY
-
-
-def test_warning_counts_resolved_subnets_once():
-    subnets = [f"subnet-{number:017x}" for number in range(7)]
-
-    def program() -> ConnectorRole:
-        vpc = {**VPC, "subnet_ids": [*subnets, output_of("subnet-0a1b2c3d4e5f60718")]}
-        return component({**MINIMAL, "vpc_configuration": vpc})
-
-    (warning,) = Deployment(program).warnings
-    assert "has 8 subnets" in warning

@@ -191,11 +191,6 @@ def test_invalid_default_is_reported_once_even_if_unused(
     assert rejected({**entries, "three": AEM}, **default) == [place]
 
 
-@pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
-def test_empty_object_is_rejected_for_scalar_setting(key: str):
-    assert rejected({"one": {**AEM, key: {}}}) == [f"dataSources.one.{key}"]
-
-
 def test_false_or_blank_top_level_setting_counts_as_unset():
     top: dict[str, Any] = {"allowNetworkInterfaceDeletion": False, "secretId": "", "protect": False}
     assert deploy({"one": AEM}, **top).error is None
@@ -249,11 +244,6 @@ def test_configuration_size_is_limited_in_bytes():
     room = 102_400 - len(configured.pulumi_config(shortest).encode())
     assert "bytes" not in problems(1 + room)
     assert "  dataSources: the configuration is 102,401 bytes\n" in problems(2 + room)
-
-
-def test_message_about_entry_includes_custom_namespace():
-    deployment = deploy({"one": {"secretId": "x"}}, namespace="search")
-    assert "  search:dataSources.one.secretId: " in str(deployment.error)
 
 
 # The text of every message about a stack with several data sources.
