@@ -284,6 +284,10 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "several accounts, two of them invalid": ({"aem": AEM}, {ACCOUNTS: [ACCOUNT, "12", True]}),
     "several other accounts": ({"aem": AEM}, {ACCOUNTS: ["444455556666", 555566667777]}),
     "default tags without the key tags": ({"aem": {**AEM, "tags": {"a": "b"}}}, {TAGS: {"Team": "x"}}),
+    "a tag that clashes with a default tag": (
+        {"aem": {**AEM, "tags": {"team": "x"}}},
+        {TAGS: {"tags": {"Team": "x"}}},
+    ),
     "tags that clash with default tags": (
         {"aem": {**AEM, "tags": {"team": "x", "Stage": "y"}}},
         {TAGS: {"tags": {"Team": "x", "STAGE": "y"}}, "tags": {"TEAM": "z", "a!": ""}},
@@ -292,7 +296,7 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
 
 WITH_SECRETS: Final = {
     *("invalid defaults", "a text", "numbers", "several other accounts"),
-    *("default tags without the key tags", "tags that clash with default tags"),
+    *("default tags without the key tags", "a tag that clashes with a default tag"),
 }
 """The stacks whose messages show values of keys that may be secret."""
 
