@@ -206,19 +206,6 @@ def test_values_at_every_depth_may_be_outputs():
     assert deployment.role["tags"] == {"Team": "search"}
 
 
-def test_every_bucket_input_may_be_an_output():
-    def program() -> None:
-        outputs = {name: output_of(value, name) for name, value in S3.items()}
-        account = {"bucket_account_id": output_of(ACCOUNT, "bucket_account_id")}
-        role = {"role_name": output_of("qbusiness-files"), "role_path": output_of("/a/{role.name}/")}
-        component({**outputs, **account, **role, "connector": "s3-v2"})
-
-    deployment = Deployment(program)
-    assert deployment.error is None
-    expected = of_role(golden("s3-v2-role-policy"), "a/{role.name}/qbusiness-files")
-    assert indented(deployment.role_policy["policy"]) == expected
-
-
 @pytest.mark.parametrize(
     ("args", "name"),
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
@@ -403,7 +390,6 @@ def test_invalid_plain_value_beside_output_is_rejected(preview: bool):
         (FULL, "tags", {"aws:x": "v"}, 'tags["aws:x"]'),
         (FULL, "vpc_configuration", {**VPC, "subnet_ids": []}, "vpc_configuration.subnet_ids"),
         (MINIMAL, "secret_id", "", "secret_id"),
-        (S3, "bucket_name", "", "bucket_name"),
         ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "", "bucket_name"),
         ({**FULL, "connector": "webcrawler"}, "secret_id", "", "kms_key_id"),
     ],

@@ -228,11 +228,6 @@ def test_tag_with_same_key_as_default_tag_is_accepted():
         assert deploy(settings, **OF_THE_PROGRAM).error is None
 
 
-def test_encrypted_secret_id_makes_role_policy_secret():
-    deployment = deploy(MINIMAL, secrets=["secretId"])
-    assert deployment.secret_documents == {"role policy"}
-
-
 def test_secret_connector_or_protect_value_is_not_shown():
     secret = ["connector", "protect"]
     assert deploy(S3_SETTINGS, secrets=secret).secret_documents == set()

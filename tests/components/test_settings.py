@@ -127,12 +127,6 @@ def test_special_characters_in_identifiers_are_rejected():
             assert [problem.place.path for problem in found] == [(name,)], (name, changed)
 
 
-def test_float_is_shown_without_trailing_zero():
-    for given, shown in ((111122223333.0, "111122223333"), (1.5, "1.5")):
-        (problem,) = problems({"account_id": given})
-        assert problem.given.startswith(f"expected a string, got {shown}; ")
-
-
 FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"
 
 
