@@ -16,7 +16,6 @@ INDEX_ARN: Final = f"{APPLICATION_ARN}/index/{examples.INDEX_ID}"
 OTHER_APPLICATION: Final = APPLICATION_ARN.replace("111111111111", "222222222222")
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 KEYS: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/"
-INTERFACES: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*"
 ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 BUCKET_ARN: Final = "arn:aws:s3:::example-documents"
 PINNED: Final = TRUST["Statement"][0]["Condition"]
@@ -170,10 +169,6 @@ _NOBODY: Final = {
 _EVERYBODY: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": _ASSUME}
 _SOURCE_ACCOUNT: Final = {"StringEquals": PINNED["StringEquals"]}
 _SOURCE_ARN: Final = {"ArnEquals": PINNED["ArnEquals"]}
-_SET_OPERATORS: Final = {
-    "ForAnyValue:StringEquals": PINNED["StringEquals"],
-    "ForAnyValue:ArnLike": PINNED["ArnEquals"],
-}
 _BY_ID: Final = _pinned(arn=examples.APPLICATION_ID)
 _APPLICATIONS: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application"
 _EVERY_APPLICATION: Final = f"{_APPLICATIONS}/*"
@@ -346,10 +341,6 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         Declared(attached=f"arn:aws:iam::{ACCOUNT}:policy/elsewhere"),
         {"unchecked"},
     ),
-    "one trust statement, not in a list": (
-        Declared({**TRUST, "Statement": TRUST["Statement"][0]}),
-        set(),
-    ),
     "a denial in the trust policy": (
         Declared({**TRUST, "Statement": [_NOBODY, *TRUST["Statement"]]}),
         set(),
@@ -357,7 +348,6 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     "a denial of everything": (_allowing("*", Effect="Deny"), set()),
     "another partition": (Declared(_elsewhere(TRUST), _elsewhere(POLICY)), set()),
     **_roles(
-        ("trust by set operators", _TRUST, "Condition", _SET_OPERATORS, ""),
         ("trust by pattern and name", _TRUST, "Condition", _WIDE | _pinned(), ""),
         ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
         ("subnets over TLS", _SUBNETS, "Condition", _TLS, ""),
@@ -367,7 +357,6 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("key in one Region", _KEY, "Condition", _equals(_VIA, _MANAGER.replace("*", REGION)), ""),
         ("key of secret and bucket", _KEY, "Condition", _like(_VIA, _MANAGER, _S3), ""),
         ("one data source", _MAPPING, "Resource", f"{INDEX_ARN}/data-source/{examples.INDEX_ID}", ""),
-        ("one interface", _TAGS, "Resource", INTERFACES.replace("*", "eni-0a1b2c3d4e5f60718"), ""),
         ("files in a bucket", _OBJECTS, "Action", "s3:GetObject", ""),
         ("objects by S3's key", _OBJECTS, "Condition", _equals(_S3_OWNER, ACCOUNT), ""),
         ("bucket of another account", _OBJECTS, "Condition", _like(_OWNER.lower(), OTHER_ACCOUNT), ""),
