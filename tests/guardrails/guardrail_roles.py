@@ -248,7 +248,6 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("alias", _KEY, "Resource", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem", "key"),
         ("key of another Region", _KEY, "Resource", _KEY_ELSEWHERE, "key"),
         ("key through anything", _KEY, "Condition", None, "key"),
-        ("grants on keys", _KEY, "Action", "kms:CreateGrant", "excess"),
     ),
     # Buckets.
     **_roles(

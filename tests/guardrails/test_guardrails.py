@@ -186,6 +186,7 @@ def passing(arn: str | list[str], condition: Any = TO_SERVICE) -> Document:
 
 def test_a_role_may_pass_itself():
     assert findings(role(), role_policy(passing(PASSED))) == {}
+    assert findings(role(path="/"), role_policy(passing([PASSED]))) == {}
     with_path = PASSED.replace(NAME, f"a/b/{NAME}")
     assert findings(role(path="/a/b/"), role_policy(passing(with_path))) == {}
 
