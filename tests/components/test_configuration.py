@@ -79,11 +79,10 @@ def test_unsupported_setting_may_be_blank():
 
 
 @pytest.mark.parametrize("key", MINIMAL)
-@pytest.mark.parametrize("blank", [True, False], ids=["blank", "missing"])
-def test_blank_or_missing_required_setting_is_reported(key: str, blank: bool):
-    settings = {name: value for name, value in MINIMAL.items() if name != key}
-    text = rejection({**settings, key: ""} if blank else settings)
-    assert re.findall(r"^  ([\w:]+): is (?:required but )?not set", text, re.MULTILINE) == [key]
+def test_blank_or_missing_required_setting_is_reported(key: str):
+    for blank in ("", None):
+        text = rejection({**MINIMAL, key: blank})
+        assert re.findall(r"^  ([\w:]+): is (?:required but )?not set", text, re.MULTILINE) == [key]
 
 
 @pytest.mark.parametrize(
@@ -101,11 +100,8 @@ def test_command_names_organization_in_pulumi_cloud(
 @pytest.mark.parametrize(
     ("misspelled", "nearest"),
     [
-        ("kmsKeyID", "kmsKeyId"),
         ("kms_key_id", "kmsKeyId"),
-        ("vpcConfig", "vpcConfiguration"),
         ("bucket", "bucketName or bucketAccountId"),
-        ("bucketAccount", "bucketAccountId"),
         ("Connector", "connector"),
         ("tagsOfTheRole", "tags"),
     ],
@@ -226,11 +222,6 @@ def test_tag_with_same_key_as_default_tag_is_accepted():
     for empty in ("", "{}", '{"tags": null}', '{"tags": {}}'):
         settings = {**settings, "aws:defaultTags": empty}
         assert deploy(settings, **OF_THE_PROGRAM).error is None
-
-
-def test_encrypted_secret_id_makes_role_policy_secret():
-    deployment = deploy(MINIMAL, secrets=["secretId"])
-    assert deployment.secret_documents == {"role policy"}
 
 
 def test_secret_connector_or_protect_value_is_not_shown():

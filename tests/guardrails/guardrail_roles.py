@@ -16,7 +16,6 @@ INDEX_ARN: Final = f"{APPLICATION_ARN}/index/{examples.INDEX_ID}"
 OTHER_APPLICATION: Final = APPLICATION_ARN.replace("111111111111", "222222222222")
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 KEYS: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/"
-INTERFACES: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*"
 ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 BUCKET_ARN: Final = "arn:aws:s3:::example-documents"
 PINNED: Final = TRUST["Statement"][0]["Condition"]
@@ -88,22 +87,9 @@ def _equals(key: str, value: str) -> Document:
     return {"StringEquals": {key: value}}
 
 
-def _if_exists(key: str, pattern: str) -> Document:
-    return {"StringLikeIfExists": {key: pattern}}
-
-
 def _account_by(operator: str) -> Document:
     """Return the conditions that pin the application, with a different operator for the account."""
     return {operator: PINNED["StringEquals"], "ArnEquals": PINNED["ArnEquals"]}
-
-
-def _all_values(null: str) -> Document:
-    """Return conditions for which the account may be absent, except by Null."""
-    return {**_account_by("ForAllValues:StringEquals"), "Null": {"aws:SourceAccount": null}}
-
-
-def _with_aws(*principals: str) -> Document:
-    return {"Service": _SERVICE, "AWS": [*principals]}
 
 
 def _elsewhere(document: Document) -> Document:
@@ -174,7 +160,6 @@ _SERVICE: Final = "qbusiness.amazonaws.com"
 _TWO_SERVICES: Final = {"Service": [_SERVICE, "lambda.amazonaws.com"]}
 _USER: Final = f"arn:aws:iam::{ACCOUNT}:user/me"
 _ASSUME: Final = "sts:AssumeRole"
-_WITH_WEB_IDENTITY: Final = [_ASSUME, "sts:AssumeRoleWithWebIdentity"]
 _NOBODY: Final = {
     "Effect": "Deny",
     "Principal": "*",
@@ -184,28 +169,13 @@ _NOBODY: Final = {
 _EVERYBODY: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": _ASSUME}
 _SOURCE_ACCOUNT: Final = {"StringEquals": PINNED["StringEquals"]}
 _SOURCE_ARN: Final = {"ArnEquals": PINNED["ArnEquals"]}
-_SET_OPERATORS: Final = {
-    "ForAnyValue:StringEquals": PINNED["StringEquals"],
-    "ForAnyValue:ArnLike": PINNED["ArnEquals"],
-}
-_ALL: Final = "ForAllValues:StringEquals"
 _BY_ID: Final = _pinned(arn=examples.APPLICATION_ID)
-_OTHER_CASE: Final = {
-    "StringEqualsIgnoreCase": {"AWS:sourceAccount": [ACCOUNT]},
-    "StringLike": {"aws:sourcearn": [APPLICATION_ARN]},
-}
 _APPLICATIONS: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application"
 _EVERY_APPLICATION: Final = f"{_APPLICATIONS}/*"
-_ABROAD: Final = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 _EVERY_INDEX: Final = f"{APPLICATION_ARN}/index/*"
 _TWO: Final = [APPLICATION_ARN, OTHER_APPLICATION]
 _WIDE: Final = {"StringLike": {"aws:SourceArn": "*", "aws:SourceAccount": ["*"]}}
-_ONE_OF_TWO: Final = {
-    "StringLike": {"aws:SourceArn": _TWO},
-    "StringEqualsIgnoreCase": {"aws:SourceAccount": [OTHER_ACCOUNT, ACCOUNT]},
-}
 _PLACEHOLDER: Final = _pinned(arn=f"{_APPLICATIONS}/application-id")
-_VARIABLE: Final = "${aws:PrincipalTag/name}"
 _SECRET_OF_OTHER_ACCOUNT: Final = f"{SECRETS.replace(ACCOUNT, OTHER_ACCOUNT)}aem-a1B2c3"
 _SECRETS_LIKE_PLACEHOLDERS: Final = [
     f"{SECRETS}{name}-a1B2c3" for name in ("secret_id", "team/your-app/index_id", "prod/index_id")
@@ -216,23 +186,12 @@ _S3: Final = "s3.*.amazonaws.com"
 _SECRET_ELSEWHERE: Final = f"{SECRETS.replace(REGION, 'eu-west-1')}aem-a1B2c3"
 _KEY_ELSEWHERE: Final = f"{KEYS.replace(REGION, 'eu-west-1')}{KEY_ID}"
 _OWNER: Final = "aws:ResourceAccount"
-_ALL_OWNERS: Final = {_ALL: {_OWNER: [ACCOUNT]}}
-_EXISTS: Final = {"Null": {_OWNER: "false"}}
 _S3_OWNER: Final = "s3:ResourceAccount"
-_ID: Final = "<Account ID Here>"
 _BRACES: Final = "arn:aws:s3:::{{input_bucket_name}}/*"
-_DEMO_BUCKET: Final = "arn:aws:s3:::amzn-s3-demo-bucket/*"
-_FILES_LIKE_PLACEHOLDERS: Final = f"{BUCKET_ARN}/region/account_id/key/key_id/*"
-_TAGGED: Final = f"qbusiness_{ACCOUNT}_{examples.APPLICATION_ID}_*"
 _REQUEST_TAG: Final = "aws:RequestTag/AMAZON_Q"
 _RESOURCE_TAG: Final = "aws:ResourceTag/AMAZON_Q"
-_TAG_AMONG_OTHERS: Final = {
-    **_like(_REQUEST_TAG, _TAGGED),
-    "ForAnyValue:StringEquals": {"aws:TagKeys": ["AMAZON_Q"]},
-}
 _TLS: Final = {"Bool": {"aws:SecureTransport": "true"}}
 _ANY_TAG: Final = _like(_RESOURCE_TAG, "qbusiness_*")
-_OTHER_STAGE: Final = {"StringNotEquals": {"aws:RequestTag/Stage": "prod"}}
 _GROUP_ABROAD: Final = (
     f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:security-group/{examples.SECURITY_GROUP_ID}"
 )
@@ -246,10 +205,8 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("every application", _TRUST, "Condition", _pinned(arn=_EVERY_APPLICATION), "trust-application"),
         ("application elsewhere", _TRUST, "Condition", _pinned(OTHER_ACCOUNT), "trust-application"),
         ("every account", _TRUST, "Condition", _pinned("*"), "trust-account"),
-        ("one account or any", _TRUST, "Condition", _pinned([ACCOUNT, "*"]), "trust-account"),
         ("application by its ID", _TRUST, "Condition", _BY_ID, "trust-application"),
         ("account compared as an ARN", _TRUST, "Condition", _account_by("ArnLike"), "trust-account"),
-        ("account by all values", _TRUST, "Condition", _account_by(_ALL), "trust-account"),
         ("account if any", _TRUST, "Condition", _account_by("StringEqualsIfExists"), "trust-account"),
         ("unknown operator", _TRUST, "Condition", _account_by("stringEquals"), "readable trust-account"),
         ("two accounts", _TRUST, "Condition", _pinned([ACCOUNT, OTHER_ACCOUNT]), "trust-account"),
@@ -257,10 +214,8 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("everybody", _TRUST, "Principal", "*", "trust-service-alone"),
         ("every AWS principal", _TRUST, "Principal", {"AWS": "*"}, "trust-service-alone"),
         ("another service", _TRUST, "Principal", _TWO_SERVICES, "trust-service-alone"),
-        ("a user", _TRUST, "Principal", _with_aws(_USER), "trust-service-alone"),
         ("everybody but a user", _TRUST, "NotPrincipal", {"AWS": _USER}, "trust-service-alone"),
         ("every action of STS", _TRUST, "Action", "sts:*", "trust-service-alone"),
-        ("a web identity too", _TRUST, "Action", _WITH_WEB_IDENTITY, "trust-service-alone"),
         ("every action but the right one", _TRUST, "NotAction", _ASSUME, "trust-service-alone"),
         ("unknown effect", _TRUST, "Effect", "allow", "readable"),
         ("application placeholder", _TRUST, "Condition", _PLACEHOLDER, "placeholders trust-application"),
@@ -292,40 +247,22 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("every key", _KEY, "Resource", f"{KEYS}*", "key"),
         ("alias", _KEY, "Resource", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem", "key"),
         ("key of another Region", _KEY, "Resource", _KEY_ELSEWHERE, "key"),
-        ("key placeholder", _KEY, "Resource", f"{KEYS}key-id", "placeholders key"),
         ("key through anything", _KEY, "Condition", None, "key"),
-        ("key through every service", _KEY, "Condition", _like(_VIA, "*.amazonaws.com"), "key"),
-        ("key through a service if any", _KEY, "Condition", _if_exists(_VIA, _MANAGER), "key"),
-        ("grants on keys", _KEY, "Action", "kms:CreateGrant", "excess"),
-        ("policies of keys", _NEW, "Action", "kms:PutKeyPolicy", "excess"),
     ),
     # Buckets.
     **_roles(
         ("objects of every bucket", _OBJECTS, "Resource", "arn:aws:s3:::*/*", "bucket"),
         ("every object", _OBJECTS, "Resource", "*", "bucket"),
-        ("objects of a variable", _OBJECTS, "Resource", f"arn:aws:s3:::{_VARIABLE}/*", "bucket"),
         ("objects in braces", _OBJECTS, "Resource", _BRACES, "placeholders bucket"),
-        ("objects of AWS's example", _OBJECTS, "Resource", _DEMO_BUCKET, "placeholders"),
         ("objects of unknown accounts", _OBJECTS, "Condition", None, "bucket"),
-        ("objects of every account", _OBJECTS, "Condition", _like(_OWNER, "*"), "bucket"),
-        ("objects of an account if any", _OBJECTS, "Condition", _if_exists(_OWNER, ACCOUNT), "bucket"),
-        ("objects of an account by all values", _OBJECTS, "Condition", _ALL_OWNERS, "bucket"),
-        ("objects of <account>", _OBJECTS, "Condition", _equals(_OWNER, _ID), "placeholders bucket"),
         ("objects written", _OBJECTS, "Action", ["s3:GetObject", "s3:PutObject"], "excess"),
-        ("every action on objects", _OBJECTS, "Action", "s3:*", "excess"),
         ("lists of all buckets", _BUCKET, "Resource", "*", "bucket"),
-        ("lists of unknown accounts", _BUCKET, "Condition", None, "bucket"),
-        ("every action of S3 in capitals", _NEW, "Action", "S3:?*", "excess"),
     ),
     # The application.
     **_roles(
         ("ingest into every application", _INGEST, "Resource", _EVERY_APPLICATION, "application"),
         ("another application", _INGEST, "Resource", OTHER_APPLICATION, "application"),
-        ("another account's application", _INGEST, "Resource", _ABROAD, "application"),
         ("every index", _MAPPING, "Resource", [APPLICATION_ARN, _EVERY_INDEX], "application"),
-        ("no index", _MAPPING, "Resource", f"{APPLICATION_ARN}/data-source/*", "application"),
-        ("every action of Amazon Q", _MAPPING, "Action", "qbusiness:*", "excess"),
-        ("deletion of the index", _MAPPING, "Action", "qbusiness:DeleteIndex", "excess"),
     ),
     # The network.
     **_roles(
@@ -333,19 +270,14 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("another account's groups", _SUBNETS, "Resource", _GROUP_ABROAD, "excess"),
         ("subnets with a tag", _SUBNETS, "Condition", _like(_REQUEST_TAG, "qbusiness_*"), "subnets"),
         ("interfaces without tags", _INTERFACES, "Condition", None, "excess"),
-        ("interfaces with a tag among others", _INTERFACES, "Condition", _TAG_AMONG_OTHERS, "excess"),
         ("every application's interfaces", _PERMISSION, "Condition", _ANY_TAG, "excess"),
         ("tags on everything", _TAGS, "Condition", None, "excess"),
         ("deletion of every interface", _DELETION, "Condition", None, "excess"),
-        ("descriptions with a wildcard", _NEW, "Action", "ec2:Describe*", "excess"),
-        ("every action of EC2", _NEW, "Action", "ec2:?*", "excess"),
     ),
     # Other actions.
     **_roles(
         ("everything", _NEW, "Action", "*", "excess"),
-        ("commands", _NEW, "Action", "ssm:SendCommand", "excess"),
         ("all but some actions", _NEW, "NotAction", "iam:*", "excess"),
-        ("another action", _NEW, "Action", ["ec2:DescribeVpcs", "ec2:RunInstances"], "excess"),
     ),
     "every role of the console passed, as on the pages for S3": (
         _allowing(
@@ -377,12 +309,6 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
 """Roles that the pack stops, each with the mandatory rules that stop it."""
 
 
-def _without(text: str) -> Declared:
-    """Return a role without the statements that contain a string."""
-    statements = [each for each in POLICY["Statement"] if text not in json.dumps(each)]
-    return Declared(policy={**POLICY, "Statement": statements})
-
-
 def _statement(sid: str, **changes: Any) -> Document:
     """Return a statement from the component's role policy with some elements changed."""
     (found,) = (statement for statement in POLICY["Statement"] if statement["Sid"] == sid)
@@ -409,19 +335,11 @@ _S3_SOURCE: Final[Document] = {
 RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     "the role of the component": (Declared(), set()),
     "no key and no VPC": (Declared(policy=json.loads(golden("minimal-role-policy"))), set()),
-    "no key": (_without("kms:"), set()),
-    "no VPC": (_without("ec2:"), set()),
-    "no secret": (_without("secretsmanager"), set()),
     "a managed policy": (Declared(managed=True), set()),
     "a managed policy outside of the stack": (
         Declared(attached=f"arn:aws:iam::{ACCOUNT}:policy/elsewhere"),
         {"unchecked"},
     ),
-    "one trust statement, not in a list": (
-        Declared({**TRUST, "Statement": TRUST["Statement"][0]}),
-        set(),
-    ),
-    "two trust statements": (_trusting(_pinned(), _pinned()), set()),
     "a denial in the trust policy": (
         Declared({**TRUST, "Statement": [_NOBODY, *TRUST["Statement"]]}),
         set(),
@@ -429,30 +347,18 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     "a denial of everything": (_allowing("*", Effect="Deny"), set()),
     "another partition": (Declared(_elsewhere(TRUST), _elsewhere(POLICY)), set()),
     **_roles(
-        ("trust by set operators", _TRUST, "Condition", _SET_OPERATORS, ""),
-        ("trust with keys in another case", _TRUST, "Condition", _OTHER_CASE, ""),
-        ("trust by all values, which must exist", _TRUST, "Condition", _all_values("false"), ""),
         ("trust by pattern and name", _TRUST, "Condition", _WIDE | _pinned(), ""),
-        ("trust by two names and one", _TRUST, "Condition", _ONE_OF_TWO | _pinned(), ""),
         ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
-        ("a tag that subnets lack", _SUBNETS, "Condition", _OTHER_STAGE, ""),
         ("subnets over TLS", _SUBNETS, "Condition", _TLS, ""),
-        ("an additional condition", _SUBNETS, "Condition", {"Null": {_REQUEST_TAG: "true"}}, ""),
-        ("action in another case", _SECRET, "Action", "SecretsManager:getsecretvalue", ""),
         ("secret of another account", _SECRET, "Resource", _SECRET_OF_OTHER_ACCOUNT, ""),
         ("secrets named like placeholders", _SECRET, "Resource", _SECRETS_LIKE_PLACEHOLDERS, ""),
         ("multi-Region key", _KEY, "Resource", f"{KEYS}mrk-1234abcd12ab34cd56ef1234567890ab", ""),
-        ("condition key in another case", _KEY, "Condition", _like("KMS:viaservice", _MANAGER), ""),
         ("key in one Region", _KEY, "Condition", _equals(_VIA, _MANAGER.replace("*", REGION)), ""),
         ("key of secret and bucket", _KEY, "Condition", _like(_VIA, _MANAGER, _S3), ""),
         ("one data source", _MAPPING, "Resource", f"{INDEX_ARN}/data-source/{examples.INDEX_ID}", ""),
-        ("one interface", _TAGS, "Resource", INTERFACES.replace("*", "eni-0a1b2c3d4e5f60718"), ""),
         ("files in a bucket", _OBJECTS, "Action", "s3:GetObject", ""),
-        ("one file", _OBJECTS, "Resource", f"{BUCKET_ARN}/certificates/aem.pem", ""),
-        ("objects by all values", _OBJECTS, "Condition", {**_ALL_OWNERS, **_EXISTS}, ""),
         ("objects by S3's key", _OBJECTS, "Condition", _equals(_S3_OWNER, ACCOUNT), ""),
         ("bucket of another account", _OBJECTS, "Condition", _like(_OWNER.lower(), OTHER_ACCOUNT), ""),
-        ("files named like placeholders", _OBJECTS, "Resource", _FILES_LIKE_PLACEHOLDERS, ""),
     ),
     "a bucket as the data source, as on its page": (
         Declared(

@@ -14,7 +14,6 @@ from rules import RULES
 from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.guardrails.guardrail_roles import (
-    ADMINISTRATOR,
     POLICY,
     SECRETS,
     TOO_WIDE,
@@ -53,17 +52,6 @@ for name, declared in json.loads({roles!r}).items():
             f"{{name}}-others", role_name=role.name, policy_arns=declared["exclusively"]
         )
 """
-INSIDE: Final = f"""
-for name, policies in (
-    ("second", dict(inline_policies=[
-        dict(name="one", policy={json.dumps(POLICY)!r}),
-        dict(name="two", policy={json.dumps(ANY_SECRET)!r}),
-    ])),
-    ("managed", dict(managed_policy_arns=["{ADMINISTRATOR}"])),
-):
-    aws.iam.Role(name, name="qbusiness-" + name, assume_role_policy={json.dumps(TRUST)!r}, **policies)
-"""
-"""Roles whose policies are properties."""
 ADOPTED: Final = f"""
 import pulumi
 from components.connector_role import ConnectorRole
@@ -165,14 +153,10 @@ def test_each_rule_stops_roles_before_creation(
     roles["abroad"] = (Declared(its_trust, its_policy), {"trust-account", "trust-application"})
     declared = {name: each for name, (each, _) in roles.items()}
     settings = {"aws:region": REGION, "aws:allowedAccountIds": [ACCOUNT]}
-    stack = new_stack(settings, program(declared) + INSIDE)
+    stack = new_stack(settings, program(declared))
     exit_code, text = up(stack, pack)
     assert exit_code != 0
-    assert rules(stack, "mandatory") == {
-        **{name: expected for name, (_, expected) in roles.items()},
-        "second": {"secret"},
-        "managed": {"excess"},
-    }
+    assert rules(stack, "mandatory") == {name: expected for name, (_, expected) in roles.items()}
     assert rules(stack, "advisory") == {}
     assert text.count("  fix: ") == text.count("[mandatory]")
     assert (aws.roles(), stack.resources()) == ([], [])

@@ -82,12 +82,5 @@ def filled(written_out: Iterable[Statement], options: Options) -> list[Statement
     return included
 
 
-FULL_ROLE_POLICY: Final = json.dumps(
-    {
-        "Version": "2012-10-17",
-        # The last statement in this file is also in the other.
-        "Statement": [*statements("default")[:-1], *statements("own")],
-    },
-    indent=2,
-)
+FULL_ROLE_POLICY: Final = golden("default-role-policy")
 """The expected role policy for the arguments in `samples.FULL`."""

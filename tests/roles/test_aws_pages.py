@@ -97,8 +97,7 @@ def test_condition_of_page_cannot_work_for_key_of_objects(world: World):
 
 
 def test_seed_is_called_right_word_for_word(world: World):
-    role_policy, trust = (golden(f"aws-page-{name}-policy", PLACEHOLDERS) for name in ("role", "trust"))
-    role_arn = world.role(NAME, role_policy, trust=trust)
+    role_arn = world.role(NAME, golden("aws-page-role-policy", PLACEHOLDERS), trust=TRUST)
     vpc = {**VPC, "subnetIds": [SUBNET_ID]}
     world.add_data_source(roleArn=role_arn, vpcConfiguration=vpc)
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
