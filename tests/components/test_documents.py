@@ -1,7 +1,7 @@
 """components/policies: the documents are those on AWS's page and in golden/."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
@@ -18,7 +18,6 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.expected import Statement, on_page, statements
 from tests.helpers.support import MINIMAL, PLACEHOLDERS, VPC, golden, indented
 
 

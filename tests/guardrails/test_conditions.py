@@ -47,6 +47,7 @@ COMPARISONS: Final = (
     ("DateEquals", "1767225600", "2026-01-01T00:00:00Z", YES),
     ("DateEquals", "20260101", "2026-01-01T00:00:00Z", CANNOT_TELL),
     ("DateLessThan", "99999999999999999", "2026-01-01T00:00:00Z", CANNOT_TELL),
+    ("DateLessThan", "9" * 400, "2026-01-01T00:00:00Z", CANNOT_TELL),
     ("DateNotEquals", "2026-01-01", "2026-01-02", YES),
     ("DateLessThan", "2026-01-01", "2026-01-01", NO),
     ("DateLessThanEquals", "2026-01-01", "2026-01-01", YES),
@@ -302,6 +303,8 @@ ARN_KEY: Final = "aws:SourceArn"
 IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("web",)), ("StringLike", KEY, ("w*",)), True),
     (("StringEquals", KEY, ("a", "b")), ("StringEquals", KEY, ("a",)), False),
+    (("StringEquals", KEY, ()), ("StringEquals", KEY, ("a",)), False),
+    (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ()), False),
     # No operator has this name, but a condition implies itself.
     (("stringEquals", KEY, ("a",)), ("StringEqualsIfExists", KEY, ("a",)), False),
     (("StringEquals", KEY, ("a",)), ("stringEquals", KEY, ("a",)), False),
@@ -337,6 +340,7 @@ IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("x",)), ("NumericEquals", KEY, ("x",)), False),
     (("NumericEquals", KEY, ("5",)), ("NumericEquals", KEY, ("6",)), False),
     # Wildcards are ordinary characters in StringEquals.
+    (("StringEquals", KEY, ("a*",)), ("StringEquals", KEY, ("b", "a*")), True),
     (("StringLike", KEY, ("a*",)), ("StringEquals", KEY, ("a*",)), False),
     (("StringEquals", KEY, ("a*",)), ("StringEqualsIgnoreCase", KEY, ("A*",)), True),
     (("StringEquals", KEY, ("WEB",)), ("StringEqualsIgnoreCase", KEY, ("b", "web")), True),

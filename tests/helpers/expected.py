@@ -13,27 +13,9 @@ from tests.helpers.support import golden
 Statement = dict[str, Any]
 
 
-_FILES: Final[Statement] = {
-    "Sid": "AllowsAmazonQToGetS3Objects",
-    "Effect": "Allow",
-    "Action": ["s3:GetObject"],
-    "Resource": ["arn:aws:s3:::qbusiness-files/*"],
-    "Condition": {"StringEquals": {"aws:ResourceAccount": "123456789012"}},
-}
-
-
-def on_page(*, bucket_is_source: bool) -> list[Statement]:
-    """Return all statements on the pages of connectors whose bucket is, or is not, the source."""
-    default = statements("default")[:-1]  # the last one is ours
-    if not bucket_is_source:
-        return [_FILES, *default]
-    network = [statement for statement in default if "ec2:" in str(statement["Action"])]
-    return [*statements("s3-v2"), *network]
-
-
 def role_policy(options: Options, role_name: str = ROLE_NAME, connector: str = "") -> dict[str, Any]:
     """Return the role policy for a connector, or for any connector that accepts these options."""
-    page = on_page(bucket_is_source=options.bucket_is_source)
+    page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
     included = filled([*page, *statements("own")], options)
     for statement in included:
         if statement["Sid"] == "AllowsAmazonQToIngestDocuments" and options.ingest_scope == "index":
