@@ -106,7 +106,7 @@ def test_every_question_is_answered_for_healthy_stack(
     world: World, assert_golden: Callable[[Path, str], None]
 ):
     world.add_data_source()
-    world.add_sync("SUCCEEDED")
+    world.sync(DATA_SOURCE_ID, "SUCCEEDED")
     said = world.check()
     assert_golden(Path(__file__).with_name("verbose.txt"), said.out)
     assert (said.code, said.err) == (0, "")
@@ -142,7 +142,7 @@ def test_check_page_lists_every_name_of_a_finding(world: World):
 def test_a_sync_error_cannot_forge_another_line(world: World):
     world.add_data_source()
     forged = "Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
-    world.add_sync("FAILED", error={"errorMessage": forged})
+    world.sync(DATA_SOURCE_ID, "FAILED", error={"errorMessage": forged})
     said = world.check()
     assert said.out.replace("\n", "").isascii()
     assert said.out.replace("\n", "").isprintable()
@@ -213,7 +213,7 @@ def test_missing_permission_skips_questions_or_ends_check(world: World, action: 
     else:
         world.add_data_source()
     if action in ("iam:GetPolicy", "iam:GetPolicyVersion"):
-        world.bound(WIDE)
+        world.bound()
     code = CODES.get(action.partition(":")[0], "AccessDeniedException")
     world.reject(action, code=code)
     said = world.check()
@@ -233,7 +233,7 @@ def test_missing_permission_skips_questions_or_ends_check(world: World, action: 
 
 def test_command_calls_exactly_the_listed_actions(world: World):
     condition = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
-    world.bound(WIDE)
+    world.bound()
     world.key_policy(allow_key(ROOT, Condition=condition))
     world.add_data_source()
     world.check()

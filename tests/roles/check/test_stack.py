@@ -8,7 +8,7 @@ from pages.examples import ACCOUNT, OTHER_ACCOUNT
 from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.state import declared, exported
 from tests.helpers.support import golden
-from tests.helpers.world import ROLE_ARN, TRUST, World
+from tests.helpers.world import OWN, ROLE_ARN, ROLE_NAME, TRUST, World
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -25,7 +25,7 @@ def test_missing_stack_is_reported_on_one_line(world: World):
 
 @pytest.mark.parametrize("name", [f"acme/{PROJECT_NAME}/dev", "acme/dev"])
 def test_commands_name_stack_as_given(world: World, name: str):
-    world.delete_policy()
+    world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=OWN)
     said = world.check("--stack", name)
     assert said.code == 1
     assert f"`pulumi preview --stack {name}` shows what an update changes" in said.out
