@@ -344,6 +344,11 @@ class World(Maker):
         }
         self.server.answers["kms:DescribeKey"] = {"KeyMetadata": metadata}
 
+    def describe_secret(self, arn: str, **entries: str) -> None:
+        """Respond to secretsmanager:DescribeSecret with a secret that has a value."""
+        secret = {"ARN": arn, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **entries}
+        self.server.answers["secretsmanager:DescribeSecret"] = secret
+
     # Data sources.
 
     def make(
