@@ -76,15 +76,12 @@ def main() -> int:
     """Print what finds each fault; return 1 if a fault is not found or does not apply, otherwise 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Count found faults.")
     parser.add_argument("ids", nargs="*", metavar="ID", help="a fault; without any, all are tried")
-    parser.add_argument("--dry-run", action="store_true", help="only list faults that do not apply")
     options = parser.parse_args()
     chosen = [each for each in faults() if not options.ids or each.name in options.ids]
     applicable = [each for each in chosen if each.applies()]
     for fault in chosen:
         if fault not in applicable:
             _print(f"{fault.name} {fault.file}: not applicable: give it a successor")
-    if options.dry_run:
-        return int(applicable != chosen)
     found, by_unit = 0, 0
     with TemporaryDirectory() as directory:
         copy = Path(directory) / "copy"

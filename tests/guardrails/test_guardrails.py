@@ -475,14 +475,7 @@ def test_q_business_actions_reveal_role_with_unknown_trust():
     assert set(findings(its_role, role_policy(any_case, its_role))) == {"excess"}
     other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
     assert findings(its_role, role_policy(other, its_role)) == {}
-
-
-def test_an_unknown_value_is_not_checked():
-    its_role = role(name=UNKNOWN)
-    assert findings(role(UNKNOWN), role_policy()) == {}
-    assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
-    assert findings(role(UNKNOWN), role_policy(UNKNOWN, its_role)) == {}
-    assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
+    assert findings(role(UNKNOWN), role_policy(UNKNOWN)) == {}
     assert findings(role(inlinePolicies=[{"policy": None}], managedPolicyArns=UNKNOWN)) == {}
 
 

@@ -77,17 +77,10 @@ FACTS: Final = {row.split()[0]: Facts(*row.split()) for row in _TABLE.strip().sp
 
 def shapes(facts: Facts) -> Iterator[Options]:
     """Return options for each shape that the connector's roles can have."""
-    may_have = {
-        "required": {True},
-        "optional": {True, False},
-        "earlier": {True, False},
-        "no": {False},
-    }
     for options in SHAPES:
-        if (
-            bool(options.secret_arn) in may_have[facts.secret]
-            and bool(options.bucket_arn) in may_have[facts.bucket]
-            and options.bucket_is_source == (facts.bucket == "required")
-            and bool(options.network_arns) in may_have[facts.vpc]
+        given = (options.secret_arn, options.bucket_arn, options.network_arns)
+        if options.bucket_is_source == (facts.bucket == "required") and all(
+            support != ("no" if value else "required")
+            for support, value in zip((facts.secret, facts.bucket, facts.vpc), given, strict=True)
         ):
             yield options

@@ -117,10 +117,10 @@ def gate(upstream: str, *stops: Stop) -> Generator[Gate]:
             ]
             if False in executed and not self.passes():
                 return
-            status, content = self.forward(upstream, body)
+            answer = self.forward(upstream, body)
             if True in executed and not self.passes():
                 return
-            self.answer(status, content)
+            self.answer(*answer)
 
         def passes(self) -> bool:
             closed.arrived.release()

@@ -61,11 +61,8 @@ def git_server(repositories: Path, directory: Path) -> Generator[dict[str, str]]
             output = subprocess.check_output(command, input=content, env={**os.environ, **variables})
             head, _, body = output.partition(b"\r\n\r\n")
             headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-            self.send_response(int(headers.pop("Status", "200").partition(" ")[0]))
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+            status = int(headers.pop("Status", "200").partition(" ")[0])
+            self.answer(status, body, {**headers, "Content-Length": str(len(body))})
 
         do_POST = do_GET  # noqa: N815
 

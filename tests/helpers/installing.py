@@ -107,14 +107,13 @@ def offline(directory: Path) -> Mapping[str, str]:
     `wheel`, which Pulumi installs although nothing needs it, and a script in place of Python. The script
     adds no pip to a virtual environment, because that would take ten seconds.
     """
-    name = "wheel-1"
-    with zipfile.ZipFile(directory / f"{name}-py3-none-any.whl", "w") as empty:
-        information = f"{name}.dist-info"
-        empty.writestr(f"{information}/METADATA", "Metadata-Version: 2.1\nName: wheel\nVersion: 1\n")
-        empty.writestr(
-            f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        empty.writestr(f"{information}/RECORD", "")
+    with zipfile.ZipFile(directory / "wheel-1-py3-none-any.whl", "w") as empty:
+        for name, text in {
+            "METADATA": "Metadata-Version: 2.1\nName: wheel\nVersion: 1\n",
+            "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            "RECORD": "",
+        }.items():
+            empty.writestr(f"wheel-1.dist-info/{name}", text)
     python = directory / "python"
     python.write_text(
         "#!/bin/sh\n# python -m venv DIRECTORY\n"

@@ -1,6 +1,6 @@
 """Serve HTTP on loopback within a context, and forward requests to another server."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -14,22 +14,10 @@ from tests.helpers.support import TIMEOUT
 class Handler(BaseHTTPRequestHandler):
     """A request handler that logs nothing."""
 
-    def forward(self, upstream: str, body: bytes) -> tuple[int, bytes]:
-        """Forward the request to another server as a POST; return the status and the response's body.
+    def forward(self, upstream: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        """Forward the request to another server; return the response's status, body, and headers.
 
-        The status is 200 for every successful response.
-        """
-        call = Request(upstream + self.path, body, dict(self.headers))  # noqa: S310 an address on loopback
-        try:
-            with urlopen(call, timeout=TIMEOUT) as answer:  # noqa: S310 an address on loopback
-                return 200, answer.read()
-        except HTTPError as error:
-            return error.code, error.read()
-
-    def relay(self, upstream: str, body: bytes) -> None:
-        """Forward the request to another server with its method and headers, and send the response.
-
-        The response keeps its headers, except those about the connection, the date, and the server.
+        The headers are those that `answer` does not send by itself.
         """
         url, headers = upstream + self.path, dict(self.headers)
         call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
@@ -37,17 +25,15 @@ class Handler(BaseHTTPRequestHandler):
             answer: Any = urlopen(call, timeout=TIMEOUT)  # noqa: S310 an address on loopback
         except HTTPError as error:
             answer = error
+        own = ("connection", "transfer-encoding", "date", "server")
         with answer:
-            content = answer.read()
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
-                    self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
+            headers = {name: value for name, value in answer.headers.items() if name.lower() not in own}
+            return answer.status, answer.read(), headers
 
-    def answer(self, status: int, content: bytes) -> None:
+    def answer(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 

@@ -47,7 +47,7 @@ def recorder(upstream: str) -> Generator[Recorder]:
                 status, text = answer(parameters)
                 self.answer(status, text.encode())
             else:
-                self.relay(upstream, body)
+                self.answer(*self.forward(upstream, body))
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 names of http.server
 

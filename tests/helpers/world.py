@@ -8,6 +8,7 @@ from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from unittest.mock import Mock
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -216,10 +217,8 @@ class World(Maker):
         for name, value in {
             "AWS_ENDPOINT_URL": server.url,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "tests",
-            "AWS_SECRET_ACCESS_KEY": "tests",
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "tests"),
+            **dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/dev/null"),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_MAX_ATTEMPTS": "1",
         }.items():
@@ -302,11 +301,8 @@ class World(Maker):
         iam = iam_backends[account]["aws"]
         iam.create_user(REGION, "administrator")
         key = iam.create_access_key("administrator")
-        credentials = {
-            "AWS_ACCESS_KEY_ID": key.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
-        }
-        return Maker(Aws({"AWS_ENDPOINT_URL": self.server.url, **credentials}))
+        names = {"AWS_ACCESS_KEY_ID": key.access_key_id, "AWS_SECRET_ACCESS_KEY": key.secret_access_key}
+        return Maker(Aws({"AWS_ENDPOINT_URL": self.server.url, **names}))
 
     # The directory's files.
 
@@ -324,12 +320,9 @@ class World(Maker):
 
     def repeat_at_once(self) -> None:
         """Let botocore retry calls as often as for a user, but without pauses."""
-
-        def acquire(*_: object) -> None: ...
-
         self.patch.delenv("AWS_MAX_ATTEMPTS")
         self.patch.setattr("botocore.endpoint.time.sleep", str)
-        self.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", acquire)
+        self.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", Mock())
 
     def describe_key(self, arn: str = KEY_ARN, **entries: Any) -> None:
         """Respond to kms:DescribeKey with an enabled customer managed key, changed by these entries."""

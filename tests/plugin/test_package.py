@@ -27,7 +27,7 @@ from tests.helpers.git_server import HOST, git_server
 from tests.helpers.installing import RUNTIME, VERSION, git, make_separate, offline
 from tests.helpers.page import blocks, run_section
 from tests.helpers.samples import EXAMPLES
-from tests.helpers.stacks import Aws, NewStack, Stack, assert_rejected
+from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import GOLDEN, PROJECT_NAME, S3, VPC, golden, of_role
 
 PAGE: Final = PROJECT / "docs" / "own-project.md"
@@ -187,7 +187,9 @@ def test_invalid_inputs_of_untyped_program_are_rejected_by_name(
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     project = {"name": PROJECT_NAME, "runtime": RUNTIME, "plugins": plugins}
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    update = assert_rejected(stack, aws)
+    update = stack.up(check=False)
+    assert update.exit_code != 0
+    assert aws.roles() == []
     # A second error may follow: the SDK's, if the engine ends before the program.
     message = re.split("    error: |Resources:", update.text)[1]
     expected = Path(__file__).with_name("invalid_inputs.txt").read_text()
