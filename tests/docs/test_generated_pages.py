@@ -10,7 +10,7 @@ import pytest
 
 from components.configuration import KEYS
 from components.connectors import CONNECTORS
-from pages import permissions, template_workflow
+from pages import permissions
 from pages.__main__ import PAGES
 from pages.statements import STATEMENTS
 from pages.version import with_version
@@ -108,13 +108,3 @@ def test_generated_files_get_the_version_of_the_package(tmp_path: Path):
     assert with_version(file) == (
         f"version: {VERSION}\n  version: 0.0.1\nx @ git+https://x@v{VERSION} 0.0.1\n"
     )
-
-
-def test_workflow_without_a_text_to_replace_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    workflow = ".github/workflows/environments.yml"
-    (tmp_path / workflow).parent.mkdir(parents=True)
-    text = (PROJECT / workflow).read_text()
-    (tmp_path / workflow).write_text(text.replace("pulumi up ", "pulumi update "))
-    monkeypatch.setattr(template_workflow, "_GITHUB", tmp_path / ".github")
-    with pytest.raises(ValueError, match="the workflow does not contain 'pulumi up '"):
-        template_workflow.workflow()

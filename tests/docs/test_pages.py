@@ -27,7 +27,6 @@ OTHER_PAGES = (
 )
 QUICK_START = DOCS / "index.md"
 SANDBOX = PROJECT / "sandbox" / "README.md"
-DATA_SOURCES = DOCS / "data-sources.md"
 
 
 @pytest.fixture
@@ -70,15 +69,6 @@ def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
     assert checked.endswith(f"\n1 note\nwithout IAM's simulation, the policies {allowed}")
     assert prose("Check the role", QUICK_START).count(allowed) == 1
     qbusiness.delete_data_source(**index, dataSourceId=created)
-
-
-def test_documented_steps_add_data_source(reader: Stack, aws: Aws):
-    run_section(reader, "Deploy the role", QUICK_START)
-    (first,) = aws.roles()
-    added = run_section(reader, "Add a data source", DATA_SOURCES).stdout
-    assert "    + 3 created\n    4 unchanged\n" in added
-    (second,) = {*aws.roles()} - {first}
-    assert "secret:qbusiness/wiki-c3D4e5" in str(aws.role_policies(second))
 
 
 def test_readme_configuration_produces_the_statements_shown():
