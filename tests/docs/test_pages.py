@@ -106,17 +106,6 @@ def test_configuration_keys_set_on_pages_exist():
     assert keys <= {*KEYS.values(), *others}
 
 
-def test_block_with_two_updates_waits_and_looks_for_drift():
-    (drift,) = blocks("sh", prose("Find drift"))
-    for script in (block for page in PAGES for block in blocks("sh", page.read_text())):
-        if script.count("pulumi up") > 1:
-            *_, first, pause, second, pause_again, last = script.split(" &&\n")
-            assert re.fullmatch(r"pulumi up --yes( --skip-preview)?", first)
-            assert second == first.replace("up", "up --refresh")
-            assert pause == pause_again == "sleep 60"
-            assert last == drift
-
-
 def test_the_make_targets_on_the_pages_exist():
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     for page in (PROJECT / "README.md", *PAGES):
