@@ -1,14 +1,13 @@
 """examples/ci-roles, pages/connector_policy, statements: permissions and limits of the roles for CI."""
 
 import importlib
-import inspect
 import itertools
 import json
 import re
 import runpy
 import shutil
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -19,15 +18,6 @@ import yaml
 
 from pages.examples import ACCOUNT
 from sandbox.environment import PROJECT
-from sandbox.provider.resources import (
-    Role,
-    RolePoliciesExclusive,
-    RolePolicy,
-    RolePolicyAttachmentsExclusive,
-    attached_arns,
-    inline_names,
-    inline_policy,
-)
 from tests.authorization.simulator import ask
 from tests.helpers.boundary import boundary
 from tests.helpers.mocked import STACK, Deployment
@@ -198,24 +188,19 @@ def test_boundary_in_policies_has_every_action_of_connectors():
     assert "*" not in "".join(of_all)
 
 
-def calls(*functions: Callable[..., Any]) -> set[str]:
-    """Return the IAM actions that these functions of the sandbox's provider call."""
-    source = "".join(map(inspect.getsource, functions))
-    names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
-    return {"iam:" + name.title().replace("_", "") for name in names}
-
-
-READ = calls(Role.read, inline_policy, inline_names, attached_arns)
-# The stack never attaches policies; it owns them only to detach them. IAM cannot limit
-# RemoveRoleFromInstanceProfile to a role.
-WRITE = calls(Role, RolePolicy, RolePoliciesExclusive, RolePolicyAttachmentsExclusive) - {
-    *("iam:AttachRolePolicy", "iam:RemoveRoleFromInstanceProfile", *READ)
-}
+# What AWS's provider calls for a role and its inline policies.
+READ = {"iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"}
 GIVING = {
     *("iam:CreateRole", "iam:PutRolePermissionsBoundary"),
     *("iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"),
 }
 REMOVING = {"iam:DeleteRolePermissionsBoundary"}
+# The stack never attaches policies; it owns them only to detach them.
+WRITE = {
+    *("iam:DeleteRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:TagRole", "iam:UntagRole"),
+    *("iam:ListInstanceProfilesForRole", "iam:UpdateRole", "iam:UpdateRoleDescription"),
+    *(*GIVING, *REMOVING),
+}
 OTHERS_BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/their-boundary"
 
 
