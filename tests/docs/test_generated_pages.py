@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from components.configuration import KEYS
-from components.connectors import CONNECTORS
 from pages import permissions
 from pages.__main__ import PAGES
 from pages.version import with_version
@@ -17,24 +15,13 @@ from sandbox.environment import PROJECT
 from tests.helpers import expected
 from tests.helpers.connector_facts import FACTS, Facts, shapes
 from tests.helpers.installing import VERSION
-from tests.helpers.page import blocks, prose
+from tests.helpers.page import blocks
 from tests.helpers.support import golden
-
-DOCS = PROJECT / "docs"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_generated_page_is_up_to_date(path: Path):
     assert path.read_text() == PAGES[path](), "run `venv/bin/python -m pages`"
-
-
-def test_configuration_page_documents_every_key_and_connector():
-    text = (DOCS / "configuration.md").read_text()
-    for key in ("aws:region", *KEYS.values()):
-        assert re.search(rf"^\| `{key}`<br>\w.* \| \w", text, re.MULTILINE), key
-        assert re.search(rf"^\| `{key}(\.\S+)?`.* \| .* \| \S.* \| ", text, re.MULTILINE), key
-    section = prose("Connectors", DOCS / "configuration.md")
-    assert re.findall(r"^\| `(.*?)`", section, re.MULTILINE) == [*CONNECTORS]
 
 
 def pins(file: str) -> dict[str, str]:
