@@ -217,13 +217,18 @@ def of_event(name: str, ref: str = "refs/heads/main", owner: str = "OWNER") -> S
 
 
 def running(
-    github: SimpleNamespace, first: str = '["staging"]', deploy: str = "success", audited: str = "{}"
+    github: SimpleNamespace,
+    first: str = '["staging"]',
+    production: str = '["prod"]',
+    deploy: str = "success",
+    audited: str = "{}",
 ) -> set[str]:
     """Return the jobs that run, apart from `list`.
 
-    `first` is an output of `list`, and `deploy` is this job's result if it runs.
+    `first` and `production` are outputs of `list`, and `deploy` is this job's result if it runs.
     """
-    listed = SimpleNamespace(first=first, production='["prod"]', stacks='["a stack"]')
+    stacks = "[]" if first == production == "[]" else '["a stack"]'
+    listed = SimpleNamespace(first=first, production=production, stacks=stacks)
     results = {"list": SimpleNamespace(result="success", outputs=listed)}
     for name, job in ENVIRONMENTS.items():
         if name == "list":
@@ -247,15 +252,15 @@ DEPLOYED = {"deploy", "deploy-production"}
 
 
 def test_each_event_runs_its_jobs():
-    request = "pull_request", "refs/pull/1/merge"
-    assert running(of_event(*request)) == {"preview"}
-    assert running(of_event(*request, "FORK")) == set()
-    push = of_event("push")
+    request, push, schedule = map(of_event, ("pull_request", "push", "schedule"))
+    assert running(request) == {"preview"}
+    assert running(of_event("pull_request", owner="FORK")) == set()
     assert running(push) == {*DEPLOYED, "roles"}
     assert running(push, audited="") == DEPLOYED
     assert running(push, first="[]") == {"deploy-production", "roles"}
     assert running(push, deploy="failure") == {"deploy"}
-    assert running(of_event("schedule")) == {"drift", "roles"}
+    assert running(schedule) == {"drift", "roles"}
+    assert [running(each, "[]", "[]") for each in (request, push, schedule)] == [set()] * 3
     assert running(of_event("workflow_dispatch", "refs/heads/other")) == set()
 
 
@@ -274,23 +279,19 @@ COMMIT = WORKFLOWS["environments"]["env"]["COMMIT"]
 REGIONS = AUDIT["audit"]["steps"][3]["env"]["REGIONS"]
 
 
-@pytest.mark.parametrize(
-    ("expression", "names", "value"),
-    [
+def test_expressions_have_values_of_event_and_variables():
+    for expression, variables, value in (
         # ParseStackReference in pkg/backend/httpstate in Pulumi.
         (OWNER, {"PULUMI_BACKEND_URL": "", "PULUMI_ORGANIZATION": "acme"}, "acme/"),
         (OWNER, {"PULUMI_BACKEND_URL": "", "PULUMI_ORGANIZATION": ""}, ""),
         (OWNER, {"PULUMI_BACKEND_URL": "s3://BUCKET", "PULUMI_ORGANIZATION": "acme"}, ""),
         (REGIONS, {"AUDIT_REGIONS": "eu-west-1 us-east-1", "AWS_REGION": "x"}, "eu-west-1 us-east-1"),
         (REGIONS, {"AUDIT_REGIONS": "", "AWS_REGION": "us-west-2"}, "us-west-2"),
-        # A commit that somebody pushed.
-        (COMMIT, of_event("pull_request"), "head"),
-        (COMMIT, of_event("push"), "merged"),
-    ],
-)
-def test_expressions_have_values_of_event_and_variables(expression: str, names: Any, value: str):
-    given = SimpleNamespace(**names) if isinstance(names, dict) else None
-    assert evaluate(expression, vars=given, github=names, format=str.format) == value
+    ):
+        assert evaluate(expression, vars=SimpleNamespace(**variables), format=str.format) == value
+    # A commit that somebody pushed.
+    assert evaluate(COMMIT, github=of_event("pull_request")) == "head"
+    assert evaluate(COMMIT, github=of_event("push")) == "merged"
 
 
 # The GitHub CLI contains jq, but its replacement needs the program, which GitHub's runners have.
