@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from components.rules import render
 from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose, run_script, run_section
-from tests.helpers.stacks import Aws, NewStack, Stack
+from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import REQUIRED
 
 DOCS = PROJECT / "docs"
@@ -29,17 +28,8 @@ QUICK_START = DOCS / "index.md"
 SANDBOX = PROJECT / "sandbox" / "README.md"
 
 
-@pytest.fixture
-def reader(new_stack: NewStack) -> Iterator[Stack]:
-    """Return a project in which a reader creates the stacks prod and staging, which are then deleted."""
-    stack = new_stack(REQUIRED)
-    yield stack
-    for name in ("prod", "staging"):
-        for file in stack.state_file.parent.glob(f"{name}.json*"):
-            file.unlink()
-
-
-def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
+def test_quick_start_ends_with_a_check_that_passes(new_stack: NewStack, aws: Aws):
+    reader = new_stack(REQUIRED)
     deployed = run_section(reader, "Deploy the role", QUICK_START).stdout
     (name,) = aws.roles()
     arn = aws.iam.get_role(RoleName=name)["Role"]["Arn"]
@@ -69,6 +59,8 @@ def test_quick_start_ends_with_a_check_that_passes(reader: Stack, aws: Aws):
     assert checked.endswith(f"\n1 note\nwithout IAM's simulation, the policies {allowed}")
     assert prose("Check the role", QUICK_START).count(allowed) == 1
     qbusiness.delete_data_source(**index, dataSourceId=created)
+    for file in reader.state_file.parent.glob("prod.json*"):
+        file.unlink()
 
 
 def test_readme_configuration_produces_the_statements_shown():

@@ -258,7 +258,8 @@ def test_each_event_runs_its_jobs():
     assert running(push) == {*DEPLOYED, "roles"}
     assert running(push, audited="") == DEPLOYED
     assert running(push, first="[]") == {"deploy-production", "roles"}
-    assert running(push, deploy="failure") == {"deploy"}
+    for result in ("failure", "cancelled"):
+        assert running(push, deploy=result) == {"deploy"}
     assert running(schedule) == {"drift", "roles"}
     assert [running(each, "[]", "[]") for each in (request, push, schedule)] == [set()] * 3
     assert running(of_event("workflow_dispatch", "refs/heads/other")) == set()
