@@ -5,7 +5,6 @@ gets AWS's answer about a resource that does not exist, or an empty list.
 """
 
 import json
-import re
 import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -44,7 +43,7 @@ from tests.helpers.world import (
     USER_ARN,
     Output,
 )
-from tests.roles.check.policy_text import Policy, document, statements
+from tests.roles.check.policy_text import NAMES, Policy, document, statements
 
 Responses = dict[str, Any]
 """AWS's responses by operation and resource."""
@@ -53,7 +52,6 @@ OTHER_INDEX: Final = f"{INDEX_ID[:-1]}3"
 THIRD_ID: Final = "subnet-0c3d4e5f607182930"
 SUBNETS: Final = [SUBNET_ID, SECOND_SUBNET_ID]
 VPC: Final = {"subnetIds": SUBNETS, "securityGroupIds": [SECURITY_GROUP_ID]}
-ORGANIZATION: Final = "o-a1b2c3d4e5"
 PERIMETER: Final = f"arn:aws:iam::{ACCOUNT}:policy/perimeter"
 BOUND: Final = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 STACK: Final = ("--stack", "dev")
@@ -361,7 +359,7 @@ class World(NamedTuple):
         role_tags = [{"Key": name, "Value": it} for name, it in self.role_tags.items()]
         found: Responses = {
             "get_caller_identity": {"Account": ACCOUNT, "Arn": USER_ARN, "UserId": "AIDA"},
-            "describe_organization": {"Organization": {"Id": ORGANIZATION}},
+            "describe_organization": {"Organization": {"Id": NAMES["ORG"]}},
             **application(),
             **index(),
             **secret(SECRET_ARN, Tags=tags),
@@ -572,8 +570,3 @@ def run(options: Sequence[str]) -> Output:
     with redirect_stdout(out), redirect_stderr(err):
         code = copy_context().run(main, ["check", *options])
     return Output(code, out.getvalue(), err.getvalue())
-
-
-def answers_in(said: Output) -> list[str]:
-    """Return the answers, and the line after them."""
-    return re.findall(r"^\S.*\n(?: .*\n)*", said.out, re.MULTILINE)

@@ -57,7 +57,6 @@ OF_ENTRIES: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
     [
         ((*STACK, *ALONE), "pass either --stack, or --application and --data-source-id"),
         (ALONE[:2], "pass either --stack, or --application and --data-source-id"),
-        (ALONE[2:], "pass either --stack, or --application and --data-source-id"),
         ((*STACK, "--data-source", "wiki"), "stack dev has no entry 'wiki'; its entries: aem-connector"),
         (
             (*ALONE, "--data-source", "wiki"),
