@@ -14,7 +14,6 @@ from tests.roles.check.account import (
     PERIMETER,
     STACK,
     World,
-    answers_in,
     ask,
     attached,
     data_sources,
@@ -51,8 +50,7 @@ def test_hint_names_what_the_error_of_a_sync_may_be_about():
     said = ask(World(responses=data_sources(*map(failed, errors))), STACK)
     found = [
         "".join(re.findall(r"the error may be about ([^:,\n]*)", each))
-        for each in answers_in(said)
-        if "has the status FAILED" in each
+        for each in re.findall(r"^\S.*has the status FAILED.*\n(?: .*\n)*", said.out, re.MULTILINE)
     ]
     assert dict(zip(errors, found, strict=True)) == errors
 
