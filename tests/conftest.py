@@ -10,7 +10,7 @@ from difflib import unified_diff
 from itertools import accumulate
 from pathlib import Path
 from pprint import pformat
-from typing import Final, cast
+from typing import Final
 from urllib.request import Request, urlopen
 
 import pytest
@@ -39,10 +39,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 gc.set_threshold(50_000, 20, 20)
 # Shells start background jobs with SIGINT ignored, and nohup ignores SIGHUP. The commands under test
 # would inherit that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
@@ -98,14 +97,6 @@ def _difference(name: str, before: str, other: str, after: str) -> list[str]:
     return [f"({more} more lines)", *lines[more:]] if more > 0 else lines
 
 
-def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name a test by a value for which pytest would only print a number."""
-    if not isinstance(val, (dict, list, tuple)):
-        return None
-    text = re.sub(r" at 0x[0-9a-f]+", "", repr(cast("object", val)))
-    return re.sub(r"[^\w.:/*-]+", " ", text).strip()[:60]
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Mark the tests that need an engine: those with a fixture that prepares a sandbox.
@@ -132,10 +123,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
-    """Print the counts that tests recorded, such as inputs, faults, and kills.
+    """If many tests fail, show only the shortest failures, and count the others by file.
 
-    If many tests fail, show only the shortest failures, and count the others by file, except in CI or
-    with `-v`.
+    In CI or with `-v`, show all.
     """
     failed = terminalreporter.stats.get("failed", [])
     every = [*failed]
@@ -148,16 +138,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
         terminalreporter.write_line("other failures, which -v shows:")
         for name, number in others.items():
             terminalreporter.write_line(f"  {number:6,}  {name}")
-    figures: dict[str, dict[str, int]] = {}
-    for report in terminalreporter.getreports("passed"):
-        for name, value in report.user_properties:
-            if name == "figure":
-                for title, counts in value.items():
-                    figures.setdefault(title, {}).update(counts)
-    for title, counts in figures.items():
-        terminalreporter.write_line(f"{title}: {sum(counts.values()):,}")
-        for case, number in sorted(counts.items()):
-            terminalreporter.write_line(f"  {number:6,}  {case}")
 
 
 def _selected(failed: list[pytest.TestReport]) -> list[pytest.TestReport]:
@@ -167,9 +147,8 @@ def _selected(failed: list[pytest.TestReport]) -> list[pytest.TestReport]:
     """
     shortest: dict[str, pytest.TestReport] = {}
     for report in sorted(failed, key=lambda each: (not _PLACE.search(each.longreprtext), _length(each))):
-        shortest.setdefault(_function(report), report)
-    ends = accumulate(map(_length, shortest.values()))
-    fitting = sum(end <= _LINES for end in ends)
+        shortest.setdefault(report.nodeid.partition("[")[0], report)
+    fitting = sum(end <= _LINES for end in accumulate(map(_length, shortest.values())))
     return [*shortest.values()][: max(fitting, 1)]
 
 
@@ -177,10 +156,6 @@ def _length(report: pytest.TestReport) -> int:
     """Return the number of lines that pytest prints about a failure."""
     texts = (report.longreprtext, *(text for _, text in report.sections))
     return sum(text.count("\n") for text in texts)
-
-
-def _function(report: pytest.TestReport) -> str:
-    return report.nodeid.partition("[")[0]
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,7 @@ from components.connectors import CONNECTORS
 from components.rules import render
 from guardrails.__main__ import validate
 from pages.example_calls import COMBINATIONS, every_option
-from pages.examples import (
-    ACCOUNT,
-    OTHER_ACCOUNT,
-    REGION,
-)
+from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
 from tests.guardrails.guardrail_roles import (
     ADMINISTRATOR,
     POLICY,
@@ -41,7 +37,6 @@ from tests.guardrails.guardrail_roles import (
 )
 from tests.helpers.support import GOLDEN, golden
 
-GALLERY: Final = GOLDEN / "guardrails.txt"
 NAME: Final = "qbusiness-guarded"
 UNKNOWN: Final = UNKNOWN_STRING_VALUE
 ANY_SECRET: Final = policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*")
@@ -81,15 +76,8 @@ def text(document: Any) -> Any:
     return document if isinstance(document, str) else json.dumps(document)
 
 
-def role(
-    document: Any = TRUST,
-    name: str = NAME,
-    urn: str = "role",
-    observed: Sequence[str] = (),
-    **others: Any,
-) -> Declaration:
-    props = {"assumeRolePolicy": text(document), "name": name, **others}
-    return resource("Role", urn, props, observed=observed)
+def role(document: Any = TRUST, urn: str = "role", **others: Any) -> Declaration:
+    return resource("Role", urn, {"assumeRolePolicy": text(document), "name": NAME, **others})
 
 
 def role_policy(document: Any = POLICY, of: Any = NAME, name: str = "connector") -> Declaration:
@@ -148,32 +136,11 @@ def findings(*resources: Declaration) -> dict[str, list[Finding]]:
 # Findings.
 
 
-def test_overly_broad_role_violates_exactly_expected_rules():
-    advisory = {rule.name for rule in RULES if rule.advisory}
-    for name, (policies, expected) in TOO_WIDE.items():
+def test_role_is_reported_by_exactly_expected_rules():
+    for name, (policies, expected) in {**TOO_WIDE, **RIGHT}.items():
         assert set(findings(*declared(policies))) == expected, name
-        assert not advisory & expected, name
-
-
-def test_a_correct_role_passes():
-    for name, (policies, advisory) in RIGHT.items():
-        assert set(findings(*declared(policies))) == advisory, name
-
-
-def several_violations() -> list[Declaration]:
-    """Return a role with violations of one statement, and of statements with and without a Sid."""
-    tags = policy("AllowsAmazonQToCreateTags", Condition=None)
-    document = {
-        **tags,
-        "Statement": [
-            *tags["Statement"],
-            {"Effect": "Allow", "Action": ["iam:GetRole", "s3:PutObject"], "Resource": "*"},
-            {"Sid": "Pass", "Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"},
-            {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
-            {"Sid": "Mapping", "Effect": "Allow", "Action": "qbusiness:CreateUser", "Resource": "*"},
-        ],
-    }
-    return [role(trust(Principal="*")), role_policy(document), attachment(ADMINISTRATOR)]
+        advisory = {rule.name for rule in RULES if rule.advisory} & expected
+        assert advisory == (expected if name in RIGHT else set()), name
 
 
 PASSED: Final = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
@@ -184,30 +151,22 @@ def passing(arn: str | list[str], condition: Any = TO_SERVICE) -> Document:
     return extended(Action="iam:PassRole", Resource=arn, Condition=condition)
 
 
-def test_a_role_may_pass_itself():
+def test_role_may_pass_only_itself_and_only_to_amazon_q():
     assert findings(role(), role_policy(passing(PASSED))) == {}
     assert findings(role(path="/"), role_policy(passing([PASSED]))) == {}
     with_path = PASSED.replace(NAME, f"a/b/{NAME}")
     assert findings(role(path="/a/b/"), role_policy(passing(with_path))) == {}
-
-
-PASSING_OTHERS: Final[Sequence[Document]] = [
-    passing("*"),
-    passing(f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"),
-    passing(f"{PASSED}*"),
-    passing(PASSED.replace(NAME, f"a/{NAME}")),
-    passing(PASSED.replace(ACCOUNT, "444455556666")),
-    passing([PASSED, f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"]),
-    passing(PASSED, {}),
-    passing(PASSED, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
-    passing(PASSED, {"StringLike": {"iam:PassedToService": "*.amazonaws.com"}}),
-    passing(PASSED, {"StringEqualsIfExists": TO_SERVICE["StringEquals"]}),
-    extended(Action="iam:*", Resource=PASSED, Condition=TO_SERVICE),
-]
-
-
-def test_role_may_pass_only_itself_and_only_to_amazon_q():
-    for document in PASSING_OTHERS:
+    for document in (
+        passing(f"{PASSED}*"),
+        passing(PASSED.replace(NAME, f"a/{NAME}")),
+        passing(PASSED.replace(ACCOUNT, OTHER_ACCOUNT)),
+        passing([PASSED, f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"]),
+        passing(PASSED, {}),
+        passing(PASSED, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
+        passing(PASSED, {"StringLike": {"iam:PassedToService": "*.amazonaws.com"}}),
+        passing(PASSED, {"StringEqualsIfExists": TO_SERVICE["StringEquals"]}),
+        extended(Action="iam:*", Resource=PASSED, Condition=TO_SERVICE),
+    ):
         assert set(findings(role(), role_policy(document))) == {"excess"}, document
 
 
@@ -220,18 +179,10 @@ def test_passed_arn_is_excess_if_role_name_or_path_is_unknown():
 
 
 def test_shared_policy_is_checked_for_each_role():
-    document = passing(PASSED)
-    managed = managed_policy(document, arn=CUSTOMER_MANAGED)
-    other = role(name="qbusiness-other", urn="other")
-    found = findings(
-        role(),
-        other,
-        managed,
-        resource("RolePolicyAttachment", "one", {"role": NAME, "policyArn": CUSTOMER_MANAGED}),
-        resource(
-            "RolePolicyAttachment", "two", {"role": "qbusiness-other", "policyArn": CUSTOMER_MANAGED}
-        ),
-    )
+    managed = managed_policy(passing(PASSED), arn=CUSTOMER_MANAGED)
+    both = [role(), role(name="qbusiness-other", urn="other")]
+    attached = [attachment(CUSTOMER_MANAGED, name) for name in (NAME, "qbusiness-other")]
+    found = findings(*both, managed, *attached)
     (finding,) = found["excess"]
     assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"
 
@@ -240,10 +191,8 @@ def test_each_placeholder_is_reported():
     beginning = f"arn:aws:service:{REGION}:{ACCOUNT}:"
     for value, reported in (
         ("[[x]]", True),
-        ("{{x}}", True),
         ("<x>", True),
         ("{x}", False),
-        ("<>", False),
         (f"arn:aws:kms:region:{ACCOUNT}:key/1", True),
         (f"arn:aws:kms:Your-Region:{ACCOUNT}:key/1", True),
         (f"arn:aws:kms:{REGION}:account-id:key/1", True),
@@ -349,16 +298,13 @@ def test_role_with_partly_unknown_trust_policy_is_checked():
         assert set(found) == {"secret"}, unknown
 
 
-@pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
-def test_managed_policy_is_found_by_reference_or_by_arn(by_reference: bool):
-    if by_reference:
-        managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
-        props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
-        its_role = resource("Role", "role", props, managedPolicyArns=[role_policy(), managed])
-    else:
-        managed = managed_policy(ANY_SECRET, arn=CUSTOMER_MANAGED)
-        its_role = role(managedPolicyArns=[CUSTOMER_MANAGED])
+def test_managed_policy_is_found_by_reference_or_by_arn():
+    managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
+    props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
+    its_role = resource("Role", "role", props, managedPolicyArns=[role_policy(), managed])
     assert set(findings(its_role, managed)) == {"secret"}
+    managed = managed_policy(ANY_SECRET, arn=CUSTOMER_MANAGED)
+    assert set(findings(role(managedPolicyArns=[CUSTOMER_MANAGED]), managed)) == {"secret"}
 
 
 def test_policy_belongs_only_to_role_that_it_names():
@@ -419,7 +365,8 @@ def test_trust_policy_names_account_of_role():
 
 def observed(**props: Any) -> Declaration:
     """Return a role after an import, refresh, or update: the provider reports all of its policies."""
-    return role(**props, observed=("inlinePolicies", "managedPolicyArns"))
+    its = {"assumeRolePolicy": text(TRUST), "name": NAME, **props}
+    return resource("Role", "role", its, observed=("inlinePolicies", "managedPolicyArns"))
 
 
 def test_policy_both_declared_and_observed_counts_once():
@@ -436,42 +383,17 @@ def test_policy_inside_role_is_checked_despite_namesake():
     assert set(findings(role(inlinePolicies=inline), role_policy())) == {"secret"}
 
 
-def undeclared_policies() -> list[Declaration]:
-    """Return a role with policies that the stack declares, and others."""
-    its_role = observed(
-        inlinePolicies=[
-            {"name": "connector", "policy": text(POLICY)},
-            {"name": "console", "policy": text(ANY_SECRET)},
-        ],
-        managedPolicyArns=[CUSTOMER_MANAGED, ADMINISTRATOR],
-    )
-    managed = managed_policy(arn=CUSTOMER_MANAGED)
-    return [its_role, role_policy(), attachment(CUSTOMER_MANAGED), managed]
-
-
 def test_remedy_for_undeclared_policy_depends_on_every_exclusive_resource():
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(POLICY)}])
     for lists, expected in (
         ([["console"], ["console", "other"]], "declare the policy, or remove it from the policyNames "),
         ([["console"], ["other"]], "no change to the program: `pulumi up` removes the policy, "),
-        ([["other"], ["console"]], "no change to the program: `pulumi up` removes the policy, "),
         ([[UNKNOWN]], "declare the policy, or remove it: run `aws iam delete-role-policy "),
         ([[UNKNOWN], ["console"]], "declare the policy, or remove it from the policyNames "),
-        ([], "declare the policy, or remove it: run `aws iam delete-role-policy "),
     ):
         exclusive = [exclusive_policies(*names) for names in lists]
         (found,) = findings(its_role, *exclusive)["undeclared"]
         assert found.remediation.startswith(expected), lists
-
-
-def removed_policies() -> list[Declaration]:
-    """Return a role with undeclared policies, some of which the update removes."""
-    its_role = observed(
-        inlinePolicies=[{"name": name, "policy": text(ANY_SECRET)} for name in ("console", "kept")],
-        managedPolicyArns=[ADMINISTRATOR],
-    )
-    exclusive = [exclusive_policies("connector", "kept"), exclusive_attachments()]
-    return [its_role, role_policy(), *exclusive]
 
 
 def test_each_exclusive_resource_must_list_declared_policies():
@@ -489,10 +411,8 @@ def test_each_exclusive_resource_must_list_declared_policies():
         ([own, other, names("connector", UNKNOWN)], []),
         # Each of these resources removes the policies that it does not list.
         ([own, other, names("connector", "other"), names("connector")], [other]),
-        ([own, other, arns()], []),
         ([role_policy(name=UNKNOWN), names("connector")], []),
         ([foreign, arns()], [foreign]),
-        ([foreign, arns(UNKNOWN)], []),
         ([foreign, names()], []),
         ([of_stack, its, arns(CUSTOMER_MANAGED)], [its]),
         ([of_stack, its, lists_its], []),
@@ -515,18 +435,14 @@ def test_undeclared_policy_counts_toward_quota_unless_removed():
 
 
 def test_role_has_at_most_twenty_attached_policies():
-    def role_with(number: int) -> Declaration:
-        arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(number)]
-        return observed(managedPolicyArns=arns)
-
+    arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(19)]
     of_stack = managed_policy(arn=UNKNOWN)
-    attached = attachment(UNKNOWN, policyArn=[of_stack])
-    other = resource(
-        "RolePolicyAttachment", "other", {"role": NAME, "policyArn": f"{CUSTOMER_MANAGED}-other"}
-    )
-    assert "quotas" not in findings(role_with(18), of_stack, attached, other)
-    assert "quotas" in findings(role_with(19), of_stack, attached, other)
-    assert "quotas" not in findings(role_with(19), of_stack, attached, exclusive_attachments())
+    its = [of_stack, attachment(UNKNOWN, policyArn=[of_stack])]
+    other = attachment(f"{CUSTOMER_MANAGED}-other")
+    assert "quotas" not in findings(observed(managedPolicyArns=arns[1:]), *its, other)
+    full = observed(managedPolicyArns=arns)
+    assert "quotas" in findings(full, *its, other)
+    assert "quotas" not in findings(full, *its, exclusive_attachments())
 
 
 # Which roles are checked, and malformed documents.
@@ -586,14 +502,11 @@ MALFORMED: Final[Mapping[str, Any]] = {
             ("an object", "Action", {"a": 1}),
             ("a number", "Resource", 1),
             ("no action", "Action", []),
-            ("a long s", "Action", "km\u017f:Decrypt"),
             ("a Kelvin sign in an action", "Action", ["s3:GetObject", "\u212ams:Decrypt"]),
             ("a Kelvin sign in a key", "Condition", {"StringLike": {"\u212ams:ViaService": "*"}}),
             ("an empty condition key", "Condition", {"StringEquals": {"": "x"}}),
             ("an object as a condition's value", "Condition", {"Bool": {"a:b": [{"a": 1}]}}),
             ("a Sid with a hyphen", "Sid", "read-all"),
-            ("a Sid with a line feed", "Sid", "Read\n"),
-            ("a number as Sid", "Sid", 1),
             ("another effect", "Effect", "allow"),
             ("a null condition", "Condition", None),
             ("an operator without keys", "Condition", {"Bool": ["x"]}),
@@ -656,34 +569,57 @@ def test_document_sizes_are_checked(extra: int, reported: set[str]):
 # The pack.
 
 
-@pytest.mark.parametrize(("config", "reported"), [({}, False), ({"attachedPolicies": 10.0}, True)])
-def test_quota_for_attached_policies_is_configurable(config: dict[str, float], reported: bool):
+def test_quota_for_attached_policies_is_configurable():
     (rule,) = (rule for rule in RULES if rule.name == "quotas")
-    arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(11)]
+    its_role = role(managedPolicyArns=[f"{CUSTOMER_MANAGED}-{index}" for index in range(11)])
     report = Mock()
-    validate(rule, StackValidationArgs([role(managedPolicyArns=arns)], config), report)
-    assert [call.args[0].splitlines()[:2] for call in report.call_args_list] == [
-        ["the role has 11 attached policies", "expected: at most 10, IAM's quota"]
-    ] * reported
+    validate(rule, StackValidationArgs([its_role], {}), report)
+    report.assert_not_called()
+    validate(rule, StackValidationArgs([its_role], {"attachedPolicies": 10.0}), report)
+    message = report.call_args.args[0]
+    assert message.startswith("the role has 11 attached policies\nexpected: at most 10, IAM's quota\n")
 
 
 # The text of every finding.
 
 
-def shape(message: str) -> str:
-    """Return a message without names and values."""
-    return " ".join(word for word in message.split() if word.isalpha() and word.islower())
-
-
-def all_findings() -> str:
-    """Return each text of a finding and each advice once, with the first role that has it."""
+def test_findings_match_golden_file(assert_golden: Callable[[Path, str], None]):
+    """Compare each text of a finding and each advice once, with the first role that has it."""
+    tags = policy("AllowsAmazonQToCreateTags", Condition=None)
+    # Violations of one statement, and of statements with and without a Sid.
+    several_violations = [
+        *tags["Statement"],
+        {"Effect": "Allow", "Action": ["iam:GetRole", "s3:PutObject"], "Resource": "*"},
+        {"Sid": "Pass", "Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"},
+        {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
+        {"Sid": "Mapping", "Effect": "Allow", "Action": "qbusiness:CreateUser", "Resource": "*"},
+    ]
+    inline = {name: {"name": name, "policy": text(ANY_SECRET)} for name in ("console", "kept")}
+    of_connector = {"name": "connector", "policy": text(POLICY)}
     scenes: dict[str, list[Declaration]] = {
         **{name: declared(policies) for name, (policies, _) in {**TOO_WIDE, **RIGHT}.items()},
         "the application of another account": [provided(role(), OTHER_ACCOUNT)],
-        "several violations": several_violations(),
+        "several violations": [
+            role(trust(Principal="*")),
+            role_policy({**tags, "Statement": several_violations}),
+            attachment(ADMINISTRATOR),
+        ],
         **{f"a policy with {name}": [role(), role_policy(it)] for name, it in MALFORMED.items()},
-        "undeclared policies": undeclared_policies(),
-        "removed policies": removed_policies(),
+        "undeclared policies": [
+            observed(
+                inlinePolicies=[of_connector, inline["console"]],
+                managedPolicyArns=[CUSTOMER_MANAGED, ADMINISTRATOR],
+            ),
+            role_policy(),
+            attachment(CUSTOMER_MANAGED),
+            managed_policy(arn=CUSTOMER_MANAGED),
+        ],
+        "removed policies": [
+            observed(inlinePolicies=[*inline.values()], managedPolicyArns=[ADMINISTRATOR]),
+            role_policy(),
+            exclusive_policies("connector", "kept"),
+            exclusive_attachments(),
+        ],
         "unlisted policies": [
             role(),
             role_policy(),
@@ -706,13 +642,11 @@ def all_findings() -> str:
         for rule, found in findings(*resources).items():
             for each in found:
                 message, *advice = each.report.splitlines()
-                if (rule, shape(message), *advice) not in known:
+                without_values = (word for word in message.split() if word.isalpha() and word.islower())
+                shape = " ".join(without_values)
+                if (rule, shape, *advice) not in known:
                     lines.append(f"{name}: {rule}: {each.urn}: {message}")
                     if (rule, *advice) not in known:
                         lines += [f"  {line}" for line in advice]
-                known |= {(rule, shape(message), *advice), (rule, *advice)}
-    return "\n".join([*lines, ""])
-
-
-def test_findings_match_golden_file(assert_golden: Callable[[Path, str], None]):
-    assert_golden(GALLERY, all_findings())
+                known |= {(rule, shape, *advice), (rule, *advice)}
+    assert_golden(GOLDEN / "guardrails.txt", "\n".join([*lines, ""]))

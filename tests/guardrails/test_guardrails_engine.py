@@ -13,15 +13,7 @@ from rules import RULES
 
 from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, REGION, SECRET_ID
 from sandbox.environment import PROJECT
-from tests.guardrails.guardrail_roles import (
-    POLICY,
-    SECRETS,
-    TOO_WIDE,
-    TRUST,
-    Declared,
-    policy,
-    trust,
-)
+from tests.guardrails.guardrail_roles import POLICY, SECRETS, TOO_WIDE, TRUST, Declared, policy, trust
 from tests.helpers.page import blocks, prose
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import PROJECT_NAME, REQUIRED
@@ -40,17 +32,11 @@ for name, declared in json.loads({roles!r}).items():
         policy = aws.iam.Policy(f"{{name}}-policy", name=declared["name"], policy=document)
         aws.iam.RolePolicyAttachment(f"{{name}}-attached", role=role.name, policy_arn=policy.arn)
     else:
-        aws.iam.RolePolicy(
-            f"{{name}}-policy", name=declared["name"], role=role.name, policy=document
-        )
-    if declared["attached"]:
-        aws.iam.RolePolicyAttachment(
-            f"{{name}}-other", role=role.name, policy_arn=declared["attached"]
-        )
-    if declared["exclusively"]:
-        aws.iam.RolePolicyAttachmentsExclusive(
-            f"{{name}}-others", role_name=role.name, policy_arns=declared["exclusively"]
-        )
+        aws.iam.RolePolicy(f"{{name}}-policy", name=declared["name"], role=role.name, policy=document)
+    if arn := declared["attached"]:
+        aws.iam.RolePolicyAttachment(f"{{name}}-other", role=role.name, policy_arn=arn)
+    if arns := declared["exclusively"]:
+        aws.iam.RolePolicyAttachmentsExclusive(f"{{name}}-others", role_name=role.name, policy_arns=arns)
 """
 ADOPTED: Final = f"""
 import pulumi
@@ -58,12 +44,9 @@ from components.connector_role import ConnectorRole
 
 def keep(resource):
     if resource.type_ == "aws:iam/role:Role":
-        importing = pulumi.ResourceOptions(
-            import_=resource.props["name"], ignore_changes=["forceDetachPolicies"]
-        )
-        return pulumi.ResourceTransformResult(
-            resource.props, pulumi.ResourceOptions.merge(resource.opts, importing)
-        )
+        resource.opts.import_ = resource.props["name"]
+        resource.opts.ignore_changes = ["forceDetachPolicies"]
+        return pulumi.ResourceTransformResult(resource.props, resource.opts)
 
 for name, exclusive in (("shared", False), ("owned", True)):
     given = { {"application_id": APPLICATION_ARN, "index_id": INDEX_ID, "secret_id": SECRET_ID} }
@@ -96,10 +79,8 @@ aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 
 def program(roles: Mapping[str, Declared]) -> str:
     """Return a program that declares roles directly, as templates do."""
-    texts = {
-        name.replace(" ", "_"): declared.as_text(number)
-        for number, (name, declared) in enumerate(roles.items())
-    }
+    numbered = enumerate(roles.items())
+    texts = {name.replace(" ", "_"): declared.as_text(number) for number, (name, declared) in numbered}
     return PROGRAM.format(roles=json.dumps(texts))
 
 
@@ -128,24 +109,17 @@ def rules(stack: Stack, level: str) -> dict[str, set[str]]:
     return found
 
 
-def too_wide() -> dict[str, tuple[Declared, set[str]]]:
-    """Return the first role that each mandatory rule stops, and the roles with managed policies."""
-    roles = {
-        name: (declared, expected)
-        for name, (declared, expected) in TOO_WIDE.items()
-        if declared.managed or declared.attached or declared.exclusively
-    }
-    for rule in RULES:
-        if not rule.advisory:
-            name = next(name for name, (_, expected) in TOO_WIDE.items() if rule.name in expected)
-            roles[name] = TOO_WIDE[name]
-    return roles
-
-
 def test_each_rule_stops_roles_before_creation(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
 ):
-    roles = too_wide()
+    # The first role that each mandatory rule stops, and the roles with managed policies.
+    mandatory = {rule.name for rule in RULES if not rule.advisory}
+    first = {next(name for name, it in TOO_WIDE.items() if rule in it[1]) for rule in mandatory}
+    roles = {
+        name: (declared, expected)
+        for name, (declared, expected) in TOO_WIDE.items()
+        if name in first or declared.managed or declared.attached or declared.exclusively
+    }
     # Only the configuration tells the account of a new role.
     its_trust, its_policy = (
         json.dumps(each).replace(ACCOUNT, OTHER_ACCOUNT) for each in (TRUST, POLICY)
@@ -179,10 +153,11 @@ def test_each_rule_stops_roles_before_creation(
     stack.write_program(EXAMPLE)
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
-    shown = preview.text[preview.text.index("Policies:") :]
     # The pack's directory, the project, and the stack have different names here.
-    shown = shown.replace(str(pack), "guardrails").replace(stack.name, "dev")
-    shown = shown.replace("qbusiness-aem-connector", "PROJECT")
+    names = {str(pack): "guardrails", stack.name: "dev", PROJECT_NAME: "PROJECT"}
+    shown = preview.text[preview.text.index("Policies:") :]
+    for name, on_page in names.items():
+        shown = shown.replace(name, on_page)
     shown = "\n".join(line.rstrip() for line in shown.splitlines())
     first, second = blocks("text", PAGE.read_text())[0].split("...\n")
     assert shown.startswith(first)
@@ -193,9 +168,8 @@ def test_each_rule_stops_roles_before_creation(
 def test_roles_are_imported_and_late_values_are_checked(new_stack: NewStack, aws: Aws, pack: Path):
     for name in ("qbusiness-shared", "qbusiness-owned"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
-        aws.iam.put_role_policy(
-            RoleName=name, PolicyName="console", PolicyDocument=json.dumps(ANY_SECRET)
-        )
+        document = json.dumps(ANY_SECRET)
+        aws.iam.put_role_policy(RoleName=name, PolicyName="console", PolicyDocument=document)
     stack = new_stack({"aws:region": REGION}, program({"whole": Declared()}) + ADOPTED)
     exit_code, text = up(stack, pack)
     assert exit_code == 0, text
@@ -268,10 +242,7 @@ def test_own_stack_passes_until_somebody_adds_policies(
 
 
 def test_table_on_guardrails_page_contains_every_rule():
-    rows = re.findall(
-        r"^\| `([a-z-]+)` \| (mandatory|advisory) \| (.*?) \|", PAGE.read_text(), re.MULTILINE
-    )
-    assert rows == [
+    assert re.findall(r"\n\| `([a-z-]+)` \| (mandatory|advisory) \| (.*?) \|", PAGE.read_text()) == [
         (rule.name, "advisory" if rule.advisory else "mandatory", rule.description.rstrip("."))
         for rule in RULES
     ]

@@ -58,11 +58,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(
-    handler: type[BaseHTTPRequestHandler], server_class: type[ThreadingHTTPServer] = ThreadingHTTPServer
-) -> Generator[str]:
+def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[str]:
     """Serve in a thread until the context ends; return the address."""
-    with server_class(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

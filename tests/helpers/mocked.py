@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from unittest import mock
@@ -74,9 +73,7 @@ class Deployment(pulumi.runtime.Mocks):
         contextvars.copy_context().run(self._run, program)
 
     def _run(self, program: Callable[[], object]) -> None:
-        logger = logging.Logger("pulumi", logging.INFO)  # noqa: LOG001 a logger of this run only
-        logger.addHandler(_Collector(logging.WARNING, self.warnings))
-        logger.addHandler(_Collector(logging.INFO, self.infos))
+        logger = mock.Mock(warning=self.warnings.append, info=self.infos.append)
         pulumi.runtime.set_mocks(
             self, PROJECT_NAME, STACK, preview=self.preview, logger=logger, monitor=_Monitor(self)
         )
@@ -91,10 +88,10 @@ class Deployment(pulumi.runtime.Mocks):
         state = dict(args.inputs)
         if args.typ == "test:index:Upstream":
             return f"{args.name}-id", {} if self.preview else {"value": state["given"]}
-        if args.typ == "aws:iam/role:Role" and (self.existing or not self.preview):
+        known = self.existing or not self.preview
+        if args.typ == "aws:iam/role:Role" and known:
             state.setdefault("name", f"{args.name}-1234567")
             state["arn"] = f"arn:{self.partition}:iam::{self.account}:role/{state['name']}"
-        known = self.existing or not self.preview
         return f"{args.name}-id" if known else None, state
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -118,13 +115,9 @@ class Deployment(pulumi.runtime.Mocks):
     @property
     def secret_documents(self) -> set[str]:
         """The names of the documents that were sent as secrets."""
-        (role,) = self.of_type("aws:iam/role:Role")
-        (policy,) = self.of_type("aws:iam/rolePolicy:RolePolicy")
-        sent = {
-            "trust policy": role.request.object.fields["assumeRolePolicy"],
-            "role policy": policy.request.object.fields["policy"],
-        }
-        return {name for name, value in sent.items() if value.HasField("struct_value")}
+        names = {"assumeRolePolicy": "trust policy", "policy": "role policy"}
+        sent = (fields for each in self.registrations for fields in each.request.object.fields.items())
+        return {names[key] for key, value in sent if key in names and value.HasField("struct_value")}
 
     @property
     def role(self) -> Mapping[str, Any]:
@@ -154,8 +147,8 @@ class _Monitor(MockMonitor):
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name
         response = super().RegisterResource(request)
         inputs = pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True)
-        registration = Registration(request.type, request.name, inputs, request)
         if request.type != "pulumi:pulumi:Stack":
+            registration = Registration(request.type, request.name, inputs, request)
             self.deployment.registrations.append(registration)
         return response
 
@@ -168,15 +161,3 @@ class _Monitor(MockMonitor):
     def Invoke(self, request: Any) -> Any:  # noqa: N802 the protocol's name
         self.deployment.invokes.append(request)
         return super().Invoke(request)
-
-
-class _Collector(logging.Handler):
-    """A handler that collects the messages at one level."""
-
-    def __init__(self, level: int, messages: list[str]) -> None:
-        super().__init__(level)
-        self.messages = messages
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == self.level:
-            self.messages.append(record.getMessage())

@@ -56,8 +56,8 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         malformed="us",
         accepted=["eusc-de-east-1", f"abcde{3 * ('-' + 16 * 'w')}-99", "", None],
         rejected=[
-            *("useast1", "us_east_1", "US-east-1", "us-1", "u-east-1", "abcdef-east-1", "us-a-b-c-d-1"),
-            *(f"us-{17 * 'w'}-1", "us-east-100", "us-east1", "us-east-\u0661"),
+            *("us_east_1", "US-east-1", "us-1", "u-east-1", "abcdef-east-1", "us-a-b-c-d-1"),
+            *(f"us-{17 * 'w'}-1", "us-east-100", "us-east-\u0661"),
         ],
         # An ARN would contain the Region, which the setting must match.
         others={"application_id": APPLICATION_ID},
@@ -68,13 +68,10 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         malformed="docs",
         accepted=[APPLICATION_ID, "A" + "-" * 35],
         rejected=[
-            *(None, "", "a" * 35, "a" * 37, "-" + "a" * 35, "é" + "a" * 35),
-            *(True, ["a" * 36], {"a": "b"}),
-            f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/short",
+            *(None, "", "a" * 35, "a" * 37, "-" + "a" * 35, "é" + "a" * 35, ["a" * 36]),
             f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}/index/{INDEX_ID}",
             f"arn:aws:qbusiness:{REGION}:12345:application/{APPLICATION_ID}",
             f"arn:aws:qbusiness::{ACCOUNT}:application/{APPLICATION_ID}",
-            f"arn:*:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
             f"arn:aws:kendra:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
         ],
     ),
@@ -90,14 +87,13 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         mistyped=["a"],
         malformed="aem",
         accepted=[
-            "a-a1B2c3",
             "a/b_c+d=e.f@g-h-a1B2c3",
             "n" * 512 + "-a1B2c3",
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:team/aem-a1B2c3",
         ],
         rejected=[
-            *(None, "", "aem-a1B2c", "aem-a1B2c34", "aem-a1B2_3", "aem_a1B2c3", "-a1B2c3", "aem-*"),
-            *("a!-a1B2c3", "n" * 513 + "-a1B2c3"),
+            *(None, "", "aem-a1B2c", "aem-a1B2c34", "aem-a1B2_3", "-a1B2c3", "aem-*", "a!-a1B2c3"),
+            "n" * 513 + "-a1B2c3",
             f"arn:aws:secretsmanager:{OTHER_REGION}:{ACCOUNT}:secret:aem-a1B2c3",
             f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3",
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem",
@@ -109,8 +105,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         malformed="Confluence",
         accepted=["Asana", "confluence-cloud", "sharepoint-server-subscription", "", None],
         rejected=[
-            *("asana", "AEM-CLOUD", "aem-cloud ", "aem", "s3", "confluence", "CONFLUENCEV2", "JDBC"),
-            *("*", "aem-cloud-iam-role", "x" * 1000, True, ["box"], {"box": "box"}, pulumi.UNKNOWN),
+            *("asana", "aem-cloud ", "s3", "CONFLUENCEV2", "JDBC", "x" * 1000, ["box"], pulumi.UNKNOWN),
         ],
     ),
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -119,35 +114,14 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         mistyped=123,
         malformed="arn:aws:s3:::aem-files",
         accepted=[
-            *(
-                "abc",
-                "123",
-                "team.documents",
-                "a" * 63,
-                "a.b.c.d",
-                "192.168.5",
-                "x-y--z",
-                "s3alias-docs",
-            ),
-            *("192.168.5.4a", "20240501", "xn-docs", "sthree", "amzn-s3-demo", "docs--x-s3-a"),
-            *("s3alias", "docs-mrap", "docs-ol-s3", "docs-x-s3", "docs-table-s3"),
-            f"docs-{ACCOUNT}-us-east-1-an",
+            *("123", "team.documents", "a" * 63, "192.168.5", "x-y--z", "s3alias-docs", "docs--x-s3-a"),
+            *("192.168.5.4a", "xn-docs", "amzn-s3-demo", "docs-mrap", "docs-ol-s3", "docs-table-s3"),
         ],
         rejected=[
             *("ab", "a" * 64, "Documents", "team_documents", "-docs", "docs-", ".docs", "docs.", "a..b"),
-            *("192.168.5.4", "999.1.2.3", "xn--docs", "sthree-docs", "sthree-configurator-docs"),
-            *("amzn-s3-demo-bucket", "docs-s3alias", "docs--ol-s3", "docs.mrap", "*.*", "???"),
-            *("docs--use1-az4--x-s3", "docs--table-s3", "s3://docs", "docs/", "docs/*", "docs*", "*"),
-            *(
-                "${aws:username}",
-                "docs\n",
-                "docs ",
-                "BUCKET_NAME",
-                1.5,
-                True,
-                ["docs"],
-                {"name": "docs"},
-            ),
+            *("192.168.5.4", "xn--docs", "sthree-docs", "amzn-s3-demo-bucket", "docs-s3alias"),
+            *("docs--ol-s3", "docs.mrap", "docs--use1-az4--x-s3", "docs--table-s3", "docs/*", "*"),
+            *("${aws:username}", "docs\n", "BUCKET_NAME", ["docs"]),
         ],
         others={"connector": "webcrawler"},
     ),
@@ -157,8 +131,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         malformed="1402433619",
         accepted=[OTHER_ACCOUNT, "012345670123", "", None],
         rejected=[
-            *(444455556666, "arn:aws:iam::1:root", [OTHER_ACCOUNT]),
-            *("1" * 11, "1" * 13, "\u0661" * 12),
+            *(444455556666, [OTHER_ACCOUNT], "1" * 11, "1" * 13, "\u0661" * 12),
         ],
         others={"connector": "webcrawler", "bucket_name": BUCKET_NAME},
     ),
@@ -173,11 +146,9 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         ],
         rejected=[
             *("alias/aem", KEY_ID.upper(), f"0{KEY_ID}", f"{KEY_ID}0", KEY_ID[:-1], "g" + KEY_ID[1:]),
-            *(KEY_ID.replace("-12ab-", "-12abc-"), "mrk-" + "0" * 31, "mrk-" + "0" * 33),
-            "mrk-" + "g" * 32,
+            *("mrk-" + "0" * 31, "mrk-" + "0" * 33, "mrk-" + "g" * 32),
             f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem",
             f"arn:aws:kms:{OTHER_REGION}:{ACCOUNT}:key/{KEY_ID}",
-            f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
         ],
     ),
     "vpc_configuration": Samples(
@@ -185,14 +156,12 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         mistyped="vpc",
         accepted=[
             None,
-            {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
             # Ten groups, one of them twice.
             {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n % 10:017x}" for n in range(11)]},
         ],
         # More invalid values of the two lists are in `test_settings.py`.
         rejected=[
-            *({}, [SUBNET_ID], {"subnet_ids": [SUBNET_ID]}),
-            {"security_group_ids": [SECURITY_GROUP_ID]},
+            *({}, [SUBNET_ID], {"subnet_ids": [SUBNET_ID]}, {"security_group_ids": [SECURITY_GROUP_ID]})
         ],
     ),
     "account_id": Samples(
@@ -236,9 +205,8 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             "/!#%&()+,-.0123456789:;<=>@[]^_{|}~/",
         ],
         rejected=[
-            *("/a", "a/", "//" + "p" * 511, "/" + "p" * 511 + "/", "/ä/", "/${a}/", "/\x7f/"),
+            *("/a", "a/", "/" + "p" * 511 + "/", "/ä/", "/\x7f/", "/aws-service-role/a/"),
             *(f"/{character}/" for character in " \"$'*?\\`"),
-            *("/aws-service-role/", "/aws-service-role/qbusiness.amazonaws.com/"),
         ],
         role_property="path",
     ),
@@ -262,9 +230,8 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         ],
         rejected=[
             f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 2014 + "/b",
-            *(f"arn:aws:iam::{ACCOUNT}:policy/a/", "arn:aws:iam:::policy/boundary"),
-            *(f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
-            *(f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary", "arn:aws-cn:iam::aws:policy/ReadOnlyAccess"),
+            *(f"arn:aws:iam::{ACCOUNT}:policy/a/", f"arn:aws:iam::{ACCOUNT}:role/boundary"),
+            *(f"arn:aws:iam::{ACCOUNT}:policy/*", f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary"),
             f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
             f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 129,
         ],
@@ -274,18 +241,15 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         example={"Team": "search"},
         mistyped=["a"],
         accepted=[
-            {"Date": "2024-05-01 12:00:00 +0000 UTC"},
             {},
             {"ü" * 128: "ü" * 256},
             {_TAG_CHARACTERS: _TAG_CHARACTERS, "aws": "v", "awsx:y": "v"},
-            {"Kosten stelle": ""},
             {f"k{n}": "v" for n in range(50)},
             None,
         ],
         rejected=[
             *("text", {"aws:x": "v"}, {"AWS:x": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}),
-            *({"k": 1}, {"k": None}, {"k": True}, {"k": ["v"]}, {"k!": "v"}, {"k": "v\x07"}),
-            *({"k": "a,b"}, {"k": "\t"}, {"k": "\u200b"}, {"k,": "v"}),
+            *({"k": 1}, {"k": None}, {"k": ["v"]}, {"k!": "v"}, {"k": "a,b"}, {"k": "\u200b"}),
             *({"": "v"}, {1: "v"}, {"Team": "a", "team": "b"}, {f"k{n}": "v" for n in range(51)}),
         ],
         role_property="tags",

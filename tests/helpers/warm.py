@@ -12,7 +12,6 @@ import importlib
 import io
 import os
 import runpy
-import selectors
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from select import select
 from typing import Final
 
 from sandbox.environment import PROJECT
@@ -44,14 +44,11 @@ def warm_programs(directory: Path) -> Generator[Path]:
         yield PROJECT / "venv"
         return
     virtual_environment = directory / "venv"
-    (virtual_environment / "bin").mkdir(parents=True)
-    for place in (_PYTHON.parent.parent, _PYTHON.parent):
-        for path in place.iterdir():
-            copy = virtual_environment / path.relative_to(_PYTHON.parent.parent)
-            if path.name not in ("bin", "python"):
-                copy.symlink_to(path)
-    name = f"programs-{uuid.uuid4()}"
     script = virtual_environment / "bin" / "python"
+    script.parent.mkdir(parents=True)
+    for name in ("lib", "pyvenv.cfg"):
+        (virtual_environment / name).symlink_to(PROJECT / "venv" / name)
+    name = f"programs-{uuid.uuid4()}"
     script.write_text(f"""\
 #!{_PYTHON} -IS
 import os, signal, socket, sys
@@ -86,8 +83,9 @@ def _address(name: str) -> str:
 def serve(name: str) -> Callable[[], object] | None:
     """Import modules and fork for each request; in the fork, return a function that runs the program.
 
-    In the server, return None when standard input ends. A fork is killed when the process that requested
-    it ends; otherwise, that process receives the fork's exit code.
+    In the server, return None when standard input ends. Between the server and the program is a process
+    that kills the program when the process that requested it ends; otherwise, that process receives the
+    program's exit code.
     """
     for module in ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio"):
         importlib.import_module(module)
@@ -96,40 +94,27 @@ def serve(name: str) -> Callable[[], object] | None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(_address(name))
     listener.listen()
-    waiting = selectors.DefaultSelector()
-    waiting.register(listener, selectors.EVENT_READ)
-    waiting.register(sys.stdin, selectors.EVENT_READ)
-    running: dict[object, tuple[int, int, socket.socket]] = {}
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nothing waits for the processes in between
     os.write(1, b"1")
-    while True:
-        for key, _ in waiting.select():
-            if key.fileobj is sys.stdin:
-                return None
-            if key.fileobj is listener:
-                client, _ = listener.accept()
-                request, descriptors, *_ = socket.recv_fds(client, 1 << 20, 3)
-                process = os.fork()
-                if not process:
-                    return lambda: _become(request, descriptors)
-                for descriptor in descriptors:
-                    os.close(descriptor)
-                ended = os.pidfd_open(process)
-                running[ended] = running[client] = (process, ended, client)
-                waiting.register(ended, selectors.EVENT_READ)
-                waiting.register(client, selectors.EVENT_READ)
-                continue
-            process, ended, client = running[key.fileobj]
-            if key.fileobj is client:
-                os.kill(process, signal.SIGKILL)
-            _, status = os.waitpid(process, 0)
-            with suppress(OSError):
-                client.send(str(os.waitstatus_to_exitcode(status)).encode())
-            for each in (ended, client):
-                waiting.unregister(each)
-                del running[each]
-            os.close(ended)
+    while sys.stdin not in select([listener, sys.stdin], [], [])[0]:
+        client, _ = listener.accept()
+        if os.fork():
             client.close()
-            break  # the other event of this process is stale
+            continue
+        listener.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        request, descriptors, *_ = socket.recv_fds(client, 1 << 20, 3)
+        process = os.fork()
+        if not process:
+            client.close()
+            return lambda: _become(request, descriptors)
+        if client in select([client, os.pidfd_open(process)], [], [])[0]:
+            os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        with suppress(OSError):
+            client.send(str(os.waitstatus_to_exitcode(status)).encode())
+        return None
+    return None
 
 
 def _become(request: bytes, descriptors: list[int]) -> None:

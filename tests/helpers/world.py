@@ -28,7 +28,6 @@ OWN: Final = "qbusiness-aem-connector"
 """The name of the program's role policy."""
 OTHER_ID: Final = "d4e5f6a7-8901-23ab-cdef-444444444444"
 INDEX_ARN: Final = f"{examples.APPLICATION_ARN}/index/{INDEX_ID}"
-SECRET_NAME: Final = "qbusiness/aem-cloud"
 SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{examples.SECRET_ID}"
 KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{examples.KEY_ID}"
 OTHER_KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ffffffff-12ab-34cd-56ef-1234567890ab"
@@ -153,8 +152,6 @@ class Maker:
     def __init__(self, aws: Aws) -> None:
         self.client, self.credentials = aws.client, aws.credentials
         self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
-        self.secret_arn = self.role_arn = ""
-        """The ARNs of the secret and the role that `make` or `World.add_own` created last."""
 
     def secret(self, name: str, **more: Any) -> str:
         return self.secrets.create_secret(Name=name, SecretString="{}", **more)["ARN"]
@@ -180,47 +177,14 @@ class Maker:
         self.iam.attach_role_policy(RoleName=role, PolicyArn=arn)
         return arn
 
-    def bucket(self, key: str = "", algorithm: str = "") -> None:
-        """Create the bucket `documents`, encrypted with a KMS key if one is given.
-
-        The default algorithm is `aws:kms` with a key, and `AES256` without one.
-        """
+    def bucket(self, key: str = "") -> None:
+        """Create the bucket `documents`, encrypted with a KMS key if one is given."""
         self.s3.create_bucket(Bucket="documents")
-        default = {"SSEAlgorithm": algorithm or ("aws:kms" if key else "AES256")}
-        default |= {"KMSMasterKeyID": key} if key else {}
-        self.s3.put_bucket_encryption(
-            Bucket="documents",
-            ServerSideEncryptionConfiguration={
-                "Rules": [{"ApplyServerSideEncryptionByDefault": default}]
-            },
+        default = (
+            {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key} if key else {"SSEAlgorithm": "AES256"}
         )
-
-    def make(
-        self,
-        trust: str = TRUST,
-        policies: dict[str, str] | None = None,
-        secret: dict[str, str] | None = None,
-        configuration: dict[str, Any] | None = None,
-        role: dict[str, Any] | None = None,
-        **data_source: Any,
-    ) -> None:
-        """Create a data source as the console does: with a secret and its own role."""
-        self.secret_arn = self.secret(PAGES_SECRET, **(secret or {}))
-        self.role_arn = self.role(NAME, trust=trust, **(role or {}))
-        for name, text in (policies or {}).items():
-            self.put_policy(text.replace("SECRET", self.secret_arn), name, NAME)
-        configuration = {"type": "AEM", "secretArn": self.secret_arn} | (configuration or {})
-        self.create_data_source(configuration=configuration, roleArn=self.role_arn, **data_source)
-
-    def make_s3(self, **made: Any) -> None:
-        """Create the bucket `documents` and a data source that reads it."""
-        self.bucket("")
-        connection = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
-        configuration = {"type": "S3V2", "secretArn": None, "connectionConfiguration": connection}
-        self.make(configuration=configuration, **made)
-
-    def create_data_source(self, **data_source: Any) -> None:
-        raise NotImplementedError
+        rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+        self.s3.put_bucket_encryption(Bucket="documents", ServerSideEncryptionConfiguration=rules)
 
 
 class World(Maker):
@@ -237,6 +201,8 @@ class World(Maker):
         self.server, self.directory, self.capsys = server, directory, capsys
         self.patch = monkeypatch
         self.count = 0
+        self.secret_arn = self.role_arn = ""
+        """The ARNs of the secret and the role that `make` or `add_own` created last."""
         self.settings = dict(SETTINGS)
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
         self.state: dict[str, Any] = {}
@@ -378,19 +344,30 @@ class World(Maker):
         }
         self.server.answers["kms:DescribeKey"] = {"KeyMetadata": metadata}
 
-    def describe_secret(self, **entries: Any) -> None:
-        """Respond to secretsmanager:DescribeSecret with the stack's secret, changed by these entries."""
-        secret = {"ARN": SECRET_ARN, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **entries}
+    def describe_secret(self, arn: str, **entries: str) -> None:
+        """Respond to secretsmanager:DescribeSecret with a secret that has a value."""
+        secret = {"ARN": arn, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **entries}
         self.server.answers["secretsmanager:DescribeSecret"] = secret
-
-    def rename_application(self, name: str) -> None:
-        self.server.qbusiness.resources[APPLICATION_ID,]["displayName"] = name
 
     # Data sources.
 
-    def create_data_source(self, **data_source: Any) -> None:
-        kind = data_source["configuration"]["type"]
-        self.server.add(**{"kind": kind, **data_source})
+    def make(
+        self,
+        trust: str = TRUST,
+        policies: dict[str, str] | None = None,
+        secret: dict[str, str] | None = None,
+        configuration: dict[str, Any] | None = None,
+        role: dict[str, Any] | None = None,
+        **data_source: Any,
+    ) -> None:
+        """Create a data source as the console does: with a secret and its own role."""
+        self.secret_arn = self.secret(PAGES_SECRET, **(secret or {}))
+        self.role_arn = self.role(NAME, trust=trust, **(role or {}))
+        for name, text in (policies or {}).items():
+            self.put_policy(text.replace("SECRET", self.secret_arn), name, NAME)
+        configuration = {"type": "AEM", "secretArn": self.secret_arn} | (configuration or {})
+        data_source = {"kind": configuration["type"], "roleArn": self.role_arn, **data_source}
+        self.server.add(configuration=configuration, **data_source)
 
     def add(
         self, name: str, role_arn: str | None, secret_arn: str = "", kind: str = "AEM", **more: Any
@@ -448,18 +425,11 @@ class World(Maker):
             self.settings[f"{PROJECT_NAME}:{key}"] = value
         self.settings = {key: value for key, value in self.settings.items() if value is not None}
 
-    def delete_policy(self) -> None:
-        self.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=OWN)
-
-    def trust(self, document: str) -> None:
-        self.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=document)
-
-    def bound(self, document: str, name: str = "boundary") -> str:
-        """Attach a permissions boundary, also in the settings; return the boundary's ARN."""
-        arn = self.managed(name, document)
+    def bound(self) -> None:
+        """Attach a permissions boundary that allows everything, also in the settings."""
+        arn = self.managed("boundary")
         self.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
         self.set(permissionsBoundaryArn=arn)
-        return arn
 
     def use_bucket(self) -> None:
         """Create the bucket `documents`; change the settings and the role policy accordingly."""
@@ -479,34 +449,15 @@ class World(Maker):
         self.server.add(identifier, **data_source)
         return self.server.data_source(identifier)
 
-    def list_deleted(self) -> None:
-        """List one more data source, OTHER_ID, which has been deleted since."""
-
-        def add(body: bytes) -> bytes:
-            reply = json.loads(body)
-            reply["dataSources"].append({"dataSourceId": OTHER_ID, "displayName": "Old", "type": "AEM"})
-            return json.dumps(reply).encode()
-
-        self.server.spoil["qbusiness:ListDataSources"] = add
-
-    def add_sync(self, status: str, **more: Any) -> None:
-        """Add a sync job that becomes the latest one of the data source DATA_SOURCE_ID."""
-        self.sync(DATA_SOURCE_ID, status, **more)
-
     def sync(self, identifier: str, status: str, **more: Any) -> None:
-        """Add a sync job that becomes the latest one of a data source; None removes an entry."""
+        """Add a sync job that becomes the latest one of a data source."""
         path = (APPLICATION_ID, INDEX_ID, identifier)
         syncs = self.server.qbusiness.sync_jobs.setdefault(path, [])
         started = datetime(2026, 11, len(syncs) + 1, 12, 30, tzinfo=UTC).timestamp()
-        job = {"executionId": OTHER_ID, "startTime": started, "status": status, **more}
-        syncs.insert(0, {name: value for name, value in job.items() if value is not None})
+        syncs.insert(0, {"executionId": OTHER_ID, "startTime": started, "status": status, **more})
 
     def key_policy(self, *statements: dict[str, Any]) -> None:
         self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
-
-    def put_secret_policy(self, *principals: dict[str, Any]) -> None:
-        statements = [allow("secretsmanager:*", "*", Principal=each) for each in principals]
-        self.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=policy(*statements))
 
     def _write_stack(self) -> None:
         """Write the files that the stand-in for Pulumi prints."""

@@ -175,7 +175,7 @@ def test_connectors_without_support_are_named_once_in_order():
 def test_lowercase_suffix_of_secret_arn_causes_no_warning(world: World):
     arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-lowers"
     world.make(configuration={"secretArn": arn})
-    world.describe_secret(ARN=arn)
+    world.describe_secret(arn)
     said = world.adopt("--dry-run")
     assert said.code == 0
     assert "lowercase letters" not in said.err

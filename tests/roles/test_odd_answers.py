@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.helpers.world import ROLE_ARN, SECRET_ARN, WIDE, World
+from tests.helpers.world import ROOT, SECRET_ARN, World, allow, policy
 from tests.roles.audit.help import complete_world
 
 pytestmark = pytest.mark.slow
@@ -47,8 +47,9 @@ def malformed(action: str) -> Callable[[bytes], bytes]:
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize("action", MALFORMED)
 def test_malformed_policy_skips_question(world: World, action: str):
-    world.put_secret_policy({"AWS": ROLE_ARN})
-    world.bound(WIDE)
+    secret_policy = policy(allow("secretsmanager:*", "*", Principal=ROOT))
+    world.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=secret_policy)
+    world.bound()
     world.server.spoil = {action: malformed(action)}
     text = f"the response to {action} has a policy that cannot be read ("
     (said,) = world.check().answers("skipped")

@@ -325,7 +325,10 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
 
 
 def test_permission_to_pass_every_console_role_is_excess(world: World):
-    world.make_s3(policies={"console": console_s3_policy()})
+    world.bucket()
+    connection = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
+    configuration = {"type": "S3V2", "secretArn": None, "connectionConfiguration": connection}
+    world.make(policies={"console": console_s3_policy()}, configuration=configuration)
     entry = world.adopt("--json").json["entries"]["pages"]
     program = {each["statement"]: each["verdict"] for each in entry["program"]}
     assert program["AllowsAmazonQToPassCustomerRole"] == "covered"

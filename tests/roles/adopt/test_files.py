@@ -115,7 +115,7 @@ def test_key_id_of_foreign_secret_gets_arn_in_its_account(world: World):
     world.make()
     secret_arn = world.secret_arn.replace(ACCOUNT, OTHER_ACCOUNT)
     world.server.data_source()["configuration"]["secretArn"] = secret_arn
-    world.describe_secret(ARN=secret_arn, KmsKeyId=KEY_ID)
+    world.describe_secret(secret_arn, KmsKeyId=KEY_ID)
     world.reject("kms:DescribeKey", status=400, code="AccessDeniedException")
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
 

@@ -103,7 +103,8 @@ def test_denied_request_blocks_the_plan_unless_anyway(world: World):
 
 def test_trust_policy_that_rejects_the_application_blocks_the_plan(world: World):
     add_old(world)
-    world.trust(TRUST.replace(APPLICATION_ID, OTHER_APPLICATION))
+    trust = TRUST.replace(APPLICATION_ID, OTHER_APPLICATION)
+    world.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=trust)
     said = world.assign(PAIR, "--yes")
     assert (said.code, updates(world)) == (1, 0)
     assert f"  denied: Amazon Q Business cannot assume {ROLE_NAME} for {APPLICATION_ARN}: " in said.out

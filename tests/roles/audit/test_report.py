@@ -89,7 +89,7 @@ def test_no_cell_is_a_formula_or_controls_a_terminal():
 @pytest.mark.slow
 def test_csv_is_rfc_4180_in_utf_8_whatever_the_encoding(world: World):
     world.add_own()
-    world.rename_application("Gr\xf6\xdfe, \u6587")
+    world.server.qbusiness.resources[APPLICATION_ID,]["displayName"] = "Gr\xf6\xdfe, \u6587"
     done = subprocess.run(
         [sys.executable, "-m", "roles", "audit", "--csv"],
         capture_output=True,

@@ -68,7 +68,13 @@ def test_dangers_count_whatever_could_not_be_read(world: World):
 
 def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
     world.add_own()
-    world.list_deleted()
+    deleted = {"dataSourceId": OTHER_ID, "displayName": "Old", "type": "AEM"}
+
+    def list_deleted(body: bytes) -> bytes:
+        reply = json.loads(body)
+        return json.dumps({**reply, "dataSources": [*reply["dataSources"], deleted]}).encode()
+
+    world.server.spoil["qbusiness:ListDataSources"] = list_deleted
     said = world.audit("--json")
     assert (said.code, len(said.json["dataSources"])) == (0, 1)
     assert f"data source Old {OTHER_ID} was deleted in the meantime\n" in said.err
