@@ -20,7 +20,9 @@ from tests.helpers.state import declared, exported
 from tests.helpers.support import PROJECT_NAME, golden
 from tests.helpers.world import (
     KEY_ARN,
+    OWN,
     ROLE_ARN,
+    ROLE_NAME,
     ROOT,
     SECRET_ARN,
     TRUST,
@@ -115,7 +117,7 @@ def test_every_question_is_answered_for_healthy_stack(
     world: World, assert_golden: Callable[[Path, str], None]
 ):
     world.add_data_source()
-    world.add_sync("SUCCEEDED")
+    world.sync(DATA_SOURCE_ID, "SUCCEEDED")
     said = world.check()
     assert_golden(Path(__file__).with_name("verbose.txt"), said.out)
     assert (said.code, said.err) == (0, "")
@@ -195,7 +197,7 @@ def test_missing_permission_skips_questions_or_ends_check(world: World, action: 
     else:
         world.add_data_source()
     if action in ("iam:GetPolicy", "iam:GetPolicyVersion"):
-        world.bound(WIDE)
+        world.bound()
     world.reject(action)
     said = world.check()
     assert said.code == 2
@@ -214,7 +216,7 @@ def test_missing_permission_skips_questions_or_ends_check(world: World, action: 
 
 def test_command_calls_exactly_the_listed_actions(world: World):
     condition = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
-    world.bound(WIDE)
+    world.bound()
     world.key_policy(allow_key(ROOT, Condition=condition))
     world.add_data_source()
     world.check()
@@ -302,7 +304,7 @@ def test_missing_stack_is_reported_on_one_line(world: World):
 
 @pytest.mark.parametrize("name", [f"acme/{PROJECT_NAME}/dev", "acme/dev"])
 def test_commands_name_stack_as_given(world: World, name: str):
-    world.delete_policy()
+    world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=OWN)
     said = world.check("--stack", name)
     assert said.code == 1
     assert f"`pulumi preview --stack {name}` shows what an update changes" in said.out
