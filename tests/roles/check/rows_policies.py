@@ -188,7 +188,8 @@ ROWS: Final = (
         trusting(["trust", web_identity("gitlab.com", "project_path:acme/web:ref:main")])),
     # The role.
     row(UNREAD, rejected("get_role")),
-    # Rejected credentials, and a sandbox that lacks an action.
+    # Without the caller, with rejected credentials, and in a sandbox that lacks an action.
+    row('rejected "sts:GetCallerIdentity is not allowed"', rejected("get_caller_identity")),
     *(row('rejected "AWS does not accept the credentials (Expired"', rejected(each, code="ExpiredToken"))
       for each in ("get_caller_identity", "get_application", "simulate_principal_policy")),
     row('note: simulation "the server at AWS_ENDPOINT_URL does not support this check: use AWS"',

@@ -68,27 +68,6 @@ def row(
 _POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "secret_tags")
 
 
-class Expected(NamedTuple):
-    """The answers that a row expects."""
-
-    states: set[tuple[str, str]]
-    """Questions and states."""
-    texts: list[tuple[str, str, str]]
-    """Questions, states, and texts that an answer in this state must have."""
-
-    @classmethod
-    def of(cls, text: str) -> "Expected":
-        found = cls(set(), [])
-        for part in filter(None, text.split("; ")):
-            state, _, questions = part.partition(": ")
-            for name, quoted in re.findall(r'([^",]+[^", ])((?: "[^"]*")*)', questions):
-                found.states.add((name.strip(), state))
-                found.texts.extend(
-                    (name.strip(), state, each) for each in re.findall(r'"(.*?)"', quoted)
-                )
-        return found
-
-
 def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
     """Return the answers, except that no data source uses a role if the row has none."""
     document, has_none = said.json, not any("data_source" in call for call in each.world.responses)
@@ -140,9 +119,7 @@ def judge(each: Row) -> str:
             fine = said.code == 2 and error[1] in said.err and '"findings"' not in said.out
             lines = [] if fine else [said.out, said.err]
         else:
-            lines = (
-                _differences(Expected.of(text), answers_of(each, said), said) if said.out else [said.err]
-            )
+            lines = _differences(text, each, said) if said.out else [said.err]
         if lines:
             how = "with the stack" if options[0] == STACK[0] else "alone"
             head = f"{each.path.name}:{each.line}, {how}:"
@@ -150,9 +127,17 @@ def judge(each: Row) -> str:
     return "\n".join(wrong)
 
 
-def _differences(expected: Expected, answers: Sequence[Mapping[str, Any]], said: Output) -> list[str]:
+def _differences(text: str, row: Row, said: Output) -> list[str]:
+    expected: set[tuple[str, str]] = set()
+    texts: list[tuple[str, str, str]] = []
+    for part in filter(None, text.split("; ")):
+        state, _, questions = part.partition(": ")
+        for name, quoted in re.findall(r'([^",]+[^", ])((?: "[^"]*")*)', questions):
+            expected.add((name.strip(), state))
+            texts += [(name.strip(), state, each) for each in re.findall(r'"(.*?)"', quoted)]
+    answers = answers_of(row, said)
     states = states_of(answers)
-    code = next((STATES[state] for state in STATES if any(state == its for _, its in states)), 0)
+    code = next((STATES[state] for state in STATES if any(state == its for _, its in expected)), 0)
 
     def about(name: str) -> list[Mapping[str, Any]]:
         question, _, entry = name.partition(" of ")
@@ -160,12 +145,12 @@ def _differences(expected: Expected, answers: Sequence[Mapping[str, Any]], said:
 
     unsaid = [
         (name, part)
-        for name, state, part in expected.texts
+        for name, state, part in texts
         if not any(it["state"] == state and part in "\n".join(shown(it)) for it in about(name))
     ]
-    if (states, said.code) == (expected.states, code) and not unsaid:
+    if (states, said.code) == (expected, code) and not unsaid:
         return []
-    names = {name for name, _ in (*states ^ expected.states, *unsaid)}
+    names = {name for name, _ in (*states ^ expected, *unsaid)}
     return [
         f"exit code {said.code}, not {code}",
         *(f"not said  {name}: {part}" for name, part in unsaid),
