@@ -371,8 +371,7 @@ class World(NamedTuple):
                 "OwnerId": ACCOUNT,
                 "VpcId": "vpc-1",
             },
-            **own_role(Tags=role_tags),
-            **inline(OWN, own),
+            **role(ROLE_ARN, own, Tags=role_tags),
             **managed(PERIMETER, self.attached),
         }
         if self.secret:

@@ -12,7 +12,7 @@ policies", too; False if nobody asks. By default, it is True for rows that only 
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,17 +29,8 @@ class Row(NamedTuple):
     world: World
     path: Path
     line: int
-    expected: str | None
-    alone: str | None
-    options: Sequence[str]
-
-    @property
-    def ways(self) -> Iterator[tuple[str, Sequence[str]]]:
-        """The expected answers, and the options with which to ask for them."""
-        if self.expected is not None:
-            yield self.expected, (*STACK, *self.options)
-        if self.alone is not None:
-            yield self.alone, (*ALONE, *self.options)
+    ways: Sequence[tuple[str, Sequence[str]]]
+    """The expected answers, and the options with which to ask for them."""
 
 
 def row(
@@ -62,7 +53,9 @@ def row(
     without = {True: as_above, False: None}[alone] if isinstance(alone, bool) else alone
     options = [option for each in context for option in ("--context", each)]
     options += ["--data-source", entry] if entry else []
-    return Row(world, Path(frame.f_code.co_filename), frame.f_lineno, expected, without, options)
+    asked = ((expected, [*STACK, *options]), (without, [*ALONE, *options]))
+    ways = [(text, its) for text, its in asked if text is not None]
+    return Row(world, Path(frame.f_code.co_filename), frame.f_lineno, ways)
 
 
 _POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "secret_tags")
