@@ -126,7 +126,6 @@ ROWS: Final = (
     row("problem: permissions boundary; cannot tell: encryption, bucket policy",
         boundary="allow * + deny s3:* if StringNotEquals aws:ResourceAccount=ACCOUNT", bucket="",
         settings=OF_OTHER),
-    # The permissions boundary.
     # Key policies.
     row("cannot tell: bucket policy",
         bucket="deny s3:* for 79a59df900b949e55d96a1e698fbaced"),
@@ -143,7 +142,6 @@ ROWS: Final = (
         own="own-GetSecret + allow READ on SECRET if StringEquals aws:ResourceAccount=ACCOUNT",
         alone=""),
     row(LACKING, own="own + deny READ"),
-    # Only a resource policy allows a request.
     # A deleted role.
     row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Decrypt for DELETED"),
     # Denials that only IAM knows.

@@ -73,17 +73,6 @@ def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
     ]
 
 
-def states_of(answers: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """Return questions and states that are not `ok`; with the entry, unless all entries have them."""
-    entries = {each["entry"] for each in answers}
-    found = {(it["question"], it["state"], it["entry"]) for it in answers if it["state"] != "ok"}
-    return {
-        (question if common else f"{question} of {entry}", state)
-        for question, state, entry in found
-        for common in [all((question, state, each) in found for each in entries)]
-    }
-
-
 def shown(answer: Mapping[str, Any]) -> list[str]:
     """Return an answer as lines of text."""
     about = " ".join(filter(None, [answer["question"], answer.get("subject")]))
@@ -114,8 +103,7 @@ def judge(each: Row) -> str:
         else:
             lines = _differences(text, each, said) if said.out else [said.err]
         if lines:
-            how = "with the stack" if options[0] == STACK[0] else "alone"
-            head = f"{each.path.name}:{each.line}, {how}:"
+            head = f"{each.path.name}:{each.line}, {' '.join(options)}:"
             wrong += [head, f"  expected  {text or 'ok'}", *(f"  {line}" for line in lines)]
     return "\n".join(wrong)
 
@@ -129,7 +117,14 @@ def _differences(text: str, row: Row, said: Output) -> list[str]:
             expected.add((name.strip(), state))
             texts += [(name.strip(), state, each) for each in re.findall(r'"(.*?)"', quoted)]
     answers = answers_of(row, said)
-    states = states_of(answers)
+    # With the entry, unless all entries have this state.
+    entries = {each["entry"] for each in answers}
+    found = {(it["question"], it["state"], it["entry"]) for it in answers if it["state"] != "ok"}
+    states = {
+        (question if common else f"{question} of {entry}", state)
+        for question, state, entry in found
+        for common in [all((question, state, each) in found for each in entries)]
+    }
     code = next((STATES[state] for state in STATES if any(state == its for _, its in expected)), 0)
 
     def about(name: str) -> list[Mapping[str, Any]]:
@@ -170,15 +165,11 @@ def one_of_each(rows: Sequence[Row]) -> str:
             said = said_in(each, options)
             for answer in answers_of(each, said) if said.out else ():
                 head, *lines = shown(answer)
-                new = [line for line in lines if _is_new(line, seen)]
-                heads = [head] if _is_new(f"{answer['state']} {answer['text']}", seen) else []
-                found.setdefault(answer["question"], []).extend([*heads, *new])
+                its = found.setdefault(answer["question"], [])
+                whole = f"{answer['state']} {answer['text']}"
+                for line, sentence in ((head, whole), *zip(lines, lines, strict=True)):
+                    words = re.split(r"[\s,;()]+", _PARTICULAR.sub("*", sentence))
+                    if (general := " ".join(dict.fromkeys(words))) not in seen:
+                        seen.add(general)
+                        its.append(line)
     return "\n".join(f"# {question}\n" + "\n".join(its) + "\n" for question, its in found.items() if its)
-
-
-def _is_new(line: str, seen: set[str]) -> bool:
-    """Return whether a sentence was not seen before, and remember it."""
-    general = " ".join(dict.fromkeys(re.split(r"[\s,;()]+", _PARTICULAR.sub("*", line))))
-    is_new = general not in seen
-    seen.add(general)
-    return is_new
