@@ -224,10 +224,9 @@ def bucket(
     default: str | None = None,
     policy: Policy = "",
 ) -> Responses:
-    """Return a bucket; `default` is its key, if any, maybe after an algorithm and a space."""
-    algorithm, _, key_id = (default or "").rpartition(" ")
-    rule = {"SSEAlgorithm": "AES256" if default is None else algorithm or "aws:kms"}
-    rule |= {"KMSMasterKeyID": key_id} if key_id else {}
+    """Return a bucket; `default` is its key, or empty for the key that AWS manages."""
+    rule = {"SSEAlgorithm": "AES256" if default is None else "aws:kms"}
+    rule |= {"KMSMasterKeyID": default} if default else {}
     encryption = {"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]}
     return {
         f"bucket {name}": owner,
@@ -372,8 +371,7 @@ class World(NamedTuple):
                 "OwnerId": ACCOUNT,
                 "VpcId": "vpc-1",
             },
-            **own_role(Tags=role_tags),
-            **inline(OWN, own),
+            **role(ROLE_ARN, own, Tags=role_tags),
             **managed(PERIMETER, self.attached),
         }
         if self.secret:

@@ -12,7 +12,7 @@ policies", too; False if nobody asks. By default, it is True for rows that only 
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,17 +29,8 @@ class Row(NamedTuple):
     world: World
     path: Path
     line: int
-    expected: str | None
-    alone: str | None
-    options: Sequence[str]
-
-    @property
-    def ways(self) -> Iterator[tuple[str, Sequence[str]]]:
-        """The expected answers, and the options with which to ask for them."""
-        if self.expected is not None:
-            yield self.expected, (*STACK, *self.options)
-        if self.alone is not None:
-            yield self.alone, (*ALONE, *self.options)
+    ways: Sequence[tuple[str, Sequence[str]]]
+    """The expected answers, and the options with which to ask for them."""
 
 
 def row(
@@ -62,31 +53,12 @@ def row(
     without = {True: as_above, False: None}[alone] if isinstance(alone, bool) else alone
     options = [option for each in context for option in ("--context", each)]
     options += ["--data-source", entry] if entry else []
-    return Row(world, Path(frame.f_code.co_filename), frame.f_lineno, expected, without, options)
+    asked = ((expected, [*STACK, *options]), (without, [*ALONE, *options]))
+    ways = [(text, its) for text, its in asked if text is not None]
+    return Row(world, Path(frame.f_code.co_filename), frame.f_lineno, ways)
 
 
 _POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "secret_tags")
-
-
-class Expected(NamedTuple):
-    """The answers that a row expects."""
-
-    states: set[tuple[str, str]]
-    """Questions and states."""
-    texts: list[tuple[str, str, str]]
-    """Questions, states, and texts that an answer in this state must have."""
-
-    @classmethod
-    def of(cls, text: str) -> "Expected":
-        found = cls(set(), [])
-        for part in filter(None, text.split("; ")):
-            state, _, questions = part.partition(": ")
-            for name, quoted in re.findall(r'([^",]+[^", ])((?: "[^"]*")*)', questions):
-                found.states.add((name.strip(), state))
-                found.texts.extend(
-                    (name.strip(), state, each) for each in re.findall(r'"(.*?)"', quoted)
-                )
-        return found
 
 
 def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
@@ -99,17 +71,6 @@ def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
         for finding in its.get("findings", ())
         if not (has_none and finding["text"].startswith("no data source uses"))
     ]
-
-
-def states_of(answers: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """Return questions and states that are not `ok`; with the entry, unless all entries have them."""
-    entries = {each["entry"] for each in answers}
-    found = {(it["question"], it["state"], it["entry"]) for it in answers if it["state"] != "ok"}
-    return {
-        (question if common else f"{question} of {entry}", state)
-        for question, state, entry in found
-        for common in [all((question, state, each) in found for each in entries)]
-    }
 
 
 def shown(answer: Mapping[str, Any]) -> list[str]:
@@ -140,19 +101,31 @@ def judge(each: Row) -> str:
             fine = said.code == 2 and error[1] in said.err and '"findings"' not in said.out
             lines = [] if fine else [said.out, said.err]
         else:
-            lines = (
-                _differences(Expected.of(text), answers_of(each, said), said) if said.out else [said.err]
-            )
+            lines = _differences(text, each, said) if said.out else [said.err]
         if lines:
-            how = "with the stack" if options[0] == STACK[0] else "alone"
-            head = f"{each.path.name}:{each.line}, {how}:"
+            head = f"{each.path.name}:{each.line}, {' '.join(options)}:"
             wrong += [head, f"  expected  {text or 'ok'}", *(f"  {line}" for line in lines)]
     return "\n".join(wrong)
 
 
-def _differences(expected: Expected, answers: Sequence[Mapping[str, Any]], said: Output) -> list[str]:
-    states = states_of(answers)
-    code = next((STATES[state] for state in STATES if any(state == its for _, its in states)), 0)
+def _differences(text: str, row: Row, said: Output) -> list[str]:
+    expected: set[tuple[str, str]] = set()
+    texts: list[tuple[str, str, str]] = []
+    for part in filter(None, text.split("; ")):
+        state, _, questions = part.partition(": ")
+        for name, quoted in re.findall(r'([^",]+[^", ])((?: "[^"]*")*)', questions):
+            expected.add((name.strip(), state))
+            texts += [(name.strip(), state, each) for each in re.findall(r'"(.*?)"', quoted)]
+    answers = answers_of(row, said)
+    # With the entry, unless all entries have this state.
+    entries = {each["entry"] for each in answers}
+    found = {(it["question"], it["state"], it["entry"]) for it in answers if it["state"] != "ok"}
+    states = {
+        (question if common else f"{question} of {entry}", state)
+        for question, state, entry in found
+        for common in [all((question, state, each) in found for each in entries)]
+    }
+    code = next((STATES[state] for state in STATES if any(state == its for _, its in expected)), 0)
 
     def about(name: str) -> list[Mapping[str, Any]]:
         question, _, entry = name.partition(" of ")
@@ -160,12 +133,12 @@ def _differences(expected: Expected, answers: Sequence[Mapping[str, Any]], said:
 
     unsaid = [
         (name, part)
-        for name, state, part in expected.texts
+        for name, state, part in texts
         if not any(it["state"] == state and part in "\n".join(shown(it)) for it in about(name))
     ]
-    if (states, said.code) == (expected.states, code) and not unsaid:
+    if (states, said.code) == (expected, code) and not unsaid:
         return []
-    names = {name for name, _ in (*states ^ expected.states, *unsaid)}
+    names = {name for name, _ in (*states ^ expected, *unsaid)}
     return [
         f"exit code {said.code}, not {code}",
         *(f"not said  {name}: {part}" for name, part in unsaid),
@@ -192,15 +165,11 @@ def one_of_each(rows: Sequence[Row]) -> str:
             said = said_in(each, options)
             for answer in answers_of(each, said) if said.out else ():
                 head, *lines = shown(answer)
-                new = [line for line in lines if _is_new(line, seen)]
-                heads = [head] if _is_new(f"{answer['state']} {answer['text']}", seen) else []
-                found.setdefault(answer["question"], []).extend([*heads, *new])
+                its = found.setdefault(answer["question"], [])
+                whole = f"{answer['state']} {answer['text']}"
+                for line, sentence in ((head, whole), *zip(lines, lines, strict=True)):
+                    words = re.split(r"[\s,;()]+", _PARTICULAR.sub("*", sentence))
+                    if (general := " ".join(dict.fromkeys(words))) not in seen:
+                        seen.add(general)
+                        its.append(line)
     return "\n".join(f"# {question}\n" + "\n".join(its) + "\n" for question, its in found.items() if its)
-
-
-def _is_new(line: str, seen: set[str]) -> bool:
-    """Return whether a sentence was not seen before, and remember it."""
-    general = " ".join(dict.fromkeys(re.split(r"[\s,;()]+", _PARTICULAR.sub("*", line))))
-    is_new = general not in seen
-    seen.add(general)
-    return is_new

@@ -1,7 +1,6 @@
 """roles/check/command, roles/project: the options, answers, JSON document, and exit codes."""
 
 import re
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread, current_thread, main_thread
@@ -47,7 +46,6 @@ OPTIONAL: Final = (
     "kms:ListGrants",
 )
 """Actions without which an answer may be `cannot tell`, but no question is skipped."""
-PARTS: Final = {"role": ROLE_ARN, "application": TRUST}
 OF_ENTRIES: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
 
 
@@ -103,10 +101,10 @@ def test_application_arn_sets_region_and_must_match_account(world: World):
     world.patch.setenv("AWS_REGION", "eu-west-1")
     of = ("check", "--data-source-id", DATA_SOURCE_ID, "--application")
     assert world.run(*of, APPLICATION_ARN).code == 0
-    assert world.run(*of, APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)).rejection == (
-        f"check: --application {APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)} is in account "
-        f"{OTHER_ACCOUNT}, but the credentials are for account {ACCOUNT}: set AWS_PROFILE to a profile "
-        f"for account {OTHER_ACCOUNT}; `aws sts get-caller-identity` shows who you are"
+    foreign = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    assert world.run(*of, foreign).rejection.startswith(
+        f"check: --application {foreign} is in account {OTHER_ACCOUNT}, but the credentials are for "
+        f"account {ACCOUNT}: set AWS_PROFILE to a profile for account {OTHER_ACCOUNT}"
     )
 
 
@@ -190,8 +188,8 @@ def test_json_has_policies_only_for_role_outside_any_stack():
 # Calls.
 
 
-@pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {*OPTIONAL}))
-def test_missing_permission_skips_questions_or_ends_check(world: World, action: str):
+@pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {*OPTIONAL, "sts:GetCallerIdentity"}))
+def test_missing_permission_skips_questions(world: World, action: str):
     if action.startswith("s3:"):
         world.use_bucket()
     else:
@@ -201,10 +199,6 @@ def test_missing_permission_skips_questions_or_ends_check(world: World, action: 
     world.reject(action)
     said = world.check()
     assert said.code == 2
-    if action == "sts:GetCallerIdentity":
-        assert said.out == ""
-        assert said.err.startswith("check: sts:GetCallerIdentity is not allowed")
-        return
     skipped = said.answers("skipped")
     assert skipped
     assert all(f": {action} is not allowed for these credentials" in line for line in skipped)
@@ -231,12 +225,9 @@ def test_command_calls_exactly_the_listed_actions(world: World):
 
 
 def test_unreachable_services_affect_only_their_questions(world: World):
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        for service in ("EC2", "ORGANIZATIONS"):
-            world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", address)
-        said = world.check()
+    for service in ("EC2", "ORGANIZATIONS"):
+        world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:1")
+    said = world.check()
     assert said.code == 2
     unreachable = ": AWS cannot be reached (Could not connect to the endp"
     assert [each.partition(unreachable)[0] for each in said.answers("skipped")] == [
@@ -310,9 +301,10 @@ def test_commands_name_stack_as_given(world: World, name: str):
     assert f"`pulumi preview --stack {name}` shows what an update changes" in said.out
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [ROLE_ARN, TRUST], ids=["role", "application"])
 def test_credentials_for_another_account_are_rejected_before_other_calls(world: World, part: str):
-    arn, trust = (PARTS | {part: PARTS[part].replace(ACCOUNT, OTHER_ACCOUNT)}).values()
+    foreign = part.replace(ACCOUNT, OTHER_ACCOUNT)
+    arn, trust = (foreign if text == part else text for text in (ROLE_ARN, TRUST))
     world.state = exported(*declared("wiki", arn, trust, golden("minimal-role-policy")))
     assert world.check().rejection.startswith(
         f"check: stack dev is in account {OTHER_ACCOUNT}, but the credentials are for account {ACCOUNT}"

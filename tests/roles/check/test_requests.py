@@ -22,6 +22,7 @@ from tests.helpers.world import ROLE_ARN
 from tests.roles.check import rows_policies
 from tests.roles.check.account import STACK, World, bucket, printed, replaced, run
 from tests.roles.check.policy_text import document, statements
+from tests.roles.check.rows_data_sources import NO_VPC
 from tests.roles.check.table import Row, said_in
 
 SHAPES: Final = {
@@ -31,8 +32,9 @@ SHAPES: Final = {
     "another account's bucket of documents": World(
         bucket="", settings={"bucketAccountId": OTHER_ACCOUNT}
     ),
-    "a web crawler with files": World(
-        settings={"connector": "webcrawler", "bucketName": "documents"}, responses=bucket()
+    "files in a bucket": World(
+        settings={"connector": "sharepoint-server-subscription", "bucketName": "documents", **NO_VPC},
+        responses=bucket(),
     ),
 }
 
@@ -153,10 +155,9 @@ UNLIKE: Final = ("arn:aws-cn:", "kms:EncryptionContext:SecretARN")
 DECIDED: Final = [
     each
     for each in rows_policies.ROWS
-    if each.expected is not None
-    and not (each.world.responses or each.options)
-    and "cannot tell" not in each.expected
-    and not any(part in str(each.world) for part in UNLIKE)
+    for expected, options in each.ways[:1]
+    if options == [*STACK] and not each.world.responses and "cannot tell" not in expected
+    if not any(part in str(each.world) for part in UNLIKE)
 ]
 
 
