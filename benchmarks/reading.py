@@ -232,11 +232,8 @@ def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
         lock: ClassVar[Lock] = Lock()
         data_sources: ClassVar[int] = number
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-    with serving(Handler, Server) as address:
+    ThreadingHTTPServer.request_queue_size = 128  # more than the commands' connections
+    with serving(Handler) as address:
         yield address, Handler.calls
 
 

@@ -429,7 +429,7 @@ def apply_file(options: argparse.Namespace, output: Output) -> int:
         raise InputError(
             f"nothing was changed, because AWS has changed since {options.apply}:", *changed
         )
-    return carry_out(plan, options, output)
+    return carry_out(plan._replace(left_out=check_unfinished(plan.stack, output)), options, output)
 
 
 def carry_out(plan: Plan, options: argparse.Namespace, output: Output) -> int:
@@ -469,8 +469,11 @@ def _command(plan: Plan, option: str, path: Path) -> str:
 
 
 def _is_confirmed(options: argparse.Namespace, output: Output) -> bool:
-    question, can_ask = "Apply these changes? [y/N] ", output.can_ask and not options.json
-    if options.yes or (can_ask and output.ask(question).strip().lower() in ("y", "yes")):
+    if options.yes or (
+        output.can_ask
+        and not options.json
+        and output.ask("Apply these changes? [y/N] ").strip().lower() in ("y", "yes")
+    ):
         return True
     output("nothing was changed: to apply this plan, repeat the command with --yes")
     return False
@@ -499,7 +502,8 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
             output(f"not complete: repeat the command; {unfinished} has the earlier state")
         else:
             unfinished.rename(journal)
-    if plan.verb == "assign" and journal.exists() and any(made.values()):
+    had_role = (each for each in plan.changes if isinstance(each, DataSourceChange) and each.earlier_id)
+    if plan.verb == "assign" and journal.exists() and any(made[each.label] for each in had_role):
         output(f"to go back, run `{_command(plan, 'undo', journal)}`")
     return [*map(bool, made.values())]
 
@@ -507,8 +511,12 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
 def _changed(change: Change, now: Document) -> list[str]:
     """Return how AWS differs from what a change found, unless it has what the change wants."""
     if not now:
-        return [f"  {change.label} no longer exists, or was created again"]
-    is_known = any(change.is_same(now, each) for each in (change.before, change.after))
+        return [f"  {change.label} no longer exists, or was recreated"]
+    is_known = (
+        change.is_possible(now)  # the plan may have been applied in part
+        if isinstance(change, RoleChange)
+        else now in (change.before, change.after)
+    )
     return [] if is_known else [f"  {change.label}:", *_difference(change.before, now)]
 
 
@@ -556,7 +564,7 @@ def _write(
     for _ in range(_READS):
         now = change.read(account)
         if not now:
-            raise InputError(f"{change.label} no longer exists, or was created again")
+            raise InputError(f"{change.label} no longer exists, or was recreated")
         if change.is_same(now, wanted):
             break
         time.sleep(_PAUSE)

@@ -1,6 +1,6 @@
 """Define findings: problems, notes, and what could not be read or cannot be told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
 
@@ -10,6 +10,7 @@ from botocore.parsers import ResponseParserError
 from roles.errors import (
     UNREACHABLE,
     OddAnswerError,
+    code,
     explain,
     failed_action,
     is_bad_credentials,
@@ -93,17 +94,20 @@ def unread(error: BotoCoreError | ClientError | ResponseParserError) -> Finding:
     return skipped(explain(error))
 
 
-def attempt(read: Callable[[], _T], gone: Finding | None = None) -> _T | Finding:
+def attempt(
+    read: Callable[[], _T], gone: Finding | None = None, *, raises: Collection[str] = ()
+) -> _T | Finding:
     """Return what `read` returns or, if a call to AWS fails, the finding instead.
 
-    `gone` is the finding if the resource does not exist. Raises errors about the credentials.
+    `gone` is the finding if the resource does not exist. Raises errors about the credentials, and those
+    with the codes in `raises`.
     """
     try:
         return read()
     except ParamValidationError as error:  # a data source can contain an ID that no resource can have
         return problem(" ".join(str(error).split()))
     except ClientError as error:
-        if is_bad_credentials(error):
+        if is_bad_credentials(error) or code(error) in raises:
             raise
         if gone and is_gone(error):
             return gone

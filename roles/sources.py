@@ -1,5 +1,6 @@
 """Read the data sources of an application."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import NamedTuple
 
@@ -38,9 +39,12 @@ def read_sources(account: Account, application_id: str) -> list[Source]:
     return read_each(read, listed, account.notes, "data sources")
 
 
-def read_source(account: Account, listed: DataSource) -> Source:
-    """Read a data source; the finding is a note if it was deleted after it was listed."""
-    details = attempt(lambda: account.data_source(listed), note(listed.deleted))
+def read_source(account: Account, listed: DataSource, *, raises: Collection[str] = ()) -> Source:
+    """Read a data source; the finding is a note if it was deleted after it was listed.
+
+    Raises errors about the credentials, and those with the codes in `raises`.
+    """
+    details = attempt(lambda: account.data_source(listed), note(listed.deleted), raises=raises)
     if isinstance(details, Finding):
         return Source(listed, {}, details)
     return Source(listed, details, attempt(lambda: find_uses(details)))

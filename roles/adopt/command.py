@@ -109,10 +109,16 @@ def _name(text: str) -> tuple[str, str]:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files and print the report, or change AWS as a plan says; return the exit code."""
+    of_stack = (options.dry_run, options.exclude, options.name, options.take, options.application)
+    whole = options.apply and options.data_source
+    if any((options.save, options.cut_off) if options.stack else (*of_stack, whole)):
+        raise InputError(
+            "an option would have no effect: --dry-run, --exclude, --name, --take, and --application "
+            "need --stack, --save and --cut-off need --restore, and --apply takes no --data-source: "
+            "omit it"
+        )
     if options.stack:
         return _adopt(options, output)
-    if options.dry_run:
-        raise InputError("--dry-run needs --stack; a plan changes nothing until you confirm it: omit it")
     with changes.locked():
         if options.apply:
             return changes.apply_file(options, output)
@@ -134,7 +140,9 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
     existing = files.read_settings(options.stack, project, identifier, account.region)
     paths = {} if options.dry_run else files.new_paths(options.stack, has_settings=bool(existing))
     everything = [*account.data_sources()]
-    own = [each for each in everything if each.application_id == identifier]
+    own = [
+        each for each in everything if each.application_id == identifier and each.status != "DELETING"
+    ]
     sources = selection.select(own, options, output)
     users = selection.find_users(account, everything, output)
     planned = dict(entries.plan_all(account, sources, output))

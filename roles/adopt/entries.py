@@ -19,7 +19,7 @@ from roles.concurrency import read_each
 from roles.danger import with_dangers
 from roles.detection import connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare, role_statements
-from roles.errors import InputError
+from roles.errors import THROTTLED, InputError
 from roles.findings import Finding, attempt, note, skipped
 from roles.output import Notes
 
@@ -79,13 +79,13 @@ def plan_all(
 ) -> Iterator[tuple[DataSource, Entry | Finding]]:
     """Yield each data source with the plan to import its role, or why it is left out.
 
-    Raises errors about the credentials, because they concern every call.
+    Raises errors about the credentials and of throttling, because they concern every call.
     """
 
     def read(source: DataSource) -> Entry | Finding:
         try:
             if connectors_of(source.type):
-                return attempt(lambda: plan(account, source))
+                return attempt(lambda: plan(account, source), raises=THROTTLED)
             return note(f"this program has no connector of type {source.type}")
         except InputError as error:
             return skipped(str(error))
@@ -104,6 +104,7 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
     role = entry.role
     requirements = entry.requirements._replace(role=role._replace(name=""))
     warnings = (
+        *(each.text for each in requirements.needs.faults),
         *_warnings_of_secrets(requirements, (), "`assign`"),
         *_warnings_of_unread(role),
         *requirements.render().warnings,

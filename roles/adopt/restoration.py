@@ -13,6 +13,7 @@ from typing import Any, Final
 from components.connector_role import POLICY_NAME
 from roles.account import Account, DataSource, Role
 from roles.applications import accepted_applications
+from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.changes import (
     DataSourceChange,
@@ -53,13 +54,14 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
         stack, application, roles, sources = (
             saved[name] for name in ("stack", "application", "roles", "dataSources")
         )
-        ids = options.data_source or [each["data_source"]["id"] for each in sources]
-        wanted = [each for each in sources if each["data_source"]["id"] in ids]
+        by_id = {each["data_source"]["id"]: each for each in sources}
+        wanted = [by_id[each] for each in options.data_source or by_id]
         arns = {each["role"] for each in wanted}
         roles = [(Role(**each["role"]), each) for each in roles if each["role"]["arn"] in arns]
     except (KeyError, TypeError):
         raise InputError(
-            f"{options.restore} is not a file that `adopt` wrote: pass adopted-STACK.json"
+            f"{options.restore} is not a file that `adopt` wrote, or has no data source of "
+            "--data-source: pass adopted-STACK.json, and IDs in it"
         ) from None
     account = Account(saved["region"], output)
     check_account(str(options.restore), [saved["account"]], account)
@@ -79,10 +81,12 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
         if each["isMoved"]:
             _plan_return(made, each, after[each["role"]], application, [*declared])
     owned = [
-        f"the stack still owns {each['role']}: before the next `pulumi up`, first `pulumi state "
-        "delete`, then remove the entry (docs/operate.md#one-role-of-several)"
-        for each in wanted
-        if not each["isMoved"] and (each["role"] in declared or each["entry"] in deployed.left_out)
+        f"the stack still owns {each['role']} (entry {each['entry']}): before the next `pulumi up`, run "
+        "`pulumi state delete`, and then remove the entry (docs/operate.md#one-role-of-several)"
+        for each in sources
+        if each["role"] in arns
+        and not each["isMoved"]
+        and (each["role"] in declared or each["entry"] in deployed.left_out)
     ]
     return made._replace(next_steps=owned)
 
@@ -106,7 +110,7 @@ def _plan_role(
     """
     now = find_role(plan.account, saved.arn)
     if not isinstance(now, Role) or now.id != saved.id:
-        return now.text if isinstance(now, Finding) else "no longer exists, or was created again"
+        return now.text if isinstance(now, Finding) else "no longer exists, or was recreated"
     if now.denied:
         return f"{now.denied} is not allowed, so its policies are not known"
     if commands := [*_repairs(plan.account, saved, versions, now)]:
@@ -158,6 +162,7 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
             yield aws_command("iam attach-role-policy", **role, policy_arn=arn)
         elif (
             arn in now.attached_policies
+            and Arn.of(arn).account != "aws"  # AWS updates its own policies
             and arn in versions
             and account.get("iam:GetPolicy", arn)["DefaultVersionId"] != versions[arn]
         ):

@@ -11,8 +11,8 @@ from components.formats import INDEX_ID, SUPPORTED_REGIONS
 from roles.account import Account, DataSource
 from roles.concurrency import read_each
 from roles.detection import enrichment_roles
-from roles.errors import InputError, reason
-from roles.findings import Finding, State, not_allowed
+from roles.errors import THROTTLED, InputError, reason
+from roles.findings import Finding, State
 from roles.output import Output
 from roles.sources import read_source
 
@@ -59,7 +59,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
 
     `sources` are the data sources that could be listed in the account's Region. If that Region is
     supported, look in the other supported Regions, too. Warn about data sources, and about other
-    Regions, that cannot be read.
+    Regions, that cannot be read, but raise errors of throttling: repeating the command helps.
     """
     users: dict[str, dict[str, str]] = {}
     # Credentials for another partition are not valid in these Regions.
@@ -76,16 +76,15 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
                 f"{reason(error)}"
             )
             continue
-        for each in read_each(partial(read_source, there), every, output, "data sources"):
+        read = partial(read_source, there, raises=THROTTLED)
+        for each in read_each(read, every, output, "data sources"):
             if isinstance(each.uses, Finding) and each.uses.state is State.NOTE:
                 output(each.uses.text)  # it was deleted in the meantime
             elif not each.details and isinstance(each.uses, Finding):
-                text = f"data source {each.data_source.id} could not be read ({each.uses.text}). If it "
-                if each.uses != not_allowed("qbusiness:GetDataSource"):
-                    raise InputError(
-                        f"{text}uses one of the roles, it could lose access: repeat the command"
-                    )
-                output.warn(f"{text}uses one of the adopted roles, it may lose access")
+                output.warn(
+                    f"data source {each.data_source.id} could not be read ({each.uses.text}). If it "
+                    "uses one of the adopted roles, it may lose access"
+                )
             identifier = each.data_source.id
             label = each.data_source.label + (f" in {region}" if there is not account else "")
             users.setdefault(each.role_arn, {})[identifier] = label

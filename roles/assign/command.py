@@ -186,9 +186,9 @@ def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) 
     role, declared = source.role_arn, entry.declared
     yield Line(f"{declared.name}: {source.data_source.label} gets {declared.role_arn}", 2)
     old, new = (find_role(entry.account, arn) for arn in (role, declared.role_arn))
-    missing = f"{role} does not exist" if role else "it has no role"
+    missing = f"{role} does not exist" if role else "it has no role now"
     kept = f"in place of {role}, which does not change; in the application, {users} will use it"
-    yield Line(f"  {f'{missing}: it cannot be given back' if old is None else kept}", 4)
+    yield Line(f"  {f'{missing}, so `--undo` cannot restore one' if old is None else kept}", 4)
     if source.fault:
         yield Line(f"  {source.fault}, so its requests are unknown", 4)
     for each in found:
@@ -229,7 +229,7 @@ def _plan_undo(path: Path, output: Output) -> Plan:
         elif now.get("roleArn") != each.role:
             plan.lines.append(f"{each.label} does not have {each.role}, and stays as it is")
         elif not each.earlier_id or role_id(account, earlier) != each.earlier_id:
-            gone = f"{earlier} no longer exists, or was created again" if earlier else "it had no role"
+            gone = f"{earlier} no longer exists, or was recreated" if earlier else "it had no role"
             plan.left_out.append(f"{each.label}: {gone}")
         else:
             change = DataSourceChange(each.data_source, now, earlier, role_id(account, each.role))

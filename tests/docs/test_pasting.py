@@ -6,7 +6,8 @@ A block must be one command for the shell, because Pulumi's CLI would read furth
 import re
 import shlex
 import subprocess
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
@@ -23,23 +24,13 @@ SET: Final = r"^export .*|\b\w+=(?=\$\()"
 """Where a block sets variables: `export NAME=VALUE`, and `NAME=$(command)`."""
 
 
-class Block(NamedTuple):
-    """A shell block on a page."""
-
-    text: str
-    before: str
-    """The preceding blocks, whose exports remain in effect."""
-
-
-def all_blocks() -> dict[str, Block]:
-    """Return the shell blocks of all pages by page and number."""
-    found: dict[str, Block] = {}
+def all_blocks() -> Iterator[tuple[str, str, str]]:
+    """Yield each shell block's place, text, and the text before it, whose exports remain in effect."""
     for page in PAGES:
         before = ""
         for number, text in enumerate(blocks("sh", page.read_text()), start=1):
-            found[f"{page.parent.name} {page.stem} {number}"] = Block(text, before)
+            yield f"{page.parent.name} {page.stem} {number}", text, before
             before += text
-    return found
 
 
 def is_complete(script: str) -> bool:
@@ -48,7 +39,7 @@ def is_complete(script: str) -> bool:
 
 
 def test_each_block_is_one_and_list():
-    for place, (text, _) in all_blocks().items():
+    for place, text, _ in all_blocks():
         script = text.replace("\\\n", " ")
         tokens = shlex.shlex(script, posix=True, punctuation_chars=True)
         tokens.whitespace_split = True
@@ -62,7 +53,7 @@ def test_each_block_is_one_and_list():
 
 
 def test_block_ends_if_variable_is_not_set():
-    for place, (text, before) in all_blocks().items():
+    for place, text, before in all_blocks():
         given = {
             name
             for found in re.findall(SET, before + text, re.MULTILINE)

@@ -89,26 +89,6 @@ def test_each_data_source_uses_the_resources_of_its_entry():
         assert source.get("vpcConfiguration", {}) == entry.get("vpcConfiguration", default)
 
 
-@pytest.mark.parametrize(
-    ("name", "more", "endpoint"),
-    [
-        ("aem-connector", "", "aemUrl authType deploymentType"),
-        ("wiki", "enableIdentityCrawler", "hostUrl type authType"),
-        (
-            "intranet",
-            "enableIdentityCrawler",
-            "tenantId domain siteUrls repositoryAdditionalProperties",
-        ),
-    ],
-)
-def test_configuration_has_properties_that_aws_requires(name: str, more: str, endpoint: str):
-    configuration = SOURCES[name]["configuration"]
-    common = "type syncMode secretArn connectionConfiguration repositoryConfigurations"
-    assert {*configuration} == {*common.split(), "additionalProperties", *more.split()}
-    metadata = configuration["connectionConfiguration"]["repositoryEndpointMetadata"]
-    assert {*metadata} == {*endpoint.split()}
-
-
 # The program.
 
 

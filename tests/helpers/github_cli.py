@@ -1,7 +1,4 @@
-"""Replace the GitHub CLI for issues and releases.
-
-Store all issues, or the last release, as JSON in the file that $TEST_GITHUB names.
-"""
+"""Replace the GitHub CLI for issues, stored as JSON in the file that $TEST_GITHUB names."""
 
 import argparse
 import json
@@ -18,33 +15,20 @@ LIMIT = 65_536
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gh", allow_abbrev=False)
     commands = parser.add_subparsers(dest="object", required=True)
-    release = commands.add_parser("release", allow_abbrev=False)
-    release.add_argument("command", choices=["create"])
-    release.add_argument("tag")
-    release.add_argument("files", type=Path, nargs="+")
-    release.add_argument("--verify-tag", action="store_true", required=True)
-    release.add_argument("--notes-file", type=Path, required=True)
     issue = commands.add_parser("issue", allow_abbrev=False)
     issue.add_argument("command", choices=["close", "create", "edit", "list"])
     issue.add_argument("number", type=int, nargs="?")
     issue.add_argument("--state", choices=["open"])
     issue.add_argument("--limit", type=int, default=30)
-    for option in ("--json", "--jq", "--comment"):
+    for option in ("--json", "--jq", "--comment", "--title"):
         issue.add_argument(option)
     issue.add_argument("--body-file", type=Path)
-    for each in (release, issue):
-        each.add_argument("--title")
     return parser
 
 
 def main() -> None:
     arguments = command_line().parse_args()
     file = Path(os.environ["TEST_GITHUB"])
-    if arguments.object == "release":
-        names = [path.name for path in arguments.files if path.is_file()]
-        notes = arguments.notes_file.read_text()
-        file.write_text(json.dumps([arguments.tag, arguments.title, notes, *names]))
-        return
     issues: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
     if arguments.command == "list":
         newest_first = [issue for issue in reversed(issues) if issue["state"] == "open"]

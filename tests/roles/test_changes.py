@@ -255,7 +255,7 @@ def test_data_source_that_is_deleted_during_its_update_is_reported(world: World)
     on_update(world, lambda source: source.update(status="DELETING"))
     said = world.assign(PAIR, "--yes")
     assert (said.code, updates(world)) == (1, 1)
-    assert f"{LABEL} no longer exists, or was created again\n" in said.err
+    assert f"{LABEL} no longer exists, or was recreated\n" in said.err
     said = world.assign(PAIR, "--yes")
     assert said.last == f"assign: {LABEL} no longer exists, or is being deleted"
     assert not unfinished(world)
@@ -463,13 +463,15 @@ def test_undo_gives_no_role_back_that_was_deleted_or_created_again(world: World,
         world.role("old")
     said = undo(world, "--yes")
     assert (said.code, updates(world)) == (1, 0)
-    assert f"  {LABEL}: {OLD_ROLE} no longer exists, or was created again\n" in said.out
+    assert f"  {LABEL}: {OLD_ROLE} no longer exists, or was recreated\n" in said.out
 
 
 def test_undo_needs_an_earlier_role(world: World):
     source = world.add_data_source()
     del source["roleArn"]
-    assert "\n  it has no role: it cannot be given back\n" in world.assign(PAIR, "--yes").out
+    said = world.assign(PAIR, "--yes")
+    assert "\n  it has no role now, so `--undo` cannot restore one\n" in said.out
+    assert "to go back" not in said.err
     assert f"  {LABEL}: it had no role\n" in undo(world, "--yes").out
 
 

@@ -108,3 +108,10 @@ def test_gained_right_to_pass_the_role_names_the_new_role(world: World):
         world.server.add(data_source_id(number), "S3V2", **source)
     said = world.adopt("--dry-run").out
     assert f"      iam:PassRole\n        on arn:aws:iam::{ACCOUNT}:role/<role name>\n" in said
+
+
+def test_new_role_has_the_warnings_about_what_could_not_be_read(world: World):
+    share(world)
+    world.reject("secretsmanager:ListSecretVersionIds")
+    said = world.adopt("--dry-run")
+    assert (said.code, said.out.count("may be encrypted with an earlier key: ")) == (0, 4)

@@ -112,7 +112,7 @@ def test_roles_are_as_before_at_any_stage_of_the_update(
             assert (f"{NAME}: {text}" in said.out + said.err) is (text != "restored" or is_changed)
             assert (iam(world), iam(world, OTHER)) == before
         owned = (
-            f"the stack still owns {world.role_arn.replace(OTHER, NAME)}: before the next `pulumi up`, "
+            f"the stack still owns {world.role_arn.replace(OTHER, NAME)} (entry pages): before the next "
         )
         assert (owned in restore(world).err) is (is_deployed and stage != "before the update")
 
@@ -136,7 +136,10 @@ def test_plan_shows_what_changes_and_only_confirmed_it_is_applied(world: World, 
     )
     assert world.run("adopt", "--restore", "adopted-prod.json", "--save", "back.json").code == 0
     said = world.run("adopt", "--apply", "back.json", "--yes")
-    assert (said.code, f"the stack still owns {world.role_arn}: before" in said.err) == (0, True)
+    assert (said.code, f"the stack still owns {world.role_arn} (entry pages): before" in said.err) == (
+        0,
+        True,
+    )
     assert OWN not in iam(world)[1]
 
 
@@ -176,9 +179,13 @@ def test_interruption_after_any_call_is_completed_by_the_same_command(world: Wor
     assert number == 5  # two documents of one role, one of the other, and a data source
 
 
-def test_dry_run_is_rejected_rather_than_ignored(world: World):
-    said = restore(world, "--dry-run").rejection
-    assert said == "adopt: --dry-run needs --stack; a plan changes nothing until you confirm it: omit it"
+def test_options_without_effect_are_rejected(world: World):
+    make(world)
+    world.adopt()
+    for option in (["--dry-run"], ["--exclude", data_source_id(1)]):
+        assert restore(world, *option).rejection.startswith("adopt: an option would have no effect: ")
+    assert "has no data source of --data-source" in restore(world, "--data-source", "typo").rejection
+    assert "an option would have no effect" in world.adopt("--save", "plan.json").rejection
 
 
 # What others have changed since.
@@ -226,6 +233,20 @@ def test_role_whose_attached_policy_changed_is_not_touched(world: World, *, is_d
     world.iam.set_default_policy_version(PolicyArn=arn, VersionId="v1")
     assert restore(world).code == 0
     assert iam(world) == before
+
+
+def test_saved_plan_that_was_interrupted_is_completed_by_the_same_command(world: World):
+    make(world)
+    world.adopt()
+    before = iam(world)
+    update(world)
+    world.run("adopt", "--restore", "adopted-prod.json", "--save", "back.json")
+    world.reject("iam:DeleteRolePolicy")
+    assert world.run("adopt", "--apply", "back.json", "--yes").code == 1
+    world.server.rejections.clear()
+    assert world.run("adopt", "--apply", "back.json", "--yes").code == 0
+    assert iam(world) == before
+    assert not [name for name in world.files if name.startswith("unfinished-")]
 
 
 def test_denial_that_somebody_added_to_a_kept_policy_stays(world: World):
@@ -276,7 +297,7 @@ def test_role_that_was_deleted_or_recreated_is_not_touched(world: World, *, is_r
     world.adopt()
     world.iam.delete_role_policy(RoleName=NAME, PolicyName=CONSOLE)
     world.iam.delete_role(RoleName=NAME)
-    text = "no longer exists, or was created again"
+    text = "no longer exists, or was recreated"
     if is_recreated:
         world.role(NAME, trust=TRUST, Path="/q/")
     said = restore(world)
@@ -301,7 +322,7 @@ def test_role_that_is_recreated_while_user_is_asked_is_not_touched(world: World)
     world.patch.setattr("builtins.input", said)
     done = world.run("adopt", "--restore", "adopted-prod.json")
     assert (done.code, OWN in iam(world)[1]) == (1, True)
-    assert f"{NAME} no longer exists, or was created again\n" in done.err
+    assert f"{NAME} no longer exists, or was recreated\n" in done.err
 
 
 # What cannot be put back or shown.

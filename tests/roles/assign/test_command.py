@@ -71,13 +71,13 @@ def test_plan_names_the_earlier_role_and_who_else_uses_it(world: World):
 
 @pytest.mark.parametrize(
     ("role", "text"),
-    [(None, "it has no role"), (f"{OTHER_ROLE}-deleted", f"{OTHER_ROLE}-deleted does not exist")],
+    [(None, "it has no role now"), (f"{OTHER_ROLE}-deleted", f"{OTHER_ROLE}-deleted does not exist")],
 )
 def test_plan_says_if_there_is_no_earlier_role(world: World, role: str | None, text: str):
     deploy_two(world)
     identifier = add_wiki(world, role)
     said = world.assign(f"wiki={identifier}", "--yes")
-    assert f"\n  {text}: it cannot be given back\n" in said.out
+    assert f"\n  {text}, so `--undo` cannot restore one\n" in said.out
     assert (said.code, world.server.data_source(identifier)["roleArn"]) == (0, WIKI_ROLE)
 
 

@@ -5,7 +5,6 @@ gets AWS's answer about a resource that does not exist, or an empty list.
 """
 
 import json
-import re
 import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -44,17 +43,15 @@ from tests.helpers.world import (
     USER_ARN,
     Output,
 )
-from tests.roles.check.policy_text import Policy, document, statements
+from tests.roles.check.policy_text import NAMES, Policy, document, statements
 
 Responses = dict[str, Any]
 """AWS's responses by operation and resource."""
 
 OTHER_INDEX: Final = f"{INDEX_ID[:-1]}3"
-OTHER_APPLICATION: Final = f"{APPLICATION_ARN[:-1]}2"
 THIRD_ID: Final = "subnet-0c3d4e5f607182930"
 SUBNETS: Final = [SUBNET_ID, SECOND_SUBNET_ID]
 VPC: Final = {"subnetIds": SUBNETS, "securityGroupIds": [SECURITY_GROUP_ID]}
-ORGANIZATION: Final = "o-a1b2c3d4e5"
 PERIMETER: Final = f"arn:aws:iam::{ACCOUNT}:policy/perimeter"
 BOUND: Final = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 STACK: Final = ("--stack", "dev")
@@ -79,22 +76,15 @@ def rejected(*calls: str, code: str = "AccessDenied") -> Responses:
     return dict.fromkeys(calls, Rejected(code))
 
 
-def gone(*calls: str) -> Responses:
-    return rejected(*calls, code="")
+gone: Final = partial(rejected, code="")
 
 
 # Applications, indexes, and data sources.
 
-APPLICATION: Final = {
-    "applicationArn": APPLICATION_ARN,
-    "applicationId": APPLICATION_ID,
-    "displayName": "Docs",
-    "status": "ACTIVE",
-}
-
 
 def application(**entries: Any) -> Responses:
-    return {f"get_application {APPLICATION_ID}": APPLICATION | entries}
+    found = {"applicationArn": APPLICATION_ARN, "applicationId": APPLICATION_ID, "displayName": "Docs"}
+    return {f"get_application {APPLICATION_ID}": {**found, "status": "ACTIVE", **entries}}
 
 
 def index(status: str = "ACTIVE", index_id: str = INDEX_ID) -> Responses:
@@ -198,45 +188,28 @@ def key_policy(policy: Policy, arn: str = KEY_ARN, **more: Any) -> Responses:
 
 
 def grants(*grants: Mapping[str, Any]) -> Responses:
-    return {f"list_grants {KEY_ARN}": [*grants]}
+    return {f"list_grants {KEY_ARN}/{ROLE_ARN}": {"Grants": [*grants]}}
 
 
-# Subnets and security groups.
+# Subnets.
 
 
 def subnets(*changes: Mapping[str, Any] | None, ids: Sequence[str] = SUBNETS) -> Responses:
     """Return subnets, with a change for each; None removes a subnet."""
-    found: Responses = {}
-    for number, (name, change) in enumerate(zip(ids, changes, strict=True)):
-        arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{name}"
-        found[f"describe_subnets {name}"] = (
-            None
-            if change is None
-            else {
-                "SubnetId": name,
-                "SubnetArn": arn,
-                "OwnerId": ACCOUNT,
-                "State": "available",
-                "AvailabilityZoneId": f"use1-az{(1, 2, 4)[number]}",
-                "AvailableIpAddressCount": 251,
-                "VpcId": "vpc-1",
-                **change,
-            }
-        )
-    return found
-
-
-def groups(owner: str = ACCOUNT, **vpcs: str | None) -> Responses:
-    """Return security groups by VPC; None removes a group."""
     return {
-        f"describe_security_groups {name}": vpc
-        and {
-            "GroupId": name,
-            "SecurityGroupArn": f"arn:aws:ec2:{REGION}:{owner}:security-group/{name}",
-            "OwnerId": owner,
-            "VpcId": vpc,
+        f"describe_subnets {name}": change
+        if change is None
+        else {
+            "SubnetId": name,
+            "SubnetArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{name}",
+            "OwnerId": ACCOUNT,
+            "State": "available",
+            "AvailabilityZoneId": zone,
+            "AvailableIpAddressCount": 251,
+            "VpcId": "vpc-1",
+            **change,
         }
-        for name, vpc in ((name.replace("_", "-"), vpc) for name, vpc in vpcs.items())
+        for name, change, zone in zip(ids, changes, ("use1-az1", "use1-az2"), strict=False)
     }
 
 
@@ -251,10 +224,9 @@ def bucket(
     default: str | None = None,
     policy: Policy = "",
 ) -> Responses:
-    """Return a bucket; `default` is its key, if any, maybe after an algorithm and a space."""
-    algorithm, _, key_id = (default or "").rpartition(" ")
-    rule = {"SSEAlgorithm": "AES256" if default is None else algorithm or "aws:kms"}
-    rule |= {"KMSMasterKeyID": key_id} if key_id else {}
+    """Return a bucket; `default` is its key, or empty for the key that AWS manages."""
+    rule = {"SSEAlgorithm": "AES256" if default is None else "aws:kms"}
+    rule |= {"KMSMasterKeyID": default} if default else {}
     encryption = {"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]}
     return {
         f"bucket {name}": owner,
@@ -266,9 +238,9 @@ def bucket(
     }
 
 
-def unseen(name: str = "documents", code: str = "AccessDenied") -> Responses:
+def unseen(code: str = "AccessDenied") -> Responses:
     """Return errors about a bucket."""
-    return {f"bucket {name}": Rejected(code)}
+    return rejected("bucket documents", code=code)
 
 
 # Roles and policies.
@@ -301,7 +273,7 @@ def inline(name: str, policy: Policy, role_name: str = ROLE_NAME) -> Responses:
 
 def attached(*arns: str) -> Responses:
     found = [{"PolicyArn": arn, "PolicyName": arn.rpartition("/")[2]} for arn in arns]
-    return {f"list_attached_role_policies {ROLE_NAME}": found}
+    return {f"list_attached_role_policies {ROLE_NAME}": {"AttachedPolicies": found}}
 
 
 def managed(arn: str, policy: Policy) -> Responses:
@@ -311,15 +283,16 @@ def managed(arn: str, policy: Policy) -> Responses:
     }
 
 
-def deployed(arn: str, policy: Policy) -> Responses:
+def deployed(arn: str, policy: Policy, **entries: Any) -> Responses:
     """Return the stack's role with a boundary."""
-    return own_role(PermissionsBoundary={"PermissionsBoundaryArn": arn}) | managed(arn, policy)
+    bound = {"PermissionsBoundaryArn": arn}
+    return own_role(PermissionsBoundary=bound, **entries) | managed(arn, policy)
 
 
-def simulated(action: str, resource: str, decision: Any, principal: str = ROLE_ARN) -> Responses:
+def simulated(action: str, resource: str, decision: Any) -> Responses:
     """Return the response to one simulation."""
     named = {"EvalActionName": action, "EvalResourceName": resource}
-    return {f"simulate_principal_policy {principal} {action} {resource}": named | decision}
+    return {f"simulate_principal_policy {ROLE_ARN} {action} {resource}": named | decision}
 
 
 # The stack.
@@ -341,9 +314,9 @@ def roles_of(*names: str) -> dict[str, Any]:
     return {"roleArns": {name: role_of(name) for name in names}, "roleNames": {}}
 
 
-def vpc_of(subnet_ids: Sequence[str] = SUBNETS, group_ids: Sequence[str] = (SECURITY_GROUP_ID,)) -> Any:
+def vpc_of(subnet_ids: Sequence[str]) -> Any:
     """Return the setting for the VPC."""
-    return {"vpcConfiguration": {"subnetIds": [*subnet_ids], "securityGroupIds": [*group_ids]}}
+    return {"vpcConfiguration": VPC | {"subnetIds": [*subnet_ids]}}
 
 
 # An account and a stack.
@@ -355,11 +328,9 @@ class World(NamedTuple):
     guard: Policy = ""
     """An inline policy of the role, besides the program's."""
     attached: Policy = ""
-    attached_arn: str = PERIMETER
     own: Policy = "own"
     """The role policy."""
     boundary: Policy = ""
-    boundary_arn: str = BOUND
     key: Policy = "delegation"
     secret: Policy = ""
     bucket: Policy | None = None
@@ -369,7 +340,6 @@ class World(NamedTuple):
     outputs: Mapping[str, Any] = {}
     secret_tags: Mapping[str, str] = {}
     role_tags: Mapping[str, str] = {}
-    organization: str = ORGANIZATION
     responses: Mapping[str, Any] = {}
 
     @property
@@ -377,58 +347,44 @@ class World(NamedTuple):
         """The bucket's account; empty if the data source is not a bucket."""
         return "" if self.bucket is None else self.settings.get("bucketAccountId", ACCOUNT)
 
-    @property
-    def all_settings(self) -> dict[str, Any]:
-        """The stack's settings by key, without those that it lacks."""
-        of_bucket = {"connector": "s3-v2", "bucketName": "documents"} | dict.fromkeys(
-            ("secretId", "vpcConfiguration", "allowNetworkInterfaceDeletion")
-        )
-        given = {
-            **({} if self.bucket is None else of_bucket),
-            **({"permissionsBoundaryArn": self.boundary_arn} if self.boundary else {}),
-            **self.settings,
-        }
-        every = SETTINGS | {f"{PROJECT_NAME}:{name}": it for name, it in given.items()}
-        return {name: it for name, it in every.items() if it is not None}
-
     def calls(self, *, alone: bool) -> Responses:
         """Return AWS's responses, with or without the stack; without it, a data source has the role."""
-        settings, owner = self.settings, self.bucket_owner
-        arn = settings.get("secretId") or SECRET_ARN
+        owner, arn = self.bucket_owner, self.settings.get("secretId") or SECRET_ARN
         arn = arn if arn.startswith("arn:") else SECRET_ARN
         tags = [{"Key": name, "Value": it} for name, it in self.secret_tags.items()]
-        policy = {"ResourcePolicy": document(self.secret)} if self.secret else {}
         # A data source does not contain the option for this statement.
-        own = statements(self.own, owner)
-        own = [each for each in own if not alone or each.get("Sid") != "AllowsAmazonQToDeleteTaggedNI"]
-        bound = {"PermissionsBoundary": {"PermissionsBoundaryArn": self.boundary_arn}}
-        foreign = owner not in ("", ACCOUNT)
+        unknown = "AllowsAmazonQToDeleteTaggedNI" if alone else ""
+        own = [each for each in statements(self.own, owner) if each.get("Sid", "-") != unknown]
+        role_tags = [{"Key": name, "Value": it} for name, it in self.role_tags.items()]
         found: Responses = {
             "get_caller_identity": {"Account": ACCOUNT, "Arn": USER_ARN, "UserId": "AIDA"},
-            "describe_organization": {"Organization": {"Id": self.organization}}
-            if self.organization
-            else Rejected("AWSOrganizationsNotInUseException"),
+            "describe_organization": {"Organization": {"Id": NAMES["ORG"]}},
             **application(),
             **index(),
             **secret(SECRET_ARN, Tags=tags),
             **secret(arn, Tags=tags),
-            f"get_resource_policy {arn}": {"ARN": arn, **policy},
             **key(policy=self.key),
             **subnets({}, {}),
-            **groups(**{SECURITY_GROUP_ID: "vpc-1"}),
-            **own_role(
-                Tags=[{"Key": name, "Value": it} for name, it in self.role_tags.items()],
-                **(bound if self.boundary else {}),
-            ),
-            **inline(OWN, own),
-            **(inline("guard", self.guard) if self.guard else {}),
-            **(attached(self.attached_arn) if self.attached else {}),
-            **managed(self.attached_arn, self.attached),
-            **(managed(self.boundary_arn, self.boundary) if self.boundary else {}),
+            f"describe_security_groups {SECURITY_GROUP_ID}": {
+                "GroupId": SECURITY_GROUP_ID,
+                "SecurityGroupArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}",
+                "OwnerId": ACCOUNT,
+                "VpcId": "vpc-1",
+            },
+            **role(ROLE_ARN, own, Tags=role_tags),
+            **managed(PERIMETER, self.attached),
         }
+        if self.secret:
+            found[f"get_resource_policy {arn}"] = {"ARN": arn, "ResourcePolicy": document(self.secret)}
+        if self.guard:
+            found |= inline("guard", self.guard)
+        if self.attached:
+            found |= attached(PERIMETER)
+        if self.boundary:
+            found |= deployed(BOUND, self.boundary, Tags=role_tags)
         if self.bucket is not None:
             found |= bucket(owner=owner, default=KEY_ARN, policy=self.bucket)
-            found |= rejected("get_bucket_encryption documents") if foreign else {}
+            found |= rejected("get_bucket_encryption documents") if owner != ACCOUNT else {}
         if alone and not any("data_source" in name for name in self.responses):
             found |= data_sources(aem(secretArn=arn) if self.bucket is None else of_bucket())
         return found | dict(self.responses)
@@ -437,20 +393,16 @@ class World(NamedTuple):
 # Asking.
 
 _RESOURCES: Final = (
-    "dataSourceId",
-    "indexId",
-    "applicationId",
-    "SecretId",
-    "KeyId",
-    "Bucket",
-    "PolicyArn",
+    *("dataSourceId", "indexId", "applicationId"),
+    *("SecretId", "KeyId", "Bucket", "PolicyArn", "RoleName"),
 )
 """The parameters that name a resource, the most specific first."""
+_PARTS: Final = {"get_role_policy": "PolicyName", "list_grants": "GranteePrincipal"}
 _NOT_FOUND: Final = {"iam": "NoSuchEntity", "kms": "NotFoundException", "s3": "NoSuchBucket"}
 
 
 class _Client:
-    """Calls of one service; a method `_OPERATION` makes a response from several entries."""
+    """Calls of one service."""
 
     def __init__(self, responses: Responses, service: str, region: str, calls: list[Any]) -> None:
         self.responses, self.service, self.calls = responses, service, calls
@@ -468,26 +420,72 @@ class _Client:
     def respond(self, operation: str, **given: Any) -> Any:
         """Return the response to a call, or raise the error that is the response."""
         self.calls.append((operation, given))
-        name = next((given[each] for each in _RESOURCES if each in given), given.get("RoleName", ""))
-        name += f"/{given['PolicyName']}" if operation == "get_role_policy" else ""
-        if self.service == "secretsmanager":
-            name = self._secret_arn(name)
+        name = next((given[each] for each in _RESOURCES if each in given), "")
+        name += f"/{given[_PARTS[operation]]}" if operation in _PARTS else ""
+        if self.service == "secretsmanager":  # by ARN, ARN without its suffix, or name
+            every = [(arn, arn[:-7]) for arn in self._named("describe_secret")]
+            own = f":{ACCOUNT}:secret:{name}"
+            name = next((its[0] for its in every if name in its or its[1].endswith(own)), name)
         call = f"{operation} {name}".strip()
-        owner = self.responses.get(f"bucket {name}")
-        for found in (self.responses.get(operation), owner, self.responses.get(call)):
-            if isinstance(found, Rejected):
-                raise self._error(operation, found.code)
+        owner = self._found(operation, f"bucket {name}")
+        self._found(operation, operation)
         if "Bucket" in given and owner is None:
             raise self._error(operation)
         if given.get("ExpectedBucketOwner", owner) != owner:
             raise self._error(operation, "AccessDenied")
-        if make := vars(_Client).get(f"_{operation}"):
-            return make(self, given)
-        if operation == "get_resource_policy" and f"describe_secret {name}" in self.responses:
-            return {"ARN": name} | self.responses.get(call, {})
-        if call not in self.responses:
+        found = self._found(operation, call) or self._several(operation, name, given)
+        if found is None:
             raise self._error(operation)
-        return self.responses[call]
+        return found
+
+    def _several(self, operation: str, name: str, given: Mapping[str, Any]) -> Any:
+        """Return a response that has several entries, or may be empty; None for other operations."""
+        found: Any = None
+        match operation:
+            case "get_resource_policy" if f"describe_secret {name}" in self.responses:
+                found = {"ARN": name}
+            case "list_indices":
+                names = self._named("get_index")
+                found = {"indices": [{"indexId": each, "displayName": "Main"} for each in names]}
+            case "list_data_sources":
+                every = self._named("data_source").values()
+                its = [each for each in every if each["indexId"] == given["indexId"]]
+                found = {"dataSources": [{name: each[name] for name in _LISTED} for each in its]}
+            case "list_role_policies":
+                every = [each.split("/") for each in self._named("get_role_policy")]
+                found = {"PolicyNames": [policy for role, policy in every if role == name]}
+            case "list_attached_role_policies" | "list_grants":
+                found = {}
+            case "describe_subnets" | "describe_security_groups":
+                names = dict.fromkeys(each for its in given["Filters"] for each in its["Values"])
+                every = [self._found(operation, f"{operation} {each}") for each in names]
+                kind = "Subnets" if operation == "describe_subnets" else "SecurityGroups"
+                found = {kind: [each for each in every if each]}
+            case "simulate_principal_policy":
+                found = {
+                    "EvaluationResults": [
+                        self.responses.get(
+                            f"{operation} {given['PolicySourceArn']} {action} {each}",
+                            {
+                                "EvalActionName": action,
+                                "EvalResourceName": each,
+                                "EvalDecision": "allowed",
+                            },
+                        )
+                        for action in given["ActionNames"]
+                        for each in given["ResourceArns"]
+                    ]
+                }
+            case _:
+                pass
+        return found
+
+    def _found(self, operation: str, call: str) -> Any:
+        """Return the response to a call, if any, unless it is an error."""
+        found = self.responses.get(call)
+        if isinstance(found, Rejected):
+            raise self._error(operation, found.code)
+        return found
 
     def _error(self, operation: str, code: str = "") -> ClientError:
         code = code or _NOT_FOUND.get(self.service, "ResourceNotFoundException")
@@ -496,69 +494,12 @@ class _Client:
 
     def _named(self, operation: str) -> dict[str, Any]:
         """Return all responses to an operation by resource."""
-        found = {name.partition(" ")[::2]: it for name, it in self.responses.items()}
-        found = {name: it for (each, name), it in found.items() if each == operation}
-        return {name: it for name, it in found.items() if not isinstance(it, Rejected)}
-
-    def _secret_arn(self, name: str) -> str:
-        """Return the ARN of the secret with this ARN, ARN without its suffix, or name."""
-        every = self._named("describe_secret")
-        own = {each[:-7].rpartition(":")[2]: each for each in every if f":{ACCOUNT}:" in each}
-        partial = {each[:-7]: each for each in every}
-        return name if name in every else partial.get(name, own.get(name, name))
-
-    # Applications and indexes.
-
-    def _list_indices(self, _: Mapping[str, Any]) -> Any:
-        names = self._named("get_index")
-        return {"indices": [{"indexId": each, "displayName": "Main"} for each in names]}
-
-    def _list_data_sources(self, given: Mapping[str, Any]) -> Any:
-        every = self._named("data_source").values()
-        found = [each for each in every if each["indexId"] == given["indexId"]]
-        return {"dataSources": [{name: each[name] for name in _LISTED} for each in found]}
-
-    # Keys.
-
-    def _list_grants(self, given: Mapping[str, Any]) -> Any:
-        every = self.responses.get(f"list_grants {given['KeyId']}", [])
-        grantee = given["GranteePrincipal"]
-        return {"Grants": [each for each in every if each.get("GranteePrincipal", ROLE_ARN) == grantee]}
-
-    # The network.
-
-    def _list(self, operation: str, filters: Any) -> list[Any]:
-        names = dict.fromkeys(each for its in filters for each in its["Values"])
-        found = [self.responses.get(f"{operation} {each}") for each in names]
-        for each in found:
-            if isinstance(each, Rejected):
-                raise self._error(operation, each.code)
-        return [*filter(None, found)]
-
-    def _describe_subnets(self, given: Mapping[str, Any]) -> Any:
-        return {"Subnets": self._list("describe_subnets", given["Filters"])}
-
-    def _describe_security_groups(self, given: Mapping[str, Any]) -> Any:
-        return {"SecurityGroups": self._list("describe_security_groups", given["Filters"])}
-
-    # Roles.
-
-    def _list_role_policies(self, given: Mapping[str, Any]) -> Any:
-        every = [name.split("/") for name in self._named("get_role_policy")]
-        return {"PolicyNames": [policy for role, policy in every if role == given["RoleName"]]}
-
-    def _list_attached_role_policies(self, given: Mapping[str, Any]) -> Any:
-        found = self.responses.get(f"list_attached_role_policies {given['RoleName']}", [])
-        return {"AttachedPolicies": found}
-
-    def _simulate_principal_policy(self, given: Mapping[str, Any]) -> Any:
-        asked = [(action, each) for action in given["ActionNames"] for each in given["ResourceArns"]]
-        found: list[Any] = []
-        for action, each in asked:
-            named = {"EvalActionName": action, "EvalResourceName": each, "EvalDecision": "allowed"}
-            name = f"simulate_principal_policy {given['PolicySourceArn']} {action} {each}"
-            found.append(self.responses.get(name, named))
-        return {"EvaluationResults": found}
+        every = {name.partition(" ")[::2]: it for name, it in self.responses.items()}
+        return {
+            name: it
+            for (each, name), it in every.items()
+            if each == operation and not isinstance(it, Rejected)
+        }
 
 
 @contextmanager
@@ -604,9 +545,18 @@ def ask(world: World, options: Sequence[str]) -> Output:
 
 def printed(world: World) -> dict[str, Any]:
     """Return what Pulumi prints about the stack: its state, by command."""
+    of_bucket = {"connector": "s3-v2", "bucketName": "documents"} | dict.fromkeys(
+        ("secretId", "vpcConfiguration", "allowNetworkInterfaceDeletion")
+    )
+    given = {
+        **({} if world.bucket is None else of_bucket),
+        **({"permissionsBoundaryArn": BOUND} if world.boundary else {}),
+        **world.settings,
+    }
     config = {
         name: {"value": it if isinstance(it, str) else json.dumps(it), "secret": False}
-        for name, it in world.all_settings.items()
+        for name, it in (SETTINGS | {f"{PROJECT_NAME}:{name}": it for name, it in given.items()}).items()
+        if it is not None
     }
     outputs = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
     return {"stack": state.deployed(config, outputs | dict(world.outputs))}
@@ -618,8 +568,3 @@ def run(options: Sequence[str]) -> Output:
     with redirect_stdout(out), redirect_stderr(err):
         code = copy_context().run(main, ["check", *options])
     return Output(code, out.getvalue(), err.getvalue())
-
-
-def answers_in(said: Output) -> list[str]:
-    """Return the answers, and the line after them."""
-    return re.findall(r"^\S.*\n(?: .*\n)*", said.out, re.MULTILINE)

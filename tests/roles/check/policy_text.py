@@ -14,6 +14,7 @@ from pages.examples import ACCOUNT, APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_
 from tests.helpers.support import golden, of_role
 from tests.helpers.world import (
     FOREIGN_KEY_ARN,
+    INGEST,
     KEY_ARN,
     OTHER_KEY_ARN,
     ROLE_ARN,
@@ -27,12 +28,6 @@ Policy = str | Sequence[Any]
 
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
 EXPECTED: Final[dict[str, Any]] = json.loads(TRUST)["Statement"][0]
-OTHER_TRUST: Final = {
-    **EXPECTED,
-    "Sid": "Other",
-    "Condition": {"ArnEquals": {"aws:SourceArn": f"{APPLICATION_ARN[:-1]}2"}},
-}
-INGEST: Final = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
 NAMES: Final[dict[str, Any]] = {
     "READ": "secretsmanager:GetSecretValue",
     "INGEST": INGEST,
@@ -116,13 +111,11 @@ def statement(text: str, lock: str = "Lock") -> dict[str, Any]:
     return made | ({"Sid": found["sid"]} if found["sid"] else {})
 
 
-_OF_SECRET: Final = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
-_OF_BUCKET: Final = of_role(golden("s3-v2-role-policy"), ROLE_NAME).replace(BUCKET_NAME, "documents")
-
-
-def own_statements(bucket_owner: str = "") -> list[dict[str, Any]]:
+def own_statements(bucket_owner: str) -> list[dict[str, Any]]:
     """Return the statements of the role policy, of a bucket if it has an owner."""
-    found = json.loads(_OF_BUCKET if bucket_owner else _OF_SECRET)["Statement"]
+    of_secret = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
+    of_bucket = of_role(golden("s3-v2-role-policy"), ROLE_NAME).replace(BUCKET_NAME, "documents")
+    found = json.loads(of_bucket if bucket_owner else of_secret)["Statement"]
     for statement in found:
         if "aws:ResourceAccount" in json.dumps(statement.get("Condition")):
             statement["Condition"] = {"StringEquals": {"aws:ResourceAccount": bucket_owner}}
@@ -140,7 +133,8 @@ def statements(policy: Policy, bucket_owner: str = "") -> list[dict[str, Any]]:
         elif each == "trust":
             found.append(EXPECTED)
         elif each == "trust-OTHER":
-            found.append(OTHER_TRUST)
+            other = {"ArnEquals": {"aws:SourceArn": NAMES["OTHER_APPLICATION"]}}
+            found.append({**EXPECTED, "Sid": "Other", "Condition": other})
         elif each == "own" or each.startswith("own-"):
             without = {f"AllowsAmazonQTo{sid}" for sid in each.split("-")[1:]}
             found += [it for it in own_statements(bucket_owner) if it["Sid"] not in without]

@@ -126,7 +126,6 @@ ROWS: Final = (
     row("problem: permissions boundary; cannot tell: encryption, bucket policy",
         boundary="allow * + deny s3:* if StringNotEquals aws:ResourceAccount=ACCOUNT", bucket="",
         settings=OF_OTHER),
-    # The permissions boundary.
     # Key policies.
     row("cannot tell: bucket policy",
         bucket="deny s3:* for 79a59df900b949e55d96a1e698fbaced"),
@@ -143,7 +142,6 @@ ROWS: Final = (
         own="own-GetSecret + allow READ on SECRET if StringEquals aws:ResourceAccount=ACCOUNT",
         alone=""),
     row(LACKING, own="own + deny READ"),
-    # Only a resource policy allows a request.
     # A deleted role.
     row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Decrypt for DELETED"),
     # Denials that only IAM knows.
@@ -188,6 +186,12 @@ ROWS: Final = (
         trusting(["trust", web_identity("gitlab.com", "project_path:acme/web:ref:main")])),
     # The role.
     row(UNREAD, rejected("get_role")),
+    # Without the caller, with rejected credentials, and in a sandbox that lacks an action.
+    row('rejected "sts:GetCallerIdentity is not allowed"', rejected("get_caller_identity")),
+    *(row('rejected "AWS does not accept the credentials (Expired"', rejected(each, code="ExpiredToken"))
+      for each in ("get_caller_identity", "get_application", "simulate_principal_policy")),
+    row('note: simulation "the server at AWS_ENDPOINT_URL does not support this check: use AWS"',
+        rejected("simulate_principal_policy", code="UnknownOperationException")),
     row(NO_ROLE, gone("get_role")),
     # Several policies of the role.
     row('problem: other policies "perimeter"; cannot tell: other policies "guard"',

@@ -12,7 +12,7 @@ policies", too; False if nobody asks. By default, it is True for rows that only 
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,17 +29,8 @@ class Row(NamedTuple):
     world: World
     path: Path
     line: int
-    expected: str | None
-    alone: str | None
-    options: Sequence[str]
-
-    @property
-    def ways(self) -> Iterator[tuple[str, Sequence[str]]]:
-        """The expected answers, and the options with which to ask for them."""
-        if self.expected is not None:
-            yield self.expected, (*STACK, *self.options)
-        if self.alone is not None:
-            yield self.alone, (*ALONE, *self.options)
+    ways: Sequence[tuple[str, Sequence[str]]]
+    """The expected answers, and the options with which to ask for them."""
 
 
 def row(
@@ -62,39 +53,12 @@ def row(
     without = {True: as_above, False: None}[alone] if isinstance(alone, bool) else alone
     options = [option for each in context for option in ("--context", each)]
     options += ["--data-source", entry] if entry else []
-    return Row(world, Path(frame.f_code.co_filename), frame.f_lineno, expected, without, options)
+    asked = ((expected, [*STACK, *options]), (without, [*ALONE, *options]))
+    ways = [(text, its) for text, its in asked if text is not None]
+    return Row(world, Path(frame.f_code.co_filename), frame.f_lineno, ways)
 
 
 _POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "secret_tags")
-
-
-class Expected(NamedTuple):
-    """The answers that a row expects."""
-
-    states: Mapping[str, frozenset[str]]
-    texts: Sequence[tuple[str, str, str]]
-    """Questions, states, and texts that an answer in this state must have."""
-    error: str
-    """A part of the error, if there are no answers."""
-
-    @classmethod
-    def of(cls, text: str) -> "Expected":
-        if found := re.fullmatch(r'rejected "(.*)"', text):
-            return cls({}, [], found[1])
-        states: dict[str, set[str]] = {}
-        texts: list[tuple[str, str, str]] = []
-        for part in filter(None, text.split("; ")):
-            state, _, questions = part.partition(": ")
-            for name, quoted in re.findall(r'([^",]+[^", ])((?: "[^"]*")*)', questions):
-                states.setdefault(name.strip(), set()).add(state)
-                texts += [(name.strip(), state, each) for each in re.findall(r'"([^"]*)"', quoted)]
-        return cls({name: frozenset(its) for name, its in states.items()}, texts, "")
-
-    @property
-    def code(self) -> int:
-        """The exit code."""
-        found = {state for its in self.states.values() for state in its}
-        return 2 if self.error else next((code for state, code in STATES.items() if state in found), 0)
 
 
 def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
@@ -109,38 +73,12 @@ def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
     ]
 
 
-def states_of(answers: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """Return the states by question; if entries differ, by question and entry."""
-    entries = dict.fromkeys(each["entry"] for each in answers)
-    by_question: dict[str, dict[str, set[str]]] = {}
-    for each in answers:
-        its = by_question.setdefault(each["question"], {entry: set() for entry in entries})
-        its[each["entry"]] |= {each["state"]} - {"ok"}
-    found: dict[str, frozenset[str]] = {}
-    for question, its in by_question.items():
-        alike = len({*map(frozenset, its.values())}) == 1
-        for entry, states in its.items():
-            found[question if alike else f"{question} of {entry}"] = frozenset(states)
-    return {question: states for question, states in found.items() if states}
-
-
 def shown(answer: Mapping[str, Any]) -> list[str]:
     """Return an answer as lines of text."""
     about = " ".join(filter(None, [answer["question"], answer.get("subject")]))
     lines = [f"{answer['state']} {about}: {answer['text']}"]
     lines += [f"  {each}" for each in answer.get("details", ())]
     return lines + [f"  > {each}" for each in str(answer.get("remedy", "")).splitlines()]
-
-
-def as_text(states: Mapping[str, frozenset[str]]) -> str:
-    """Return states as a row has them."""
-    groups = {state: [name for name, its in states.items() if state in its] for state in STATES}
-    return "; ".join(f"{state}: {', '.join(its)}" for state, its in groups.items() if its)
-
-
-def judge(each: Row) -> str:
-    """Return what is wrong with a row's answers; empty if nothing is."""
-    return "\n".join(filter(None, (_judge(each, *way) for way in each.ways)))
 
 
 _said: Final[dict[tuple[Path, int, bool], Output]] = {}
@@ -154,16 +92,40 @@ def said_in(each: Row, options: Sequence[str]) -> Output:
     return _said[key]
 
 
-def _judge(each: Row, text: str, options: Sequence[str]) -> str:
-    expected = Expected.of(text)
-    said = said_in(each, options)
-    if expected.error:
-        fine = said.code == expected.code and expected.error in said.err and '"findings"' not in said.out
-        return "" if fine else _wrong(each, text, options, [said.out, said.err])
-    if not said.out:
-        return _wrong(each, text, options, [said.err])
-    answers = answers_of(each, said)
-    states = states_of(answers)
+def judge(each: Row) -> str:
+    """Return what is wrong with a row's answers; empty if nothing is."""
+    wrong: list[str] = []
+    for text, options in each.ways:
+        said = said_in(each, options)
+        if error := re.fullmatch(r'rejected "(.*)"', text):
+            fine = said.code == 2 and error[1] in said.err and '"findings"' not in said.out
+            lines = [] if fine else [said.out, said.err]
+        else:
+            lines = _differences(text, each, said) if said.out else [said.err]
+        if lines:
+            head = f"{each.path.name}:{each.line}, {' '.join(options)}:"
+            wrong += [head, f"  expected  {text or 'ok'}", *(f"  {line}" for line in lines)]
+    return "\n".join(wrong)
+
+
+def _differences(text: str, row: Row, said: Output) -> list[str]:
+    expected: set[tuple[str, str]] = set()
+    texts: list[tuple[str, str, str]] = []
+    for part in filter(None, text.split("; ")):
+        state, _, questions = part.partition(": ")
+        for name, quoted in re.findall(r'([^",]+[^", ])((?: "[^"]*")*)', questions):
+            expected.add((name.strip(), state))
+            texts += [(name.strip(), state, each) for each in re.findall(r'"(.*?)"', quoted)]
+    answers = answers_of(row, said)
+    # With the entry, unless all entries have this state.
+    entries = {each["entry"] for each in answers}
+    found = {(it["question"], it["state"], it["entry"]) for it in answers if it["state"] != "ok"}
+    states = {
+        (question if common else f"{question} of {entry}", state)
+        for question, state, entry in found
+        for common in [all((question, state, each) in found for each in entries)]
+    }
+    code = next((STATES[state] for state in STATES if any(state == its for _, its in expected)), 0)
 
     def about(name: str) -> list[Mapping[str, Any]]:
         question, _, entry = name.partition(" of ")
@@ -171,27 +133,17 @@ def _judge(each: Row, text: str, options: Sequence[str]) -> str:
 
     unsaid = [
         (name, part)
-        for name, state, part in expected.texts
+        for name, state, part in texts
         if not any(it["state"] == state and part in "\n".join(shown(it)) for it in about(name))
     ]
-    if (states, said.code) == (expected.states, expected.code) and not unsaid:
-        return ""
-    names = {
-        name for name in {*states, *expected.states} if states.get(name) != expected.states.get(name)
-    }
-    changed = [it for name in sorted({*names, *(name for name, _ in unsaid)}) for it in about(name)]
-    lines = [
-        f"now       {as_text(states) or 'ok'}, exit code {said.code}",
+    if (states, said.code) == (expected, code) and not unsaid:
+        return []
+    names = {name for name, _ in (*states ^ expected, *unsaid)}
+    return [
+        f"exit code {said.code}, not {code}",
         *(f"not said  {name}: {part}" for name, part in unsaid),
-        *(line for it in changed for line in shown(it)),
+        *(line for name in sorted(names) for it in about(name) for line in shown(it)),
     ]
-    return _wrong(each, text, options, lines)
-
-
-def _wrong(each: Row, text: str, options: Sequence[str], lines: Sequence[str]) -> str:
-    how = "with the stack" if options[0] == STACK[0] else "alone"
-    head = f"{each.path.name}:{each.line}, {how}:"
-    return "\n".join([head, f"  expected  {text or 'ok'}", *(f"  {line}" for line in lines)])
 
 
 # The sentences.
@@ -213,15 +165,11 @@ def one_of_each(rows: Sequence[Row]) -> str:
             said = said_in(each, options)
             for answer in answers_of(each, said) if said.out else ():
                 head, *lines = shown(answer)
-                new = [line for line in lines if _is_new(line, seen)]
-                heads = [head] if _is_new(f"{answer['state']} {answer['text']}", seen) else []
-                found.setdefault(answer["question"], []).extend([*heads, *new])
+                its = found.setdefault(answer["question"], [])
+                whole = f"{answer['state']} {answer['text']}"
+                for line, sentence in ((head, whole), *zip(lines, lines, strict=True)):
+                    words = re.split(r"[\s,;()]+", _PARTICULAR.sub("*", sentence))
+                    if (general := " ".join(dict.fromkeys(words))) not in seen:
+                        seen.add(general)
+                        its.append(line)
     return "\n".join(f"# {question}\n" + "\n".join(its) + "\n" for question, its in found.items() if its)
-
-
-def _is_new(line: str, seen: set[str]) -> bool:
-    """Return whether a sentence was not seen before, and remember it."""
-    general = " ".join(dict.fromkeys(re.split(r"[\s,;()]+", _PARTICULAR.sub("*", line))))
-    is_new = general not in seen
-    seen.add(general)
-    return is_new
