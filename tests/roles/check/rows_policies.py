@@ -60,6 +60,7 @@ MAYBE_NO_KEY: Final = "cannot tell: key policy"
 LACKING: Final = "problem: role policy"
 UNREAD: Final = "skipped: role"
 NO_ROLE: Final = "problem: role"
+NOT_ACCEPTED: Final = 'rejected "AWS does not accept the credentials (Expired"'
 
 published: Final = partial(row, alone=False)
 
@@ -188,8 +189,9 @@ ROWS: Final = (
     row(UNREAD, rejected("get_role")),
     # Without the caller, with rejected credentials, and in a sandbox that lacks an action.
     row('rejected "sts:GetCallerIdentity is not allowed"', rejected("get_caller_identity")),
-    *(row('rejected "AWS does not accept the credentials (Expired"', rejected(each, code="ExpiredToken"))
-      for each in ("get_caller_identity", "get_application", "simulate_principal_policy")),
+    row(NOT_ACCEPTED, rejected("get_caller_identity", code="ExpiredToken")),
+    row(NOT_ACCEPTED, rejected("get_application", code="ExpiredToken")),
+    row(NOT_ACCEPTED, rejected("simulate_principal_policy", code="ExpiredToken")),
     row('note: simulation "the server at AWS_ENDPOINT_URL does not support this check: use AWS"',
         rejected("simulate_principal_policy", code="UnknownOperationException")),
     row(NO_ROLE, gone("get_role")),
