@@ -46,7 +46,7 @@ def warm_programs(directory: Path) -> Generator[Path]:
     virtual_environment = directory / "venv"
     script = virtual_environment / "bin" / "python"
     script.parent.mkdir(parents=True)
-    for name in ("lib", "pyvenv.cfg"):
+    for name in ("lib", "pyvenv.cfg", "bin/qbusiness-roles"):
         (virtual_environment / name).symlink_to(PROJECT / "venv" / name)
     name = f"programs-{uuid.uuid4()}"
     script.write_text(f"""\
