@@ -186,7 +186,7 @@ _POLICY_SETTINGS: Final = [name for name, it in SETTINGS.items() if not (it.stru
 
 
 class State(Enum):
-    """What is known about a value."""
+    """The state of a setting's value."""
 
     GIVEN = "not read yet"
     UNSET = "not set"

@@ -170,7 +170,7 @@ class Account:
     def __init__(self, region: str | None, notes: Notes, assumed: Reply | None = None) -> None:
         """Set the Region; None means the Region in the environment or the profile.
 
-        `assumed` is from `assume_role`; the default is credentials from the SDK's usual sources.
+        `assumed` is from `assume_role`; the default is the SDK's default credential chain.
         """
         core = botocore.session.get_session()
         core.register_component("data_loader", _loader(core.get_config_variable("data_path")))

@@ -1,4 +1,4 @@
-"""Change AWS as a plan says that the user has confirmed: apply each change, and read it back.
+"""Apply a plan that the user has confirmed: make each change, and read it back.
 
 A change has what it found and what it wants. Before each write, AWS must still have one or the other:
 whatever differs is somebody else's, so it is shown and left alone. A journal with both is written before

@@ -65,7 +65,7 @@ _UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
 _OF_CODES: Final = {
     DENIED: "{called} is not allowed ({said}): allow it for these credentials and, if the resource is "
     "in another account, in the resource's policy; {page} lists the required permissions",
-    _BAD_CREDENTIALS: f"AWS does not accept the credentials ({{code}}): {_SIGN_IN}",
+    _BAD_CREDENTIALS: f"AWS rejects the credentials ({{code}}): {_SIGN_IN}",
     THROTTLED: "AWS is throttling {called}: wait a minute and repeat the command, or set "
     "AWS_MAX_ATTEMPTS=20",
     _GONE: "{called} found nothing ({said}): check the IDs and the Region, and whether the data "

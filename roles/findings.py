@@ -47,7 +47,7 @@ class Finding(NamedTuple):
     text: str
     """What was found, complete in itself: who, what, on which resource, by which policy."""
     remedy: str = ""
-    """One line that says how to correct it or to find out more; empty if nothing is safe to say."""
+    """One line that says how to correct it or find out more; empty if no remedy is safe to suggest."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""

@@ -140,5 +140,7 @@ def _of_sync(account: Account, source: DataSource) -> Evidence:
     if sync.status == "FAILED" and _DENIED.match(sync.error):
         return Evidence(f"the sync{sync.day} of {source.label} failed: {sync.error}", is_denied=True)
     put = sum(sync.number(each) or 0 for each in _PUT)
-    text = f"the sync{sync.day} of {source.label} put {put} documents with the policies of that day"
+    text = (
+        f"the sync{sync.day} of {source.label} put {put} documents under the policies in effect that day"
+    )
     return Evidence(text if put else "")

@@ -58,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         action="append",
         default=[],
-        help="adopt or restore only this data source's role; default: all; can be repeated",
+        help="adopt or restore only this data source's role; default: all; repeatable",
     )
     parser.add_argument(
         "--exclude",
@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="leave out this data source, or those in a file with one ID per line, which may no longer "
-        "exist; can be repeated",
+        "exist; repeatable",
     )
     parser.add_argument(
         "--name",
@@ -74,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_name,
         action="append",
         default=[],
-        help="the name of the entry for a data source; default: from the display name; can be repeated",
+        help="the name of the entry for a data source; default: from the display name; repeatable",
     )
     parser.add_argument(
         "--take",
@@ -82,7 +82,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="adopt this data source's role even if another stack owns the role, or its policy that the "
-        "update writes, or if others use the role and can lose access; can be repeated",
+        "update writes, or if others use the role and can lose access; repeatable",
     )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
     parser.add_argument(
@@ -90,8 +90,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ROLE",
         action="append",
         default=[],
-        help="with --restore: put this role's trust policy back even if somebody has changed it since; "
-        "can be repeated",
+        help="with --restore: restore this role's trust policy even if somebody has changed it; "
+        "repeatable",
     )
     changes.add_options(parser, either)
 
@@ -128,7 +128,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _adopt(options: argparse.Namespace, output: Output) -> int:
     """Write the files, unless `--dry-run` is set, print the report, and return the exit code."""
     if not options.application:
-        raise InputError("which application? Pass --application with its ID or ARN")
+        raise InputError("no application: pass --application with its ID or ARN")
     if options.region not in (None, options.application.region or options.region):
         raise InputError(
             f"--application is in {options.application.region}, but --region is {options.region}: omit "

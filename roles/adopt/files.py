@@ -61,7 +61,7 @@ def read_settings(stack: str, project: str, application_id: str, region: str) ->
 
 
 def entries_in(existing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of `dataSources` in a stack's settings, as far as they are plain text."""
+    """Return the entries of `dataSources` in a stack's settings, if they are plaintext."""
     given = existing.get(DATA_SOURCES) or {}
     try:
         found = json.loads(given) if isinstance(given, str) else given

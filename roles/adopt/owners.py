@@ -57,7 +57,7 @@ def find_owners(roles: Sequence[Role], stack: str, project: str, notes: Notes) -
     if len(stacks) > _STACKS:
         notes.warn(
             "cannot tell whether an unread stack owns any of the roles: only the "
-            f"{_STACKS} most recently updated of {len(stacks)} stacks are read"
+            f"{_STACKS} most recently updated of {len(stacks)} stacks were read"
         )
     for name, found in zip(stacks, read_each(read, stacks[:_STACKS], notes, "stacks"), strict=False):
         if isinstance(found, InputError):

@@ -112,7 +112,7 @@ def _plan_role(
     if not isinstance(now, Role) or now.id != saved.id:
         return now.text if isinstance(now, Finding) else "no longer exists, or was recreated"
     if now.denied:
-        return f"{now.denied} is not allowed, so its policies are not known"
+        return f"{now.denied} is not allowed, so its policies are unknown"
     if commands := [*_repairs(plan.account, saved, versions, now)]:
         title = f"{saved.name}: before the restoration, put back the policies that it had:"
         plan.lines.extend((title, "", *commands, ""))

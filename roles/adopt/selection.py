@@ -31,7 +31,7 @@ def select(found: Sequence[DataSource], options: argparse.Namespace, output: Out
     excluded = [value for value in options.exclude if not value.startswith("@")]
     in_files: set[str] = set()
     for name in (value[1:] for value in options.exclude if value.startswith("@")):
-        # Characters that are not UTF-8 make the line's ID invalid.
+        # Bytes that are not valid UTF-8 make the line's ID invalid.
         for line in Path(name).read_text(encoding="utf-8-sig", errors="replace").splitlines():
             identifier = line.partition("#")[0].strip()
             in_files.add(identifier)

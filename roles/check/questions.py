@@ -418,7 +418,7 @@ def unused(view: View) -> Findings:
         return
     name, readable = Arn.of(view.role_arn).name, all(each.details for each in everyone)
     which = "no data source" if readable else "no data source that could be read"
-    yield note(f"{which} uses {name}: its requests are those of its policy")
+    yield note(f"{which} uses {name}: checked the requests that its policy allows")
     for source in everyone:
         if source.role_arn not in declared.siblings and may_fit(declared, source):
             other = view_of_data_source(view.account, everyone, source, view.stated)

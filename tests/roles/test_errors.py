@@ -52,7 +52,7 @@ THROTTLED = "RequestLimitExceeded Throttling ThrottlingException TooManyRequests
             "AccessDenied AccessDeniedException UnauthorizedOperation",
             f"{CALL} is not allowed (two lines",
         ),
-        (BAD_CREDENTIALS, "AWS does not accept the credentials (CODE): sign in (`aws sso login`"),
+        (BAD_CREDENTIALS, "AWS rejects the credentials (CODE): sign in (`aws sso login`"),
         (THROTTLED, f"AWS is throttling {CALL}: wait a minute and repeat the command, or set "),
         (
             "NoSuchBucket NoSuchEntity NotFoundException ResourceNotFoundException",

@@ -158,7 +158,7 @@ def test_unread_stack_that_may_own_role_causes_warning(world: World, backend: Ba
     assert said.code == 0
     assert (
         "warning: cannot tell whether an unread stack owns any of the roles: only the 1 most recently "
-        "updated of 2 stacks are read\n"
+        "updated of 2 stacks were read\n"
     ) in said.err
     world.patch.setattr("roles.adopt.owners._STACKS", 2)
     (backend.directory / "old.json").unlink()

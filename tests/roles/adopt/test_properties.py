@@ -24,14 +24,3 @@ def test_longer_session_duration_is_written_or_warned_about(world: World):
     is_written = "maxSessionDuration" in world.adopted()
     warning = "maximum session duration of 7200 seconds: it becomes one hour if the first"
     assert (warning in world.adopt("--dry-run").out) != is_written
-
-
-def test_property_with_iam_default_is_not_written(world: World):
-    world.make()
-    settings = world.adopted()
-    assert "roleName" in settings
-    assert settings["rolePath"] == "/"
-    assert settings.keys().isdisjoint(
-        {"roleDescription", "permissionsBoundaryArn", "tags", "maxSessionDuration"}
-    )
-    assert "session duration" not in world.adopt("--dry-run").out

@@ -365,7 +365,7 @@ def test_policies_that_cannot_be_read_stop_the_role(world: World):
     world.reject("iam:ListAttachedRolePolicies")
     text = "iam:ListAttachedRolePolicies is not allowed"
     said = restore(world)
-    assert (said.code, f"  {NAME}: {text}, so its policies are not known\n" in said.out) == (1, True)
+    assert (said.code, f"  {NAME}: {text}, so its policies are unknown\n" in said.out) == (1, True)
     assert f"warning: {text}" in world.adopt().out
     world.server.rejections.clear()
     assert (

@@ -139,7 +139,7 @@ def test_invalid_option_values_are_rejected_without_calls(
 
 def test_application_is_required_and_must_be_in_the_region_and_account(world: World):
     assert world.run("adopt", "--stack", "prod").rejection == (
-        "adopt: which application? Pass --application with its ID or ARN"
+        "adopt: no application: pass --application with its ID or ARN"
     )
     assert world.adopt("--application", APPLICATION_ARN, "--region", "eu-west-1").rejection == (
         f"adopt: --application is in {REGION}, but --region is eu-west-1: omit --region"

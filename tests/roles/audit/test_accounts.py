@@ -58,7 +58,7 @@ def test_rest_of_report_follows_expired_credentials(two: World, call: str):
     two.reject(f"{ACCOUNT} {call}", code="ExpiredToken")
     said = two.audit(*BOTH)
     assert said.code == 1
-    text = "AWS does not accept the credentials (ExpiredToken): sign in"
+    text = "AWS rejects the credentials (ExpiredToken): sign in"
     assert f"account {ACCOUNT}, which was not read completely:\n  not compared: {text}" in said.out
     assert "\ndata sources in us-east-1, 2 accounts: 1 dangerous\n" in said.out
     assert "tests" not in said.out + said.err  # the secret access key

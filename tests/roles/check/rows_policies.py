@@ -60,7 +60,7 @@ MAYBE_NO_KEY: Final = "cannot tell: key policy"
 LACKING: Final = "problem: role policy"
 UNREAD: Final = "skipped: role"
 NO_ROLE: Final = "problem: role"
-NOT_ACCEPTED: Final = 'rejected "AWS does not accept the credentials (Expired"'
+NOT_ACCEPTED: Final = 'rejected "AWS rejects the credentials (Expired"'
 
 published: Final = partial(row, alone=False)
 
