@@ -110,8 +110,11 @@ def _name(text: str) -> tuple[str, str]:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files and print the report, or change AWS as a plan says; return the exit code."""
     of_stack = (options.dry_run, options.exclude, options.name, options.take, options.application)
-    whole = options.apply and options.data_source
-    if any((options.save, options.cut_off) if options.stack else (*of_stack, whole)):
+    if any(
+        (options.save, options.cut_off)
+        if options.stack
+        else (*of_stack, options.apply and options.data_source)
+    ):
         raise InputError(
             "an option would have no effect: --dry-run, --exclude, --name, --take, and --application "
             "need --stack, --save and --cut-off need --restore, and --apply takes no --data-source: "
