@@ -94,7 +94,7 @@ class Run:
         iam.delete_role(RoleName=name)
 
     def _resources(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Yield what this run created, and how to remove it."""
+        """Yield the resources that this run created, with the calls that remove them."""
         for name in self.roles():
             yield f"role {name}", partial(self._remove_role, name)
         client = self.clients["qbusiness"]
@@ -352,7 +352,9 @@ def main() -> int:
     )
     parser.add_argument("--read-only", action="store_true", help="only ask, which changes nothing")
     parser.add_argument("--region", help="default: the Region of the environment or profile")
-    parser.add_argument("--remove", type=run_name, metavar="NAME", help="only remove what run NAME left")
+    parser.add_argument(
+        "--remove", type=run_name, metavar="NAME", help="only remove the resources of run NAME"
+    )
     place = "APPLICATION_ID/INDEX_ID"
     parser.add_argument("--index", type=index, metavar=place, help="where a data source is created")
     options = parser.parse_args()

@@ -93,7 +93,7 @@ def said_in(each: Row, options: Sequence[str]) -> Output:
 
 
 def judge(each: Row) -> str:
-    """Return what is wrong with a row's answers; empty if nothing is."""
+    """Return the faults in a row's answers; empty if there are none."""
     wrong: list[str] = []
     for text, options in each.ways:
         said = said_in(each, options)
