@@ -41,6 +41,8 @@ _READS: Final = 12
 """How often to read what was written: after a write, AWS can show the earlier state for a while."""
 _JOURNALS: Final = {"adopt": "restored", "assign": "assigned"}
 _UNFINISHED: Final = "unfinished-"
+GONE: Final = "no longer exists, or was recreated"
+"""The text about a resource whose ID has no resource now."""
 
 Document = Mapping[str, Any]
 
@@ -377,8 +379,15 @@ def read_plan(path: Path, output: Output) -> Plan:
         raise InputError(f"{path} is not a plan of this version of the program") from None
     account = Account(region, output)
     check_account(str(path), [owner], account)
-    lines: list[Part] = [Line(text, 4) for each in changes for text in each.plan]
-    return Plan(verb, stack, account, changes, lines, [], next_steps=found.get("nextSteps", ()))
+    return Plan(
+        verb,
+        stack,
+        account,
+        changes,
+        lines=[Line(text, 4) for each in changes for text in each.plan],
+        left_out=[],
+        next_steps=found.get("nextSteps", ()),
+    )
 
 
 @contextmanager
@@ -511,7 +520,7 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
 def _changed(change: Change, now: Document) -> list[str]:
     """Return how AWS differs from what a change found, unless it has what the change wants."""
     if not now:
-        return [f"  {change.label} no longer exists, or was recreated"]
+        return [f"  {change.label} {GONE}"]
     is_known = (
         change.is_possible(now)  # the plan may have been applied in part
         if isinstance(change, RoleChange)
@@ -551,9 +560,9 @@ def _make(account: Account, change: Change, output: Output) -> bool | None:
 def _write(
     account: Account, change: Change, now: Document, wanted: Document, output: Output
 ) -> Document:
-    """Write what differs from what is wanted; return what AWS has then, even after an error.
+    """Write the differences from the wanted document; return AWS's document afterward.
 
-    Raises InputError if it no longer exists then.
+    A failed write is shown, and doesn't raise. Raises InputError if the resource is gone afterward.
     """
     if change.is_same(now, wanted):
         return now
@@ -564,7 +573,7 @@ def _write(
     for _ in range(_READS):
         now = change.read(account)
         if not now:
-            raise InputError(f"{change.label} no longer exists, or was recreated")
+            raise InputError(f"{change.label} {GONE}")
         if change.is_same(now, wanted):
             break
         time.sleep(_PAUSE)

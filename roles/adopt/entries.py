@@ -47,6 +47,11 @@ class Entry(NamedTuple):
         """The role to import or, for a new role, a copy of the replaced role without its name."""
         return self.requirements.role
 
+    @property
+    def current(self) -> Role:
+        """The role that the data source has before the import."""
+        return self.replaced or self.role
+
 
 def plan(account: Account, source: DataSource) -> Entry:
     """Plan the import of a data source's role; raise InputError or SettingsError if it is impossible."""

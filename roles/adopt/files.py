@@ -193,7 +193,7 @@ def snapshot(stack: str, account: Account, entries: Mapping[str, Entry]) -> dict
     roles: dict[str, Any] = {}
     # A role that is imported for one data source comes after the others that it served.
     for entry in sorted(entries.values(), key=lambda each: not each.replaced):
-        role, written = entry.replaced or entry.role, documents_in(entry.requirements.policies())
+        role, written = entry.current, documents_in(entry.requirements.policies())
         roles[role.arn] = {
             "role": role._asdict(),
             "versions": {
@@ -211,7 +211,7 @@ def snapshot(stack: str, account: Account, entries: Mapping[str, Entry]) -> dict
         "dataSources": [
             {
                 "entry": name,
-                "role": (entry.replaced or entry.role).arn,
+                "role": entry.current.arn,
                 "isMoved": bool(entry.replaced),
                 "data_source": entry.data_source._asdict(),
                 "properties": account.data_source(entry.data_source),

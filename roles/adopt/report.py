@@ -82,8 +82,14 @@ def reasons(left_out: Mapping[DataSource, Finding]) -> list[str]:
 def _row(name: str, entry: Entry) -> tuple[str, ...]:
     source, compared = f"{entry.data_source.name} {entry.data_source.id}", _compared(entry)
     policy = "imported" if not entry.replaced and POLICY_NAME in entry.role.inline_policies else "new"
-    connector, role = entry.requirements.needs.connector.name, entry.role.name or "new"
-    return name, source, connector, role, policy, compared
+    return (
+        name,
+        source,
+        entry.requirements.needs.connector.name,
+        entry.role.name or "new",
+        policy,
+        compared,
+    )
 
 
 def _kept(entry: Entry) -> list[str]:
@@ -131,9 +137,8 @@ def _kept_policies(result: Result) -> Iterator[Part]:
 
 def _changes(result: Result) -> Iterator[str]:
     """Report access that may be lost or gained."""
-    roles = {name: each.replaced or each.role for name, each in result.entries.items()}
     labeled = [
-        (f"{name} ({'new role in place of ' if each.replaced else ''}{roles[name].name})", each)
+        (f"{name} ({'new role in place of ' if each.replaced else ''}{each.current.name})", each)
         for name, each in result.entries.items()
     ]
     lost = {label: each.lost for label, each in labeled if each.lost}

@@ -16,6 +16,7 @@ from roles.applications import accepted_applications
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.changes import (
+    GONE,
     DataSourceChange,
     Document,
     Plan,
@@ -110,7 +111,7 @@ def _plan_role(
     """
     now = find_role(plan.account, saved.arn)
     if not isinstance(now, Role) or now.id != saved.id:
-        return now.text if isinstance(now, Finding) else "no longer exists, or was recreated"
+        return now.text if isinstance(now, Finding) else GONE
     if now.denied:
         return f"{now.denied} is not allowed, so its policies are unknown"
     if commands := [*_repairs(plan.account, saved, versions, now)]:

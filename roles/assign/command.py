@@ -17,6 +17,7 @@ from roles.account import Account, Role
 from roles.adopt.report import access_lines
 from roles.arns import Arn
 from roles.changes import (
+    GONE,
     Change,
     DataSourceChange,
     Plan,
@@ -229,7 +230,7 @@ def _plan_undo(path: Path, output: Output) -> Plan:
         elif now.get("roleArn") != each.role:
             plan.lines.append(f"{each.label} does not have {each.role}, and stays as it is")
         elif not each.earlier_id or role_id(account, earlier) != each.earlier_id:
-            gone = f"{earlier} no longer exists, or was recreated" if earlier else "it had no role"
+            gone = f"{earlier} {GONE}" if earlier else "it had no role"
             plan.left_out.append(f"{each.label}: {gone}")
         else:
             change = DataSourceChange(each.data_source, now, earlier, role_id(account, each.role))
