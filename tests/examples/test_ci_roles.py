@@ -468,10 +468,9 @@ def test_values_must_have_format_of_their_setting(monkeypatch: pytest.MonkeyPatc
     settings = importlib.import_module("settings")
     forms = {
         **settings.TEXTS,
-        **settings.READS,
+        **settings.LISTS,
         "environment": settings.ENVIRONMENT,
         "rolePath": settings.ROLE_PATH,
-        "roleArns": settings.ROLE_ARN,
     }
     assert forms.keys() == FORMATS.keys()
     for name, (right, wrong) in FORMATS.items():
@@ -588,7 +587,7 @@ def test_every_problem_is_reported_and_nothing_created(
 def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack):
     stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**MANIFEST, "name": PROJECT_NAME}))
-    for module in ("connector_actions.json", "policies.py", "settings.py"):
+    for module in ("actions.json", "policies.py", "settings.py"):
         shutil.copy(EXAMPLE / module, stack.directory)
     assert stack.up().changes == {"create": 20}
     assert stack.preview("--expect-no-changes").changes == {"same": 20}
