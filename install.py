@@ -23,12 +23,12 @@ VENV = Path("venv")
 PYTHON = str(VENV / "bin" / "python")
 UNFINISHED = VENV / "unfinished"
 PINS = "requirements-dev.txt"
-FILES = ("requirements.txt", "sandbox/requirements.txt", "requirements-locked.txt", PINS)
 REQUIREMENTS = {
     "sandbox": "sandbox/requirements.txt",
     "roles": "requirements-locked.txt",
     "development": PINS,
 }
+FILES = (*REQUIREMENTS.values(), "requirements.txt")  # a file can include others
 COMMAND = VENV / "bin" / "qbusiness-roles"
 COMMAND_TEXT = """\
 #!/bin/sh
@@ -54,22 +54,13 @@ def main(purpose: str) -> None:
     os.chdir(Path(__file__).parent)
     with Path(PINS).open() as pins:
         fcntl.flock(pins, fcntl.LOCK_EX)
-        if not _is_current(_installed(purpose)):
-            _install(purpose)
+        installed = VENV / f"{purpose}-installed"
+        changed = max(Path(file).stat().st_mtime for file in FILES)
+        if not installed.exists() or installed.stat().st_mtime < changed:
+            _install(purpose, installed)
 
 
-def _installed(purpose: str) -> Path:
-    return VENV / f"{purpose}-installed"
-
-
-def _is_current(installed: Path) -> bool:
-    """Return whether no requirements file is newer than the installation; a file can include others."""
-    return installed.exists() and all(
-        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in FILES
-    )
-
-
-def _install(purpose: str) -> None:
+def _install(purpose: str, installed: Path) -> None:
     print(f"installing the Python packages for {purpose} into venv/", flush=True)
     build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
     packages = ["--requirement", REQUIREMENTS[purpose]]
@@ -84,7 +75,7 @@ def _install(purpose: str) -> None:
         _with_pip(packages, upgrade=purpose != "roles")
     COMMAND.write_text(COMMAND_TEXT)
     COMMAND.chmod(0o755)
-    UNFINISHED.replace(_installed(purpose))
+    UNFINISHED.replace(installed)
     if build and build.wait():
         sys.exit(build.returncode)
 

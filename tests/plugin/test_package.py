@@ -49,7 +49,6 @@ BUCKET: Final = {
     "secretId": "",
 }
 
-
 UNTYPED: Final = f"""
 import pulumi
 
@@ -62,10 +61,7 @@ pulumi.ComponentResource(
         "secretId": "NAME-*",
         "connector": pulumi.Output.secret("s3-v2"),
         "bucket": "qbusiness-documents",
-        "permissionsBoundaryARN": "arn:aws:iam::aws:policy/ReadOnlyAccess",
-        "vpcConfiguration": {{
-            "subnets": [], "subnetIds": ["{SUBNET_ID}", "subnet-*"], "securityGroupIds": None,
-        }},
+        "vpcConfiguration": {{"subnetIds": ["{SUBNET_ID}", "subnet-*"], "securityGroupIds": None}},
     }},
     remote=True,
 )
