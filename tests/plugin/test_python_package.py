@@ -52,13 +52,12 @@ def test_readme_runs_command_that_package_installs():
 
 
 @pytest.mark.slow
-def test_wheel_has_requirements_of_program_and_commands_and_each_module_once(
-    repository: Path, wheel: Path
-):
+def test_wheel_has_requirements_of_program_and_commands_and_each_module_once(repository: Path):
     def listed(file: str, marker: str = "") -> set[Requirement]:
         lines = (PROJECT / file).read_text().splitlines()
         return {Requirement(f"{line}{marker}") for line in lines if line[0] != "#"}
 
+    (wheel,) = repository.parent.glob("*.whl")
     assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()

@@ -82,12 +82,13 @@ def test_pull_request_from_fork_gets_no_credentials():
 
 
 def test_protected_deployments_run_to_completion():
-    deploy, production = ENVIRONMENTS["deploy"], ENVIRONMENTS["deploy-production"]
-    assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
-    assert {key for key in deploy if deploy[key] != production[key]} == {"needs", "if", "strategy"}
+    concurrency = {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
     # The deploying role's trust policy also names the environment: examples/ci-roles/policies.py.
-    protected = {name: job["environment"] for name, job in JOBS.items() if "environment" in job}
-    assert protected == dict.fromkeys(("deploy", "deploy-production"), "${{ matrix.stack }}")
+    assert {
+        name: (job["environment"], job["concurrency"])
+        for name, job in JOBS.items()
+        if "environment" in job
+    } == dict.fromkeys(("deploy", "deploy-production"), ("${{ matrix.stack }}", concurrency))
 
 
 def test_workflows_install_pulumi_version_of_sandbox():
