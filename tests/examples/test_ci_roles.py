@@ -26,9 +26,6 @@ from tests.helpers.recorder import recorder
 from tests.helpers.stacks import DESTROY, OTHER_ACCOUNT, UP, Aws, NewStack, running_provider
 from tests.helpers.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
-# Pulumi's SDK causes this warning for a property of type Any.
-pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
-
 EXAMPLE = PROJECT / "examples" / "ci-roles"
 MANIFEST: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
 SETTINGS: dict[str, Any] = {

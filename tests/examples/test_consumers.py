@@ -16,9 +16,6 @@ from tests.helpers.mocked import Deployment
 from tests.helpers.page import blocks
 from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
-# Pulumi's SDK causes this warning for a property of type Any.
-pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
-
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 DATA_SOURCE: Final = "aws-native:qbusiness:DataSource"
 SECRETS: Final = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
