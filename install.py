@@ -42,10 +42,6 @@ from roles.__main__ import start
 
 sys.exit(start("make roles"))
 """
-NO_PIP = (
-    "{python} has no working pip: install it (on Debian and Ubuntu: `apt install python3-venv`), or "
-    "install uv, and run the command again"
-)
 
 
 def main(purpose: str) -> None:
@@ -112,7 +108,11 @@ def _with_pip(packages: list[str], *, upgrade: bool) -> None:
     if find_spec("pip"):
         pip = (sys.executable, "-m", "pip", "--python", PYTHON)
     else:
-        _run(PYTHON, "-m", "ensurepip", advice=NO_PIP.format(python=sys.executable))
+        _run(
+            *(PYTHON, "-m", "ensurepip"),
+            advice=f"{sys.executable} has no working pip: install it (on Debian and Ubuntu: "
+            "`apt install python3-venv`), or install uv, and run the command again",
+        )
         pip = (PYTHON, "-m", "pip")
     options = ("--quiet", "--disable-pip-version-check", "--no-compile")
     if upgrade:

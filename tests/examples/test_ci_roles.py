@@ -7,7 +7,7 @@ import re
 import runpy
 import shutil
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -198,21 +198,18 @@ WRITE = {
     *("iam:ListInstanceProfilesForRole", "iam:UpdateRole", "iam:UpdateRoleDescription"),
     *(*GIVING, *REMOVING),
 }
-OTHERS_BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/their-boundary"
 
 
-@pytest.mark.parametrize(
-    ("limit", "changed"),
-    [
-        (OTHERS_BOUNDARY, {"permissionsBoundaryArn": OTHERS_BOUNDARY}),
-        ("", {"requirePermissionsBoundary": False}),
-    ],
-    ids=["boundary of others", "no boundary"],
-)
+@pytest.mark.parametrize("limit", [f"arn:aws:iam::{ACCOUNT}:policy/their-boundary", ""])
 def test_deploy_and_preview_roles_allow_exactly_provider_calls(
-    monkeypatch: pytest.MonkeyPatch, limit: str, changed: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, limit: str
 ):
-    program = Program(monkeypatch, environments=PATHS, **changed)
+    program = Program(
+        monkeypatch,
+        environments=PATHS,
+        permissionsBoundaryArn=limit,
+        requirePermissionsBoundary=bool(limit),
+    )
     assert program.exported["boundaries"].get("prod", "") == limit
     for role, called in (
         ("deploy-prod", READ | WRITE - (REMOVING if limit else set())),
@@ -579,19 +576,16 @@ def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack):
     assert stack.preview("--expect-no-changes").changes == {"same": 20}
 
 
-def requested(
-    calls: Iterable[tuple[str, Mapping[str, str]]], roles: Container[str]
-) -> set[tuple[str, str]]:
-    """Return calls to IAM and S3 as actions and resource ARNs; a role that doesn't exist has no path."""
+def requested(calls: Iterable[tuple[str, Mapping[str, str]]]) -> set[tuple[str, str]]:
+    """Return calls to IAM and S3 as actions and resource ARNs; only the role `in-s3` has a path."""
     found: set[tuple[str, str]] = set()
     for operation, parameters in calls:
         method, _, path = operation.partition(" ")
         bucket, _, name = unquote(urlsplit(path).path).lstrip("/").partition("/")
         if "RoleName" in parameters:
             role = parameters["RoleName"]
-            has_path = operation == "CreateRole" or role in roles
-            arn = f"arn:aws:iam::{ACCOUNT}:role{'/connectors' * has_path}/{role}"
-            found.add((f"iam:{operation}", arn))
+            path = "connectors/" * (role == "in-s3")
+            found.add((f"iam:{operation}", f"arn:aws:iam::{ACCOUNT}:role/{path}{role}"))
         elif name:
             verb = {"HEAD": "Get", "GET": "Get", "PUT": "Put", "DELETE": "Delete"}[method]
             found.add((f"s3:{verb}Object", f"arn:aws:s3:::{bucket}/{name}"))
@@ -637,7 +631,7 @@ def test_roles_allow_all_pulumi_calls_with_state_in_s3(
             ):
                 recorded.calls.clear()
                 stack.operate(*command)
-                requests = sorted(requested(recorded.calls, {"in-s3"}))
+                requests = sorted(requested(recorded.calls))
                 assert {action for action, _ in requests} >= expected
                 statements = program.statements(f"{role}-{stack.name}")
                 decided = decisions(statements, requests, {"iam:PermissionsBoundary": managed_policy})

@@ -50,9 +50,6 @@ def checkout(installed: Path) -> Iterator[Path]:
         shutil.rmtree(installed / place, ignore_errors=True)
 
 
-# The stack `dev`, and drift in it.
-
-
 def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     def fails(*options: str) -> str:
         done = execute(checkout, *MAKE.split(), "drift", *options, check=False)
@@ -86,9 +83,6 @@ def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     assert "no role" not in unreadable
 
 
-# A shell in the sandbox.
-
-
 def test_sandbox_shell_has_prompt_stack_and_region(checkout: Path, tmp_path: Path):
     settings = tmp_path / ".bashrc"
     settings.write_text("export AWS_PROFILE=production\n")
@@ -104,9 +98,6 @@ def test_sandbox_shell_has_prompt_stack_and_region(checkout: Path, tmp_path: Pat
     assert "(sandbox) components $ " in seen
     assert f"<{REGION}> <{REGION}> <>" in seen
     assert "selected: dev\r\n" in seen
-
-
-# `make down`.
 
 
 def test_make_down_resets_sandbox_as_make_up_advises(checkout: Path):
@@ -141,9 +132,6 @@ def test_make_down_resets_sandbox_as_make_up_advises(checkout: Path):
     assert make_up_fails()
     assert make(checkout, "down").stdout.endswith(EMPTY)
     assert not aws_contents.exists()
-
-
-# The example of docs/data-sources.md.
 
 
 @pytest.fixture
@@ -194,9 +182,6 @@ def test_example_is_deployed_and_checked_as_documented(clone: Path):
     assert execute(clone, "git", "status", "--porcelain").stdout == ""
 
 
-# The installation.
-
-
 @pytest.fixture
 def uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a checkout with empty package lists, and without installed packages, uv, or a network."""
@@ -244,15 +229,24 @@ def test_uv_installs_pinned_packages_and_roles_only_with_hashes(uninstalled: Pat
     assert lines[1] == f"{uv} requirements-locked.txt {options}"
 
 
-def test_pip_replaces_failed_uv_even_if_python_lacks_pip(uninstalled: Path, tmp_path: Path):
+def test_pip_replaces_failed_uv_if_python_can_install_pip(uninstalled: Path, tmp_path: Path):
     put_uv_on_path(uninstalled, ": >venv/half-a-package", 'echo "uv: no index" >&2', "exit 2")
+    python = create_venv(tmp_path / "python")
+    command = (*INSTALL[:2], f"PYTHON={python}")
+    ensurepip = uninstalled / "ensurepip.py"
+    ensurepip.write_text("raise SystemExit('No module named ensurepip')\n")
+    failed = execute(uninstalled, *command, check=False, PYTHONPATH=str(uninstalled))
+    assert failed.returncode != 0
+    assert (
+        f"No module named ensurepip\n{python} has no working pip: install it (on Debian and "
+        "Ubuntu: `apt install python3-venv`), or install uv, and run the command again\n"
+    ) in failed.stdout
     # The real ensurepip and pip would take ten seconds.
-    (uninstalled / "ensurepip.py").write_text(
+    ensurepip.write_text(
         "import pathlib, sysconfig\n"
         "pip = pathlib.Path(sysconfig.get_path('purelib'), 'pip.py')\n"
         "pip.write_text('import sys; print(\"pip\", *sys.argv[1:])')\n"
     )
-    command = (*INSTALL[:2], f"PYTHON={create_venv(tmp_path / 'python')}")
     done = execute(uninstalled, *command, PYTHONPATH=str(uninstalled))
     uv = uninstalled.with_name("bin") / "uv"
     pip = "pip install --quiet --disable-pip-version-check --no-compile"
@@ -284,18 +278,6 @@ def create_venv(directory: Path) -> Path:
     """Create a virtual environment without pip; return its Python."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
     return directory / "bin/python"
-
-
-def test_error_suggests_debian_package_if_pip_is_unavailable(uninstalled: Path, tmp_path: Path):
-    python = create_venv(tmp_path / "python")
-    (uninstalled / "ensurepip.py").write_text("raise SystemExit('No module named ensurepip')\n")
-    command = (*INSTALL[:2], f"PYTHON={python}")
-    failed = execute(uninstalled, *command, check=False, PYTHONPATH=str(uninstalled))
-    assert failed.returncode != 0
-    assert (
-        f"No module named ensurepip\n{python} has no working pip: install it (on Debian and "
-        "Ubuntu: `apt install python3-venv`), or install uv, and run the command again\n"
-    ) in failed.stdout
 
 
 def test_interrupted_or_outdated_installation_starts_over(uninstalled: Path):
