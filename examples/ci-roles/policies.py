@@ -47,7 +47,7 @@ CREATE_TAGS: Final = "ec2:CreateTags"
 ACTIONS: Final[Mapping[str, Sequence[str]]] = json.loads(
     Path(__file__).with_name("actions.json").read_text()
 )
-"""The actions that connectors' roles need, by service, and those of `qbusiness-roles audit` and `check`.
+"""The actions that connectors' roles need, by service, and the actions that `audit` and `check` need.
 
 `python -m pages` writes the file, because this program may be copied elsewhere.
 """
@@ -119,7 +119,7 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, Pe
     audit = [
         *_state(settings, environment.name, write=False),
         _allow("AuditAndCheck", ACTIONS["auditAndCheck"], ["*"]),
-        # The role in another account also has to trust this role.
+        # The role in the other account must also trust this role.
         _allow("AuditAccounts", ["sts:AssumeRole"], [f"arn:{partition}:iam::*:role/{AUDIT_ROLE}"]),
     ]
     return {
@@ -142,8 +142,8 @@ def _split(
         raise pulumi.RunError(
             f"environments.{environment.name}.roleArns: {len(environment.other_roles)} ARNs need "
             f"{len(parts)} policies, but IAM attaches at most {ATTACHED_POLICIES} to a role; nothing "
-            "was created or changed\n  fix: divide the data sources between two stacks, each with an "
-            "environment of its own"
+            "was created or changed\n  fix: divide the data sources between two stacks, each with its "
+            "own environment"
         )
     return [statements(part) for part in parts]
 
@@ -210,7 +210,8 @@ def boundary(environment: Environment) -> dict[str, Any]:
 def _secret_arns(name: str, partition: str, account: str) -> list[str]:
     """Return the patterns of ARNs for a secret's name, pattern, or ARN.
 
-    Secrets Manager adds a hyphen and six characters to a name. A name that ends like that may have them.
+    Secrets Manager adds a hyphen and six characters to a name. A name that already ends like that
+    can include this suffix.
     """
     arn = (
         name if name.startswith("arn:") else f"arn:{partition}:secretsmanager:*:{account}:secret:{name}"

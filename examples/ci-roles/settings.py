@@ -10,7 +10,7 @@ import pulumi
 
 
 class Format(NamedTuple):
-    """The format of a value. No format allows a wildcard or a policy variable."""
+    """The format of a value, without policy variables; only secrets can have wildcards."""
 
     pattern: str
     expected: str
@@ -78,7 +78,7 @@ LISTS: Final[Mapping[str, Format]] = {
         "the ARNs of KMS keys, or alias/NAME for the key of this account that has the alias",
     ),
 }
-"""The lists of an environment."""
+"""The formats of the entries in an environment's lists."""
 
 
 class Environment(NamedTuple):

@@ -112,7 +112,7 @@ ALL_PAGES = [*PAGES, *(PROJECT / name for name in OTHER_PAGES)]
 
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: f"{page.parent.name} {page.stem}")
-def test_json_parses_links_lead_somewhere_and_tables_are_complete(page: Path):
+def test_json_parses_links_resolve_and_tables_are_complete(page: Path):
     text = page.read_text()
     for block in blocks("json", text):
         json.loads(block)

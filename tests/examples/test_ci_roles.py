@@ -185,14 +185,14 @@ def test_boundary_in_policies_has_every_action_of_connectors():
     assert "*" not in "".join(of_all)
 
 
-# What AWS's provider calls for a role and its inline policies.
+# The actions that AWS's provider calls for a role and its inline policies.
 READ = {"iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"}
 GIVING = {
     *("iam:CreateRole", "iam:PutRolePermissionsBoundary"),
     *("iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"),
 }
 REMOVING = {"iam:DeleteRolePermissionsBoundary"}
-# The stack never attaches policies; it owns them only to detach them.
+# The stack never attaches managed policies; with exclusivePolicies, it detaches them.
 WRITE = {
     *("iam:DeleteRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:TagRole", "iam:UntagRole"),
     *("iam:ListInstanceProfilesForRole", "iam:UpdateRole", "iam:UpdateRoleDescription"),
@@ -237,7 +237,7 @@ def test_audit_role_may_audit_check_and_preview(program: Program):
 
 
 class Row(NamedTuple):
-    """Requests that IAM allows, or denies, to each of the roles."""
+    """Requests that IAM allows or denies for each of the roles."""
 
     roles: str
     actions: set[str]
@@ -276,7 +276,7 @@ READS = {
     "buckets": ["docs"],
     "keys": [key_arn(1), "alias/qbusiness"],
 }
-# Only six characters after a hyphen may be those that Secrets Manager adds.
+# A name that ends with a hyphen and six characters can include Secrets Manager's suffix.
 READ_SECRETS = [
     *(
         secret_arn(f"{name}-a1B2c3")
@@ -341,7 +341,7 @@ DENIED = [
 
 
 @pytest.mark.parametrize("role", [*EVERY.split(), "deploy-prod-eu", CONNECTOR])
-def test_each_role_may_do_what_table_says(monkeypatch: pytest.MonkeyPatch, role: str):
+def test_each_role_has_exactly_the_permissions_in_the_table(monkeypatch: pytest.MonkeyPatch, role: str):
     environments = {stack: {**path, "secrets": "x"} for stack, path in PATHS.items()}
     environments["prod"] |= {**READS, "roleArns": OWN[1]}
     program = Program(monkeypatch, environments=environments)
@@ -410,7 +410,7 @@ def test_size_beyond_a_quota_is_an_error_before_anything_is_created(monkeypatch:
     assert str(rejected.error) == (
         "environments.prod.roleArns: 41 ARNs need 11 policies, but IAM attaches at most 10 to a "
         "role; nothing was created or changed\n"
-        "  fix: divide the data sources between two stacks, each with an environment of its own"
+        "  fix: divide the data sources between two stacks, each with its own environment"
     )
     assert rejected.registrations == []
 

@@ -1,4 +1,4 @@
-"""examples/data-source/__main__: it uses the roles of the other stack, with their resources."""
+"""examples/data-source/__main__: data sources use the roles in another stack, and their resources."""
 
 import gc
 import runpy

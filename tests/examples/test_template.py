@@ -1,4 +1,4 @@
-"""template/: `pulumi new` creates a project, which deploys with the package."""
+"""template/: `pulumi new` creates a project that deploys roles with the package."""
 
 import os
 import shutil
@@ -95,7 +95,7 @@ def test_new_project_deploys_adds_environment_upgrades_and_rolls_back(
     for place, old, new in (
         ("pyproject.toml", VERSION, NEXT),
         ("components/policies.py", "AllowsAmazonQToGetSecret", "AllowsToGetSecret"),
-        ("template/requirements-locked.txt", "# What CI installs", "# What the next CI installs"),
+        ("template/requirements-locked.txt", "# CI installs", "# The next CI installs"),
         ("template/requirements.txt", f"{MIRROR}@v{VERSION}", f"{PLACE}@v{NEXT}"),
     ):
         text = (repository / place).read_text()

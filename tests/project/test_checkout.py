@@ -259,7 +259,7 @@ def test_pip_replaces_failed_uv_if_python_can_install_pip(uninstalled: Path, tmp
 
 
 def test_failure_of_uv_and_pip_is_shown_and_keeps_packages(uninstalled: Path):
-    # Pulumi can have created the virtual environment.
+    # Pulumi may have created the virtual environment.
     create_venv(uninstalled / "venv")
     own = uninstalled / "venv/own-package"
     own.touch()

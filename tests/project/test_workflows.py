@@ -70,7 +70,7 @@ def test_pull_request_from_fork_gets_no_credentials():
     }
     assert WORKFLOWS["release"][True]["push"] == {"tags": ["v*"]}
     for name, job in JOBS.items():
-        # The OIDC token is also a credential: it is exchanged for AWS credentials.
+        # The OIDC token is also a credential, because it is exchanged for AWS credentials.
         if name not in {**ENVIRONMENTS, **AUDIT} or "id-token" not in job["permissions"]:
             assert not re.search(r"secrets\.|vars\.", json.dumps({**job, "if": ""})), name
             continue
@@ -272,7 +272,7 @@ def test_expressions_have_values_of_event_and_variables():
         (REGIONS, {"AUDIT_REGIONS": "", "AWS_REGION": "us-west-2"}, "us-west-2"),
     ):
         assert evaluate(expression, vars=SimpleNamespace(**variables), format=str.format) == value
-    # A commit that somebody pushed.
+    # A pushed commit, not the merge commit that GitHub creates.
     assert evaluate(COMMIT, github=of_event("pull_request")) == "head"
     assert evaluate(COMMIT, github=of_event("push")) == "merged"
 
@@ -375,7 +375,7 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     (role,) = aws.roles()
     assert repository.reported().startswith(f"### Deployment of {stack.name}\n")
     assert role in repository.reported()
-    # What a shortened report would have.
+    # The lines that a shortened report would contain.
     changes = (stack.directory / "changes.txt").read_text().splitlines()
     assert f"+ aws:iam/role:Role: (create) {ROLE}" in changes
     assert f"+ aws:iam/rolePolicy:RolePolicy: (create) {ROLE_POLICY}" in changes
