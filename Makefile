@@ -89,7 +89,8 @@ check-types:
 check-others:
 	@venv/bin/ruff format --check .
 	@venv/bin/ruff check .
-	@venv/bin/zizmor --offline --quiet .github
+	@venv/bin/zizmor --offline -qq .github
+	@venv/bin/shellcheck .github/*.sh
 	@if command -v go >/dev/null || test -n "$$CI"; then \
 		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
 	else echo "actionlint is skipped: Go is not installed"; fi

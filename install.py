@@ -23,12 +23,12 @@ VENV = Path("venv")
 PYTHON = str(VENV / "bin" / "python")
 UNFINISHED = VENV / "unfinished"
 PINS = "requirements-dev.txt"
-FILES = ("requirements.txt", "sandbox/requirements.txt", "requirements-locked.txt", PINS)
 REQUIREMENTS = {
     "sandbox": "sandbox/requirements.txt",
     "roles": "requirements-locked.txt",
     "development": PINS,
 }
+FILES = (*REQUIREMENTS.values(), "requirements.txt")  # a file can include others
 COMMAND = VENV / "bin" / "qbusiness-roles"
 COMMAND_TEXT = """\
 #!/bin/sh
@@ -42,10 +42,6 @@ from roles.__main__ import start
 
 sys.exit(start("make roles"))
 """
-NO_PIP = (
-    "{python} has no working pip: install it (on Debian and Ubuntu: `apt install python3-venv`), or "
-    "install uv, and run the command again"
-)
 
 
 def main(purpose: str) -> None:
@@ -54,22 +50,13 @@ def main(purpose: str) -> None:
     os.chdir(Path(__file__).parent)
     with Path(PINS).open() as pins:
         fcntl.flock(pins, fcntl.LOCK_EX)
-        if not _is_current(_installed(purpose)):
-            _install(purpose)
+        installed = VENV / f"{purpose}-installed"
+        changed = max(Path(file).stat().st_mtime for file in FILES)
+        if not installed.exists() or installed.stat().st_mtime < changed:
+            _install(purpose, installed)
 
 
-def _installed(purpose: str) -> Path:
-    return VENV / f"{purpose}-installed"
-
-
-def _is_current(installed: Path) -> bool:
-    """Return whether no requirements file is newer than the installation; a file can include others."""
-    return installed.exists() and all(
-        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in FILES
-    )
-
-
-def _install(purpose: str) -> None:
+def _install(purpose: str, installed: Path) -> None:
     print(f"installing the Python packages for {purpose} into venv/", flush=True)
     build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
     packages = ["--requirement", REQUIREMENTS[purpose]]
@@ -84,7 +71,7 @@ def _install(purpose: str) -> None:
         _with_pip(packages, upgrade=purpose != "roles")
     COMMAND.write_text(COMMAND_TEXT)
     COMMAND.chmod(0o755)
-    UNFINISHED.replace(_installed(purpose))
+    UNFINISHED.replace(installed)
     if build and build.wait():
         sys.exit(build.returncode)
 
@@ -121,7 +108,11 @@ def _with_pip(packages: list[str], *, upgrade: bool) -> None:
     if find_spec("pip"):
         pip = (sys.executable, "-m", "pip", "--python", PYTHON)
     else:
-        _run(PYTHON, "-m", "ensurepip", advice=NO_PIP.format(python=sys.executable))
+        _run(
+            *(PYTHON, "-m", "ensurepip"),
+            advice=f"{sys.executable} has no working pip: install it (on Debian and Ubuntu: "
+            "`apt install python3-venv`), or install uv, and run the command again",
+        )
         pip = (PYTHON, "-m", "pip")
     options = ("--quiet", "--disable-pip-version-check", "--no-compile")
     if upgrade:

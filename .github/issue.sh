@@ -8,7 +8,7 @@ title=$2
 shift
 code=0
 bash "$(dirname "$0")/report.sh" "$@" || code=$?
-# Anybody can open an issue with this title, so update or close only the workflow's own issue.
+# Anyone can open an issue with this title, so update or close only the workflow's own issue.
 export title
 issue=$(gh issue list --state open --limit 10000 --json number,title,author --jq \
   '[.[] | select(.title == env.title and .author.login == "app/github-actions") | .number] | first // empty') || exit

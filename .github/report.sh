@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Run a command, and report its output in the job summary and in report.md, for a comment or an issue:
 #   report.sh TITLE COMMAND...
-# The script exits with the command's code. With --markdown, the output is a code block, of which the report
-# has the beginning, with the most severe findings, and the summary everything that fits.
+# The script exits with the command's code. With --markdown, the output is a code block. The report contains its
+# beginning, which has the most severe findings, and the summary contains as much as fits.
 title=$1
 shift
 limit=60000 # GitHub accepts 65,536 characters in a comment or an issue
@@ -34,7 +34,7 @@ awk '/^ *[-+~=<>]+ ?[^ ]+: \([a-z-]+\)/ && !/: \((refresh|read)\)/ { sub(/^ +/, 
   output.txt >changes.txt
 
 # Print a report with at most `limit` bytes of output. If there is more, print the beginning of another file, and
-# the end of the output, where Pulumi has the errors and the counts.
+# the end of the output, where Pulumi prints the errors and the counts.
 report() {
   local limit=$1 beginning=$2 shown=output.txt
   printf '### %s\n\n' "$title"

@@ -35,7 +35,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
     PROJECT / "docs" / "read-permissions.md": read_permissions.page,
-    PROJECT / "examples" / "ci-roles" / "connector_actions.json": connector_policy.actions,
+    PROJECT / "examples" / "ci-roles" / "actions.json": connector_policy.actions,
     PROJECT / "guardrails" / "connector_policy.json": connector_policy.page,
     PROJECT / "template" / ".github" / "workflows" / "audit.yml": template_workflow.audit,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,

@@ -15,6 +15,7 @@ from components.policies import role_policy
 from components.problems import Place, Source
 from components.settings import SETTINGS, Flag, Role, Value, Vpc
 from pages.markdown import compact_json
+from roles.actions import ACTIONS
 
 _PLACE: Final = Place((), Source.PACKAGE)
 _LOCATION: Final = Location("{partition}", "{region}", "{account}")
@@ -27,10 +28,11 @@ def page() -> str:
 
 
 def actions() -> str:
-    """Return the text of connector_actions.json: the actions in the policy, by service."""
+    """Return the text of actions.json: the actions in the policy, by service, and those of CI's audit role."""
     every = {action for statement in _statements() for action in statement["Action"]}
     grouped = groupby(sorted(every), key=lambda action: action.partition(":")[0])
-    return compact_json({service: [*own] for service, own in grouped}) + "\n"
+    auditing = sorted({*ACTIONS["audit"], *ACTIONS["check"]})
+    return compact_json({**{key: [*own] for key, own in grouped}, "auditAndCheck": auditing}) + "\n"
 
 
 def _statements() -> Sequence[dict[str, Any]]:

@@ -15,7 +15,7 @@ _LOCKED: Final = PROJECT / "requirements-locked.txt"
 _REQUIREMENTS: Final = PROJECT / "template" / "requirements.txt"
 _PIN: Final = re.compile(r"^[\w.-]+==\S+", re.MULTILINE)
 _LOCKED_HEADER: Final = """\
-# What CI installs: the versions in requirements.txt, with hashes. docs/own-project.md describes how to upgrade them.
+# CI installs the versions in requirements.txt, with hashes. docs/own-project.md describes how to upgrade them.
 """
 
 

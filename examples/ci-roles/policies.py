@@ -45,42 +45,11 @@ GIVE_PERMISSIONS: Final = (
 """Actions that can give a role, or the caller, any permission, unless the role has a boundary."""
 CREATE_TAGS: Final = "ec2:CreateTags"
 ACTIONS: Final[Mapping[str, Sequence[str]]] = json.loads(
-    Path(__file__).with_name("connector_actions.json").read_text()
+    Path(__file__).with_name("actions.json").read_text()
 )
-"""The actions that connectors' roles need, by service, from `python -m pages`."""
-AUDIT_AND_CHECK: Final = (
-    "qbusiness:ListDataSources",
-    "qbusiness:GetDataSource",
-    "secretsmanager:DescribeSecret",
-    "kms:DescribeKey",
-    "s3:GetEncryptionConfiguration",
-    "iam:GetRole",
-    "iam:ListRolePolicies",
-    "iam:GetRolePolicy",
-    "iam:ListAttachedRolePolicies",
-    "iam:GetPolicy",
-    "iam:GetPolicyVersion",
-    "qbusiness:ListApplications",
-    "iam:ListRoles",
-    "qbusiness:ListIndices",
-    "sts:GetCallerIdentity",
-    "qbusiness:GetApplication",
-    "qbusiness:GetIndex",
-    "qbusiness:ListDataSourceSyncJobs",
-    "secretsmanager:GetResourcePolicy",
-    "secretsmanager:ListSecretVersionIds",
-    "kms:GetKeyPolicy",
-    "kms:ListGrants",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeSecurityGroups",
-    "s3:GetBucketLocation",
-    "s3:GetBucketPolicy",
-    "organizations:DescribeOrganization",
-    "iam:SimulatePrincipalPolicy",
-)
-"""The actions that `audit` and `check` need, as docs/read-permissions.md lists them.
+"""The actions that connectors' roles need, by service, and the actions that `audit` and `check` need.
 
-The list is repeated here because this program may be copied elsewhere. A test compares the two lists.
+`python -m pages` writes the file, because this program may be copied elsewhere.
 """
 AUDIT_ROLE: Final = "security/qbusiness-audit"
 """The path and name of the role that `audit` assumes in other accounts, as in examples/audit-role/."""
@@ -132,35 +101,30 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, Pe
     # The condition does not prevent removing a boundary, so if there is one, do not allow its removal.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
 
-    def read(roles: Sequence[str]) -> list[Statement]:
-        return [
-            _allow("ConnectorRole", READ_ROLE, roles),
-            _allow("MissingConnectorRole", READ_ROLE, _without_path(roles)),
-        ]
-
     # Do not allow iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an
     # instance profile. IAM cannot limit the action to one role, so CI could remove any instance's role.
-    def write(roles: Sequence[str]) -> list[Statement]:
-        return [
-            _allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE, *unbounded), roles),
-            _allow("MissingConnectorRole", READ_ROLE, _without_path(roles)),
-            _allow("RolePermissions", GIVE_PERMISSIONS, roles, condition),
-        ]
+    def of_stack(*, write: bool) -> Permissions:
+        def statements(roles: Sequence[str]) -> list[Statement]:
+            actions = (*READ_ROLE, *WRITE_ROLE, *unbounded) if write else READ_ROLE
+            return [
+                _allow("ConnectorRole", actions, roles),
+                _allow("MissingConnectorRole", READ_ROLE, _without_path(roles)),
+                *([_allow("RolePermissions", GIVE_PERMISSIONS, roles, condition)] if write else []),
+            ]
 
-    def both(statements: Callable[[Sequence[str]], list[Statement]], *, writes: bool) -> Permissions:
-        state = _state(settings, environment.name, write=writes)
+        state = _state(settings, environment.name, write=write)
         return Permissions([*statements([environment.roles]), *state], _split(statements, environment))
 
     # `audit` reads all roles.
     audit = [
         *_state(settings, environment.name, write=False),
-        _allow("AuditAndCheck", AUDIT_AND_CHECK, ["*"]),
-        # The role in another account also has to trust this role.
+        _allow("AuditAndCheck", ACTIONS["auditAndCheck"], ["*"]),
+        # The role in the other account must also trust this role.
         _allow("AuditAccounts", ["sts:AssumeRole"], [f"arn:{partition}:iam::*:role/{AUDIT_ROLE}"]),
     ]
     return {
-        "deploy": both(write, writes=True),
-        "preview": both(read, writes=False),
+        "deploy": of_stack(write=True),
+        "preview": of_stack(write=False),
         "audit": Permissions(audit, []),
     }
 
@@ -178,8 +142,8 @@ def _split(
         raise pulumi.RunError(
             f"environments.{environment.name}.roleArns: {len(environment.other_roles)} ARNs need "
             f"{len(parts)} policies, but IAM attaches at most {ATTACHED_POLICIES} to a role; nothing "
-            "was created or changed\n  fix: divide the data sources between two stacks, each with an "
-            "environment of its own"
+            "was created or changed\n  fix: divide the data sources between two stacks, each with its "
+            "own environment"
         )
     return [statements(part) for part in parts]
 
@@ -246,7 +210,8 @@ def boundary(environment: Environment) -> dict[str, Any]:
 def _secret_arns(name: str, partition: str, account: str) -> list[str]:
     """Return the patterns of ARNs for a secret's name, pattern, or ARN.
 
-    Secrets Manager adds a hyphen and six characters to a name. A name that ends like that may have them.
+    Secrets Manager adds a hyphen and six characters to a name. A name that already ends like that
+    can include this suffix.
     """
     arn = (
         name if name.startswith("arn:") else f"arn:{partition}:secretsmanager:*:{account}:secret:{name}"

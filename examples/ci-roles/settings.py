@@ -10,7 +10,7 @@ import pulumi
 
 
 class Format(NamedTuple):
-    """The format of a value. No format allows a wildcard or a policy variable."""
+    """The format of a value, without policy variables; only secrets can have wildcards."""
 
     pattern: str
     expected: str
@@ -58,15 +58,15 @@ ROLE_PATH: Final = Format(
     rf"(?!/aws-service-role/|/service-role/)(?=.{{3,512}}\Z)/(?:{_PART}/)+",
     "its own path, such as /connectors/prod/, as in `rolePath` in Pulumi.NAME.yaml",
 )
-ROLE_ARN: Final = Format(
-    rf"arn:[\w-]+:iam::\d{{12}}:role/(?:{_PART}/)*{_PART}",
-    "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME in this account, without wildcards",
-)
-_SECRET_NAME: Final = r"[\w/+=.@-]+[\w/+=.@*?-]*"
-# Each begins with a part of a name, so none matches everything.
-READS: Final[Mapping[str, Format]] = {
+LISTS: Final[Mapping[str, Format]] = {
+    "roleArns": Format(
+        rf"arn:[\w-]+:iam::\d{{12}}:role/(?:{_PART}/)*{_PART}",
+        "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME in this account, without wildcards",
+    ),
+    # The limits of the access that an environment's roles can have. Each value begins with a part of a
+    # name, so none matches everything.
     "secrets": Format(
-        rf"(?:arn:[\w-]+:secretsmanager:[a-z0-9-]+:\d{{12}}:secret:)?{_SECRET_NAME}",
+        r"(?:arn:[\w-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?[\w/+=.@-]+[\w/+=.@*?-]*",
         "the names of secrets in this account, patterns such as qbusiness/prod/*, or the ARNs of "
         "another account's secrets",
     ),
@@ -78,8 +78,7 @@ READS: Final[Mapping[str, Format]] = {
         "the ARNs of KMS keys, or alias/NAME for the key of this account that has the alias",
     ),
 }
-"""The limits of the access that an environment's roles can have."""
-ENVIRONMENT_KEYS: Final = ("rolePath", "roleArns", *READS)
+"""The formats of the entries in an environment's lists."""
 
 
 class Environment(NamedTuple):
@@ -91,7 +90,7 @@ class Environment(NamedTuple):
     other_roles: Sequence[str]
     """The ARNs of its connector roles with other paths."""
     reads: Mapping[str, Sequence[str]]
-    """The resources that its own boundary allows, by the names in READS; empty without one."""
+    """The resources that its own boundary allows, by the setting's name; empty without one."""
     boundary: str
     """The ARN of its roles' permissions boundary; empty if they have none."""
 
@@ -213,26 +212,26 @@ def _environments(
             )
         entries = cast("dict[str, Any]", value if isinstance(value, dict) else {})
         problems.check(place, name, ENVIRONMENT)
-        problems.reject_unknown(entries, ENVIRONMENT_KEYS, f"{place}.")
+        problems.reject_unknown(entries, ("rolePath", *LISTS), f"{place}.")
         path = entries.get("rolePath", "")
         problems.check(f"{place}.rolePath", path, ROLE_PATH)
-        arns = _texts(entries, "roleArns")
-        for number, arn in enumerate(arns):
-            problems.check(f"{place}.roleArns[{number}]", arn, ROLE_ARN, account=account)
-        own = {f"{place}.rolePath": f"{roles}{path}*"} if ROLE_PATH.fits(path) else {}
-        own |= {
-            f"{place}.roleArns[{number}]": arn for number, arn in enumerate(arns) if ROLE_ARN.fits(arn)
-        }
+        lists = {key: _texts(entries, key) for key in LISTS}
+        for key, values in lists.items():
+            in_account = account if key == "roleArns" else ""
+            for number, entry in enumerate(values):
+                problems.check(f"{place}.{key}[{number}]", entry, LISTS[key], account=in_account)
+        arns = {f"{place}.roleArns[{n}]": arn for n, arn in enumerate(lists.pop("roleArns"))}
+        arns = {entry: arn for entry, arn in arns.items() if LISTS["roleArns"].fits(arn)}
+        reads = {key: values for key, values in lists.items() if values}
+        own = ({f"{place}.rolePath": f"{roles}{path}*"} if ROLE_PATH.fits(path) else {}) | arns
         for entry, pattern in own.items():
             for owner, its in taken:
                 if fnmatchcase(pattern, its) or fnmatchcase(its, pattern):
                     message = f"{_quote(pattern)} overlaps with {_quote(its)}, which belongs to {owner}"
                     problems.add(entry, message, "roles that belong only to this environment")
         taken += [(name, pattern) for pattern in own.values()]
-        reads = _reads(entries, place, problems)
-        own_boundary = f"{iam}:policy/connector-boundary-{name}" if reads else ""
-        others = [arn for arn in arns if ROLE_ARN.fits(arn)]
-        found.append(Environment(name, f"{roles}{path}*", others, reads, boundary or own_boundary))
+        limit = boundary or (f"{iam}:policy/connector-boundary-{name}" if reads else "")
+        found.append(Environment(name, f"{roles}{path}*", [*arns.values()], reads, limit))
     return found
 
 
@@ -240,12 +239,3 @@ def _texts(entries: Mapping[str, Any], key: str) -> list[Any]:
     """Return a list, or the only value, which the user may write without a list."""
     values = entries.get(key, [])
     return cast("list[Any]", values if isinstance(values, list) else [values])
-
-
-def _reads(entries: Mapping[str, Any], place: str, problems: _Problems) -> Mapping[str, Sequence[str]]:
-    """Return the limits of an environment's roles, and report all problems with them."""
-    reads = {key: values for key in READS if (values := _texts(entries, key))}
-    for key, values in reads.items():
-        for number, value in enumerate(values):
-            problems.check(f"{place}.{key}[{number}]", value, READS[key])
-    return reads

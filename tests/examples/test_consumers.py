@@ -1,4 +1,4 @@
-"""examples/data-source/__main__: it uses the roles of the other stack, with their resources."""
+"""examples/data-source/__main__: data sources use the roles in another stack, and their resources."""
 
 import gc
 import runpy
@@ -15,9 +15,6 @@ from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
 from tests.helpers.page import blocks
 from tests.helpers.support import PROJECT_NAME, as_pulumi_config
-
-# Pulumi's SDK causes this warning for a property of type Any.
-pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
 
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 DATA_SOURCE: Final = "aws-native:qbusiness:DataSource"

@@ -1,4 +1,4 @@
-"""template/: `pulumi new` creates a project, which deploys with the package."""
+"""template/: `pulumi new` creates a project that deploys roles with the package."""
 
 import os
 import shutil
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import yaml
 
 from pages.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
@@ -17,7 +16,6 @@ from tests.helpers.installing import (
     copy_repository,
     git,
     offline,
-    tagged_repository,
 )
 from tests.helpers.page import commands, run_section, with_values
 from tests.helpers.processes import run
@@ -31,18 +29,6 @@ MIRROR: Final = "git.example.com/search/connectors"
 NEXT: Final = "9.9.9"
 ACCOUNT: Final = "123456789012"
 GIVEN: Final = {"aws:region": REGION, "applicationId": APPLICATION_ARN, "indexId": INDEX_ID}
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Mapping[str, str]:
-    """Return variables that make pip install the package from a copy of this checkout."""
-    repository = tagged_repository(tmp_path)
-    return {
-        **offline(tmp_path),
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
-        "GIT_CONFIG_VALUE_0": f"https://{PLACE}",
-    }
 
 
 def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str]) -> Stack:
@@ -60,22 +46,17 @@ def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str])
     return stack
 
 
-def add_data_source(project: Stack) -> dict[str, Any]:
-    """Add the first data source as the README says; return the shell's variables."""
-    session: dict[str, Any] = {
-        "ACCOUNT": ACCOUNT,
-        "SECRET_ID": SECRET_ID,
-        "STACK": project.name,
-        "ROLE_PATH": "/ci/",
-    }
-    run_section(project, "The first data source", README, **session)
-    return session
-
-
-def test_new_project_deploys_and_gets_another_environment(
-    new_stack: NewStack, package: Mapping[str, str], aws: Aws
+def test_new_project_deploys_adds_environment_upgrades_and_rolls_back(
+    new_stack: NewStack, tmp_path: Path, aws: Aws
 ):
-    project = new_project(new_stack, TEMPLATE, package)
+    repository, variables = tmp_path / "repository", with_mirror(tmp_path)
+    repository.mkdir()
+    copy_repository(repository)
+    shutil.copytree(TEMPLATE, repository / "template")
+    commit(repository)
+    publish(repository, VERSION, variables)
+
+    project = new_project(new_stack, repository / "template", variables)
     rejected = project.preview(check=False)
     assert rejected.exit_code != 0
     for problem in (
@@ -83,7 +64,13 @@ def test_new_project_deploys_and_gets_another_environment(
         "dataSources: is required but not set",
     ):
         assert problem in rejected.text
-    session = add_data_source(project)
+    session: dict[str, Any] = {
+        "ACCOUNT": ACCOUNT,
+        "SECRET_ID": SECRET_ID,
+        "STACK": project.name,
+        "ROLE_PATH": "/ci/",
+    }
+    run_section(project, "The first data source", README, **session)
     project.run("config", "set", "--path", "dataSources.wiki.kmsKeyId", KEY_ID, "--type", "string")
     wiki = {"connector": "confluence-cloud", "secretId": SECRET_ID, "kmsKeyId": KEY_ID}
     own = {"aws:allowedAccountIds": [ACCOUNT], "rolePath": "/ci/", "dataSources": {"wiki": wiki}}
@@ -97,48 +84,18 @@ def test_new_project_deploys_and_gets_another_environment(
         run_step(project, step)
         assert shown in (project.directory / "report.md").read_text()
     (arn,) = project.outputs()["roleArns"].values()
-    assert arn.rpartition("/")[2] in aws.roles()
+    role = arn.rpartition("/")[2]
+    assert "AllowsAmazonQToGetSecret" in str(aws.role_policies(role))
     check = [line for line in README.read_text().splitlines() if "qbusiness-roles check" in line]
     said = project.execute("sh", "-c", check[0], check=False, STACK=project.name)
     assert "\n2 notes\nwithout IAM's simulation, the policies allow all 15 requests; " in said.stdout
     assert project.preview().changes == {"same": 4}
-    second = f"{project.name}-second"
-    others: dict[str, Any] = {"NEW": second, "APPLICATION_ARN": APPLICATION_ARN, "INDEX_ID": INDEX_ID}
-    first = settings(project)
-    run_section(project, "Another environment", README, **session, **others)
-    project.config_file = project.directory / f"Pulumi.{second}.yaml"
-    del first["dataSources"]
-    assert settings(project) == first
-
-
-def test_documented_steps_publish_upgrade_and_roll_back_package(
-    new_stack: NewStack, tmp_path: Path, aws: Aws
-):
-    repository, served = tmp_path / "repository", tmp_path / "served.git"
-    repository.mkdir()
-    copy_repository(repository)
-    shutil.copytree(TEMPLATE, repository / "template")
-    commit(repository)
-    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", served)
-    of_git = {
-        "user.name": "test",
-        "user.email": "test@example.com",
-        f"url.file://{served}.insteadOf": f"https://{MIRROR}",
-    }
-    variables = {**offline(tmp_path), "GIT_CONFIG_COUNT": str(len(of_git))}
-    for number, (key, value) in enumerate(of_git.items()):
-        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-
-    publish(repository, VERSION, variables)
-    project = new_project(new_stack, repository / "template", variables)
-    session = add_data_source(project)
-    project.up()
     commit(project.directory)
 
     for place, old, new in (
         ("pyproject.toml", VERSION, NEXT),
         ("components/policies.py", "AllowsAmazonQToGetSecret", "AllowsToGetSecret"),
-        ("template/requirements-locked.txt", "# What CI installs", "# What the next CI installs"),
+        ("template/requirements-locked.txt", "# CI installs", "# The next CI installs"),
         ("template/requirements.txt", f"{MIRROR}@v{VERSION}", f"{PLACE}@v{NEXT}"),
     ):
         text = (repository / place).read_text()
@@ -151,14 +108,34 @@ def test_documented_steps_publish_upgrade_and_roll_back_package(
     files = ["requirements-locked.txt", "requirements.txt"]
     assert git(project.directory, "log", "--format=", "--name-only", "HEAD^..").split() == files
     project.up()
-    (role,) = aws.roles()
     assert "AllowsToGetSecret" in str(aws.role_policies(role))
 
-    session["COMMIT"] = "HEAD"
-    run_section(project, "Roll back", README, **session)
+    run_section(project, "Roll back", README, **session, COMMIT="HEAD")
     project.up()
     assert "AllowsAmazonQToGetSecret" in str(aws.role_policies(role))
     assert git(project.directory, "diff", "HEAD~2", "--", *files) == ""
+
+    second = f"{project.name}-second"
+    others: dict[str, Any] = {"NEW": second, "APPLICATION_ARN": APPLICATION_ARN, "INDEX_ID": INDEX_ID}
+    first = settings(project)
+    run_section(project, "Another environment", README, **session, **others)
+    project.config_file = project.directory / f"Pulumi.{second}.yaml"
+    del first["dataSources"]
+    assert settings(project) == first
+
+
+def with_mirror(directory: Path) -> Mapping[str, str]:
+    """Create an empty repository; return variables that make Git and pip use it, without a network."""
+    git(directory, "init", "--quiet", "--bare", "--initial-branch=main", "served.git")
+    settings = {
+        "user.name": "test",
+        "user.email": "test@example.com",
+        f"url.file://{directory}/served.git.insteadOf": f"https://{MIRROR}",
+    }
+    variables = {**offline(directory), "GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
 
 
 def publish(repository: Path, version: str, variables: Mapping[str, str]) -> None:

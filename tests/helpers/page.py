@@ -67,7 +67,7 @@ def run_section(
 
     The shell has PULUMI_RUN_PROGRAM=true, which the pages also set, and the given variables, which also
     replace the values that the commands export.
-    tests/docs/test_pasting.py pastes the commands into interactive shells.
+    tests/docs/test_pages.py checks that the commands can be pasted into an interactive shell.
     """
     script = commands(section, *pages)
     assert script, f"the page has no commands under '{section}'"

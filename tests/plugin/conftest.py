@@ -31,12 +31,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel(repository: Path) -> Path:
-    (wheel,) = repository.parent.glob("*.whl")
-    return wheel
-
-
-@pytest.fixture(scope="session")
 def package(repository: Path) -> Path:
     """Return the plugin's directory, with the package installed."""
     return repository / "plugin"

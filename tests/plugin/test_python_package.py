@@ -28,6 +28,7 @@ from tests.helpers.installing import (
     tagged_repository,
 )
 from tests.helpers.page import blocks, prose
+from tests.helpers.processes import run
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import golden
 
@@ -51,13 +52,12 @@ def test_readme_runs_command_that_package_installs():
 
 
 @pytest.mark.slow
-def test_wheel_has_requirements_of_program_and_commands_and_each_module_once(
-    repository: Path, wheel: Path
-):
+def test_wheel_has_requirements_of_program_and_commands_and_each_module_once(repository: Path):
     def listed(file: str, marker: str = "") -> set[Requirement]:
         lines = (PROJECT / file).read_text().splitlines()
         return {Requirement(f"{line}{marker}") for line in lines if line[0] != "#"}
 
+    (wheel,) = repository.parent.glob("*.whl")
     assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
@@ -145,29 +145,19 @@ def test_installed_commands_ignore_packages_of_same_name_and_name_missing_ones(
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)\n")
     python, command = (package / "venv/bin" / name for name in ("python", "qbusiness-roles"))
 
-    def run(*command: Path | str, path: Path = tmp_path) -> tuple[int, str]:
+    def fails(*command: Path | str, path: Path = tmp_path) -> str:
         environment = {**os.environ, "PYTHONPATH": str(path), "PATH": ""}
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment,
-            check=False,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        return done.returncode, done.stdout
+        done = run(tmp_path, [*map(str, command)], environment, check=False)
+        assert done.returncode == 2
+        return done.stdout
 
-    assert run(command, "--help")[1].startswith("usage: qbusiness-roles ")
-    code, error = run(command, "check", "--stack", "prod")
-    assert code == 2
-    assert error.startswith("check: pulumi is not on PATH: install it (")
+    missing = fails(command, "check", "--stack", "prod")
+    assert missing.startswith("check: pulumi is not on PATH: install it (")
     # -S skips the file that adds this project's packages.
     (own,) = package.glob("venv/lib/python3*/site-packages")
-    code, error = run(python, "-S", command, path=own)
-    assert code == 2
+    missing = fails(python, "-S", command, path=own)
     install = f"uv pip install --python {python} 'qbusiness-connector[roles]'"
-    assert error.endswith(f" is not installed: run `{install}`\n")
+    assert missing.endswith(f" is not installed: run `{install}`\n")
 
 
 def test_documented_program_works_with_installed_package(new_stack: NewStack, package: Path, aws: Aws):

@@ -1,8 +1,9 @@
-"""install.py, Makefile, sandbox/__main__, engine: the installation, and commands in a checkout."""
+"""install.py, Makefile, sandbox/__main__, console, engine: installation and commands in a checkout."""
 
 import ensurepip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from sandbox.environment import DIRECTORY, PROJECT, REGION
+from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
 from tests.helpers.checkout import EMPTY, MAKE, aws, execute, in_sandbox, make, type_in_a_shell
-from tests.helpers.page import commands
+from tests.helpers.page import blocks, commands, prose
 from tests.helpers.support import golden
 
 pytestmark = pytest.mark.slow
@@ -46,9 +48,6 @@ def checkout(installed: Path) -> Iterator[Path]:
     yield installed
     for place in (".sandbox/state", ".sandbox/home/workspaces"):
         shutil.rmtree(installed / place, ignore_errors=True)
-
-
-# The stack `dev`, and drift in it.
 
 
 def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
@@ -84,9 +83,6 @@ def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     assert "no role" not in unreadable
 
 
-# A shell in the sandbox.
-
-
 def test_sandbox_shell_has_prompt_stack_and_region(checkout: Path, tmp_path: Path):
     settings = tmp_path / ".bashrc"
     settings.write_text("export AWS_PROFILE=production\n")
@@ -102,9 +98,6 @@ def test_sandbox_shell_has_prompt_stack_and_region(checkout: Path, tmp_path: Pat
     assert "(sandbox) components $ " in seen
     assert f"<{REGION}> <{REGION}> <>" in seen
     assert "selected: dev\r\n" in seen
-
-
-# `make down`.
 
 
 def test_make_down_resets_sandbox_as_make_up_advises(checkout: Path):
@@ -141,7 +134,52 @@ def test_make_down_resets_sandbox_as_make_up_advises(checkout: Path):
     assert not aws_contents.exists()
 
 
-# The installation.
+@pytest.fixture
+def clone(prepared_sandbox: tuple[Sandbox, dict[str, str]], tmp_path: Path) -> Iterator[Path]:
+    """Return a clone with this checkout's files, packages, and engine."""
+    listed = execute(PROJECT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in listed.stdout.split("\0")[:-1]:
+        if (PROJECT / name).exists():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, tmp_path / name, follow_symlinks=False)
+    author = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com")
+    for command in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "-m", "All"]):
+        execute(tmp_path, "git", *command)
+    (tmp_path / "venv").symlink_to(prepared_sandbox[1]["WARM_VENV"])
+    (tmp_path / ".sandbox").mkdir()
+    (tmp_path / ".sandbox" / "engine").symlink_to(DIRECTORY / "engine")
+    yield tmp_path
+    execute(tmp_path, "venv/bin/python", "-m", "sandbox", "stop")
+
+
+def test_example_is_deployed_and_checked_as_documented(clone: Path):
+    page = PROJECT / "docs" / "data-sources.md"
+    deploy, check = blocks("sh", prose("Try it in the sandbox", page))
+    assert deploy == "make example\n"
+    printed = make(clone, "example").stdout.splitlines()[-4:]
+    config = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+    index = {name: config[f"qbusiness-aem-connector:{name}"] for name in ("applicationId", "indexId")}
+    qbusiness = aws(clone).client("qbusiness")
+    sources = [
+        qbusiness.get_data_source(**index, dataSourceId=source["dataSourceId"])
+        for source in qbusiness.list_data_sources(**index)["dataSources"]
+    ]
+    assert sorted(printed) == sorted(source["dataSourceArn"] for source in sources)
+    assert len({source["roleArn"] for source in sources}) == len(sources)
+    assert in_sandbox(clone, "pulumi", "stack", "--show-name") == "dev\n"
+    run = execute(clone, "sh", "-euc", check, check=False)
+    assert run.returncode == 3
+    assert run.stdout.startswith("stack example, last deployed on ")
+    (unknown,) = re.findall(r"^(?:problem|cannot tell) .*", run.stdout, re.MULTILINE)
+    assert unknown.startswith("cannot tell bucket policy: account 210987654321 owns ")
+    in_console = "venv/bin/python", "-m", "sandbox", "console-data-source"
+    created = execute(clone, *in_console).stdout
+    assert re.search(r"\nrole: arn:aws:iam::\d{12}:role/service-role/QBusiness-\S+\n\Z", created)
+    assert execute(clone, *in_console).stdout == created
+    down = make(clone, "down").stdout
+    assert re.findall(r"- (\d+) deleted$", down, re.MULTILINE) == ["5", "13"]
+    assert EMPTY in down
+    assert execute(clone, "git", "status", "--porcelain").stdout == ""
 
 
 @pytest.fixture
@@ -191,15 +229,24 @@ def test_uv_installs_pinned_packages_and_roles_only_with_hashes(uninstalled: Pat
     assert lines[1] == f"{uv} requirements-locked.txt {options}"
 
 
-def test_pip_replaces_failed_uv_even_if_python_lacks_pip(uninstalled: Path, tmp_path: Path):
+def test_pip_replaces_failed_uv_if_python_can_install_pip(uninstalled: Path, tmp_path: Path):
     put_uv_on_path(uninstalled, ": >venv/half-a-package", 'echo "uv: no index" >&2', "exit 2")
+    python = create_venv(tmp_path / "python")
+    command = (*INSTALL[:2], f"PYTHON={python}")
+    ensurepip = uninstalled / "ensurepip.py"
+    ensurepip.write_text("raise SystemExit('No module named ensurepip')\n")
+    failed = execute(uninstalled, *command, check=False, PYTHONPATH=str(uninstalled))
+    assert failed.returncode != 0
+    assert (
+        f"No module named ensurepip\n{python} has no working pip: install it (on Debian and "
+        "Ubuntu: `apt install python3-venv`), or install uv, and run the command again\n"
+    ) in failed.stdout
     # The real ensurepip and pip would take ten seconds.
-    (uninstalled / "ensurepip.py").write_text(
+    ensurepip.write_text(
         "import pathlib, sysconfig\n"
         "pip = pathlib.Path(sysconfig.get_path('purelib'), 'pip.py')\n"
         "pip.write_text('import sys; print(\"pip\", *sys.argv[1:])')\n"
     )
-    command = (*INSTALL[:2], f"PYTHON={create_venv(tmp_path / 'python')}")
     done = execute(uninstalled, *command, PYTHONPATH=str(uninstalled))
     uv = uninstalled.with_name("bin") / "uv"
     pip = "pip install --quiet --disable-pip-version-check --no-compile"
@@ -212,7 +259,7 @@ def test_pip_replaces_failed_uv_even_if_python_lacks_pip(uninstalled: Path, tmp_
 
 
 def test_failure_of_uv_and_pip_is_shown_and_keeps_packages(uninstalled: Path):
-    # Pulumi can have created the virtual environment.
+    # Pulumi may have created the virtual environment.
     create_venv(uninstalled / "venv")
     own = uninstalled / "venv/own-package"
     own.touch()
@@ -231,18 +278,6 @@ def create_venv(directory: Path) -> Path:
     """Create a virtual environment without pip; return its Python."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
     return directory / "bin/python"
-
-
-def test_error_suggests_debian_package_if_pip_is_unavailable(uninstalled: Path, tmp_path: Path):
-    python = create_venv(tmp_path / "python")
-    (uninstalled / "ensurepip.py").write_text("raise SystemExit('No module named ensurepip')\n")
-    command = (*INSTALL[:2], f"PYTHON={python}")
-    failed = execute(uninstalled, *command, check=False, PYTHONPATH=str(uninstalled))
-    assert failed.returncode != 0
-    assert (
-        f"No module named ensurepip\n{python} has no working pip: install it (on Debian and "
-        "Ubuntu: `apt install python3-venv`), or install uv, and run the command again\n"
-    ) in failed.stdout
 
 
 def test_interrupted_or_outdated_installation_starts_over(uninstalled: Path):

@@ -1,6 +1,5 @@
-"""Pulumi.yaml and other files of the project: they agree with each other."""
+"""Pulumi.yaml and the project's other files: they are consistent."""
 
-import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-import components
 from components.configuration import KEYS
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
 from components.settings import SETTINGS, Vpc
@@ -19,13 +17,6 @@ from tests.helpers.mocked import Deployment
 from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
 DECLARED: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
-
-
-def modules(*places: str) -> list[Path]:
-    return [
-        PROJECT / "__main__.py",
-        *(path for place in places for path in (PROJECT / place).rglob("*.py")),
-    ]
 
 
 def test_pulumi_yaml_declares_every_setting():
@@ -92,37 +83,6 @@ def test_first_lines_of_tests_name_every_module(place: str):
         if not {"__init__.py", "venv"} & {*path.parts}
         and path.relative_to(PROJECT).with_suffix("").as_posix() not in named
     ] == []
-
-
-def test_program_imports_no_tests_and_no_sandbox():
-    for path in modules("components"):
-        imported = re.findall(r"^ *(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
-        assert not {*imported} & {"tests", "sandbox", "boto3", "moto"}, path
-
-
-PUBLIC = {"configuration", "connectors", "formats", "policies", "problems"}
-"""The modules of `components/` whose public names the other directories may import."""
-PUBLIC_NAMES = {
-    "": {*components.__all__, *PUBLIC},
-    "settings": {"SETTINGS", "Flag", "Role", "Value", "Vpc"},
-    "rules": {"render"},
-    "connector_role": {"ConnectorRole", "POLICY_NAME", "TOKEN"},
-}
-
-
-@pytest.mark.parametrize("place", ["roles", "pages", "plugin", "sandbox", "benchmarks"])
-def test_other_directories_import_only_public_names_of_components(place: str):
-    for path in modules(place):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, (ast.Import, ast.ImportFrom)):
-                continue
-            names = {alias.name for alias in node.names}
-            source = (node.module or "") if isinstance(node, ast.ImportFrom) else min(names)
-            package, _, module = source.partition(".")
-            if package in ("components", "qbusiness_connector"):
-                assert isinstance(node, ast.ImportFrom), path
-                assert not [name for name in names if name.startswith("_")], path
-                assert module in PUBLIC or names <= PUBLIC_NAMES.get(module, set()), path
 
 
 def test_required_pulumi_and_go_versions_are_the_tested_ones():
