@@ -30,7 +30,7 @@ from roles.errors import FINE, NOT_APPLIED, PERMISSIONS_PAGE, PROBLEMS, InputErr
 from roles.findings import Finding
 from roles.output import Line, Output, Part
 from roles.policies import Policies
-from roles.project import launcher
+from roles.project import file_name, launcher
 from roles.view import find_role
 
 _NOT_PROPERTIES: Final = ("status", "error", "createdAt", "updatedAt", "ResponseMetadata")
@@ -334,11 +334,6 @@ def add_options(
     parser.add_argument(
         "--save", metavar="FILE", type=Path, help="write the plan to a new file, and change nothing"
     )
-
-
-def file_name(kind: str, stack: str, ending: str = "json") -> Path:
-    """Return the path of a stack's file; hyphens replace the slashes in the stack's name."""
-    return Path(f"{kind}-{stack.replace('/', '-')}.{ending}")
 
 
 def create(path: Path, text: str) -> None:

@@ -25,9 +25,9 @@ from components.settings import SETTINGS
 from roles.account import Account
 from roles.adopt.entries import Entry
 from roles.arns import Arn
-from roles.changes import create, documents_in, file_name
+from roles.changes import create, documents_in
 from roles.errors import InputError
-from roles.project import read_mapping
+from roles.project import file_name, read_mapping
 
 _CONFIG: Final = "config"
 _INDEX: Final = KEYS["index_id"]

@@ -97,7 +97,11 @@ def _read_stack(stack: str, output: Output) -> Stack:
     try:
         return read_stack(stack, show_secrets=True)
     except InputError as error:
-        output(f"comparing with the file, because the stack's state could not be read: {error}")
+        # Without the remedy, because an update would only write more to put back.
+        output(
+            "comparing with the file, because the stack's state could not be read: "
+            + str(error).partition(": first ")[0]
+        )
         return Stack(stack, "", (), {})
 
 
