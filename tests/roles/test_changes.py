@@ -287,7 +287,7 @@ def test_property_that_somebody_else_sets_meanwhile_is_not_undone(world: World):
     again = world.assign(PAIR, "--yes")
     assert (again.code, updates(world)) == (1, 0)
     (name,) = unfinished(world)
-    assert f"then delete\n    {name}, which has the earlier state:\n" in again.out
+    assert f"then\n    delete {name}, which has the earlier state:\n" in again.out
     world.path(name).unlink()
     assert world.assign(PAIR, "--yes").code == 0
 
@@ -365,7 +365,7 @@ def test_change_by_somebody_else_after_an_interruption_stays(world: World, *, is
     said = world.assign(PAIR, "--yes")
     assert world.server.data_source()["description"] == "new"
     assert world.server.data_source()["roleArn"] == ROLE_ARN
-    shown = f"{LABEL} differs from what an interrupted run wrote: correct it, then delete\n"
+    shown = f"{LABEL} differs from the result of an interrupted run: correct it, then\n"
     assert ((said.code, shown in said.out)) == ((1, True) if is_sent else (0, False))
 
 
