@@ -6,10 +6,11 @@ STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
 # The policy simulator. Without npm, the tests that use it are skipped.
 NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
-# Lists stack files that are not in Git. If you commit one, CI treats it as an environment.
+# Lists stack files, and files of `adopt` and `assign`, that are not in Git.
 STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
+	'adopted-*' 'assigned-*' 'entries-*' 'import-*' 'restored-*' 'unfinished-*' \
 	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
-	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
+	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e '/^Pulumi/!b' \
 		-e 's/$$/; if you commit it, CI treats it as an environment/'
 # All of these tests need the engine or are slow, so `make unit` does not even import them.
 NOT_UNIT = --ignore=tests/engine \

@@ -1,8 +1,9 @@
 """Apply a plan that the user has confirmed: make each change, and read it back.
 
-A change has what it found and what it wants. Before each write, AWS must still have one or the other:
-whatever differs is somebody else's, so it is shown and left alone. A journal with both is written before
-the first change. It is the way back and, after an interruption, says what this program may have written.
+A change contains the state before it and the wanted state. Before each write, AWS must still have one of
+them: if the state differs from both, somebody else has changed it, so it is shown and left alone. A
+journal with both states is written before the first change. It serves to go back and, after an
+interruption, to tell this program's changes from others.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from roles.errors import FINE, NOT_APPLIED, PERMISSIONS_PAGE, PROBLEMS, InputErr
 from roles.findings import Finding
 from roles.output import Line, Output, Part
 from roles.policies import Policies
-from roles.project import launcher
+from roles.project import file_name, launcher
 from roles.view import find_role
 
 _NOT_PROPERTIES: Final = ("status", "error", "createdAt", "updatedAt", "ResponseMetadata")
@@ -38,11 +39,11 @@ _PAUSE: Final = 5
 _UPDATE: Final = 120
 """How often to read a data source until its update has ended."""
 _READS: Final = 12
-"""How often to read what was written: after a write, AWS can show the earlier state for a while."""
+"""How often to read after a write, because AWS can show the earlier state for a while."""
 _JOURNALS: Final = {"adopt": "restored", "assign": "assigned"}
 _UNFINISHED: Final = "unfinished-"
 GONE: Final = "no longer exists, or was recreated"
-"""The text about a resource whose ID has no resource now."""
+"""The text about a resource whose unique ID no longer exists."""
 
 Document = Mapping[str, Any]
 
@@ -65,7 +66,7 @@ class DataSourceChange(NamedTuple):
 
     data_source: DataSource
     before: Document
-    """All properties as they were found."""
+    """All properties before the change."""
     role: str
     """The ARN of the role that the data source gets."""
     earlier_id: str = ""
@@ -96,7 +97,7 @@ class DataSourceChange(NamedTuple):
 
     @property
     def result(self) -> str:
-        """What the data source has after the change."""
+        """The outcome for the data source, in words."""
         return f"has {self.role}"
 
     def is_same(self, one: Document, other: Document) -> bool:
@@ -135,7 +136,7 @@ class RoleChange(NamedTuple):
     id: str
     """The unique ID; a later role with the same ARN is another role."""
     before: Document
-    """The documents as they were found, by the names of the policies."""
+    """The documents before the change, by the names of the policies."""
     after: Document
     differing: Sequence[str] = ()
     """The other policies that differ from the saved ones, and stay."""
@@ -158,7 +159,7 @@ class RoleChange(NamedTuple):
 
     @property
     def result(self) -> str:
-        """What the role has after the change."""
+        """The outcome for the role, in words."""
         others = ", ".join(self.differing)
         return f"put back, except for {others}, which somebody has changed" if others else "restored"
 
@@ -181,7 +182,7 @@ class RoleChange(NamedTuple):
         return documents_of(role) if role and role.id == self.id else {}
 
     def write(self, account: Account, now: Document, wanted: Document) -> None:
-        """Write what differs; the deletion comes last."""
+        """Write the documents that differ; delete a policy last."""
         role, own = {"RoleName": self.label}, {"PolicyName": POLICY_NAME}
         policy, trust = wanted.get(POLICY_NAME), wanted[TRUST_POLICY]
         if policy and not same_document(now.get(POLICY_NAME), policy):
@@ -196,7 +197,7 @@ Change = DataSourceChange | RoleChange
 
 
 class Plan(NamedTuple):
-    """Changes, and what the user should know before they are made."""
+    """Changes, and the text that the user reads before confirming them."""
 
     verb: str
     stack: str
@@ -204,11 +205,11 @@ class Plan(NamedTuple):
     changes: list[Change]
     lines: list[Part]
     left_out: list[str]
-    """What the command should have changed, but cannot, with the reasons."""
+    """The resources that the command cannot change, with the reasons."""
     blocked: str = ""
     """Why nothing may be changed; empty if the plan can be applied."""
     next_steps: Sequence[str] = ()
-    """What the user must do once the plan has been applied."""
+    """The steps that the user must take once the plan has been applied."""
 
     def document(self) -> dict[str, Any]:
         """Return the plan for a file."""
@@ -227,13 +228,13 @@ class Plan(NamedTuple):
         }
 
 
-# Data sources and roles as they are.
+# Reading data sources and roles.
 
 
 def read_properties(account: Account, source: DataSource) -> Document:
     """Return a data source's properties, and its status if it has failed, once no update is running.
 
-    Without the data source, the document is empty. Raises InputError if an update could drop a property.
+    Empty if the data source does not exist. Raises InputError if an update could drop a property.
     """
     there, status = account.in_region(source.region), ""
     for _ in range(_UPDATE):
@@ -282,7 +283,7 @@ def role_id(account: Account, arn: str) -> str:
 
 
 def documents_of(role: Role) -> dict[str, Any]:
-    """Return the documents of a role that an update writes."""
+    """Return those of a role's documents that an update writes."""
     own = role.inline_policies.get(POLICY_NAME)
     return {TRUST_POLICY: role.trust_policy, **({POLICY_NAME: own} if own else {})}
 
@@ -334,11 +335,6 @@ def add_options(
     parser.add_argument(
         "--save", metavar="FILE", type=Path, help="write the plan to a new file, and change nothing"
     )
-
-
-def file_name(kind: str, stack: str, ending: str = "json") -> Path:
-    """Return the path of a stack's file; hyphens replace the slashes in the stack's name."""
-    return Path(f"{kind}-{stack.replace('/', '-')}.{ending}")
 
 
 def create(path: Path, text: str) -> None:
@@ -404,9 +400,9 @@ def locked() -> Generator[None]:
 
 
 def check_unfinished(stack: str, output: Output) -> list[str]:
-    """Return what differs from all that interrupted runs for a stack may have written.
+    """Return the differences between AWS and the possible results of a stack's interrupted runs.
 
-    The journals of the other interrupted runs are finished.
+    Rename the journals of the runs without a difference, because these runs are finished.
     """
     found: list[str] = []
     for path in sorted(Path().glob(f"{_UNFINISHED}*.json")):
@@ -417,8 +413,8 @@ def check_unfinished(stack: str, output: Output) -> list[str]:
             now = each.read(plan.account)
             if now and not each.is_possible(now):
                 found += [
-                    f"{each.label} differs from what an interrupted run wrote: correct it, then delete",
-                    f"  {path}, which has the earlier state:",
+                    f"{each.label} differs from the result of an interrupted run: correct it, then",
+                    f"  delete {path}, which has the earlier state:",
                     *_difference(each.after, now),
                 ]
         if len(found) == before:
@@ -430,7 +426,7 @@ def check_unfinished(stack: str, output: Output) -> list[str]:
 
 
 def apply_file(options: argparse.Namespace, output: Output) -> int:
-    """Apply the plan that `--save` wrote, if the account is still as it was read."""
+    """Apply the plan that `--save` wrote, unless AWS has changed since."""
     plan = read_plan(options.apply, output)
     if plan.verb != options.verb:
         raise InputError(f"{options.apply} is a plan of {plan.verb}: pass it to that command")
@@ -518,7 +514,7 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
 
 
 def _changed(change: Change, now: Document) -> list[str]:
-    """Return how AWS differs from what a change found, unless it has what the change wants."""
+    """Return the differences from the state before a change, unless AWS already has the wanted state."""
     if not now:
         return [f"  {change.label} {GONE}"]
     is_known = (

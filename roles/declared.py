@@ -20,7 +20,7 @@ from roles.difference import TRUST_POLICY, statements
 from roles.errors import InputError
 from roles.needs import SECURITY_GROUPS, SUBNETS, Known
 from roles.policies import Policies
-from roles.project import query_pulumi
+from roles.project import file_name, query_pulumi
 
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 """The key that marks an encrypted value in a state."""
@@ -152,8 +152,12 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
         else:
             left_out[label] = found
     if not (roles or left_out):
-        reason = "has no ConnectorRole" if resources else f"is not deployed: first {_up(name)}"
-        raise InputError(f"stack {name} {reason}")
+        importing = file_name("import", name).exists() and "follow docs/adopt.md#import-the-roles"
+        raise InputError(
+            f"stack {name} has no ConnectorRole"
+            if resources
+            else f"stack {name} is not deployed: first {importing or _up(name)}"
+        )
     arns = frozenset(each.role_arn for each in roles)
     time = f"{deployment['manifest']['time'][:16].replace('T', ' ')} UTC"
     return Stack(name, time, tuple(each._replace(siblings=arns) for each in roles), left_out)

@@ -80,6 +80,11 @@ def stack_name(text: str) -> str:
     return text
 
 
+def file_name(kind: str, stack: str, ending: str = "json") -> Path:
+    """Return the path of a stack's file; hyphens replace the slashes in the stack's name."""
+    return Path(f"{kind}-{stack.replace('/', '-')}.{ending}")
+
+
 def query_pulumi(stack: str, *command: str, show_secrets: bool) -> dict[str, Any]:
     """Run a read-only Pulumi command about a stack, and return the JSON object that it prints.
 

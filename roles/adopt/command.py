@@ -108,7 +108,7 @@ def _name(text: str) -> tuple[str, str]:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files and print the report, or change AWS as a plan says; return the exit code."""
+    """Write the files and print the report, or apply a plan; return the exit code."""
     of_stack = (options.dry_run, options.exclude, options.name, options.take, options.application)
     if any(
         (options.save, options.cut_off)

@@ -1,4 +1,4 @@
-"""Write new files: the entries, the import file, and all that was read, for the way back."""
+"""Write new files: the entries, the import file, and the state before the import."""
 
 import json
 import math
@@ -25,9 +25,9 @@ from components.settings import SETTINGS
 from roles.account import Account
 from roles.adopt.entries import Entry
 from roles.arns import Arn
-from roles.changes import create, documents_in, file_name
+from roles.changes import create, documents_in
 from roles.errors import InputError
-from roles.project import read_mapping
+from roles.project import file_name, read_mapping
 
 _CONFIG: Final = "config"
 _INDEX: Final = KEYS["index_id"]
@@ -132,7 +132,7 @@ def new_paths(stack: str, *, has_settings: bool) -> dict[str, Path]:
 def write(
     paths: Mapping[str, Path], documents: Mapping[str, object], config: Mapping[str, object]
 ) -> None:
-    """Write the files, first what was read; keep all that the stack's file has."""
+    """Write the files, the saved state first; keep the contents of the stack's file."""
     for kind, document in documents.items():
         create(paths[kind], json.dumps(document, indent=2, default=str) + "\n")
     path = paths["entries"]
@@ -188,7 +188,7 @@ def imports(entries: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
 
 
 def snapshot(stack: str, account: Account, entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """Return all that was read about the roles and the data sources, and what the update writes."""
+    """Return the roles and data sources as they are, and the documents that the update will write."""
     application = Arn.of(next(iter(entries.values())).requirements.needs.application_arn)
     roles: dict[str, Any] = {}
     # A role that is imported for one data source comes after the others that it served.

@@ -112,7 +112,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _new_roles(result: Result) -> Iterator[Part]:
-    """Say which data sources get new roles, and why."""
+    """List the data sources that get new roles, with the reasons."""
     moved: dict[str, list[str]] = {}
     for name, each in result.entries.items():
         if each.replaced:

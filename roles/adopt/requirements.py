@@ -1,4 +1,4 @@
-"""Read what a data source's role must reach, for an import of the role."""
+"""Read the resources that a data source's role must reach, for an import of the role."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
@@ -28,7 +28,7 @@ ROLE_PROPERTIES: Final[Mapping[str, str]] = {
 
 
 class Requirements(NamedTuple):
-    """A data source's role, and what it must reach."""
+    """A data source's role, and the resources that it must reach."""
 
     needs: Needs
     role: Role

@@ -1,7 +1,7 @@
-"""Plan to put back what the update after an import wrote, and nothing else.
+"""Plan to put back the documents that the update after an import wrote, and nothing else.
 
-A role is compared with what was read before the import and with what the update wrote. Whatever differs
-from both is somebody else's and stays.
+A role is compared with its documents before the import and with those that the update wrote. A document
+that differs from both has been changed by somebody else, and stays.
 """
 
 import argparse
@@ -48,7 +48,7 @@ _PROPERTIES: Final = {
 def plan(options: argparse.Namespace, output: Output) -> Plan:
     """Return the plan.
 
-    Raises InputError if the file is not what `adopt` wrote, or is for another account.
+    Raises InputError if `adopt` did not write the file, or if the file is for another account.
     """
     saved = read_saved(options.restore)
     try:
@@ -93,21 +93,25 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
-    """Return the stack's state; without it, `adopt`'s file says what the update wrote."""
+    """Return the stack's state, or none if it cannot be read: `adopt` also saved the documents."""
     try:
         return read_stack(stack, show_secrets=True)
     except InputError as error:
-        output(f"comparing with the file, because the stack's state could not be read: {error}")
+        # Without the remedy, because an update would only write more to put back.
+        output(
+            "comparing with the file, because the stack's state could not be read: "
+            + str(error).partition(": first ")[0]
+        )
         return Stack(stack, "", (), {})
 
 
 def _plan_role(
     plan: Plan, saved: Role, written: list[Document], versions: Mapping[str, str], *, cuts_off: bool
 ) -> Role | str:
-    """Plan to put a role's documents back, if all that differs is what an update wrote.
+    """Plan to put a role's documents back, if only updates of the stack have changed them.
 
-    `written` has what the first and the last update wrote; it is empty for a role that was not imported.
-    Return the role after the restoration, or why no data source can get it back.
+    `written` has the documents of the first and the last update; it is empty for a role that was not
+    imported. Return the role after the restoration, or why no data source can get it back.
     """
     now = find_role(plan.account, saved.arn)
     if not isinstance(now, Role) or now.id != saved.id:

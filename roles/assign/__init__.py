@@ -1,1 +1,1 @@
-"""Write the script that gives data sources the roles of a stack."""
+"""Give data sources the roles of a stack."""

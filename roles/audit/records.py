@@ -57,7 +57,7 @@ class Record(NamedTuple):
     kind: Kind
     account: str
     role: str = ""
-    """The ARN; empty if the data source has no role, or if it is about neither."""
+    """The ARN; empty without a role, or if the record is about an account."""
     sources: tuple[DataSource, ...] = ()
     text: str = ""
     details: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Record(NamedTuple):
     syncs: tuple[str, ...] = ()
     """The last syncs of the data sources that lack access; failed ones contain ` FAILED`."""
     id: str = ""
-    """It stays the same while the finding does; empty for what cannot be accepted."""
+    """It stays the same while the finding does; empty for a record that cannot be accepted."""
     until: str = ""
     """The last day on which the finding is accepted; empty if it is not."""
     reason: str = ""
@@ -89,7 +89,7 @@ class Record(NamedTuple):
 
 
 def meaning(statement: Statement) -> str:
-    """Return what a statement says, whatever its Sid, its position, and the order of its values."""
+    """Return a statement's meaning as text, which does not depend on its Sid or the order of values."""
     sides = [
         [side.negated, sorted({each.lower() if side.ignore_case else each for each in side.values})]
         for side in (statement.actions, statement.resources, statement.principals)
@@ -128,10 +128,10 @@ def without_effect(
 ) -> Iterator[str]:
     """Yield a note about each acceptance that has ended, or whose ID no finding has."""
     for name, its in acceptances.items():
-        is_over = its["until"] < today
-        if is_over or name not in found:
-            over, unmatched = (
-                f"ended on {its['until']}",
-                "matches no finding in these accounts and Regions",
+        if its["until"] < today:
+            yield f"the acceptance of {name} ended on {its['until']}: {its['reason']}"
+        elif name not in found:
+            yield (
+                f"the acceptance of {name} matches no finding in these accounts and Regions: "
+                f"{its['reason']}"
             )
-            yield f"the acceptance of {name} {over if is_over else unmatched}: {its['reason']}"

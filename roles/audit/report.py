@@ -106,7 +106,7 @@ def _result(records: Sequence[Record], reading: Reading) -> dict[str, str]:
 
 
 def _entries(record: Record) -> dict[str, str | Sequence[str]]:
-    """Return a record for CSV and JSON."""
+    """Return a record's fields for CSV and JSON."""
     return {
         "id": record.id,
         "kind": record.kind,

@@ -76,7 +76,7 @@ class Survey:
     def _read(
         self, place: str, read: Callable[[], _T], otherwise: _T, kind: Kind = "not compared"
     ) -> _T:
-        """Return what was read or, with a record, `otherwise` if it could not be read."""
+        """Return the result of `read` or, if it fails, add a record and return `otherwise`."""
         found = attempt(read)
         if not isinstance(found, Finding):
             return found
@@ -129,7 +129,7 @@ def _use(role: Reply | Finding, listed: Reply) -> str:
 
 
 class Reading(NamedTuple):
-    """A data source, and what decides the requests of its role."""
+    """A data source, with the view that decides the requests of its role."""
 
     survey: Survey
     account: Account
@@ -264,7 +264,7 @@ def _denied(reading: Reading, cause: Cause, decisions: Sequence[Decision], text:
 
 
 def _of_role(about: Record, has: Role, views: Sequence[View], *, is_judged: bool) -> Iterator[Record]:
-    """Yield what a role's policies allow beyond the needs of its data sources.
+    """Yield the access that a role's policies allow beyond the needs of its data sources.
 
     Unless `is_judged`, only dangers count: the needs of others who use the role are unknown.
     """
@@ -277,7 +277,7 @@ def _of_role(about: Record, has: Role, views: Sequence[View], *, is_judged: bool
         actions = {action for access in verdict.access for action in access.actions}
         may_be_needed = not is_known or (actions <= {*_READING} and not are_complete)
         if verdict.verdict == "excess" and other.verdict != "excess":
-            text = "also allows what only the application's own role needs; this access was not judged"
+            text = "also allows access that only the application's own role needs, which was not judged"
             yield about._replace(text=text)
         elif verdict.verdict == "excess" and (verdict.danger or not may_be_needed):
             kind: Kind = "dangerous" if verdict.danger else "in excess"

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -132,6 +133,15 @@ def test_secret_document_is_read_only_with_show_secrets(read: Any, text: str):
 def test_stack_without_roles_is_rejected(read: Any, state: Any, because: str):
     with pytest.raises(InputError, match=f"^stack dev {because}$"):
         read(state)
+
+
+def test_stack_whose_import_file_is_written_is_not_updated_before_the_import(
+    read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("import-dev.json").touch()
+    with pytest.raises(InputError, match="not deployed: first follow docs/adopt"):
+        read({"deployment": None})
 
 
 def test_role_for_no_application_is_rejected(read: Any):

@@ -5,15 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from pages.examples import ACCOUNT
 from sandbox.environment import PROJECT
 from tests.helpers.stacks import Stack
 from tests.helpers.state import exported
-from tests.helpers.support import PROJECT_NAME, size
-from tests.helpers.world import INDEX_ARN, OWN, World, allow, policy, s3_policy
-
-ANY_CONSOLE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
-
+from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import INDEX_ARN, OWN, World, s3_policy
 
 _PULUMI: Final = """\
 #!/bin/sh
@@ -70,31 +66,6 @@ def console_s3_policy() -> str:
         if "IngestDocuments" in statement["Sid"]:
             statement["Resource"] = INDEX_ARN
     return json.dumps(document)
-
-
-def large(name: str, characters: int, statements: int = 1) -> str:
-    """Return a policy with this many characters, excluding whitespace, in similar statements."""
-    resource = f"arn:aws:s3:::{name}-%02d/%04d"
-    count = (characters - 150 * statements) // (statements * (len(resource % (0, 0)) + 3))
-
-    def document(extra: str = "") -> str:
-        return policy(
-            *(
-                allow(
-                    ["s3:GetObject"],
-                    [
-                        resource % (statement, number) + extra * (statement == number == 0)
-                        for number in range(count)
-                    ],
-                    Sid=f"Part{statement}",
-                )
-                for statement in range(statements)
-            )
-        )
-
-    text = document("x" * (characters - size(document())))
-    assert size(text) == characters
-    return text
 
 
 def put_role(world: World, name: str, trust: str, role_policy: str) -> None:

@@ -19,7 +19,7 @@ from tests.helpers.world import (
     allow,
     own_policy,
 )
-from tests.roles.audit.help import add_files, shared_role
+from tests.roles.audit.help import add_files
 
 TAGS = [{"Key": "Team", "Value": "web"}, {"Key": "Note", "Value": "a: 5"}]
 
@@ -41,18 +41,13 @@ def add_data_sources(world: World) -> None:
     add_files(world)
     world.add_own(allow("sqs:*", "*"), name="Excess")
     world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
-    # The console's policies have other names, inline or attached.
-    secret_arn = world.secret("inline")
-    world.role("qbusiness-inline")
-    world.put_policy(own_policy(secret_arn), "console", "qbusiness-inline")
-    world.add("Inline", f"arn:aws:iam::{ACCOUNT}:role/qbusiness-inline", secret_arn)
+    # The console's policies have other names, here attached.
     secret_arn = world.secret("attached")
     role_arn = world.role("qbusiness-attached")
     world.attach("qbusiness-attached", "console", own_policy(secret_arn))
     world.attach("qbusiness-attached", "wide", WIDE)
     world.add("Attached", role_arn, secret_arn)
-    # These get new roles: a shared role, and one that others can assume.
-    shared_role(world, "jira", "wiki")
+    # This one gets a new role, because others can assume its role.
     trust = json.loads(TRUST)
     trust["Statement"][0]["Principal"]["Service"] = ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]
     secret_arn = world.secret("others")
@@ -96,4 +91,4 @@ def test_adoption_of_every_kind_of_role_matches_golden_file(
     (gained,) = document["entries"]["lacking"]["gained"]
     assert gained["access"][0]["actions"] == ["secretsmanager:GetSecretValue"]
     assert document["entries"]["attached"]["current"][-1]["danger"] == "administrator access"
-    assert [len(its["warnings"]) for its in document["entries"].values()].count(0) == 9
+    assert [len(its["warnings"]) for its in document["entries"].values()].count(0) == 6

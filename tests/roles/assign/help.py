@@ -47,12 +47,6 @@ def on_update(world: World, apply: Callable[[dict[str, Any]], object]) -> None:
     world.server.spoil["qbusiness:UpdateDataSource"] = changed
 
 
-def drop_vpc(source: dict[str, Any]) -> None:
-    """Drop the VPC while the data source has the new role."""
-    if source["roleArn"] == ROLE_ARN:
-        source.pop("vpcConfiguration", None)
-
-
 def updates(world: World) -> int:
     """Return how often the server was asked to update a data source."""
     return world.server.calls.count("qbusiness:UpdateDataSource")
