@@ -144,7 +144,6 @@ def statements(policy: Policy, bucket_owner: str = "") -> list[dict[str, Any]]:
     return found
 
 
-def document(policy: Policy, **more: Any) -> str:
+def document(policy: Policy, version: str = "2012-10-17") -> str:
     """Return a policy as JSON."""
-    whole = {"Version": "2012-10-17", "Statement": statements(policy), **more}
-    return json.dumps({name: it for name, it in whole.items() if it is not None})
+    return json.dumps({"Version": version, "Statement": statements(policy)})

@@ -1,6 +1,6 @@
 """Rows of worlds: what differs from an account in which nothing is wrong, and the answers of `check`.
 
-A row is `row(expected, *responses, alone=..., **given)`. `expected` lists the questions that are not
+A row is `row(expected, *changes, alone=..., **given)`. `expected` lists the questions that are not
 `ok`, by state, as in `problem: key policy, secret; note: index`. "Unread" is skipped because of an
 error. A text in quotes, after a question, must be in an answer in this state; `secret of wiki` is the
 question about one of several entries; `rejected "text"` is an error in place of answers.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.helpers.world import Output
-from tests.roles.check.account import ALONE, STACK, Responses, World, ask
+from tests.roles.check.account import ALONE, STACK, Account, World, ask
 
 STATES: Final = {"problem": 1, "skipped": 2, "cannot tell": 3, "note": 0}
 """The exit code for each state, the most serious first."""
@@ -35,20 +35,20 @@ class Row(NamedTuple):
 
 def row(
     expected: str | None = "",
-    *responses: Responses,
+    *changes: Account,
     alone: str | bool | None = None,
     context: Sequence[str] = (),
     entry: str = "",
     **given: Any,
 ) -> Row:
-    """Return a row; `responses` are AWS's other responses, and `entry` is the one that is checked."""
+    """Return a row; `entry` is the one that is checked."""
     caller = inspect.currentframe()
     assert caller
     frame = caller.f_back
     assert frame
-    world = World(**given, responses={call: it for each in responses for call, it in each.items()})
+    world = World(**given, changes=changes)
     if alone is None:  # by default, only rows that change only policies are asked without the stack
-        alone = expected is not None and {*given} <= {*_POLICIES} and not (responses or context)
+        alone = expected is not None and {*given} <= {*_POLICIES} and not (changes or context)
     as_above = (expected or "").replace("other policies", "role policy")
     without = {True: as_above, False: None}[alone] if isinstance(alone, bool) else alone
     options = [option for each in context for option in ("--context", each)]
@@ -63,7 +63,7 @@ _POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "se
 
 def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
     """Return the answers, except that no data source uses a role if the row has none."""
-    document, has_none = said.json, not any("data_source" in call for call in each.world.responses)
+    document, has_none = said.json, not each.world.has_data_source
     of = document.get("entries", {"": document})
     return [
         {"entry": entry, **finding}
