@@ -1,4 +1,4 @@
-"""roles/account, syncs: an entry that AWS leaves out of a response ends no command."""
+"""roles/account, syncs: a command survives without any optional entry of a response."""
 
 from collections.abc import Callable, Iterator
 from contextvars import copy_context

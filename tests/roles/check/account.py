@@ -462,7 +462,7 @@ def ask(world: World, options: Sequence[str]) -> Output:
 
 
 def printed(world: World) -> dict[str, Any]:
-    """Return what Pulumi prints about the stack: its state, by command."""
+    """Return Pulumi's output about the stack, by command."""
     of_bucket = {"connector": "s3-v2", "bucketName": "documents", "vpcConfiguration": None}
     own = {name: SETTINGS[f"{PROJECT_NAME}:{name}"] for name in ("secretId", "kmsKeyId")}
     sources = {name: {**own, **(it or {})} for name, it in world.entries.items()}

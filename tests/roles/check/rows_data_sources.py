@@ -28,7 +28,6 @@ PROXY: Final = NAMES["PROXY"]
 OTHER_ROLE: Final = NAMES["OTHER_ROLE"]
 FOREIGN_SECRET: Final = NAMES["FOREIGN_SECRET"]
 READS_PROXY: Final = "allow READ on PROXY"
-GRANT: Final[dict[str, Any]] = {"Operations": ["GenerateDataKey", "Decrypt"]}
 EXCLUSIVE: Final = {"exclusivePolicies": "true"}
 NO_VPC: Final = {"vpcConfiguration": None, DELETION: None}
 SHARED: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"
@@ -85,7 +84,7 @@ ERRORS: Final = {
     "the catalog is too large": "",
     "too slow": "",
 }
-"""Errors of syncs, and what each may be about."""
+"""Errors of syncs, with the likely cause of each."""
 FAILURES: Final = {"FAILED": {"error": {"errorMessage": "KMS"}}}
 ONE_OF_EACH: Final = [*{about: error for error, about in ERRORS.items()}.values()]
 
@@ -97,7 +96,7 @@ def other_role(policy: str = "", more: Any = None) -> Account:
 
 # fmt: off
 ROWS: Final = (
-    # A secret of its own.
+    # A secret that only the data source has.
     row('problem: role policy "proxy"', data_sources(OTHER_SECRET), at(PROXY)),
     row('cannot tell: other policies "proxy"', data_sources(OTHER_SECRET), at(PROXY),
         guard="allow READ on PROXY if IpAddress aws:SourceIp=ELSEWHERE"),
@@ -119,7 +118,7 @@ ROWS: Final = (
         at(ROLE_ARN, policies={"second": f"{READS_PROXY} + allow sqs:*"}), settings=CRAWLER),
     row('problem: role policy "proxy", update', data_sources(WITH_PROXY), at(PROXY), settings=CRAWLER |
         {"secretId": f"{PROXY.replace('proxy', 'old')}"}),
-    # A VPC of its own.
+    # A VPC that only the data source has.
     row('problem: role policy "00000001"', data_sources({}, NEW_SUBNET), THIRD),
     row('problem: role policy "add to a policy other than"', data_sources(NEW_SUBNET), THIRD),
     row('problem: subnets "subnet-0c", role policy', data_sources(NEW_SUBNET)),
@@ -170,7 +169,7 @@ ROWS: Final = (
     row("problem: key policy of wiki, key policy of tickets; skipped: deployment of later; "
         "note: role policy of wiki, role policy of tickets",
         key="allow kms:Put* for ROOT", entries=TWO | {"later": None}),
-    # What AWS says about data sources and syncs.
+    # The statuses of data sources and syncs.
     row('note: data source "00000000"', data_sources({}, {}),
         rejected(f"get_data_source {identifier(0)}", code="")),
     row(None, data_sources({}), rejected(f"get_data_source {identifier(0)}", code=""),

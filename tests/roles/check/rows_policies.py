@@ -7,7 +7,6 @@ from pages.examples import ACCOUNT, OTHER_ACCOUNT
 from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN
 from tests.roles.check.account import PERIMETER, Account, at, data_sources, gone, rejected
 from tests.roles.check.policy_text import NAMES, document, statement
-from tests.roles.check.rows_data_sources import GRANT
 from tests.roles.check.table import row
 
 READ: Final = NAMES["READ"]
@@ -20,7 +19,8 @@ IMPLICIT: Final = {"EvalDecision": "implicitDeny"}
 BY_ORGANIZATION: Final = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
 BY_BOUNDARY: Final = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
 NO_KEY_USE: Final = "allow kms:Put* for ROOT"
-TO_ENCRYPT: Final[dict[str, Any]] = {"Operations": ["Encrypt"]}
+GRANT: Final[dict[str, Any]] = {"Operations": ["GenerateDataKey", "Decrypt"]}
+TO_ENCRYPT: Final = {"Operations": ["Encrypt"]}
 ADMINISTRATION: Final = (
     "allow kms:Create*|kms:Describe*|kms:Enable*|kms:Put*|kms:ScheduleKeyDeletion for ADMIN"
 )
@@ -86,7 +86,7 @@ def web_identity(provider: str, subject: str) -> dict[str, Any]:
 
 
 def lacking(*keys: str) -> dict[str, Any]:
-    """Return the part of a response that says which keys the simulation lacked."""
+    """Return the entry of a response with the keys that the simulation lacked."""
     return {"MissingContextValues": [*keys]}
 
 
@@ -136,7 +136,7 @@ ROWS: Final = (
     row(LACKING, own="own + deny READ"),
     # A deleted role.
     row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Decrypt for DELETED"),
-    # Denials that only IAM knows.
+    # Denials in IAM's simulation.
     row("cannot tell: simulation", simulated(READ, SECRET_ARN, EXPLICIT | BY_ORGANIZATION),
         alone=True),
     row("cannot tell: simulation",
@@ -216,7 +216,7 @@ ROWS: Final = (
     row("cannot tell: simulation",
         simulated(READ, SECRET_ARN,
         on_resource("explicitDeny", **lacking("aws:SourceIp", "KMS:viaservice")))),
-    # What --context states.
+    # Values from --context.
     row(NO_KEY, key=FROM_ELSEWHERE, context=["AWS:sourceip=198.51.100.1", "aws:SourceVpc=vpc-1"]),
     row(NO_KEY, key=denying("Bool aws:ViaAWSService=true"), context=["aws:ViaAWSService="]),
     row("", key=denying("DateGreaterThan aws:EpochTime=7226582400"), context=["aws:SourceIp=192.0.2.1"]),

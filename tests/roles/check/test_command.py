@@ -169,7 +169,7 @@ def test_json_is_one_document_with_every_finding_and_decision():
         "state": "skipped",
         "text": "kms:GetKeyPolicy is not allowed for these credentials",
     }
-    assert found["role policy"]["remedy"] == "`pulumi preview --stack dev` shows what an update changes"
+    assert found["role policy"]["remedy"] == "`pulumi preview --stack dev` shows the update's changes"
     assert found["role policy"]["details"] == ["AllowsAmazonQToGetSecret: missing"]
     assert len(requests) == 29
     denied = {each["action"]: each["allowed"] for each in requests if each["allowed"] != "yes"}
@@ -298,7 +298,7 @@ def test_commands_name_stack_as_given(world: World, name: str):
     world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=OWN)
     said = world.check("--stack", name)
     assert said.code == 1
-    assert f"`pulumi preview --stack {name}` shows what an update changes" in said.out
+    assert f"`pulumi preview --stack {name}` shows the update's changes" in said.out
 
 
 @pytest.mark.parametrize("part", [ROLE_ARN, TRUST], ids=["role", "application"])

@@ -88,7 +88,7 @@ def test_each_request_is_simulated_with_the_known_condition_keys(
 
 
 def general(arn: str) -> str:
-    """Return an ARN without the part of it that is an example."""
+    """Return an ARN without its example part."""
     return re.sub(r"(network-interface/|:s3:::[^/]+/).*", r"\1", arn)
 
 
@@ -99,7 +99,7 @@ ALL_OPTIONS: Final = [
 
 
 @pytest.mark.parametrize(("connector", "options"), ALL_OPTIONS, ids=str)
-def test_requests_of_each_connector_are_the_calls_on_the_pages(connector: str, options: Options):
+def test_requests_of_each_connector_match_aws_pages(connector: str, options: Options):
     key_arns = (options.key_arn,) if options.key_arn and options.bucket_is_source else ()
     bucket_arns = filter(None, [options.bucket_arn])
     needs = Needs(
@@ -154,7 +154,7 @@ def as_question(world: World, request: Request) -> dict[str, Any]:
     }
 
 
-# The simulator ignores partitions of accounts and keys of the encryption context.
+# The simulator ignores ARN partitions and the condition keys for the encryption context.
 UNLIKE: Final = ("arn:aws-cn:", "kms:EncryptionContext:SecretARN")
 DECIDED: Final = [
     each

@@ -47,7 +47,7 @@ def test_rows_have_every_status_that_aws_documents():
     assert {*model.shape_for("DataSourceSyncJobStatus").enum} == {*rows_data_sources.SYNC_STATUSES}
 
 
-def test_hint_names_what_the_error_of_a_sync_may_be_about():
+def test_hint_names_the_likely_cause_of_a_sync_error():
     errors = rows_data_sources.ERRORS
     said = ask(World(changes=[data_sources(*map(failed, errors))]), STACK)
     found = [
@@ -65,7 +65,7 @@ def test_policy_that_is_deleted_in_the_meantime_is_left_out_with_one_note():
     assert said.err == f"check: the policy {gone} was deleted in the meantime\n"
 
 
-def test_answers_have_short_lines_and_no_command_that_takes_access():
+def test_answers_are_short_and_contain_no_command_that_removes_access():
     for line in Path(__file__).with_name("answers.txt").read_text().splitlines():
         text = re.sub(r"arn:\S+|\{.*\}", "", line)
         assert len(text) <= 200
