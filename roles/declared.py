@@ -1,8 +1,8 @@
-"""Read what a stack's program wants, from the state of the stack's last deployment.
+"""Read the roles that a stack's program declares, from the state of the stack's last deployment.
 
-The state has the inputs of each `ConnectorRole`'s role and role policy, in whatever language the program
-is written. They stay what the program wants, even after a refresh with drift. Only the Pulumi CLI reads
-the state, so that every backend and secrets provider works.
+The state has the inputs of each `ConnectorRole`'s role and role policy, whatever the program's language.
+A refresh with drift does not change inputs. The Pulumi CLI reads the state, so that every backend and
+secrets provider works.
 """
 
 import json
@@ -91,7 +91,7 @@ class Declared(NamedTuple):
 
     @property
     def known(self) -> Known:
-        """What the role policy says about the resources in a data source's configuration."""
+        """The facts in the role policy about the resources in a data source's configuration."""
         keys = self._resources("kms:Decrypt")
         secrets = self._resources("secretsmanager:GetSecretValue")
         return Known(
@@ -129,7 +129,7 @@ class Stack(NamedTuple):
     """When the stack was last deployed."""
     roles: tuple[Declared, ...]
     left_out: Mapping[str, str]
-    """By name, why the other roles have not been deployed or cannot be read."""
+    """By name, the reasons why the other roles are not deployed or cannot be read."""
 
 
 def read_stack(name: str, *, show_secrets: bool) -> Stack:
@@ -172,7 +172,7 @@ def _components(resources: Sequence[_Resource]) -> Iterator[tuple[str, _Resource
 
 
 def _read(stack: str, name: str, component: _Resource, resources: Sequence[_Resource]) -> Declared | str:
-    """Return the role that a component declares, or why there is none yet."""
+    """Return the role that a component declares, or the reason why it is left out."""
     own = [each for each in resources if each.get("parent") == component["urn"]]
     role = next((each for each in own if each["type"] == _ROLE), None)
     policies = [each for each in own if each["type"] == _POLICY]

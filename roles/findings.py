@@ -1,4 +1,4 @@
-"""Define findings: problems, notes, and what could not be read or cannot be told."""
+"""Define findings: problems, notes, unknown answers, and failed reads."""
 
 from collections.abc import Callable, Collection
 from enum import StrEnum
@@ -36,7 +36,7 @@ class State(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its position in this order."""
+        """The state's position in this order."""
         return [*State].index(self)
 
 
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
 
     state: State
     text: str
-    """What was found, complete in itself: who, what, on which resource, by which policy."""
+    """A complete statement that names the principal, action, resource, and policy, if any."""
     remedy: str = ""
     """One line that says how to correct it or find out more; empty if no remedy is safe to suggest."""
     details: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def unread(error: BotoCoreError | ClientError | ResponseParserError) -> Finding:
 def attempt(
     read: Callable[[], _T], gone: Finding | None = None, *, raises: Collection[str] = ()
 ) -> _T | Finding:
-    """Return what `read` returns or, if a call to AWS fails, the finding instead.
+    """Return the result of `read` or, if a call to AWS fails, a finding.
 
     `gone` is the finding if the resource does not exist. Raises errors about the credentials, and those
     with the codes in `raises`.
@@ -119,7 +119,7 @@ def attempt(
 
 
 def attempt_or(otherwise: _T, read: Callable[[], _T]) -> _T:
-    """Return what `read` returns or, if a call to AWS fails, `otherwise`.
+    """Return the result of `read` or, if a call to AWS fails, `otherwise`.
 
     Use this if another finding reports the failure. Raises errors about the credentials.
     """

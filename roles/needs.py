@@ -1,7 +1,6 @@
-"""Read what a role must reach for a data source, and the state of each of these resources.
+"""Read the resources that a role must reach for a data source, and their states.
 
-This is the only module that asks AWS about secrets, keys, buckets, subnets, and security groups. What
-keeps a resource from being used is in `Needs.faults`.
+`Needs.faults` has the reasons why resources cannot be used.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ _UNUSABLE: Final = (
     *("PendingReplicaDeletion", "Unavailable"),
 )
 _S3_KEYS_CONNECTORS: Final = ("webcrawler",)
-"""Connectors that read files only from buckets with Amazon S3 managed keys.
+"""Connectors that read files only from buckets that use SSE-S3.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html"""
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
@@ -49,10 +48,8 @@ class NetworkKind(NamedTuple):
     """The name of the list in the API and in the settings."""
     identifier: str
     """The name of the ID in EC2's responses."""
-    arn: str
-    """The name of the ARN in EC2's responses."""
-    action: str
-    """The action that lists them."""
+    title: str
+    """The name in EC2's API."""
     filter: str
     """The name of the filter by ID."""
 
@@ -62,16 +59,9 @@ class NetworkKind(NamedTuple):
         return f"{self.noun.replace(' ', '-')}/"
 
 
-SUBNETS: Final = NetworkKind(
-    "subnet", "subnetIds", "SubnetId", "SubnetArn", "ec2:DescribeSubnets", "subnet-id"
-)
+SUBNETS: Final = NetworkKind("subnet", "subnetIds", "SubnetId", "Subnet", "subnet-id")
 SECURITY_GROUPS: Final = NetworkKind(
-    "security group",
-    "securityGroupIds",
-    "GroupId",
-    "SecurityGroupArn",
-    "ec2:DescribeSecurityGroups",
-    "group-id",
+    "security group", "securityGroupIds", "GroupId", "SecurityGroup", "group-id"
 )
 
 
@@ -86,7 +76,7 @@ class Bucket(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """What a role must reach for one data source or, without any, according to its role policy."""
+    """The resources that one data source needs or, if none uses the role, those in its role policy."""
 
     application_arn: str
     index_id: str
@@ -96,11 +86,11 @@ class Needs(NamedTuple):
     network: tuple[str, ...] = ()
     """The ARNs of the subnets and security groups."""
     deletes: bool = False
-    """Whether the role should be able to delete network interfaces; no data source says so."""
+    """Whether the role should be able to delete network interfaces; a data source does not say."""
     later_keys: tuple[str, ...] = ()
-    """The keys of the secrets' next versions that are not those of the current versions."""
+    """The secrets' keys, where the current versions are encrypted with earlier keys."""
     faults: tuple[Finding, ...] = ()
-    """What keeps the resources from being used or known."""
+    """The reasons why resources cannot be used or read."""
     is_complete: bool = True
     """Whether all resources are known, even if they cannot be used."""
 
@@ -113,20 +103,20 @@ class Needs(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What a role's own document says about the resources in a data source's configuration."""
+    """Facts in a role policy about the resources in a data source's configuration."""
 
     account: str | None = None
-    """The account that owns a bucket by default; None if nothing says so."""
+    """The account that owns a bucket if nothing names its account; None outside any stack."""
     bucket_accounts: Mapping[str, str] = MappingProxyType({})
-    """The accounts that own the buckets in the document, by the buckets' names."""
+    """The accounts that own the buckets in the role policy, by the buckets' names."""
     secrets: Mapping[str, str | None] = MappingProxyType({})
-    """The keys of the secrets in the document, by the secrets' exact ARNs."""
+    """The keys of the secrets in the role policy, by the secrets' exact ARNs."""
     keys: tuple[str, ...] = ()
     """The keys of objects in the buckets, some of which may be older than the buckets' present keys."""
     network: tuple[str, ...] = ()
     """The ARNs of subnets and security groups, which may belong to other accounts."""
     entry: str = ""
-    """The entry in a stack whose settings are asked about, because no data source uses its role."""
+    """The stack's entry whose settings are checked because no data source uses its role."""
 
 
 def read_needs(
@@ -137,9 +127,9 @@ def read_needs(
     *,
     closely: bool = True,
 ) -> Needs:
-    """Return `needs`, which has only the index and the connector, with what a data source uses.
+    """Return `needs`, which has only the index and the connector, with the resources in `uses`.
 
-    Unless `closely`, ask neither EC2 nor for the Regions of buckets.
+    Unless `closely` is true, read neither the network nor the Regions of buckets.
     """
     reader, connector = _Reader(account, needs, known, closely=closely), needs.connector
     for name, has in (("secret", uses.secret_ids), ("bucket", uses.buckets)):
@@ -172,7 +162,7 @@ class _Reader:
         self.faults.append(finding._replace(question=question))
 
     def find(self, question: str, name: str, read: Callable[[], _T]) -> _T | None:
-        """Return what `read` returns; None, with a fault, if it does not exist or cannot be read."""
+        """Return the result of `read`; None, with a fault, if the resource is missing or unreadable."""
         found = attempt(read, problem(f"there is no {question.removeprefix('KMS ')} {name}"))
         if not isinstance(found, Finding):
             return found
@@ -200,7 +190,7 @@ class _Reader:
         return Secret(arn, self._key_of_secret(found), is_deleted="DeletedDate" in found)
 
     def _unseen_secret(self, secret_id: str) -> Secret | None:
-        """Return a secret that may exist; otherwise, say which one has the same name."""
+        """Return a secret that may exist; otherwise, add a secret with the same name to the fault."""
         fault = self.faults[-1]
         if fault.state is not State.PROBLEM:
             own = [arn for arn in self.known.secrets if is_named(arn, secret_id, self.home.account)]
@@ -213,7 +203,7 @@ class _Reader:
         return None
 
     def _same_name(self, arn: str) -> str:
-        """Return the ARN of the secret whose name is in the ARN of one that does not exist."""
+        """Return the ARN of an existing secret with the same name as one that does not exist."""
         prefix, _, name = arn.rpartition(":secret:")
         names = (name, name[:-7]) if Arn.of(arn).account == self.home.account else (arn, arn[:-7])
         for each in names if prefix else ():
@@ -291,7 +281,7 @@ class _Reader:
     def _unseen_bucket(
         self, question: str, bucket: Bucket, error: Finding, gone: Finding
     ) -> Bucket | None:
-        """Return a bucket that cannot be read as its owner's; None if it does not exist."""
+        """Return a bucket that cannot be read, with a fault; None if it does not exist."""
         name, owner = Arn.of(bucket.arn).resource, bucket.owner
         found = error if error is gone else skipped(f"the bucket {name}: {error.text}")
         if error.text.endswith(not_allowed("").text):
@@ -317,7 +307,7 @@ class _Reader:
         if key is None and owner != self.home.account:
             self.fault("encryption", problem(f"{encrypted}, {_NOT_ACROSS_ACCOUNTS}"))
         elif not is_source and (key or self.connector.name in _S3_KEYS_CONNECTORS):
-            text = "but connectors read files only from buckets with Amazon S3 managed keys"
+            text = "but connectors read files only from buckets that use SSE-S3"
             self.fault("encryption", problem(f"{encrypted}, {text}"))
         return key if is_source else None
 
@@ -330,7 +320,8 @@ class _Reader:
         vpcs: list[list[str]] = []
         for kind in (SUBNETS, SECURITY_GROUPS):
             ids = [*vpc.get(kind.setting, ())]
-            read = partial(self.account.items, kind.action, [{"Name": kind.filter, "Values": ids}])
+            asked = [{"Name": kind.filter, "Values": ids}]
+            read = partial(self.account.items, f"ec2:Describe{kind.title}s", asked)
             found = attempt(read) if ids and self.closely else ()
             by_id = {} if isinstance(found, Finding) else {each[kind.identifier]: each for each in found}
             if isinstance(found, Finding):
@@ -339,9 +330,9 @@ class _Reader:
                 if self.closely and not isinstance(found, Finding):
                     self._check(kind, each, by_id.get(each))
                 default = known.get(each, f"{here}{kind.prefix}{each}")
-                arn = by_id.get(each, {}).get(kind.arn, default)
+                arn = by_id.get(each, {}).get(f"{kind.title}Arn", default)
                 if not self.closely and Arn.of(arn).account != self.home.account:
-                    text = f"{arn} is in a policy of the role: its owner was not asked"
+                    text = f"{arn} is in a policy of the role, but its owner was not checked"
                     self.fault(f"{kind.noun}s", note(text))
                 yield arn
             vpcs.append([*dict.fromkeys(each["VpcId"] for each in by_id.values() if "VpcId" in each)])
@@ -355,7 +346,7 @@ class _Reader:
             self.fault("security groups", cannot_tell(text, "check whether the VPC is associated"))
 
     def _check(self, kind: NetworkKind, name: str, found: Reply | None) -> None:
-        """Find the first reason why a subnet or security group cannot be used."""
+        """Add the first reason why a subnet or security group cannot be used as a fault."""
         region, its = self.home.region, found or {}
         state, zone = its.get("State", "available"), its.get("AvailabilityZoneId", "")
         zones = _ZONES.get(region, (zone,))

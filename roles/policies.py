@@ -15,7 +15,7 @@ from roles.difference import TRUST_POLICY, Difference, compare, role_statements,
 
 
 def read(given: Sequence[Mapping[str, Any]]) -> tuple[Statement, ...]:
-    """Return statements that are in no policy yet, as those of a role's policy."""
+    """Parse statements that are in no policy yet, as statements of a role's policy."""
     return statements("other", {"Version": "2012-10-17", "Statement": given}) if given else ()
 
 

@@ -51,7 +51,7 @@ def project_name() -> str:
 def read_mapping(path: Path, expected: str = "a Pulumi project or configuration file") -> dict[str, Any]:
     """Return the object in a YAML file; empty if the file is empty or does not exist.
 
-    Raises InputError for a file that is not valid YAML or contains something else than is expected.
+    Raises InputError for a file that is not valid YAML or contains anything but a mapping.
     """
     if not path.exists():
         return {}

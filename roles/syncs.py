@@ -1,4 +1,4 @@
-"""Read the last sync of a data source, and judge its error and the documents that it put."""
+"""Read the last sync of a data source, and interpret its error and its counts of documents."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ _TOPICS: Final = (
     (r"assume|trust", "the trust policy"),
     (r"access ?denied|not authori[sz]ed|unauthori[sz]ed|permission|\brole\b", "the role"),
 )
-"""Patterns for errors of data sources and syncs, and what they are about; the most specific first."""
+"""Patterns for errors of data sources and syncs, with their likely causes, the most specific first."""
 INGESTION: Final = ("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument")
 """The actions on which AWS's pages disagree.
 
@@ -89,12 +89,12 @@ def _topic(error: str) -> str:
 
 
 def hint(error: str) -> list[str]:
-    """Return the detail that says what an error may be about, if that is known."""
+    """Return a detail that names the likely cause of an error, if it is known."""
     return [f"the error may be about {about}"] if (about := _topic(error)) else []
 
 
 def judge(text: str, sync: Sync | None) -> Finding:
-    """Return the finding about a data source's last sync; `text` says how the data source is."""
+    """Return the finding about a data source's last sync; `text` has the data source's status."""
     if sync is None:
         return ok(f"{text}, but has not synced yet")
     outcome, said = sync.status, f"{text}; its {sync.text}"
@@ -114,7 +114,7 @@ class Evidence(NamedTuple):
     """The evidence about ingestion in the last sync of a data source."""
 
     text: str = ""
-    """Empty if it says nothing."""
+    """Empty if the sync says nothing about ingestion."""
     is_denied: bool = False
     """Whether the sync failed with an error that denies ingestion."""
 

@@ -1,4 +1,4 @@
-"""Read a role, its data sources, what they need, and the policies that decide their requests."""
+"""Read a role, its data sources, their needs, and the policies that decide their requests."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +60,7 @@ class Subject:
     everyone: Sequence[Source] | Finding
     """All data sources of the application."""
     users: Sequence[tuple[Source | None, Needs]]
-    """The data sources that use the role, with their needs; without any, those of its role policy."""
+    """The data sources that use the role, with their needs; without any, None and the policy's needs."""
     stated: Stated
     closely: bool = True
     """Whether to read the policies of secrets even if the role's own policies allow reading them."""
@@ -95,20 +95,20 @@ class View(Subject):
 
     @property
     def policies(self) -> list[Policy]:
-        """All policies that were looked at."""
+        """All policies that were read or that could not be read."""
         return [*self.trust.policies.role, *self.own, *filter(None, [self.boundary]), *self.resources]
 
     @property
     def evidence(self) -> Evidence:
-        """What the last syncs say about ingestion."""
+        """The evidence about ingestion from the last syncs."""
         sources = [source.data_source for source, _ in self.users if source]
         found = attempt(lambda: read_evidence(self.account, sources))
         return Evidence(found.text) if isinstance(found, Finding) else found
 
     def is_disputed(self, decision: Decision) -> bool:
-        """Return whether AWS's pages disagree whether a request has to be allowed.
+        """Return whether AWS's pages disagree on whether a request must be allowed.
 
-        This is so for ingestion into the application, if the policies allow the action on the index. A
+        They disagree on ingestion into the application if the policies allow the action on the index. A
         sync that failed because it could not ingest documents settles this.
         """
         action, arn = decision.request.action, decision.request.resource.known
@@ -137,7 +137,7 @@ class View(Subject):
 
 
 def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
-    """Return whether a grant lets a role decrypt; unknown if its constraints decide.
+    """Return whether a grant lets a role decrypt; unknown if the grant has constraints.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
     """
@@ -366,7 +366,7 @@ def _policies_of_resources(
 def _of_resource(account: Account, home: Arn, empty: Policy, owner: str) -> Policy:
     kind, arn = empty.kind, empty.resource
     text = f"account {owner} owns {arn}, so these credentials cannot read the {kind}"
-    foreign = empty._replace(unread=cannot_tell(text, f"ask account {owner} whether it allows the role"))
+    foreign = empty._replace(unread=cannot_tell(text, f"ask the administrators of account {owner}"))
     is_foreign = owner != home.account
     if is_foreign and kind is not Kind.SECRET:  # AWS returns these policies only to the owner
         return foreign

@@ -132,7 +132,7 @@ def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> 
 
 
 def ask(view: View) -> list[Finding]:
-    """Return the findings about a role, and one for each question without any."""
+    """Return the findings about a role, with an `ok` finding for each question that has no other."""
     found: list[Finding] = []
     for name, question in QUESTIONS:
         its = [each if each.question else each._replace(question=name) for each in question(view)]

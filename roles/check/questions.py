@@ -1,7 +1,7 @@
 """Ask about a role: each question is a function that returns findings about a `View`.
 
-A finding names the role, the requests, the resource, and the policy with its statements. One cause is
-one finding. Its remedy is one line, or none: nothing is said that could take access from somebody else.
+A finding names the role, the requests, the resource, and the policy with its statements. Each cause has
+one finding. Its remedy is at most one line, and takes no access away from others.
 """
 
 from collections import defaultdict
@@ -107,11 +107,11 @@ def role(view: View) -> Findings:
 
 
 def _preview(view: View) -> str:
-    """Return how to see what an update changes; empty outside any stack."""
+    """Return the command that shows an update's changes; empty outside any stack."""
     if not view.declared:
         return ""
     command = f"pulumi preview --stack {quote(view.declared.stack)}"
-    return f"`{command}` shows what an update changes"
+    return f"`{command}` shows the update's changes"
 
 
 def unread_policies(view: View) -> Findings:
@@ -188,7 +188,7 @@ def denied(view: View) -> Findings:
 def explained(view: View) -> Iterator[tuple[Sequence[_Block], Finding]]:
     """Yield the decisions that the same statements cause, and the finding about them."""
     if view.role is None and not view.declared:
-        return  # that it does not exist is the cause
+        return  # another finding says that the role does not exist
     by_cause: dict[tuple[Policy, Truth, tuple[Statement, ...]], list[_Block]] = defaultdict(list)
     for decision, cause in _blocks(view):
         by_cause[cause.policy, cause.truth, cause.statements].append((decision, cause))
@@ -216,7 +216,7 @@ def _title(decision: Decision) -> str:
 
 
 def _cannot(view: View, titles: Sequence[str], verb: str = "cannot") -> str:
-    """Return who cannot perform what on which resource."""
+    """Return the role, the verb, and the first request."""
     first, *others = titles
     who = Arn.of(view.role_arn).name or "the role"
     if first.startswith("sts:AssumeRole"):
@@ -298,7 +298,7 @@ def update(view: View) -> Findings:
         yield problem(text, _preview(view), *lost[1:])
 
 
-# What only IAM knows, and what the role does not need.
+# IAM's simulation, and access that the role does not need.
 
 
 def simulation(view: View) -> Findings:
@@ -396,7 +396,7 @@ def data_sources(view: View) -> Findings:
 def _status(view: View, source: Source) -> Findings:
     name, subject = source.data_source.name, source.data_source.id
     if source.fault and isinstance(source.uses, Uses):
-        yield note(f"{source.fault}: its requests are those of the role policy")
+        yield note(f"{source.fault}: checked the requests that the role policy allows")
     status, error = source.details["status"], source.details.get("error", {}).get("errorMessage", "")
     if status not in (*_ACTIVE, *_STATUSES):
         yield unread(unknown_status("qbusiness:GetDataSource", status))._replace(subject=subject)
@@ -410,7 +410,7 @@ def _status(view: View, source: Source) -> Findings:
 
 
 def unused(view: View) -> Findings:
-    """Whether a data source needs a role that none uses, because its own role does not work."""
+    """Whether a data source whose own role does not work fits this role, which none uses."""
     declared, everyone = view.declared, view.everyone
     if isinstance(everyone, Finding) or not declared:
         return
@@ -427,7 +427,7 @@ def unused(view: View) -> Findings:
 
 
 def _of_other(view: View, other: View, source: Source) -> Finding:
-    """Return whether a data source that fits a role that none uses has a role that works."""
+    """Return whether the role of a data source that fits an unused role works."""
     found = [*role(other), *resources(other), *unread_policies(other), *denied(other), *disputed(other)]
     worst = min((each.state for each in found), key=lambda each: each.rank, default=State.NOTE)
     has = "it has no role"

@@ -1,6 +1,6 @@
-"""Say in one line what lets a role make requests that a policy does not allow.
+"""Write one-line remedies for requests that a policy does not allow.
 
-A remedy takes no access from anybody: it adds a statement, or changes a setting that nobody needs.
+A remedy takes no access away: it adds a statement, or replaces a value that no data source needs.
 """
 
 import json
@@ -29,8 +29,8 @@ _OPERATORS: Mapping[type, str] = {
 def remedy_for(view: View, policy: Policy, decisions: Sequence[Decision]) -> str:
     """Return the remedy for requests that lack an Allow in a policy; empty if there is none.
 
-    The program rewrites its role policy, so only its settings change it. A policy of another account or
-    of AWS is for its owner to change.
+    The program rewrites its role policy, so only its settings change it. Only their owner can change the
+    policies of another account or of AWS.
     """
     if policy.kind is Kind.TRUST:
         return _trust(view, policy)
@@ -44,7 +44,7 @@ def remedy_for(view: View, policy: Policy, decisions: Sequence[Decision]) -> str
 
 
 def name_of(policy: Policy) -> str:
-    """Return how to call a policy: by its kind or, if there are several of the kind, by its name."""
+    """Return a policy's kind or, if there may be several policies of the kind, its name."""
     is_named = policy.kind in (Kind.ROLE, Kind.OTHER, Kind.BOUNDARY) and policy.name != policy.kind
     return f"the policy {policy.name}" if is_named else f"the {policy.kind}"
 
@@ -59,7 +59,7 @@ def _trust(view: View, policy: Policy) -> str:
 def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> str:
     """Return the settings that give the entry's role the requests.
 
-    A setting has one value. If a data source needs the present one, another value would cut it off.
+    A setting has one value. If a data source needs the present value, the setting must not change.
     """
     wanted = dict(pair for each in decisions for pair in _setting(declared, each))
     values: dict[str, set[str]] = defaultdict(set)
@@ -72,8 +72,8 @@ def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> 
         if len(view.users) > 1:
             return f"give {' and '.join(users)} an entry of its own"
         own = Policy(Kind.OTHER, "")
-        place = "a policy of the program" if declared.is_exclusive else "a policy"
-        return f"add to {place} other than {POLICY_NAME}: {_statements(view, own, decisions)}"
+        given = " that the program gives the role," if declared.is_exclusive else ""
+        return f"add to a policy{given} other than {POLICY_NAME}: {_statements(view, own, decisions)}"
     if not wanted or not all(needs.is_complete for _, needs in view.users):
         return ""
     return f"set {', '.join(f'{name} of {declared.name} to {value}' for name, value in wanted.items())}"

@@ -78,8 +78,8 @@ def _context(
 ) -> dict[str, str | list[str]]:
     """Return the context for the simulation, with examples in place of unknown text.
 
-    The context has every known key, because nobody knows the keys in service control policies, which
-    the simulation evaluates. Keys in the role's policies have the spelling of these policies, `keys`:
+    The context has every known key, because the simulation also evaluates service control policies,
+    whose keys are unknown. Keys in the role's policies have the spelling of these policies, `keys`:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     context = {

@@ -1,4 +1,4 @@
-"""roles/syncs: roles that AWS's pages describe are called right, although the pages disagree."""
+"""roles/syncs: audit and check accept the roles on AWS's pages, although the pages disagree."""
 
 import json
 from typing import Any, Final
@@ -62,7 +62,7 @@ def page_policy(facts: Facts, *, key: bool) -> str:
 
 
 def add(world: World, facts: Facts, *, key: bool) -> None:
-    """Add a data source that uses exactly what its page's role allows."""
+    """Add a data source that uses exactly the resources that its page's role allows."""
     types = facts.types.split(",")
     configuration: dict[str, Any] = {"type": types[-1 if facts.vpc == "earlier" else 0]}
     configuration |= {"secretArn": SECRET_ARN} if facts.secret != "no" else {}
@@ -77,12 +77,12 @@ def add(world: World, facts: Facts, *, key: bool) -> None:
 
 
 def shape(facts: Facts) -> tuple[object, ...]:
-    """Return all that distinguishes the policy of a connector's page from those of others."""
+    """Return the properties that distinguish the policy on a connector's page from the others."""
     return facts.secret, facts.bucket, facts.vpc, "," in facts.types, facts.name in INDEX_ALONE
 
 
 @pytest.mark.parametrize("name", {shape(facts): name for name, facts in FACTS.items()}.values())
-def test_role_of_each_kind_of_page_is_called_right(world: World, name: str):
+def test_role_of_each_kind_of_page_is_accepted(world: World, name: str):
     facts = FACTS[name]
     add(world, facts, key=facts.secret != "no")
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -94,14 +94,14 @@ def test_role_of_each_kind_of_page_is_called_right(world: World, name: str):
 
 
 @pytest.mark.parametrize("name", ["s3-v1", "s3-v2"])
-def test_condition_of_page_cannot_work_for_key_of_objects(world: World, name: str):
+def test_condition_on_page_denies_decryption_of_objects(world: World, name: str):
     add(world, FACTS[name], key=True)
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
     assert world.audit().code == 1
     assert world.run(*CHECK).code == 1
 
 
-def test_seed_is_called_right_word_for_word(world: World):
+def test_role_policy_copied_from_aws_page_is_accepted(world: World):
     role_arn = world.role(NAME, golden("aws-page-role-policy", PLACEHOLDERS), trust=TRUST)
     vpc = {**VPC, "subnetIds": [SUBNET_ID]}
     world.add_data_source(roleArn=role_arn, vpcConfiguration=vpc)

@@ -1,4 +1,4 @@
-"""roles/declared: a stack's state has what its program wants."""
+"""roles/declared: the roles that a program declares are read from its stack's state."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stack]:
     return read_state
 
 
-def test_documents_are_those_that_the_program_wants(read: Any):
+def test_policies_are_read_from_the_inputs(read: Any):
     state = exported(*WIKI)
     role, policy = state["deployment"]["resources"][2:]
     role["outputs"]["assumeRolePolicy"] = "changed in AWS"
@@ -53,7 +53,7 @@ def test_documents_are_those_that_the_program_wants(read: Any):
     assert (wiki.application_arn, wiki.index_id) == (APPLICATION_ARN, INDEX_ID)
 
 
-def test_resources_are_those_in_the_role_policy(read: Any):
+def test_resources_are_read_from_the_role_policy(read: Any):
     (wiki,) = read(exported(*declared("wiki", ROLE_ARN, TRUST, golden("default-role-policy")))).roles
     assert [wiki.uses.secret_ids, wiki.uses.buckets] == [[SECRET_ARN], []]
     assert [*wiki.uses.vpc] == ["subnetIds", "securityGroupIds"]

@@ -22,7 +22,7 @@ def nested(**properties: str) -> dict[str, Any]:
 
 
 def uses(configuration: dict[str, Any]) -> Uses:
-    """Return what the program finds in GetDataSource's response."""
+    """Parse a response of GetDataSource with this configuration."""
     return find_uses({"type": "CUSTOM", "configuration": configuration})
 
 

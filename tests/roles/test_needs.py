@@ -45,7 +45,7 @@ def test_audit_does_not_infer_bucket_owner_from_policy(world: World):
     assert any(each["text"].startswith(UNKNOWN) for each in said["findings"])
 
 
-def test_access_to_second_secret_is_missing_until_what_check_writes_is_added(world: World):
+def test_remedy_of_check_grants_access_to_second_secret(world: World):
     key = world.kms.create_key()["KeyMetadata"]["Arn"]
     proxy = world.secret("proxy", KmsKeyId=key)
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)

@@ -1,4 +1,4 @@
-"""roles/view: an unusable response does not answer a question, and especially not with `ok`."""
+"""roles/view: an unusable response never answers a question with `ok`."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""roles/account, syncs: an entry that AWS leaves out of a response ends no command."""
+"""roles/account, syncs: a command survives without any optional entry of a response."""
 
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -12,9 +12,9 @@ from moto.core.utils import get_service_model
 
 from pages.examples import APPLICATION_ID
 from roles.cli import main
-from tests.helpers.world import ROLE_ARN, ROLE_NAME, TRUST
+from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, TRUST
 from tests.roles.check import account
-from tests.roles.check.account import World, attached, bucket, data_sources, of_bucket, printed
+from tests.roles.check.account import World, at, data_sources, of_bucket, printed
 
 COMMANDS: Final = (("check", "--stack", "dev"), ("audit",))
 Path = tuple[str, ...]
@@ -33,12 +33,11 @@ def world() -> World:
             account.failed("Access denied") | {"error": {"errorMessage": "x"}},
             of_bucket(),
         ),
-        **bucket(default="arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
-        **attached("arn:aws:iam::123456789012:policy/perimeter"),
-        **account.grants({"Operations": ["Decrypt"], "GranteePrincipal": ROLE_ARN}),
+        **at("documents", default=KEY_ARN),
+        **at(KEY_ARN, grants=[{"Operations": ["Decrypt"], "GranteePrincipal": ROLE_ARN}]),
     }
     return World(
-        boundary="allow *", attached="allow s3:*", key="deny kms:* if Bool a=b", responses=found
+        boundary="allow *", attached="allow s3:*", key="deny kms:* if Bool a=b", changes=[found]
     )
 
 
@@ -67,7 +66,7 @@ def without(value: Any, path: Path) -> Any:
 
 def run(command: tuple[str, ...], change: Callable[[str, str, Any], Any]) -> int:
     """Run a command, with changed responses, and return its exit code."""
-    its, client = world(), vars(account)["_Client"]
+    its, client = world(), account.Client
     respond = client.respond
 
     def changed(self: Any, operation: str, **given: Any) -> Any:
@@ -75,7 +74,7 @@ def run(command: tuple[str, ...], change: Callable[[str, str, Any], Any]) -> int
 
     with (
         patch.object(client, "respond", changed),
-        account.replaced(its.calls(alone=False), printed(its)),
+        account.replaced(its.account(alone=False), printed(its)),
     ):
         return copy_context().run(main, [*command])
 

@@ -18,7 +18,7 @@ from tests.helpers.world import KEY_ARN, SECRET_ARN, allow, deny, own_policy, po
 SECRETS = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
 
 
-def test_only_what_the_role_policy_lacks_is_needed_for_other_secrets():
+def test_only_missing_statements_are_added_for_other_secrets():
     role_policy = own_policy(SECRET_ARN)
     secrets = (Secret(f"{SECRETS}b-a1B2c3", None), Secret(SECRET_ARN, KEY_ARN))
     found = Policies(golden("trust-policy"), role_policy, secrets).others

@@ -1,10 +1,11 @@
-"""Stand in for AWS and Pulumi: an account in which nothing is wrong, and what a row changes in it.
+"""Stand in for AWS and Pulumi: an account in which nothing is wrong, and the changes that a row makes.
 
-A response has an operation and the resource that it is about as its key. An operation without a response
-gets AWS's answer about a resource that does not exist, or an empty list.
+An account has resources by ID, ARN, or name, and responses by operation or by operation and resource. A
+resource that no row mentions does not exist, except those of the stack `dev`.
 """
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -36,25 +37,22 @@ from tests.helpers.world import (
     OTHER_KEY_ARN,
     OWN,
     ROLE_ARN,
-    ROLE_NAME,
     SECOND_SUBNET_ID,
     SECRET_ARN,
     SETTINGS,
     USER_ARN,
     Output,
 )
-from tests.roles.check.policy_text import NAMES, Policy, document, statements
+from tests.roles.check.policy_text import Policy, document, statements
 
-Responses = dict[str, Any]
-"""AWS's responses by operation and resource."""
+Account = dict[str, Any]
+"""Resources and responses, or changes to them, in which None removes an entry."""
 
 OTHER_INDEX: Final = f"{INDEX_ID[:-1]}3"
-THIRD_ID: Final = "subnet-0c3d4e5f607182930"
-SUBNETS: Final = [SUBNET_ID, SECOND_SUBNET_ID]
-VPC: Final = {"subnetIds": SUBNETS, "securityGroupIds": [SECURITY_GROUP_ID]}
 PERIMETER: Final = f"arn:aws:iam::{ACCOUNT}:policy/perimeter"
 BOUND: Final = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 STACK: Final = ("--stack", "dev")
+DELETION: Final = "allowNetworkInterfaceDeletion"
 
 
 def identifier(number: int) -> str:
@@ -66,260 +64,151 @@ ALONE: Final = ("--application", APPLICATION_ID, "--data-source-id", identifier(
 
 
 class Rejected(NamedTuple):
-    """An error as a response."""
+    """An error as a response, or as the response to all calls about a resource."""
 
     code: str
 
 
-def rejected(*calls: str, code: str = "AccessDenied") -> Responses:
-    """Return an error as the response to operations; `get_role` means about any role."""
+# Changes.
+
+
+def at(name: str, /, **changes: Any) -> Account:
+    """Return changes to a resource that is otherwise healthy."""
+    return {name: changes}
+
+
+def gone(*names: str) -> Account:
+    return dict.fromkeys(names)
+
+
+def rejected(*calls: str, code: str = "AccessDenied") -> Account:
     return dict.fromkeys(calls, Rejected(code))
 
 
-gone: Final = partial(rejected, code="")
+def data_sources(*changes: Mapping[str, Any]) -> Account:
+    return {identifier(number): dict(each) for number, each in enumerate(changes)}
 
 
-# Applications, indexes, and data sources.
+def in_other_index(*sources: Mapping[str, Any]) -> Account:
+    """Return data sources, of which the last one is in another index."""
+    *others, last = sources
+    return at(OTHER_INDEX) | data_sources(*others, {"indexId": OTHER_INDEX, **last})
 
 
-def application(**entries: Any) -> Responses:
-    found = {"applicationArn": APPLICATION_ARN, "applicationId": APPLICATION_ID, "displayName": "Docs"}
-    return {f"get_application {APPLICATION_ID}": {**found, "status": "ACTIVE", **entries}}
+def aem(**entries: Any) -> Account:
+    """Return changes to a data source's configuration."""
+    return {"configuration": entries}
 
 
-def index(status: str = "ACTIVE", index_id: str = INDEX_ID) -> Responses:
-    arn = f"{APPLICATION_ARN}/index/{index_id}"
-    found = {"indexArn": arn, "indexId": index_id, "displayName": "Main", "status": status}
-    return {f"get_index {index_id}": {"applicationId": APPLICATION_ID, **found}}
-
-
-_LISTED: Final = ("dataSourceId", "displayName", "type", "status")
-
-
-def data_sources(*sources: Mapping[str, Any]) -> Responses:
-    """Return data sources that match the settings, except as given; None removes an entry.
-
-    `sync` has the last sync, of 2 November, and `index` the index's ID.
-    """
-    found: Responses = {}
-    for number, given in enumerate(sources):
-        name, place = identifier(number), given.get("index", INDEX_ID)
-        source: dict[str, Any] = {
-            "dataSourceId": name,
-            "dataSourceArn": f"{APPLICATION_ARN}/index/{place}/data-source/{name}",
-            "indexId": place,
-            "displayName": "Pages",
-            "status": "ACTIVE",
-            "type": "AEM",
-            "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
-            "roleArn": ROLE_ARN,
-            "vpcConfiguration": VPC,
-            **given,
-        }
-        job: dict[str, Any] | None = source.pop("sync", None)
-        source.pop("index", None)
-        found[f"data_source {name}"] = {key: source[key] for key in (*_LISTED, "indexId")}
-        found[f"get_data_source {name}"] = {key: it for key, it in source.items() if it is not None}
-        started = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
-        jobs = [{"startTime": started, **job}] if job else []
-        found[f"list_data_source_sync_jobs {name}"] = {"history": jobs}
-    return found
-
-
-def aem(**entries: Any) -> dict[str, Any]:
-    """Return a data source with a changed configuration."""
-    return {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, **entries}}
-
-
-def failed(message: str, status: str = "FAILED", **more: Any) -> dict[str, Any]:
-    """Return a data source whose last sync failed."""
+def failed(message: str, status: str = "FAILED", **more: Any) -> Account:
+    """Return changes that give a data source a failed last sync."""
     return {"sync": {"status": status, "error": {"errorMessage": message}, **more}}
 
 
-def synced(status: str, **metrics: str) -> dict[str, Any]:
-    """Return a data source whose last sync ended or is running."""
+def synced(status: str, **metrics: str) -> Account:
+    """Return changes that give a data source a last sync."""
     return {"sync": {"status": status, "metrics": metrics}}
 
 
-def of_bucket(name: str = "documents", **connection: str) -> dict[str, Any]:
-    """Return a data source that reads a bucket."""
-    named = {"bucketName": name, **connection}
-    configuration = {"type": "S3V2", "connectionConfiguration": named}
+def of_bucket(**connection: str) -> Account:
+    """Return changes that make a data source read the bucket `documents`."""
+    named = {"bucketName": "documents", **connection}
+    configuration = {"type": "S3V2", "secretArn": None, "connectionConfiguration": named}
     return {"type": "S3V2", "configuration": configuration, "vpcConfiguration": None}
-
-
-def in_other_index(*sources: Mapping[str, Any]) -> Responses:
-    """Return data sources, of which the last one is in another index."""
-    *others, last = sources
-    return index(index_id=OTHER_INDEX) | data_sources(*others, {"index": OTHER_INDEX, **last})
-
-
-# Secrets and keys.
-
-
-def secret(arn: str = SECRET_ARN, *, version: Sequence[str] = (), **more: Any) -> Responses:
-    """Return a secret; `version` has the keys of its current version, and others have other keys."""
-    found = {"ARN": arn, "KmsKeyId": KEY_ARN, "VersionIdsToStages": {"version-1": ["AWSCURRENT"]}}
-    others = [["AWSPREVIOUS"], [], ["AWSPENDING"]]
-    versions = [{"VersionStages": each, "KmsKeyIds": [OTHER_KEY_ARN]} for each in others]
-    versions.insert(2, {"VersionStages": ["AWSCURRENT"], "KmsKeyIds": [*version]})
-    return {
-        f"describe_secret {arn}": found | more,
-        f"list_secret_version_ids {arn}": {"Versions": versions if version else []},
-    }
-
-
-def key(arn: str = KEY_ARN, policy: Policy | None = "delegation", **entries: Any) -> Responses:
-    """Return a key and its policy; without a policy, only the description."""
-    metadata = {
-        "Arn": arn,
-        "KeyId": arn.rpartition("/")[2],
-        "KeyManager": "CUSTOMER",
-        "KeyState": "Enabled",
-        "KeySpec": "SYMMETRIC_DEFAULT",
-        "KeyUsage": "ENCRYPT_DECRYPT",
-    }
-    described = {f"describe_key {arn}": {"KeyMetadata": metadata | entries}}
-    return described | ({} if policy is None else key_policy(policy, arn))
-
-
-def key_policy(policy: Policy, arn: str = KEY_ARN, **more: Any) -> Responses:
-    return {f"get_key_policy {arn}": {"Policy": document(policy, **more)}}
-
-
-def grants(*grants: Mapping[str, Any]) -> Responses:
-    return {f"list_grants {KEY_ARN}/{ROLE_ARN}": {"Grants": [*grants]}}
-
-
-# Subnets.
-
-
-def subnets(*changes: Mapping[str, Any] | None, ids: Sequence[str] = SUBNETS) -> Responses:
-    """Return subnets, with a change for each; None removes a subnet."""
-    return {
-        f"describe_subnets {name}": change
-        if change is None
-        else {
-            "SubnetId": name,
-            "SubnetArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{name}",
-            "OwnerId": ACCOUNT,
-            "State": "available",
-            "AvailabilityZoneId": zone,
-            "AvailableIpAddressCount": 251,
-            "VpcId": "vpc-1",
-            **change,
-        }
-        for name, change, zone in zip(ids, changes, ("use1-az1", "use1-az2"), strict=False)
-    }
-
-
-# Buckets.
-
-
-def bucket(
-    name: str = "documents",
-    *,
-    owner: str = ACCOUNT,
-    region: str | None = None,
-    default: str | None = None,
-    policy: Policy = "",
-) -> Responses:
-    """Return a bucket; `default` is its key, or empty for the key that AWS manages."""
-    rule = {"SSEAlgorithm": "AES256" if default is None else "aws:kms"}
-    rule |= {"KMSMasterKeyID": default} if default else {}
-    encryption = {"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]}
-    return {
-        f"bucket {name}": owner,
-        f"get_bucket_location {name}": {"LocationConstraint": region},
-        f"get_bucket_encryption {name}": {"ServerSideEncryptionConfiguration": encryption},
-        f"get_bucket_policy {name}": {"Policy": document(policy)}
-        if policy
-        else Rejected("NoSuchBucketPolicy"),
-    }
-
-
-def unseen(code: str = "AccessDenied") -> Responses:
-    """Return errors about a bucket."""
-    return rejected("bucket documents", code=code)
-
-
-# Roles and policies.
-
-
-def role(arn: str, policy: Policy = "", trust: Policy | str = "trust", **entries: Any) -> Responses:
-    """Return a role with one inline policy."""
-    name = arn.rpartition("/")[2]
-    found = {
-        "Arn": arn,
-        "RoleName": name,
-        "RoleId": "AROAEXAMPLE0000000001" if arn == ROLE_ARN else "AROAEXAMPLEOTHER0001",
-        "Path": "/",
-        "MaxSessionDuration": 3600,
-        "AssumeRolePolicyDocument": trust if trust == "{" else document(trust),
-        **entries,
-    }
-    return {f"get_role {name}": {"Role": found}, **inline(OWN, policy, name)}
-
-
-def own_role(**entries: Any) -> Responses:
-    """Return the stack's role, without its policies."""
-    (name, found), *_ = role(ROLE_ARN, **entries).items()
-    return {name: found}
-
-
-def inline(name: str, policy: Policy, role_name: str = ROLE_NAME) -> Responses:
-    return {f"get_role_policy {role_name}/{name}": {"PolicyDocument": document(policy)}}
-
-
-def attached(*arns: str) -> Responses:
-    found = [{"PolicyArn": arn, "PolicyName": arn.rpartition("/")[2]} for arn in arns]
-    return {f"list_attached_role_policies {ROLE_NAME}": {"AttachedPolicies": found}}
-
-
-def managed(arn: str, policy: Policy) -> Responses:
-    return {
-        f"get_policy {arn}": {"Policy": {"DefaultVersionId": "v2"}},
-        f"get_policy_version {arn}": {"PolicyVersion": {"Document": document(policy)}},
-    }
-
-
-def deployed(arn: str, policy: Policy, **entries: Any) -> Responses:
-    """Return the stack's role with a boundary."""
-    bound = {"PermissionsBoundaryArn": arn}
-    return own_role(PermissionsBoundary=bound, **entries) | managed(arn, policy)
-
-
-def simulated(action: str, resource: str, decision: Any) -> Responses:
-    """Return the response to one simulation."""
-    named = {"EvalActionName": action, "EvalResourceName": resource}
-    return {f"simulate_principal_policy {ROLE_ARN} {action} {resource}": named | decision}
-
-
-# The stack.
-
-
-def entries(**more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a stack with entries, which have the settings of the stack `dev`."""
-    own = {name: SETTINGS[f"{PROJECT_NAME}:{name}"] for name in ("secretId", "kmsKeyId")}
-    top = dict.fromkeys((*own, "allowNetworkInterfaceDeletion"))
-    return {**top, "dataSources": {name: own | dict(it) for name, it in more.items()}}
 
 
 def role_of(entry: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/{entry}-qbusiness-role-1234567"
 
 
-def roles_of(*names: str) -> dict[str, Any]:
-    """Return the outputs of a stack with entries."""
-    return {"roleArns": {name: role_of(name) for name in names}, "roleNames": {}}
-
-
-def vpc_of(subnet_ids: Sequence[str]) -> Any:
-    """Return the setting for the VPC."""
-    return {"vpcConfiguration": VPC | {"subnetIds": [*subnet_ids]}}
+def merged(base: Any, change: Any) -> Any:
+    """Return a value with changes at any depth; None removes an entry."""
+    if not (isinstance(base, dict) and isinstance(change, dict)):
+        return change
+    both = base | {name: merged(base.get(name), it) for name, it in change.items()}
+    return {name: it for name, it in both.items() if it is not None}
 
 
 # An account and a stack.
+
+
+def healthy(name: str) -> dict[str, Any]:
+    """Return the resource with this ID, ARN, or name, without any fault.
+
+    Some entries, such as `policy` and `sync`, are not AWS's; `Client` makes responses from them.
+    """
+    if "_" in name:  # an operation
+        return {}
+    last = name.rpartition("/")[2]
+    in_network = {"OwnerId": ACCOUNT, "VpcId": "vpc-1"}
+    kinds: dict[str, dict[str, Any]] = {
+        APPLICATION_ID[-12:-1]: {
+            "applicationArn": APPLICATION_ARN,
+            "applicationId": name,
+            "displayName": "Docs",
+            "status": "ACTIVE",
+        },
+        INDEX_ID[-12:-1]: {
+            "indexArn": f"{APPLICATION_ARN}/index/{name}",
+            "indexId": name,
+            "displayName": "Main",
+            "status": "ACTIVE",
+        },
+        identifier(0)[-12:]: {
+            "dataSourceId": name,
+            "dataSourceArn": f"{APPLICATION_ARN}/index/{INDEX_ID}/data-source/{name}",
+            "indexId": INDEX_ID,
+            "displayName": "Pages",
+            "status": "ACTIVE",
+            "type": "AEM",
+            "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
+            "roleArn": ROLE_ARN,
+            "vpcConfiguration": SETTINGS[f"{PROJECT_NAME}:vpcConfiguration"],
+            "sync": {"startTime": datetime(2026, 11, 2, 12, 30, tzinfo=UTC)},
+        },
+        ":secretsmanager:": {
+            "ARN": name,
+            "KmsKeyId": KEY_ARN,
+            "VersionIdsToStages": {"version": ["AWSCURRENT"]},
+            "keys": [],
+            "policy": "",
+        },
+        ":kms:": {
+            "Arn": name,
+            "KeyId": last,
+            "KeyManager": "CUSTOMER",
+            "KeyState": "Enabled",
+            "KeySpec": "SYMMETRIC_DEFAULT",
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            "policy": "delegation",
+            "grants": [],
+        },
+        "subnet-": {
+            **in_network,
+            "SubnetId": name,
+            "SubnetArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{name}",
+            "State": "available",
+            "AvailabilityZoneId": "use1-az1",
+            "AvailableIpAddressCount": 251,
+        },
+        "sg-": {
+            **in_network,
+            "GroupId": name,
+            "SecurityGroupArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{name}",
+        },
+        ":role/": {
+            "Arn": name,
+            "RoleName": last,
+            "RoleId": "AROAEXAMPLE0000000001" if name == ROLE_ARN else "AROAEXAMPLEOTHER0001",
+            "Path": "/",
+            "trust": "trust",
+            "policies": {OWN: "own"},
+            "attached": [],
+        },
+        ":policy/": {"DefaultVersionId": "v2", "policy": ""},
+        "": {"owner": ACCOUNT, "region": REGION, "policy": ""},  # a bucket
+    }
+    return next(each for kind, each in kinds.items() if kind in name)
 
 
 class World(NamedTuple):
@@ -336,76 +225,119 @@ class World(NamedTuple):
     bucket: Policy | None = None
     """The policy of a bucket that is the data source; None for a data source with a secret."""
     settings: Mapping[str, Any] = {}
-    """None for a setting that the stack lacks."""
-    outputs: Mapping[str, Any] = {}
+    """Changes to the stack's settings."""
+    entries: Mapping[str, Mapping[str, Any] | None] = {}
+    """The settings of the stack's entries, if it has any; None for an entry that is not deployed."""
     secret_tags: Mapping[str, str] = {}
-    role_tags: Mapping[str, str] = {}
-    responses: Mapping[str, Any] = {}
+    changes: Sequence[Account] = ()
 
     @property
     def bucket_owner(self) -> str:
         """The bucket's account; empty if the data source is not a bucket."""
         return "" if self.bucket is None else self.settings.get("bucketAccountId", ACCOUNT)
 
-    def calls(self, *, alone: bool) -> Responses:
-        """Return AWS's responses, with or without the stack; without it, a data source has the role."""
-        owner, arn = self.bucket_owner, self.settings.get("secretId") or SECRET_ARN
+    @property
+    def has_data_source(self) -> bool:
+        return any(identifier(0) in each for each in self.changes)
+
+    def account(self, *, alone: bool) -> Account:
+        """Return the account, with or without the stack; without it, a data source has the role."""
+        arn = self.settings.get("secretId") or SECRET_ARN
         arn = arn if arn.startswith("arn:") else SECRET_ARN
         tags = [{"Key": name, "Value": it} for name, it in self.secret_tags.items()]
         # A data source does not contain the option for this statement.
         unknown = "AllowsAmazonQToDeleteTaggedNI" if alone else ""
-        own = [each for each in statements(self.own, owner) if each.get("Sid", "-") != unknown]
-        role_tags = [{"Key": name, "Value": it} for name, it in self.role_tags.items()]
-        found: Responses = {
-            "get_caller_identity": {"Account": ACCOUNT, "Arn": USER_ARN, "UserId": "AIDA"},
-            "describe_organization": {"Organization": {"Id": NAMES["ORG"]}},
-            **application(),
-            **index(),
-            **secret(SECRET_ARN, Tags=tags),
-            **secret(arn, Tags=tags),
-            **key(policy=self.key),
-            **subnets({}, {}),
-            f"describe_security_groups {SECURITY_GROUP_ID}": {
-                "GroupId": SECURITY_GROUP_ID,
-                "SecurityGroupArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}",
-                "OwnerId": ACCOUNT,
-                "VpcId": "vpc-1",
-            },
-            **role(ROLE_ARN, own, Tags=role_tags),
-            **managed(PERIMETER, self.attached),
-        }
-        if self.secret:
-            found[f"get_resource_policy {arn}"] = {"ARN": arn, "ResourcePolicy": document(self.secret)}
-        if self.guard:
-            found |= inline("guard", self.guard)
-        if self.attached:
-            found |= attached(PERIMETER)
-        if self.boundary:
-            found |= deployed(BOUND, self.boundary, Tags=role_tags)
-        if self.bucket is not None:
-            found |= bucket(owner=owner, default=KEY_ARN, policy=self.bucket)
-            found |= rejected("get_bucket_encryption documents") if owner != ACCOUNT else {}
-        if alone and not any("data_source" in name for name in self.responses):
-            found |= data_sources(aem(secretArn=arn) if self.bucket is None else of_bucket())
-        return found | dict(self.responses)
+        own = statements(self.own, self.bucket_owner)
+        changes: list[Account] = [
+            {"get_caller_identity": {"Account": ACCOUNT, "Arn": USER_ARN, "UserId": "AIDA"}},
+            {"describe_organization": {"Organization": {"Id": "o-a1b2c3d4e5"}}},
+            *map(at, (APPLICATION_ID, INDEX_ID, SECRET_ARN, SUBNET_ID, SECOND_SUBNET_ID)),
+            at(SECURITY_GROUP_ID),
+            at(arn, Tags=tags, policy=self.secret),
+            at(KEY_ARN, policy=self.key),
+            at(
+                ROLE_ARN,
+                policies={
+                    OWN: [each for each in own if each.get("Sid", "-") != unknown],
+                    "guard": self.guard or None,
+                },
+                attached=[PERIMETER] if self.attached else [],
+                PermissionsBoundary={"PermissionsBoundaryArn": BOUND} if self.boundary else None,
+            ),
+            at(PERIMETER, policy=self.attached),
+            at(BOUND, policy=self.boundary),
+            *(at(role_of(name)) for name, it in self.entries.items() if it is not None),
+        ]
+        if owner := self.bucket_owner:
+            default = KEY_ARN if owner == ACCOUNT else Rejected("AccessDenied")
+            changes.append(at("documents", owner=owner, default=default, policy=self.bucket))
+        if alone and not self.has_data_source:
+            changes.append(data_sources(aem(secretArn=arn) if self.bucket is None else of_bucket()))
+        account: Account = {}
+        for change in (*changes, *self.changes):
+            new = {name: healthy(name) for name in change if name not in account}
+            account = merged(account | new, change)
+        return account
 
 
-# Asking.
+# Responses.
 
 _RESOURCES: Final = (
-    *("dataSourceId", "indexId", "applicationId"),
-    *("SecretId", "KeyId", "Bucket", "PolicyArn", "RoleName"),
+    *("dataSourceId", "indexId", "applicationId", "SecretId", "KeyId", "Bucket"),
+    *("PolicyArn", "RoleName"),
 )
 """The parameters that name a resource, the most specific first."""
-_PARTS: Final = {"get_role_policy": "PolicyName", "list_grants": "GranteePrincipal"}
 _NOT_FOUND: Final = {"iam": "NoSuchEntity", "kms": "NotFoundException", "s3": "NoSuchBucket"}
 
 
-class _Client:
-    """Calls of one service."""
+def _encryption(default: Any) -> Any:
+    """Return a bucket's encryption, given a key, or an empty string for the key that AWS manages."""
+    if isinstance(default, Rejected):
+        return default
+    rule = {"SSEAlgorithm": "AES256" if default is None else "aws:kms"}
+    rule |= {"KMSMasterKeyID": default} if default else {}
+    rules = [{"ApplyServerSideEncryptionByDefault": rule}]
+    return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
 
-    def __init__(self, responses: Responses, service: str, region: str, calls: list[Any]) -> None:
-        self.responses, self.service, self.calls = responses, service, calls
+
+_ABOUT: Final[dict[str, Callable[[Any], Any]]] = {
+    "list_data_source_sync_jobs": lambda it: {"history": [it["sync"]] if "status" in it["sync"] else []},
+    "list_secret_version_ids": lambda it: {
+        "Versions": [
+            {"VersionStages": ["AWSPREVIOUS"], "KmsKeyIds": [OTHER_KEY_ARN]},
+            {"VersionStages": ["AWSCURRENT"], "KmsKeyIds": it["keys"]},
+            {"VersionStages": ["AWSPENDING"], "KmsKeyIds": [OTHER_KEY_ARN]},
+        ]
+    },
+    "get_resource_policy": lambda it: {
+        "ARN": it["ARN"],
+        **({"ResourcePolicy": document(it["policy"])} if it["policy"] else {}),
+    },
+    "describe_key": lambda it: {"KeyMetadata": it},
+    "get_key_policy": lambda it: {"Policy": document(it["policy"])},
+    "get_bucket_location": lambda it: {"LocationConstraint": it.get("region")},
+    "get_bucket_encryption": lambda it: _encryption(it.get("default")),
+    "get_bucket_policy": lambda it: (
+        {"Policy": document(it["policy"])} if it["policy"] else Rejected("NoSuchBucketPolicy")
+    ),
+    "get_role": lambda it: {"Role": {"AssumeRolePolicyDocument": document(it["trust"]), **it}},
+    "list_role_policies": lambda it: {"PolicyNames": [*it["policies"]]},
+    "list_attached_role_policies": lambda it: {
+        "AttachedPolicies": [
+            {"PolicyArn": arn, "PolicyName": arn.rpartition("/")[2]} for arn in it["attached"]
+        ]
+    },
+    "get_policy": lambda it: {"Policy": it},
+    "get_policy_version": lambda it: {"PolicyVersion": {"Document": document(it["policy"])}},
+}
+"""The responses of the operations that do not return the resource itself."""
+
+
+class Client:
+    """Calls of one service; a method `_OPERATION` makes a response from several resources."""
+
+    def __init__(self, account: Account, service: str, region: str, calls: list[Any]) -> None:
+        self.account, self.service, self.calls = account, service, calls
         self.meta = SimpleNamespace(region_name=region)
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
@@ -420,90 +352,77 @@ class _Client:
     def respond(self, operation: str, **given: Any) -> Any:
         """Return the response to a call, or raise the error that is the response."""
         self.calls.append((operation, given))
-        name = next((given[each] for each in _RESOURCES if each in given), "")
-        name += f"/{given[_PARTS[operation]]}" if operation in _PARTS else ""
-        if self.service == "secretsmanager":  # by ARN, ARN without its suffix, or name
-            every = [(arn, arn[:-7]) for arn in self._named("describe_secret")]
-            own = f":{ACCOUNT}:secret:{name}"
-            name = next((its[0] for its in every if name in its or its[1].endswith(own)), name)
-        call = f"{operation} {name}".strip()
-        owner = self._found(operation, f"bucket {name}")
-        self._found(operation, operation)
-        if "Bucket" in given and owner is None:
-            raise self._error(operation)
-        if given.get("ExpectedBucketOwner", owner) != owner:
-            raise self._error(operation, "AccessDenied")
-        found = self._found(operation, call) or self._several(operation, name, given)
-        if found is None:
-            raise self._error(operation)
-        return found
+        name = self._name(next((given[each] for each in _RESOURCES if each in given), ""))
+        names = [name, *(it for each in given.get("Filters", ()) for it in each["Values"])]
+        resource = self.account.get(name)
+        of_call = (
+            self.account.get(each) for each in (operation, *(f"{operation} {it}" for it in names))
+        )
+        response = resource if isinstance(resource, Rejected) else next(filter(None, of_call), None)
+        if response is None:
+            response = self._response(operation, resource, given)
+        if isinstance(response, Rejected):
+            code = response.code or _NOT_FOUND.get(self.service, "ResourceNotFoundException")
+            error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(error, "".join(map(str.title, operation.split("_"))))
+        return response
 
-    def _several(self, operation: str, name: str, given: Mapping[str, Any]) -> Any:
-        """Return a response that has several entries, or may be empty; None for other operations."""
-        found: Any = None
-        match operation:
-            case "get_resource_policy" if f"describe_secret {name}" in self.responses:
-                found = {"ARN": name}
-            case "list_indices":
-                names = self._named("get_index")
-                found = {"indices": [{"indexId": each, "displayName": "Main"} for each in names]}
-            case "list_data_sources":
-                every = self._named("data_source").values()
-                its = [each for each in every if each["indexId"] == given["indexId"]]
-                found = {"dataSources": [{name: each[name] for name in _LISTED} for each in its]}
-            case "list_role_policies":
-                every = [each.split("/") for each in self._named("get_role_policy")]
-                found = {"PolicyNames": [policy for role, policy in every if role == name]}
-            case "list_attached_role_policies" | "list_grants":
-                found = {}
-            case "describe_subnets" | "describe_security_groups":
-                names = dict.fromkeys(each for its in given["Filters"] for each in its["Values"])
-                every = [self._found(operation, f"{operation} {each}") for each in names]
-                kind = "Subnets" if operation == "describe_subnets" else "SecurityGroups"
-                found = {kind: [each for each in every if each]}
-            case "simulate_principal_policy":
-                found = {
-                    "EvaluationResults": [
-                        self.responses.get(
-                            f"{operation} {given['PolicySourceArn']} {action} {each}",
-                            {
-                                "EvalActionName": action,
-                                "EvalResourceName": each,
-                                "EvalDecision": "allowed",
-                            },
-                        )
-                        for action in given["ActionNames"]
-                        for each in given["ResourceArns"]
-                    ]
-                }
-            case _:
-                pass
-        return found
+    def _response(self, operation: str, resource: Any, given: Mapping[str, Any]) -> Any:
+        if make := vars(Client).get(f"_{operation}"):
+            return make(self, given)
+        if resource is None:
+            return Rejected("")
+        if given.get("ExpectedBucketOwner", resource.get("owner")) != resource.get("owner"):
+            return Rejected("AccessDenied")
+        return _ABOUT.get(operation, dict)(resource)
 
-    def _found(self, operation: str, call: str) -> Any:
-        """Return the response to a call, if any, unless it is an error."""
-        found = self.responses.get(call)
-        if isinstance(found, Rejected):
-            raise self._error(operation, found.code)
-        return found
+    def _name(self, given: str) -> str:
+        """Return the ARN of a role or secret, given its name or a part of the ARN."""
+        form = rf"(?:.*:role/|.*:{ACCOUNT}:secret:)?{re.escape(given)}(?:-\w{{6}})?"
+        named = [each for each in self.account if re.fullmatch(form, each)]
+        return given if given in self.account or not named else named[0]
 
-    def _error(self, operation: str, code: str = "") -> ClientError:
-        code = code or _NOT_FOUND.get(self.service, "ResourceNotFoundException")
-        error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-        return ClientError(error, "".join(map(str.title, operation.split("_"))))
+    def _every(self, entry: str, *values: Any) -> list[Any]:
+        """Return the resources with an entry, or with one of its values."""
+        every = [each for each in self.account.values() if isinstance(each, dict) and entry in each]
+        return [each for each in every if not values or each[entry] in values]
 
-    def _named(self, operation: str) -> dict[str, Any]:
-        """Return all responses to an operation by resource."""
-        every = {name.partition(" ")[::2]: it for name, it in self.responses.items()}
-        return {
-            name: it
-            for (each, name), it in every.items()
-            if each == operation and not isinstance(it, Rejected)
-        }
+    def _list_indices(self, _: Mapping[str, Any]) -> Any:
+        return {"indices": [{**each} for each in self._every("indexArn")]}
+
+    def _list_data_sources(self, given: Mapping[str, Any]) -> Any:
+        found = [each for each in self._every("indexId", given["indexId"]) if "dataSourceId" in each]
+        listed = ("dataSourceId", "displayName", "type", "status")
+        return {"dataSources": [{name: each[name] for name in listed} for each in found]}
+
+    def _list_grants(self, given: Mapping[str, Any]) -> Any:
+        every, grantee = self.account[given["KeyId"]]["grants"], given["GranteePrincipal"]
+        return {"Grants": [each for each in every if each.get("GranteePrincipal", ROLE_ARN) == grantee]}
+
+    def _describe_subnets(self, given: Mapping[str, Any]) -> Any:
+        return {"Subnets": self._every("SubnetId", *given["Filters"][0]["Values"])}
+
+    def _describe_security_groups(self, given: Mapping[str, Any]) -> Any:
+        return {"SecurityGroups": self._every("GroupId", *given["Filters"][0]["Values"])}
+
+    def _get_role_policy(self, given: Mapping[str, Any]) -> Any:
+        policies = self.account[self._name(given["RoleName"])]["policies"]
+        return {"PolicyDocument": document(policies[given["PolicyName"]])}
+
+    def _simulate_principal_policy(self, given: Mapping[str, Any]) -> Any:
+        found = [
+            {"EvalActionName": action, "EvalResourceName": each, "EvalDecision": "allowed"}
+            | self.account.get(
+                f"simulate_principal_policy {given['PolicySourceArn']} {action} {each}", {}
+            )
+            for action in given["ActionNames"]
+            for each in given["ResourceArns"]
+        ]
+        return {"EvaluationResults": found}
 
 
 @contextmanager
-def replaced(responses: Responses, printed: Mapping[str, Any]) -> Generator[list[tuple[str, Any]]]:
+def replaced(account: Account, printed: Mapping[str, Any]) -> Generator[list[tuple[str, Any]]]:
     """Replace AWS and the Pulumi CLI; yield the calls of AWS, with their parameters."""
     calls: list[tuple[str, Any]] = []
 
@@ -518,8 +437,8 @@ def replaced(responses: Responses, printed: Mapping[str, Any]) -> Generator[list
         def get_partition_for_region(self, region: str) -> str:
             return {"us-gov-west-1": "aws-us-gov"}.get(region, "aws")
 
-        def client(self, service: str, **_: object) -> _Client:
-            return _Client(responses, service, self.region_name, calls)
+        def client(self, service: str, **_: object) -> Client:
+            return Client(account, service, self.region_name, calls)
 
     def run_pulumi(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 0, json.dumps(printed[command[0]]), "")
@@ -538,19 +457,19 @@ def replaced(responses: Responses, printed: Mapping[str, Any]) -> Generator[list
 
 def ask(world: World, options: Sequence[str]) -> Output:
     """Run `check` in a world."""
-    calls = world.calls(alone=options[0] == ALONE[0])
-    with replaced(calls, printed(world)):
+    with replaced(world.account(alone=options[0] == ALONE[0]), printed(world)):
         return run(options)
 
 
 def printed(world: World) -> dict[str, Any]:
-    """Return what Pulumi prints about the stack: its state, by command."""
-    of_bucket = {"connector": "s3-v2", "bucketName": "documents"} | dict.fromkeys(
-        ("secretId", "vpcConfiguration", "allowNetworkInterfaceDeletion")
-    )
+    """Return Pulumi's output about the stack, by command."""
+    of_bucket = {"connector": "s3-v2", "bucketName": "documents", "vpcConfiguration": None}
+    own = {name: SETTINGS[f"{PROJECT_NAME}:{name}"] for name in ("secretId", "kmsKeyId")}
+    sources = {name: {**own, **(it or {})} for name, it in world.entries.items()}
     given = {
-        **({} if world.bucket is None else of_bucket),
+        **({} if world.bucket is None else {**of_bucket, "secretId": None, DELETION: None}),
         **({"permissionsBoundaryArn": BOUND} if world.boundary else {}),
+        **({**dict.fromkeys((*own, DELETION)), "dataSources": sources} if sources else {}),
         **world.settings,
     }
     config = {
@@ -558,8 +477,8 @@ def printed(world: World) -> dict[str, Any]:
         for name, it in (SETTINGS | {f"{PROJECT_NAME}:{name}": it for name, it in given.items()}).items()
         if it is not None
     }
-    outputs = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
-    return {"stack": state.deployed(config, outputs | dict(world.outputs))}
+    arns = {name: role_of(name) for name, it in world.entries.items() if it is not None}
+    return {"stack": state.deployed(config, {"roleArns": arns} if sources else {"roleArn": ROLE_ARN})}
 
 
 def run(options: Sequence[str]) -> Output:

@@ -2,34 +2,23 @@
 
 from typing import Any, Final
 
-from pages.examples import ACCOUNT, INDEX_ID, OTHER_ACCOUNT, REGION, SUBNET_ID
-from tests.helpers.world import (
-    FOREIGN_KEY_ARN,
-    SECOND_SUBNET_ID,
-    SECRET_ARN,
-)
+from pages.examples import ACCOUNT, INDEX_ID, OTHER_ACCOUNT, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from tests.helpers.world import FOREIGN_KEY_ARN, OWN, ROLE_ARN, SECOND_SUBNET_ID, SECRET_ARN
 from tests.roles.check.account import (
     APPLICATION_ARN,
+    DELETION,
     OTHER_INDEX,
-    THIRD_ID,
-    VPC,
-    Responses,
+    Account,
     aem,
-    bucket,
+    at,
     data_sources,
-    entries,
     failed,
     gone,
     identifier,
     in_other_index,
-    inline,
     of_bucket,
     rejected,
-    role,
     role_of,
-    roles_of,
-    secret,
-    subnets,
     synced,
 )
 from tests.roles.check.policy_text import NAMES
@@ -39,15 +28,16 @@ PROXY: Final = NAMES["PROXY"]
 OTHER_ROLE: Final = NAMES["OTHER_ROLE"]
 FOREIGN_SECRET: Final = NAMES["FOREIGN_SECRET"]
 READS_PROXY: Final = "allow READ on PROXY"
-GRANT: Final[dict[str, Any]] = {"Operations": ["GenerateDataKey", "Decrypt"]}
 EXCLUSIVE: Final = {"exclusivePolicies": "true"}
-NO_VPC: Final = {"vpcConfiguration": None, "allowNetworkInterfaceDeletion": None}
+NO_VPC: Final = {"vpcConfiguration": None, DELETION: None}
 SHARED: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"
 OTHER_SECRET: Final = aem(secretArn=PROXY)
-ONE_SUBNET: Final = {**VPC, "subnetIds": [SUBNET_ID]}
-IN_OTHER_VPC: Final = {"vpcConfiguration": ONE_SUBNET}
-NEW_SUBNET: Final = {"vpcConfiguration": {**VPC, "subnetIds": [SECOND_SUBNET_ID, THIRD_ID]}}
-THIRD: Final = subnets({}, ids=[THIRD_ID])
+IN_OTHER_VPC: Final = {
+    "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+}
+THIRD_ID: Final = "subnet-0c3d4e5f607182930"
+NEW_SUBNET: Final = {"vpcConfiguration": {"subnetIds": [SECOND_SUBNET_ID, THIRD_ID]}}
+THIRD: Final = at(THIRD_ID)
 TO_INDEX: Final = {"ingestScope": "index"}
 INDEX_ONLY: Final = "own-IngestDocuments + allow INGEST on INDEX"
 ALMOST: Final = "own-DeleteTaggedNI"
@@ -55,21 +45,14 @@ CRAWLER: Final = {"connector": "webcrawler"}
 
 
 def crawler(**configuration: Any) -> dict[str, Any]:
-    """Return a data source that is a web crawler."""
-    return {"type": "WEBCRAWLERV2", "configuration": {"type": "WEBCRAWLERV2", **configuration}}
+    """Return changes that turn a data source into a web crawler."""
+    its = {"type": "WEBCRAWLERV2", "secretArn": None, **configuration}
+    return {"type": "WEBCRAWLERV2", "configuration": its}
 
 
 WITH_PROXY: Final = crawler(secretArn=SECRET_ARN, additionalProperties={"proxy": {"secretArn": PROXY}})
 WITHOUT_SECRET: Final = {"connector": "webcrawler", "secretId": None, "kmsKeyId": None}
-BOTH: Final = roles_of("wiki", "tickets")
-TWO: Final[dict[str, Any]] = {
-    "settings": entries(wiki={}, tickets={}),
-    "outputs": roles_of("wiki", "tickets"),
-}
-OTHER_VPC: Final = entries(wiki={}, tickets={"vpcConfiguration": ONE_SUBNET})
-ON_JIRA: Final = entries(wiki={}, tickets={"connector": "jira"})
-OWN_ROLES: Final = role(role_of("wiki"), "own") | role(role_of("tickets"), "own")
-"""The roles of two entries, each with the program's policy."""
+TWO: Final[dict[str, Any]] = {"wiki": {}, "tickets": {}}
 FOR_TICKETS: Final = {"roleArn": role_of("tickets")}
 FOR_WIKI: Final = {"roleArn": role_of("wiki")}
 STATUSES: Final = ("ACTIVE", "UPDATING", "PENDING_CREATION", "CREATING", "FAILED", "DELETING")
@@ -101,65 +84,59 @@ ERRORS: Final = {
     "the catalog is too large": "",
     "too slow": "",
 }
-"""Errors of syncs, and what each may be about."""
+"""Errors of syncs, with the likely cause of each."""
 FAILURES: Final = {"FAILED": {"error": {"errorMessage": "KMS"}}}
 ONE_OF_EACH: Final = [*{about: error for error, about in ERRORS.items()}.values()]
 
 
-def other_role(policy: str = "", more: Any = None, **entries: Any) -> Responses:
+def other_role(policy: str = "", more: Any = None) -> Account:
     """Return a data source that matches the settings but has another role."""
-    source = data_sources({"roleArn": OTHER_ROLE, **(more or {})})
-    return source | role(OTHER_ROLE, policy, **entries)
+    return data_sources({"roleArn": OTHER_ROLE, **(more or {})}) | at(OTHER_ROLE, policies={OWN: policy})
 
 
 # fmt: off
 ROWS: Final = (
-    # A secret of its own.
-    row('problem: role policy "proxy"', data_sources(OTHER_SECRET), secret(PROXY)),
-    row('cannot tell: other policies "proxy"', data_sources(OTHER_SECRET), secret(PROXY),
+    # A secret that only the data source has.
+    row('problem: role policy "proxy"', data_sources(OTHER_SECRET), at(PROXY)),
+    row('cannot tell: other policies "proxy"', data_sources(OTHER_SECRET), at(PROXY),
         guard="allow READ on PROXY if IpAddress aws:SourceIp=ELSEWHERE"),
-    row('problem: role policy "proxy" "00000001"',
-        data_sources({}, OTHER_SECRET), secret(PROXY)),
+    row('problem: role policy "proxy" "00000001"', data_sources({}, OTHER_SECRET), at(PROXY)),
     row('problem: data source "00000001"', data_sources({}, aem(secretArn=None))),
     row('problem: secret "proxy"', data_sources(OTHER_SECRET)),
     row('problem: role policy; skipped: secret "proxy"', data_sources(OTHER_SECRET),
-        rejected(f"describe_secret {PROXY}")),
+        at(PROXY), rejected(f"describe_secret {PROXY}")),
     row('skipped: data source "00000000"',
         data_sources(aem(secretArn=["a"]), {})),
     # Two secrets.
     row('problem: other policies "proxy", role policy "proxy"', data_sources(WITH_PROXY),
-        secret(PROXY), guard="deny READ on PROXY", settings=CRAWLER),
+        at(PROXY), guard="deny READ on PROXY", settings=CRAWLER),
+    row('problem: role policy "proxy"', data_sources(WITH_PROXY), at(PROXY), settings=CRAWLER),
     row('problem: role policy "proxy"', data_sources(WITH_PROXY),
-        secret(PROXY), settings=CRAWLER),
-    row('problem: role policy "proxy"', data_sources(WITH_PROXY),
-        secret(PROXY), settings=CRAWLER | EXCLUSIVE),
-    row(None, data_sources(WITH_PROXY), secret(PROXY),
-        alone='problem: role policy "proxy"'),
-    row('note: other policies "second"', data_sources(WITH_PROXY), secret(PROXY),
-        inline("second", f"{READS_PROXY} + allow sqs:*"), settings=CRAWLER),
-    row('problem: role policy "proxy", update',
-        data_sources(WITH_PROXY), secret(), secret(PROXY),
-        settings=CRAWLER | {"secretId": f"{PROXY.replace('proxy', 'old')}"}),
-    # A VPC of its own.
+        at(PROXY), settings=CRAWLER | EXCLUSIVE),
+    row(None, data_sources(WITH_PROXY), at(PROXY), alone='problem: role policy "proxy"'),
+    row('note: other policies "second"', data_sources(WITH_PROXY), at(PROXY),
+        at(ROLE_ARN, policies={"second": f"{READS_PROXY} + allow sqs:*"}), settings=CRAWLER),
+    row('problem: role policy "proxy", update', data_sources(WITH_PROXY), at(PROXY), settings=CRAWLER |
+        {"secretId": f"{PROXY.replace('proxy', 'old')}"}),
+    # A VPC that only the data source has.
     row('problem: role policy "00000001"', data_sources({}, NEW_SUBNET), THIRD),
     row('problem: role policy "add to a policy other than"', data_sources(NEW_SUBNET), THIRD),
     row('problem: subnets "subnet-0c", role policy', data_sources(NEW_SUBNET)),
     row('problem: subnets "subnet-0c", role policy, update; note: role policy',
         data_sources(NEW_SUBNET), settings=NO_VPC),
-    row('problem: subnets "subnet-0b"',
-        data_sources({"vpcConfiguration": {**VPC, "subnetIds": [SECOND_SUBNET_ID]}}),
-        subnets(None, ids=[SECOND_SUBNET_ID])),
+    row('problem: subnets "subnet-0b"', data_sources({"vpcConfiguration": {"subnetIds":
+        [SECOND_SUBNET_ID]}}), gone(SECOND_SUBNET_ID)),
     row("problem: role policy, data source; skipped: subnets",
         data_sources(NEW_SUBNET | failed(ONE_OF_EACH[0])), rejected(f"describe_subnets {THIRD_ID}")),
     row('problem: security groups "sg-00000000", role policy',
-        data_sources({"vpcConfiguration": {**VPC, "securityGroupIds": ["sg-00000000"]}})),
+        data_sources({"vpcConfiguration": {"securityGroupIds": ["sg-00000000"]}})),
     # Another connector or bucket.
     row('problem: role policy "maps"',
-        data_sources(crawler(secretArn=SECRET_ARN, s3SeedUrl="s3://maps/a.txt")), bucket("seeds"),
-        bucket("maps"), settings=CRAWLER | {"bucketName": "seeds"}),
+        data_sources(crawler(secretArn=SECRET_ARN, s3SeedUrl="s3://maps/a.txt")), at("seeds"),
+        at("maps"), settings=CRAWLER | {"bucketName": "seeds"}),
     row("problem: role policy; cannot tell: bucket policy",
-        data_sources(of_bucket(bucketOwnerAccountId=OTHER_ACCOUNT)), bucket(owner=OTHER_ACCOUNT),
-        bucket=""),
+        data_sources(of_bucket(bucketOwnerAccountId=OTHER_ACCOUNT)), at("documents",
+        owner=OTHER_ACCOUNT), bucket=""),
     # Another role.
     row("cannot tell: other data source; note: other data source", data_sources({"roleArn": None})),
     row("cannot tell: other data source; note: other data source", data_sources({**of_bucket(),
@@ -170,37 +147,35 @@ ROWS: Final = (
     row("skipped: other data source; note: other data source", other_role(more=IN_OTHER_VPC)),
     row("problem: encryption, role policy, secret policy; cannot tell: other data source; "
         "note: other data source", other_role("allow *", aem(secretArn=FOREIGN_SECRET)),
-        secret(FOREIGN_SECRET, KmsKeyId=None),
+        at(FOREIGN_SECRET, KmsKeyId=None),
         settings={"secretId": FOREIGN_SECRET, "kmsKeyId": FOREIGN_KEY_ARN}),
     row("note: role policy, other data source", data_sources(crawler() | {"roleArn": None} | NEW_SUBNET),
         settings=WITHOUT_SECRET),
     # Another index.
     row("problem: role policy", in_other_index({})),
-    row('problem: role policy "proxy" "00000001"',
-        in_other_index({}, OTHER_SECRET), secret(PROXY)),
-    row("problem: role policy; note: role policy", OWN_ROLES,
-        in_other_index(FOR_WIKI), entry="wiki", **TWO),
+    row('problem: role policy "proxy" "00000001"', in_other_index({}, OTHER_SECRET), at(PROXY)),
+    row("problem: role policy; note: role policy", in_other_index(FOR_WIKI), entry="wiki", entries=TWO),
     # Entries.
-    row("skipped: deployment",
-        outputs={"roleArn": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}),
+    row("skipped: deployment", entries={"later": None}),
     row("skipped: role policy; cannot tell: other data source; note: other data source",
-        role(role_of("wiki")), role(role_of("tickets")), data_sources({"roleArn": None}), **TWO),
-    row("note: role policy, other data source", OWN_ROLES, other_role("allow *"), **TWO),
-    row("cannot tell: other data source; note: role policy, other data source", OWN_ROLES,
-        data_sources(IN_OTHER_VPC | {"roleArn": OTHER_ROLE}), settings=OTHER_VPC, outputs=BOTH),
-    row('problem: role policy "aem-cloud"; note: other data source', role(role_of("wiki"),
-        "allow sqs:*"),
-        role(role_of("tickets"), "allow *"), data_sources(FOR_TICKETS | OTHER_SECRET), secret(PROXY),
-        entry="wiki", **TWO),
+        at(role_of("wiki"), policies={OWN: ""}), at(role_of("tickets"), policies={OWN: ""}),
+        data_sources({"roleArn": None}), entries=TWO),
+    row("note: role policy, other data source", other_role("allow *"), entries=TWO),
+    row("cannot tell: other data source; note: role policy, other data source",
+        data_sources(IN_OTHER_VPC | {"roleArn": OTHER_ROLE}), entries=TWO | {"tickets": IN_OTHER_VPC}),
+    row('problem: role policy "aem-cloud"; note: other data source', at(role_of("wiki"), policies={OWN:
+        "allow sqs:*"}), at(role_of("tickets"), policies={OWN: "allow *"}), data_sources(FOR_TICKETS |
+        OTHER_SECRET), at(PROXY), entry="wiki", entries=TWO),
     row("problem: key policy of wiki, key policy of tickets; skipped: deployment of later; "
-        "note: role policy of wiki, role policy of tickets", OWN_ROLES,
-        key="allow kms:Put* for ROOT", settings=entries(wiki={}, tickets={}, later={}), outputs=BOTH),
-    # What AWS says about data sources and syncs.
-    row('note: data source "00000000"', data_sources({}, {}), gone(f"get_data_source {identifier(0)}")),
-    row(None, data_sources({}), gone(f"get_data_source {identifier(0)}"),
+        "note: role policy of wiki, role policy of tickets",
+        key="allow kms:Put* for ROOT", entries=TWO | {"later": None}),
+    # The statuses of data sources and syncs.
+    row('note: data source "00000000"', data_sources({}, {}),
+        rejected(f"get_data_source {identifier(0)}", code="")),
+    row(None, data_sources({}), rejected(f"get_data_source {identifier(0)}", code=""),
         alone='rejected "was deleted in the meantime"'),
     row(None, data_sources(aem(type="FOO")), alone='rejected "has the type FOO"'),
-    row(None, data_sources({"index": OTHER_INDEX}), alone='rejected "its data sources: none"'),
+    row(None, data_sources({"indexId": OTHER_INDEX}), alone='rejected "its data sources: none"'),
     row(None, data_sources({}, {"displayName": "Second"}, {"roleArn": OTHER_ROLE}),
         alone='note: data source "00000001"'),
     row('problem: data source "00000002" "00000003" "00000004" "00000005"; '

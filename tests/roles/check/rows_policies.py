@@ -4,28 +4,13 @@ from functools import partial
 from typing import Any, Final
 
 from pages.examples import ACCOUNT, OTHER_ACCOUNT
-from tests.helpers.world import KEY_ARN, SECRET_ARN
-from tests.roles.check.account import (
-    BOUND,
-    PERIMETER,
-    Responses,
-    attached,
-    data_sources,
-    deployed,
-    gone,
-    grants,
-    key_policy,
-    own_role,
-    rejected,
-    simulated,
-)
-from tests.roles.check.policy_text import NAMES, statement
-from tests.roles.check.rows_data_sources import GRANT
+from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN
+from tests.roles.check.account import PERIMETER, Account, at, data_sources, gone, rejected
+from tests.roles.check.policy_text import NAMES, document, statement
 from tests.roles.check.table import row
 
 READ: Final = NAMES["READ"]
 UNREADABLE: Final = f"arn:aws:iam::{ACCOUNT}:policy/unreadable"
-BOUND_SETTING: Final = {"permissionsBoundaryArn": BOUND}
 FOREIGN: Final = {"secretId": NAMES["FOREIGN_SECRET"]}
 OF_OTHER: Final = {"bucketAccountId": OTHER_ACCOUNT}
 ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
@@ -34,7 +19,8 @@ IMPLICIT: Final = {"EvalDecision": "implicitDeny"}
 BY_ORGANIZATION: Final = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
 BY_BOUNDARY: Final = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
 NO_KEY_USE: Final = "allow kms:Put* for ROOT"
-TO_ENCRYPT: Final[dict[str, Any]] = {"Operations": ["Encrypt"]}
+GRANT: Final[dict[str, Any]] = {"Operations": ["GenerateDataKey", "Decrypt"]}
+TO_ENCRYPT: Final = {"Operations": ["Encrypt"]}
 ADMINISTRATION: Final = (
     "allow kms:Create*|kms:Describe*|kms:Enable*|kms:Put*|kms:ScheduleKeyDeletion for ADMIN"
 )
@@ -65,6 +51,11 @@ NOT_ACCEPTED: Final = 'rejected "AWS rejects the credentials (Expired"'
 published: Final = partial(row, alone=False)
 
 
+def simulated(action: str, resource: str, decision: Any) -> Account:
+    """Return the response to one simulation."""
+    return {f"simulate_principal_policy {ROLE_ARN} {action} {resource}": decision}
+
+
 def denying(condition: str) -> str:
     """Return a key policy that denies decryption under a condition and delegates the rest to IAM."""
     return f"delegation + deny kms:Decrypt for * if {condition}"
@@ -75,8 +66,8 @@ def allowing(condition: str) -> str:
     return f"allow kms:* for ROOT if {condition}"
 
 
-def trusting(policy: Any) -> Responses:
-    return own_role(trust=policy)
+def trusting(policy: Any) -> Account:
+    return at(ROLE_ARN, trust=policy)
 
 
 def trusted(condition: str, service: str = "qbusiness.amazonaws.com") -> str:
@@ -95,7 +86,7 @@ def web_identity(provider: str, subject: str) -> dict[str, Any]:
 
 
 def lacking(*keys: str) -> dict[str, Any]:
-    """Return the part of a response that says which keys the simulation lacked."""
+    """Return the entry of a response with the keys that the simulation lacked."""
     return {"MissingContextValues": [*keys]}
 
 
@@ -116,11 +107,11 @@ ROWS: Final = (
     row("problem: other policies", guard="allow READ if StringEquals aws:ResourceAccount=ACCOUNT"),
     row("skipped: other policies", rejected("list_attached_role_policies"),
         alone=True),
-    row("problem: other policies; skipped: other policies",
-        attached(PERIMETER, UNREADABLE), rejected(f"get_policy {UNREADABLE}"), attached="deny READ",
+    row("problem: other policies; skipped: other policies", at(ROLE_ARN, attached=[PERIMETER,
+        UNREADABLE]), rejected(f"get_policy {UNREADABLE}"), attached="deny READ",
         alone="problem: role policy; skipped: role policy"),
-    row(UNSURE, guard="deny iam:PassRole if StringNotEquals aws:ResourceTag/team=search", bucket="",
-        role_tags={"team": "search"}),
+    row(UNSURE, at(ROLE_ARN, Tags=[{"Key": "team", "Value": "search"}]), bucket="",
+        guard="deny iam:PassRole if StringNotEquals aws:ResourceTag/team=search"),
     # A data perimeter.
     row("problem: other policies; cannot tell: encryption, bucket policy",
         guard="deny s3:* if StringNotEquals aws:ResourceAccount=ACCOUNT", bucket="", settings=OF_OTHER),
@@ -145,7 +136,7 @@ ROWS: Final = (
     row(LACKING, own="own + deny READ"),
     # A deleted role.
     row(NO_KEY, key="allow kms:Put* for ROOT + allow kms:Decrypt for DELETED"),
-    # Denials that only IAM knows.
+    # Denials in IAM's simulation.
     row("cannot tell: simulation", simulated(READ, SECRET_ARN, EXPLICIT | BY_ORGANIZATION),
         alone=True),
     row("cannot tell: simulation",
@@ -180,7 +171,7 @@ ROWS: Final = (
     row("problem: trust policy; note: trust policy", trusting("allow sts:AssumeRole for *")),
     row("note: trust policy",
         trusting(f"trust + allow sts:AssumeRole for ADMIN if {IN_APPLICATION} as Admin")),
-    row(UNREAD, trusting("{")),
+    row(UNREAD, at(ROLE_ARN, AssumeRolePolicyDocument="{")),
     row("problem: trust policy; note: trust policy",
         trusting(["trust", web_identity("gitlab.com", "project_path:*:ref:main")])),
     row("note: trust policy",
@@ -194,7 +185,7 @@ ROWS: Final = (
     row(NOT_ACCEPTED, rejected("simulate_principal_policy", code="ExpiredToken")),
     row('note: simulation "the server at AWS_ENDPOINT_URL does not support this check: use AWS"',
         rejected("simulate_principal_policy", code="UnknownOperationException")),
-    row(NO_ROLE, gone("get_role")),
+    row(NO_ROLE, gone(ROLE_ARN)),
     # Several policies of the role.
     row('problem: other policies "perimeter"; cannot tell: other policies "guard"',
         guard="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE", attached="deny kms:*"),
@@ -207,17 +198,16 @@ ROWS: Final = (
     row("problem: other policies; skipped: data source; note: other data source", data_sources({}),
         rejected("get_data_source"), guard="allow *"),
     # The boundary; the one in the settings is not compared.
-    row("skipped: permissions boundary", deployed(BOUND, ""),
-        rejected("get_policy"), settings=BOUND_SETTING),
+    row("skipped: permissions boundary", rejected("get_policy"), boundary="allow *"),
     row("cannot tell: key policy",
         boundary="allow all but kms:*",
         key="delegation + allow kms:Decrypt for * if StringEquals kms:CallerAccount=ACCOUNT"),
     # Key policies and grants.
     row("", key="allow kms:* not for arn:aws:iam::ACCOUNT:user/x"),
     row(MAYBE_NO_KEY, key="allow kms:* on arn:aws:kms:*:*:key/${aws:SourceIp} for ROOT"),
-    row("", grants(TO_ENCRYPT, GRANT, TO_ENCRYPT), key=NO_KEY_USE),
-    row(MAYBE_NO_KEY, grants(GRANT | {"Constraints": {"a": "b"}}), key=NO_KEY_USE),
-    row(MAYBE_NO_KEY, grants(GRANT), key=NO_KEY_USE, boundary="allow *"),
+    row("", at(KEY_ARN, grants=[TO_ENCRYPT, GRANT, TO_ENCRYPT]), key=NO_KEY_USE),
+    row(MAYBE_NO_KEY, at(KEY_ARN, grants=[GRANT | {"Constraints": {"a": "b"}}]), key=NO_KEY_USE),
+    row(MAYBE_NO_KEY, at(KEY_ARN, grants=[GRANT]), key=NO_KEY_USE, boundary="allow *"),
     row(MAYBE_NO_KEY, rejected("list_grants"), key=NO_KEY_USE),
     # IAM's simulation.
     row("skipped: data source; note: other data source", data_sources({}),
@@ -226,7 +216,7 @@ ROWS: Final = (
     row("cannot tell: simulation",
         simulated(READ, SECRET_ARN,
         on_resource("explicitDeny", **lacking("aws:SourceIp", "KMS:viaservice")))),
-    # What --context states.
+    # Values from --context.
     row(NO_KEY, key=FROM_ELSEWHERE, context=["AWS:sourceip=198.51.100.1", "aws:SourceVpc=vpc-1"]),
     row(NO_KEY, key=denying("Bool aws:ViaAWSService=true"), context=["aws:ViaAWSService="]),
     row("", key=denying("DateGreaterThan aws:EpochTime=7226582400"), context=["aws:SourceIp=192.0.2.1"]),
@@ -234,7 +224,7 @@ ROWS: Final = (
     row("skipped: secret; cannot tell: key policy",
         rejected("describe_organization", "describe_secret"),
         key=allowing("StringEquals aws:PrincipalOrgID=ORG")),
-    row("", key_policy("delegation", Version="2008-10-17")),
+    row("", {f"get_key_policy {KEY_ARN}": {"Policy": document("delegation", "2008-10-17")}}),
     row(UNBOUNDED, boundary=BY_TAG, secret_tags={"team": ""}),
     # Forms that AWS's pages and sample repositories publish. Of 20, at most two may be undecided.
     published("", key="delegation"),

@@ -1,23 +1,23 @@
-"""Rows of worlds: what differs from an account in which nothing is wrong, and the answers of `check`.
+"""Rows of worlds: the differences from an account in which nothing is wrong, and the answers of `check`.
 
-A row is `row(expected, *responses, alone=..., **given)`. `expected` lists the questions that are not
-`ok`, by state, as in `problem: key policy, secret; note: index`. "Unread" is skipped because of an
-error. A text in quotes, after a question, must be in an answer in this state; `secret of wiki` is the
-question about one of several entries; `rejected "text"` is an error in place of answers.
+A row is `row(expected, *changes, alone=..., **given)`. `expected` lists the questions that are not
+`ok`, by state, as in `problem: key policy, secret; note: index`. A text in quotes, after a question,
+must be in an answer in this state; `secret of wiki` is the question about one of several entries;
+`rejected "text"` is an error in place of answers.
 
-`alone` has the answers without the stack: True for the same ones, except that "role policy" has "other
-policies", too; False if nobody asks. By default, it is True for rows that only change policies. None as
-`expected` means only without the stack.
+`alone` has the answers without the stack: True for the same answers, except that "role policy" replaces
+"other policies"; False if `check` does not run without the stack. By default, it is True for rows that
+only change policies. None as `expected` means that `check` runs only without the stack.
 """
 
-import inspect
 import re
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.helpers.world import Output
-from tests.roles.check.account import ALONE, STACK, Responses, World, ask
+from tests.roles.check.account import ALONE, STACK, Account, World, ask
 
 STATES: Final = {"problem": 1, "skipped": 2, "cannot tell": 3, "note": 0}
 """The exit code for each state, the most serious first."""
@@ -35,35 +35,32 @@ class Row(NamedTuple):
 
 def row(
     expected: str | None = "",
-    *responses: Responses,
+    *changes: Account,
     alone: str | bool | None = None,
     context: Sequence[str] = (),
     entry: str = "",
     **given: Any,
 ) -> Row:
-    """Return a row; `responses` are AWS's other responses, and `entry` is the one that is checked."""
-    caller = inspect.currentframe()
-    assert caller
-    frame = caller.f_back
-    assert frame
-    world = World(**given, responses={call: it for each in responses for call, it in each.items()})
-    if alone is None:  # by default, only rows that change only policies are asked without the stack
-        alone = expected is not None and {*given} <= {*_POLICIES} and not (responses or context)
+    """Return a row; `entry` is the one that is checked."""
+    caller = traceback.extract_stack(limit=2)[0]
+    world = World(**given, changes=changes)
+    if alone is None:  # by default, only rows that change only policies run without the stack
+        alone = expected is not None and {*given} <= {*_POLICIES} and not (changes or context)
     as_above = (expected or "").replace("other policies", "role policy")
     without = {True: as_above, False: None}[alone] if isinstance(alone, bool) else alone
     options = [option for each in context for option in ("--context", each)]
     options += ["--data-source", entry] if entry else []
     asked = ((expected, [*STACK, *options]), (without, [*ALONE, *options]))
     ways = [(text, its) for text, its in asked if text is not None]
-    return Row(world, Path(frame.f_code.co_filename), frame.f_lineno, ways)
+    return Row(world, Path(caller.filename), caller.lineno or 0, ways)
 
 
 _POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "secret_tags")
 
 
 def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
-    """Return the answers, except that no data source uses a role if the row has none."""
-    document, has_none = said.json, not any("data_source" in call for call in each.world.responses)
+    """Return the answers; if the row has no data source, leave out that none uses the role."""
+    document, has_none = said.json, not each.world.has_data_source
     of = document.get("entries", {"": document})
     return [
         {"entry": entry, **finding}
@@ -85,7 +82,7 @@ _said: Final[dict[tuple[Path, int, bool], Output]] = {}
 
 
 def said_in(each: Row, options: Sequence[str]) -> Output:
-    """Return what `check` says, in JSON; ask only once."""
+    """Return the output of `check --json`, which runs only once for each row and way."""
     key = each.path, each.line, options[0] == STACK[0]
     if key not in _said:
         _said[key] = ask(each.world, (*options, "--json"))
@@ -149,15 +146,15 @@ def _differences(text: str, row: Row, said: Output) -> list[str]:
 # The sentences.
 
 _PARTICULAR: Final = re.compile(
-    r"'[^']*'|\{.*\}|\"[^\"]*\"|\barn:[^\s,;:)]+(?::[^\s,;)]+)*|\b[\w.-]*\d[\w.:-]*|\S*[=/_]\S*"
-    r"|\b[a-z0-9]+:[A-Z]\w+|\b[A-Z]\w*[A-Z]\w*|\b(?:Lock|Session|Admin|Other|documents|maps|seeds|gone)\b"
-    r"|\b(?:guard|perimeter|wiki|tickets|later|statement|[\w.]+\.com)\b"
+    r"(?<=has the status FAILED: ).*|(?<=state is )[A-Z]\w+|'[^']*'|\{.*\}|\"[^\"]*\""
+    r"|\barn:[^\s,;:)]+(?::[^\s,;)]+)*|\b[\w.-]*\d[\w.:-]*|\S*[=/_]\S*|\b[a-z0-9]+:[A-Z]\w+"
+    r"|\b[A-Z]\w*[A-Z]\w*|\b(?:Lock|Admin|Other|documents|maps|guard|perimeter|wiki|tickets|later|statement)\b"
 )
-"""What a sentence says about one account: names, numbers, ARNs, actions, and documents."""
+"""The parts of a sentence that are about one account: names, numbers, ARNs, actions, and documents."""
 
 
 def one_of_each(rows: Sequence[Row]) -> str:
-    """Return each sentence once, by question; details and steps without an answer are of a known one."""
+    """Return each sentence once, by question; a detail or remedy alone belongs to a known answer."""
     seen: set[str] = set()
     found: dict[str, list[str]] = {}
     for each in rows:

@@ -32,7 +32,7 @@ from tests.helpers.world import (
     policy,
 )
 from tests.roles.check import account
-from tests.roles.check.account import ALONE, STACK, data_sources, failed, identifier, secret
+from tests.roles.check.account import ALONE, STACK, at, data_sources, failed, identifier
 from tests.roles.check.policy_text import NAMES
 from tests.roles.check.rows_data_sources import WITH_PROXY
 
@@ -144,7 +144,7 @@ def test_check_page_lists_every_name_of_a_finding():
 
 def test_a_sync_error_cannot_forge_another_line():
     forged = "Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
-    said = account.ask(account.World(responses=data_sources(failed(forged))), STACK)
+    said = account.ask(account.World(changes=[data_sources(failed(forged))]), STACK)
     assert "FAILED: Too slow\\r\\nok       role policy: FORGED\\x1b[2K\\u202e\\u2028\\x9b\n" in said.out
 
 
@@ -152,7 +152,7 @@ def test_a_sync_error_cannot_forge_another_line():
 
 
 def test_json_is_one_document_with_every_finding_and_decision():
-    world = account.World(own="own-GetSecret", responses=account.rejected("get_key_policy"))
+    world = account.World(own="own-GetSecret", changes=[account.rejected("get_key_policy")])
     document = account.ask(world, (*STACK, "--context", "aws:SourceIp=192.0.2.1", "--json")).json
     entry = document.pop("entries")["aem-connector"]
     assert document == {
@@ -169,7 +169,7 @@ def test_json_is_one_document_with_every_finding_and_decision():
         "state": "skipped",
         "text": "kms:GetKeyPolicy is not allowed for these credentials",
     }
-    assert found["role policy"]["remedy"] == "`pulumi preview --stack dev` shows what an update changes"
+    assert found["role policy"]["remedy"] == "`pulumi preview --stack dev` shows the update's changes"
     assert found["role policy"]["details"] == ["AllowsAmazonQToGetSecret: missing"]
     assert len(requests) == 29
     denied = {each["action"]: each["allowed"] for each in requests if each["allowed"] != "yes"}
@@ -178,7 +178,7 @@ def test_json_is_one_document_with_every_finding_and_decision():
 
 def test_json_has_policies_only_for_role_outside_any_stack():
     outside = account.ask(
-        account.World(responses=data_sources(WITH_PROXY) | secret(NAMES["PROXY"])), (*ALONE, "--json")
+        account.World(changes=[data_sources(WITH_PROXY), at(NAMES["PROXY"])]), (*ALONE, "--json")
     ).json
     assert next(iter(outside)) == "dataSource"
     assert outside["trustPolicy"]["Statement"][0]["Principal"] == {"Service": "qbusiness.amazonaws.com"}
@@ -298,7 +298,7 @@ def test_commands_name_stack_as_given(world: World, name: str):
     world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=OWN)
     said = world.check("--stack", name)
     assert said.code == 1
-    assert f"`pulumi preview --stack {name}` shows what an update changes" in said.out
+    assert f"`pulumi preview --stack {name}` shows the update's changes" in said.out
 
 
 @pytest.mark.parametrize("part", [ROLE_ARN, TRUST], ids=["role", "application"])

@@ -20,21 +20,22 @@ from roles.policies import Secret
 from tests.authorization.simulator import ask as simulate
 from tests.helpers.world import ROLE_ARN
 from tests.roles.check import rows_policies
-from tests.roles.check.account import STACK, World, bucket, printed, replaced, run
+from tests.roles.check.account import STACK, World, at, printed, replaced, run
 from tests.roles.check.policy_text import document, statements
 from tests.roles.check.rows_data_sources import NO_VPC
 from tests.roles.check.table import Row, said_in
 
 SHAPES: Final = {
     "a secret with a key and a VPC": World(
-        secret_tags={"Team": "web", "Stage": "one", "stage": "two"}, role_tags={"Owner": "search"}
+        secret_tags={"Team": "web", "Stage": "one", "stage": "two"},
+        changes=[at(ROLE_ARN, Tags=[{"Key": "Owner", "Value": "search"}])],
     ),
     "another account's bucket of documents": World(
         bucket="", settings={"bucketAccountId": OTHER_ACCOUNT}
     ),
     "files in a bucket": World(
         settings={"connector": "sharepoint-server-subscription", "bucketName": "documents", **NO_VPC},
-        responses=bucket(),
+        changes=[at("documents")],
     ),
 }
 
@@ -49,7 +50,7 @@ class Request(NamedTuple):
 
 def requests_in(world: World) -> list[Request]:
     """Return the role's requests."""
-    with replaced(world.calls(alone=False), printed(world)) as calls:
+    with replaced(world.account(alone=False), printed(world)) as calls:
         run(STACK)
     return [
         Request(
@@ -87,7 +88,7 @@ def test_each_request_is_simulated_with_the_known_condition_keys(
 
 
 def general(arn: str) -> str:
-    """Return an ARN without the part of it that is an example."""
+    """Return an ARN without its example part."""
     return re.sub(r"(network-interface/|:s3:::[^/]+/).*", r"\1", arn)
 
 
@@ -98,7 +99,7 @@ ALL_OPTIONS: Final = [
 
 
 @pytest.mark.parametrize(("connector", "options"), ALL_OPTIONS, ids=str)
-def test_requests_of_each_connector_are_the_calls_on_the_pages(connector: str, options: Options):
+def test_requests_of_each_connector_match_aws_pages(connector: str, options: Options):
     key_arns = (options.key_arn,) if options.key_arn and options.bucket_is_source else ()
     bucket_arns = filter(None, [options.bucket_arn])
     needs = Needs(
@@ -153,13 +154,13 @@ def as_question(world: World, request: Request) -> dict[str, Any]:
     }
 
 
-# The simulator ignores partitions of accounts and keys of the encryption context.
+# The simulator ignores ARN partitions and the condition keys for the encryption context.
 UNLIKE: Final = ("arn:aws-cn:", "kms:EncryptionContext:SecretARN")
 DECIDED: Final = [
     each
     for each in rows_policies.ROWS
     for expected, options in each.ways[:1]
-    if options == [*STACK] and not each.world.responses and "cannot tell" not in expected
+    if options == [*STACK] and not each.world.changes and "cannot tell" not in expected
     if not any(part in str(each.world) for part in UNLIKE)
 ]
 
