@@ -321,7 +321,7 @@ def ingest(role: Role) -> Iterator[Finding]:
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
     for resource, urn in resources.items():
-        application, _, _ = resource.partition("/index/")  # the resource itself, if it is no index
+        application, _, _ = resource.partition("/index/")  # the resource itself, if it is not an index
         if application not in resources:
             yield Finding(
                 urn,
