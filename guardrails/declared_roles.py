@@ -8,13 +8,13 @@ the program sets count as declared.
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, cast
 
 from connector_grants import Application, Known, application_of
 from iam.containment import certain_values
 from iam.documents import UNKNOWN, Document, Kind, Statement, listed, read_document
 from iam.patterns import is_pattern
-from pulumi_policy import PolicyProviderResource
+from pulumi_policy import PolicyResource
 from pulumi_policy.proxy import UnknownValueError
 
 SERVICE: Final = "qbusiness.amazonaws.com"
@@ -45,21 +45,6 @@ _POLICY_PROPERTIES: Final = {
     _ATTACHMENT_TO_SEVERAL_TYPE: "policyArn",
     _EXCLUSIVE_ATTACHMENTS_TYPE: "policyArns",
 }
-
-
-class Resource(Protocol):
-    """The properties of Pulumi's `PolicyResource` that this module uses."""
-
-    @property
-    def resource_type(self) -> str: ...
-    @property
-    def urn(self) -> str: ...
-    @property
-    def props(self) -> Mapping[str, Any]: ...
-    @property
-    def property_dependencies(self) -> Mapping[str, Sequence[Any]]: ...
-    @property
-    def provider(self) -> PolicyProviderResource | None: ...
 
 
 class Policy(NamedTuple):
@@ -165,7 +150,7 @@ class _Declaration(NamedTuple):
 
 
 def find_roles(
-    resources: Iterable[Resource], set_by_program: Mapping[str, Collection[str]]
+    resources: Iterable[PolicyResource], set_by_program: Mapping[str, Collection[str]]
 ) -> Iterator[Role]:
     """Return the roles that trust Amazon Q Business.
 
@@ -218,7 +203,9 @@ def required_values(statement: Statement, key: str) -> tuple[str, ...]:
 
 def _is_for_service(role: Role, declaration: _Declaration) -> bool:
     trust = role.trust.document
-    if any(trusting_statements(trust)) or any(map(_names_service, trust.statements)):
+    if any(trusting_statements(trust)) or any(
+        each.allows and _SERVICE_PRINCIPAL in each.principals.listed() for each in trust.statements
+    ):
         return True
     if trust.known and not trust.problem:
         return False
@@ -230,16 +217,11 @@ def _is_for_service(role: Role, declaration: _Declaration) -> bool:
     )
 
 
-def _names_service(statement: Statement) -> bool:
-    """Return whether an Allow statement names the service, whatever its actions and conditions are."""
-    return statement.allows and _SERVICE_PRINCIPAL in statement.principals.listed()
-
-
 def _of_type(declarations: Iterable[_Declaration], type_: str) -> list[_Declaration]:
     return [declaration for declaration in declarations if declaration.type == type_]
 
 
-def _declaration(resource: Resource, set_by_program: Collection[str]) -> _Declaration:
+def _declaration(resource: PolicyResource, set_by_program: Collection[str]) -> _Declaration:
     provider = resource.provider
     # The engine passes the list as JSON.
     allowed = _plain(provider.props).get("allowedAccountIds") if provider else None
@@ -322,8 +304,7 @@ def _group_by_role(
             # Known names are more precise than dependencies.
             urns = [urn for urn in urns if names[urn] in ("", *given_names)]
         referenced = {names[urn] for urn in urns}
-        others = [name for name in given_names if name not in referenced]
-        for name in others:
+        for name in (name for name in given_names if name not in referenced):
             namesakes = by_name.get(name, [])
             own = [urn for urn in namesakes if providers[urn] == declaration.provider]
             urns += own or namesakes

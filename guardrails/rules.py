@@ -21,7 +21,7 @@ from declared_roles import (
     trusting_statements,
 )
 from iam.containment import is_never_met
-from iam.documents import Document, Statement
+from iam.documents import Statement
 from iam.operators import parse_operator
 from iam.patterns import Patterns
 
@@ -87,8 +87,13 @@ class Rule(NamedTuple):
 def readable(role: Role) -> Iterator[Finding]:
     """Find malformed documents, which no other rule can check, and unknown condition operators."""
     for policy in (role.trust, *role.policies):
-        problem = policy.document.problem or _unknown_operator(policy.document)
-        if problem:
+        unknown_operators = (
+            f"{_title(statement)} has an unknown operator: {condition.operator}"
+            for statement in policy.document.statements
+            for condition in statement.conditions
+            if not parse_operator(condition.operator)
+        )
+        if problem := policy.document.problem or next(unknown_operators, None):
             kind = "the trust policy" if policy is role.trust else "a policy of the role"
             yield Finding(
                 policy.urn,
@@ -97,15 +102,6 @@ def readable(role: Role) -> Iterator[Finding]:
                 "correct the document; see "
                 "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html",
             )
-
-
-def _unknown_operator(document: Document) -> str:
-    """Describe the first condition operator that IAM does not have; empty if IAM has all of them."""
-    for statement in document.statements:
-        for condition in statement.conditions:
-            if not parse_operator(condition.operator):
-                return f"{_title(statement)} has an unknown operator: {condition.operator}"
-    return ""
 
 
 def trust_account(role: Role) -> Iterator[Finding]:
@@ -217,7 +213,10 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
     for policy, statement in _statements(role):
         actions: dict[Excess, list[str]] = defaultdict(list)
         for found in find_excess(statement, known):
-            if _rule_for(found) == rule:
+            service = found.action.partition(":")[0].lower()
+            # `excess` reports the actions that no connector needs, and those of services without a rule.
+            responsible = _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
+            if responsible == rule:
                 actions[found._replace(action="")].append(found.action)
         for found, names in actions.items():
             message = f"{_title(statement)} allows {', '.join(names)}"
@@ -237,15 +236,6 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
                 expected = found.expected_condition
                 remediation = "allow this only in a statement with an expected condition"
             yield Finding(policy.urn, message, expected, remediation)
-
-
-def _rule_for(found: Excess) -> str:
-    """Return the name of the rule that reports a permission.
-
-    `excess` reports actions that no connector needs at all, and those of services without a rule.
-    """
-    service = found.action.partition(":")[0].lower()
-    return _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
 
 
 def excess(role: Role) -> Iterator[Finding]:
@@ -331,7 +321,7 @@ def ingest(role: Role) -> Iterator[Finding]:
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
     for resource, urn in resources.items():
-        application, _, _ = resource.partition("/index/")  # the resource itself, if it is no index
+        application, _, _ = resource.partition("/index/")  # the resource itself, if it is not an index
         if application not in resources:
             yield Finding(
                 urn,
@@ -346,7 +336,11 @@ def subnets(role: Role) -> Iterator[Finding]:
     creating = [*_allowing(role, "ec2:createnetworkinterface")]
     without_tag = [statement.resources for _, statement in creating if not statement.conditions]
     for policy, statement in creating:
-        if _requires_tag(statement) and any(
+        requires_tag = any(
+            condition.requires_key and condition.key.lower().startswith("aws:requesttag/")
+            for condition in statement.conditions
+        )
+        if requires_tag and any(
             ":subnet/" in resource and not any(allowed.covers(resource) for allowed in without_tag)
             for resource in statement.resources.listed()
         ):
@@ -357,13 +351,6 @@ def subnets(role: Role) -> Iterator[Finding]:
                 "no aws:RequestTag condition for subnets or security groups",
                 "allow subnets and security groups in a separate statement",
             )
-
-
-def _requires_tag(statement: Statement) -> bool:
-    return any(
-        condition.requires_key and condition.key.lower().startswith("aws:requesttag/")
-        for condition in statement.conditions
-    )
 
 
 def placeholders(role: Role) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ def is_never_met(condition: Condition) -> bool:
 
 
 def certain_values(conditions: Iterable[Condition], key: str) -> list[tuple[str, ...]]:
-    """Return the values to which each condition on a key certainly restricts it.
+    """For each condition on a key, return the values that it is certain to restrict the key to.
 
     A request must meet all the conditions. The result is empty if the key may be absent, and leaves out
     conditions that other values may meet. A value may be a pattern if the operator accepts patterns.
@@ -187,7 +187,7 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
     """Return whether one negated operator certainly excludes every string that another one excludes.
 
-    The first is the negation of `ours` with `value`; the other is that of `theirs` with `other`.
+    The first operator negates `ours` with `value`; the other one negates `theirs` with `other`.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
         # IAM does not document how it compares strings that are not ARNs.

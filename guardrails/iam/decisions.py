@@ -32,14 +32,14 @@ class Kind(StrEnum):
 
 
 class Policy(NamedTuple):
-    """A policy, as far as it could be read."""
+    """One of the policies that may apply to a request."""
 
     kind: Kind
     name: str
     statements: tuple[Statement, ...] = ()
-    """Empty if it was not read or, for the program's policy and those of resources, does not exist."""
+    """Empty if the policy was not read or does not exist."""
     unread: Any = None
-    """The caller's finding about the policy if it was not read; otherwise, None."""
+    """The caller's finding if the policy was not read; otherwise, None."""
     resource: str = ""
     """The ARN of the key, secret, or bucket whose policy it is; empty for other policies."""
 
@@ -56,8 +56,9 @@ class Applicable(NamedTuple):
     is_foreign: bool = False
     """Whether another account owns the resource.
 
-    Then a policy of the role and the resource's policy must both allow the request. In the same account,
-    one of them suffices, except that a key policy must allow the request or delegate the decision.
+    If so, a policy of the role and the resource's policy must both allow the request. In the same
+    account, one of them suffices, except that a key policy must allow the request or delegate the
+    decision.
     """
     grant: Truth = Truth.NO
     """Whether a KMS grant allows the request; it replaces an Allow, but a Deny still applies."""
@@ -165,7 +166,7 @@ def _granted(request: Request, policies: Applicable, role: _Result) -> _Result:
         return _all(role, to(*Grantee), boundary)
     by_role = _all(to(Grantee.ACCOUNT), role) if resource.kind is Kind.KEY else role
     granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), by_role)
-    # A boundary limits an Allow for the role, but not one for a session, whose name nobody knows. AWS
+    # A boundary limits an Allow for the role, but not one for a session, whose name is unknown. AWS
     # does not say whether a boundary limits an Allow for everybody:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
     unlimited = to(Grantee.SESSION, Grantee.EVERYBODY)

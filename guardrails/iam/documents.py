@@ -153,19 +153,14 @@ def listed(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-@cache
-def _elements(targets: tuple[str, ...]) -> frozenset[str]:
-    """Return the elements that a statement may contain, including those for its kind of policy."""
-    return frozenset({*_STATEMENT_ELEMENTS, *targets, *(f"Not{element}" for element in targets)})
-
-
 def _statement(
     number: int, given: Any, targets: tuple[str, ...], policy: str, *, variables: bool
 ) -> Statement | None:
     """Read the known part of a statement; return None if that part cannot be checked alone."""
     if given is UNKNOWN:
         return None
-    _check_elements(given, _elements(targets), f"statement {number}")
+    allowed = {*_STATEMENT_ELEMENTS, *targets, *(f"Not{element}" for element in targets)}
+    _check_elements(given, allowed, f"statement {number}")
     for element in ("Action", *targets):
         if (element in given) == (f"Not{element}" in given):
             raise MalformedError(

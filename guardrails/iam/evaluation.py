@@ -52,7 +52,8 @@ class Request(NamedTuple):
 
 
 def applies(statement: Statement, request: Request) -> Truth:
-    """Return whether a statement applies to a request; most statements have other actions."""
+    """Return whether a statement applies to a request."""
+    # Compare the actions first, because most statements have other actions.
     fits = _fits_action(statement.actions, request.action)
     return fits if fits is Truth.NO else every(part.fits for part in _parts(statement, request))
 
@@ -60,9 +61,9 @@ def applies(statement: Statement, request: Request) -> Truth:
 def unknown_parts(
     statements: Iterable[Statement], request: Request
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return why it is unknown whether statements apply.
+    """Return the reasons why it is unknown whether statements apply.
 
-    The result has the condition keys whose values are unknown, and the elements and operators that
+    The result contains the condition keys whose values are unknown, and the elements and operators that
     cannot be evaluated.
     """
     parts = [part for each in statements for part in _parts(each, request)]
@@ -152,7 +153,7 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 
 @cache
 def _fits_action(actions: Patterns, action: str) -> Truth:
-    # Cached, because each request is compared with every statement, and most differ from it in this.
+    # This is cached because each request is compared with every statement.
     fits = some(matches(value, Text(action), ignore_case=True) for value in actions.values)
     return fits.opposite if actions.negated else fits
 
@@ -201,7 +202,7 @@ def _fits_principal(statement: Statement, role: Principal) -> Truth:
         return Truth.YES
     if isinstance(role, ServicePrincipal):
         return Truth.NO
-    # AWS may look in the list for the account, the role, and the session, whose name nobody knows:
+    # AWS may look in the list for the account, the role, and the session, whose name is unknown:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     return Truth.CANNOT_TELL
 

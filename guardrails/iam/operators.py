@@ -140,11 +140,8 @@ _COMPARISONS: Final[Mapping[str, Callable[[str, Text], Truth]]] = {
     "ArnEquals": _compare_arn,
     "ArnLike": _compare_arn,
     **{
-        f"Numeric{name}": partial(_compare_parsed, _number, comparison)
-        for name, comparison in _NUMERIC_COMPARISONS.items()
-    },
-    **{
-        f"Date{name}": partial(_compare_parsed, _date, comparison)
+        f"{kind}{name}": partial(_compare_parsed, parse, comparison)
+        for kind, parse in (("Numeric", _number), ("Date", _date))
         for name, comparison in _NUMERIC_COMPARISONS.items()
     },
     "Bool": partial(_compare_parsed, _boolean, operator.eq),

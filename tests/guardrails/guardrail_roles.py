@@ -1,4 +1,4 @@
-"""List roles that the policy pack lets through, and roles that it stops."""
+"""Roles that the policy pack accepts, and roles that it rejects."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -114,8 +114,6 @@ _TAGS: Final = "AllowsAmazonQToCreateTags"
 _PERMISSION: Final = "AllowsAmazonQToCreateNetworkInterfacePermission"
 _OBJECTS: Final = "AllowsAmazonQToGetS3Objects"
 _BUCKET: Final = "AllowsAmazonQToListS3Buckets"
-_DELETION: Final = "AllowsAmazonQToDeleteTaggedNI"
-_DESCRIPTION: Final = "AllowsAmazonQToDescribeResourcesForVPC"
 _NEW: Final = "new"
 
 _ADDED: Final[Mapping[str, Document]] = {
@@ -168,7 +166,6 @@ _NOBODY: Final = {
 }
 _EVERYBODY: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": _ASSUME}
 _SOURCE_ACCOUNT: Final = {"StringEquals": PINNED["StringEquals"]}
-_SOURCE_ARN: Final = {"ArnEquals": PINNED["ArnEquals"]}
 _BY_ID: Final = _pinned(arn=examples.APPLICATION_ID)
 _APPLICATIONS: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application"
 _EVERY_APPLICATION: Final = f"{_APPLICATIONS}/*"
@@ -186,12 +183,9 @@ _S3: Final = "s3.*.amazonaws.com"
 _SECRET_ELSEWHERE: Final = f"{SECRETS.replace(REGION, 'eu-west-1')}aem-a1B2c3"
 _KEY_ELSEWHERE: Final = f"{KEYS.replace(REGION, 'eu-west-1')}{KEY_ID}"
 _OWNER: Final = "aws:ResourceAccount"
-_S3_OWNER: Final = "s3:ResourceAccount"
 _BRACES: Final = "arn:aws:s3:::{{input_bucket_name}}/*"
 _REQUEST_TAG: Final = "aws:RequestTag/AMAZON_Q"
-_RESOURCE_TAG: Final = "aws:ResourceTag/AMAZON_Q"
-_TLS: Final = {"Bool": {"aws:SecureTransport": "true"}}
-_ANY_TAG: Final = _like(_RESOURCE_TAG, "qbusiness_*")
+_ANY_TAG: Final = _like("aws:ResourceTag/AMAZON_Q", "qbusiness_*")
 _GROUP_ABROAD: Final = (
     f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:security-group/{examples.SECURITY_GROUP_ID}"
 )
@@ -201,7 +195,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     **_roles(
         ("no conditions", _TRUST, "Condition", None, "trust-account trust-application"),
         ("account alone", _TRUST, "Condition", _SOURCE_ACCOUNT, "trust-application"),
-        ("application alone", _TRUST, "Condition", _SOURCE_ARN, "trust-account"),
+        ("application alone", _TRUST, "Condition", {"ArnEquals": PINNED["ArnEquals"]}, "trust-account"),
         ("every application", _TRUST, "Condition", _pinned(arn=_EVERY_APPLICATION), "trust-application"),
         ("application elsewhere", _TRUST, "Condition", _pinned(OTHER_ACCOUNT), "trust-application"),
         ("every account", _TRUST, "Condition", _pinned("*"), "trust-account"),
@@ -272,7 +266,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("interfaces without tags", _INTERFACES, "Condition", None, "excess"),
         ("every application's interfaces", _PERMISSION, "Condition", _ANY_TAG, "excess"),
         ("tags on everything", _TAGS, "Condition", None, "excess"),
-        ("deletion of every interface", _DELETION, "Condition", None, "excess"),
+        ("deletion of every interface", "AllowsAmazonQToDeleteTaggedNI", "Condition", None, "excess"),
     ),
     # Other actions.
     **_roles(
@@ -306,7 +300,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     "a policy for administrators": (Declared(attached=ADMINISTRATOR), {"excess"}),
     "a policy for administrators in a list": (Declared(exclusively=[ADMINISTRATOR]), {"excess"}),
 }
-"""Roles that the pack stops, each with the mandatory rules that stop it."""
+"""Roles that the pack rejects, each with the mandatory rules that report it."""
 
 
 def _statement(sid: str, **changes: Any) -> Document:
@@ -327,7 +321,7 @@ _S3_SOURCE: Final[Document] = {
         _statement(_INTERFACES, Sid="AllowsAmazonQToCreateDeleteENI"),
         _statement(_TAGS),
         _statement(_PERMISSION),
-        _statement(_DESCRIPTION, Sid="AllowsAmazonQToConnectToVPC"),
+        _statement("AllowsAmazonQToDescribeResourcesForVPC", Sid="AllowsAmazonQToConnectToVPC"),
     ],
 }
 """https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v1-iam-role.html, without iam:PassRole."""
@@ -349,7 +343,7 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     **_roles(
         ("trust by pattern and name", _TRUST, "Condition", _WIDE | _pinned(), ""),
         ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
-        ("subnets over TLS", _SUBNETS, "Condition", _TLS, ""),
+        ("subnets over TLS", _SUBNETS, "Condition", {"Bool": {"aws:SecureTransport": "true"}}, ""),
         ("secret of another account", _SECRET, "Resource", _SECRET_OF_OTHER_ACCOUNT, ""),
         ("secrets named like placeholders", _SECRET, "Resource", _SECRETS_LIKE_PLACEHOLDERS, ""),
         ("multi-Region key", _KEY, "Resource", f"{KEYS}mrk-1234abcd12ab34cd56ef1234567890ab", ""),
@@ -357,7 +351,7 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("key of secret and bucket", _KEY, "Condition", _like(_VIA, _MANAGER, _S3), ""),
         ("one data source", _MAPPING, "Resource", f"{INDEX_ARN}/data-source/{examples.INDEX_ID}", ""),
         ("files in a bucket", _OBJECTS, "Action", "s3:GetObject", ""),
-        ("objects by S3's key", _OBJECTS, "Condition", _equals(_S3_OWNER, ACCOUNT), ""),
+        ("objects by S3's key", _OBJECTS, "Condition", _equals("s3:ResourceAccount", ACCOUNT), ""),
         ("bucket of another account", _OBJECTS, "Condition", _like(_OWNER.lower(), OTHER_ACCOUNT), ""),
     ),
     "a bucket as the data source, as on its page": (
@@ -371,4 +365,4 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         {"ingest"},
     ),
 }
-"""Roles that the pack lets through, each with the advisory rules that report it."""
+"""Roles that the pack accepts, each with the advisory rules that report it."""

@@ -34,7 +34,7 @@ COMPARISONS: Final = (
     ("ArnLike", "ARN:aws:iam::*:role/*", ROLE, NO),
     ("ArnLike", ROLE, "web", NO),
     ("ArnLike", "web", ROLE, NO),
-    # IAM does not document whether a string that is no ARN meets a negated operator.
+    # IAM does not document whether a string that is not an ARN meets a negated operator.
     ("ArnNotEquals", ROLE, "web", CANNOT_TELL),
     ("NumericEquals", "ten", "10", CANNOT_TELL),
     ("NumericNotEquals", "10", "10", NO),
@@ -193,7 +193,7 @@ def test_variable_is_resolved_only_if_its_value_is_certain():
         (Text("${x"),),
     ):
         assert found(*unclear) is CANNOT_TELL, unclear
-    # Without a value and a default, it matches nothing, not even an empty string.
+    # A pattern whose variable has no value or default matches nothing, not even an empty string.
     assert found(None, pattern=f"ab${{{tag}}}") is NO
     assert found(Text(""), pattern=f"ab${{{tag}}}") is YES
     assert found(Text("b"), variables=False) is CANNOT_TELL
@@ -246,7 +246,7 @@ def test_patterns_cover_and_meet_other_patterns():
     for values, pattern, covers, meets_it in PATTERNS:
         listed, others = Patterns(values), Patterns(values, negated=True)
         assert (listed.covers(pattern), listed.meets(pattern)) == (covers, meets_it), (values, pattern)
-        # Everything else covers what the values do not meet, and meets what they do not cover.
+        # A negated element covers the patterns that its values do not meet, and vice versa.
         assert (others.covers(pattern), others.meets(pattern)) == (not meets_it, not covers), values
 
 
@@ -290,7 +290,7 @@ def test_only_policy_of_resource_may_have_sids_twice():
         without_principal.problem
         == "statement 1 must have either Principal or NotPrincipal, but not both"
     )
-    # An empty Sid is no Sid.
+    # An empty Sid counts as no Sid.
     read = read_document({"Statement": [{**statement, "Sid": ""}] * 2})
     assert [(each.name, each.has_sid) for each in read.statements] == [
         ("statement 1", False),
@@ -305,7 +305,7 @@ IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("a", "b")), ("StringEquals", KEY, ("a",)), False),
     (("StringEquals", KEY, ()), ("StringEquals", KEY, ("a",)), False),
     (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ()), False),
-    # No operator has this name, but a condition implies itself.
+    # An unknown operator implies nothing, but every condition implies itself.
     (("stringEquals", KEY, ("a",)), ("StringEqualsIfExists", KEY, ("a",)), False),
     (("StringEquals", KEY, ("a",)), ("stringEquals", KEY, ("a",)), False),
     (("stringEquals", KEY, ("a",)), ("stringEquals", KEY, ("a",)), True),

@@ -512,7 +512,7 @@ MALFORMED: Final[Mapping[str, Any]] = {
 def test_malformed_document_of_amazon_q_role_is_reported():
     for name, document in MALFORMED.items():
         assert set(findings(role(), role_policy(document))) == {"readable"}, name
-        # As a trust policy, it names no service, but the role policy allows Amazon Q Business actions.
+        # This trust policy names no service, but the role policy allows Amazon Q Business actions.
         assert set(findings(role(document), role_policy())) == {"readable"}, name
         assert findings(role(document)) == {}, name
 

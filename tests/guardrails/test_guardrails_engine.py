@@ -1,4 +1,4 @@
-"""guardrails/__main__: on the engine, roles that allow too much are stopped before creation."""
+"""guardrails/__main__: on the engine, the pack stops roles that allow too much before creation."""
 
 import json
 import re
@@ -86,7 +86,7 @@ def program(roles: Mapping[str, Declared]) -> str:
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the pack to a different directory, with the tests' packages in place of an installation."""
+    """Copy the pack to a different directory, and link the tests' packages to it."""
     copy = tmp_path_factory.mktemp("guardrails") / "pack"  # a short path, which Pulumi shows in full
     shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
     (copy / "venv").symlink_to(PROJECT / "venv")
@@ -120,7 +120,7 @@ def test_each_rule_stops_roles_before_creation(
         for name, (declared, expected) in TOO_WIDE.items()
         if name in first or declared.managed or declared.attached or declared.exclusively
     }
-    # Only the configuration tells the account of a new role.
+    # Only the provider's configuration contains the account of a new role.
     its_trust, its_policy = (
         json.dumps(each).replace(ACCOUNT, OTHER_ACCOUNT) for each in (TRUST, POLICY)
     )
@@ -192,7 +192,7 @@ def test_roles_are_imported_and_late_values_are_checked(new_stack: NewStack, aws
     assert "qbusiness-1" in aws.roles()
 
 
-def test_own_stack_passes_until_somebody_adds_policies(
+def test_own_stack_passes_until_policies_are_added(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
 ):
     stack = new_stack({**REQUIRED, "ingestScope": "index"})
