@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Final, NamedTuple
@@ -23,7 +23,7 @@ from components.connector_role import POLICY_NAME
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from roles.arns import Arn
 from sandbox.environment import PROJECT
-from tests.helpers.loopback import serving
+from tests.helpers.loopback import Handler, serving
 from tests.helpers.state import declared, exported
 from tests.helpers.support import golden
 
@@ -73,7 +73,7 @@ _READINGS: Final = (
 )
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     """Respond as AWS does for accounts in which each data source has its own secret and role.
 
     The access key from AssumeRole is the account's ID.
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet for each response, because a second would wait for an acknowledgment
     calls: ClassVar[Counter[str]]
-    lock: ClassVar[Lock]
+    lock: ClassVar[Lock] = Lock()
     data_sources: ClassVar[int]
     """The number in each account."""
 
@@ -92,68 +92,42 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
         return key.removeprefix(_KEY) if key.startswith(_KEY) else ACCOUNT
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 the name in the base class
         address = urlsplit(self.path)
         match address.path.strip("/").split("/"):
             case ["applications"]:
                 found = {"applications": [{"applicationId": APPLICATION_ID, "displayName": "Docs"}]}
-                self._answer("ListApplications", found)
+                self._respond("ListApplications", found)
             case [_, _, "indices"]:
-                self._answer("ListIndices", {"indices": [{"indexId": INDEX_ID, "displayName": "Main"}]})
+                self._respond("ListIndices", {"indices": [{"indexId": INDEX_ID, "displayName": "Main"}]})
             case [_, _, _, _, "datasources"]:
                 first = int(parse_qs(address.query).get("nextToken", ["0"])[0])
-                sources = [
-                    _listed(number) for number in range(first, min(first + _PAGE, self.data_sources))
-                ]
-                more = {"nextToken": str(first + _PAGE)} if first + _PAGE < self.data_sources else {}
-                self._answer("ListDataSources", {"dataSources": sources, **more})
+                end = min(first + _PAGE, self.data_sources)
+                more = {"nextToken": str(end)} if end < self.data_sources else {}
+                sources = [_data_source(number) for number in range(first, end)]
+                self._respond("ListDataSources", {"dataSources": sources, **more})
             case [_, _, _, _, _, identifier]:
-                self._answer("GetDataSource", _data_source(int(identifier[-12:])))
+                self._respond("GetDataSource", _data_source(int(identifier[-12:])))
             case _:
                 self.send_error(501)
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+    def do_POST(self) -> None:  # noqa: N802
+        body = self.body().decode()
         if target := self.headers.get("X-Amz-Target"):
             call, arn = target.removeprefix("secretsmanager."), json.loads(body)["SecretId"]
-            stages = {"1": ["AWSCURRENT"]}
-            secret: dict[str, Any] = {
-                "ARN": arn,
-                "Name": arn,
-                "VersionIdsToStages": stages,
-                "Versions": [],
-            }
-            self._answer(call, secret)
+            versions: dict[str, Any] = {"VersionIdsToStages": {"1": ["AWSCURRENT"]}, "Versions": []}
+            self._respond(call, {"ARN": arn, "Name": arn, **versions})
         else:
             parameters = dict(parse_qsl(body))
-            self._answer(parameters["Action"], _xml(parameters))
+            self._respond(parameters["Action"], _xml(parameters))
 
-    def _answer(self, call: str, content: object) -> None:
+    def _respond(self, call: str, content: object) -> None:
         time.sleep(DELAY)
         with self.lock:
             self.calls[call] += 1
         text = content if isinstance(content, str) else json.dumps(content)
         body = text.replace(ACCOUNT, self.account).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002 the name in the base class
-
-
-def _listed(number: int) -> dict[str, str]:
-    identifier = f"c3d4e5f6-7890-12ab-cdef-{number:012}"
-    return {
-        "dataSourceId": identifier,
-        "displayName": f"pages-{number}",
-        "type": "AEM",
-        "status": "ACTIVE",
-    }
-
-
-def _secret_arn(number: int) -> str:
-    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-{number:05}-a1B2c3"
+        self.answer(200, body, {"Content-Length": str(len(body))})
 
 
 def _policy(name: str) -> str:
@@ -166,15 +140,19 @@ def _role_arn(number: int) -> str:
 
 
 def _data_source(number: int) -> dict[str, Any]:
-    listed = _listed(number)
-    arn = f"{APPLICATION_ARN}/index/{INDEX_ID}/data-source/{listed['dataSourceId']}"
+    """Return a data source; ListDataSources may return the other fields of GetDataSource, too."""
+    identifier = f"c3d4e5f6-7890-12ab-cdef-{number:012}"
+    secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-{number:05}-a1B2c3"
     return {
-        **listed,
+        "dataSourceId": identifier,
+        "displayName": f"pages-{number}",
+        "type": "AEM",
+        "status": "ACTIVE",
         "applicationId": APPLICATION_ID,
         "indexId": INDEX_ID,
-        "dataSourceArn": arn,
+        "dataSourceArn": f"{APPLICATION_ARN}/index/{INDEX_ID}/data-source/{identifier}",
         "roleArn": _role_arn(number),
-        "configuration": {"type": "AEM", "secretArn": _secret_arn(number)},
+        "configuration": {"type": "AEM", "secretArn": secret},
     }
 
 
@@ -226,15 +204,10 @@ def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
 
     Yield the server's address and a counter of the calls that it receives, by name.
     """
-
-    class Handler(_Handler):
-        calls: ClassVar[Counter[str]] = Counter()
-        lock: ClassVar[Lock] = Lock()
-        data_sources: ClassVar[int] = number
-
+    _Handler.calls, _Handler.data_sources = Counter(), number
     ThreadingHTTPServer.request_queue_size = 128  # more than the commands' connections
-    with serving(Handler) as address:
-        yield address, Handler.calls
+    with serving(_Handler) as address:
+        yield address, _Handler.calls
 
 
 def _write_stack(directory: Path) -> None:
@@ -275,28 +248,23 @@ def _row(reading: _Reading) -> str:
         }
         command = [_PYTHON, "-m", "roles", *reading.arguments]
         runs = [_measure(command, directory, environment) for _ in range(_ROUNDS)]
+    wall, memories = zip(*runs, strict=True)
     if calls["GetRole"] != _ROUNDS * number:
         raise RuntimeError(f"{reading.title} did not read every role: {calls}")
     total = calls.total() / _ROUNDS
     if total > reading.most_calls * number:
         raise RuntimeError(f"{reading.title} makes more calls than its limit: {calls}")
-    wall, memory = [run.seconds for run in runs], max(run.megabytes for run in runs)
-    if memory > _MOST_MEMORY:
+    if (memory := max(memories)) > _MOST_MEMORY:
         raise RuntimeError(f"{reading.title} needs {memory:.0f} MB, more than {_MOST_MEMORY} MB")
     figure = f"{statistics.median(wall):.1f} s ({min(wall):.1f} to {max(wall):.1f}), {memory:.0f} MB"
     calls_of_each = f"{total:,.0f} calls, {total / number:.1f} for each data source"
     return f"| {reading.title} of {number} data sources | {figure} | {calls_of_each} |"
 
 
-class _Run(NamedTuple):
-    """The time and memory of one run of a command."""
-
-    seconds: float
-    megabytes: float
-    """The maximum of its memory."""
-
-
-def _measure(command: Sequence[str], directory: str, environment: Mapping[str, str]) -> _Run:
+def _measure(
+    command: Sequence[str], directory: str, environment: Mapping[str, str]
+) -> tuple[float, float]:
+    """Run a command; return its seconds and its maximum memory in MB."""
     begin = time.monotonic()
     process = subprocess.Popen(
         command,
@@ -309,4 +277,4 @@ def _measure(command: Sequence[str], directory: str, environment: Mapping[str, s
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return _Run(time.monotonic() - begin, usage.ru_maxrss / 1024)
+    return time.monotonic() - begin, usage.ru_maxrss / 1024

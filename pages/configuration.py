@@ -182,8 +182,8 @@ _REMARKS: Final = {
 _NOTES: Final = {
     "secret_id": """\
 A Web Crawler data source can have two secrets: `secretArn` for the sites, and `additionalProperties.proxy.secretArn` for
-a web proxy. If it has both, set `secretId` to the first, and let [another
-policy](own-project.md#add-a-policy-of-your-own) of the role read the second.""",
+a web proxy. If it has both, set `secretId` to the first, and add [another
+policy](own-project.md#add-a-policy-of-your-own) for the second.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
 source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
@@ -201,8 +201,8 @@ isn't the data source, so encrypt files in such a bucket with SSE-S3, which [Web
 requires](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html) anyway.""",
     "ingest_scope": """\
 Leave `ingestScope` unset. The role can then ingest documents into the application and the index. The value `index`
-matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but by AWS's IAM documentation, it isn't enough
-for ingestion.""",
+matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but according to AWS's IAM documentation,
+it isn't enough for ingestion.""",
     "allow_network_interface_deletion": """\
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
@@ -210,7 +210,7 @@ application's tag, which are otherwise [left behind](permissions.md#differences-
 If your organization has no boundary for these roles yet, [`examples/ci-roles/`](ci.md#the-permissions-boundary) creates
 one for each environment.""",
     "exclusive_policies": """\
-If you set `exclusivePolicies`, [drift detection](operate.md#find-drift) finds policies that somebody adds to the role by
+If you set `exclusivePolicies`, [drift detection](operate.md#find-drift) finds policies that were added to the role by
 hand, and `pulumi up` removes them. Don't set it if the role needs a policy from elsewhere, such as [your own
 program](own-project.md#add-a-policy-of-your-own).
 

@@ -42,22 +42,15 @@ ROLE_NAME: Final = "qbusiness-role"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 
 
-class Example(NamedTuple):
-    """A setting's value, and the ARNs of the resources that it adds to the role policy."""
-
-    value: object
-    arns: tuple[str, ...]
-
-
 class PolicyOption(NamedTuple):
     """A setting without which the role policy lacks statements."""
 
     setting: str
     statement: str
     """The Sid, without its prefix, of the statement whose resources are the values' ARNs."""
-    values: Mapping[str, Example | None]
-    """By the text in `Options`: not set, in the role's account, and, if possible, in another account, and
-    a value of an unusual form."""
+    values: Mapping[str, tuple[Any, ...]]
+    """Setting values, each followed by the ARNs that it adds to the role policy, by the text in `Options`:
+    not set, in the role's account, and, if possible, in another account, and a value of an unusual form."""
     determined: bool = True
     """Whether a data source determines the value. Otherwise, `check` doesn't ask for these requests."""
 
@@ -66,54 +59,47 @@ _LONG_NAME: Final = f"{'a/very-long/' * 8}name-a1B2c3"
 _OTHER_SECRET_ARN: Final = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 _OTHER_KEY_ARN: Final = KEY_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
 _MULTI_REGION_KEY: Final = f"mrk-{'0a' * 16}"
-_OTHER_SUBNET: Final = "subnet-0123abcd"
-_OTHER_GROUP: Final = "sg-0123abcd"
 OPTIONS: Final[Mapping[str, PolicyOption]] = {
     "secret": PolicyOption(
         "secret_id",
         "GetSecret",
         {
-            "no secret": None,
-            "secret of this account": Example("aem-a1B2c3", (SECRET_ARN,)),
-            "secret of another account": Example(_OTHER_SECRET_ARN, (_OTHER_SECRET_ARN,)),
-            "long secret name with slashes": Example(
-                _LONG_NAME, (f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{_LONG_NAME}",)
-            ),
+            "no secret": (),
+            "secret of this account": ("aem-a1B2c3", SECRET_ARN),
+            "secret of another account": (_OTHER_SECRET_ARN, _OTHER_SECRET_ARN),
+            "long secret name with slashes": (_LONG_NAME, SECRET_ARN.replace("aem-a1B2c3", _LONG_NAME)),
         },
     ),
     "key": PolicyOption(
         "kms_key_id",
         "DecryptSecret",
         {
-            "AWS managed key": None,
-            "customer managed key": Example(KEY_ID, (KEY_ARN,)),
-            "key of another account": Example(_OTHER_KEY_ARN, (_OTHER_KEY_ARN,)),
-            "multi-Region key": Example(
-                _MULTI_REGION_KEY, (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{_MULTI_REGION_KEY}",)
-            ),
+            "AWS managed key": (),
+            "customer managed key": (KEY_ID, KEY_ARN),
+            "key of another account": (_OTHER_KEY_ARN, _OTHER_KEY_ARN),
+            "multi-Region key": (_MULTI_REGION_KEY, KEY_ARN.replace(KEY_ID, _MULTI_REGION_KEY)),
         },
     ),
     "vpc": PolicyOption(
         "vpc_configuration",
         "CreateAndDeleteNI",
         {
-            "no VPC": None,
-            "VPC": Example(
+            "no VPC": (),
+            "VPC": (
                 {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]},
-                (SUBNET_ARN, SECURITY_GROUP_ARN),
+                SUBNET_ARN,
+                SECURITY_GROUP_ARN,
             ),
-            "VPC with several and shared subnets": Example(
+            "VPC with several and shared subnets": (
                 {
-                    "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN, _OTHER_SUBNET],
-                    "security_group_ids": [SECURITY_GROUP_ID, _OTHER_GROUP],
+                    "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN, "subnet-0123abcd"],
+                    "security_group_ids": [SECURITY_GROUP_ID, "sg-0123abcd"],
                 },
-                (
-                    SUBNET_ARN,
-                    SHARED_SUBNET_ARN,
-                    f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{_OTHER_SUBNET}",
-                    SECURITY_GROUP_ARN,
-                    f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{_OTHER_GROUP}",
-                ),
+                SUBNET_ARN,
+                SHARED_SUBNET_ARN,
+                SUBNET_ARN.replace(SUBNET_ID, "subnet-0123abcd"),
+                SECURITY_GROUP_ARN,
+                SECURITY_GROUP_ARN.replace(SECURITY_GROUP_ID, "sg-0123abcd"),
             ),
         },
     ),
@@ -132,7 +118,7 @@ class Bucket(NamedTuple):
 
 
 BUCKETS: Final = {
-    "no bucket": None,
+    "no bucket": Bucket("", ACCOUNT, is_source=False),
     "files": Bucket(FILES_BUCKET_NAME, ACCOUNT, is_source=False),
     "files of another account": Bucket(FILES_BUCKET_NAME, OTHER_ACCOUNT, is_source=False),
     "files in a bucket with a long name": Bucket(_LONG_BUCKET_NAME, ACCOUNT, is_source=False),
@@ -171,17 +157,16 @@ class Options(NamedTuple):
         }
         for name, option in OPTIONS.items():
             if example := option.values[getattr(self, name)]:
-                arguments[option.setting] = example.value
-        if bucket := BUCKETS[self.bucket]:
-            arguments["bucket_name"] = bucket.name
-            if bucket.account != ACCOUNT:
-                arguments["bucket_account_id"] = bucket.account
+                arguments[option.setting] = example[0]
+        if self.bucket_arn:
+            arguments["bucket_name"] = BUCKETS[self.bucket].name
+        if self.bucket_account != ACCOUNT:
+            arguments["bucket_account_id"] = self.bucket_account
         return arguments
 
     def arns(self, name: str) -> tuple[str, ...]:
         """Return the ARNs that an option adds to the role policy; none if it is not set."""
-        example = OPTIONS[name].values[getattr(self, name)]
-        return example.arns if example else ()
+        return OPTIONS[name].values[getattr(self, name)][1:]
 
     @property
     def secret_arn(self) -> str | None:
@@ -196,20 +181,18 @@ class Options(NamedTuple):
     @property
     def bucket_arn(self) -> str | None:
         """The bucket's ARN, if there is a bucket."""
-        bucket = BUCKETS[self.bucket]
-        return bucket and f"arn:aws:s3:::{bucket.name}"
+        name = BUCKETS[self.bucket].name
+        return f"arn:aws:s3:::{name}" if name else None
 
     @property
     def bucket_account(self) -> str:
         """The bucket's account; the role's account if there is no bucket."""
-        bucket = BUCKETS[self.bucket]
-        return bucket.account if bucket else ACCOUNT
+        return BUCKETS[self.bucket].account
 
     @property
     def bucket_is_source(self) -> bool:
         """Whether the bucket is the data source."""
-        bucket = BUCKETS[self.bucket]
-        return bucket is not None and bucket.is_source
+        return BUCKETS[self.bucket].is_source
 
     @property
     def network_arns(self) -> tuple[str, ...]:
@@ -261,25 +244,15 @@ FULL: Final = Options(
 )
 """With these options, the policies include every statement of the default connector."""
 FULL_WITH_FILES: Final = FULL._replace(bucket="files")
-FULL_OF_SOURCE: Final = Options(
-    "no secret",
-    "customer managed key",
-    "VPC with several and shared subnets",
-    "applicationAndIndex",
-    deletion=True,
-    bucket="source",
-)
+FULL_OF_SOURCE: Final = FULL._replace(secret="no secret", bucket="source")  # noqa: S106 no password
 """The policies for these options and for FULL_WITH_FILES include all statements of all connectors."""
 
 
 def every_option(connector: Connector) -> Options:
     """Return the options that give a connector's policies every statement."""
-    if connector.bucket_is_source:
-        options = FULL_OF_SOURCE
-    elif connector.bucket is Need.NOT_SUPPORTED:
+    options = FULL_OF_SOURCE if connector.bucket_is_source else FULL_WITH_FILES
+    if connector.bucket is Need.NOT_SUPPORTED:
         options = FULL
-    else:
-        options = FULL_WITH_FILES
     if connector.vpc is Need.NOT_SUPPORTED:
         options = options._replace(vpc="no VPC", deletion=False)
     return options
@@ -395,6 +368,13 @@ PASS_OTHER_ROLE: Final = Call(
     deviation="the role of another data source",
 )
 
+_OTHER_TAGS: Final = (
+    None,
+    f"qbusiness_{ACCOUNT}_{OTHER_APPLICATION_ID}_0a1b2c3d",
+    f"qbusiness_{OTHER_ACCOUNT}_{APPLICATION_ID}_0a1b2c3d",
+    f"x{TAG}",
+    "",
+)
 # Other values for condition keys; None means that the key is not in the request.
 _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
     "kms:ViaService": (
@@ -402,20 +382,8 @@ _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
         *(f"{service}.{REGION}.amazonaws.com" for service in ("secretsmanager", "s3", "ssm")),
     ),
     "aws:ResourceAccount": (None, "999988887777"),
-    "aws:RequestTag/AMAZON_Q": (
-        None,
-        f"qbusiness_{ACCOUNT}_{OTHER_APPLICATION_ID}_0a1b2c3d",
-        f"qbusiness_{OTHER_ACCOUNT}_{APPLICATION_ID}_0a1b2c3d",
-        f"x{TAG}",
-        "",
-    ),
-    "aws:ResourceTag/AMAZON_Q": (
-        None,
-        f"qbusiness_{ACCOUNT}_{OTHER_APPLICATION_ID}_0a1b2c3d",
-        f"qbusiness_{OTHER_ACCOUNT}_{APPLICATION_ID}_0a1b2c3d",
-        f"x{TAG}",
-        "",
-    ),
+    "aws:RequestTag/AMAZON_Q": _OTHER_TAGS,
+    "aws:ResourceTag/AMAZON_Q": _OTHER_TAGS,
     "aws:TagKeys": (["AMAZON_Q", "Owner"], ["Owner"], ["amazon_q", "Owner"]),
     "ec2:CreateAction": (None, "RunInstances", "CreateSnapshot"),
     "iam:PassedToService": (
@@ -491,21 +459,16 @@ def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
 
 def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     """Return ARNs that differ from an ARN in one part, each after a description of the difference."""
-    _, partition, service, region, account, resource = arn.split(":", 5)
-    others = {"other partition": ("aws-cn", service, region, account, resource)}
+    _, _, service, region, account, resource = arn.split(":", 5)
+    yield "other partition", arn.replace("arn:aws:", "arn:aws-cn:")
     if region:  # Amazon S3 and IAM ARNs do not have a Region
-        others["other Region"] = (partition, service, "us-west-2", account, resource)
+        yield "other Region", arn.replace(f":{region}:", ":us-west-2:")
     if account:  # Amazon S3 ARNs do not have an account
-        others["other account"] = (partition, service, region, "999988887777", resource)
-    for difference, parts in others.items():
-        yield difference, ":".join(("arn", *parts))
+        yield "other account", arn.replace(f":{account}:", ":999988887777:")
     if service == "s3":
         bucket, slash, key = resource.partition("/")
-        for difference, name in (
-            ("other bucket", f"{bucket[:-1]}0"),
-            ("bucket whose name begins with this one's", f"{bucket}-prod"),
-        ):
-            yield difference, f"arn:{partition}:s3:::{name}{slash}{key}"
+        yield "other bucket", f"arn:aws:s3:::{bucket[:-1]}0{slash}{key}"
+        yield "bucket whose name begins with this one's", f"arn:aws:s3:::{bucket}-prod{slash}{key}"
         return
     if "network-interface/" in arn:
         return  # the ID of a new network interface is not known

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from components.connectors import CONNECTORS, Connector, Need
@@ -23,15 +22,10 @@ from pages.statements import STATEMENTS
 Statement = Mapping[str, Any]
 
 
-def _has(options: Options, name: str) -> bool:
-    """Return whether an option is set."""
-    return bool(options.arns(name))
-
-
 _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
     "always": lambda _: True,
     **{
-        f"with `{camel_case(option.setting)}`": partial(_has, name=name)
+        f"with `{camel_case(option.setting)}`": lambda options, name=name: bool(options.arns(name))
         for name, option in OPTIONS.items()
     },
     "with `bucketName`": lambda options: options.bucket_arn is not None,
@@ -49,8 +43,8 @@ def page() -> str:
         _policies(options.connector, options._replace(vpc="VPC"))
         for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
     )
-    statements = _statements(with_files[1])
-    others = [each for each in _statements(of_source[1]) if each not in statements]
+    trust, statements = with_files
+    others = [each for each in of_source[1] if each not in statements]
     reasons = _reasons([*statements, *others], {shape: shape.connector for shape in SHAPES})
     return "\n".join(
         [
@@ -63,7 +57,7 @@ def page() -> str:
             _OTHERS,
             _block(others),
             *_own([*statements, *others]),
-            *_trust(with_files[0]),
+            *_trust(trust),
             _NEVER,
             _DIFFERENCES,
             bullets(each.difference for each in STATEMENTS.values() if each.difference),
@@ -75,8 +69,8 @@ def page() -> str:
 def _own(others: Sequence[Statement]) -> Iterator[str]:
     """Yield the statements of each connector that has statements of its own."""
     for connector in CONNECTORS.values():
-        policy = _policies(connector.name, _all(connector))[1]
-        if own := [each for each in _statements(policy) if each not in others]:
+        _, statements = _all(connector)
+        if own := [each for each in statements if each not in others]:
             yield f"Only a role for `{connector.name}` has these statements:\n"
             yield bullets(_reasons(own, {}))
             yield _block(own)
@@ -85,29 +79,27 @@ def _own(others: Sequence[Statement]) -> Iterator[str]:
 def connector_page(name: str) -> str:
     """Return one connector's page: its statements, their reasons, and the trust policy."""
     connector = CONNECTORS[name]
-    trust_policy, role_policy = _policies(name, _all(connector))
-    statements = _statements(role_policy)
+    trust, statements = _all(connector)
     return "\n".join(
         [
             f"# Permissions: {connector.title}\n\nAWS's page: {connector.page}\n",
             "## What the role can do\n",
             bullets(_reasons(statements, dict.fromkeys(_shapes(connector), name))),
             _block(statements),
-            *_trust(trust_policy),
+            *_trust(trust),
             "docs/permissions.md describes the risks and the differences from AWS's pages.\n",
         ]
     )
 
 
-def _all(connector: Connector) -> Options:
-    """Return options that give a connector's role all of its possible statements."""
+def _all(connector: Connector) -> Sequence[Sequence[Statement]]:
+    """Return the statements of the trust policy, and all possible ones of a connector's role policy."""
     options = every_option(connector)
-    return options._replace(vpc="VPC") if options.network_arns else options
+    return _policies(connector.name, options._replace(vpc="VPC") if options.network_arns else options)
 
 
-def _trust(trust_policy: str) -> Iterator[str]:
+def _trust(statements: Sequence[Statement]) -> Iterator[str]:
     """Yield the parts of the section about the trust policy."""
-    statements = _statements(trust_policy)
     yield "## Who can assume the role\n"
     yield bullets(_reasons(statements, {}))
     yield _block(statements)
@@ -126,15 +118,10 @@ def _shapes(connector: Connector) -> Iterator[Options]:
             yield shape
 
 
-def _policies(connector: str, options: Options) -> tuple[str, str]:
-    trust_policy, role_policy, _ = render(
-        "docs", {**options.arguments, "connector": connector}, ROLE_NAME
-    )
-    return trust_policy, role_policy
-
-
-def _statements(policy: str) -> list[Statement]:
-    return json.loads(policy)["Statement"]
+def _policies(connector: str, options: Options) -> list[list[Statement]]:
+    """Return the statements of the trust policy and of the role policy."""
+    policies = render("docs", {**options.arguments, "connector": connector}, ROLE_NAME)[:2]
+    return [json.loads(policy)["Statement"] for policy in policies]
 
 
 def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> Iterator[str]:
@@ -144,7 +131,7 @@ def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> 
     text says "always".
     """
     sids = {
-        shape: {each["Sid"] for each in _statements(_policies(connector, shape)[1])}
+        shape: {each["Sid"] for each in _policies(connector, shape)[1]}
         for shape, connector in shapes.items()
     }
     for statement in statements:

@@ -1,4 +1,4 @@
-"""List why roles have each statement, and what reviewers should know about it, for docs/permissions.md."""
+"""List each statement's reason, risk, and difference from AWS's pages, for docs/permissions.md."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
