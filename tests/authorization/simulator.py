@@ -13,8 +13,6 @@ from typing import Any, Final
 
 import pytest
 
-from tests.helpers.support import NPM_PACKAGES
-
 _PROGRAM: Final = Path(__file__).parent / "simulator.mjs"
 _LOCK: Final = Lock()
 
@@ -24,7 +22,7 @@ def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Without Node.js or the simulator, tests fail in CI and are skipped elsewhere.
     """
-    if not (shutil.which("node") and NPM_PACKAGES.exists()):
+    if not (shutil.which("node") and _PROGRAM.parents[1].joinpath("node_modules").exists()):
         missing = "the policy simulator is not installed: it needs Node.js 20 or newer, then make test"
         if os.environ.get("CI"):
             pytest.fail(missing)

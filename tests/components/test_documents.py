@@ -18,7 +18,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.helpers.support import MINIMAL, PLACEHOLDERS, VPC, golden, indented
+from tests.helpers.support import MINIMAL, VPC, golden, indented
 
 
 class Policies(NamedTuple):
@@ -39,7 +39,7 @@ def test_index_scope_policies_match_older_aws_page(partition: str):
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     given = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": vpc, "ingest_scope": "index"}
     written = write(**{**given, "application_id": arn})
-    role_policy, trust_policy = golden("aws-page-role-policy", PLACEHOLDERS), golden("trust-policy")
+    role_policy, trust_policy = golden("aws-page-role-policy"), golden("trust-policy")
     assert indented(written.role_policy) == role_policy.replace('"arn:aws:', f'"arn:{partition}:')
     assert indented(written.trust_policy) == trust_policy.replace('"arn:aws:', f'"arn:{partition}:')
 

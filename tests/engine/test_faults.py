@@ -2,27 +2,23 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from tests.helpers.faults import Proxy, proxy
+from tests.helpers.faults import Failure, Proxy, proxy
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack, running_provider
 from tests.helpers.support import REQUIRED, golden
 
-FAULTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "throttled": (
-        {"error": {"code": "Throttling", "message": "Rate exceeded", "status": 400}},
-        "Rate exceeded",
-    ),
+FAULTS: Mapping[str, str] = {
+    "Throttling": "Rate exceeded",
     # The texts of the SDKs for Python and for Go.
-    "connection-reset": ({"reset": True}, r"Connection was closed|connection reset|(?<!unexpected )EOF"),
-    # IAM has executed the call. No provider retries it.
-    "reply-lost": ({"response": {"abort_frac": 0.3}}, "unexpected EOF"),
+    "connection-reset": r"Connection was closed|connection reset|(?<!unexpected )EOF",
+    # No provider retries the call.
+    "reply-lost": "unexpected EOF",
 }
-"""For each way for a call to fail, parts of the proxy's rule, and a pattern for the error as Pulumi
-reports it."""
+"""For each way for a call to fail, a pattern for the error as Pulumi reports it."""
 NAME = "qbusiness-faults"
 TOP: dict[str, Any] = {
     **{key: value for key, value in REQUIRED.items() if key != "secretId"},
@@ -56,27 +52,6 @@ def new_stack(failing: Proxy, environment: dict[str, str], new_stack: NewStack) 
         yield create
 
 
-class Failure(NamedTuple):
-    """A call for one role that fails once."""
-
-    role: str
-    """The first characters of the role's name."""
-    call: str
-    fault: str
-
-
-def rules(failures: Iterable[Failure]) -> list[dict[str, Any]]:
-    return [
-        {
-            "operation": call,
-            "times": 1,
-            "body": f"starts_with(RoleName, '{role}')",
-            **FAULTS[fault][0],
-        }
-        for role, call, fault in failures
-    ]
-
-
 def stack_of(entries: Iterable[str], automatic: Collection[str], **settings: object) -> dict[str, Any]:
     """Return settings for a stack with these entries; a role's name is its entry's name or automatic."""
     own = {"secretId": REQUIRED["secretId"], **settings}
@@ -84,20 +59,16 @@ def stack_of(entries: Iterable[str], automatic: Collection[str], **settings: obj
     return {**TOP, "dataSources": {entry: {**own, "roleName": name} for entry, name in names.items()}}
 
 
-def repeat_until_all_failed(
-    failing: Proxy, number: int, stack: Stack, *command: str
-) -> list[tuple[str, str]]:
-    """Repeat a command until this number of calls have failed; return its errors.
+def repeat_until_all_failed(failing: Proxy, stack: Stack, *command: str) -> list[tuple[str, str]]:
+    """Repeat a command until all the failures have happened; return the command's errors.
 
     After a failure, the command may not reach other calls.
     """
     errors: list[tuple[str, str]] = []
-    fired = 0
-    while fired < number:
+    while before := len(failing.failures):
         failed = stack.operate(*command, "--yes", "--skip-preview", check=False)
         assert failed.exit_code != 0
-        before, fired = fired, len(failing.fired())
-        assert fired > before
+        assert len(failing.failures) < before
         errors += failed.errors
     return errors
 
@@ -113,14 +84,14 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
     aws.iam.put_role_policy(RoleName=in_use, **policy)
 
     def fail_at(calls: Sequence[str], *command: str) -> None:
-        faults = ("throttled", "reply-lost", "connection-reset", "reply-lost")
+        faults = ("Throttling", "reply-lost", "connection-reset", "reply-lost")
         failures = [*map(Failure, entries, calls, faults)]
-        failing.set_rules(*rules(failures))
-        errors = repeat_until_all_failed(failing, len(failures), stack, *command, "--continue-on-error")
+        failing.failures.extend(failures)
+        errors = repeat_until_all_failed(failing, stack, *command, "--continue-on-error")
         # Each error identifies the role that it concerns.
         for role, _, fault in failures:
             texts = [text for name, text in errors if name.startswith(role)]
-            assert any(re.search(FAULTS[fault][1], text) for text in texts), (role, texts)
+            assert any(re.search(FAULTS[fault], text) for text in texts), (role, texts)
         assert not any("Traceback" in text for _, text in errors)
 
     fail_at(("CreateRole", "PutRolePolicy", "GetRole", "CreateRole"), "up")
@@ -152,9 +123,9 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
 def test_documented_updates_complete_failed_path_change(new_stack: NewStack, failing: Proxy, aws: Aws):
     failures = [
         Failure("automatic-lost", "DeleteRole", "reply-lost"),
-        Failure("automatic-throttled", "DeleteRolePolicy", "throttled"),
+        Failure("automatic-throttled", "DeleteRolePolicy", "Throttling"),
         Failure("set-lost", "DeleteRolePolicy", "reply-lost"),
-        Failure("set-throttled", "DeleteRole", "throttled"),
+        Failure("set-throttled", "DeleteRole", "Throttling"),
     ]
     entries = [failure.role for failure in failures]
     automatic = [entry for entry in entries if entry.startswith("automatic")]
@@ -162,8 +133,8 @@ def test_documented_updates_complete_failed_path_change(new_stack: NewStack, fai
     stack = new_stack(settings)
     stack.up()
     stack.configure({**settings, "rolePath": "/connectors/"})
-    failing.set_rules(*rules(failures))
-    repeat_until_all_failed(failing, len(failures), stack, "up")
+    failing.failures.extend(failures)
+    repeat_until_all_failed(failing, stack, "up")
     # If the name is configured, the unfinished replacement may mistake the new policy for the old one.
     # The section ends with a search for drift.
     run_section(stack, "Keep the new name")

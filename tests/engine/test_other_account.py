@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from pages.examples import ACCOUNT, APPLICATION_ID
 from sandbox.environment import PROJECT
-from tests.helpers.faults import proxy
 from tests.helpers.page import commands, page_path
+from tests.helpers.recorder import recorder
 from tests.helpers.stacks import OTHER_ACCOUNT, Aws, NewStack, Stack, other_credentials, running_provider
 from tests.helpers.support import REQUIRED
 
@@ -40,11 +40,9 @@ RESULTS: Final[Mapping[tuple[str, str], str]] = {
     ("not recorded", "PULUMI_RUN_PROGRAM=true refresh --yes --skip-preview"): KEEPS,
 }
 """For each state of `aws:allowedAccountIds` and each command, the result."""
-EXPIRED: Final = {
-    "code": "ExpiredToken",
-    "message": "The security token included in the request is expired",
-    "status": 403,
-}
+EXPIRED: Final = """\
+<ErrorResponse><Error><Code>ExpiredToken</Code>
+<Message>The security token included in the request is expired</Message></Error></ErrorResponse>"""
 
 
 def roles(stack: Stack) -> list[dict[str, Any]]:
@@ -101,8 +99,8 @@ def test_only_recorded_account_list_or_program_protects_state(
     assert BY_THE_PROGRAM in seen.stdout
 
     none = {name: value for name, value in own.items() if "ACCESS_KEY" not in name}
-    with proxy(own["AWS_ENDPOINT_URL"]) as failing:
-        failing.set_rules({"service": "sts", "operation": "GetCallerIdentity", "error": EXPIRED})
+    with recorder(own["AWS_ENDPOINT_URL"]) as failing:
+        failing.answers["GetCallerIdentity"] = lambda _: (403, EXPIRED)
         expired = {**own, "AWS_ENDPOINT_URL": failing.url}
         for bad, reason in (
             (expired, "The configured AWS credentials are invalid or have expired."),

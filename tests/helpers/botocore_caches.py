@@ -1,4 +1,4 @@
-"""Share among botocore's clients what takes longer to create than most calls."""
+"""Share among botocore's clients the parts that take longer to create than most calls."""
 
 from functools import cache, lru_cache
 from typing import Any, Final

@@ -1,75 +1,61 @@
-"""Use proxies in front of IAM to make it fail or wait.
+"""Use proxies in front of IAM to make its calls fail or wait."""
 
-The proxy microburst, which supports AWS's protocols, makes calls fail; a gate delays calls until a
-test opens it.
-"""
-
-import asyncio
-import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from select import select
-from threading import Event, Semaphore, Thread
-from typing import Any, NamedTuple
+from threading import Event, Lock, Semaphore
+from typing import NamedTuple
 from urllib.parse import parse_qsl
-from urllib.request import Request, urlopen
-
-from aiohttp import web
-from microburst.app import make_app
-from microburst.core.pipeline import Microburst
 
 from tests.helpers.loopback import Handler, serving
 from tests.helpers.support import TIMEOUT
 
 
-class Proxy:
-    """A proxy that forwards every call unless a rule matches."""
+class Failure(NamedTuple):
+    """A call that fails once."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-
-    def set_rules(self, *rules: dict[str, Any]) -> None:
-        """Replace the rules, each of which specifies an IAM operation and an effect; clear `fired`."""
-        self._call("POST", "rules", [{"service": "iam", **rule} for rule in rules])
-        self._call("DELETE", "fired")
-
-    def fired(self) -> list[str]:
-        """Return the operation and the proxy's action for each use of a rule since `set_rules`."""
-        return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
-
-    def _call(self, method: str, path: str, body: object = None) -> Any:
-        request = Request(  # noqa: S310 the proxy's own address
-            f"{self.url}/_microburst/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 the proxy's own address
-            return json.loads(answer.read() or b"null")
+    role: str
+    """The beginning of the role's name."""
+    call: str
+    fault: str
+    """`Throttling`; `connection-reset`; or `reply-lost`, if IAM executes the call."""
 
 
-async def _started(upstream: str) -> web.AppRunner:
-    # By default, the shutdown would wait for open connections.
-    runner = web.AppRunner(make_app(Microburst(upstream)), access_log=None, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner
+class Proxy(NamedTuple):
+    """A proxy that forwards every call for which there is no failure."""
+
+    url: str
+    failures: list[Failure]
 
 
 @contextmanager
 def proxy(upstream: str) -> Generator[Proxy]:
-    """Run a proxy in a thread that ends with the context or the tests' process."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    runner = asyncio.run_coroutine_threadsafe(_started(upstream), loop).result()
-    try:
-        yield Proxy(runner.addresses[0][1])
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    failures: list[Failure] = []
+    lock = Lock()
+
+    class FailingHandler(Handler):
+        def do_POST(self) -> None:  # noqa: N802 http.server calls it
+            body = self.body()
+            call = dict(parse_qsl(body.decode()))
+            role = call.get("RoleName", "")
+            fault = ""
+            with lock:
+                for failure in failures:
+                    if failure.call == call["Action"] and role.startswith(failure.role):
+                        fault = failure.fault
+                        failures.remove(failure)
+                        break
+            if fault == "Throttling":
+                error = f"<Error><Code>{fault}</Code><Message>Rate exceeded</Message></Error>"
+                self.answer(400, f"<ErrorResponse>{error}</ErrorResponse>".encode())
+            elif fault == "reply-lost":
+                self.forward(upstream, body)
+                self.answer(200, b"9\r\n<", {"Transfer-Encoding": "chunked"})
+            elif not fault:
+                self.answer(*self.forward(upstream, body))
+
+    with serving(FailingHandler) as url:
+        yield Proxy(url, failures)
 
 
 class Stop(NamedTuple):

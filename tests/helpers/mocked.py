@@ -82,7 +82,10 @@ class Deployment(pulumi.runtime.Mocks):
         except Exception as error:  # noqa: BLE001 record whatever the program raises
             self.error = error
         finally:
-            _cancel_running_tasks()
+            tasks = asyncio.all_tasks(_LOOP)
+            for task in tasks:
+                task.cancel()
+            _LOOP.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         state = dict(args.inputs)
@@ -128,13 +131,6 @@ class Deployment(pulumi.runtime.Mocks):
     def role_policy(self) -> Mapping[str, Any]:
         (policy,) = self.of_type("aws:iam/rolePolicy:RolePolicy")
         return policy.inputs
-
-
-def _cancel_running_tasks() -> None:
-    tasks = asyncio.all_tasks(_LOOP)
-    for task in tasks:
-        task.cancel()
-    _LOOP.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
 class _Monitor(MockMonitor):

@@ -8,6 +8,7 @@ responses from `Server.rejections` and `Server.spoil` are not checked.
 import functools
 import io
 import json
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sts.models import sts_backends
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
@@ -39,6 +40,7 @@ from sandbox.qbusiness import QBusiness, parse
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 # Create moto's applications and RSA keys only once, because that takes a long time. They keep no state.
 _moto = functools.cache(create_backend_app)
+logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the calls are recorded
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
 _BUCKET_ACTIONS = {
@@ -147,20 +149,20 @@ class Server:
         if rejected:
             return _rejection(service, *rejected)
         if service == "qbusiness":
-            return self._answer_for_qbusiness(caller, request)
+            if caller.region in self.unreadable:
+                return _rejection(service, 403, "AccessDenied")
+            said = self.elsewhere(caller.region, caller.account).answer(request)
+            if said.headers.get("x-amzn-ErrorType") in (
+                "InternalServerException",
+                "ValidationException",
+            ):
+                self.misfits.append(said.get_data(as_text=True))
+            return said
         return None if answer is None else self._by_model(service, operation, answer)
 
     def elsewhere(self, region: str = REGION, account: str = ACCOUNT) -> QBusiness:
         """Return Amazon Q Business in a Region and account, without resources if it is new."""
         return self._places.setdefault((account, region), QBusiness(account, region))
-
-    def _answer_for_qbusiness(self, caller: Caller, request: Request) -> Response:
-        if caller.region in self.unreadable:
-            return _rejection("qbusiness", 403, "AccessDenied")
-        answer = self.elsewhere(caller.region, caller.account).answer(request)
-        if answer.headers.get("x-amzn-ErrorType") in ("InternalServerException", "ValidationException"):
-            self.misfits.append(answer.get_data(as_text=True))
-        return answer
 
     def _by_model(self, service: str, operation: str, answer: Mapping[str, Any]) -> Response:
         """Return a response in the service's protocol; record a mismatch with the service's model."""
@@ -182,11 +184,6 @@ def _operation(service: str, request: Request) -> str:
         return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}")
     target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"]
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 werkzeug's name
-        """Log nothing, because the calls are recorded."""
 
 
 def _rejection(service: str, status: int, code: str) -> Response:
@@ -275,7 +272,7 @@ def listening() -> Generator[Callable[[], Server]]:
         return AWSResponse(request.url, said.status_code, said.headers, raw)
 
     client, send = Client(answer, use_cookies=False), URLLib3Session.send
-    with make_server("127.0.0.1", 0, answer, threaded=True, request_handler=_Quiet) as listener:
+    with make_server("127.0.0.1", 0, answer, threaded=True) as listener:
         url = f"http://127.0.0.1:{listener.server_port}"
         server = Server(url)
         threading.Thread(target=listener.serve_forever, args=[0.02]).start()

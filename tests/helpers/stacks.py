@@ -50,12 +50,6 @@ class Update(NamedTuple):
     """Each error's resource name, empty if there is none, and message."""
 
 
-def _passphrase() -> dict[str, str]:
-    """Return the encryption salt, for a stack whose secrets use the sandbox's passphrase."""
-    lines = (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
-    return dict(line.split(": ") for line in lines if line.startswith("encryptionsalt"))
-
-
 class Stack:
     """A stack with the project's program, or with another program that uses the same components."""
 
@@ -66,7 +60,10 @@ class Stack:
         program: str | None = None,
         secrets_provider: Mapping[str, str] | None = None,
     ) -> None:
-        self.secrets_provider = secrets_provider or _passphrase()
+        if secrets_provider is None:  # use the sandbox's passphrase
+            lines = (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
+            secrets_provider = dict(line.split(": ") for line in lines if "encryptionsalt" in line)
+        self.secrets_provider = secrets_provider
         self.name = f"test{next(_NUMBERS)}"
         self.directory = directory / self.name
         # Without this variable, the CLI rejects --event-log.
@@ -275,7 +272,7 @@ class Aws:
         }
 
     def role(self, name: str) -> dict[str, Any]:
-        """Return what IAM knows about a role, except values that differ for each new role."""
+        """Return the properties of a role in IAM, except values that differ for each new role."""
         role = self.iam.get_role(RoleName=name)["Role"]
         attached = self.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
         return {

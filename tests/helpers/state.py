@@ -36,12 +36,10 @@ def urn(kind: str, name: str) -> str:
     return f"urn:pulumi:dev::{PROJECT_NAME}::{kind}::{name}"
 
 
-def declared(
-    name: str, arn: str | None, trust_policy: Any, role_policy: Any, **outputs: Any
-) -> list[Resource]:
+def declared(name: str, arn: str | None, trust_policy: Any, role_policy: Any) -> list[Resource]:
     """Return a component, with its role and role policy if the role has an ARN."""
     parent = urn(TYPE, name)
-    component = {"urn": parent, "type": TYPE, "outputs": {"roleArn": arn, **outputs} if arn else {}}
+    component = {"urn": parent, "type": TYPE, "outputs": {"roleArn": arn} if arn else {}}
     if arn is None:
         return [component]
     role_name = arn.rpartition("/")[2]

@@ -24,8 +24,6 @@ GOLDEN: Final = Path(__file__).parents[1] / "golden"
 
 TIMEOUT: Final = 120.0
 """Timeout in seconds for everything that a test waits for, even on a busy machine."""
-NPM_PACKAGES: Final = Path(__file__).parents[1] / "node_modules"
-"""The packages that `make test` installs with npm."""
 
 MINIMAL: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
@@ -67,7 +65,7 @@ def size(document: str | None) -> int:
     return len("".join(document.split()))
 
 
-PLACEHOLDERS: Final = {
+_PLACEHOLDERS: Final = {
     "{{region}}": REGION,
     "{{account_id}}": ACCOUNT,
     "{{source_account}}": ACCOUNT,
@@ -88,15 +86,15 @@ _COMPOSED: Final = {
 """Role policies with statements of others, without those for one service."""
 
 
-def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
-    """Return golden/NAME.json, indented, with the given values in place of AWS's placeholders."""
+def golden(name: str) -> str:
+    """Return golden/NAME.json, indented, with values in place of AWS's placeholders."""
     if name in _COMPOSED:
         *names, without = _COMPOSED[name]
         found = [each for part in names for each in json.loads(golden(part))["Statement"]]
         kept = [each for each in found if not any(without in action for action in each["Action"])]
         return json.dumps({"Version": "2012-10-17", "Statement": kept}, indent=2)
     text = (GOLDEN / f"{name}.json").read_text()
-    for placeholder, value in (placeholders or {}).items():
+    for placeholder, value in _PLACEHOLDERS.items():
         text = text.replace(placeholder, value)
     return indented(text)
 

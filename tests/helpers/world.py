@@ -8,7 +8,6 @@ from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from unittest.mock import Mock
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -86,6 +85,7 @@ def allow_key(principal: object, **more: Any) -> dict[str, Any]:
     return allow("kms:*", "*", Sid="Statement", Principal=principal) | more
 
 
+_S3_POLICY: Final = golden("s3-v2-role-policy").replace("qbusiness-documents", "documents")
 WIDE: Final = policy(allow("*", "*", Sid="Everything"))
 
 
@@ -99,11 +99,9 @@ def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") ->
     return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
 
 
-def s3_policy(role: str, *, key: bool = False) -> str:
-    """Return the program's role policy for the bucket `documents`, with or without a KMS key."""
-    document = json.loads(golden("s3-v2-role-policy").replace("qbusiness-documents", "documents"))
-    parts = ("S3", "Ingest", "Pass", "Decrypt") if key else ("S3", "Ingest", "Pass")
-    kept = (each for each in document["Statement"] if any(part in each["Sid"] for part in parts))
+def s3_policy(role: str) -> str:
+    """Return the program's role policy for the bucket `documents` without a KMS key."""
+    kept = [each for each in json.loads(_S3_POLICY)["Statement"] if "Decrypt" not in each["Sid"]]
     return of_role(policy(*kept), role)
 
 
@@ -172,9 +170,9 @@ class Maker:
     def managed(self, name: str, document: str = WIDE, **more: Any) -> str:
         return self.iam.create_policy(PolicyName=name, PolicyDocument=document, **more)["Policy"]["Arn"]
 
-    def attach(self, role: str, name: str, document: str = WIDE, **more: Any) -> str:
+    def attach(self, role: str, name: str, document: str = WIDE) -> str:
         """Create a managed policy, attach it to a role, and return the policy's ARN."""
-        arn = self.managed(name, document, **more)
+        arn = self.managed(name, document)
         self.iam.attach_role_policy(RoleName=role, PolicyArn=arn)
         return arn
 
@@ -318,12 +316,6 @@ class World(Maker):
     def reject(self, *actions: str, status: int = 403, code: str = "AccessDenied") -> None:
         self.server.rejections |= dict.fromkeys(actions, (status, code))
 
-    def repeat_at_once(self) -> None:
-        """Let botocore retry calls as often as for a user, but without pauses."""
-        self.patch.delenv("AWS_MAX_ATTEMPTS")
-        self.patch.setattr("botocore.endpoint.time.sleep", str)
-        self.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", Mock())
-
     def describe_key(self, arn: str = KEY_ARN, **entries: Any) -> None:
         """Respond to kms:DescribeKey with an enabled customer managed key, changed by these entries."""
         metadata = {
@@ -429,7 +421,7 @@ class World(Maker):
         self.set(connector="s3-v2", bucketName="documents", secretId=None)
         self.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
         self.bucket(KEY_ARN)
-        self.put_policy(s3_policy(ROLE_NAME, key=True))
+        self.put_policy(of_role(_S3_POLICY, ROLE_NAME))
 
     def add_data_source(self, identifier: str = DATA_SOURCE_ID, **more: Any) -> dict[str, Any]:
         """Add a data source that matches SETTINGS, except for `more`; the test can change the result."""

@@ -15,7 +15,7 @@ from pages.examples import (
 )
 from tests.helpers.connector_facts import FACTS, Facts
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.support import PLACEHOLDERS, golden
+from tests.helpers.support import golden
 from tests.helpers.world import INDEX_ARN, KEY_ARN, NAME, SECRET_ARN, TRUST, VPC, World, policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -102,7 +102,7 @@ def test_condition_on_page_denies_decryption_of_objects(world: World, name: str)
 
 
 def test_role_policy_copied_from_aws_page_is_accepted(world: World):
-    role_arn = world.role(NAME, golden("aws-page-role-policy", PLACEHOLDERS), trust=TRUST)
+    role_arn = world.role(NAME, golden("aws-page-role-policy"), trust=TRUST)
     vpc = {**VPC, "subnetIds": [SUBNET_ID]}
     world.add_data_source(roleArn=role_arn, vpcConfiguration=vpc)
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
