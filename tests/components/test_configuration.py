@@ -70,12 +70,8 @@ def test_blank_setting_counts_as_unset():
     assert len(deployment.registrations) == 3
     assert indented(deployment.role_policy["policy"]) == golden("minimal-role-policy")
     assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
-
-
-def test_unsupported_setting_may_be_blank():
-    deployment = deploy({**BLANKS, **S3_SETTINGS, "secretId": ""})
-    assert deployment.error is None
-    assert deployment.role_policy == deploy(S3_SETTINGS).role_policy
+    unsupported = deploy({**BLANKS, **S3_SETTINGS, "secretId": ""})
+    assert unsupported.role_policy == deploy(S3_SETTINGS).role_policy
 
 
 @pytest.mark.parametrize("key", MINIMAL)
