@@ -1,8 +1,8 @@
 """docs/operate: updates report failed IAM calls, and the next update continues."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -56,44 +56,35 @@ def new_stack(failing: Proxy, environment: dict[str, str], new_stack: NewStack) 
         yield create
 
 
-class Failure(NamedTuple):
-    """A call for one role that fails once."""
-
-    role: str
-    """The first characters of the role's name."""
-    call: str
-    fault: str
+Failure = tuple[str, str, str]
+"""The first characters of a role's name, a call for this role that fails once, and the fault."""
 
 
-def rules(failures: Iterable[Failure]) -> list[dict[str, Any]]:
-    return [
-        {
-            "operation": call,
-            "times": 1,
-            "body": f"starts_with(RoleName, '{role}')",
-            **FAULTS[fault][0],
-        }
-        for role, call, fault in failures
-    ]
+def stack_of(entries: Iterable[str], **settings: object) -> dict[str, Any]:
+    """Return settings for a stack with these entries.
 
-
-def stack_of(entries: Iterable[str], automatic: Collection[str], **settings: object) -> dict[str, Any]:
-    """Return settings for a stack with these entries; a role's name is its entry's name or automatic."""
+    A role has its entry's name, unless that begins with `automatic`; then the role's name is automatic.
+    """
     own = {"secretId": REQUIRED["secretId"], **settings}
-    names = {entry: "" if entry in automatic else entry for entry in entries}
+    names = {entry: "" if entry.startswith("automatic") else entry for entry in entries}
     return {**TOP, "dataSources": {entry: {**own, "roleName": name} for entry, name in names.items()}}
 
 
 def repeat_until_all_failed(
-    failing: Proxy, number: int, stack: Stack, *command: str
+    failing: Proxy, failures: Sequence[Failure], stack: Stack, *command: str
 ) -> list[tuple[str, str]]:
-    """Repeat a command until this number of calls have failed; return its errors.
+    """Repeat a command until all these calls have failed; return its errors.
 
     After a failure, the command may not reach other calls.
     """
+    rules = (
+        {"operation": call, "body": f"starts_with(RoleName, '{role}')", "times": 1, **FAULTS[fault][0]}
+        for role, call, fault in failures
+    )
+    failing.set_rules(*rules)
     errors: list[tuple[str, str]] = []
     fired = 0
-    while fired < number:
+    while fired < len(failures):
         failed = stack.operate(*command, "--yes", "--skip-preview", check=False)
         assert failed.exit_code != 0
         before, fired = fired, len(failing.fired())
@@ -106,7 +97,7 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
     """Fail a call of each kind: a read, a write, and a write that IAM executes, once for one role."""
     names = [f"{NAME}-{number}" for number in range(3)]
     entries = [*names, "automatic"]
-    stack = new_stack(stack_of(entries, ["automatic"], **BEFORE))
+    stack = new_stack(stack_of(entries, **BEFORE))
     in_use = "other-qbusiness-role-1a2b3c4"
     aws.iam.create_role(RoleName=in_use, AssumeRolePolicyDocument=golden("trust-policy"))
     policy = {"PolicyName": "theirs", "PolicyDocument": golden("minimal-role-policy")}
@@ -114,9 +105,8 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
 
     def fail_at(calls: Sequence[str], *command: str) -> None:
         faults = ("throttled", "reply-lost", "connection-reset", "reply-lost")
-        failures = [*map(Failure, entries, calls, faults)]
-        failing.set_rules(*rules(failures))
-        errors = repeat_until_all_failed(failing, len(failures), stack, *command, "--continue-on-error")
+        failures = [*zip(entries, calls, faults, strict=False)]
+        errors = repeat_until_all_failed(failing, failures, stack, *command, "--continue-on-error")
         # Each error identifies the role that it concerns.
         for role, _, fault in failures:
             texts = [text for name, text in errors if name.startswith(role)]
@@ -137,7 +127,7 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
     assert found == dict.fromkeys(stack.outputs()["roleNames"].values(), complete)
 
     changed = {**BEFORE, "roleDescription": "AEM Cloud", "tags": {"Team": "docs"}}
-    stack.configure(stack_of(entries, ["automatic"], **changed))
+    stack.configure(stack_of(entries, **changed))
     fail_at(("UpdateRoleDescription", "TagRole", "UntagRole"), "up")
     stack.up()
     for role in names:
@@ -151,19 +141,17 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
 
 def test_documented_updates_complete_failed_path_change(new_stack: NewStack, failing: Proxy, aws: Aws):
     failures = [
-        Failure("automatic-lost", "DeleteRole", "reply-lost"),
-        Failure("automatic-throttled", "DeleteRolePolicy", "throttled"),
-        Failure("set-lost", "DeleteRolePolicy", "reply-lost"),
-        Failure("set-throttled", "DeleteRole", "throttled"),
+        ("automatic-lost", "DeleteRole", "reply-lost"),
+        ("automatic-throttled", "DeleteRolePolicy", "throttled"),
+        ("set-lost", "DeleteRolePolicy", "reply-lost"),
+        ("set-throttled", "DeleteRole", "throttled"),
     ]
-    entries = [failure.role for failure in failures]
-    automatic = [entry for entry in entries if entry.startswith("automatic")]
-    settings = stack_of(entries, automatic)
+    entries = [role for role, _, _ in failures]
+    settings = stack_of(entries)
     stack = new_stack(settings)
     stack.up()
     stack.configure({**settings, "rolePath": "/connectors/"})
-    failing.set_rules(*rules(failures))
-    repeat_until_all_failed(failing, len(failures), stack, "up")
+    repeat_until_all_failed(failing, failures, stack, "up")
     # If the name is configured, the unfinished replacement may mistake the new policy for the old one.
     # The section ends with a search for drift.
     run_section(stack, "Keep the new name")
