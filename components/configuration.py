@@ -195,7 +195,7 @@ def _read_entries(
     roles: list[Role] = []
     for name, entry in _find_entries(entries, problems).items():
         values = _read_entry(entry, defaults, problems)
-        own = Value(entry.place.part(PROTECT), entry.given.get(PROTECT))  # "" switches the default off
+        own = Value(entry.place.part(PROTECT), entry.given.get(PROTECT))  # "" turns off the default
         is_protected = _read_protect(own, problems) if PROTECT in entry.given else protect
         roles.append(check_role(Role(name, values, protect=is_protected), problems))
     _check_role_names(roles, problems)

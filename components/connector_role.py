@@ -263,7 +263,7 @@ class ConnectorRole(pulumi.ComponentResource):
         return known.apply(lambda found: complete(*found), run_with_unknowns=True)
 
 
-# The location of each provider that was asked; the key for the default provider is the stack.
+# The location of each provider, asked once; the key for the default provider is the stack.
 _LOCATIONS: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 
 
@@ -327,8 +327,8 @@ def _as_role_input(value: Value) -> Any:
 def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
     """Return hooks for the role and its exclusive policies, which warn unless the role is new.
 
-    Without the warning, a preview would show only that two resources will be created, and nothing of the
-    policies from outside the stack that the role loses.
+    Without the warning, a preview would show only that two resources will be created. It would not
+    mention the policies from outside the stack that the role loses.
     """
     new: list[pulumi.ResourceHookArgs] = []
 

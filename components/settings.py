@@ -192,7 +192,7 @@ class State(Enum):
     UNSET = "not set"
     UNSUPPORTED = "not supported by the connector"
     INVALID = "invalid"
-    UNKNOWN = "is, or contains, an Output or a value that only an update knows"
+    UNKNOWN = "is, or contains, an Output or a value that becomes known only during an update"
     VALID = "valid and known"
 
 

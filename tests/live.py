@@ -54,7 +54,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SkippedError(Exception):
-    """Raised when AWS cannot be asked."""
+    """Raised when a step cannot ask AWS its question."""
 
 
 @dataclass(frozen=True)
@@ -423,7 +423,7 @@ def _ask(run: Run, caller: str) -> None:
     index = "/".join(run.index.values()) or "none, so no data source is created (--index)"
     print(f"""\
 This creates IAM roles in an AWS account and deletes them again. It should take a few minutes and cost
-nothing. Only you can assume one of the roles, and nobody the other, which is for an application that
+nothing. Only you can assume one of the roles. Nobody can assume the other, because its application
 doesn't exist.
 
   account {run.account}, as {caller}

@@ -2,7 +2,6 @@
 
 from collections import UserDict
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib.metadata import version
 from itertools import product
 from types import MappingProxyType
@@ -49,13 +48,6 @@ def output_of(value: object, name: str = "upstream") -> pulumi.Output[Any]:
     return Upstream(name, value).value
 
 
-def test_blank_region_output_falls_back_to_provider():
-    args = {**FULL, "application_id": APPLICATION_ID}
-    deployment = Deployment(lambda: component({**args, "region": output_of("")}))
-    assert deployment.error is None
-    assert deployment.documents == FULL_DOCUMENTS
-
-
 def types(deployment: Deployment) -> list[str]:
     return [registration.type for registration in deployment.registrations]
 
@@ -76,21 +68,15 @@ def test_documents_and_settings_become_resource_inputs():
         "role": "qbusiness-aem",
         "policy": FULL_ROLE_POLICY,
     }
-
-
-def test_new_policy_is_created_before_old_one_is_deleted():
-    (policy,) = deploy(FULL).of_type("aws:iam/rolePolicy:RolePolicy")
-    assert policy.request.deleteBeforeReplaceDefined
+    (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    assert policy.request.deleteBeforeReplaceDefined  # a replaced role in use keeps its policy
     assert not policy.request.deleteBeforeReplace
-
-
-def test_every_child_has_the_component_as_its_parent():
-    children = deploy({**FULL, "exclusive_policies": True}).registrations[1:]
-    assert [child.request.parent for child in children] == [COMPONENT_URN] * 4
 
 
 def test_exclusive_policies_covers_inline_and_attached_policies():
     exclusive = deploy({**MINIMAL, "exclusive_policies": True, "role_name": "qbusiness-aem"})
+    children = exclusive.registrations[1:]
+    assert [child.request.parent for child in children] == [COMPONENT_URN] * 4
     (inline,) = exclusive.of_type("aws:iam/rolePoliciesExclusive:RolePoliciesExclusive")
     (attached,) = exclusive.of_type(
         "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
@@ -148,8 +134,13 @@ def test_component_provider_is_used_and_asked_once():
 )
 def test_provider_supplies_missing_location(args: dict[str, str]):
     deployment = deploy({**FULL, **args})
-    assert deployment.error is None
     assert {invoke.version for invoke in deployment.invokes} == {version("pulumi-aws")}
+    assert deployment.documents == FULL_DOCUMENTS
+
+
+def test_blank_region_output_falls_back_to_provider():
+    args = {**FULL, "application_id": APPLICATION_ID}
+    deployment = Deployment(lambda: component({**args, "region": output_of("")}))
     assert deployment.documents == FULL_DOCUMENTS
 
 
@@ -212,15 +203,16 @@ def test_output_for_unsupported_setting_must_become_blank(args: Mapping[str, Any
 
 @pytest.mark.parametrize("application", [APPLICATION_ID, APPLICATION_ARN])
 def test_unconfigured_provider_makes_documents_unknown(application: str):
-    program = partial(component, {**MINIMAL, "application_id": application, "role_name": "aem"})
-    deployment = Deployment(program, preview=True, account=None)
+    args = {**MINIMAL, "application_id": application, "role_name": "aem"}
+    deployment = deploy(args, preview=True, account=None)
     assert deployment.error is None
-    assert len(deployment.warnings) == 1
+    (warning,) = deployment.warnings  # each is reported once
+    assert "lists only roles" in warning
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
-def test_failed_lookup_ends_program_with_what_provider_said(monkeypatch: pytest.MonkeyPatch):
+def test_failed_lookup_ends_program_with_message_of_provider(monkeypatch: pytest.MonkeyPatch):
     said = (
         "it returned an error: 1 error occurred:\n\t* AWS account ID not allowed: 210987654321\x1b\n\n"
     )
@@ -400,12 +392,6 @@ def test_exclusive_policies_and_connector_must_be_plain(
     assert isinstance(deployment.error, SettingsError)
     assert [problem.place.name for problem in deployment.error.problems] == [name]
     assert set(types(deployment)) <= {"test:index:Upstream"}
-
-
-def test_a_warning_is_reported_once():
-    deployment = deploy({**FULL, "role_name": "aem", "application_id": APPLICATION_ID, "region": REGION})
-    assert len(deployment.warnings) == 1
-    assert "lists only roles" in deployment.warnings[0]
 
 
 # Credentials: a role can be passed only within its own account.

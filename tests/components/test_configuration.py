@@ -21,7 +21,7 @@ from pages.examples import (
 from tests.helpers.configured import deploy, rejection
 from tests.helpers.expected import FULL_ROLE_POLICY
 from tests.helpers.samples import EXAMPLES, ROLE_INPUTS
-from tests.helpers.support import S3, VPC, golden, indented, of_role
+from tests.helpers.support import PROJECT_NAME, S3, VPC, golden, indented, of_role
 
 MINIMAL: dict[str, str] = {
     "aws:region": REGION,
@@ -70,12 +70,8 @@ def test_blank_setting_counts_as_unset():
     assert len(deployment.registrations) == 3
     assert indented(deployment.role_policy["policy"]) == golden("minimal-role-policy")
     assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
-
-
-def test_unsupported_setting_may_be_blank():
-    deployment = deploy({**BLANKS, **S3_SETTINGS, "secretId": ""})
-    assert deployment.error is None
-    assert deployment.role_policy == deploy(S3_SETTINGS).role_policy
+    unsupported = deploy({**BLANKS, **S3_SETTINGS, "secretId": ""})
+    assert unsupported.role_policy == deploy(S3_SETTINGS).role_policy
 
 
 @pytest.mark.parametrize("key", MINIMAL)
@@ -97,24 +93,17 @@ def test_command_names_organization_in_pulumi_cloud(
     assert f"fix: pulumi config set --stack {stack} --plaintext -- indexId " in text
 
 
-@pytest.mark.parametrize(
-    ("misspelled", "nearest"),
-    [
-        ("kms_key_id", "kmsKeyId"),
-        ("bucket", "bucketName or bucketAccountId"),
-        ("Connector", "connector"),
-        ("tagsOfTheRole", "tags"),
-    ],
-)
-def test_reject_unknown_keys_suggests_correct_spelling(misspelled: str, nearest: str):
-    text = rejection({**MINIMAL, misspelled: "x"}, reject_unknown_keys=True)
-    assert f"  {misspelled}: is not a setting; did you mean {nearest}?\n" in text
-
-
-def test_custom_namespace_is_named_and_ignored_when_suggesting_similar_keys():
-    for misspelled, nearest in (("kmsKeyArn", "search:kmsKeyId"), ("region", "aws:region")):
-        text = rejection({**MINIMAL, misspelled: "x"}, namespace="search", reject_unknown_keys=True)
-        assert f"  search:{misspelled}: is not a setting; did you mean {nearest}?\n" in text
+def test_similar_keys_are_suggested_regardless_of_namespace_and_case():
+    for namespace, misspelled, nearest in (
+        (PROJECT_NAME, "kms_key_id", "kmsKeyId"),
+        (PROJECT_NAME, "bucket", "bucketName or bucketAccountId"),
+        (PROJECT_NAME, "Connector", "connector"),
+        (PROJECT_NAME, "tagsOfTheRole", "tags"),
+        ("search", "kmsKeyArn", "search:kmsKeyId"),
+        ("search", "region", "aws:region"),
+    ):
+        text = rejection({**MINIMAL, misspelled: "x"}, namespace=namespace, reject_unknown_keys=True)
+        assert f"{misspelled}: is not a setting; did you mean {nearest}?\n" in text
     text = rejection({**MINIMAL, "indexId": "x"}, namespace="search")
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 

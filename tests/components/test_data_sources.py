@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 
 from components.configuration import KEYS, config_key
-from components.problems import SettingsError
 from components.settings import SETTINGS
 from pages.examples import (
     ACCOUNT,
@@ -25,9 +24,10 @@ from tests.helpers import configured
 from tests.helpers.gallery import gallery
 from tests.helpers.mocked import Deployment
 from tests.helpers.samples import EXAMPLES
-from tests.helpers.support import GOLDEN, PROJECT_NAME, golden, indented, of_role
+from tests.helpers.support import GOLDEN, golden, indented, of_role
 
 ACCOUNTS: Final = "aws:allowedAccountIds"
+ROLE: Final = "aws:iam/role:Role"
 TAGS: Final = "aws:defaultTags"
 TOP: Final[Mapping[str, Any]] = {
     "aws:region": REGION,
@@ -40,29 +40,14 @@ FILES: Final[Mapping[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NA
 VPC: Final[Mapping[str, Any]] = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
 
 
-def deploy(
-    entries: object,
-    /,
-    *,
-    secrets: Collection[str] = (),
-    namespace: str = PROJECT_NAME,
-    reject_unknown_keys: bool = True,
-    **top: Any,
-) -> Deployment:
-    return configured.deploy(
-        {**TOP, **top, "dataSources": entries},
-        None,
-        secrets=secrets,
-        namespace=namespace,
-        reject_unknown_keys=reject_unknown_keys,
-    )
+def deploy(entries: object, /, secrets: Collection[str] = (), **top: Any) -> Deployment:
+    settings = {**TOP, **top, "dataSources": entries}
+    return configured.deploy(settings, None, secrets=secrets, reject_unknown_keys=True)
 
 
-def rejection(entries: object, /, **top: Any) -> str:
-    deployment = deploy(entries, **top)
-    assert isinstance(deployment.error, SettingsError), deployment.error
-    assert deployment.registrations == []
-    return str(deployment.error)
+def rejection(entries: object, /, secrets: Collection[str] = (), **top: Any) -> str:
+    settings = {**TOP, **top, "dataSources": entries}
+    return configured.rejection(settings, None, secrets=secrets, reject_unknown_keys=True)
 
 
 def rejected(entries: object, /, **top: Any) -> list[str]:
@@ -73,10 +58,6 @@ def rejected(entries: object, /, **top: Any) -> list[str]:
 def inputs(deployment: Deployment, kind: str) -> dict[str, Mapping[str, Any]]:
     assert deployment.error is None, deployment.error
     return {each.name.partition("-qbusiness-")[0]: each.inputs for each in deployment.of_type(kind)}
-
-
-def roles(deployment: Deployment) -> dict[str, Mapping[str, Any]]:
-    return inputs(deployment, "aws:iam/role:Role")
 
 
 def policies(deployment: Deployment) -> dict[str, str]:
@@ -90,7 +71,7 @@ def test_entries_get_own_roles_with_one_lookup():
         "aem-connector": golden("minimal-role-policy"),
         "files": of_role(golden("s3-v2-role-policy"), "files-qbusiness-role-1234567"),
     }
-    assert {indented(role["assumeRolePolicy"]) for role in roles(deployment).values()} == {
+    assert {indented(role["assumeRolePolicy"]) for role in inputs(deployment, ROLE).values()} == {
         golden("trust-policy")
     }
     # Its account, and its Region.
@@ -108,7 +89,7 @@ def test_entry_inherits_defaults_for_omitted_settings():
     }
     tags = {"Team": "all", "Stage": "prod"}
     deployment = deploy(entries, rolePath="/all/", tags=tags, exclusivePolicies=True)
-    found = roles(deployment)
+    found = inputs(deployment, ROLE)
     assert {name: role.get("path") for name, role in found.items()} == {
         "one": "/all/",
         "two": "/two/",
@@ -219,7 +200,7 @@ def test_secret_default_is_hidden_and_secret_in_each_entry():
     assert "  dataSources.one.tags: [secret] and [secret] differ only in case\n" in text
     assert "hunter2" not in text.lower()
     deployment = deploy({"one": entry}, secrets=secrets, tags={"Team": "y"}, rolePath="/x/")
-    (role,) = deployment.of_type("aws:iam/role:Role")
+    (role,) = deployment.of_type(ROLE)
     inputs = role.request.object.fields
     # A secret is sent as an object with its value.
     sent = {name: inputs[name].struct_value.fields["value"] for name in ("path", "tags")}
@@ -265,7 +246,6 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "unknown keys": ({"aem": AEM}, {"zebra": "x", "kmsKey": "x"}),
     "invalid defaults": ({"aem": AEM}, {"indexId": "x", "rolePath": "x", "tags": "x"}),
     "no entries": ({}, {}),
-    "a list": ([], {}),
     "a text": ("x", {"dataSources": "x"}),
     "invalid names and entries": ({"Wiki": AEM, "secure": AEM, "a": None, "b": "x"}, {}),
     "one role name three times": (

@@ -1,8 +1,8 @@
 """components/settings, formats, rules: each kind of invalid setting is rejected with the reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 
@@ -38,18 +38,8 @@ NOT_ALLOWED_IN_IDENTIFIERS = [
 ]
 
 
-class Rendered(NamedTuple):
-    """The result of `render`."""
-
-    trust_policy: str
-    role_policy: str
-    warnings: Sequence[str]
-
-
-def look(
-    given: Mapping[str, Any], component: str = "aem", credentials: Location = CREDENTIALS
-) -> Rendered:
-    return Rendered(*render(component, given, LONGEST_NAME, credentials))
+def role_policy(given: Mapping[str, Any], component: str = "aem", name: str = LONGEST_NAME) -> str:
+    return render(component, given, name, CREDENTIALS)[1]
 
 
 def with_vpc(**entries: object) -> dict[str, Any]:
@@ -58,12 +48,12 @@ def with_vpc(**entries: object) -> dict[str, Any]:
 
 def problems(changes: dict[str, Any], component: str = "aem") -> list[Problem]:
     with pytest.raises(SettingsError) as caught:
-        look({**MINIMAL, **changes}, component)
+        role_policy({**MINIMAL, **changes}, component)
     return list(caught.value.problems)
 
 
 def warnings(**changes: Any) -> list[str]:
-    return [*look({**MINIMAL, **changes}).warnings]
+    return [*render("aem", {**MINIMAL, **changes}, LONGEST_NAME, CREDENTIALS)[2]]
 
 
 REJECTED_IN_VPC: dict[str, list[Any]] = {
@@ -98,7 +88,7 @@ def test_every_setting_has_samples():
 def test_a_valid_value_is_accepted():
     for name, each in SAMPLES.items():
         for value in (each.example, *each.accepted):
-            assert look({**MINIMAL, **each.others, name: value}).role_policy, (name, value)
+            assert role_policy({**MINIMAL, **each.others, name: value}), (name, value)
 
 
 def test_an_invalid_setting_is_reported_once_by_name():
@@ -127,41 +117,16 @@ def test_special_characters_in_identifiers_are_rejected():
             assert [problem.place.path for problem in found] == [(name,)], (name, changed)
 
 
-FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"
-
-
 @pytest.mark.parametrize(
     ("component", "valid"),
     [("c" * 41, True), ("c" * 42, False), ("a:b", False), ("a b", False), ("", False)],
 )
 def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
     if valid:
-        assert look(dict(MINIMAL), component).role_policy
+        assert role_policy(MINIMAL, component)
     else:
         assert [problem.place.path for problem in problems({}, component)] == [("role_name",)]
-    assert look({**MINIMAL, "role_name": "qbusiness-aem"}, component).role_policy
-
-
-# Settings that depend on the connector.
-
-
-@pytest.mark.parametrize(
-    ("given", "near"),
-    [
-        ("asana", "Asana"),
-        ("s3", "s3-v1 or s3-v2"),
-        ("S3V2", "s3-v2"),
-        ("mysql", "my-sql"),
-    ],
-)
-def test_unknown_connector_is_rejected_with_suggestions(given: str, near: str):
-    (problem,) = problems({"connector": given})
-    assert problem.given == f'"{given}" is not a connector; did you mean {near}?'
-
-
-@pytest.mark.parametrize("connector", ["aem-cloud", "", None])
-def test_connector_defaults_to_aem_cloud(connector: str | None):
-    assert look({**FULL, "connector": connector}) == look(FULL)
+    assert role_policy({**MINIMAL, "role_name": "qbusiness-aem"}, component)
 
 
 # The quota of 10,240 characters.
@@ -176,8 +141,8 @@ def sized(secret_name: int) -> dict[str, Any]:
 
 
 def test_policy_is_accepted_up_to_exact_quota():
-    room = 10_240 - size(look(sized(1)).role_policy)
-    assert size(look(sized(1 + room)).role_policy) == 10_240
+    room = 10_240 - size(role_policy(sized(1)))
+    assert size(role_policy(sized(1 + room))) == 10_240
     (problem,) = problems(sized(2 + room))
     assert "has 10,241 characters" in problem.given
 
@@ -194,8 +159,8 @@ def test_policy_size_assumes_longest_automatic_name(name: dict[str, Any], longes
         source = {"connector": "s3-v1", "bucket_name": "documents", "vpc_configuration": vpc}
         return {**MINIMAL, "secret_id": None, **source, **name, "role_path": f"/{'p' * path}/"}
 
-    room = 10_240 - size(render("aem", settings(1), longest)[1])
-    assert look(settings(1 + room)).role_policy
+    room = 10_240 - size(role_policy(settings(1), name=longest))
+    assert role_policy(settings(1 + room))
     (problem,) = problems(settings(2 + room))
     assert "has 10,241 characters" in problem.given
 
@@ -239,7 +204,8 @@ def test_usual_settings_cause_no_warning():
     assert warnings(**FULL, role_name="qbusiness-aem") == []
     own_secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
     assert warnings(secret_id=own_secret, kms_key_id=KEY_ID) == []
-    assert look({**S3, "bucket_account_id": ACCOUNT, "kms_key_id": KEY_ID}).warnings == []
+    files = {**S3, "secret_id": None}
+    assert warnings(**{**files, "bucket_account_id": ACCOUNT, "kms_key_id": KEY_ID}) == []
     key = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
-    assert warnings(secret_id=FOREIGN_SECRET, kms_key_id=key) == []
-    assert look({**S3, "bucket_account_id": OTHER_ACCOUNT, "kms_key_id": key}).warnings == []
+    assert warnings(secret_id=own_secret.replace(ACCOUNT, OTHER_ACCOUNT), kms_key_id=key) == []
+    assert warnings(**{**files, "bucket_account_id": OTHER_ACCOUNT, "kms_key_id": key}) == []

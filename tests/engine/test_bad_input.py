@@ -1,4 +1,4 @@
-"""components/problems: what users see for invalid settings; tests/components tests the messages."""
+"""components/problems: the commands in messages correct settings; tests/components tests the texts."""
 
 from pages import examples
 from pages.examples import INDEX_ID, SUBNET_ID

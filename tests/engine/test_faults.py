@@ -1,7 +1,7 @@
 """docs/operate: updates report failed IAM calls, and the next update continues."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -52,10 +52,13 @@ def new_stack(failing: Proxy, environment: dict[str, str], new_stack: NewStack) 
         yield create
 
 
-def stack_of(entries: Iterable[str], automatic: Collection[str], **settings: object) -> dict[str, Any]:
-    """Return settings for a stack with these entries; a role's name is its entry's name or automatic."""
+def stack_of(entries: Iterable[str], **settings: object) -> dict[str, Any]:
+    """Return settings for a stack with these entries.
+
+    A role has its entry's name, unless that begins with `automatic`; then the role's name is automatic.
+    """
     own = {"secretId": REQUIRED["secretId"], **settings}
-    names = {entry: "" if entry in automatic else entry for entry in entries}
+    names = {entry: "" if entry.startswith("automatic") else entry for entry in entries}
     return {**TOP, "dataSources": {entry: {**own, "roleName": name} for entry, name in names.items()}}
 
 
@@ -77,7 +80,7 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
     """Fail a call of each kind: a read, a write, and a write that IAM executes, once for one role."""
     names = [f"{NAME}-{number}" for number in range(3)]
     entries = [*names, "automatic"]
-    stack = new_stack(stack_of(entries, ["automatic"], **BEFORE))
+    stack = new_stack(stack_of(entries, **BEFORE))
     in_use = "other-qbusiness-role-1a2b3c4"
     aws.iam.create_role(RoleName=in_use, AssumeRolePolicyDocument=golden("trust-policy"))
     policy = {"PolicyName": "theirs", "PolicyDocument": golden("minimal-role-policy")}
@@ -108,7 +111,7 @@ def test_next_command_completes_after_unretried_failures(new_stack: NewStack, fa
     assert found == dict.fromkeys(stack.outputs()["roleNames"].values(), complete)
 
     changed = {**BEFORE, "roleDescription": "AEM Cloud", "tags": {"Team": "docs"}}
-    stack.configure(stack_of(entries, ["automatic"], **changed))
+    stack.configure(stack_of(entries, **changed))
     fail_at(("UpdateRoleDescription", "TagRole", "UntagRole"), "up")
     stack.up()
     for role in names:
@@ -128,8 +131,7 @@ def test_documented_updates_complete_failed_path_change(new_stack: NewStack, fai
         Failure("set-throttled", "DeleteRole", "Throttling"),
     ]
     entries = [failure.role for failure in failures]
-    automatic = [entry for entry in entries if entry.startswith("automatic")]
-    settings = stack_of(entries, automatic)
+    settings = stack_of(entries)
     stack = new_stack(settings)
     stack.up()
     stack.configure({**settings, "rolePath": "/connectors/"})

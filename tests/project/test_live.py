@@ -1,4 +1,4 @@
-"""tests/live: the transcript of a run against the sandbox, and what the run leaves."""
+"""tests/live: the transcript of a run against the sandbox, and the resources that the run leaves."""
 
 import fnmatch
 import json
@@ -23,7 +23,7 @@ from tests.live import mask
 
 ACCOUNT = "123456789012"
 SUGGESTION = ("SUGGESTION", "EMPTY_OBJECT_CONDITION", "Add a condition.")
-FOREIGN = ("qbusiness-live-", "qbusiness-live-0a1b2c3d-role", "somebody-else")
+FOREIGN = ("qbusiness-live-", "qbusiness-live-0a1b2c3d-role", "qbusiness-other")
 
 
 class Run:
