@@ -4,14 +4,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
-	"google.golang.org/protobuf/proto"
 )
 
 // GeneratePackage writes the package that a program imports. It runs generate-python-package to do so.
@@ -22,22 +20,12 @@ func (host *languageHost) GeneratePackage(
 	if err != nil {
 		return nil, err
 	}
-	input, err := proto.Marshal(request)
-	if err != nil {
-		return nil, err
+	generate := exec.CommandContext(ctx, generator, request.GetDirectory(), request.GetLoaderTarget())
+	generate.Stdin = strings.NewReader(request.GetSchema())
+	if output, err := generate.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("generate the package: %w: %s", err, bytes.TrimSpace(output))
 	}
-	generate := exec.CommandContext(ctx, generator)
-	generate.Stdin = bytes.NewReader(input)
-	output, err := generate.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return nil, fmt.Errorf("generate the package: %w: %s", err, bytes.TrimSpace(exit.Stderr))
-	}
-	if err != nil {
-		return nil, err
-	}
-	var response pulumirpc.GeneratePackageResponse
-	return &response, proto.Unmarshal(output, &response)
+	return &pulumirpc.GeneratePackageResponse{}, nil
 }
 
 // Link adds generated packages to the program's requirements, and returns instructions for importing them.
