@@ -29,9 +29,8 @@ _PACKAGES: Final = (
     "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
     "./pulumi-language-python",
-    "./generate-python-package",
 )
-"""The CLI, the language hosts for YAML and Python programs, and the generator of Python packages."""
+"""The CLI, and the language hosts for YAML and Python programs; the sandbox has its own for Python."""
 _PROGRESS_INTERVAL: Final = 5.0
 """Minimum seconds between progress lines."""
 _INSTALLER_PATIENCE: Final = 5
@@ -47,14 +46,14 @@ class NoEngineError(Exception):
     """Raised when there is no engine; the message has the reason and the next step."""
 
 
-def directory(cache: Path) -> Path:
-    """Return the directory that contains `pulumi`; build or install the engine in `cache` if necessary.
+def directory() -> Path:
+    """Return the directory that contains `pulumi`; build or install the engine if necessary.
 
     Raises NoEngineError if that fails.
     """
     if own := _on_path():
         return own
-    return make_once(cache / _digest(), _make)
+    return make_once(CACHE / _digest(), _make)
 
 
 def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
@@ -190,7 +189,7 @@ def main() -> int:
     if not shutil.which("go"):
         return 0
     try:
-        directory(CACHE)
+        directory()
     except NoEngineError as error:
         say(str(error))
         return 1

@@ -157,12 +157,16 @@ func outcome(err error) (*pulumirpc.RunResponse, error) {
 }
 
 func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]string, error) {
-	executor, err := siblingPath("pulumi-language-python-exec")
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	self, err = filepath.EvalSymlinks(self)
 	if err != nil {
 		return nil, err
 	}
 	arguments := []string{
-		"-u", executor,
+		"-u", filepath.Join(filepath.Dir(self), "pulumi-language-python-exec"),
 		"--monitor", request.GetMonitorAddress(),
 		"--engine", host.engineAddress,
 		"--project", request.GetProject(),
@@ -177,16 +181,6 @@ func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]st
 	}
 	entry := filepath.Join(request.GetInfo().GetProgramDirectory(), request.GetInfo().GetEntryPoint())
 	return append(append(arguments, entry), request.GetArgs()...), nil
-}
-
-// siblingPath returns the path of a file in this program's directory.
-func siblingPath(name string) (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	self, err = filepath.EvalSymlinks(self)
-	return filepath.Join(filepath.Dir(self), name), err
 }
 
 // configuration returns a stack's configuration in the variables that the SDKs read.
