@@ -77,16 +77,13 @@ def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
 
 
 def _on_path() -> Path | None:
-    """Return the directory of the user's Pulumi CLI; None without one that can run Python programs."""
+    """Return the directory of the user's Pulumi CLI; None if it is missing or cannot run Python."""
     found = shutil.which("pulumi")
     if found is None:
         return None
     own = Path(found).resolve().parent
-    return (
-        own
-        if shutil.which("pulumi-language-python", path=f"{own}:{os.environ.get('PATH', os.defpath)}")
-        else None
-    )
+    places = f"{own}:{os.environ.get('PATH', os.defpath)}"
+    return own if shutil.which("pulumi-language-python", path=places) else None
 
 
 def _digest() -> str:

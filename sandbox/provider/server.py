@@ -85,7 +85,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """
 
     def __init__(self, name: str) -> None:
-        """Start without configured connections; the name is the package's."""
+        """Start without configured connections; `name` is the name of the package."""
         self.name = name
         self.package: Any = native if name == "aws-native" else resources
         self._configurations: dict[str, Configuration] = {}

@@ -417,7 +417,9 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
         ),
     ],
 )
-def test_an_update_changes_only_what_differs(state: Properties, desired: Properties, calls: list[Any]):
+def test_update_changes_only_differing_properties(
+    state: Properties, desired: Properties, calls: list[Any]
+):
     # resourceRoleUpdate in role.go.
     iam = answering()
     Role().update(iam, NAME, state, desired)

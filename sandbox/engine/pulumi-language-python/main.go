@@ -200,7 +200,7 @@ func configuration(values map[string]string, secretKeys []string) []string {
 }
 
 // resolve reads the runtime options in Pulumi.yaml. It rejects options that the sandbox does not support,
-// such as `typechecker`, so that no program runs without the type check that it asks for.
+// such as `typechecker`, so that no program runs without a type check that its options request.
 func resolve(info *pulumirpc.ProgramInfo) (toolchain.Toolchain, error) {
 	options := toolchain.PythonOptions{Root: info.GetRootDirectory(), ProgramDir: info.GetProgramDirectory()}
 	for name, value := range info.GetOptions().GetFields() {
