@@ -76,7 +76,7 @@ class Aws:
         """Load the contents that a previous server saved, if any."""
         self.contents = contents
         self.moto: Any = DomainDispatcherApplication(_moto)
-        # One call at a time: nothing may change between a call's validation and its execution.
+        # Handle one call at a time, because nothing may change between its validation and execution.
         self.lock = threading.Lock()
         self._reset()
         if contents.exists():
@@ -120,7 +120,7 @@ class Aws:
                 )
 
     def _pass_on(self, service: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Pass a call to moto, and save what it changes.
+        """Pass a call to moto, and save its changes.
 
         A call that resets moto also resets Amazon Q Business to its initial resources.
         """

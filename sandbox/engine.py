@@ -2,14 +2,12 @@
 
 The options, in order: the `pulumi` on PATH, if it can run Python programs; if Go is installed, a build
 of the CLI's published Go module, with a language host for Python, which the module does not contain; and
-otherwise the official installer. In a build, programs that `make up` does not need are compiled the
-first time they run.
+otherwise the official installer.
 """
 
 import fcntl
 import hashlib
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -27,13 +25,12 @@ CACHE: Final = Path(__file__).resolve().parent.parent / ".sandbox" / "engine"
 """The directory for engines that were built or installed."""
 _SOURCE: Final = Path(__file__).parent / "engine"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
-_PACKAGES: Final = ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "./pulumi-language-python")
-"""The CLI, and the sandbox's language host for Python programs."""
-_LATER_PACKAGES: Final = (
+_PACKAGES: Final = (
+    "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
-    "./generate-python-package",
+    "./pulumi-language-python",
 )
-"""The language host for YAML programs and the generator of Python packages; built on their first run."""
+"""The CLI, and the language hosts for YAML and Python programs; the sandbox has its own for Python."""
 _PROGRESS_INTERVAL: Final = 5.0
 """Minimum seconds between progress lines."""
 _INSTALLER_PATIENCE: Final = 5
@@ -49,14 +46,14 @@ class NoEngineError(Exception):
     """Raised when there is no engine; the message has the reason and the next step."""
 
 
-def directory(cache: Path) -> Path:
-    """Return the directory that contains `pulumi`; build or install the engine in `cache` if necessary.
+def directory() -> Path:
+    """Return the directory that contains `pulumi`; build or install the engine if necessary.
 
     Raises NoEngineError if that fails.
     """
     if own := _on_path():
         return own
-    return make_once(cache / _digest(), _make)
+    return make_once(CACHE / _digest(), _make)
 
 
 def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
@@ -80,16 +77,13 @@ def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
 
 
 def _on_path() -> Path | None:
-    """Return the directory of the user's Pulumi CLI; None without one that can run Python programs."""
+    """Return the directory of the user's Pulumi CLI; None if it is missing or cannot run Python."""
     found = shutil.which("pulumi")
     if found is None:
         return None
     own = Path(found).resolve().parent
-    return (
-        own
-        if shutil.which("pulumi-language-python", path=f"{own}:{os.environ.get('PATH', os.defpath)}")
-        else None
-    )
+    places = f"{own}:{os.environ.get('PATH', os.defpath)}"
+    return own if shutil.which("pulumi-language-python", path=places) else None
 
 
 def _digest() -> str:
@@ -110,64 +104,20 @@ def _make(unfinished: Path) -> Path:
 
 def _build(target: Path) -> None:
     say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes a few minutes")
-    _compile(target, *_PACKAGES)
+    needed = _go("downloads", "list", "-deps", *_PACKAGES)
+    _go(
+        f"of {len(needed)} packages compiled",
+        *("build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace"),
+        # The linker drops debug information anyway, so the compiler does not need to write it.
+        *("-gcflags=all=-dwarf=false", "-ldflags"),
+        f"-s -w -X {_SDK_MODULE}/go/common/version.Version=v{VERSION}",
+        *("-o", f"{target}{os.sep}", *_PACKAGES),
+    )
     # The executor comes from Pulumi's SDK. Its path in the module is undocumented and may change in a
     # newer release.
     module = Path(_go("downloads for Pulumi's SDK", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE)[0])
     executor = module / "python" / "cmd" / "pulumi-language-python-exec"
     shutil.copyfile(executor, target / executor.name)
-    for package in _LATER_PACKAGES:
-        program = target / _name(package)
-        program.write_text(
-            "#!/bin/sh\n"
-            f"PYTHONPATH={shlex.quote(str(_SOURCE.parent.parent))} {shlex.quote(sys.executable)} "
-            f'-m sandbox.engine {package} "$0" && exec "$0" "$@"\n'
-        )
-        program.chmod(0o755)
-
-
-def complete(binaries: Path) -> None:
-    """Build the programs that are otherwise built on their first run, when there may be no network.
-
-    Raises NoEngineError if a build fails.
-    """
-    for package in _LATER_PACKAGES:
-        program = binaries / _name(package)
-        if _is_script(program):
-            _replace(program, package)
-
-
-def _is_script(program: Path) -> bool:
-    return program.exists() and program.read_bytes()[:2] == b"#!"
-
-
-def _replace(program: Path, package: str) -> None:
-    """Build a program and replace the script in its place, unless that was done already."""
-    with (program.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_script(program):
-            return  # another process has built it
-        with tempfile.TemporaryDirectory(dir=program.parent, prefix="unfinished-") as unfinished:
-            _compile(Path(unfinished), package)
-            (Path(unfinished) / program.name).replace(program)
-
-
-def _name(package: str) -> str:
-    return package.rpartition("/")[2]
-
-
-def _compile(target: Path, *packages: str) -> None:
-    """Build the programs in Go packages, and put them into a directory."""
-    names = ", ".join(map(_name, packages))
-    needed = _go(f"downloads for {names}", "list", "-deps", *packages)
-    _go(
-        f"of {len(needed)} packages compiled for {names}",
-        *("build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace"),
-        # The linker drops debug information anyway, so the compiler does not need to write it.
-        *("-gcflags=all=-dwarf=false", "-ldflags"),
-        f"-s -w -X {_SDK_MODULE}/go/common/version.Version=v{VERSION}",
-        *("-o", f"{target}{os.sep}", *packages),
-    )
 
 
 def _go(step: str, *arguments: str) -> list[str]:
@@ -231,17 +181,12 @@ def say(text: str) -> None:
     print(f"sandbox: {text}", file=sys.stderr, flush=True)
 
 
-def main(*arguments: str) -> int:
-    """Build the Go package in the first argument as a program at the path in the second argument.
-
-    Without arguments, find or build the engine if Go is installed, and otherwise do nothing. Return the
-    exit code.
-    """
+def main() -> int:
+    """Find or build the engine if Go is installed, and otherwise do nothing. Return the exit code."""
+    if not shutil.which("go"):
+        return 0
     try:
-        if arguments:
-            _replace(Path(arguments[1]), arguments[0])
-        elif shutil.which("go"):
-            directory(CACHE)
+        directory()
     except NoEngineError as error:
         say(str(error))
         return 1
@@ -249,4 +194,4 @@ def main(*arguments: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

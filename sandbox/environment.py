@@ -59,10 +59,9 @@ class SandboxError(Exception):
 class Sandbox:
     """A sandbox, with its Pulumi state and AWS server in one directory."""
 
-    def __init__(self, directory: Path = DIRECTORY, engines: Path = engine.CACHE) -> None:
-        """Use one directory for the sandbox's files, and another for built engines."""
+    def __init__(self, directory: Path = DIRECTORY) -> None:
+        """Use a directory for the sandbox's files."""
         self.directory = directory
-        self.engines = engines
         self.aws = directory / "aws"
         self.state = directory / "state"
 
@@ -81,7 +80,7 @@ class Sandbox:
         Raises NoEngineError, NoPluginError, or SandboxError if that fails.
         """
         with self._lock():
-            binaries = engine.directory(self.engines)
+            binaries = engine.directory()
             self._install_providers(binaries)
             server = self._serve()
         self.state.mkdir(exist_ok=True)
@@ -172,7 +171,7 @@ class Sandbox:
             installed = self.home / "plugins" / f"{name}-v{version}" / f"pulumi-{name}"
             installed.parent.mkdir(parents=True, exist_ok=True)
             if package == "aws" and plugin.is_selected():
-                found = plugin.find(self.engines / "plugins", version, binaries / "pulumi")
+                found = plugin.find(engine.CACHE / "plugins", version, binaries / "pulumi")
                 installed.unlink(missing_ok=True)
                 installed.symlink_to(found)
                 continue

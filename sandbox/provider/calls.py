@@ -17,9 +17,6 @@ _LOCK: Final = threading.Lock()
 """Protects the session, which, unlike a client, is not thread-safe."""
 
 
-_CUT_REPLY: Final = "deserialization failed, failed to decode response body, unexpected EOF"
-
-
 class ProviderError(Exception):
     """Raised when an operation fails; the message is for the user."""
 
@@ -78,7 +75,8 @@ def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
     """
     error = str(getattr(caught_exception, "kwargs", {}).get("error"))
     if "IncompleteRead" in error or "ended prematurely" in error:  # urllib3's texts
-        raise ProviderError(_CUT_REPLY) from caught_exception
+        message = "deserialization failed, failed to decode response body, unexpected EOF"
+        raise ProviderError(message) from caught_exception
 
 
 def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:

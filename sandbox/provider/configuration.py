@@ -38,7 +38,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
 
     For aws-native, return the settings unchanged, and no problems. In the real aws provider,
     `CheckConfigWithContext` in pf/tfbridge adds the defaults; in tfbridge, `validateProviderConfig`
-    finds unknown keys. The problems have the text that a default provider, not an explicit one, shows.
+    finds unknown keys. A default provider shows the problems with these texts; an explicit one differs.
     """
     if package != "aws":
         return settings, []

@@ -30,7 +30,6 @@ PROPERTIES: Final[Mapping[str, Property]] = {
     "updatedAt": Property(output_only=True),
 }
 SCHEMA: Final = {TOKEN: PROPERTIES}
-FUNCTIONS: Final = ()
 _INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not declared.output_only)
 _STABLE: Final = ("dataSourceArn", "dataSourceId")
 """The outputs that an update does not change (`isStableOutput` in outputs)."""
@@ -38,18 +37,6 @@ _IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
 """The properties whose values form the ID, separated by `|`."""
 _CHECKPOINT: Final = "__inputs"
 """The key under which the state contains the inputs, as a secret."""
-
-
-def lifecycle(token: str, configuration: Configuration) -> "DataSource":
-    """Return the operations on data sources; raise ProviderError for any other type of resource."""
-    if token != TOKEN:
-        raise ProviderError(f"the sandbox does not support the resource {token}; it supports {TOKEN}")
-    return DataSource(configuration)
-
-
-def invoke(_configuration: Configuration, token: str, /) -> Properties:
-    """Raise ProviderError, because the sandbox supports none of the provider's functions."""
-    raise ProviderError(f"the sandbox does not support the function {token}")
 
 
 class DataSource:
@@ -164,6 +151,10 @@ class DataSource:
 
     def _call(self, operation: str, function: Callable[[Any], Any]) -> Any:
         return call(operation, function, client("qbusiness", self.region))
+
+
+RESOURCES: Final = {TOKEN: DataSource}
+FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {}
 
 
 def _parameters(identifier: str) -> dict[str, str]:

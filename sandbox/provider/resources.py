@@ -5,32 +5,14 @@ IAM's validation. sandbox/README.md lists the differences from the real provider
 """
 
 import json
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from sandbox.provider.calls import ProviderError, delete_after_conflicts, ignore_not_found, partition
 from sandbox.provider.configuration import Configuration, Properties, caller
 from sandbox.provider.lifecycle import Lifecycle, Property, Resource
 from sandbox.provider.policy_equivalence import normalize
-
-
-def invoke(configuration: Configuration, token: str) -> Properties:
-    """Return the result of one of `FUNCTIONS`; raise ProviderError for any other function."""
-    if token not in FUNCTIONS:
-        raise ProviderError(
-            f"the sandbox does not support the function {token}; it supports {', '.join(FUNCTIONS)}"
-        )
-    return FUNCTIONS[token](configuration)
-
-
-def lifecycle(token: str, configuration: Configuration) -> Lifecycle:
-    """Return the operations on one of `RESOURCES`; raise ProviderError for any other type."""
-    if token not in RESOURCES:
-        raise ProviderError(
-            f"the sandbox does not support the resource {token}; it supports {', '.join(RESOURCES)}"
-        )
-    return Lifecycle(RESOURCES[token], configuration)
 
 
 class Role(Resource):
@@ -184,7 +166,6 @@ class RolePolicy(Resource):
     }
 
     def read(self, iam: Any, identifier: str, /) -> Properties | None:
-        """Read the inline policy."""
         role, _, name = identifier.partition(":")
         policy = inline_policy(iam, role, name)
         return None if policy is None else {"role": role, "name": name, "policy": policy}
@@ -197,11 +178,9 @@ class RolePolicy(Resource):
         return f"{desired['role']}:{desired['name']}"
 
     def update(self, iam: Any, _identifier: str, _actual: Properties, desired: Properties, /) -> None:
-        """Replace the policy's text."""
         self.create(iam, desired)
 
     def delete(self, iam: Any, identifier: str, _state: Properties, /) -> None:
-        """Delete the inline policy."""
         role, _, name = identifier.partition(":")
         ignore_not_found(iam.delete_role_policy, RoleName=role, PolicyName=name)
 
@@ -230,12 +209,10 @@ class Policy(Resource):
         return {"name": policy["PolicyName"], "policy": text, "arn": policy["Arn"]}
 
     def create(self, iam: Any, desired: Properties, /) -> str:
-        """Create the policy."""
         created = iam.create_policy(PolicyName=desired["name"], PolicyDocument=desired["policy"])
         return created["Policy"]["Arn"]
 
     def delete(self, iam: Any, identifier: str, _state: Properties, /) -> None:
-        """Delete the policy."""
         ignore_not_found(iam.delete_policy, PolicyArn=identifier)
 
 
@@ -259,12 +236,10 @@ class RolePolicyAttachment(Resource):
         return {"role": role, "policyArn": arn} if arn in (attached_arns(iam, role) or ()) else None
 
     def create(self, iam: Any, desired: Properties, /) -> str:
-        """Attach the policy."""
         iam.attach_role_policy(RoleName=desired["role"], PolicyArn=desired["policyArn"])
         return f"{desired['role']}-{desired['policyArn']}"
 
     def delete(self, iam: Any, _identifier: str, state: Properties, /) -> None:
-        """Detach the policy."""
         ignore_not_found(iam.detach_role_policy, RoleName=state["role"], PolicyArn=state["policyArn"])
 
 
@@ -298,32 +273,41 @@ class OpenIdConnectProvider(Resource):
         return created["OpenIDConnectProviderArn"]
 
     def delete(self, iam: Any, identifier: str, _state: Properties, /) -> None:
-        """Delete the provider."""
         ignore_not_found(iam.delete_open_id_connect_provider, OpenIDConnectProviderArn=identifier)
 
 
 class Exclusive(Resource):
-    """Ownership of all of a role's inline policies or managed policies; its ID is the role's name."""
+    """Ownership of all of a role's inline policies or managed policies; its ID is the role's name.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepoliciesexclusive/,
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicyattachmentsexclusive/
+    """
 
     framework = True
-    list_property: str
-    """The property that lists the policies."""
+    properties: Mapping[str, Property] = {}
 
-    @abstractmethod
-    def list(self, iam: Any, role: str) -> Sequence[str] | None:
-        """Return the names or ARNs of the role's policies; None if the role does not exist."""
+    def __init__(
+        self,
+        token: str,
+        list_property: str,
+        found: Callable[[Any, str], Sequence[str] | None],
+        add: Callable[[Any, str, str], object],
+        remove: Callable[[Any, str, str], object],
+    ) -> None:
+        """Store the property that lists the policies, and functions that read and change a role's.
 
-    @abstractmethod
-    def add(self, iam: Any, role: str, policy: str) -> None:
-        """Add a listed policy to the role."""
-
-    @abstractmethod
-    def remove(self, iam: Any, role: str, policy: str) -> None:
-        """Remove an unlisted policy from the role."""
+        `found` returns the policies; None if the role does not exist.
+        """
+        self.token = token
+        self.list_property = list_property
+        self.properties = {
+            "roleName": Property(required=True, replaces=True),
+            list_property: Property("array", required=True),
+        }
+        self.found, self.add, self.remove = found, add, remove
 
     def read(self, iam: Any, identifier: str, /) -> Properties | None:
-        """Read the role's policies."""
-        policies = self.list(iam, identifier)
+        policies = self.found(iam, identifier)
         return None if policies is None else {"roleName": identifier, self.list_property: policies}
 
     def create(self, iam: Any, desired: Properties, /) -> str:
@@ -332,74 +316,20 @@ class Exclusive(Resource):
         Raises ProviderError if the role does not exist.
         """
         role, policies = desired["roleName"], set(desired[self.list_property])
-        found = self.list(iam, role)
+        found = self.found(iam, role)
         if found is None:  # like the real provider: no retry, and no IAM error code in the message
             raise ProviderError(f"{role}: couldn't find resource")
-        actual = set(found)
-        for policy in sorted(policies - actual):
+        for policy in sorted(policies.difference(found)):
             self.add(iam, role, policy)
-        for policy in sorted(actual - policies):
+        for policy in sorted(set(found) - policies):
             self.remove(iam, role, policy)
         return role
 
     def update(self, iam: Any, _identifier: str, _actual: Properties, desired: Properties, /) -> None:
-        """Add missing policies and remove unlisted ones."""
         self.create(iam, desired)
 
     def delete(self, _iam: Any, _identifier: str, _state: Properties, /) -> None:
         """End the ownership; keep the policies."""
-
-
-class RolePoliciesExclusive(Exclusive):
-    """Ownership of a role's inline policies.
-
-    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepoliciesexclusive/
-    """
-
-    token = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
-    list_property = "policyNames"
-    properties: Mapping[str, Property] = {
-        "roleName": Property(required=True, replaces=True),
-        "policyNames": Property("array", required=True),
-    }
-
-    def list(self, iam: Any, role: str) -> Sequence[str] | None:
-        """Return the inline policies' names."""
-        return inline_names(iam, role)
-
-    def add(self, iam: Any, role: str, policy: str) -> None:
-        """Put a policy without a document, like the real provider; the AWS SDK rejects the call."""
-        iam.put_role_policy(RoleName=role, PolicyName=policy)
-
-    def remove(self, iam: Any, role: str, policy: str) -> None:
-        """Delete an inline policy."""
-        iam.delete_role_policy(RoleName=role, PolicyName=policy)
-
-
-class RolePolicyAttachmentsExclusive(Exclusive):
-    """Ownership of a role's managed policies.
-
-    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicyattachmentsexclusive/
-    """
-
-    token = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
-    list_property = "policyArns"
-    properties: Mapping[str, Property] = {
-        "roleName": Property(required=True, replaces=True),
-        "policyArns": Property("array", required=True),
-    }
-
-    def list(self, iam: Any, role: str) -> Sequence[str] | None:
-        """Return the ARNs of the attached policies."""
-        return attached_arns(iam, role)
-
-    def add(self, iam: Any, role: str, policy: str) -> None:
-        """Attach a managed policy."""
-        iam.attach_role_policy(RoleName=role, PolicyArn=policy)
-
-    def remove(self, iam: Any, role: str, policy: str) -> None:
-        """Detach a managed policy, unless it was detached in the meantime."""
-        ignore_not_found(iam.detach_role_policy, RoleName=role, PolicyArn=policy)
 
 
 def inline_policy(iam: Any, role: str, name: str) -> str | None:
@@ -424,18 +354,30 @@ def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
-RESOURCES: Final[Mapping[str, Resource]] = {
-    resource.token: resource
-    for resource in (
-        Role(),
-        RolePolicy(),
-        Policy(),
-        RolePolicyAttachment(),
-        OpenIdConnectProvider(),
-        RolePoliciesExclusive(),
-        RolePolicyAttachmentsExclusive(),
-    )
-}
+_RESOURCES: Final[Sequence[Resource]] = (
+    Role(),
+    RolePolicy(),
+    Policy(),
+    RolePolicyAttachment(),
+    OpenIdConnectProvider(),
+    Exclusive(
+        "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive",
+        "policyNames",
+        inline_names,
+        # Without a document, as in the real provider; the AWS SDK rejects the call.
+        lambda iam, role, name: iam.put_role_policy(RoleName=role, PolicyName=name),
+        lambda iam, role, name: iam.delete_role_policy(RoleName=role, PolicyName=name),
+    ),
+    Exclusive(
+        "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive",
+        "policyArns",
+        attached_arns,
+        lambda iam, role, arn: iam.attach_role_policy(RoleName=role, PolicyArn=arn),
+        # The policy may have been detached in the meantime (`detachPolicyFromRole`).
+        lambda iam, role, arn: ignore_not_found(iam.detach_role_policy, RoleName=role, PolicyArn=arn),
+    ),
+)
+RESOURCES: Final = {resource.token: partial(Lifecycle, resource) for resource in _RESOURCES}
 
 
 def _get_caller_identity(configuration: Configuration) -> Properties:
@@ -466,4 +408,4 @@ FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {
 }
 
 
-SCHEMA: Final = {token: resource.properties for token, resource in RESOURCES.items()}
+SCHEMA: Final = {resource.token: resource.properties for resource in _RESOURCES}

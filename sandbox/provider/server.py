@@ -12,7 +12,7 @@ import random
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import json_format, struct_pb2
@@ -24,6 +24,8 @@ from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError
 from sandbox.provider.configuration import Configuration, Properties, check, check_credentials, configure
 from sandbox.provider.lifecycle import Lifecycle, ResourceInitError, top_level
 from sandbox.provider.schema import schema
+
+_Entry = TypeVar("_Entry")
 
 
 def _decode(bag: struct_pb2.Struct) -> Properties:
@@ -56,6 +58,14 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
+def supported(kind: str, token: str, table: Mapping[str, _Entry]) -> _Entry:
+    """Return a token's entry in a table; raise ProviderError if it has none."""
+    if token not in table:
+        names = ", ".join(table) or "none"
+        raise ProviderError(f"the sandbox does not support the {kind} {token}; it supports {names}")
+    return table[token]
+
+
 def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
     """Fail a request with an error that still makes the engine store the resource."""
     detail = provider_pb2.ErrorResourceInitFailed(
@@ -75,7 +85,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """
 
     def __init__(self, name: str) -> None:
-        """Start without configured connections; the name is the package's."""
+        """Start without configured connections; `name` is the name of the package."""
         self.name = name
         self.package: Any = native if name == "aws-native" else resources
         self._configurations: dict[str, Configuration] = {}
@@ -135,7 +145,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(
         self, request: provider_pb2.InvokeRequest, connection: str
     ) -> provider_pb2.InvokeResponse:
-        result = self.package.invoke(self._configuration(connection), request.tok)
+        function = supported("function", request.tok, self.package.FUNCTIONS)
+        result = function(self._configuration(connection))
         response = provider_pb2.InvokeResponse()
         # In the generated stubs, this field's name is a Python keyword.
         getattr(response, "return").CopyFrom(_encode(result))
@@ -143,7 +154,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _lifecycle(self, token: str, connection: str) -> Lifecycle | native.DataSource:
         # The type of a component's child includes the types of its parents.
-        return self.package.lifecycle(token.rpartition("$")[2], self._configuration(connection))
+        create = supported("resource", token.rpartition("$")[2], self.package.RESOURCES)
+        return create(self._configuration(connection))
 
     @_answer
     def Check(self, request: provider_pb2.CheckRequest, connection: str) -> provider_pb2.CheckResponse:

@@ -21,7 +21,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from sandbox import engine, plugin
+from sandbox import plugin
 from sandbox.engine import NoEngineError
 from sandbox.environment import PROJECT, REGION, Sandbox
 from tests.helpers.processes import run, show
@@ -335,7 +335,6 @@ def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
         fcntl.flock(owner, fcntl.LOCK_EX)
         try:
             environment = sandbox.prepare()
-            engine.complete(engine.directory(sandbox.engines))
         except NoEngineError as error:
             if os.environ.get("CI"):
                 raise

@@ -85,7 +85,7 @@ def test_data_source_with_unusable_role_is_rejected(aws: Aws):
     assert len(qbusiness.list_data_sources(**INDEX)["dataSources"]) == 1
 
 
-def test_unsupported_operation_is_rejected_by_the_sandbox(aws: Aws):
+def test_sandbox_rejects_unsupported_operation(aws: Aws):
     for service, operation, parameters, expected in (
         ("qbusiness", "create_web_experience", APPLICATION, "ValidationException"),
         ("iam", "simulate_principal_policy", {"ActionNames": ["s3:GetObject"]}, "InvalidAction"),

@@ -1,4 +1,4 @@
-"""sandbox/iam_rules: calls that AWS rejects are rejected."""
+"""sandbox/iam_rules: the sandbox rejects the calls that AWS rejects."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -163,7 +163,7 @@ ACCEPTED: list[dict[str, object]] = [
     *(with_condition("StringEquals", key) for key in ("aws:TagKeys", "a-b.c:D/E=+@ _f")),
     with_condition("StringEquals", value="\xe4"),
 ]
-"""Changes that a statement of a trust policy and one of a role policy both may have."""
+"""Changes that are valid in statements of trust policies and of role policies."""
 REJECTED: list[dict[str, object]] = [
     *({"Effect": None}, {"Effect": "allow"}, {"Action": None}, {"Action": "GetObject"}, {"Action": [1]}),
     *({"Action": ["s3:GetObject", "s3:Get Object"]}, {"NotAction": "s3:PutObject"}, {"Comment": "x"}),
@@ -171,7 +171,7 @@ REJECTED: list[dict[str, object]] = [
     *map(with_condition, ("StringEqual", "stringequals", "ForAll:Bool", "BoolNot", "NullIfExist")),
     *(with_condition("StringEquals", key) for key in ("SourceAccount", "aws:", ":x", "aws:x*")),
 ]
-"""Changes that neither statement may have."""
+"""Changes that are invalid in both."""
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_import_reads_all_settable_properties(api: Mock):
     assert found[0] == {**INPUTS, "vpcConfiguration": VPC}
 
 
-def test_manually_deleted_data_source_counts_as_deleted(api: Mock):
+def test_delete_and_read_accept_manually_deleted_data_source(api: Mock):
     # Read in client/client.go; Delete: a missing resource counts as deleted.
     missing = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetDataSource")
     api.get_data_source.side_effect = api.delete_data_source.side_effect = missing
@@ -100,7 +100,7 @@ def test_inputs_set_before_or_now_are_compared_with_actual_values(
     assert (found.changes, found.delete_before_replace) == ({} if same else None, not same)
 
 
-def test_update_sends_what_program_never_set_but_not_what_it_removed(api: Mock):
+def test_update_keeps_properties_that_program_never_set(api: Mock):
     # CalcPatch in resources.
     before = {**INPUTS, "description": "AEM"}
     state = {**ACTUAL, **before, "roleArn": "by hand", "__inputs": before}

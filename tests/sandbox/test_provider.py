@@ -20,9 +20,9 @@ from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties
 from sandbox.provider.lifecycle import DEFAULTS, Lifecycle, Property
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
-from sandbox.provider.resources import Role, invoke
-from sandbox.provider.resources import lifecycle as lifecycle_of
+from sandbox.provider.resources import FUNCTIONS, RESOURCES, Role
 from sandbox.provider.schema import schema
+from sandbox.provider.server import supported
 
 NAME = "qbusiness-provider"
 ACCOUNT = "123456789012"
@@ -231,7 +231,7 @@ def test_each_difference_is_an_addition_update_or_deletion(
 )
 def test_required_inputs_and_those_that_replace_a_resource(kind: str, required: str, replacing: str):
     token = f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}"
-    resource = lifecycle_of(token, Configuration(REGION))
+    resource = RESOURCES[token](Configuration(REGION))
     _, failures = resource.check({}, {"name": None}, "role-1")
     assert failures == [(name, f"{name} is required") for name in required.split()]
     old, new = (dict.fromkeys(resource.resource.properties, f'{{"Id": "{text}"}}') for text in "ab")
@@ -291,7 +291,7 @@ def test_role_without_name_setting_keeps_earlier_name():
 def test_url_of_oidc_provider_has_its_scheme():
     # resourceOpenIDConnectProviderRead and suppressOpenIDURL in openid_connect_provider.go.
     iam = answering(get_open_id_connect_provider={"Url": "one.example", "ClientIDList": ["a"]})
-    oidc = lifecycle_of("aws:iam/openIdConnectProvider:OpenIdConnectProvider", Configuration(REGION))
+    oidc = RESOURCES["aws:iam/openIdConnectProvider:OpenIdConnectProvider"](Configuration(REGION))
     found = oidc.resource.read(iam, "arn")
     assert found == {"url": "https://one.example", "clientIdLists": ["a"], "arn": "arn"}
 
@@ -417,7 +417,9 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
         ),
     ],
 )
-def test_an_update_changes_only_what_differs(state: Properties, desired: Properties, calls: list[Any]):
+def test_update_changes_only_differing_properties(
+    state: Properties, desired: Properties, calls: list[Any]
+):
     # resourceRoleUpdate in role.go.
     iam = answering()
     Role().update(iam, NAME, state, desired)
@@ -462,9 +464,9 @@ def test_deletion_removes_managed_policies_before_inline_and_waits(
 
 def test_unsupported_resource_or_function_is_rejected():
     with pytest.raises(ProviderError, match="does not support the resource aws:s3/bucket:Bucket; it s"):
-        lifecycle_of("aws:s3/bucket:Bucket", Configuration(REGION))
+        supported("resource", "aws:s3/bucket:Bucket", RESOURCES)
     with pytest.raises(ProviderError, match="does not support the function aws:index/getZones:getZones"):
-        invoke(Configuration(REGION), "aws:index/getZones:getZones")
+        supported("function", "aws:index/getZones:getZones", FUNCTIONS)
 
 
 def test_schema_has_the_type_of_each_property():

@@ -1,4 +1,4 @@
-"""sandbox/qbusiness: Amazon Q Business, which the tests of `roles/` also use, without a server."""
+"""sandbox/qbusiness: the stand-in for Amazon Q Business, called without a server."""
 
 import json
 from typing import Any

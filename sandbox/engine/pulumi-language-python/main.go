@@ -17,7 +17,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -97,46 +96,6 @@ func (host *languageHost) GetRequiredPackages(
 	return &pulumirpc.GetRequiredPackagesResponse{}, nil
 }
 
-// About omits pip's version, because getting it takes a third as long as a preview.
-func (host *languageHost) About(
-	ctx context.Context, request *pulumirpc.AboutRequest,
-) (*pulumirpc.AboutResponse, error) {
-	tools, err := resolve(request.GetInfo())
-	if err != nil {
-		return nil, err
-	}
-	question := "import sys; print(sys.executable, sys.version.split()[0], sep='\\n')"
-	python, err := tools.Command(ctx, "-c", question)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := python.Output()
-	if err != nil {
-		return nil, err
-	}
-	executable, version, _ := strings.Cut(strings.TrimSpace(string(answer)), "\n")
-	return &pulumirpc.AboutResponse{Executable: executable, Version: version}, nil
-}
-
-func (host *languageHost) GetProgramDependencies(
-	ctx context.Context, request *pulumirpc.GetProgramDependenciesRequest,
-) (*pulumirpc.GetProgramDependenciesResponse, error) {
-	tools, err := resolve(request.GetInfo())
-	if err != nil {
-		return nil, err
-	}
-	packages, err := tools.ListPackages(ctx, request.GetTransitiveDependencies())
-	if err != nil {
-		return nil, err
-	}
-	response := &pulumirpc.GetProgramDependenciesResponse{}
-	for _, found := range packages {
-		response.Dependencies = append(response.Dependencies,
-			&pulumirpc.DependencyInfo{Name: found.Name, Version: found.Version})
-	}
-	return response, nil
-}
-
 func (host *languageHost) InstallDependencies(
 	request *pulumirpc.InstallDependenciesRequest,
 	stream grpc.ServerStreamingServer[pulumirpc.InstallDependenciesResponse],
@@ -174,12 +133,8 @@ func (host *languageHost) Run(
 	if err != nil {
 		return nil, err
 	}
-	settings, err := configuration(request)
-	if err != nil {
-		return nil, err
-	}
 	program.Stdout, program.Stderr = os.Stdout, os.Stderr
-	program.Env = append(program.Env, settings...)
+	program.Env = append(program.Env, configuration(request.GetConfig(), request.GetConfigSecretKeys())...)
 	return outcome(program.Run())
 }
 
@@ -202,12 +157,16 @@ func outcome(err error) (*pulumirpc.RunResponse, error) {
 }
 
 func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]string, error) {
-	executor, err := siblingPath("pulumi-language-python-exec")
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	self, err = filepath.EvalSymlinks(self)
 	if err != nil {
 		return nil, err
 	}
 	arguments := []string{
-		"-u", executor,
+		"-u", filepath.Join(filepath.Dir(self), "pulumi-language-python-exec"),
 		"--monitor", request.GetMonitorAddress(),
 		"--engine", host.engineAddress,
 		"--project", request.GetProject(),
@@ -224,41 +183,24 @@ func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]st
 	return append(append(arguments, entry), request.GetArgs()...), nil
 }
 
-// siblingPath returns the path of a file in this program's directory.
-func siblingPath(name string) (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	self, err = filepath.EvalSymlinks(self)
-	return filepath.Join(filepath.Dir(self), name), err
-}
-
-// configuration returns the stack's configuration in the variables that the SDK reads.
-func configuration(request *pulumirpc.RunRequest) ([]string, error) {
-	values, secretKeys := request.GetConfig(), request.GetConfigSecretKeys()
+// configuration returns a stack's configuration in the variables that the SDKs read.
+func configuration(values map[string]string, secretKeys []string) []string {
 	if values == nil {
 		values = map[string]string{} // the SDK does not accept null
 	}
 	if secretKeys == nil {
 		secretKeys = []string{}
 	}
-	encodedValues, err := json.Marshal(values)
-	if err != nil {
-		return nil, err
-	}
-	encodedKeys, err := json.Marshal(secretKeys)
-	if err != nil {
-		return nil, err
-	}
+	encodedValues, _ := json.Marshal(values) // maps and lists of strings cause no errors
+	encodedKeys, _ := json.Marshal(secretKeys)
 	return []string{
 		"PULUMI_CONFIG=" + string(encodedValues),
 		"PULUMI_CONFIG_SECRET_KEYS=" + string(encodedKeys),
-	}, nil
+	}
 }
 
 // resolve reads the runtime options in Pulumi.yaml. It rejects options that the sandbox does not support,
-// such as `typechecker`, so that no program runs without the type check that it asks for.
+// such as `typechecker`, so that no program runs without a type check that its options request.
 func resolve(info *pulumirpc.ProgramInfo) (toolchain.Toolchain, error) {
 	options := toolchain.PythonOptions{Root: info.GetRootDirectory(), ProgramDir: info.GetProgramDirectory()}
 	for name, value := range info.GetOptions().GetFields() {

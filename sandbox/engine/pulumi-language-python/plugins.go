@@ -3,9 +3,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
@@ -90,12 +88,8 @@ func runPolicyPack(
 	if err != nil {
 		return err
 	}
-	settings, err := stackEnvironment(stack)
-	if err != nil {
-		return err
-	}
 	pack.Dir = request.GetPwd()
-	pack.Env = append(append(pack.Env, request.GetEnv()...), settings...)
+	pack.Env = append(append(pack.Env, request.GetEnv()...), stackEnvironment(stack)...)
 	pack.Stdout, pack.Stderr = packOutput, stderr
 	if err := pack.Start(); err != nil {
 		return err
@@ -104,28 +98,15 @@ func runPolicyPack(
 }
 
 // stackEnvironment describes the stack in the variables that the policy SDK reads.
-func stackEnvironment(stack *pulumirpc.AnalyzerStackConfigureRequest) ([]string, error) {
+func stackEnvironment(stack *pulumirpc.AnalyzerStackConfigureRequest) []string {
 	if stack == nil {
-		return nil, nil // the engine analyzes the pack without a stack
+		return nil // the engine analyzes the pack without a stack
 	}
-	config, err := json.Marshal(stack.GetConfig())
-	if err != nil {
-		return nil, err
-	}
-	secretKeys, err := json.Marshal(stack.GetConfigSecretKeys())
-	if err != nil {
-		return nil, err
-	}
-	settings := []string{"PYTHONUNBUFFERED=1"}
-	for name, value := range map[string]string{
-		"PULUMI_ORGANIZATION":       stack.GetOrganization(),
-		"PULUMI_PROJECT":            stack.GetProject(),
-		"PULUMI_STACK":              stack.GetStack(),
-		"PULUMI_DRY_RUN":            strconv.FormatBool(stack.GetDryRun()),
-		"PULUMI_CONFIG":             string(config),
-		"PULUMI_CONFIG_SECRET_KEYS": string(secretKeys),
-	} {
-		settings = append(settings, fmt.Sprintf("%s=%s", name, value))
-	}
-	return settings, nil
+	return append(configuration(stack.GetConfig(), stack.GetConfigSecretKeys()),
+		"PYTHONUNBUFFERED=1",
+		"PULUMI_ORGANIZATION="+stack.GetOrganization(),
+		"PULUMI_PROJECT="+stack.GetProject(),
+		"PULUMI_STACK="+stack.GetStack(),
+		"PULUMI_DRY_RUN="+strconv.FormatBool(stack.GetDryRun()),
+	)
 }
