@@ -2,12 +2,9 @@
 
 import gc
 import os
-import re
 import signal
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from difflib import unified_diff
-from itertools import accumulate
 from pathlib import Path
 from pprint import pformat
 from typing import Final
@@ -45,10 +42,8 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
-_PLACE: Final = re.compile(r"^E +\w+Error: [\w/-]+/[\w-]+\.(?:json|md|py)\b", re.MULTILINE)
-"""The beginning of a message that names the file to edit."""
 _LINES: Final = 30
-"""The number of lines of failures, and of one difference, that are printed."""
+"""The number of lines of a difference that are printed."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -119,43 +114,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 def pytest_collection_finish() -> None:
     """Leave what was imported out of later garbage collections."""
     gc.freeze()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
-    """If many tests fail, show only the shortest failures, and count the others by file.
-
-    In CI or with `-v`, show all.
-    """
-    failed = terminalreporter.stats.get("failed", [])
-    every = [*failed]
-    if not (os.environ.get("CI") or terminalreporter.verbosity > 0):
-        failed[:] = _selected(every)
-    yield
-    others = Counter(each.nodeid.partition("::")[0] for each in every if each not in failed)
-    failed[:] = every
-    if others:
-        terminalreporter.write_line("other failures, which -v shows:")
-        for name, number in others.items():
-            terminalreporter.write_line(f"  {number:6,}  {name}")
-
-
-def _selected(failed: list[pytest.TestReport]) -> list[pytest.TestReport]:
-    """Return the shortest failures, one of each test function, and at least one.
-
-    Those that name a file to edit come first.
-    """
-    shortest: dict[str, pytest.TestReport] = {}
-    for report in sorted(failed, key=lambda each: (not _PLACE.search(each.longreprtext), _length(each))):
-        shortest.setdefault(report.nodeid.partition("[")[0], report)
-    fitting = sum(end <= _LINES for end in accumulate(map(_length, shortest.values())))
-    return [*shortest.values()][: max(fitting, 1)]
-
-
-def _length(report: pytest.TestReport) -> int:
-    """Return the number of lines that pytest prints about a failure."""
-    texts = (report.longreprtext, *(text for _, text in report.sections))
-    return sum(text.count("\n") for text in texts)
 
 
 @pytest.fixture(scope="session")

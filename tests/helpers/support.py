@@ -80,19 +80,19 @@ _PLACEHOLDERS: Final = {
 
 
 _COMPOSED: Final = {
-    "default-role-policy": ("confluence-server-role-policy", "own-role-policy", "s3:"),
-    "s3-v2-role-policy": ("s3-v1-role-policy", "ec2:"),
+    "confluence-server-role-policy": ("files", "no-vpc", "vpc"),
+    "default-role-policy": ("no-vpc", "vpc", "own"),
+    "s3-v1-role-policy": ("s3-v2", "vpc"),
 }
-"""Role policies with statements of others, without those for one service."""
+"""Role policies with the statements of others."""
 
 
 def golden(name: str) -> str:
     """Return golden/NAME.json, indented, with values in place of AWS's placeholders."""
-    if name in _COMPOSED:
-        *names, without = _COMPOSED[name]
-        found = [each for part in names for each in json.loads(golden(part))["Statement"]]
-        kept = [each for each in found if not any(without in action for action in each["Action"])]
-        return json.dumps({"Version": "2012-10-17", "Statement": kept}, indent=2)
+    if parts := _COMPOSED.get(name):
+        documents = [json.loads(golden(f"{part}-role-policy")) for part in parts]
+        found = [each for document in documents for each in document["Statement"]]
+        return json.dumps({"Version": "2012-10-17", "Statement": found}, indent=2)
     text = (GOLDEN / f"{name}.json").read_text()
     for placeholder, value in _PLACEHOLDERS.items():
         text = text.replace(placeholder, value)
