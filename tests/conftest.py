@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Generator, Iterator
 from difflib import unified_diff
 from pathlib import Path
-from pprint import pformat
 from typing import Final
 from urllib.request import Request, urlopen
 
@@ -73,16 +72,6 @@ def assert_golden(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
             pytest.fail("\n".join([*difference, accept]), pytrace=False)
 
     return check
-
-
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Show only those lines of two long values that differ."""
-    before, after = (
-        value if isinstance(value, str) else pformat(value, width=100) for value in (left, right)
-    )
-    if op != "==" or "\n" not in before + after:
-        return None
-    return ["left == right", *_difference("left", before, "right", after)]
 
 
 def _difference(name: str, before: str, other: str, after: str) -> list[str]:

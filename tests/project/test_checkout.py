@@ -15,6 +15,7 @@ import yaml
 
 from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
 from tests.helpers.checkout import EMPTY, MAKE, aws, execute, in_sandbox, make, type_in_a_shell
+from tests.helpers.installing import commit
 from tests.helpers.page import blocks, commands, prose
 from tests.helpers.support import golden
 
@@ -142,9 +143,7 @@ def clone(prepared_sandbox: tuple[Sandbox, dict[str, str]], tmp_path: Path) -> I
         if (PROJECT / name).exists():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, tmp_path / name, follow_symlinks=False)
-    author = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com")
-    for command in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "-m", "All"]):
-        execute(tmp_path, "git", *command)
+    commit(tmp_path)
     (tmp_path / "venv").symlink_to(prepared_sandbox[1]["WARM_VENV"])
     (tmp_path / ".sandbox").mkdir()
     (tmp_path / ".sandbox" / "engine").symlink_to(DIRECTORY / "engine")

@@ -22,20 +22,16 @@ from tests.helpers.world import ROLE_ARN
 from tests.roles.check import rows_policies
 from tests.roles.check.account import STACK, World, at, printed, replaced, run
 from tests.roles.check.policy_text import document, statements
-from tests.roles.check.rows_data_sources import NO_VPC
 from tests.roles.check.table import Row, said_in
 
 SHAPES: Final = {
-    "a secret with a key and a VPC": World(
+    "a secret with a key, a VPC, and files in a bucket": World(
         secret_tags={"Team": "web", "Stage": "one", "stage": "two"},
-        changes=[at(ROLE_ARN, Tags=[{"Key": "Owner", "Value": "search"}])],
+        settings={"connector": "sharepoint-server-subscription", "bucketName": "documents"},
+        changes=[at(ROLE_ARN, Tags=[{"Key": "Owner", "Value": "search"}]), at("documents")],
     ),
     "another account's bucket of documents": World(
         bucket="", settings={"bucketAccountId": OTHER_ACCOUNT}
-    ),
-    "files in a bucket": World(
-        settings={"connector": "sharepoint-server-subscription", "bucketName": "documents", **NO_VPC},
-        changes=[at("documents")],
     ),
 }
 
