@@ -207,7 +207,7 @@ class Plan(NamedTuple):
     left_out: list[str]
     """The resources that the command cannot change, with the reasons."""
     blocked: str = ""
-    """Why nothing may be changed; empty if the plan can be applied."""
+    """The reason that nothing can be changed; empty if the plan can be applied."""
     next_steps: Sequence[str] = ()
     """The steps that the user must take once the plan has been applied."""
 

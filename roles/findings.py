@@ -62,7 +62,7 @@ def ok(text: str) -> Finding:
 
 
 def problem(text: str, remedy: str = "", *details: str) -> Finding:
-    """Return the finding that something is wrong."""
+    """Return a finding that reports a problem."""
     return Finding(State.PROBLEM, text, remedy, details)
 
 

@@ -94,7 +94,7 @@ def serve(name: str) -> Callable[[], object] | None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(_address(name))
     listener.listen()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nothing waits for the processes in between
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nothing waits for the intermediate processes
     os.write(1, b"1")
     while sys.stdin not in select([listener, sys.stdin], [], [])[0]:
         client, _ = listener.accept()
