@@ -7,7 +7,7 @@ SANDBOX = venv/bin/python -m sandbox run --
 # The policy simulator. Without npm, the tests that use it are skipped.
 NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
 # Lists stack files, and files of `adopt` and `assign`, that are not in Git.
-STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
+STRAY_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
 	'adopted-*' 'assigned-*' 'entries-*' 'import-*' 'restored-*' 'unfinished-*' \
 	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
 	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e '/^Pulumi/!b' \
@@ -62,7 +62,7 @@ drift: venv/sandbox-installed ## show the difference and fail if a role or its p
 
 down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 	@venv/bin/python -m sandbox down
-	@$(STRAY_STACK_FILES)
+	@$(STRAY_FILES)
 
 # Group: Read roles from AWS
 
