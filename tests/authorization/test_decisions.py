@@ -1,4 +1,4 @@
-"""pages/examples, example_calls, components/policies: a role allows its connector's requests only."""
+"""pages/examples, example_calls, components/policies: a role allows only its connector's requests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Replace the GitHub CLI for issues, stored as JSON in the file that $TEST_GITHUB names."""
+"""Stand in for the GitHub CLI, with issues in JSON in the file at the path in $TEST_GITHUB."""
 
 import argparse
 import json

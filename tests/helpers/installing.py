@@ -49,7 +49,7 @@ def git(directory: Path, *arguments: str | Path) -> str:
 
 
 def commit(repository: Path) -> str:
-    """Make a directory a repository if necessary, commit its files, and return the commit's hash."""
+    """Make a directory a repository if it is none, commit its files, and return the commit's hash."""
     git(repository, "init", "--quiet")
     git(repository, "add", ".")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "Change")
@@ -90,7 +90,7 @@ def build_wheel(repository: Path, directory: Path) -> Path:
 
 
 def install(package: Path | str, directory: Path, *more: str) -> str:
-    """Install a wheel, a repository, or a requirement, without dependencies, in a directory's venv/.
+    """Install a wheel, a repository, or a requirement without dependencies into a directory's venv/.
 
     Pass `more` to pip as additional options, and return pip's output.
     """

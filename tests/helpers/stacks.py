@@ -71,7 +71,7 @@ class Stack:
         self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
         self.directory.mkdir()
         project = (PROJECT / "Pulumi.yaml").read_text()
-        if program is not None:  # without this project's required keys
+        if program is not None:  # removes this project's required keys
             project = project.partition("config:")[0]
         (self.directory / "Pulumi.yaml").write_text(project)
         (self.directory / "components").symlink_to(PROJECT / "components")
@@ -129,8 +129,8 @@ class Stack:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack in the background; the test may kill it.
 
-        As for a user, the operation starts its own provider and Python. Its output is part of the test's
-        output.
+        The operation starts its own provider and Python, as for a user. The test's output includes the
+        operation's output.
         """
         environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
@@ -195,7 +195,7 @@ class Stack:
     def run_fixes(self, message: str, **values: str) -> list[str]:
         """Run the commands in a message about settings, with values in place of their placeholders.
 
-        Return the paths that the other fixes say to edit in the stack's file.
+        Return the paths in the stack's file that the other fixes tell a user to edit.
         """
         script = "\n".join(re.findall(r"    fix: (pulumi config .*)\n", message))
         edits = re.findall(rf"    fix: edit (.+) in {self.config_file.name}\n", message)
@@ -247,7 +247,7 @@ def _client(service: str, region: str, url: str, credentials: tuple[str, ...]) -
 class Aws:
     """The AWS account that an environment's variables select.
 
-    The methods return policies indented, with elements in the order on AWS's page about connector roles.
+    The methods return indented policies with elements in the order on AWS's page about connector roles.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Pulumi.yaml and the project's other files: they are consistent."""
+"""Pulumi.yaml: consistency with the project's other files."""
 
 import re
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_first_lines_of_tests_name_every_module(place: str):
     ] == []
 
 
-def test_required_pulumi_and_go_versions_are_the_tested_ones():
+def test_required_pulumi_and_go_versions_are_tested_versions():
     module = (PROJECT / "sandbox/engine/go.mod").read_text()
     assert f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}\n" in module
     assert f"v{VERSION}" in (PROJECT / "docs" / "evidence.md").read_text()
