@@ -31,7 +31,7 @@ botocore_caches.install()
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # Let the commands under test cache bytecode, as on a user's machine.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# Collect garbage less often. With so many modules, it would take a quarter of the unit tests' time.
+# With so many modules, garbage collection would take a quarter of the unit tests' time.
 gc.set_threshold(50_000, 20, 20)
 # Shells start background jobs with SIGINT ignored, and nohup ignores SIGHUP. The commands under test
 # would inherit these settings.
@@ -83,7 +83,7 @@ def _difference(name: str, before: str, other: str, after: str) -> list[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Mark the tests that need an engine, which use a fixture that prepares a sandbox.
 
-    After pytest-randomly's shuffle, move the longest tests to the front, so that no worker ends late.
+    After pytest-randomly's shuffle, run the longest tests first, so that no worker finishes late.
     """
     for item in items:
         if {"prepared_sandbox", "own"} & {*getattr(item, "fixturenames", ())}:

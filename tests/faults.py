@@ -3,10 +3,10 @@
 `python -m tests.faults [ID...]` applies one fault after another to a copy of the project. For each, it
 first runs the test that is known to find the fault and, if this test passes, all of `make unit`.
 
-Each fault is a block of `faults.txt`. The first line contains its ID, which begins with its kind; its
-file; and the test that finds it, followed by `slow` if `make unit` does not run this test. After `-`
-follows the text to replace, which the file contains exactly once, and after `+`, the new text, if any.
-If the file no longer contains the text, replace the fault with another one of the same kind.
+Each fault is a block of `faults.txt`. The first line contains the fault's ID, which begins with its
+kind; the file; and the test that finds the fault, followed by `slow` if `make unit` omits this test.
+Lines with `-` contain the text to replace, which occurs once in the file; lines with `+` contain the new
+text. If the file no longer contains the text, replace the fault with another one of the same kind.
 """
 
 import argparse

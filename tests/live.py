@@ -105,7 +105,7 @@ class Run:
                 yield f"data source {ids['dataSourceId']}", partial(client.delete_data_source, **ids)
 
     def remove(self) -> tuple[list[str], list[str]]:
-        """Remove this run's resources; list the removed resources and those that may be left."""
+        """Remove this run's resources; return the removed resources and those that may be left."""
         _settle()
         removed: list[str] = []
         left: list[str] = []
@@ -134,7 +134,7 @@ def _settle() -> None:
 
 
 def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
-    """Yield connectors with distinct policies: the name, every option, and the two policies."""
+    """For each connector with new policies, yield its name, its options, and the two policies."""
     seen: set[tuple[str, ...]] = set()
     for name, connector in CONNECTORS.items():
         options = every_option(connector)
@@ -180,7 +180,7 @@ def iam_allows_requests_of_connectors_but_not_similar_ones(run: Run) -> None:
     for name, options, _, policy in documents(run):
         calls = connector_calls(options)
         calls += [other for call in calls if call.allowed for other in deviations(call, options)]
-        # One call accepts any number of actions on one resource in one context.
+        # Group the requests, because a call can simulate several actions on one resource in one context.
         groups: dict[tuple[str, str], dict[str, tuple[Request, bool]]] = {}
         for call in calls:
             for request in call.requests:
@@ -236,7 +236,7 @@ def role_is_created_checked_and_destroyed(run: Run) -> None:
     assert stack.drift().exit_code == 0
     check = ("-m", "roles", "check", "--stack", stack.name)
     checked = stack.execute(sys.executable, *check, check=False, PYTHONPATH=str(PROJECT))
-    # Any documented exit code is fine, because the application and the secret don't exist.
+    # Accept any documented exit code, because the application and the secret don't exist.
     assert checked.returncode in range(4)
     stack.destroy()
     run.expect(run.roles, [])
@@ -383,7 +383,7 @@ def main() -> int:
                 return int(bool(left))
             if not options.read_only:
                 _ask(run, identity["Arn"])
-                run.roles()  # must be allowed, because the removal lists the roles
+                run.roles()  # fails early if the removal could not list the roles
             masked = mask(identity, filter(None, credentials[:3]))
             return _run(run, masked, creates=not options.read_only)
     except _ERRORS as error:
@@ -408,7 +408,7 @@ def _environment(run: Run) -> dict[str, str]:
     plugins.mkdir(parents=True, exist_ok=True)
     (home / "plugins").symlink_to(plugins)
     (state / ".pulumi").mkdir(parents=True)
-    # Other Pulumi variables could change every command.
+    # Omit other Pulumi variables, because they could change every command.
     kept = {key: its for key, its in os.environ.items() if key == ATTACHED or "PULUMI_" not in key}
     return kept | {
         "AWS_REGION": run.region,

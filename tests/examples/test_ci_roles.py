@@ -223,7 +223,7 @@ def test_deploy_and_preview_roles_allow_exactly_provider_calls(
         assert {*decisions(statements, requests, context)} == {"Allowed"}
 
 
-def test_audit_role_may_audit_check_and_preview(program: Program):
+def test_audit_role_can_audit_check_and_preview(program: Program):
     roles, missing, *preview = program.statements("preview-prod")
     *state, last, accounts = program.statements("audit-prod")
     assert state == preview
@@ -252,7 +252,7 @@ POLICIES = {
 }
 DEPLOY, PREVIEW = "deploy-prod", "preview-prod"
 CONNECTOR = "connector"
-"""A connector's role. A deployment can grant it everything that its boundary allows."""
+"""A connector's role. A deployment can grant this role all permissions in its boundary."""
 READERS = f"{PREVIEW} audit-prod"
 EVERY = f"{DEPLOY} {READERS}"
 OWN = [role_arn("prod"), f"arn:aws:iam::{ACCOUNT}:role/service-role/QBusiness-DataSource-a1b2c"]
@@ -356,7 +356,7 @@ def test_each_role_has_exactly_the_permissions_in_the_table(monkeypatch: pytest.
             assert found == [], row
 
 
-def test_only_deploy_roles_may_write_cross_account_state(program: Program):
+def test_only_deploy_roles_can_write_cross_account_state(program: Program):
     key = SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT)
     staging, prod = state_objects("staging")[0], OWN_STATE[0]
     requests = [("s3:PutObject", staging), ("s3:PutObject", prod), ("kms:Encrypt", key)]
@@ -527,7 +527,7 @@ PROBLEMS: list[tuple[dict[str, Any], str, str]] = [
     (
         {
             "permissionsBoundaryArn": f"{ABROAD}:policy/x",
-            "kmsKeyArn": SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT),  # is allowed
+            "kmsKeyArn": SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT),  # not an error
             "environments": PATHS,
         },
         "1 error",
@@ -557,7 +557,7 @@ def test_every_problem_is_reported_and_nothing_created(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], errors: str, texts: str
 ):
     rejected = Program(monkeypatch, **settings)
-    assert isinstance(rejected.error, pulumi.RunError)  # without a traceback
+    assert isinstance(rejected.error, pulumi.RunError)  # printed without a traceback
     message = str(rejected.error)
     assert message.startswith(f"invalid configuration: {errors}; nothing was created or changed\n")
     assert [text for text in texts.splitlines() if text.strip() not in message] == []

@@ -29,7 +29,7 @@ def role_policy(options: Options, role_name: str = ROLE_NAME, connector: str = "
 
 @cache
 def statements(name: str, part_of_sid: str = "") -> Sequence[Statement]:
-    """Return the statements of a role policy in golden/, only those with `part_of_sid` in their Sids."""
+    """Return a golden role policy's statements whose Sids contain `part_of_sid`."""
     policy = json.loads(golden(f"{name}-role-policy"))
     return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
 

@@ -1,4 +1,4 @@
-"""Stand in for the GitHub CLI, with issues in JSON in the file at the path in $TEST_GITHUB."""
+"""Stand in for the GitHub CLI; $TEST_GITHUB is the path of the JSON file with the issues."""
 
 import argparse
 import json

@@ -57,7 +57,7 @@ class Deployment(pulumi.runtime.Mocks):
     ) -> None:
         self.preview = preview
         self.existing = existing
-        """Whether the resources exist; if true, previews know their IDs and the role's outputs."""
+        """Whether the resources exist, so that previews contain their IDs and the role's outputs."""
         self.account = account
         """None stands for a provider with an unknown configuration, whose functions return nothing."""
         self.partition = partition

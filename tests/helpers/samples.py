@@ -264,7 +264,7 @@ OF_THE_ROLE: Final[Mapping[str, Any]] = {
 ROLE_INPUTS: Final[Mapping[str, Any]] = {
     each.role_property: each.example for each in SAMPLES.values() if each.role_property
 }
-"""The same examples, by the names of the role's inputs."""
+"""The examples of these settings, by the names of the role's inputs."""
 _NOT_OF_DEFAULT: Final = {"region", "account_id", "connector", "ingest_scope", "exclusive_policies"}
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,

@@ -170,7 +170,7 @@ class Stack:
                     tuple(sorted(step.get("detailedDiff") or step.get("diffs") or ())),
                 )
                 for step in (each["metadata"] for each in steps)
-                # By default, every operation refreshes first.
+                # Leave out the refresh that precedes every operation by default.
                 if step["op"] != "refresh" and not step["type"].startswith("pulumi:providers:")
             ],
             [
@@ -239,7 +239,7 @@ def _client(service: str, region: str, url: str, credentials: tuple[str, ...]) -
         region_name=region,
         endpoint_url=url,
         **dict(zip(map(str.lower, _CREDENTIALS), credentials, strict=True)),
-        # Let AWS validate the parameters, not the SDK.
+        # Let AWS, not the SDK, validate the parameters.
         config=Config(parameter_validation=False),
     )
 

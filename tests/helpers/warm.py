@@ -29,7 +29,7 @@ from tests.helpers.support import TIMEOUT
 COLD: Final = {"COLD_PROGRAMS": "1"}
 """Variables that make programs start as for a user.
 
-Operations that a test interrupts need them, because a killed language host must leave no fork.
+Interrupted operations need them, because a killed language host must not leave a forked process.
 """
 _PYTHON: Final = PROJECT / "venv" / "bin" / "python"
 

@@ -317,7 +317,7 @@ class World(Maker):
         self.server.rejections |= dict.fromkeys(actions, (status, code))
 
     def describe_key(self, arn: str = KEY_ARN, **entries: Any) -> None:
-        """Respond to kms:DescribeKey with an enabled customer managed key and changed `entries`."""
+        """Respond to kms:DescribeKey with an enabled customer managed key that has these entries."""
         metadata = {
             "KeyId": arn.rpartition("/")[2],
             "Arn": arn,

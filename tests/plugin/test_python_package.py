@@ -69,7 +69,7 @@ def test_wheel_lists_all_requirements_and_contains_each_module_once(repository: 
     components = {name.partition("/")[2] for name in modules if name.startswith("qbusiness_connector/")}
     assert components == {path.name for path in (PROJECT / "components").glob("*.py")}
     assert copies.total() == len(copies)
-    assert git(repository, "status", "--short") == ""  # after the build
+    assert git(repository, "status", "--short") == ""  # the build left no files
 
 
 def build_sdist(directory: Path, **variables: str) -> str:

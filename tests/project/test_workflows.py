@@ -292,7 +292,7 @@ class Repository:
         self.summary = stack.directory / "summary.md"
         self.store = stack.directory / "github.json"
         self.show_secrets = ""
-        """The variable SHOW_SECRETS."""
+        """The value of the variable SHOW_SECRETS."""
         (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
