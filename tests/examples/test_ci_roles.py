@@ -426,7 +426,7 @@ def test_size_beyond_a_quota_is_rejected_before_any_creation(monkeypatch: pytest
 # The settings.
 
 
-def test_ci_page_lists_every_setting_and_example_sets_only_those():
+def test_ci_page_lists_every_setting_of_manifest_and_example():
     page = (PROJECT / "docs" / "ci.md").read_text()
     table = page.partition("| Setting | Value |")[2].partition("```")[0]
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))
@@ -564,7 +564,7 @@ def test_every_problem_is_reported_and_nothing_created(
     assert rejected.registrations == []
 
 
-# On the engine.
+# Tests on the engine.
 
 
 def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack):

@@ -22,7 +22,7 @@ class Failure(NamedTuple):
 
 
 class Proxy(NamedTuple):
-    """A proxy that forwards all calls except those in `failures`."""
+    """A proxy that forwards calls and makes the calls in `failures` fail."""
 
     url: str
     failures: list[Failure]

@@ -161,7 +161,7 @@ class Server:
         return None if answer is None else self._by_model(service, operation, answer)
 
     def elsewhere(self, region: str = REGION, account: str = ACCOUNT) -> QBusiness:
-        """Return the stand-in for a Region and an account; a new stand-in is empty."""
+        """Return the stand-in for Amazon Q Business in a Region and account; a new stand-in is empty."""
         return self._places.setdefault((account, region), QBusiness(account, region))
 
     def _by_model(self, service: str, operation: str, answer: Mapping[str, Any]) -> Response:

@@ -47,7 +47,7 @@ class Update(NamedTuple):
     """The operation, the resource's name, and the changed paths, or only the properties if the provider
     reports no paths; in the engine's order, without refreshes and providers."""
     errors: list[tuple[str, str]]
-    """Each error's resource name, empty if there is none, and message."""
+    """Each error's resource name (empty if there is no resource) and message."""
 
 
 class Stack:

@@ -31,7 +31,7 @@ BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 def code(
     action: str, parameters: Mapping[str, str], roles: Sequence[Role] = (), managed: Sequence[str] = ()
 ) -> str:
-    """Return the code of the error with which the rules reject a call; empty if they accept the call."""
+    """Return the error code with which the rules reject a call; empty if they accept the call."""
     try:
         validate_request(action, parameters, {role.name: role for role in roles}, managed)
     except IamError as error:
