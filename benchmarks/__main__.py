@@ -46,8 +46,8 @@ def _versions() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
     return (
-        f"pulumi {version('pulumi')}, pulumi-aws {version('pulumi-aws')}, {platform.system()}, and "
-        f"Python {platform.python_version()} on {os.cpu_count()} cores of {next(models, platform.machine())}"
+        f"{platform.system()}, Python {platform.python_version()}, pulumi {version('pulumi')}, and "
+        f"pulumi-aws {version('pulumi-aws')} on {os.cpu_count()} cores of {next(models, platform.machine())}"
     )
 
 

@@ -269,10 +269,8 @@ _OUTPUTS: Final = """\
 
 | Output | Meaning |
 |---|---|
-| `roleArns`, `roleNames` | Objects with the ARN or the name of each entry's role; only with `dataSources` |
+| `roleArns`, `roleNames` | [Objects](data-sources.md#read-the-outputs) with the ARN or the name of each entry's role; only with `dataSources` |
 | `roleArn`, `roleName` | ARN or name of the single role, or of the `aem-connector` entry's role |
-
-To use the outputs, see [Read the outputs](data-sources.md#read-the-outputs).
 """
 _SECRETS: Final = """\
 ## Secret settings
