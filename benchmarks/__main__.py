@@ -14,7 +14,7 @@ _PAGE = """\
 
 <!-- Written by `make bench`. -->
 
-Measured on {date} with {versions}.
+Test environment on {date}: {versions}.
 
 | Measurement | Figure | Comparison or number of calls |
 |---|---|---|
@@ -46,8 +46,8 @@ def _versions() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
     return (
-        f"{platform.system()}, Python {platform.python_version()}, pulumi {version('pulumi')}, and "
-        f"pulumi-aws {version('pulumi-aws')} on {os.cpu_count()} cores of {next(models, platform.machine())}"
+        f"{os.cpu_count()} cores of {next(models, platform.machine())}, {platform.system()}, Python "
+        f"{platform.python_version()}, pulumi {version('pulumi')}, pulumi-aws {version('pulumi-aws')}"
     )
 
 

@@ -184,19 +184,19 @@ _REMARKS: Final = {
 _NOTES: Final = {
     "secret_id": """\
 A Web Crawler data source can have two secrets: `secretArn` for the sites, and `additionalProperties.proxy.secretArn` for
-a web proxy. If it has both, set `secretId` to the first secret, and add
-[another policy](own-project.md#add-a-policy-of-your-own) for the second.""",
+a web proxy. If it has both, set `secretId` to the first secret, and add [another
+policy](own-project.md#add-a-policy-of-your-own) for the second.""",
     "bucket_name": """\
-For `s3-v1` and `s3-v2`, the role can also list the bucket. For other connectors, set `bucketName` only if the data
-source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
-can read every object in the bucket, so keep other files in another bucket.""",
+The role can read every object in the bucket, so keep unrelated files in another bucket. For `s3-v1` and `s3-v2`, the
+role can also list the bucket. For other connectors, set `bucketName` only if the data source's configuration refers to
+a file in S3, such as a certificate or Web Crawler's seed or sitemap file.""",
     "bucket_account_id": """\
 Set `bucketAccountId` if the bucket is in another account. The [bucket
 policy](troubleshooting.md#a-bucket-in-another-account) must also grant the role access.""",
     "kms_key_id": """\
 Set `kmsKeyId` if a customer managed key encrypts the secret or, for `s3-v1` and `s3-v2`, the bucket's objects. The role
 can use the key only through Secrets Manager or, for these two connectors, Amazon S3. The [key
-policy](troubleshooting.md#access-to-kms-is-not-allowed) must also grant the role access, or delegate to IAM policies.
+policy](troubleshooting.md#access-to-kms-is-not-allowed) must also grant the role access or delegate to IAM policies.
 
 Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting grants access to the key of a
 bucket that isn't the data source. Encrypt this bucket's files with SSE-S3, which [Web Crawler
@@ -284,5 +284,5 @@ _CONNECTORS: Final = """\
 ## Connectors
 
 The titles link to AWS's IAM role pages, whose URLs contain the connectors' names. AWS supported *legacy* connectors
-until May 31, 2026; the program still creates their roles. `type` is a value in the data source's configuration.
+until May 31, 2026; the program still creates their roles. `type` is the data source configuration's `type`.
 """
