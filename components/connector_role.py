@@ -47,7 +47,7 @@ class ConnectorRoleArgs(TypedDict):
     secret_id: NotRequired[pulumi.Input[str]]
     """Secrets Manager secret with the credentials: ARN or NAME-XXXXXX. Most connectors require it."""
     connector: NotRequired[str]
-    """Connector, named as in the URL of its IAM role page. Default: aem-cloud."""
+    """Name of the connector, from the URL of its IAM role page. Default: aem-cloud."""
     bucket_name: NotRequired[pulumi.Input[str]]
     """S3 bucket that is the data source (s3-v1, s3-v2) or stores its files. Default: no S3 statement."""
     bucket_account_id: NotRequired[pulumi.Input[str]]

@@ -174,7 +174,7 @@ _CONNECTOR: Final = "webcrawler"
 _TEXTS: Final = {Need.EARLIER_VERSIONS: "only in earlier versions of"}
 """Shorter texts than in the program's messages."""
 _REMARKS: Final = {
-    "secret_id": "Web Crawler needs it only for sites or a proxy that require sign-in.",
+    "secret_id": "Web Crawler needs it only if a site or proxy requires sign-in.",
     "connector": "Changing the connector updates the role policy but keeps the role.",
     "vpc_configuration": (
         "If only earlier versions of a connector support a VPC, the program prints a warning."
